@@ -1,0 +1,87 @@
+"""Gaussian fields as linear maps of white noise: x = mean + L xi with xi ~ N(0, I).
+
+Every field knows L and its transpose and nothing else; what is done with x (exponential, threshold)
+is the business of :mod:`pdeinv.bayes.transforms`. Concrete fields live beside this file: dense
+covariance here, Karhunen-Loève, FFT, cosine and Whittle-SPDE fields in modules of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pdeinv.typing import Array
+
+__all__ = ["DenseField", "GaussianField", "IndependentField"]
+
+
+class GaussianField(Protocol):
+    """x = mean + L xi, a Gaussian vector with covariance L L^T."""
+
+    @property
+    def dim(self) -> int:
+        """The length of xi."""
+
+    @property
+    def mean(self) -> Array:
+        """The mean of x, shape (size,)."""
+
+    def apply(self, xi: Array) -> Array:
+        """L xi: (..., dim) to (..., size)."""
+
+    def apply_transpose(self, w: Array) -> Array:
+        """L^T w: (..., size) to (..., dim)."""
+
+
+@dataclass(frozen=True)
+class IndependentField:
+    """Independent components: x_i ~ N(mean_i, std_i²)."""
+
+    mean: Array
+    std: Array
+
+    @property
+    def dim(self) -> int:
+        """One xi per component."""
+        return len(self.mean)
+
+    def apply(self, xi: Array) -> Array:
+        """std xi."""
+        return np.asarray(self.std * xi)
+
+    def apply_transpose(self, w: Array) -> Array:
+        """std w."""
+        return np.asarray(self.std * w)
+
+
+@dataclass(frozen=True)
+class DenseField:
+    """A field with an explicit square root of its covariance.
+
+    Attributes:
+        mean: shape (size,).
+        root: L, shape (size, dim), with covariance L L^T.
+    """
+
+    mean: Array
+    root: Array
+
+    @classmethod
+    def from_covariance(cls, mean: Array, covariance: Array) -> DenseField:
+        """The field N(mean, covariance) with the Cholesky factor as its root."""
+        return cls(np.asarray(mean, dtype=np.float64), np.linalg.cholesky(covariance))
+
+    @property
+    def dim(self) -> int:
+        """The number of columns of the root."""
+        return int(self.root.shape[1])
+
+    def apply(self, xi: Array) -> Array:
+        """L xi."""
+        return np.asarray(xi @ self.root.T)
+
+    def apply_transpose(self, w: Array) -> Array:
+        """L^T w."""
+        return np.asarray(w @ self.root)

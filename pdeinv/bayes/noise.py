@@ -1,0 +1,94 @@
+"""Additive Gaussian noise y = G(m) + eta, eta ~ N(0, Γ), Γ diagonal or full."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
+
+from pdeinv.errors import DataSchemaError
+from pdeinv.typing import Array
+
+__all__ = ["Noise"]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Γ by its standard deviations and, where given, its full covariance.
+
+    Attributes:
+        std: the standard deviation of each datum, shape (n_d,), positive.
+        covariance: Γ, shape (n_d, n_d), or None where the data are independent.
+    """
+
+    std: Array
+    covariance: Array | None = None
+
+    def __post_init__(self) -> None:
+        bad = ~(np.isfinite(self.std) & (self.std > 0))
+        if bad.any():
+            k = int(np.flatnonzero(bad)[0])
+            raise DataSchemaError(
+                f"noise standard deviation must be positive and finite; datum {k} has {self.std[k]:g}"
+            )
+
+    @classmethod
+    def from_covariance(cls, covariance: Array) -> Noise:
+        """Noise with a full covariance.
+
+        Raises:
+            DataSchemaError: not square, not symmetric or not positive definite.
+        """
+        covariance = np.asarray(covariance, dtype=np.float64)
+        if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1]:
+            raise DataSchemaError(f"noise covariance must be square, got shape {covariance.shape}")
+        if not np.allclose(covariance, covariance.T, rtol=1e-8, atol=0):
+            raise DataSchemaError("noise covariance must be symmetric; symmetrise it or check its order")
+        noise = cls(np.sqrt(np.clip(np.diag(covariance), 0, None)), covariance)
+        _ = noise.root
+        return noise
+
+    @cached_property
+    def root(self) -> Array:
+        """The lower Cholesky factor of the full covariance."""
+        try:
+            return np.asarray(cholesky(self.covariance, lower=True))
+        except LinAlgError:
+            raise DataSchemaError(
+                "noise covariance is not positive definite; add its independent part to the diagonal"
+            ) from None
+
+    @property
+    def size(self) -> int:
+        """The number of data."""
+        return len(self.std)
+
+    def whiten(self, residual: Array) -> Array:
+        """Γ^(-1/2) r for (..., n_d)."""
+        if self.covariance is None:
+            return np.asarray(residual / self.std)
+        flat = np.atleast_2d(residual)
+        return np.asarray(solve_triangular(self.root, flat.T, lower=True).T).reshape(residual.shape)
+
+    def whiten_transpose(self, w: Array) -> Array:
+        """Γ^(-T/2) w for one vector, so that ``whiten_transpose(whiten(r))`` is Γ^(-1) r."""
+        if self.covariance is None:
+            return np.asarray(w / self.std)
+        return np.asarray(solve_triangular(self.root, w, lower=True, trans="T"))
+
+    def sample(self, rng: np.random.Generator, n: int | None = None) -> Array:
+        """Draws of eta, shape (n_d,) or (n, n_d)."""
+        shape = (self.size,) if n is None else (n, self.size)
+        white = rng.standard_normal(shape)
+        return white * self.std if self.covariance is None else np.asarray(white @ self.root.T)
+
+    def misfit(self, residual: Array) -> Array:
+        """Φ = ½ ‖Γ^(-1/2) r‖² for (..., n_d)."""
+        return np.asarray(0.5 * np.sum(self.whiten(residual) ** 2, axis=-1))
+
+    def scaled(self, factor: float) -> Noise:
+        """Noise whose covariance is ``factor`` times this one (tempering, data-misfit steps)."""
+        full = None if self.covariance is None else factor * self.covariance
+        return Noise(np.sqrt(factor) * self.std, full)

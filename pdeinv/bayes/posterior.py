@@ -1,0 +1,213 @@
+"""The posterior of the whitened unknown: Φ(xi) + R(xi), its derivatives and its cost counters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+
+import numpy as np
+
+from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.prior import Prior, cost
+from pdeinv.errors import ConfigError, ShapeError, SolverDiverged
+from pdeinv.models import Capability, ForwardModel, Linearization, evaluate
+from pdeinv.spaces import Space, Variable
+from pdeinv.typing import Array
+
+__all__ = ["Counters", "Posterior", "PosteriorPoint", "WhitenedModel", "xi_space"]
+
+
+@dataclass
+class Counters:
+    """How often each kind of solve ran.
+
+    Attributes:
+        n_forward: reference solves.
+        n_tangent: directional derivatives of the reference model.
+        n_adjoint: adjoint actions of the reference model.
+        n_surrogate: surrogate evaluations (derivative actions included).
+        n_failed: solves that failed; each counted above too.
+    """
+
+    n_forward: int = 0
+    n_tangent: int = 0
+    n_adjoint: int = 0
+    n_surrogate: int = 0
+    n_failed: int = 0
+
+    def add(self, other: Counters) -> None:
+        """Add the counts of ``other``."""
+        for f in fields(self):
+            setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts by name."""
+        return {f.name: int(getattr(self, f.name)) for f in fields(self)}
+
+
+def xi_space(dim: int) -> Space:
+    """The space of the whitened unknown."""
+    return Space((Variable("xi", ("xi_dim",), (dim,), long_name="whitened unknown"),))
+
+
+@dataclass(frozen=True)
+class WhitenedModel:
+    """xi ↦ G(m(xi)): a forward model composed with a prior, itself a forward model on xi."""
+
+    prior: Prior
+    model: ForwardModel
+
+    @cached_property
+    def m_space(self) -> Space:
+        """The space of xi."""
+        return xi_space(self.prior.dim)
+
+    @property
+    def d_space(self) -> Space:
+        """The data space of the inner model."""
+        return self.model.d_space
+
+    @property
+    def kind(self) -> str:
+        """As the inner model."""
+        return self.model.kind
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Those of the inner model, without derivatives where the prior has none."""
+        derivatives = {Capability.JVP, Capability.VJP}
+        lost = set() if self.prior.differentiable else derivatives
+        return self.model.capabilities - lost
+
+    def __call__(self, xi: Array) -> Array:
+        """G(m(xi))."""
+        return self.model(self.prior.unwhiten(xi))
+
+    def linearize(self, xi: Array) -> Linearization:
+        """Chain rule through the prior's map."""
+        inner = self.model.linearize(self.prior.unwhiten(xi))
+        return Linearization(
+            inner.value,
+            lambda dxi: inner.jvp(self.prior.unwhiten_jvp(xi, dxi)),
+            lambda w: self.prior.unwhiten_vjp(xi, inner.vjp(w)),
+        )
+
+
+@dataclass(frozen=True)
+class PosteriorPoint:
+    """The posterior with its derivatives at one xi.
+
+    Attributes:
+        misfit: Φ(xi).
+        neg_log_posterior: Φ + R.
+        prediction: G(m(xi)), shape (n_d,).
+        gradient: ∇(Φ + R), shape (dim,).
+        gauss_newton: v ↦ (J^T Γ^(-1) J) v without the prior's identity, (dim,) to (dim,).
+    """
+
+    misfit: float
+    neg_log_posterior: float
+    prediction: Array
+    gradient: Array
+    gauss_newton: Callable[[Array], Array]
+
+
+@dataclass
+class Posterior:
+    """Everything an engine may ask: misfit, density, gradient, Gauss-Newton action; it counts them.
+
+    Attributes:
+        prior: the unknown's prior.
+        model: forward model on xi (see :class:`WhitenedModel`).
+        data: the observed values y, shape (n_d,).
+        noise: the distribution of y - G.
+        coarse: the same inverse problem with a cheaper model, where one is at hand.
+        counters: what was spent so far.
+    """
+
+    prior: Prior
+    model: ForwardModel
+    data: Array
+    noise: Noise
+    coarse: Posterior | None = None
+    counters: Counters = field(default_factory=Counters)
+
+    def __post_init__(self) -> None:
+        n = self.model.d_space.size
+        if not len(self.data) == self.noise.size == n:
+            raise ShapeError(
+                f"data: the model predicts {n} values, the observations hold {len(self.data)} "
+                f"with {self.noise.size} noise values"
+            )
+        if self.model.m_space.size != self.prior.dim:
+            raise ConfigError(
+                f"model takes {self.model.m_space.size} unknowns, the prior has {self.prior.dim}"
+            )
+
+    @property
+    def dim(self) -> int:
+        """The length of xi."""
+        return self.prior.dim
+
+    @property
+    def n_data(self) -> int:
+        """The number of data."""
+        return len(self.data)
+
+    def _count(self, *, forward: int = 0, tangent: int = 0, adjoint: int = 0) -> None:
+        if self.model.kind == "surrogate":
+            self.counters.n_surrogate += forward + tangent + adjoint
+            return
+        self.counters.n_forward += forward
+        self.counters.n_tangent += tangent
+        self.counters.n_adjoint += adjoint
+
+    def predict(self, xi: Array) -> Array:
+        """G(m(xi)) for (dim,) or (n, dim); a failed solve gives NaN and is counted."""
+        rows = np.atleast_2d(xi)
+        self._count(forward=len(rows))
+        values, failed = evaluate(self.model, rows)
+        self.counters.n_failed += len(failed)
+        return values if np.ndim(xi) == 2 else values[0]
+
+    def misfit_of(self, prediction: Array) -> Array:
+        """Φ of predicted data (..., n_d); infinite where the prediction is not finite."""
+        ok = np.isfinite(prediction).all(axis=-1)
+        safe = np.where(ok[..., None], prediction, self.data)
+        return np.asarray(np.where(ok, self.noise.misfit(safe - self.data), np.inf))
+
+    def misfit(self, xi: Array) -> Array:
+        """Φ(xi) = ½ ‖Γ^(-1/2)(G(m(xi)) - y)‖² for (dim,) or (n, dim)."""
+        return self.misfit_of(self.predict(xi))
+
+    def neg_log_posterior(self, xi: Array) -> Array:
+        """Φ + R, the negative log density in xi up to a constant."""
+        return np.asarray(self.misfit(xi) + cost(xi))
+
+    def linearize(self, xi: Array) -> PosteriorPoint:
+        """Misfit, gradient and Gauss-Newton action at ``xi`` of shape (dim,).
+
+        Raises:
+            CapabilityError: the model or prior has no derivative.
+            SolverDiverged: the solve failed (counted).
+        """
+        self._count(forward=1)
+        try:
+            at = self.model.linearize(xi)
+        except SolverDiverged:
+            self.counters.n_failed += 1
+            raise
+        residual = self.noise.whiten(at.value - self.data)
+
+        def vjp(w: Array) -> Array:
+            self._count(adjoint=1)
+            return at.vjp(self.noise.whiten_transpose(w))
+
+        def gauss_newton(v: Array) -> Array:
+            self._count(tangent=1)
+            return vjp(self.noise.whiten(at.jvp(v)))
+
+        misfit = 0.5 * float(residual @ residual)
+        gradient = vjp(residual) + xi
+        return PosteriorPoint(misfit, misfit + float(cost(xi)), at.value, gradient, gauss_newton)

@@ -1,0 +1,112 @@
+"""Pointwise maps from a Gaussian field x to the physical unknown m = T(x)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.special import ndtr
+
+from pdeinv.errors import CapabilityError, ConfigError
+from pdeinv.typing import Array
+
+__all__ = ["Exponential", "Identity", "Interval", "LevelSet", "Transform"]
+
+
+class Transform(Protocol):
+    """A map applied to each component on its own."""
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether :meth:`derivative` exists."""
+
+    def __call__(self, x: Array) -> Array:
+        """T(x), same shape."""
+
+    def derivative(self, x: Array) -> Array:
+        """T'(x), same shape.
+
+        Raises:
+            CapabilityError: the map has no derivative.
+        """
+
+
+@dataclass(frozen=True)
+class Identity:
+    """m = x."""
+
+    differentiable: bool = True
+
+    def __call__(self, x: Array) -> Array:
+        """x itself."""
+        return x
+
+    def derivative(self, x: Array) -> Array:
+        """One."""
+        return np.ones_like(x)
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """m = exp(x): a log-normal unknown."""
+
+    differentiable: bool = True
+
+    def __call__(self, x: Array) -> Array:
+        """exp(x)."""
+        return np.asarray(np.exp(x))
+
+    def derivative(self, x: Array) -> Array:
+        """exp(x)."""
+        return np.asarray(np.exp(x))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """m = low + (high - low) Φ(x), uniform on (low, high) where x ~ N(0, 1); Φ is the normal cdf."""
+
+    low: Array
+    high: Array
+    differentiable: bool = True
+
+    def __call__(self, x: Array) -> Array:
+        """The point of the interval at probability Φ(x)."""
+        return np.asarray(self.low + (self.high - self.low) * ndtr(x))
+
+    def derivative(self, x: Array) -> Array:
+        """(high - low) φ(x), φ the normal density."""
+        return np.asarray((self.high - self.low) * np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi))
+
+
+@dataclass(frozen=True)
+class LevelSet:
+    """Phases of constant value, separated where x crosses the thresholds (Iglesias, Lu, Stuart 2016).
+
+    Attributes:
+        thresholds: increasing, k - 1 of them.
+        values: k phase values; ``values[0]`` where x < thresholds[0].
+    """
+
+    thresholds: tuple[float, ...]
+    values: tuple[float, ...]
+    differentiable: bool = False
+
+    def __post_init__(self) -> None:
+        increasing: Sequence[float] = sorted(set(self.thresholds))
+        if len(self.values) != len(self.thresholds) + 1 or list(increasing) != list(self.thresholds):
+            raise ConfigError(
+                "level set: expected increasing thresholds and one more phase value than thresholds, "
+                f"got thresholds {self.thresholds} and values {self.values}"
+            )
+
+    def __call__(self, x: Array) -> Array:
+        """The value of the phase that x falls in; x at a threshold belongs to the phase above."""
+        return np.asarray(self.values)[np.searchsorted(self.thresholds, x, side="right")]
+
+    def derivative(self, x: Array) -> Array:
+        """There is none."""
+        raise CapabilityError(
+            "a level-set unknown has no derivative; use an engine without gradients (pcn, eki, two-level)"
+        )

@@ -1,0 +1,111 @@
+"""Configuration: frozen pydantic models, TOML in and out, one-line errors that name the key."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pdeinv.errors import ConfigError
+
+__all__ = ["Config", "dump_toml", "fingerprint", "merge", "parse", "parse_toml", "read_toml"]
+
+
+class Config(BaseModel):
+    """Base of all configurations: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def parse(cls: type[C], data: Mapping[str, Any], where: str) -> C:
+    """``data`` as an instance of ``cls``; ``where`` names the table in error messages.
+
+    Raises:
+        ConfigError: the first problem found, with its key, what was expected and what was got.
+    """
+    try:
+        return cls.model_validate(dict(data))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ConfigError(_explain(cls, first, where)) from None
+
+
+def _explain(cls: type[BaseModel], error: Any, where: str) -> str:
+    path = [str(part) for part in error["loc"]]
+    key = ".".join([where, *path]) if where else ".".join(path)
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(path[-1], _known_keys(cls), n=1)
+        return f"unknown key '{key}'" + (f"; did you mean '{near[0]}'?" if near else "; remove it")
+    message = error["msg"].removeprefix("Value error, ")
+    got = "" if error["type"] == "missing" else f" (got {_short(error.get('input'))})"
+    return f"{key}: {message[0].lower()}{message[1:]}{got}"
+
+
+def _known_keys(cls: type[BaseModel]) -> list[str]:
+    """The keys of a model and of the models nested in it, for spelling hints."""
+    keys = list(cls.model_fields)
+    definitions = cls.model_json_schema().get("$defs", {})
+    return keys + [k for d in definitions.values() for k in d.get("properties", {})]
+
+
+def _short(value: Any, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def parse_toml(text: str, name: str) -> dict[str, Any]:
+    """TOML text as nested dicts; ``name`` is the file shown in errors."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name} is not valid TOML: {error}") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as nested dicts.
+
+    Raises:
+        ConfigError: missing, unreadable or not TOML.
+    """
+    try:
+        return parse_toml(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise ConfigError(f"cannot read configuration {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"configuration {path} is not UTF-8 text; expected TOML") from None
+
+
+def dump_toml(data: Mapping[str, Any]) -> str:
+    """Nested dicts as TOML text; entries that are None are left out (TOML has no null)."""
+    return tomli_w.dumps(_without_none(json.loads(json.dumps(data, default=str))))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    return [_without_none(v) for v in value] if isinstance(value, list) else value
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the entries of ``over`` on top, table by table."""
+    out = dict(base)
+    for key, value in over.items():
+        nested = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
+        out[key] = merge(out[key], value) if nested else value
+    return out
+
+
+def fingerprint(data: Mapping[str, Any]) -> str:
+    """A short hash of a configuration, to tell whether a checkpoint belongs to it."""
+    text = json.dumps(data, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,145 @@
+"""What an engine is: pure steps on an immutable state. The driver owns everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
+
+import numpy as np
+import xarray as xr
+from pydantic import Field
+
+from pdeinv.bayes.posterior import Counters, Posterior
+from pdeinv.config import Config
+from pdeinv.errors import CapabilityError
+from pdeinv.models import Capability, require
+from pdeinv.typing import Array
+
+__all__ = [
+    "Chain",
+    "Engine",
+    "Outcome",
+    "Produces",
+    "SamplerConfig",
+    "check_posterior",
+    "stack",
+]
+
+Produces = Literal["posterior", "approximate", "point"]
+"""``posterior``: exact as the run grows; ``approximate``: a Gaussian or ensemble; ``point``."""
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One finished (or stopped) sequence of steps.
+
+    Attributes:
+        state: the engine's last state.
+        records: what :meth:`Engine.record` returned, stacked along axis 0.
+        counters: what the chain spent.
+        seconds: its wall time, resumed parts included.
+    """
+
+    state: Any
+    records: Mapping[str, Array]
+    counters: Counters
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an engine found, in whitened coordinates.
+
+    Attributes:
+        xi: draws, shape (chain, draw, dim); a point estimate is 1 x 1.
+        stats: arrays (chain, draw) by name for ``sample_stats``; ``misfit`` always.
+        converged: whether the engine's own criterion was met.
+        message: one sentence on why it ended.
+        summary: numbers for the terminal table and the result's attributes.
+        groups: further groups for the result file (a spectrum, estimators, ...).
+        independent_chains: False where chains share information, so that R-hat means nothing.
+    """
+
+    xi: Array
+    stats: Mapping[str, Array]
+    converged: bool
+    message: str
+    summary: Mapping[str, float] = field(default_factory=dict)
+    groups: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    independent_chains: bool = True
+
+
+class SamplerConfig(Config):
+    """Lengths that every Markov chain sampler shares; all count steps of one chain."""
+
+    chains: int = Field(4, ge=1, description="independent chains")
+    draws: int = Field(2000, ge=1, description="total steps after warm-up, per chain")
+    warmup: int = Field(1000, ge=0, description="adaptation steps before the first draw, discarded")
+    thin: int = Field(1, ge=1, description="keep every thin-th draw")
+
+
+class Engine(Protocol[S]):
+    """An inversion method. ``Engine(config)`` builds it; the driver calls the rest.
+
+    The state is a frozen dataclass whose fields are arrays, ints, floats or bools, so that
+    checkpoints need no code of the engine's own.
+    """
+
+    name: ClassVar[str]
+    produces: ClassVar[Produces]
+    requires: ClassVar[frozenset[Capability]]
+    Config: ClassVar[type[Config]]
+
+    def __init__(self, config: Any) -> None: ...
+
+    @property
+    def config(self) -> Config:
+        """The resolved configuration."""
+
+    @property
+    def n_chains(self) -> int:
+        """How many independent chains to run."""
+
+    @property
+    def n_steps(self) -> int:
+        """The largest number of steps of one chain."""
+
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> S:
+        """The state before the first step."""
+
+    def step(self, posterior: Posterior, state: S, rng: np.random.Generator) -> S:
+        """One step; pure but for ``rng`` and the posterior's counters."""
+
+    def record(self, state: S, step: int) -> Mapping[str, Any] | None:
+        """What to keep of the state after step number ``step`` (from 1), or None to keep nothing."""
+
+    def finished(self, state: S) -> bool:
+        """Whether to stop before ``n_steps``."""
+
+    def finalize(
+        self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
+    ) -> Outcome:
+        """Turn the chains into the result."""
+
+
+def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
+    """Refuse a posterior that the engine cannot work on, before any solve.
+
+    Raises:
+        CapabilityError: a derivative or the coarse model is missing.
+    """
+    require(posterior.model, engine.requires - {Capability.COARSE}, f"engine '{engine.name}'")
+    if Capability.COARSE in engine.requires and posterior.coarse is None:
+        raise CapabilityError(
+            f"engine '{engine.name}' needs a surrogate beside the reference model; "
+            "pass --surrogate with a checkpoint, or leave it out to have one trained"
+        )
+
+
+def stack(chains: Sequence[Chain], name: str) -> Array:
+    """One record of all chains as (chain, draw, ...), cut to the shortest chain."""
+    n = min(len(c.records[name]) for c in chains)
+    return np.stack([c.records[name][:n] for c in chains])

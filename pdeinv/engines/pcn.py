@@ -1,0 +1,129 @@
+"""Preconditioned Crank-Nicolson Metropolis sampling (Cotter, Roberts, Stuart, White 2013, §4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from pdeinv.bayes.posterior import Posterior
+from pdeinv.bayes.prior import cost
+from pdeinv.config import Config
+from pdeinv.engines.base import Chain, Outcome, Produces, SamplerConfig, stack
+from pdeinv.models import Capability
+from pdeinv.typing import Array
+
+__all__ = ["Pcn", "PcnConfig", "PcnState", "adapted", "sampler_outcome"]
+
+
+class PcnConfig(SamplerConfig):
+    """Options of ``pcn``."""
+
+    draws: int = Field(20000, ge=1, description="total steps after warm-up, per chain")
+    warmup: int = Field(5000, ge=0, description="adaptation steps before the first draw, discarded")
+    thin: int = Field(10, ge=1, description="keep every thin-th draw")
+    beta: float = Field(0.2, gt=0, le=1, description="first step size")
+    target_acceptance: float = Field(0.25, gt=0, lt=1, description="aim of the warm-up adaptation")
+
+
+@dataclass(frozen=True)
+class PcnState:
+    """The chain's position, its misfit and the adapted step size."""
+
+    xi: Array
+    misfit: float
+    log_beta: float
+    n: int
+    n_accepted: int
+
+
+def adapted(log_beta: float, acceptance: float, target: float, n: int) -> float:
+    """Robbins-Monro update of the log step size with gain n^(-0.6), at most log 1."""
+    return min(0.0, log_beta + (acceptance - target) / (n + 1) ** 0.6)
+
+
+class Pcn:
+    """v = sqrt(1 - b²) xi + b w, w ~ N(0, I), accepted with min(1, exp(Φ(xi) - Φ(v))).
+
+    In whitened coordinates the proposal is reversible with respect to the prior whatever the prior
+    mean and covariance of m are. The step size adapts during warm-up only.
+    """
+
+    name: ClassVar[str] = "pcn"
+    produces: ClassVar[Produces] = "posterior"
+    requires: ClassVar[frozenset[Capability]] = frozenset()
+    Config: ClassVar[type[Config]] = PcnConfig
+
+    def __init__(self, config: PcnConfig) -> None:
+        self.config = config
+
+    @property
+    def n_chains(self) -> int:
+        """As configured."""
+        return self.config.chains
+
+    @property
+    def n_steps(self) -> int:
+        """Warm-up and draws."""
+        return self.config.warmup + self.config.draws
+
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> PcnState:
+        """Start from a prior draw."""
+        xi = rng.standard_normal(posterior.dim)
+        return PcnState(xi, float(posterior.misfit(xi)), float(np.log(self.config.beta)), 0, 0)
+
+    def step(self, posterior: Posterior, state: PcnState, rng: np.random.Generator) -> PcnState:
+        """Propose, accept or stay; a failed solve has infinite misfit and is never accepted."""
+        beta = np.exp(state.log_beta)
+        proposal = np.sqrt(1 - beta**2) * state.xi + beta * rng.standard_normal(posterior.dim)
+        misfit = float(posterior.misfit(proposal))
+        log_ratio = state.misfit - misfit if np.isfinite(misfit) else -np.inf
+        accept = bool(np.log(rng.random()) < log_ratio)
+        warm = state.n >= self.config.warmup
+        log_beta = (
+            state.log_beta
+            if warm
+            else adapted(
+                state.log_beta, np.exp(min(0.0, log_ratio)), self.config.target_acceptance, state.n
+            )
+        )
+        moved = replace(state, xi=proposal, misfit=misfit) if accept else state
+        return replace(
+            moved, log_beta=log_beta, n=state.n + 1, n_accepted=state.n_accepted + (accept and warm)
+        )
+
+    def record(self, state: PcnState, step: int) -> Mapping[str, Any] | None:
+        """Position and misfit of every thin-th draw."""
+        k = step - self.config.warmup
+        if k <= 0 or k % self.config.thin:
+            return None
+        return {"xi": state.xi, "misfit": state.misfit}
+
+    def finished(self, state: PcnState) -> bool:
+        """Never before the last draw."""
+        return False
+
+    def finalize(
+        self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
+    ) -> Outcome:
+        """The draws of all chains."""
+        rates = [c.state.n_accepted / max(1, c.state.n - self.config.warmup) for c in chains]
+        betas = [float(np.exp(c.state.log_beta)) for c in chains]
+        return sampler_outcome(chains, rates, {"beta": float(np.mean(betas))})
+
+
+def sampler_outcome(
+    chains: Sequence[Chain], rates: Sequence[float], summary: Mapping[str, float]
+) -> Outcome:
+    """The outcome of independent Markov chains that recorded ``xi`` and ``misfit``."""
+    xi, misfit = stack(chains, "xi"), stack(chains, "misfit")
+    stats = {
+        "misfit": misfit,
+        "lp": -(misfit + cost(xi)),
+        "acceptance_rate": np.broadcast_to(np.asarray(rates)[:, None], misfit.shape).copy(),
+    }
+    found = {"acceptance_rate": float(np.mean(rates)), **summary}
+    return Outcome(xi, stats, True, "all draws done; convergence is judged by R-hat and ESS", found)

@@ -1,0 +1,52 @@
+"""Many independent solves: spawned processes with one BLAS thread each, behind one interface."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["process_pool", "single_threaded"]
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Environment in which child processes use one BLAS and OpenMP thread each."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _prepare(initializer: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """Leave Ctrl-C to the parent, which stops the run in good order, then build the model."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    initializer(*arguments)
+
+
+@contextmanager
+def process_pool(
+    workers: int, initializer: Callable[..., None], arguments: tuple[Any, ...] = ()
+) -> Iterator[ProcessPoolExecutor]:
+    """A pool of spawned processes; ``initializer`` runs once in each and builds the model there.
+
+    Forking is unsafe once MPI has started, hence ``spawn``.
+    """
+    context = multiprocessing.get_context("spawn")
+    with (
+        single_threaded(),
+        ProcessPoolExecutor(workers, context, _prepare, (initializer, arguments)) as pool,
+    ):
+        yield pool

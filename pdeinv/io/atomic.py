@@ -1,0 +1,61 @@
+"""Outputs that are complete or absent: write beside the target, then rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+
+from pdeinv.errors import OutputExists, RunFailed
+
+__all__ = ["atomic", "check_output", "remove"]
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def check_output(path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
+    """Refuse an output that exists, or whose folder cannot be written, before any work is done.
+
+    Raises:
+        OutputExists: it is there, and neither ``overwrite`` nor ``resume`` is set.
+        OutputExists: its folder does not exist or is not writable.
+    """
+    if path.exists() and not (overwrite or resume):
+        raise OutputExists(f"{path} already exists; add --overwrite or --resume, or choose another --out")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise OutputExists(f"folder {folder} for output {path.name} does not exist; create it first")
+    if not os.access(folder, os.W_OK):
+        raise OutputExists(f"folder {folder} is not writable; choose another --out")
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path to write (a file or a folder); renamed to ``path`` when the block succeeds.
+
+    Raises:
+        RunFailed: the disk is full or not writable; nothing is left behind.
+    """
+    try:
+        scratch = Path(mkdtemp(prefix=f".{path.name}.", dir=path.absolute().parent))
+    except OSError as error:
+        raise RunFailed(f"cannot write {path}: {error.strerror}") from None
+    try:
+        target = scratch / path.name
+        yield target
+        if path.is_dir():
+            remove(path)
+        os.replace(target, path)
+    except OSError as error:
+        raise RunFailed(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

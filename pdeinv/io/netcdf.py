@@ -1,0 +1,60 @@
+"""Open and write NetCDF-4 through xarray, with errors that a user can act on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import xarray as xr
+
+from pdeinv.errors import DataSchemaError
+from pdeinv.io.atomic import atomic
+
+__all__ = ["read_dataset", "read_tree", "write"]
+
+
+def _check_readable(path: Path) -> None:
+    if not path.exists():
+        raise DataSchemaError(f"no such file: {path}")
+    if not path.is_file():
+        raise DataSchemaError(f"{path} is not a file; expected NetCDF")
+
+
+def read_dataset(path: Path) -> xr.Dataset:
+    """The root group of a NetCDF file, loaded into memory; times stay numbers.
+
+    Raises:
+        DataSchemaError: missing, truncated or not NetCDF.
+    """
+    _check_readable(path)
+    try:
+        with xr.open_dataset(path, engine="netcdf4", decode_timedelta=False) as dataset:
+            return dataset.load()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unreadable(path, error) from None
+
+
+def read_tree(path: Path) -> xr.DataTree:
+    """All groups of a NetCDF file, loaded into memory.
+
+    Raises:
+        DataSchemaError: missing, truncated or not NetCDF.
+    """
+    _check_readable(path)
+    try:
+        with xr.open_datatree(path, engine="netcdf4", decode_timedelta=False) as tree:
+            return tree.load()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> DataSchemaError:
+    return DataSchemaError(
+        f"cannot read {path} as NetCDF-4; it is truncated or of another format "
+        f"({type(error).__name__}); write it again or check the download"
+    )
+
+
+def write(path: Path, data: xr.Dataset | xr.DataTree) -> None:
+    """Write a dataset or tree in one atomic step."""
+    with atomic(path) as target:
+        data.to_netcdf(target, engine="netcdf4")

@@ -1,0 +1,231 @@
+"""Observation files: CF discrete samples with their noise, read strictly and written completely.
+
+Layout of ``featureType = "point"`` (docs/files.md has the whole of it)::
+
+    dims        obs
+    u(obs)      the measured values; units, ancillary_variables = "u_sigma"
+    u_sigma(obs)  absolute noise standard deviation, same units
+    u_cov(obs, obs_2)  full noise covariance instead (optional)
+    u_qc(obs)   quality flag, 0 = good (optional)
+    x(obs), y(obs)  where
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.bayes.noise import Noise
+from pdeinv.config import parse_toml
+from pdeinv.errors import DataSchemaError
+from pdeinv.io import netcdf
+from pdeinv.protocols import Observed
+from pdeinv.provenance import sha256
+from pdeinv.typing import Array
+
+__all__ = ["NoiseSpec", "Observations", "read", "to_dataset"]
+
+
+@dataclass(frozen=True)
+class NoiseSpec:
+    """Noise given on the command line or in a configuration; it replaces what the file says.
+
+    Attributes:
+        std: one absolute standard deviation for all data.
+        rel: standard deviation relative to the largest absolute value.
+    """
+
+    std: float | None = None
+    rel: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.std is not None and self.rel is not None:
+            raise DataSchemaError("give the noise once: --noise-std or --noise-rel, not both")
+        for name, value in (("--noise-std", self.std), ("--noise-rel", self.rel)):
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise DataSchemaError(f"{name} must be positive and finite, got {value:g}")
+
+    def __bool__(self) -> bool:
+        return self.std is not None or self.rel is not None
+
+    def for_values(self, values: Array) -> Noise:
+        """The noise of ``values``.
+
+        Raises:
+            DataSchemaError: relative noise of values that are all zero.
+        """
+        peak = float(np.max(np.abs(values)))
+        std = self.std if self.std is not None else float(self.rel or 0) * peak
+        if std == 0:
+            raise DataSchemaError("relative noise of values that are all zero is zero; use --noise-std")
+        return Noise(np.full(len(values), std))
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Measured values with their places and noise, good data only.
+
+    Attributes:
+        observed: name and units of the measured quantity and of its coordinates.
+        values: shape (n,).
+        coords: one array (n,) per coordinate.
+        noise: the distribution of the measurement error.
+        problem: name of the problem that the file names, if any.
+        problem_config: the problem's configuration that the file carries, if any.
+        n_dropped: data left out because they were missing or flagged.
+        source: file name and sha256, where they came from a file.
+    """
+
+    observed: Observed
+    values: Array
+    coords: Mapping[str, Array]
+    noise: Noise
+    problem: str | None = None
+    problem_config: Mapping[str, Any] = field(default_factory=dict)
+    n_dropped: int = 0
+    source: tuple[str, str] | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of data."""
+        return len(self.values)
+
+
+def header(path: Path) -> tuple[xr.Dataset, str | None, dict[str, Any]]:
+    """The dataset of an observation file with the problem and configuration that it names."""
+    dataset = netcdf.read_dataset(path)
+    name = dataset.attrs.get("pdeinv_problem")
+    text = dataset.attrs.get("pdeinv_problem_config", "")
+    return dataset, name, parse_toml(str(text), f"{path}: attribute pdeinv_problem_config")
+
+
+def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Observations:
+    """Read and check an observation file of the quantity that the problem predicts.
+
+    Args:
+        path: NetCDF file.
+        observed: what the problem predicts: names and units.
+        noise: replaces the file's noise where given.
+
+    Raises:
+        DataSchemaError: anything that does not follow the layout, with what to do about it.
+    """
+    dataset, problem, problem_config = header(path)
+    values = _column(dataset, observed.name, observed.units, path)
+    coords = {c: _column(dataset, c, u, path) for c, u in observed.coords.items()}
+    good = np.isfinite(values) & _unflagged(dataset, observed.name, path)
+    for name, array in coords.items():
+        if not np.isfinite(array[good]).all():
+            raise DataSchemaError(f"{path}: coordinate '{name}' is not finite at a good datum")
+    if not good.any():
+        raise DataSchemaError(
+            f"{path}: no usable datum of '{observed.name}': all {len(values)} are missing or flagged"
+        )
+    return Observations(
+        observed,
+        values[good],
+        {name: array[good] for name, array in coords.items()},
+        _noise(dataset, observed, values, good, noise, path),
+        problem,
+        problem_config,
+        int((~good).sum()),
+        (path.name, sha256(path)),
+    )
+
+
+def _column(dataset: xr.Dataset, name: str, units: str, path: Path) -> Array:
+    if name not in dataset.variables:
+        raise DataSchemaError(
+            f"{path}: variable '{name}' is missing; found {sorted(map(str, dataset.variables))}"
+        )
+    variable = dataset[name]
+    if variable.ndim != 1:
+        raise DataSchemaError(
+            f"{path}: '{name}' must have the one dimension obs, got {variable.dims}"
+        )
+    if not np.issubdtype(variable.dtype, np.number):
+        raise DataSchemaError(f"{path}: '{name}' must hold numbers, got {variable.dtype}")
+    _check_units(variable, name, units, path)
+    return np.asarray(variable, dtype=np.float64)
+
+
+def _check_units(variable: xr.DataArray, name: str, units: str, path: Path) -> None:
+    got = variable.attrs.get("units")
+    if got is None:
+        raise DataSchemaError(f"{path}: '{name}' has no units attribute; expected '{units}'")
+    if str(got).strip() != units:
+        raise DataSchemaError(
+            f"{path}: '{name}' has units '{got}', the problem works in '{units}'; convert the file"
+        )
+
+
+def _unflagged(dataset: xr.Dataset, name: str, path: Path) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    flag = f"{name}_qc"
+    if flag not in dataset:
+        return np.ones(dataset[name].shape, dtype=bool)
+    if dataset[flag].shape != dataset[name].shape:
+        raise DataSchemaError(f"{path}: '{flag}' must have the shape of '{name}'")
+    return np.asarray(dataset[flag] == 0)
+
+
+def _noise(
+    dataset: xr.Dataset,
+    observed: Observed,
+    values: Array,
+    good: np.ndarray[Any, np.dtype[np.bool_]],
+    spec: NoiseSpec | None,
+    path: Path,
+) -> Noise:
+    name = observed.name
+    if spec:
+        return spec.for_values(values[good])
+    if f"{name}_cov" in dataset:
+        full = np.asarray(dataset[f"{name}_cov"], dtype=np.float64)
+        if full.shape != (len(values), len(values)):
+            raise DataSchemaError(
+                f"{path}: '{name}_cov' must be {len(values)} x {len(values)}, got {full.shape}"
+            )
+        return Noise.from_covariance(full[np.ix_(good, good)])
+    if f"{name}_sigma" not in dataset:
+        raise DataSchemaError(
+            f"{path}: no noise given for '{name}'; add a variable '{name}_sigma' or pass "
+            "--noise-std (absolute) or --noise-rel (relative to the largest value)"
+        )
+    sigma = _column(dataset, f"{name}_sigma", observed.units, path)
+    multiplier = float(dataset[f"{name}_sigma"].attrs.get("standard_error_multiplier", 1.0))
+    try:
+        return Noise((sigma / multiplier)[good])
+    except DataSchemaError as error:
+        raise DataSchemaError(f"{path}: '{name}_sigma': {error}") from None
+
+
+def to_dataset(observations: Observations, attrs: Mapping[str, Any]) -> xr.Dataset:
+    """The file layout of observations; ``attrs`` are the provenance attributes."""
+    o, name = observations.observed, observations.observed.name
+    noise_std = xr.Variable("obs", observations.noise.std, {
+        "units": o.units,
+        "long_name": f"noise standard deviation of {o.long_name}",
+        "standard_error_multiplier": 1.0,
+    })  # fmt: skip
+    value = xr.Variable("obs", observations.values, {
+        "units": o.units,
+        "long_name": o.long_name,
+        "ancillary_variables": f"{name}_sigma",
+    })  # fmt: skip
+    variables = {name: value, f"{name}_sigma": noise_std}
+    if observations.noise.covariance is not None:
+        variables[f"{name}_cov"] = xr.Variable(
+            ("obs", "obs_2"),
+            observations.noise.covariance,
+            {"units": f"{o.units}2", "long_name": f"noise covariance of {o.long_name}"},
+        )
+    coords = {
+        c: xr.Variable("obs", array, {"units": o.coords[c], "long_name": c, "axis": c[0].upper()})
+        for c, array in observations.coords.items()
+    }
+    return xr.Dataset(variables, coords, {**attrs, "featureType": "point"})

@@ -1,0 +1,123 @@
+"""What a problem and a surrogate must offer; plug-ins implement these by shape, not by inheritance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import xarray as xr
+
+from pdeinv.bayes.prior import Prior
+from pdeinv.config import Config
+from pdeinv.models import ForwardModel
+from pdeinv.typing import Array
+
+__all__ = ["Card", "Observed", "Problem", "Sensors", "Surrogate"]
+
+Sensors = Mapping[str, Array]
+"""Where the data are: one array (n_d,) per coordinate, for example ``{"x": ..., "y": ...}``."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A problem in a few lines, as ``pdeinv list`` and the docs show it."""
+
+    title: str
+    equation: str
+    unknown: str
+    state: str
+    boundary: str
+    units: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The measured quantity: its name and units, and the units of each coordinate."""
+
+    name: str
+    units: str
+    long_name: str
+    coords: Mapping[str, str] = field(default_factory=dict)
+
+
+class Problem(Protocol):
+    """One physical problem with its reference solver. ``Problem(config)`` builds it."""
+
+    name: ClassVar[str]
+    card: ClassVar[Card]
+    Config: ClassVar[type[Config]]
+
+    def __init__(self, config: Any) -> None: ...
+
+    @property
+    def config(self) -> Config:
+        """The resolved configuration."""
+
+    @property
+    def observed(self) -> Observed:
+        """The quantity that sensors measure."""
+
+    def prior(self) -> Prior:
+        """The prior of the unknown m."""
+
+    def sensors(self, spec: str) -> Sensors:
+        """Sensor places from text such as ``grid:13x13``, ``all`` or ``list:0.1,0.2;0.3,0.4``.
+
+        Raises:
+            ConfigError: the text is not understood, or a sensor lies outside the domain.
+        """
+
+    def forward_model(self, sensors: Sensors, level: int = 0) -> ForwardModel:
+        """G: m to data at the sensors, on the mesh of ``level`` (0 inverts, 1 makes data, -1 is coarse).
+
+        Raises:
+            DataSchemaError: a sensor lies outside the domain.
+        """
+
+    def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
+        """All fields for one m, in an order that does not depend on the number of ranks of ``comm``."""
+
+    def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:
+        """The observed quantity of a dataset that :meth:`solve` made, at the sensors, (n_d,)."""
+
+    def grid_operator(self, shape: tuple[int, ...]) -> Any:
+        """The sparse matrix that takes m to the coefficient on a regular grid (row-major nodes)."""
+
+    def grid(self, shape: tuple[int, ...]) -> Sensors:
+        """The nodes of that grid, boundary included, in the same order."""
+
+    def dofs(self, level: int) -> int:
+        """The number of unknowns of one reference solve."""
+
+
+class Surrogate(Protocol):
+    """A learned stand-in for a reference model, stored as a folder without pickles."""
+
+    name: ClassVar[str]
+    Config: ClassVar[type[Config]]
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """JSON data: problem and its configuration, training range, units, dataset hash, errors."""
+
+    def save(self, folder: Path) -> None:
+        """Write safetensors weights and JSON into ``folder`` (created)."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Surrogate:
+        """The surrogate that :meth:`save` wrote.
+
+        Raises:
+            DataSchemaError: the folder does not hold such a surrogate.
+        """
+
+    def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> ForwardModel:
+        """The surrogate as a forward model on xi for these sensors.
+
+        Raises:
+            SurrogateRejected: trained for another problem, prior or sensor set.
+        """
+

@@ -1,0 +1,68 @@
+"""What every output file says about how it came to be."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pdeinv.config import dump_toml
+
+__all__ = ["attributes", "sha256", "versions"]
+
+_TRACKED = ("pdeinv", "numpy", "scipy", "xarray", "dolfinx-solver-real", "fenics-dolfinx", "torch")
+
+
+def versions() -> dict[str, str]:
+    """The versions of the installed packages that results depend on."""
+    found = {}
+    for name in _TRACKED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file; of a folder, that of its files' names and contents in order."""
+    digest = hashlib.sha256()
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    for file in files:
+        if path.is_dir():
+            digest.update(str(file.relative_to(path)).encode())
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def attributes(
+    config: Mapping[str, Any], seed: int, inputs: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Global attributes: CF ``history``, command, resolved configuration, seed, versions, inputs.
+
+    Args:
+        config: the resolved configuration, stored as TOML text.
+        seed: the root seed.
+        inputs: sha256 by input file name.
+    """
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return {
+        "Conventions": "CF-1.11",
+        "history": f"{now}: {command}",
+        "pdeinv_version": versions().get("pdeinv", "unknown"),
+        "pdeinv_command": command,
+        "pdeinv_config": dump_toml(config),
+        "pdeinv_seed": int(seed),
+        "pdeinv_versions": ", ".join(f"{k}={v}" for k, v in versions().items()),
+        "pdeinv_inputs": ", ".join(f"{k}:sha256={v}" for k, v in (inputs or {}).items()),
+        "pdeinv_platform": f"{platform.system()} {platform.machine()} Python {platform.python_version()}",
+    }
