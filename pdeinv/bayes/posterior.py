@@ -155,6 +155,12 @@ class Posterior:
         """The number of data."""
         return len(self.data)
 
+    def charge(self, counters: Counters) -> None:
+        """Count into ``counters`` from now on, here and in the coarse twin."""
+        self.counters = counters
+        if self.coarse is not None:
+            self.coarse.charge(counters)
+
     def _count(self, *, forward: int = 0, tangent: int = 0, adjoint: int = 0) -> None:
         if self.model.kind == "surrogate":
             self.counters.n_surrogate += forward + tangent + adjoint

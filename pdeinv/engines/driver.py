@@ -116,7 +116,7 @@ def run(
         raise Preempted(f"stopped and saved in {spec.folder}; continue with --resume")
     chains = [_finished_chain(engine, spec, k) for k in ks]
     extra = Counters()
-    posterior.counters = extra
+    posterior.charge(extra)
     outcome = engine.finalize(posterior, chains, stream(spec.seed, "finalize"))
     total = Counters()
     for part in (*(c.counters for c in chains), extra):
@@ -156,14 +156,14 @@ def run_chain(
 ) -> None:
     """Advance chain ``k`` to its end, a stop or its budget, and leave it saved."""
     store = ChainStore(spec.folder, k)
-    posterior.counters = Counters()
+    posterior.charge(Counters())
     saved = store.load(_state_type(engine))
     if saved is None:
         started = time.monotonic()
         rng = stream(spec.seed, "chain", k)
         state = engine.init(posterior, rng)
         saved = Saved(state, rng, 0, 0, posterior.counters, time.monotonic() - started)
-    posterior.counters = saved.counters
+    posterior.charge(saved.counters)
     state, rng, step = saved.state, saved.rng, saved.step
     begin = last = time.monotonic()
     records: list[Mapping[str, Any]] = []
