@@ -1,0 +1,49 @@
+"""Gaussian reference measures N(mean, I + V diag(s) V^T) for preconditioned proposals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pdeinv.typing import Array
+
+__all__ = ["Reference"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A Gaussian that differs from N(0, I) by its mean and along the columns of an orthonormal V.
+
+    Attributes:
+        mean: shape (dim,).
+        basis: V, shape (dim, r), orthonormal columns.
+        excess: s, shape (r,), each above -1; the variance along column i is 1 + s_i.
+    """
+
+    mean: Array
+    basis: Array
+    excess: Array
+
+    @classmethod
+    def standard(cls, dim: int) -> Reference:
+        """N(0, I)."""
+        return cls(np.zeros(dim), np.zeros((dim, 0)), np.zeros(0))
+
+    @classmethod
+    def from_moments(cls, mean: Array, covariance: Array, floor: float = 1e-8) -> Reference:
+        """The Gaussian with these moments; variances are kept above ``floor``."""
+        variance, basis = np.linalg.eigh(0.5 * (covariance + covariance.T))
+        return cls(mean, basis, np.maximum(variance, floor) - 1.0)
+
+    def _scale(self, v: Array, factor: Array) -> Array:
+        return np.asarray(v + self.basis @ (factor * (self.basis.T @ v)))
+
+    def root(self, w: Array) -> Array:
+        """C^(1/2) w for (dim,)."""
+        return self._scale(w, np.sqrt(1 + self.excess) - 1)
+
+    def cost(self, xi: Array) -> float:
+        """½ ‖xi - mean‖² in the norm of C^(-1)."""
+        white = self._scale(xi - self.mean, 1 / np.sqrt(1 + self.excess) - 1)
+        return 0.5 * float(white @ white)

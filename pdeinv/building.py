@@ -1,0 +1,91 @@
+"""Recipes that build posteriors from plain data, so that worker processes can build their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pdeinv import registry
+from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.posterior import Posterior, WhitenedModel
+from pdeinv.bayes.prior import Prior
+from pdeinv.config import parse
+from pdeinv.errors import CapabilityError, DataSchemaError
+from pdeinv.models import ForwardModel
+from pdeinv.protocols import Problem, Sensors, Surrogate
+from pdeinv.typing import Array
+
+__all__ = ["ModelChoice", "PosteriorRecipe", "load_surrogate", "make_problem"]
+
+ModelChoice = Literal["reference", "surrogate"]
+
+
+def make_problem(name: str, config: Mapping[str, Any]) -> Problem:
+    """The problem registered under ``name`` with its configuration checked.
+
+    Raises:
+        UnknownPlugin: no such problem.
+        ConfigError: a wrong key or value.
+    """
+    kind = registry.load("problems", name)
+    return cast(Problem, kind(parse(kind.Config, config, "problem")))
+
+
+def load_surrogate(folder: Path) -> Surrogate:
+    """The surrogate stored in ``folder``, of whatever kind.
+
+    Raises:
+        DataSchemaError: the folder is missing or holds no surrogate.
+    """
+    from pdeinv.io.checkpoints import read_metadata
+
+    name = read_metadata(folder).get("surrogate")
+    if not isinstance(name, str):
+        raise DataSchemaError(f"{folder}: metadata.json names no surrogate; train it again")
+    return cast(Surrogate, registry.load("surrogates", name).load(folder))
+
+
+@dataclass(frozen=True)
+class PosteriorRecipe:
+    """Everything a process needs to build the posterior; holds no solver and no network.
+
+    Attributes:
+        problem: registered name.
+        problem_config: the problem's resolved configuration.
+        sensors: where the data are.
+        data: the measured values.
+        noise: their noise.
+        level: the mesh level of the reference model.
+        model: which model the posterior itself uses.
+        surrogate: folder of a surrogate, which becomes the model or the coarse twin.
+    """
+
+    problem: str
+    problem_config: Mapping[str, Any]
+    sensors: Sensors
+    data: Array
+    noise: Noise
+    level: int = 0
+    model: ModelChoice = "reference"
+    surrogate: Path | None = None
+
+    def __call__(self) -> Posterior:
+        """Build it: the reference posterior with its coarse twin, or the surrogate posterior."""
+        problem = make_problem(self.problem, self.problem_config)
+        prior = problem.prior()
+        if self.surrogate is None and self.model == "surrogate":
+            raise CapabilityError("model 'surrogate' needs a checkpoint; pass --surrogate FOLDER")
+        cheap = None if self.surrogate is None else self._cheap(problem, prior, self.surrogate)
+        if self.model == "surrogate":
+            assert cheap is not None
+            return cheap
+        inner = problem.forward_model(self.sensors, self.level)
+        return self._on(prior, WhitenedModel(prior, inner), cheap)
+
+    def _cheap(self, problem: Problem, prior: Prior, folder: Path) -> Posterior:
+        return self._on(prior, load_surrogate(folder).bind(problem, prior, self.sensors), None)
+
+    def _on(self, prior: Prior, model: ForwardModel, coarse: Posterior | None) -> Posterior:
+        return Posterior(prior, model, self.data, self.noise, coarse)

@@ -1,0 +1,39 @@
+"""The JSON side of surrogate checkpoints: a folder with ``metadata.json`` and safetensors weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pdeinv.errors import DataSchemaError
+
+__all__ = ["read_metadata", "write_metadata"]
+
+_NAME = "metadata.json"
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """The metadata of a checkpoint folder.
+
+    Raises:
+        DataSchemaError: no such folder, no metadata in it, or not JSON.
+    """
+    if not folder.is_dir():
+        raise DataSchemaError(f"no such surrogate folder: {folder}; train one with 'train-surrogate'")
+    try:
+        data = json.loads((folder / _NAME).read_text(encoding="utf-8"))
+    except OSError:
+        raise DataSchemaError(f"{folder} is no surrogate checkpoint: {_NAME} is missing") from None
+    except ValueError as error:
+        raise DataSchemaError(f"{folder / _NAME} is not JSON ({error}); train it again") from None
+    if not isinstance(data, dict):
+        raise DataSchemaError(f"{folder / _NAME} must hold a JSON object; train it again")
+    return data
+
+
+def write_metadata(folder: Path, metadata: Mapping[str, Any]) -> None:
+    """Write ``metadata.json`` into an existing folder."""
+    text = json.dumps(metadata, indent=1, sort_keys=True)
+    (folder / _NAME).write_text(text + "\n", encoding="utf-8")
