@@ -12,7 +12,7 @@ from pydantic import Field
 
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.config import Config
-from pdeinv.errors import CapabilityError
+from pdeinv.errors import CapabilityError, RunFailed
 from pdeinv.models import Capability, require
 from pdeinv.typing import Array
 
@@ -23,6 +23,7 @@ __all__ = [
     "Produces",
     "SamplerConfig",
     "check_posterior",
+    "first_point",
     "stack",
 ]
 
@@ -114,7 +115,7 @@ class Engine(Protocol[S]):
         """One step; pure but for ``rng`` and the posterior's counters."""
 
     def record(self, state: S, step: int) -> Mapping[str, Any] | None:
-        """What to keep of the state after step number ``step`` (from 1), or None to keep nothing."""
+        """What to keep of the state after step number ``step`` (from 1), or None for nothing."""
 
     def finished(self, state: S) -> bool:
         """Whether to stop before ``n_steps``."""
@@ -139,7 +140,34 @@ def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
         )
 
 
+def first_point(
+    posterior: Posterior, rng: np.random.Generator, xi: Array, tries: int = 20
+) -> tuple[Array, float]:
+    """A point where the model can be solved, with its misfit: ``xi``, else a prior draw.
+
+    Raises:
+        RunFailed: ``tries`` solves failed.
+    """
+    for _ in range(tries):
+        misfit = float(posterior.misfit(xi))
+        if np.isfinite(misfit):
+            return xi, misfit
+        xi = rng.standard_normal(posterior.dim)
+    raise RunFailed(
+        f"no starting point: {tries} solves failed; check the problem's configuration with "
+        "'pdeinv check', or narrow the prior"
+    )
+
+
 def stack(chains: Sequence[Chain], name: str) -> Array:
-    """One record of all chains as (chain, draw, ...), cut to the shortest chain."""
-    n = min(len(c.records[name]) for c in chains)
+    """One record of all chains as (chain, draw, ...), cut to the shortest chain.
+
+    Raises:
+        RunFailed: a chain stopped before its first draw.
+    """
+    n = min(len(c.records.get(name, ())) for c in chains)
+    if n == 0:
+        raise RunFailed(
+            "a chain was stopped before its first draw; raise the budget and continue with --resume"
+        )
     return np.stack([c.records[name][:n] for c in chains])

@@ -1,0 +1,87 @@
+"""Inexact Gauss-Newton steps: conjugate gradients with a forcing term, and backtracking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pdeinv.typing import Array
+
+__all__ = ["backtrack", "conjugate_gradient", "forcing"]
+
+SUFFICIENT = 1e-4
+"""Armijo's constant: the share of the predicted decrease that a step must reach."""
+
+
+def forcing(norm: float, previous_norm: float, previous: float) -> float:
+    """How accurately to solve for the next step, relative to the gradient.
+
+    Choice 2 of Eisenstat and Walker (1996) with γ = 0.9, α = 2 and their safeguard against a sudden
+    drop, at most 1/2. The first call (``previous_norm`` zero) gives 1/2.
+    """
+    if previous_norm == 0:
+        return 0.5
+    eta = 0.9 * (norm / previous_norm) ** 2
+    guard = 0.9 * previous**2
+    return min(0.5, max(eta, guard) if guard > 0.1 else eta)
+
+
+def conjugate_gradient(
+    action: Callable[[Array], Array], b: Array, tolerance: float, max_iterations: int
+) -> tuple[Array, int]:
+    """Solve A x = b for symmetric positive definite A, from x = 0 (Hestenes, Stiefel 1952).
+
+    Args:
+        action: v ↦ A v.
+        b: right-hand side, shape (n,).
+        tolerance: stop when ‖b - A x‖ is at most this.
+        max_iterations: stop after this many actions.
+
+    Returns:
+        x and the number of actions. Every iterate is a descent direction for -b.
+    """
+    x, r = np.zeros_like(b), b.copy()
+    p, rr = r.copy(), float(r @ r)
+    for i in range(max_iterations):
+        if np.sqrt(rr) <= tolerance:
+            return x, i
+        q = action(p)
+        curvature = float(p @ q)
+        if not curvature > 0:
+            return (x if i else b.copy()), i + 1
+        alpha = rr / curvature
+        x, r = x + alpha * p, r - alpha * q
+        rr, before = float(r @ r), rr
+        p = r + (rr / before) * p
+    return x, max_iterations
+
+
+def backtrack(
+    value_at: Callable[[float], float], value: float, slope: float, tries: int = 30
+) -> tuple[float, float]:
+    """The first step length t that lowers the objective enough (Armijo), with its value.
+
+    A value that is not finite (a failed solve) halves the step; a finite one that is too large
+    moves to the minimiser of the parabola through what is known, kept within [t/10, t/2].
+
+    Args:
+        value_at: the objective at step length t, infinite where the solve failed.
+        value: the objective at t = 0.
+        slope: its derivative there, negative.
+        tries: evaluations before giving up.
+
+    Returns:
+        (t, objective at t), or (0, ``value``) where none was found.
+    """
+    t, slack = 1.0, 8 * np.finfo(float).eps * abs(value)
+    for _ in range(tries):
+        new = value_at(t)
+        if new <= value + SUFFICIENT * t * slope + slack:
+            return t, new
+        if np.isfinite(new):
+            best = -slope * t**2 / (2 * (new - value - slope * t))
+            t = float(np.clip(best, 0.1 * t, 0.5 * t))
+        else:
+            t *= 0.5
+    return 0.0, value
