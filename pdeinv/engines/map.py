@@ -61,8 +61,7 @@ class MapConfig(OptimizerConfig):
 class MapState:
     """Where the minimisation of J = Φ + R stands.
 
-    ``gradient_norm`` belongs to the last point that was linearised. The L-BFGS memory has no rows
-    under Gauss-Newton-CG.
+    ``gradient_norm`` belongs to the last point that was linearised; Gauss-Newton-CG has no memory.
     """
 
     xi: Array
@@ -182,16 +181,18 @@ def _lbfgs_step[S: MapState](posterior: Posterior, state: S, config: OptimizerCo
 
 def find_map(
     posterior: Posterior, rng: np.random.Generator, config: OptimizerConfig | None = None
-) -> MapState:
-    """Minimise to the end without a driver: for engines that start from the best point.
+) -> Array:
+    """The point where the minimisation ends, (dim,), for engines that start from it.
 
-    Check ``status`` (1: converged) before use. ``rng`` is used where the start is a prior draw.
+    Raises:
+        RunFailed: no starting point could be solved.
+        SolverDiverged: the first linearisation failed.
     """
     config = config or OptimizerConfig.model_validate({})
     state = start_state(posterior, config, rng, from_prior=config.start == "prior")
     while state.status == RUNNING and state.n < config.max_iterations:
         state = optimize(posterior, state, config)
-    return state
+    return state.xi
 
 
 def describe(state: MapState, method: str, n_data: int) -> str:
@@ -245,11 +246,7 @@ class Map:
 
     def record(self, state: MapState, step: int) -> Mapping[str, Any] | None:
         """The course of the minimisation."""
-        return {
-            "objective": state.objective,
-            "misfit": state.misfit,
-            "gradient_norm": state.gradient_norm,
-        }
+        return {"objective": state.objective, "gradient_norm": state.gradient_norm}
 
     def finished(self, state: MapState) -> bool:
         """Converged or stalled."""
@@ -262,10 +259,7 @@ class Map:
         best: MapState = min((c.state for c in chains), key=lambda s: s.objective)
         return Outcome(
             xi=best.xi[None, None, :],
-            stats={
-                "misfit": np.array([[best.misfit]]),
-                "lp": np.array([[-best.objective]]),
-            },
+            stats={"misfit": np.array([[best.misfit]]), "lp": np.array([[-best.objective]])},
             converged=best.status == CONVERGED,
             message=describe(best, self.config.method, posterior.n_data),
             summary=point_summary(best, posterior.n_data),
