@@ -360,5 +360,3 @@ def _inputs(inversion: Inversion) -> dict[str, str]:
     if inversion.surrogate_path is not None:
         inputs[inversion.surrogate_path.name] = sha256(inversion.surrogate_path)
     return inputs
-
-

@@ -81,8 +81,7 @@ def explore(posterior: Posterior, n: int, steps_per_draw: int, rng: np.random.Ge
     kernel, walker = tune(posterior, n * steps_per_draw, rng)
     draws = []
     for _ in range(n):
-        for _ in range(steps_per_draw):
-            walker, _ = kernel.move(posterior, walker, rng)
+        walker = kernel.walk(posterior, walker, steps_per_draw, rng)
         draws.append(walker.xi)
     return np.asarray(draws)
 
@@ -242,9 +241,7 @@ def _rounds(setting: _Setting, folder: Path, progress: Progress) -> tuple[Any, d
     return surrogate, _judge(sd, "raise the rounds in [surrogate], or use a finer coarse_level")
 
 
-def _round(
-    setting: _Setting, folder: Path, posterior: Posterior, j: int
-) -> tuple[Array, Array]:
+def _round(setting: _Setting, folder: Path, posterior: Posterior, j: int) -> tuple[Array, Array]:
     """Draws and fine solves of round ``j``, from its file where an earlier run left one."""
     file = folder / f"refine{j}.npz"
     if not file.exists():

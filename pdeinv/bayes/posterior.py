@@ -171,14 +171,31 @@ class Posterior:
 
     def predict(self, xi: Array) -> Array:
         """G(m(xi)) for (dim,) or (n, dim); a failed solve gives NaN and is counted."""
-        rows = np.atleast_2d(xi)
-        self._count(forward=len(rows))
-        values, failed = evaluate(self.model, rows)
+        if np.ndim(xi) == 1:
+            return self._predict_one(xi)
+        self._count(forward=len(xi))
+        values, failed = evaluate(self.model, xi)
         self.counters.n_failed += len(failed)
-        return values if np.ndim(xi) == 2 else values[0]
+        return values
+
+    def _predict_one(self, xi: Array) -> Array:
+        """The same for one point, without the cost of rows: samplers call it millions of times."""
+        self._count(forward=1)
+        try:
+            return self.model(xi)
+        except SolverDiverged:
+            self.counters.n_failed += 1
+            return np.full(self.n_data, np.nan)
 
     def misfit_of(self, prediction: Array) -> Array:
         """Φ of predicted data (..., n_d); infinite where the prediction is not finite."""
+        if prediction.ndim == 1:
+            value = (
+                self.noise.misfit(prediction - self.data)
+                if np.isfinite(prediction).all()
+                else np.inf
+            )
+            return np.asarray(value)
         ok = np.isfinite(prediction).all(axis=-1)
         safe = np.where(ok[..., None], prediction, self.data)
         return np.asarray(np.where(ok, self.noise.misfit(safe - self.data), np.inf))

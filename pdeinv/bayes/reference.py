@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -36,14 +37,20 @@ class Reference:
         variance, basis = np.linalg.eigh(0.5 * (covariance + covariance.T))
         return cls(mean, basis, np.maximum(variance, floor) - 1.0)
 
+    @cached_property
+    def _factors(self) -> tuple[Array, Array]:
+        """What C^(1/2) and C^(-1/2) add along the basis."""
+        deviation = np.sqrt(1 + self.excess)
+        return deviation - 1, 1 / deviation - 1
+
     def _scale(self, v: Array, factor: Array) -> Array:
-        return np.asarray(v + self.basis @ (factor * (self.basis.T @ v)))
+        return np.asarray(v + self.basis @ (factor * (v @ self.basis)))
 
     def root(self, w: Array) -> Array:
         """C^(1/2) w for (dim,)."""
-        return self._scale(w, np.sqrt(1 + self.excess) - 1)
+        return self._scale(w, self._factors[0])
 
     def cost(self, xi: Array) -> float:
         """½ ‖xi - mean‖² in the norm of C^(-1)."""
-        white = self._scale(xi - self.mean, 1 / np.sqrt(1 + self.excess) - 1)
+        white = self._scale(xi - self.mean, self._factors[1])
         return 0.5 * float(white @ white)

@@ -85,7 +85,9 @@ class ChainStore:
         try:
             with np.load(self._state_file, allow_pickle=False) as data:
                 meta = json.loads(str(data["meta"]))
-                parts = {f.name: _cast(data[f"state_{f.name}"], str(f.type)) for f in fields(state_type)}
+                parts = {
+                    f.name: _cast(data[f"state_{f.name}"], str(f.type)) for f in fields(state_type)
+                }
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise DataSchemaError(
                 f"checkpoint {self._state_file} is damaged ({type(error).__name__}); "

@@ -8,6 +8,7 @@ accepted, whatever b.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,17 +47,31 @@ class Kernel:
     reference: Reference
     log_beta: float
 
-    def move(
-        self, posterior: Posterior, walker: Walker, rng: np.random.Generator
-    ) -> tuple[Walker, float]:
-        """One step; returns the new walker and the acceptance probability of the proposal."""
+    def steps(
+        self, posterior: Posterior, walker: Walker, n: int, rng: np.random.Generator
+    ) -> Iterator[tuple[Walker, float]]:
+        """``n`` steps; after each, the walker and the acceptance probability of the proposal."""
         beta, mean = np.exp(self.log_beta), self.reference.mean
-        noise = self.reference.root(rng.standard_normal(posterior.dim))
-        xi = mean + np.sqrt(1 - beta**2) * (walker.xi - mean) + beta * noise
-        proposal = Walker(xi, float(posterior.misfit(xi)))
-        log_ratio = self._energy(walker) - self._energy(proposal)
-        chance = float(np.exp(min(0.0, log_ratio))) if np.isfinite(proposal.misfit) else 0.0
-        return (proposal if rng.random() < chance else walker), chance
+        keep, energy = np.sqrt(1 - beta**2), self._energy(walker)
+        for _ in range(n):
+            noise = self.reference.root(rng.standard_normal(posterior.dim))
+            xi = mean + keep * (walker.xi - mean) + beta * noise
+            proposal = Walker(xi, float(posterior.misfit(xi)))
+            new_energy, chance = np.inf, 0.0
+            if np.isfinite(proposal.misfit):
+                new_energy = self._energy(proposal)
+                chance = float(np.exp(min(0.0, energy - new_energy)))
+            if rng.random() < chance:
+                walker, energy = proposal, new_energy
+            yield walker, chance
+
+    def walk(
+        self, posterior: Posterior, walker: Walker, n: int, rng: np.random.Generator
+    ) -> Walker:
+        """The walker after ``n`` steps."""
+        for walker, _ in self.steps(posterior, walker, n, rng):  # noqa: B020, PLR1704
+            pass
+        return walker
 
     def _energy(self, walker: Walker) -> float:
         return walker.misfit + float(cost(walker.xi)) - self.reference.cost(walker.xi)
@@ -74,7 +89,7 @@ def reference_for(posterior: Posterior, rng: np.random.Generator) -> Reference:
         return Reference.standard(posterior.dim)
     try:
         xi = find_map(posterior, rng)
-        laplace = gaussian_approximation(posterior, xi, min(posterior.dim, 100), rng)
+        laplace = gaussian_approximation(posterior, xi, min(posterior.dim, 50), rng)
     except SolverDiverged:
         return Reference.standard(posterior.dim)
     return Reference(
@@ -118,7 +133,7 @@ def _adapt(
     """One window of adaptation; returns also thinned positions of its second half."""
     kept = []
     for i in range(length):
-        walker, chance = kernel.move(posterior, walker, rng)
+        walker, chance = next(kernel.steps(posterior, walker, 1, rng))
         kernel = Kernel(kernel.reference, adapted(kernel.log_beta, chance, TARGET, i))
         if i >= length // 2 and i % 10 == 0:
             kept.append(walker.xi)

@@ -136,9 +136,7 @@ class TwoLevel:
     ) -> TwoLevelState:
         """Subchain proposal; accept with min(1, exp[(Φ_s(v) - Φ_f(v)) - (Φ_s(u) - Φ_f(u))])."""
         here = Walker(state.xi, state.coarse)
-        walker = here
-        for _ in range(self.config.subchain):
-            walker, _ = state.kernel.move(_coarse(posterior), walker, rng)
+        walker = state.kernel.walk(_coarse(posterior), here, self.config.subchain, rng)
         if walker is here:
             return state
         fine = float(posterior.misfit(walker.xi))
@@ -161,8 +159,8 @@ class TwoLevel:
         walker = Walker(state.base_xi, state.base_coarse)
         total, count = state.base_sum, state.base_count
         stride = max(1, self.config.subchain // 10)
-        for i in range(self.config.subchain):
-            walker, _ = state.kernel.move(_coarse(posterior), walker, rng)
+        steps = state.kernel.steps(_coarse(posterior), walker, self.config.subchain, rng)
+        for i, (walker, _) in enumerate(steps):
             if i % stride == 0 and state.n >= self.config.warmup:
                 total, count = total + _quantities(posterior, walker.xi), count + 1
         due = state.n >= self.config.warmup and state.n % self.config.correction_every == 0

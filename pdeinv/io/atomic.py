@@ -30,10 +30,14 @@ def check_output(path: Path, *, overwrite: bool = False, resume: bool = False) -
         OutputExists: its folder does not exist or is not writable.
     """
     if path.exists() and not (overwrite or resume):
-        raise OutputExists(f"{path} already exists; add --overwrite or --resume, or choose another --out")
+        raise OutputExists(
+            f"{path} already exists; add --overwrite or --resume, or choose another --out"
+        )
     folder = path.absolute().parent
     if not folder.is_dir():
-        raise OutputExists(f"folder {folder} for output {path.name} does not exist; create it first")
+        raise OutputExists(
+            f"folder {folder} for output {path.name} does not exist; create it first"
+        )
     if not os.access(folder, os.W_OK):
         raise OutputExists(f"folder {folder} is not writable; choose another --out")
 

@@ -21,7 +21,9 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         DataSchemaError: no such folder, no metadata in it, or not JSON.
     """
     if not folder.is_dir():
-        raise DataSchemaError(f"no such surrogate folder: {folder}; train one with 'train-surrogate'")
+        raise DataSchemaError(
+            f"no such surrogate folder: {folder}; train one with 'train-surrogate'"
+        )
     try:
         data = json.loads((folder / _NAME).read_text(encoding="utf-8"))
     except OSError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import xarray as xr
@@ -9,7 +11,7 @@ import xarray as xr
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.atomic import atomic
 
-__all__ = ["read_dataset", "read_tree", "write"]
+__all__ = ["opened_tree", "read_dataset", "read_tree", "write"]
 
 
 def _check_readable(path: Path) -> None:
@@ -39,10 +41,21 @@ def read_tree(path: Path) -> xr.DataTree:
     Raises:
         DataSchemaError: missing, truncated or not NetCDF.
     """
+    with opened_tree(path) as tree:
+        return tree.load()
+
+
+@contextmanager
+def opened_tree(path: Path) -> Iterator[xr.DataTree]:
+    """All groups of a NetCDF file, open while the block runs and read only where looked at.
+
+    Raises:
+        DataSchemaError: missing, truncated or not NetCDF.
+    """
     _check_readable(path)
     try:
         with xr.open_datatree(path, engine="netcdf4", decode_timedelta=False) as tree:
-            return tree.load()
+            yield tree
     except (OSError, ValueError, RuntimeError) as error:
         raise _unreadable(path, error) from None
 

@@ -62,7 +62,9 @@ class NoiseSpec:
         peak = float(np.max(np.abs(values)))
         std = self.std if self.std is not None else float(self.rel or 0) * peak
         if std == 0:
-            raise DataSchemaError("relative noise of values that are all zero is zero; use --noise-std")
+            raise DataSchemaError(
+                "relative noise of values that are all zero is zero; use --noise-std"
+            )
         return Noise(np.full(len(values), std))
 
 
