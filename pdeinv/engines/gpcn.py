@@ -100,10 +100,11 @@ def reference_for(posterior: Posterior, rng: np.random.Generator) -> Reference:
 def _blend(reference: Reference, xis: Array) -> Reference:
     """Moments of the draws, shrunk to the old reference by as much as the draws are few."""
     n, dim = xis.shape
-    weight = n / (n + 4.0 * dim)
+    weight = n / (n + 10.0 * dim)
     old = np.eye(dim) + (reference.basis * reference.excess) @ reference.basis.T
     covariance = weight * np.cov(xis.T) + (1 - weight) * old
-    return Reference.from_moments(xis.mean(axis=0), np.atleast_2d(covariance))
+    mean = weight * xis.mean(axis=0) + (1 - weight) * reference.mean
+    return Reference.from_moments(mean, np.atleast_2d(covariance))
 
 
 def tune(
