@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.integrate import quad
+from scipy.optimize import brentq
 from scipy.sparse import csc_matrix, diags
 from scipy.sparse.linalg import splu
 
@@ -15,10 +17,26 @@ from pdeinv.bayes.matern import Matern
 from pdeinv.errors import ConfigError, ShapeError
 from pdeinv.typing import Array
 
-__all__ = ["MeshMatrices", "SpdeField"]
+__all__ = ["MeshMatrices", "SpdeField", "balanced_robin"]
 
-ROBIN = 1 / 1.42
-"""Boundary coefficient over κ that keeps the variance at an edge nearest to its value inside."""
+
+def balanced_robin(nu: float) -> float:
+    """The boundary coefficient over κ with which the variance on a flat boundary is that inside.
+
+    On a half-space the two variances have, for every number of dimensions, the ratio
+    2 ∫ ω²/(ω² + b²) (1 + ω²)^(-ν-1/2) dω / ∫ (1 + ω²)^(-ν-1/2) dω over ω > 0, from the modes
+    cos(ω y) + (b/ω) sin(ω y) across the boundary; zero flux (b = 0) gives two. The integrals run
+    over the angle t of ω = tan t.
+    """
+
+    def excess(b: float) -> float:
+        def integrand(t: float) -> float:
+            s, c = math.sin(t), math.cos(t)
+            return float((2 * s**2 / (s**2 + (b * c) ** 2) - 1) * c ** (2 * nu - 1))
+
+        return float(quad(integrand, 0, math.pi / 2)[0])
+
+    return float(brentq(excess, 1e-3, 2.0))
 
 
 @dataclass(frozen=True)
@@ -55,11 +73,12 @@ class MeshMatrices:
 
 @dataclass(frozen=True)
 class SpdeField:
-    """x = mean + s A^(-1) (M A^(-1))^(alpha/2 - 1) M^(1/2) xi, A = κ² M + K + κ/1.42 M_boundary.
+    """x = mean + s A^(-1) (M A^(-1))^(alpha/2 - 1) M^(1/2) xi, A = κ² M + K + b κ M_boundary.
 
     M is the lumped mass, K the stiffness and s = σ κ^ν sqrt((4π)^(d/2) Γ(ν + d/2)/Γ(ν)), so that
     far from the boundary x has the Matérn covariance with standard deviation σ. The Robin term
-    keeps the variance at the boundary near σ², where a zero-flux condition would double it.
+    keeps the variance on the boundary at σ², where zero flux would double it; within about one
+    length of the boundary it stays up to a fifth higher.
 
     Attributes:
         mean: shape (n,).
@@ -67,8 +86,9 @@ class SpdeField:
         kappa: κ.
         scale: s.
         order: alpha/2, a whole number.
+        robin: b.
 
-    Reference: Lindgren, Rue and Lindström (2011); Khristenko et al. (2019) for the boundary term.
+    Reference: Lindgren, Rue and Lindström (2011); Daon and Stadler (2018) on boundary effects.
     """
 
     mean: Array
@@ -76,11 +96,16 @@ class SpdeField:
     kappa: float
     scale: float
     order: int
-    robin: float = field(default=ROBIN)
+    robin: float
 
     @classmethod
     def on_mesh(
-        cls, mesh: MeshMatrices, covariance: Matern, *, mean: float = 0.0, robin: float = ROBIN
+        cls,
+        mesh: MeshMatrices,
+        covariance: Matern,
+        *,
+        mean: float = 0.0,
+        robin: float | None = None,
     ) -> SpdeField:
         """The field with a Matérn covariance on a mesh.
 
@@ -88,7 +113,7 @@ class SpdeField:
             mesh: the mesh's matrices.
             covariance: its smoothness must make alpha = smoothness + d/2 an even number.
             mean: the mean at every node.
-            robin: boundary coefficient over κ; zero for zero flux.
+            robin: b, zero for zero flux; :func:`balanced_robin` where None.
 
         Raises:
             ConfigError: alpha is not an even number.
@@ -105,8 +130,8 @@ class SpdeField:
         kappa = covariance.kappa
         log_ratio = 0.5 * (math.lgamma(nu + d / 2) - math.lgamma(nu))
         scale = covariance.std * kappa**nu * (4 * math.pi) ** (d / 4) * math.exp(log_ratio)
-        n = len(mesh.coordinates)
-        return cls(np.full(n, float(mean)), mesh, kappa, scale, order, robin)
+        b = balanced_robin(nu) if robin is None else robin
+        return cls(np.full(len(mesh.coordinates), float(mean)), mesh, kappa, scale, order, b)
 
     @property
     def dim(self) -> int:
