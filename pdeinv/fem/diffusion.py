@@ -1,0 +1,179 @@
+"""−∇·(κ∇u) = f with its tangent and adjoint, κ given by values at quadrature points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pdeinv.errors import ConfigError
+from pdeinv.fem.env import fenicsx
+from pdeinv.fem.linear import Method, SpdSystem
+from pdeinv.fem.quadrature import COEFFICIENT_DEGREE, LOAD_DEGREE, QuadratureSpace
+from pdeinv.fem.space import LagrangeSpace
+from pdeinv.typing import Array
+
+__all__ = ["BoundaryData", "DiffusionSystem"]
+
+PointFunction = Callable[[Array, Array], Array]
+
+
+@dataclass(frozen=True)
+class BoundaryData:
+    """What holds on each side; the empty name stands for boundary edges without a name.
+
+    Attributes:
+        dirichlet: u by side; where two sides meet, the later one wins.
+        flux: outward flux −κ∂u/∂n by side.
+    """
+
+    dirichlet: Mapping[str, PointFunction]
+    flux: Mapping[str, PointFunction] = field(default_factory=dict)
+
+
+class DiffusionSystem:
+    """The discrete equation A(κ) u = b(κ) on one space; A is symmetric, so one factor serves all.
+
+    Weak form: ∫ κ∇u·∇v = ∫ f v − ∫_flux g v for all v that vanish on the Dirichlet sides.
+
+    Args:
+        space: finite-element space.
+        boundary: boundary conditions; at least one Dirichlet side.
+        source: f as a function of x and y.
+        method: linear solver; by size where None.
+    """
+
+    def __init__(
+        self,
+        space: LagrangeSpace,
+        boundary: BoundaryData,
+        source: PointFunction,
+        method: Method | None = None,
+    ) -> None:
+        fx = fenicsx()
+        ufl = fx.ufl
+        self.space = space
+        self.quadrature = QuadratureSpace(space, COEFFICIENT_DEGREE[space.element])
+        self.kappa = self.quadrature.function()
+        self._dkappa = self.quadrature.function()
+        self._u, self._adjoint = fx.fem.Function(space.V), fx.fem.Function(space.V)
+        self._fixed, self._bc = self._conditions(boundary)
+        trial, test = ufl.TrialFunction(space.V), ufl.TestFunction(space.V)
+        dx, grad, inner = self.quadrature.dx, ufl.grad, ufl.inner
+        self._form = fx.fem.form(self.kappa * inner(grad(trial), grad(test)) * dx)
+        self._action = fx.fem.form(-self._dkappa * inner(grad(self._u), grad(test)) * dx)
+        sensitivity = -inner(grad(self._u), grad(self._adjoint))
+        self._gradient = fx.fem.form(sensitivity * ufl.TestFunction(self.quadrature.Q) * dx)
+        self._load = self._assemble_load(boundary, source)
+        self._system = SpdSystem(self._form, space.V, [self._bc], method)
+
+    @property
+    def method(self) -> Method:
+        """The linear solver in use."""
+        return self._system.method
+
+    def _conditions(self, boundary: BoundaryData) -> tuple[Any, Any]:
+        """The Dirichlet degrees of freedom and the condition that holds all of them."""
+        fx = fenicsx()
+        value, dofs = fx.fem.Function(self.space.V), []
+        for side, function in boundary.dirichlet.items():
+            on_side = self.space.dofs([side])
+            value.x.array[on_side] = self.space.interpolate(function).x.array[on_side]
+            dofs.append(on_side)
+        fixed = np.unique(np.concatenate([np.zeros(0, dtype=np.int32), *dofs]))
+        total = self.space.comm.allreduce(len(fixed))
+        if total == 0:
+            raise ConfigError(
+                "no boundary side holds a Dirichlet condition, so u is known up to a constant; "
+                "give at least one side a value"
+            )
+        if not np.isfinite(value.x.array).all():
+            raise ConfigError("a Dirichlet value is not finite on its side; check the expression")
+        self._lifted = bool(self.space.comm.allreduce(int(np.any(value.x.array != 0))))
+        return fixed, fx.fem.dirichletbc(value, fixed)
+
+    def _assemble_load(self, boundary: BoundaryData, source: PointFunction) -> Array:
+        """∫ f v − ∫ g v, which does not depend on κ."""
+        fx, space = fenicsx(), self.space
+        ufl, test = fx.ufl, fx.ufl.TestFunction(space.V)
+        rule = QuadratureSpace(space, LOAD_DEGREE[space.element])
+        load = rule.function(_finite(source, rule.points)) * test * rule.dx
+        for side, function in boundary.flux.items():
+            finer = fx.fem.functionspace(
+                space.mesh, ("Lagrange", LOAD_DEGREE[space.element] // 2 + 1)
+            )
+            g = fx.fem.Function(finer)
+            g.interpolate(lambda x, function=function: function(x[0], x[1]))
+            facets = np.sort(space.facets([side]))
+            marks = fx.mesh.meshtags(space.mesh, 1, facets, np.ones(len(facets), dtype=np.int32))
+            ds = ufl.Measure("ds", domain=space.mesh, subdomain_data=marks)
+            load = load - g * test * ds(1)
+        return self._assembled(fx.fem.form(load))
+
+    def _assembled(self, form: Any) -> Array:
+        """A linear form over all ranks, local values with ghosts up to date."""
+        vector = fenicsx().fem.assemble_vector(form)
+        self._share(vector)
+        return np.asarray(vector.array).copy()
+
+    def _share(self, vector: Any) -> None:
+        if self.space.comm.size > 1:
+            la = fenicsx().la
+            vector.scatter_reverse(la.InsertMode.add)
+            vector.scatter_forward()
+
+    def factor(self, kappa: Array) -> None:
+        """Take κ at :attr:`quadrature` points; the next solve factors A(κ)."""
+        self.kappa.x.array[:] = kappa
+        self._system.assemble()
+
+    def state(self) -> Array:
+        """The solution u for the present κ, local values.
+
+        Raises:
+            SolverDiverged: the solve failed.
+        """
+        b = self._load.copy()
+        if self._lifted:
+            self._lift(b)
+        else:
+            b[self._fixed] = 0.0
+        return self._system.solve(b)
+
+    def _lift(self, b: Array) -> None:
+        """Move the known Dirichlet values to the right-hand side."""
+        fx = fenicsx()
+        moved = fx.fem.create_vector(self.space.V)
+        fx.fem.apply_lifting(moved.array, [self._form], [[self._bc]])
+        self._share(moved)
+        b += moved.array
+        b[self._fixed] = self._bc.g.x.array[self._fixed]
+
+    def tangent(self, u: Array, dkappa: Array) -> Array:
+        """The tangent du with A du = −(dA/dκ)[dκ] u, homogeneous on the Dirichlet sides."""
+        self._u.x.array[:] = u
+        self._dkappa.x.array[:] = dkappa
+        b = self._assembled(self._action)
+        b[self._fixed] = 0.0
+        return self._system.solve(b)
+
+    def pullback(self, u: Array, w: Array) -> Array:
+        """dκ-gradient of w·u at quadrature points: −ω ∇u·∇λ with A λ = w, ω the rule's weights."""
+        b = w.copy()
+        b[self._fixed] = 0.0
+        self._u.x.array[:] = u
+        self._adjoint.x.array[:] = self._system.solve(b)
+        return self._assembled(self._gradient)
+
+
+def _finite(function: PointFunction, points: Array) -> Array:
+    values = function(points[:, 0], points[:, 1])
+    if not np.isfinite(values).all():
+        k = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise ConfigError(
+            f"the source is not finite at ({points[k, 0]:.4g}, {points[k, 1]:.4g}); "
+            "check its expression"
+        )
+    return values

@@ -1,0 +1,92 @@
+"""The one place that imports dolfinx, so that order and absence are dealt with once."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+from pdeinv.errors import MissingDependency
+
+__all__ = ["Fenicsx", "fenicsx", "require_gmsh"]
+
+
+@dataclass(frozen=True)
+class Fenicsx:
+    """The modules of the FEniCSx stack, imported in a safe order.
+
+    Attributes:
+        fem: ``dolfinx.fem``.
+        la: ``dolfinx.la``.
+        mesh: ``dolfinx.mesh``.
+        geometry: ``dolfinx.geometry``.
+        petsc: ``dolfinx.fem.petsc``.
+        la_petsc: ``dolfinx.la.petsc``.
+        ufl: the form language.
+        basix: the finite elements.
+        basix_ufl: ``basix.ufl``.
+        PETSc: ``petsc4py.PETSc``.
+        MPI: ``mpi4py.MPI``.
+    """
+
+    fem: Any
+    la: Any
+    mesh: Any
+    geometry: Any
+    petsc: Any
+    la_petsc: Any
+    ufl: Any
+    basix: Any
+    basix_ufl: Any
+    PETSc: Any
+    MPI: Any
+
+
+_MODULES = (
+    "dolfinx.fem",
+    "dolfinx.la",
+    "dolfinx.mesh",
+    "dolfinx.geometry",
+    "dolfinx.fem.petsc",
+    "dolfinx.la.petsc",
+    "ufl",
+    "basix",
+    "basix.ufl",
+    "petsc4py.PETSc",
+    "mpi4py.MPI",
+)
+"""In the order of the attributes of :class:`Fenicsx`."""
+
+
+@cache
+def fenicsx() -> Fenicsx:
+    """The FEniCSx modules; the wheel's loader first, since it orders MPI ahead of PETSc.
+
+    Raises:
+        MissingDependency: dolfinx is not installed.
+    """
+    try:
+        if find_spec("dolfinx_solver") is not None:
+            importlib.import_module("dolfinx_solver")
+        return Fenicsx(*(importlib.import_module(name) for name in _MODULES))
+    except ModuleNotFoundError as error:
+        raise MissingDependency(
+            f"the finite-element solver needs {error.name}, which is not installed; run "
+            "pip install 'pdeinv[fem]', or install fenics-dolfinx 0.11 from conda-forge"
+        ) from None
+
+
+def require_gmsh() -> Any:
+    """The gmsh module.
+
+    Raises:
+        MissingDependency: gmsh is not installed.
+    """
+    try:
+        return importlib.import_module("gmsh")
+    except (ModuleNotFoundError, OSError) as error:
+        raise MissingDependency(
+            f"reading .msh files needs gmsh ({error}); run pip install 'pdeinv[fem]'"
+        ) from None

@@ -1,0 +1,111 @@
+"""Functions of x and y from text, read by a whitelist: nothing else in it is ever executed."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from pdeinv.errors import ConfigError
+from pdeinv.typing import Array
+
+__all__ = ["Expression"]
+
+_FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
+    **{
+        name: (getattr(np, name), 1)
+        for name in ("sin", "cos", "tan", "exp", "log", "sqrt", "sinh", "cosh", "tanh", "abs")
+    },
+    "min": (np.minimum, 2),
+    "max": (np.maximum, 2),
+    "where": (np.where, 3),
+}
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: np.divide,
+    ast.Pow: np.power,
+}
+_UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+}
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_CONSTANTS = {"pi": np.pi, "e": np.e}
+_MAX_LENGTH = 1000
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A number or a formula in x and y such as ``1 + 0.5*sin(2*pi*x)*y**2``.
+
+    Known are + - * / ** (or ^), < <= > >=, parentheses, pi, e and the functions sin, cos, tan, exp,
+    log, sqrt, sinh, cosh, tanh, abs, min(a, b), max(a, b), where(condition, a, b).
+
+    Attributes:
+        text: the formula.
+
+    Raises:
+        ConfigError: anything else in the text, named.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        with np.errstate(all="ignore"):
+            _value(self._tree, {"x": np.float64(0.5), "y": np.float64(0.5)}, self.text)
+
+    @cached_property
+    def _tree(self) -> ast.expr:
+        if len(self.text) > _MAX_LENGTH:
+            raise ConfigError(f"expression has {len(self.text)} characters; at most {_MAX_LENGTH}")
+        try:
+            return ast.parse(self.text.strip().replace("^", "**"), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            raise ConfigError(
+                f"expression '{self.text}' cannot be read; expected a formula in x and y"
+            ) from None
+
+    def __call__(self, x: Array, y: Array) -> Array:
+        """The values at points; a division by zero gives inf or nan, which callers refuse."""
+        with np.errstate(all="ignore"):
+            value = _value(self._tree, {"x": x, "y": y}, self.text)
+        return np.broadcast_to(np.asarray(value, dtype=np.float64), np.shape(x)).copy()
+
+
+def _value(node: ast.expr, names: dict[str, Any], text: str) -> Any:
+    def inner(child: ast.expr) -> Any:
+        return _value(child, names, text)
+
+    match node:
+        case ast.Constant(value=bool()):
+            pass
+        case ast.Constant(value=int() | float() as number):
+            return np.float64(number)
+        case ast.Name(id=name) if name in names or name in _CONSTANTS:
+            return names.get(name, _CONSTANTS.get(name))
+        case ast.BinOp(op=op) if type(op) in _BINARY:
+            return _BINARY[type(op)](inner(node.left), inner(node.right))
+        case ast.UnaryOp(op=op) if type(op) in _UNARY:
+            return _UNARY[type(op)](inner(node.operand))
+        case ast.Compare(ops=[op], comparators=[right]) if type(op) in _COMPARE:
+            return _COMPARE[type(op)](inner(node.left), inner(right))
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
+            function, n = _FUNCTIONS[name]
+            if len(args) == n:
+                return function(*(inner(a) for a in args))
+    raise ConfigError(
+        f"expression '{text}': '{ast.unparse(node)}' is not understood; "
+        "use x, y, pi, e, numbers, + - * / **, comparisons and functions such as sin, exp, where"
+    )

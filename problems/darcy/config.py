@@ -1,0 +1,159 @@
+"""What a user may set of the Darcy problem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from pdeinv.bayes.prior_config import (
+    LevelSetConfig,
+    LogGaussianConfig,
+    PiecewiseConfig,
+    TwoPhaseConfig,
+    UniformConfig,
+)
+from pdeinv.config import Config
+from pdeinv.errors import ConfigError
+from pdeinv.fem.expressions import Expression
+from pdeinv.fem.mesh import SIDES
+from pdeinv.fem.space import ElementName
+
+__all__ = ["Boundary", "DarcyConfig", "Dirichlet", "FieldFile", "Flux", "Units"]
+
+Formula = float | str
+"""A number, or a formula in x and y."""
+
+
+def _formula(value: Formula) -> Formula:
+    """The value itself, once it is known to be readable and finite."""
+    if isinstance(value, str):
+        try:
+            Expression(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+    elif not np.isfinite(value):
+        raise ValueError("must be finite")
+    return value
+
+
+class Dirichlet(Config):
+    """u is prescribed."""
+
+    kind: Literal["dirichlet"] = "dirichlet"
+    value: Formula = Field(0.0, description="u on the side: a number or a formula in x and y")
+
+    _check = field_validator("value")(_formula)
+
+
+class Flux(Config):
+    """The outward Darcy flux −κ∂u/∂n is prescribed; zero is a wall."""
+
+    kind: Literal["flux"] = "flux"
+    value: Formula = Field(0.0, description="−κ∂u/∂n: a number or a formula in x and y")
+
+    _check = field_validator("value")(_formula)
+
+
+Boundary = Annotated[Dirichlet | Flux, Field(discriminator="kind")]
+
+
+class FieldFile(Config):
+    """A field on a regular grid, read from a NetCDF file and interpolated bilinearly."""
+
+    file: Path = Field(
+        description="NetCDF file with coordinates x and y and the variable on (y, x)"
+    )
+    variable: str = Field("f", description="name of the variable")
+
+
+class Units(Config):
+    """UDUNITS text of each quantity; numbers are never converted."""
+
+    u: str = "m"
+    coordinate: str = "m"
+    conductivity: str = "m s-1"
+    source: str = "s-1"
+
+
+DarcyUnknown = Annotated[
+    LogGaussianConfig | PiecewiseConfig | TwoPhaseConfig | LevelSetConfig | UniformConfig,
+    Field(discriminator="kind"),
+]
+
+
+def _lowest(unknown: Any) -> float:
+    """The least conductivity that a bounded prior allows; one where it is positive by itself."""
+    match unknown:
+        case TwoPhaseConfig():
+            return min(unknown.low, unknown.high)
+        case LevelSetConfig():
+            return min(unknown.values)
+        case UniformConfig():
+            return unknown.low
+    return 1.0
+
+
+class DarcyConfig(Config):
+    """Steady flow through a porous medium: −∇·(κ∇u) = f."""
+
+    mesh: Path | None = Field(
+        None, description="Gmsh .msh file; the rectangle below where not given"
+    )
+    lengths: tuple[float, float] = Field((1.0, 1.0), description="side lengths of the rectangle")
+    cells: int | tuple[int, int] = Field(
+        32, description="cells of the inversion mesh along each side, or along x and y"
+    )
+    element: ElementName = Field("P1", description="P1, P2 on triangles; Q1, Q2 on quadrilaterals")
+    boundary: dict[str, Boundary] = Field(
+        default_factory=dict,
+        description="condition by side (left, right, bottom, top, or the physical names of the "
+        ".msh); sides not named hold u = 0",
+    )
+    source: Formula | FieldFile = Field(
+        1.0, description="f: a number, a formula in x and y, or a field in a file"
+    )
+    unknown: DarcyUnknown = Field(LogGaussianConfig(), description="the prior of κ")
+    units: Units = Units()
+
+    @field_validator("lengths")
+    @classmethod
+    def _positive(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not all(np.isfinite(v) and v > 0 for v in value):
+            raise ValueError("must be positive and finite")
+        return value
+
+    @field_validator("cells")
+    @classmethod
+    def _enough(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
+        if min(np.atleast_1d(value)) < 1:
+            raise ValueError("must be at least 1")
+        return value
+
+    @field_validator("source")
+    @classmethod
+    def _readable(cls, value: Formula | FieldFile) -> Formula | FieldFile:
+        return value if isinstance(value, FieldFile) else _formula(value)
+
+    @field_validator("unknown")
+    @classmethod
+    def _conducting(cls, value: Any) -> Any:
+        if _lowest(value) <= 0:
+            raise ValueError("the conductivity must be positive everywhere")
+        return value
+
+    @model_validator(mode="after")
+    def _known_sides(self) -> DarcyConfig:
+        unknown = [] if self.mesh else [s for s in self.boundary if s not in SIDES]
+        if unknown:
+            raise ValueError(
+                f"boundary side '{unknown[0]}' does not exist; a rectangle has {', '.join(SIDES)}"
+            )
+        return self
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Cells along x and y."""
+        return (self.cells, self.cells) if isinstance(self.cells, int) else self.cells

@@ -1,0 +1,118 @@
+"""Darcy fields as labelled datasets, and datasets as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+from scipy.interpolate import RegularGridInterpolator
+
+from pdeinv.config import dump_toml, parse, parse_toml
+from pdeinv.errors import DataSchemaError
+from pdeinv.fem.mesh import PlainMesh
+from pdeinv.io.netcdf import read_dataset
+from pdeinv.protocols import Observed
+from pdeinv.typing import Array
+
+from .config import DarcyConfig, FieldFile
+
+__all__ = ["config_of", "field_function", "to_dataset"]
+
+
+def to_dataset(
+    config: DarcyConfig,
+    observed: Observed,
+    level: int,
+    nodes: PlainMesh,
+    u: Array,
+    kappa: Array,
+) -> xr.Dataset:
+    """Node values with their mesh in the UGRID layout.
+
+    The mesh is that of all degrees of freedom, so that elements of degree 2 lose nothing.
+    """
+    length = config.units.coordinate
+    mesh = {
+        "cf_role": "mesh_topology",
+        "topology_dimension": 2,
+        "node_coordinates": "x y",
+        "face_node_connectivity": "face_node_connectivity",
+        "long_name": f"mesh of the nodes of {config.element} elements",
+    }
+    connectivity = {"cf_role": "face_node_connectivity", "start_index": 0, "units": "1"}
+    on_mesh = {"mesh": "mesh", "location": "node", "coordinates": "x y"}
+    conductivity = {"units": config.units.conductivity, "long_name": "hydraulic conductivity"}
+    head = {"units": observed.units, "long_name": observed.long_name}
+    variables = {
+        observed.name: ("node", u, {**head, **on_mesh}),
+        "kappa": ("node", kappa, {**conductivity, **on_mesh}),
+        "mesh": ((), np.int32(0), {**mesh, "units": "1"}),
+        "face_node_connectivity": (
+            ("face", "corner"),
+            nodes.cells.astype(np.int32),
+            {**connectivity, "long_name": "nodes of each face, counter-clockwise"},
+        ),
+    }
+    coords = {
+        name: ("node", nodes.points[:, i], {"units": length, "long_name": f"{name} coordinate"})
+        for i, name in enumerate(("x", "y"))
+    }
+    attrs = {
+        "Conventions": "CF-1.11 UGRID-1.0",
+        "pdeinv_problem": "darcy",
+        "pdeinv_problem_config": dump_toml(config.model_dump(mode="json")),
+        "pdeinv_level": level,
+    }
+    return xr.Dataset(variables, coords, attrs)
+
+
+def config_of(fields: xr.Dataset) -> tuple[DarcyConfig, int]:
+    """The configuration and mesh level of a dataset that :func:`to_dataset` made.
+
+    Raises:
+        DataSchemaError: an attribute or the head is missing, or it is another problem's.
+    """
+    problem = fields.attrs.get("pdeinv_problem")
+    missing = [k for k in ("pdeinv_problem_config", "pdeinv_level") if k not in fields.attrs]
+    if problem != "darcy" or missing or "u" not in fields:
+        raise DataSchemaError(
+            "expected the fields of 'pdeinv solve darcy' (variable u, attributes "
+            f"pdeinv_problem_config and pdeinv_level), got problem {problem!r} with variables "
+            f"{list(map(str, fields))}"
+        )
+    text = str(fields.attrs["pdeinv_problem_config"])
+    table = parse_toml(text, "attribute pdeinv_problem_config")
+    return parse(DarcyConfig, table, "pdeinv_problem_config"), int(fields.attrs["pdeinv_level"])
+
+
+def field_function(source: FieldFile) -> Callable[[Array, Array], Array]:
+    """A field of a NetCDF file as a function, bilinear between its nodes.
+
+    Raises:
+        DataSchemaError: the file or variable is missing or not on (y, x); at evaluation, a point
+            lies outside the field's grid.
+    """
+    dataset = read_dataset(source.file)
+    name = source.variable
+    if name not in dataset or set(dataset[name].dims) != {"y", "x"}:
+        raise DataSchemaError(
+            f"{source.file}: expected variable '{name}' on dimensions (y, x), "
+            f"found { ({str(k): v.dims for k, v in dataset.data_vars.items()}) }"
+        )
+    if "x" not in dataset.coords or "y" not in dataset.coords:
+        raise DataSchemaError(f"{source.file}: coordinates x(x) and y(y) are missing")
+    field = dataset[name].sortby(["x", "y"]).transpose("y", "x")
+    axes = (np.asarray(field["y"], dtype=np.float64), np.asarray(field["x"], dtype=np.float64))
+    interpolate = RegularGridInterpolator(axes, np.asarray(field, dtype=np.float64))
+
+    def function(x: Array, y: Array) -> Array:
+        try:
+            return np.asarray(interpolate(np.stack([y, x], axis=-1)))
+        except ValueError:
+            raise DataSchemaError(
+                f"{source.file}: '{name}' covers x in [{axes[1][0]:g}, {axes[1][-1]:g}] and y in "
+                f"[{axes[0][0]:g}, {axes[0][-1]:g}], less than the domain; extend the field"
+            ) from None
+
+    return function
