@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 import xarray as xr
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.config import Config
+from pdeinv.config import Config as BaseConfig
 from pdeinv.models import ForwardModel
 from pdeinv.typing import Array
 
@@ -48,12 +48,12 @@ class Problem(Protocol):
 
     name: ClassVar[str]
     card: ClassVar[Card]
-    Config: ClassVar[type[Config]]
+    Config: ClassVar[type[BaseConfig]]
 
     def __init__(self, config: Any) -> None: ...
 
     @property
-    def config(self) -> Config:
+    def config(self) -> BaseConfig:
         """The resolved configuration."""
 
     @property
@@ -97,7 +97,7 @@ class Surrogate(Protocol):
     """A learned stand-in for a reference model, stored as a folder without pickles."""
 
     name: ClassVar[str]
-    Config: ClassVar[type[Config]]
+    Config: ClassVar[type[BaseConfig]]
 
     @property
     def metadata(self) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.prior import Prior, cost
 from pdeinv.errors import ConfigError, ShapeError, SolverDiverged
-from pdeinv.models import Capability, ForwardModel, Linearization, evaluate
+from pdeinv.models import Capability, ForwardModel, Linearization, ModelKind, evaluate
 from pdeinv.spaces import Space, Variable
 from pdeinv.typing import Array
 
@@ -69,7 +69,7 @@ class WhitenedModel:
         return self.model.d_space
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> ModelKind:
         """As the inner model."""
         return self.model.kind
 

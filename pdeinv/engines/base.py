@@ -11,7 +11,7 @@ import xarray as xr
 from pydantic import Field
 
 from pdeinv.bayes.posterior import Counters, Posterior
-from pdeinv.config import Config
+from pdeinv.config import Config as BaseConfig
 from pdeinv.errors import CapabilityError, RunFailed
 from pdeinv.models import Capability, require
 from pdeinv.typing import Array
@@ -73,7 +73,7 @@ class Outcome:
     independent_chains: bool = True
 
 
-class SamplerConfig(Config):
+class SamplerConfig(BaseConfig):
     """Lengths that every Markov chain sampler shares; all count steps of one chain."""
 
     chains: int = Field(4, ge=1, description="independent chains")
@@ -92,12 +92,12 @@ class Engine(Protocol[S]):
     name: ClassVar[str]
     produces: ClassVar[Produces]
     requires: ClassVar[frozenset[Capability]]
-    Config: ClassVar[type[Config]]
+    Config: ClassVar[type[BaseConfig]]
 
     def __init__(self, config: Any) -> None: ...
 
     @property
-    def config(self) -> Config:
+    def config(self) -> BaseConfig:
         """The resolved configuration."""
 
     @property
