@@ -1,0 +1,138 @@
+"""Which unknowns a data set is solved at: drawn from the prior, or around earlier draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdeinv.config import fingerprint
+from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.io import netcdf
+from pdeinv.protocols import Sensors
+from pdeinv.provenance import sha256
+from pdeinv.rng import stream
+from pdeinv.typing import Array
+
+__all__ = ["Around", "Plan"]
+
+
+@dataclass(frozen=True)
+class Around:
+    """xi ~ N(mean, (inflation · root)(inflation · root)^T), fitted to earlier draws.
+
+    Attributes:
+        mean: shape (dim,).
+        root: square root of the draws' covariance, shape (dim, dim).
+        inflation: factor on the standard deviations.
+        source: file name and sha256 of the draws.
+    """
+
+    mean: Array
+    root: Array
+    inflation: float
+    source: tuple[str, str]
+
+    @classmethod
+    def from_result(cls, path: Path, inflation: float = 1.5) -> Around:
+        """The Gaussian of the whitened draws of a result file.
+
+        With n draws of dimension d the covariance is shrunk by d / (d + n) towards its diagonal, so
+        that few draws do not leave directions without variance.
+
+        Raises:
+            DataSchemaError: the file holds no whitened draws, or fewer than 10.
+            ConfigError: the factor is not positive.
+        """
+        if not inflation > 0:
+            raise ConfigError(f"--inflation must be positive, got {inflation:g}")
+        tree = netcdf.read_tree(path)
+        group = tree.children.get("unconstrained_posterior")
+        if group is None or "xi" not in group.data_vars:
+            raise DataSchemaError(
+                f"{path}: no whitened draws (group unconstrained_posterior, variable xi); "
+                "expected the output of 'pdeinv invert'"
+            )
+        draws = np.asarray(group["xi"], dtype=np.float64)
+        draws = draws.reshape(-1, draws.shape[-1])
+        if len(draws) < 10:
+            raise DataSchemaError(
+                f"{path}: {len(draws)} draw(s) give no spread; use a result with at least 10 draws"
+            )
+        dim, cov = draws.shape[1], np.atleast_2d(np.cov(draws.T))
+        shrink = dim / (dim + len(draws))
+        cov = (1 - shrink) * cov + shrink * np.diag(np.diag(cov)) + 1e-12 * np.eye(dim)
+        return cls(draws.mean(0), np.linalg.cholesky(cov), inflation, (path.name, sha256(path)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to solve.
+
+    Attributes:
+        problem: registered name.
+        problem_config: its configuration.
+        sensors: where the data are.
+        n: how many samples.
+        seed: root seed.
+        grid: shape of the regular grid for operator learning (rows first), or None.
+        level: mesh level of the reference model.
+        design: where unknowns are drawn; None for the prior.
+        batch_size: samples of one batch; how much an interruption can lose.
+    """
+
+    problem: str
+    problem_config: Mapping[str, Any]
+    sensors: Sensors
+    n: int
+    seed: int
+    grid: tuple[int, ...] | None = None
+    level: int = 0
+    design: Around | None = None
+    batch_size: int = 16
+
+    def draw(self, i: int, dim: int) -> Array:
+        """The whitened unknown of sample ``i``, shape (dim,)."""
+        white = stream(self.seed, "sample", i).standard_normal(dim)
+        if self.design is None:
+            return white
+        if len(self.design.mean) != dim:
+            raise ConfigError(
+                f"--around: {self.design.source[0]} has {len(self.design.mean)} unknowns, the "
+                f"problem has {dim}; use a result of the same problem"
+            )
+        return np.asarray(self.design.mean + self.design.inflation * (self.design.root @ white))
+
+    def table(self) -> dict[str, Any]:
+        """The resolved configuration as TOML-ready data."""
+        design = {"kind": "prior"} if self.design is None else {
+            "kind": "around", "inflation": self.design.inflation, "draws": self.design.source[0],
+            "draws_sha256": self.design.source[1],
+        }  # fmt: skip
+        return {
+            "seed": self.seed,
+            "n": self.n,
+            "level": self.level,
+            "grid": None if self.grid is None else list(self.grid),
+            "batch_size": self.batch_size,
+            "design": design,
+            "problem": {"name": self.problem, **self.problem_config},
+        }
+
+    def mark(self) -> str:
+        """A fingerprint of all that decides the samples; ``n`` may grow on resume."""
+        table = {k: v for k, v in self.table().items() if k != "n"}
+        places = {c: np.asarray(v).tolist() for c, v in self.sensors.items()}
+        return fingerprint({**table, "sensors": places})
+
+    def batch(self, k: int) -> range:
+        """The samples of batch ``k``."""
+        return range(k * self.batch_size, min(self.n, (k + 1) * self.batch_size))
+
+    @property
+    def n_batches(self) -> int:
+        """How many batches there are."""
+        return -(-self.n // self.batch_size)
