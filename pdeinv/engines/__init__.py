@@ -1,0 +1,1 @@
+"""Inversion methods and the driver that runs them."""

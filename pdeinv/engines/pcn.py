@@ -42,7 +42,7 @@ class PcnState:
 
 def adapted(log_beta: float, acceptance: float, target: float, n: int) -> float:
     """Robbins-Monro update of the log step size with gain n^(-0.6), at most log 1."""
-    return min(0.0, log_beta + (acceptance - target) / (n + 1) ** 0.6)
+    return float(min(0.0, log_beta + (acceptance - target) / (n + 1) ** 0.6))
 
 
 class Pcn:

@@ -1,0 +1,236 @@
+"""Ensemble Kalman inversion with perturbed observations and the data-misfit controller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import xarray as xr
+from pydantic import Field
+from scipy.linalg import cho_factor, cho_solve
+
+from pdeinv.bayes.posterior import Posterior
+from pdeinv.bayes.prior import cost
+from pdeinv.config import Config
+from pdeinv.engines.base import Chain, Outcome, Produces
+from pdeinv.errors import RunFailed
+from pdeinv.models import Capability
+from pdeinv.typing import Array
+
+__all__ = ["Eki", "EkiConfig", "EkiState", "kalman_update", "misfit_step"]
+
+END = 1.0
+"""Tempering time of the posterior."""
+
+RETRIES = 20
+"""Rounds of replacing failed members before giving up."""
+
+
+class EkiConfig(Config):
+    """Options of ``eki``."""
+
+    ensemble_size: int = Field(200, ge=4, description="members")
+    until: Literal["posterior", "discrepancy"] = Field(
+        "posterior",
+        description="temper to the posterior, or stop where the mean misfit meets the noise",
+    )
+    max_iterations: int = Field(100, ge=1, description="largest number of updates")
+
+
+@dataclass(frozen=True)
+class EkiState:
+    """The ensemble with its predictions, at tempering time t (0 prior, 1 posterior).
+
+    ``replaced`` counts members that were drawn anew because their solve failed.
+    """
+
+    xi: Array
+    predictions: Array
+    misfit: Array
+    t: float
+    n: int
+    replaced: int
+    met: bool
+
+
+def misfit_step(misfit: Array, n_data: int, left: float) -> float:
+    """The next tempering step, min(max(n_d / (2 mean Φ), sqrt(n_d / (2 var Φ))), left).
+
+    Iglesias and Yang (2021, eq. 17): the information that one update adds stays bounded.
+    """
+    mean, variance = float(np.mean(misfit)), float(np.var(misfit))
+    by_mean = n_data / (2 * mean) if mean > 0 else np.inf
+    by_variance = np.sqrt(n_data / (2 * variance)) if variance > 0 else np.inf
+    return float(min(max(by_mean, by_variance), left))
+
+
+def kalman_update(xi: Array, white: Array, residual: Array, dt: float) -> Array:
+    """xi_j + C_ug (C_gg + Γ/dt)^(-1) r_j, in whitened data space where Γ = I.
+
+    Solves in the smaller of data space (n_d) and ensemble space (J, by the Woodbury identity).
+
+    Args:
+        xi: members, shape (J, dim).
+        white: whitened predictions Γ^(-1/2) G_j, shape (J, n_d).
+        residual: whitened y + eta_j - G_j with eta_j ~ N(0, Γ/dt), shape (J, n_d).
+        dt: tempering step.
+    """
+    n, n_data = white.shape
+    u = (xi - xi.mean(axis=0)) / np.sqrt(n - 1)
+    z = (white - white.mean(axis=0)) / np.sqrt(n - 1)
+    if n_data <= n:
+        factor = cho_factor(z.T @ z + np.eye(n_data) / dt, lower=True)
+        weights = z @ cho_solve(factor, residual.T)
+    else:
+        factor = cho_factor(z @ z.T + np.eye(n) / dt, lower=True)
+        weights = cho_solve(factor, z @ residual.T)
+    return np.asarray(xi + weights.T @ u)
+
+
+class Eki:
+    """Tempering from prior to posterior by Kalman updates of an ensemble, free of derivatives.
+
+    Exact for linear models as the ensemble grows; elsewhere an approximation whose error does not
+    vanish with the ensemble. References: Iglesias, Law, Stuart (2013); Iglesias, Yang (2021).
+    """
+
+    name: ClassVar[str] = "eki"
+    produces: ClassVar[Produces] = "approximate"
+    requires: ClassVar[frozenset[Capability]] = frozenset()
+    Config: ClassVar[type[Config]] = EkiConfig
+
+    def __init__(self, config: EkiConfig) -> None:
+        self.config = config
+
+    @property
+    def n_chains(self) -> int:
+        """One ensemble."""
+        return 1
+
+    @property
+    def n_steps(self) -> int:
+        """As configured."""
+        return self.config.max_iterations
+
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> EkiState:
+        """Prior draws that can be solved."""
+        xi = rng.standard_normal((self.config.ensemble_size, posterior.dim))
+        start = EkiState(xi, np.zeros((0, 0)), np.zeros(0), 0.0, 0, 0, False)
+        return _solved(posterior, start, lambda _, n: rng.standard_normal((n, posterior.dim)))
+
+    def step(self, posterior: Posterior, state: EkiState, rng: np.random.Generator) -> EkiState:
+        """One Kalman update over the next stretch of tempering time."""
+        left = END - state.t
+        dt = misfit_step(state.misfit, posterior.n_data, left)
+        noise = posterior.noise
+        eta = rng.standard_normal(state.predictions.shape) / np.sqrt(dt)
+        residual = noise.whiten(posterior.data - state.predictions) + eta
+        xi = kalman_update(state.xi, noise.whiten(state.predictions), residual, dt)
+        t = END if dt == left else state.t + dt
+        moved = replace(state, xi=xi, t=t, n=state.n + 1)
+        return _solved(posterior, moved, lambda good, n: _gaussian(good, n, rng))
+
+    def record(self, state: EkiState, step: int) -> Mapping[str, Any] | None:
+        """The course of the tempering."""
+        return {
+            "t": state.t,
+            "mean_misfit": float(np.mean(state.misfit)),
+            "spread": _spread(state.xi),
+            "replaced": state.replaced,
+        }
+
+    def finished(self, state: EkiState) -> bool:
+        """At the posterior, or at the noise level where that was asked for."""
+        return state.t >= END or (state.met and self.config.until == "discrepancy")
+
+    def finalize(
+        self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
+    ) -> Outcome:
+        """The members as draws, with what tells a good ensemble from a collapsed one."""
+        state: EkiState = chains[0].state
+        found = {
+            "iterations": float(state.n),
+            "tempering": state.t,
+            "n_eff": float(len(state.xi)),
+            "collapse_ratio": _spread(state.xi),
+            "misfit_per_datum": float(np.mean(state.misfit)) / posterior.n_data,
+            "replaced": float(state.replaced),
+        }
+        return Outcome(
+            xi=state.xi[None],
+            stats={
+                "misfit": state.misfit[None],
+                "lp": -(state.misfit + cost(state.xi))[None],
+            },
+            converged=self.finished(state),
+            message=_verdict(state, self.config.until),
+            summary=found,
+            groups={"tempering": _course(chains[0])},
+            independent_chains=False,
+        )
+
+
+def _solved(posterior: Posterior, state: EkiState, draw: Callable[[Array, int], Array]) -> EkiState:
+    """The state with predictions for all members; failed ones are drawn anew and counted.
+
+    Args:
+        posterior: whose model is solved.
+        state: holds the members.
+        draw: (members that could be solved, n) to n new members.
+
+    Raises:
+        RunFailed: fewer than two members can be solved, or the new ones keep failing.
+    """
+    xi, replaced = state.xi.copy(), state.replaced
+    predictions = posterior.predict(xi)
+    for _ in range(RETRIES):
+        failed = ~np.isfinite(predictions).all(axis=1)
+        n = int(failed.sum())
+        if n == 0:
+            misfit = posterior.misfit_of(predictions)
+            met = 2 * float(np.mean(misfit)) <= posterior.n_data
+            return replace(
+                state, xi=xi, predictions=predictions, misfit=misfit, replaced=replaced, met=met
+            )
+        if n > len(xi) - 2:
+            break
+        xi[failed] = draw(xi[~failed], n)
+        predictions[failed] = posterior.predict(xi[failed])
+        replaced += n
+    raise RunFailed(
+        f"{n} of {len(xi)} members cannot be solved after {RETRIES} replacements; check the "
+        "problem's configuration with 'pdeinv check', or narrow the prior"
+    )
+
+
+def _gaussian(members: Array, n: int, rng: np.random.Generator) -> Array:
+    """``n`` draws of the Gaussian with the members' mean and covariance."""
+    mean = members.mean(axis=0)
+    weights = rng.standard_normal((n, len(members))) / np.sqrt(len(members) - 1)
+    return np.asarray(mean + weights @ (members - mean))
+
+
+def _spread(xi: Array) -> float:
+    """Root mean variance of xi: 1 in the prior, 0 in a collapsed ensemble."""
+    return float(np.sqrt(np.mean(np.var(xi, axis=0, ddof=1))))
+
+
+def _verdict(state: EkiState, until: str) -> str:
+    """One sentence on where the ensemble stands and what it is."""
+    n, dim = state.xi.shape
+    where = f"ensemble of {n} at tempering time {state.t:.3g} after {state.n} updates"
+    if until == "discrepancy":
+        what = (
+            "stopped by the discrepancy principle: a regularised estimate, its spread no posterior"
+        )
+    else:
+        what = "a Gaussian-ensemble approximation, exact for linear models and large ensembles only"
+    few = f"; {n} members span at most {n - 1} of {dim} directions, spreads are too small"
+    return f"{where}; {what}{few if n <= dim else ''}"
+
+
+def _course(chain: Chain) -> xr.Dataset:
+    """The group ``tempering``: one row per update."""
+    return xr.Dataset({name: ("update", values) for name, values in chain.records.items()})
