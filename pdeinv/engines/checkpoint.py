@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from pdeinv.rng import dump_state, load_state
 from pdeinv.typing import Array
 
 __all__ = ["ChainStore", "Saved"]
+
+DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile)
+"""What reading a truncated or foreign file may raise."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,6 @@ class Saved:
     n_chunks: int
     counters: Counters
     seconds: float
-
-
-def _cast(value: Array, kind: str) -> Any:
-    """A stored array as the scalar type that the state's field declares."""
-    kinds = {"int": int, "float": float, "bool": bool}
-    return kinds[kind](value) if kind in kinds else value
 
 
 class ChainStore:
@@ -56,11 +54,10 @@ class ChainStore:
         return self.folder / f"{self.stem}.state.npz"
 
     def save(self, saved: Saved, records: list[Mapping[str, Any]]) -> Saved:
-        """Write the new records as a chunk, then the state; returns ``saved`` with its chunk count."""
+        """Write the new records as a chunk, then the state; returns it with its chunk count."""
         n = saved.n_chunks
         if records:
-            with atomic(self._chunk(n)) as target, target.open("wb") as stream:
-                np.savez(stream, **{k: np.stack([r[k] for r in records]) for k in records[0]})
+            _write(self._chunk(n), {k: np.stack([r[k] for r in records]) for k in records[0]})
             n += 1
         meta = {
             "rng": dump_state(saved.rng),
@@ -69,10 +66,10 @@ class ChainStore:
             "counters": saved.counters.as_dict(),
             "seconds": saved.seconds,
         }
-        state = {f"state_{k}": np.asarray(v) for k, v in asdict(saved.state).items()}
-        with atomic(self._state_file) as target, target.open("wb") as stream:
-            np.savez(stream, meta=np.array(json.dumps(meta)), **state)
-        return Saved(saved.state, saved.rng, saved.step, n, saved.counters, saved.seconds)
+        parts = {f.name: np.asarray(getattr(saved.state, f.name)) for f in fields(saved.state)}
+        arrays = {f"state_{name}": value for name, value in parts.items()}
+        _write(self._state_file, {"meta": np.array(json.dumps(meta)), **arrays})
+        return replace(saved, n_chunks=n)
 
     def load(self, state_type: type[Any]) -> Saved | None:
         """The last saved point, or None where there is none.
@@ -82,30 +79,41 @@ class ChainStore:
         """
         if not self._state_file.exists():
             return None
-        try:
-            with np.load(self._state_file, allow_pickle=False) as data:
-                meta = json.loads(str(data["meta"]))
-                parts = {
-                    f.name: _cast(data[f"state_{f.name}"], str(f.type)) for f in fields(state_type)
-                }
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise DataSchemaError(
-                f"checkpoint {self._state_file} is damaged ({type(error).__name__}); "
-                "start again with --overwrite"
-            ) from None
-        return Saved(
-            state_type(**parts),
-            load_state(meta["rng"]),
-            meta["step"],
-            meta["n_chunks"],
-            Counters(**meta["counters"]),
-            meta["seconds"],
-        )
+        return _read(self._state_file, lambda arrays: _restored(state_type, arrays))
 
     def records(self, n_chunks: int) -> dict[str, Array]:
-        """All records of the first ``n_chunks`` chunks, concatenated."""
-        parts: list[dict[str, Array]] = []
-        for i in range(n_chunks):
-            with np.load(self._chunk(i), allow_pickle=False) as data:
-                parts.append(dict(data))
+        """All records of the first ``n_chunks`` chunks, concatenated.
+
+        Raises:
+            DataSchemaError: a chunk is damaged or missing.
+        """
+        parts = [_read(self._chunk(i), dict) for i in range(n_chunks)]
         return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]} if parts else {}
+
+
+def _write(file: Path, arrays: Mapping[str, Array]) -> None:
+    with atomic(file) as target, target.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def _read[T](file: Path, use: Callable[[Any], T]) -> T:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return use(arrays)
+    except DAMAGE as error:
+        raise DataSchemaError(
+            f"checkpoint {file} is damaged ({type(error).__name__}); start again with --overwrite"
+        ) from None
+
+
+def _restored(state_type: type[Any], arrays: Mapping[str, Array]) -> Saved:
+    meta, kinds = json.loads(str(arrays["meta"])), get_type_hints(state_type)
+    parts = {}
+    for f in fields(state_type):
+        value, kind = arrays[f"state_{f.name}"], kinds[f.name]
+        parts[f.name] = kind(value) if kind in (int, float, bool) else value
+    counters = Counters(**meta["counters"])
+    rng = load_state(meta["rng"])
+    return Saved(
+        state_type(**parts), rng, meta["step"], meta["n_chunks"], counters, meta["seconds"]
+    )
