@@ -1,0 +1,157 @@
+"""Are the derivatives right? Dot-product and Taylor tests of forward models and posteriors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pdeinv.bayes.posterior import Counters, Posterior
+from pdeinv.errors import RunFailed, SolverDiverged
+from pdeinv.models import Capability, ForwardModel, require
+from pdeinv.typing import Array
+
+__all__ = ["TaylorResult", "dot_product_test", "gradient_test", "taylor_test"]
+
+_HALVINGS = 26
+_TRIALS = 2
+_TINY = (1e-13, 2e-13, 3e-13, 5e-13, 7e-13)
+"""Steps so small that the remainder there is the rounding noise of the model and nothing else."""
+_ABOVE_NOISE = 30.0
+"""Remainders count while they are this many times larger than that noise."""
+_EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class TaylorResult:
+    """Remainders ‖G(m + h v) − G(m) − h dG(m)[v]‖: they fall like h² if the derivative is right.
+
+    Attributes:
+        steps: h, halved from one to the next, shape (k,); those lost in rounding are left out.
+        remainders: at each step, shape (k,).
+        slopes: observed orders between neighbours, shape (k − 1,).
+        slope: median order of the three smallest pairs; 2 where the map is linear.
+        linear: whether every remainder is rounding noise, as for a linear map.
+    """
+
+    steps: Array
+    remainders: Array
+    slopes: Array
+    slope: float
+    linear: bool = False
+
+
+def dot_product_test(model: ForwardModel, m: Array, rng: np.random.Generator) -> float:
+    """|⟨J v, w⟩ − ⟨v, Jᵀw⟩| relative to ‖J v‖ ‖w‖ for random v and w; the worst of two trials.
+
+    Args:
+        model: with JVP and VJP.
+        m: where, shape (n_m,).
+        rng: draws v and w.
+
+    Raises:
+        CapabilityError: the model lacks JVP or VJP.
+        SolverDiverged: the solve at m failed.
+
+    Reference: Claerbout (2014), ch. 1, dot-product test.
+    """
+    require(model, frozenset({Capability.JVP, Capability.VJP}), "the dot-product test")
+    at = model.linearize(m)
+    worst = 0.0
+    for _ in range(_TRIALS):
+        v, w = rng.standard_normal(len(m)), rng.standard_normal(model.d_space.size)
+        jv, jtw = at.jvp(v), at.vjp(w)
+        scale = max(np.linalg.norm(jv) * np.linalg.norm(w), np.linalg.norm(v) * np.linalg.norm(jtw))
+        gap = abs(float(jv @ w - v @ jtw))
+        worst = max(worst, gap / float(scale) if scale > 0 else gap)
+        if not np.isfinite(scale):
+            return float("inf")
+    return worst
+
+
+def taylor_test(model: ForwardModel, m: Array, rng: np.random.Generator) -> TaylorResult:
+    """The order of the Taylor remainder of a forward model along a random direction.
+
+    Args:
+        model: with JVP.
+        m: where, shape (n_m,); where all entries have one sign, steps keep it.
+        rng: draws the direction.
+
+    Raises:
+        CapabilityError: the model lacks JVP.
+        RunFailed: too few steps could be evaluated.
+    """
+    require(model, frozenset({Capability.JVP}), "the Taylor test")
+    v = _direction(m, rng)
+    at = model.linearize(m)
+    return _taylor(model, (m, v), at.value, at.jvp(v))
+
+
+def gradient_test(posterior: Posterior, xi: Array, rng: np.random.Generator) -> TaylorResult:
+    """The order of the Taylor remainder of Φ + R with its gradient; counters stay as they are.
+
+    Args:
+        posterior: of a model with VJP.
+        xi: where, shape (dim,).
+        rng: draws the direction.
+    """
+    twin = replace(posterior, counters=Counters())
+    v = _direction(xi, rng)
+    at = twin.linearize(xi)
+
+    def value(x: Array) -> Array:
+        found = np.atleast_1d(twin.neg_log_posterior(x))
+        if not np.isfinite(found).all():
+            raise SolverDiverged("the negative log posterior is not finite at a step of the test")
+        return found
+
+    slope_along = np.atleast_1d(at.gradient @ v)
+    return _taylor(value, (xi, v), np.atleast_1d(at.neg_log_posterior), slope_along)
+
+
+def _direction(m: Array, rng: np.random.Generator) -> Array:
+    """A random direction on the scale of m; relative to m where it has one sign, to keep that."""
+    v = rng.standard_normal(len(m))
+    v /= np.abs(v).max()
+    if np.all(m > 0) or np.all(m < 0):
+        return v * np.abs(m)
+    return v * max(1.0, float(np.sqrt(np.mean(m**2))))
+
+
+def _taylor(
+    f: Callable[[Array], Array],
+    line: tuple[Array, Array],
+    value: Array,
+    derivative: Array,
+) -> TaylorResult:
+    m, v = line
+
+    def remainder(h: float) -> float:
+        return float(np.linalg.norm(f(m + h * v) - value - h * derivative))
+
+    steps, remainders = [], []
+    try:
+        floor = _ABOVE_NOISE * max(
+            *map(remainder, _TINY), _EPS * float(np.linalg.norm(value) + np.linalg.norm(derivative))
+        )
+    except SolverDiverged as error:
+        raise RunFailed(f"the Taylor test cannot evaluate the model around m: {error}") from None
+    for h in 0.5 ** np.arange(1, _HALVINGS + 1):
+        try:
+            found = remainder(h)
+        except SolverDiverged:
+            continue  # too far from m; smaller steps follow
+        if found <= floor:
+            break
+        steps.append(h)
+        remainders.append(found)
+    return _result(np.array(steps), np.array(remainders))
+
+
+def _result(steps: Array, remainders: Array) -> TaylorResult:
+    """Orders between the steps; fewer than two remainders above rounding mean a linear map."""
+    if len(steps) < 2:
+        return TaylorResult(steps, remainders, np.zeros(0), 2.0, linear=True)
+    slopes = np.diff(np.log(remainders)) / np.diff(np.log(steps))
+    return TaylorResult(steps, remainders, slopes, float(np.median(slopes[-3:])))
