@@ -1,0 +1,121 @@
+"""``pdeinv check``: are the derivatives right, and do the data make sense?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .observe import SensorSpec
+from .options import Reproducible, Settings, verb
+from .settings import build_problem, load_tables, seed_of, with_flags
+from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from pdeinv.bayes.posterior import WhitenedModel
+    from pdeinv.io.observations import Observations
+
+__all__ = ["check"]
+
+MAX_DOT_PRODUCT_ERROR = 1e-10
+MIN_TAYLOR_SLOPE = 1.9
+DEFAULT_SENSORS = "grid:5x5"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line of the report; ``ok`` is None for a figure that is neither good nor bad."""
+
+    test: str
+    value: float | int | str
+    limit: str
+    ok: bool | None
+
+
+@verb
+def check(
+    terminal: Terminal,
+    settings: Settings,
+    random: Reproducible,
+    subject: Annotated[str, typer.Argument(metavar="OBSERVATIONS|PROBLEM", help="What to check.")],
+    sensors: SensorSpec = None,
+    level: Annotated[int, typer.Option("--level", help="Mesh level of the checked model.")] = 0,
+) -> None:
+    """Test the adjoint (dot product) and gradient (Taylor) of a problem, and audit observations.
+
+    Exit 1 if a test fails.
+    """
+    tables = with_flags(load_tables(settings), seed=random.seed)
+    seed = seed_of(tables)
+    if Path(subject).suffix or Path(subject).exists():
+        model, audit = _of_observations(Path(subject), tables, level)
+    else:
+        tables = with_flags(tables, problem__name=subject)
+        model, audit = _of_problem(tables, sensors or DEFAULT_SENSORS, level), []
+    verdicts = [*audit, *_derivatives(model, seed)]
+    failed = [v.test for v in verdicts if v.ok is False]
+    words = {True: "ok", False: "FAILED", None: ""}
+    rows = [(v.test, v.value, v.limit, words[v.ok]) for v in verdicts]
+    terminal.result(
+        {"ok": not failed, "seed": seed, "tests": [vars(v) for v in verdicts]},
+        terminal.table(f"check {subject}", ("test", "value", "limit", "verdict"), rows),
+    )
+    if failed:
+        terminal.note(f"failed: {', '.join(failed)}")
+        raise typer.Exit(1)
+
+
+def _of_problem(tables: dict[str, Any], sensors: str, level: int) -> WhitenedModel:
+    from pdeinv.bayes.posterior import WhitenedModel
+
+    problem = build_problem(tables["problem"])
+    return WhitenedModel(problem.prior(), problem.forward_model(problem.sensors(sensors), level))
+
+
+def _of_observations(
+    path: Path, tables: dict[str, Any], level: int
+) -> tuple[WhitenedModel, list[Verdict]]:
+    from pdeinv.bayes.posterior import WhitenedModel
+    from pdeinv.inversion import Inversion
+
+    inversion = Inversion.resolve(tables, path)
+    problem, data = inversion.problem, inversion.observations
+    model = WhitenedModel(problem.prior(), problem.forward_model(data.coords, level))
+    return model, [*_audit(data), *(Verdict("note", note, "", None) for note in inversion.notes)]
+
+
+def _audit(data: Observations) -> list[Verdict]:
+    """Figures of data that were read without error: units, signs and places are right by then."""
+    import numpy as np
+
+    peak = float(np.max(np.abs(data.values)))
+    units = data.observed.units
+    return [
+        Verdict("data", data.size, "", None),
+        Verdict("dropped data", data.n_dropped, "", None),
+        Verdict(f"largest |{data.observed.name}| ({units})", peak, "", None),
+        Verdict(f"median noise std ({units})", float(np.median(data.noise.std)), "", None),
+        Verdict("median noise / largest value", float(np.median(data.noise.std)) / peak, "", None),
+    ]
+
+
+def _derivatives(model: WhitenedModel, seed: int) -> list[Verdict]:
+    from pdeinv.bayes.check import dot_product_test, taylor_test
+
+    from pdeinv.models import Capability
+    from pdeinv.rng import stream
+
+    if not {Capability.JVP, Capability.VJP} <= model.capabilities:
+        return [Verdict("derivatives", "none declared", "", None)]
+    rng = stream(seed, "check")
+    xi = 0.5 * rng.standard_normal(model.m_space.size)
+    error = dot_product_test(model, xi, rng)
+    slope = float(taylor_test(model, xi, rng).slope)
+    return [
+        Verdict(
+            "dot product", error, f"<= {MAX_DOT_PRODUCT_ERROR:g}", error <= MAX_DOT_PRODUCT_ERROR
+        ),
+        Verdict("Taylor slope", slope, f">= {MIN_TAYLOR_SLOPE:g}", slope >= MIN_TAYLOR_SLOPE),
+    ]

@@ -1,0 +1,174 @@
+"""``pdeinv invert``: from an observation file to a posterior."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pdeinv.errors import ConfigError
+
+from .observe import NoiseRel, NoiseStd
+from .options import Output, Reproducible, Settings, Workers, verb
+from .progress import chain_progress
+from .settings import load_tables, with_flags
+from .stop import stoppable
+from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from pdeinv.inversion import Inversion
+
+__all__ = ["invert"]
+
+NOT_CONVERGED = 3
+
+
+@verb
+def invert(
+    terminal: Terminal,
+    output: Output,
+    settings: Settings,
+    random: Reproducible,
+    observations: Annotated[
+        Path | None, typer.Argument(help="Observation file; else 'observations' of the run file.")
+    ] = None,
+    workers: Workers = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the checkpoints in OUT.run.")
+    ] = False,
+    problem: Annotated[
+        str | None,
+        typer.Option("--problem", envvar="PDEINV_PROBLEM", help="If the file names none."),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option("--engine", "-e", envvar="PDEINV_ENGINE", help="See 'pdeinv list'."),
+    ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option("--draws", min=1, help="Draws of a chain in all, resumed or not."),
+    ] = None,
+    chains: Annotated[
+        int | None, typer.Option("--chains", min=1, help="Independent chains.")
+    ] = None,
+    surrogate: Annotated[
+        Path | None, typer.Option("--surrogate", help="Folder that 'train-surrogate' wrote.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="reference|surrogate", help="What to invert with."),
+    ] = None,
+    noise_std: NoiseStd = None,
+    noise_rel: NoiseRel = None,
+    max_solves: Annotated[
+        int | None, typer.Option("--max-solves", min=1, help="Stop a chain after so many solves.")
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option("--max-seconds", help="Stop a chain after so much time.")
+    ] = None,
+    fail_unconverged: Annotated[
+        bool, typer.Option("--fail-unconverged", help="Exit 3 if the engine did not converge.")
+    ] = False,
+) -> None:
+    """Invert an observation file: draw from the posterior of the unknown, or find its peak.
+
+    Stopped by a signal, the run saves and exits with 75 (130 after Ctrl-C); --resume continues it
+    to the same result as an uninterrupted run.
+    """
+    from pdeinv.inversion import Inversion
+
+    tables = with_flags(
+        load_tables(settings),
+        seed=random.seed,
+        workers=workers,
+        model=model,
+        problem__name=problem,
+        engine__name=engine,
+        engine__draws=draws,
+        engine__chains=chains,
+        surrogate__path=None if surrogate is None else str(surrogate),
+        noise__std=noise_std,
+        noise__rel=noise_rel,
+        budget__n_forward=max_solves,
+        budget__seconds=max_seconds,
+    )
+    source = observations or tables.get("observations")
+    if source is None:
+        raise ConfigError(
+            "no observation file; give it as argument or as 'observations' in the run file"
+        )
+    inversion = Inversion.resolve(tables, Path(source))
+    for remark in inversion.notes:
+        terminal.note(f"note: {remark}")
+    if output.dry_run:
+        _check_output(output, resume)
+        plan = inversion.plan()
+        terminal.result(
+            {"dry_run": True, **plan}, terminal.table("plan", ("what", "value"), list(plan.items()))
+        )
+        return
+    attrs = _run(terminal, inversion, output, resume)
+    terminal.result(*_outcome(terminal, output.out, attrs))
+    if fail_unconverged and not attrs["pdeinv_converged"]:
+        terminal.note(f"not converged: {attrs['pdeinv_message']}")
+        raise typer.Exit(NOT_CONVERGED)
+
+
+def _check_output(output: Output, resume: bool) -> None:
+    from pdeinv.inversion import run_folder
+    from pdeinv.io.atomic import check_output
+
+    for path in (output.out, run_folder(output.out)):
+        check_output(path, overwrite=output.overwrite, resume=resume)
+
+
+def _run(terminal: Terminal, inversion: Inversion, output: Output, resume: bool) -> dict[str, Any]:
+    """Run and write the result and its configuration; returns the result's attributes."""
+    from pdeinv.config import dump_toml
+    from pdeinv.inversion import invert as run_inversion
+    from pdeinv.inversion import run_folder
+    from pdeinv.io.atomic import atomic
+
+    _check_output(output, resume)
+    terminal.note(
+        f"engine {inversion.engine.name}, problem {inversion.problem.name}, seed {inversion.seed}"
+    )
+    folder = run_folder(output.out)
+    message = f"stopped; what was done is saved in {folder}; continue with --resume"
+    with stoppable(folder, message) as stop, chain_progress(terminal, "invert") as report:
+        tree = run_inversion(
+            inversion,
+            output.out,
+            overwrite=output.overwrite,
+            resume=resume,
+            progress=stop.watching(report),
+        )
+    with atomic(output.out.with_name(output.out.name + ".toml")) as file:
+        file.write_text(dump_toml(inversion.resolved()), encoding="utf-8")
+    return {str(k): v for k, v in tree.attrs.items()}
+
+
+COUNTS = ("n_forward", "n_forward_training", "n_adjoint", "n_surrogate", "n_failed")
+
+
+def _outcome(terminal: Terminal, out: Path, attrs: Mapping[str, Any]) -> Iterator[Any]:
+    """The JSON object of a finished run, then what people see."""
+    figures = {
+        "engine": attrs["pdeinv_engine"],
+        "produces": attrs["pdeinv_produces"],
+        "converged": bool(attrs["pdeinv_converged"]),
+        "message": attrs["pdeinv_message"],
+        "seconds": float(attrs["pdeinv_seconds"]),
+        "seed": int(attrs["pdeinv_seed"]),
+        **{name: int(attrs[f"pdeinv_{name}"]) for name in COUNTS},
+    }
+    summary = json.loads(attrs["pdeinv_summary"])
+    yield {"out": str(out), **figures, "summary": summary}
+    rows = [*figures.items(), *summary.items()]
+    yield terminal.table(
+        f"{attrs['pdeinv_problem']} by {attrs['pdeinv_engine']}", ("figure", "value"), rows
+    )
+    yield str(out)

@@ -1,0 +1,35 @@
+"""``pdeinv plot``: the figure of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Output, verb
+from .terminal import Terminal
+
+__all__ = ["plot"]
+
+
+@verb
+def plot(
+    terminal: Terminal,
+    output: Output,
+    path: Annotated[Path, typer.Argument(help="A result, observation or truth file.")],
+    truth: Annotated[
+        Path | None, typer.Option("--truth", help="Truth file to show beside a result.")
+    ] = None,
+    dpi: Annotated[int, typer.Option("--dpi", min=30, max=1200, help="Resolution of a PNG.")] = 150,
+) -> None:
+    """Draw a result (mean, sd, data fit), an observation file or a truth as PNG, PDF or SVG."""
+    from pdeinv.io.atomic import check_output
+    from pdeinv.plotting import plot as draw
+
+    check_output(output.out, overwrite=output.overwrite)
+    if output.dry_run:
+        terminal.result({"dry_run": True, "out": str(output.out)}, str(output.out))
+        return
+    draw(path, output.out, truth=truth, dpi=dpi)
+    terminal.result({"out": str(output.out)}, str(output.out))

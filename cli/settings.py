@@ -1,0 +1,103 @@
+"""The run configuration as every verb sees it: flags, then PDEINV_* variables, then the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pdeinv.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pdeinv.io.observations import NoiseSpec
+    from pdeinv.protocols import Problem
+
+    from .options import Settings
+
+__all__ = ["build_problem", "load_tables", "noise_spec", "seed_of", "with_flags"]
+
+
+def load_tables(settings: Settings, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """The tables of ``--config`` with ``PDEINV_TABLE__KEY`` variables and ``--set`` on top.
+
+    Raises:
+        ConfigError: the file cannot be read, or a key is unknown or malformed.
+    """
+    from pdeinv.config import merge, parse, read_toml
+    from pdeinv.inversion import RunConfig
+
+    tables = read_toml(settings.config) if settings.config else {}
+    for over in (*_from_environment(environ), *map(_assignment, settings.assignments or ())):
+        tables = merge(tables, over)
+    return parse(RunConfig, tables, "").model_dump(exclude_unset=True)
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    for name, text in sorted(environ.items()):
+        path = name.removeprefix("PDEINV_").lower().split("__")
+        if name.startswith("PDEINV_") and len(path) > 1:
+            yield _nested(path, _value(text))
+
+
+def _assignment(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    if not (key.strip() and equals):
+        raise ConfigError(f"--set {text}: expected KEY=VALUE, for example engine.draws=5000")
+    return _nested(key.strip().split("."), _value(value.strip()))
+
+
+def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:
+    for key in reversed(path):
+        value = {key: value}
+    return dict(value)
+
+
+def _value(text: str) -> Any:
+    """``text`` as a TOML value where it is one, else as a string."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def with_flags(tables: Mapping[str, Any], **flags: Any) -> dict[str, Any]:
+    """``tables`` with the flags that were given; ``engine__name`` goes into table ``engine``."""
+    from pdeinv.config import merge
+
+    out = dict(tables)
+    for name, value in flags.items():
+        if value is not None:
+            out = merge(out, _nested(name.split("__"), value))
+    return out
+
+
+def seed_of(tables: Mapping[str, Any]) -> int:
+    """The root seed, drawn from the operating system where none was given."""
+    from pdeinv.rng import fresh_seed
+
+    seed = tables.get("seed")
+    return fresh_seed() if seed is None else int(seed)
+
+
+def noise_spec(tables: Mapping[str, Any]) -> NoiseSpec:
+    """The table ``[noise]``."""
+    from pdeinv.io.observations import NoiseSpec
+
+    return NoiseSpec(**tables.get("noise", {}))
+
+
+def build_problem(table: Mapping[str, Any]) -> Problem:
+    """The problem that a ``[problem]`` table describes.
+
+    Raises:
+        ConfigError: no name, an unknown name, or a key that the problem does not know.
+    """
+    from pdeinv.building import make_problem
+
+    keys = dict(table)
+    name = keys.pop("name", None)
+    if not isinstance(name, str):
+        raise ConfigError("no problem named; give it as PROBLEM or as 'name' in table [problem]")
+    return make_problem(name, keys)
