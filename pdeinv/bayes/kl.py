@@ -93,7 +93,7 @@ class KarhunenLoeveField(DenseField):
     ) -> KarhunenLoeveField:
         modes, mean = settings
         n = len(points)
-        if not (0 < modes < 1 or (modes == int(modes) and 1 <= modes <= n)):
+        if not (0 < modes < 1 or (modes % 1 == 0 and 1 <= modes <= n)):
             raise ConfigError(
                 f"modes: expected a whole number from 1 to {n}, or a share of variance between 0 "
                 f"and 1, got {modes:g}"
