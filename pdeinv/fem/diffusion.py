@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,12 +12,10 @@ from pdeinv.errors import ConfigError
 from pdeinv.fem.env import fenicsx
 from pdeinv.fem.linear import Method, SpdSystem
 from pdeinv.fem.quadrature import COEFFICIENT_DEGREE, LOAD_DEGREE, QuadratureSpace
-from pdeinv.fem.space import LagrangeSpace
+from pdeinv.fem.space import LagrangeSpace, PointFunction, degree
 from pdeinv.typing import Array
 
 __all__ = ["BoundaryData", "DiffusionSystem"]
-
-PointFunction = Callable[[Array, Array], Array]
 
 
 @dataclass(frozen=True)
@@ -97,20 +95,27 @@ class DiffusionSystem:
     def _assemble_load(self, boundary: BoundaryData, source: PointFunction) -> Array:
         """∫ f v − ∫ g v, which does not depend on κ."""
         fx, space = fenicsx(), self.space
-        ufl, test = fx.ufl, fx.ufl.TestFunction(space.V)
         rule = QuadratureSpace(space, LOAD_DEGREE[space.element])
-        load = rule.function(_finite(source, rule.points)) * test * rule.dx
-        for side, function in boundary.flux.items():
-            finer = fx.fem.functionspace(
-                space.mesh, ("Lagrange", LOAD_DEGREE[space.element] // 2 + 1)
-            )
-            g = fx.fem.Function(finer)
-            g.interpolate(lambda x, function=function: function(x[0], x[1]))
-            facets = np.sort(space.facets([side]))
-            marks = fx.mesh.meshtags(space.mesh, 1, facets, np.ones(len(facets), dtype=np.int32))
-            ds = ufl.Measure("ds", domain=space.mesh, subdomain_data=marks)
-            load = load - g * test * ds(1)
-        return self._assembled(fx.fem.form(load))
+        f = rule.function(_finite(source, rule.points))
+        load = self._assembled(fx.fem.form(f * fx.ufl.TestFunction(space.V) * rule.dx))
+        for side, flux in boundary.flux.items():
+            load -= self._assembled(self._flux_form(side, flux))
+        return load
+
+    def _flux_form(self, side: str, flux: PointFunction) -> Any:
+        """∫ g v over one side, with g interpolated one degree above v so that no order is lost."""
+        fx, space = fenicsx(), self.space
+        finer = fx.fem.functionspace(space.mesh, ("Lagrange", degree(space.element) + 1))
+        facets = np.sort(space.facets([side]))
+        on_side = fx.fem.locate_dofs_topological(finer, 1, facets)
+        g, everywhere = fx.fem.Function(finer), fx.fem.Function(finer)
+        everywhere.interpolate(lambda x: flux(x[0], x[1]))
+        g.x.array[on_side] = everywhere.x.array[on_side]
+        if not np.isfinite(g.x.array).all():
+            raise ConfigError(f"the flux on side '{side}' is not finite; check its expression")
+        marks = fx.mesh.meshtags(space.mesh, 1, facets, np.ones(len(facets), dtype=np.int32))
+        ds = fx.ufl.Measure("ds", domain=space.mesh, subdomain_data=marks)
+        return fx.fem.form(g * fx.ufl.TestFunction(space.V) * ds(1))
 
     def _assembled(self, form: Any) -> Array:
         """A linear form over all ranks, local values with ghosts up to date."""

@@ -16,7 +16,7 @@ from pdeinv.fem.env import fenicsx
 from pdeinv.fem.mesh import CellShape, PlainMesh
 from pdeinv.typing import Array
 
-__all__ = ["ElementName", "LagrangeSpace", "cell_shape", "degree", "lattice"]
+__all__ = ["ElementName", "LagrangeSpace", "PointFunction", "cell_shape", "degree", "lattice"]
 
 ElementName = Literal["P1", "P2", "Q1", "Q2"]
 PointFunction = Callable[[Array, Array], Array]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,20 +17,19 @@ from pdeinv.fem.expressions import Expression
 from pdeinv.fem.gmsh import read_msh
 from pdeinv.fem.mesh import SIDES, PlainMesh, rectangle
 from pdeinv.fem.points import observation_matrix
-from pdeinv.fem.space import LagrangeSpace, cell_shape, lattice
+from pdeinv.fem.space import ElementName, LagrangeSpace, PointFunction, cell_shape, lattice
 from pdeinv.protocols import Card, Observed, Sensors
 from pdeinv.spaces import Space, Variable
 from pdeinv.typing import Array
 
 from .config import DarcyConfig, Dirichlet, FieldFile, Flux, Formula
 from .fields import config_of, field_function, to_dataset
+from .manufactured import SMOOTH, Manufactured, configuration
 from .model import DarcyModel, check_conductivity
 from .sensors import grid_points, parse_sensors
 from .unknown import build_prior, parameter_mesh, points_operator
 
 __all__ = ["Darcy"]
-
-PointFunction = Callable[[Array, Array], Array]
 
 
 def _function(value: Formula) -> PointFunction:
@@ -126,6 +124,25 @@ class Darcy:
         """The prior of κ, on a grid, on cells or on the nodes of a mesh."""
         return self._prior
 
+    def unknown_nodes(self) -> Array:
+        """Where the entries of m live, shape (n_m, 2)."""
+        variable = self.prior().space.variables[0]
+        x, y = variable.coords["x"][1], variable.coords["y"][1]
+        if variable.dims == ("y", "x"):
+            x, y = (a.ravel() for a in np.meshgrid(x, y))
+        return np.stack([x, y], axis=1)
+
+    @classmethod
+    def manufactured(cls) -> tuple[Manufactured, ...]:
+        """Exact solutions with smooth variable κ: head on all sides, and flux on two."""
+        elements: tuple[ElementName, ...] = ("P1", "P2", "Q1", "Q2")
+        sides: dict[str, tuple[str, ...]] = {"fixed head": (), "mixed": ("right", "top")}
+        return tuple(
+            Manufactured.of(f"{e}, {name}", cls(configuration(SMOOTH, e, flux_sides=s)), SMOOTH)
+            for e in elements
+            for name, s in sides.items()
+        )
+
     def _conductivity_at(self, points: Array) -> Any:
         variable = self.prior().space.variables[0]
         return points_operator(self.config, variable, self._parameter_mesh, self.mesh(), points)
@@ -193,8 +210,8 @@ class Darcy:
             self.prior().space, self._data_space(sensors), system, to_points, observation
         )
 
-    def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
-        """Head and conductivity at the nodes of the mesh of ``level``, the same on every rank.
+    def state(self, m: Array, level: int = 0, comm: Any = None) -> tuple[DiffusionSystem, Array]:
+        """The discrete equation at m and its solution, local values.
 
         Raises:
             SolverDiverged: m is not positive and finite, or the linear solver failed.
@@ -203,8 +220,16 @@ class Darcy:
         check_conductivity(m)
         system = self.system(level, comm)
         system.factor(self._conductivity_at(system.quadrature.points) @ m)
-        u = system.space.gather(system.state())
-        nodes = system.space.lattice
+        return system, system.state()
+
+    def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
+        """Head and conductivity at the nodes of the mesh of ``level``, the same on every rank.
+
+        Raises:
+            SolverDiverged: m is not positive and finite, or the linear solver failed.
+        """
+        system, local = self.state(m, level, comm)
+        u, nodes = system.space.gather(local), system.space.lattice
         kappa = self._conductivity_at(nodes.points) @ m
         return to_dataset(self.config, self.observed, level, nodes, u, kappa)
 
