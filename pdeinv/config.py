@@ -8,7 +8,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,10 +24,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-C = TypeVar("C", bound=BaseModel)
-
-
-def parse(cls: type[C], data: Mapping[str, Any], where: str) -> C:
+def parse[C: BaseModel](cls: type[C], data: Mapping[str, Any], where: str) -> C:
     """``data`` as an instance of ``cls``; ``where`` names the table in error messages.
 
     Raises:
@@ -37,18 +34,33 @@ def parse(cls: type[C], data: Mapping[str, Any], where: str) -> C:
         return cls.model_validate(dict(data))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise ConfigError(_explain(cls, first, where)) from None
+        raise ConfigError(_explain(cls, first, where, data)) from None
 
 
-def _explain(cls: type[BaseModel], error: Any, where: str) -> str:
-    path = [str(part) for part in error["loc"]]
+def _explain(cls: type[BaseModel], error: Any, where: str, data: Mapping[str, Any]) -> str:
+    path = _written(error["loc"], data, missing=error["type"] == "missing")
     key = ".".join([where, *path]) if where else ".".join(path)
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path[-1], _known_keys(cls), n=1)
+        others = [k for k in _known_keys(cls) if k != path[-1]]
+        near = difflib.get_close_matches(path[-1], others, n=1)
         return f"unknown key '{key}'" + (f"; did you mean '{near[0]}'?" if near else "; remove it")
     message = error["msg"].removeprefix("Value error, ")
     got = "" if error["type"] == "missing" else f" (got {_short(error.get('input'))})"
     return f"{key}: {message[0].lower()}{message[1:]}{got}"
+
+
+def _written(loc: tuple[str | int, ...], data: Any, *, missing: bool) -> list[str]:
+    """The keys as the user wrote them, without the tags that pydantic adds for unions."""
+    path = []
+    for i, part in enumerate(loc):
+        if isinstance(data, Mapping):
+            present = part in data
+        else:
+            present = isinstance(data, list | tuple) and isinstance(part, int)
+        if present or (missing and i == len(loc) - 1):
+            path.append(str(part))
+            data = data[part] if present else None
+    return path
 
 
 def _known_keys(cls: type[BaseModel]) -> list[str]:

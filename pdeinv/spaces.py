@@ -44,7 +44,7 @@ class Variable:
 
     def to_xarray(self, values: Array, lead: tuple[str, ...] = ()) -> xr.DataArray:
         """Label ``values`` of shape (*lead, size) or (*lead, *shape)."""
-        values = np.asarray(values).reshape(*np.shape(values)[: len(lead)], *self.shape)
+        values = np.asarray(values).reshape((*np.shape(values)[: len(lead)], *self.shape))
         coords = {
             name: xr.Variable(dims, array, dict(self.coord_attrs.get(name, {})))
             for name, (dims, array) in self.coords.items()
@@ -111,6 +111,7 @@ class Space:
         cut = array.ndim - len(variable.shape)
         if array.shape[cut:] != variable.shape:
             raise ShapeError(
-                f"variable '{variable.name}': expected shape {variable.shape}, got {array.shape[cut:]}"
+                f"variable '{variable.name}': expected shape {variable.shape}, "
+                f"got {array.shape[cut:]}"
             )
         return np.asarray(array, dtype=np.float64).reshape(*array.shape[:cut], variable.size)
