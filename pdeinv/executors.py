@@ -9,9 +9,13 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 __all__ = ["process_pool", "single_threaded"]
+
+GRACE_SECONDS = 20.0
+"""How long a worker may take to finish its step after SIGTERM."""
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -32,11 +36,22 @@ def single_threaded() -> Iterator[None]:
 
 
 def _prepare(initializer: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """Leave signals to the parent, which stops the run in good order, then build the model."""
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    """Leave signals to the parent, which stops the run in good order, then build the model.
+
+    Schedulers signal all processes of a job, hence SIGTERM only sets a time limit; it must not be
+    ignored, because the pool uses it to end the other workers when one has died.
+    """
+    for signum in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(signum, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_soon)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     initializer(*arguments)
+
+
+def _end_soon(signum: int, _: FrameType | None) -> None:
+    timer = threading.Timer(GRACE_SECONDS, os._exit, (128 + signum,))
+    timer.daemon = True
+    timer.start()
 
 
 def _end_with_parent() -> None:
