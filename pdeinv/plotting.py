@@ -75,6 +75,7 @@ def _draw(panels: list[Panel], out: Path, dpi: int) -> None:
     rows = math.ceil(len(panels) / columns)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.6 * columns, 3.1 * rows), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for panel, ax in zip(panels, axes, strict=False):
             panel(ax)
@@ -151,12 +152,31 @@ def _axis_label(array: xr.DataArray) -> str:
     return f"{array.name} ({units})" if units else str(array.name)
 
 
+def _colour_bar(ax: Axes, image: Any, array: xr.DataArray) -> None:
+    bar = ax.figure.colorbar(image, ax=ax, label=_units(array), fraction=0.046, pad=0.03)
+    if hasattr(bar.formatter, "set_powerlimits"):
+        bar.formatter.set_powerlimits((-2, 4))
+
+
+def _triangles(array: xr.DataArray, mesh: xr.Dataset | None) -> Any:
+    """The triangulation of scattered nodes: the file's own, else that of Delaunay."""
+    from matplotlib.tri import Triangulation
+
+    if mesh is None or "face_node_connectivity" not in mesh:
+        return Triangulation(array["x"], array["y"])
+    faces = np.asarray(mesh["face_node_connectivity"])
+    halves = [faces[:, :3]] if faces.shape[1] == 3 else [faces[:, [0, 1, 2]], faces[:, [0, 2, 3]]]
+    return Triangulation(array["x"], array["y"], np.concatenate(halves))
+
+
 def _field_panel(
     array: xr.DataArray,
     title: str,
     scale: Mapping[str, Any],
     sensors: xr.Dataset | None = None,
+    *,
     cmap: str = "viridis",
+    mesh: xr.Dataset | None = None,
 ) -> Panel:
     def draw(ax: Axes) -> None:
         x, y = array["x"], array["y"]
@@ -167,12 +187,13 @@ def _field_panel(
                 x, y, values, shading="nearest", cmap=cmap, rasterized=True, **scale
             )
         else:
+            shown = _triangles(array, mesh)
             image = ax.tripcolor(
-                x, y, array, shading="gouraud", cmap=cmap, rasterized=True, **scale
+                shown, array, shading="gouraud", cmap=cmap, rasterized=True, **scale
             )
         if sensors is not None and {"x", "y"} <= set(sensors.variables):
             ax.plot(sensors["x"], sensors["y"], ".", ms=2.5, mfc="white", mec="black", mew=0.3)
-        ax.figure.colorbar(image, ax=ax, label=_units(array), shrink=0.9)
+        _colour_bar(ax, image, array)
         ax.set(title=title, xlabel=_axis_label(x), ylabel=_axis_label(y), aspect="equal")
 
     return draw
@@ -249,18 +270,16 @@ def _observation_panels(dataset: xr.Dataset) -> list[Panel]:
     if not {"x", "y"} <= set(dataset.variables):
         return [_series_panel(value, sigma)]
     panels = [_sensor_panel(dataset, value, _label(value), "viridis")]
-    return (
-        panels
-        if sigma is None
-        else [*panels, _sensor_panel(dataset, sigma, _label(sigma), "magma")]
-    )
+    if sigma is not None:
+        panels.append(_sensor_panel(dataset, sigma, "noise standard deviation", "magma"))
+    return panels
 
 
 def _sensor_panel(dataset: xr.Dataset, values: xr.DataArray, title: str, cmap: str) -> Panel:
     def draw(ax: Axes) -> None:
         size = max(6.0, min(60.0, 6000.0 / max(1, values.size)))
         dots = ax.scatter(dataset["x"], dataset["y"], c=values, s=size, cmap=cmap, lw=0)
-        ax.figure.colorbar(dots, ax=ax, label=_units(values), shrink=0.9)
+        _colour_bar(ax, dots, values)
         x, y = _axis_label(dataset["x"]), _axis_label(dataset["y"])
         ax.set(title=title, xlabel=x, ylabel=y, aspect="equal")
 
@@ -281,8 +300,11 @@ def _series_panel(value: xr.DataArray, sigma: xr.DataArray | None) -> Panel:
 
 def _truth_panels(tree: xr.DataTree, path: Path) -> list[Panel]:
     """The unknown, then every field of the solution that can be drawn."""
-    arrays = [*_unknown(tree, path).data_vars.values(), *tree.to_dataset().data_vars.values()]
+    root = tree.to_dataset()
+    arrays = [*_unknown(tree, path).data_vars.values(), *root.data_vars.values()]
     maps = [a for a in arrays if a.dtype.kind == "f" and _is_map(a)]
     if not maps:
         raise DataSchemaError(f"{path}: no field over x and y to draw")
-    return [_field_panel(a, _label(a), _scale(a)) for a in maps]
+    return [
+        _field_panel(a, _label(a), _scale(a), mesh=root if "node" in a.dims else None) for a in maps
+    ]

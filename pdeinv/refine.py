@@ -21,7 +21,7 @@ from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.building import PosteriorRecipe
 from pdeinv.config import Config
 from pdeinv.engines.driver import Progress
-from pdeinv.engines.gpcn import tune
+from pdeinv.engines.hilbert_hmc import tune
 from pdeinv.errors import SurrogateRejected
 from pdeinv.executors import process_pool
 from pdeinv.io.atomic import atomic
@@ -43,6 +43,10 @@ N_ADMISSION = 40
 """Fine solves of the admission test of a surrogate that was trained elsewhere."""
 
 
+TUNING = 400
+"""Surrogate moves that tune the kernel before draws are taken."""
+
+
 class RefineConfig(Config):
     """The table ``[surrogate]`` when ``two-level`` trains its own."""
 
@@ -52,7 +56,7 @@ class RefineConfig(Config):
     inflation: float = Field(
         2.0, ge=1, description="noise factor of the first round, which only has the coarse model"
     )
-    steps_per_draw: int = Field(50, ge=1, description="surrogate steps between training draws")
+    moves_per_draw: int = Field(5, ge=1, description="surrogate moves between training draws")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the surrogate")
 
     @property
@@ -76,12 +80,12 @@ class Refined:
     report: Mapping[str, float]
 
 
-def explore(posterior: Posterior, n: int, steps_per_draw: int, rng: np.random.Generator) -> Array:
+def explore(posterior: Posterior, n: int, moves_per_draw: int, rng: np.random.Generator) -> Array:
     """``n`` thinned draws of a cheap posterior, shape (n, dim), after as much tuning again."""
-    kernel, walker = tune(posterior, n * steps_per_draw, rng)
+    kernel, walker = tune(posterior, max(TUNING, n), rng)
     draws = []
     for _ in range(n):
-        walker = kernel.walk(posterior, walker, steps_per_draw, rng)
+        walker = kernel.walk(posterior, walker, moves_per_draw, rng)
         draws.append(walker.xi)
     return np.asarray(draws)
 
@@ -143,7 +147,7 @@ def admit(posterior: Posterior, folder: Path, rng: np.random.Generator) -> Refin
     assert posterior.coarse is not None
     counters = Counters()
     posterior.charge(counters)
-    xis = explore(posterior.coarse, N_ADMISSION, 50, rng)
+    xis = explore(posterior.coarse, N_ADMISSION, 10, rng)
     sd = _sd_of_difference(posterior.coarse, xis, posterior.predict(xis))
     report = _judge(sd, "train it on draws around a posterior ('generate --around RESULT')")
     return Refined(folder, counters, report)
@@ -248,7 +252,7 @@ def _round(setting: _Setting, folder: Path, posterior: Posterior, j: int) -> tup
         n, rng = setting.config.rounds[j], stream(setting.seed, "refine", j)
         spent = Counters()
         posterior.charge(spent)
-        xis = explore(posterior, n, setting.config.steps_per_draw, rng)
+        xis = explore(posterior, n, setting.config.moves_per_draw, rng)
         fine = solve_all(setting.recipe, xis, setting.workers, spent)
         with atomic(file) as target, target.open("wb") as stream_:
             np.savez(stream_, xis=xis, fine=fine, spent=json.dumps(asdict(spent)))

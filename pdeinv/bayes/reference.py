@@ -50,7 +50,10 @@ class Reference:
         """C^(1/2) w for (dim,)."""
         return self._scale(w, self._factors[0])
 
-    def cost(self, xi: Array) -> float:
-        """½ ‖xi - mean‖² in the norm of C^(-1)."""
-        white = self._scale(xi - self.mean, self._factors[1])
-        return 0.5 * float(white @ white)
+    def unwhiten(self, z: Array) -> Array:
+        """xi = mean + C^(1/2) z for (dim,)."""
+        return self.mean + self.root(z)
+
+    def whiten(self, xi: Array) -> Array:
+        """z = C^(-1/2) (xi - mean) for (dim,)."""
+        return self._scale(xi - self.mean, self._factors[1])

@@ -19,7 +19,7 @@ from pdeinv.bayes.reference import Reference
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Outcome, Produces, SamplerConfig, stack
 from pdeinv.engines.estimators import Pairs, plain, replicated, split
-from pdeinv.engines.gpcn import Kernel, Walker, tune
+from pdeinv.engines.hilbert_hmc import Kernel, Walker, tune
 from pdeinv.engines.pcn import sampler_outcome
 from pdeinv.models import Capability
 from pdeinv.typing import Array
@@ -32,8 +32,8 @@ class TwoLevelConfig(SamplerConfig):
 
     draws: int = Field(300, ge=1, description="fine-model steps after burn-in, per chain")
     warmup: int = Field(20, ge=0, description="fine-model steps discarded, per chain")
-    tuning: int = Field(8000, ge=1, description="surrogate steps that tune the kernel, per chain")
-    subchain: int = Field(100, ge=1, description="surrogate steps between two fine solves")
+    tuning: int = Field(400, ge=1, description="surrogate moves that tune the kernel, per chain")
+    subchain: int = Field(10, ge=1, description="surrogate moves between two fine solves")
     correction_every: int = Field(
         1, ge=1, description="fine solve at every so many-th base-chain state (split estimator)"
     )
@@ -59,7 +59,7 @@ class TwoLevelState:
     ref_mean: Array
     ref_basis: Array
     ref_excess: Array
-    log_beta: float
+    log_step: float
     n: int
     n_accepted: int
 
@@ -71,7 +71,7 @@ class TwoLevelState:
     @property
     def kernel(self) -> Kernel:
         """The kernel of both surrogate chains."""
-        return Kernel(Reference(self.ref_mean, self.ref_basis, self.ref_excess), self.log_beta)
+        return Kernel(Reference(self.ref_mean, self.ref_basis, self.ref_excess), self.log_step)
 
 
 def _quantities(posterior: Posterior, xi: Array) -> Array:
@@ -118,7 +118,7 @@ class TwoLevel:
             ref_mean=reference.mean,
             ref_basis=reference.basis,
             ref_excess=reference.excess,
-            log_beta=kernel.log_beta,
+            log_step=kernel.log_step,
             n=0,
             n_accepted=0,
         )
@@ -158,10 +158,9 @@ class TwoLevel:
         """Run the base chain, add to its sums, and solve the fine model where it is due."""
         walker = Walker(state.base_xi, state.base_coarse)
         total, count = state.base_sum, state.base_count
-        stride = max(1, self.config.subchain // 10)
-        steps = state.kernel.steps(_coarse(posterior), walker, self.config.subchain, rng)
-        for i, (walker, _) in enumerate(steps):
-            if i % stride == 0 and state.n >= self.config.warmup:
+        moves = state.kernel.moves(_coarse(posterior), walker, self.config.subchain, rng)
+        for walker, _ in moves:
+            if state.n >= self.config.warmup:
                 total, count = total + _quantities(posterior, walker.xi), count + 1
         due = state.n >= self.config.warmup and state.n % self.config.correction_every == 0
         return replace(

@@ -134,9 +134,9 @@ class SpdSystem:
         try:
             self._ksp.solve(*self._vecs)
         except fx.PETSc.Error as error:
-            raise SolverDiverged(
-                f"linear solver ({self.method}) failed: {self._why(error)}"
-            ) from None
+            why = self._why(error)
+            self._renew()
+            raise SolverDiverged(f"linear solver ({self.method}) failed: {why}") from None
         self._x.scatter_forward()
         x: Array = self._x.array.copy()
         if not np.isfinite(x).all():
@@ -145,6 +145,12 @@ class SpdSystem:
                 "the coefficient varies too much or is invalid"
             )
         return x
+
+    def _renew(self) -> None:
+        """A new Krylov object: a factorisation that failed leaves one that fails ever after."""
+        comm = self._ksp.comm
+        self._ksp.destroy()
+        self._ksp = self._solver(comm)
 
     def _why(self, error: Exception) -> str:
         PETSc = fenicsx().PETSc

@@ -60,10 +60,10 @@ def observation_matrix(space: LagrangeSpace, x: Array, y: Array, what: str = "se
             f"[{x0:g}, {x1:g}] x [{y0:g}, {y1:g}]; remove it or correct its coordinates"
         )
     geometry = space.mesh.geometry
-    corners = geometry.x[geometry.dofmap]
+    corners = geometry.x[geometry.dofmaps[0]]
     local = np.zeros((len(points), 2))
     for k, cell in enumerate(cells):
-        local[k] = geometry.cmap.pull_back(points[k : k + 1, :2], corners[cell][:, :2])[0]
+        local[k] = geometry.cmaps[0].pull_back(points[k : k + 1, :2], corners[cell][:, :2])[0]
     values = space.V.element.basix_element.tabulate(0, local)[0, :, :, 0]
     columns = space.V.dofmap.list[cells]
     rows = np.repeat(np.arange(len(points)), columns.shape[1])

@@ -54,7 +54,7 @@ class QuadratureSpace:
         rule, _ = fx.basix.make_quadrature(shape, self.degree)
         p1 = fx.basix.create_element(fx.basix.ElementFamily.P, shape, 1)
         weights = p1.tabulate(0, rule)[0, :, :, 0]
-        corners = mesh.geometry.x[mesh.geometry.dofmap][:, :, :2]
+        corners = mesh.geometry.x[mesh.geometry.dofmaps[0]][:, :, :2]
         placed = np.einsum("qv,cvd->cqd", weights, corners)
         points = np.empty((placed.shape[0] * placed.shape[1], 2))
         points[self.Q.dofmap.list.ravel()] = placed.reshape(-1, 2)
