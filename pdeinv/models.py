@@ -77,14 +77,14 @@ class ForwardModel(Protocol):
     def kind(self) -> ModelKind:
         """``reference`` counts as ``n_forward``, ``surrogate`` as ``n_surrogate``."""
 
-    def __call__(self, m: Array) -> Array:
+    def __call__(self, m: Array, /) -> Array:
         """G(m): (n_m,) to (n_d,); with BATCH also (..., n_m) to (..., n_d).
 
         Raises:
             SolverDiverged: the solve failed, with its reason.
         """
 
-    def linearize(self, m: Array) -> Linearization:
+    def linearize(self, m: Array, /) -> Linearization:
         """G and its derivative at ``m`` of shape (n_m,).
 
         Raises:

@@ -1,0 +1,1 @@
+"""Learned stand-ins for reference models, and how they are trained."""

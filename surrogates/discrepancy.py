@@ -1,0 +1,267 @@
+"""What a coarse model lacks: fine minus coarse, learned from few pairs in (xi, coarse data).
+
+Independent of problems and of finite elements: arrays in, a differentiable map out. The stages are
+a constant, an affine map of (xi, coarse data), and a nonlinear part on top; each is kept only where
+it lowers the error on samples that it has not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from pdeinv.config import Config
+from pdeinv.errors import DataSchemaError
+from pdeinv.rng import stream
+from pdeinv.typing import Array
+
+from .kernel import CONSTANT, Grams, KernelFit, Radial, tune
+from .linear import Affine
+from .scaling import Pod, Standard
+
+__all__ = ["Discrepancy", "DiscrepancyConfig", "DiscrepancyPoint"]
+
+MIN_PAIRS = 10
+
+
+class DiscrepancyConfig(Config):
+    """How the discrepancy is learned."""
+
+    method: Literal["kernel", "linear"] = Field(
+        "kernel", description="affine part plus a smooth kernel part, or the affine part alone"
+    )
+    tune_points: int = Field(600, ge=20, description="samples used to tune the kernel")
+    tune_evaluations: int = Field(80, ge=1, description="trials of the kernel's parameters")
+    max_points: int = Field(4000, ge=20, description="samples kept; time grows with their cube")
+    tolerance: float = Field(1e-3, gt=0, description="rms truncation of the data, in units of σ")
+
+
+@dataclass(frozen=True)
+class DiscrepancyPoint:
+    """D(xi, c) at one point with its derivatives in both arguments.
+
+    Attributes:
+        value: shape (n_obs,).
+        jvp: (dxi, dc) to dD, shape (n_obs,).
+        vjp: w to the adjoint actions (on xi, on c).
+    """
+
+    value: Array
+    jvp: Callable[[Array, Array], Array]
+    vjp: Callable[[Array], tuple[Array, Array]]
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Scaled inputs: x from xi, c from the coarse data's leading modes."""
+
+    xi: Standard
+    pod: Pod
+    scale: float
+
+    @classmethod
+    def fit(cls, xi: Array, coarse: Array, noise_std: Array) -> _Inputs:
+        pod = Pod.fit(coarse, noise_std, 1e-6, max(1, len(xi) // 3))
+        return cls(Standard.fit(xi), pod, max(float(pod.encode(coarse)[:, 0].std()), 1e-12))
+
+    def x(self, xi: Array) -> Array:
+        return self.xi(xi)
+
+    def c(self, coarse: Array) -> Array:
+        return np.asarray(self.pod.encode(coarse) / self.scale)
+
+
+@dataclass(frozen=True)
+class Discrepancy:
+    """D(xi, c) = A_x(xi) + A_c(c) + smooth(xi), in the units of the data.
+
+    Attributes:
+        on_xi: affine in xi; carries the intercept.
+        on_coarse: affine in the coarse data.
+        inputs: scaling of xi for the smooth part.
+        smooth: the smooth part, or None.
+        errors: rms error in units of σ on samples left out, by stage.
+        n_pairs: how many pairs it was learned from.
+    """
+
+    on_xi: Affine
+    on_coarse: Affine
+    inputs: Standard
+    smooth: Radial | None
+    errors: Mapping[str, float]
+    n_pairs: int
+
+    @property
+    def rms(self) -> float:
+        """The held-out rms error in units of σ."""
+        return self.errors[self.stage]
+
+    @property
+    def stage(self) -> str:
+        """The last stage that was kept."""
+        return min(self.errors, key=lambda k: self.errors[k])
+
+    @classmethod
+    def fit(
+        cls,
+        xi: Array,
+        coarse: Array,
+        fine: Array,
+        noise_std: Array,
+        config: DiscrepancyConfig | None = None,
+        seed: int = 0,
+    ) -> Discrepancy:
+        """Learn from pairs; repeated points are used once.
+
+        Args:
+            xi: shape (n, dim).
+            coarse: coarse data, shape (n, n_obs).
+            fine: fine data, shape (n, n_obs).
+            noise_std: σ, shape (n_obs,), the scale of all errors.
+            config: options.
+            seed: root seed; a stream picks the samples where there are more than ``max_points``.
+
+        Raises:
+            DataSchemaError: fewer than 10 different finite pairs.
+        """
+        config = config or DiscrepancyConfig()
+        chosen = _choose(xi, coarse, fine, config.max_points, seed)
+        return _fit(xi[chosen], coarse[chosen], fine[chosen], noise_std, config)
+
+    def __call__(self, xi: Array, coarse: Array) -> Array:
+        """D for (..., dim) and (..., n_obs)."""
+        value = self.on_xi(xi) + self.on_coarse(coarse)
+        return value if self.smooth is None else value + self.smooth(self.inputs(xi))
+
+    def linearize(self, xi: Array, coarse: Array) -> DiscrepancyPoint:
+        """D and its derivatives at one point."""
+        value = self.on_xi(xi) + self.on_coarse(coarse)
+        if self.smooth is None:
+            return DiscrepancyPoint(value, self._affine_jvp, self._affine_vjp)
+        more, smooth_jvp, smooth_vjp = self.smooth.linearize(self.inputs(xi))
+
+        def jvp(dxi: Array, dc: Array) -> Array:
+            return np.asarray(self._affine_jvp(dxi, dc) + smooth_jvp(dxi / self.inputs.std))
+
+        def vjp(w: Array) -> tuple[Array, Array]:
+            to_xi, to_coarse = self._affine_vjp(w)
+            return to_xi + smooth_vjp(w) / self.inputs.std, to_coarse
+
+        return DiscrepancyPoint(value + more, jvp, vjp)
+
+    def _affine_jvp(self, dxi: Array, dc: Array) -> Array:
+        return np.asarray(self.on_xi.jvp(dxi) + self.on_coarse.jvp(dc))
+
+    def _affine_vjp(self, w: Array) -> tuple[Array, Array]:
+        return self.on_xi.vjp(w), self.on_coarse.vjp(w)
+
+    def arrays(self) -> dict[str, Array]:
+        """All numbers, for storage."""
+        parts = {
+            "xi_centre": self.on_xi.centre, "xi_matrix": self.on_xi.matrix,
+            "offset": self.on_xi.offset, "coarse_centre": self.on_coarse.centre,
+            "coarse_matrix": self.on_coarse.matrix, "mean": self.inputs.mean,
+            "std": self.inputs.std,
+        }  # fmt: skip
+        if self.smooth is not None:
+            parts |= {
+                "smooth_centres": self.smooth.centres,
+                "smooth_width": np.array(self.smooth.width),
+                "smooth_coefficients": self.smooth.coefficients,
+            }
+        return parts
+
+    @classmethod
+    def from_arrays(
+        cls, a: Mapping[str, Any], errors: Mapping[str, float], n_pairs: int
+    ) -> Discrepancy:
+        """The inverse of :meth:`arrays`."""
+        smooth = None
+        if "smooth_centres" in a:
+            smooth = Radial(a["smooth_centres"], float(a["smooth_width"]), a["smooth_coefficients"])
+        return cls(
+            Affine(a["xi_centre"], a["xi_matrix"], a["offset"]),
+            Affine(a["coarse_centre"], a["coarse_matrix"], np.zeros(len(a["offset"]))),
+            Standard(a["mean"], a["std"]),
+            smooth,
+            errors,
+            n_pairs,
+        )
+
+
+def _choose(xi: Array, coarse: Array, fine: Array, most: int, seed: int) -> Array:
+    """Rows to learn from: finite, different, at most ``most`` of them, in order."""
+    finite = np.isfinite(coarse).all(axis=1) & np.isfinite(fine).all(axis=1)
+    _, first = np.unique(xi, axis=0, return_index=True)
+    rows = np.sort(first[finite[first]])
+    if len(rows) < MIN_PAIRS:
+        raise DataSchemaError(
+            f"a discrepancy needs at least {MIN_PAIRS} different solved pairs, got {len(rows)}; "
+            "generate more samples"
+        )
+    if len(rows) > most:
+        rows = np.sort(stream(seed, "subset").permutation(rows)[:most])
+    return np.asarray(rows)
+
+
+def _fit(
+    xi: Array, coarse: Array, fine: Array, noise_std: Array, config: DiscrepancyConfig
+) -> Discrepancy:
+    n = len(xi)
+    target = Pod.fit(fine - coarse, noise_std, config.tolerance)
+    inputs = _Inputs.fit(xi, coarse, noise_std)
+    x, c, y = inputs.x(xi), inputs.c(coarse), target.encode(fine - coarse)
+    per_datum = float(np.sqrt(y.shape[1] / fine.shape[1]))
+    errors = {
+        "coarse": float(np.sqrt(np.mean(((fine - coarse) / noise_std) ** 2))),
+        "constant": float(np.sqrt(np.mean(y**2)) * n / (n - 1)) * per_datum,
+    }
+    grams, some = Grams.of(x, c), slice(None, None, max(1, -(-n // config.tune_points)))
+    few = Grams.of(x[some], c[some])
+    best: KernelFit | None = None
+    for name, smooth in (("linear", False), ("kernel", True)):
+        if smooth and config.method == "linear":
+            continue
+        parameters = tune(few, y[some], smooth, config.tune_evaluations)
+        fit = KernelFit.solve(grams, y, parameters, smooth)
+        if fit is None:
+            continue
+        errors[name] = fit.rms * per_datum
+        if errors[name] < min(e for k, e in errors.items() if k not in (name, "coarse")):
+            best = fit
+    return _assemble(inputs, target, (x, c), best, errors)
+
+
+def _assemble(
+    inputs: _Inputs,
+    target: Pod,
+    z: tuple[Array, Array],
+    fit: KernelFit | None,
+    errors: Mapping[str, float],
+) -> Discrepancy:
+    """Collapse scalings, modes and the linear kernel part into matrices on raw inputs."""
+    x, c = z
+    n_obs, dim = len(target.mean), x.shape[1]
+    w_xi, w_coarse, smooth = np.zeros((dim, n_obs)), np.zeros((n_obs, n_obs)), None
+    offset = target.mean
+    if fit is not None:
+        weight_x, weight_c, length, _ = np.exp(fit.log_parameters)
+        decoded = fit.coefficients @ target.decoder
+        offset = offset + CONSTANT * decoded.sum(axis=0)
+        w_xi = weight_x * (x.T @ decoded) / inputs.xi.std[:, None]
+        to_modes = inputs.pod.basis.T / inputs.pod.noise_std[:, None] / inputs.scale
+        w_coarse = to_modes @ (weight_c * (c.T @ decoded))
+        if fit.smooth:
+            smooth = Radial(x, float(length * np.sqrt(dim)), decoded)
+    return Discrepancy(
+        Affine(inputs.xi.mean, w_xi, offset),
+        Affine(inputs.pod.mean, w_coarse, np.zeros(n_obs)),
+        inputs.xi,
+        smooth,
+        errors,
+        len(x),
+    )

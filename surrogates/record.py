@@ -1,0 +1,120 @@
+"""What every surrogate stores beside its weights: identity, range, errors and origin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdeinv.config import fingerprint
+from pdeinv.errors import DataSchemaError
+from pdeinv.provenance import versions
+from pdeinv.typing import Array
+
+from .identity import Identity
+
+__all__ = ["Record", "heldout_errors"]
+
+FORMAT = 1
+
+
+def heldout_errors(predicted: Array, true: Array, noise_std: Array) -> dict[str, float]:
+    """Errors on samples that were not used for training, each array (n, n_obs).
+
+    Returns:
+        ``relative_l2``: mean over samples of ‖error‖ / ‖u‖; ``rms_over_sigma``: rms error in units
+        of the noise σ. For k data, √k times the latter is about the sd of the misfit difference.
+    """
+    error = predicted - true
+    size = np.maximum(np.linalg.norm(true, axis=1), 1e-300)
+    return {
+        "relative_l2": float(np.mean(np.linalg.norm(error, axis=1) / size)),
+        "rms_over_sigma": float(np.sqrt(np.mean((error / noise_std) ** 2))),
+    }
+
+
+@dataclass(frozen=True)
+class Record:
+    """The metadata of a trained surrogate.
+
+    Attributes:
+        surrogate: registered name.
+        identity: what it was trained for.
+        low: smallest trained xi by component.
+        high: largest trained xi by component.
+        noise_std: σ that errors are weighed against.
+        config: the surrogate's resolved configuration.
+        seed: root seed of the training.
+        dataset: sha256 of the data set file, or a note on where the pairs came from.
+        level: mesh level of the reference model.
+        sizes: samples by use (train, validation, held out).
+        errors: held-out errors by name.
+        extra: further facts of the kind of surrogate.
+        software: versions of the packages that made it.
+    """
+
+    surrogate: str
+    identity: Identity
+    low: Array
+    high: Array
+    noise_std: Array
+    config: Mapping[str, Any]
+    seed: int
+    dataset: str
+    level: int
+    sizes: Mapping[str, int]
+    errors: Mapping[str, float]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    software: Mapping[str, str] = field(default_factory=versions)
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON data; what ``metadata.json`` holds."""
+        identity = self.identity.as_json()
+        return {
+            "format": FORMAT,
+            "surrogate": self.surrogate,
+            **identity,
+            "problem_fingerprint": fingerprint(identity["problem_config"]),
+            "range": {"low": self.low.tolist(), "high": self.high.tolist()},
+            "noise_std": self.noise_std.tolist(),
+            "config": dict(self.config),
+            "seed": self.seed,
+            "dataset_sha256": self.dataset,
+            "level": self.level,
+            "sizes": dict(self.sizes),
+            "errors": dict(self.errors),
+            "extra": dict(self.extra),
+            "versions": dict(self.software),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], folder: Path) -> Record:
+        """The inverse of :meth:`as_json`; ``folder`` is named in errors.
+
+        Raises:
+            DataSchemaError: an entry is missing or of the wrong kind.
+        """
+        try:
+            return cls(
+                surrogate=data["surrogate"],
+                identity=Identity.from_json(data),
+                low=np.asarray(data["range"]["low"], dtype=np.float64),
+                high=np.asarray(data["range"]["high"], dtype=np.float64),
+                noise_std=np.asarray(data["noise_std"], dtype=np.float64),
+                config=data["config"],
+                seed=int(data["seed"]),
+                dataset=data["dataset_sha256"],
+                level=int(data["level"]),
+                sizes=data["sizes"],
+                errors=data["errors"],
+                extra=data["extra"],
+                software=data["versions"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataSchemaError(
+                f"{folder}: metadata.json is incomplete ({type(error).__name__}: {error}); "
+                "train the surrogate again"
+            ) from None

@@ -1,0 +1,98 @@
+"""Changes of scale that surrogates learn in; every one is fitted on training samples alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pdeinv.typing import Array
+
+__all__ = ["Pod", "Standard", "reference_noise"]
+
+
+def reference_noise(values: Array, noise_std: Array | float | None, noise_rel: float) -> Array:
+    """The noise σ that errors are weighed against, one per datum, shape (n_obs,).
+
+    Args:
+        values: data of the training samples, shape (n, n_obs).
+        noise_std: σ where it is known.
+        noise_rel: else σ as a share of the typical peak, the median over samples of max |u|.
+    """
+    if noise_std is None:
+        noise_std = noise_rel * max(float(np.median(np.abs(values).max(axis=1))), 1e-300)
+    return np.broadcast_to(np.asarray(noise_std, dtype=np.float64), values.shape[1:]).copy()
+
+
+@dataclass(frozen=True)
+class Standard:
+    """z = (x - mean) / std, component by component; constant components stay at zero.
+
+    Attributes:
+        mean: shape (n,).
+        std: shape (n,), positive.
+    """
+
+    mean: Array
+    std: Array
+
+    @classmethod
+    def fit(cls, x: Array) -> Standard:
+        """From training samples, shape (n_samples, n)."""
+        std = x.std(axis=0)
+        return cls(x.mean(axis=0), np.where(std > 1e-12 * (1 + np.abs(x).max(initial=0)), std, 1.0))
+
+    def __call__(self, x: Array) -> Array:
+        """Scaled values of (..., n)."""
+        return np.asarray((x - self.mean) / self.std)
+
+
+@dataclass(frozen=True)
+class Pod:
+    """Proper orthogonal decomposition of noise-whitened data: y = mean + σ (z V).
+
+    Distances between coefficients z are distances of data in units of the noise.
+
+    Attributes:
+        mean: shape (n_obs,).
+        noise_std: σ, shape (n_obs,).
+        basis: V, orthonormal rows, shape (n_modes, n_obs).
+    """
+
+    mean: Array
+    noise_std: Array
+    basis: Array
+
+    @classmethod
+    def fit(cls, y: Array, noise_std: Array, tolerance: float, max_modes: int | None = None) -> Pod:
+        """As few modes as leave an rms remainder of at most ``tolerance`` noise units.
+
+        Args:
+            y: training data, shape (n, n_obs).
+            noise_std: σ, shape (n_obs,).
+            tolerance: in units of σ.
+            max_modes: upper limit on the number of modes.
+        """
+        mean = y.mean(axis=0)
+        _, s, basis = np.linalg.svd((y - mean) / noise_std, full_matrices=False)
+        left_over = np.append(np.cumsum((s**2)[::-1])[::-1], 0.0) / y.size
+        n = max(1, int(np.argmax(left_over <= tolerance**2)))
+        return cls(mean, noise_std, basis[: min(n, max_modes or n)].copy())
+
+    @property
+    def n_modes(self) -> int:
+        """The number of coefficients."""
+        return len(self.basis)
+
+    def encode(self, y: Array) -> Array:
+        """Coefficients (..., n_modes) of data (..., n_obs)."""
+        return np.asarray(((y - self.mean) / self.noise_std) @ self.basis.T)
+
+    @property
+    def decoder(self) -> Array:
+        """The matrix (n_modes, n_obs) from coefficients to data, the mean left out."""
+        return np.asarray(self.basis * self.noise_std)
+
+    def decode(self, z: Array) -> Array:
+        """Data of coefficients."""
+        return np.asarray(self.mean + z @ self.decoder)

@@ -1,0 +1,77 @@
+"""Arrays on disk as safetensors: never a pickle, whatever else lies in the folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdeinv.errors import DataSchemaError, MissingDependency
+from pdeinv.io.atomic import atomic
+from pdeinv.io.checkpoints import read_metadata, write_metadata
+from pdeinv.typing import Array
+
+__all__ = ["load_arrays", "load_folder", "save_arrays", "save_folder"]
+
+WEIGHTS = "weights.safetensors"
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors
+        import safetensors.numpy
+    except ImportError:
+        raise MissingDependency(
+            "surrogates need the package safetensors; install pdeinv[surrogate]"
+        ) from None
+    return safetensors
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Any], note: Mapping[str, Any]) -> None:
+    """Write named arrays with a JSON note in the file's header, in one atomic step."""
+    contiguous = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
+    with atomic(path) as target:
+        _safetensors().numpy.save_file(contiguous, target, {"note": json.dumps(note)})
+
+
+def load_arrays(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arrays by name and the note.
+
+    Raises:
+        DataSchemaError: missing, damaged or of another format.
+    """
+    library = _safetensors()
+    try:
+        with library.safe_open(path, framework="numpy") as file:
+            note = json.loads((file.metadata() or {}).get("note", "{}"))
+            return {k: file.get_tensor(k) for k in file.keys()}, note  # noqa: SIM118
+    except (OSError, ValueError, library.SafetensorError) as error:
+        raise DataSchemaError(
+            f"cannot read {path} as safetensors ({type(error).__name__}); train again"
+        ) from None
+
+
+def save_folder(folder: Path, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
+    """A surrogate's folder: weights, then the metadata that make it complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_arrays(folder / WEIGHTS, arrays, {})
+    write_metadata(folder, metadata)
+
+
+def load_folder(folder: Path, surrogate: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arrays and metadata of a folder that :func:`save_folder` wrote for ``surrogate``.
+
+    Raises:
+        DataSchemaError: missing, damaged, or of another kind of surrogate.
+    """
+    metadata = read_metadata(folder)
+    kind = metadata.get("surrogate")
+    if kind != surrogate:
+        raise DataSchemaError(
+            f"{folder} holds a surrogate of kind '{kind}', expected '{surrogate}'; load it as such"
+        )
+    arrays, _ = load_arrays(folder / WEIGHTS)
+    return arrays, metadata
