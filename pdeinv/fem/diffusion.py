@@ -41,6 +41,14 @@ class DiffusionSystem:
         boundary: boundary conditions; at least one Dirichlet side.
         source: f as a function of x and y.
         method: linear solver; by size where None.
+
+    Attributes:
+        space: as given.
+        quadrature: where κ lives.
+        fixed: local degrees of freedom on the Dirichlet sides.
+        form: the compiled bilinear form.
+        load: ∫ f v − ∫ g v, local values.
+        linear: the linear system.
     """
 
     def __init__(
@@ -57,20 +65,20 @@ class DiffusionSystem:
         self.kappa = self.quadrature.function()
         self._dkappa = self.quadrature.function()
         self._u, self._adjoint = fx.fem.Function(space.V), fx.fem.Function(space.V)
-        self._fixed, self._bc = self._conditions(boundary)
+        self.fixed, self._bc = self._conditions(boundary)
         trial, test = ufl.TrialFunction(space.V), ufl.TestFunction(space.V)
         dx, grad, inner = self.quadrature.dx, ufl.grad, ufl.inner
-        self._form = fx.fem.form(self.kappa * inner(grad(trial), grad(test)) * dx)
+        self.form = fx.fem.form(self.kappa * inner(grad(trial), grad(test)) * dx)
         self._action = fx.fem.form(-self._dkappa * inner(grad(self._u), grad(test)) * dx)
         sensitivity = -inner(grad(self._u), grad(self._adjoint))
         self._gradient = fx.fem.form(sensitivity * ufl.TestFunction(self.quadrature.Q) * dx)
-        self._load = self._assemble_load(boundary, source)
-        self._system = SpdSystem(self._form, space.V, [self._bc], method)
+        self.load = self._assemble_load(boundary, source)
+        self.linear = SpdSystem(self.form, space.V, [self._bc], method)
 
     @property
     def method(self) -> Method:
         """The linear solver in use."""
-        return self._system.method
+        return self.linear.method
 
     def _conditions(self, boundary: BoundaryData) -> tuple[Any, Any]:
         """The Dirichlet degrees of freedom and the condition that holds all of them."""
@@ -132,7 +140,7 @@ class DiffusionSystem:
     def factor(self, kappa: Array) -> None:
         """Take κ at :attr:`quadrature` points; the next solve factors A(κ)."""
         self.kappa.x.array[:] = kappa
-        self._system.assemble()
+        self.linear.assemble()
 
     def state(self) -> Array:
         """The solution u for the present κ, local values.
@@ -140,36 +148,36 @@ class DiffusionSystem:
         Raises:
             SolverDiverged: the solve failed.
         """
-        b = self._load.copy()
+        b = self.load.copy()
         if self._lifted:
             self._lift(b)
         else:
-            b[self._fixed] = 0.0
-        return self._system.solve(b)
+            b[self.fixed] = 0.0
+        return self.linear.solve(b)
 
     def _lift(self, b: Array) -> None:
         """Move the known Dirichlet values to the right-hand side."""
         fx = fenicsx()
         moved = fx.fem.create_vector(self.space.V)
-        fx.fem.apply_lifting(moved.array, [self._form], [[self._bc]])
+        fx.fem.apply_lifting(moved.array, [self.form], [[self._bc]])
         self._share(moved)
         b += moved.array
-        b[self._fixed] = self._bc.g.x.array[self._fixed]
+        b[self.fixed] = self._bc.g.x.array[self.fixed]
 
     def tangent(self, u: Array, dkappa: Array) -> Array:
         """The tangent du with A du = −(dA/dκ)[dκ] u, homogeneous on the Dirichlet sides."""
         self._u.x.array[:] = u
         self._dkappa.x.array[:] = dkappa
         b = self._assembled(self._action)
-        b[self._fixed] = 0.0
-        return self._system.solve(b)
+        b[self.fixed] = 0.0
+        return self.linear.solve(b)
 
     def pullback(self, u: Array, w: Array) -> Array:
         """dκ-gradient of w·u at quadrature points: −ω ∇u·∇λ with A λ = w, ω the rule's weights."""
         b = w.copy()
-        b[self._fixed] = 0.0
+        b[self.fixed] = 0.0
         self._u.x.array[:] = u
-        self._adjoint.x.array[:] = self._system.solve(b)
+        self._adjoint.x.array[:] = self.linear.solve(b)
         return self._assembled(self._gradient)
 
 
