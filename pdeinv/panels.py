@@ -1,0 +1,172 @@
+"""The panels of a figure: each function returns a drawing that is put into axes later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "BLUE",
+    "GREY",
+    "Panel",
+    "band_panel",
+    "colour_scale",
+    "field_panel",
+    "histogram",
+    "sensor_panel",
+    "series_panel",
+    "title_of",
+    "units_of",
+    "with_units",
+]
+
+Panel = Callable[["Axes"], None]
+"""Draws one panel into its axes."""
+
+LOG_RANGE = 30.0
+"""A positive field that spans more than this factor is shown on a logarithmic scale."""
+BLUE, GREY, RED = "#1f5a99", "#555555", "#c0392b"
+
+
+def colour_scale(*arrays: xr.DataArray) -> dict[str, Any]:
+    """One colour scale for all arrays: logarithmic where they are positive over a wide range."""
+    from matplotlib.colors import LogNorm, Normalize
+
+    low = min(float(a.min()) for a in arrays)
+    high = max(float(a.max()) for a in arrays)
+    wide = low > 0 and high / low > LOG_RANGE
+    return {"norm": LogNorm(low, high) if wide else Normalize(low, high)}
+
+
+def title_of(array: xr.DataArray) -> str:
+    """What the array is, in words."""
+    return str(array.attrs.get("long_name") or array.name)
+
+
+def units_of(array: xr.DataArray) -> str:
+    """The units, empty for a number without dimension."""
+    units = str(array.attrs.get("units", "1"))
+    return "" if units == "1" else units
+
+
+def with_units(text: object, array: xr.DataArray) -> str:
+    """An axis label: the text, and the array's units in brackets."""
+    units = units_of(array)
+    return f"{text} ({units})" if units else str(text)
+
+
+def _colour_bar(ax: Axes, image: Any, array: xr.DataArray) -> None:
+    bar = ax.figure.colorbar(image, ax=ax, label=units_of(array), fraction=0.046, pad=0.03)
+    if hasattr(bar.formatter, "set_powerlimits"):
+        bar.formatter.set_powerlimits((-2, 4))
+
+
+def _triangles(array: xr.DataArray, mesh: xr.Dataset | None) -> Any:
+    """The triangulation of scattered nodes: the file's own, else that of Delaunay."""
+    from matplotlib.tri import Triangulation
+
+    if mesh is None or "face_node_connectivity" not in mesh:
+        return Triangulation(array["x"], array["y"])
+    faces = np.asarray(mesh["face_node_connectivity"])
+    halves = [faces[:, :3]] if faces.shape[1] == 3 else [faces[:, [0, 1, 2]], faces[:, [0, 2, 3]]]
+    return Triangulation(array["x"], array["y"], np.concatenate(halves))
+
+
+def field_panel(
+    array: xr.DataArray,
+    title: str,
+    scale: Mapping[str, Any],
+    sensors: xr.Dataset | None = None,
+    *,
+    cmap: str = "viridis",
+    mesh: xr.Dataset | None = None,
+) -> Panel:
+    """A map: cells of a grid, or triangles between nodes, with the sensors as dots."""
+
+    def draw(ax: Axes) -> None:
+        x, y = array["x"], array["y"]
+        image: Any
+        if array.ndim == 2:
+            values = array.transpose(*y.dims, *x.dims)
+            image = ax.pcolormesh(
+                x, y, values, shading="nearest", cmap=cmap, rasterized=True, **scale
+            )
+        else:
+            shown = _triangles(array, mesh)
+            image = ax.tripcolor(
+                shown, array, shading="gouraud", cmap=cmap, rasterized=True, **scale
+            )
+        if sensors is not None and {"x", "y"} <= set(sensors.variables):
+            ax.plot(sensors["x"], sensors["y"], ".", ms=2.5, mfc="white", mec="black", mew=0.3)
+        _colour_bar(ax, image, array)
+        ax.set(
+            title=title, xlabel=with_units(x.name, x), ylabel=with_units(y.name, y), aspect="equal"
+        )
+
+    return draw
+
+
+def band_panel(mean: xr.DataArray, sd: xr.DataArray, truth: xr.DataArray | None) -> Panel:
+    """A field over one coordinate: mean with a band of two standard deviations."""
+
+    def draw(ax: Axes) -> None:
+        x = mean[mean.dims[0]]
+        ax.fill_between(
+            x, mean - 2 * sd, mean + 2 * sd, color=BLUE, alpha=0.2, lw=0, label="± 2 sd"
+        )
+        ax.plot(x, mean, color=BLUE, label="posterior mean")
+        if truth is not None:
+            ax.plot(x, truth, color=RED, ls="--", label="truth")
+        ax.set(title=title_of(mean), xlabel=with_units(x.name, x), ylabel=units_of(mean))
+        ax.legend(frameon=False)
+
+    return draw
+
+
+def histogram(values: np.ndarray[Any, Any], title: str, units: str, truth: float | None) -> Panel:
+    """The marginal of one number."""
+
+    def draw(ax: Axes) -> None:
+        ax.hist(values, bins=min(40, max(1, len(values) // 10)), color=BLUE, alpha=0.7)
+        ax.axvline(float(values.mean()), color=BLUE, label="mean")
+        if truth is not None:
+            ax.axvline(truth, color=RED, ls="--", label="truth")
+        ax.set(title=title, xlabel=units, yticks=[])
+        ax.legend(frameon=False)
+
+    return draw
+
+
+def sensor_panel(
+    dataset: xr.Dataset, values: xr.DataArray, title: str, cmap: str = "viridis"
+) -> Panel:
+    """Values where they were measured."""
+
+    def draw(ax: Axes) -> None:
+        size = max(6.0, min(60.0, 6000.0 / max(1, values.size)))
+        dots = ax.scatter(dataset["x"], dataset["y"], c=values, s=size, cmap=cmap, lw=0)
+        _colour_bar(ax, dots, values)
+        x, y = with_units("x", dataset["x"]), with_units("y", dataset["y"])
+        ax.set(title=title, xlabel=x, ylabel=y, aspect="equal")
+
+    return draw
+
+
+def series_panel(value: xr.DataArray, sigma: xr.DataArray | None) -> Panel:
+    """Values along x or time, or in file order, with bars of two standard deviations."""
+
+    def draw(ax: Axes) -> None:
+        along = next((value[c] for c in ("x", "t", "time") if c in value.coords), None)
+        x = np.arange(value.size) if along is None else along
+        bars = None if sigma is None else 2 * sigma
+        ax.errorbar(x, value, bars, fmt=".", ms=4, color=BLUE, elinewidth=0.7)
+        label = "datum" if along is None else with_units(along.name, along)
+        ax.set(title=title_of(value), xlabel=label, ylabel=units_of(value))
+
+    return draw
