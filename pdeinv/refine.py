@@ -52,7 +52,7 @@ class RefineConfig(Config):
 
     name: str = Field("multifidelity", description="registered surrogate that learns from pairs")
     coarse_level: int = Field(-1, lt=0, description="mesh level of the coarse physics model")
-    rounds: tuple[int, ...] = Field((200, 200, 200), description="fine solves of each round")
+    rounds: tuple[int, ...] = Field((100, 100, 100), description="fine solves of each round")
     inflation: float = Field(
         2.0, ge=1, description="noise factor of the first round, which only has the coarse model"
     )

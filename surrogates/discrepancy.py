@@ -182,7 +182,7 @@ class Discrepancy:
         """The inverse of :meth:`arrays`."""
         smooth = None
         if "smooth_centres" in a:
-            smooth = Radial(a["smooth_centres"], float(a["smooth_width"]), a["smooth_coefficients"])
+            smooth = Radial(a["smooth_centres"], float(np.ravel(a["smooth_width"])[0]), a["smooth_coefficients"])
         return cls(
             Affine(a["xi_centre"], a["xi_matrix"], a["offset"]),
             Affine(a["coarse_centre"], a["coarse_matrix"], np.zeros(len(a["offset"]))),

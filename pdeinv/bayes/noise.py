@@ -39,13 +39,20 @@ class Noise:
         """Noise with a full covariance.
 
         Raises:
-            DataSchemaError: not square, not symmetric or not positive definite.
+            DataSchemaError: not square, not finite, not symmetric or not positive definite.
         """
         covariance = np.asarray(covariance, dtype=np.float64)
         if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1]:
             raise DataSchemaError(f"noise covariance must be square, got shape {covariance.shape}")
-        if not np.allclose(covariance, covariance.T, rtol=1e-8, atol=0):
-            raise DataSchemaError("noise covariance must be symmetric; symmetrise it or check its order")
+        if not np.isfinite(covariance).all():
+            raise DataSchemaError(
+                "noise covariance must be finite; drop or fill its missing entries"
+            )
+        rounding = 1e-12 * float(np.max(np.abs(covariance), initial=0.0))
+        if not np.allclose(covariance, covariance.T, rtol=1e-8, atol=rounding):
+            raise DataSchemaError(
+                "noise covariance must be symmetric; symmetrise it or check its order"
+            )
         noise = cls(np.sqrt(np.clip(np.diag(covariance), 0, None)), covariance)
         _ = noise.root
         return noise

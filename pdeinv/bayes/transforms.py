@@ -50,17 +50,18 @@ class Identity:
 
 @dataclass(frozen=True)
 class Exponential:
-    """m = exp(x): a log-normal unknown."""
+    """m = exp(x): a log-normal unknown; infinite where exp overflows, which solvers refuse."""
 
     differentiable: bool = True
 
     def __call__(self, x: Array) -> Array:
         """exp(x)."""
-        return np.asarray(np.exp(x))
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp(x))
 
     def derivative(self, x: Array) -> Array:
         """exp(x)."""
-        return np.asarray(np.exp(x))
+        return self(x)
 
 
 @dataclass(frozen=True)

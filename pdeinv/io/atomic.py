@@ -42,6 +42,19 @@ def check_output(path: Path, *, overwrite: bool = False, resume: bool = False) -
         raise OutputExists(f"folder {folder} is not writable; choose another --out")
 
 
+def _exchange(target: Path, path: Path, aside: Path) -> None:
+    """Put ``target`` in the place of ``path``; what is there stays there if that fails."""
+    if not path.is_dir() or path.is_symlink():
+        os.replace(target, path)
+        return
+    os.replace(path, aside)  # A rename cannot replace a folder that holds something.
+    try:
+        os.replace(target, path)
+    except OSError:
+        os.replace(aside, path)
+        raise
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary path to write (a file or a folder); renamed to ``path`` when the block succeeds.
@@ -56,9 +69,7 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         target = scratch / path.name
         yield target
-        if path.is_dir():
-            remove(path)
-        os.replace(target, path)
+        _exchange(target, path, scratch / f"{path.name}.old")
     except OSError as error:
         raise RunFailed(f"cannot write {path}: {error.strerror or error}") from error
     finally:

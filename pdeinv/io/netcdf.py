@@ -8,7 +8,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from pdeinv.errors import DataSchemaError
+from pdeinv.errors import DataSchemaError, RunFailed, reason
 from pdeinv.io.atomic import atomic
 
 __all__ = ["opened_tree", "read_dataset", "read_tree", "write"]
@@ -68,6 +68,13 @@ def _unreadable(path: Path, error: Exception) -> DataSchemaError:
 
 
 def write(path: Path, data: xr.Dataset | xr.DataTree) -> None:
-    """Write a dataset or tree in one atomic step."""
-    with atomic(path) as target:
-        data.to_netcdf(target, engine="netcdf4")
+    """Write a dataset or tree in one atomic step.
+
+    Raises:
+        RunFailed: the disk is full or not writable; nothing is left behind.
+    """
+    try:
+        with atomic(path) as target:
+            data.to_netcdf(target, engine="netcdf4")
+    except RuntimeError as error:  # The NetCDF library reports a full disk as "HDF error".
+        raise RunFailed(f"cannot write {path}: {reason(error)}; is the disk full?") from error

@@ -119,7 +119,7 @@ def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Obse
     """
     dataset, problem, problem_config = header(path)
     values = _column(dataset, observed.name, observed.units, path)
-    coords = {c: _column(dataset, c, u, path) for c, u in observed.coords.items()}
+    coords = {c: _column(dataset, c, u, path, len(values)) for c, u in observed.coords.items()}
     good = np.isfinite(values) & _unflagged(dataset, observed.name, path)
     for name, array in coords.items():
         if not np.isfinite(array[good]).all():
@@ -140,7 +140,9 @@ def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Obse
     )
 
 
-def _column(dataset: xr.Dataset, name: str, units: str, path: Path) -> Array:
+def _column(
+    dataset: xr.Dataset, name: str, units: str, path: Path, size: int | None = None
+) -> Array:
     if name not in dataset.variables:
         raise DataSchemaError(
             f"{path}: variable '{name}' is missing; found {sorted(map(str, dataset.variables))}"
@@ -152,6 +154,8 @@ def _column(dataset: xr.Dataset, name: str, units: str, path: Path) -> Array:
         )
     if not np.issubdtype(variable.dtype, np.number):
         raise DataSchemaError(f"{path}: '{name}' must hold numbers, got {variable.dtype}")
+    if size is not None and len(variable) != size:
+        raise DataSchemaError(f"{path}: '{name}' has {len(variable)} entries for {size} data")
     _check_units(variable, name, units, path)
     return np.asarray(variable, dtype=np.float64)
 
@@ -172,6 +176,8 @@ def _unflagged(dataset: xr.Dataset, name: str, path: Path) -> np.ndarray[Any, np
         return np.ones(dataset[name].shape, dtype=bool)
     if dataset[flag].shape != dataset[name].shape:
         raise DataSchemaError(f"{path}: '{flag}' must have the shape of '{name}'")
+    if not np.issubdtype(dataset[flag].dtype, np.number):
+        raise DataSchemaError(f"{path}: '{flag}' must hold numbers, 0 where the datum is good")
     return np.asarray(dataset[flag] == 0)
 
 
@@ -187,23 +193,47 @@ def _noise(
     if spec:
         return spec.for_values(values[good])
     if f"{name}_cov" in dataset:
-        full = np.asarray(dataset[f"{name}_cov"], dtype=np.float64)
-        if full.shape != (len(values), len(values)):
-            raise DataSchemaError(
-                f"{path}: '{name}_cov' must be {len(values)} x {len(values)}, got {full.shape}"
-            )
-        return Noise.from_covariance(full[np.ix_(good, good)])
+        return _covariance(dataset[f"{name}_cov"], good, path)
     if f"{name}_sigma" not in dataset:
         raise DataSchemaError(
             f"{path}: no noise given for '{name}'; add a variable '{name}_sigma' or pass "
             "--noise-std (absolute) or --noise-rel (relative to the largest value)"
         )
-    sigma = _column(dataset, f"{name}_sigma", observed.units, path)
-    multiplier = float(dataset[f"{name}_sigma"].attrs.get("standard_error_multiplier", 1.0))
+    sigma = _column(dataset, f"{name}_sigma", observed.units, path, len(values))
+    sigma = sigma / _multiplier(dataset[f"{name}_sigma"], path)
+    bad = np.flatnonzero(good & ~(np.isfinite(sigma) & (sigma > 0)))
+    if len(bad):
+        raise DataSchemaError(
+            f"{path}: '{name}_sigma' must be positive and finite at every good datum; "
+            f"datum {bad[0]} has {sigma[bad[0]]:g}"
+        )
+    return Noise(sigma[good])
+
+
+def _multiplier(variable: xr.DataArray, path: Path) -> float:
+    """How many standard deviations the entries are (CF appendix A), one by default."""
+    value = variable.attrs.get("standard_error_multiplier", 1.0)
+    if not (isinstance(value, int | float | np.number) and np.isfinite(value) and value > 0):
+        raise DataSchemaError(
+            f"{path}: attribute standard_error_multiplier of '{variable.name}' must be a positive "
+            f"number, got {value!r}"
+        )
+    return float(value)
+
+
+def _covariance(
+    variable: xr.DataArray, good: np.ndarray[Any, np.dtype[np.bool_]], path: Path
+) -> Noise:
+    n = len(good)
+    if variable.shape != (n, n) or not np.issubdtype(variable.dtype, np.number):
+        raise DataSchemaError(
+            f"{path}: '{variable.name}' must be {n} x {n} numbers, got {variable.shape} of "
+            f"{variable.dtype}"
+        )
     try:
-        return Noise((sigma / multiplier)[good])
+        return Noise.from_covariance(np.asarray(variable, dtype=np.float64)[np.ix_(good, good)])
     except DataSchemaError as error:
-        raise DataSchemaError(f"{path}: '{name}_sigma': {error}") from None
+        raise DataSchemaError(f"{path}: '{variable.name}': {error}") from None
 
 
 def to_dataset(observations: Observations, attrs: Mapping[str, Any]) -> xr.Dataset:
@@ -224,10 +254,16 @@ def to_dataset(observations: Observations, attrs: Mapping[str, Any]) -> xr.Datas
         variables[f"{name}_cov"] = xr.Variable(
             ("obs", "obs_2"),
             observations.noise.covariance,
-            {"units": f"{o.units}2", "long_name": f"noise covariance of {o.long_name}"},
+            {"units": f"({o.units})^2", "long_name": f"noise covariance of {o.long_name}"},
         )
     coords = {
-        c: xr.Variable("obs", array, {"units": o.coords[c], "long_name": c, "axis": c[0].upper()})
+        c: xr.Variable("obs", array, _coord_attrs(c, o.coords[c]))
         for c, array in observations.coords.items()
     }
     return xr.Dataset(variables, coords, {**attrs, "featureType": "point"})
+
+
+def _coord_attrs(name: str, units: str) -> dict[str, str]:
+    """CF knows the axes X, Y, Z and T and no others."""
+    axis = {"axis": name.upper()} if name in {"x", "y", "z", "t"} else {}
+    return {"units": units, "long_name": f"{name} coordinate", **axis}

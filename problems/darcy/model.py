@@ -54,7 +54,7 @@ class DarcyModel:
         observation: Any,
     ) -> None:
         self.m_space, self.d_space = m_space, d_space
-        self._system = system
+        self.system = system
         self._to_points, self._from_points = to_points, to_points.T.tocsr()
         self._observation, self._spread = observation, observation.T.tocsr()
         self._m: Array | None = None
@@ -66,8 +66,8 @@ class DarcyModel:
             return self._u
         self._m = None
         check_conductivity(m)
-        self._system.factor(self._to_points @ m)
-        self._u = self._system.state()
+        self.system.factor(self._to_points @ m)
+        self._u = self.system.state()
         self._m = m.copy()
         return self._u
 
@@ -85,12 +85,12 @@ class DarcyModel:
 
         def jvp(dm: Array) -> Array:
             u = self._state(m)
-            du = self._system.tangent(u, self._to_points @ self.m_space.check(dm))
+            du = self.system.tangent(u, self._to_points @ self.m_space.check(dm))
             return np.asarray(self._observation @ du)
 
         def vjp(w: Array) -> Array:
             u = self._state(m)
-            at_points = self._system.pullback(u, self._spread @ self.d_space.check(w))
+            at_points = self.system.pullback(u, self._spread @ self.d_space.check(w))
             return np.asarray(self._from_points @ at_points)
 
         return Linearization(np.asarray(self._observation @ self._state(m)), jvp, vjp)

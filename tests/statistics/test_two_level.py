@@ -21,7 +21,7 @@ def build():
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
-    config = TwoLevelConfig(chains=8, draws=500, warmup=20, subchain=15, tuning=1500)
+    config = TwoLevelConfig(chains=8, draws=500, warmup=20, subchain=3, tuning=200)
     return run(TwoLevel(config), build, Run(seed=5, folder=tmp_path_factory.mktemp("two")))
 
 
@@ -51,11 +51,11 @@ def test_every_fine_solve_is_counted(result):
     config = TwoLevelConfig(chains=8, draws=500, warmup=20)
     most = config.chains * (1 + config.warmup + 2 * config.draws)
     assert 0.9 * most < result.counters.n_forward <= most
-    assert result.counters.n_surrogate > 8 * 500 * 2 * 15
+    assert result.counters.n_surrogate > 8 * 500 * 2 * 3
 
 
 def test_an_exact_surrogate_is_accepted_whenever_it_moves(tmp_path):
-    config = TwoLevelConfig(chains=1, draws=100, warmup=0, subchain=15, tuning=500)
+    config = TwoLevelConfig(chains=1, draws=100, warmup=0, subchain=3, tuning=100)
     found = run(TwoLevel(config), lambda: FINE.posterior(FINE), Run(seed=5, folder=tmp_path))
     assert found.outcome.summary["acceptance_rate"] > 0.97
     assert found.outcome.summary["sd_misfit_difference"] < 1e-10
