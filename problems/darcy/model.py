@@ -40,6 +40,9 @@ class DarcyModel:
         system: the discrete equation.
         to_points: P, sparse, from m to κ at the system's quadrature points.
         observation: B, sparse, from degrees of freedom to data.
+
+    Attributes:
+        system: as given.
     """
 
     kind: ModelKind = "reference"
