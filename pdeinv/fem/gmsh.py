@@ -58,6 +58,7 @@ def read_msh(path: Path) -> PlainMesh:
         raise DataSchemaError(f"no such mesh file: {path}; give the path of a Gmsh .msh file")
     if path.suffix != ".msh":
         raise DataSchemaError(f"{path} is not a .msh file; export the mesh from Gmsh as .msh")
+    _check_header(path)
     with _opened(path) as model:
         ids, coords, _ = model.mesh.getNodes()
         points = np.asarray(coords, dtype=np.float64).reshape(-1, 3)
@@ -73,6 +74,16 @@ def read_msh(path: Path) -> PlainMesh:
     xy = points[row[used], :2]
     lines = index[lines[np.isin(lines, used).all(axis=1)]] if len(lines) else lines
     return _assemble(xy, _counter_clockwise(xy, index[cells]), lines, tags, sides)
+
+
+def _check_header(path: Path) -> None:
+    """Refuse what is no mesh by its first bytes: Gmsh would run other text as a script."""
+    with path.open("rb") as stream:
+        head = stream.read(16)
+    if not head.startswith((b"$MeshFormat", b"$Comments", b"$NOD")):
+        raise DataSchemaError(
+            f"{path} does not begin as a Gmsh mesh ($MeshFormat); export it again as .msh"
+        )
 
 
 def _cells(model: Any, path: Path) -> Any:
