@@ -31,7 +31,8 @@ class Noise:
         if bad.any():
             k = int(np.flatnonzero(bad)[0])
             raise DataSchemaError(
-                f"noise standard deviation must be positive and finite; datum {k} has {self.std[k]:g}"
+                "noise standard deviation must be positive and finite; "
+                f"datum {k} has {self.std[k]:g}"
             )
 
     @classmethod
@@ -64,7 +65,8 @@ class Noise:
             return np.asarray(cholesky(self.covariance, lower=True))
         except LinAlgError:
             raise DataSchemaError(
-                "noise covariance is not positive definite; add its independent part to the diagonal"
+                "noise covariance is not positive definite; add its independent part to the "
+                "diagonal"
             ) from None
 
     @property
@@ -76,7 +78,7 @@ class Noise:
         """Γ^(-1/2) r for (..., n_d)."""
         if self.covariance is None:
             return np.asarray(residual / self.std)
-        flat = np.atleast_2d(residual)
+        flat = residual.reshape(-1, self.size)
         return np.asarray(solve_triangular(self.root, flat.T, lower=True).T).reshape(residual.shape)
 
     def whiten_transpose(self, w: Array) -> Array:

@@ -126,7 +126,8 @@ def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Obse
             raise DataSchemaError(f"{path}: coordinate '{name}' is not finite at a good datum")
     if not good.any():
         raise DataSchemaError(
-            f"{path}: no usable datum of '{observed.name}': all {len(values)} are missing or flagged"
+            f"{path}: no usable datum of '{observed.name}': all {len(values)} are missing "
+            "or flagged"
         )
     return Observations(
         observed,
@@ -216,7 +217,7 @@ def _multiplier(variable: xr.DataArray, path: Path) -> float:
     if not (isinstance(value, int | float | np.number) and np.isfinite(value) and value > 0):
         raise DataSchemaError(
             f"{path}: attribute standard_error_multiplier of '{variable.name}' must be a positive "
-            f"number, got {value!r}"
+            f"number, got {value}"
         )
     return float(value)
 

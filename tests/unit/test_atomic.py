@@ -1,0 +1,147 @@
+"""Outputs are complete or absent, whatever goes wrong on the way."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pdeinv.errors import OutputExists, RunFailed
+from pdeinv.io.atomic import atomic, check_output, remove
+
+
+def left_over(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_a_file_appears_when_the_block_ends(tmp_path):
+    path = tmp_path / "a.txt"
+    with atomic(path) as target:
+        target.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    assert left_over(tmp_path) == ["a.txt"]
+
+
+def test_a_file_is_replaced_when_the_block_ends(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with atomic(path) as target:
+        target.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "old").write_text("old")
+    with atomic(path) as target:
+        target.mkdir()
+        (target / "new").write_text("new")
+    assert left_over(path) == ["new"]
+    assert left_over(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_failure_leaves_what_was_there(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(error), atomic(path) as target:  # noqa: PT012
+        target.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert left_over(tmp_path) == ["a.txt"]
+
+
+def full_disk(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_disk_full_at_the_rename_leaves_what_was_there(tmp_path, monkeypatch, kind):
+    path, replace, calls = tmp_path / "a", os.replace, []
+    if kind == "folder":
+        path.mkdir()
+        (path / "old").write_text("old")
+    else:
+        path.write_text("old")
+
+    def fail_for_the_new(source, target):
+        calls.append(source)
+        full_disk() if source.name == "a" and target == path else replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_for_the_new)
+    with (
+        pytest.raises(RunFailed, match=r"^cannot write .*/a: No space left"),
+        atomic(path) as target,
+    ):
+        target.mkdir() if kind == "folder" else target.write_text("new")
+    assert (path / "old" if kind == "folder" else path).read_text() == "old"
+    assert left_over(tmp_path) == ["a"]
+    assert calls
+
+
+def test_a_disk_full_at_the_start_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("pdeinv.io.atomic.mkdtemp", lambda **_: full_disk())
+    message = r"^cannot write .*a\.txt: No space left on device$"
+    with pytest.raises(RunFailed, match=message), atomic(tmp_path / "a.txt"):
+        pytest.fail("the block must not run")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
+def test_netcdf_on_a_disk_that_fills_up_is_one_line_and_leaves_nothing(tmp_path):
+    code = (
+        "import resource, signal, sys; from pathlib import Path; import numpy as np, xarray as xr\n"
+        "from pdeinv.errors import RunFailed; from pdeinv.io import netcdf\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
+        "try: netcdf.write(Path(sys.argv[1]), xr.Dataset({'a': ('x', np.arange(1e5))}))\n"
+        "except RunFailed as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.nc")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith(f"cannot write {tmp_path}/a.nc: ")
+    assert done.stdout.endswith("; is the disk full?\n")
+    assert left_over(tmp_path) == []
+
+
+def test_an_existing_output_is_refused_unless_told_otherwise(tmp_path):
+    path = tmp_path / "a.nc"
+    check_output(path)
+    path.write_text("old")
+    with pytest.raises(
+        OutputExists, match=r"a\.nc already exists; add --overwrite or --resume, or"
+    ):
+        check_output(path)
+    check_output(path, overwrite=True)
+    check_output(path, resume=True)
+
+
+def test_an_output_in_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(
+        OutputExists, match=r"^folder .*/none for output a\.nc does not exist; create"
+    ):
+        check_output(tmp_path / "none" / "a.nc")
+
+
+def test_an_output_in_a_read_only_folder_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(OutputExists, match=r"^folder .* is not writable; choose another --out$"):
+        check_output(tmp_path / "a.nc")
+
+
+def test_remove_takes_files_folders_links_and_nothing(tmp_path):
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    (tmp_path / "file").write_text("a")
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    remove(tmp_path / "link")
+    assert (tmp_path / "folder").is_dir()
+    for name in ("folder", "file", "none"):
+        remove(tmp_path / name)
+    assert left_over(tmp_path) == []
