@@ -114,7 +114,9 @@ def evaluate(model: ForwardModel, ms: Array) -> tuple[Array, dict[int, str]]:
     A failed solve becomes a row of NaN; the second value gives the reason by row.
     """
     if Capability.BATCH in model.capabilities:
-        return model(ms), {}
+        values = model(ms)
+        lost = () if np.isfinite(values).all() else _rows_not_finite(values)
+        return values, dict.fromkeys(lost, "the prediction is not finite")
     values = np.full((len(ms), model.d_space.size), np.nan)
     failed: dict[int, str] = {}
     for i, m in enumerate(ms):
@@ -122,7 +124,13 @@ def evaluate(model: ForwardModel, ms: Array) -> tuple[Array, dict[int, str]]:
             values[i] = model(m)
         except SolverDiverged as error:
             failed[i] = str(error)
+    for i in _rows_not_finite(values):
+        failed.setdefault(i, "the prediction is not finite")
     return values, failed
+
+
+def _rows_not_finite(values: Array) -> list[int]:
+    return [int(i) for i in np.flatnonzero(~np.isfinite(values).all(axis=-1))]
 
 
 @dataclass(frozen=True)

@@ -182,10 +182,12 @@ class Posterior:
         """The same for one point, without the cost of rows: samplers call it millions of times."""
         self._count(forward=1)
         try:
-            return self.model(xi)
+            prediction = self.model(xi)
         except SolverDiverged:
+            prediction = np.full(self.n_data, np.nan)
+        if not np.isfinite(prediction).all():
             self.counters.n_failed += 1
-            return np.full(self.n_data, np.nan)
+        return prediction
 
     def misfit_of(self, prediction: Array) -> Array:
         """Φ of predicted data (..., n_d); infinite where the prediction is not finite."""

@@ -12,7 +12,7 @@ from pydantic import Field
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Outcome, Produces, SamplerConfig, stack
+from pdeinv.engines.base import Chain, Outcome, Produces, SamplerConfig, first_point, stack
 from pdeinv.models import Capability
 from pdeinv.typing import Array
 
@@ -71,9 +71,9 @@ class Pcn:
         return self.config.warmup + self.config.draws
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> PcnState:
-        """Start from a prior draw."""
-        xi = rng.standard_normal(posterior.dim)
-        return PcnState(xi, float(posterior.misfit(xi)), float(np.log(self.config.beta)), 0, 0)
+        """Start from a prior draw that can be solved."""
+        xi, misfit = first_point(posterior, rng, rng.standard_normal(posterior.dim))
+        return PcnState(xi, misfit, float(np.log(self.config.beta)), 0, 0)
 
     def step(self, posterior: Posterior, state: PcnState, rng: np.random.Generator) -> PcnState:
         """Propose, accept or stay; a failed solve has infinite misfit and is never accepted."""
