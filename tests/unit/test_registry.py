@@ -1,0 +1,62 @@
+"""The registry: names without imports, classes by name, and a hint where there is none."""
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from pdeinv import registry
+from pdeinv.errors import ConfigError, UnknownPlugin
+
+
+def test_a_registered_class_is_loaded_by_name():
+    assert "pcn" in registry.names("engines")
+    assert registry.load("engines", "pcn").name == "pcn"
+
+
+def test_names_are_sorted_and_import_nothing_heavy():
+    code = (
+        "import sys; from pdeinv import registry\n"
+        "for kind in ('problems', 'surrogates', 'engines'):\n"
+        "    names = registry.names(kind); assert names == sorted(names) and names\n"
+        "print([m for m in ('torch', 'dolfinx', 'arviz', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        (
+            "engines",
+            "pnc",
+            r"^unknown engine 'pnc'; did you mean 'pcn'\? \('pdeinv list' shows all\)$",
+        ),
+        ("problems", "darci", r"^unknown problem 'darci'; did you mean 'darcy'\?"),
+        (
+            "engines",
+            "???",
+            r"^unknown engine '\?\?\?'; known: .*\bpcn\b.* \('pdeinv list' shows all\)$",
+        ),
+    ],
+)
+def test_an_unknown_name_gets_the_nearest_match(kind, name, message):
+    with pytest.raises(UnknownPlugin, match=message):
+        registry.load(kind, name)
+
+
+def test_an_empty_group_says_so(monkeypatch):
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [])
+    with pytest.raises(ConfigError, match="known: none"):
+        registry.load("surrogates", "fno")
+
+
+def test_a_third_party_adds_one_by_an_entry_point(monkeypatch):
+    def found(group):
+        return [EntryPoint("toy", "collections:OrderedDict", group)]
+
+    monkeypatch.setattr(registry, "entry_points", found)
+    assert registry.names("problems") == ["toy"]
+    assert registry.load("problems", "toy").__name__ == "OrderedDict"
