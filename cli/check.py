@@ -103,7 +103,6 @@ def _audit(data: Observations) -> list[Verdict]:
 
 def _derivatives(model: WhitenedModel, seed: int) -> list[Verdict]:
     from pdeinv.bayes.check import dot_product_test, taylor_test
-
     from pdeinv.models import Capability
     from pdeinv.rng import stream
 

@@ -58,21 +58,21 @@ def generate(
     Failed solves are recorded, never dropped. The numbers do not depend on the number of workers.
     """
     from pdeinv.generate import generate as solve_all
-    from pdeinv.inversion import run_folder
     from pdeinv.io.atomic import check_output
+    from pdeinv.io.runs import run_folder
 
     tables = with_flags(load_tables(settings), problem__name=problem, seed=random.seed)
     physics, places = _subject(tables, obs, sensors)
+    folder = run_folder(output.out)
     plan = _plan(
         physics,
         places,
         n=n,
-        seed=seed_of(tables),
+        seed=seed_of(tables, folder if resume else None),
         grid=_shape(grid),
         level=level,
         design=_design(around, inflation),
     )
-    folder = run_folder(output.out)
     for path in (output.out, folder):
         check_output(path, overwrite=output.overwrite, resume=resume)
     data = {"out": str(output.out), "n": n, "seed": plan.seed, "dofs": physics.dofs(level)}

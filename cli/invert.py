@@ -14,7 +14,7 @@ from pdeinv.errors import ConfigError
 from .observe import NoiseRel, NoiseStd
 from .options import Output, Reproducible, Settings, Workers, verb
 from .progress import chain_progress
-from .settings import load_tables, with_flags
+from .settings import load_tables, seed_of, with_flags
 from .stop import stoppable
 from .terminal import Terminal
 
@@ -79,6 +79,7 @@ def invert(
     to the same result as an uninterrupted run.
     """
     from pdeinv.inversion import Inversion
+    from pdeinv.io.runs import run_folder
 
     tables = with_flags(
         load_tables(settings),
@@ -95,6 +96,8 @@ def invert(
         budget__n_forward=max_solves,
         budget__seconds=max_seconds,
     )
+    folder = run_folder(output.out)
+    tables["seed"] = seed_of(tables, folder if resume else None)
     source = observations or tables.get("observations")
     if source is None:
         raise ConfigError(
@@ -118,8 +121,8 @@ def invert(
 
 
 def _check_output(output: Output, resume: bool) -> None:
-    from pdeinv.inversion import run_folder
     from pdeinv.io.atomic import check_output
+    from pdeinv.io.runs import run_folder
 
     for path in (output.out, run_folder(output.out)):
         check_output(path, overwrite=output.overwrite, resume=resume)
@@ -129,8 +132,8 @@ def _run(terminal: Terminal, inversion: Inversion, output: Output, resume: bool)
     """Run and write the result and its configuration; returns the result's attributes."""
     from pdeinv.config import dump_toml
     from pdeinv.inversion import invert as run_inversion
-    from pdeinv.inversion import run_folder
     from pdeinv.io.atomic import atomic
+    from pdeinv.io.runs import run_folder
 
     _check_output(output, resume)
     terminal.note(

@@ -26,6 +26,7 @@ from . import (
     observe,
     plot,
     solve,
+    train_surrogate,
 )
 from .terminal import SCHEMA, emit
 
@@ -108,6 +109,7 @@ app.command("list")(listing.list_plugins)
 app.command("solve")(solve.solve)
 app.command("observe")(observe.observe)
 app.command("generate")(generate.generate)
+app.command("train-surrogate")(train_surrogate.train_surrogate)
 app.command("invert")(invert.invert)
 app.command("check")(check.check)
 app.command("plot")(plot.plot)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pdeinv.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pdeinv.io.observations import NoiseSpec
     from pdeinv.protocols import Problem
 
@@ -73,11 +75,14 @@ def with_flags(tables: Mapping[str, Any], **flags: Any) -> dict[str, Any]:
     return out
 
 
-def seed_of(tables: Mapping[str, Any]) -> int:
-    """The root seed, drawn from the operating system where none was given."""
+def seed_of(tables: Mapping[str, Any], resumed: Path | None = None) -> int:
+    """The root seed: the one given, else that of the resumed run folder, else a fresh one."""
+    from pdeinv.io.runs import recalled_seed
     from pdeinv.rng import fresh_seed
 
     seed = tables.get("seed")
+    if seed is None and resumed is not None:
+        seed = recalled_seed(resumed)
     return fresh_seed() if seed is None else int(seed)
 
 

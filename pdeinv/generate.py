@@ -24,6 +24,7 @@ from pdeinv.executors import process_pool
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
 from pdeinv.io.datasets import Samples, to_dataset
+from pdeinv.io.runs import remember
 from pdeinv.protocols import Problem, Sensors
 from pdeinv.provenance import attributes
 from pdeinv.typing import Array
@@ -176,6 +177,7 @@ def generate(
     problem = make_problem(plan.problem, plan.problem_config)
     plan.draw(0, problem.prior().dim)
     _claim(plan, folder, resume)
+    remember(folder, plan.table())
     have = {k: s for k in range(plan.n_batches) if (s := _load(folder, k, len(plan.batch(k))))}
     tally = {k: sum(bool(r) for r in s.failures) for k, s in have.items()}
     missing = [k for k in range(plan.n_batches) if k not in have]

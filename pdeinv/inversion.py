@@ -26,13 +26,14 @@ from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output, remove
 from pdeinv.io.observations import NoiseSpec, Observations, header, read
 from pdeinv.io.results import ResultParts, result_tree
+from pdeinv.io.runs import remember, run_folder
 from pdeinv.models import Capability
 from pdeinv.protocols import Problem
 from pdeinv.provenance import attributes, sha256
-from pdeinv.refine import Refined, RefineConfig, admit, refine
+from pdeinv.refine import RefineConfig, Refined, admit, refine
 from pdeinv.rng import fresh_seed, stream
 
-__all__ = ["Inversion", "RunConfig", "invert", "run_folder"]
+__all__ = ["Inversion", "RunConfig", "invert"]
 
 N_PREDICTIVE = 100
 """Posterior-predictive draws in a result; each costs one solve."""
@@ -206,11 +207,6 @@ def _notes(run: RunConfig, path: Path, data: Observations) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def run_folder(out: Path) -> Path:
-    """Where the checkpoints of an output live; needed to continue to more draws, else removable."""
-    return out.with_name(out.name + ".run")
-
-
 def _silent(chain: int, step: int, n_steps: int, note: str) -> None:
     """No progress."""
 
@@ -243,6 +239,7 @@ def invert(
     check_output(folder, overwrite=overwrite, resume=resume)
     if overwrite:
         remove(folder)
+    remember(folder, inversion.resolved())
     verified = _verify(inversion)
     refined = _prepare_surrogate(inversion, folder, progress)
     recipe = inversion.recipe(refined.folder)

@@ -1,0 +1,37 @@
+"""The folder beside an output that keeps what a run needs to continue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pdeinv.config import dump_toml, read_toml
+from pdeinv.io.atomic import atomic
+
+__all__ = ["recalled_seed", "remember", "run_folder"]
+
+CONFIG = "config.toml"
+
+
+def run_folder(out: Path) -> Path:
+    """Where the checkpoints of ``out`` live; needed to continue the run, else removable."""
+    return out.with_name(out.name + ".run")
+
+
+def remember(folder: Path, resolved: Mapping[str, Any]) -> None:
+    """Keep the resolved configuration in the run folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic(folder / CONFIG) as target:
+        target.write_text(dump_toml(resolved), encoding="utf-8")
+
+
+def recalled_seed(folder: Path) -> int | None:
+    """The seed of the run that ``folder`` belongs to, so that a resumed run need not name it.
+
+    Raises:
+        ConfigError: the stored configuration is damaged.
+    """
+    file = folder / CONFIG
+    seed = read_toml(file).get("seed") if file.exists() else None
+    return None if seed is None else int(seed)
