@@ -1,0 +1,223 @@
+"""Every registered engine against every clause of the engine protocol."""
+
+import json
+import pickle
+from copy import deepcopy
+from dataclasses import fields, is_dataclass, replace
+from typing import get_args, get_type_hints
+
+import numpy as np
+import pytest
+import xarray as xr
+from pydantic import ValidationError
+
+from pdeinv import registry
+from pdeinv.bayes.linear_gaussian import LinearGaussian
+from pdeinv.bayes.posterior import Counters
+from pdeinv.config import Config
+from pdeinv.engines.base import Chain, Produces, check_posterior
+from pdeinv.engines.checkpoint import ChainStore, Saved
+from pdeinv.errors import CapabilityError
+from pdeinv.models import Capability
+from pdeinv.rng import stream
+from pdeinv.typing import Array
+
+SMALL = {
+    "map": {},
+    "laplace": {"draws": 7},
+    "pcn": {"chains": 2, "draws": 4, "warmup": 2, "thin": 2},
+    "emcee": {"ensembles": 2, "draws": 4, "warmup": 2, "thin": 2},
+    "eki": {"ensemble_size": 20},
+    "two-level": {"chains": 2, "draws": 4, "warmup": 1, "tuning": 20, "subchain": 2},
+}
+NAMES = registry.names("engines")
+ALL = pytest.mark.parametrize("name", NAMES)
+
+
+def posterior(n_m=3, *, coarse=True):
+    case = LinearGaussian.example(np.random.default_rng(0), n_m)
+    return case.posterior(replace(case, matrix=1.01 * case.matrix) if coarse else None)
+
+
+def make(name, **options):
+    kind = registry.load("engines", name)
+    return kind(kind.Config(**{**SMALL[name], **options}))
+
+
+def same(a, b):
+    pairs = [(np.asarray(getattr(a, f.name)), np.asarray(getattr(b, f.name))) for f in fields(a)]
+    return all(np.array_equal(x, y, equal_nan=True) for x, y in pairs)
+
+
+def advance(engine, on, seed=0, k=0, most=6):
+    """States and records of the first steps of chain ``k``."""
+    rng = stream(seed, "chain", k)
+    states, records = [engine.init(on, rng)], []
+    while len(states) <= most and not engine.finished(states[-1]):
+        states.append(engine.step(on, states[-1], rng))
+        records.append(engine.record(states[-1], len(states) - 1))
+    return states, [r for r in records if r is not None]
+
+
+def finished_chain(engine, on, k):
+    states, records = advance(engine, on, k=k, most=engine.n_steps)
+    names = records[0] if records else ()
+    return Chain(states[-1], {n: np.stack([r[n] for r in records]) for n in names}, Counters(), 1.0)
+
+
+def outcome(name, on):
+    engine = make(name)
+    chains = [finished_chain(engine, on, k) for k in range(engine.n_chains)]
+    return engine, engine.finalize(on, chains, stream(0, "finalize"))
+
+
+def test_every_registered_engine_has_a_small_case_here():
+    assert set(NAMES) == set(SMALL)
+
+
+@ALL
+def test_class_says_what_it_is(name):
+    kind = registry.load("engines", name)
+    assert kind.name == name
+    assert kind.produces in get_args(Produces)
+    assert isinstance(kind.requires, frozenset)
+    assert kind.requires <= set(Capability)
+    assert kind.__doc__
+
+
+@ALL
+def test_config_is_frozen_documented_and_refuses_unknown_keys(name):
+    config_type = registry.load("engines", name).Config
+    assert issubclass(config_type, Config)
+    config = config_type()
+    with pytest.raises(ValidationError):
+        config_type(no_such_key=1)
+    field = next(iter(config_type.model_fields))
+    with pytest.raises(ValidationError):
+        setattr(config, field, getattr(config, field))
+    assert all(f.description for f in config_type.model_fields.values())
+    assert config_type(**json.loads(config.model_dump_json())) == config
+
+
+@ALL
+def test_engine_carries_its_config_and_counts(name):
+    engine = make(name)
+    assert engine.config.model_dump(include=set(SMALL[name])) == SMALL[name]
+    assert engine.n_chains >= 1
+    assert engine.n_steps >= 1
+    assert pickle.loads(pickle.dumps(engine)).config == engine.config
+
+
+@ALL
+def test_state_is_a_frozen_dataclass_of_arrays_and_numbers(name):
+    engine = make(name)
+    kind = get_type_hints(type(engine).init)["return"]
+    assert is_dataclass(kind)
+    assert kind.__dataclass_params__.frozen
+    hints = get_type_hints(kind)
+    assert {hints[f.name] for f in fields(kind)} <= {Array, int, float, bool}
+    for state in advance(engine, posterior())[0]:
+        assert type(state) is kind
+        for f in fields(kind):
+            value = getattr(state, f.name)
+            wanted = np.ndarray if hints[f.name] == Array else hints[f.name]
+            assert isinstance(value, wanted), f"{f.name} is {type(value)}"
+
+
+@ALL
+def test_step_leaves_the_old_state_alone_and_depends_on_the_stream_only(name):
+    engine, on = make(name), posterior()
+    rng = stream(1, "chain")
+    state = engine.init(on, rng)
+    kept = deepcopy(state)
+    engine.step(on, state, rng)
+    assert same(state, kept)
+    first, second = advance(make(name), on)[0], advance(make(name), posterior())[0]
+    assert all(same(a, b) for a, b in zip(first, second, strict=True))
+
+
+@ALL
+def test_other_streams_give_other_states(name):
+    """Negative control of the test above; the deterministic engines start from a prior draw."""
+    by_start = "start" in registry.load("engines", name).Config.model_fields
+    engine, on = make(name, **({"start": "prior"} if by_start else {})), posterior()
+    assert not same(advance(engine, on, seed=0)[0][0], advance(engine, on, seed=1)[0][0])
+
+
+@ALL
+def test_state_survives_a_checkpoint_bit_for_bit(name, tmp_path):
+    engine, on = make(name), posterior()
+    states, records = advance(engine, on)
+    store, rng = ChainStore(tmp_path, 0), stream(3, "x")
+    store.save(Saved(states[-1], rng, len(states) - 1, 0, Counters(), 0.5), records)
+    back = store.load(type(states[-1]))
+    assert back is not None
+    assert same(back.state, states[-1])
+    hints = get_type_hints(type(states[-1]))
+    assert all(
+        type(getattr(back.state, n)) is t for n, t in hints.items() if t in (int, float, bool)
+    )
+    assert back.rng.standard_normal() == rng.standard_normal()
+    assert {len(v) for v in store.records(back.n_chunks).values()} <= {len(records)}
+
+
+@ALL
+def test_records_keep_their_names_and_shapes(name):
+    engine = make(name)
+    _, records = advance(engine, posterior(), most=engine.n_steps)
+    assert len({tuple((k, np.shape(v)) for k, v in r.items()) for r in records}) <= 1
+
+
+@ALL
+@pytest.mark.parametrize("n_m", [1, 3])
+def test_outcome_has_the_promised_shape(name, n_m):
+    on = posterior(n_m)
+    engine, found = outcome(name, on)
+    chain, draw, dim = found.xi.shape
+    assert dim == n_m
+    assert (chain, draw) == (1, 1) or engine.produces != "point"
+    assert "misfit" in found.stats
+    for values in found.stats.values():
+        assert values.shape == (chain, draw)
+        assert np.isfinite(values).all()
+    assert np.isfinite(found.xi).all()
+    assert isinstance(found.converged, bool)
+    assert found.message
+    assert "\n" not in found.message
+    assert all(isinstance(v, float) for v in found.summary.values())
+    assert all(isinstance(g, xr.Dataset) for g in found.groups.values())
+    assert isinstance(found.independent_chains, bool)
+
+
+@ALL
+def test_misfits_belong_to_the_draws(name):
+    on = posterior()
+    _, found = outcome(name, on)
+    assert np.allclose(on.misfit(found.xi.reshape(-1, 3)), found.stats["misfit"].ravel())
+
+
+class Plain:
+    """A model without derivatives."""
+
+    def __init__(self, inner):
+        self.inner, self.capabilities = inner, frozenset()
+        self.m_space, self.d_space, self.kind = inner.m_space, inner.d_space, inner.kind
+
+    def __call__(self, m, /):
+        return self.inner(m)
+
+    def linearize(self, m, /):
+        raise AssertionError("an undeclared capability was used")
+
+
+@ALL
+def test_missing_capabilities_are_refused_before_any_solve(name):
+    engine, full = make(name), posterior(coarse=False)
+    on = replace(full, model=Plain(full.model))
+    if engine.requires:
+        with pytest.raises(CapabilityError, match=f"engine '{name}' needs"):
+            check_posterior(engine, on)
+        assert on.counters.n_forward == 0
+    else:
+        check_posterior(engine, on)
+        assert np.isfinite(outcome(name, on)[1].xi).all()
