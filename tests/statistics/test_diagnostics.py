@@ -83,6 +83,13 @@ def test_too_few_effective_draws_do_not_converge():
     assert "(400 wanted)" in found.verdict
 
 
+def test_tails_that_mix_slowly_are_seen_by_the_tail_ess():
+    chains = np.exp(ar1((4, 2000, 1), 0.95, 1)) * white((4, 2000, 1), 2)
+    found = summary(chains)
+    assert found.ess_bulk > 4000
+    assert found.ess_tail < 2000
+
+
 def test_a_single_chain_is_compared_with_itself():
     assert summary(white((1, 2000, 2))).converged
     drift = white((1, 2000, 2))

@@ -86,6 +86,19 @@ def test_krylov_finds_every_copy_of_multiple_eigenvalues(monkeypatch):
     np.testing.assert_allclose(krylov.root, dense.root, atol=1e-8)
 
 
+def test_copies_that_a_krylov_space_misses_are_added():
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    spectrum = np.concatenate([[5.0] * 3, [4.0] * 3, np.linspace(0, 1, 60)])
+    starts = np.stack([np.ones(66), np.sin(np.arange(66) ** 2)], axis=1)
+    operator = LinearOperator((66, 66), matvec=lambda x: spectrum * x, dtype=float)
+    alone, _ = eigsh(operator, 5, which="LA", v0=starts[:, 0])
+    assert (alone > 3.9).sum() < 5
+    values, vectors = kl._leading(lambda x: spectrum * x, 5, starts)
+    np.testing.assert_allclose(values[:6], [5, 5, 5, 4, 4, 4], rtol=1e-9)
+    np.testing.assert_allclose(vectors[:, :6].T @ vectors[:, :6], np.eye(6), atol=1e-8)
+
+
 def test_the_basis_does_not_depend_on_what_the_eigensolver_returns():
     rng = np.random.default_rng(3)
     values = np.array([5.0, 3.0, 3.0, 3.0, 1.0, 0.5, 0.5])
