@@ -78,7 +78,7 @@ class SpdeField:
     M is the lumped mass, K the stiffness and s = σ κ^ν sqrt((4π)^(d/2) Γ(ν + d/2)/Γ(ν)), so that
     far from the boundary x has the Matérn covariance with standard deviation σ. The Robin term
     keeps the variance on the boundary at σ², where zero flux would double it; within about one
-    length of the boundary it stays up to a fifth higher.
+    length of the boundary it is up to about a fifth higher.
 
     Attributes:
         mean: shape (n,).
