@@ -136,9 +136,6 @@ def _run(terminal: Terminal, inversion: Inversion, output: Output, resume: bool)
     from pdeinv.io.runs import run_folder
 
     _check_output(output, resume)
-    terminal.note(
-        f"engine {inversion.engine.name}, problem {inversion.problem.name}, seed {inversion.seed}"
-    )
     folder = run_folder(output.out)
     message = f"stopped; what was done is saved in {folder}; continue with --resume"
     with stoppable(folder, message) as stop, chain_progress(terminal, "invert") as report:

@@ -44,6 +44,8 @@ def _explain(cls: type[BaseModel], error: Any, where: str, data: Mapping[str, An
         others = [k for k in _known_keys(cls) if k != path[-1]]
         near = difflib.get_close_matches(path[-1], others, n=1)
         return f"unknown key '{key}'" + (f"; did you mean '{near[0]}'?" if near else "; remove it")
+    if error["type"] == "union_tag_not_found":
+        return f"{key}: the key {error['ctx']['discriminator']}, which says what it is, is missing"
     message = error["msg"].removeprefix("Value error, ")
     got = "" if error["type"] == "missing" else f" (got {_short(error.get('input'))})"
     return f"{key}: {message[0].lower()}{message[1:]}{got}"

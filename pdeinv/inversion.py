@@ -19,7 +19,7 @@ from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.bayes.prior import sample
 from pdeinv.building import ModelChoice, PosteriorRecipe, make_problem
 from pdeinv.config import Config, merge, parse
-from pdeinv.engines.base import Engine
+from pdeinv.engines.base import Engine, check_posterior
 from pdeinv.engines.driver import Budget, Progress, Run, RunResult, run
 from pdeinv.errors import ConfigError
 from pdeinv.io import netcdf
@@ -150,8 +150,6 @@ class Inversion:
 
     def plan(self) -> dict[str, Any]:
         """What a run would do, for ``--dry-run``: sizes, solves and memory; builds the models."""
-        from pdeinv.engines.base import check_posterior
-
         posterior = self.recipe()()
         if not self.trains_surrogate:
             check_posterior(self.engine, posterior)
@@ -237,10 +235,10 @@ def invert(
     check_output(out, overwrite=overwrite, resume=resume)
     folder = run_folder(out)
     check_output(folder, overwrite=overwrite, resume=resume)
+    verified = _verify(inversion)
     if overwrite:
         remove(folder)
     remember(folder, inversion.resolved())
-    verified = _verify(inversion)
     refined = _prepare_surrogate(inversion, folder, progress)
     recipe = inversion.recipe(refined.folder)
     result = run(
@@ -271,8 +269,14 @@ def _tag(inversion: Inversion) -> str:
 
 
 def _verify(inversion: Inversion) -> dict[str, float]:
-    """Dot-product and Taylor tests of the very model that is inverted, where it has derivatives."""
+    """Dot-product and Taylor tests of the very model that is inverted, where it has derivatives.
+
+    Raises:
+        PdeinvError: the posterior cannot be built, or lacks what the engine needs.
+    """
     posterior = inversion.recipe()()
+    if not inversion.trains_surrogate:
+        check_posterior(inversion.engine, posterior)
     if not {Capability.JVP, Capability.VJP} <= posterior.model.capabilities:
         return {}
     rng = stream(inversion.seed, "verify")

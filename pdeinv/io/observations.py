@@ -101,6 +101,12 @@ class Observations:
 def header(path: Path) -> tuple[xr.Dataset, str | None, dict[str, Any]]:
     """The dataset of an observation file with the problem and configuration that it names."""
     dataset = netcdf.read_dataset(path)
+    kind = dataset.attrs.get("pdeinv_kind", "observations")
+    if kind != "observations":
+        raise DataSchemaError(
+            f"{path}: expected an observation file, got a file of kind '{kind}'; "
+            "make one with 'pdeinv observe'"
+        )
     name = dataset.attrs.get("pdeinv_problem")
     text = dataset.attrs.get("pdeinv_problem_config", "")
     return dataset, name, parse_toml(str(text), f"{path}: attribute pdeinv_problem_config")

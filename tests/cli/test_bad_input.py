@@ -1,0 +1,213 @@
+"""Every kind of bad input: one clear line, exit code 2, nothing written."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+
+def edited(change):
+    """obs.nc with one thing made wrong."""
+    with xr.open_dataset("obs.nc") as dataset:
+        good = dataset.load()
+    change(good).to_netcdf("bad.nc")
+    return "bad.nc"
+
+
+def _set(name, values=None, **attrs):
+    def change(dataset):
+        if values is not None:
+            dataset[name] = dataset[name].copy(data=values(dataset[name].values))
+        dataset[name].attrs.update(attrs)
+        return dataset
+
+    return change
+
+
+def _truncated():
+    data = Path("obs.nc").read_bytes()
+    Path("bad.nc").write_bytes(data[: len(data) // 2])
+    return "bad.nc"
+
+
+def _toml(text):
+    Path("run.toml").write_text(text)
+    return ("obs.nc", "--config", "run.toml")
+
+
+def _outside(x):
+    return np.where(np.arange(x.size) == 3, 1.7, x)
+
+
+INVERT = {
+    "missing file": (lambda: ("none.nc",), "no such file: none.nc"),
+    "truncated NetCDF": (lambda: (_truncated(),), "bad.nc as NetCDF-4; it is truncated"),
+    "no noise": (
+        lambda: (edited(lambda d: d.drop_vars("u_sigma")),),
+        "no noise given for 'u'; add a variable 'u_sigma' or pass --noise-std",
+    ),
+    "negative sigma": (
+        lambda: (edited(_set("u_sigma", lambda s: -s)),),
+        "'u_sigma' must be positive and finite at every good datum; datum 0",
+    ),
+    "nothing but NaN": (
+        lambda: (edited(_set("u", lambda u: u * np.nan)),),
+        "no usable datum of 'u': all 9 are missing or flagged",
+    ),
+    "wrong units": (
+        lambda: (edited(_set("u", units="cm")),),
+        "'u' has units 'cm', the problem works in 'm'",
+    ),
+    "no units": (
+        lambda: (edited(lambda d: d.assign(u=d.u.drop_attrs())),),
+        "'u' has no units attribute",
+    ),
+    "sensor outside": (lambda: (edited(_set("x", _outside)),), "outside the domain"),
+    "a truth file": (lambda: ("truth.nc",), "got a file of kind 'truth'"),
+    "unknown key": (lambda: _toml("[engine]\nname='pcn'\nbeat=0.1"), "did you mean 'beta'?"),
+    "unknown table": (lambda: _toml("[engin]\nname='pcn'"), "did you mean 'engine'?"),
+    "not TOML": (lambda: _toml("[engine\n"), "run.toml is not valid TOML"),
+    "wrong type": (lambda: _toml("[engine]\nname='pcn'\ndraws='many'"), "engine.draws:"),
+    "missing TOML": (lambda: ("obs.nc", "--config", "no.toml"), "configuration no.toml"),
+    "unknown engine": (lambda: ("obs.nc", "--engine", "pcm"), "unknown engine 'pcm'; did you mean"),
+    "two noises": (lambda: ("obs.nc", "--noise-rel", 0.1, "--noise-std", 1), "give the noise once"),
+    "negative noise": (lambda: ("obs.nc", "--noise-std", -1), "noise.std"),
+    "malformed --set": (lambda: ("obs.nc", "--set", "engine.draws"), "expected KEY=VALUE"),
+    "unknown option": (lambda: ("obs.nc", "--drows", 5), "No such option: --drows"),
+    "no surrogate there": (
+        lambda: ("obs.nc", "--engine", "two-level", "--surrogate", "none"),
+        "no such surrogate folder: none",
+    ),
+    "another problem": (lambda: ("obs.nc", "--problem", "heat"), "holds data of problem 'darcy'"),
+    "no such folder": (lambda: ("obs.nc", "--out", "no/such/out.nc"), "does not exist"),
+}
+
+
+def _check(result, before, message):
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    assert message in lines[0]
+    after = {p.name for p in Path().iterdir()}
+    assert after - before <= {"bad.nc", "run.toml"}
+
+
+@pytest.mark.parametrize("case", INVERT)
+def test_invert_refuses(case, call, work):
+    make, message = INVERT[case]
+    before = {p.name for p in work.iterdir()}
+    words = make()
+    out = () if "--out" in words else ("--out", "out.nc")
+    _check(call("invert", *words, *out, "--seed", 1), before, message)
+
+
+OTHERS = {
+    "solve: unknown problem": (("solve", "dracy", "--out", "o.nc"), "did you mean 'darcy'?"),
+    "solve: no problem": (("solve", "--out", "o.nc"), "no problem named"),
+    "solve: unknown key": (
+        ("solve", "darcy", "--set", "problem.cell=9", "--out", "o.nc"),
+        "did you mean 'cells'?",
+    ),
+    "solve: m of another shape": (
+        ("solve", "darcy", "--m", "truth.nc", "--out", "o.nc"),
+        "variable 'conductivity': expected shape (33, 33), got (9, 9)",
+    ),
+    "observe: no noise": (
+        ("observe", "truth.nc", "--sensors", "grid:3x3", "--out", "o.nc"),
+        "no noise given; pass --noise-std",
+    ),
+    "observe: no sensors": (
+        ("observe", "truth.nc", "--noise-rel", 0.1, "--out", "o.nc"),
+        "no sensors given",
+    ),
+    "observe: not a truth": (
+        ("observe", "obs.nc", "--sensors", "grid:3x3", "--noise-rel", 0.1, "--out", "o.nc"),
+        "expected the output of 'pdeinv solve', got a file of kind 'observations'",
+    ),
+    "observe: sensor outside": (
+        ("observe", "truth.nc", "--sensors", "list:0.5,1.5", "--noise-rel", 0.1, "--out", "o.nc"),
+        "outside the domain",
+    ),
+    "generate: no sensors": (("generate", "darcy", "--n", 2, "--out", "o.nc"), "no sensors given"),
+    "generate: bad grid": (
+        ("generate", "--obs", "obs.nc", "--n", 2, "--grid", "9x", "--out", "o.nc"),
+        "expected ROWSxCOLS",
+    ),
+    "generate: not a result": (
+        ("generate", "--obs", "obs.nc", "--n", 2, "--around", "obs.nc", "--out", "o.nc"),
+        "no whitened draws",
+    ),
+    "train: not a data set": (
+        ("train-surrogate", "multifidelity", "--data", "obs.nc", "--out", "o"),
+        "expected the output of 'pdeinv generate'",
+    ),
+    "train: unknown surrogate": (
+        ("train-surrogate", "multifidelty", "--data", "obs.nc", "--out", "o"),
+        "did you mean 'multifidelity'?",
+    ),
+    "plot: suffix": (("plot", "obs.nc", "--out", "o.gif"), "expected a name that ends in .png"),
+    "plot: not NetCDF": (("plot", "small.toml", "--out", "o.png"), "cannot read small.toml"),
+    "info: missing": (("info", "nothing"), "no such file or folder: nothing"),
+    "info: unknown folder": (("info", "."), "is a folder of no known kind"),
+    "check: unknown problem": (("check", "dracy"), "did you mean 'darcy'?"),
+    "config: unknown schema": (("config", "schema", "engins/pcn"), "unknown schema 'engins/pcn'"),
+    "list: unknown kind": (("list", "engine"), "unknown kind 'engine'"),
+    "unknown verb": (("inverse", "obs.nc"), "No such command 'inverse'. Did you mean 'invert'?"),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_other_verbs_refuse(case, call, work):
+    words, message = OTHERS[case]
+    before = {p.name for p in work.iterdir()}
+    _check(call(*words), before, message)
+
+
+WRITERS = {
+    "solve": ("solve", "darcy", "--out"),
+    "observe": ("observe", "truth.nc", "--sensors", "all", "--noise-rel", 0.1, "--out"),
+    "generate": ("generate", "--obs", "obs.nc", "--n", 2, "--out"),
+    "invert": ("invert", "obs.nc", "--engine", "map", "--out"),
+    "plot": ("plot", "obs.nc", "--out"),
+}
+
+
+@pytest.mark.parametrize("verb", WRITERS)
+def test_an_existing_output_is_refused_and_left_alone(verb, call, work):
+    out = work / "taken.png"
+    out.write_text("precious")
+    before = {p.name for p in work.iterdir()}
+    result = call(*WRITERS[verb], out)
+    _check(result, before, "already exists; add --overwrite")
+    assert out.read_text() == "precious"
+
+
+def test_with_json_the_error_is_one_object_on_stdout(call, work):
+    result = call("invert", "none.nc", "--out", "o.nc", "--json")
+    found = json.loads(result.stdout)
+    assert found["schema"] == 1
+    assert found["error"]["type"] == "DataSchemaError"
+    assert found["error"]["exit_code"] == result.exit_code == 2
+    assert found["error"]["message"] == result.stderr.strip().removeprefix("error: ")
+
+
+def test_a_usage_error_is_an_object_too(call):
+    result = call("invert", "--nonsense", "--json")
+    assert json.loads(result.stdout)["error"]["type"] == "UsageError"
+    assert result.exit_code == 2
+
+
+def test_debug_shows_where_an_error_came_from(call, work):
+    with pytest.raises(Exception, match="no such file") as caught:
+        call("info", "none.nc", "--debug")
+    assert type(caught.value).__name__ == "DataSchemaError"
+
+
+def test_a_bug_is_not_hidden(call, work, monkeypatch):
+    monkeypatch.setattr("pdeinv.inspection.describe", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call("info", "obs.nc")
