@@ -1,0 +1,71 @@
+"""Forward models: batches, failed solves, and refusals of what is not declared."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from pdeinv.errors import CapabilityError, ShapeError, SolverDiverged
+from pdeinv.models import Capability, ForwardModel, LinearModel, evaluate, require
+from pdeinv.spaces import Space, Variable
+
+
+def line(name, n):
+    return Space((Variable(name, (f"{name}_dim",), (n,)),))
+
+
+A = np.array([[1.0, 2.0, 0.0], [0.0, -1.0, 3.0]])
+MODEL = LinearModel(line("m", 3), line("d", 2), A, np.array([0.5, 0.0]))
+
+
+@dataclass(frozen=True)
+class Fragile(LinearModel):
+    """Fails where the first unknown is negative."""
+
+    capabilities: frozenset = frozenset()
+
+    def __call__(self, m):
+        if m[0] < 0:
+            raise SolverDiverged("negative first unknown")
+        return super().__call__(m)
+
+
+FRAGILE = Fragile(line("m", 3), line("d", 2), A, np.zeros(2))
+
+
+def test_a_linear_model_is_a_forward_model():
+    assert isinstance(MODEL, ForwardModel)
+    np.testing.assert_allclose(MODEL(np.array([1.0, 1.0, 1.0])), [3.5, 2.0])
+    assert MODEL(np.zeros((4, 5, 3))).shape == (4, 5, 2)
+    with pytest.raises(ShapeError, match="array for m: expected last axis 3"):
+        MODEL(np.zeros(4))
+
+
+def test_its_linearisation_is_the_matrix():
+    at = MODEL.linearize(np.ones(3))
+    np.testing.assert_array_equal(at.value, MODEL(np.ones(3)))
+    np.testing.assert_array_equal(np.stack([at.jvp(e) for e in np.eye(3)], axis=1), A)
+    np.testing.assert_array_equal(np.stack([at.vjp(e) for e in np.eye(2)]), A)
+
+
+def test_rows_are_evaluated_one_by_one_without_batch_and_together_with_it():
+    rows = np.abs(np.random.default_rng(0).standard_normal((5, 3)))
+    single = replace(MODEL, capabilities=frozenset())
+    np.testing.assert_allclose(evaluate(single, rows)[0], evaluate(MODEL, rows)[0], rtol=1e-14)
+
+
+def test_failed_solves_become_rows_of_nan_with_their_reason():
+    values, failed = evaluate(FRAGILE, np.array([[1.0, 0, 0], [-1.0, 0, 0], [2.0, 0, 0]]))
+    np.testing.assert_array_equal(np.isnan(values).all(axis=1), [False, True, False])
+    np.testing.assert_array_equal(values[2], [2.0, 0.0])
+    assert failed == {1: "negative first unknown"}
+
+
+def test_what_a_model_lacks_is_named():
+    require(MODEL, frozenset({Capability.JVP, Capability.VJP}), "engine 'map'")
+    message = (
+        r"^engine 'map' needs jvp, vjp of the forward model, which offers evaluation only; choose "
+        r"an engine without derivatives \(.*\) or a differentiable unknown$"
+    )
+    with pytest.raises(CapabilityError, match=message):
+        require(FRAGILE, frozenset({Capability.JVP, Capability.VJP}), "engine 'map'")
