@@ -65,12 +65,7 @@ class CosineField:
                 f"cosine field: expected tau > 0 and alpha > {len(grid.shape) / 2:g} in "
                 f"{len(grid.shape)}-D, got tau = {tau:g} and alpha = {alpha:g}"
             )
-        wave = np.zeros(())
-        norm = np.ones(())
-        for n, side in zip(kept, grid.lengths, strict=True):
-            k = np.arange(n)
-            wave = np.add.outer(wave, (math.pi * k / side) ** 2)
-            norm = np.multiply.outer(norm, np.where(k == 0, 1.0, math.sqrt(2.0)) / math.sqrt(side))
+        wave, norm = _modes(kept, grid.lengths)
         root = (tau**2 + wave) ** (-alpha / 2)
         if not constant_mode:
             root[(0,) * root.ndim] = 0.0
@@ -110,6 +105,16 @@ def _kept(grid: RegularGrid, modes: int | None) -> tuple[int, ...]:
             f"modes: expected 1 to {min(grid.shape)} per axis on the grid {grid.nodes}, got {modes}"
         )
     return (modes,) * len(grid.shape)
+
+
+def _modes(counts: tuple[int, ...], sides: tuple[float, ...]) -> tuple[Array, Array]:
+    """π² |k/l|² and the L² normalisation of each mode, shape ``counts``."""
+    wave, norm = np.zeros(()), np.ones(())
+    for n, side in zip(counts, sides, strict=True):
+        k = np.arange(n)
+        wave = np.add.outer(wave, (math.pi * k / side) ** 2)
+        norm = np.multiply.outer(norm, np.where(k == 0, 1.0, math.sqrt(2.0)) / math.sqrt(side))
+    return wave, norm
 
 
 def _cosines(x: Array, d: int) -> Array:

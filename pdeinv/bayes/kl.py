@@ -19,8 +19,8 @@ from pdeinv.typing import Array
 
 __all__ = ["KarhunenLoeveField"]
 
-DENSE_LIMIT = 2500
-"""Nodes up to which the whole matrix is diagonalised."""
+DENSE_LIMIT = 1000
+"""Nodes of a grid up to which the whole matrix is diagonalised."""
 
 _SPARE = 4
 """Modes computed beyond those kept, so that a cut never hides part of a multiple eigenvalue."""
@@ -100,11 +100,13 @@ class KarhunenLoeveField(DenseField):
             )
         half, total = np.sqrt(weights), covariance.std**2 * float(np.sum(weights))
         reference = half[:, None] * _reference(points)
-        if action is None:
+        pairs = None
+        if action is not None:
+            pairs = _krylov(_symmetric(action, half), modes, total, reference[:, :2])
+        if pairs is None:
             matrix = covariance(cdist(points, points))
-            values, vectors = _dense(half[:, None] * matrix * half, modes)
-        else:
-            values, vectors = _krylov(_symmetric(action, half), modes, total, reference[:, :2])
+            pairs = _dense(half[:, None] * matrix * half, modes)
+        values, vectors = pairs
         keep = _count(values, modes, total)
         root = _canonical(values, vectors, reference)[:, :keep] / half[:, None]
         captured = float(np.sum(values[:keep])) / total
@@ -133,16 +135,19 @@ def _symmetric(action: Callable[[Array], Array], half: Array) -> Callable[[Array
 
 def _krylov(
     product: Callable[[Array], Array], modes: float, total: float, starts: Array
-) -> tuple[Array, Array]:
-    """Leading eigenpairs, largest first, from products alone; more and more for a share < 1."""
+) -> tuple[Array, Array] | None:
+    """Leading eigenpairs, largest first, from products alone; more and more for a share < 1.
+
+    None where that would take more than a quarter of all: a dense solver is faster then.
+    """
     n = len(starts)
-    k = 64 if modes < 1 else int(modes) + _SPARE
-    while True:
-        k = min(k, n - 1)
+    k = 32 if modes < 1 else int(modes) + _SPARE
+    while k <= n // 4:
         values, vectors = _leading(product, k, starts)
-        if modes >= 1 or k == n - 1 or np.sum(values[:-_SPARE]) >= modes * total:
+        if modes >= 1 or np.sum(values[:-_SPARE]) >= modes * total:
             return values, vectors
         k *= 2
+    return None
 
 
 def _leading(product: Callable[[Array], Array], k: int, starts: Array) -> tuple[Array, Array]:

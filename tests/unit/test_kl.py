@@ -75,6 +75,16 @@ def test_krylov_and_dense_solvers_agree(monkeypatch, modes):
     np.testing.assert_allclose(krylov.root, dense.root, atol=1e-8)
 
 
+def test_a_rough_field_falls_back_to_the_dense_solver(monkeypatch):
+    rough = Matern(0.5, 0.1)
+    dense = KarhunenLoeveField.on_grid(SQUARE, rough, 0.95)
+    monkeypatch.setattr(kl, "DENSE_LIMIT", 1)
+    krylov = KarhunenLoeveField.on_grid(SQUARE, rough, 0.95)
+    assert krylov.dim > SQUARE.size / 4
+    np.testing.assert_array_equal(krylov.root, dense.root)
+    assert KarhunenLoeveField.on_grid(SQUARE, rough, SQUARE.size).dim == SQUARE.size
+
+
 def test_krylov_finds_every_copy_of_multiple_eigenvalues(monkeypatch):
     cube = RegularGrid(((0.0, 1.0),) * 3, (7, 7, 7))
     dense = KarhunenLoeveField.on_grid(cube, M, 40)

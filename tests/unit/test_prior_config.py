@@ -208,7 +208,7 @@ def test_what_does_not_fit_the_domain_is_refused(config, extent, message):
             {"kind": "lognormal"},
             r"^unknown: input tag 'lognormal' found using 'kind' does not match",
         ),
-        ({"std": 1.0}, r"^unknown: unable to extract tag using discriminator 'kind'"),
+        ({"std": 1.0}, r"^unknown: the key 'kind', which says what it is, is missing$"),
     ],
 )
 def test_bad_values_are_refused_with_the_key_as_the_user_wrote_it(table, message):
