@@ -235,13 +235,7 @@ def build_spde(
 ) -> FieldPrior:
     """The prior on the nodes of a mesh, for ``representation = "spde"``; its dimension is ``node``.
 
-    Args:
-        config: smoothness, length, std and mean are used.
-        mesh: the mesh's matrices.
-        name: the unknown's name in files.
-        units: its units.
-        long_name: what it is, in words.
-        coord_units: units of the coordinates.
+    Smoothness, length, std and mean are used; the labels are those of :func:`build`.
 
     Raises:
         ConfigError: the smoothness is none that the equation can give.
