@@ -44,9 +44,7 @@ class _MaternConfig(Config):
         description="kl: truncated expansion, few unknowns; fft: exact on the grid, one unknown "
         "per point of a larger grid; spde: on the mesh, one unknown per node",
     )
-    smoothness: float = Field(
-        1.5, gt=0, description="Matérn smoothness ν; inf for a squared exponential"
-    )
+    smoothness: float = Field(1.5, gt=0, description="Matérn ν; inf: squared exponential")
     length: float = Field(
         0.4, gt=0, allow_inf_nan=False, description="correlation length, in coordinate units"
     )
@@ -136,9 +134,7 @@ class TwoPhaseConfig(_PhaseConfig):
     kind: Literal["two-phase"] = "two-phase"
     low: float = Field(3.0, allow_inf_nan=False, description="value below the threshold")
     high: float = Field(12.0, allow_inf_nan=False, description="value at and above the threshold")
-    threshold: float = Field(
-        0.0, allow_inf_nan=False, description="in standard deviations of the field"
-    )
+    threshold: float = Field(0.0, allow_inf_nan=False, description="in the field's std")
 
 
 class LevelSetConfig(_PhaseConfig):
