@@ -70,6 +70,8 @@ def fenicsx() -> Fenicsx:
     try:
         if find_spec("dolfinx_solver") is not None:
             importlib.import_module("dolfinx_solver")
+        # PETSc would end the process on SIGTERM, before a run could save
+        importlib.import_module("petsc4py").init(["pdeinv", "-no_signal_handler"])
         return Fenicsx(*(importlib.import_module(name) for name in _MODULES))
     except ModuleNotFoundError as error:
         raise MissingDependency(

@@ -23,8 +23,9 @@ Method = Literal["cholesky", "mumps", "cg"]
 CHOLESKY_LIMIT = 5_000
 """Unknowns up to which PETSc's own Cholesky with nested dissection beats MUMPS (measured, 2-D)."""
 
-MUMPS_LIMIT = 300_000
-"""Unknowns up to which a factor, reused by adjoint and tangent solves, beats CG with multigrid."""
+MUMPS_LIMIT = 600_000
+"""Unknowns up to which a factor, reused by the adjoint, beats CG with multigrid (2-D; at 513² nodes
+0.55 s and 0.09 s for the adjoint against 0.52 s and 0.41 s, with less memory)."""
 
 _OPTIONS: dict[Method, dict[str, Any]] = {
     "cholesky": {
@@ -139,12 +140,17 @@ class SpdSystem:
             raise SolverDiverged(f"linear solver ({self.method}) failed: {why}") from None
         self._x.scatter_forward()
         x: Array = self._x.array.copy()
-        if not np.isfinite(x).all():
+        if not self._everywhere(bool(np.isfinite(x).all())):
             raise SolverDiverged(
                 f"linear solver ({self.method}) gave values that are not finite; "
                 "the coefficient varies too much or is invalid"
             )
         return x
+
+    def _everywhere(self, good: bool) -> bool:
+        """Whether ``good`` holds on every rank, so that all of them raise or none does."""
+        comm = self._ksp.comm
+        return good if comm.size == 1 else bool(comm.tompi4py().allreduce(int(not good)) == 0)
 
     def _renew(self) -> None:
         """A new Krylov object: a factorisation that failed leaves one that fails ever after."""
@@ -162,8 +168,3 @@ class SpdSystem:
         code = self._ksp.getConvergedReason()
         why = names.get(code, f"PETSc error {getattr(error, 'ierr', '?')}")
         return f"{why}; the matrix is not positive definite or nearly singular"
-
-    def __del__(self) -> None:
-        for item in (getattr(self, "_ksp", None), getattr(self, "matrix", None)):
-            if item is not None:
-                item.destroy()

@@ -36,7 +36,7 @@ cases, folder = json.loads(sys.argv[1]), sys.argv[2]
 comm = fenicsx().MPI.COMM_WORLD
 assert comm.size == int(sys.argv[3])
 for k, (name, settings) in enumerate(cases.items()):
-    linear.MUMPS_LIMIT = 0 if name == "multigrid" else 300_000
+    linear.MUMPS_LIMIT = 0 if name == "multigrid" else 600_000
     problem = Darcy(DarcyConfig.model_validate(settings))
     prior = problem.prior()
     m = prior.unwhiten(np.random.default_rng(k).standard_normal(prior.dim))
