@@ -1,0 +1,171 @@
+"""Stopped by a signal or killed, every long verb continues to what it would have made at once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import xarray as xr
+
+PATIENCE = 60
+
+
+def start(*words):
+    """The command in a process (and process group) of its own, in the current folder."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pdeinv", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def wait_for(condition, process):
+    """Until ``condition`` holds; the process must not end before."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def same_posterior(a, b):
+    one, two = (xr.open_datatree(f)["unconstrained_posterior"].to_dataset() for f in (a, b))
+    xr.testing.assert_identical(one, two)
+
+
+PCN = ("invert", "obs.nc", "--engine", "pcn", "--set", "engine.warmup=200", "--seed", 7)
+
+
+def pcn(draws, chains, out):
+    return (*PCN, "--draws", draws, "--chains", chains, "--out", out)
+
+
+@pytest.fixture(scope="module")
+def reference(small, call, tmp_path_factory):
+    """Two uninterrupted chains of 3000 draws."""
+    out = tmp_path_factory.mktemp("reference") / "ref.nc"
+    words = [small / w if w == "obs.nc" else w for w in pcn(3000, 2, out)]
+    result = call(*words)
+    assert result.exit_code == 0, result.stderr
+    return out
+
+
+@pytest.mark.parametrize(
+    ("signum", "code"),
+    [
+        (signal.SIGTERM, 75),
+        pytest.param(signal.SIGUSR1, 75, marks=pytest.mark.slow),
+        (signal.SIGINT, 130),
+    ],
+)
+def test_a_signal_saves_and_resume_equals_the_uninterrupted_run(
+    signum, code, call, work, reference
+):
+    run = work / "out.nc.run"
+    process = start(*pcn(3000, 2, "out.nc"), "--json")
+    wait_for((run / "chain0.state.npz").exists, process)
+    process.send_signal(signum)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code, stderr
+    assert json.loads(stdout)["error"]["exit_code"] == code
+    assert "continue with --resume" in stderr
+    assert not (work / "out.nc").exists()
+    words = [w for w in pcn(3000, 2, "out.nc") if w not in ("--seed", 7)]
+    result = call(*words, "--resume")
+    assert result.exit_code == 0, result.stderr
+    same_posterior(reference, "out.nc")
+
+
+def test_with_workers_a_signal_to_the_whole_group_saves_too(call, work, reference):
+    run = work / "out.nc.run"
+    process = start(*pcn(3000, 2, "out.nc"), "--workers", 2)
+    wait_for((run / "chain0.progress.json").exists, process)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 75, stderr
+    assert call(*pcn(3000, 2, "out.nc"), "--resume").exit_code == 0
+    same_posterior(reference, "out.nc")
+
+
+def test_a_killed_inversion_resumes_to_the_same_result(call, work, reference):
+    run = work / "out.nc.run"
+    process = start(*pcn(3000, 2, "out.nc"))
+    wait_for((run / "chain0.state.npz").exists, process)
+    process.kill()
+    process.communicate()
+    assert not (work / "out.nc").exists()
+    found = json.loads(call("info", run, "--json").stdout)
+    assert found["chains"][0]["step"] > 0
+    assert call(*pcn(3000, 2, "out.nc"), "--resume").exit_code == 0
+    same_posterior(reference, "out.nc")
+
+
+def test_resume_continues_to_a_larger_total(call, work, reference):
+    assert call(*pcn(1000, 2, "out.nc")).exit_code == 0
+    assert call(*pcn(3000, 2, "out.nc"), "--resume").exit_code == 0
+    same_posterior(reference, "out.nc")
+
+
+def test_resume_refuses_another_configuration(call, work):
+    assert call(*pcn(50, 1, "out.nc")).exit_code == 0
+    result = call(*pcn(50, 1, "out.nc"), "--set", "engine.beta=0.9", "--resume")
+    assert result.exit_code == 2
+    assert "belong to another configuration" in result.stderr
+
+
+def test_a_run_that_is_going_on_is_not_disturbed(call, work):
+    process = start(*pcn(10**6, 1, "out.nc"))
+    try:
+        wait_for((work / "out.nc.run" / "run.json").exists, process)
+        result = call(*pcn(10**6, 1, "out.nc"), "--resume")
+        assert result.exit_code == 2
+        assert "another run is writing" in result.stderr
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def generate(out):
+    words = ("generate", "--obs", "obs.nc", "--n", 160, "--seed", 5, "--workers", 2)
+    return (*words, "--out", out)
+
+
+def same_samples(a, b):
+    with xr.open_dataset(a) as one, xr.open_dataset(b) as two:
+        xr.testing.assert_equal(one.load(), two.load())
+
+
+@pytest.fixture(scope="module")
+def dataset(small, call, tmp_path_factory):
+    """The uninterrupted data set."""
+    out = tmp_path_factory.mktemp("dataset") / "data.nc"
+    words = [small / w if w == "obs.nc" else w for w in generate(out)]
+    assert call(*words).exit_code == 0
+    return out
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_data_set_resumes_to_the_same_samples(signum, call, work, dataset):
+    process = start(*generate("data.nc"))
+    wait_for(lambda: len(list(work.glob("data.nc.run/batch*.npz"))) >= 3, process)
+    process.send_signal(signum)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == (75 if signum == signal.SIGTERM else -9), stderr
+    if signum == signal.SIGTERM:
+        assert not list(work.rglob(".*"))
+    assert not (work / "data.nc").exists()
+    assert call(*generate("data.nc"), "--resume").exit_code == 0
+    same_samples(dataset, "data.nc")
+
+
+def test_a_data_set_grows_on_resume(call, work, dataset):
+    words = [48 if w == 160 else w for w in generate("data.nc")]
+    assert call(*words).exit_code == 0
+    assert call(*generate("data.nc"), "--resume").exit_code == 0
+    same_samples(dataset, "data.nc")
