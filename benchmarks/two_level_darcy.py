@@ -1,13 +1,17 @@
 """Fine solves that two-level MCMC and fine-only MCMC need for the same accuracy, on a hard Darcy case.
 
-    python benchmarks/two_level_darcy.py            # about an hour on two cores
-    python benchmarks/two_level_darcy.py --quick    # minutes; same table, shorter reference
+    python benchmarks/two_level_darcy.py            # about 15 minutes on two cores
+    python benchmarks/two_level_darcy.py --quick    # about 4 minutes: fewer replicates, shorter chains
 
 Case: 7 x 7 piecewise constant conductivity, ln κ ~ N(0, 1.5²) in each cell, -∇·(κ∇u) = 1 on the unit
-square, u = 0 on its boundary, 12 x 12 sensors, noise 2 % of the peak, data from a mesh twice as fine.
-Error of a run: median over the 49 unknowns of |mean of ln κ - reference mean| / posterior sd.
-A method's cost is the smallest number of fine solves, training and burn-in included, from which on the
-error of its running mean stays at or below 0.15; the median over replicates is shown.
+square, u = 0 on its boundary, 12 x 12 sensors, noise 2 % of the peak, 28 x 28 cells, data from a mesh
+twice as fine.
+
+Reference: long Hamiltonian chains on the fine model, whose two halves are compared. Error of a run:
+median over the 49 unknowns of |mean of xi - reference mean| / posterior sd. A method's cost is the
+smallest number of fine solves, training, tuning and burn-in included, from which on the error of its
+running mean stays at or below 0.15; where a run never gets there, its whole length is a lower bound.
+Hamiltonian moves on the fine model are shown beside the engines; each costs an adjoint solve too.
 """
 
 from __future__ import annotations
@@ -22,13 +26,14 @@ import numpy as np
 
 from pdeinv.bayes.diagnostics import summary
 from pdeinv.bayes.noise import Noise
-from pdeinv.building import make_problem
+from pdeinv.building import PosteriorRecipe, make_problem
 from pdeinv.engines.driver import Run, run
+from pdeinv.engines.hilbert_hmc import tune
 from pdeinv.engines.pcn import Pcn, PcnConfig
 from pdeinv.engines.two_level import TwoLevel, TwoLevelConfig
+from pdeinv.executors import process_pool
 from pdeinv.io.observations import Observations
 from pdeinv.refine import RefineConfig, refine
-from pdeinv.building import PosteriorRecipe
 from pdeinv.rng import stream
 
 CONFIG = {"cells": [28, 28], "unknown": {"kind": "piecewise", "cells": [7, 7], "std": 1.5}}
@@ -58,41 +63,114 @@ def pcn(problem, data, *, draws, chains, seed, folder):
     return engine, run(engine, recipe(problem, data), Run(seed, folder, workers=2))
 
 
+def hamiltonian(job):
+    """Moves on the fine model: thinned positions with the solves spent at each, and the adjoints."""
+    problem, data, moves, seed = job
+    posterior = recipe(problem, data)()
+    rng = stream(seed, "hamiltonian")
+    kernel, walker = tune(posterior, 100, rng)
+    xis, costs = [], []
+    for walker, _ in kernel.moves(posterior, walker, moves, rng):
+        xis.append(walker.xi)
+        costs.append(posterior.counters.n_forward)
+    return np.asarray(xis), np.asarray(costs), posterior.counters.n_adjoint
+
+
 def reached(costs, errors):
-    """The cost from which on all errors are within the target; infinite if the last one is not."""
+    """The cost from which on all errors are within the target, and whether there is one."""
     late = np.flatnonzero(np.asarray(errors) > TARGET)
-    if len(late) == 0:
-        return costs[0]
-    return costs[late[-1] + 1] if late[-1] + 1 < len(costs) else float("inf")
+    first = 0 if len(late) == 0 else int(late[-1]) + 1
+    return (int(costs[first]), True) if first < len(costs) else (int(costs[-1]), False)
 
 
 def error_of(mean, reference):
     return float(np.median(np.abs(mean - reference["mean"]) / reference["sd"]))
 
 
-def pcn_curve(chain, warmup, thin, reference):
-    """Error of one chain's running mean over its last 80 %, against its solves so far."""
-    sums = np.cumsum(np.vstack([np.zeros((1, chain.shape[1])), chain]), axis=0)
-    ends = np.unique(np.geomspace(50, len(chain), 200).astype(int))
-    costs = warmup + ends * thin
-    means = [(sums[e] - sums[e // 5]) / (e - e // 5) for e in ends]
-    return costs, [error_of(m, reference) for m in means]
-
-
-def two_level_curve(xi, per_draw, overhead, reference):
-    """Error of the pooled running mean of all chains, against all fine solves so far."""
-    ends = np.unique(np.geomspace(5, xi.shape[1], 60).astype(int))
-    costs = overhead + ends * per_draw
-    return costs, [error_of(xi[:, :e].mean(axis=(0, 1)), reference) for e in ends]
+def running(xi, reference, ends, skip=0.2):
+    """Errors of one chain's running mean, its first fifth left out."""
+    sums = np.cumsum(np.vstack([np.zeros((1, xi.shape[1])), xi]), axis=0)
+    drops = (ends * skip).astype(int)
+    return [error_of((sums[e] - sums[d]) / (e - d), reference) for e, d in zip(ends, drops)]
 
 
 def two_level(problem, data, seed, folder, *, draws, chains=2):
-    quiet = lambda *_: None  # noqa: E731
-    refined = refine(problem, data, RefineConfig(), folder, (seed, 2, 0), quiet)
-    config = TwoLevelConfig(draws=draws, chains=chains, correction_every=draws + 1)
-    engine = TwoLevel(config)
-    result = run(engine, recipe(problem, data, refined.folder), Run(seed, folder, workers=2))
+    refined = refine(
+        problem, data, RefineConfig(), folder, (seed, 2, 0), lambda *_: None
+    )
+    config = TwoLevelConfig(draws=draws, warmup=5, chains=chains, correction_every=draws + 1)
+    result = run(TwoLevel(config), recipe(problem, data, refined.folder), Run(seed, folder, workers=2))
     return refined, config, result
+
+
+def row(method, seed, costs, errors, **more):
+    solves, done = reached(costs, errors)
+    found = {"method": method, "seed": seed, "solves": solves, "reached": done,
+             "final_error": errors[-1], "all": int(costs[-1]), **more}  # fmt: skip
+    print(found, flush=True)
+    return found
+
+
+def reference_run(problem, data, moves, pool):
+    runs = list(pool.map(hamiltonian, [(problem, data, moves, 10 + k) for k in range(4)]))
+    xi = np.stack([r[0] for r in runs])
+    reference = {"mean": xi.mean(axis=(0, 1)), "sd": xi.std(axis=(0, 1))}
+    first, second = (h.mean(axis=(0, 1)) for h in np.array_split(xi, 2, axis=1))
+    halves = error_of(first, {**reference, "mean": second})
+    found = summary(xi)
+    facts = {"solves": int(sum(r[1][-1] for r in runs)), "r_hat": found.r_hat,
+             "ess_bulk": found.ess_bulk, "halves_differ_by": halves}  # fmt: skip
+    print("reference", facts, flush=True)
+    return reference, facts
+
+
+def replicate(problem, data, reference, scratch, k, *, pcn_draws, pool):
+    """One run of each method."""
+    rows = []
+    engine, one = pcn(problem, data, draws=pcn_draws, chains=2, seed=100 + k, folder=scratch / f"p{k}")
+    for chain in one.outcome.xi:
+        ends = np.unique(np.geomspace(50, len(chain), 200).astype(int))
+        costs = engine.config.warmup + ends * 20
+        rows.append(row("pcn", 100 + k, costs, running(chain, reference, ends)))
+    for j, (xi, costs, adjoints) in enumerate(
+        pool.map(hamiltonian, [(problem, data, 500, 300 + 2 * k + j) for j in range(2)])
+    ):
+        ends = np.arange(5, 501, 5)
+        errors = running(xi, reference, ends)
+        rows.append(row("fine Hamiltonian", 300 + 2 * k + j, costs[ends - 1], errors, adjoints=adjoints))
+    for seed in (200 + 2 * k, 201 + 2 * k):
+        began = time.perf_counter()
+        refined, config, result = two_level(problem, data, seed, scratch / f"t{seed}", draws=150)
+        overhead = refined.counters.n_forward + config.chains * (config.warmup + 1)
+        ends = np.arange(2, 151, 2)
+        xi = result.outcome.xi
+        errors = [error_of(xi[:, :e].mean(axis=(0, 1)), reference) for e in ends]
+        rows.append(
+            row(
+                "two-level", seed, overhead + ends * config.chains, errors,
+                training=refined.counters.n_forward, seconds=time.perf_counter() - began,
+                acceptance=result.outcome.summary["acceptance_rate"], **refined.report,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def table(rows):
+    """Medians over replicates; printed and returned."""
+    found = {}
+    print(f"{'method':18} {'fine solves to 0.15 sd':>24} {'reached':>9}")
+    for method in ("pcn", "fine Hamiltonian", "two-level"):
+        mine = [r for r in rows if r["method"] == method]
+        median = float(np.median([r["solves"] for r in mine]))
+        done = sum(r["reached"] for r in mine)
+        bound = "> " if done <= len(mine) // 2 else ""
+        print(f"{method:18} {bound + format(median, '.0f'):>24} {done:>4} of {len(mine)}")
+        found[method] = {"solves": median, "reached": done, "runs": len(mine)}
+    for method in ("pcn", "fine Hamiltonian"):
+        ratio = found[method]["solves"] / found["two-level"]["solves"]
+        print(f"{method} / two-level: {ratio:.1f}")
+        found[method]["ratio"] = ratio
+    return found
 
 
 def main() -> None:
@@ -100,56 +178,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/two_level_darcy.json"))
     options = parser.parse_args()
-    reference_draws = 100_000 if options.quick else 400_000
-    replicates = 2 if options.quick else 4
     problem, data = case()
     rows = []
-    with TemporaryDirectory() as scratch:
-        began = time.perf_counter()
-        _, long = pcn(problem, data, draws=reference_draws, chains=4, seed=1, folder=Path(scratch) / "r")
-        xi = long.outcome.xi
-        found = summary(xi)
-        reference = {"mean": xi.mean(axis=(0, 1)), "sd": xi.std(axis=(0, 1))}
-        halves = np.split(xi[:, : xi.shape[1] // 2 * 2], 2, axis=1)
-        own = error_of(halves[0].mean(axis=(0, 1)), {**reference, "mean": halves[1].mean(axis=(0, 1))})
-        print(
-            f"reference: pcn, 4 chains, {long.counters.n_forward} fine solves, "
-            f"{time.perf_counter() - began:.0f} s, R-hat {found.r_hat:.3f}, ESS {found.ess_bulk:.0f}, "
-            f"halves differ by {own:.3f} sd (median)"
-        )
-        for k in range(replicates):
-            draws = reference_draws
-            engine, one = pcn(
-                problem, data, draws=draws, chains=2, seed=100 + k, folder=Path(scratch) / f"p{k}"
+    with TemporaryDirectory() as scratch, process_pool(2, int) as pool:
+        reference, facts = reference_run(problem, data, 1000 if options.quick else 2500, pool)
+        for k in range(1 if options.quick else 3):
+            draws = 60_000 if options.quick else 300_000
+            rows += replicate(
+                problem, data, reference, Path(scratch), k, pcn_draws=draws, pool=pool
             )
-            for chain in one.outcome.xi:
-                costs, errors = pcn_curve(chain, engine.config.warmup, 20, reference)
-                rows.append({"method": "pcn", "seed": 100 + k, "solves": reached(costs, errors)})
-                print(rows[-1])
-        for k in range(2 * replicates):
-            began = time.perf_counter()
-            refined, config, result = two_level(
-                problem, data, 200 + k, Path(scratch) / f"t{k}", draws=400
-            )
-            spent = refined.counters.n_forward
-            overhead = spent + config.chains * (config.warmup + 1)
-            costs, errors = two_level_curve(result.outcome.xi, config.chains, overhead, reference)
-            rows.append({
-                "method": "two-level", "seed": 200 + k, "solves": reached(costs, errors),
-                "training": spent, "all": spent + result.counters.n_forward,
-                "final_error": errors[-1], "seconds": time.perf_counter() - began,
-                "acceptance": result.outcome.summary["acceptance_rate"], **refined.report,
-            })  # fmt: skip
-            print(rows[-1])
-    medians = {
-        m: float(np.median([r["solves"] for r in rows if r["method"] == m]))
-        for m in ("pcn", "two-level")
-    }
-    print(f"{'method':12} {'fine solves to 0.15 sd (median)':>32}")
-    for method, solves in medians.items():
-        print(f"{method:12} {solves:32.0f}")
-    print(f"ratio {medians['pcn'] / medians['two-level']:.1f}")
-    options.out.write_text(json.dumps({"medians": medians, "rows": rows}, indent=1))
+    found = table(rows)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps({"reference": facts, "table": found, "rows": rows}, indent=1))
 
 
 if __name__ == "__main__":

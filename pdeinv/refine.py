@@ -8,6 +8,7 @@ and this is repeated; each round's draws first serve as held-out test of the sur
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,7 +53,11 @@ class RefineConfig(Config):
 
     name: str = Field("multifidelity", description="registered surrogate that learns from pairs")
     coarse_level: int = Field(-1, lt=0, description="mesh level of the coarse physics model")
-    rounds: tuple[int, ...] = Field((100, 100, 100), description="fine solves of each round")
+    round_size: int = Field(100, ge=12, description="fine solves of one round")
+    max_rounds: int = Field(8, ge=2, description="most rounds")
+    target_sd: float = Field(
+        1.0, gt=0, description="stop when the held-out sd of the misfit difference is below this"
+    )
     inflation: float = Field(
         2.0, ge=1, description="noise factor of the first round, which only has the coarse model"
     )
@@ -61,8 +66,8 @@ class RefineConfig(Config):
 
     @property
     def n_fine(self) -> int:
-        """All fine solves of the training."""
-        return sum(self.rounds)
+        """The most fine solves that the training can take."""
+        return self.round_size * self.max_rounds
 
 
 @dataclass(frozen=True)
@@ -226,33 +231,38 @@ def refine(
 
 
 def _rounds(setting: _Setting, folder: Path, progress: Progress) -> tuple[Any, dict[str, float]]:
-    """All rounds; the report holds the last held-out test."""
+    """Rounds until the held-out test is passed; the surrogate returned knows that round too."""
     prior, sensors = setting.problem.prior(), setting.observations.coords
     coarse = setting.problem.forward_model(sensors, setting.config.coarse_level)
     posterior = setting.posterior(WhitenedModel(prior, coarse), setting.config.inflation)
     surrogate: Any = None
     xis, fine = np.zeros((0, prior.dim)), np.zeros((0, setting.observations.size))
-    sd = float("nan")
-    for j, n in enumerate(setting.config.rounds):
-        progress(-1, j, len(setting.config.rounds), f"training round, {n} fine solves")
+    sd, most = np.inf, setting.config.max_rounds
+    for j in range(most):
+        progress(-1, j, most, f"training, {len(xis)} fine solves so far")
         new_xis, new_fine = _round(setting, folder, posterior, j)
         if surrogate is not None:
             sd = _sd_of_difference(posterior, new_xis, new_fine)
         xis, fine = np.concatenate([xis, new_xis]), np.concatenate([fine, new_fine])
         surrogate = setting.fit(xis, fine)
         posterior = setting.posterior(surrogate.bind(setting.problem, prior, sensors))
-    progress(-1, len(setting.config.rounds), len(setting.config.rounds), "surrogate trained")
-    return surrogate, _judge(sd, "raise the rounds in [surrogate], or use a finer coarse_level")
+        if sd < setting.config.target_sd:
+            break
+    progress(-1, most, most, f"surrogate trained with {len(xis)} fine solves")
+    return surrogate, _judge(sd, "raise max_rounds in [surrogate], or use a finer coarse_level")
 
 
 def _round(setting: _Setting, folder: Path, posterior: Posterior, j: int) -> tuple[Array, Array]:
     """Draws and fine solves of round ``j``, from its file where an earlier run left one."""
     file = folder / f"refine{j}.npz"
     if not file.exists():
-        n, rng = setting.config.rounds[j], stream(setting.seed, "refine", j)
+        n, rng = setting.config.round_size, stream(setting.seed, "refine", j)
         spent = Counters()
         posterior.charge(spent)
-        xis = explore(posterior, n, setting.config.moves_per_draw, rng)
+        with warnings.catch_warnings():
+            # draws beyond the range of the round before are what a round is for
+            warnings.simplefilter("ignore", UserWarning)
+            xis = explore(posterior, n, setting.config.moves_per_draw, rng)
         fine = solve_all(setting.recipe, xis, setting.workers, spent)
         with atomic(file) as target, target.open("wb") as stream_:
             np.savez(stream_, xis=xis, fine=fine, spent=json.dumps(asdict(spent)))

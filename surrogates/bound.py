@@ -39,7 +39,8 @@ class RangeWatch:
 
     A point is outside when more than a twentieth of its components (at least one) lie beyond the
     trained interval widened by a tenth of its length on both sides. The warning comes when such
-    points are more than a tenth of all, counting no fewer than 100 in all.
+    points are more than a tenth of all, counting no fewer than 1000 in all: a search for
+    the best point may start far away.
 
     Attributes:
         low: smallest trained xi by component.
@@ -68,7 +69,7 @@ class RangeWatch:
         rows = np.atleast_2d(xi)
         self.n_seen += len(rows)
         self.n_outside += int(self.outside(rows).sum())
-        if not self.warned and self.n_outside > 0.1 * max(self.n_seen, 100):
+        if not self.warned and self.n_outside > 0.1 * max(self.n_seen, 1000):
             self.warned = True
             warnings.warn(
                 f"surrogate '{self.name}': {self.n_outside} of {self.n_seen} evaluations lie "

@@ -182,7 +182,9 @@ class Discrepancy:
         """The inverse of :meth:`arrays`."""
         smooth = None
         if "smooth_centres" in a:
-            smooth = Radial(a["smooth_centres"], float(np.ravel(a["smooth_width"])[0]), a["smooth_coefficients"])
+            smooth = Radial(
+                a["smooth_centres"], float(np.ravel(a["smooth_width"])[0]), a["smooth_coefficients"]
+            )
         return cls(
             Affine(a["xi_centre"], a["xi_matrix"], a["offset"]),
             Affine(a["coarse_centre"], a["coarse_matrix"], np.zeros(len(a["offset"]))),

@@ -33,7 +33,7 @@ class TwoLevelConfig(SamplerConfig):
     draws: int = Field(300, ge=1, description="fine-model steps after burn-in, per chain")
     warmup: int = Field(20, ge=0, description="fine-model steps discarded, per chain")
     tuning: int = Field(400, ge=1, description="surrogate moves that tune the kernel, per chain")
-    subchain: int = Field(10, ge=1, description="surrogate moves between two fine solves")
+    subchain: int = Field(5, ge=1, description="surrogate moves between two fine solves")
     correction_every: int = Field(
         1, ge=1, description="fine solve at every so many-th base-chain state (split estimator)"
     )
