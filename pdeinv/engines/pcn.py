@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -77,22 +78,22 @@ class Pcn:
 
     def step(self, posterior: Posterior, state: PcnState, rng: np.random.Generator) -> PcnState:
         """Propose, accept or stay; a failed solve has infinite misfit and is never accepted."""
-        beta = np.exp(state.log_beta)
-        proposal = np.sqrt(1 - beta**2) * state.xi + beta * rng.standard_normal(posterior.dim)
+        beta = math.exp(state.log_beta)
+        noise = rng.standard_normal(posterior.dim)
+        proposal = math.sqrt(1 - beta**2) * state.xi + beta * noise
         misfit = float(posterior.misfit(proposal))
-        log_ratio = state.misfit - misfit if np.isfinite(misfit) else -np.inf
-        accept = bool(np.log(rng.random()) < log_ratio)
+        chance = math.exp(min(0.0, state.misfit - misfit)) if math.isfinite(misfit) else 0.0
+        accept = rng.random() < chance
         warm = state.n >= self.config.warmup
-        log_beta = (
-            state.log_beta
-            if warm
-            else adapted(
-                state.log_beta, np.exp(min(0.0, log_ratio)), self.config.target_acceptance, state.n
-            )
-        )
-        moved = replace(state, xi=proposal, misfit=misfit) if accept else state
-        return replace(
-            moved, log_beta=log_beta, n=state.n + 1, n_accepted=state.n_accepted + (accept and warm)
+        log_beta = state.log_beta
+        if not warm:
+            log_beta = adapted(log_beta, chance, self.config.target_acceptance, state.n)
+        return PcnState(
+            proposal if accept else state.xi,
+            misfit if accept else state.misfit,
+            log_beta,
+            state.n + 1,
+            state.n_accepted + (accept and warm),
         )
 
     def record(self, state: PcnState, step: int) -> Mapping[str, Any] | None:

@@ -1,0 +1,64 @@
+"""pCN's acceptance does not depend on the dimension; a random walk's does."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pdeinv.bayes.fields import IndependentField
+from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.posterior import Posterior, WhitenedModel
+from pdeinv.bayes.prior import FieldPrior, cost
+from pdeinv.bayes.transforms import Identity
+from pdeinv.engines.driver import Run, run
+from pdeinv.engines.pcn import Pcn, PcnConfig
+from pdeinv.models import LinearModel
+from pdeinv.spaces import Space, Variable
+
+
+def build(dim):
+    """Four smooth functionals of a function in ``dim`` cosine modes with standard deviation 1/k."""
+    k = np.arange(1, dim + 1)
+    space = Space((Variable("m", ("k",), (dim,)),))
+    data = Space((Variable("d", ("i",), (4,)),))
+    matrix = np.cos(np.pi * np.outer([0.1, 0.35, 0.6, 0.85], k))
+    prior = FieldPrior(space, IndependentField(np.ones(dim) / k**2, 1.0 / k), Identity())
+    model = WhitenedModel(prior, LinearModel(space, data, matrix, np.zeros(4)))
+    return Posterior(prior, model, np.array([1.0, 0.5, -0.5, -1.0]), Noise(np.full(4, 0.3)))
+
+
+class RandomWalk(Pcn):
+    """A Metropolis random walk with the same steps."""
+
+    def step(self, posterior, state, rng):
+        xi = state.xi + np.exp(state.log_beta) * rng.standard_normal(posterior.dim)
+        misfit = float(posterior.misfit(xi))
+        gain = state.misfit + cost(state.xi) - misfit - cost(xi)
+        accept = bool(np.log(rng.random()) < gain)
+        moved = replace(state, xi=xi, misfit=misfit) if accept else state
+        return replace(moved, n=state.n + 1, n_accepted=state.n_accepted + accept)
+
+
+def acceptance(kind, dim, folder):
+    engine = kind(PcnConfig(chains=1, draws=4000, warmup=0, beta=0.25))
+    found = run(engine, lambda: build(dim), Run(0, folder)).outcome
+    return found.summary["acceptance_rate"]
+
+
+@pytest.mark.parametrize("dim", [64, 512])
+def test_pcn_acceptance_is_the_same_in_every_dimension(dim, tmp_path):
+    few, many = (acceptance(Pcn, n, tmp_path) for n in (16, dim))
+    assert 0.2 < few < 0.8
+    assert abs(many - few) < 0.05
+
+
+def test_random_walk_acceptance_is_not(tmp_path):
+    """Negative control."""
+    few, many = (acceptance(RandomWalk, n, tmp_path) for n in (16, 512))
+    assert many < 0.2 * few
+
+
+def test_warmup_brings_the_acceptance_to_its_target(tmp_path):
+    config = PcnConfig(chains=2, draws=4000, warmup=2000, beta=0.9, target_acceptance=0.3)
+    found = run(Pcn(config), lambda: build(64), Run(0, tmp_path)).outcome
+    assert 0.24 < found.summary["acceptance_rate"] < 0.36

@@ -1,0 +1,132 @@
+"""Every registered engine against exact Gaussian posteriors with non-zero prior mean."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from pdeinv import registry
+from pdeinv.bayes.linear_gaussian import LinearGaussian
+from pdeinv.engines.driver import Run, run
+from pdeinv.engines.laplace import Laplace, LaplaceConfig
+from pdeinv.engines.pcn import Pcn, PcnConfig
+
+CASE = LinearGaussian.example(np.random.default_rng(7))
+COARSE = replace(CASE, matrix=1.02 * CASE.matrix)
+MEAN, COVARIANCE = CASE.exact()
+RUNS = 16
+PAIRS = np.triu_indices(3)
+
+OPTIONS = {
+    "map": {"tolerance": 1e-10},
+    "laplace": {"draws": 500, "tolerance": 1e-10},
+    "pcn": {"chains": 1, "draws": 2500, "warmup": 300, "beta": 0.5},
+    "emcee": {"ensembles": 1, "draws": 400, "warmup": 150, "thin": 5},
+    "eki": {"ensemble_size": 800},
+    "two-level": {"chains": 1, "draws": 60, "warmup": 10, "tuning": 60, "subchain": 2},
+}
+NAMES = registry.names("engines")
+DRAWING = [n for n in NAMES if registry.load("engines", n).produces != "point"]
+
+
+def make(name, **more):
+    kind = registry.load("engines", name)
+    return kind(kind.Config(**{**OPTIONS[name], **more}))
+
+
+def build():
+    return CASE.posterior(COARSE)
+
+
+def draws(engine, folder, seed, on=build):
+    """The draws of m of one run, (n, 3)."""
+    found = run(engine, on, Run(seed, folder))
+    return on().prior.unwhiten(found.outcome.xi).reshape(-1, 3)
+
+
+def moments(m):
+    """Means and, about the exact mean, second moments: unbiased for an exact engine."""
+    off = m - MEAN
+    return np.concatenate([m.mean(axis=0), np.mean(off[:, PAIRS[0]] * off[:, PAIRS[1]], axis=0)])
+
+
+def z_scores(estimates, truth):
+    """Student's t of independent estimates (run, k), as normal scores of the same probability."""
+    n = len(estimates)
+    t = (estimates.mean(axis=0) - truth) / (estimates.std(axis=0, ddof=1) / np.sqrt(n))
+    return stats.norm.isf(stats.t.sf(np.abs(t), n - 1))
+
+
+TRUTH = np.concatenate([MEAN, COVARIANCE[PAIRS]])
+
+
+def test_every_registered_engine_is_tried():
+    assert set(NAMES) == set(OPTIONS)
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_mean_and_covariance_are_exact_within_four_standard_errors(name, tmp_path):
+    found = [moments(draws(make(name), tmp_path, seed)) for seed in range(RUNS)]
+    z = z_scores(np.stack(found), TRUTH)
+    assert z.max() < 4
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in DRAWING])
+def test_a_point_is_the_posterior_mean(name, tmp_path):
+    assert np.allclose(draws(make(name), tmp_path, 0), MEAN, atol=1e-8)
+
+
+class CentredOnZero(Pcn):
+    """pCN of the unknown m as if its prior mean were zero: the error of two published codes."""
+
+    def step(self, posterior, state, rng):
+        beta = np.exp(state.log_beta)
+        prior = posterior.prior
+        lift = np.linalg.solve(prior.field.root, prior.field.mean)
+        noise = rng.standard_normal(posterior.dim)
+        proposal = np.sqrt(1 - beta**2) * (state.xi + lift) + beta * noise - lift
+        misfit = float(posterior.misfit(proposal))
+        accept = np.log(rng.random()) < state.misfit - misfit
+        moved = replace(state, xi=proposal, misfit=misfit) if accept else state
+        return replace(moved, n=state.n + 1)
+
+
+def test_a_sampler_without_the_prior_mean_is_caught(tmp_path):
+    """Negative control."""
+    engine = CentredOnZero(PcnConfig(chains=1, draws=1500, warmup=300, beta=0.5))
+    found = [moments(draws(engine, tmp_path, seed)) for seed in range(RUNS)]
+    assert z_scores(np.stack(found), TRUTH)[:3].max() > 6
+
+
+def test_draws_that_are_a_tenth_too_narrow_are_caught(tmp_path):
+    """Negative control."""
+    engine = Laplace(LaplaceConfig(draws=500))
+    found = [draws(engine, tmp_path, seed) for seed in range(RUNS)]
+    narrow = [moments(MEAN + 0.9 * (m - MEAN)) for m in found]
+    z = z_scores(np.stack(narrow), TRUTH)
+    assert z[:3].max() < 4 < z[3:].max()
+
+
+LOOSE = replace(CASE, noise=CASE.noise.scaled(1e16))
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_without_information_the_prior_comes_back(name, tmp_path):
+    def on():
+        return LOOSE.posterior(LOOSE)
+
+    more = {"beta": 1.0} if name == "pcn" else {}
+    if name == "emcee":
+        more = {"spread": 0.5}
+    found = [draws(make(name, **more), tmp_path, seed, on) for seed in range(RUNS)]
+    off = [m - CASE.prior_mean for m in found]
+    products = [np.mean(d[:, PAIRS[0]] * d[:, PAIRS[1]], axis=0) for d in off]
+    estimates = np.hstack([np.stack([d.mean(axis=0) for d in off]), np.stack(products)])
+    truth = np.concatenate([np.zeros(3), CASE.prior_cov[PAIRS]])
+    assert z_scores(estimates, truth).max() < 4
+
+
+def test_without_information_map_is_the_prior_mean(tmp_path):
+    found = run(make("map"), LOOSE.posterior, Run(0, tmp_path))
+    assert np.abs(found.outcome.xi).max() < 1e-8
