@@ -65,18 +65,20 @@ def fenicsx() -> Fenicsx:
     """The FEniCSx modules; the wheel's loader first, since it orders MPI ahead of PETSc.
 
     Raises:
-        MissingDependency: dolfinx is not installed.
+        MissingDependency: dolfinx is not installed, or cannot be loaded.
     """
     try:
+        if find_spec("dolfinx") is None:
+            raise ModuleNotFoundError("No module named 'dolfinx'", name="dolfinx")
         if find_spec("dolfinx_solver") is not None:
             importlib.import_module("dolfinx_solver")
         # PETSc would end the process on SIGTERM, before a run could save
         importlib.import_module("petsc4py").init(["pdeinv", "-no_signal_handler"])
         return Fenicsx(*(importlib.import_module(name) for name in _MODULES))
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise MissingDependency(
-            f"the finite-element solver needs {error.name}, which is not installed; run "
-            "pip install 'pdeinv[fem]', or install fenics-dolfinx 0.11 from conda-forge"
+            f"the finite-element solver cannot be loaded ({error}); run pip install 'pdeinv[fem]', "
+            "or install fenics-dolfinx 0.11 from conda-forge"
         ) from None
 
 

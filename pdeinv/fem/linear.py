@@ -42,6 +42,15 @@ _OPTIONS: dict[Method, dict[str, Any]] = {
     "cg": {"ksp_type": "cg", "pc_type": "gamg", "ksp_rtol": 1e-12, "ksp_max_it": 500},
 }
 
+_ERRORS = {
+    55: "out of memory",
+    71: "zero pivot",
+    76: "failure in an external library",
+    81: "zero pivot",
+    91: "not converged",
+}
+"""PETSc's error numbers that a solve can meet inside a preconditioner."""
+
 _serial = count()
 
 
@@ -165,6 +174,7 @@ class SpdSystem:
             for name, value in vars(PETSc.KSP.ConvergedReason).items()
             if isinstance(value, int) and value < 0
         }
-        code = self._ksp.getConvergedReason()
-        why = names.get(code, f"PETSc error {getattr(error, 'ierr', '?')}")
+        number = int(getattr(error, "ierr", 0))
+        plain = _ERRORS.get(number, f"PETSc error {number}")
+        why = names.get(self._ksp.getConvergedReason(), plain)
         return f"{why}; the matrix is not positive definite or nearly singular"
