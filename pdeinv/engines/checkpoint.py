@@ -98,7 +98,8 @@ def _write(file: Path, arrays: Mapping[str, Array]) -> None:
 
 def _read[T](file: Path, use: Callable[[Any], T]) -> T:
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        # Opened here: np.load leaves a damaged file open.
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return use(arrays)
     except DAMAGE as error:
         raise DataSchemaError(

@@ -1,0 +1,261 @@
+"""A run that was stopped or killed and continued gives the same bits as one that was not."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pdeinv import registry
+from pdeinv.bayes.linear_gaussian import LinearGaussian
+from pdeinv.engines.driver import Budget, Run, run
+from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
+
+OPTIONS = {
+    "map": {"starts": 2},
+    "laplace": {"draws": 9, "rank": 1, "oversampling": 0},
+    "pcn": {"chains": 2, "draws": 60, "warmup": 10, "thin": 2},
+    "emcee": {"ensembles": 2, "draws": 12, "warmup": 4, "thin": 2, "moves": "de-snooker"},
+    "eki": {"ensemble_size": 20},
+    "two-level": {"chains": 2, "draws": 12, "warmup": 2, "tuning": 20, "subchain": 2},
+}
+NAMES = registry.names("engines")
+ALL = pytest.mark.parametrize("name", NAMES)
+CASE = LinearGaussian.example(np.random.default_rng(4), 3, 12)
+BUILD = partial(CASE.posterior, replace(CASE, matrix=1.01 * CASE.matrix))
+"""With a coarse twin; it can be pickled, for workers."""
+
+
+def make(name, **more):
+    kind = registry.load("engines", name)
+    return kind(kind.Config(**{**OPTIONS[name], **more}))
+
+
+def go(name, folder, progress=None, engine=None, **spec):
+    return run(engine or make(name), BUILD, Run(seed=3, folder=folder, **spec), progress)
+
+
+def assert_same(a, b):
+    """Draws, statistics, groups, numbers and solve counts, bit for bit."""
+    assert np.array_equal(a.outcome.xi, b.outcome.xi)
+    assert a.outcome.stats.keys() == b.outcome.stats.keys()
+    assert all(np.array_equal(a.outcome.stats[k], b.outcome.stats[k]) for k in a.outcome.stats)
+    assert a.outcome.summary == b.outcome.summary
+    assert (a.outcome.message, a.outcome.converged) == (b.outcome.message, b.outcome.converged)
+    assert all(v.identical(b.outcome.groups[k]) for k, v in a.outcome.groups.items())
+    assert a.counters == b.counters
+
+
+def test_every_registered_engine_is_tried():
+    assert set(NAMES) == set(OPTIONS)
+
+
+@ALL
+def test_stop_file_saves_and_resume_continues(name, tmp_path):
+    whole, folder = go(name, tmp_path / "whole"), tmp_path / "stopped"
+    stops = []
+
+    def stop(chain, step, n_steps, note):
+        if len(stops) < 3:
+            stops.append(step)
+            (folder / "STOP").touch()
+
+    with contextlib.suppress(Preempted):
+        go(name, folder, stop)
+    while len(stops) < 3:
+        with contextlib.suppress(Preempted):
+            go(name, folder, stop, resume=True)
+    assert stops[0] == 1
+    assert_same(go(name, folder, resume=True), whole)
+
+
+@ALL
+@pytest.mark.parametrize("solves", [5, 40])
+def test_spent_budget_is_reported_and_a_larger_one_continues(name, solves, tmp_path):
+    whole = go(name, tmp_path / "whole")
+    with contextlib.suppress(RunFailed):  # stopped before there was anything to report
+        part = go(name, tmp_path / "part", budget=Budget(n_forward=solves))
+        assert part.exhausted == part.outcome.message.startswith("budget spent; ")
+        assert not (part.exhausted and part.outcome.converged)
+        assert part.exhausted or whole.counters.n_forward <= 2 * solves
+    assert_same(go(name, tmp_path / "part", resume=True), whole)
+
+
+KILLED = """
+import json, os, signal, sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from pdeinv import registry
+from pdeinv.bayes.linear_gaussian import LinearGaussian
+from pdeinv.engines.driver import Run, run
+
+name, options, folder = sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3])
+case = LinearGaussian.example(np.random.default_rng(4), 3, 12)
+kind = registry.load("engines", name)
+engine = kind(kind.Config(**options))
+step, steps = engine.step, []
+
+def mortal(*arguments):
+    steps.append(0)
+    if len(steps) > 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*arguments)
+
+engine.step = mortal
+coarse = replace(case, matrix=1.01 * case.matrix)
+run(engine, lambda: case.posterior(coarse), Run(3, folder, checkpoint_seconds=0))
+"""
+
+
+@ALL
+def test_killed_run_resumes_to_the_same_bits(name, tmp_path):
+    whole = go(name, tmp_path / "whole")
+    arguments = [name, json.dumps(OPTIONS[name]), str(tmp_path / "killed")]
+    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
+    assert done.returncode == -9
+    assert (tmp_path / "killed" / "chain0.state.npz").exists()
+    assert_same(go(name, tmp_path / "killed", resume=True), whole)
+
+
+@ALL
+def test_checkpoint_at_every_step_changes_nothing(name, tmp_path):
+    often = go(name, tmp_path / "often", checkpoint_seconds=0)
+    assert_same(often, go(name, tmp_path / "rare"))
+
+
+@ALL
+def test_finished_run_resumes_without_another_solve_in_the_chains(name, tmp_path):
+    first = go(name, tmp_path)
+    assert_same(go(name, tmp_path, resume=True), first)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if "draws" in OPTIONS[n]])
+def test_resume_to_more_draws_equals_asking_for_them_at_once(name, tmp_path):
+    more = make(name, draws=2 * OPTIONS[name]["draws"])
+    go(name, tmp_path / "grown")
+    grown = go(name, tmp_path / "grown", engine=more, resume=True)
+    assert_same(grown, go(name, tmp_path / "at once", engine=more))
+
+
+def test_without_resume_old_checkpoints_are_dropped(tmp_path):
+    first = go("pcn", tmp_path, checkpoint_seconds=0)
+    stale = set(tmp_path.glob("chain*.npz"))
+    again = go("pcn", tmp_path)
+    assert_same(first, again)
+    assert set(tmp_path.glob("chain*.npz")) < stale
+
+
+@pytest.mark.parametrize(
+    ("more", "spec"),
+    [({"beta": 0.3}, {}), ({}, {"tag": "other data"}), ({}, {"seed": 4})],
+    ids=["option", "data", "seed"],
+)
+def test_checkpoint_of_another_run_is_refused(more, spec, tmp_path):
+    go("pcn", tmp_path)
+    other = Run(**{"seed": 3, "folder": tmp_path, "resume": True, **spec})
+    with pytest.raises(ConfigError, match="belong to another configuration, seed or data"):
+        run(make("pcn", **more), BUILD, other)
+
+
+@pytest.mark.parametrize("file", ["chain0.state.npz", "chain1.00000.npz", "run.json"])
+@pytest.mark.parametrize("left", [0.0, 0.5, 0.95])
+def test_truncated_checkpoint_is_one_clear_line(file, left, tmp_path):
+    go("pcn", tmp_path)
+    content = (tmp_path / file).read_bytes()
+    (tmp_path / file).write_bytes(content[: int(left * len(content))])
+    with pytest.raises(DataSchemaError, match="is damaged") as caught:
+        go("pcn", tmp_path, resume=True)
+    assert "\n" not in str(caught.value)
+    assert "--overwrite" in str(caught.value)
+
+
+def test_missing_chunk_is_one_clear_line(tmp_path):
+    go("pcn", tmp_path)
+    (tmp_path / "chain1.00000.npz").unlink()
+    with pytest.raises(DataSchemaError, match=r"chain1\.00000\.npz is damaged"):
+        go("pcn", tmp_path, resume=True)
+
+
+def test_second_run_in_the_same_folder_is_refused(tmp_path):
+    def intrude(chain, step, n_steps, note):
+        with pytest.raises(ConfigError, match="another run is writing"):
+            go("pcn", tmp_path, resume=True)
+        intruded.append(step)
+
+    intruded = []
+    go("pcn", tmp_path, intrude)
+    assert intruded
+
+
+def children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+PARALLEL = """
+import sys
+from functools import partial
+from pathlib import Path
+import numpy as np
+from pdeinv.bayes.linear_gaussian import LinearGaussian
+from pdeinv.engines.driver import Run, run
+from pdeinv.engines.pcn import Pcn, PcnConfig
+
+if __name__ == "__main__":
+    case = LinearGaussian.example(np.random.default_rng(4), 3, 12)
+    engine = Pcn(PcnConfig(chains=2, draws=int(sys.argv[2]), warmup=10))
+    run(engine, case.posterior, Run(3, Path(sys.argv[1]), workers=2, checkpoint_seconds=0.02))
+"""
+
+
+def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_killed_parent_takes_its_workers_along_and_the_run_resumes(tmp_path):
+    script, folder = tmp_path / "script.py", tmp_path / "killed"
+    script.write_text(PARALLEL)
+    parent = subprocess.Popen([sys.executable, str(script), str(folder), "100000"])
+    until(lambda: (folder / "chain0.state.npz").exists() and (folder / "chain1.state.npz").exists())
+    workers = children(parent.pid)
+    parent.kill()
+    parent.wait()
+    until(lambda: not any(_alive(pid) for pid in workers), 10)
+    n = 500 + max(steps_saved(folder / f"chain{k}.state.npz") for k in range(2))
+    engine = make("pcn", draws=n, thin=10)
+    resumed = run(engine, CASE.posterior, Run(3, folder, resume=True))
+    assert_same(resumed, run(engine, CASE.posterior, Run(3, tmp_path / "whole")))
+
+
+def steps_saved(file):
+    with np.load(file) as arrays:
+        return json.loads(arrays["meta"].item())["step"]
+
+
+def _alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if make(n).n_chains > 1])
+def test_two_workers_give_the_same_bits_as_one(name, tmp_path):
+    reports = []
+
+    def note(chain, step, n_steps, text):
+        reports.append((chain, step, n_steps))
+
+    one = go(name, tmp_path / "one")
+    two = run(make(name), BUILD, Run(3, tmp_path / "two", workers=2), note)
+    assert_same(two, one)
+    assert {chain for chain, _, _ in reports} == {0, 1}
