@@ -1,8 +1,8 @@
 """What a coarse model lacks: fine minus coarse, learned from few pairs in (xi, coarse data).
 
 Independent of problems and of finite elements: arrays in, a differentiable map out. The stages are
-a constant, an affine map of (xi, coarse data), and a nonlinear part on top; each is kept only where
-it lowers the error on samples that it has not seen.
+a constant, a map that is linear in (z, z², coarse data) with z the standardised xi, and a smooth
+part on top; each is kept only where it lowers the error on samples that it has not seen.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-from .kernel import CONSTANT, Grams, KernelFit, Radial, tune
+from .kernel import Grams, KernelFit, Radial, tune
 from .linear import Affine
 from .scaling import Pod, Standard
 
@@ -55,6 +55,11 @@ class DiscrepancyPoint:
     vjp: Callable[[Array], tuple[Array, Array]]
 
 
+def _features(z: Array) -> Array:
+    """z and z² - 1: the curvature of a discrepancy is mostly in single components."""
+    return np.concatenate([z, z**2 - 1], axis=-1)
+
+
 @dataclass(frozen=True)
 class _Inputs:
     """Scaled inputs: x from xi, c from the coarse data's leading modes."""
@@ -69,7 +74,7 @@ class _Inputs:
         return cls(Standard.fit(xi), pod, max(float(pod.encode(coarse)[:, 0].std()), 1e-12))
 
     def x(self, xi: Array) -> Array:
-        return self.xi(xi)
+        return _features(self.xi(xi))
 
     def c(self, coarse: Array) -> Array:
         return np.asarray(self.pod.encode(coarse) / self.scale)
@@ -77,20 +82,20 @@ class _Inputs:
 
 @dataclass(frozen=True)
 class Discrepancy:
-    """D(xi, c) = A_x(xi) + A_c(c) + smooth(xi), in the units of the data.
+    """D(xi, c) = A_x(z, z²) + A_c(c) + smooth(z), in the units of the data, z the scaled xi.
 
     Attributes:
-        on_xi: affine in xi; carries the intercept.
+        inputs: scaling of xi.
+        on_xi: affine in (z, z² - 1); carries the intercept.
         on_coarse: affine in the coarse data.
-        inputs: scaling of xi for the smooth part.
         smooth: the smooth part, or None.
         errors: rms error in units of σ on samples left out, by stage.
         n_pairs: how many pairs it was learned from.
     """
 
+    inputs: Standard
     on_xi: Affine
     on_coarse: Affine
-    inputs: Standard
     smooth: Radial | None
     errors: Mapping[str, float]
     n_pairs: int
@@ -134,38 +139,35 @@ class Discrepancy:
 
     def __call__(self, xi: Array, coarse: Array) -> Array:
         """D for (..., dim) and (..., n_obs)."""
-        value = self.on_xi(xi) + self.on_coarse(coarse)
-        return value if self.smooth is None else value + self.smooth(self.inputs(xi))
+        z = self.inputs(xi)
+        value = self.on_xi(_features(z)) + self.on_coarse(coarse)
+        return value if self.smooth is None else value + self.smooth(z)
 
     def linearize(self, xi: Array, coarse: Array) -> DiscrepancyPoint:
         """D and its derivatives at one point."""
-        value = self.on_xi(xi) + self.on_coarse(coarse)
-        if self.smooth is None:
-            return DiscrepancyPoint(value, self._affine_jvp, self._affine_vjp)
-        more, smooth_jvp, smooth_vjp = self.smooth.linearize(self.inputs(xi))
+        z, std = self.inputs(xi), self.inputs.std
+        value = self.on_xi(_features(z)) + self.on_coarse(coarse)
+        more = None if self.smooth is None else self.smooth.linearize(z)
 
         def jvp(dxi: Array, dc: Array) -> Array:
-            return np.asarray(self._affine_jvp(dxi, dc) + smooth_jvp(dxi / self.inputs.std))
+            dz = dxi / std
+            along = self.on_xi.jvp(np.concatenate([dz, 2 * z * dz])) + self.on_coarse.jvp(dc)
+            return along if more is None else along + more.jvp(dz)
 
         def vjp(w: Array) -> tuple[Array, Array]:
-            to_xi, to_coarse = self._affine_vjp(w)
-            return to_xi + smooth_vjp(w) / self.inputs.std, to_coarse
+            to_z, to_square = np.split(self.on_xi.vjp(w), 2)
+            to_z = to_z + 2 * z * to_square
+            to_z = to_z if more is None else to_z + more.vjp(w)
+            return to_z / std, self.on_coarse.vjp(w)
 
-        return DiscrepancyPoint(value + more, jvp, vjp)
-
-    def _affine_jvp(self, dxi: Array, dc: Array) -> Array:
-        return np.asarray(self.on_xi.jvp(dxi) + self.on_coarse.jvp(dc))
-
-    def _affine_vjp(self, w: Array) -> tuple[Array, Array]:
-        return self.on_xi.vjp(w), self.on_coarse.vjp(w)
+        return DiscrepancyPoint(value if more is None else value + more.value, jvp, vjp)
 
     def arrays(self) -> dict[str, Array]:
         """All numbers, for storage."""
         parts = {
-            "xi_centre": self.on_xi.centre, "xi_matrix": self.on_xi.matrix,
-            "offset": self.on_xi.offset, "coarse_centre": self.on_coarse.centre,
-            "coarse_matrix": self.on_coarse.matrix, "mean": self.inputs.mean,
-            "std": self.inputs.std,
+            "mean": self.inputs.mean, "std": self.inputs.std,
+            "xi_matrix": self.on_xi.matrix, "offset": self.on_xi.offset,
+            "coarse_centre": self.on_coarse.centre, "coarse_matrix": self.on_coarse.matrix,
         }  # fmt: skip
         if self.smooth is not None:
             parts |= {
@@ -186,9 +188,9 @@ class Discrepancy:
                 a["smooth_centres"], float(np.ravel(a["smooth_width"])[0]), a["smooth_coefficients"]
             )
         return cls(
-            Affine(a["xi_centre"], a["xi_matrix"], a["offset"]),
-            Affine(a["coarse_centre"], a["coarse_matrix"], np.zeros(len(a["offset"]))),
             Standard(a["mean"], a["std"]),
+            Affine(np.zeros(len(a["xi_matrix"])), a["xi_matrix"], a["offset"]),
+            Affine(a["coarse_centre"], a["coarse_matrix"], np.zeros(len(a["offset"]))),
             smooth,
             errors,
             n_pairs,
@@ -222,8 +224,8 @@ def _fit(
         "coarse": float(np.sqrt(np.mean(((fine - coarse) / noise_std) ** 2))),
         "constant": float(np.sqrt(np.mean(y**2)) * n / (n - 1)) * per_datum,
     }
-    grams, some = Grams.of(x, c), slice(None, None, max(1, -(-n // config.tune_points)))
-    few = Grams.of(x[some], c[some])
+    z, some = inputs.xi(xi), slice(None, None, max(1, -(-n // config.tune_points)))
+    grams, few = Grams.of(x, c, z), Grams.of(x[some], c[some], z[some])
     best: KernelFit | None = None
     for name, smooth in (("linear", False), ("kernel", True)):
         if smooth and config.method == "linear":
@@ -235,34 +237,34 @@ def _fit(
         errors[name] = fit.rms * per_datum
         if errors[name] < min(e for k, e in errors.items() if k not in (name, "coarse")):
             best = fit
-    return _assemble(inputs, target, (x, c), best, errors)
+    return _assemble(inputs, target, (xi, coarse), best, errors)
 
 
 def _assemble(
     inputs: _Inputs,
     target: Pod,
-    z: tuple[Array, Array],
+    pairs: tuple[Array, Array],
     fit: KernelFit | None,
     errors: Mapping[str, float],
 ) -> Discrepancy:
-    """Collapse scalings, modes and the linear kernel part into matrices on raw inputs."""
-    x, c = z
-    n_obs, dim = len(target.mean), x.shape[1]
-    w_xi, w_coarse, smooth = np.zeros((dim, n_obs)), np.zeros((n_obs, n_obs)), None
-    offset = target.mean
+    """Collapse scalings, modes and the linear kernel part into matrices."""
+    x, c, z = inputs.x(pairs[0]), inputs.c(pairs[1]), inputs.xi(pairs[0])
+    n_obs = len(target.mean)
+    w_xi, w_coarse = np.zeros((x.shape[1], n_obs)), np.zeros((n_obs, n_obs))
+    offset, smooth = target.mean, None
     if fit is not None:
         weight_x, weight_c, length, _ = np.exp(fit.log_parameters)
         decoded = fit.coefficients @ target.decoder
-        offset = offset + CONSTANT * decoded.sum(axis=0)
-        w_xi = weight_x * (x.T @ decoded) / inputs.xi.std[:, None]
+        offset = offset + fit.constant * decoded.sum(axis=0)
+        w_xi = weight_x * (x.T @ decoded)
         to_modes = inputs.pod.basis.T / inputs.pod.noise_std[:, None] / inputs.scale
         w_coarse = to_modes @ (weight_c * (c.T @ decoded))
         if fit.smooth:
-            smooth = Radial(x, float(length * np.sqrt(dim)), decoded)
+            smooth = Radial(z, float(length * np.sqrt(z.shape[1])), decoded)
     return Discrepancy(
-        Affine(inputs.xi.mean, w_xi, offset),
-        Affine(inputs.pod.mean, w_coarse, np.zeros(n_obs)),
         inputs.xi,
+        Affine(np.zeros(x.shape[1]), w_xi, offset),
+        Affine(inputs.pod.mean, w_coarse, np.zeros(n_obs)),
         smooth,
         errors,
         len(x),

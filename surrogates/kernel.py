@@ -1,6 +1,6 @@
 """Kernel ridge regression with a linear and a smooth part, tuned by leave-one-out errors.
 
-k(a, b) = w_1 + w_x x·x' + w_c c·c' + exp(-‖x - x'‖² / (2 ℓ² n_x)) on inputs a = (x, c): the
+k(a, b) = w_1 + w_x x·x' + w_c c·c' + exp(-‖z - z'‖² / (2 ℓ² n_z)) on inputs a = (x, c, z): the
 linear part carries most of a mesh discrepancy, the smooth part what is left. Leave-one-out
 residuals follow from one factorisation (Sundararajan and Keerthi 2001), so that tuning needs no
 held-out samples.
@@ -8,7 +8,6 @@ held-out samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,15 +16,17 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
+from pdeinv.models import Linearization
 from pdeinv.typing import Array
 
 __all__ = ["CONSTANT", "Grams", "KernelFit", "Radial", "squared_distances", "tune"]
 
-CONSTANT = 1e3
-"""w_1, the weight of the intercept. Inputs and outputs are centred with all samples, so that
-without it a left-out sample would be minus the sum of the others, so predicted exactly."""
+CONSTANT = 100.0
+"""w_1, the weight of the intercept, over the mean of the other terms. Inputs and outputs are centred
+with all samples, so that without it a left-out sample would be minus the sum of the others, and
+predicted exactly."""
 
-START = np.array([-1.4, 4.5, 0.3, -6.0])
+START = np.array([0.5, 4.5, 0.0, -4.5])
 """log w_x, log w_c, log ℓ, log of the nugget: where the search starts."""
 
 
@@ -44,14 +45,19 @@ class Grams:
     distance: Array
 
     @classmethod
-    def of(cls, x: Array, c: Array) -> Grams:
-        """Of inputs x (n, n_x) and c (n, n_c); distances are per component of x."""
-        return cls(x @ x.T, c @ c.T, squared_distances(x, x) / x.shape[1])
+    def of(cls, x: Array, c: Array, z: Array) -> Grams:
+        """Of inputs x (n, n_x), c (n, n_c) and z (n, n_z)."""
+        return cls(x @ x.T, c @ c.T, squared_distances(z, z) / z.shape[1])
+
+    def constant(self, log_parameters: Array) -> float:
+        """w_1 for given parameters."""
+        w_x, w_c = np.exp(log_parameters[:2])
+        return CONSTANT * float(1 + np.mean(w_x * np.diag(self.x) + w_c * np.diag(self.c)))
 
     def kernel(self, log_parameters: Array, smooth: bool) -> Array:
         """The kernel matrix with its nugget."""
         w_x, w_c, length, nugget = np.exp(log_parameters)
-        k = CONSTANT + w_x * self.x + w_c * self.c
+        k = self.constant(log_parameters) + w_x * self.x + w_c * self.c
         if smooth:
             k += np.exp(-0.5 / length**2 * self.distance)
         k[np.diag_indices_from(k)] += nugget
@@ -64,12 +70,14 @@ class KernelFit:
 
     Attributes:
         log_parameters: log w_x, log w_c, log ℓ, log nugget.
+        constant: w_1.
         smooth: whether the smooth part is used.
         coefficients: K^(-1) y, shape (n, n_y).
         residuals: leave-one-out residuals, shape (n, n_y).
     """
 
     log_parameters: Array
+    constant: float
     smooth: bool
     coefficients: Array
     residuals: Array
@@ -91,7 +99,7 @@ class KernelFit:
         if info != 0:
             return None
         residuals = coefficients / np.diag(inverse)[:, None]
-        return cls(log_parameters, smooth, coefficients, residuals)
+        return cls(log_parameters, grams.constant(log_parameters), smooth, coefficients, residuals)
 
 
 def tune(grams: Grams, y: Array, smooth: bool, evaluations: int) -> Array:
@@ -101,7 +109,7 @@ def tune(grams: Grams, y: Array, smooth: bool, evaluations: int) -> Array:
     def complete(part: Array) -> Array:
         log_parameters = START.copy()
         log_parameters[free] = part
-        return np.asarray(np.clip(log_parameters, -25, 25))
+        return np.asarray(np.clip(log_parameters, -15, 15))
 
     def score(part: Array) -> float:
         fit = KernelFit.solve(grams, y, complete(part), smooth)
@@ -141,9 +149,7 @@ class Radial:
         value = self._weights(flat) @ self.coefficients
         return np.asarray(value if np.ndim(z) > 1 else value[0])
 
-    def linearize(
-        self, z: Array
-    ) -> tuple[Array, Callable[[Array], Array], Callable[[Array], Array]]:
+    def linearize(self, z: Array) -> Linearization:
         """Value, tangent action and adjoint action at ``z`` of shape (n_z,)."""
         weights = self._weights(z[None, :])[0]
         slopes = (self.centres - z) / self.width**2
@@ -154,4 +160,4 @@ class Radial:
         def vjp(w: Array) -> Array:
             return np.asarray((weights * (self.coefficients @ w)) @ slopes)
 
-        return weights @ self.coefficients, jvp, vjp
+        return Linearization(weights @ self.coefficients, jvp, vjp)
