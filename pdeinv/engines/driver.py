@@ -182,7 +182,9 @@ def _started(engine: Engine[Any], posterior: Posterior, spec: Run, k: int) -> Sa
     """The chain before its first step."""
     counters, rng = Counters(), stream(spec.seed, "chain", k)
     posterior.charge(counters)
-    return Saved(engine.init(posterior, rng), rng, 0, 0, counters, 0.0)
+    state = engine.init(posterior, rng)
+    _check_failures(counters)
+    return Saved(state, rng, 0, 0, counters, 0.0)
 
 
 def _note(state: Any) -> str:

@@ -181,7 +181,7 @@ def _solved(posterior: Posterior, state: EkiState, draw: Callable[[Array, int], 
         draw: (members that could be solved, n) to n new members.
 
     Raises:
-        RunFailed: fewer than two members can be solved, or the new ones keep failing.
+        RunFailed: more than half of the members cannot be solved, or the new ones keep failing.
     """
     xi, replaced = state.xi.copy(), state.replaced
     predictions = posterior.predict(xi)
@@ -194,14 +194,14 @@ def _solved(posterior: Posterior, state: EkiState, draw: Callable[[Array, int], 
             return replace(
                 state, xi=xi, predictions=predictions, misfit=misfit, replaced=replaced, met=met
             )
-        if n > len(xi) - 2:
+        if n > len(xi) // 2:
             break
         xi[failed] = draw(xi[~failed], n)
         predictions[failed] = posterior.predict(xi[failed])
         replaced += n
     raise RunFailed(
-        f"{n} of {len(xi)} members cannot be solved after {RETRIES} replacements; check the "
-        "problem's configuration with 'pdeinv check', or narrow the prior"
+        f"{n} of {len(xi)} members cannot be solved; check the problem's configuration with "
+        "'pdeinv check', or narrow the prior"
     )
 
 

@@ -1,0 +1,233 @@
+"""Failed solves, spent budgets, dead workers, full disks: counted, survived or one clear line."""
+
+import errno
+import os
+from dataclasses import dataclass, field, replace
+from functools import partial
+from zlib import crc32
+
+import numpy as np
+import pytest
+
+from pdeinv import registry
+from pdeinv.bayes.linear_gaussian import LinearGaussian
+from pdeinv.bayes.posterior import Counters, WhitenedModel
+from pdeinv.engines.driver import Budget, Run, run
+from pdeinv.engines.eki import Eki, EkiConfig
+from pdeinv.engines.pcn import Pcn, PcnConfig
+from pdeinv.errors import CapabilityError, ConfigError, RunFailed, SolverDiverged
+from pdeinv.models import Capability, LinearModel
+
+OPTIONS = {
+    "map": {},
+    "laplace": {"draws": 50},
+    "pcn": {"chains": 2, "draws": 300, "warmup": 50},
+    "emcee": {"ensembles": 2, "draws": 30, "warmup": 5, "thin": 2},
+    "eki": {"ensemble_size": 100},
+    "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
+}
+NAMES = registry.names("engines")
+ALL = pytest.mark.parametrize("name", NAMES)
+CASE = LinearGaussian.example(np.random.default_rng(4), 3, 12)
+
+
+@dataclass
+class Fragile:
+    """A linear model whose solve fails for a share of all unknowns, always the same ones."""
+
+    inner: LinearModel
+    share: float
+    as_nan: bool = False
+    failures: list = field(default_factory=list)
+    kind: str = "reference"
+
+    def __post_init__(self):
+        self.m_space, self.d_space = self.inner.m_space, self.inner.d_space
+        batch = {Capability.BATCH} if self.as_nan else set()
+        self.capabilities = frozenset({Capability.JVP, Capability.VJP} | batch)
+
+    def fails(self, m):
+        bad = crc32(np.ascontiguousarray(m).tobytes()) % 1000 < 1000 * self.share
+        if bad:
+            self.failures.append(m)
+        return bad
+
+    def __call__(self, m, /):
+        if self.as_nan:
+            bad = np.array([self.fails(row) for row in np.atleast_2d(m)]).reshape(m.shape[:-1])
+            return np.where(bad[..., None], np.nan, self.inner(m))
+        if self.fails(m):
+            raise SolverDiverged("the solver did not converge: planted")
+        return self.inner(m)
+
+    def linearize(self, m, /):
+        if not self.as_nan and self.fails(m):
+            raise SolverDiverged("the solver did not converge: planted")
+        return self.inner.linearize(m)
+
+
+def fragile(share, **options):
+    """A posterior whose reference model fails, beside a sound coarse twin; and the model."""
+    on = CASE.posterior(replace(CASE, matrix=1.01 * CASE.matrix))
+    model = Fragile(on.model.model, share, **options)
+    return replace(on, model=WhitenedModel(on.prior, model)), model
+
+
+def make(name, **more):
+    kind = registry.load("engines", name)
+    return kind(kind.Config(**{**OPTIONS[name], **more}))
+
+
+def go(name, on, folder, **spec):
+    return run(make(name), lambda: on, Run(seed=3, folder=folder, **spec))
+
+
+def test_every_registered_engine_is_tried():
+    assert set(NAMES) == set(OPTIONS)
+
+
+@ALL
+@pytest.mark.parametrize("as_nan", [False, True], ids=["raised", "NaN"])
+def test_a_tenth_of_failed_solves_is_survived_and_counted(name, as_nan, tmp_path):
+    on, model = fragile(0.1, as_nan=as_nan)
+    found = go(name, on, tmp_path)
+    assert np.isfinite(found.outcome.xi).all()
+    assert np.isfinite(found.outcome.stats["misfit"]).all()
+    assert found.counters.n_failed == len(model.failures)
+    assert found.counters.n_forward > found.counters.n_failed
+    if name in {"pcn", "emcee", "eki"}:
+        assert len(model.failures) > 10
+
+
+@pytest.mark.parametrize("method", ["newton-cg", "lbfgs"])
+def test_optimisers_shorten_the_step_past_failed_solves(method, tmp_path):
+    """Two solves in five fail, and still the minimum is found to the tolerance."""
+    mean = CASE.exact()[0]
+    on, model = fragile(0.4)
+    engine = make("map", method=method, tolerance=1e-5)
+    found = run(engine, lambda: on, Run(3, tmp_path))
+    assert model.failures
+    assert np.allclose(on.prior.unwhiten(found.outcome.xi[0, 0]), mean, atol=0.1)
+
+
+@pytest.mark.parametrize("name", ["pcn", "emcee", "eki", "two-level"])
+def test_mostly_failed_solves_end_the_run(name, tmp_path):
+    on, _ = fragile(0.8)
+    with pytest.raises(RunFailed, match=r"(solves failed|cannot be solved); check the problem's"):
+        go(name, on, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["map", "laplace", "pcn", "emcee", "eki"])
+def test_nothing_but_failed_solves_is_one_clear_line(name, tmp_path):
+    on, _ = fragile(1.0)
+    with pytest.raises(RunFailed) as caught:
+        go(name, on, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert "pdeinv check" in str(caught.value)
+
+
+def test_failed_members_do_not_spoil_the_ensemble(tmp_path):
+    """With a tenth of the solves failing at random, eki still finds the posterior moments."""
+    on, _ = fragile(0.1)
+    found = run(Eki(EkiConfig(ensemble_size=3000)), lambda: on, Run(3, tmp_path)).outcome
+    m = on.prior.unwhiten(found.xi[0])
+    mean, cov = CASE.exact()
+    assert np.abs(m.mean(axis=0) - mean).max() < 0.2 * np.sqrt(np.diag(cov).max())
+    assert 0.9 < np.trace(np.linalg.solve(cov, np.cov(m.T))) / 3 < 1.1
+    assert found.summary["replaced"] > 300
+
+
+def test_budget_in_solves_holds(tmp_path):
+    found = go("pcn", CASE.posterior(), tmp_path, budget=Budget(n_forward=200))
+    assert found.exhausted
+    assert found.counters.n_forward == 2 * 200
+    assert not found.outcome.converged
+    assert found.outcome.message.startswith("budget spent; ")
+    assert found.outcome.xi.shape[1] < 300
+
+
+def test_budget_that_is_never_reached_changes_nothing(tmp_path):
+    """Negative control."""
+    found = go("pcn", CASE.posterior(), tmp_path, budget=Budget(n_forward=351))
+    assert found.counters.n_forward == 2 * 351
+    assert not found.exhausted
+    assert found.outcome.converged
+
+
+def test_budget_in_seconds_holds(tmp_path):
+    found = go("pcn", CASE.posterior(), tmp_path / "some", budget=Budget(seconds=0.01))
+    assert found.exhausted
+    engine = Pcn(PcnConfig(chains=1, draws=10**9, warmup=0))
+    found = run(engine, CASE.posterior, Run(0, tmp_path, budget=Budget(seconds=0.2)))
+    assert found.exhausted
+    assert 0.2 <= found.seconds < 20
+
+
+def test_stop_before_the_first_draw_says_so(tmp_path):
+    with pytest.raises(RunFailed, match="stopped before its first draw; raise the budget"):
+        go("pcn", CASE.posterior(), tmp_path, budget=Budget(n_forward=20))
+
+
+def test_laplace_without_a_spectrum_says_so(tmp_path):
+    with pytest.raises(RunFailed, match="spectrum of the Hessian"):
+        go("laplace", CASE.posterior(), tmp_path, budget=Budget(n_forward=3))
+
+
+def test_emcee_refuses_many_unknowns_before_any_solve(tmp_path):
+    on = LinearGaussian.example(np.random.default_rng(0), 21).posterior()
+    with pytest.raises(CapabilityError, match="at most 20 unknowns, this problem has 21; use pcn"):
+        go("emcee", on, tmp_path)
+    assert on.counters.n_forward == 0
+
+
+def test_emcee_refuses_too_few_walkers(tmp_path):
+    on = LinearGaussian.example(np.random.default_rng(0), 10).posterior()
+    with pytest.raises(ConfigError, match=r"walkers: expected at least 20 .* got 12"):
+        run(make("emcee", walkers=12), lambda: on, Run(0, tmp_path))
+
+
+def test_full_disk_is_one_line_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    kept = {}
+
+    def fill(chain, step, n_steps, note):
+        if step > 20 and not kept:
+            kept.update({p: p.read_bytes() for p in tmp_path.glob("chain0*.npz")})
+            monkeypatch.setattr(os, "replace", full)
+
+    engine = make("pcn", chains=1, draws=10**6)
+    spec = Run(3, tmp_path, checkpoint_seconds=0.1)
+    with pytest.raises(RunFailed, match="No space left on device"):
+        run(engine, CASE.posterior, spec, fill)
+    monkeypatch.undo()
+    assert kept
+    assert all(p.read_bytes() == content for p, content in kept.items())
+    assert {p.name for p in tmp_path.iterdir()} <= {p.name for p in kept} | {"run.json", "lock"}
+
+
+class Deadly:
+    """A recipe that works here and kills the worker that unpickles it."""
+
+    def __call__(self):
+        return CASE.posterior()
+
+    def __reduce__(self):
+        return os._exit, (3,)
+
+
+def test_dead_worker_is_one_clear_line(tmp_path):
+    with pytest.raises(RunFailed, match=r"a worker process died .* continue with --resume"):
+        run(make("pcn"), Deadly(), Run(3, tmp_path, workers=2))
+
+
+def test_an_error_in_one_worker_reaches_the_caller(tmp_path):
+    on = partial(LinearGaussian.posterior, LinearGaussian.example(np.random.default_rng(0), 21))
+    with pytest.raises(CapabilityError, match="at most 20 unknowns"):
+        run(make("emcee"), on, Run(3, tmp_path, workers=2))
+
+
+def test_counters_add_up_over_chains_and_finalize(tmp_path):
+    found = go("pcn", CASE.posterior(), tmp_path)
+    assert found.counters == Counters(n_forward=2 * 351)
