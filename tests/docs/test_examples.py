@@ -30,6 +30,8 @@ TOY_TRAINING = tuple(
     f"surrogate.{key}"
     for key in ("round_size=40", "max_rounds=2", "target_sd=50", "moves_per_draw=2")
 )
+TOY_FLAGS = {"--n": "40", "--workers": "1", "--noise-rel": "0.05"}
+"""Fewer samples and coarser data, so that a surrogate of few solves is good enough."""
 TOY_VARIABLES = {"PDEINV_PROBLEM__CELLS": "16", "OMP_NUM_THREADS": "1"}
 
 
@@ -50,10 +52,9 @@ def blocks(page):
 def toy(words):
     """The command at toy size."""
     verb, rest = words[0], list(words[1:])
-    if "--n" in rest:
-        rest[rest.index("--n") + 1] = "40"
-    if "--workers" in rest:
-        rest[rest.index("--workers") + 1] = "1"
+    for flag, value in TOY_FLAGS.items():
+        if flag in rest:
+            rest[rest.index(flag) + 1] = value
     if verb == "invert" and "--dry-run" not in rest and "--config" not in rest:
         engine = rest[rest.index("--engine") + 1] if "--engine" in rest else "two-level"
         for setting in TOY_ENGINES.get(engine, ()):
