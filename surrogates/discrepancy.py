@@ -35,7 +35,7 @@ class DiscrepancyConfig(Config):
         "kernel", description="affine part plus a smooth kernel part, or the affine part alone"
     )
     tune_points: int = Field(600, ge=20, description="samples used to tune the kernel")
-    tune_evaluations: int = Field(80, ge=1, description="trials of the kernel's parameters")
+    tune_evaluations: int = Field(100, ge=1, description="trials of the kernel's parameters")
     max_points: int = Field(4000, ge=20, description="samples kept; time grows with their cube")
     tolerance: float = Field(1e-3, gt=0, description="rms truncation of the data, in units of σ")
 
@@ -72,9 +72,6 @@ class _Inputs:
     def fit(cls, xi: Array, coarse: Array, noise_std: Array) -> _Inputs:
         pod = Pod.fit(coarse, noise_std, 1e-6, max(1, len(xi) // 3))
         return cls(Standard.fit(xi), pod, max(float(pod.encode(coarse)[:, 0].std()), 1e-12))
-
-    def x(self, xi: Array) -> Array:
-        return _features(self.xi(xi))
 
     def c(self, coarse: Array) -> Array:
         return np.asarray(self.pod.encode(coarse) / self.scale)
@@ -218,14 +215,14 @@ def _fit(
     n = len(xi)
     target = Pod.fit(fine - coarse, noise_std, config.tolerance)
     inputs = _Inputs.fit(xi, coarse, noise_std)
-    x, c, y = inputs.x(xi), inputs.c(coarse), target.encode(fine - coarse)
+    z, c, y = inputs.xi(xi), inputs.c(coarse), target.encode(fine - coarse)
     per_datum = float(np.sqrt(y.shape[1] / fine.shape[1]))
     errors = {
         "coarse": float(np.sqrt(np.mean(((fine - coarse) / noise_std) ** 2))),
         "constant": float(np.sqrt(np.mean(y**2)) * n / (n - 1)) * per_datum,
     }
-    z, some = inputs.xi(xi), slice(None, None, max(1, -(-n // config.tune_points)))
-    grams, few = Grams.of(x, c, z), Grams.of(x[some], c[some], z[some])
+    q, some = z**2 - 1, slice(None, None, max(1, -(-n // config.tune_points)))
+    grams, few = Grams.of(z, q, c), Grams.of(z[some], q[some], c[some])
     best: KernelFit | None = None
     for name, smooth in (("linear", False), ("kernel", True)):
         if smooth and config.method == "linear":
@@ -248,24 +245,23 @@ def _assemble(
     errors: Mapping[str, float],
 ) -> Discrepancy:
     """Collapse scalings, modes and the linear kernel part into matrices."""
-    x, c, z = inputs.x(pairs[0]), inputs.c(pairs[1]), inputs.xi(pairs[0])
-    n_obs = len(target.mean)
-    w_xi, w_coarse = np.zeros((x.shape[1], n_obs)), np.zeros((n_obs, n_obs))
+    z, c, n_obs = inputs.xi(pairs[0]), inputs.c(pairs[1]), len(target.mean)
+    w_xi, w_coarse = np.zeros((2 * z.shape[1], n_obs)), np.zeros((n_obs, n_obs))
     offset, smooth = target.mean, None
     if fit is not None:
-        weight_x, weight_c, length, _ = np.exp(fit.log_parameters)
+        weight_z, weight_q, weight_c, length, _ = np.exp(fit.log_parameters)
         decoded = fit.coefficients @ target.decoder
         offset = offset + fit.constant * decoded.sum(axis=0)
-        w_xi = weight_x * (x.T @ decoded)
+        w_xi = np.concatenate([weight_z * (z.T @ decoded), weight_q * ((z**2 - 1).T @ decoded)])
         to_modes = inputs.pod.basis.T / inputs.pod.noise_std[:, None] / inputs.scale
         w_coarse = to_modes @ (weight_c * (c.T @ decoded))
         if fit.smooth:
             smooth = Radial(z, float(length * np.sqrt(z.shape[1])), decoded)
     return Discrepancy(
         inputs.xi,
-        Affine(np.zeros(x.shape[1]), w_xi, offset),
+        Affine(np.zeros(len(w_xi)), w_xi, offset),
         Affine(inputs.pod.mean, w_coarse, np.zeros(n_obs)),
         smooth,
         errors,
-        len(x),
+        len(z),
     )

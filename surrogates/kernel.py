@@ -1,9 +1,9 @@
 """Kernel ridge regression with a linear and a smooth part, tuned by leave-one-out errors.
 
-k(a, b) = w_1 + w_x x·x' + w_c c·c' + exp(-‖z - z'‖² / (2 ℓ² n_z)) on inputs a = (x, c, z): the
-linear part carries most of a mesh discrepancy, the smooth part what is left. Leave-one-out
-residuals follow from one factorisation (Sundararajan and Keerthi 2001), so that tuning needs no
-held-out samples.
+k(a, b) = w_1 + w_z z·z' + w_q q·q' + w_c c·c' + exp(-‖z - z'‖² / (2 ℓ² n_z)) on a = (z, q, c), with
+q the squares of z: the linear part carries most of a mesh discrepancy, the smooth part what is left.
+Leave-one-out residuals follow from one factorisation (Sundararajan and Keerthi 2001), so that tuning
+needs no held-out samples.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pdeinv.typing import Array
 __all__ = ["CONSTANT", "Grams", "KernelFit", "Radial", "squared_distances", "tune"]
 
 CONSTANT = 100.0
-"""w_1, the weight of the intercept, over the mean of the other terms. Inputs and outputs are centred
-with all samples, so that without it a left-out sample would be minus the sum of the others, and
-predicted exactly."""
+"""w_1, the weight of the intercept, over the mean of the other terms. Inputs and outputs are
+centred with all samples, so that without it a left-out sample would be minus the sum of the others,
+and predicted exactly."""
 
-START = np.array([0.5, 4.5, 0.0, -4.5])
-"""log w_x, log w_c, log ℓ, log of the nugget: where the search starts."""
+START = np.array([0.5, 0.5, 4.5, 0.0, -4.5])
+"""log w_z, log w_q, log w_c, log ℓ, log of the nugget: where the search starts."""
 
 
 def squared_distances(a: Array, b: Array) -> Array:
@@ -40,24 +40,30 @@ def squared_distances(a: Array, b: Array) -> Array:
 class Grams:
     """Inner products and distances of the training inputs, each (n, n)."""
 
-    x: Array
+    z: Array
+    q: Array
     c: Array
     distance: Array
 
     @classmethod
-    def of(cls, x: Array, c: Array, z: Array) -> Grams:
-        """Of inputs x (n, n_x), c (n, n_c) and z (n, n_z)."""
-        return cls(x @ x.T, c @ c.T, squared_distances(z, z) / z.shape[1])
+    def of(cls, z: Array, q: Array, c: Array) -> Grams:
+        """Of inputs z (n, n_z), q (n, n_z) and c (n, n_c)."""
+        return cls(z @ z.T, q @ q.T, c @ c.T, squared_distances(z, z) / z.shape[1])
+
+    def _linear(self, log_parameters: Array) -> Array:
+        w_z, w_q, w_c = np.exp(log_parameters[:3])
+        return np.asarray(w_z * self.z + w_q * self.q + w_c * self.c)
 
     def constant(self, log_parameters: Array) -> float:
         """w_1 for given parameters."""
-        w_x, w_c = np.exp(log_parameters[:2])
-        return CONSTANT * float(1 + np.mean(w_x * np.diag(self.x) + w_c * np.diag(self.c)))
+        w_z, w_q, w_c = np.exp(log_parameters[:3])
+        parts = w_z * np.diag(self.z) + w_q * np.diag(self.q) + w_c * np.diag(self.c)
+        return CONSTANT * float(1 + np.mean(parts))
 
     def kernel(self, log_parameters: Array, smooth: bool) -> Array:
         """The kernel matrix with its nugget."""
-        w_x, w_c, length, nugget = np.exp(log_parameters)
-        k = self.constant(log_parameters) + w_x * self.x + w_c * self.c
+        length, nugget = np.exp(log_parameters[3:])
+        k = self._linear(log_parameters) + self.constant(log_parameters)
         if smooth:
             k += np.exp(-0.5 / length**2 * self.distance)
         k[np.diag_indices_from(k)] += nugget
@@ -69,7 +75,7 @@ class KernelFit:
     """Coefficients of one fit and how well it predicts samples left out.
 
     Attributes:
-        log_parameters: log w_x, log w_c, log ℓ, log nugget.
+        log_parameters: log w_z, log w_q, log w_c, log ℓ, log nugget.
         constant: w_1.
         smooth: whether the smooth part is used.
         coefficients: K^(-1) y, shape (n, n_y).
@@ -104,7 +110,7 @@ class KernelFit:
 
 def tune(grams: Grams, y: Array, smooth: bool, evaluations: int) -> Array:
     """The log parameters with the smallest leave-one-out error, by Nelder-Mead from START."""
-    free = np.array([0, 1, 2, 3] if smooth else [0, 1, 3])
+    free = np.array([0, 1, 2, 3, 4] if smooth else [0, 1, 2, 4])
 
     def complete(part: Array) -> Array:
         log_parameters = START.copy()

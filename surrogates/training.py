@@ -25,11 +25,24 @@ from .loop import CHECKPOINT, Data, History, Loop, Loss, TrainingConfig, import_
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Data", "History", "Loss", "TrainingConfig", "import_torch", "seeded", "train"]
+__all__ = [
+    "Data",
+    "History",
+    "Loss",
+    "TrainingConfig",
+    "find_device",
+    "import_torch",
+    "seeded",
+    "train",
+]
 
 
-def _device(name: str) -> Any:
-    """The torch device ``name``; an absent one is an error, never replaced in silence."""
+def find_device(name: str) -> Any:
+    """The torch device ``name``; an absent one is an error, never replaced in silence.
+
+    Raises:
+        ConfigError: no such device on this machine.
+    """
     torch = import_torch()
     try:
         device = torch.device(name)
@@ -88,7 +101,7 @@ def train(
         RunFailed: the loss is not finite; the last good state is kept.
     """
     torch = import_torch()
-    device = _device(run.device)
+    device = find_device(run.device)
     mark = _mark(module, config, seed, data)
     tensors = Data(
         *(torch.as_tensor(np.asarray(a, dtype=np.float32), device=device) for a in _arrays(data))
