@@ -1,9 +1,9 @@
 """Kernel ridge regression with a linear and a smooth part, tuned by leave-one-out errors.
 
-k(a, b) = w_1 + w_z z·z' + w_q q·q' + w_c c·c' + exp(-‖z - z'‖² / (2 ℓ² n_z)) on a = (z, q, c), with
-q the squares of z: the linear part carries most of a mesh discrepancy, the smooth part what is left.
-Leave-one-out residuals follow from one factorisation (Sundararajan and Keerthi 2001), so that tuning
-needs no held-out samples.
+k(a, b) = w_1 + w_z z·z' + w_q q·q' + w_c c·c' + exp(-‖z - z'‖² / (2 ℓ² n_z)) on a = (z, q, c),
+with q the squares of z: the linear part carries most of a mesh discrepancy, the smooth part what
+is left. Leave-one-out residuals follow from one factorisation (Sundararajan and Keerthi 2001), so
+that tuning needs no held-out samples.
 """
 
 from __future__ import annotations

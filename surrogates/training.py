@@ -48,8 +48,11 @@ def find_device(name: str) -> Any:
         device = torch.device(name)
     except RuntimeError:
         raise ConfigError(f"--device must be cpu or cuda, got '{name}'") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device '{name}' is not available: torch sees no GPU; use --device cpu")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= found:
+        raise ConfigError(
+            f"device '{name}' is not available: torch sees {found or 'no'} GPU; use --device cpu"
+        )
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(f"--device must be cpu or cuda, got '{name}'")
     return device
