@@ -47,6 +47,7 @@ def train_surrogate(
     from pdeinv.io import datasets
     from pdeinv.io.atomic import check_output
     from pdeinv.io.runs import run_folder
+    from pdeinv.surrogates.training import find_device
 
     tables = with_flags(load_tables(settings), seed=random.seed, surrogate__name=name)
     cls, options = _surrogate(tables)
@@ -54,6 +55,8 @@ def train_surrogate(
     folder = run_folder(output.out)
     for path in (output.out, folder):
         check_output(path, overwrite=output.overwrite, resume=resume)
+    if device not in (None, "cpu"):
+        find_device(str(device))
     training = datasets.read(data)
     seed = seed_of(tables, folder if resume else None)
     plan = {"surrogate": cls.name, "out": str(output.out), "samples": training.size, "seed": seed}

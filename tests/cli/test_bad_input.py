@@ -1,6 +1,7 @@
 """Every kind of bad input: one clear line, exit code 2, nothing written."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,23 @@ OTHERS = {
         ("train-surrogate", "multifidelity", "--data", "obs.nc", "--out", "o"),
         "expected the output of 'pdeinv generate'",
     ),
+    "train: absent device": (
+        (
+            "train-surrogate",
+            "multifidelity",
+            "--data",
+            "obs.nc",
+            "--device",
+            "cuda:99",
+            "--out",
+            "o",
+        ),
+        "device 'cuda:99' is not available: torch sees",
+    ),
+    "train: no such kind of device": (
+        ("train-surrogate", "multifidelity", "--data", "obs.nc", "--device", "tpu", "--out", "o"),
+        "--device must be cpu or cuda, got 'tpu'",
+    ),
     "train: unknown surrogate": (
         ("train-surrogate", "multifidelty", "--data", "obs.nc", "--out", "o"),
         "did you mean 'multifidelity'?",
@@ -165,6 +183,49 @@ def test_other_verbs_refuse(case, call, work):
     words, message = OTHERS[case]
     before = {p.name for p in work.iterdir()}
     _check(call(*words), before, message)
+
+
+@pytest.fixture(scope="module")
+def surrogate(small, call, tmp_path_factory):
+    """A surrogate of the small problem, for its own sensors."""
+    folder = tmp_path_factory.mktemp("surrogate")
+    data, out = folder / "data.nc", folder / "ckpt"
+    words = ("generate", "--obs", small / "obs.nc", "--n", 30, "--seed", 1, "--out", data)
+    assert call(*words).exit_code == 0
+    words = ("train-surrogate", "multifidelity", "--data", data, "--seed", 1, "--out", out)
+    assert call(*words).exit_code == 0
+    return out
+
+
+FOREIGN = {
+    "problem": ("--set", "problem.source=2.0"),
+    "prior": ("--set", "problem.unknown.std=0.5"),
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+def test_a_surrogate_of_another_problem_is_refused(what, call, work, surrogate):
+    before = {p.name for p in work.iterdir()}
+    words = ("invert", "obs.nc", "--engine", "two-level", "--surrogate", surrogate, "--seed", 1)
+    result = call(*words, *FOREIGN[what], "--out", "o.nc")
+    _check(result, before, "surrogate was trained for darcy with")
+
+
+def test_a_surrogate_of_other_sensors_is_refused(call, work, surrogate):
+    words = ("observe", "truth.nc", "--sensors", "grid:4x4", "--noise-rel", 0.1, "--seed", 1)
+    assert call(*words, "--out", "other.nc").exit_code == 0
+    before = {p.name for p in work.iterdir()}
+    words = ("invert", "other.nc", "--engine", "two-level", "--surrogate", surrogate, "--seed", 1)
+    _check(call(*words, "--out", "o.nc"), before, "sensor")
+
+
+def test_a_damaged_surrogate_is_refused(call, work, surrogate):
+    shutil.copytree(surrogate, "damaged")
+    weights = Path("damaged/weights.safetensors")
+    weights.write_bytes(weights.read_bytes()[:50])
+    before = {p.name for p in work.iterdir()}
+    words = ("invert", "obs.nc", "--engine", "two-level", "--surrogate", "damaged", "--seed", 1)
+    _check(call(*words, "--out", "o.nc"), before, "safetensors")
 
 
 WRITERS = {
