@@ -1,17 +1,17 @@
-"""Fine solves that two-level MCMC and fine-only MCMC need for the same accuracy, on a hard Darcy case.
+"""Fine solves that two-level and fine-only MCMC need for the same accuracy: a hard Darcy case.
 
     python benchmarks/two_level_darcy.py            # about 15 minutes on two cores
-    python benchmarks/two_level_darcy.py --quick    # about 4 minutes: fewer replicates, shorter chains
+    python benchmarks/two_level_darcy.py --quick    # about 4 minutes: less of everything
 
-Case: 7 x 7 piecewise constant conductivity, ln κ ~ N(0, 1.5²) in each cell, -∇·(κ∇u) = 1 on the unit
-square, u = 0 on its boundary, 12 x 12 sensors, noise 2 % of the peak, 28 x 28 cells, data from a mesh
-twice as fine.
+Case: 7 x 7 piecewise constant conductivity, ln κ ~ N(0, 1.5²) in each cell, -∇·(κ∇u) = 1 on the
+unit square, u = 0 on its boundary, 12 x 12 sensors, noise 2 % of the peak, 28 x 28 cells, data from
+a mesh twice as fine.
 
-Reference: long Hamiltonian chains on the fine model, whose two halves are compared. Error of a run:
-median over the 49 unknowns of |mean of xi - reference mean| / posterior sd. A method's cost is the
-smallest number of fine solves, training, tuning and burn-in included, from which on the error of its
-running mean stays at or below 0.15; where a run never gets there, its whole length is a lower bound.
-Hamiltonian moves on the fine model are shown beside the engines; each costs an adjoint solve too.
+Reference: long Hamiltonian chains on the fine model, whose two halves are compared. Error of a
+run: median over the 49 unknowns of |mean of xi - reference mean| / posterior sd. A method's cost is
+the smallest number of fine solves, training, tuning and burn-in included, from which on the error of
+its running mean stays at or below 0.15; where a run never gets there, its length is a lower bound.
+Hamiltonian moves on the fine model stand beside the engines; each costs an adjoint solve too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TARGET = 0.15
 SEED = 20
 
 
-def case() -> tuple[object, Observations]:
+def case():
     """The problem and its data."""
     problem = make_problem("darcy", CONFIG)
     sensors = problem.sensors("grid:12x12")
@@ -52,7 +52,7 @@ def case() -> tuple[object, Observations]:
     return problem, Observations(problem.observed, values, sensors, noise)
 
 
-def recipe(problem, data, surrogate=None):
+def recipe(data, surrogate=None):
     return PosteriorRecipe(
         "darcy", CONFIG, data.coords, data.values, data.noise, 0, "reference", surrogate
     )
@@ -60,18 +60,18 @@ def recipe(problem, data, surrogate=None):
 
 def pcn(problem, data, *, draws, chains, seed, folder):
     engine = Pcn(PcnConfig(draws=draws, warmup=draws // 10, chains=chains, thin=20))
-    return engine, run(engine, recipe(problem, data), Run(seed, folder, workers=2))
+    return engine, run(engine, recipe(data), Run(seed, folder, workers=2))
 
 
 def hamiltonian(job):
-    """Moves on the fine model: thinned positions with the solves spent at each, and the adjoints."""
+    """Moves on the fine model: thinned positions the solves spent at each, the adjoints."""
     problem, data, moves, seed = job
-    posterior = recipe(problem, data)()
+    posterior = recipe(data)()
     rng = stream(seed, "hamiltonian")
     kernel, walker = tune(posterior, 100, rng)
     xis, costs = [], []
-    for walker, _ in kernel.moves(posterior, walker, moves, rng):
-        xis.append(walker.xi)
+    for place, _ in kernel.moves(posterior, walker, moves, rng):
+        xis.append(place.xi)
         costs.append(posterior.counters.n_forward)
     return np.asarray(xis), np.asarray(costs), posterior.counters.n_adjoint
 
@@ -91,15 +91,15 @@ def running(xi, reference, ends, skip=0.2):
     """Errors of one chain's running mean, its first fifth left out."""
     sums = np.cumsum(np.vstack([np.zeros((1, xi.shape[1])), xi]), axis=0)
     drops = (ends * skip).astype(int)
-    return [error_of((sums[e] - sums[d]) / (e - d), reference) for e, d in zip(ends, drops)]
+    return [
+        error_of((sums[e] - sums[d]) / (e - d), reference) for e, d in zip(ends, drops, strict=True)
+    ]
 
 
 def two_level(problem, data, seed, folder, *, draws, chains=2):
-    refined = refine(
-        problem, data, RefineConfig(), folder, (seed, 2, 0), lambda *_: None
-    )
+    refined = refine(problem, data, RefineConfig(), folder, (seed, 2, 0), lambda *_: None)
     config = TwoLevelConfig(draws=draws, warmup=5, chains=chains, correction_every=draws + 1)
-    result = run(TwoLevel(config), recipe(problem, data, refined.folder), Run(seed, folder, workers=2))
+    result = run(TwoLevel(config), recipe(data, refined.folder), Run(seed, folder, workers=2))
     return refined, config, result
 
 
@@ -127,7 +127,9 @@ def reference_run(problem, data, moves, pool):
 def replicate(problem, data, reference, scratch, k, *, pcn_draws, pool):
     """One run of each method."""
     rows = []
-    engine, one = pcn(problem, data, draws=pcn_draws, chains=2, seed=100 + k, folder=scratch / f"p{k}")
+    engine, one = pcn(
+        problem, data, draws=pcn_draws, chains=2, seed=100 + k, folder=scratch / f"p{k}"
+    )
     for chain in one.outcome.xi:
         ends = np.unique(np.geomspace(50, len(chain), 200).astype(int))
         costs = engine.config.warmup + ends * 20
@@ -137,7 +139,9 @@ def replicate(problem, data, reference, scratch, k, *, pcn_draws, pool):
     ):
         ends = np.arange(5, 501, 5)
         errors = running(xi, reference, ends)
-        rows.append(row("fine Hamiltonian", 300 + 2 * k + j, costs[ends - 1], errors, adjoints=adjoints))
+        rows.append(
+            row("fine Hamiltonian", 300 + 2 * k + j, costs[ends - 1], errors, adjoints=adjoints)
+        )
     for seed in (200 + 2 * k, 201 + 2 * k):
         began = time.perf_counter()
         refined, config, result = two_level(problem, data, seed, scratch / f"t{seed}", draws=150)
@@ -183,7 +187,7 @@ def main() -> None:
     with TemporaryDirectory() as scratch, process_pool(2, int) as pool:
         reference, facts = reference_run(problem, data, 1000 if options.quick else 2500, pool)
         for k in range(1 if options.quick else 3):
-            draws = 60_000 if options.quick else 300_000
+            draws = 60_000 if options.quick else 200_000
             rows += replicate(
                 problem, data, reference, Path(scratch), k, pcn_draws=draws, pool=pool
             )

@@ -1,4 +1,4 @@
-"""What a problem and a surrogate must offer; plug-ins implement these by shape, not by inheritance."""
+"""What a problem and a surrogate must offer; plug-ins implement these by shape alone."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ class Problem(Protocol):
         """
 
     def forward_model(self, sensors: Sensors, level: int = 0) -> ForwardModel:
-        """G: m to data at the sensors, on the mesh of ``level`` (0 inverts, 1 makes data, -1 is coarse).
+        """G: m to data at the sensors, on mesh ``level`` (0 inverts, 1 makes data, -1 is coarse).
 
         Raises:
             DataSchemaError: a sensor lies outside the domain.
         """
 
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
-        """All fields for one m, in an order that does not depend on the number of ranks of ``comm``."""
+        """All fields for one m, in an order that does not depend on the ranks of ``comm``."""
 
     def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:
         """The observed quantity of a dataset that :meth:`solve` made, at the sensors, (n_d,)."""
@@ -120,4 +120,3 @@ class Surrogate(Protocol):
         Raises:
             SurrogateRejected: trained for another problem, prior or sensor set.
         """
-

@@ -64,5 +64,7 @@ def attributes(
         "pdeinv_seed": int(seed),
         "pdeinv_versions": ", ".join(f"{k}={v}" for k, v in versions().items()),
         "pdeinv_inputs": ", ".join(f"{k}:sha256={v}" for k, v in (inputs or {}).items()),
-        "pdeinv_platform": f"{platform.system()} {platform.machine()} Python {platform.python_version()}",
+        "pdeinv_platform": (
+            f"{platform.system()} {platform.machine()} Python {platform.python_version()}"
+        ),
     }

@@ -137,7 +137,8 @@ def _judge(sd: float, advice: str) -> dict[str, float]:
     if sd > REJECT_SD:
         raise SurrogateRejected(
             f"surrogate is too inaccurate for two-level sampling: sd of the misfit difference on "
-            f"posterior draws is {sd:.2g}, at most {REJECT_SD:g} can work (below {WARN_SD:g} is good); "
+            f"posterior draws is {sd:.2g}, at most {REJECT_SD:g} can work "
+            f"(below {WARN_SD:g} is good); "
             f"{advice}"
         )
     return {"sd_misfit_difference_heldout": sd, "surrogate_weak": float(sd > WARN_SD)}

@@ -1,4 +1,4 @@
-"""Find problems, surrogates and engines by name through entry points, importing them only when used.
+"""Find problems, surrogates and engines by name through entry points, imported when used.
 
 A third party adds one by shipping an entry point in the group ``pdeinv.problems``,
 ``pdeinv.surrogates`` or ``pdeinv.engines``. The object found is the class that implements the

@@ -1,0 +1,1 @@
+"""The physical problems, each with its FEniCSx reference solver."""

@@ -1,0 +1,1 @@
+"""Priors, noise, posteriors and what judges them."""

@@ -55,7 +55,7 @@ class LinearGaussian:
         return cls(matrix, prior_mean, prior_cov, noise, matrix @ truth + noise.sample(rng))
 
     def posterior(self, coarse: LinearGaussian | None = None) -> Posterior:
-        """The posterior as engines see it, with ``coarse`` (on the same prior) as its cheap twin."""
+        """The posterior as engines see it, ``coarse`` (on the same prior) being its cheap twin."""
         n_d, n_m = self.matrix.shape
         space = _line("m", n_m)
         prior = FieldPrior(

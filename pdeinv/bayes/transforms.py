@@ -66,7 +66,7 @@ class Exponential:
 
 @dataclass(frozen=True)
 class Interval:
-    """m = low + (high - low) Φ(x), uniform on (low, high) where x ~ N(0, 1); Φ is the normal cdf."""
+    """m = low + (high - low) Φ(x), uniform on (low, high) for x ~ N(0, 1); Φ is the normal cdf."""
 
     low: Array
     high: Array
@@ -83,7 +83,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class LevelSet:
-    """Phases of constant value, separated where x crosses the thresholds (Iglesias, Lu, Stuart 2016).
+    """Phases of constant value, separated where x crosses thresholds (Iglesias, Lu, Stuart 2016).
 
     Attributes:
         thresholds: increasing, k - 1 of them.
@@ -96,9 +96,11 @@ class LevelSet:
 
     def __post_init__(self) -> None:
         increasing: Sequence[float] = sorted(set(self.thresholds))
-        if len(self.values) != len(self.thresholds) + 1 or list(increasing) != list(self.thresholds):
+        if len(self.values) != len(self.thresholds) + 1 or list(increasing) != list(
+            self.thresholds
+        ):
             raise ConfigError(
-                "level set: expected increasing thresholds and one more phase value than thresholds, "
+                "level set: expected increasing thresholds and one more value than thresholds, "
                 f"got thresholds {self.thresholds} and values {self.values}"
             )
 
@@ -109,5 +111,6 @@ class LevelSet:
     def derivative(self, x: Array) -> Array:
         """There is none."""
         raise CapabilityError(
-            "a level-set unknown has no derivative; use an engine without gradients (pcn, eki, two-level)"
+            "a level-set unknown has no derivative; use an engine without gradients "
+            "(pcn, eki, two-level)"
         )

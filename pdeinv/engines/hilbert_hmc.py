@@ -1,7 +1,7 @@
 """Hybrid Monte Carlo about a Gaussian reference: the kernel that explores a surrogate posterior.
 
-With reference N(mean, C), xi = mean + C^(1/2) z and Ψ(z) = Φ + R - ½|z|², position and velocity turn
-exactly under the reference (rotation by the step ε) and Ψ only kicks the velocity (Beskos, Pinski,
+With reference N(mean, C), xi = mean + C^(1/2) z and Ψ(z) = Φ + R - ½|z|², position and velocity
+turn exactly under the reference (rotation by the step ε) and Ψ only kicks the velocity (Beskos, Pinski,
 Sanz-Serna, Stuart 2011, §3). Nothing degrades with the dimension of xi, and where the posterior
 equals the reference every step is accepted. Without derivatives the kicks vanish and each step is
 the preconditioned Crank-Nicolson proposal about the reference with b = sin ε.
@@ -121,9 +121,7 @@ class Kernel:
             chances.append(chance)
         return here, float(np.mean(chances))
 
-    def _point(
-        self, posterior: Posterior, z: Array, walker: Walker | None, guided: bool
-    ) -> _Point:
+    def _point(self, posterior: Posterior, z: Array, walker: Walker | None, guided: bool) -> _Point:
         """Ψ at ``z``, infinite where the solve fails; ``walker`` saves a solve without gradient."""
         xi = self.reference.unwhiten(z)
         if not guided:

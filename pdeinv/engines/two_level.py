@@ -218,7 +218,7 @@ def _pairs(posterior: Posterior, chain: Chain, prefix: str) -> Pairs:
 
 
 def _estimates(posterior: Posterior, chains: Sequence[Chain]) -> xr.Dataset:
-    """Means of xi and m by the split and the plain estimator and by the draws, with their errors."""
+    """Means of xi and m by the split and plain estimators and by the draws, with errors."""
     sums = [(c.state.base_sum, c.state.base_count) for c in chains]
     fine = [_pairs(posterior, c, "") for c in chains]
     coarse = [_pairs(posterior, c, "base_") for c in chains]

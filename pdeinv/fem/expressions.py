@@ -1,4 +1,4 @@
-"""Functions of x and y from text, read by a whitelist: nothing else in it is ever executed."""
+"""Functions of coordinates from text, read by a whitelist: nothing else in it is ever executed."""
 
 from __future__ import annotations
 
@@ -48,23 +48,25 @@ _MAX_LENGTH = 1000
 
 @dataclass(frozen=True)
 class Expression:
-    """A number or a formula in x and y such as ``1 + 0.5*sin(2*pi*x)*y**2``.
+    """A formula in x and y, or in other names, such as ``1 + 0.5*sin(2*pi*x)*y**2``.
 
     Known are + - * / ** (or ^), < <= > >=, parentheses, pi, e and the functions sin, cos, tan, exp,
     log, sqrt, sinh, cosh, tanh, abs, min(a, b), max(a, b), where(condition, a, b).
 
     Attributes:
         text: the formula.
+        names: its variables, in the order of the arguments.
 
     Raises:
         ConfigError: anything else in the text, named.
     """
 
     text: str
+    names: tuple[str, ...] = ("x", "y")
 
     def __post_init__(self) -> None:
         with np.errstate(all="ignore"):
-            _value(self._tree, {"x": np.float64(0.5), "y": np.float64(0.5)}, self.text)
+            _value(self._tree, dict.fromkeys(self.names, np.float64(0.5)), self.text)
 
     @cached_property
     def _tree(self) -> ast.expr:
@@ -74,14 +76,19 @@ class Expression:
             return ast.parse(self.text.strip().replace("^", "**"), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise ConfigError(
-                f"expression '{self.text}' cannot be read; expected a formula in x and y"
+                f"expression '{self.text}' cannot be read; expected a formula in "
+                f"{' and '.join(self.names)}"
             ) from None
 
-    def __call__(self, x: Array, y: Array) -> Array:
+    def uses(self, name: str) -> bool:
+        """Whether the variable occurs in the formula."""
+        return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(self._tree))
+
+    def __call__(self, *values: Array) -> Array:
         """The values at points; a division by zero gives inf or nan, which callers refuse."""
         with np.errstate(all="ignore"):
-            value = _value(self._tree, {"x": x, "y": y}, self.text)
-        return np.broadcast_to(np.asarray(value, dtype=np.float64), np.shape(x)).copy()
+            value = _value(self._tree, dict(zip(self.names, values, strict=True)), self.text)
+        return np.broadcast_to(np.asarray(value, dtype=np.float64), np.shape(values[0])).copy()
 
 
 def _value(node: ast.expr, names: dict[str, Any], text: str) -> Any:
@@ -107,5 +114,6 @@ def _value(node: ast.expr, names: dict[str, Any], text: str) -> Any:
                 return function(*(inner(a) for a in args))
     raise ConfigError(
         f"expression '{text}': '{ast.unparse(node)}' is not understood; "
-        "use x, y, pi, e, numbers, + - * / **, comparisons and functions such as sin, exp, where"
+        f"use {', '.join(names)}, pi, e, numbers, + - * / **, comparisons and functions such as "
+        "sin, exp, where"
     )

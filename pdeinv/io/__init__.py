@@ -1,0 +1,1 @@
+"""Files: observations, data sets, results, checkpoints."""

@@ -1,4 +1,4 @@
-"""The JSON side of surrogate checkpoints: a folder with ``metadata.json`` and safetensors weights."""
+"""The JSON side of surrogate checkpoints: folders of ``metadata.json`` and safetensors."""
 
 from __future__ import annotations
 

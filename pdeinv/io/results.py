@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from pdeinv.bayes.posterior import xi_space
 from pdeinv.bayes.prior import Prior
@@ -21,6 +22,8 @@ __all__ = ["ResultParts", "estimates", "result_tree"]
 
 MAX_STORED = 4_000_000
 """How many numbers of the unknown the ``posterior`` group holds at most; xi is stored whole."""
+
+Index = NDArray[np.int64]
 
 LEAD = ("chain", "draw")
 
@@ -48,7 +51,7 @@ class ResultParts:
     attrs: Mapping[str, Any]
 
 
-def _labelled(space: Space, flat: Array, draws: Array | None = None) -> xr.Dataset:
+def _labelled(space: Space, flat: Array, draws: Index | None = None) -> xr.Dataset:
     """(chain, draw, size) numbers as a dataset with chain and draw coordinates."""
     dataset = space.unpack(flat, LEAD)
     numbers = np.arange(flat.shape[1]) if draws is None else draws
@@ -110,8 +113,8 @@ def _stats(parts: ResultParts) -> xr.Dataset:
 def result_tree(parts: ResultParts) -> xr.DataTree:
     """All groups of a result file; the root holds the attributes.
 
-    Groups: ``posterior``, ``unconstrained_posterior`` (xi), ``sample_stats``, ``estimates`` (mean and
-    sd over all draws), ``prior``, ``posterior_predictive`` (with noise), ``observed_data``,
+    Groups: ``posterior``, ``unconstrained_posterior`` (xi), ``sample_stats``, ``estimates`` (mean
+    and sd over all draws), ``prior``, ``posterior_predictive`` (with noise), ``observed_data``,
     ``constant_data`` and those of the engine.
     """
     o = parts.outcome

@@ -76,10 +76,15 @@ def test_admission_accepts_what_was_trained_here(case, tmp_path):
 
 def test_a_surrogate_far_from_the_fine_model_is_refused(case, tmp_path):
     """The same surrogate under noise a hundred times smaller is a hundred times too coarse."""
-    problem, data = case
+    data = case[1]
     trained = refine(*case, RefineConfig(round_size=12), tmp_path, (3, 1, 0), silent)
     precise = PosteriorRecipe(
-        "darcy", CONFIG, data.coords, data.values, Noise(data.noise.std / 2e4), surrogate=trained.folder
+        "darcy",
+        CONFIG,
+        data.coords,
+        data.values,
+        Noise(data.noise.std / 2e4),
+        surrogate=trained.folder,
     )
     with pytest.raises(SurrogateRejected, match=f"at most {REJECT_SD:g}.*generate --around"):
         admit(precise(), trained.folder, stream(4, "admission"))
