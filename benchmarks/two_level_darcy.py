@@ -9,9 +9,9 @@ a mesh twice as fine.
 
 Reference: long Hamiltonian chains on the fine model, whose two halves are compared. Error of a
 run: median over the 49 unknowns of |mean of xi - reference mean| / posterior sd. A method's cost is
-the smallest number of fine solves, training, tuning and burn-in included, from which on the error of
-its running mean stays at or below 0.15; where a run never gets there, its length is a lower bound.
-Hamiltonian moves on the fine model stand beside the engines; each costs an adjoint solve too.
+the smallest number of fine solves, training, tuning and burn-in included, from which on the error
+of its running mean stays at or below 0.15; where a run never gets there, its length is a lower
+bound. Hamiltonian moves on the fine model stand beside the engines; each costs an adjoint solve too.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ def recipe(data, surrogate=None):
     )
 
 
-def pcn(problem, data, *, draws, chains, seed, folder):
+def pcn(data, *, draws, chains, seed, folder):
     engine = Pcn(PcnConfig(draws=draws, warmup=draws // 10, chains=chains, thin=20))
     return engine, run(engine, recipe(data), Run(seed, folder, workers=2))
 
 
 def hamiltonian(job):
     """Moves on the fine model: thinned positions the solves spent at each, the adjoints."""
-    problem, data, moves, seed = job
+    data, moves, seed = job
     posterior = recipe(data)()
     rng = stream(seed, "hamiltonian")
     kernel, walker = tune(posterior, 100, rng)
@@ -111,8 +111,8 @@ def row(method, seed, costs, errors, **more):
     return found
 
 
-def reference_run(problem, data, moves, pool):
-    runs = list(pool.map(hamiltonian, [(problem, data, moves, 10 + k) for k in range(4)]))
+def reference_run(data, moves, pool):
+    runs = list(pool.map(hamiltonian, [(data, moves, 10 + k) for k in range(4)]))
     xi = np.stack([r[0] for r in runs])
     reference = {"mean": xi.mean(axis=(0, 1)), "sd": xi.std(axis=(0, 1))}
     first, second = (h.mean(axis=(0, 1)) for h in np.array_split(xi, 2, axis=1))
@@ -127,15 +127,13 @@ def reference_run(problem, data, moves, pool):
 def replicate(problem, data, reference, scratch, k, *, pcn_draws, pool):
     """One run of each method."""
     rows = []
-    engine, one = pcn(
-        problem, data, draws=pcn_draws, chains=2, seed=100 + k, folder=scratch / f"p{k}"
-    )
+    engine, one = pcn(data, draws=pcn_draws, chains=2, seed=100 + k, folder=scratch / f"p{k}")
     for chain in one.outcome.xi:
         ends = np.unique(np.geomspace(50, len(chain), 200).astype(int))
         costs = engine.config.warmup + ends * 20
         rows.append(row("pcn", 100 + k, costs, running(chain, reference, ends)))
     for j, (xi, costs, adjoints) in enumerate(
-        pool.map(hamiltonian, [(problem, data, 500, 300 + 2 * k + j) for j in range(2)])
+        pool.map(hamiltonian, [(data, 500, 300 + 2 * k + j) for j in range(2)])
     ):
         ends = np.arange(5, 501, 5)
         errors = running(xi, reference, ends)
@@ -185,7 +183,7 @@ def main() -> None:
     problem, data = case()
     rows = []
     with TemporaryDirectory() as scratch, process_pool(2, int) as pool:
-        reference, facts = reference_run(problem, data, 1000 if options.quick else 2500, pool)
+        reference, facts = reference_run(data, 1000 if options.quick else 2500, pool)
         for k in range(1 if options.quick else 3):
             draws = 60_000 if options.quick else 200_000
             rows += replicate(
