@@ -11,7 +11,7 @@ Reference: long Hamiltonian chains on the fine model, whose two halves are compa
 run: median over the 49 unknowns of |mean of xi - reference mean| / posterior sd. A method's cost is
 the smallest number of fine solves, training, tuning and burn-in included, from which on the error
 of its running mean stays at or below 0.15; where a run never gets there, its length is a lower
-bound. Hamiltonian moves on the fine model stand beside the engines; each costs an adjoint solve too.
+bound. Hamiltonian moves on the fine model stand beside the engines; each costs an adjoint too.
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ class EmceeConfig(Config):
     draws: int = Field(5000, ge=1, description="total steps after warm-up, per ensemble")
     warmup: int = Field(1000, ge=0, description="steps before the first draw, discarded")
     thin: int = Field(10, ge=1, description="keep the walkers of every thin-th step")
-    moves: Literal["stretch", "de-snooker"] = Field(
-        "stretch", description="stretch, or 80 % differential evolution with 20 % snooker"
+    moves: Literal["de-snooker", "stretch"] = Field(
+        "de-snooker", description="80 % differential evolution with 20 % snooker, or stretch"
     )
     spread: float = Field(
         1.0, gt=0, description="spread of the first walkers in prior standard deviations"
@@ -226,14 +226,12 @@ def _judge(walkers: Array, thin: int) -> tuple[dict[str, float], bool, str]:
         "autocorrelation_time": thin * tau,
         "n_eff": n_ensembles * n_kept * n_walkers / max(tau, 1.0),
     }
-    length = (
-        f"{thin * n_kept} steps are {n_kept / tau:.0f} autocorrelation times of {thin * tau:.0f}"
-    )
-    faults = [] if all(t.reliable for t in times) else ["50 are wanted, draw more"]
+    length = f"{n_kept / tau:.0f} autocorrelation times of {thin * tau:.0f} steps"
+    faults = [] if all(t.reliable for t in times) else ["50 are wanted"]
     if n_ensembles > 1:
-        found["r_hat_of_means"] = summary(walkers.mean(axis=2)).r_hat
-        if not found["r_hat_of_means"] < R_HAT:
-            faults.append(
-                f"ensembles disagree (R-hat of their means {found['r_hat_of_means']:.2f})"
-            )
-    return found, not faults, "; ".join([length, *faults])
+        r_hat = found["r_hat_of_means"] = summary(walkers.mean(axis=2)).r_hat
+        if not r_hat < R_HAT:
+            faults.append(f"the ensembles disagree (R-hat of their means {r_hat:.2f})")
+    if faults:
+        return found, False, f"not converged: {length}, {', '.join(faults)}; draw more"
+    return found, True, f"converged: {length}"

@@ -2,9 +2,9 @@
 
 With reference N(mean, C), xi = mean + C^(1/2) z and Ψ(z) = Φ + R - ½|z|², position and velocity
 turn exactly under the reference (rotation by the step ε) and Ψ only kicks the velocity (Beskos,
-Pinski, Sanz-Serna, Stuart 2011, §3). Nothing degrades with the dimension of xi, and where the posterior
-equals the reference every step is accepted. Without derivatives the kicks vanish and each step is
-the preconditioned Crank-Nicolson proposal about the reference with b = sin ε.
+Pinski, Sanz-Serna, Stuart 2011, §3). Nothing degrades with the dimension of xi, and where the
+posterior equals the reference every step is accepted. Without derivatives the kicks vanish and each
+step is the preconditioned Crank-Nicolson proposal about the reference with b = sin ε.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class OptimizerConfig(Config):
     method: Literal["newton-cg", "lbfgs"] = Field(
         "newton-cg", description="inexact Gauss-Newton-CG, or limited-memory BFGS"
     )
-    max_iterations: int = Field(100, ge=1, description="largest number of outer iterations")
+    max_iterations: int = Field(200, ge=1, description="largest number of outer iterations")
     tolerance: float = Field(
         1e-6, gt=0, lt=1, description="stop when the gradient has shrunk to this share of the first"
     )
