@@ -18,7 +18,7 @@ __all__ = ["describe", "list_plugins"]
 KINDS: tuple[Kind, ...] = ("problems", "surrogates", "engines")
 COLUMNS = {
     "problems": ("name", "title", "unknown", "state", "equation"),
-    "surrogates": ("name", "summary", "kind"),
+    "surrogates": ("name", "summary"),
     "engines": ("name", "summary", "produces", "requires"),
 }
 

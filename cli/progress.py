@@ -41,6 +41,8 @@ class Heartbeat:
         """Remember one chain's position; speak when it is time."""
         now = time.monotonic()
         self._chains[chain] = (step, n_steps, note)
+        if chain >= 0:
+            self._chains.pop(-1, None)
         if now - self._last < self._every:
             return
         self._last = now
