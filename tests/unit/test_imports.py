@@ -1,4 +1,4 @@
-"""Imports point down, heavy packages are imported where they are used, and nothing else slips in."""
+"""Imports point down, and heavy packages are imported where they are used."""
 
 import ast
 from collections.abc import Iterator
@@ -91,7 +91,11 @@ def _violations(module: str, file: Path, text: str) -> list[str]:
     own, found = _layer(module), []
     for node in ast.walk(ast.parse(text)):
         for target in _targets(node, module, file):
-            if target.startswith("pdeinv.") and _layer(target) not in (-1,) and _layer(target) < own:
+            if (
+                target.startswith("pdeinv.")
+                and _layer(target) not in (-1,)
+                and _layer(target) < own
+            ):
                 found.append(f"{module}:{getattr(node, 'lineno', 0)} imports {target}")
     return found
 
@@ -127,7 +131,9 @@ def test_heavy_packages_are_imported_inside_functions():
         for node in ast.walk(tree):
             roots = {t.partition(".")[0] for t in _targets(node, module, file)}
             if roots & HEAVY and node not in skip:
-                found.append(f"{module}:{node.lineno} imports {', '.join(roots & HEAVY)} at the top")
+                found.append(
+                    f"{module}:{node.lineno} imports {', '.join(roots & HEAVY)} at the top"
+                )
     assert not found, "\n".join(found)
 
 
