@@ -13,6 +13,9 @@ __all__ = ["backtrack", "conjugate_gradient", "forcing"]
 SUFFICIENT = 1e-4
 """Armijo's constant: the share of the predicted decrease that a step must reach."""
 
+SHORTEST = 1e-9
+"""Step length below which the search gives up."""
+
 
 def forcing(norm: float, previous_norm: float, previous: float) -> float:
     """How accurately to solve for the next step, relative to the gradient.
@@ -58,7 +61,7 @@ def conjugate_gradient(
 
 
 def backtrack(
-    value_at: Callable[[float], float], value: float, slope: float, tries: int = 30
+    value_at: Callable[[float], float], value: float, slope: float
 ) -> tuple[float, float]:
     """The first step length t that lowers the objective enough (Armijo), with its value.
 
@@ -69,13 +72,12 @@ def backtrack(
         value_at: the objective at step length t, infinite where the solve failed.
         value: the objective at t = 0.
         slope: its derivative there, negative.
-        tries: evaluations before giving up.
 
     Returns:
-        (t, objective at t), or (0, ``value``) where none was found.
+        (t, objective at t), or (0, ``value``) where t would be below 1e-9.
     """
     t, slack = 1.0, 8 * np.finfo(float).eps * abs(value)
-    for _ in range(tries):
+    while t > SHORTEST:
         new = value_at(t)
         if new <= value + SUFFICIENT * t * slope + slack:
             return t, new

@@ -1,0 +1,219 @@
+"""The parts of the optimisers, on problems whose answers are known."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from scipy.optimize import minimize, rosen, rosen_der
+
+from pdeinv.bayes.fields import IndependentField
+from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.posterior import Posterior, WhitenedModel
+from pdeinv.bayes.prior import FieldPrior
+from pdeinv.bayes.transforms import Identity
+from pdeinv.engines import lbfgs
+from pdeinv.engines.driver import Run, run
+from pdeinv.engines.map import Map, MapConfig, find_map
+from pdeinv.engines.newton_cg import backtrack, conjugate_gradient, forcing
+from pdeinv.engines.randomized_eig import Sketch, eigenpairs, grow
+from pdeinv.models import Capability, Linearization
+from pdeinv.spaces import Space, Variable
+
+RNG = np.random.default_rng(0)
+
+
+def spd(n, condition=100.0):
+    q = np.linalg.qr(np.random.default_rng(1).standard_normal((n, n)))[0]
+    return q @ np.diag(np.geomspace(1, condition, n)) @ q.T
+
+
+def test_conjugate_gradient_solves_in_as_many_steps_as_distinct_eigenvalues():
+    q = np.linalg.qr(RNG.standard_normal((30, 30)))[0]
+    matrix = q @ np.diag(np.repeat([1.0, 7.0, 40.0], 10)) @ q.T
+    b = RNG.standard_normal(30)
+    x, n = conjugate_gradient(lambda v: matrix @ v, b, 1e-10, 100)
+    assert n == 3
+    assert np.allclose(matrix @ x, b)
+
+
+def test_conjugate_gradient_stops_early_with_a_descent_direction():
+    matrix, b = spd(40, 1e6), RNG.standard_normal(40)
+    for most in (1, 2, 5):
+        x, n = conjugate_gradient(lambda v: matrix @ v, b, 0.0, most)
+        assert n == most
+        assert x @ b > 0
+
+
+def test_conjugate_gradient_returns_the_gradient_where_curvature_is_not_positive():
+    b = RNG.standard_normal(5)
+    x, n = conjugate_gradient(lambda v: -v, b, 1e-8, 10)
+    assert np.array_equal(x, b)
+    assert n == 1
+
+
+def test_forcing_follows_eisenstat_and_walker():
+    assert forcing(1.0, 0.0, 0.5) == 0.5
+    assert forcing(0.1, 1.0, 0.1) == pytest.approx(0.009)
+    assert forcing(0.1, 1.0, 0.5) == pytest.approx(0.9 * 0.25)
+    assert forcing(5.0, 1.0, 0.1) == 0.5
+
+
+def test_backtrack_takes_a_full_step_where_it_pays():
+    t, value = backtrack(lambda t: (1 - t) ** 2, 1.0, -2.0)
+    assert (t, value) == (1.0, 0.0)
+
+
+def test_backtrack_shortens_past_failed_solves():
+    t, value = backtrack(lambda t: np.inf if t > 0.2 else 1 - t, 1.0, -1.0)
+    assert t == 0.125
+    assert value == 1 - t
+
+
+def test_backtrack_gives_up_uphill():
+    assert backtrack(lambda t: 1 + t, 1.0, -1.0) == (0.0, 1.0)
+
+
+def test_lbfgs_direction_is_newton_on_a_quadratic_once_its_memory_is_full():
+    hessian, n = spd(6), 6
+    s, y = RNG.standard_normal((n, 6)), np.zeros((n, 6))
+    for i in range(n):  # conjugate steps make the memory exact
+        for j in range(i):
+            s[i] -= (s[i] @ hessian @ s[j]) / (s[j] @ hessian @ s[j]) * s[j]
+        y[i] = hessian @ s[i]
+    g = RNG.standard_normal(6)
+    direction = lbfgs.descent_direction(g, s, y, n)
+    assert np.allclose(direction, -np.linalg.solve(hessian, g))
+
+
+def test_lbfgs_without_memory_is_steepest_descent():
+    g = RNG.standard_normal(4)
+    assert np.array_equal(lbfgs.descent_direction(g, np.zeros((3, 4)), np.zeros((3, 4)), 0), -g)
+
+
+def test_lbfgs_memory_keeps_the_newest_and_refuses_negative_curvature():
+    s = y = np.zeros((2, 3))
+    for k in range(1, 4):
+        s, y, n = lbfgs.remember(s, y, min(k - 1, 2), k * np.ones(3), k * np.ones(3))
+    assert n == 2
+    assert s[:, 0].tolist() == [2.0, 3.0]
+    assert lbfgs.remember(s, y, n, np.ones(3), -np.ones(3))[0] is s
+
+
+def test_wolfe_search_meets_both_conditions_on_rosenbrock():
+    x = np.array([-1.2, 1.0])
+    start = lbfgs.Point(x, rosen(x), rosen_der(x))
+    p = -start.gradient
+
+    def at(t):
+        return lbfgs.Point(x + t * p, rosen(x + t * p), rosen_der(x + t * p))
+
+    found = lbfgs.wolfe_search(at, start, p, 1.0)
+    t = (found.x - x) @ p / (p @ p)
+    assert found.value <= start.value + 1e-4 * t * (start.gradient @ p)
+    assert found.gradient @ p >= 0.9 * (start.gradient @ p)
+
+
+def test_wolfe_search_returns_its_start_where_nothing_is_lower():
+    start = lbfgs.Point(np.zeros(1), 0.0, np.array([-1.0]))
+
+    def at(t):
+        return lbfgs.Point(np.array([t]), np.inf, start.gradient)
+
+    assert lbfgs.wolfe_search(at, start, np.ones(1), 1.0) is start
+
+
+def test_randomised_eigenpairs_are_those_of_a_low_rank_matrix():
+    q = np.linalg.qr(RNG.standard_normal((80, 12)))[0]
+    matrix = q @ np.diag(np.geomspace(1e4, 1e-2, 12)) @ q.T
+    sketch = grow(lambda v: matrix @ v, Sketch.empty(80), 15, np.random.default_rng(3))
+    values, vectors = eigenpairs(sketch)
+    assert np.allclose(values[:12], np.geomspace(1e4, 1e-2, 12))
+    assert np.allclose(matrix @ vectors[:, :8], vectors[:, :8] * values[:8], atol=1e-6)
+
+
+def test_a_sketch_that_grew_is_as_good_as_one_made_at_once():
+    matrix = spd(60, 1e8)
+    calls = []
+
+    def action(v):
+        calls.append(0)
+        return matrix @ v
+
+    rng = np.random.default_rng(3)
+    grown = grow(action, grow(action, Sketch.empty(60), 20, rng), 40, rng)
+    assert len(calls) == 2 * 60
+    assert np.allclose(grown.basis.T @ grown.basis, np.eye(60), atol=1e-12)
+    assert np.allclose(eigenpairs(grown)[0], np.linalg.eigvalsh(matrix)[::-1])
+    assert grow(action, grown, 5, rng) is grown
+
+
+@dataclass(frozen=True)
+class Waves:
+    """G(m) = (m0 + 0.4 m1², 2 sin(m1)), with derivatives; nonlinear enough for many minima."""
+
+    wrong: float = 0.0
+    kind: str = "reference"
+
+    m_space = Space((Variable("m", ("i",), (2,)),))
+    d_space = Space((Variable("d", ("j",), (2,)),))
+    capabilities = frozenset({Capability.JVP, Capability.VJP})
+
+    def __call__(self, m, /):
+        return np.array([m[0] + 0.4 * m[1] ** 2, 2 * np.sin(m[1])])
+
+    def linearize(self, m, /):
+        jacobian = np.array([[1.0, 0.8 * m[1]], [self.wrong, 2 * np.cos(m[1])]])
+        jacobian = -jacobian if self.wrong else jacobian
+        return Linearization(self(m), lambda dm: jacobian @ dm, lambda w: jacobian.T @ w)
+
+
+PRIOR = FieldPrior(
+    Waves.m_space, IndependentField(np.array([0.5, 1.0]), np.array([1.0, 2.0])), Identity()
+)
+
+
+def waves(**options):
+    model = WhitenedModel(PRIOR, Waves(**options))
+    return Posterior(PRIOR, model, np.array([1.0, 1.2]), Noise(np.array([0.1, 0.2])))
+
+
+@pytest.mark.parametrize("method", ["newton-cg", "lbfgs"])
+def test_map_of_a_nonlinear_model_is_the_minimum_that_scipy_finds(method, tmp_path):
+    on = waves()
+    found = run(Map(MapConfig(method=method)), waves, Run(0, tmp_path)).outcome
+    best = minimize(on.neg_log_posterior, found.xi[0, 0], method="Nelder-Mead", tol=1e-12)
+    assert found.converged
+    assert np.allclose(found.xi[0, 0], best.x, atol=1e-4)
+    assert found.stats["lp"][0, 0] == pytest.approx(-best.fun, abs=1e-8)
+    assert np.array_equal(find_map(waves(), np.random.default_rng(0), MapConfig(method=method)),
+                          found.xi[0, 0])  # fmt: skip
+
+
+def test_several_starts_keep_the_best_and_record_all(tmp_path):
+    found = run(Map(MapConfig(starts=12)), waves, Run(0, tmp_path)).outcome
+    starts = found.groups["starts"]
+    assert starts.sizes["start"] == 12
+    assert np.ptp(starts.objective.values) > 0.1
+    assert -found.stats["lp"][0, 0] == starts.objective.values.min()
+    course = starts.objective_course.values
+    assert np.all(np.diff(course, axis=1)[~np.isnan(np.diff(course, axis=1))] <= 1e-12)
+
+
+@pytest.mark.parametrize("method", ["newton-cg", "lbfgs"])
+def test_a_wrong_derivative_stalls_and_says_so(method, tmp_path):
+    found = run(Map(MapConfig(method=method)), lambda: waves(wrong=5.0), Run(0, tmp_path)).outcome
+    assert not found.converged
+    assert "stalled" in found.message
+    assert "pdeinv check" in found.message
+
+
+def test_few_iterations_are_not_called_converged(tmp_path):
+    found = run(Map(MapConfig(max_iterations=2)), waves, Run(0, tmp_path)).outcome
+    assert not found.converged
+    assert "stopped at the largest number of iterations" in found.message
+
+
+def test_several_starts_from_the_mean_are_refused():
+    with pytest.raises(ValidationError, match="are all the same; use start = 'prior'"):
+        MapConfig(starts=3, start="mean")
