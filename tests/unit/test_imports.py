@@ -1,6 +1,7 @@
 """Imports point down, and heavy packages are imported where they are used."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,3 +146,11 @@ def test_forbidden_packages_are_nowhere():
             if roots & NEVER:
                 found.append(f"{module}:{node.lineno} imports {', '.join(roots & NEVER)}")
     assert not found, "\n".join(found)
+
+
+def test_every_package_is_shipped():
+    """An editable install finds folders by itself; the wheel holds only what is listed."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {file.parent.relative_to(ROOT) for _, file in _modules()}
+    wanted = {".".join([PACKAGES[f.parts[0]], *f.parts[1:]]) for f in folders}
+    assert wanted <= set(listed), f"add to [tool.setuptools] packages: {wanted - set(listed)}"
