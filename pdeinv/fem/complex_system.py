@@ -1,0 +1,195 @@
+"""(K − k² M_q) u = b for waves: a fixed complex symmetric part, a contrast q that changes often.
+
+dolfinx assembles the fixed part once; the contrast enters through one small matrix product per
+cell. SuperLU with a minimum-degree order of A + Aᵀ factors, and the factor serves all right-hand
+sides, tangents and, since A = Aᵀ, adjoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from pdeinv.errors import SolverDiverged
+from pdeinv.fem.env import fenicsx
+from pdeinv.fem.high_order import CellRule, HighOrderSpace
+from pdeinv.fem.pml import Layer
+from pdeinv.typing import Array
+
+__all__ = ["SymmetricFactor", "WaveSystem", "helmholtz_matrix"]
+
+Complex = NDArray[np.complex128]
+
+_SUPERLU: Mapping[str, Any] = {
+    "permc_spec": "MMD_AT_PLUS_A",
+    "diag_pivot_thresh": 0.1,
+    "options": {"SymmetricMode": True},
+}
+"""Half the time of the default (COLAMD): 0.10 s against 0.20 s at 9409 unknowns of degree 2."""
+
+
+class SymmetricFactor:
+    """The sparse factor of a symmetric matrix, real or complex.
+
+    Args:
+        matrix: CSC.
+
+    Raises:
+        SolverDiverged: the matrix is singular.
+    """
+
+    def __init__(self, matrix: Any) -> None:
+        try:
+            self._lu = splu(matrix, **_SUPERLU)
+        except RuntimeError as error:
+            raise SolverDiverged(
+                f"the Helmholtz matrix cannot be factored ({error}); k² may be an eigenvalue of "
+                "the closed domain"
+            ) from None
+        self._real = matrix.dtype.kind == "f"
+
+    def __call__(self, b: Complex) -> Complex:
+        """A^(-1) b for complex b of shape (n,) or (n, s).
+
+        Raises:
+            SolverDiverged: the solution is not finite.
+        """
+        if self._real:
+            x = self._lu.solve(np.ascontiguousarray(b.real)) + 1j * self._lu.solve(
+                np.ascontiguousarray(b.imag)
+            )
+        else:
+            x = self._lu.solve(b)
+        if not np.isfinite(x).all():
+            raise SolverDiverged("the Helmholtz solution is not finite; the contrast is invalid")
+        return np.asarray(x)
+
+
+def helmholtz_matrix(
+    space: HighOrderSpace,
+    k: float,
+    *,
+    layer: Layer | None = None,
+    impedance: bool = False,
+    fixed: bool = False,
+) -> Any:
+    """∫ ∇u·∇v − k² u v with its truncation, CSR; real where no wave can leave.
+
+    Args:
+        space: elements.
+        k: wave number.
+        layer: stretches the coordinates, D = diag(s_y/s_x, s_x/s_y) and k² s_x s_y.
+        impedance: adds −ik∫ u v over the outer boundary, ∂u/∂n = iku (Engquist and Majda 1977).
+        fixed: replaces rows and columns of the outer boundary by the identity.
+    """
+    fx = fenicsx()
+    ufl, fem = fx.ufl, fx.fem
+    dtype = np.complex128 if layer is not None or impedance else np.float64
+    degree = 2 * space.degree + (2 if layer is not None else 0)
+    # a smooth stretching within each cell wants two degrees more than constants do
+    metadata = {"quadrature_degree": degree, "quadrature_scheme": "default"}
+    dx = ufl.Measure("dx", domain=space.mesh, metadata=metadata)
+    element = fx.basix_ufl.quadrature_element(str(space.mesh.topology.cell_name()), degree=degree)
+    Q = fem.functionspace(space.mesh, element)
+    across, along, mass = (fem.Function(Q, dtype=dtype) for _ in range(3))
+    sx, sy = _stretch(space, Q, degree, layer, k)
+    across.x.array[:], along.x.array[:] = sy / sx, sx / sy
+    mass.x.array[:] = k**2 * sx * sy
+    # ufl wants a conjugate where forms are complex; the basis is real, so nothing is conjugated
+    u, v = ufl.TrialFunction(space.V), ufl.conj(ufl.TestFunction(space.V))
+    form = (across * u.dx(0) * v.dx(0) + along * u.dx(1) * v.dx(1) - mass * u * v) * dx
+    if impedance:
+        form -= fem.Constant(space.mesh, np.complex128(1j * k)) * u * v * ufl.ds
+    bcs = []
+    if fixed:
+        zero = fem.Constant(space.mesh, dtype(0))
+        bcs = [fem.dirichletbc(zero, space.boundary, space.V)]
+    matrix = fem.assemble_matrix(fem.form(form, dtype=dtype), bcs=bcs)
+    return matrix.to_scipy().tocsr()
+
+
+def _stretch(
+    space: HighOrderSpace, Q: Any, degree: int, layer: Layer | None, k: float
+) -> tuple[Any, Any]:
+    """s_x and s_y at the points of the quadrature space, ones without a layer."""
+    if layer is None:
+        return np.float64(1), np.float64(1)
+    everywhere = (-np.inf, np.inf, -np.inf, np.inf)
+    rule = space.rule(degree, everywhere)
+    points = np.empty_like(rule.points)
+    points[Q.dofmap.list.ravel()] = rule.points
+    return layer.stretch(points, k)
+
+
+class WaveSystem:
+    """A(q) u = b with A(q) = K − k² ∫ q u v, q given at the points of a rule.
+
+    Args:
+        matrix: K, CSR, symmetric.
+        k: wave number.
+        rule: where q lives; zero elsewhere.
+        fixed: degrees of freedom held at zero, whose rows of K are those of the identity.
+
+    Attributes:
+        k: as given.
+        rule: as given.
+    """
+
+    def __init__(
+        self, matrix: Any, k: float, rule: CellRule, fixed: NDArray[np.int32] | None = None
+    ) -> None:
+        self.k, self.rule = k, rule
+        self._base = sparse.csr_array(matrix)
+        self._base.sort_indices()
+        self._held = np.zeros(rule.n, dtype=bool)
+        self._held[fixed if fixed is not None else []] = True
+        self._position = self._positions()
+        d = rule.phi.shape[1]
+        self._pairs = (rule.phi[:, :, None] * rule.phi[:, None, :]).reshape(-1, d * d)
+        self._factor: SymmetricFactor | None = None
+
+    def _positions(self) -> NDArray[np.int64]:
+        """Where each entry of each cell's matrix stands in K; behind its end where held."""
+        base, dofs = self._base, self.rule.dofs
+        n = base.shape[0]
+        rows = np.repeat(np.arange(n, dtype=np.int64), np.diff(base.indptr))
+        keys = rows * n + base.indices
+        wanted = (dofs[:, :, None] * n + dofs[:, None, :]).reshape(-1)
+        position = np.searchsorted(keys, wanted)
+        held = self._held[dofs]
+        lost = (held[:, :, None] | held[:, None, :]).reshape(-1)
+        return np.where(lost, len(keys), position)
+
+    def matrix(self, q: Array) -> Any:
+        """A(q), CSC."""
+        n_points = len(self.rule.phi)
+        local = (self.rule.weights * q).reshape(-1, n_points) @ self._pairs
+        count = len(self._base.data) + 1
+        mass = np.bincount(self._position, local.ravel(), minlength=count)[:-1]
+        # rows of a symmetric matrix are its columns
+        arrays = (self._base.data - self.k**2 * mass, self._base.indices, self._base.indptr)
+        return sparse.csc_array(arrays, self._base.shape)
+
+    def factor(self, q: Array) -> None:
+        """Take a contrast; what follows solves with its matrix.
+
+        Raises:
+            SolverDiverged: the matrix is singular.
+        """
+        self._factor = None
+        self._factor = SymmetricFactor(self.matrix(q))
+
+    def solve(self, b: Complex) -> Complex:
+        """A^(-1) b for the present contrast, zero at held degrees of freedom; b is overwritten."""
+        assert self._factor is not None
+        b[self._held] = 0.0
+        return self._factor(b)
+
+    def load(self, f: Complex) -> Complex:
+        """∫ f v with f at the rule's points, shape (points, s) to (n, s)."""
+        return np.asarray(self.rule.loads @ (self.rule.weights[:, None] * f))

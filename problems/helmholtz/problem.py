@@ -1,0 +1,266 @@
+"""The Helmholtz problem: what the protocol asks of it, made of the pieces beside this file."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from pdeinv.bayes.prior import FieldPrior
+from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.fem.high_order import CellRule
+from pdeinv.models import LinearModel
+from pdeinv.protocols import Card, Observed, Sensors
+from pdeinv.spaces import Space, Variable
+from pdeinv.typing import Array
+
+from .config import HelmholtzConfig, Pml, Walls
+from .detectors import detector
+from .domain import Domain
+from .fields import config_of, to_dataset, waves_of
+from .incident import waves
+from .model import Band, ScatteringModel, check_finite, scattered, source_model
+from .receivers import outward, parse_receivers, places_of, product, rows_of
+from .unknown import Coefficient, build_prior, coefficient, field_operator
+
+__all__ = ["Helmholtz"]
+
+Complex = NDArray[np.complex128]
+
+_MEASURED = {
+    "field": ("u", "wave"),
+    "normal-derivative": ("dudn", "normal derivative of the wave"),
+    "far-field": ("u_far", "far-field pattern"),
+}
+
+
+class Helmholtz:
+    """∇²u + k²n u = f: time-harmonic waves, exp(−iωt), through a medium of unknown index n.
+
+    Reference: Colton and Kress (2019), ch. 8 to 11.
+    """
+
+    name: ClassVar[str] = "helmholtz"
+    Config: ClassVar[type[HelmholtzConfig]] = HelmholtzConfig
+    card: ClassVar[Card] = Card(
+        title="Time-harmonic waves (Helmholtz)",
+        equation="∇²u + k²n u = f, n = 1 + q",
+        unknown="contrast q(x, y) or index n (field, bumps, inclusions), or the source f",
+        state="complex wave u(x, y), one per incident wave and frequency",
+        boundary="waves leave through a PML (default) or ∂u/∂n = iku; or u given on all sides",
+        units="x and y in m, frequency in s-1, speed in m s-1, u in units of the incident wave",
+        reference="Colton and Kress (2019); traces: Molinaro et al. (2023)",
+    )
+
+    def __init__(self, config: HelmholtzConfig | None = None) -> None:
+        self.config = config if config is not None else HelmholtzConfig()
+        self.domain = Domain(self.config)
+
+    @property
+    def observed(self) -> Observed:
+        """The wave, its normal derivative or its far-field pattern."""
+        config, units = self.config, self.config.units
+        name, text = _MEASURED[config.measure]
+        value = (
+            units.u
+            if config.measure != "normal-derivative"
+            else f"({units.u}) {units.coordinate}-1"
+        )
+        place = "degree" if config.measure == "far-field" else units.coordinate
+        coords = dict.fromkeys(places_of(config), place)
+        if config.static:
+            return Observed(name, value, "solution", coords)
+        part = "" if config.quantity == "source" else ("total " if config.total else "scattered ")
+        coords |= {"source": "1", "frequency": units.frequency, "component": "1"}
+        return Observed(name, value, f"{part}{text}, component 0 real, 1 imaginary", coords)
+
+    @cached_property
+    def _prior(self) -> FieldPrior:
+        return build_prior(self.config)
+
+    def prior(self) -> FieldPrior:
+        """The prior of contrast, index or source on the region."""
+        return self._prior
+
+    def sensors(self, spec: str) -> Sensors:
+        """Data rows of all sources and frequencies at receivers from text.
+
+        ``ring:N``, ``ring:N:RADIUS``, ``grid:KxL``, ``all``, ``list:x,y;x,y`` or a CSV file;
+        ``boundary:N`` where ∂u/∂n is measured; angles where the far field is.
+
+        Raises:
+            ConfigError: the text is not understood, or a receiver lies outside the rectangle.
+        """
+        nodes = np.zeros((0, 2))
+        if spec == "all":
+            space = self.domain.space()
+            free = np.ones(space.n, dtype=bool)
+            free[space.boundary if isinstance(self.config.truncation, Walls) else []] = False
+            points = space.points[space.order][free[space.order]]
+            nodes = points[self._inside(points)]
+        places = parse_receivers(self.config, spec, nodes)
+        self._check_places(places, ConfigError)
+        found = product(self.config, places)
+        if self.config.measure == "normal-derivative":
+            self._checked(found)
+        return found
+
+    def _checked(self, sensors: Sensors) -> None:
+        try:
+            outward(self.config, np.stack([sensors["x"], sensors["y"]], axis=1))
+        except DataSchemaError as error:
+            raise ConfigError(str(error)) from None
+
+    def _inside(self, places: Array) -> NDArray[np.bool_]:
+        slack = 1e-9 * max(self.config.lengths)
+        high = np.asarray(self.config.lengths) + slack
+        return np.asarray(((places >= -slack) & (places <= high)).all(axis=1))
+
+    def _check_places(self, places: Array, error: type[Exception]) -> None:
+        """Refuse receivers in the absorbing layer or outside; angles are all good."""
+        if self.config.measure == "far-field":
+            return
+        bad = np.flatnonzero(~self._inside(places))
+        if len(bad) == 0:
+            return
+        k, (lx, ly) = int(bad[0]), self.config.lengths
+        truncation = self.config.truncation
+        width = truncation.width if isinstance(truncation, Pml) else 0.0
+        beyond = np.maximum(-places[k], places[k] - np.asarray([lx, ly])).max()
+        where = "in the absorbing layer (PML) around" if beyond <= width else "outside"
+        raise error(
+            f"sensor {k} at (x, y) = ({places[k, 0]:g}, {places[k, 1]:g}) lies {where} the "
+            f"rectangle [0, {lx:g}] x [0, {ly:g}]; remove it or correct its coordinates"
+        )
+
+    def _data_space(self, sensors: Sensors) -> Space:
+        o = self.observed
+        coords = {name: (("obs",), np.asarray(sensors[name])) for name in o.coords}
+        n = len(next(iter(coords.values()))[1])
+        attrs = {name: {"units": units} for name, units in o.coords.items()}
+        return Space((Variable(o.name, ("obs",), (n,), o.units, o.long_name, coords, attrs),))
+
+    def _coefficient(self, points: Array) -> Coefficient:
+        return coefficient(self.config, self.prior().space.variables[0], points)
+
+    def _bands(self, sensors: Sensors, level: int) -> tuple[CellRule, list[Band]]:
+        places = np.stack([np.asarray(sensors[n]) for n in places_of(self.config)], axis=1)
+        self._check_places(places, DataSchemaError)
+        space, rule = self.domain.space(level), self.domain.rule(level)
+        bands = []
+        for i, rows in rows_of(self.config, sensors).items():
+            k = self.config.ks[i]
+            found = detector(self.config, space, rule, k, rows.where)
+            bands.append(
+                Band(self.domain.system(k, level, rule), self._incident(k, rule), found, rows)
+            )
+        return rule, bands
+
+    def _incident(self, k: float, rule: CellRule) -> Complex:
+        if self.config.quantity == "source":
+            return np.zeros((len(rule.points), 1), dtype=np.complex128)
+        return waves(self.config, k, rule.points)
+
+    def forward_model(self, sensors: Sensors, level: int = 0) -> ScatteringModel | LinearModel:
+        """G: the unknown's parameters to data at the sensors, on the mesh of ``level``.
+
+        Raises:
+            DataSchemaError: a sensor lies outside the rectangle, or names a source or frequency
+                that the problem has not.
+        """
+        rule, bands = self._bands(sensors, level)
+        spaces = self.prior().space, self._data_space(sensors)
+        to_points = self._coefficient(rule.points)
+        if self.config.quantity == "source":
+            return source_model(spaces, to_points, bands)
+        return ScatteringModel(*spaces, to_points, bands)
+
+    def waves(self, m: Array, level: int = 0) -> Complex:
+        """u of every frequency and incident wave, shape (frequency, incident, n).
+
+        Raises:
+            SolverDiverged: m is not finite or a matrix is singular.
+        """
+        rule = self.domain.rule(level)
+        values = self._coefficient(rule.points)(self.prior().space.check(m))
+        check_finite(values)
+        found = []
+        for k in self.config.ks:
+            system, incident = self.domain.system(k, level, rule), self._incident(k, rule)
+            if self.config.quantity == "source":
+                system.factor(np.zeros_like(values))
+                found.append(system.solve(-system.load(values[:, None].astype(np.complex128))))
+            else:
+                found.append(scattered(system, incident, values))
+        return np.stack(found).transpose(0, 2, 1)
+
+    def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
+        """Waves and coefficient at the nodes of the mesh of ``level``; every rank solves alone.
+
+        Raises:
+            SolverDiverged: m is not finite or a matrix is singular.
+        """
+        config, space = self.config, self.domain.space(level)
+        found = self.waves(m, level)
+        nodes = space.points[space.order]
+        variable = self.prior().space.variables[0]
+        units = config.units.source if config.quantity == "source" else "1"
+        name = "source" if config.quantity == "source" else "contrast"
+        rest = {
+            name: (self._coefficient(nodes)(m), {"units": units, "long_name": f"{name} at nodes"}),
+            "m": (np.asarray(m), {"units": variable.units, "long_name": "parameters as packed"}),
+        }
+        if config.quantity != "source":
+            amplitude = np.abs(found[0, 0, space.order] + self._first_wave(nodes))
+            attrs = {"units": config.units.u, "long_name": "amplitude of the first total wave"}
+            rest["amplitude"] = (amplitude, attrs)
+        return to_dataset(config, level, space, found, rest)
+
+    def _first_wave(self, nodes: Array) -> Complex:
+        with np.errstate(all="ignore"):
+            wave = waves(self.config, self.config.ks[0], nodes)[:, 0]
+        # a node at a point source has no finite wave
+        return np.where(np.isfinite(wave), wave, 0.0)
+
+    def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:
+        """What the sensors measure of a dataset of :meth:`solve`, by the element's interpolation.
+
+        Raises:
+            DataSchemaError: not such a dataset, or a sensor outside the rectangle.
+        """
+        config, level = config_of(fields)
+        own = self if config == self.config else Helmholtz(config)
+        rule, bands = own._bands(sensors, level)
+        found = waves_of(fields, own.domain.space(level))
+        values = own._coefficient(rule.points)(np.asarray(fields["m"], dtype=np.float64))
+        data = np.zeros(own._data_space(sensors).size)
+        for band in bands:
+            u = found[config.ks.index(band.system.k)].T
+            t = band.incident + rule.values @ u
+            data[band.rows.index] = band.rows.take(band.detector(u, t, values))
+        return data
+
+    def grid(self, shape: tuple[int, ...]) -> Sensors:
+        """The nodes of a grid of ``shape`` (along y, along x) on the region, row-major."""
+        if len(shape) != 2 or min(shape) < 2:
+            raise ConfigError(f"grid shape: expected two numbers (y, x) of at least 2, got {shape}")
+        x0, x1, y0, y1 = self.config.box
+        xx, yy = np.meshgrid(np.linspace(x0, x1, shape[1]), np.linspace(y0, y1, shape[0]))
+        return {"x": xx.ravel(), "y": yy.ravel()}
+
+    def grid_operator(self, shape: tuple[int, ...]) -> Any:
+        """The sparse matrix from m to the field at :meth:`grid`, before the taper.
+
+        Raises:
+            ConfigError: bumps and inclusions have none.
+        """
+        places = self.grid(shape)
+        points = np.stack([places["x"], places["y"]], axis=1)
+        return field_operator(self.config, self.prior().space.variables[0], points)
+
+    def dofs(self, level: int) -> int:
+        """The number of complex unknowns of one wave on the mesh of ``level``."""
+        return self.domain.dofs(level)
