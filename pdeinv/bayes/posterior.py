@@ -27,7 +27,8 @@ class Counters:
         n_tangent: directional derivatives of the reference model.
         n_adjoint: adjoint actions of the reference model.
         n_surrogate: surrogate evaluations (derivative actions included).
-        n_failed: solves that failed; each counted above too.
+        n_failed: reference solves that failed; each counted above too.
+        n_surrogate_failed: surrogate evaluations that failed; likewise.
     """
 
     n_forward: int = 0
@@ -35,6 +36,7 @@ class Counters:
     n_adjoint: int = 0
     n_surrogate: int = 0
     n_failed: int = 0
+    n_surrogate_failed: int = 0
 
     def add(self, other: Counters) -> None:
         """Add the counts of ``other``."""
@@ -169,13 +171,19 @@ class Posterior:
         self.counters.n_tangent += tangent
         self.counters.n_adjoint += adjoint
 
+    def _count_failed(self, n: int) -> None:
+        if self.model.kind == "surrogate":
+            self.counters.n_surrogate_failed += n
+        else:
+            self.counters.n_failed += n
+
     def predict(self, xi: Array) -> Array:
         """G(m(xi)) for (dim,) or (n, dim); a failed solve gives NaN and is counted."""
         if np.ndim(xi) == 1:
             return self._predict_one(xi)
         self._count(forward=len(xi))
         values, failed = evaluate(self.model, xi)
-        self.counters.n_failed += len(failed)
+        self._count_failed(len(failed))
         return values
 
     def _predict_one(self, xi: Array) -> Array:
@@ -186,7 +194,7 @@ class Posterior:
         except SolverDiverged:
             prediction = np.full(self.n_data, np.nan)
         if not np.isfinite(prediction).all():
-            self.counters.n_failed += 1
+            self._count_failed(1)
         return prediction
 
     def misfit_of(self, prediction: Array) -> Array:
@@ -215,13 +223,15 @@ class Posterior:
 
         Raises:
             CapabilityError: the model or prior has no derivative.
-            SolverDiverged: the solve failed (counted).
+            SolverDiverged: the solve failed or is not finite (counted).
         """
         self._count(forward=1)
         try:
             at = self.model.linearize(xi)
+            if not np.isfinite(at.value).all():
+                raise SolverDiverged("the prediction is not finite")
         except SolverDiverged:
-            self.counters.n_failed += 1
+            self._count_failed(1)
             raise
         residual = self.noise.whiten(at.value - self.data)
 

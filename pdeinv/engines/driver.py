@@ -193,11 +193,13 @@ def _note(state: Any) -> str:
 
 
 def _check_failures(counters: Counters) -> None:
-    solves = counters.n_forward or counters.n_surrogate
-    if counters.n_failed > FAILED_SHARE * solves and solves >= 20:
+    solves, failed = counters.n_forward, counters.n_failed
+    if solves == 0:
+        solves, failed = counters.n_surrogate, counters.n_surrogate_failed
+    if failed > FAILED_SHARE * solves and solves >= 20:
         raise RunFailed(
-            f"{counters.n_failed} of {solves} solves failed; check the problem's "
-            "configuration with 'pdeinv check', or narrow the prior"
+            f"{failed} of {solves} solves failed; check the problem's configuration with "
+            "'pdeinv check', or narrow the prior"
         )
 
 

@@ -61,9 +61,12 @@ class Fragile:
         return self.inner(m)
 
     def linearize(self, m, /):
-        if not self.as_nan and self.fails(m):
-            raise SolverDiverged("the solver did not converge: planted")
-        return self.inner.linearize(m)
+        at = self.inner.linearize(m)
+        if not self.fails(m):
+            return at
+        if self.as_nan:
+            return replace(at, value=np.full_like(at.value, np.nan))
+        raise SolverDiverged("the solver did not converge: planted")
 
 
 def fragile(share, **options):
@@ -71,6 +74,17 @@ def fragile(share, **options):
     on = CASE.posterior(replace(CASE, matrix=1.01 * CASE.matrix))
     model = Fragile(on.model.model, share, **options)
     return replace(on, model=WhitenedModel(on.prior, model)), model
+
+
+def test_failures_of_the_surrogate_are_counted_apart_and_do_not_end_the_run(tmp_path):
+    """A coarse model that fails now and then only slows two-level down."""
+    on = CASE.posterior(replace(CASE, matrix=1.01 * CASE.matrix))
+    inner = Fragile(on.coarse.model.model, 0.05, kind="surrogate")
+    on = replace(on, coarse=replace(on.coarse, model=WhitenedModel(on.prior, inner)))
+    found = go("two-level", on, tmp_path)
+    assert found.counters.n_failed == 0
+    assert found.counters.n_surrogate_failed == len(inner.failures) > 100
+    assert np.isfinite(found.outcome.stats["misfit"]).all()
 
 
 def make(name, **more):
