@@ -53,7 +53,7 @@ def check(
         model, audit = _of_observations(Path(subject), tables, level)
     else:
         tables = with_flags(tables, problem__name=subject)
-        model, audit = _of_problem(tables, sensors or DEFAULT_SENSORS, level), []
+        model, audit = _of_problem(tables, sensors, level), []
     verdicts = [*audit, *_derivatives(model, seed)]
     failed = [v.test for v in verdicts if v.ok is False]
     words = {True: "ok", False: "FAILED", None: ""}
@@ -67,11 +67,13 @@ def check(
         raise typer.Exit(1)
 
 
-def _of_problem(tables: dict[str, Any], sensors: str, level: int) -> WhitenedModel:
+def _of_problem(tables: dict[str, Any], sensors: str | None, level: int) -> WhitenedModel:
     from pdeinv.bayes.posterior import WhitenedModel
 
     problem = build_problem(tables["problem"])
-    return WhitenedModel(problem.prior(), problem.forward_model(problem.sensors(sensors), level))
+    default = str(getattr(problem, "default_sensors", DEFAULT_SENSORS))
+    places = problem.sensors(default if sensors is None else sensors)
+    return WhitenedModel(problem.prior(), problem.forward_model(places, level))
 
 
 def _of_observations(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,7 +55,7 @@ def observe(
         "command": "observe",
         "out": str(output.out),
         "seed": seed,
-        "n_data": dataset.sizes["obs"],
+        "n_data": _count(dataset.sizes),
     }
     if output.dry_run:
         terminal.result({"dry_run": True, **data}, *(f"{k}: {v}" for k, v in data.items()))
@@ -62,3 +63,8 @@ def observe(
     write(output.out, dataset)
     terminal.note(f"{data['n_data']} data, seed {seed}")
     terminal.result(data, str(output.out))
+
+
+def _count(sizes: Mapping[Any, int]) -> int:
+    """The number of data, in points or in time series."""
+    return sizes["obs"] if "obs" in sizes else sizes["station"] * sizes["time"]

@@ -27,7 +27,8 @@ def kind_of(root: xr.Dataset, groups: list[str]) -> str:
         return str(said)
     if "posterior" in groups:
         return "result"
-    return "observations" if root.attrs.get("featureType") == "point" else "unknown"
+    features = ("point", "timeSeries")
+    return "observations" if root.attrs.get("featureType") in features else "unknown"
 
 
 def describe(path: Path) -> dict[str, Any]:

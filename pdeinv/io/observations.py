@@ -8,6 +8,8 @@ Layout of ``featureType = "point"`` (docs/files.md has the whole of it)::
     u_cov(obs, obs_2)  full noise covariance instead (optional)
     u_qc(obs)   quality flag, 0 = good (optional)
     x(obs), y(obs)  where
+
+``featureType = "timeSeries"`` is read and written by :mod:`pdeinv.io.time_series`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.config import parse_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
+from pdeinv.io.time_series import flattened, gathered, is_series
 from pdeinv.protocols import Observed
 from pdeinv.provenance import sha256
 from pdeinv.typing import Array
@@ -124,6 +127,8 @@ def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Obse
         DataSchemaError: anything that does not follow the layout, with what to do about it.
     """
     dataset, problem, problem_config = header(path)
+    if is_series(dataset):
+        dataset = flattened(dataset, observed.name, path)
     values = _column(dataset, observed.name, observed.units, path)
     coords = {c: _column(dataset, c, u, path, len(values)) for c, u in observed.coords.items()}
     good = np.isfinite(values) & _unflagged(dataset, observed.name, path)
@@ -244,7 +249,10 @@ def _covariance(
 
 
 def to_dataset(observations: Observations, attrs: Mapping[str, Any]) -> xr.Dataset:
-    """The file layout of observations; ``attrs`` are the provenance attributes."""
+    """The file layout of observations; ``attrs`` are the provenance attributes.
+
+    Data at all times of all stations become time series, all others points.
+    """
     o, name = observations.observed, observations.observed.name
     noise_std = xr.Variable("obs", observations.noise.std, {
         "units": o.units,
@@ -267,7 +275,7 @@ def to_dataset(observations: Observations, attrs: Mapping[str, Any]) -> xr.Datas
         c: xr.Variable("obs", array, _coord_attrs(c, o.coords[c]))
         for c, array in observations.coords.items()
     }
-    return xr.Dataset(variables, coords, {**attrs, "featureType": "point"})
+    return gathered(xr.Dataset(variables, coords, {**attrs, "featureType": "point"}))
 
 
 def _coord_attrs(name: str, units: str) -> dict[str, str]:

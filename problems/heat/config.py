@@ -1,0 +1,166 @@
+"""What a user may set of the heat problem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from pdeinv.config import Config
+from pdeinv.errors import ConfigError
+from pdeinv.fem.domain import BOX_SIDES
+from pdeinv.fem.space import ElementName
+from pdeinv.fem.spacetime import SpaceTime
+from pdeinv.fem.transient import SchemeName
+
+from .unknown_config import Formula, HeatUnknown, InitialStateConfig, with_grid
+
+__all__ = ["Boundary", "Dirichlet", "Flux", "HeatConfig", "Robin", "TimeConfig", "Units"]
+
+
+class Dirichlet(Config):
+    """u is prescribed."""
+
+    kind: Literal["dirichlet"] = "dirichlet"
+    value: Formula = Field(0.0, description="u on the side: a number or a formula, t included")
+
+
+class Flux(Config):
+    """The outward heat flux −k∂u/∂n is prescribed; zero is insulation."""
+
+    kind: Literal["flux"] = "flux"
+    value: Formula = Field(0.0, description="−k∂u/∂n: a number or a formula, t included")
+
+
+class Robin(Config):
+    """Convection: −k∂u/∂n = h (u − u_ambient)."""
+
+    kind: Literal["robin"] = "robin"
+    coefficient: Formula = Field(1.0, description="h ≥ 0: a number or a formula, without t")
+    ambient: Formula = Field(0.0, description="u_ambient: a number or a formula, t included")
+
+
+Boundary = Annotated[Dirichlet | Flux | Robin, Field(discriminator="kind")]
+
+
+class TimeConfig(Config):
+    """The table ``[problem.time]``."""
+
+    final: float = Field(1.0, gt=0, allow_inf_nan=False, description="end of the run")
+    steps: int = Field(50, ge=1, description="time steps of level 0; doubled per level")
+    scheme: SchemeName = Field(
+        "crank-nicolson", description="implicit-euler (order 1), crank-nicolson or bdf2 (order 2)"
+    )
+    memory_mb: float = Field(
+        512.0, gt=0, description="bound on stored states; less means recomputation in the adjoint"
+    )
+
+
+class Units(Config):
+    """UDUNITS text of each quantity; numbers are never converted."""
+
+    u: str = "K"
+    coordinate: str = "m"
+    time: str = "s"
+    conductivity: str = "W m-1 K-1"
+    capacity: str = "J m-3 K-1"
+    source: str = "W m-3"
+    flux: str = "W m-2"
+    robin: str = "W m-2 K-1"
+
+
+class HeatConfig(Config):
+    """Heat conduction in time: ρc ∂u/∂t − ∇·(k∇u) = q."""
+
+    mesh: Path | None = Field(
+        None, description="Gmsh .msh file of a plane domain; the box below where not given"
+    )
+    lengths: tuple[float, ...] = Field(
+        (1.0, 1.0), min_length=1, max_length=3, description="side lengths along x, y, z"
+    )
+    cells: int | tuple[int, ...] = Field(
+        32, description="cells of the inversion mesh along each side, or along x, y, z"
+    )
+    element: ElementName = Field("P1", description="P1, P2 on simplices; Q1, Q2 on boxes")
+    time: TimeConfig = TimeConfig()
+    boundary: dict[str, Boundary] = Field(
+        default_factory=dict,
+        description="condition by side (left, right along x; bottom, top along y; in a box front, "
+        "back along y and bottom, top along z; or the physical names of the .msh); sides not "
+        "named hold u = 0",
+    )
+    conductivity: Formula = Field(0.05, description="k > 0 where it is known")
+    capacity: Formula = Field(1.0, description="ρc > 0")
+    source: Formula = Field(0.0, description="q where it is known, t included")
+    initial: Formula = Field(0.0, description="u at t = 0 where it is known")
+    unknown: HeatUnknown = Field(InitialStateConfig(), description="what is sought, and its prior")
+    units: Units = Units()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fitting_grid(cls, data: Any) -> Any:
+        return with_grid(data) if isinstance(data, dict) else data
+
+    @field_validator("lengths")
+    @classmethod
+    def _positive(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(np.isfinite(v) and v > 0 for v in value):
+            raise ValueError("must be positive and finite")
+        return value
+
+    @field_validator("cells")
+    @classmethod
+    def _enough(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        if min(np.atleast_1d(value)) < 1:
+            raise ValueError("must be at least 1")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> HeatConfig:
+        if not isinstance(self.cells, int) and len(self.cells) != self.dim:
+            raise ValueError(f"cells: expected {self.dim} numbers, as many as lengths")
+        sides = BOX_SIDES[self.dim]
+        named = [*self.boundary, *([s] if (s := getattr(self.unknown, "side", None)) else [])]
+        wrong = [] if self.mesh else [s for s in named if s not in sides]
+        if wrong:
+            raise ValueError(
+                f"boundary side '{wrong[0]}' does not exist; this domain has {', '.join(sides)}"
+            )
+        try:
+            self._read_formulas()
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def _read_formulas(self) -> None:
+        for name in ("source", "initial", "conductivity", "capacity"):
+            self.function(getattr(self, name), name, timed=name == "source")
+        for side, c in self.boundary.items():
+            if isinstance(c, Robin):
+                self.function(c.coefficient, f"coefficient on side '{side}'", timed=False)
+                self.function(c.ambient, f"ambient value on side '{side}'")
+            else:
+                self.function(c.value, f"{c.kind} value on side '{side}'")
+        self.unknown.check(self.dim)
+
+    @property
+    def dim(self) -> int:
+        """The dimension of the domain."""
+        return 2 if self.mesh else len(self.lengths)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Cells along x, y, z."""
+        return (self.cells,) * self.dim if isinstance(self.cells, int) else self.cells
+
+    def function(self, value: Formula, what: str, *, timed: bool = True) -> SpaceTime:
+        """A setting as a function of place and time.
+
+        Raises:
+            ConfigError: a formula is not understood, or a number is not finite.
+        """
+        if not isinstance(value, str) and not np.isfinite(value):
+            raise ConfigError(f"{what}: must be finite")
+        return SpaceTime(value, self.dim, what, timed)

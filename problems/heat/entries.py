@@ -1,0 +1,235 @@
+"""How each unknown enters the equation: its channels, their derivatives and the adjoint of those.
+
+An unknown changes the initial state u^0, the loads F^n or the operator K. From λ^n and μ^n of the
+discrete adjoint (see :meth:`pdeinv.fem.transient.ParabolicSystem.adjoint`) the gradient is
+(du^0)^T λ^0 + Σ_n (dF^n)^T μ^n - Σ_n λ^n·(dK v^n).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from pdeinv.errors import ConfigError
+from pdeinv.fem.multilinear import multilinear
+from pdeinv.fem.spacetime import SpaceTime
+from pdeinv.fem.transient import Forcing
+from pdeinv.typing import Array
+
+from .config import Dirichlet
+from .discrete import HeatDiscretisation
+from .unknown_config import SideFluxConfig, SourceConfig
+from .unknowns import Unknown
+
+__all__ = [
+    "Change",
+    "Entry",
+    "Gatherer",
+    "InitialState",
+    "SideFlux",
+    "SourceField",
+]
+
+
+def _nothing(_n: int) -> Array | None:
+    """No load."""
+    return None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A direction of the unknown as the equation sees it; None where a channel does not change."""
+
+    initial: Array | None = None
+    load: Forcing = _nothing
+    stiffness: Any = None
+
+
+class Gatherer(Protocol):
+    """Adds up a gradient over the time levels of the adjoint, from the last to the first."""
+
+    def add(self, n: int, adjoint: Array, load_adjoint: Array, average: Array | None) -> None:
+        """Take λ^n, μ^n and, where the operator is unknown, v^n (None at n = 0)."""
+
+    def result(self) -> Array:
+        """The gradient, shape (n_m,)."""
+
+
+class Entry:
+    """What is shared by all unknowns: the known initial state, loads and operator.
+
+    Attributes:
+        operator: whether K depends on m, so that derivatives need the states.
+        linear: whether the data are affine in m.
+    """
+
+    operator: ClassVar[bool] = False
+    linear: ClassVar[bool] = True
+
+    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+        self.discretisation, self.unknown = discretisation, unknown
+        self._loads = discretisation.loads()
+        self._initial = discretisation.known_initial()
+
+    def set_operator(self, m: Array) -> None:
+        """Give the system the operator for ``m``."""
+        d = self.discretisation
+        d.system.set_operator(d.known_conductivity, d.robin())
+
+    def initial(self, m: Array) -> Array:
+        """u^0."""
+        return self._initial
+
+    def load(self, m: Array) -> Forcing:
+        """F^n."""
+        return self._loads
+
+    def change(self, m: Array, dm: Array) -> Change:
+        """The derivative along ``dm``."""
+        raise NotImplementedError
+
+    def gather(self, m: Array) -> Gatherer:
+        """The adjoint of :meth:`change`."""
+        raise NotImplementedError
+
+    def with_load(self, own: Forcing) -> Forcing:
+        """The known load and one more."""
+
+        def total(n: int) -> Array | None:
+            known, mine = self._loads(n), own(n)
+            if known is None or mine is None:
+                return known if mine is None else mine
+            return known + mine
+
+        return total
+
+
+class InitialState(Entry):
+    """u^0 = P m away from the Dirichlet sides."""
+
+    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+        super().__init__(discretisation, unknown)
+        self._to_nodes = unknown.to_points(discretisation.space.points)
+
+    def initial(self, m: Array) -> Array:
+        """P m, with the boundary's values on Dirichlet sides."""
+        return self.discretisation.with_held(self._to_nodes @ m)
+
+    def change(self, m: Array, dm: Array) -> Change:
+        """P dm, zero on Dirichlet sides."""
+        du = np.asarray(self._to_nodes @ dm)
+        du[self.discretisation.system.fixed] = 0.0
+        return Change(initial=du)
+
+    def gather(self, m: Array) -> Gatherer:
+        """P^T λ^0."""
+        return _Initial(self._to_nodes)
+
+
+@dataclass
+class _Initial:
+    to_nodes: Any
+    total: Array | None = None
+
+    def add(self, n: int, adjoint: Array, load_adjoint: Array, average: Array | None) -> None:
+        if n == 0:
+            self.total = np.asarray(self.to_nodes.T @ adjoint)
+
+    def result(self) -> Array:
+        assert self.total is not None
+        return self.total
+
+
+class _LinearLoad(Entry):
+    """F^n = F_known^n + S (w_n m) with weights of time; S is sparse or one column."""
+
+    def own(self, m: Array, n: int) -> Array:
+        """The load of ``m`` alone at time level ``n``."""
+        raise NotImplementedError
+
+    def load(self, m: Array) -> Forcing:
+        """The known load and that of m."""
+        return self.with_load(lambda n: self.own(m, n))
+
+    def change(self, m: Array, dm: Array) -> Change:
+        """The load of dm alone."""
+        return Change(load=lambda n: self.own(dm, n))
+
+
+class SourceField(_LinearLoad):
+    """q = q_known + s(t) P m."""
+
+    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+        super().__init__(discretisation, unknown)
+        config = discretisation.config.unknown
+        assert isinstance(config, SourceConfig)
+        profile = SpaceTime(config.profile, 0, "profile")
+        point = np.zeros((1, 0))
+        self._profile = np.array([profile(point, float(t))[0] for t in discretisation.times])
+        volume = discretisation.system.volume
+        self._spread = (volume.load @ unknown.to_points(volume.points)).tocsr()
+        self._last: tuple[Array, Array] = (np.zeros(0), np.zeros(0))
+
+    def own(self, m: Array, n: int) -> Array:
+        """s(t_n) ∫ (P m) v; the integral is kept for the last m."""
+        if self._last[0] is not m:
+            self._last = (m, self._spread @ m)
+        return np.asarray(self._profile[n] * self._last[1])
+
+    def gather(self, m: Array) -> Gatherer:
+        """(∫ P^T v) Σ_n s(t_n) μ^n."""
+        return _Weighted(self._spread.T, self._profile, np.zeros(self._spread.shape[0]))
+
+
+@dataclass
+class _Weighted:
+    back: Any
+    weights: Array
+    total: Array
+
+    def add(self, n: int, adjoint: Array, load_adjoint: Array, average: Array | None) -> None:
+        self.total += self.weights[n] * load_adjoint
+
+    def result(self) -> Array:
+        return np.asarray(self.back @ self.total)
+
+
+class SideFlux(_LinearLoad):
+    """F^n = F_known^n + g(t_n) ∫ v over one side, g linear between knots."""
+
+    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+        super().__init__(discretisation, unknown)
+        config = discretisation.config.unknown
+        assert isinstance(config, SideFluxConfig)
+        if isinstance(discretisation.conditions[config.side], Dirichlet):
+            raise ConfigError(
+                f"unknown flux: side '{config.side}' holds u; give it kind 'flux' or 'robin' in "
+                f"[problem.boundary.{config.side}]"
+            )
+        knots = unknown.variable.coords["knot"][1]
+        self._in_time = multilinear([knots], discretisation.times[:, None])
+        rule = discretisation.side_rule(config.side)
+        self._column = np.asarray(rule.load @ np.ones(len(rule.weights)))
+
+    def own(self, m: Array, n: int) -> Array:
+        """g(t_n) ∫ v."""
+        return np.asarray(float((self._in_time[[n]] @ m)[0]) * self._column)
+
+    def gather(self, m: Array) -> Gatherer:
+        """T^T (μ^n · ∫ v)_n."""
+        return _InTime(self._in_time, self._column, np.zeros(self._in_time.shape[0]))
+
+
+@dataclass
+class _InTime:
+    in_time: Any
+    column: Array
+    values: Array
+
+    def add(self, n: int, adjoint: Array, load_adjoint: Array, average: Array | None) -> None:
+        self.values[n] = load_adjoint @ self.column
+
+    def result(self) -> Array:
+        return np.asarray(self.in_time.T @ self.values)
