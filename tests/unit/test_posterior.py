@@ -87,8 +87,7 @@ def test_every_solve_is_counted_once():
     p.neg_log_posterior(XI[0])
     at = p.linearize(XI[0])
     at.gauss_newton(XI[1])
-    expected = {"n_forward": 5, "n_tangent": 1, "n_adjoint": 2, "n_surrogate": 0, "n_failed": 0}
-    assert p.counters.as_dict() == expected
+    assert p.counters == Counters(n_forward=5, n_tangent=1, n_adjoint=2)
 
 
 def test_a_surrogate_is_counted_as_one():
@@ -110,9 +109,9 @@ def test_failed_solves_have_infinite_misfit_and_are_counted():
 
 
 def test_counters_add_up():
-    a, b = Counters(1, 2, 3, 4, 5), Counters(10, 20, 30, 40, 50)
+    a, b = Counters(1, 2, 3, 4, 5, 6), Counters(10, 20, 30, 40, 50, 60)
     a.add(b)
-    assert list(a.as_dict().values()) == [11, 22, 33, 44, 55]
+    assert list(a.as_dict().values()) == [11, 22, 33, 44, 55, 66]
 
 
 def test_charging_moves_the_count_to_other_counters():
