@@ -28,6 +28,7 @@ SMALL = {
     "pcn": {"chains": 2, "draws": 4, "warmup": 2, "thin": 2},
     "emcee": {"ensembles": 2, "draws": 4, "warmup": 2, "thin": 2},
     "eki": {"ensemble_size": 20},
+    "gaussian": {"chains": 2, "draws": 4},
     "two-level": {"chains": 2, "draws": 4, "warmup": 1, "tuning": 20, "subchain": 2},
 }
 NAMES = registry.names("engines")

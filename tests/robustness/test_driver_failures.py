@@ -24,10 +24,12 @@ OPTIONS = {
     "pcn": {"chains": 2, "draws": 300, "warmup": 50},
     "emcee": {"ensembles": 2, "draws": 30, "warmup": 5, "thin": 2},
     "eki": {"ensemble_size": 100},
+    "gaussian": {"draws": 50},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
+EXEMPT = {"gaussian": "refuses a model with failed solves, because it cannot be linear"}
 NAMES = registry.names("engines")
-ALL = pytest.mark.parametrize("name", NAMES)
+SURVIVORS = pytest.mark.parametrize("name", sorted(OPTIONS))
 CASE = LinearGaussian.example(np.random.default_rng(4), 3, 12)
 
 
@@ -97,10 +99,10 @@ def go(name, on, folder, **spec):
 
 
 def test_every_registered_engine_is_tried():
-    assert set(NAMES) == set(OPTIONS)
+    assert set(NAMES) == set(OPTIONS) | set(EXEMPT)
 
 
-@ALL
+@SURVIVORS
 @pytest.mark.parametrize("as_nan", [False, True], ids=["raised", "NaN"])
 def test_a_tenth_of_failed_solves_is_survived_and_counted(name, as_nan, tmp_path):
     on, model = fragile(0.1, as_nan=as_nan)
