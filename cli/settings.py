@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pdeinv.errors import ConfigError
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from .options import Settings
 
 __all__ = ["build_problem", "load_tables", "noise_spec", "seed_of", "with_flags"]
+
+VARIABLES = tuple(
+    f"PDEINV_{name}"
+    for name in ("SEED", "WORKERS", "ENGINE", "PROBLEM", "DEVICE", "CONFIG", "DEBUG")
+)
+"""The variables that stand for a flag."""
 
 
 def load_tables(settings: Settings, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
@@ -37,8 +44,13 @@ def load_tables(settings: Settings, environ: Mapping[str, str] = os.environ) -> 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     for name, text in sorted(environ.items()):
         path = name.removeprefix("PDEINV_").lower().split("__")
-        if name.startswith("PDEINV_") and len(path) > 1:
-            yield _nested(path, _value(text))
+        if not name.startswith("PDEINV_") or name in VARIABLES:
+            continue
+        if len(path) == 1:
+            near = get_close_matches(name, VARIABLES, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(VARIABLES)}"
+            raise ConfigError(f"unknown environment variable {name}; {hint}")
+        yield _nested(path, _value(text))
 
 
 def _assignment(text: str) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """Flags go before PDEINV_* variables, those before the file, the file before defaults."""
 
 import json
+import re
 
 import pytest
 
 from pdeinv.cli.options import Settings
-from pdeinv.cli.settings import load_tables, seed_of, with_flags
+from pdeinv.cli.settings import VARIABLES, load_tables, seed_of, with_flags
 from pdeinv.errors import ConfigError
 from pdeinv.io.runs import remember
 
+VERBS = ("invert", "train-surrogate")
 FILE = 'seed = 3\nworkers = 2\n[engine]\nname = "pcn"\ndraws = 30\nbeta = 0.3\n'
 
 
@@ -65,6 +67,16 @@ def test_values_of_set_are_toml_or_text():
 def test_an_unknown_variable_key_is_an_error():
     with pytest.raises(ConfigError, match="unknown key 'engin'; did you mean 'engine'"):
         load_tables(Settings(), {"PDEINV_ENGIN__DRAWS": "3"})
+
+
+def test_an_unknown_variable_is_an_error():
+    with pytest.raises(ConfigError, match="PDEINV_SEDE; did you mean PDEINV_SEED"):
+        load_tables(Settings(), {"PDEINV_SEDE": "3"})
+
+
+def test_every_variable_of_an_option_is_known(call):
+    helps = " ".join(call(v, "--help", env={"COLUMNS": "200"}).stdout for v in VERBS)
+    assert set(re.findall(r"PDEINV_[A-Z]+(?=\])", helps)) == set(VARIABLES)
 
 
 def test_a_resumed_run_keeps_its_seed_unless_one_is_given(tmp_path):

@@ -1,6 +1,9 @@
 """Each verb does its job: the files that it writes and the result that it prints."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -256,3 +259,32 @@ def test_doctor_exits_1_where_a_piece_is_broken(call, monkeypatch):
     assert result.exit_code == 1
     assert "no-such-compiler" in result.stdout
     assert "broken: C compiler" in result.stderr
+
+
+def test_two_ranks_write_one_truth_and_the_same_one(work):
+    launcher = Path(sys.executable).parent / "mpiexec"
+    if not launcher.exists():
+        pytest.skip("no mpiexec beside this Python")
+    words = ("-m", "pdeinv", "solve", "--config", "small.toml", "--seed", "1", "--out", "two.nc")
+    finished = subprocess.run(
+        [launcher, "-n", "2", sys.executable, *words], capture_output=True, text=True, check=True
+    )
+    assert finished.stdout == "two.nc\n"
+    with xr.open_dataset("two.nc") as two, xr.open_dataset("truth.nc") as one:
+        np.testing.assert_allclose(two["u"], one["u"], rtol=0, atol=1e-12)
+
+
+def test_files_open_where_pdeinv_is_not_installed(work, posterior):
+    code = f"""
+import sys
+sys.modules["pdeinv"] = None
+import arviz as az
+import xarray as xr
+print(xr.open_dataset("obs.nc")["u"].attrs["units"], xr.open_dataset("truth.nc")["u"].size > 0)
+found = az.from_netcdf({str(posterior)!r})
+print(dict(found["posterior"].sizes)["chain"], sorted(found["observed_data"].data_vars))
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert finished.stdout.split() == ["m", "True", "2", "['u']"]
