@@ -38,7 +38,7 @@ from .storage import load_folder, save_folder
 __all__ = ["Gp", "GpConfig", "ModeProcesses"]
 
 MAX_UNKNOWNS = 20
-"""Above this many unknowns a stationary kernel needs more samples than exact regression can take."""
+"""Above this many unknowns a stationary kernel needs more samples than exact regression takes."""
 
 
 class GpConfig(Config):
@@ -291,7 +291,7 @@ def _coverage(emulator: _Emulator, dataset: TrainingSet, test: Index) -> float:
 
 
 def _gpytorch() -> tuple[Any, Any]:
-    """The two libraries; gpytorch's own use of a deprecated torch function is not our user's care."""
+    """gpytorch and torch; the former's use of deprecated functions is no care of our users."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
@@ -309,13 +309,7 @@ def _maximise(x: Array, targets: Array, config: GpConfig, run: FitRun) -> ModePr
 
     Some evenly spaced samples decide the hyper-parameters; the processes then know all of them.
     """
-    try:
-        import gpytorch
-        import torch
-    except ImportError:
-        raise MissingDependency(
-            "surrogate 'gp' needs gpytorch; install pdeinv[surrogate]"
-        ) from None
+    gpytorch, torch = _gpytorch()
     modes, dim = len(targets), x.shape[1]
     shape = torch.Size([modes])
     some = np.unique(np.linspace(0, len(x) - 1, min(config.tune_points, len(x))).astype(int))
