@@ -148,10 +148,10 @@ class HelmholtzConfig(Config):
     cells: (
         Annotated[int, Field(ge=1)]
         | tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
-    ) = Field(20, description="cells of the inversion mesh along each side, or along x and y")
-    element: ElementName = Field("P2", description="P1 to P4 (triangles), Q1 to Q4 (squares)")
+    ) = Field(12, description="cells of the inversion mesh along each side, or along x and y")
+    element: ElementName = Field("P3", description="P1 to P4 (triangles), Q1 to Q4 (squares)")
     frequencies: tuple[Positive, ...] | None = Field(
-        None, min_length=1, description="f, with k = 2πf/speed; 2.5 where nothing is given"
+        None, min_length=1, description="f, with k = 2πf/speed; 2 where nothing is given"
     )
     speed: Positive = Field(1.0, description="of waves where n = 1")
     wavenumbers: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] | None = Field(
@@ -161,6 +161,11 @@ class HelmholtzConfig(Config):
     incident: Annotated[PlaneWaves | PointSources, Field(discriminator="kind")] = PlaneWaves()
     measure: Literal["field", "normal-derivative", "far-field"] = Field(
         "field", description="what sensors give: u, ∂u/∂n on the sides, or the far-field pattern"
+    )
+    receivers: Literal["interpolate", "integrate"] = Field(
+        "interpolate",
+        description="the wave at a receiver: by the element that holds it, or by its integral over "
+        "the region, for receivers anywhere outside it",
     )
     total: bool = Field(False, description="measure u_inc + u_s; else the scattered wave u_s")
     quantity: Literal["contrast", "index", "source"] = Field(
@@ -196,6 +201,9 @@ class HelmholtzConfig(Config):
         walls = isinstance(self.truncation, Walls)
         if self.measure == "far-field" and (walls or self.total or self.quantity == "source"):
             raise ValueError("measure 'far-field' needs scattered waves that leave the domain")
+        free = not walls and self.measure == "field" and self.quantity != "source"
+        if self.receivers == "integrate" and not free:
+            raise ValueError("receivers 'integrate' needs measure 'field' of waves that leave")
         if self.quantity == "source" and (self.total or self.measure != "field"):
             raise ValueError("quantity 'source' has no incident wave: it needs measure 'field'")
         if self.quantity != "contrast" and isinstance(self.unknown, Bumps | Inclusions):
@@ -223,14 +231,14 @@ class HelmholtzConfig(Config):
         """The wave numbers k."""
         if self.wavenumbers is not None:
             return self.wavenumbers
-        return tuple(2 * math.pi * f / self.speed for f in self.frequencies or (2.5,))
+        return tuple(2 * math.pi * f / self.speed for f in self.frequencies or (2.0,))
 
     @property
     def fs(self) -> tuple[float, ...]:
         """The frequencies f."""
         if self.wavenumbers is not None:
             return tuple(k * self.speed / (2 * math.pi) for k in self.wavenumbers)
-        return self.frequencies or (2.5,)
+        return self.frequencies or (2.0,)
 
     @property
     def degree(self) -> int:

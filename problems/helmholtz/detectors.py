@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import hankel1
 
 from pdeinv.fem.high_order import CellRule, HighOrderSpace
 from pdeinv.typing import Array
@@ -15,9 +16,11 @@ from .config import HelmholtzConfig
 from .incident import derivatives, waves
 from .receivers import outward
 
-__all__ = ["Detector", "FarField", "NearField", "detector"]
+__all__ = ["Detector", "Integral", "NearField", "detector"]
 
 Complex = NDArray[np.complex128]
+
+NOTHING: Complex = np.zeros((1, 1), dtype=np.complex128)
 
 
 class Detector(Protocol):
@@ -66,30 +69,40 @@ class NearField:
 
 
 @dataclass(frozen=True)
-class FarField:
-    """D = F (q t): the far-field pattern u_∞ with u_s ~ u_∞ exp(ikr)/√r.
+class Integral:
+    """D = F (q t) + d₀: the scattered wave by its integral over the region, near or far.
 
-    u_∞(φ) = e^{iπ/4}/√(8πk) k² ∫ e^{−ik x̂·y} q(y) u(y) dy (Colton and Kress 2019, §3.5).
+    u_s(x) = k² ∫ (i/4) H₀⁽¹⁾(k|x − y|) q(y) u(y) dy, and u_s ~ u_∞ exp(ikr)/√r with
+    u_∞(φ) = e^{iπ/4}/√(8πk) k² ∫ e^{−ik x̂·y} q(y) u(y) dy (Colton and Kress 2019, §3.5 and 8.2).
+    Reciprocity between sources and receivers holds to rounding.
 
     Attributes:
         kernel: F, with quadrature weights, shape (r, points).
         rule: the quadrature.
+        offset: d₀, what the incident wave adds where the total wave is measured, (r, s).
     """
 
     kernel: Complex
     rule: CellRule
+    offset: Complex
 
     @classmethod
-    def of(cls, k: float, degrees: Array, rule: CellRule) -> FarField:
-        """The pattern in directions given in degrees."""
+    def far(cls, k: float, degrees: Array, rule: CellRule) -> Integral:
+        """The far-field pattern in directions given in degrees."""
         phi = np.deg2rad(degrees)
         phase = np.exp(-1j * k * np.stack([np.cos(phi), np.sin(phi)], axis=1) @ rule.points.T)
         scale = np.exp(0.25j * np.pi) / np.sqrt(8 * np.pi * k) * k**2
-        return cls(scale * phase * rule.weights, rule)
+        return cls(scale * phase * rule.weights, rule, NOTHING)
+
+    @classmethod
+    def near(cls, k: float, where: Array, rule: CellRule, offset: Complex) -> Integral:
+        """The wave at places outside the region."""
+        distance = np.linalg.norm(where[:, None] - rule.points[None], axis=2)
+        return cls(0.25j * k**2 * hankel1(0, k * distance) * rule.weights, rule, offset)
 
     def __call__(self, _u: Complex, t: Complex, q: Array) -> Complex:
-        """F (q t)."""
-        return np.asarray(self.kernel @ (q[:, None] * t))
+        """F (q t) + d₀."""
+        return np.asarray(self.kernel @ (q[:, None] * t) + self.offset)
 
     def tangent(self, _du: Complex, dt: Complex, t: Complex, q: Array, dq: Array) -> Complex:
         """F (dq t + q dt)."""
@@ -113,12 +126,13 @@ def detector(
         DataSchemaError: a receiver lies outside the mesh, or on no side for ∂u/∂n.
     """
     if config.measure == "far-field":
-        return FarField.of(k, where[:, 0], rule)
+        return Integral.far(k, where[:, 0], rule)
     normal = outward(config, where) if config.measure == "normal-derivative" else None
-    matrix = space.at(where, normal).astype(np.complex128)
-    offset: Complex = np.zeros((1, 1), dtype=np.complex128)
+    offset = NOTHING
     if config.total:
         offset = (
             waves(config, k, where) if normal is None else derivatives(config, k, where, normal)
         )
-    return NearField(matrix, offset)
+    if config.receivers == "integrate":
+        return Integral.near(k, where, rule, offset)
+    return NearField(space.at(where, normal).astype(np.complex128), offset)

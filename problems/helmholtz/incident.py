@@ -11,7 +11,7 @@ from pdeinv.typing import Array
 
 from .config import HelmholtzConfig, PlaneWaves
 
-__all__ = ["count", "derivatives", "source_places", "waves"]
+__all__ = ["check_outside", "count", "derivatives", "source_places", "waves"]
 
 Complex = NDArray[np.complex128]
 
@@ -33,19 +33,26 @@ def source_places(config: HelmholtzConfig) -> Array:
         radius = incident.radius or 0.48 * lengths.min()
         phi = 2 * np.pi * np.arange(incident.count) / incident.count
         places = lengths / 2 + radius * np.stack([np.cos(phi), np.sin(phi)], axis=1)
-    _check_outside(config, places)
+    check_outside(config, places, "point source", ConfigError)
     return places
 
 
-def _check_outside(config: HelmholtzConfig, places: Array) -> None:
+def check_outside(
+    config: HelmholtzConfig, places: Array, what: str, error: type[Exception]
+) -> None:
+    """Refuse places (n, 2) in the region of the unknown, where waves of points are infinite.
+
+    Raises:
+        Exception: of the kind ``error``; names the first such place.
+    """
     x0, x1, y0, y1 = config.box
     x, y = places.T
     inside = np.flatnonzero((x >= x0) & (x <= x1) & (y >= y0) & (y <= y1))
     if len(inside):
         k = int(inside[0])
-        raise ConfigError(
-            f"point source {k} at (x, y) = ({x[k]:g}, {y[k]:g}) lies in the region of the unknown "
-            f"[{x0:g}, {x1:g}] x [{y0:g}, {y1:g}], where its field is infinite; move it out"
+        raise error(
+            f"{what} {k} at (x, y) = ({x[k]:g}, {y[k]:g}) lies in the region of the unknown "
+            f"[{x0:g}, {x1:g}] x [{y0:g}, {y1:g}], where the wave of a point is infinite; move it"
         )
 
 

@@ -21,7 +21,7 @@ from .config import HelmholtzConfig, Pml, Walls
 from .detectors import detector
 from .domain import Domain
 from .fields import config_of, to_dataset, waves_of
-from .incident import waves
+from .incident import check_outside, waves
 from .model import Band, ScatteringModel, check_finite, scattered, source_model
 from .receivers import outward, parse_receivers, places_of, product, rows_of
 from .unknown import Coefficient, build_prior, coefficient, field_operator
@@ -122,6 +122,9 @@ class Helmholtz:
     def _check_places(self, places: Array, error: type[Exception]) -> None:
         """Refuse receivers in the absorbing layer or outside; angles are all good."""
         if self.config.measure == "far-field":
+            return
+        if self.config.receivers == "integrate":
+            check_outside(self.config, places, "sensor", error)
             return
         bad = np.flatnonzero(~self._inside(places))
         if len(bad) == 0:

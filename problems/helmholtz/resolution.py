@@ -19,7 +19,7 @@ from .config import Bumps, HelmholtzConfig, Inclusions
 
 __all__ = ["MIN_POINTS", "check_resolution", "largest_index", "points_per_wavelength"]
 
-MIN_POINTS = {1: 8.0, 2: 6.0, 3: 5.0, 4: 5.0}
+MIN_POINTS = {1: 10.0, 2: 6.0, 3: 5.0, 4: 5.0}
 """Nodes per shortest wavelength by degree, below which even a coarse model misses the phase."""
 
 
