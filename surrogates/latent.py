@@ -1,0 +1,213 @@
+"""A small network from the whitened unknown straight to the data.
+
+The cheapest surrogate by far (microseconds), for posteriors that are wide enough, or after training
+on draws from where the posterior lives. The network learns the coefficients of the data in their
+noise-whitened proper orthogonal modes, so that its loss counts errors in units of the noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from pdeinv.bayes.prior import Prior
+from pdeinv.config import Config
+from pdeinv.errors import DataSchemaError
+from pdeinv.io.datasets import TrainingSet
+from pdeinv.models import ForwardModel, Linearization
+from pdeinv.protocols import Problem, Sensors
+from pdeinv.typing import Array
+
+from .bound import BoundModel, RangeWatch
+from .fitting import FitRun, Index, Split
+from .identity import Identity, data_space
+from .mlp import Mlp, build_module
+from .record import Record, heldout_errors
+from .scaling import Pod, Standard, reference_noise
+from .storage import load_folder, save_folder
+from .training import Data, TrainingConfig, seeded, train
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Latent", "LatentConfig"]
+
+
+class LatentConfig(TrainingConfig):
+    """Options of ``latent``."""
+
+    widths: tuple[int, ...] = Field((128, 128, 128), description="hidden layers")
+    tolerance: float = Field(0.05, gt=0, description="rms truncation of the data, in units of σ")
+    noise_rel: float = Field(
+        0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
+    )
+
+
+@dataclass(frozen=True)
+class _Emulator:
+    """xi to data at the chosen sensors."""
+
+    inputs: Standard
+    network: Mlp
+    scale: float
+    mean: Array
+    decoder: Array
+
+    def __call__(self, xi: Array) -> Array:
+        z = self.network(self.inputs(xi)) * self.scale
+        return np.asarray(self.mean + z @ self.decoder)
+
+    def linearize(self, xi: Array) -> Linearization:
+        at = self.network.linearize(self.inputs(xi))
+        decoder = self.scale * self.decoder
+        return Linearization(
+            self.mean + at.value @ decoder,
+            lambda v: at.jvp(v / self.inputs.std) @ decoder,
+            lambda w: at.vjp(decoder @ w) / self.inputs.std,
+        )
+
+
+@dataclass(frozen=True)
+class Latent:
+    """A trained network with all that is needed to use it again.
+
+    Attributes:
+        inputs: scaling of xi.
+        network: scaled xi to scaled coefficients.
+        scale: one number that brings the coefficients to unit size.
+        pod: the modes of the data.
+        record: metadata.
+    """
+
+    inputs: Standard
+    network: Mlp
+    scale: float
+    pod: Pod
+    record: Record
+
+    name: ClassVar[str] = "latent"
+    Config: ClassVar[type[Config]] = LatentConfig
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """See :class:`pdeinv.surrogates.record.Record`."""
+        return self.record.as_json()
+
+    @classmethod
+    def fit(
+        cls,
+        dataset: TrainingSet,
+        problem: Problem,
+        config: LatentConfig,
+        seed: int,
+        run: FitRun | None = None,
+    ) -> Latent:
+        """Train on the data set's pairs of xi and data; a tenth each validates and tests.
+
+        Raises:
+            SurrogateRejected: the data set belongs to another problem.
+            Preempted: a stop was asked for; the training is saved.
+            RunFailed: the loss is not finite.
+        """
+        run = run or FitRun()
+        identity = Identity.of_dataset(dataset)
+        identity.check(problem, problem.prior())
+        split = Split.of(dataset.size, seed)
+        xi, y = dataset.xi, dataset.values
+        noise_std = reference_noise(y[split.train], run.noise_std, config.noise_rel)
+        inputs = Standard.fit(xi[split.train])
+        pod = Pod.fit(y[split.train], noise_std, config.tolerance)
+        scale = max(float(pod.encode(y[split.train]).std()), 1e-300)
+        data = Data(
+            *(
+                part
+                for rows in (split.train, split.valid)
+                for part in (inputs(xi[rows]), pod.encode(y[rows]) / scale)
+            )
+        )
+        sizes = (xi.shape[1], config.widths, pod.n_modes)
+        module = seeded(seed, "latent", 0, lambda: build_module(*sizes))
+        history = train(module, data, _mean_square, config, seed, run)
+        weights = {k: v.detach().cpu().numpy() for k, v in module.state_dict().items()}
+        network = Mlp.from_arrays(weights)
+        emulator = _Emulator(inputs, network, scale, pod.mean, pod.decoder)
+        errors = heldout_errors(emulator(xi[split.test]), y[split.test], noise_std)
+        record = Record(
+            cls.name,
+            identity,
+            xi[split.train].min(axis=0),
+            xi[split.train].max(axis=0),
+            noise_std,
+            config.model_dump(mode="json"),
+            seed,
+            dataset.digest,
+            dataset.level,
+            split.sizes,
+            errors,
+            {"epochs": len(history.train), "best_epoch": history.best_epoch, "modes": pod.n_modes},
+        )
+        return cls(inputs, network, scale, pod, record)
+
+    def save(self, folder: Path) -> None:
+        """Write weights, scalings, modes and the metadata."""
+        arrays = {f"network.{k}": v for k, v in self.network.arrays().items()} | {
+            "input_mean": self.inputs.mean,
+            "input_std": self.inputs.std,
+            "scale": np.array([self.scale]),
+            "pod_mean": self.pod.mean,
+            "pod_noise_std": self.pod.noise_std,
+            "pod_basis": self.pod.basis,
+        }
+        save_folder(folder, arrays, self.record.as_json())
+
+    @classmethod
+    def load(cls, folder: Path) -> Latent:
+        """What :meth:`save` wrote.
+
+        Raises:
+            DataSchemaError: the folder does not hold a latent surrogate.
+        """
+        a, metadata = load_folder(folder, cls.name)
+        network = {k.removeprefix("network."): v for k, v in a.items() if k.startswith("network.")}
+        try:
+            return cls(
+                Standard(a["input_mean"], a["input_std"]),
+                Mlp.from_arrays(network),
+                float(a["scale"][0]),
+                Pod(a["pod_mean"], a["pod_noise_std"], a["pod_basis"]),
+                Record.from_json(metadata, folder),
+            )
+        except KeyError as error:
+            raise DataSchemaError(f"{folder}: array {error} is missing; train it again") from None
+
+    def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> ForwardModel:
+        """The network as a forward model on xi; sensors may be any of the trained ones.
+
+        Raises:
+            SurrogateRejected: trained for another problem, prior or sensor set.
+        """
+        self.record.identity.check(problem, prior)
+        chosen: Index = self.record.identity.select(sensors)
+        return BoundModel(
+            _Emulator(
+                self.inputs,
+                self.network,
+                self.scale,
+                self.pod.mean[chosen],
+                self.pod.decoder[:, chosen],
+            ),
+            prior.dim,
+            data_space(self.record.identity.observed, sensors),
+            RangeWatch(self.record.low, self.record.high, self.name),
+            report=self.metadata,
+        )
+
+
+def _mean_square(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Mean over samples of the squared error summed over modes."""
+    return (predicted - target).square().sum(dim=1).mean()
