@@ -24,7 +24,6 @@ OPTIONS = {
     "pcn": {"chains": 2, "draws": 300, "warmup": 50},
     "emcee": {"ensembles": 2, "draws": 30, "warmup": 5, "thin": 2},
     "eki": {"ensemble_size": 100},
-    "gaussian": {"draws": 50},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
 EXEMPT = {"gaussian": "refuses a model with failed solves, because it cannot be linear"}

@@ -24,7 +24,6 @@ OPTIONS = {
     "emcee": {"ensembles": 2, "draws": 12, "warmup": 4, "thin": 2, "moves": "de-snooker"},
     "eki": {"ensemble_size": 20},
     "gaussian": {"chains": 2, "draws": 9},
-    "gaussian": {"chains": 2, "draws": 9},
     "two-level": {"chains": 2, "draws": 12, "warmup": 2, "tuning": 20, "subchain": 2},
 }
 NAMES = registry.names("engines")

@@ -25,7 +25,6 @@ OPTIONS = {
     "emcee": {"ensembles": 1, "draws": 400, "warmup": 150, "thin": 5},
     "eki": {"ensemble_size": 800},
     "gaussian": {"chains": 1, "draws": 500},
-    "gaussian": {"chains": 1, "draws": 500},
     "two-level": {"chains": 1, "draws": 60, "warmup": 10, "tuning": 60, "subchain": 2},
 }
 NAMES = registry.names("engines")
