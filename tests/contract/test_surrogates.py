@@ -1,0 +1,143 @@
+"""Every registered surrogate against every clause of its protocol, on one small Darcy data set."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pdeinv import registry
+from pdeinv.bayes.check import dot_product_test, taylor_test
+from pdeinv.building import load_surrogate, make_problem
+from pdeinv.designs import Plan
+from pdeinv.errors import DataSchemaError, SurrogateRejected
+from pdeinv.generate import generate
+from pdeinv.io import datasets
+from pdeinv.models import Capability
+
+CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
+OTHER = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.6}}
+
+# options that train in seconds, and the largest held-out relative error that they may leave
+QUICK = {
+    "latent": ({"epochs": 300, "widths": [48, 48]}, 0.08),
+    "gp": ({"iterations": 40}, 0.03),
+    "multifidelity": ({}, 0.01),
+    "fno": ({"epochs": 40}, 0.2),
+}
+NAMES = [n for n in registry.names("surrogates") if n in QUICK and n != "fno"]
+
+
+def test_no_registered_surrogate_is_forgotten():
+    assert set(registry.names("surrogates")) == set(QUICK)
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return make_problem("darcy", CONFIG)
+
+
+@pytest.fixture(scope="module")
+def dataset(problem, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    plan = Plan("darcy", CONFIG, problem.sensors("grid:3x3"), 150, 4, grid=(9, 9))
+    generate(plan, folder / "data.nc", folder / "run")
+    return datasets.read(folder / "data.nc")
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def trained(request, problem, dataset):
+    cls = registry.load("surrogates", request.param)
+    options, allowed = QUICK[request.param]
+    return cls.fit(dataset, problem, cls.Config(**options), 1), allowed
+
+
+def bound(surrogate, problem, spec="grid:3x3"):
+    return surrogate.bind(problem, problem.prior(), problem.sensors(spec))
+
+
+def test_heldout_error_is_small_and_recorded(trained):
+    surrogate, allowed = trained
+    errors = surrogate.metadata["errors"]
+    assert 0 < errors["relative_l2"] < allowed
+    assert errors["rms_over_sigma"] > 0
+
+
+def test_recorded_error_is_that_of_fresh_draws(trained, problem):
+    """No leakage: samples that training never saw show an error of the recorded size."""
+    surrogate, _ = trained
+    xi = np.random.default_rng(8).standard_normal((40, 4))
+    reference = problem.forward_model(problem.sensors("grid:3x3"))
+    true = np.stack([reference(m) for m in problem.prior().unwhiten(xi)])
+    found = bound(surrogate, problem)(xi)
+    error = np.mean(np.linalg.norm(found - true, axis=1) / np.linalg.norm(true, axis=1))
+    assert error < 4 * surrogate.metadata["errors"]["relative_l2"]
+
+
+def test_bound_model_is_a_surrogate_on_xi_with_derivatives(trained, problem):
+    model = bound(trained[0], problem)
+    assert model.kind == "surrogate"
+    assert model.m_space.size == 4
+    assert {Capability.BATCH, Capability.JVP, Capability.VJP} <= model.capabilities
+    rng = np.random.default_rng(3)
+    xi = 0.3 * rng.standard_normal(4)
+    assert dot_product_test(model, xi, rng) < 1e-8
+    assert taylor_test(model, xi, rng).slope > 1.9
+
+
+def test_batches_equal_single_evaluations(trained, problem):
+    model = bound(trained[0], problem)
+    xi = np.random.default_rng(5).standard_normal((3, 4))
+    np.testing.assert_allclose(model(xi), np.stack([model(x) for x in xi]), rtol=1e-9)
+
+
+def test_saved_and_loaded_gives_the_same_numbers(trained, problem, tmp_path):
+    trained[0].save(tmp_path / "s")
+    again = load_surrogate(tmp_path / "s")
+    xi = np.random.default_rng(5).standard_normal((3, 4))
+    np.testing.assert_array_equal(bound(again, problem)(xi), bound(trained[0], problem)(xi))
+    assert again.metadata == trained[0].metadata
+
+
+class _Bomb:
+    def __reduce__(self):
+        return (exec, ("raise SystemError('a pickle was opened')",))
+
+
+def test_a_planted_pickle_is_never_opened(trained, problem, tmp_path):
+    trained[0].save(tmp_path / "s")
+    for name in ("weights.pkl", "weights.pt", "model.bin", "weights.npy"):
+        (tmp_path / "s" / name).write_bytes(pickle.dumps(_Bomb()))
+    bound(load_surrogate(tmp_path / "s"), problem)(np.zeros(4))
+
+
+def test_weights_replaced_by_a_pickle_are_refused(trained, tmp_path):
+    trained[0].save(tmp_path / "s")
+    (weights,) = Path(tmp_path / "s").glob("*.safetensors")
+    weights.write_bytes(pickle.dumps(_Bomb()))
+    with pytest.raises(DataSchemaError, match="safetensors.*train again"):
+        load_surrogate(tmp_path / "s")
+
+
+def test_another_problem_is_refused(trained):
+    with pytest.raises(SurrogateRejected, match=r"unknown\.std = 0\.5.*0\.6"):
+        bound(trained[0], make_problem("darcy", OTHER))
+
+
+def test_sensors_outside_the_trained_ones_are_refused_or_interpolated(trained, problem):
+    if trained[0].name == "fno":
+        assert np.isfinite(bound(trained[0], problem, "grid:4x4")(np.zeros(4))).all()
+        return
+    with pytest.raises(SurrogateRejected, match="sensors are not among"):
+        bound(trained[0], problem, "grid:4x4")
+
+
+def test_fitting_again_gives_the_same_bits(trained, problem, dataset):
+    surrogate = trained[0]
+    cls, options = type(surrogate), QUICK[surrogate.name][0]
+    if surrogate.name == "fno":
+        options = {**options, "epochs": 2}
+        surrogate = cls.fit(dataset, problem, cls.Config(**options), 1)
+    again = cls.fit(dataset, problem, cls.Config(**options), 1)
+    xi = np.random.default_rng(5).standard_normal((2, 4))
+    np.testing.assert_array_equal(bound(again, problem)(xi), bound(surrogate, problem)(xi))
