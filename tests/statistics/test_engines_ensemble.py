@@ -11,7 +11,7 @@ from pdeinv.engines.ensemble import Emcee, EmceeConfig, snooker
 CASE = LinearGaussian.example(np.random.default_rng(7))
 
 
-def variance_under(move, dim=5, walkers=40, steps=6000):
+def variance_under(move, dim=5, walkers=40, steps=3000):
     """The mean variance that a move finds for a standard Gaussian, with its standard error."""
     random = np.random.RandomState(1)
     sampler = emcee.EnsembleSampler(
@@ -29,7 +29,7 @@ def test_our_snooker_move_keeps_a_gaussian():
     move.get_proposal = snooker
     found, error = variance_under(move)
     assert abs(found - 1) < 4 * error
-    assert error < 0.02
+    assert error < 0.03
 
 
 def test_a_snooker_with_half_its_factor_is_caught():
@@ -81,7 +81,7 @@ def test_a_run_shorter_than_fifty_autocorrelation_times_is_not(tmp_path):
 
 def test_effective_size_agrees_with_the_spread_of_independent_ensembles(tmp_path):
     """sd²/n_eff is the variance of an ensemble's mean within a factor two, over 12 ensembles."""
-    found = judged(1500, tmp_path, ensembles=12)
+    found = judged(700, tmp_path, ensembles=12)
     per_ensemble = found.xi.mean(axis=1)
     predicted = found.xi.reshape(-1, 3).var(axis=0) / (found.summary["n_eff"] / 12)
     ratio = per_ensemble.var(axis=0, ddof=1).mean() / predicted.mean()
