@@ -10,8 +10,7 @@ Reference: Hairer, Wanner (1996), ch. IV.3 and V.1; adjoint in time: Li, Petzold
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,36 +20,13 @@ from pdeinv.fem.env import fenicsx
 from pdeinv.fem.linear import SpdSystem
 from pdeinv.fem.nodal import NodalSpace, Rule
 from pdeinv.fem.quadrature import COEFFICIENT_DEGREE, LOAD_DEGREE
+from pdeinv.fem.schemes import SCHEMES, Scheme
 from pdeinv.typing import Array
 
-__all__ = ["SCHEMES", "Forcing", "ParabolicSystem", "Scheme", "SchemeName"]
-
-SchemeName = Literal["implicit-euler", "crank-nicolson", "bdf2"]
+__all__ = ["Forcing", "ParabolicSystem"]
 
 Forcing = Callable[[int], Array | None]
 """Number of the time level to a vector of the degrees of freedom; None where it is zero."""
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """A linear multistep method.
-
-    Attributes:
-        alpha: coefficients of M u^(n-j) / Δt.
-        beta: coefficients of K u^(n-j) and F^(n-j); at most two are not zero.
-        order: of the error in Δt.
-    """
-
-    alpha: tuple[float, ...]
-    beta: tuple[float, ...]
-    order: int
-
-
-SCHEMES: dict[SchemeName, Scheme] = {
-    "implicit-euler": Scheme((1.0, -1.0), (1.0, 0.0), 1),
-    "crank-nicolson": Scheme((1.0, -1.0), (0.5, 0.5), 2),
-    "bdf2": Scheme((1.5, -2.0, 0.5), (1.0, 0.0, 0.0), 2),
-}
 
 
 class _FilledSystem(SpdSystem):
@@ -197,8 +173,9 @@ class ParabolicSystem:
         self.stiffness = self.stiffness_of(kappa)
         if boundary is not None:
             self.stiffness.data += boundary
-        for step in {id(s): s for s in (self.main, self.start)}.values():
-            step.fill(self.stiffness.data)
+        self.main.fill(self.stiffness.data)
+        if self.start is not self.main:
+            self.start.fill(self.stiffness.data)
 
     def step(self, n: int) -> _Step:
         """The kind of step that leads to time level ``n``."""
@@ -265,11 +242,13 @@ class ParabolicSystem:
         beta = self.step(n).scheme.beta
         return now if beta[1] == 0 else beta[0] * now + beta[1] * before
 
-    def adjoint(self, source: Forcing, last: int) -> Iterator[tuple[int, Array, Array]]:
+    def adjoint(
+        self, source: Forcing, last: int, *, loads: bool = True
+    ) -> Iterator[tuple[int, Array, Array | None]]:
         """(n, λ^n, μ^n) for n = last ... 0, where J = Σ_n source(n)·u^n up to ``last``.
 
-        μ^n = dJ/dF^n. For n ≥ 1, -λ^n·(dK v^n) is the part of dJ that a change dK of K causes in
-        step n; λ^0 = dJ/du^0. λ vanishes on the fixed degrees of freedom.
+        μ^n = dJ/dF^n, None where not ``loads``. For n ≥ 1, -λ^n·(dK v^n) is the part of dJ that a
+        change dK of K causes in step n; λ^0 = dJ/du^0. λ vanishes on the fixed ones.
 
         Raises:
             SolverDiverged: a solve failed.
@@ -282,16 +261,18 @@ class ParabolicSystem:
                 r += here
             r[self.fixed] = 0.0
             now = r if n == 0 else self.step(n).solver.solve(r)
-            yield n, now, self._load_adjoint(n, now, ahead)
+            yield n, now, self._load_adjoint(n, now, ahead) if loads else None
             ahead = [now, *ahead[: len(self.scheme.alpha) - 2]]
 
     def _pulled(self, n: int, ahead: list[Array]) -> Array:
-        r = np.zeros(self.space.size)
-        for j, later in enumerate(ahead):
+        if not ahead:
+            return np.zeros(self.space.size)
+        r = self.step(n + 1).past[0] @ ahead[0]
+        for j, later in enumerate(ahead[1:], 1):
             past = self.step(n + j + 1).past
             if j < len(past):
                 r += past[j] @ later
-        return r
+        return np.asarray(r)
 
     def _load_adjoint(self, n: int, now: Array, ahead: list[Array]) -> Array:
         """Σ_j β_j λ^(n+j) of the steps that use F^n."""

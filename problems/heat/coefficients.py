@@ -24,6 +24,7 @@ class Conductivity(Entry):
     """κ = P m at the quadrature points."""
 
     operator = True
+    loads = False
     linear = False
 
     def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
@@ -57,29 +58,32 @@ class Conductivity(Entry):
 class _Slopes:
     """Sums ∇λ·∇v at quadrature points, a block of time levels at once."""
 
-    BLOCK = 32
+    BLOCK_BYTES = 1 << 20
+    """Slopes of one block; larger ones leave the cache and cost three times as much."""
 
     def __init__(self, rule: Any, back: Any) -> None:
         self._rule, self._back = rule, back
         n = rule.values.shape[1]
-        self._pairs = np.empty((2, n, self.BLOCK))
+        self._block = max(1, min(32, self.BLOCK_BYTES // (8 * len(rule.weights))))
+        self._pairs = np.empty((2, self._block, n))
         self._filled = 0
         self._total = np.zeros(len(rule.weights))
 
-    def add(self, n: int, adjoint: Array, load_adjoint: Array, average: Array | None) -> None:
+    def add(
+        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
+    ) -> None:
         if average is None:
             return
-        self._pairs[0, :, self._filled] = adjoint
-        self._pairs[1, :, self._filled] = average
+        self._pairs[0, self._filled] = adjoint
+        self._pairs[1, self._filled] = average
         self._filled += 1
-        if self._filled == self.BLOCK:
+        if self._filled == self._block:
             self._flush()
 
     def _flush(self) -> None:
-        if self._filled < self.BLOCK:
-            self._pairs[:, :, self._filled :] = 0.0
+        adjoints, averages = (np.ascontiguousarray(p[: self._filled].T) for p in self._pairs)
         for slope in self._rule.slopes:
-            self._total += np.einsum("ij,ij->i", slope @ self._pairs[0], slope @ self._pairs[1])
+            self._total += np.einsum("ij,ij->i", slope @ adjoints, slope @ averages)
         self._filled = 0
 
     def result(self) -> Array:
@@ -157,9 +161,11 @@ class _Transfer:
     ambient: Forcing
     total: float = 0.0
 
-    def add(self, n: int, adjoint: Array, load_adjoint: Array, average: Array | None) -> None:
+    def add(
+        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
+    ) -> None:
         load = self.ambient(n)
-        if load is not None:
+        if load is not None and load_adjoint is not None:
             self.total += float(load_adjoint @ load)
         if average is not None:
             self.total -= float(adjoint @ (self.unit @ average))

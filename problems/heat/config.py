@@ -11,9 +11,9 @@ from pydantic import Field, field_validator, model_validator
 from pdeinv.config import Config
 from pdeinv.errors import ConfigError
 from pdeinv.fem.domain import BOX_SIDES
+from pdeinv.fem.schemes import SchemeName
 from pdeinv.fem.space import ElementName
 from pdeinv.fem.spacetime import SpaceTime
-from pdeinv.fem.transient import SchemeName
 
 from .unknown_config import Formula, HeatUnknown, InitialStateConfig, with_grid
 

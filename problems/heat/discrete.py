@@ -12,8 +12,9 @@ from pdeinv.errors import ConfigError
 from pdeinv.fem.domain import Domain
 from pdeinv.fem.nodal import NodalSpace, Rule
 from pdeinv.fem.quadrature import LOAD_DEGREE
+from pdeinv.fem.schemes import SCHEMES
 from pdeinv.fem.spacetime import SpaceTime
-from pdeinv.fem.transient import SCHEMES, ParabolicSystem
+from pdeinv.fem.transient import ParabolicSystem
 from pdeinv.typing import Array
 
 from .config import Boundary, Dirichlet, Flux, HeatConfig, Robin

@@ -50,8 +50,10 @@ class Change:
 class Gatherer(Protocol):
     """Adds up a gradient over the time levels of the adjoint, from the last to the first."""
 
-    def add(self, n: int, adjoint: Array, load_adjoint: Array, average: Array | None) -> None:
-        """Take λ^n, μ^n and, where the operator is unknown, v^n (None at n = 0)."""
+    def add(
+        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
+    ) -> None:
+        """Take λ^n, μ^n where loads depend on m, and v^n where K does (None at n = 0)."""
 
     def result(self) -> Array:
         """The gradient, shape (n_m,)."""
@@ -62,10 +64,12 @@ class Entry:
 
     Attributes:
         operator: whether K depends on m, so that derivatives need the states.
+        loads: whether F^n depends on m, so that gradients need μ^n.
         linear: whether the data are affine in m.
     """
 
     operator: ClassVar[bool] = False
+    loads: ClassVar[bool] = True
     linear: ClassVar[bool] = True
 
     def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
@@ -109,6 +113,8 @@ class Entry:
 class InitialState(Entry):
     """u^0 = P m away from the Dirichlet sides."""
 
+    loads = False
+
     def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
         super().__init__(discretisation, unknown)
         self._to_nodes = unknown.to_points(discretisation.space.points)
@@ -133,7 +139,9 @@ class _Initial:
     to_nodes: Any
     total: Array | None = None
 
-    def add(self, n: int, adjoint: Array, load_adjoint: Array, average: Array | None) -> None:
+    def add(
+        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
+    ) -> None:
         if n == 0:
             self.total = np.asarray(self.to_nodes.T @ adjoint)
 
@@ -189,8 +197,11 @@ class _Weighted:
     weights: Array
     total: Array
 
-    def add(self, n: int, adjoint: Array, load_adjoint: Array, average: Array | None) -> None:
-        self.total += self.weights[n] * load_adjoint
+    def add(
+        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
+    ) -> None:
+        if load_adjoint is not None:
+            self.total += self.weights[n] * load_adjoint
 
     def result(self) -> Array:
         return np.asarray(self.back @ self.total)
@@ -228,8 +239,11 @@ class _InTime:
     column: Array
     values: Array
 
-    def add(self, n: int, adjoint: Array, load_adjoint: Array, average: Array | None) -> None:
-        self.values[n] = load_adjoint @ self.column
+    def add(
+        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
+    ) -> None:
+        if load_adjoint is not None:
+            self.values[n] = load_adjoint @ self.column
 
     def result(self) -> Array:
         return np.asarray(self.in_time.T @ self.values)

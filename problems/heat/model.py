@@ -144,10 +144,11 @@ class HeatModel:
         system, gatherer = self._system, self._entry.gather(m)
         walk = self._states_of(m).backward() if self._entry.operator else None
         last = max(1, self._sensors.last) if walk is not None else self._sensors.last
-        for n, adjoint, load_adjoint in system.adjoint(self._sensors.source(w), last):
+        source = self._sensors.source(w)
+        for n, adjoint, loads in system.adjoint(source, last, loads=self._entry.loads):
             average = None
             if walk is not None and n > 0:
                 _, now, before = next(walk)
                 average = system.average(n, now, before)
-            gatherer.add(n, adjoint, load_adjoint, average)
+            gatherer.add(n, adjoint, loads, average)
         return gatherer.result()

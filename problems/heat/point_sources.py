@@ -90,8 +90,10 @@ class _Moments:
     m: Array
     total: Array
 
-    def add(self, n: int, adjoint: Array, load_adjoint: Array, average: Array | None) -> None:
-        if load_adjoint.any():
+    def add(
+        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
+    ) -> None:
+        if load_adjoint is not None and load_adjoint.any():
             self.total += self.entry.pull(self.m, n, load_adjoint)
 
     def result(self) -> Array:
