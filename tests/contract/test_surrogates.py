@@ -115,7 +115,7 @@ def test_weights_replaced_by_a_pickle_are_refused(trained, tmp_path):
     trained[0].save(tmp_path / "s")
     (weights,) = Path(tmp_path / "s").glob("*.safetensors")
     weights.write_bytes(pickle.dumps(_Bomb()))
-    with pytest.raises(DataSchemaError, match="safetensors.*train again"):
+    with pytest.raises(DataSchemaError, match=r"safetensors.*train again"):
         load_surrogate(tmp_path / "s")
 
 
