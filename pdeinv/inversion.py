@@ -27,6 +27,7 @@ from pdeinv.io.atomic import check_output, remove
 from pdeinv.io.observations import NoiseSpec, Observations, header, read
 from pdeinv.io.results import ResultParts, result_tree
 from pdeinv.io.runs import remember, run_folder
+from pdeinv.memory import predicted_peak
 from pdeinv.models import Capability
 from pdeinv.protocols import Problem
 from pdeinv.provenance import attributes, sha256
@@ -155,6 +156,7 @@ class Inversion:
             check_posterior(self.engine, posterior)
         chains, steps = self.engine.n_chains, self.engine.n_steps
         stored = chains * steps * posterior.dim * 8
+        peak = predicted_peak(self.problem, self.run.level, stored)
         return {
             "problem": self.problem.name,
             "engine": self.engine.name,
@@ -166,6 +168,7 @@ class Inversion:
             "steps per chain": steps,
             "training solves": self.refine_config().n_fine if self.trains_surrogate else 0,
             "draws in memory (MB)": round(stored / 1e6, 1),
+            **({} if peak is None else {"peak memory per process (MB)": round(peak / 1e6)}),
             "seed": self.seed,
         }
 

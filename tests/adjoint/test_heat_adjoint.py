@@ -126,5 +126,5 @@ def test_an_adjoint_that_forgets_the_past_average_is_caught(monkeypatch):
     at = model.linearize(m)
     dm, w = rng.standard_normal(m.size), rng.standard_normal(at.value.size)
     forward = w @ at.jvp(dm)
-    monkeypatch.setattr(system, "average", lambda n, now, before: now)
+    monkeypatch.setattr(system, "average", lambda _n, now, _before: now)
     assert abs(forward - dm @ at.vjp(w)) > 1e-4 * abs(forward)
