@@ -23,7 +23,7 @@ from .kernel import Grams, KernelFit, Radial, tune
 from .linear import Affine
 from .scaling import Pod, Standard
 
-__all__ = ["Discrepancy", "DiscrepancyConfig", "DiscrepancyPoint"]
+__all__ = ["Discrepancy", "DiscrepancyConfig", "DiscrepancyPoint", "Pairs", "relevance"]
 
 MIN_PAIRS = 10
 
@@ -55,6 +55,66 @@ class DiscrepancyPoint:
     vjp: Callable[[Array], tuple[Array, Array]]
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Solved pairs to learn from.
+
+    Attributes:
+        xi: shape (n, dim).
+        coarse: coarse data, shape (n, n_obs).
+        fine: fine data, shape (n, n_obs).
+        noise_std: σ, shape (n_obs,), the scale of all errors.
+        variance: how much less a sample counts than the best ones, shape (n,), at least 1.
+    """
+
+    xi: Array
+    coarse: Array
+    fine: Array
+    noise_std: Array
+    variance: Array
+
+    @property
+    def size(self) -> int:
+        """The number of pairs."""
+        return len(self.xi)
+
+    def chosen(self, most: int, seed: int) -> Pairs:
+        """Finite pairs at different points, at most ``most`` of them, in order.
+
+        Raises:
+            DataSchemaError: fewer than 10.
+        """
+        finite = np.isfinite(self.coarse).all(axis=1) & np.isfinite(self.fine).all(axis=1)
+        _, first = np.unique(self.xi, axis=0, return_index=True)
+        rows = np.sort(first[finite[first]])
+        if len(rows) < MIN_PAIRS:
+            raise DataSchemaError(
+                f"a discrepancy needs at least {MIN_PAIRS} different solved pairs, got "
+                f"{len(rows)}; generate more samples"
+            )
+        if len(rows) > most:
+            rows = np.sort(stream(seed, "subset").permutation(rows)[:most])
+        return Pairs(
+            self.xi[rows], self.coarse[rows], self.fine[rows], self.noise_std, self.variance[rows]
+        )
+
+
+def relevance(misfit: Array) -> Array:
+    """Noise variances that let samples count less, the worse they explain the data.
+
+    A sample whose misfit Φ is k times that of the better half (of the best 100 at most) may be missed
+    by k times as much: what a surrogate posterior needs is accuracy where Φ is small, while far
+    samples still say that they are far.
+
+    Args:
+        misfit: Φ of the fine data of each sample, shape (n,).
+    """
+    finite = misfit[np.isfinite(misfit)]
+    few = np.sort(finite)[: max(1, min(100, len(finite) // 2))]
+    ratio = np.where(np.isfinite(misfit), misfit, np.inf) / max(float(few[-1]), 1e-300)
+    return np.asarray(np.clip(ratio, 1.0, 1e4) ** 2)
+
+
 def _features(z: Array) -> Array:
     """z and z² - 1: the curvature of a discrepancy is mostly in single components."""
     return np.concatenate([z, z**2 - 1], axis=-1)
@@ -69,9 +129,11 @@ class _Inputs:
     scale: float
 
     @classmethod
-    def fit(cls, xi: Array, coarse: Array, noise_std: Array) -> _Inputs:
-        pod = Pod.fit(coarse, noise_std, 1e-6, max(1, len(xi) // 3))
-        return cls(Standard.fit(xi), pod, max(float(pod.encode(coarse)[:, 0].std()), 1e-12))
+    def fit(cls, pairs: Pairs) -> _Inputs:
+        weights = 1 / pairs.variance
+        pod = Pod.fit(pairs.coarse, pairs.noise_std, 1e-6, max(1, pairs.size // 3), weights)
+        leading = Standard.fit(pod.encode(pairs.coarse)[:, :1], weights)
+        return cls(Standard.fit(pairs.xi, weights), pod, float(leading.std[0]))
 
     def c(self, coarse: Array) -> Array:
         return np.asarray(self.pod.encode(coarse) / self.scale)
@@ -109,21 +171,12 @@ class Discrepancy:
 
     @classmethod
     def fit(
-        cls,
-        xi: Array,
-        coarse: Array,
-        fine: Array,
-        noise_std: Array,
-        config: DiscrepancyConfig | None = None,
-        seed: int = 0,
+        cls, pairs: Pairs, config: DiscrepancyConfig | None = None, seed: int = 0
     ) -> Discrepancy:
         """Learn from pairs; repeated points are used once.
 
         Args:
-            xi: shape (n, dim).
-            coarse: coarse data, shape (n, n_obs).
-            fine: fine data, shape (n, n_obs).
-            noise_std: σ, shape (n_obs,), the scale of all errors.
+            pairs: where both models were solved.
             config: options.
             seed: root seed; a stream picks the samples where there are more than ``max_points``.
 
@@ -131,8 +184,7 @@ class Discrepancy:
             DataSchemaError: fewer than 10 different finite pairs.
         """
         config = config or DiscrepancyConfig()
-        chosen = _choose(xi, coarse, fine, config.max_points, seed)
-        return _fit(xi[chosen], coarse[chosen], fine[chosen], noise_std, config)
+        return _fit(pairs.chosen(config.max_points, seed), config)
 
     def __call__(self, xi: Array, coarse: Array) -> Array:
         """D for (..., dim) and (..., n_obs)."""
@@ -194,35 +246,23 @@ class Discrepancy:
         )
 
 
-def _choose(xi: Array, coarse: Array, fine: Array, most: int, seed: int) -> Array:
-    """Rows to learn from: finite, different, at most ``most`` of them, in order."""
-    finite = np.isfinite(coarse).all(axis=1) & np.isfinite(fine).all(axis=1)
-    _, first = np.unique(xi, axis=0, return_index=True)
-    rows = np.sort(first[finite[first]])
-    if len(rows) < MIN_PAIRS:
-        raise DataSchemaError(
-            f"a discrepancy needs at least {MIN_PAIRS} different solved pairs, got {len(rows)}; "
-            "generate more samples"
-        )
-    if len(rows) > most:
-        rows = np.sort(stream(seed, "subset").permutation(rows)[:most])
-    return np.asarray(rows)
+def _fit(pairs: Pairs, config: DiscrepancyConfig) -> Discrepancy:
+    n, weights = pairs.size, 1 / pairs.variance
+    difference = pairs.fine - pairs.coarse
+    target = Pod.fit(difference, pairs.noise_std, config.tolerance, weights=weights)
+    inputs = _Inputs.fit(pairs)
+    z, c, y = inputs.xi(pairs.xi), inputs.c(pairs.coarse), target.encode(difference)
+    per_datum = float(np.sqrt(y.shape[1] / difference.shape[1]))
 
+    def rms(residual: Array) -> float:
+        return float(np.sqrt(np.average(np.mean(residual**2, axis=1), weights=weights)))
 
-def _fit(
-    xi: Array, coarse: Array, fine: Array, noise_std: Array, config: DiscrepancyConfig
-) -> Discrepancy:
-    n = len(xi)
-    target = Pod.fit(fine - coarse, noise_std, config.tolerance)
-    inputs = _Inputs.fit(xi, coarse, noise_std)
-    z, c, y = inputs.xi(xi), inputs.c(coarse), target.encode(fine - coarse)
-    per_datum = float(np.sqrt(y.shape[1] / fine.shape[1]))
     errors = {
-        "coarse": float(np.sqrt(np.mean(((fine - coarse) / noise_std) ** 2))),
-        "constant": float(np.sqrt(np.mean(y**2)) * n / (n - 1)) * per_datum,
+        "coarse": rms(difference / pairs.noise_std),
+        "constant": rms(y) * n / (n - 1) * per_datum,
     }
-    q, some = z**2 - 1, slice(None, None, max(1, -(-n // config.tune_points)))
-    grams, few = Grams.of(z, q, c), Grams.of(z[some], q[some], c[some])
+    some = slice(None, None, max(1, -(-n // config.tune_points)))
+    grams, few = (Grams.of(z[r], c[r], pairs.variance[r]) for r in (slice(None), some))
     best: KernelFit | None = None
     for name, smooth in (("linear", False), ("kernel", True)):
         if smooth and config.method == "linear":
@@ -234,18 +274,18 @@ def _fit(
         errors[name] = fit.rms * per_datum
         if errors[name] < min(e for k, e in errors.items() if k not in (name, "coarse")):
             best = fit
-    return _assemble(inputs, target, (xi, coarse), best, errors)
+    return _assemble(inputs, target, pairs, best, errors)
 
 
 def _assemble(
     inputs: _Inputs,
     target: Pod,
-    pairs: tuple[Array, Array],
+    pairs: Pairs,
     fit: KernelFit | None,
     errors: Mapping[str, float],
 ) -> Discrepancy:
     """Collapse scalings, modes and the linear kernel part into matrices."""
-    z, c, n_obs = inputs.xi(pairs[0]), inputs.c(pairs[1]), len(target.mean)
+    z, c, n_obs = inputs.xi(pairs.xi), inputs.c(pairs.coarse), len(target.mean)
     w_xi, w_coarse = np.zeros((2 * z.shape[1], n_obs)), np.zeros((n_obs, n_obs))
     offset, smooth = target.mean, None
     if fit is not None:

@@ -38,17 +38,27 @@ def squared_distances(a: Array, b: Array) -> Array:
 
 @dataclass(frozen=True)
 class Grams:
-    """Inner products and distances of the training inputs, each (n, n)."""
+    """Inner products and distances of the training inputs, each (n, n).
+
+    Attributes:
+        z: of z.
+        q: of the squares of z.
+        c: of the coarse data.
+        distance: squared distances of z, by component.
+        variance: relative noise variance of each sample, shape (n,), at least 1.
+    """
 
     z: Array
     q: Array
     c: Array
     distance: Array
+    variance: Array
 
     @classmethod
-    def of(cls, z: Array, q: Array, c: Array) -> Grams:
-        """Of inputs z (n, n_z), q (n, n_z) and c (n, n_c)."""
-        return cls(z @ z.T, q @ q.T, c @ c.T, squared_distances(z, z) / z.shape[1])
+    def of(cls, z: Array, c: Array, variance: Array) -> Grams:
+        """Of inputs z (n, n_z) and c (n, n_c) with a noise variance by sample."""
+        q = z**2 - 1
+        return cls(z @ z.T, q @ q.T, c @ c.T, squared_distances(z, z) / z.shape[1], variance)
 
     def _linear(self, log_parameters: Array) -> Array:
         w_z, w_q, w_c = np.exp(log_parameters[:3])
@@ -66,7 +76,7 @@ class Grams:
         k = self._linear(log_parameters) + self.constant(log_parameters)
         if smooth:
             k += np.exp(-0.5 / length**2 * self.distance)
-        k[np.diag_indices_from(k)] += nugget
+        k[np.diag_indices_from(k)] += nugget * self.variance
         return np.asarray(k)
 
 
@@ -80,6 +90,7 @@ class KernelFit:
         smooth: whether the smooth part is used.
         coefficients: K^(-1) y, shape (n, n_y).
         residuals: leave-one-out residuals, shape (n, n_y).
+        variance: relative noise variance by sample.
     """
 
     log_parameters: Array
@@ -87,11 +98,13 @@ class KernelFit:
     smooth: bool
     coefficients: Array
     residuals: Array
+    variance: Array
 
     @property
     def rms(self) -> float:
-        """Root mean square of the leave-one-out residuals."""
-        return float(np.sqrt(np.mean(self.residuals**2)))
+        """Root mean square of the leave-one-out residuals, samples weighted by 1 / variance."""
+        by_sample = np.mean(self.residuals**2, axis=1)
+        return float(np.sqrt(np.average(by_sample, weights=1 / self.variance)))
 
     @classmethod
     def solve(cls, grams: Grams, y: Array, log_parameters: Array, smooth: bool) -> KernelFit | None:
@@ -105,7 +118,14 @@ class KernelFit:
         if info != 0:
             return None
         residuals = coefficients / np.diag(inverse)[:, None]
-        return cls(log_parameters, grams.constant(log_parameters), smooth, coefficients, residuals)
+        return cls(
+            log_parameters,
+            grams.constant(log_parameters),
+            smooth,
+            coefficients,
+            residuals,
+            grams.variance,
+        )
 
 
 def tune(grams: Grams, y: Array, smooth: bool, evaluations: int) -> Array:

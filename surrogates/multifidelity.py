@@ -29,7 +29,7 @@ from pdeinv.spaces import Space
 from pdeinv.typing import Array
 
 from .bound import BoundModel, RangeWatch
-from .discrepancy import Discrepancy, DiscrepancyConfig
+from .discrepancy import Discrepancy, DiscrepancyConfig, Pairs, relevance
 from .fitting import FitRun, Index
 from .identity import Identity, data_space
 from .record import Record, heldout_errors
@@ -140,9 +140,9 @@ class Multifidelity:
         identity = Identity.of_dataset(dataset)
         identity.check(problem, problem.prior())
         noise_std = reference_noise(dataset.values, run.noise_std, config.noise_rel)
-        pairs = (dataset.xi, dataset.values, noise_std)
+        solved = (dataset.xi, dataset.values, np.ones(dataset.size))
         origin = {"dataset": dataset.digest, "level": dataset.level, "seed": seed}
-        return cls._learn(problem, identity, pairs, config, origin)
+        return cls._learn(problem, identity, (solved, noise_std), config, origin)
 
     @classmethod
     def from_pairs(
@@ -154,19 +154,23 @@ class Multifidelity:
         config: MultifidelityConfig,
         seed: int,
     ) -> Multifidelity:
-        """Learn from fine solves at ``xi`` for the sensors and noise of ``observations``.
+        """Learn from fine solves at ``xi`` for one set of observations.
+
+        Samples that explain the data badly count less (:func:`relevance`): early rounds of a
+        refinement lie far from the posterior.
 
         Args:
             problem: supplies prior and coarse model.
-            observations: supplies sensors and σ.
+            observations: supplies data, sensors and σ.
             xi: shape (n, dim).
             fine: fine data, shape (n, n_obs).
             config: options.
             seed: root seed.
         """
         identity = Identity.of_problem(problem, observations.coords)
-        pairs = (xi, fine, observations.noise.std)
+        variance = relevance(observations.noise.misfit(fine - observations.values))
         origin = {"dataset": "pairs in memory", "level": 0, "seed": seed}
+        pairs = ((xi, fine, variance), observations.noise.std)
         return cls._learn(problem, identity, pairs, config, origin)
 
     @classmethod
@@ -174,14 +178,14 @@ class Multifidelity:
         cls,
         problem: Problem,
         identity: Identity,
-        pairs: tuple[Array, Array, Array],
+        solved: tuple[tuple[Array, Array, Array], Array],
         config: MultifidelityConfig,
         origin: Mapping[str, Any],
     ) -> Multifidelity:
-        xi, fine, noise_std = pairs
+        (xi, fine, variance), noise_std = solved
         model = _coarse(problem, problem.prior(), identity.sensors, config.coarse_level)
         coarse, failed = evaluate(model, xi)
-        d = Discrepancy.fit(xi, coarse, fine, noise_std, config, origin["seed"])
+        d = Discrepancy.fit(Pairs(xi, coarse, fine, noise_std, variance), config, origin["seed"])
         good = np.isfinite(coarse).all(axis=1)
         plain = heldout_errors(coarse[good], fine[good], noise_std)
         # the learned map is judged by its leave-one-out error; relative errors scale with it

@@ -37,10 +37,11 @@ class Standard:
     std: Array
 
     @classmethod
-    def fit(cls, x: Array) -> Standard:
-        """From training samples, shape (n_samples, n)."""
-        std = x.std(axis=0)
-        return cls(x.mean(axis=0), np.where(std > 1e-12 * (1 + np.abs(x).max(initial=0)), std, 1.0))
+    def fit(cls, x: Array, weights: Array | None = None) -> Standard:
+        """From training samples, shape (n_samples, n), weighted where ``weights`` are given."""
+        mean = np.average(x, axis=0, weights=weights)
+        std = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weights))
+        return cls(mean, np.where(std > 1e-12 * (1 + np.abs(x).max(initial=0)), std, 1.0))
 
     def __call__(self, x: Array) -> Array:
         """Scaled values of (..., n)."""
@@ -64,7 +65,14 @@ class Pod:
     basis: Array
 
     @classmethod
-    def fit(cls, y: Array, noise_std: Array, tolerance: float, max_modes: int | None = None) -> Pod:
+    def fit(
+        cls,
+        y: Array,
+        noise_std: Array,
+        tolerance: float,
+        max_modes: int | None = None,
+        weights: Array | None = None,
+    ) -> Pod:
         """As few modes as leave an rms remainder of at most ``tolerance`` noise units.
 
         Args:
@@ -72,9 +80,12 @@ class Pod:
             noise_std: σ, shape (n_obs,).
             tolerance: in units of σ.
             max_modes: upper limit on the number of modes.
+            weights: of the samples, shape (n,).
         """
-        mean = y.mean(axis=0)
-        _, s, basis = np.linalg.svd((y - mean) / noise_std, full_matrices=False)
+        weights = np.ones(len(y)) if weights is None else weights
+        mean = np.average(y, axis=0, weights=weights)
+        root = np.sqrt(weights / weights.mean())[:, None]
+        _, s, basis = np.linalg.svd(root * (y - mean) / noise_std, full_matrices=False)
         left_over = np.append(np.cumsum((s**2)[::-1])[::-1], 0.0) / y.size
         n = max(1, int(np.argmax(left_over <= tolerance**2)))
         return cls(mean, noise_std, basis[: min(n, max_modes or n)].copy())
