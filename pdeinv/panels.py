@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "colour_scale",
     "field_panel",
     "histogram",
+    "line_panel",
     "sensor_panel",
     "series_panel",
     "title_of",
@@ -29,6 +31,7 @@ __all__ = [
 Panel = Callable[["Axes"], None]
 """Draws one panel into its axes."""
 
+TITLE_WIDTH = 40
 LOG_RANGE = 30.0
 """A positive field that spans more than this factor is shown on a logarithmic scale."""
 BLUE, GREY, RED = "#1f5a99", "#555555", "#c0392b"
@@ -59,6 +62,10 @@ def with_units(text: object, array: xr.DataArray) -> str:
     """An axis label: the text, and the array's units in brackets."""
     units = units_of(array)
     return f"{text} ({units})" if units else str(text)
+
+
+def _wrapped(title: str) -> str:
+    return textwrap.fill(title, TITLE_WIDTH)
 
 
 def _colour_bar(ax: Axes, image: Any, array: xr.DataArray) -> None:
@@ -106,7 +113,10 @@ def field_panel(
             ax.plot(sensors["x"], sensors["y"], ".", ms=2.5, mfc="white", mec="black", mew=0.3)
         _colour_bar(ax, image, array)
         ax.set(
-            title=title, xlabel=with_units(x.name, x), ylabel=with_units(y.name, y), aspect="equal"
+            title=_wrapped(title),
+            xlabel=with_units(x.name, x),
+            ylabel=with_units(y.name, y),
+            aspect="equal",
         )
 
     return draw
@@ -116,17 +126,41 @@ def band_panel(mean: xr.DataArray, sd: xr.DataArray, truth: xr.DataArray | None)
     """A field over one coordinate: mean with a band of two standard deviations."""
 
     def draw(ax: Axes) -> None:
-        x = mean[mean.dims[0]]
+        x, order = _abscissa(mean)
+        centre, width = mean.values[order], 2 * sd.values[order]
         ax.fill_between(
-            x, mean - 2 * sd, mean + 2 * sd, color=BLUE, alpha=0.2, lw=0, label="± 2 sd"
+            x, centre - width, centre + width, color=BLUE, alpha=0.2, lw=0, label="± 2 sd"
         )
-        ax.plot(x, mean, color=BLUE, label="posterior mean")
+        ax.plot(x, centre, color=BLUE, label="posterior mean")
         if truth is not None:
-            ax.plot(x, truth, color=RED, ls="--", label="truth")
-        ax.set(title=title_of(mean), xlabel=with_units(x.name, x), ylabel=units_of(mean))
+            ax.plot(x, truth.values[order], color=RED, ls="--", label="truth")
+        ax.set(title=_wrapped(title_of(mean)), xlabel=with_units(x.name, x), ylabel=units_of(mean))
         ax.legend(frameon=False)
 
     return draw
+
+
+def line_panel(lines: Sequence[tuple[xr.DataArray, str]], title: str) -> Panel:
+    """Lines over one coordinate, each with its label or none."""
+
+    def draw(ax: Axes) -> None:
+        for line, text in lines:
+            x, order = _abscissa(line)
+            ax.plot(x, line.values[order], lw=1.2, label=text or None)
+        along = with_units(x.name, x)
+        ax.set(title=_wrapped(title), xlabel=along, ylabel=units_of(lines[0][0]))
+        if any(text for _, text in lines):
+            ax.legend(frameon=False)
+
+    return draw
+
+
+def _abscissa(line: xr.DataArray) -> tuple[xr.DataArray, np.ndarray[Any, Any]]:
+    """The coordinate that a line runs over, in increasing order, and that order."""
+    (dim,) = line.dims
+    x = line[next((c for c in ("x", "y", "z") if c in line.coords and line[c].ndim), dim)]
+    order = np.argsort(x.values)
+    return x[order], order
 
 
 def histogram(values: np.ndarray[Any, Any], title: str, units: str, truth: float | None) -> Panel:
@@ -137,7 +171,7 @@ def histogram(values: np.ndarray[Any, Any], title: str, units: str, truth: float
         ax.axvline(float(values.mean()), color=BLUE, label="mean")
         if truth is not None:
             ax.axvline(truth, color=RED, ls="--", label="truth")
-        ax.set(title=title, xlabel=units, yticks=[])
+        ax.set(title=_wrapped(title), xlabel=units, yticks=[])
         ax.legend(frameon=False)
 
     return draw
@@ -153,7 +187,7 @@ def sensor_panel(
         dots = ax.scatter(dataset["x"], dataset["y"], c=values, s=size, cmap=cmap, lw=0)
         _colour_bar(ax, dots, values)
         x, y = with_units("x", dataset["x"]), with_units("y", dataset["y"])
-        ax.set(title=title, xlabel=x, ylabel=y, aspect="equal")
+        ax.set(title=_wrapped(title), xlabel=x, ylabel=y, aspect="equal")
 
     return draw
 
@@ -167,6 +201,6 @@ def series_panel(value: xr.DataArray, sigma: xr.DataArray | None) -> Panel:
         bars = None if sigma is None else 2 * sigma
         ax.errorbar(x, value, bars, fmt=".", ms=4, color=BLUE, elinewidth=0.7)
         label = "datum" if along is None else with_units(along.name, along)
-        ax.set(title=title_of(value), xlabel=label, ylabel=units_of(value))
+        ax.set(title=_wrapped(title_of(value)), xlabel=label, ylabel=units_of(value))
 
     return draw

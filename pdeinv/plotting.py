@@ -21,12 +21,14 @@ from pdeinv.panels import (
     colour_scale,
     field_panel,
     histogram,
+    line_panel,
     sensor_panel,
     series_panel,
     title_of,
     units_of,
     with_units,
 )
+from pdeinv.views import first_experiment, is_line, is_map, slices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +39,7 @@ FORMATS = (".png", ".pdf", ".svg")
 MAX_COLUMNS = 4
 PADDING: Any = {"w_pad": 0.12, "h_pad": 0.08}
 MAX_MARGINALS = 16
+MAX_RECORDS = 6
 STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -98,7 +101,7 @@ def _draw(panels: list[Panel], out: Path, dpi: int) -> None:
 def _unknown(tree: xr.DataTree, path: Path) -> xr.Dataset:
     if "unknown" not in tree.children:
         raise DataSchemaError(f"{path}: expected the output of 'pdeinv solve' (no group 'unknown')")
-    return tree["unknown"].to_dataset()
+    return tree.children["unknown"].to_dataset(inherit=False)
 
 
 def _result_panels(tree: xr.DataTree, truth: xr.Dataset | None) -> list[Panel]:
@@ -110,18 +113,13 @@ def _result_panels(tree: xr.DataTree, truth: xr.Dataset | None) -> list[Panel]:
     for name in posterior.data_vars:
         mean, sd = estimates[f"{name}_mean"], estimates[f"{name}_sd"]
         true = None if truth is None or name not in truth else truth[name]
-        if _is_map(mean):
+        if is_map(mean):
             panels += _map_panels(mean, None if point else sd, true, sensors)
-        elif mean.ndim == 1 and mean.dims[0] in mean.coords:
+        elif is_line(mean) and mean.ndim == 1:
             panels.append(band_panel(mean, sd, true))
         else:
             panels += _marginal_panels(posterior[name], true)
     return [*panels, _fit_panel(tree)]
-
-
-def _is_map(array: xr.DataArray) -> bool:
-    """A field over x and y: on a grid (y, x), or on scattered points that carry both."""
-    return {"x", "y"} <= set(array.coords) and (array.ndim in (1, 2))
 
 
 def _map_panels(
@@ -129,14 +127,22 @@ def _map_panels(
 ) -> list[Panel]:
     shown = [mean] if truth is None else [truth, mean]
     scale, name = colour_scale(*shown), title_of(mean)
-    panels = [] if truth is None else [field_panel(truth, f"truth: {name}", scale)]
+    panels: list[Panel] = []
+    if truth is not None:
+        panels += _cuts(truth, f"truth: {name}", scale)
     title = f"{'estimate' if sd is None else 'posterior mean'}: {name}"
-    panels.append(field_panel(mean, title, scale, sensors))
+    panels += _cuts(mean, title, scale, sensors=sensors)
     if sd is not None:
-        panels.append(
-            field_panel(sd, "posterior standard deviation", colour_scale(sd), cmap="magma")
-        )
+        panels += _cuts(sd, "posterior standard deviation", colour_scale(sd), cmap="magma")
     return panels
+
+
+def _cuts(array: xr.DataArray, title: str, scale: Any, **how: Any) -> list[Panel]:
+    """One panel for each part of the field that is a plain map."""
+    return [
+        field_panel(part, ", ".join(t for t in (title, text) if t), scale, **how)
+        for part, text in slices(array)
+    ]
 
 
 def _marginal_panels(draws: xr.DataArray, truth: xr.DataArray | None) -> list[Panel]:
@@ -177,26 +183,48 @@ def _observation_panels(dataset: xr.Dataset) -> list[Panel]:
     name = next((str(v) for v in dataset.data_vars if f"{v}_sigma" in dataset), None)
     if name is None:
         name = str(next(iter(dataset.data_vars)))
-    value, sigma = dataset[name], dataset.get(f"{name}_sigma")
-    if not {"x", "y"} <= set(dataset.variables):
+    dim = str(dataset[name].dims[0])
+    shown, experiment = (dataset, "") if dataset[name].ndim > 1 else first_experiment(dataset, dim)
+    value, sigma = shown[name], shown.get(f"{name}_sigma")
+    title = ", ".join(t for t in (title_of(value), experiment) if t)
+    if value.ndim > 1:
+        return _station_panels(shown, value)
+    if not {"x", "y"} <= set(shown.variables):
         return [series_panel(value, sigma)]
     if sigma is None:
-        return [sensor_panel(dataset, value, title_of(value))]
+        return [sensor_panel(shown, value, title)]
     if float(sigma.min()) == float(sigma.max()):
-        noise = f"{title_of(value)}, noise sd {float(sigma[0]):.3g} {units_of(sigma)}"
-        return [sensor_panel(dataset, value, noise)]
-    panels = [sensor_panel(dataset, value, title_of(value))]
-    return [*panels, sensor_panel(dataset, sigma, "noise standard deviation", "magma")]
+        noise = f"noise sd {float(sigma[0]):.3g} {units_of(sigma)}".strip()
+        return [sensor_panel(shown, value, f"{title}, {noise}")]
+    panels = [sensor_panel(shown, value, title)]
+    return [*panels, sensor_panel(shown, sigma, "noise standard deviation", "magma")]
+
+
+def _station_panels(dataset: xr.Dataset, value: xr.DataArray) -> list[Panel]:
+    """Records of a few stations over time, and the last values on a map."""
+    station = str(value.dims[0])
+    n = value.sizes[station]
+    few = np.unique(np.linspace(0, n - 1, min(MAX_RECORDS, n)).round().astype(int))
+    records = value.drop_vars(["x", "y", "z"], errors="ignore")
+    lines = [(records.isel({station: k}), "") for k in few]
+    title = title_of(value) if len(few) == n else f"{title_of(value)}, {len(few)} of {n} stations"
+    panels = [line_panel(lines, title)]
+    if {"x", "y"} <= set(dataset.variables):
+        panels.append(sensor_panel(dataset, value[:, -1], f"{title_of(value)}, last time"))
+    return panels
 
 
 def _truth_panels(tree: xr.DataTree, path: Path) -> list[Panel]:
     """The unknown, then every field of the solution that can be drawn."""
     root = tree.to_dataset()
     arrays = [*_unknown(tree, path).data_vars.values(), *root.data_vars.values()]
-    maps = [a for a in arrays if a.dtype.kind == "f" and _is_map(a)]
-    if not maps:
-        raise DataSchemaError(f"{path}: no field over x and y to draw")
-    return [
-        field_panel(a, title_of(a), colour_scale(a), mesh=root if "node" in a.dims else None)
-        for a in maps
-    ]
+    panels: list[Panel] = []
+    for array in (a for a in arrays if a.dtype.kind == "f"):
+        if is_map(array):
+            mesh = root if "node" in array.dims else None
+            panels += _cuts(array, title_of(array), colour_scale(array), mesh=mesh)
+        elif is_line(array):
+            panels.append(line_panel(slices(array), title_of(array)))
+    if not panels:
+        raise DataSchemaError(f"{path}: no field over x, or over x and y, to draw")
+    return panels

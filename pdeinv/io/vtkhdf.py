@@ -5,6 +5,7 @@ Format: VTK file formats documentation, "VTKHDF", UnstructuredGrid, version 2.1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,20 @@ from pdeinv.io.atomic import atomic
 
 __all__ = ["write_fields"]
 
-CELL_TYPES = {2: 3, 3: 5, 4: 9}
-"""VTK's number for a line, a triangle and a quadrilateral, by the count of corners."""
-CONNECTIVITY = "face_node_connectivity"
+CELL_TYPES = {
+    ("edge", 2): 3, ("face", 3): 5, ("face", 4): 9, ("volume", 4): 10, ("volume", 8): 12,
+}  # fmt: skip
+"""VTK's number of a cell by its UGRID kind and its count of corners."""
 
 
 def write_fields(path: Path, fields: xr.Dataset) -> None:
-    """Write the node fields of a dataset with a UGRID mesh.
+    """Write the node fields of a dataset with a UGRID mesh; a dim ``time`` becomes time steps.
 
     Args:
         path: the .vtkhdf file.
-        fields: variables on dimension ``node`` with coordinates x, y (and z), and the variable
-            ``face_node_connectivity`` (face, corner) with zero-based node numbers.
+        fields: variables on dimension ``node`` with coordinates x (y, z), and a variable such as
+            ``face_node_connectivity`` (face, corner) with zero-based node numbers. Dims other than
+            time and node give one field for each of their entries.
 
     Raises:
         DataSchemaError: no mesh in the dataset.
@@ -39,16 +42,19 @@ def write_fields(path: Path, fields: xr.Dataset) -> None:
         raise MissingDependency(
             "writing VTKHDF needs h5py, which is not installed; run pip install 'pdeinv[fem]'"
         ) from None
-    if CONNECTIVITY not in fields or "x" not in fields.coords:
-        raise DataSchemaError(f"no mesh to write as VTKHDF: '{CONNECTIVITY}' or 'x' is missing")
+    kind = next((k for k in ("volume", "face", "edge") if f"{k}_node_connectivity" in fields), None)
+    if kind is None or "x" not in fields.coords:
+        raise DataSchemaError("no mesh to write as VTKHDF: x or a node connectivity is missing")
     with atomic(path) as target, h5py.File(target, "w") as file:
-        _write_grid(file.create_group("VTKHDF"), fields)
+        root = file.create_group("VTKHDF")
+        _write_grid(root, fields, kind)
+        _write_data(root, fields)
 
 
-def _write_grid(root: Any, fields: xr.Dataset) -> None:
+def _write_grid(root: Any, fields: xr.Dataset, kind: str) -> None:
     root.attrs["Version"] = np.array([2, 1])
     root.attrs["Type"] = np.bytes_("UnstructuredGrid")
-    cells = np.asarray(fields[CONNECTIVITY], dtype=np.int64)
+    cells = np.asarray(fields[f"{kind}_node_connectivity"], dtype=np.int64)
     n_cells, corners = cells.shape
     points = np.zeros((fields.sizes["node"], 3))
     for i, axis in enumerate(a for a in ("x", "y", "z") if a in fields.coords):
@@ -59,8 +65,43 @@ def _write_grid(root: Any, fields: xr.Dataset) -> None:
     root["Points"] = points
     root["Connectivity"] = cells.ravel()
     root["Offsets"] = np.arange(n_cells + 1) * corners
-    root["Types"] = np.full(n_cells, CELL_TYPES[corners], dtype=np.uint8)
+    root["Types"] = np.full(n_cells, CELL_TYPES[kind, corners], dtype=np.uint8)
+
+
+def _write_data(root: Any, fields: xr.Dataset) -> None:
+    """All node fields; those without time are repeated where others have it."""
     data = root.create_group("PointData")
+    times = fields["time"].values if "time" in fields.dims else None
     for name, variable in fields.data_vars.items():
-        if variable.dims == ("node",):
-            data[str(name)] = np.asarray(variable, dtype=np.float64)
+        if "node" in variable.dims and variable.dtype.kind == "f":
+            for label, part in _parts(str(name), variable):
+                values = part if times is None or "time" in part.dims else _repeated(part, times)
+                data[label] = np.asarray(values, dtype=np.float64).ravel()
+    if times is not None:
+        _write_steps(root, np.asarray(times, dtype=np.float64), list(data), fields.sizes["node"])
+
+
+def _repeated(part: xr.DataArray, times: Any) -> xr.DataArray:
+    return part.expand_dims(time=len(times))
+
+
+def _parts(name: str, variable: xr.DataArray) -> Iterator[tuple[str, xr.DataArray]]:
+    """The variable for every entry of its dims other than time and node, numbered by them."""
+    rest = [d for d in variable.dims if d not in ("time", "node")]
+    ordered = variable.transpose(*rest, ..., "node")
+    for index in np.ndindex(*(variable.sizes[d] for d in rest)):
+        label = "_".join([name, *(f"{d}{i}" for d, i in zip(rest, index, strict=True))])
+        yield label, ordered[index]
+
+
+def _write_steps(root: Any, times: Any, names: list[str], n_points: int) -> None:
+    """Time steps over one mesh that stays: only the place of the point data moves on."""
+    steps, n = root.create_group("Steps"), len(times)
+    steps.attrs["NSteps"] = n
+    steps["Values"] = times
+    steps["NumberOfParts"] = np.ones(n, dtype=np.int64)
+    for name in ("PartOffsets", "PointOffsets", "CellOffsets", "ConnectivityIdOffsets"):
+        steps[name] = np.zeros(n, dtype=np.int64)
+    offsets = steps.create_group("PointDataOffsets")
+    for name in names:
+        offsets[name] = np.arange(n, dtype=np.int64) * n_points

@@ -20,7 +20,14 @@ LAYERS = (
     ("pdeinv.problems", "pdeinv.surrogates"),
     (
         *("pdeinv.inversion", "pdeinv.generate", "pdeinv.synthetic", "pdeinv.plotting"),
-        *("pdeinv.refine", "pdeinv.designs", "pdeinv.inspection", "pdeinv.panels", "pdeinv.doctor"),
+        *(
+            "pdeinv.refine",
+            "pdeinv.designs",
+            "pdeinv.inspection",
+            "pdeinv.panels",
+            "pdeinv.doctor",
+            "pdeinv.views",
+        ),
     ),
     ("pdeinv.building", "pdeinv.io.results"),
     ("pdeinv.engines",),
@@ -29,7 +36,7 @@ LAYERS = (
     ("pdeinv.bayes",),
     ("pdeinv.models", "pdeinv.provenance"),
     ("pdeinv.spaces", "pdeinv.config", "pdeinv.registry", "pdeinv.rng"),
-    ("pdeinv.errors", "pdeinv.typing"),
+    ("pdeinv.errors", "pdeinv.typing", "pdeinv.memory"),
 )
 """From top to bottom; a module may import from its own layer and from those below."""
 

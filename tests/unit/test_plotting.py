@@ -7,6 +7,7 @@ import xarray as xr
 from pdeinv import plotting
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.panels import colour_scale, with_units
+from pdeinv.views import first_experiment, is_line, is_map, slices
 
 RNG = np.random.default_rng(0)
 SHAPES = {
@@ -161,3 +162,68 @@ def test_the_colour_scale_is_logarithmic_for_wide_positive_fields_only():
 def test_numbers_without_dimension_get_no_units():
     assert with_units("x", xr.DataArray(1.0, attrs={"units": "1"})) == "x"
     assert with_units("x", xr.DataArray(1.0, attrs={"units": "m"})) == "x (m)"
+
+
+def nodes(*lead, **coords):
+    """A field on scattered nodes with leading dims (name, size)."""
+    sizes = [n for _, n in lead]
+    dims = (*(d for d, _ in lead), "node")
+    return xr.DataArray(RNG.random((*sizes, 12)), coords, dims, name="u", attrs={"units": "K"})
+
+
+PLANE = {c: ("node", RNG.random(12), {"units": "m"}) for c in ("x", "y")}
+TIMES = {"time": ("time", np.linspace(0, 2, 11), {"units": "s"})}
+
+
+def test_a_field_in_time_is_cut_at_start_middle_and_end():
+    found = slices(nodes(("time", 11), **PLANE, **TIMES))
+    assert [text for _, text in found] == ["time 0 s", "time 1 s", "time 2 s"]
+    assert all(part.dims == ("node",) for part, _ in found)
+
+
+def test_dims_of_length_one_are_not_mentioned():
+    found = slices(nodes(("frequency", 1), ("incident", 2), **PLANE))
+    assert [text for _, text in found] == ["incident 0", "incident 1"]
+
+
+def test_a_box_is_cut_in_the_middle():
+    coords = {c: (c, np.arange(n), {"units": "m"}) for c, n in (("z", 3), ("y", 4), ("x", 5))}
+    box = xr.DataArray(RNG.random((3, 4, 5)), coords, ("z", "y", "x"), name="k")
+    assert is_map(box)
+    ((part, _),) = slices(box)
+    xr.testing.assert_equal(part, box.isel(z=1))
+
+
+def test_nodes_of_a_volume_are_no_map():
+    space = {c: ("node", RNG.random(12), {"units": "m"}) for c in ("x", "y", "z")}
+    assert not is_map(nodes(**space))
+    assert not is_line(nodes(**space))
+
+
+def test_only_one_experiment_is_drawn_at_a_place():
+    dataset = observations(np.full(6, 0.1), x=RNG.random(6), y=RNG.random(6))
+    dataset = dataset.assign_coords(
+        source=("obs", [0.0, 0, 0, 1, 1, 1]), frequency=("obs", [2.0] * 6)
+    )
+    shown, text = first_experiment(dataset, "obs")
+    assert (shown.sizes["obs"], text) == (3, "source 0")
+
+
+def test_records_of_stations_are_drawn_over_time(tmp_path, monkeypatch):
+    titles = drawn(monkeypatch)
+    u = (("station", "time"), RNG.random((9, 11)), {"units": "K", "long_name": "temperature"})
+    places = {c: ("station", RNG.random(9), {"units": "m"}) for c in ("x", "y")}
+    attrs = {"featureType": "timeSeries"}
+    xr.Dataset({"u": u, "u_sigma": u}, {**places, **TIMES}, attrs).to_netcdf(tmp_path / "o.nc")
+    plotting.plot(tmp_path / "o.nc", tmp_path / "o.png")
+    assert titles == ["temperature, 6 of 9 stations", "temperature, last time"]
+
+
+def test_the_fields_of_a_truth_on_an_interval_are_lines(tmp_path, monkeypatch):
+    titles = drawn(monkeypatch)
+    line = {"x": ("node", RNG.random(12), {"units": "m"})}
+    root = nodes(("time", 11), **line, **TIMES).to_dataset().assign_attrs(pdeinv_kind="truth")
+    tree = xr.DataTree.from_dict({"/": root, "unknown": unknown("line").to_dataset()})
+    tree.to_netcdf(tmp_path / "t.nc")
+    plotting.plot(tmp_path / "t.nc", tmp_path / "t.png")
+    assert titles == ["conductivity", "u"]
