@@ -6,7 +6,8 @@ Run ``python benchmarks/helmholtz_speed.py``; it prints a table and writes
 One pdeinv solve is ``model(m)`` at about 9 k complex unknowns: contrast at the quadrature points,
 assembly, factorisation, 20 right-hand sides and their solves, values at 32 receivers. The bare
 program gets the ready matrix and right-hand sides and calls SciPy's SuperLU,
-``splu(A).solve(B)``, with the minimum-degree options that pdeinv uses (the faster choice) and with SciPy's defaults.
+``splu(A).solve(B)``, with the minimum-degree options that pdeinv uses (the faster choice) and with
+SciPy's defaults.
 
 The gradient after the value costs 20 more triangular solves; a Gauss-Newton action 40.
 Repetitions are interleaved, each with another m, and medians are compared.

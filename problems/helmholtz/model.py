@@ -46,23 +46,23 @@ class Band:
     rows: Rows
 
 
-def check_finite(q: Array) -> None:
+def check_finite(m: Array) -> None:
     """Refuse values that are not finite.
 
     Raises:
-        SolverDiverged: there is one.
+        SolverDiverged: names the first bad value.
     """
-    if not np.isfinite(q).all():
-        raise SolverDiverged("the contrast is not finite; check m")
+    if not np.isfinite(m).all():
+        k = int(np.flatnonzero(~np.isfinite(m))[0])
+        raise SolverDiverged(f"the unknown must be finite; value {k} of m is {m[k]:g}")
 
 
 def scattered(system: WaveSystem, incident: Complex, q: Array) -> Complex:
     """u_s of A(q) u_s = k² ∫ q u_inc v, shape (n, s); the factor of A(q) is kept.
 
     Raises:
-        SolverDiverged: q is not finite or the matrix is singular.
+        SolverDiverged: the matrix is singular or the wave not finite.
     """
-    check_finite(q)
     system.factor(q)
     return system.solve(system.load(system.k**2 * q[:, None] * incident))
 
@@ -97,6 +97,7 @@ class ScatteringModel:
         if self._m is not None and np.array_equal(self._m, m):
             return self._waves
         self._m = None
+        check_finite(m)
         self._q = self._coefficient(m)
         self._waves = []
         for band in self._bands:

@@ -188,8 +188,9 @@ class Helmholtz:
             SolverDiverged: m is not finite or a matrix is singular.
         """
         rule = self.domain.rule(level)
-        values = self._coefficient(rule.points)(self.prior().space.check(m))
-        check_finite(values)
+        m = self.prior().space.check(m)
+        check_finite(m)
+        values = self._coefficient(rule.points)(m)
         found = []
         for k in self.config.ks:
             system, incident = self.domain.system(k, level, rule), self._incident(k, rule)
