@@ -169,3 +169,28 @@ def test_a_data_set_grows_on_resume(call, work, dataset):
     assert call(*words).exit_code == 0
     assert call(*generate("data.nc"), "--resume").exit_code == 0
     same_samples(dataset, "data.nc")
+
+
+def train(data, out):
+    options = ("epochs=250", "patience=250", "widths=[32, 32]")
+    sets = [word for o in options for word in ("--set", f"surrogate.{o}")]
+    return ("train-surrogate", "latent", "--data", data, "--seed", 6, *sets, "--out", out)
+
+
+def test_an_interrupted_and_killed_training_resumes_to_the_same_weights(call, work, dataset):
+    assert call(*train(dataset, "whole")).exit_code == 0
+    saved = work / "ckpt.run" / "training.safetensors"
+    process = start(*train(dataset, "ckpt"))
+    wait_for(saved.exists, process)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 75, stderr
+    assert not (work / "ckpt").exists()
+    before = saved.read_bytes()
+    process = start(*train(dataset, "ckpt"), "--resume")
+    wait_for(lambda: saved.read_bytes() != before or (work / "ckpt").exists(), process)
+    process.kill()
+    process.communicate()
+    assert call(*train(dataset, "ckpt"), "--resume").exit_code == 0
+    for name in ("weights.safetensors", "metadata.json"):
+        assert (work / "ckpt" / name).read_bytes() == (work / "whole" / name).read_bytes()
