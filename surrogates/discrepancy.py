@@ -102,7 +102,7 @@ class Pairs:
 def relevance(misfit: Array) -> Array:
     """Noise variances that let samples count less, the worse they explain the data.
 
-    A sample whose misfit Φ is k times that of the better half (of the best 100 at most) may be missed
+    A sample whose misfit Φ is k times that of the better half (the best 100 at most) may be missed
     by k times as much: what a surrogate posterior needs is accuracy where Φ is small, while far
     samples still say that they are far.
 
