@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -115,11 +116,12 @@ def _work(folder: Path, k: int) -> None:
 def _load(folder: Path, k: int, n: int) -> Samples | None:
     """Batch ``k`` cut to ``n`` samples; None where it is missing, damaged or too short."""
     try:
-        with np.load(_shard(folder, k), allow_pickle=False) as data:
+        # opened here because np.load leaves a damaged file open
+        with _shard(folder, k).open("rb") as file, np.load(file, allow_pickle=False) as data:
             arrays = {name: data[name][:n] for name in data.files}
             failures = tuple(str(text) for text in arrays.pop("failures"))
             samples = Samples(failures=failures, **arrays)
-    except (OSError, ValueError, KeyError, EOFError, TypeError):
+    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile):
         return None
     return samples if len(samples.xi) == n else None
 
