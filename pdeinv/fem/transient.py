@@ -47,18 +47,26 @@ class _Step:
         self._system = system
         self.solver = _FilledSystem(system.pattern, system.space.V)
         self.past: list[Any] = []
-        self.lift: Any = None
+        self._lift: Any = None
+        self._lifted: tuple[Array | None, Array] = (None, np.zeros(0))
 
     def fill(self, k: Array) -> None:
         """Take the entries of K."""
         s, scheme = self._system, self.scheme
         m = s.mass.data / s.dt
         whole = scheme.alpha[0] * m + scheme.beta[0] * k
-        self.lift = s.like(whole)[:, s.fixed] if len(s.fixed) else None
+        self._lift = s.like(whole)[:, s.fixed] if len(s.fixed) else None
+        self._lifted = (None, np.zeros(0))
         self.solver.fill(s.bounded(whole))
         self.past = [
             s.like(-(a * m + b * k)) for a, b in zip(scheme.alpha[1:], scheme.beta[1:], strict=True)
         ]
+
+    def lifted(self, values: Array) -> Array:
+        """What prescribed values add to A u; kept while the same array comes again."""
+        if self._lifted[0] is not values:
+            self._lifted = (values, np.asarray(self._lift @ values))
+        return self._lifted[1]
 
 
 class ParabolicSystem:
@@ -234,7 +242,7 @@ class ParabolicSystem:
         if values is None:
             r[self.fixed] = 0.0
             return
-        r -= step.lift @ values
+        r -= step.lifted(values)
         r[self.fixed] = values
 
     def average(self, n: int, now: Array, before: Array) -> Array:
