@@ -1,0 +1,176 @@
+"""Fields on a grid through a network: their scales, their grids and their derivatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pdeinv.fem.grids import bilinear
+from pdeinv.models import Linearization
+from pdeinv.typing import Array
+
+from .training import import_torch
+
+__all__ = ["FieldMap", "FieldScaling", "Grid"]
+
+BLOCK = 32
+"""Fields that go through the network at once; limits memory."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A regular grid of a rectangle.
+
+    Attributes:
+        names: of the coordinates, the slower axis first.
+        y: nodes along the slower axis.
+        x: nodes along the faster axis.
+    """
+
+    names: tuple[str, str]
+    y: Array
+    x: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Nodes along y and x."""
+        return len(self.y), len(self.x)
+
+    def resized(self, shape: tuple[int, int]) -> Grid:
+        """Another grid of the same rectangle."""
+        if shape == self.shape:
+            return self
+        y, x = (np.linspace(a[0], a[-1], n) for a, n in zip((self.y, self.x), shape, strict=True))
+        return Grid(self.names, y, x)
+
+    def outside(self, points: Array) -> Array:
+        """Which of (n, 2) points, in the order of ``names``, lie outside."""
+        low, high = (np.array([self.y[end], self.x[end]]) for end in (0, -1))
+        slack = 1e-9 * (high - low)
+        return np.asarray(((points < low - slack) | (points > high + slack)).any(axis=1))
+
+    def interpolation(self, points: Array) -> Any:
+        """The sparse matrix from node values to (n, 2) points inside."""
+        return bilinear(self.x, self.y, points[:, ::-1])
+
+    def to(self, other: Grid) -> Any:
+        """The sparse matrix from these nodes to those of ``other``."""
+        y, x = np.meshgrid(other.y, other.x, indexing="ij")
+        return self.interpolation(np.stack([y.ravel(), x.ravel()], axis=1))
+
+
+@dataclass(frozen=True)
+class FieldScaling:
+    """Scales fitted on training fields alone.
+
+    The coefficient is shifted and scaled by two numbers. The field loses its mean at each node and
+    is divided by one number; ``envelope``, its standard deviation at each node over that number,
+    multiplies the network's output, which is hence exact where the field is prescribed.
+
+    Attributes:
+        log_input: whether the coefficient's logarithm is scaled.
+        centre: of the coefficient or its logarithm.
+        spread: likewise, positive.
+        mean: field, shape (n_y, n_x).
+        scale: field units.
+        envelope: shape (n_y, n_x).
+    """
+
+    log_input: bool
+    centre: float
+    spread: float
+    mean: Array
+    scale: float
+    envelope: Array
+
+    @classmethod
+    def fit(cls, coefficient: Array, field: Array, log_input: bool) -> FieldScaling:
+        """From training samples, each (n, n_y, n_x)."""
+        values = np.log(coefficient) if log_input else coefficient
+        spread = float(values.std())
+        std = field.std(axis=0)
+        scale = float(np.sqrt(np.mean(std**2)))
+        scale = scale if scale > 1e-12 * float(np.abs(field).max()) else 1.0
+        return cls(
+            log_input, float(values.mean()), spread if spread > 1e-12 else 1.0,
+            field.mean(axis=0), scale, std / scale,
+        )  # fmt: skip
+
+    def encode(self, coefficient: Array) -> Array:
+        """The network's input; not a number where a logarithm does not exist."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = np.log(coefficient) if self.log_input else coefficient
+            return np.asarray((values - self.centre) / self.spread)
+
+    def slope(self, coefficient: Array) -> Array:
+        """The derivative of :meth:`encode`, node by node."""
+        inner = 1.0 / coefficient if self.log_input else np.ones_like(coefficient)
+        return np.asarray(inner / self.spread)
+
+    def on(self, grid: Grid, other: Grid) -> FieldScaling:
+        """The same from ``grid`` to another one."""
+        if grid is other:
+            return self
+        matrix = grid.to(other)
+        mean, envelope = (
+            np.asarray(matrix @ a.ravel()).reshape(other.shape) for a in (self.mean, self.envelope)
+        )
+        return replace(self, mean=mean, envelope=envelope)
+
+
+@dataclass(frozen=True)
+class FieldMap:
+    """The coefficient on a grid to the field there, in double precision.
+
+    Attributes:
+        network: a torch module of (n, y, x) to the same shape.
+        scaling: on the same grid.
+        shape: nodes along y and x.
+    """
+
+    network: Any
+    scaling: FieldScaling
+    shape: tuple[int, int]
+
+    def _prepare(self, coefficient: Array) -> Any:
+        torch = import_torch()
+        fields = coefficient.reshape(-1, *self.shape)
+        return torch.from_numpy(np.ascontiguousarray(self.scaling.encode(fields)))
+
+    def _finish(self, value: Any) -> Array:
+        field = self.scaling.mean + self.scaling.scale * value.numpy()
+        return np.asarray(field.reshape(len(field), -1))
+
+    def __call__(self, coefficient: Array) -> Array:
+        """Fields (n, nodes) of coefficients (n, nodes)."""
+        torch = import_torch()
+        z = self._prepare(coefficient)
+        with torch.no_grad():
+            parts = [self.network(z[i : i + BLOCK]) for i in range(0, len(z), BLOCK)]
+        return self._finish(torch.cat(parts))
+
+    def linearize(self, coefficient: Array) -> Linearization:
+        """Value and derivative at one coefficient (nodes,)."""
+        torch = import_torch()
+        z = self._prepare(coefficient).requires_grad_()
+        slope = self.scaling.scale * self.scaling.slope(coefficient)
+        y = self.network(z)
+
+        def along(array: Array) -> Any:
+            return torch.from_numpy(np.ascontiguousarray(array)).reshape(1, *self.shape)
+
+        def vjp(w: Array) -> Array:
+            (pulled,) = torch.autograd.grad(y, z, along(w), retain_graph=True)
+            return np.asarray(slope * pulled.numpy().ravel())
+
+        # J v is the derivative of w -> J^T w: reverse mode twice keeps the one graph for all v
+        dummy = torch.zeros_like(y, requires_grad=True)
+        pulled = torch.autograd.grad(y, z, dummy, create_graph=True)[0]
+
+        def jvp(v: Array) -> Array:
+            (pushed,) = torch.autograd.grad(pulled, dummy, along(slope * v), retain_graph=True)
+            return np.asarray(pushed.numpy().ravel())
+
+        return Linearization(self._finish(y.detach())[0], jvp, vjp)
