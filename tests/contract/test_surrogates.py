@@ -25,7 +25,7 @@ QUICK = {
     "multifidelity": ({}, 0.01),
     "fno": ({"epochs": 40}, 0.2),
 }
-NAMES = [n for n in registry.names("surrogates") if n in QUICK and n != "fno"]
+NAMES = [n for n in registry.names("surrogates") if n in QUICK]
 
 
 def test_no_registered_surrogate_is_forgotten():
