@@ -7,6 +7,7 @@ discrete adjoint (see :meth:`pdeinv.fem.transient.ParabolicSystem.adjoint`) the 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -59,7 +60,7 @@ class Gatherer(Protocol):
         """The gradient, shape (n_m,)."""
 
 
-class Entry:
+class Entry(ABC):
     """What is shared by all unknowns: the known initial state, loads and operator.
 
     Attributes:
@@ -90,13 +91,13 @@ class Entry:
         """F^n."""
         return self._loads
 
+    @abstractmethod
     def change(self, m: Array, dm: Array) -> Change:
         """The derivative along ``dm``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gather(self, m: Array) -> Gatherer:
         """The adjoint of :meth:`change`."""
-        raise NotImplementedError
 
     def with_load(self, own: Forcing) -> Forcing:
         """The known load and one more."""
@@ -153,9 +154,9 @@ class _Initial:
 class _LinearLoad(Entry):
     """F^n = F_known^n + S (w_n m) with weights of time; S is sparse or one column."""
 
+    @abstractmethod
     def own(self, m: Array, n: int) -> Array:
         """The load of ``m`` alone at time level ``n``."""
-        raise NotImplementedError
 
     def load(self, m: Array) -> Forcing:
         """The known load and that of m."""
