@@ -78,7 +78,7 @@ class ModeProcesses:
             np.sum(solve_triangular(f, kr, lower=True) ** 2, axis=0)
             for f, kr in zip(self.factors, k, strict=True)
         ]
-        return np.maximum(self.signal + self.nugget - np.stack(shrunk, axis=1), 0.0)
+        return np.asarray(np.maximum(self.signal + self.nugget - np.stack(shrunk, axis=1), 0.0))
 
     def jacobian(self, x: Array) -> tuple[Array, Array]:
         """Mean (n_modes,) and its derivative (n_modes, dim) at one point."""
@@ -126,7 +126,7 @@ def maximise(x: Array, targets: Array, how: tuple[int, int, float], run: FitRun)
     rbf = gpytorch.kernels.RBFKernel(ard_num_dims=dim, batch_shape=shape)
     kernel = gpytorch.kernels.ScaleKernel(rbf, batch_shape=shape)
 
-    class Model(gpytorch.models.ExactGP):  # type: ignore[misc]
+    class Model(gpytorch.models.ExactGP):  # type: ignore[misc, name-defined]
         """The prior that gpytorch conditions."""
 
         def __init__(self) -> None:
