@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .observe import SensorSpec
-from .options import Reproducible, Settings, verb
+from .options import Reproducible, SensorSpec, Settings, verb
 from .settings import build_problem, load_tables, seed_of, with_flags
 from .terminal import Terminal
 

@@ -10,8 +10,7 @@ import typer
 
 from pdeinv.errors import ConfigError
 
-from .observe import SensorSpec
-from .options import Output, Reproducible, Settings, Workers, verb
+from .options import Output, Reproducible, SensorSpec, Settings, Workers, verb
 from .progress import step_progress
 from .settings import build_problem, load_tables, seed_of, with_flags
 from .stop import stoppable

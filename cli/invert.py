@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +12,7 @@ import typer
 
 from pdeinv.errors import ConfigError
 
-from .observe import NoiseRel, NoiseStd
-from .options import Output, Reproducible, Settings, Workers, verb
+from .options import NoiseFlags, Output, Reproducible, Settings, Workers, verb
 from .progress import chain_progress
 from .settings import load_tables, seed_of, with_flags
 from .stop import stoppable
@@ -26,12 +26,56 @@ __all__ = ["invert"]
 NOT_CONVERGED = 3
 
 
+@dataclass(frozen=True)
+class Method:
+    """What to invert with; each flag stands for a key of the run file."""
+
+    engine: Annotated[
+        str | None,
+        typer.Option("--engine", "-e", envvar="PDEINV_ENGINE", help="See 'pdeinv list'."),
+    ] = None
+    draws: Annotated[
+        int | None,
+        typer.Option("--draws", min=1, help="Draws of a chain in all, resumed or not."),
+    ] = None
+    chains: Annotated[int | None, typer.Option("--chains", min=1, help="Independent chains.")] = (
+        None
+    )
+    surrogate: Annotated[
+        Path | None, typer.Option("--surrogate", help="Folder that 'train-surrogate' wrote.")
+    ] = None
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="reference|surrogate", help="What to invert with."),
+    ] = None
+    max_solves: Annotated[
+        int | None, typer.Option("--max-solves", min=1, help="Stop a chain after so many solves.")
+    ] = None
+    max_seconds: Annotated[
+        float | None, typer.Option("--max-seconds", help="Stop a chain after so much time.")
+    ] = None
+
+    def flags(self) -> dict[str, Any]:
+        """The flags by their keys."""
+        return {
+            "engine__name": self.engine,
+            "engine__draws": self.draws,
+            "engine__chains": self.chains,
+            "surrogate__path": None if self.surrogate is None else str(self.surrogate),
+            "model": self.model,
+            "budget__n_forward": self.max_solves,
+            "budget__seconds": self.max_seconds,
+        }
+
+
 @verb
 def invert(
     terminal: Terminal,
     output: Output,
     settings: Settings,
     random: Reproducible,
+    noise: NoiseFlags,
+    method: Method,
     observations: Annotated[
         Path | None, typer.Argument(help="Observation file; else 'observations' of the run file.")
     ] = None,
@@ -43,32 +87,6 @@ def invert(
         str | None,
         typer.Option("--problem", envvar="PDEINV_PROBLEM", help="If the file names none."),
     ] = None,
-    engine: Annotated[
-        str | None,
-        typer.Option("--engine", "-e", envvar="PDEINV_ENGINE", help="See 'pdeinv list'."),
-    ] = None,
-    draws: Annotated[
-        int | None,
-        typer.Option("--draws", min=1, help="Draws of a chain in all, resumed or not."),
-    ] = None,
-    chains: Annotated[
-        int | None, typer.Option("--chains", min=1, help="Independent chains.")
-    ] = None,
-    surrogate: Annotated[
-        Path | None, typer.Option("--surrogate", help="Folder that 'train-surrogate' wrote.")
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", metavar="reference|surrogate", help="What to invert with."),
-    ] = None,
-    noise_std: NoiseStd = None,
-    noise_rel: NoiseRel = None,
-    max_solves: Annotated[
-        int | None, typer.Option("--max-solves", min=1, help="Stop a chain after so many solves.")
-    ] = None,
-    max_seconds: Annotated[
-        float | None, typer.Option("--max-seconds", help="Stop a chain after so much time.")
-    ] = None,
     fail_unconverged: Annotated[
         bool, typer.Option("--fail-unconverged", help="Exit 3 if the engine did not converge.")
     ] = False,
@@ -78,46 +96,38 @@ def invert(
     Stopped by a signal, the run saves and exits with 75 (130 after Ctrl-C); --resume continues it
     to the same result as an uninterrupted run.
     """
-    from pdeinv.inversion import Inversion
-    from pdeinv.io.runs import run_folder
-
-    tables = with_flags(
-        load_tables(settings),
-        seed=random.seed,
-        workers=workers,
-        model=model,
-        problem__name=problem,
-        engine__name=engine,
-        engine__draws=draws,
-        engine__chains=chains,
-        surrogate__path=None if surrogate is None else str(surrogate),
-        noise__std=noise_std,
-        noise__rel=noise_rel,
-        budget__n_forward=max_solves,
-        budget__seconds=max_seconds,
-    )
-    folder = run_folder(output.out)
-    tables["seed"] = seed_of(tables, folder if resume else None)
-    source = observations or tables.get("observations")
-    if source is None:
-        raise ConfigError(
-            "no observation file; give it as argument or as 'observations' in the run file"
-        )
-    inversion = Inversion.resolve(tables, Path(source))
+    flags = {"seed": random.seed, "workers": workers, "problem__name": problem}
+    tables = with_flags(load_tables(settings), **flags, **noise.flags(), **method.flags())
+    inversion = _resolved(tables, observations, output, resume)
     for remark in inversion.notes:
         terminal.note(f"note: {remark}")
     if output.dry_run:
         _check_output(output, resume)
         plan = inversion.plan()
-        terminal.result(
-            {"dry_run": True, **plan}, terminal.table("plan", ("what", "value"), list(plan.items()))
-        )
+        shown = terminal.table("plan", ("what", "value"), list(plan.items()))
+        terminal.result({"dry_run": True, **plan}, shown)
         return
     attrs = _run(terminal, inversion, output, resume)
     terminal.result(*_outcome(terminal, output.out, attrs))
     if fail_unconverged and not attrs["pdeinv_converged"]:
         terminal.note(f"not converged: {attrs['pdeinv_message']}")
         raise typer.Exit(NOT_CONVERGED)
+
+
+def _resolved(
+    tables: dict[str, Any], observations: Path | None, output: Output, resume: bool
+) -> Inversion:
+    """The checked inversion, with the seed of the run that it resumes."""
+    from pdeinv.inversion import Inversion
+    from pdeinv.io.runs import run_folder
+
+    seed = seed_of(tables, run_folder(output.out) if resume else None)
+    source = observations or tables.get("observations")
+    if source is None:
+        raise ConfigError(
+            "no observation file; give it as argument or as 'observations' in the run file"
+        )
+    return Inversion.resolve({**tables, "seed": seed}, Path(source))
 
 
 def _check_output(output: Output, resume: bool) -> None:

@@ -8,22 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Output, Reproducible, Settings, verb
+from .options import NoiseFlags, Output, Reproducible, SensorSpec, Settings, verb
 from .settings import load_tables, noise_spec, seed_of, with_flags
 from .terminal import Terminal
 
-__all__ = ["NoiseRel", "NoiseStd", "SensorSpec", "observe"]
-
-NoiseStd = Annotated[
-    float | None, typer.Option("--noise-std", help="Noise standard deviation, in the data's units.")
-]
-NoiseRel = Annotated[
-    float | None, typer.Option("--noise-rel", help="The same relative to the largest value.")
-]
-SensorSpec = Annotated[
-    str | None,
-    typer.Option("--sensors", metavar="SPEC", help="grid:13x13, all, list:x,y;x,y or a CSV file."),
-]
+__all__ = ["observe"]
 
 
 @verb
@@ -32,10 +21,9 @@ def observe(
     output: Output,
     settings: Settings,
     random: Reproducible,
+    noise: NoiseFlags,
     truth: Annotated[Path, typer.Argument(help="File that 'pdeinv solve' wrote.")],
     sensors: SensorSpec = None,
-    noise_std: NoiseStd = None,
-    noise_rel: NoiseRel = None,
 ) -> None:
     """Observe a truth at sensors, with Gaussian noise, as a CF observation file."""
     from pdeinv.errors import ConfigError
@@ -43,9 +31,7 @@ def observe(
     from pdeinv.io.netcdf import write
     from pdeinv.synthetic import make_observations
 
-    tables = with_flags(
-        load_tables(settings), seed=random.seed, noise__std=noise_std, noise__rel=noise_rel
-    )
+    tables = with_flags(load_tables(settings), seed=random.seed, **noise.flags())
     if sensors is None:
         raise ConfigError("no sensors given; pass --sensors, for example --sensors grid:13x13")
     check_output(output.out, overwrite=output.overwrite)

@@ -13,10 +13,24 @@ import typer
 
 from .terminal import Terminal
 
-__all__ = ["Device", "Output", "Reporting", "Reproducible", "Settings", "Workers", "verb"]
+__all__ = [
+    "Device",
+    "NoiseFlags",
+    "Output",
+    "Reporting",
+    "Reproducible",
+    "SensorSpec",
+    "Settings",
+    "Workers",
+    "verb",
+]
 
 RUN, REPORT = "Run options", "Reporting"
 
+SensorSpec = Annotated[
+    str | None,
+    typer.Option("--sensors", metavar="SPEC", help="grid:13x13, all, list:x,y;x,y or a CSV file."),
+]
 Workers = Annotated[
     int | None,
     typer.Option(
@@ -104,6 +118,23 @@ class Reproducible:
             rich_help_panel=RUN,
         ),
     ] = None
+
+
+@dataclass(frozen=True)
+class NoiseFlags:
+    """The noise of measurements, absolute or relative."""
+
+    noise_std: Annotated[
+        float | None,
+        typer.Option("--noise-std", help="Noise standard deviation, in the data's units."),
+    ] = None
+    noise_rel: Annotated[
+        float | None, typer.Option("--noise-rel", help="The same relative to the largest value.")
+    ] = None
+
+    def flags(self) -> dict[str, float | None]:
+        """The flags by their keys in the run file."""
+        return {"noise__std": self.noise_std, "noise__rel": self.noise_rel}
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,11 @@ __all__ = ["Fno", "FnoConfig"]
 class FnoConfig(TrainingConfig):
     """Options of ``fno``."""
 
-    epochs: int = Field(120, ge=1, description="passes over the training samples at most")
-    batch_size: int = Field(16, ge=1, description="samples of one gradient step")
-    learning_rate: float = Field(4e-3, gt=0, description="at the start; follows half a cosine to 0")
-    modes: int = Field(12, ge=2, description="frequencies kept along each axis, negative counted")
-    width: int = Field(24, ge=2, description="channels")
+    epochs: int = Field(60, ge=1, description="passes over the training samples at most")
+    batch_size: int = Field(8, ge=1, description="samples of one gradient step")
+    learning_rate: float = Field(6e-3, gt=0, description="at the start; follows half a cosine to 0")
+    modes: int = Field(16, ge=2, description="frequencies kept along each axis, negative counted")
+    width: int = Field(16, ge=2, description="channels")
     layers: int = Field(4, ge=1, description="Fourier layers")
     padding: float = Field(0.25, ge=0, le=1, description="share by which the domain is extended")
     log_input: bool | None = Field(

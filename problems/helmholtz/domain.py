@@ -65,7 +65,8 @@ class Domain:
 
     def rule(self, level: int) -> CellRule:
         """Where the unknown enters the equation."""
-        return self.space(level).rule(2 * self.config.degree, self.config.box)
+        # four degrees above those of the mass matrix: the taper is steep on coarse meshes
+        return self.space(level).rule(2 * self.config.degree + 4, self.config.box)
 
     def system(self, k: float, level: int = 0, rule: CellRule | None = None) -> WaveSystem:
         """The discrete equation of one wave number."""

@@ -27,7 +27,7 @@ from pdeinv.surrogates.fno_fields import FieldScaling, Grid
 from pdeinv.surrogates.fno_network import Architecture, build, in_double
 
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
-QUICK = FnoConfig(epochs=40, width=12, layers=3, modes=6, learning_rate=1e-2, batch_size=8)
+QUICK = FnoConfig(epochs=30, width=12, layers=3, modes=6, learning_rate=1e-2)
 SHORT = QUICK.model_copy(update={"epochs": 3})
 
 

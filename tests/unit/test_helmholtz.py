@@ -356,6 +356,13 @@ def test_the_unknown_does_not_change_with_the_level():
     assert np.abs(values[0] - values[2]).max() > 5 * np.abs(values[1] - values[2]).max() > 0
 
 
+def test_the_taper_costs_no_accuracy_on_a_coarse_mesh():
+    problem = make(cells=6, frequencies=[1.0])
+    m, sensors = draw(problem), problem.sensors("ring:6")
+    coarse, fine = (problem.forward_model(sensors, level)(m) for level in (0, 1))
+    assert np.abs(coarse - fine).max() < 5e-3 * np.abs(fine).max()
+
+
 @pytest.mark.parametrize("level", [-2, -5])
 def test_cells_that_cannot_be_halved_are_an_error(level):
     with pytest.raises(ConfigError, match=f"level {level}: 10 x 10 cells cannot be coarsened"):
