@@ -27,13 +27,13 @@ from pdeinv.typing import Array
 
 from .bound import BoundModel, RangeWatch
 from .fitting import FitRun, Index, Split
-from .fno_fields import FieldMap, FieldScaling, Grid
+from .fno_fields import FieldMap, FieldScaling, Grid, gridded, relative_loss
 from .fno_network import Architecture, build, from_arrays, in_double, padded_size, to_arrays
 from .identity import Identity, data_space
 from .record import Record, heldout_errors
 from .scaling import reference_noise
 from .storage import load_folder, save_folder
-from .training import Data, Loss, TrainingConfig, import_torch, seeded, train
+from .training import Data, TrainingConfig, seeded, train
 
 __all__ = ["Fno", "FnoConfig"]
 
@@ -125,43 +125,28 @@ class Fno:
             SurrogateRejected: the data set belongs to another problem.
         """
         run = run or FitRun()
-        identity = Identity.of_dataset(dataset)
-        coefficient, field = _gridded(dataset)
-        identity.check(problem, problem.prior())
+        coefficient, field = gridded(dataset)
+        Identity.of_dataset(dataset).check(problem, problem.prior())
         split = Split.of(dataset.size, seed)
         log_input = _log_input(coefficient, config)
         scaling = FieldScaling.fit(coefficient[split.train], field[split.train], log_input)
         architecture = _architecture(config, field.shape[1:])
         module = seeded(seed, cls.name, 0, lambda: build(architecture, scaling.envelope))
         data = _training_data(scaling, coefficient, field, split)
-        history = train(module, data, _loss(scaling), config, seed, run)
-        noise_std = reference_noise(dataset.values[split.train], run.noise_std, config.noise_rel)
-        record = Record(
-            cls.name,
-            identity,
-            dataset.xi[split.train].min(axis=0),
-            dataset.xi[split.train].max(axis=0),
-            noise_std,
-            config.model_dump(mode="json"),
-            seed,
-            dataset.digest,
-            dataset.level,
-            split.sizes,
-            {},
-            {
-                "epochs": len(history.train),
-                "best_epoch": history.best_epoch,
-                "grid": list(scaling.mean.shape),
-                "axes": list(dataset.axes),
-                "log_input": log_input,
-                "architecture": {**asdict(architecture), "modes": list(architecture.modes)},
-            },
-        )
+        history = train(module, data, relative_loss(scaling), config, seed, run)
         (slow, y), (fast, x) = dataset.axes.items()
+        extra = {
+            "epochs": len(history.train),
+            "best_epoch": history.best_epoch,
+            "grid": list(scaling.mean.shape),
+            "axes": [slow, fast],
+            "log_input": log_input,
+            "architecture": {**asdict(architecture), "modes": list(architecture.modes)},
+        }
+        record = _record(dataset, split, config, seed, run.noise_std, extra)
         fitted = cls(architecture, to_arrays(module), scaling, Grid((slow, fast), y, x), record)
-        return replace(
-            fitted, record=replace(record, errors=fitted._errors(dataset, split.test, noise_std))
-        )
+        errors = fitted._errors(dataset, split.test, record.noise_std)
+        return replace(fitted, record=replace(record, errors=errors))
 
     def _errors(self, dataset: TrainingSet, test: Index, noise_std: Array) -> dict[str, float]:
         """On held-out samples: at the sensors, and ``field_relative_l2`` on the grid."""
@@ -287,33 +272,6 @@ class Fno:
         return grid.interpolation(points)
 
 
-def _gridded(dataset: TrainingSet) -> tuple[Array, Array]:
-    """Coefficient and field of a data set, checked.
-
-    Raises:
-        DataSchemaError: absent, not on a plane grid, or not finite.
-    """
-    coefficient, field = dataset.coefficient, dataset.field
-    if coefficient is None or field is None:
-        raise DataSchemaError(
-            "surrogate 'fno' learns from fields on a grid and the data set has none; "
-            "use 'generate --grid 33x33'"
-        )
-    if len(dataset.axes) != 2 or sorted(dataset.axes) != sorted(dataset.sensors):
-        raise DataSchemaError(
-            f"surrogate 'fno' expects data at places on a plane grid; the grid has the axes "
-            f"{', '.join(dataset.axes)} and the data the coordinates {', '.join(dataset.sensors)}; "
-            "use 'latent' or 'multifidelity'"
-        )
-    for what, values in (("coefficient", coefficient), ("field", field)):
-        if not np.isfinite(values).all():
-            raise DataSchemaError(
-                f"the {what} on the grid is not finite everywhere, perhaps because the domain does "
-                "not fill its bounding box; use 'latent' or 'multifidelity'"
-            )
-    return coefficient, field
-
-
 def _log_input(coefficient: Array, config: FnoConfig) -> bool:
     positive = bool((coefficient > 0).all())
     if config.log_input and not positive:
@@ -343,15 +301,27 @@ def _training_data(scaling: FieldScaling, coefficient: Array, field: Array, spli
     )
 
 
-def _loss(scaling: FieldScaling) -> Loss:
-    """The mean over samples of ‖error‖ / ‖field‖: no sample counts more for a larger field."""
-    torch = import_torch()
-    mean = torch.as_tensor(scaling.mean / scaling.scale, dtype=torch.float32)
-
-    def loss(predicted: Any, target: Any) -> Any:
-        error = (predicted - target).flatten(1)
-        size = (target + mean.to(target.device)).flatten(1)
-        norm = torch.linalg.vector_norm
-        return (norm(error, dim=1) / norm(size, dim=1).clamp_min(1e-12)).mean()
-
-    return loss
+def _record(
+    dataset: TrainingSet,
+    split: Split,
+    config: FnoConfig,
+    seed: int,
+    noise_std: Array | float | None,
+    extra: Mapping[str, Any],
+) -> Record:
+    """The metadata, errors still missing."""
+    xi = dataset.xi[split.train]
+    return Record(
+        Fno.name,
+        Identity.of_dataset(dataset),
+        xi.min(axis=0),
+        xi.max(axis=0),
+        reference_noise(dataset.values[split.train], noise_std, config.noise_rel),
+        config.model_dump(mode="json"),
+        seed,
+        dataset.digest,
+        dataset.level,
+        split.sizes,
+        {},
+        extra,
+    )

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from pdeinv.errors import DataSchemaError
 from pdeinv.fem.grids import bilinear
+from pdeinv.io.datasets import TrainingSet
 from pdeinv.models import Linearization
 from pdeinv.typing import Array
 
-from .training import import_torch
+from .training import Loss, import_torch
 
-__all__ = ["FieldMap", "FieldScaling", "Grid"]
+__all__ = ["FieldMap", "FieldScaling", "Grid", "gridded", "relative_loss"]
 
 BLOCK = 32
 """Fields that go through the network at once; limits memory."""
@@ -174,3 +176,44 @@ class FieldMap:
             return np.asarray(pushed.numpy().ravel())
 
         return Linearization(self._finish(y.detach())[0], jvp, vjp)
+
+
+def gridded(dataset: TrainingSet) -> tuple[Array, Array]:
+    """Coefficient and field of a data set, checked.
+
+    Raises:
+        DataSchemaError: absent, not on a plane grid, or not finite.
+    """
+    coefficient, field = dataset.coefficient, dataset.field
+    if coefficient is None or field is None:
+        raise DataSchemaError(
+            "surrogate 'fno' learns from fields on a grid and the data set has none; "
+            "use 'generate --grid 33x33'"
+        )
+    if len(dataset.axes) != 2 or sorted(dataset.axes) != sorted(dataset.sensors):
+        raise DataSchemaError(
+            f"surrogate 'fno' expects data at places on a plane grid; the grid has the axes "
+            f"{', '.join(dataset.axes)} and the data the coordinates {', '.join(dataset.sensors)}; "
+            "use 'latent' or 'multifidelity'"
+        )
+    for what, values in (("coefficient", coefficient), ("field", field)):
+        if not np.isfinite(values).all():
+            raise DataSchemaError(
+                f"the {what} on the grid is not finite everywhere, perhaps because the domain does "
+                "not fill its bounding box; use 'latent' or 'multifidelity'"
+            )
+    return coefficient, field
+
+
+def relative_loss(scaling: FieldScaling) -> Loss:
+    """The mean over samples of ‖error‖ / ‖field‖: no sample counts more for a larger field."""
+    torch = import_torch()
+    mean = torch.as_tensor(scaling.mean / scaling.scale, dtype=torch.float32)
+
+    def loss(predicted: Any, target: Any) -> Any:
+        error = (predicted - target).flatten(1)
+        size = (target + mean.to(target.device)).flatten(1)
+        norm = torch.linalg.vector_norm
+        return (norm(error, dim=1) / norm(size, dim=1).clamp_min(1e-12)).mean()
+
+    return loss
