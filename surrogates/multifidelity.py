@@ -29,9 +29,10 @@ from pdeinv.spaces import Space
 from pdeinv.typing import Array
 
 from .bound import BoundModel, RangeWatch
-from .discrepancy import Discrepancy, DiscrepancyConfig, Pairs, relevance
+from .discrepancy import Discrepancy, DiscrepancyConfig
 from .fitting import FitRun, Index
 from .identity import Identity, data_space
+from .pairs import Pairs, relevance
 from .record import Record, heldout_errors
 from .scaling import reference_noise
 from .storage import load_folder, save_folder

@@ -7,10 +7,11 @@ from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import xi_space
 from pdeinv.errors import DataSchemaError
 from pdeinv.models import Capability, Linearization
-from pdeinv.surrogates.discrepancy import Discrepancy, DiscrepancyConfig, Pairs, relevance
+from pdeinv.surrogates.discrepancy import Discrepancy, DiscrepancyConfig
 from pdeinv.surrogates.identity import data_space
 from pdeinv.surrogates.kernel import Grams, KernelFit
 from pdeinv.surrogates.multifidelity import MultifidelityModel
+from pdeinv.surrogates.pairs import Pairs, relevance
 
 DIM, N_OBS = 6, 20
 STD = np.full(N_OBS, 0.05)
