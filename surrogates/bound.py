@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,11 +59,15 @@ class RangeWatch:
     n_outside: int = 0
     warned: bool = False
 
+    @cached_property
+    def _box(self) -> tuple[Array, Array]:
+        """Centre and half width of the widened box."""
+        return 0.5 * (self.low + self.high), 0.6 * (self.high - self.low)
+
     def outside(self, xi: Array) -> Array:
         """Which rows of (n, dim) are outside."""
-        margin = 0.1 * (self.high - self.low)
-        beyond = (xi < self.low - margin) | (xi > self.high + margin)
-        return np.asarray(beyond.sum(axis=1) > xi.shape[1] // 20)
+        centre, half = self._box
+        return np.asarray((np.abs(xi - centre) > half).sum(axis=1) > xi.shape[1] // 20)
 
     def note(self, xi: Array) -> None:
         """Count the rows of ``xi`` and warn where they are too often outside."""
@@ -102,7 +107,7 @@ class BoundModel:
     kind: ModelKind = "surrogate"
     report: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def m_space(self) -> Space:
         """The space of xi."""
         return xi_space(self.dim)
