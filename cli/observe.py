@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import NoiseFlags, Output, Reproducible, SensorSpec, Settings, verb
 from .settings import load_tables, noise_spec, seed_of, with_flags
 from .terminal import Terminal
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["observe"]
 
@@ -41,7 +43,7 @@ def observe(
         "command": "observe",
         "out": str(output.out),
         "seed": seed,
-        "n_data": _count(dataset.sizes),
+        "n_data": _count(dataset),
     }
     if output.dry_run:
         terminal.result({"dry_run": True, **data}, *(f"{k}: {v}" for k, v in data.items()))
@@ -51,6 +53,7 @@ def observe(
     terminal.result(data, str(output.out))
 
 
-def _count(sizes: Mapping[Any, int]) -> int:
-    """The number of data, in points or in time series."""
-    return sizes["obs"] if "obs" in sizes else sizes["station"] * sizes["time"]
+def _count(dataset: xr.Dataset) -> int:
+    """The number of data, in points, in time series or in an array with gaps."""
+    noise = next(v for name, v in dataset.data_vars.items() if str(name).endswith("_sigma"))
+    return int(noise.notnull().sum())

@@ -111,7 +111,12 @@ def _without_none(value: Any) -> Any:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with the entries of ``over`` on top, table by table."""
+    """``base`` with the entries of ``over`` on top, table by table.
+
+    A table whose ``kind`` changes is replaced: the keys of one kind mean nothing to another.
+    """
+    if base.get("kind", over.get("kind")) != over.get("kind", base.get("kind")):
+        return dict(over)
     out = dict(base)
     for key, value in over.items():
         nested = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)

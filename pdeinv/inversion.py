@@ -103,7 +103,9 @@ class Inversion:
         noise = NoiseSpec(run.noise.std, run.noise.rel)
         data = read(observations, problem.observed, noise)
         engine = _resolve_engine(run)
-        return cls(run, problem, data, engine, _notes(run, observations, data))
+        remarks = getattr(problem, "remarks", None)
+        said = () if remarks is None else remarks(data)
+        return cls(run, problem, data, engine, (*_notes(run, observations, data), *said))
 
     @property
     def seed(self) -> int:
@@ -174,7 +176,7 @@ class Inversion:
 
 
 def _resolve_problem(run: RunConfig, observations: Path) -> Problem:
-    _, named, carried = header(observations)
+    dataset, named, carried = header(observations)
     table = dict(run.problem)
     name = table.pop("name", None)
     if name is None and named is None:
@@ -185,7 +187,12 @@ def _resolve_problem(run: RunConfig, observations: Path) -> Problem:
         raise ConfigError(
             f"{observations} holds data of problem '{named}', the configuration asks for '{name}'"
         )
-    return make_problem(str(name or named), merge(carried, table))
+    chosen = str(name or named)
+    # a file that pdeinv did not write may describe its experiment by variables of its own
+    tables_of = getattr(registry.load("problems", chosen), "tables_of", None)
+    if not carried and tables_of is not None:
+        carried = tables_of(dataset)
+    return make_problem(chosen, merge(carried, table))
 
 
 def _resolve_engine(run: RunConfig) -> Engine[Any]:

@@ -35,16 +35,36 @@ class Card:
 
 @dataclass(frozen=True)
 class Observed:
-    """The measured quantity: its name and units, and the units of each coordinate."""
+    """The measured quantity: its name and units, and the units of each coordinate.
+
+    Attributes:
+        name: in files.
+        units: UDUNITS text.
+        long_name: in words.
+        coords: units by coordinate.
+        dims: coordinates that number the data along axes of their own; files hold one array over
+            all of them, in this order, instead of a list of data.
+    """
 
     name: str
     units: str
     long_name: str
     coords: Mapping[str, str] = field(default_factory=dict)
+    dims: tuple[str, ...] = ()
 
 
 class Problem(Protocol):
-    """One physical problem with its reference solver. ``Problem(config)`` builds it."""
+    """One physical problem with its reference solver. ``Problem(config)`` builds it.
+
+    A problem may offer more, which is used where it is there:
+
+    - ``default_sensors``: the text that ``check`` takes without ``--sensors``;
+    - ``annotated(dataset)``: an observation file with what a reader without pdeinv needs to know;
+    - ``tables_of(dataset)``, a class method: the configuration that the variables of an observation
+      file amount to, for files that carry none;
+    - ``remarks(observations)``: what the data say against the configuration, one line each;
+    - ``inside(points)``: which points (n, d) lie in the domain, where :meth:`grid` covers more.
+    """
 
     name: ClassVar[str]
     card: ClassVar[Card]

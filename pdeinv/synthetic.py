@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
@@ -146,4 +146,6 @@ def make_observations(truth: Path, sensors: str, noise: NoiseSpec, *, seed: int)
         "pdeinv_problem_config": dump_toml(config),
         "pdeinv_level": fields.attrs["pdeinv_level"],
     }
-    return to_dataset(Observations(problem.observed, noisy, places, spread), attrs)
+    found = to_dataset(Observations(problem.observed, noisy, places, spread), attrs)
+    annotated = getattr(problem, "annotated", None)
+    return found if annotated is None else cast(xr.Dataset, annotated(found))

@@ -13,15 +13,15 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.fem.env import require_gmsh
 from pdeinv.fem.mesh import PlainMesh
 
-__all__ = ["read_msh"]
+__all__ = ["opened", "read_msh", "session"]
 
 _TRIANGLE, _QUADRILATERAL, _LINE = 2, 3, 1
 _CORNERS = {_TRIANGLE: 3, _QUADRILATERAL: 4, _LINE: 2}
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Gmsh's mesh interface with the file loaded, quiet and without its signal handlers."""
+def session() -> Iterator[Any]:
+    """Gmsh with an empty model of its own, quiet and without its signal handlers."""
     gmsh = require_gmsh()
     nested = bool(gmsh.isInitialized())
     if not nested:
@@ -30,20 +30,38 @@ def _opened(path: Path) -> Iterator[Any]:
     gmsh.option.setNumber("General.Terminal", 0)
     gmsh.model.add("pdeinv")
     try:
-        gmsh.merge(str(path))
-        yield gmsh.model
-    except Exception as error:
-        if isinstance(error, DataSchemaError):
-            raise
-        raise DataSchemaError(
-            f"cannot read {path} as a Gmsh mesh ({str(error).strip() or type(error).__name__}); "
-            "export it again as .msh with Gmsh 4"
-        ) from None
+        yield gmsh
     finally:
         gmsh.model.remove()
         gmsh.option.setNumber("General.Terminal", terminal)
         if not nested:
             gmsh.finalize()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The model of a .msh file.
+
+    Raises:
+        DataSchemaError: missing, or not a mesh.
+    """
+    if not path.is_file():
+        raise DataSchemaError(f"no such mesh file: {path}; give the path of a Gmsh .msh file")
+    if path.suffix != ".msh":
+        raise DataSchemaError(f"{path} is not a .msh file; export the mesh from Gmsh as .msh")
+    _check_header(path)
+    with session() as gmsh:
+        try:
+            gmsh.merge(str(path))
+            yield gmsh.model
+        except Exception as error:
+            if isinstance(error, DataSchemaError):
+                raise
+            raise DataSchemaError(
+                f"cannot read {path} as a Gmsh mesh "
+                f"({str(error).strip() or type(error).__name__}); "
+                "export it again as .msh with Gmsh 4"
+            ) from None
 
 
 def read_msh(path: Path) -> PlainMesh:
@@ -54,12 +72,7 @@ def read_msh(path: Path) -> PlainMesh:
     Raises:
         DataSchemaError: missing, not a mesh, empty, not plane, or of mixed or curved cells.
     """
-    if not path.is_file():
-        raise DataSchemaError(f"no such mesh file: {path}; give the path of a Gmsh .msh file")
-    if path.suffix != ".msh":
-        raise DataSchemaError(f"{path} is not a .msh file; export the mesh from Gmsh as .msh")
-    _check_header(path)
-    with _opened(path) as model:
+    with opened(path) as model:
         ids, coords, _ = model.mesh.getNodes()
         points = np.asarray(coords, dtype=np.float64).reshape(-1, 3)
         cells = _cells(model, path)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pdeinv.errors import ConfigError
 from pdeinv.typing import Array
 
-__all__ = ["SIDES", "CellShape", "PlainMesh", "canonical_order", "rectangle"]
+__all__ = ["SIDES", "CellShape", "PlainMesh", "canonical_order", "canonical_ranks", "rectangle"]
 
 Ints = NDArray[np.int64]
 CellShape = Literal["triangle", "quadrilateral"]
@@ -27,7 +27,7 @@ SIDES = ("left", "right", "bottom", "top")
 """The boundary names of a rectangle, tagged 1 to 4."""
 
 
-def _ranks(values: Array, tol: float) -> Ints:
+def canonical_ranks(values: Array, tol: float) -> Ints:
     """Equal ranks for values closer than ``tol``, so that rounding cannot reorder nodes."""
     order = np.argsort(values, kind="stable")
     ranks = np.empty(len(values), dtype=np.int64)
@@ -38,7 +38,7 @@ def _ranks(values: Array, tol: float) -> Ints:
 def canonical_order(points: Array) -> Ints:
     """The permutation that sorts points (n, 2) by y, then x."""
     tol = 1e-9 * float(np.ptp(points, axis=0).max())
-    return np.lexsort((_ranks(points[:, 0], tol), _ranks(points[:, 1], tol)))
+    return np.lexsort((canonical_ranks(points[:, 0], tol), canonical_ranks(points[:, 1], tol)))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ Layout of ``featureType = "point"`` (docs/files.md has the whole of it)::
     u_qc(obs)   quality flag, 0 = good (optional)
     x(obs), y(obs)  where
 
-``featureType = "timeSeries"`` is read and written by :mod:`pdeinv.io.time_series`.
+``featureType = "timeSeries"`` is read and written by :mod:`pdeinv.io.time_series`, quantities over
+several numbered dimensions (``Observed.dims``) by :mod:`pdeinv.io.product`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import xarray as xr
 from pdeinv.bayes.noise import Noise
 from pdeinv.config import parse_toml
 from pdeinv.errors import DataSchemaError
-from pdeinv.io import netcdf
+from pdeinv.io import netcdf, product
 from pdeinv.io.time_series import flattened, gathered, is_series
 from pdeinv.protocols import Observed
 from pdeinv.provenance import sha256
@@ -129,6 +130,8 @@ def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Obse
     dataset, problem, problem_config = header(path)
     if is_series(dataset):
         dataset = flattened(dataset, observed.name, path)
+    elif observed.dims:
+        dataset = product.flattened(dataset, observed, path)
     values = _column(dataset, observed.name, observed.units, path)
     coords = {c: _column(dataset, c, u, path, len(values)) for c, u in observed.coords.items()}
     good = np.isfinite(values) & _unflagged(dataset, observed.name, path)
@@ -251,7 +254,8 @@ def _covariance(
 def to_dataset(observations: Observations, attrs: Mapping[str, Any]) -> xr.Dataset:
     """The file layout of observations; ``attrs`` are the provenance attributes.
 
-    Data at all times of all stations become time series, all others points.
+    Data at all times of all stations become time series, those that are numbered along several
+    dimensions an array over these, all others points.
     """
     o, name = observations.observed, observations.observed.name
     noise_std = xr.Variable("obs", observations.noise.std, {
@@ -275,7 +279,8 @@ def to_dataset(observations: Observations, attrs: Mapping[str, Any]) -> xr.Datas
         c: xr.Variable("obs", array, _coord_attrs(c, o.coords[c]))
         for c, array in observations.coords.items()
     }
-    return gathered(xr.Dataset(variables, coords, {**attrs, "featureType": "point"}))
+    flat = xr.Dataset(variables, coords, {**attrs, "featureType": "point"})
+    return product.gathered(flat, o) if o.dims else gathered(flat)
 
 
 def _coord_attrs(name: str, units: str) -> dict[str, str]:

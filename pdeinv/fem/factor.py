@@ -1,0 +1,96 @@
+"""Sparse factors of symmetric matrices for many right-hand sides at once, real or complex.
+
+SuperLU with a minimum-degree order of A + Aᵀ serves matrices of plane meshes; those of solids fill
+too much for it, so large real ones go to the Cholesky of MUMPS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from scipy.sparse.linalg import splu
+
+from pdeinv.errors import SolverDiverged
+from pdeinv.fem.env import fenicsx
+
+__all__ = ["factored"]
+
+Solve = Callable[[Any], Any]
+"""A^(-1) B for B of shape (n, s), of the matrix's own type."""
+
+_SUPERLU: Mapping[str, Any] = {
+    "permc_spec": "MMD_AT_PLUS_A",
+    "diag_pivot_thresh": 0.1,
+    "options": {"SymmetricMode": True},
+}
+
+_SOLID_LIMIT = 4_000
+"""Unknowns of a solid mesh up to which SuperLU is the faster one."""
+
+
+def factored(matrix: Any, *, solid: bool = False) -> Solve:
+    """The factor of a symmetric matrix as a function of right-hand sides.
+
+    Args:
+        matrix: CSC, positive definite where it is real.
+        solid: whether it belongs to a mesh of solids.
+
+    Raises:
+        SolverDiverged: the matrix is singular, here or when solving.
+    """
+    if not np.isfinite(matrix.data).all():
+        raise SolverDiverged("the matrix is not finite; the conductivity is invalid")
+    if solid and matrix.dtype.kind == "f" and matrix.shape[0] > _SOLID_LIMIT:
+        return _mumps(matrix)
+    try:
+        lu = splu(matrix, **_SUPERLU)
+    except RuntimeError as error:
+        raise SolverDiverged(f"the matrix cannot be factored ({error})") from None
+    return lambda b: _finite(lu.solve(b))
+
+
+def _finite(x: Any) -> Any:
+    if not np.isfinite(x).all():
+        raise SolverDiverged(
+            "the solution is not finite; the conductivity varies too much or is invalid"
+        )
+    return x
+
+
+def _mumps(matrix: Any) -> Solve:
+    fx = fenicsx()
+    PETSc, n = fx.PETSc, matrix.shape[0]
+    kind = PETSc.IntType
+    # a symmetric matrix has the same arrays by rows and by columns
+    arrays = (matrix.indptr.astype(kind), matrix.indices.astype(kind), matrix.data)
+    petsc = PETSc.Mat().createAIJWithArrays((n, n), arrays, comm=fx.MPI.COMM_SELF)
+    petsc.setOption(PETSc.Mat.Option.SPD, True)
+    petsc.assemble()
+    pc = PETSc.PC().create(fx.MPI.COMM_SELF)
+    pc.setOperators(petsc)
+    pc.setType("cholesky")
+    pc.setFactorSolverType("mumps")
+    try:
+        pc.setUp()
+    except PETSc.Error as error:
+        raise SolverDiverged(f"MUMPS cannot factor the matrix (PETSc error {error.ierr})") from None
+    factor = pc.getFactorMatrix()
+
+    def solve(b: Any) -> Any:
+        columns = b.reshape(n, -1)
+        given = PETSc.Mat().createDense(
+            columns.shape, array=np.asfortranarray(columns), comm=fx.MPI.COMM_SELF
+        )
+        found = PETSc.Mat().createDense(columns.shape, comm=fx.MPI.COMM_SELF)
+        found.setUp()
+        factor.matSolve(given, found)
+        x = np.array(found.getDenseArray()).reshape(b.shape)
+        for held in (given, found):
+            held.destroy()
+        # the factor goes away with its preconditioner
+        assert pc is not None
+        return _finite(x)
+
+    return solve

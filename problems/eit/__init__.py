@@ -1,0 +1,9 @@
+"""Electrical impedance tomography: ∇·(γ∇u) = 0 with currents through the boundary."""
+
+from __future__ import annotations
+
+from .config import EitConfig
+from .files import Measured, to_dataset
+from .problem import Eit
+
+__all__ = ["Eit", "EitConfig", "Measured", "to_dataset"]

@@ -1,0 +1,198 @@
+"""What a user may set of the impedance tomography problem; all in SI units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from pdeinv.bayes.prior_config import (
+    LevelSetConfig,
+    LogGaussianConfig,
+    PiecewiseConfig,
+    TwoPhaseConfig,
+    UniformConfig,
+)
+from pdeinv.config import Config
+
+from .geometry import Disc, DomainConfig, ElectrodesConfig, MshDomain
+from .patterns import Adjacent, MatrixPattern, Pattern, Single, Trigonometric
+from .shapes import EllipsesConfig, HeartAndLungsConfig
+
+__all__ = ["Constant", "Drive", "EitConfig", "ElementsConfig", "Measure", "lowest"]
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class ElementsConfig(Config):
+    """One independent log-normal value per cell of the mesh of level 0."""
+
+    kind: Literal["elements"] = "elements"
+    mean: float = Field(0.0, allow_inf_nan=False, description="mean of ln m")
+    std: float = Field(0.5, gt=0, allow_inf_nan=False, description="standard deviation of ln m")
+
+
+class Constant(Config):
+    """A known value."""
+
+    kind: Literal["constant"] = "constant"
+    value: float = Field(0.0, ge=0, allow_inf_nan=False, description="everywhere")
+
+
+Unknown = Annotated[
+    LogGaussianConfig
+    | PiecewiseConfig
+    | ElementsConfig
+    | TwoPhaseConfig
+    | LevelSetConfig
+    | UniformConfig
+    | EllipsesConfig
+    | HeartAndLungsConfig,
+    Field(discriminator="kind"),
+]
+
+Permittivity = Annotated[
+    Constant | LogGaussianConfig | PiecewiseConfig | ElementsConfig | UniformConfig,
+    Field(discriminator="kind"),
+]
+
+
+class Drive(Config):
+    """The injected currents: amplitude times a pattern whose rows sum to zero."""
+
+    pattern: Pattern = Field(Adjacent(), description="which electrodes carry current")
+    current: Positive = Field(1e-3, description="amplitude in A, one per unit of the pattern")
+
+
+class Measure(Config):
+    """The measured voltages: pattern times electrode potentials."""
+
+    pattern: Pattern = Field(Adjacent(), description="which potentials are compared")
+    include_driven: bool | None = Field(
+        None,
+        description="whether voltages on electrodes that carry current are data; by default only "
+        "where every electrode does (trigonometric, single and matrix drives)",
+    )
+
+
+def lowest(unknown: Any) -> float:
+    """The least value that a bounded prior allows; one where it is positive by itself."""
+    match unknown:
+        case TwoPhaseConfig():
+            return min(unknown.low, unknown.high)
+        case LevelSetConfig():
+            return min(unknown.values)
+        case UniformConfig():
+            return unknown.low
+    return 1.0
+
+
+_FIELDS = {"log-gaussian", "two-phase", "level-set"}
+
+
+class EitConfig(Config):
+    """Impedance tomography: ∇·(γ∇u) = 0 with currents through the boundary."""
+
+    model: Literal["electrodes", "continuum"] = Field(
+        "electrodes",
+        description="electrodes: complete electrode model; continuum: boundary maps in the "
+        "trigonometric basis",
+    )
+    domain: DomainConfig = Field(Disc(), description="the shape of the body")
+    cells: int = Field(
+        24, ge=2, description="cells of the inversion mesh across the body, away from its boundary"
+    )
+    element: Literal["P1", "P2"] = Field("P1", description="degree of the potential")
+    thickness: Positive = Field(
+        1.0, description="height in m of the slab that a plane domain stands for"
+    )
+    electrodes: ElectrodesConfig = ElectrodesConfig()
+    drive: Drive = Drive()
+    measure: Measure = Measure()
+    map: Literal["neumann-to-dirichlet", "dirichlet-to-neumann"] = Field(
+        "dirichlet-to-neumann", description="continuum: which map is measured"
+    )
+    modes: int = Field(16, ge=1, description="continuum: frequencies of the basis, cos and sin")
+    frequency: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="of the current in Hz; γ = σ + 2πi f ε"
+    )
+    permittivity: Permittivity = Field(Constant(), description="ε in F m-1, known or with a prior")
+    difference: bool = Field(
+        False, description="data are voltages minus those of the constant conductivity `reference`"
+    )
+    reference: Positive = Field(1.0, description="conductivity in S m-1 that differences refer to")
+    unknown: Unknown = Field(LogGaussianConfig(), description="the prior of σ")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sized(cls, data: Any) -> Any:
+        """A field prior without length or grid gets those of the body."""
+        return _with_defaults(data) if isinstance(data, dict) else data
+
+    @field_validator("unknown")
+    @classmethod
+    def _conducting(cls, value: Any) -> Any:
+        if lowest(value) <= 0:
+            raise ValueError("the conductivity must be positive everywhere")
+        return value
+
+    @model_validator(mode="after")
+    def _one_model(self) -> EitConfig:
+        if self.model == "continuum" and (self.domain.solid or isinstance(self.domain, MshDomain)):
+            raise ValueError("model 'continuum' needs a plane domain with a known outline")
+        if self.domain.solid and self.thickness != 1.0:
+            raise ValueError("thickness belongs to plane domains; this one has a depth of its own")
+        if self.frequency == 0 and not isinstance(self.permittivity, Constant):
+            raise ValueError("an unknown permittivity needs a frequency above 0")
+        return self
+
+    @property
+    def complex(self) -> bool:
+        """Whether data have an imaginary part."""
+        return self.frequency > 0
+
+    @property
+    def omega(self) -> float:
+        """2π times the frequency."""
+        return 2 * math.pi * self.frequency
+
+    @property
+    def includes_driven(self) -> bool:
+        """Whether voltages on current-carrying electrodes are data."""
+        if self.measure.include_driven is not None:
+            return self.measure.include_driven
+        return isinstance(self.drive.pattern, Trigonometric | Single | MatrixPattern)
+
+
+def _with_defaults(data: dict[str, Any]) -> dict[str, Any]:
+    unknown = data.get("unknown", {"kind": "log-gaussian", "std": 0.5})
+    if not isinstance(unknown, Mapping) or unknown.get("kind") not in _FIELDS:
+        return data
+    domain = data.get("domain", {})
+    solid, width = _size_of(domain)
+    out = dict(unknown)
+    if solid:
+        out.setdefault("grid", [13, 13, 9])
+    if unknown["kind"] == "log-gaussian":
+        out.setdefault("length", round(0.25 * width, 12))
+    elif solid or width != 1.0:
+        out.setdefault("tau", round(3.0 / width, 12))
+    return {**data, "unknown": out}
+
+
+def _size_of(domain: Any) -> tuple[bool, float]:
+    """Whether a domain is solid, and its width along x."""
+    get = domain.get if isinstance(domain, Mapping) else lambda k, d=None: getattr(domain, k, d)
+    solid = get("depth") is not None or bool(get("volume", False))
+    kind = get("kind", "disc")
+    try:
+        match kind:
+            case "ellipse":
+                return solid, 2 * float((get("axes") or (1.0, 0.7))[0])
+            case "rectangle":
+                return solid, float((get("lengths") or (2.0, 2.0))[0])
+        return solid, 2 * float(get("radius", 1.0) or 1.0)
+    except (TypeError, ValueError, IndexError):
+        return solid, 2.0

@@ -1,0 +1,132 @@
+"""Fields of one unknown as a labelled dataset, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.config import dump_toml, parse, parse_toml
+from pdeinv.errors import DataSchemaError
+from pdeinv.fem.nodal import NodalSpace
+from pdeinv.protocols import Observed
+from pdeinv.typing import Array
+
+from .config import EitConfig
+
+__all__ = ["config_of", "table_of", "to_dataset"]
+
+_ELEMENT = {2: "face", 3: "volume"}
+_TABLE = ("injection", "measurement")
+
+Numbers = Any
+
+
+def _mesh(config: EitConfig, space: NodalSpace) -> dict[str, Any]:
+    nodes, element = space.nodes, _ELEMENT[space.nodes.dim]
+    return {
+        "mesh": ((), np.int32(0), {
+            "cf_role": "mesh_topology",
+            "topology_dimension": nodes.dim,
+            "node_coordinates": " ".join("xyz"[: nodes.dim]),
+            f"{element}_node_connectivity": f"{element}_node_connectivity",
+            "long_name": f"mesh of the nodes of {config.element} elements",
+            "units": "1",
+        }),
+        f"{element}_node_connectivity": ((element, "corner"), nodes.cells.astype(np.int32), {
+            "cf_role": f"{element}_node_connectivity",
+            "start_index": 0,
+            "units": "1",
+            "long_name": f"nodes of each {element}",
+        }),
+    }  # fmt: skip
+
+
+def _parts(name: str, text: str, values: Numbers, dims: tuple[str, ...], attrs: Any) -> Any:
+    """One variable, or two of real and imaginary parts."""
+    if values.dtype.kind != "c":
+        return {name: (dims, values, {**attrs, "long_name": text})}
+    return {
+        f"{name}_re": (dims, values.real, {**attrs, "long_name": f"real part of {text}"}),
+        f"{name}_im": (dims, values.imag, {**attrs, "long_name": f"imaginary part of {text}"}),
+    }
+
+
+def to_dataset(
+    config: EitConfig,
+    observed: Observed,
+    level: int,
+    space: NodalSpace,
+    potentials: Numbers,
+    table: Numbers,
+    rest: dict[str, tuple[Array, dict[str, str]]],
+) -> xr.Dataset:
+    """Node values with their mesh in the UGRID layout, and the whole table of data.
+
+    Args:
+        config: of the problem.
+        observed: the measured quantity.
+        level: of the mesh.
+        space: elements.
+        potentials: u of every injection, shape (injections, n).
+        table: what would be measured, shape (injections, measurements).
+        rest: node fields with units and long name, in the order of nodes.
+    """
+    axes, order = "xyz"[: space.mesh.dim], np.argsort(space.node_of_dof)
+    on_mesh = {"mesh": "mesh", "location": "node", "coordinates": " ".join(axes)}
+    variables: dict[str, Any] = {
+        name: ("node", values, {**attrs, **on_mesh}) for name, (values, attrs) in rest.items()
+    }
+    volt = {"units": "V", **on_mesh}
+    variables |= _parts("u", "potential", potentials[:, order], ("injection", "node"), volt)
+    variables |= _parts(observed.name, observed.long_name, table, _TABLE, {"units": observed.units})
+    variables |= _mesh(config, space)
+    coords: dict[str, Any] = {
+        name: ("node", space.points[order, i], {"units": "m", "long_name": f"{name} of a node"})
+        for i, name in enumerate(axes)
+    }
+    for name, n in zip(_TABLE, table.shape, strict=True):
+        coords[name] = (name, np.arange(n), {"units": "1", "long_name": f"number of the {name}"})
+    return xr.Dataset(variables, coords, {
+        "Conventions": "CF-1.11 UGRID-1.0",
+        "pdeinv_problem": "eit",
+        "pdeinv_problem_config": dump_toml(config.model_dump(mode="json")),
+        "pdeinv_level": level,
+    })  # fmt: skip
+
+
+def config_of(fields: xr.Dataset) -> EitConfig:
+    """The configuration of a dataset that :func:`to_dataset` made.
+
+    Raises:
+        DataSchemaError: it is no such dataset.
+    """
+    problem = fields.attrs.get("pdeinv_problem")
+    if problem != "eit" or "pdeinv_problem_config" not in fields.attrs:
+        raise DataSchemaError(
+            "expected the fields of 'pdeinv solve eit' (attribute pdeinv_problem_config), got "
+            f"problem {problem!r} with variables {list(map(str, fields))}"
+        )
+    text = str(fields.attrs["pdeinv_problem_config"])
+    table = parse_toml(text, "attribute pdeinv_problem_config")
+    return parse(EitConfig, table, "pdeinv_problem_config")
+
+
+def table_of(fields: xr.Dataset, name: str, shape: tuple[int, int]) -> Numbers:
+    """The table of data of a dataset, real or complex.
+
+    Raises:
+        DataSchemaError: missing, or of another shape.
+    """
+    if name in fields:
+        found: Numbers = np.asarray(fields[name], dtype=np.float64)
+    elif f"{name}_re" in fields and f"{name}_im" in fields:
+        found = np.asarray(fields[f"{name}_re"]) + 1j * np.asarray(fields[f"{name}_im"])
+    else:
+        raise DataSchemaError(f"variable '{name}' is missing; solve again")
+    if found.shape != shape:
+        raise DataSchemaError(
+            f"'{name}' has shape {found.shape}, the protocol has {shape}; solve again"
+        )
+    return found

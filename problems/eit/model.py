@@ -1,0 +1,232 @@
+"""The forward model: the unknown to voltages, with tangent, adjoint and dense Jacobian."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdeinv.errors import SolverDiverged
+from pdeinv.models import Capability, Linearization, ModelKind
+from pdeinv.spaces import Space
+from pdeinv.typing import Array
+
+from .response import Body, Response
+from .unknown import FieldMap, Unknown
+
+__all__ = ["EitModel", "Rows", "Sheet"]
+
+Numbers = Any
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The protocol: which inputs are applied and which outputs are compared.
+
+    Attributes:
+        drives: shape (injections, r).
+        measures: shape (measurements, r).
+    """
+
+    drives: Array
+    measures: Array
+
+    def voltages(self, x: Numbers) -> Numbers:
+        """All data of a response matrix, shape (injections, measurements)."""
+        return self.drives @ x @ self.measures.T
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which entries of the (injection, measurement) table are data.
+
+    Attributes:
+        injection: row of each datum.
+        measurement: column of each datum.
+        imaginary: whether it is the imaginary part.
+    """
+
+    injection: Ints
+    measurement: Ints
+    imaginary: NDArray[np.bool_]
+
+    def take(self, table: Numbers) -> Array:
+        """The data out of a table."""
+        chosen = table[self.injection, self.measurement]
+        return np.asarray(np.where(self.imaginary, chosen.imag, chosen.real))
+
+    def put(self, w: Array, shape: tuple[int, int]) -> Numbers:
+        """C with w·take(D) = Re Σ C D for every table D."""
+        out = np.zeros(shape, dtype=np.complex128 if self.imaginary.any() else np.float64)
+        part = np.where(self.imaginary, -1j * w, w) if self.imaginary.any() else w
+        np.add.at(out, (self.injection, self.measurement), part)
+        return out
+
+
+class EitModel:
+    """G(m): conductivity, permittivity and impedances to voltages.
+
+    One factorisation and one solve per electrode serve the value, both derivative actions and the
+    whole Jacobian at one m.
+
+    Args:
+        spaces: of m and of the data.
+        unknown: what m holds.
+        body: the discretised body.
+        sheet: the protocol.
+        rows: which entries are data.
+
+    Attributes:
+        m_space, d_space: as given.
+        sheet, rows: as given.
+    """
+
+    kind: ModelKind = "reference"
+    capabilities = frozenset({Capability.JVP, Capability.VJP})
+
+    def __init__(
+        self, spaces: tuple[Space, Space], unknown: Unknown, body: Body, sheet: Sheet, rows: Rows
+    ) -> None:
+        self.m_space, self.d_space = spaces
+        self._unknown, self._body, self.sheet, self.rows = unknown, body, sheet, rows
+        points = body.energy.rule.points
+        self._sigma: FieldMap = unknown.conductivity.at(points)
+        eps = unknown.permittivity
+        self._epsilon: FieldMap | None = None if eps is None else eps.at(points)
+        self._cuts, self._omega = unknown.cuts, unknown.config.omega
+        self._known = getattr(unknown.config.permittivity, "value", 0.0)
+        self._m: Array | None = None
+        self._last: Response | None = None
+        self._offset = self._reference() if unknown.config.difference else 0.0
+
+    def _gamma(self, m: Array) -> Numbers:
+        """σ + iωε at the quadrature points; real at frequency zero."""
+        a, b = self._cuts
+        sigma = self._sigma(m[:a])
+        _check_positive(sigma, "conductivity")
+        if self._omega == 0:
+            return sigma
+        eps = self._known if self._epsilon is None else self._epsilon(m[a:b])
+        return sigma + 1j * self._omega * eps
+
+    def _reference(self) -> Numbers:
+        """The voltages of the constant conductivity that differences refer to."""
+        config = self._unknown.config
+        n = len(self._body.energy.rule.weights)
+        gamma: Numbers = np.full(n, config.reference)
+        if self._omega > 0:
+            gamma = gamma + 1j * self._omega * self._known
+        z = np.zeros(0) if config.model == "continuum" else self._unknown.impedances
+        return self.sheet.voltages(self._body.respond(gamma, z).value)
+
+    def response(self, m: Array) -> Response:
+        """The response matrix with its fields; kept for the last m.
+
+        Raises:
+            SolverDiverged: m is not positive and finite, or a matrix is singular.
+        """
+        m = self.m_space.check(m)
+        if self._m is not None and self._last is not None and np.array_equal(self._m, m):
+            return self._last
+        self._m = None
+        z = np.zeros(0)
+        if self._unknown.config.model == "electrodes":
+            z = self._unknown.impedances_of(m)
+            _check_positive(z, "contact impedance")
+        self._last = self._body.respond(self._gamma(m), z)
+        self._m = m.copy()
+        return self._last
+
+    def voltages(self, m: Array) -> Numbers:
+        """The whole table (injections, measurements), driven electrodes included."""
+        return self.sheet.voltages(self.response(m).value) - self._offset
+
+    def __call__(self, m: Array) -> Array:
+        """The data of ``m``, shape (n_d,)."""
+        return self.rows.take(self.voltages(m))
+
+    def linearize(self, m: Array) -> Linearization:
+        """The data with tangent and adjoint actions, which stay valid after calls at other m."""
+        m = self.m_space.check(m).copy()
+
+        def jvp(dm: Array) -> Array:
+            return self._tangent(m, self.m_space.check(dm))
+
+        def vjp(w: Array) -> Array:
+            return self._adjoint(m, self.d_space.check(w))
+
+        return Linearization(self(m), jvp, vjp)
+
+    def _tangent(self, m: Array, dm: Array) -> Array:
+        r, (a, b) = self.response(m), self._cuts
+        dgamma: Numbers = self._sigma.jvp(m[:a], dm[:a])
+        if self._epsilon is not None:
+            dgamma = dgamma + 1j * self._omega * self._epsilon.jvp(m[a:b], dm[a:b])
+        energy = self._body.energy
+        dx = r.sign * (r.fields.T @ (energy.matrix(energy.data(dgamma)) @ r.fields))
+        if not self._unknown.knows_impedances:
+            dx = dx + np.tensordot(dm[b:], r.contacts, axes=1)
+        return self.rows.take(self.sheet.voltages(dx))
+
+    def _adjoint(self, m: Array, w: Array) -> Array:
+        r, (a, b) = self.response(m), self._cuts
+        shape = (len(self.sheet.drives), len(self.sheet.measures))
+        c = self.sheet.measures.T @ self.rows.put(w, shape).T @ self.sheet.drives
+        g = r.sign * self._body.energy.gradient(r.fields, r.fields @ c.T)
+        parts = [self._sigma.vjp(m[:a], np.real(g))]
+        if self._epsilon is not None:
+            parts.append(self._epsilon.vjp(m[a:b], -self._omega * np.imag(g)))
+        if not self._unknown.knows_impedances:
+            parts.append(np.real(np.einsum("ab,lab->l", c, r.contacts)))
+        return np.concatenate(parts)
+
+    def jacobian(self, m: Array) -> Array:
+        """dG(m) as a dense matrix, shape (n_d, n_m), from the same solves as the value.
+
+        −∫ ∇u^I·∇u^M dγ for conductivity and ∫_e (u^I − U^I)(u^M − U^M)/z² dz for impedances, with
+        u^I the potential of the injection and u^M that of the measurement pattern as a current.
+        """
+        m = self.m_space.check(m)
+        r, (a, b) = self.response(m), self._cuts
+        energy, out = self._body.energy, np.empty((self.rows.injection.size, self.m_space.size))
+        p_sigma = self._sigma.jacobian(m[:a])
+        p_eps = None if self._epsilon is None else self._epsilon.jacobian(m[a:b])
+        measured = energy.slopes(r.fields @ self.sheet.measures.T)
+        driven = energy.slopes(r.fields @ self.sheet.drives.T)
+        weights = r.sign * energy.rule.weights
+        for i in np.unique(self.rows.injection):
+            rows = np.flatnonzero(self.rows.injection == i)
+            columns, which = np.unique(self.rows.measurement[rows], return_inverse=True)
+            product = np.einsum("dq,dqk->qk", driven[:, :, i] * weights, measured[:, :, columns])
+            imaginary = self.rows.imaginary[rows]
+            out[rows, :a] = _part(p_sigma.T @ product, which, imaginary)
+            if p_eps is not None:
+                turned = 1j * self._omega * (p_eps.T @ product)
+                out[rows, a:b] = _part(turned, which, imaginary)
+        if not self._unknown.knows_impedances:
+            tables = [self.rows.take(self.sheet.voltages(x)) for x in r.contacts]
+            out[:, b:] = np.stack(tables, axis=1)
+        return out
+
+
+def _part(columns: Numbers, which: Ints, imaginary: NDArray[np.bool_]) -> Array:
+    """Rows of real or imaginary parts."""
+    chosen = columns[:, which].T
+    if not imaginary.any():
+        return np.asarray(chosen.real)
+    return np.where(imaginary[:, None], chosen.imag, chosen.real)
+
+
+def _check_positive(values: Array, what: str) -> None:
+    """Refuse what is not positive and finite.
+
+    Raises:
+        SolverDiverged: names the first bad value.
+    """
+    if values.min() > 0 and values.max() < np.inf:
+        return
+    k = int(np.flatnonzero(~((values > 0) & (values < np.inf)))[0])
+    raise SolverDiverged(f"{what} must be positive and finite; value {k} is {values[k]:g}")

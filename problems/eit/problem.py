@@ -1,0 +1,231 @@
+"""The impedance tomography problem: what the protocol asks of it, made of the pieces beside it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from pdeinv.bayes.prior import Prior
+from pdeinv.errors import ConfigError
+from pdeinv.fem.energy import Energy
+from pdeinv.fem.outlines import distance_along_ray
+from pdeinv.fem.simplices import located
+from pdeinv.io.observations import Observations
+from pdeinv.protocols import Card, Observed, Sensors
+from pdeinv.spaces import Space, Variable
+from pdeinv.typing import Array
+
+from .config import Constant, EitConfig
+from .domain import Domain
+from .fields import config_of, table_of, to_dataset
+from .files import annotated, tables_of
+from .model import EitModel
+from .protocol import Protocol
+from .reciprocity import remarks
+from .response import Body, DirichletToNeumann, ElectrodeBody, NeumannToDirichlet
+from .unknown import MatrixMap, Unknown
+
+__all__ = ["Eit"]
+
+
+class Eit:
+    """∇·(γ∇u) = 0: electrical impedance tomography with electrodes, or with boundary maps.
+
+    Reference: Somersalo, Cheney and Isaacson (1992); Borcea (2002).
+    """
+
+    name: ClassVar[str] = "eit"
+    Config: ClassVar[type[EitConfig]] = EitConfig
+    default_sensors: ClassVar[str] = "all"
+    card: ClassVar[Card] = Card(
+        title="Electrical impedance tomography",
+        equation="∇·(γ∇u) = 0, γ = σ + iωε",
+        unknown="conductivity σ > 0 (field, cells, phases, ellipses, heart and lungs); with it "
+        "permittivity ε and contact impedances z",
+        state="potential u, one per injection",
+        boundary="complete electrode model: u + z γ∂u/∂n = U_l on electrode l, "
+        "∫ γ∂u/∂n = I_l, ΣU = 0, no current elsewhere; or boundary maps in the trigonometric basis",
+        units="lengths in m, σ in S m-1, ε in F m-1, currents in A, voltages in V, z in ohm m2",
+        reference="Somersalo, Cheney and Isaacson (1992); Borcea (2002)",
+    )
+
+    def __init__(self, config: EitConfig | None = None) -> None:
+        self.config = config if config is not None else EitConfig()
+        self.domain = Domain(self.config)
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        """Drives, measurements and which of them are data."""
+        return Protocol(self.config, len(self.domain.electrodes))
+
+    @cached_property
+    def unknown(self) -> Unknown:
+        """What m holds."""
+        return Unknown(self.config, self.domain)
+
+    @property
+    def observed(self) -> Observed:
+        """The voltage, or an entry of a boundary map."""
+        config = self.config
+        name, units, text = "voltage", "V", "voltage"
+        if config.model == "continuum":
+            name, units, text = {
+                "dirichlet-to-neumann": ("dtn", "S m-2", "Dirichlet-to-Neumann map"),
+                "neumann-to-dirichlet": ("ntd", "ohm m2", "Neumann-to-Dirichlet map"),
+            }[config.map]
+        if config.difference:
+            text += f", difference to that of conductivity {config.reference:g} S m-1"
+        coords = {"injection": "1", "measurement": "1"}
+        if config.complex:
+            coords["component"] = "1"
+            text += ", component 0 real, 1 imaginary"
+        return Observed(name, units, text, coords, tuple(coords))
+
+    def prior(self) -> Prior:
+        """The prior of conductivity, permittivity and impedances, as far as they are unknown."""
+        return self.unknown.prior
+
+    def sensors(self, spec: str) -> Sensors:
+        """Data rows: ``all``, ``injections:0,3``, ``list:I,M;I,M`` or a CSV file.
+
+        Raises:
+            ConfigError: the text is not understood, or names what the protocol has not.
+        """
+        return self.protocol.sensors(spec)
+
+    def _data_space(self, sensors: Sensors) -> Space:
+        o = self.observed
+        coords = {name: (("obs",), np.asarray(sensors[name])) for name in o.coords}
+        n = len(coords["injection"][1])
+        attrs = {name: {"units": units} for name, units in o.coords.items()}
+        return Space((Variable(o.name, ("obs",), (n,), o.units, o.long_name, coords, attrs),))
+
+    def body(self, level: int = 0) -> Body:
+        """The discretised body on the mesh of ``level``."""
+        energy, config = Energy.on(self.domain.space(level)), self.config
+        if config.model == "electrodes":
+            return ElectrodeBody(energy, self.domain.electrodes, config.thickness)
+        kind = DirichletToNeumann if config.map == "dirichlet-to-neumann" else NeumannToDirichlet
+        return kind(energy, self.domain.outline, config.modes)
+
+    def forward_model(self, sensors: Sensors, level: int = 0) -> EitModel:
+        """G: the unknown to data, on the mesh of ``level``.
+
+        Raises:
+            DataSchemaError: a datum that the protocol has not.
+        """
+        rows = self.protocol.rows(sensors)
+        spaces = self.prior().space, self._data_space(sensors)
+        return EitModel(spaces, self.unknown, self.body(level), self.protocol.sheet, rows)
+
+    def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
+        """Potentials and conductivity at the nodes, and all voltages; every rank solves alone.
+
+        Raises:
+            SolverDiverged: m is not positive and finite, or a matrix is singular.
+        """
+        model = self.forward_model(self.sensors("all"), level)
+        m, (a, b) = model.m_space.check(m), self.unknown.cuts
+        space = self.domain.space(level)
+        potentials = (model.response(m).fields @ self.protocol.sheet.drives.T).T
+        nodes = space.points[np.argsort(space.node_of_dof)]
+        rest = {"sigma": (self.unknown.conductivity.at(nodes)(m[:a]), {
+            "units": "S m-1", "long_name": "conductivity at nodes",
+        })}  # fmt: skip
+        if self.unknown.permittivity is not None:
+            rest["epsilon"] = (self.unknown.permittivity.at(nodes)(m[a:b]), {
+                "units": "F m-1", "long_name": "permittivity at nodes",
+            })  # fmt: skip
+        table = model.voltages(m)
+        return to_dataset(self.config, self.observed, level, space, potentials, table, rest)
+
+    def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:
+        """What the sensors measure of a dataset of :meth:`solve`.
+
+        Raises:
+            DataSchemaError: not such a dataset, or a datum that its protocol has not.
+        """
+        config = config_of(fields)
+        own = self if config == self.config else Eit(config)
+        sheet = own.protocol.sheet
+        shape = (len(sheet.drives), len(sheet.measures))
+        return own.protocol.rows(sensors).take(table_of(fields, own.observed.name, shape))
+
+    def annotated(self, dataset: xr.Dataset) -> xr.Dataset:
+        """An observation file with currents, patterns and electrodes for whoever reads it."""
+        return annotated(dataset, self.config, self.domain, self.protocol)
+
+    @classmethod
+    def tables_of(cls, dataset: xr.Dataset) -> dict[str, Any]:
+        """The configuration that the variables of an observation file amount to."""
+        return tables_of(dataset)
+
+    def remarks(self, observations: Observations) -> tuple[str, ...]:
+        """What the data themselves say against the protocol: broken reciprocity."""
+        if self.config.model == "continuum" or self.config.complex:
+            return ()
+        return remarks(observations, self.protocol.sheet)
+
+    def grid(self, shape: tuple[int, ...]) -> Sensors:
+        """The nodes of a regular grid on the bounding box, row-major, (z,) y, x.
+
+        Nodes outside the body are kept; see :meth:`inside`.
+
+        Raises:
+            ConfigError: another number of axes than the domain has, or fewer than two nodes.
+        """
+        d = self.domain.dim
+        if len(shape) != d or min(shape) < 2:
+            raise ConfigError(f"grid shape: expected {d} numbers of at least 2, got {shape}")
+        axes = [np.linspace(a, b, n) for (a, b), n in
+                zip(self.domain.extent[::-1], shape, strict=True)]  # fmt: skip
+        found = np.meshgrid(*axes, indexing="ij")[::-1]
+        return {name: c.ravel() for name, c in zip("xyz", found, strict=False)}
+
+    def inside(self, points: Array) -> NDArray[np.bool_]:
+        """Which points (n, d) lie in the body; on :meth:`grid` the others are padding."""
+        if self.domain.file is None:
+            slack = 1e-9 * max(self.domain.outline.half_widths)
+            within = distance_along_ray(self.domain.outline, points[:, :2]) <= slack
+            if self.domain.dim == 3:
+                low, high = self.domain.extent[2]
+                within &= (points[:, 2] >= low - slack) & (points[:, 2] <= high + slack)
+            return np.asarray(within)
+        mesh = self.domain.mesh(0)
+        return located(mesh.points, mesh.cells, points)[2] < 1e-9
+
+    def grid_operator(self, shape: tuple[int, ...]) -> Any:
+        """The sparse matrix from m to σ at :meth:`grid`.
+
+        Outside the body the field goes on as its prior has it on the bounding box; one that lives
+        on the mesh keeps the value of the nearest cell.
+
+        Raises:
+            ConfigError: ellipses have none.
+        """
+        from scipy import sparse
+
+        places = self.grid(shape)
+        found = self.unknown.conductivity.at(np.stack(list(places.values()), axis=1))
+        if not isinstance(found, MatrixMap):
+            raise ConfigError(
+                f"unknown '{self.config.unknown.kind}' is no linear function of its parameters, so "
+                "it has no matrix to a grid; use a field, or a surrogate that works on xi"
+            )
+        rest = self.prior().space.size - found.matrix.shape[1]
+        nothing = sparse.csr_array((found.matrix.shape[0], rest))
+        return sparse.hstack([found.matrix, nothing], format="csr")
+
+    def dofs(self, level: int) -> int:
+        """The number of unknown potentials on the mesh of ``level``."""
+        return len(self.domain.nodes(level).points) + len(self.domain.electrodes)
+
+    @property
+    def known_permittivity(self) -> float | None:
+        """ε where it is given."""
+        given = self.config.permittivity
+        return given.value if isinstance(given, Constant) else None
