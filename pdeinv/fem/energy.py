@@ -72,7 +72,7 @@ class Energy:
     @cached_property
     def _assembly(self) -> Any:
         """T with K.data = T σ, CSR of shape (entries, q)."""
-        dofs, slopes = self._local
+        _, slopes = self._local
         c, q = slopes.shape[:2]
         weights = self.rule.weights.reshape(c, q)
         pairs = np.einsum("cq,cqdi,cqdj->cqij", weights, slopes, slopes).reshape(c, q, -1)

@@ -46,8 +46,7 @@ def located(nodes: Array, cells: Ints, points: Array) -> tuple[Ints, Array, Arra
     best = np.zeros(len(points), dtype=np.int64)
     weights = np.full((len(points), cells.shape[1]), -np.inf)
     todo = np.arange(len(points))
-    for count in (_FIRST, _LAST):
-        count = min(count, len(cells))
+    for count in (min(k, len(cells)) for k in (_FIRST, _LAST)):
         for part in np.array_split(todo, len(todo) // _CHUNK + 1):
             near = tree.query(points[part], k=count)[1].reshape(len(part), count)
             found = _barycentric(nodes[cells[near]], points[part])

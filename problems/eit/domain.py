@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -190,7 +191,7 @@ class Domain:
         size = 2 * max(self.outline.half_widths) / max(2, config.cells >> max(0, -level))
         cuts = np.unique(np.clip([0.0, depth, *np.ravel(self.layout.bands)], 0.0, depth))
         parts = []
-        for low, high in zip(cuts, cuts[1:], strict=False):
+        for low, high in pairwise(cuts):
             n = max(1, round((high - low) / size)) << max(0, level)
             parts.append(low + (high - low) * np.arange(n) / n)
         return np.append(np.concatenate(parts), depth)

@@ -80,8 +80,8 @@ class Measured:
         current, pattern = np.asarray(self.current), np.asarray(self.pattern)
         if current.ndim != 2 or pattern.ndim != 2 or current.shape[1] != pattern.shape[1]:
             raise DataSchemaError(
-                "current (injections, electrodes) and pattern (measurements, electrodes) must agree "
-                f"in electrodes, got shapes {current.shape} and {pattern.shape}"
+                "current (injections, electrodes) and pattern (measurements, electrodes) must have "
+                f"the same electrodes, got shapes {current.shape} and {pattern.shape}"
             )
         wanted = (len(current), len(pattern))
         for name in ("voltage", "reference"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -260,6 +261,6 @@ def _bands(config: ElectrodesConfig, domain: Any) -> tuple[tuple[float, float], 
                 f"[0, {depth:g}]; move it or lower electrodes.height"
             )
     ordered = sorted(bands)
-    if any(b[0] <= a[1] for a, b in zip(ordered, ordered[1:], strict=False)):
+    if any(b[0] <= a[1] for a, b in pairwise(ordered)):
         raise ConfigError("electrode rings overlap; move them or lower electrodes.height")
     return bands

@@ -70,10 +70,10 @@ def _suspects(table: Array, sheet: Sheet) -> list[tuple[float, str]]:
     for r in range(n):
         turned = np.roll(measures[:, ::-1], r, axis=1)
         found.append((turned, "the measuring electrodes are numbered in the other direction"))
-    for k, l in combinations(range(n), 2):
+    for a, b in combinations(range(n), 2):
         swapped = measures.copy()
-        swapped[:, [k, l]] = measures[:, [l, k]]
-        found.append((swapped, f"electrodes {k} and {l} are swapped where voltages are measured"))
+        swapped[:, [a, b]] = measures[:, [b, a]]
+        found.append((swapped, f"electrodes {a} and {b} are swapped where voltages are measured"))
     scores = []
     for reading, text in found:
         error, count = mismatch(table, drives, reading)
@@ -83,7 +83,7 @@ def _suspects(table: Array, sheet: Sheet) -> list[tuple[float, str]]:
 
 
 def remarks(observations: Observations, sheet: Sheet) -> tuple[str, ...]:
-    """A warning where reciprocity fails by more than the noise explains, naming the likeliest cause.
+    """A warning where reciprocity fails beyond the noise, naming the likeliest cause.
 
     Args:
         observations: real voltages with coordinates injection and measurement.

@@ -90,12 +90,18 @@ def _ranges(config: EllipsesConfig | HeartAndLungsConfig, half: tuple[float, flo
         one = np.array([config.conductivity, (-x, x), (-y, y), size, size, config.tilt])
         return np.repeat(one.T[:, :, None], config.count, axis=2)
     j, s, tilt = config.jitter, config.scaling, 20.0
+    laws = (config.heart, config.lungs, config.lungs)
     columns = [
-        [law, ((x - j) * a, (x + j) * a), ((y - j) * b, (y + j) * b),
-         ((1 - s) * p * a, (1 + s) * p * a), ((1 - s) * q * b, (1 + s) * q * b), (t - tilt, t + tilt)]
-        for law, (x, y, p, q, t) in zip((config.heart, config.lungs, config.lungs), _ORGANS,
-                                        strict=True)
-    ]  # fmt: skip
+        [
+            law,
+            ((x - j) * a, (x + j) * a),
+            ((y - j) * b, (y + j) * b),
+            ((1 - s) * p * a, (1 + s) * p * a),
+            ((1 - s) * q * b, (1 + s) * q * b),
+            (t - tilt, t + tilt),
+        ]
+        for law, (x, y, p, q, t) in zip(laws, _ORGANS, strict=True)
+    ]
     return np.array(columns).transpose(2, 1, 0)
 
 
@@ -151,7 +157,8 @@ class EllipseMap:
         rho = np.hypot(along / p, across / q)
         th = np.tanh((rho - 1) / self.edge)
         g, slope = 0.5 * (1 - th), -0.5 * (1 - th**2) / self.edge
-        contrast = np.log(c / self.background)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            contrast = np.log(c / self.background)  # NaN, which the model refuses, where c < 0
         # ρ has no slope at the centre itself, where g is flat anyway
         lean = contrast * slope / np.maximum(rho, 1e-300)
         u, v = along / p**2, across / q**2
