@@ -40,6 +40,15 @@ def generate(
     grid: Annotated[
         str | None, typer.Option("--grid", metavar="ROWSxCOLS", help="Also store fields on a grid.")
     ] = None,
+    jacobian: Annotated[
+        int,
+        typer.Option(
+            "--jacobian",
+            metavar="K",
+            min=0,
+            help="Also store the derivative in K random directions of xi; all of it from K = dim.",
+        ),
+    ] = 0,
     around: Annotated[
         Path | None, typer.Option("--around", help="Draw around this result, not from the prior.")
     ] = None,
@@ -70,6 +79,7 @@ def generate(
         seed=seed_of(tables, folder if resume else None),
         grid=_shape(grid),
         level=level,
+        jacobian=jacobian,
         design=_design(around, inflation),
     )
     for path in (output.out, folder):

@@ -82,6 +82,7 @@ class Plan:
         level: mesh level of the reference model.
         design: where unknowns are drawn; None for the prior.
         batch_size: samples of one batch; how much an interruption can lose.
+        jacobian: unit directions per sample in which the derivative is stored; 0 for none.
     """
 
     problem: str
@@ -93,6 +94,7 @@ class Plan:
     level: int = 0
     design: Around | None = None
     batch_size: int = 16
+    jacobian: int = 0
 
     def draw(self, i: int, dim: int) -> Array:
         """The whitened unknown of sample ``i``, shape (dim,)."""
@@ -106,6 +108,16 @@ class Plan:
             )
         return np.asarray(self.design.mean + self.design.inflation * (self.design.root @ white))
 
+    def probes(self, i: int, dim: int) -> Array:
+        """The directions of sample ``i``: random unit vectors, shape (min(jacobian, dim), dim).
+
+        Where ``jacobian`` is at least ``dim`` they are the axes, hence the whole derivative.
+        """
+        if self.jacobian >= dim:
+            return np.eye(dim)
+        directions = stream(self.seed, "probe", i).standard_normal((self.jacobian, dim))
+        return np.asarray(directions / np.linalg.norm(directions, axis=1, keepdims=True))
+
     def table(self) -> dict[str, Any]:
         """The resolved configuration as TOML-ready data."""
         design = {"kind": "prior"} if self.design is None else {
@@ -118,6 +130,7 @@ class Plan:
             "level": self.level,
             "grid": None if self.grid is None else list(self.grid),
             "batch_size": self.batch_size,
+            "jacobian": self.jacobian,
             "design": design,
             "problem": {"name": self.problem, **self.problem_config},
         }

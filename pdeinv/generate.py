@@ -17,18 +17,17 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from pdeinv.bayes.posterior import WhitenedModel
+from pdeinv.batches import BatchSolver, check_derivatives
 from pdeinv.building import make_problem
 from pdeinv.designs import Plan
-from pdeinv.errors import ConfigError, Preempted, RunFailed, SolverDiverged, reason
+from pdeinv.errors import ConfigError, Preempted, RunFailed
 from pdeinv.executors import process_pool
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
 from pdeinv.io.datasets import Samples, to_dataset
 from pdeinv.io.runs import remember
-from pdeinv.protocols import Problem, Sensors
+from pdeinv.protocols import Problem
 from pdeinv.provenance import attributes
-from pdeinv.typing import Array
 
 __all__ = ["Progress", "generate"]
 
@@ -40,60 +39,12 @@ class Progress(Protocol):
         """Samples done, samples in all, failed among those done."""
 
 
-class _Solver:
-    """One process's model: sensors and grid nodes in one set of places."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        problem = make_problem(plan.problem, plan.problem_config)
-        self.prior = problem.prior()
-        self.n_obs = len(next(iter(plan.sensors.values())))
-        places, self.to_grid = _places(problem, plan)
-        self.model = WhitenedModel(self.prior, problem.forward_model(places, plan.level))
-
-    def solve(self, k: int) -> Samples:
-        """The samples of batch ``k``."""
-        xi = np.stack([self.plan.draw(i, self.prior.dim) for i in self.plan.batch(k)])
-        m = self.prior.unwhiten(xi)
-        values = np.full((len(xi), self.model.d_space.size), np.nan)
-        failures = [""] * len(xi)
-        for i, one in enumerate(xi):
-            try:
-                values[i] = self._checked(one)
-            except SolverDiverged as error:
-                failures[i] = reason(error)
-        on_grid = self.plan.grid is not None
-        shape = (len(xi), *(self.plan.grid or ()))
-        return Samples(
-            xi,
-            m,
-            values[:, : self.n_obs],
-            tuple(failures),
-            np.asarray((self.to_grid @ m.T).T).reshape(shape) if on_grid else None,
-            values[:, self.n_obs :].reshape(shape) if on_grid else None,
-        )
-
-    def _checked(self, xi: Array) -> Array:
-        value = self.model(xi)
-        if not np.isfinite(value).all():
-            raise SolverDiverged("the solve gave values that are not finite")
-        return value
-
-
-def _places(problem: Problem, plan: Plan) -> tuple[Sensors, Any]:
-    if plan.grid is None:
-        return plan.sensors, None
-    nodes = problem.grid(plan.grid)
-    both = {c: np.concatenate([plan.sensors[c], nodes[c]]) for c in plan.sensors}
-    return both, problem.grid_operator(plan.grid)
-
-
-_solver: _Solver | None = None
+_solver: BatchSolver | None = None
 
 
 def _start(plan: Plan) -> None:
     global _solver
-    _solver = _Solver(plan)
+    _solver = BatchSolver(plan)
 
 
 def _shard(folder: Path, k: int) -> Path:
@@ -113,12 +64,16 @@ def _work(folder: Path, k: int) -> None:
         np.savez(out, **arrays)  # type: ignore[arg-type]
 
 
+def _cut(name: str, array: Any, n: int) -> Any:
+    return array if name == "probes" and array.ndim == 2 else array[:n]
+
+
 def _load(folder: Path, k: int, n: int) -> Samples | None:
     """Batch ``k`` cut to ``n`` samples; None where it is missing, damaged or too short."""
     try:
         # opened here because np.load leaves a damaged file open
         with _shard(folder, k).open("rb") as file, np.load(file, allow_pickle=False) as data:
-            arrays = {name: data[name][:n] for name in data.files}
+            arrays = {name: _cut(name, data[name], n) for name in data.files}
             failures = tuple(str(text) for text in arrays.pop("failures"))
             samples = Samples(failures=failures, **arrays)
     except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile):
@@ -178,6 +133,7 @@ def generate(
     """
     problem = make_problem(plan.problem, plan.problem_config)
     plan.draw(0, problem.prior().dim)
+    check_derivatives(problem, plan)
     _claim(plan, folder, resume)
     remember(folder, plan.table())
     have = {k: s for k in range(plan.n_batches) if (s := _load(folder, k, len(plan.batch(k))))}
@@ -230,7 +186,9 @@ def _solve_missing(
 def _join(parts: list[Samples]) -> Samples:
     def column(name: str) -> Any:
         arrays = [getattr(p, name) for p in parts]
-        return None if arrays[0] is None else np.concatenate(arrays)
+        if arrays[0] is None or (name == "probes" and arrays[0].ndim == 2):
+            return arrays[0]
+        return np.concatenate(arrays)
 
     failures = tuple(text for p in parts for text in p.failures)
     names = [f.name for f in fields(Samples) if f.name != "failures"]

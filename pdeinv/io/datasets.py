@@ -7,6 +7,8 @@ Layout (docs/surrogates.md has the whole of it)::
     <unknown>(sample, ...)          the unknown itself
     u(sample, obs)                  the data, NaN where the solve failed; x(obs), y(obs) say where
     coefficient(sample, grid_y, grid_x), u_grid(sample, grid_y, grid_x)   for operator learning
+    probe(sample, direction, xi_dim), action(sample, direction, obs)      dG(xi)[probe];
+                                    all of the derivative: probe(direction, xi_dim), the axes
     status(sample), failure(sample) 0 = solved, 1 = failed with the reason
 """
 
@@ -73,6 +75,8 @@ class Samples:
         failures: the reason by row; empty text where solved.
         coefficient: shape (n, *grid), or None.
         field: the observed quantity on the grid, shape (n, *grid), or None.
+        probes: unit directions in xi, shape (n, k, dim), or (k, dim) where common, or None.
+        actions: dG(xi)[probe], shape (n, k, n_obs), NaN in failed rows, or None.
     """
 
     xi: Array
@@ -81,6 +85,8 @@ class Samples:
     failures: tuple[str, ...]
     coefficient: Array | None = None
     field: Array | None = None
+    probes: Array | None = None
+    actions: Array | None = None
 
 
 def _along_obs(observed: Observed, sensors: Sensors) -> dict[str, xr.Variable]:
@@ -117,6 +123,24 @@ def _gridded(problem: Problem, samples: Samples) -> xr.Dataset:
     )
 
 
+def _derivatives(observed: Observed, samples: Samples) -> dict[str, xr.Variable]:
+    """The variables of the Jacobian actions; xi has no unit, so an action has that of the data."""
+    assert samples.probes is not None and samples.actions is not None  # noqa: PT018
+    text = f"derivative of the data ({observed.long_name}) in the direction 'probe' of xi"
+    return {
+        "probe": xr.Variable(
+            ("sample", "direction", "xi_dim")[-samples.probes.ndim :],
+            samples.probes,
+            {"units": "1", "long_name": "unit direction in the whitened unknown"},
+        ),
+        "action": xr.Variable(
+            ("sample", "direction", "obs"),
+            samples.actions,
+            {"units": observed.units, "long_name": text},
+        ),
+    }
+
+
 def to_dataset(
     problem: Problem, sensors: Sensors, samples: Samples, attrs: Mapping[str, Any]
 ) -> xr.Dataset:
@@ -140,6 +164,8 @@ def to_dataset(
     dataset["failure"] = xr.Variable(
         "sample", np.array(samples.failures, dtype=object), {"long_name": "why the solve failed"}
     )
+    if samples.actions is not None:
+        dataset = dataset.assign(_derivatives(observed, samples))
     if samples.field is not None:
         dataset = dataset.merge(_gridded(problem, samples))
     return dataset.assign_coords(_along_obs(observed, sensors)).assign_attrs(
@@ -172,6 +198,8 @@ class TrainingSet:
         field: shape (n, *grid), or None.
         axes: grid coordinate of each axis, in axis order; empty without a grid.
         n_failed: samples left out because their solve failed.
+        probes: unit directions v in xi, shape (n, k, dim), or None; k = dim: the axes.
+        actions: dG(xi)[v], shape (n, k, n_obs), or None.
     """
 
     problem: str
@@ -187,6 +215,8 @@ class TrainingSet:
     field: Array | None
     axes: Mapping[str, Array]
     n_failed: int
+    probes: Array | None = None
+    actions: Array | None = None
 
     @property
     def size(self) -> int:
@@ -241,15 +271,24 @@ def read(path: Path) -> TrainingSet:
         prior_probe=np.asarray(dataset.attrs["pdeinv_prior_probe"], dtype=np.float64),
         level=int(dataset.attrs.get("pdeinv_level", 0)),
         digest=sha256(path),
-        coefficient=_grid_values(dataset, "coefficient", good),
-        field=_grid_values(dataset, f"{observed.name}_grid", good),
+        coefficient=_rows(dataset, "coefficient", good),
+        field=_rows(dataset, f"{observed.name}_grid", good),
         axes=_axes(dataset),
         n_failed=int((~good).sum()),
+        probes=_probes(dataset, good),
+        actions=_rows(dataset, "action", good),
     )
 
 
-def _grid_values(dataset: xr.Dataset, name: str, good: Any) -> Array | None:
+def _rows(dataset: xr.Dataset, name: str, good: Any) -> Array | None:
     return np.asarray(dataset[name], dtype=np.float64)[good] if name in dataset else None
+
+
+def _probes(dataset: xr.Dataset, good: Any) -> Array | None:
+    if "probe" in dataset and "sample" not in dataset["probe"].dims:
+        common = np.asarray(dataset["probe"], dtype=np.float64)
+        return np.broadcast_to(common, (int(good.sum()), *common.shape))
+    return _rows(dataset, "probe", good)
 
 
 def _axes(dataset: xr.Dataset) -> dict[str, Array]:

@@ -22,6 +22,7 @@ LAYERS = (
         *("pdeinv.inversion", "pdeinv.generate", "pdeinv.synthetic", "pdeinv.plotting"),
         *(
             "pdeinv.refine",
+            "pdeinv.batches",
             "pdeinv.designs",
             "pdeinv.inspection",
             "pdeinv.panels",
