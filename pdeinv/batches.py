@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,13 +12,18 @@ import numpy as np
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.building import make_problem
 from pdeinv.designs import Plan
-from pdeinv.errors import CapabilityError, SolverDiverged, reason
-from pdeinv.io.datasets import Samples
+from pdeinv.errors import CapabilityError, ConfigError, SolverDiverged, reason
+from pdeinv.gridding import experiments, grid_places
+from pdeinv.io import shards
+from pdeinv.io.samples import Samples
 from pdeinv.models import Capability, ForwardModel, Linearization
 from pdeinv.protocols import Problem, Sensors
 from pdeinv.typing import Array
 
-__all__ = ["BatchSolver", "actions", "check_derivatives"]
+__all__ = ["PLAN", "BatchSolver", "actions", "check_derivatives", "solve_batches"]
+
+PLAN = "plan.npz"
+"""The plan in the run folder."""
 
 DERIVATIVES = frozenset({Capability.JVP, Capability.VJP})
 
@@ -60,7 +68,7 @@ class BatchSolver:
         problem = make_problem(plan.problem, plan.problem_config)
         self.prior = problem.prior()
         self.n_obs = len(next(iter(plan.sensors.values())))
-        places, self.to_grid = _places(problem, plan)
+        places, self.to_grid, self.field_shape = _places(problem, plan)
         self.model: ForwardModel = WhitenedModel(
             self.prior, problem.forward_model(places, plan.level)
         )
@@ -68,7 +76,7 @@ class BatchSolver:
     def solve(self, k: int) -> Samples:
         """The samples of batch ``k``."""
         plan, dim, rows = self.plan, self.prior.dim, self.plan.batch(k)
-        xi = np.stack([plan.draw(i, dim) for i in rows])
+        xi = plan.draws(rows, dim)
         m = self.prior.unwhiten(xi)
         values = np.full((len(xi), self.model.d_space.size), np.nan)
         tangents = np.full((len(xi), min(plan.jacobian, dim), self.n_obs), np.nan)
@@ -79,17 +87,19 @@ class BatchSolver:
             except SolverDiverged as error:
                 failures[j] = reason(error)
         on_grid = plan.grid is not None
-        shape = (len(xi), *(plan.grid or ()))
         return Samples(
             xi,
             m,
             values[:, : self.n_obs],
             tuple(failures),
-            np.asarray((self.to_grid @ m.T).T).reshape(shape) if on_grid else None,
-            values[:, self.n_obs :].reshape(shape) if on_grid else None,
+            self._coefficient(m) if on_grid else None,
+            values[:, self.n_obs :].reshape(len(xi), *self.field_shape) if on_grid else None,
             self._probes(rows) if plan.jacobian else None,
             tangents if plan.jacobian else None,
         )
+
+    def _coefficient(self, m: Array) -> Array:
+        return np.asarray((self.to_grid @ m.T).T).reshape(len(m), *(self.plan.grid or ()))
 
     def _probes(self, rows: range) -> Array:
         dim = self.prior.dim
@@ -115,9 +125,51 @@ class BatchSolver:
         return value, tangent
 
 
-def _places(problem: Problem, plan: Plan) -> tuple[Sensors, Any]:
+def _places(problem: Problem, plan: Plan) -> tuple[Sensors, Any, tuple[int, ...]]:
+    """Sensors and grid nodes in one set, the map from m to the grid, and the field's shape."""
     if plan.grid is None:
-        return plan.sensors, None
-    nodes = problem.grid(plan.grid)
+        return plan.sensors, None, ()
+    axes = experiments(problem, plan.sensors, plan.grid, plan.times)
+    nodes = grid_places(problem.grid(plan.grid), axes)
     both = {c: np.concatenate([plan.sensors[c], nodes[c]]) for c in plan.sensors}
-    return both, problem.grid_operator(plan.grid)
+    shape = (*(len(values) for values in axes.values()), *plan.grid)
+    return both, problem.grid_operator(plan.grid), shape
+
+
+_lock = threading.Lock()
+_built: tuple[str, BatchSolver] | None = None
+"""The solver of this process and the plan that it was built for."""
+
+
+def solve_batches(folder: str, key: str, numbers: Sequence[int]) -> None:
+    """Solve batches in a worker; the model is built once, and only numbers travel here.
+
+    Each batch is a file as soon as it is solved, hence a worker that dies loses at most one.
+
+    Args:
+        folder: the run folder, which holds the plan and receives the shards.
+        key: of the plan that the caller has.
+        numbers: of the batches; those that are there already are left alone.
+
+    Raises:
+        ConfigError: the plan in the folder is another one.
+    """
+    global _built
+    with _lock:  # a scheduler's worker may have several threads; the solvers have one
+        run = Path(folder)
+        if _built is None or _built[0] != key:
+            _built = (key, BatchSolver(_plan(run, key)))
+        solver = _built[1]
+        for k in numbers:
+            if shards.verified(run, k, len(solver.plan.batch(k))) is None:
+                shards.save(run, k, solver.solve(k))
+
+
+def _plan(run: Path, key: str) -> Plan:
+    plan = Plan.load(run / PLAN)
+    if plan.key() != key:
+        raise ConfigError(
+            f"the plan in {run} changed while its batches were being solved; let one command "
+            "at a time set --n and the other options"
+        )
+    return plan

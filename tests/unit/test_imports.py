@@ -23,6 +23,7 @@ LAYERS = (
         *(
             "pdeinv.refine",
             "pdeinv.batches",
+            "pdeinv.gridding",
             "pdeinv.designs",
             "pdeinv.inspection",
             "pdeinv.panels",
@@ -36,7 +37,7 @@ LAYERS = (
     ("pdeinv.protocols",),
     ("pdeinv.bayes",),
     ("pdeinv.models", "pdeinv.provenance"),
-    ("pdeinv.spaces", "pdeinv.config", "pdeinv.registry", "pdeinv.rng"),
+    ("pdeinv.spaces", "pdeinv.config", "pdeinv.registry", "pdeinv.rng", "pdeinv.sampling"),
     ("pdeinv.errors", "pdeinv.typing", "pdeinv.memory"),
 )
 """From top to bottom; a module may import from its own layer and from those below."""
@@ -44,6 +45,7 @@ LAYERS = (
 HEAVY = {
     *("dolfinx", "dolfinx_solver", "petsc4py", "mpi4py", "ufl", "basix", "ffcx", "gmsh", "h5py"),
     *("torch", "neuralop", "gpytorch", "safetensors", "arviz", "matplotlib", "emcee"),
+    *("submitit", "distributed", "dask", "netCDF4"),
 }
 NEVER = {"click", "pickle", "cloudpickle", "joblib"}
 
