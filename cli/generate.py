@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,9 +20,168 @@ from .terminal import Terminal
 
 if TYPE_CHECKING:
     from pdeinv.designs import Around, Plan
+    from pdeinv.executors.config import ExecutorConfig
     from pdeinv.protocols import Problem, Sensors
 
 __all__ = ["generate"]
+
+SAMPLING = ("prior", "lhs", "sobol")
+DESIGN, STORED, PARTS = "Design", "What is stored", "Where and in which parts"
+
+
+@dataclass(frozen=True)
+class Design:
+    """At which unknowns to solve."""
+
+    sampling: Annotated[
+        str,
+        typer.Option(
+            "--design",
+            metavar="prior|lhs|sobol",
+            help="Independent draws, a Latin hypercube of --n samples, or a Sobol sequence.",
+            rich_help_panel=DESIGN,
+        ),
+    ] = "prior"
+    around: Annotated[
+        Path | None,
+        typer.Option(
+            "--around", help="Draw around this result, not from the prior.", rich_help_panel=DESIGN
+        ),
+    ] = None
+    inflation: Annotated[
+        float,
+        typer.Option(
+            "--inflation",
+            help="Factor on the result's standard deviations.",
+            rich_help_panel=DESIGN,
+        ),
+    ] = 1.5
+
+    def fields(self) -> dict[str, Any]:
+        """The plan's fields.
+
+        Raises:
+            ConfigError: no such design.
+        """
+        from pdeinv.designs import Around
+
+        if self.sampling not in SAMPLING:
+            raise ConfigError(f"--design {self.sampling}: expected {', '.join(SAMPLING)}")
+        fitted: Around | None = None
+        if self.around is not None:
+            fitted = Around.from_result(self.around, self.inflation)
+        return {"sampling": self.sampling, "design": fitted}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What to keep of each solve beside the data."""
+
+    grid: Annotated[
+        str | None,
+        typer.Option(
+            "--grid",
+            metavar="ROWSxCOLS",
+            help="Also store fields on a grid.",
+            rich_help_panel=STORED,
+        ),
+    ] = None
+    times: Annotated[
+        str | None,
+        typer.Option(
+            "--times",
+            metavar="SPEC",
+            help="Times of gridded fields: sensors, FIRST:LAST:COUNT or t,t; else the last.",
+            rich_help_panel=STORED,
+        ),
+    ] = None
+    jacobian: Annotated[
+        int,
+        typer.Option(
+            "--jacobian",
+            metavar="K",
+            min=0,
+            help="Also store the derivative in K random directions of xi; all of it from K = dim.",
+            rich_help_panel=STORED,
+        ),
+    ] = 0
+    level: Annotated[
+        int, typer.Option("--level", help="Mesh level of the solves.", rich_help_panel=STORED)
+    ] = 0
+
+    def fields(self, places: Sensors) -> dict[str, Any]:
+        """The plan's fields.
+
+        Raises:
+            ConfigError: a text is not understood.
+        """
+        from pdeinv.gridding import parse_times
+
+        if self.times is not None and self.grid is None:
+            raise ConfigError("--times says when gridded fields are stored; add --grid ROWSxCOLS")
+        times = () if self.times is None else parse_times(self.times, places)
+        grid = _shape(self.grid)
+        return {"grid": grid, "times": times, "jacobian": self.jacobian, "level": self.level}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where the solves run, and which of them."""
+
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            "--executor",
+            metavar="process|mpi|slurm|dask",
+            help="Where to solve; options in table [executor].",
+            rich_help_panel=PARTS,
+        ),
+    ] = None
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Solve the I-th of N parts into OUT.run and write no output.",
+            rich_help_panel=PARTS,
+        ),
+    ] = None
+    assemble: Annotated[
+        bool,
+        typer.Option(
+            "--assemble",
+            help="Solve nothing; write the output from the parts.",
+            rich_help_panel=PARTS,
+        ),
+    ] = False
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Keep the batches in OUT.run; --n may have grown.",
+            rich_help_panel=PARTS,
+        ),
+    ] = False
+
+    @property
+    def joins(self) -> bool:
+        """Whether batches that are there are kept."""
+        return self.resume or self.assemble or self.shard is not None
+
+    def part(self) -> tuple[int, int] | None:
+        """Which part of how many.
+
+        Raises:
+            ConfigError: not I/N with 1 ≤ I ≤ N, or together with --assemble.
+        """
+        if self.shard is None:
+            return None
+        first, _, last = self.shard.partition("/")
+        if not (first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last)):
+            raise ConfigError(f"--shard {self.shard}: expected I/N from 1/N to N/N, such as 3/8")
+        if self.assemble:
+            raise ConfigError("--shard solves a part and --assemble joins parts; give one of them")
+        return int(first), int(last)
 
 
 @verb
@@ -29,6 +190,9 @@ def generate(
     output: Output,
     settings: Settings,
     random: Reproducible,
+    design: Design,
+    stored: Stored,
+    parts: Parts,
     n: Annotated[int, typer.Option("--n", min=1, help="Samples in all, resumed or not.")],
     problem: Annotated[
         str | None, typer.Argument(help="Name of the problem; else from --config or --obs.")
@@ -37,44 +201,69 @@ def generate(
         Path | None, typer.Option("--obs", help="Take problem and sensors from this file.")
     ] = None,
     sensors: SensorSpec = None,
-    grid: Annotated[
-        str | None, typer.Option("--grid", metavar="ROWSxCOLS", help="Also store fields on a grid.")
-    ] = None,
-    around: Annotated[
-        Path | None, typer.Option("--around", help="Draw around this result, not from the prior.")
-    ] = None,
-    inflation: Annotated[
-        float, typer.Option("--inflation", help="Factor on the result's standard deviations.")
-    ] = 1.5,
-    level: Annotated[int, typer.Option("--level", help="Mesh level of the solves.")] = 0,
     workers: Workers = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Keep the batches in OUT.run; --n may have grown.")
-    ] = False,
 ) -> None:
     """Solve a problem at many drawn unknowns and write a data set for training surrogates.
 
-    Failed solves are recorded, never dropped. The numbers do not depend on the number of workers.
+    Failed solves are recorded, never dropped. The numbers depend neither on the executor nor on
+    the number of workers.
     """
+    flags = {"problem__name": problem, "executor__name": parts.executor}
+    tables = with_flags(load_tables(settings), seed=random.seed, workers=workers, **flags)
+    executor = _executor(tables)
+    with _leading(executor) as leads:
+        if leads:
+            physics, places = _subject(tables, obs, sensors)
+            rest = {**design.fields(), **stored.fields(places)}
+            seed = _seed(tables, output, parts)
+            plan = _plan(physics, places, n=n, seed=seed, **rest)
+            _solve(terminal, output, parts, plan, (physics, executor, tables.get("workers", 1)))
+
+
+def _executor(tables: Mapping[str, Any]) -> ExecutorConfig:
+    from pdeinv.config import parse
+    from pdeinv.executors.config import ExecutorConfig
+
+    return parse(ExecutorConfig, tables.get("executor", {}), "executor")
+
+
+@contextmanager
+def _leading(executor: ExecutorConfig) -> Iterator[bool]:
+    """True but for the MPI ranks that work for rank 0."""
+    if executor.name != "mpi":
+        yield True
+        return
+    from pdeinv.executors.mpi import mpi_session
+
+    with mpi_session() as leads:
+        yield leads
+
+
+def _solve(
+    terminal: Terminal,
+    output: Output,
+    parts: Parts,
+    plan: Plan,
+    what: tuple[Problem, ExecutorConfig, int],
+) -> None:
+    """Check, solve, and say what became of it."""
+    from pdeinv.generate import How
     from pdeinv.generate import generate as solve_all
     from pdeinv.io.atomic import check_output
     from pdeinv.io.runs import run_folder
 
-    tables = with_flags(load_tables(settings), problem__name=problem, seed=random.seed)
-    physics, places = _subject(tables, obs, sensors)
-    folder = run_folder(output.out)
-    plan = _plan(
-        physics,
-        places,
-        n=n,
-        seed=seed_of(tables, folder if resume else None),
-        grid=_shape(grid),
-        level=level,
-        design=_design(around, inflation),
-    )
+    physics, executor, workers = what
+    part, folder = parts.part(), run_folder(output.out)
+    if output.overwrite and parts.joins:
+        raise ConfigError(
+            "--overwrite starts again, --resume, --shard and --assemble go on; give one of them"
+        )
     for path in (output.out, folder):
-        check_output(path, overwrite=output.overwrite, resume=resume)
-    data = {"out": str(output.out), "n": n, "seed": plan.seed, "dofs": physics.dofs(level)}
+        check_output(path, overwrite=output.overwrite, resume=parts.joins)
+    data = {
+        "out": str(output.out), "n": plan.n, "seed": plan.seed, "dofs": physics.dofs(plan.level),
+        "batches": plan.n_batches, "executor": executor.name,
+    }  # fmt: skip
     if output.dry_run:
         terminal.result({"dry_run": True, **data}, *(f"{k}: {v}" for k, v in data.items()))
         return
@@ -86,18 +275,36 @@ def generate(
             tally["failed"] = failed
             step(done, total, f"{failed} failed")
 
-        solve_all(
-            plan,
-            output.out,
-            folder,
-            workers=workers or tables.get("workers", 1),
-            resume=resume,
-            progress=progress,
-            should_stop=stop.requested,
-        )
-    terminal.note(f"{n} samples, {tally['failed']} failed, seed {plan.seed}")
+        how = How(workers, parts.resume, executor, part, parts.assemble, progress, stop.requested)
+        solve_all(plan, output.out, folder, how)
+    _report(terminal, {**data, **tally}, plan, parts, folder)
+
+
+def _report(
+    terminal: Terminal, data: Mapping[str, Any], plan: Plan, parts: Parts, folder: Path
+) -> None:
+    if parts.shard is not None:
+        terminal.note(f"part {parts.shard} is done; --assemble joins the parts when all are")
+        terminal.result({**data, "shard": parts.shard}, str(folder))
+        return
+    terminal.note(f"{plan.n} samples, {data['failed']} failed, seed {plan.seed}")
     terminal.note(f"batches stay in {folder} for --resume to a larger --n; delete it otherwise")
-    terminal.result({**data, **tally}, str(output.out))
+    terminal.result(dict(data), str(data["out"]))
+
+
+def _seed(tables: Mapping[str, Any], output: Output, parts: Parts) -> int:
+    """The seed given, that of the run folder, or a fresh one.
+
+    Raises:
+        ConfigError: parts without a common seed.
+    """
+    from pdeinv.io.runs import recalled_seed, run_folder
+
+    folder = run_folder(output.out)
+    known = tables.get("seed") is not None or recalled_seed(folder) is not None
+    if parts.shard is not None and not known:
+        raise ConfigError("--shard needs --seed, so that all parts belong to one data set")
+    return seed_of(tables, folder if parts.joins else None)
 
 
 def _subject(
@@ -133,9 +340,3 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
     if not shape or min(shape) < 2:
         raise ConfigError(f"--grid {text}: expected ROWSxCOLS with at least 2 each, such as 33x33")
     return shape
-
-
-def _design(around: Path | None, inflation: float) -> Around | None:
-    from pdeinv.designs import Around
-
-    return None if around is None else Around.from_result(around, inflation)

@@ -1,20 +1,24 @@
-"""Which unknowns a data set is solved at: drawn from the prior, or around earlier draws."""
+"""Which unknowns a data set is solved at, and everything else that decides its numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from pdeinv.config import fingerprint
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
+from pdeinv.io.atomic import atomic
 from pdeinv.protocols import Sensors
 from pdeinv.provenance import sha256
 from pdeinv.rng import stream
+from pdeinv.sampling import Sampling, white_draws
 from pdeinv.typing import Array
 
 __all__ = ["Around", "Plan"]
@@ -81,7 +85,10 @@ class Plan:
         grid: shape of the regular grid for operator learning (rows first), or None.
         level: mesh level of the reference model.
         design: where unknowns are drawn; None for the prior.
+        sampling: how they are drawn there.
+        times: of gridded fields that vary in time; empty for the problem's own (the last).
         batch_size: samples of one batch; how much an interruption can lose.
+        jacobian: unit directions per sample in which the derivative is stored; 0 for none.
     """
 
     problem: str
@@ -93,10 +100,17 @@ class Plan:
     level: int = 0
     design: Around | None = None
     batch_size: int = 16
+    jacobian: int = 0
+    sampling: Sampling = "prior"
+    times: tuple[float, ...] = ()
 
     def draw(self, i: int, dim: int) -> Array:
         """The whitened unknown of sample ``i``, shape (dim,)."""
-        white = stream(self.seed, "sample", i).standard_normal(dim)
+        return self.draws([i], dim)[0]
+
+    def draws(self, rows: Sequence[int], dim: int) -> Array:
+        """The whitened unknowns of samples ``rows``, shape (len(rows), dim)."""
+        white = white_draws(self.sampling, self.seed, self.n, rows, dim)
         if self.design is None:
             return white
         if len(self.design.mean) != dim:
@@ -104,29 +118,88 @@ class Plan:
                 f"--around: {self.design.source[0]} has {len(self.design.mean)} unknowns, the "
                 f"problem has {dim}; use a result of the same problem"
             )
-        return np.asarray(self.design.mean + self.design.inflation * (self.design.root @ white))
+        # one product per sample: blocks would round differently from batch to batch
+        spread = np.stack([self.design.root @ w for w in white])
+        return np.asarray(self.design.mean + self.design.inflation * spread)
+
+    def probes(self, i: int, dim: int) -> Array:
+        """The directions of sample ``i``: random unit vectors, shape (min(jacobian, dim), dim).
+
+        Where ``jacobian`` is at least ``dim`` they are the axes, hence the whole derivative.
+        """
+        if self.jacobian >= dim:
+            return np.eye(dim)
+        directions = stream(self.seed, "probe", i).standard_normal((self.jacobian, dim))
+        return np.asarray(directions / np.linalg.norm(directions, axis=1, keepdims=True))
 
     def table(self) -> dict[str, Any]:
         """The resolved configuration as TOML-ready data."""
-        design = {"kind": "prior"} if self.design is None else {
-            "kind": "around", "inflation": self.design.inflation, "draws": self.design.source[0],
-            "draws_sha256": self.design.source[1],
-        }  # fmt: skip
+        design: dict[str, Any] = {"kind": "prior", "sampling": self.sampling}
+        if self.design is not None:
+            name, digest = self.design.source
+            design |= {"kind": "around", "inflation": self.design.inflation}
+            design |= {"draws": name, "draws_sha256": digest}
         return {
             "seed": self.seed,
             "n": self.n,
             "level": self.level,
             "grid": None if self.grid is None else list(self.grid),
             "batch_size": self.batch_size,
+            "jacobian": self.jacobian,
+            "times": list(self.times),
             "design": design,
             "problem": {"name": self.problem, **self.problem_config},
         }
 
     def mark(self) -> str:
-        """A fingerprint of all that decides the samples; ``n`` may grow on resume."""
-        table = {k: v for k, v in self.table().items() if k != "n"}
+        """A fingerprint of all that decides the samples.
+
+        ``n`` is part of it for a Latin hypercube only; else it may grow on resume.
+        """
+        free = () if self.sampling == "lhs" else ("n",)
+        table = {k: v for k, v in self.table().items() if k not in free}
         places = {c: np.asarray(v).tolist() for c, v in self.sensors.items()}
         return fingerprint({**table, "sensors": places})
+
+    def key(self) -> str:
+        """The mark with the number of samples: what a worker's copy must agree with."""
+        return f"{self.mark()}-{self.n}"
+
+    def save(self, file: Path) -> None:
+        """Write the plan, for workers that share nothing but the folder."""
+        plain = {k: v for k, v in vars(self).items() if k not in ("sensors", "design")}
+        arrays = {f"sensors.{c}": np.asarray(v) for c, v in self.sensors.items()}
+        if self.design is not None:
+            plain["design"] = [self.design.inflation, *self.design.source]
+            arrays |= {"design.mean": self.design.mean, "design.root": self.design.root}
+        with atomic(file) as target, target.open("wb") as out:
+            np.savez(out, allow_pickle=False, plan=np.array(json.dumps(plain)), **arrays)
+
+    @classmethod
+    def load(cls, file: Path) -> Plan:
+        """What :meth:`save` wrote.
+
+        Raises:
+            DataSchemaError: missing or damaged.
+        """
+        try:
+            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as data:
+                arrays = {name: data[name] for name in data.files}
+            plain = json.loads(str(arrays.pop("plan")))
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise DataSchemaError(
+                f"{file} cannot be read ({type(error).__name__}); repeat the first command with "
+                "--overwrite"
+            ) from None
+        sensors = {
+            k.removeprefix("sensors."): v for k, v in arrays.items() if k.startswith("sensors.")
+        }
+        if "design" in plain:
+            inflation, *source = plain["design"]
+            fitted = arrays["design.mean"], arrays["design.root"]
+            plain["design"] = Around(*fitted, inflation, (source[0], source[1]))
+        lists = {name: tuple(plain[name]) for name in ("times", "grid") if plain[name] is not None}
+        return cls(**{**plain, **lists}, sensors=sensors)
 
     def batch(self, k: int) -> range:
         """The samples of batch ``k``."""

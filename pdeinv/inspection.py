@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pdeinv.config import read_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.checkpoints import read_metadata
@@ -94,11 +95,27 @@ def _summary(attrs: dict[str, Any]) -> dict[str, Any]:
 def _run(folder: Path) -> dict[str, Any]:
     """How far each chain of a live or stopped run was at its last checkpoint."""
     mark = folder / "run.json"
+    if mark.exists() and "engine" not in json.loads(mark.read_text()):
+        return _batches(folder)
     return {
         "engine": json.loads(mark.read_text())["engine"] if mark.exists() else None,
         "training_rounds_done": len(list(folder.glob("refine*.npz"))),
         "stop_asked": (folder / "STOP").exists(),
         "chains": [_chain(file) for file in sorted(folder.glob("chain*.state.npz"))],
+    }
+
+
+def _batches(folder: Path) -> dict[str, Any]:
+    """How far a data set is: what its batches say of themselves, hashes unchecked."""
+    found = [json.loads(file.read_text()) for file in sorted(folder.glob("batch*.json"))]
+    planned = read_toml(folder / "config.toml") if (folder / "config.toml").exists() else {}
+    return {
+        "samples": planned.get("n"),
+        "samples_done": sum(facts["samples"] for facts in found),
+        "samples_failed": sum(len(facts["failed"]) for facts in found),
+        "batches_done": len(found),
+        "seed": planned.get("seed"),
+        "assembled": (folder / "manifest.json").exists(),
     }
 
 

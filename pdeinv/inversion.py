@@ -22,6 +22,7 @@ from pdeinv.config import Config, merge, parse
 from pdeinv.engines.base import Engine, check_posterior
 from pdeinv.engines.driver import Budget, Progress, Run, RunResult, run
 from pdeinv.errors import ConfigError
+from pdeinv.executors.config import ExecutorConfig
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output, remove
 from pdeinv.io.observations import NoiseSpec, Observations, header, read
@@ -67,6 +68,7 @@ class RunConfig(Config):
     engine: dict[str, Any] = Field(default_factory=dict)
     surrogate: dict[str, Any] = Field(default_factory=dict)
     budget: BudgetConfig = BudgetConfig()
+    executor: ExecutorConfig = ExecutorConfig()
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class Inversion:
 
     def resolved(self) -> dict[str, Any]:
         """The complete configuration; run again, it repeats the result."""
-        base = self.run.model_dump(mode="json")
+        base = self.run.model_dump(mode="json", exclude={"executor"})
         base["problem"] = {"name": self.problem.name, **self.problem.config.model_dump(mode="json")}
         base["engine"] = {"name": self.engine.name, **self.engine.config.model_dump(mode="json")}
         if self.trains_surrogate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -60,6 +61,16 @@ _MODULES = (
 """In the order of the attributes of :class:`Fenicsx`."""
 
 
+def _world() -> Any:
+    """The ranks that share PETSc: all, unless each works by itself on tasks of mpi4py.futures.
+
+    PETSc starts on all of its ranks together, and ranks with tasks of their own never meet.
+    """
+    if "mpi4py.futures" not in sys.modules:
+        return None
+    return importlib.import_module("mpi4py.MPI").COMM_SELF
+
+
 @cache
 def fenicsx() -> Fenicsx:
     """The FEniCSx modules; the wheel's loader first, since it orders MPI ahead of PETSc.
@@ -73,7 +84,7 @@ def fenicsx() -> Fenicsx:
         if find_spec("dolfinx_solver") is not None:
             importlib.import_module("dolfinx_solver")
         # PETSc would end the process on SIGTERM, before a run could save
-        importlib.import_module("petsc4py").init(["pdeinv", "-no_signal_handler"])
+        importlib.import_module("petsc4py").init(["pdeinv", "-no_signal_handler"], comm=_world())
         return Fenicsx(*(importlib.import_module(name) for name in _MODULES))
     except ImportError as error:
         raise MissingDependency(

@@ -1,19 +1,10 @@
-"""Data set files: pairs (xi, data) of a reference model, sample by sample, failures included.
-
-Layout (docs/surrogates.md has the whole of it)::
-
-    dims          sample, xi_dim, obs, the dims of the unknown, and grid_y, grid_x where gridded
-    xi(sample, xi_dim)              whitened unknown
-    <unknown>(sample, ...)          the unknown itself
-    u(sample, obs)                  the data, NaN where the solve failed; x(obs), y(obs) say where
-    coefficient(sample, grid_y, grid_x), u_grid(sample, grid_y, grid_x)   for operator learning
-    status(sample), failure(sample) 0 = solved, 1 = failed with the reason
-"""
+"""Data set files as training sets for surrogates; :mod:`pdeinv.io.samples` has the layout."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as entry
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +12,19 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.config import dump_toml, parse_toml
+from pdeinv.config import parse_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
-from pdeinv.protocols import Observed, Problem, Sensors
+from pdeinv.io.rows import FileRows
+from pdeinv.protocols import Observed, Sensors
 from pdeinv.provenance import sha256
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["Samples", "TrainingSet", "grid_axes", "prior_probe", "read", "to_dataset"]
+__all__ = ["EAGER_BYTES", "Grids", "TrainingSet", "observed_of", "prior_probe", "read"]
+
+EAGER_BYTES = 1 << 29
+"""Grid variables up to this size are read at once."""
 
 
 def prior_probe(prior: Prior) -> Array:
@@ -42,116 +37,6 @@ def prior_probe(prior: Prior) -> Array:
     m = prior.unwhiten(rng.standard_normal((2, prior.dim)))
     weights = rng.standard_normal((prior.space.size, 4)) / np.sqrt(prior.space.size)
     return np.asarray((m @ weights).ravel())
-
-
-def grid_axes(nodes: Sensors, shape: tuple[int, ...]) -> dict[str, Array]:
-    """The coordinate of each axis of a regular grid given by all its nodes, in axis order.
-
-    Raises:
-        DataSchemaError: the nodes are not a regular grid of that shape.
-    """
-    axes: dict[int, tuple[str, Array]] = {}
-    for name, flat in nodes.items():
-        values = np.asarray(flat).reshape(shape)
-        for axis in range(len(shape)):
-            line = np.moveaxis(values, axis, 0).reshape(shape[axis], -1)
-            if np.allclose(line, line[:, :1]) and line[0, 0] != line[-1, 0]:
-                axes[axis] = (name, line[:, 0].copy())
-    if len(axes) != len(shape):
-        raise DataSchemaError(f"grid nodes do not form a regular grid of shape {shape}")
-    return {axes[k][0]: axes[k][1] for k in range(len(shape))}
-
-
-@dataclass(frozen=True)
-class Samples:
-    """What the solves of a data set gave.
-
-    Attributes:
-        xi: shape (n, dim).
-        m: shape (n, n_m).
-        values: shape (n, n_obs), NaN in failed rows.
-        failures: the reason by row; empty text where solved.
-        coefficient: shape (n, *grid), or None.
-        field: the observed quantity on the grid, shape (n, *grid), or None.
-    """
-
-    xi: Array
-    m: Array
-    values: Array
-    failures: tuple[str, ...]
-    coefficient: Array | None = None
-    field: Array | None = None
-
-
-def _along_obs(observed: Observed, sensors: Sensors) -> dict[str, xr.Variable]:
-    return {
-        c: xr.Variable("obs", sensors[c], {"units": units, "long_name": c, "axis": c[0].upper()})
-        for c, units in observed.coords.items()
-    }
-
-
-def _gridded(problem: Problem, samples: Samples) -> xr.Dataset:
-    """The grid variables with their axes."""
-    assert samples.coefficient is not None and samples.field is not None  # noqa: PT018
-    shape = samples.field.shape[1:]
-    observed = problem.observed
-    axes = grid_axes(problem.grid(shape), shape)
-    dims = ("sample", *(f"grid_{name}" for name in axes))
-    return xr.Dataset(
-        {
-            "coefficient": xr.Variable(
-                dims, samples.coefficient, {"units": "1", "long_name": problem.card.unknown}
-            ),
-            f"{observed.name}_grid": xr.Variable(
-                dims, samples.field, {"units": observed.units, "long_name": observed.long_name}
-            ),
-        },
-        {
-            f"grid_{name}": xr.Variable(
-                f"grid_{name}",
-                axis,
-                {"units": observed.coords[name], "long_name": name, "axis": name[0].upper()},
-            )
-            for name, axis in axes.items()
-        },
-    )
-
-
-def to_dataset(
-    problem: Problem, sensors: Sensors, samples: Samples, attrs: Mapping[str, Any]
-) -> xr.Dataset:
-    """The file layout of a data set; ``attrs`` are the provenance attributes."""
-    observed, prior = problem.observed, problem.prior()
-    failed = np.array([bool(reason) for reason in samples.failures])
-    dataset = prior.space.unpack(samples.m, ("sample",))
-    dataset["xi"] = xr.Variable(
-        ("sample", "xi_dim"), samples.xi, {"units": "1", "long_name": "whitened unknown"}
-    )
-    dataset[observed.name] = xr.Variable(
-        ("sample", "obs"),
-        samples.values,
-        {"units": observed.units, "long_name": observed.long_name, "ancillary_variables": "status"},
-    )
-    dataset["status"] = xr.Variable("sample", failed.astype(np.int8), {
-        "long_name": "whether the solve succeeded",
-        "flag_values": np.array([0, 1], dtype=np.int8),
-        "flag_meanings": "solved failed",
-    })  # fmt: skip
-    dataset["failure"] = xr.Variable(
-        "sample", np.array(samples.failures, dtype=object), {"long_name": "why the solve failed"}
-    )
-    if samples.field is not None:
-        dataset = dataset.merge(_gridded(problem, samples))
-    return dataset.assign_coords(_along_obs(observed, sensors)).assign_attrs(
-        {
-            **attrs,
-            "pdeinv_kind": "dataset",
-            "pdeinv_problem": problem.name,
-            "pdeinv_problem_config": dump_toml(problem.config.model_dump(mode="json")),
-            "pdeinv_prior_probe": prior_probe(prior),
-            "pdeinv_failed": int(failed.sum()),
-        }
-    )
 
 
 @dataclass(frozen=True)
@@ -169,9 +54,14 @@ class TrainingSet:
         level: mesh level of the reference model.
         digest: sha256 of the file.
         coefficient: shape (n, *grid), or None.
-        field: shape (n, *grid), or None.
+        field: shape (n, *experiments, *grid), or None.
         axes: grid coordinate of each axis, in axis order; empty without a grid.
         n_failed: samples left out because their solve failed.
+        probes: unit directions v in xi, shape (n, k, dim), or None; k = dim: the axes.
+        actions: dG(xi)[v], shape (n, k, n_obs), or None.
+        experiments: what the field varies over beside place (times, sources, ...), in axis order.
+
+    Where the grid variables are large, ``coefficient`` and ``field`` are :class:`FileRows`.
     """
 
     problem: str
@@ -183,10 +73,13 @@ class TrainingSet:
     prior_probe: Array
     level: int
     digest: str
-    coefficient: Array | None
-    field: Array | None
+    coefficient: Array | Any
+    field: Array | Any
     axes: Mapping[str, Array]
     n_failed: int
+    probes: Array | None = None
+    actions: Array | None = None
+    experiments: Mapping[str, Array] = entry(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -194,7 +87,7 @@ class TrainingSet:
         return len(self.xi)
 
 
-def _observed(dataset: xr.Dataset, path: Path) -> Observed:
+def observed_of(dataset: xr.Dataset, path: Path) -> Observed:
     """The data variable: the one on (sample, obs)."""
     names = [str(k) for k, v in dataset.data_vars.items() if v.dims == ("sample", "obs")]
     if len(names) != 1:
@@ -207,21 +100,23 @@ def _observed(dataset: xr.Dataset, path: Path) -> Observed:
     return Observed(names[0], str(attrs.get("units", "1")), str(attrs.get("long_name", "")), coords)
 
 
-def read(path: Path) -> TrainingSet:
+def read(path: Path, eager_bytes: int = EAGER_BYTES) -> TrainingSet:
     """Read and check a data set file; failed samples are left out and counted.
+
+    Args:
+        path: the file.
+        eager_bytes: larger grid variables stay in the file until their rows are asked for.
 
     Raises:
         DataSchemaError: not a data set, damaged, or without any solved sample.
     """
-    dataset = netcdf.read_dataset(path)
-    kind = dataset.attrs.get("pdeinv_kind")
-    if kind != "dataset":
-        got = f"a file of kind '{kind}'" if kind else "a file that pdeinv did not write"
-        raise DataSchemaError(f"{path}: expected the output of 'pdeinv generate', got {got}")
-    missing = [v for v in ("xi", "status") if v not in dataset]
-    if missing:
-        raise DataSchemaError(f"{path}: variable '{missing[0]}' is missing; generate it again")
-    observed = _observed(dataset, path)
+    with netcdf.opened_tree(path) as tree:
+        return _training_set(tree.to_dataset(), path, eager_bytes)
+
+
+def _training_set(dataset: xr.Dataset, path: Path, eager_bytes: int) -> TrainingSet:
+    _check_kind(dataset, path)
+    observed = observed_of(dataset, path)
     good = np.asarray(dataset["status"] == 0)
     if not good.any():
         raise DataSchemaError(
@@ -231,6 +126,7 @@ def read(path: Path) -> TrainingSet:
     if not np.isfinite(values).all():
         raise DataSchemaError(f"{path}: '{observed.name}' is not finite in a sample of status 0")
     text = str(dataset.attrs.get("pdeinv_problem_config", ""))
+    grids = Grids.of(dataset, f"{observed.name}_grid", path, np.flatnonzero(good), eager_bytes)
     return TrainingSet(
         problem=str(dataset.attrs.get("pdeinv_problem")),
         problem_config=parse_toml(text, f"{path}: attribute pdeinv_problem_config"),
@@ -241,19 +137,76 @@ def read(path: Path) -> TrainingSet:
         prior_probe=np.asarray(dataset.attrs["pdeinv_prior_probe"], dtype=np.float64),
         level=int(dataset.attrs.get("pdeinv_level", 0)),
         digest=sha256(path),
-        coefficient=_grid_values(dataset, "coefficient", good),
-        field=_grid_values(dataset, f"{observed.name}_grid", good),
-        axes=_axes(dataset),
         n_failed=int((~good).sum()),
+        probes=_probes(dataset, good),
+        actions=_rows(dataset, "action", good),
+        **vars(grids),
     )
 
 
-def _grid_values(dataset: xr.Dataset, name: str, good: Any) -> Array | None:
+def _check_kind(dataset: xr.Dataset, path: Path) -> None:
+    kind = dataset.attrs.get("pdeinv_kind")
+    if kind != "dataset":
+        got = f"a file of kind '{kind}'" if kind else "a file that pdeinv did not write"
+        raise DataSchemaError(f"{path}: expected the output of 'pdeinv generate', got {got}")
+    missing = [v for v in ("xi", "status") if v not in dataset]
+    if missing:
+        raise DataSchemaError(f"{path}: variable '{missing[0]}' is missing; generate it again")
+
+
+def _rows(dataset: xr.Dataset, name: str, good: Any) -> Array | None:
     return np.asarray(dataset[name], dtype=np.float64)[good] if name in dataset else None
 
 
-def _axes(dataset: xr.Dataset) -> dict[str, Array]:
-    if "coefficient" not in dataset:
-        return {}
-    dims = [str(d) for d in dataset["coefficient"].dims[1:]]
-    return {d.removeprefix("grid_"): np.asarray(dataset[d], dtype=np.float64) for d in dims}
+def _probes(dataset: xr.Dataset, good: Any) -> Array | None:
+    """The directions; those that all samples share are repeated without copies."""
+    if "probe" in dataset and "sample" not in dataset["probe"].dims:
+        common = np.asarray(dataset["probe"], dtype=np.float64)
+        return np.broadcast_to(common, (int(good.sum()), *common.shape))
+    return _rows(dataset, "probe", good)
+
+
+@dataclass(frozen=True)
+class Grids:
+    """The grid variables of a file.
+
+    Attributes:
+        coefficient: as in :class:`TrainingSet`.
+        field: likewise.
+        axes: likewise.
+        experiments: likewise.
+    """
+
+    coefficient: Array | Any = None
+    field: Array | Any = None
+    axes: Mapping[str, Array] = entry(default_factory=dict)
+    experiments: Mapping[str, Array] = entry(default_factory=dict)
+
+    @classmethod
+    def of(cls, dataset: xr.Dataset, name: str, path: Path, kept: Any, eager_bytes: int) -> Grids:
+        """``coefficient`` and variable ``name`` of an open file, where it has them.
+
+        Raises:
+            DataSchemaError: their axes do not fit together.
+        """
+        if "coefficient" not in dataset or name not in dataset:
+            return cls()
+        flat, full = (tuple(map(str, dataset[v].dims)) for v in ("coefficient", name))
+        lead = full[1 : len(full) - len(flat) + 1]
+        if flat[:1] != ("sample",) or full != ("sample", *lead, *flat[1:]):
+            raise DataSchemaError(
+                f"{path}: 'coefficient' on ({', '.join(flat)}) and '{name}' on "
+                f"({', '.join(full)}) do not share the grid; expected the same last dimensions"
+            )
+        rows = [FileRows(path, v, kept) for v in ("coefficient", name)]
+        small = sum(r.nbytes for r in rows) <= eager_bytes
+        both = [np.asarray(r) for r in rows] if small else rows
+        coordinates = {
+            d.removeprefix("grid_"): np.asarray(dataset[d], dtype=np.float64) for d in full[1:]
+        }
+        names = [d.removeprefix("grid_") for d in lead]
+        return cls(
+            *both,
+            {c: v for c, v in coordinates.items() if c not in names},
+            {c: coordinates[c] for c in names},
+        )

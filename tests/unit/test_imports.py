@@ -22,6 +22,8 @@ LAYERS = (
         *("pdeinv.inversion", "pdeinv.generate", "pdeinv.synthetic", "pdeinv.plotting"),
         *(
             "pdeinv.refine",
+            "pdeinv.batches",
+            "pdeinv.gridding",
             "pdeinv.designs",
             "pdeinv.inspection",
             "pdeinv.panels",
@@ -35,7 +37,7 @@ LAYERS = (
     ("pdeinv.protocols",),
     ("pdeinv.bayes",),
     ("pdeinv.models", "pdeinv.provenance"),
-    ("pdeinv.spaces", "pdeinv.config", "pdeinv.registry", "pdeinv.rng"),
+    ("pdeinv.spaces", "pdeinv.config", "pdeinv.registry", "pdeinv.rng", "pdeinv.sampling"),
     ("pdeinv.errors", "pdeinv.typing", "pdeinv.memory"),
 )
 """From top to bottom; a module may import from its own layer and from those below."""
@@ -43,6 +45,7 @@ LAYERS = (
 HEAVY = {
     *("dolfinx", "dolfinx_solver", "petsc4py", "mpi4py", "ufl", "basix", "ffcx", "gmsh", "h5py"),
     *("torch", "neuralop", "gpytorch", "safetensors", "arviz", "matplotlib", "emcee"),
+    *("submitit", "distributed", "dask", "netCDF4"),
 }
 NEVER = {"click", "pickle", "cloudpickle", "joblib"}
 

@@ -1,4 +1,4 @@
-"""Many independent solves: spawned processes with one BLAS thread each, behind one interface."""
+"""Spawned processes with one BLAS thread each that leave signals to their parent."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["process_pool", "single_threaded"]
+from pdeinv.executors.task import THREADS
+
+__all__ = ["leave_signals_to_the_parent", "process_pool", "single_threaded"]
 
 GRACE_SECONDS = 20.0
 """How long a worker may take to finish its step after SIGTERM."""
-
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
     """Environment in which child processes use one BLAS and OpenMP thread each."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
     try:
         yield
     finally:
@@ -35,8 +35,8 @@ def single_threaded() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _prepare(initializer: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """Leave signals to the parent, which stops the run in good order, then build the model.
+def leave_signals_to_the_parent() -> None:
+    """Ignore what stops a run in good order.
 
     Schedulers signal all processes of a job, hence SIGTERM only sets a time limit; it must not be
     ignored, because the pool uses it to end the other workers when one has died.
@@ -44,6 +44,11 @@ def _prepare(initializer: Callable[..., None], arguments: tuple[Any, ...]) -> No
     for signum in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(signum, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_soon)
+
+
+def _prepare(initializer: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """Leave signals to the parent, follow it when it is gone, then build the model."""
+    leave_signals_to_the_parent()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     initializer(*arguments)
 
@@ -62,9 +67,15 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+def _nothing() -> None:
+    """No preparation."""
+
+
 @contextmanager
 def process_pool(
-    workers: int, initializer: Callable[..., None], arguments: tuple[Any, ...] = ()
+    workers: int,
+    initializer: Callable[..., None] = _nothing,
+    arguments: tuple[Any, ...] = (),
 ) -> Iterator[ProcessPoolExecutor]:
     """A pool of spawned processes; ``initializer`` runs once in each and builds the model there.
 

@@ -1,0 +1,46 @@
+"""A dask.distributed cluster as an executor: an existing scheduler, or local processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+
+from pdeinv.errors import MissingDependency, RunFailed, reason
+from pdeinv.executors.config import ExecutorConfig
+from pdeinv.executors.processes import single_threaded
+
+__all__ = ["dask_workers"]
+
+
+@contextmanager
+def dask_workers(config: ExecutorConfig, workers: int) -> Iterator[tuple[Executor, int]]:
+    """The executor of a cluster and the number of its workers.
+
+    Raises:
+        MissingDependency: distributed is not installed.
+        RunFailed: the scheduler does not answer.
+    """
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise MissingDependency(
+            "--executor dask needs dask.distributed; run pip install 'pdeinv[hpc]'"
+        ) from None
+    if config.scheduler is not None:
+        try:
+            client = Client(config.scheduler, timeout="30s", set_as_default=False)
+        except OSError as error:
+            raise RunFailed(
+                f"dask scheduler {config.scheduler} does not answer ({reason(error)}); check "
+                "executor.scheduler"
+            ) from None
+        with client:
+            yield client.get_executor(pure=False), max(1, len(client.scheduler_info()["workers"]))
+        return
+    with (
+        single_threaded(),
+        LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client.get_executor(pure=False), workers

@@ -1,0 +1,72 @@
+"""Data set files written batch by batch, so that memory holds one batch whatever the number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.errors import RunFailed, reason
+from pdeinv.io.atomic import atomic
+
+__all__ = ["write_stream"]
+
+CHUNK_BYTES = 1 << 16
+"""Samples share a chunk of the file up to this size, so that reading some of them reads little."""
+
+
+def write_stream(
+    path: Path,
+    batches: Iterator[xr.Dataset],
+    n: int,
+    attrs: Mapping[str, Any],
+    groups: Mapping[str, xr.Dataset],
+) -> None:
+    """Write datasets one behind the other along ``sample`` in one atomic step.
+
+    Args:
+        path: the NetCDF-4 file.
+        batches: datasets of one layout; the first one's attributes are kept.
+        n: samples in all, for the chunks.
+        attrs: root attributes that only the whole set knows.
+        groups: small datasets for groups of their own.
+
+    Raises:
+        RunFailed: the disk is full or not writable; nothing is left behind.
+    """
+    try:
+        with atomic(path) as target:
+            first = next(batches)
+            encoding = {str(k): _encoding(v, n) for k, v in first.variables.items()}
+            first.to_netcdf(target, engine="netcdf4", unlimited_dims=["sample"], encoding=encoding)
+            _append(target, first.sizes["sample"], batches, attrs)
+            for name, group in groups.items():
+                group.to_netcdf(target, mode="a", group=name, engine="netcdf4")
+    except RuntimeError as error:  # The NetCDF library reports a full disk as "HDF error".
+        raise RunFailed(f"cannot write {path}: {reason(error)}; is the disk full?") from error
+
+
+def _encoding(variable: xr.Variable, n: int) -> dict[str, Any]:
+    if "sample" not in variable.dims:
+        return {}
+    row = variable.dtype.itemsize * int(np.prod(variable.shape[1:], dtype=np.int64))
+    rows = max(1, min(n, CHUNK_BYTES // max(row, 1)))
+    return {"chunksizes": (rows, *variable.shape[1:])}
+
+
+def _append(
+    file: Path, start: int, batches: Iterator[xr.Dataset], attrs: Mapping[str, Any]
+) -> None:
+    import netCDF4
+
+    with netCDF4.Dataset(file, "a") as out:
+        for batch in batches:
+            stop = start + batch.sizes["sample"]
+            for name, variable in batch.variables.items():
+                if "sample" in variable.dims:
+                    out[str(name)][start:stop] = variable.values
+            start = stop
+        out.setncatts(dict(attrs))
