@@ -14,6 +14,7 @@ import typer
 from .terminal import Terminal
 
 __all__ = [
+    "RUN",
     "Device",
     "NoiseFlags",
     "Output",

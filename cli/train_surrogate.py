@@ -2,23 +2,70 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pdeinv.errors import ConfigError
+from pdeinv.errors import ConfigError, Preempted, RunFailed
 
-from .options import Device, Output, Reproducible, Settings, verb
-from .progress import step_progress
+from .limits import Limits, seconds_of
+from .options import RUN, Device, Output, Reproducible, Settings, verb
+from .sbatch import Slurm, script
 from .settings import load_tables, seed_of, with_flags
 from .stop import stoppable
 from .terminal import Terminal
+from .training_view import training_view
 
 if TYPE_CHECKING:
     from pdeinv.io.datasets import TrainingSet
+    from pdeinv.surrogates.launch import Job
+    from pdeinv.surrogates.ranks import Ranks
 
 __all__ = ["train_surrogate"]
+
+PRECISIONS = ("float32", "bfloat16", "float64")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how long a training computes."""
+
+    device: Device = None
+    devices: Annotated[
+        int,
+        typer.Option(
+            "--devices", min=1, help="GPUs (or CPU processes) that share it.", rich_help_panel=RUN
+        ),
+    ] = 1
+    dtype: Annotated[
+        str,
+        typer.Option(
+            "--dtype",
+            metavar="|".join(PRECISIONS),
+            help="Precision; bfloat16 keeps weights and transforms in float32.",
+            rich_help_panel=RUN,
+        ),
+    ] = "float32"
+    time_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--time-limit",
+            metavar="HH:MM:SS",
+            help="Save and exit with 75 before so long.",
+            rich_help_panel=RUN,
+        ),
+    ] = None
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(
+            "--tensorboard", metavar="DIR", help="Also write event files.", rich_help_panel=RUN
+        ),
+    ] = None
 
 
 @verb
@@ -27,6 +74,8 @@ def train_surrogate(
     output: Output,
     settings: Settings,
     random: Reproducible,
+    machine: Machine,
+    slurm: Slurm,
     data: Annotated[Path, typer.Option("--data", help="Data set that 'pdeinv generate' wrote.")],
     name: Annotated[
         str | None, typer.Argument(help="See 'pdeinv list'; else 'name' in table [surrogate].")
@@ -34,91 +83,179 @@ def train_surrogate(
     noise_std: Annotated[
         float | None, typer.Option("--noise-std", min=0, help="Noise that errors are weighed by.")
     ] = None,
-    device: Device = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue from the checkpoint in OUT.run.")
+        bool,
+        typer.Option("--resume", help="Continue from the checkpoint in OUT.run; begin if none."),
     ] = False,
 ) -> None:
     """Train a surrogate and write it as a folder of weights and metadata.
 
-    Part of the data is held out; the reported errors are measured there.
+    Part of the data is held out; the reported errors are measured there. Several processes share
+    the work under srun and torchrun, or with --devices. Stopped by a signal, a time limit or a
+    file STOP in OUT.run, the training saves and exits with 75.
     """
-    from pdeinv.config import parse
-    from pdeinv.io import datasets
-    from pdeinv.io.atomic import check_output
     from pdeinv.io.runs import run_folder
-    from pdeinv.surrogates.training import find_device
+    from pdeinv.surrogates.launch import Job
+    from pdeinv.surrogates.ranks import FirstFailed, opened, place_of
 
+    limit = None if machine.time_limit is None else seconds_of(machine.time_limit)
     tables = with_flags(load_tables(settings), seed=random.seed, surrogate__name=name)
-    cls, options = _surrogate(tables)
-    config = parse(cls.Config, options, "surrogate")
-    folder = run_folder(output.out)
-    for path in (output.out, folder):
-        check_output(path, overwrite=output.overwrite, resume=resume)
-    if device not in (None, "cpu"):
-        find_device(str(device))
-    training = datasets.read(data)
-    seed = seed_of(tables, folder if resume else None)
-    plan = {"surrogate": cls.name, "out": str(output.out), "samples": training.size, "seed": seed}
-    if output.dry_run:
-        terminal.result({"dry_run": True, **plan}, *(f"{k}: {v}" for k, v in plan.items()))
+    surrogate, options = _surrogate(tables)
+    device = machine.device or "cpu"
+    job = Job(
+        surrogate, options, data, 0, run_folder(output.out), device,
+        _precision(machine.dtype), noise_std, resume, machine.tensorboard,
+    )  # fmt: skip
+    if slurm.print_sbatch:
+        _check(job, output)
+        terminal.result(*_slurm_script(slurm, job, output, settings, random))
         return
-    if output.overwrite:
-        _forget(folder)
-    how = {"resume": resume, "device": device or "cpu", "noise_std": noise_std}
-    metadata = _fit(terminal, cls, config, training, plan, how, output.out)
-    errors = metadata.get("errors", {})
-    rows = [*plan.items(), *errors.items()]
-    shown = terminal.table(f"{cls.name}: held-out errors", ("figure", "value"), rows)
-    terminal.result({**plan, "errors": errors}, shown, str(output.out))
+    place = place_of(os.environ)
+    if place is not None and machine.devices > 1:
+        raise ConfigError(
+            f"--devices {machine.devices} starts processes on one machine, but a launcher has "
+            f"started {place.size} already; leave it out"
+        )
+    if place is not None:
+        job.check_together(place.size)
+        terminal = terminal if place.rank == 0 else replace(terminal, quiet=True)
+    if output.dry_run:
+        if place is None or place.rank == 0:
+            _check(job, output)
+            _show_plan(terminal, _plan(job, output, _read(job), seed_of(tables)))
+        return
+    where = "cpu" if place is None else job.device_of(place.local, place.size)
+    try:
+        with opened(place, where) as ranks:
+            seed = ranks.by_first(lambda: _prepared(tables, job, output, machine.devices))
+            with _workforce(replace(job, seed=seed), machine.devices, ranks) as everyone:
+                _train(terminal, replace(job, seed=seed), output, everyone, limit)
+    except (Preempted, RunFailed, FirstFailed) as error:
+        if place is None or place.rank == 0:
+            raise
+        raise typer.Exit(error.exit_code) from None  # the first process says why
 
 
-def _surrogate(tables: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The surrogate's class and its own options."""
-    from pdeinv import registry
+def _precision(name: str) -> Any:
+    if name not in PRECISIONS:
+        raise ConfigError(f"--dtype: expected one of {', '.join(PRECISIONS)}, got '{name}'")
+    return name
 
+
+def _surrogate(tables: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The surrogate's name and its own options."""
     options = dict(tables.get("surrogate", {}))
     name = options.pop("name", None)
     if not isinstance(name, str):
         raise ConfigError("no surrogate named; give it as NAME or as 'name' in table [surrogate]")
-    return registry.load("surrogates", name), options
+    return name, options
 
 
-def _forget(folder: Path) -> None:
+def _check(job: Job, output: Output) -> None:
+    """Everything that can be wrong before any work is done."""
+    from pdeinv.io.atomic import check_output
+    from pdeinv.surrogates.torches import find_device
+
+    job.config  # noqa: B018  parsed for its errors
+    for path in (output.out, job.folder):
+        check_output(path, overwrite=output.overwrite, resume=job.resume)
+    if job.tensorboard is not None:
+        from pdeinv.surrogates.tracking import check_tensorboard
+
+        check_tensorboard()
+    if job.device != "cpu":
+        find_device(job.device)
+
+
+def _prepared(tables: dict[str, Any], job: Job, output: Output, devices: int) -> int:
+    """Check, clear and remember; returns the seed."""
     from pdeinv.io.atomic import remove
+    from pdeinv.io.runs import remember
 
-    remove(folder)
+    _check(job, output)
+    job.check_together(devices)
+    _read(job)
+    seed = seed_of(tables, job.folder if job.resume else None)
+    if output.overwrite:
+        remove(job.folder)
+    options = job.config.model_dump()
+    remember(job.folder, {"seed": seed, "surrogate": {"name": job.surrogate, **options}})
+    return seed
 
 
-def _fit(
-    terminal: Terminal,
-    cls: Any,
-    config: Any,
-    training: TrainingSet,
-    plan: dict[str, Any],
-    how: dict[str, Any],
-    out: Path,
-) -> dict[str, Any]:
-    """Train, save and return the surrogate's metadata."""
-    from pdeinv.building import make_problem
+def _read(job: Job) -> TrainingSet:
+    from pdeinv.io import datasets
+
+    return datasets.read(job.data)
+
+
+def _plan(job: Job, output: Output, training: TrainingSet, seed: int) -> dict[str, Any]:
+    return {
+        "surrogate": job.surrogate,
+        "out": str(output.out),
+        "samples": training.size,
+        "seed": seed,
+    }
+
+
+def _show_plan(terminal: Terminal, plan: Mapping[str, Any]) -> None:
+    terminal.result({"dry_run": True, **plan}, *(f"{k}: {v}" for k, v in plan.items()))
+
+
+@contextmanager
+def _workforce(job: Job, devices: int, ranks: Ranks) -> Iterator[Ranks]:
+    """The processes of the launcher, or those that are started here."""
+    from pdeinv.surrogates.launch import together
+
+    if devices == 1:
+        yield ranks
+        return
+    with together(job, devices) as everyone:
+        yield everyone
+
+
+def _train(terminal: Terminal, job: Job, output: Output, ranks: Ranks, limit: float | None) -> None:
+    """Train, save and show."""
     from pdeinv.io.atomic import atomic
-    from pdeinv.io.runs import remember, run_folder
-    from pdeinv.surrogates.fitting import FitRun
+    from pdeinv.surrogates.launch import execute
 
-    folder = run_folder(out)
-    problem = make_problem(training.problem, training.problem_config)
+    training = _read(job)
     terminal.note(f"{training.size} samples, {training.n_failed} failed ones left out")
-    message = f"stopped; the training so far is saved in {folder}; continue with --resume"
-    with stoppable(None, message) as stop, step_progress(terminal, "train") as step:
-
-        def progress(epoch: int, epochs: int, train_loss: float, valid_loss: float) -> None:
-            step(epoch, epochs, f"loss {train_loss:.3g}, validation {valid_loss:.3g}")
-
-        run = FitRun(folder, progress=progress, should_stop=stop.requested, **how)
-        remember(
-            folder, {"seed": plan["seed"], "surrogate": {"name": cls.name, **config.model_dump()}}
-        )
-        surrogate = cls.fit(training, problem, config, plan["seed"], run)
-    with atomic(out) as target:
+    message = f"stopped; the training so far is saved in {job.folder}; continue with --resume"
+    with stoppable(None, message) as stop, training_view(terminal) as view:
+        limits = Limits(job.folder, limit) if ranks.first else None
+        surrogate = execute(
+            job, ranks, training,
+            progress=view.progress, watch=view.watch, tick=view.tick,
+            should_stop=lambda: stop.requested() or (limits is not None and limits.reached()),
+        )  # fmt: skip
+    if not ranks.first:
+        return
+    with atomic(output.out) as target:
         surrogate.save(target)
-    return dict(surrogate.metadata)
+    plan, errors = _plan(job, output, training, job.seed), surrogate.metadata.get("errors", {})
+    rows = [*plan.items(), *errors.items()]
+    shown = terminal.table(f"{job.surrogate}: held-out errors", ("figure", "value"), rows)
+    terminal.result({**plan, "errors": errors}, shown, str(output.out))
+
+
+def _slurm_script(
+    slurm: Slurm, job: Job, output: Output, settings: Settings, random: Reproducible
+) -> tuple[dict[str, Any], str]:
+    """The script as JSON and as text."""
+    command = ["pdeinv", "train-surrogate", job.surrogate, "--data", str(job.data)]
+    given = {
+        "--out": output.out,
+        "--device": "cuda" if slurm.gpus else "cpu",
+        "--dtype": job.dtype,
+        "--noise-std": job.noise_std,
+        "--tensorboard": job.tensorboard,
+        "--config": settings.config,
+        "--seed": random.seed,
+    }
+    for flag, value in given.items():
+        command += [] if value is None else [flag, str(value)]
+    for assignment in settings.assignments or ():
+        command += ["--set", assignment]
+    text = script(slurm, f"train-{job.surrogate}", max(1, slurm.gpus), [*command, "--resume"])
+    return {"script": text}, text.rstrip("\n")

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
+from .ranks import ALONE, Ranks
+from .torches import Precision
+from .tracking import EpochRow
+
 __all__ = ["FitProgress", "FitRun", "Index", "Split"]
 
 Index = NDArray[np.intp]
@@ -30,6 +34,14 @@ def _silent(epoch: int, epochs: int, train_loss: float, valid_loss: float) -> No
     """No progress."""
 
 
+def _unwatched(row: EpochRow) -> None:
+    """Nobody looks."""
+
+
+def _no_tick(epoch: int, step: int, steps: int) -> None:
+    """Nobody listens."""
+
+
 def _never() -> bool:
     """Do not stop."""
     return False
@@ -42,12 +54,17 @@ class FitRun:
     Attributes:
         folder: where training checkpoints go; None keeps none.
         resume: continue from the checkpoint in ``folder``.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         noise_std: σ that errors are weighed against, one number or one per datum; None takes the
             surrogate's ``noise_rel`` of the peak.
         checkpoint_seconds: time between checkpoints.
         progress: told after each epoch.
-        should_stop: asked after each epoch.
+        should_stop: asked after each step.
+        dtype: precision of the training.
+        ranks: the processes that train together.
+        tensorboard: folder for TensorBoard event files; None writes none.
+        watch: told after each epoch what the log holds.
+        tick: told after each step: epochs done, steps done of the next one, and its steps.
     """
 
     folder: Path | None = None
@@ -57,6 +74,11 @@ class FitRun:
     checkpoint_seconds: float = 30.0
     progress: FitProgress = _silent
     should_stop: Callable[[], bool] = _never
+    dtype: Precision = "float32"
+    ranks: Ranks = ALONE
+    tensorboard: Path | None = None
+    watch: Callable[[EpochRow], None] = _unwatched
+    tick: Callable[[int, int, int], None] = _no_tick
 
 
 @dataclass(frozen=True)

@@ -1,194 +1,150 @@
-"""The state of one training and what an epoch, a checkpoint and a resume do to it."""
+"""The state of one training and what a step, an epoch, a checkpoint and a resume do to it."""
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
+import numpy as np
 
-from pdeinv.config import Config
-from pdeinv.errors import ConfigError, DataSchemaError, MissingDependency
+from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.rng import stream
 
+from . import checkpointing
+from .batches import Batches
+from .checkpointing import CHECKPOINT, packed, unpacked
+from .failures import Signal, is_out_of_memory
 from .fitting import FitRun
-from .storage import load_arrays, save_arrays
+from .optimise import Optimiser
+from .torches import autocast, import_torch
+from .trainable import FREE, Data, History, Loss, TrainingConfig
 
 __all__ = ["CHECKPOINT", "Data", "History", "Loop", "Loss", "TrainingConfig", "import_torch"]
 
-CHECKPOINT = "training.safetensors"
-COMPLEX = "|complex"
-"""Ends the name of an array that holds real and imaginary parts along its last axis."""
-
-
-class TrainingConfig(Config):
-    """How a network is trained."""
-
-    epochs: int = Field(400, ge=1, description="passes over the training samples at most")
-    batch_size: int = Field(64, ge=1, description="samples of one gradient step")
-    learning_rate: float = Field(3e-3, gt=0, description="at the start; follows half a cosine to 0")
-    optimizer: Literal["adam", "adamw"] = Field("adamw", description="the rule of a step")
-    weight_decay: float = Field(1e-4, ge=0, description="of the optimiser")
-    patience: int = Field(100, ge=1, description="epochs without improvement before stopping")
-    clip: float = Field(1.0, gt=0, description="largest norm of a gradient")
-
-
-Loss = Callable[[Any, Any], Any]
-"""(predicted, target) to a scalar tensor."""
-
-
-def import_torch() -> Any:
-    """The module torch.
-
-    Raises:
-        MissingDependency: it is not installed.
-    """
-    try:
-        import torch
-    except ImportError:
-        raise MissingDependency("training needs torch; install pdeinv[surrogate]") from None
-    return torch
-
-
-def _to_numpy(tensor: Any) -> Any:
-    torch = import_torch()
-    plain = torch.view_as_real(tensor) if tensor.is_complex() else tensor
-    return plain.cpu().numpy()
-
-
-def _packed(prefix: str, tensors: dict[str, Any]) -> dict[str, Any]:
-    """Arrays by name under ``prefix``, complex ones marked."""
-    return {
-        f"{prefix}{k}{COMPLEX if v.is_complex() else ''}": _to_numpy(v) for k, v in tensors.items()
-    }
-
-
-def _unpacked(prefix: str, arrays: dict[str, Any], device: Any) -> dict[str, Any]:
-    """The inverse of :func:`_packed`."""
-    torch = import_torch()
-    found = {}
-    for key, value in arrays.items():
-        if key.startswith(prefix):
-            tensor = torch.from_numpy(value.copy()).to(device)
-            name = key.removeprefix(prefix)
-            found[name.removesuffix(COMPLEX)] = (
-                torch.view_as_complex(tensor) if name.endswith(COMPLEX) else tensor
-            )
-    return found
-
-
-@dataclass(frozen=True)
-class Data:
-    """Inputs and targets as float32 arrays, rows are samples; train and valid share no row."""
-
-    train_x: Any
-    train_y: Any
-    valid_x: Any
-    valid_y: Any
-
-
-@dataclass(frozen=True)
-class History:
-    """How a training went.
-
-    Attributes:
-        train: mean training loss by epoch.
-        valid: validation loss by epoch.
-        best_epoch: the epoch, from 1, whose weights were kept.
-        stopped_early: whether patience ran out.
-    """
-
-    train: tuple[float, ...] = ()
-    valid: tuple[float, ...] = ()
-    best_epoch: int = 0
-    stopped_early: bool = False
-
-    @property
-    def best(self) -> float:
-        """The smallest validation loss."""
-        return min(self.valid, default=math.inf)
+logger = logging.getLogger(__name__)
 
 
 @dataclass
 class Loop:
-    """The moving parts of one training."""
+    """The moving parts of one training.
+
+    Attributes:
+        step: minibatches done in the running epoch.
+        summed: the sum of their sample losses in this process.
+        signal: what this process tells the others at the next step.
+    """
 
     module: Any
     loss: Loss
     config: TrainingConfig
     seed: int
     run: FitRun
-    data: Data
+    train: Batches
+    valid: Batches
     mark: str
     history: History = field(default_factory=History)
     best: dict[str, Any] = field(default_factory=dict)
+    step: int = 0
+    summed: Any = 0.0
+    signal: Signal = Signal.GO
 
     def __post_init__(self) -> None:
-        torch = import_torch()
-        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.config.optimizer]
-        # one learning rate for all: the schedule is set before every step
-        self.optimizer = kind(
-            self.module.parameters(),
-            lr=self.config.learning_rate,
-            weight_decay=self.config.weight_decay,
-        )
-        self.best = self._weights()
+        self.optimiser = Optimiser(self.module, self.config, self.run.ranks)
+        self.best = self.optimiser.shown()
 
     @property
     def epoch(self) -> int:
         """Epochs done."""
         return len(self.history.train)
 
-    def _weights(self) -> dict[str, Any]:
-        return {k: v.detach().clone() for k, v in self.module.named_parameters()}
+    @property
+    def steps(self) -> int:
+        """Minibatches of an epoch."""
+        return -(-len(self.train) // self.config.batch_size)
 
-    def _rate(self, progress: float) -> float:
-        return 0.5 * self.config.learning_rate * (1 + math.cos(math.pi * min(progress, 1.0)))
+    @property
+    def share(self) -> int:
+        """Samples that one process computes at once."""
+        return -(-self.config.batch_size // (self.run.ranks.size * self.config.accumulation))
 
-    def train_epoch(self) -> float:
-        """One pass over the training samples; returns the mean loss."""
-        torch = import_torch()
-        n, size = len(self.data.train_x), self.config.batch_size
-        order = stream(self.seed, "minibatch", self.epoch).permutation(n)
-        steps, total = -(-n // size), 0.0
+    def _pieces(self) -> list[list[Any]]:
+        """Row numbers of the steps that are left, as pieces of this process's share."""
+        size, ranks = self.config.batch_size, self.run.ranks
+        order = stream(self.seed, "minibatch", self.epoch).permutation(len(self.train))
+        cut = [order[i * size : (i + 1) * size] for i in range(self.step, self.steps)]
+        mine = [rows[ranks.rank :: ranks.size] for rows in cut]
+        return [[m[i : i + self.share] for i in range(0, len(m), self.share)] for m in mine]
+
+    def train_steps(self) -> Iterator[Signal]:
+        """The steps of the running epoch that are left; after each, what all processes agreed."""
+        pieces = self._pieces()
+        pairs = self.train.each([rows for step in pieces for rows in step])
         self.module.train()
-        for i in range(steps):
-            rows = torch.as_tensor(
-                order[i * size : (i + 1) * size], device=self.data.train_x.device
-            )
-            rate = self._rate((self.epoch + i / steps) / self.config.epochs)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            self.optimizer.zero_grad()
-            value = self.loss(self.module(self.data.train_x[rows]), self.data.train_y[rows])
-            value.backward()
-            torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip)
-            self.optimizer.step()
-            total += float(value.detach()) * len(rows)
-        return total / n
+        for step in pieces:
+            self.optimiser.start((self.epoch + self.step / self.steps), 1 / self.steps)
+            own = self._backward(pairs, step)
+            agreed = Signal(self.run.ranks.worst(max(own, self.signal)))
+            if agreed < Signal.DIVERGED:
+                self.optimiser.step()
+                self.step += 1
+            self.signal = Signal.GO
+            yield agreed
 
-    def valid_loss(self) -> float:
-        """The loss on the validation samples, in blocks of the batch size."""
+    def _backward(self, pairs: Iterator[tuple[Any, Any]], step: list[Any]) -> Signal:
+        """Gradients of this process's share of one minibatch, weighted by its rows."""
+        begin = self.step * self.config.batch_size
+        rows = min(self.config.batch_size, len(self.train) - begin)
+        before = self.summed
+        try:
+            for piece in step:
+                x, y = next(pairs)
+                with autocast(x.device, self.run.dtype):
+                    predicted = self.module(x)
+                value = self.loss(predicted.to(y.dtype), y)
+                (value if len(piece) == rows else value * (len(piece) / rows)).backward()
+                self.summed = self.summed + _double(value) * len(piece)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            self.summed = before
+            return Signal.MEMORY
+        return Signal.GO
+
+    def train_loss(self) -> float:
+        """The mean loss of the epoch so far, over all processes."""
+        done = min(self.step * self.config.batch_size, len(self.train))
+        return self.run.ranks.total(float(self.summed))[0] / max(done, 1)
+
+    def valid_loss(self) -> tuple[float, float]:
+        """Loss on the validation samples, and the relative error of all scaled targets."""
         torch = import_torch()
-        n, size, total = len(self.data.valid_x), self.config.batch_size, 0.0
+        ranks, n = self.run.ranks, len(self.valid)
+        blocks = [np.arange(i, min(i + self.share, n)) for i in range(0, n, self.share)]
+        sums = [0.0, 0.0, 0.0]
         self.module.eval()
-        with torch.no_grad():
-            for i in range(0, n, size):
-                x, y = self.data.valid_x[i : i + size], self.data.valid_y[i : i + size]
-                total += float(self.loss(self.module(x), y)) * len(x)
-        return total / n
+        with torch.no_grad(), self.optimiser.showing():
+            for x, y in self.valid.each(blocks[ranks.rank :: ranks.size]):
+                with autocast(x.device, self.run.dtype):
+                    predicted = self.module(x)
+                predicted = predicted.to(y.dtype)
+                sums[0] += float(self.loss(predicted, y)) * len(x)
+                sums[1] += float((predicted - y).square().sum())
+                sums[2] += float(y.square().sum())
+        loss, error, size = ranks.total(*sums)
+        return loss / n, math.sqrt(error / size) if size > 0 else math.nan
 
     def note(self, train: float, valid: float) -> None:
         """Book an epoch and keep its weights where they are the best so far."""
         if valid < self.history.best:
-            self.best = self._weights()
+            self.best = self.optimiser.shown()
             self.history = replace(self.history, best_epoch=self.epoch + 1)
         self.history = replace(
             self.history, train=(*self.history.train, train), valid=(*self.history.valid, valid)
         )
+        self.step, self.summed = 0, 0.0
 
     @property
     def patience_spent(self) -> bool:
@@ -196,60 +152,78 @@ class Loop:
         return self.epoch - self.history.best_epoch >= self.config.patience
 
     def save(self) -> None:
-        """Write the checkpoint, if there is a folder for it."""
-        if self.run.folder is None:
+        """Write the checkpoint, if there is a folder for it; every process has to call this."""
+        summed = self.run.ranks.total(float(self.summed))[0]
+        if self.run.folder is None or not self.run.ranks.first:
             return
-        plain = _packed("weights/", self._weights()) | _packed("best/", self.best)
-        for i, state in self.optimizer.state_dict()["state"].items():
-            plain |= _packed(f"optimizer/{i}/", state)
-        note = {"fingerprint": self.mark, "history": asdict(self.history)}
-        self.run.folder.mkdir(parents=True, exist_ok=True)
-        save_arrays(self.run.folder / CHECKPOINT, plain, note)
+        plain = self.optimiser.arrays() | packed("best/", self.best)
+        note = {
+            "fingerprint": self.mark,
+            "history": asdict(self.history),
+            "step": self.step,
+            "summed": summed,
+            "averaged": self.optimiser.averaged,
+            "free": {k: getattr(self.config, k) for k in FREE},
+        }
+        checkpointing.write(self.run.folder, plain, note)
 
-    def load(self, path: Path) -> None:
-        """Continue from a checkpoint.
+    def load(self) -> None:
+        """Continue from the checkpoint in the run's folder.
 
         Raises:
             ConfigError: it belongs to another training.
             DataSchemaError: it is damaged.
         """
-        arrays, note = load_arrays(path)
+        assert self.run.folder is not None
+        arrays, note = checkpointing.read(self.run.folder)
+        path = self.run.folder / CHECKPOINT
         if note.get("fingerprint") != self.mark:
             raise ConfigError(
                 f"checkpoint {path} belongs to another configuration, seed or data set; repeat the "
                 "first command with --resume, or start again with --overwrite"
             )
-        history = note["history"]
-        self.history = History(
-            tuple(history["train"]),
-            tuple(history["valid"]),
-            int(history["best_epoch"]),
-            bool(history["stopped_early"]),
-        )
-        device = next(self.module.parameters()).device
-
+        for key, value in note.get("free", {}).items():
+            if value != getattr(self.config, key):
+                logger.warning(
+                    "continuing with %s = %s, was %s", key, getattr(self.config, key), value
+                )
         try:
-            self._set_weights(_unpacked("weights/", arrays, device))
-            self.best = _unpacked("best/", arrays, device)
-            state: dict[int, dict[str, Any]] = {}
-            for key, value in _unpacked("optimizer/", arrays, device).items():
-                index, name = key.split("/")
-                # Adam keeps its step count on the CPU
-                state.setdefault(int(index), {})[name] = value.cpu() if name == "step" else value
-            groups = self.optimizer.state_dict()["param_groups"]
-            self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+            history = note["history"]
+            self.history = History(
+                tuple(history["train"]),
+                tuple(history["valid"]),
+                int(history["best_epoch"]),
+                bool(history["stopped_early"]),
+            )
+            self.step = int(note["step"])
+            self.summed = float(note["summed"]) if self.run.ranks.first else 0.0
+            self.optimiser.restore(arrays, int(note["averaged"]))
+            self.best = unpacked("best/", arrays, next(self.module.parameters()).device)
+            self._check_best()
         except (KeyError, RuntimeError, ValueError) as error:
             raise DataSchemaError(
                 f"checkpoint {path} does not fit the network ({type(error).__name__}); start again "
                 "with --overwrite"
             ) from None
 
-    def _set_weights(self, weights: dict[str, Any]) -> None:
-        torch = import_torch()
-        with torch.no_grad():
-            for name, parameter in self.module.named_parameters():
-                parameter.copy_(weights[name])
+    def _check_best(self) -> None:
+        for name, parameter in self.module.named_parameters():
+            if self.best[name].shape != parameter.shape:
+                raise ValueError(name)
 
     def restore_best(self) -> None:
         """Put the best weights back."""
-        self._set_weights(self.best)
+        self.optimiser.set_weights(self.best)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all weights and the loss so far are numbers."""
+        torch = import_torch()
+        finite = all(bool(torch.isfinite(p).all()) for p in self.module.parameters())
+        return finite and math.isfinite(float(self.summed))
+
+
+def _double(value: Any) -> Any:
+    """A detached copy that sums do not round; it stays on its device, which is not waited for."""
+    value = value.detach()
+    return value if value.device.type == "mps" else value.double()

@@ -1,0 +1,87 @@
+"""A Slurm script for a training that continues by itself after the end of each allocation."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+__all__ = ["Slurm", "script"]
+
+SLURM = "Slurm script"
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """What ``--print-sbatch`` asks the scheduler for."""
+
+    print_sbatch: Annotated[
+        bool,
+        typer.Option(
+            "--print-sbatch",
+            help="Print a Slurm script for this command and do nothing else.",
+            rich_help_panel=SLURM,
+        ),
+    ] = False
+    nodes: Annotated[
+        int, typer.Option("--nodes", min=1, help="Machines.", rich_help_panel=SLURM)
+    ] = 1
+    gpus: Annotated[
+        int,
+        typer.Option("--gpus", min=0, help="GPUs of a machine; 0: CPUs.", rich_help_panel=SLURM),
+    ] = 1
+    cpus: Annotated[
+        int, typer.Option("--cpus", min=1, help="Cores of a process.", rich_help_panel=SLURM)
+    ] = 8
+    time: Annotated[
+        str, typer.Option("--time", help="Of one allocation.", rich_help_panel=SLURM)
+    ] = "12:00:00"
+    partition: Annotated[
+        str | None, typer.Option("--partition", help="Queue.", rich_help_panel=SLURM)
+    ] = None
+    account: Annotated[
+        str | None, typer.Option("--account", help="Who pays.", rich_help_panel=SLURM)
+    ] = None
+
+
+def script(slurm: Slurm, name: str, tasks: int, command: Sequence[str]) -> str:
+    """The script.
+
+    Args:
+        slurm: what to ask for.
+        name: of the job.
+        tasks: processes on a machine; one per GPU.
+        command: the ``pdeinv`` command, ``--resume`` included.
+    """
+    asked = {
+        "job-name": name,
+        "partition": slurm.partition,
+        "account": slurm.account,
+        "nodes": slurm.nodes,
+        "ntasks-per-node": tasks,
+        "gpus-per-node": slurm.gpus or None,
+        "cpus-per-task": slurm.cpus,
+        "time": slurm.time,
+        "signal": "USR1@120",
+        "open-mode": "append",
+        "output": f"{name}-%j.log",
+    }
+    lines = [f"#SBATCH --{k}={shlex.quote(str(v))}" for k, v in asked.items() if v is not None]
+    return "\n".join(("#!/bin/bash", *lines, "#SBATCH --requeue", "", BODY % shlex.join(command)))
+
+
+BODY = """\
+# Two minutes before the end every task gets SIGUSR1, saves and exits with 75; the job then queues
+# again and goes on from its checkpoint. Load modules or activate the environment here.
+export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK
+
+srun --kill-on-bad-exit=1 %s
+code=$?
+if [ "$code" -eq 75 ]; then
+    scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"
+"""

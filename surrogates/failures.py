@@ -1,0 +1,57 @@
+"""Failures of a training that its user can mend: memory, and numbers that are not finite."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pdeinv.errors import RunFailed
+
+if TYPE_CHECKING:
+    from .loop import TrainingConfig
+
+__all__ = ["Signal", "diverged", "is_out_of_memory", "memory_ran_out"]
+
+PHRASES = ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc")
+
+
+class Signal(IntEnum):
+    """What a process tells the others at a step; the largest one counts."""
+
+    GO = 0
+    SAVE = 1
+    STOP = 2
+    DIVERGED = 3
+    MEMORY = 4
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that an allocation failed, on a GPU or on the CPU."""
+    if isinstance(error, MemoryError):
+        return True
+    # torch.OutOfMemoryError is a RuntimeError; the CPU allocator has no type of its own
+    return isinstance(error, RuntimeError) and any(p in str(error).lower() for p in PHRASES)
+
+
+def _kept(folder: Path | None) -> str:
+    return f"the last good state is in {folder}" if folder else "no state kept"
+
+
+def memory_ran_out(config: TrainingConfig, folder: Path | None, share: int) -> RunFailed:
+    """The error after an allocation failed with ``share`` samples computed at once."""
+    return RunFailed(
+        f"out of memory with {share} samples at once (batch_size = {config.batch_size}, "
+        f"accumulation = {config.accumulation}): raise accumulation, which computes a minibatch in "
+        "pieces to the same result, and --resume; or lower batch_size or the network's size "
+        f"and start again ({_kept(folder)})"
+    )
+
+
+def diverged(epoch: int, folder: Path | None) -> RunFailed:
+    """The error after a loss or weight in ``epoch`` was not finite."""
+    return RunFailed(
+        f"training diverged in epoch {epoch}: the loss is not finite; lower learning_rate (with "
+        "--resume it goes on from the last good state) or check the data set for extreme values "
+        f"({_kept(folder)})"
+    )

@@ -1,0 +1,174 @@
+"""One training as plain data, carried out by this process alone or together with others."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pdeinv.building import make_problem
+from pdeinv.config import parse
+from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
+from pdeinv.io import datasets
+from pdeinv.io.datasets import TrainingSet
+from pdeinv.protocols import Surrogate
+from pdeinv.registry import load
+
+from .fitting import FitRun
+from .ranks import Place, Ranks, opened
+from .torches import Precision, find_device, import_torch
+from .trainable import TrainingConfig
+
+__all__ = ["Job", "execute", "together"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train, on what and how; holds no array and no network.
+
+    Attributes:
+        surrogate: registered name.
+        options: its configuration.
+        data: data set file.
+        seed: root seed.
+        folder: run folder.
+        device: as the user named it.
+        dtype: precision.
+        noise_std: σ that errors are weighed by.
+        resume: continue from the checkpoint in ``folder``.
+        tensorboard: folder for event files.
+    """
+
+    surrogate: str
+    options: Mapping[str, Any]
+    data: Path
+    seed: int
+    folder: Path
+    device: str = "cpu"
+    dtype: Precision = "float32"
+    noise_std: float | None = None
+    resume: bool = False
+    tensorboard: Path | None = None
+
+    @property
+    def config(self) -> Any:
+        """The checked configuration.
+
+        Raises:
+            ConfigError: a wrong key or value.
+        """
+        return parse(load("surrogates", self.surrogate).Config, self.options, "surrogate")
+
+    def check_together(self, size: int) -> None:
+        """Refuse several processes where they would not share the work.
+
+        Raises:
+            ConfigError: another surrogate or device.
+        """
+        if size > 1 and not isinstance(self.config, TrainingConfig):
+            raise ConfigError(
+                f"surrogate '{self.surrogate}' trains in one process; leave out --devices, or "
+                "start one task"
+            )
+        if size > 1 and self.device not in ("cpu", "cuda"):
+            raise ConfigError(
+                f"{size} processes need --device cpu or cuda, got '{self.device}'; each takes one "
+                "device of its own"
+            )
+
+    def device_of(self, local: int, size: int) -> str:
+        """The device of process number ``local`` on this machine."""
+        if self.device != "cuda" or size == 1:
+            return self.device
+        # where the launcher shows each task only its own GPU, that is number 0
+        return f"cuda:{local % max(import_torch().cuda.device_count(), 1)}"
+
+
+def execute(job: Job, ranks: Ranks, training: TrainingSet | None = None, **how: Any) -> Surrogate:
+    """Fit the surrogate; all processes of ``ranks`` have to call this.
+
+    Args:
+        job: what to train.
+        ranks: the processes.
+        training: the data set, where it has been read already.
+        **how: further attributes of :class:`FitRun`.
+    """
+    training = training or datasets.read(job.data)
+    problem = make_problem(training.problem, training.problem_config)
+    run = FitRun(
+        job.folder,
+        job.resume,
+        job.device_of(ranks.local, ranks.size),
+        job.noise_std,
+        dtype=job.dtype,
+        ranks=ranks,
+        tensorboard=job.tensorboard,
+        **how,
+    )
+    cls = load("surrogates", job.surrogate)
+    fitted: Surrogate = cls.fit(training, problem, job.config, job.seed, run)
+    return fitted
+
+
+@contextmanager
+def together(job: Job, size: int) -> Iterator[Ranks]:
+    """This process as the first of ``size`` on this machine; the others follow it to the end.
+
+    Raises:
+        ConfigError: fewer GPUs than processes, or a surrogate that trains in one process.
+    """
+    job.check_together(size)
+    if job.device == "cuda":
+        find_device(f"cuda:{size - 1}")
+    _share_cores(size, job.device)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        place = Place(0, size, 0, "127.0.0.1", probe.getsockname()[1])
+    # a forked process would inherit locks and GPU contexts
+    start = multiprocessing.get_context("spawn").Process
+    others = [
+        start(target=_follow, args=(job, replace(place, rank=k, local=k)), daemon=True)
+        for k in range(1, size)
+    ]
+    for process in others:
+        process.start()
+    try:
+        with opened(place, job.device_of(0, size)) as ranks:
+            yield ranks
+        for process in others:
+            process.join(60)
+    finally:
+        for process in others:
+            process.terminate()
+
+
+def _share_cores(size: int, device: str) -> None:
+    """As many threads as there are cores for each process, unless the user said how many."""
+    if device == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        import_torch().set_num_threads(max(1, cores // size))
+
+
+def _follow(job: Job, place: Place) -> None:
+    """The life of a process that is not the first: it computes, and neither writes nor prints."""
+    asked: list[int] = []
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(signum, lambda number, _: asked.append(number))
+    _share_cores(place.size, job.device)
+    try:
+        with opened(place, job.device_of(place.local, place.size)) as ranks:
+            execute(job, ranks, should_stop=lambda: bool(asked))
+    except (Preempted, RunFailed) as error:
+        raise SystemExit(error.exit_code) from None  # the first process says why
+    except PdeinvError as error:
+        logger.error("process %d of %d: %s", place.rank, place.size, error)
+        raise SystemExit(error.exit_code) from None

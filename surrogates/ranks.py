@@ -1,0 +1,261 @@
+"""The processes that train one network together, through plain ``torch.distributed``.
+
+Every process holds the whole network and a share of each minibatch; gradients are summed over the
+processes once per step. That is what DistributedDataParallel does, but its hooks neither allow a
+loss that differentiates the network itself nor a share of no samples, so the sum is taken here.
+Numbers for decisions travel over gloo, gradients on GPUs over nccl.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pdeinv.errors import ConfigError, PdeinvError, RunFailed
+
+__all__ = ["ALONE", "FirstFailed", "Place", "Ranks", "first_host", "opened", "place_of"]
+
+PATIENCE = timedelta(minutes=20)
+"""How long a process waits for the others, which may be writing a checkpoint."""
+
+
+class FirstFailed(PdeinvError):
+    """The first process failed and has said why."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one process stands among those that train together.
+
+    Attributes:
+        rank: number of this process, from 0.
+        size: how many there are.
+        local: number of this process on its machine.
+        address: machine of the first process.
+        port: where it listens.
+    """
+
+    rank: int
+    size: int
+    local: int
+    address: str
+    port: int
+
+
+def first_host(nodes: str) -> str:
+    """The first machine of a Slurm node list such as ``gpu[003-007,9],login1``."""
+    head = re.split(r",(?![^\[]*\])", nodes.strip())[0]
+    found = re.fullmatch(r"([^\[\]]*)\[(\w+)[^\]]*\](.*)", head)
+    return "".join(found.groups()) if found else head
+
+
+def place_of(environ: Mapping[str, str]) -> Place | None:
+    """The place that ``torchrun`` or ``srun`` gave this process; None without several processes.
+
+    Raises:
+        ConfigError: the launcher's variables are incomplete.
+    """
+    try:
+        if "RANK" in environ and "WORLD_SIZE" in environ:
+            found = _torchrun(environ)
+        elif "SLURM_PROCID" in environ and ("SLURM_STEP_ID" in environ):
+            # a batch script itself has SLURM_PROCID too, but no step; only srun starts tasks
+            found = _slurm(environ)
+        else:
+            return None
+    except (KeyError, ValueError) as error:
+        raise ConfigError(
+            f"the launcher's variable {error} is missing or malformed; start with srun, torchrun "
+            "or --devices N"
+        ) from None
+    return found if found.size > 1 else None
+
+
+def _torchrun(environ: Mapping[str, str]) -> Place:
+    rank = int(environ["RANK"])
+    local = int(environ.get("LOCAL_RANK", rank))
+    size, port = int(environ["WORLD_SIZE"]), int(environ.get("MASTER_PORT", "29500"))
+    return Place(rank, size, local, environ.get("MASTER_ADDR", "127.0.0.1"), port)
+
+
+def _slurm(environ: Mapping[str, str]) -> Place:
+    size = int(environ.get("SLURM_STEP_NUM_TASKS") or environ["SLURM_NTASKS"])
+    nodes = environ.get("SLURM_STEP_NODELIST") or environ.get("SLURM_JOB_NODELIST", "127.0.0.1")
+    job, step = int(environ.get("SLURM_JOB_ID", "0")), environ["SLURM_STEP_ID"]
+    # one port per job step, so that two trainings on one node do not meet
+    port = 20000 + (job * 16 + int(step) % 16) % 20000
+    return Place(
+        int(environ["SLURM_PROCID"]),
+        size,
+        int(environ.get("SLURM_LOCALID", "0")),
+        environ.get("MASTER_ADDR") or first_host(nodes),
+        int(environ.get("MASTER_PORT") or port),
+    )
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes as one of them sees them; alone, every operation is the identity.
+
+    Attributes:
+        rank: number of this process, from 0.
+        size: how many there are.
+        local: number of this process on its machine.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local: int = 0
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes, logs and prints."""
+        return self.rank == 0
+
+    def worst(self, code: int) -> int:
+        """The largest code over all processes."""
+        return int(self._reduced([code], "MAX")[0])
+
+    def total(self, *values: float) -> list[float]:
+        """Sums over all processes, the same bits everywhere."""
+        return self._reduced(values, "SUM")
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        self.worst(0)
+
+    def _reduced(self, values: Sequence[float], how: str) -> list[float]:
+        if self.size == 1:
+            return [float(v) for v in values]
+        import torch
+        import torch.distributed as dist
+
+        tensor = torch.tensor(values, dtype=torch.float64)
+        with _lost_contact():
+            dist.all_reduce(tensor, getattr(dist.ReduceOp, how))
+        return [float(v) for v in tensor]
+
+    def sum_gradients(self, parameters: Sequence[Any]) -> None:
+        """Replace the gradients of ``parameters`` by their sums, in one message a precision."""
+        if self.size > 1:
+            import torch.distributed as dist
+
+            self._in_one([p.grad for p in parameters], dist.all_reduce)
+
+    def copy_first(self, tensors: Sequence[Any]) -> None:
+        """Replace ``tensors`` by those of the first process."""
+        if self.size > 1:
+            import torch.distributed as dist
+
+            self._in_one(tensors, lambda flat: dist.broadcast(flat, 0))
+
+    def _in_one(self, tensors: Sequence[Any], operation: Callable[[Any], Any]) -> None:
+        """Apply ``operation`` to all tensors, joined; complex ones as pairs of reals."""
+        import torch
+
+        plain = [torch.view_as_real(t) if t.is_complex() else t for t in tensors]
+        for kind in sorted({t.dtype for t in plain}, key=str):
+            group = [t for t in plain if t.dtype == kind]
+            flat = torch.cat([t.reshape(-1) for t in group])
+            with _lost_contact():
+                operation(flat)
+            parts = flat.split([t.numel() for t in group])
+            with torch.no_grad():
+                for tensor, part in zip(group, parts, strict=True):
+                    tensor.copy_(part.view_as(tensor))
+
+    def by_first(self, function: Callable[[], Any]) -> Any:
+        """What ``function`` (JSON data) returns in the first process, which alone runs it.
+
+        Raises:
+            FirstFailed: it raised a :class:`PdeinvError` there; the first process raises that.
+        """
+        if self.size == 1:
+            return function()
+        failure: PdeinvError | None = None
+        answer: dict[str, Any] = {}
+        if self.first:
+            try:
+                answer = {"value": function()}
+            except PdeinvError as error:
+                failure, answer = error, {"code": error.exit_code, "text": str(error)}
+        answer = json.loads(self._told(json.dumps(answer)))
+        if failure is not None:
+            raise failure
+        if "code" in answer:
+            other = FirstFailed(answer["text"])
+            other.exit_code = answer["code"]
+            raise other
+        return answer["value"]
+
+    def _told(self, text: str) -> str:
+        """The first process's text."""
+        import torch
+        import torch.distributed as dist
+
+        raw = torch.frombuffer(bytearray(text.encode() or b" "), dtype=torch.uint8)
+        size = torch.tensor([len(raw)])
+        with _lost_contact():
+            dist.broadcast(size, 0)
+            message = raw if self.first else torch.empty(int(size), dtype=torch.uint8)
+            dist.broadcast(message, 0)
+        return bytes(message.tolist()).decode()
+
+
+ALONE = Ranks()
+"""One process."""
+
+
+@contextmanager
+def _lost_contact() -> Iterator[None]:
+    """Turn a broken connection into one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RunFailed(
+            "lost contact with another training process, which has ended or hangs "
+            f"({str(error).splitlines()[0][:120]}); see its message; what was saved is kept, "
+            "continue with --resume"
+        ) from error
+
+
+@contextmanager
+def opened(place: Place | None, device: str = "cpu") -> Iterator[Ranks]:
+    """The processes of ``place`` connected while the block runs, each on its ``device``.
+
+    Raises:
+        RunFailed: they do not find one another.
+    """
+    if place is None:
+        yield ALONE
+        return
+    import torch
+    import torch.distributed as dist
+
+    cuda = device.startswith("cuda")
+    if cuda:
+        torch.cuda.set_device(device)
+    host = f"[{place.address}]" if ":" in place.address else place.address
+    try:
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if cuda else "gloo",
+            init_method=f"tcp://{host}:{place.port}",
+            rank=place.rank,
+            world_size=place.size,
+            timeout=PATIENCE,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise RunFailed(
+            f"process {place.rank} of {place.size} found no meeting place at "
+            f"{place.address}:{place.port} ({str(error).splitlines()[0][:120]}); set MASTER_ADDR "
+            "and MASTER_PORT"
+        ) from error
+    try:
+        yield Ranks(place.rank, place.size, place.local)
+    finally:
+        dist.destroy_process_group()
