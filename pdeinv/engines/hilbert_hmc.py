@@ -17,8 +17,7 @@ import numpy as np
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
-from pdeinv.engines.laplace import gaussian_approximation
-from pdeinv.engines.map import find_map
+from pdeinv.engines.laplace_reference import laplace_reference
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.models import Capability
 from pdeinv.typing import Array
@@ -154,12 +153,9 @@ def _reference_for(posterior: Posterior, rng: np.random.Generator) -> Reference:
     if not {Capability.JVP, Capability.VJP} <= posterior.model.capabilities:
         return Reference.standard(posterior.dim)
     try:
-        xi = find_map(posterior, rng)
-        laplace = gaussian_approximation(posterior, xi, min(posterior.dim, 50), rng)
+        return laplace_reference(posterior, rng)
     except (SolverDiverged, RunFailed):
         return Reference.standard(posterior.dim)
-    excess = -laplace.eigenvalues / (1 + laplace.eigenvalues)
-    return Reference(laplace.mean, laplace.vectors, excess)
 
 
 def _blend(reference: Reference, xis: Array) -> Reference:

@@ -1,20 +1,27 @@
-"""Preconditioned Crank-Nicolson Metropolis sampling (Cotter, Roberts, Stuart, White 2013, §4.2)."""
+"""Preconditioned Crank-Nicolson Metropolis sampling (Cotter, Roberts, Stuart, White 2013, §4.2).
+
+With ``proposal = "laplace"`` the moves are those about the Gaussian at the MAP point in place of the
+prior: reversible with respect to N(xi_map, C), hence accepted by the ratio of the posterior to that
+Gaussian (generalised pCN: Pinski, Simpson, Stuart, Weber 2015; Rudolf, Sprungk 2018).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
+from pdeinv.bayes.reference import Reference
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Outcome, Produces, SamplerConfig, first_point, stack
-from pdeinv.models import Capability
+from pdeinv.engines.laplace_reference import laplace_reference
+from pdeinv.models import Capability, require
 from pdeinv.typing import Array
 
 __all__ = ["Pcn", "PcnConfig", "PcnState", "adapted", "sampler_outcome"]
@@ -28,17 +35,28 @@ class PcnConfig(SamplerConfig):
     thin: int = Field(10, ge=1, description="keep every thin-th draw")
     beta: float = Field(0.2, gt=0, le=1, description="first step size")
     target_acceptance: float = Field(0.25, gt=0, lt=1, description="aim of the warm-up adaptation")
+    proposal: Literal["prior", "laplace"] = Field(
+        "prior", description="move about the prior, or about the Gaussian at the MAP point"
+    )
 
 
 @dataclass(frozen=True)
 class PcnState:
-    """The chain's position, its misfit and the adapted step size."""
+    """The chain's position, its misfit, the adapted step size and the Gaussian it moves about."""
 
     xi: Array
     misfit: float
     log_beta: float
     n: int
     n_accepted: int
+    ref_mean: Array
+    ref_basis: Array
+    ref_excess: Array
+
+    @property
+    def reference(self) -> Reference:
+        """N(0, I) for moves about the prior."""
+        return Reference(self.ref_mean, self.ref_basis, self.ref_excess)
 
 
 def adapted(log_beta: float, acceptance: float, target: float, n: int) -> float:
@@ -47,9 +65,10 @@ def adapted(log_beta: float, acceptance: float, target: float, n: int) -> float:
 
 
 class Pcn:
-    """v = sqrt(1 - b²) xi + b w, w ~ N(0, I), accepted with min(1, exp(Φ(xi) - Φ(v))).
+    """z' = sqrt(1 - b²) z + b w, w ~ N(0, I), accepted with min(1, exp(Ψ(z) - Ψ(z'))).
 
-    In whitened coordinates the proposal is reversible with respect to the prior whatever the prior
+    xi = mean + C^(1/2) z and Ψ(z) = Φ + ½|xi|² - ½|z|². About the prior z = xi and Ψ = Φ: in
+    whitened coordinates that proposal is reversible with respect to the prior whatever the prior
     mean and covariance of m are. The step size adapts during warm-up only.
     """
 
@@ -72,28 +91,50 @@ class Pcn:
         return self.config.warmup + self.config.draws
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> PcnState:
-        """Start from a prior draw that can be solved."""
-        xi, misfit = first_point(posterior, rng, rng.standard_normal(posterior.dim))
-        return PcnState(xi, misfit, float(np.log(self.config.beta)), 0, 0)
+        """Start from a draw of the Gaussian that the chain moves about, where it can be solved.
+
+        Each chain minimises from its own prior draw, so that chains about different modes disagree
+        and R-hat shows it.
+
+        Raises:
+            CapabilityError: ``laplace`` without derivatives.
+            RunFailed: no starting point could be solved.
+        """
+        reference = Reference.standard(posterior.dim)
+        if self.config.proposal == "laplace":
+            derivatives = frozenset({Capability.JVP, Capability.VJP})
+            require(posterior.model, derivatives, "engine 'pcn' with proposal = 'laplace'")
+            reference = laplace_reference(posterior, rng, "prior")
+        start = reference.unwhiten(rng.standard_normal(posterior.dim))
+        xi, misfit = first_point(posterior, rng, start)
+        log_beta = float(np.log(self.config.beta))
+        return PcnState(
+            xi, misfit, log_beta, 0, 0, reference.mean, reference.basis, reference.excess
+        )
 
     def step(self, posterior: Posterior, state: PcnState, rng: np.random.Generator) -> PcnState:
         """Propose, accept or stay; a failed solve has infinite misfit and is never accepted."""
-        beta = math.exp(state.log_beta)
+        beta, reference = math.exp(state.log_beta), state.reference
         noise = rng.standard_normal(posterior.dim)
-        proposal = math.sqrt(1 - beta**2) * state.xi + beta * noise
+        z = reference.whiten(state.xi)
+        z_new = math.sqrt(1 - beta**2) * z + beta * noise
+        proposal = reference.unwhiten(z_new)
         misfit = float(posterior.misfit(proposal))
-        chance = math.exp(min(0.0, state.misfit - misfit)) if math.isfinite(misfit) else 0.0
+        here = state.misfit + float(cost(state.xi) - cost(z))
+        there = misfit + float(cost(proposal) - cost(z_new))
+        chance = math.exp(min(0.0, here - there)) if math.isfinite(misfit) else 0.0
         accept = rng.random() < chance
         warm = state.n >= self.config.warmup
         log_beta = state.log_beta
         if not warm:
             log_beta = adapted(log_beta, chance, self.config.target_acceptance, state.n)
-        return PcnState(
-            proposal if accept else state.xi,
-            misfit if accept else state.misfit,
-            log_beta,
-            state.n + 1,
-            state.n_accepted + (accept and warm),
+        return replace(
+            state,
+            xi=proposal if accept else state.xi,
+            misfit=misfit if accept else state.misfit,
+            log_beta=log_beta,
+            n=state.n + 1,
+            n_accepted=state.n_accepted + (accept and warm),
         )
 
     def record(self, state: PcnState, step: int) -> Mapping[str, Any] | None:
