@@ -1,7 +1,7 @@
 """Preconditioned Crank-Nicolson Metropolis sampling (Cotter, Roberts, Stuart, White 2013, §4.2).
 
-With ``proposal = "laplace"`` the moves are those about the Gaussian at the MAP point in place of the
-prior: reversible with respect to N(xi_map, C), hence accepted by the ratio of the posterior to that
+With ``proposal = "laplace"`` the Gaussian at the MAP point takes the place of the prior: moves are
+reversible with respect to N(xi_map, C), hence accepted by the ratio of the posterior to that
 Gaussian (generalised pCN: Pinski, Simpson, Stuart, Weber 2015; Rudolf, Sprungk 2018).
 """
 
@@ -114,15 +114,10 @@ class Pcn:
 
     def step(self, posterior: Posterior, state: PcnState, rng: np.random.Generator) -> PcnState:
         """Propose, accept or stay; a failed solve has infinite misfit and is never accepted."""
-        beta, reference = math.exp(state.log_beta), state.reference
-        noise = rng.standard_normal(posterior.dim)
-        z = reference.whiten(state.xi)
-        z_new = math.sqrt(1 - beta**2) * z + beta * noise
-        proposal = reference.unwhiten(z_new)
+        proposal, gain = self._proposed(state, rng.standard_normal(posterior.dim))
         misfit = float(posterior.misfit(proposal))
-        here = state.misfit + float(cost(state.xi) - cost(z))
-        there = misfit + float(cost(proposal) - cost(z_new))
-        chance = math.exp(min(0.0, here - there)) if math.isfinite(misfit) else 0.0
+        gain += state.misfit - misfit
+        chance = math.exp(min(0.0, gain)) if math.isfinite(misfit) else 0.0
         accept = rng.random() < chance
         warm = state.n >= self.config.warmup
         log_beta = state.log_beta
@@ -136,6 +131,18 @@ class Pcn:
             n=state.n + 1,
             n_accepted=state.n_accepted + (accept and warm),
         )
+
+    def _proposed(self, state: PcnState, noise: Array) -> tuple[Array, float]:
+        """The proposal, and by how much ½|xi|² - ½|z|² falls towards it (0 about the prior)."""
+        beta = math.exp(state.log_beta)
+        keep = math.sqrt(1 - beta**2)
+        if self.config.proposal == "prior":
+            return keep * state.xi + beta * noise, 0.0
+        reference = state.reference
+        z = reference.whiten(state.xi)
+        moved = keep * z + beta * noise
+        xi = reference.unwhiten(moved)
+        return xi, float(cost(state.xi) - cost(z) - cost(xi) + cost(moved))
 
     def record(self, state: PcnState, step: int) -> Mapping[str, Any] | None:
         """Position and misfit of every thin-th draw."""

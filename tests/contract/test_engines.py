@@ -222,3 +222,11 @@ def test_missing_capabilities_are_refused_before_any_solve(name):
     else:
         check_posterior(engine, on)
         assert np.isfinite(outcome(name, on)[1].xi).all()
+
+
+def test_pcn_about_the_laplace_approximation_wants_derivatives():
+    full = posterior(coarse=False)
+    on = replace(full, model=Plain(full.model))
+    with pytest.raises(CapabilityError, match="engine 'pcn' with proposal = 'laplace' needs jvp"):
+        make("pcn", proposal="laplace").init(on, stream(0, "chain"))
+    assert on.counters.n_forward == 0

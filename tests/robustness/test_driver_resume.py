@@ -137,6 +137,14 @@ def test_finished_run_resumes_without_another_solve_in_the_chains(name, tmp_path
     assert_same(go(name, tmp_path, resume=True), first)
 
 
+def test_pcn_about_the_laplace_approximation_resumes_to_the_same_bits(tmp_path):
+    engine = make("pcn", proposal="laplace")
+    whole = go("pcn", tmp_path / "whole", engine=engine)
+    part = go("pcn", tmp_path / "part", engine=engine, budget=Budget(n_forward=40))
+    assert part.exhausted
+    assert_same(go("pcn", tmp_path / "part", engine=engine, resume=True), whole)
+
+
 @pytest.mark.parametrize("name", [n for n in NAMES if "draws" in OPTIONS[n]])
 def test_resume_to_more_draws_equals_asking_for_them_at_once(name, tmp_path):
     more = make(name, draws=2 * OPTIONS[name]["draws"])

@@ -10,7 +10,7 @@ from pdeinv import registry
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.engines.driver import Run, run
 from pdeinv.engines.laplace import Laplace, LaplaceConfig
-from pdeinv.engines.pcn import Pcn, PcnConfig
+from pdeinv.engines.pcn import Pcn, PcnConfig, PcnState
 
 CASE = LinearGaussian.example(np.random.default_rng(7))
 COARSE = replace(CASE, matrix=1.02 * CASE.matrix)
@@ -109,6 +109,52 @@ def test_draws_that_are_a_tenth_too_narrow_are_caught(tmp_path):
     assert z[:3].max() < 4 < z[3:].max()
 
 
+class Displaced(Pcn):
+    """Moves about a Gaussian that is not the posterior: elsewhere, and wider along a few axes.
+
+    The Laplace approximation of a linear case is exact, so that every ratio would be accepted.
+    """
+
+    def init(self, posterior, rng) -> PcnState:
+        state = super().init(posterior, rng)
+        return replace(state, ref_mean=state.ref_mean + 0.8, ref_excess=0.5 * state.ref_excess)
+
+
+class Unweighted(Displaced):
+    """Accepts by the misfit alone, as if the reference were the prior."""
+
+    def step(self, posterior, state, rng):
+        z = state.reference.whiten(state.xi)
+        beta = np.exp(state.log_beta)
+        z = np.sqrt(1 - beta**2) * z + beta * rng.standard_normal(posterior.dim)
+        xi = state.reference.unwhiten(z)
+        misfit = float(posterior.misfit(xi))
+        accept = np.log(rng.random()) < state.misfit - misfit
+        moved = replace(state, xi=xi, misfit=misfit) if accept else state
+        return replace(moved, n=state.n + 1)
+
+
+ABOUT_LAPLACE = PcnConfig(chains=1, draws=800, warmup=200, thin=4, proposal="laplace")
+
+
+@pytest.mark.parametrize("kind", [Pcn, Displaced])
+def test_pcn_about_a_gaussian_is_exact_whatever_the_gaussian(kind, tmp_path):
+    found = [moments(draws(kind(ABOUT_LAPLACE), tmp_path, seed)) for seed in range(RUNS)]
+    assert z_scores(np.stack(found), TRUTH).max() < 4
+
+
+def test_pcn_about_a_gaussian_without_its_density_is_caught(tmp_path):
+    """Negative control."""
+    found = [moments(draws(Unweighted(ABOUT_LAPLACE), tmp_path, seed)) for seed in range(RUNS)]
+    assert z_scores(np.stack(found), TRUTH).max() > 6
+
+
+def test_pcn_about_the_exact_posterior_accepts_everything(tmp_path):
+    found = run(Pcn(ABOUT_LAPLACE), build, Run(0, tmp_path)).outcome.summary
+    assert found["acceptance_rate"] > 0.999
+    assert found["beta"] == 1.0
+
+
 LOOSE = replace(CASE, noise=CASE.noise.scaled(1e16))
 
 
@@ -121,6 +167,16 @@ def test_without_information_the_prior_comes_back(name, tmp_path):
     if name == "emcee":
         more = {"spread": 0.5}
     found = [draws(make(name, **more), tmp_path, seed, on) for seed in range(RUNS)]
+    off = [m - CASE.prior_mean for m in found]
+    products = [np.mean(d[:, PAIRS[0]] * d[:, PAIRS[1]], axis=0) for d in off]
+    estimates = np.hstack([np.stack([d.mean(axis=0) for d in off]), np.stack(products)])
+    truth = np.concatenate([np.zeros(3), CASE.prior_cov[PAIRS]])
+    assert z_scores(estimates, truth).max() < 4
+
+
+def test_without_information_pcn_about_a_displaced_gaussian_brings_the_prior_back(tmp_path):
+    engine = Displaced(ABOUT_LAPLACE)
+    found = [draws(engine, tmp_path, seed, LOOSE.posterior) for seed in range(RUNS)]
     off = [m - CASE.prior_mean for m in found]
     products = [np.mean(d[:, PAIRS[0]] * d[:, PAIRS[1]], axis=0) for d in off]
     estimates = np.hstack([np.stack([d.mean(axis=0) for d in off]), np.stack(products)])
