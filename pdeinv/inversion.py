@@ -13,6 +13,7 @@ import xarray as xr
 from pydantic import Field
 
 from pdeinv import registry
+from pdeinv.admission import Refined, admit
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.diagnostics import summary as diagnose
 from pdeinv.bayes.posterior import Counters, Posterior
@@ -32,7 +33,7 @@ from pdeinv.memory import predicted_peak
 from pdeinv.models import Capability
 from pdeinv.protocols import Problem
 from pdeinv.provenance import attributes, sha256
-from pdeinv.refine import RefineConfig, Refined, admit, refine
+from pdeinv.refine import RefineConfig, refine
 from pdeinv.rng import fresh_seed, stream
 
 __all__ = ["Inversion", "RunConfig", "invert"]
@@ -336,6 +337,8 @@ def _tree(
         **attributes(inversion.resolved(), inversion.seed, _inputs(inversion)),
         **{f"pdeinv_{k}": v for k, v in counters.as_dict().items()},
         "pdeinv_n_forward_training": refined.counters.n_forward,
+        "pdeinv_n_tangent_training": refined.counters.n_tangent,
+        "pdeinv_n_adjoint_training": refined.counters.n_adjoint,
         "pdeinv_n_forward_predictive": len(chosen),
         "pdeinv_problem": inversion.problem.name,
         "pdeinv_engine": inversion.engine.name,

@@ -3,28 +3,29 @@
 A network trained on prior draws is useless for a concentrated posterior. Here draws of the current
 surrogate posterior are solved with the fine model, the surrogate is refitted on all solves so far,
 and this is repeated; each round's draws first serve as held-out test of the surrogate before them.
+The first round has no surrogate: see :mod:`pdeinv.first_round`.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from pdeinv import registry
+from pdeinv.admission import Refined, explore, judge, sd_of_difference
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.building import PosteriorRecipe
 from pdeinv.config import Config
 from pdeinv.engines.driver import Progress
-from pdeinv.engines.hilbert_hmc import tune
-from pdeinv.errors import SurrogateRejected
+from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.executors import process_pool
+from pdeinv.first_round import about_the_map, can_start_at_map
 from pdeinv.io.atomic import atomic
 from pdeinv.io.observations import Observations
 from pdeinv.models import ForwardModel
@@ -32,20 +33,10 @@ from pdeinv.protocols import Problem
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["RefineConfig", "Refined", "admit", "explore", "refine", "solve_all"]
+__all__ = ["RefineConfig", "refine", "solve_all"]
 
-WARN_SD = 1.5
-"""Above this sd of the misfit difference, delayed acceptance gets slow."""
-
-REJECT_SD = 4.0
-"""Above this sd of the misfit difference, hardly any proposal is accepted."""
-
-N_ADMISSION = 40
-"""Fine solves of the admission test of a surrogate that was trained elsewhere."""
-
-
-TUNING = 400
-"""Surrogate moves that tune the kernel before draws are taken."""
+TESTS = "tests.json"
+"""In the run folder: pairs that the surrogate had learned from, and its sd on fresh draws."""
 
 
 class RefineConfig(Config):
@@ -58,8 +49,13 @@ class RefineConfig(Config):
     target_sd: float = Field(
         1.0, gt=0, description="stop when the held-out sd of the misfit difference is below this"
     )
+    start: Literal["auto", "laplace", "coarse"] = Field(
+        "auto",
+        description="first round: about the reference model's MAP point, or draws of the coarse "
+        "model's posterior; auto: the former where the reference model has derivatives",
+    )
     inflation: float = Field(
-        2.0, ge=1, description="noise factor of the first round, which only has the coarse model"
+        2.0, ge=1, description="noise factor of the first round, which has no surrogate yet"
     )
     moves_per_draw: int = Field(5, ge=1, description="surrogate moves between training draws")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the surrogate")
@@ -68,31 +64,6 @@ class RefineConfig(Config):
     def n_fine(self) -> int:
         """The most fine solves that the training can take."""
         return self.round_size * self.max_rounds
-
-
-@dataclass(frozen=True)
-class Refined:
-    """A surrogate that passed its test.
-
-    Attributes:
-        folder: its checkpoint, None where the engine needs none.
-        counters: what training and testing spent.
-        report: figures for the result's attributes.
-    """
-
-    folder: Path | None
-    counters: Counters
-    report: Mapping[str, float]
-
-
-def explore(posterior: Posterior, n: int, moves_per_draw: int, rng: np.random.Generator) -> Array:
-    """``n`` thinned draws of a cheap posterior, shape (n, dim), after as much tuning again."""
-    kernel, walker = tune(posterior, max(TUNING, n), rng)
-    draws = []
-    for _ in range(n):
-        walker = kernel.walk(posterior, walker, moves_per_draw, rng)
-        draws.append(walker.xi)
-    return np.asarray(draws)
 
 
 _worker: Posterior | None = None
@@ -119,44 +90,6 @@ def solve_all(recipe: PosteriorRecipe, xis: Array, workers: int, counters: Count
     counters.n_forward += len(xis)
     counters.n_failed += int(np.isnan(values).any(axis=1).sum())
     return values
-
-
-def _sd_of_difference(posterior: Posterior, xis: Array, fine: Array) -> float:
-    """sd(Φ_f - Φ_s) over draws whose fine predictions are known."""
-    ok = np.isfinite(fine).all(axis=1)
-    delta = posterior.misfit_of(fine[ok]) - posterior.misfit(xis[ok])
-    return float(np.std(delta, ddof=1))
-
-
-def _judge(sd: float, advice: str) -> dict[str, float]:
-    """Refuse a surrogate whose misfit is too far from the reference's.
-
-    Raises:
-        SurrogateRejected: with the figure and what to do.
-    """
-    if sd > REJECT_SD:
-        raise SurrogateRejected(
-            f"surrogate is too inaccurate for two-level sampling: sd of the misfit difference on "
-            f"posterior draws is {sd:.2g}, at most {REJECT_SD:g} can work "
-            f"(below {WARN_SD:g} is good); "
-            f"{advice}"
-        )
-    return {"sd_misfit_difference_heldout": sd, "surrogate_weak": float(sd > WARN_SD)}
-
-
-def admit(posterior: Posterior, folder: Path, rng: np.random.Generator) -> Refined:
-    """Test a surrogate that was trained elsewhere on draws of its own posterior.
-
-    Raises:
-        SurrogateRejected: sd(Φ_f - Φ_s) is too large.
-    """
-    assert posterior.coarse is not None
-    counters = Counters()
-    posterior.charge(counters)
-    xis = explore(posterior.coarse, N_ADMISSION, 10, rng)
-    sd = _sd_of_difference(posterior.coarse, xis, posterior.predict(xis))
-    report = _judge(sd, "train it on draws around a posterior ('generate --around RESULT')")
-    return Refined(folder, counters, report)
 
 
 @dataclass(frozen=True)
@@ -238,44 +171,78 @@ def _rounds(setting: _Setting, folder: Path, progress: Progress) -> tuple[Any, d
     posterior = setting.posterior(WhitenedModel(prior, coarse), setting.config.inflation)
     surrogate: Any = None
     xis, fine = np.zeros((0, prior.dim)), np.zeros((0, setting.observations.size))
-    sd, most = np.inf, setting.config.max_rounds
+    sd, most, tests = np.inf, setting.config.max_rounds, list[dict[str, float]]()
     for j in range(most):
-        progress(-1, j, most, f"training, {len(xis)} fine solves so far")
+        found = f", sd of the misfit difference {sd:.2g}" if np.isfinite(sd) else ""
+        progress(-1, j, most, f"training, {setting.counters.n_forward} fine solves so far{found}")
         new_xis, new_fine = _round(setting, folder, posterior, j)
         if surrogate is not None:
-            sd = _sd_of_difference(posterior, new_xis, new_fine)
+            sd = sd_of_difference(posterior, new_xis, new_fine)
+            tests.append({"pairs": len(xis), "sd": sd})
+            with atomic(folder / TESTS) as file:
+                file.write_text(json.dumps(tests))
         xis, fine = np.concatenate([xis, new_xis]), np.concatenate([fine, new_fine])
         surrogate = setting.fit(xis, fine)
         posterior = setting.posterior(surrogate.bind(setting.problem, prior, sensors))
         if sd < setting.config.target_sd:
             break
-    progress(-1, most, most, f"surrogate trained with {len(xis)} fine solves")
-    return surrogate, _judge(sd, "raise max_rounds in [surrogate], or use a finer coarse_level")
+    progress(-1, most, most, f"surrogate trained with {setting.counters.n_forward} fine solves")
+    return surrogate, judge(sd, "raise max_rounds in [surrogate], or use a finer coarse_level")
 
 
 def _round(setting: _Setting, folder: Path, posterior: Posterior, j: int) -> tuple[Array, Array]:
     """Draws and fine solves of round ``j``, from its file where an earlier run left one."""
     file = folder / f"refine{j}.npz"
     if not file.exists():
-        n, rng = setting.config.round_size, stream(setting.seed, "refine", j)
-        spent = Counters()
-        posterior.charge(spent)
-        with warnings.catch_warnings():
-            # draws beyond the range of the round before are what a round is for
-            warnings.simplefilter("ignore", UserWarning)
-            xis = explore(posterior, n, setting.config.moves_per_draw, rng)
+        spent, cheap = Counters(), Counters()
+        posterior.charge(cheap)
+        rng = stream(setting.seed, "refine", j)
+        xis = _first(setting, posterior, spent, rng) if j == 0 else None
+        if xis is None:
+            xis = _explored(setting, posterior, rng)
         fine = solve_all(setting.recipe, xis, setting.workers, spent)
+        spent.add(_as_surrogate(cheap))
         with atomic(file) as target, target.open("wb") as stream_:
             np.savez(stream_, xis=xis, fine=fine, spent=json.dumps(asdict(spent)))
     with np.load(file, allow_pickle=False) as data:
-        spent = Counters(**json.loads(str(data["spent"])))
-        setting.counters.add(_as_surrogate(spent, len(data["xis"])))
+        setting.counters.add(Counters(**json.loads(str(data["spent"]))))
         return data["xis"], data["fine"]
 
 
-def _as_surrogate(spent: Counters, n_fine: int) -> Counters:
-    """Book the coarse physics model's solves as surrogate evaluations; only ``n_fine`` are fine."""
-    cheap = spent.n_forward - n_fine + spent.n_tangent + spent.n_adjoint
+def _first(
+    setting: _Setting, coarse: Posterior, spent: Counters, rng: np.random.Generator
+) -> Array | None:
+    """The first round's draws about the fine MAP point; None where the coarse model has to do.
+
+    Raises:
+        CapabilityError: ``start = "laplace"`` for a model without derivatives.
+        RunFailed, SolverDiverged: ``start = "laplace"`` and no MAP point was found.
+    """
+    config = setting.config
+    if config.start == "coarse":
+        return None
+    fine = setting.recipe()
+    if config.start == "auto" and not can_start_at_map(fine):
+        return None
+    fine.charge(spent)
+    try:
+        return about_the_map(fine, coarse, config.round_size, config.inflation, rng)
+    except (RunFailed, SolverDiverged):
+        if config.start == "laplace":
+            raise
+        return None
+
+
+def _explored(setting: _Setting, posterior: Posterior, rng: np.random.Generator) -> Array:
+    with warnings.catch_warnings():
+        # draws beyond the range of the round before are what a round is for
+        warnings.simplefilter("ignore", UserWarning)
+        return explore(posterior, setting.config.round_size, setting.config.moves_per_draw, rng)
+
+
+def _as_surrogate(cheap: Counters) -> Counters:
+    """Book what the coarse physics model spent as surrogate evaluations."""
     return Counters(
-        n_forward=n_fine, n_surrogate=spent.n_surrogate + cheap, n_failed=spent.n_failed
+        n_surrogate=cheap.n_surrogate + cheap.n_forward + cheap.n_tangent + cheap.n_adjoint,
+        n_surrogate_failed=cheap.n_surrogate_failed + cheap.n_failed,
     )

@@ -1,4 +1,4 @@
-"""The Laplace approximation as the reference measure of a proposal."""
+"""The Laplace approximation for engines that start from it: found, and as a reference measure."""
 
 from __future__ import annotations
 
@@ -8,29 +8,40 @@ import numpy as np
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.reference import Reference
-from pdeinv.engines.laplace import gaussian_approximation
+from pdeinv.engines.laplace import LaplaceApproximation, gaussian_approximation
 from pdeinv.engines.map import OptimizerConfig, find_map
+from pdeinv.typing import Array
 
-__all__ = ["laplace_reference"]
+__all__ = ["laplace_at_map", "laplace_reference"]
 
 RANK = 50
 """Eigenpairs sought at first; the rank doubles while the last eigenvalue is above 1."""
 
+Start = Literal["mean", "prior"]
 
-def laplace_reference(
-    posterior: Posterior, rng: np.random.Generator, start: Literal["mean", "prior"] = "mean"
-) -> Reference:
+
+def laplace_at_map(
+    posterior: Posterior, rng: np.random.Generator, start: Start = "mean", xi0: Array | None = None
+) -> LaplaceApproximation:
     """N(xi_map, (I + J^T Γ^(-1) J)^(-1)), the directions below the cut-off left to the prior.
 
     Args:
         posterior: a model with derivatives; its solves are counted there.
         rng: for the start of the minimisation and the sketch of the Hessian.
         start: minimise from the prior mean, or from a prior draw.
+        xi0: minimise from here instead, shape (dim,).
 
     Raises:
         RunFailed: no starting point could be solved.
         SolverDiverged: the linearisation at the start or at the end failed.
     """
-    xi = find_map(posterior, rng, OptimizerConfig.model_validate({"start": start}))
-    found = gaussian_approximation(posterior, xi, min(posterior.dim, RANK), rng)
+    xi = find_map(posterior, rng, OptimizerConfig.model_validate({"start": start}), xi0)
+    return gaussian_approximation(posterior, xi, min(posterior.dim, RANK), rng)
+
+
+def laplace_reference(
+    posterior: Posterior, rng: np.random.Generator, start: Start = "mean"
+) -> Reference:
+    """The same as a reference measure of proposals; arguments and errors are those above."""
+    found = laplace_at_map(posterior, rng, start)
     return Reference(found.mean, found.vectors, -found.eigenvalues / (1 + found.eigenvalues))

@@ -79,10 +79,16 @@ class MapState:
 
 
 def start_state(
-    posterior: Posterior, config: OptimizerConfig, rng: np.random.Generator, *, from_prior: bool
+    posterior: Posterior,
+    config: OptimizerConfig,
+    rng: np.random.Generator,
+    *,
+    from_prior: bool,
+    xi0: Array | None = None,
 ) -> MapState:
-    """The state at the first point: xi = 0 or a prior draw; another draw where that solve fails."""
-    xi0 = rng.standard_normal(posterior.dim) if from_prior else np.zeros(posterior.dim)
+    """The state at ``xi0``, else at 0 or a prior draw; another draw where that solve fails."""
+    if xi0 is None:
+        xi0 = rng.standard_normal(posterior.dim) if from_prior else np.zeros(posterior.dim)
     xi, misfit = first_point(posterior, rng, xi0)
     memory = config.memory if config.method == "lbfgs" else 0
     pairs = np.zeros((memory, posterior.dim))
@@ -180,16 +186,19 @@ def _lbfgs_step[S: MapState](posterior: Posterior, state: S, config: OptimizerCo
 
 
 def find_map(
-    posterior: Posterior, rng: np.random.Generator, config: OptimizerConfig | None = None
+    posterior: Posterior,
+    rng: np.random.Generator,
+    config: OptimizerConfig | None = None,
+    xi0: Array | None = None,
 ) -> Array:
-    """The point where the minimisation ends, (dim,), for engines that start from it.
+    """The point where the minimisation from ``xi0`` ends, (dim,), for all that starts from it.
 
     Raises:
         RunFailed: no starting point could be solved.
         SolverDiverged: the first linearisation failed.
     """
     config = config or OptimizerConfig.model_validate({})
-    state = start_state(posterior, config, rng, from_prior=config.start == "prior")
+    state = start_state(posterior, config, rng, from_prior=config.start == "prior", xi0=xi0)
     while state.status == RUNNING and state.n < config.max_iterations:
         state = optimize(posterior, state, config)
     return state.xi

@@ -1,16 +1,21 @@
 """Training on the way: rounds are kept, workers do not matter, and bad surrogates are refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from pdeinv.admission import REJECT_SD, admit
+from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters
 from pdeinv.building import PosteriorRecipe, make_problem
-from pdeinv.errors import SurrogateRejected
+from pdeinv.engines.map import find_map
+from pdeinv.errors import CapabilityError, SurrogateRejected
+from pdeinv.first_round import about_the_map, can_start_at_map
 from pdeinv.io.observations import Observations
-from pdeinv.refine import REJECT_SD, RefineConfig, admit, refine, solve_all
+from pdeinv.refine import RefineConfig, refine, solve_all
 from pdeinv.rng import stream
 
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
@@ -48,12 +53,84 @@ def test_solves_do_not_depend_on_workers(case):
 
 def test_training_passes_its_heldout_test_and_repeats_nothing(case, tmp_path):
     first = refine(*case, ROUNDS, tmp_path, (3, 1, 0), silent)
-    assert first.counters.n_forward == 40
+    assert 40 < first.counters.n_forward < 70  # two rounds, and the search for the MAP point
     assert first.report["sd_misfit_difference_heldout"] < 0.5
     told = []
     again = refine(*case, ROUNDS, tmp_path, (3, 1, 0), lambda *note: told.append(note))
     assert (again.counters, again.report) == (first.counters, first.report)
     assert told == []
+
+
+def test_the_search_for_the_map_point_is_counted_with_its_derivatives(case, tmp_path):
+    """And nothing else is: the coarse model's solves are surrogate evaluations."""
+    config = ROUNDS.model_copy(update={"start": "laplace"})
+    found = refine(*case, config, tmp_path, (3, 1, 0), silent).counters
+    plain = refine(
+        *case, ROUNDS.model_copy(update={"start": "coarse"}), tmp_path / "plain", (3, 1, 0), silent
+    ).counters
+    assert (plain.n_forward, plain.n_tangent, plain.n_adjoint) == (40, 0, 0)
+    assert found.n_forward > 40
+    assert found.n_tangent > 4
+    assert found.n_adjoint > found.n_tangent
+    assert found.n_surrogate > 0
+
+
+class Bare:
+    """A model whose derivatives are hidden."""
+
+    def __init__(self, inner):
+        self.m_space, self.d_space, self.kind = inner.m_space, inner.d_space, inner.kind
+        self.inner, self.capabilities = inner, frozenset()
+
+    def __call__(self, m, /):
+        return self.inner(m)
+
+
+def test_draws_about_the_map_lie_about_the_fine_map_and_not_the_coarse_one():
+    """Linear case: mean and covariance under the inflated noise are known."""
+    exact = LinearGaussian.example(np.random.default_rng(7))
+    fine = exact.posterior(replace(exact, matrix=1.3 * exact.matrix))
+    xis = about_the_map(fine, fine.coarse, 4000, 2.0, stream(1, "draws"))
+    m, mean = fine.prior.unwhiten(xis), exact.exact()[0]
+    spread = replace(exact, noise=exact.noise.scaled(4.0)).exact()[1]
+    assert np.abs((m.mean(axis=0) - mean) / np.sqrt(np.diag(spread) / 4000)).max() < 4
+    assert np.allclose(np.cov(m.T), spread, atol=0.1 * np.diag(spread).max())
+    assert fine.counters.n_tangent > 0
+    off = fine.prior.unwhiten(find_map(fine.coarse, stream(1, "coarse"))) - mean
+    assert np.abs(off / np.sqrt(np.diag(spread) / 4000)).max() > 6  # negative control
+
+
+def test_a_model_without_derivatives_starts_from_the_coarse_one(case):
+    fine = recipe(case[1])()
+    assert can_start_at_map(fine)
+    bare = replace(fine, model=Bare(fine.model))
+    assert not can_start_at_map(bare)
+    with pytest.raises(CapabilityError, match="training with start = 'laplace' needs jvp, vjp"):
+        about_the_map(bare, fine, 5, 2.0, stream(1, "draws"))
+
+
+def test_training_without_derivatives_takes_the_coarse_posterior(tmp_path):
+    """Level-set fields have none; asked for, the MAP point is refused in one line."""
+    config = {"cells": [8, 8], "unknown": {"kind": "two-phase"}}
+    problem = make_problem("darcy", config)
+    sensors = problem.sensors("grid:3x3")
+    m = problem.prior().unwhiten(stream(2, "truth").standard_normal(problem.prior().dim))
+    clean = problem.forward_model(sensors, 1)(m)
+    data = Observations(problem.observed, clean, sensors, Noise(np.full(9, 0.2 * clean.max())))
+    rounds = RefineConfig(round_size=12, max_rounds=2, target_sd=50, moves_per_draw=1)
+    found = refine(problem, data, rounds, tmp_path / "auto", (3, 1, 0), silent).counters
+    assert (found.n_forward, found.n_tangent) == (24, 0)
+    asked = rounds.model_copy(update={"start": "laplace"})
+    with pytest.raises(CapabilityError, match="start = 'laplace'"):
+        refine(problem, data, asked, tmp_path / "laplace", (3, 1, 0), silent)
+
+
+def test_tests_of_all_rounds_are_kept_where_the_surrogate_is_refused_too(case, tmp_path):
+    strict = RefineConfig(round_size=12, max_rounds=3, target_sd=1e-9)
+    refine(*case, strict, tmp_path, (3, 1, 0), silent)
+    tests = json.loads((tmp_path / "tests.json").read_text())
+    assert [t["pairs"] for t in tests] == [12, 24]
+    assert all(t["sd"] > 0 for t in tests)
 
 
 def test_interrupted_training_ends_like_an_uninterrupted_one(case, tmp_path):

@@ -24,6 +24,8 @@ LAYERS = (
             "pdeinv.refine",
             "pdeinv.batches",
             "pdeinv.gridding",
+            "pdeinv.admission",
+            "pdeinv.first_round",
             "pdeinv.designs",
             "pdeinv.inspection",
             "pdeinv.panels",
