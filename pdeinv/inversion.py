@@ -22,13 +22,13 @@ from pdeinv.building import ModelChoice, PosteriorRecipe, make_problem
 from pdeinv.config import Config, merge, parse
 from pdeinv.engines.base import Engine, check_posterior
 from pdeinv.engines.driver import Budget, Progress, Run, RunResult, run
-from pdeinv.errors import ConfigError
+from pdeinv.errors import ConfigError, PdeinvError
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output, remove
 from pdeinv.io.observations import NoiseSpec, Observations, header, read
 from pdeinv.io.results import ResultParts, result_tree
-from pdeinv.io.runs import remember, run_folder
+from pdeinv.io.runs import drop_unless_resumable, remember, run_folder
 from pdeinv.memory import predicted_peak
 from pdeinv.models import Capability
 from pdeinv.protocols import Problem
@@ -252,21 +252,25 @@ def invert(
     if overwrite:
         remove(folder)
     remember(folder, inversion.resolved())
-    refined = _prepare_surrogate(inversion, folder, progress)
-    recipe = inversion.recipe(refined.folder)
-    result = run(
-        inversion.engine,
-        recipe,
-        Run(
-            inversion.seed,
-            folder,
-            resume,
-            inversion.run.workers,
-            Budget(inversion.run.budget.n_forward, inversion.run.budget.seconds),
-            tag=_tag(inversion),
-        ),
-        progress,
-    )
+    try:
+        refined = _prepare_surrogate(inversion, folder, progress)
+        recipe = inversion.recipe(refined.folder)
+        result = run(
+            inversion.engine,
+            recipe,
+            Run(
+                inversion.seed,
+                folder,
+                resume,
+                inversion.run.workers,
+                Budget(inversion.run.budget.n_forward, inversion.run.budget.seconds),
+                tag=_tag(inversion),
+            ),
+            progress,
+        )
+    except PdeinvError:
+        drop_unless_resumable(folder)
+        raise
     tree = _tree(inversion, recipe(), result, refined, verified)
     netcdf.write(out, tree)
     return tree

@@ -17,6 +17,7 @@ import numpy as np
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
+from pdeinv.engines.base import first_point
 from pdeinv.engines.laplace_reference import laplace_reference
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.models import Capability
@@ -175,9 +176,12 @@ def tune(
 
     The moments of the second half of each window refine the reference (in at most 200 dimensions);
     the step size adapts throughout, to an acceptance of 0.8 with and 0.3 without derivatives.
+
+    Raises:
+        RunFailed: no starting point could be solved.
     """
     kernel = Kernel(_reference_for(posterior, rng), float(np.log(0.3)))
-    walker = Walker(kernel.reference.mean, float(posterior.misfit(kernel.reference.mean)))
+    walker = Walker(*first_point(posterior, rng, kernel.reference.mean))
     length = max(2, n_moves // windows)
     for window in range(windows):
         kernel, walker, kept = _adapt(posterior, kernel, walker, length, rng)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv.config import dump_toml, read_toml
-from pdeinv.io.atomic import atomic
+from pdeinv.io.atomic import atomic, remove
 
-__all__ = ["recalled_seed", "remember", "run_folder"]
+__all__ = ["drop_unless_resumable", "recalled_seed", "remember", "run_folder"]
 
 CONFIG = "config.toml"
 
@@ -35,3 +35,9 @@ def recalled_seed(folder: Path) -> int | None:
     file = folder / CONFIG
     seed = read_toml(file).get("seed") if file.exists() else None
     return None if seed is None else int(seed)
+
+
+def drop_unless_resumable(folder: Path) -> None:
+    """Remove a run folder that holds no checkpoint and no training round: nothing could go on."""
+    if not any(folder.glob("*.npz")):
+        remove(folder)

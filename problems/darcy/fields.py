@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 from scipy.interpolate import RegularGridInterpolator
 
-from pdeinv.config import dump_toml, parse, parse_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.fem.mesh import PlainMesh
+from pdeinv.io.fields import described, description
 from pdeinv.io.netcdf import read_dataset
 from pdeinv.protocols import Observed
 from pdeinv.typing import Array
@@ -58,12 +58,7 @@ def to_dataset(
         name: ("node", nodes.points[:, i], {"units": length, "long_name": f"{name} coordinate"})
         for i, name in enumerate(("x", "y"))
     }
-    attrs = {
-        "Conventions": "CF-1.11 UGRID-1.0",
-        "pdeinv_problem": "darcy",
-        "pdeinv_problem_config": dump_toml(config.model_dump(mode="json")),
-        "pdeinv_level": level,
-    }
+    attrs = description("darcy", config, level)
     return xr.Dataset(variables, coords, attrs)
 
 
@@ -73,17 +68,7 @@ def config_of(fields: xr.Dataset) -> tuple[DarcyConfig, int]:
     Raises:
         DataSchemaError: an attribute or the head is missing, or it is another problem's.
     """
-    problem = fields.attrs.get("pdeinv_problem")
-    missing = [k for k in ("pdeinv_problem_config", "pdeinv_level") if k not in fields.attrs]
-    if problem != "darcy" or missing or "u" not in fields:
-        raise DataSchemaError(
-            "expected the fields of 'pdeinv solve darcy' (variable u, attributes "
-            f"pdeinv_problem_config and pdeinv_level), got problem {problem!r} with variables "
-            f"{list(map(str, fields))}"
-        )
-    text = str(fields.attrs["pdeinv_problem_config"])
-    table = parse_toml(text, "attribute pdeinv_problem_config")
-    return parse(DarcyConfig, table, "pdeinv_problem_config"), int(fields.attrs["pdeinv_level"])
+    return described(fields, "darcy", DarcyConfig, frozenset({"u"}))
 
 
 def field_function(source: FieldFile) -> Callable[[Array, Array], Array]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from pdeinv.config import dump_toml, parse, parse_toml
-from pdeinv.errors import DataSchemaError
+from pdeinv.io.fields import described, description
 from pdeinv.protocols import Observed
 from pdeinv.typing import Array
 
@@ -63,12 +62,7 @@ def to_dataset(
         for i, name in enumerate(axes)
     }
     when = {"units": units.time, "long_name": "time", "axis": "T"}
-    attrs = {
-        "Conventions": "CF-1.11 UGRID-1.0",
-        "pdeinv_problem": "heat",
-        "pdeinv_problem_config": dump_toml(config.model_dump(mode="json")),
-        "pdeinv_level": discretisation.level,
-    }
+    attrs = description("heat", config, discretisation.level)
     return xr.Dataset(variables, {**coords, "time": ("time", discretisation.times, when)}, attrs)
 
 
@@ -78,15 +72,4 @@ def config_of(fields: xr.Dataset) -> tuple[HeatConfig, int]:
     Raises:
         DataSchemaError: an attribute or the state is missing, or it is another problem's.
     """
-    problem = fields.attrs.get("pdeinv_problem")
-    missing = [k for k in ("pdeinv_problem_config", "pdeinv_level") if k not in fields.attrs]
-    if problem != "heat" or missing or "u" not in fields:
-        raise DataSchemaError(
-            "expected the fields of 'pdeinv solve heat' (variable u, attributes "
-            f"pdeinv_problem_config and pdeinv_level), got problem {problem!r} with variables "
-            f"{list(map(str, fields))}"
-        )
-    table = parse_toml(
-        str(fields.attrs["pdeinv_problem_config"]), "attribute pdeinv_problem_config"
-    )
-    return parse(HeatConfig, table, "pdeinv_problem_config"), int(fields.attrs["pdeinv_level"])
+    return described(fields, "heat", HeatConfig, frozenset({"u"}))

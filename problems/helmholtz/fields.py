@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pdeinv.config import dump_toml, parse, parse_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.fem.high_order import HighOrderSpace
+from pdeinv.io.fields import described, description
 from pdeinv.typing import Array
 
 from .config import HelmholtzConfig
@@ -73,12 +73,7 @@ def to_dataset(
     if not config.static:
         attrs = {"units": config.units.frequency, "long_name": "frequency"}
         coords["frequency"] = ("frequency", np.asarray(config.fs), attrs)
-    return xr.Dataset(variables, coords, {
-        "Conventions": "CF-1.11 UGRID-1.0",
-        "pdeinv_problem": "helmholtz",
-        "pdeinv_problem_config": dump_toml(config.model_dump(mode="json")),
-        "pdeinv_level": level,
-    })  # fmt: skip
+    return xr.Dataset(variables, coords, description("helmholtz", config, level))
 
 
 def config_of(fields: xr.Dataset) -> tuple[HelmholtzConfig, int]:
@@ -87,17 +82,8 @@ def config_of(fields: xr.Dataset) -> tuple[HelmholtzConfig, int]:
     Raises:
         DataSchemaError: an attribute or a variable is missing, or it is another problem's.
     """
-    problem = fields.attrs.get("pdeinv_problem")
-    missing = [k for k in ("pdeinv_problem_config", "pdeinv_level") if k not in fields.attrs]
-    if problem != "helmholtz" or missing or not ({"u", "u_re"} & set(fields)) or "m" not in fields:
-        raise DataSchemaError(
-            "expected the fields of 'pdeinv solve helmholtz' (u, or u_re and u_im, with m and "
-            "attributes pdeinv_problem_config and pdeinv_level), got problem "
-            f"{problem!r} with variables {list(map(str, fields))}"
-        )
-    text = str(fields.attrs["pdeinv_problem_config"])
-    table = parse_toml(text, "attribute pdeinv_problem_config")
-    return parse(HelmholtzConfig, table, "pdeinv_problem_config"), int(fields.attrs["pdeinv_level"])
+    static, waves = frozenset({"u", "m"}), frozenset({"u_re", "u_im", "m"})
+    return described(fields, "helmholtz", HelmholtzConfig, static, waves)
 
 
 def waves_of(fields: xr.Dataset, space: HighOrderSpace) -> Complex:

@@ -63,7 +63,19 @@ def test_the_gaussian_engine_refuses_the_conductivity_in_one_line(folder, call, 
     done = call("invert", folder / "obs.nc", "--engine", "gaussian", "--out", out)
     assert done.exit_code == 2
     assert "use laplace, pcn or two-level" in done.stderr
-    assert not out.exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_refusal_leaves_an_earlier_run_that_can_be_resumed(folder, call, tmp_path):
+    """The folder holds checkpoints of another engine."""
+    out = tmp_path / "posterior.nc"
+    words = ("invert", folder / "obs.nc", "--seed", 3, "--out", out)
+    assert call(*words, "--engine", "laplace").exit_code == 0
+    kept = sorted(p.name for p in (tmp_path / "posterior.nc.run").iterdir())
+    done = call(*words, "--engine", "eki", "--resume")
+    assert done.exit_code == 2
+    assert "belong to another configuration" in done.stderr
+    assert sorted(p.name for p in (tmp_path / "posterior.nc.run").iterdir()) == kept
 
 
 def test_a_dry_run_predicts_the_peak_memory(folder, call, tmp_path):

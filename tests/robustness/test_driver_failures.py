@@ -15,6 +15,7 @@ from pdeinv.bayes.posterior import Counters, WhitenedModel
 from pdeinv.engines.driver import Budget, Run, run
 from pdeinv.engines.eki import Eki, EkiConfig
 from pdeinv.engines.pcn import Pcn, PcnConfig
+from pdeinv.engines.two_level import TwoLevel, TwoLevelConfig
 from pdeinv.errors import CapabilityError, ConfigError, RunFailed, SolverDiverged
 from pdeinv.models import Capability, LinearModel
 
@@ -246,3 +247,45 @@ def test_an_error_in_one_worker_reaches_the_caller(tmp_path):
 def test_counters_add_up_over_chains_and_finalize(tmp_path):
     found = go("pcn", CASE.posterior(), tmp_path)
     assert found.counters == Counters(n_forward=2 * 351)
+
+
+@dataclass
+class Hollow:
+    """A linear model without derivatives that cannot be solved near a point, or anywhere."""
+
+    inner: LinearModel
+    centre: np.ndarray
+    radius: float
+    kind: str = "surrogate"
+    capabilities: frozenset = frozenset()
+
+    def __post_init__(self):
+        self.m_space, self.d_space = self.inner.m_space, self.inner.d_space
+
+    def __call__(self, m, /):
+        if np.linalg.norm(m - self.centre) < self.radius:
+            raise SolverDiverged("planted")
+        return self.inner(m)
+
+
+def hollow(radius):
+    """A posterior whose coarse twin fails where its chains want to start: at the prior mean."""
+    on = CASE.posterior(replace(CASE, matrix=1.01 * CASE.matrix))
+    model = Hollow(on.coarse.model.model, CASE.prior_mean, radius)
+    return replace(on, coarse=replace(on.coarse, model=WhitenedModel(on.prior, model)))
+
+
+def test_two_level_starts_elsewhere_where_the_coarse_model_fails(tmp_path):
+    engine = TwoLevel(TwoLevelConfig(chains=2, draws=30, warmup=5, tuning=40, subchain=2))
+    on = hollow(0.2)
+    assert not np.isfinite(on.coarse.misfit(np.zeros(3)))
+    found = run(engine, lambda: on, Run(0, tmp_path))
+    assert found.outcome.summary["acceptance_rate"] > 0.1
+    assert np.isfinite(found.outcome.stats["coarse_misfit"]).all()
+    assert np.ptp(found.outcome.xi, axis=1).min() > 0
+
+
+def test_two_level_says_so_where_the_coarse_model_fails_everywhere(tmp_path):
+    engine = TwoLevel(TwoLevelConfig(chains=1, draws=5))
+    with pytest.raises(RunFailed, match="no starting point: 20 solves failed"):
+        run(engine, lambda: hollow(np.inf), Run(0, tmp_path))
