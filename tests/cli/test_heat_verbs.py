@@ -129,9 +129,15 @@ def test_time_stamps_outside_the_run_are_refused_on_inversion(folder, call, tmp_
 def test_two_level_trains_its_own_surrogate(folder, call, tmp_path):
     """The coarse model has half the cells and twice the time step."""
     out = tmp_path / "two-level.nc"
-    done = call("invert", folder / "obs.nc", "--seed", 3, "--out", out)
+    words = ("--chains", 2, "--draws", 100, "--set", "engine.tuning=100")
+    training = ("--set", "surrogate.round_size=30", "--set", "surrogate.moves_per_draw=2")
+    done = call("invert", folder / "obs.nc", *words, *training, "--seed", 3, "--out", out)
     assert done.exit_code == 0, done.stderr
+    result = xr.open_datatree(out)
+    assert result.attrs["pdeinv_sd_misfit_difference_heldout"] < 1
+    assert 60 <= result.attrs["pdeinv_n_forward_training"] < 150
+    assert result.attrs["pdeinv_n_adjoint_training"] > 0
     truth = xr.open_datatree(folder / "truth.nc")["unknown"]["conductivity"].values
-    draws = xr.open_datatree(out)["posterior"]["conductivity"].values.reshape(-1, *truth.shape)
+    draws = result["posterior"]["conductivity"].values.reshape(-1, *truth.shape)
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     assert np.mean((low <= truth) & (truth <= high)) >= 0.9

@@ -277,7 +277,7 @@ def hollow(radius):
 
 def test_two_level_starts_elsewhere_where_the_coarse_model_fails(tmp_path):
     engine = TwoLevel(TwoLevelConfig(chains=2, draws=30, warmup=5, tuning=40, subchain=2))
-    on = hollow(0.2)
+    on = hollow(1.5)
     assert not np.isfinite(on.coarse.misfit(np.zeros(3)))
     found = run(engine, lambda: on, Run(0, tmp_path))
     assert found.outcome.summary["acceptance_rate"] > 0.1

@@ -1,0 +1,44 @@
+"""Problems whose every rank solves alone: one file, the same as that of one process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+SMALL = {
+    "heat": ("problem.cells=6", "problem.time.steps=4"),
+    "helmholtz": ("problem.cells=4", "problem.frequencies=[0.8]"),
+}
+
+
+def solve(problem, out, launcher=()):
+    settings = [word for pair in SMALL[problem] for word in ("--set", pair)]
+    command = [*launcher, sys.executable, "-m", "pdeinv", "solve", problem, *settings]
+    done = subprocess.run(
+        [*command, "--seed", "1", "--out", out], capture_output=True, text=True, timeout=300,
+        check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return xr.open_datatree(out)
+
+
+@pytest.mark.parametrize("problem", sorted(SMALL))
+def test_two_ranks_write_the_file_of_one(problem, tmp_path):
+    launcher = Path(sys.executable).parent / "mpiexec"
+    if not launcher.exists():
+        pytest.skip("no mpiexec beside this Python")
+    one = solve(problem, tmp_path / "one.nc")
+    two = solve(problem, tmp_path / "two.nc", (launcher, "-n", "2"))
+    assert sorted(p.name for p in tmp_path.glob("*.nc")) == ["one.nc", "two.nc"]
+    for group in ("/", "unknown"):
+        mine, theirs = one[group].to_dataset(), two[group].to_dataset()
+        assert set(mine) == set(theirs)
+        for name in mine:
+            np.testing.assert_array_equal(theirs[name], mine[name])
+            assert theirs[name].dtype == mine[name].dtype
+    first = "u" if problem == "heat" else "u_re"
+    assert float(np.ptp(one[first].values)) > 0
