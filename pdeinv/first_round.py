@@ -14,12 +14,15 @@ import numpy as np
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.laplace_reference import laplace_at_map
-from pdeinv.engines.map import find_map
+from pdeinv.engines.map import OptimizerConfig, find_map
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.models import Capability, require
 from pdeinv.typing import Array
 
 __all__ = ["about_the_map", "can_start_at_map"]
+
+ROUGH = OptimizerConfig.model_validate({"tolerance": 1e-2, "max_iterations": 20})
+"""The search for the MAP point: the draws are wider than the posterior, so that near it will do."""
 
 DERIVATIVES = frozenset({Capability.JVP, Capability.VJP})
 
@@ -50,7 +53,7 @@ def about_the_map(
         SolverDiverged: the linearisation at the start or at the MAP point failed.
     """
     require(fine.model, DERIVATIVES, "training with start = 'laplace'")
-    found = laplace_at_map(fine, rng, xi0=_coarse_map(coarse, rng))
+    found = laplace_at_map(fine, rng, ROUGH, _coarse_map(coarse, rng))
     return replace(found, eigenvalues=found.eigenvalues / inflation**2).sample(rng, n)
 
 

@@ -17,31 +17,32 @@ __all__ = ["laplace_at_map", "laplace_reference"]
 RANK = 50
 """Eigenpairs sought at first; the rank doubles while the last eigenvalue is above 1."""
 
-Start = Literal["mean", "prior"]
-
 
 def laplace_at_map(
-    posterior: Posterior, rng: np.random.Generator, start: Start = "mean", xi0: Array | None = None
+    posterior: Posterior,
+    rng: np.random.Generator,
+    config: OptimizerConfig | None = None,
+    xi0: Array | None = None,
 ) -> LaplaceApproximation:
     """N(xi_map, (I + J^T Γ^(-1) J)^(-1)), the directions below the cut-off left to the prior.
 
     Args:
         posterior: a model with derivatives; its solves are counted there.
         rng: for the start of the minimisation and the sketch of the Hessian.
-        start: minimise from the prior mean, or from a prior draw.
-        xi0: minimise from here instead, shape (dim,).
+        config: of the minimisation.
+        xi0: where it starts, shape (dim,); else where ``config`` says.
 
     Raises:
         RunFailed: no starting point could be solved.
         SolverDiverged: the linearisation at the start or at the end failed.
     """
-    xi = find_map(posterior, rng, OptimizerConfig.model_validate({"start": start}), xi0)
+    xi = find_map(posterior, rng, config, xi0)
     return gaussian_approximation(posterior, xi, min(posterior.dim, RANK), rng)
 
 
 def laplace_reference(
-    posterior: Posterior, rng: np.random.Generator, start: Start = "mean"
+    posterior: Posterior, rng: np.random.Generator, start: Literal["mean", "prior"] = "mean"
 ) -> Reference:
-    """The same as a reference measure of proposals; arguments and errors are those above."""
-    found = laplace_at_map(posterior, rng, start)
+    """The same as a reference measure, the minimisation from the prior mean or a prior draw."""
+    found = laplace_at_map(posterior, rng, OptimizerConfig.model_validate({"start": start}))
     return Reference(found.mean, found.vectors, -found.eigenvalues / (1 + found.eigenvalues))

@@ -55,7 +55,7 @@ def toy(words, quick):
     for flag, value in TOY_FLAGS.items():
         if flag in rest:
             rest[rest.index(flag) + 1] = value
-    if quick and "two-level" in rest:
+    if quick and "two-level" in rest and "--surrogate" not in rest:
         rest[rest.index("two-level")] = "eki"
     if verb == "invert" and "--dry-run" not in rest and "--config" not in rest:
         engine = rest[rest.index("--engine") + 1] if "--engine" in rest else "two-level"
