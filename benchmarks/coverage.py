@@ -171,12 +171,12 @@ def _config(problem: str) -> dict[str, object]:
     return {k: v for k, v in tables["problem"].items() if k != "name"}
 
 
-def replicates(problem: str, n: int, folder: Path) -> dict[str, object]:
+def replicates(problem: str, n: int, folder: Path, stored: dict[int, dict]) -> dict[str, object]:
     """Means over data sets with their standard errors; every fifth is sampled as well."""
     rows = []
-    for k in range(n):
-        names = list(REPLICATED) if k % 5 == 0 else ["laplace"]
-        rows.append(replicate(problem, 1000 + 10 * k, names, folder))
+    for seed in range(1000, 1000 + 10 * n, 10):
+        names = list(REPLICATED) if seed % 50 == 0 else ["laplace"]
+        rows.append(stored.get(seed) or replicate(problem, seed, names, folder))
         print(problem, rows[-1], flush=True)
     means = {}
     for name in REPLICATED:
@@ -197,8 +197,8 @@ def measure(problem: str, engines: list[str], options: argparse.Namespace) -> di
     example = ROOT / "examples" / problem
     level = int(netcdf.read_dataset(example / "obs.nc").attrs["pdeinv_level"])
     assert level > 0, f"{example}/obs.nc was made on the mesh of the inversion"
-    stored = json.loads(options.out.read_text()) if options.out.exists() else {}
-    old = {} if options.quick else stored.get(problem, {})
+    before = json.loads(options.out.read_text()) if options.out.exists() else {}
+    old = {} if options.quick else before.get(problem, {})
     rows = {r["engine"]: r for r in old.get("rows", [])}
     with TemporaryDirectory() as scratch:
         bench = Bench(Path(scratch), options.quick)
@@ -206,8 +206,10 @@ def measure(problem: str, engines: list[str], options: argparse.Namespace) -> di
             rows[engine] = row(bench, example, engine)
             shown = {k: v for k, v in rows[engine].items() if k != "commands"}
             print(problem, shown, flush=True)
-        n = options.replicates
-        again = replicates(problem, n, Path(scratch)) if n > 1 else old.get("replicates")
+        n, again = options.replicates, old.get("replicates")
+        if n > 1:
+            stored = {r["seed"]: r for r in (again or {}).get("rows", [])}
+            again = replicates(problem, n, Path(scratch), stored)
     ordered = [rows[name] for name in ENGINES if name in rows]
     return {"data_level": level, "quick": options.quick, "rows": ordered, "replicates": again}
 
@@ -217,7 +219,7 @@ def main() -> None:
     parser.add_argument("problem", nargs="?", choices=sorted(SENSORS), help="default: both")
     parser.add_argument("--engines", nargs="*", choices=list(ENGINES), default=list(ENGINES))
     parser.add_argument("--quick", action="store_true", help="short chains, few replicates")
-    parser.add_argument("--replicates", type=int, help="other data sets; 0: none, kept as stored")
+    parser.add_argument("--replicates", type=int, help="other data sets; stored ones stay")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/coverage.json"))
     options = parser.parse_args()
     if options.replicates is None:

@@ -1,7 +1,7 @@
 """Where two-level's training should begin: sd of the misfit difference after so many fine solves.
 
     python benchmarks/training_start.py            # about 10 minutes of CPU
-    python benchmarks/training_start.py --quick    # one data set, three rounds
+    python benchmarks/training_start.py --seeds 20 --rounds 3
 
 The hard Darcy case of `two_level_darcy.py`, 7 x 7 cells of ln κ with sd 1.5, on two meshes: 28 x 28
 cells, whose coarse mesh of 14 x 14 follows the cells of the unknown, and 32 x 32, whose coarse mesh
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -66,20 +67,22 @@ def train(problem, data, start: str, rounds: int, folder: Path) -> dict[str, obj
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--starts", nargs="+", choices=STARTS, default=list(STARTS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[20, 21, 22], help="data sets")
+    parser.add_argument("--rounds", type=int, default=4, help="most rounds")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/training_start.json"))
     options = parser.parse_args()
-    rows = []
-    for seed in (20,) if options.quick else (20, 21, 22):
-        for name, cells in CASES.items():
-            problem, data = case(cells, seed)
-            for start in STARTS:
-                with TemporaryDirectory() as scratch:
-                    found = train(problem, data, start, 3 if options.quick else 4, Path(scratch))
-                rows.append({"case": name, "seed": seed, "start": start, **found})
-                print(rows[-1], flush=True)
-                options.out.parent.mkdir(parents=True, exist_ok=True)
-                options.out.write_text(json.dumps(rows, indent=1))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    for seed, name, start in product(options.seeds, options.cases, options.starts):
+        problem, data = case(CASES[name], seed)
+        with TemporaryDirectory() as scratch:
+            found = train(problem, data, start, options.rounds, Path(scratch))
+        key = {"case": name, "seed": seed, "start": start}
+        print({**key, **found}, flush=True)
+        rows = json.loads(options.out.read_text()) if options.out.exists() else []
+        others = [r for r in rows if {k: r[k] for k in key} != key]
+        options.out.write_text(json.dumps([*others, {**key, **found}], indent=1))
 
 
 if __name__ == "__main__":
