@@ -25,7 +25,7 @@ from .fields import config_of, table_of, to_dataset
 from .files import annotated, tables_of
 from .model import EitModel
 from .protocol import Protocol
-from .reciprocity import remarks
+from .remarks import remarks
 from .response import Body, DirichletToNeumann, ElectrodeBody, NeumannToDirichlet
 from .unknown import MatrixMap, Unknown
 
@@ -166,9 +166,10 @@ class Eit:
 
     def remarks(self, observations: Observations) -> tuple[str, ...]:
         """What the data themselves say against the protocol: broken reciprocity."""
-        if self.config.model == "continuum" or self.config.complex:
+        if self.config.model == "continuum":
             return ()
-        return remarks(observations, self.protocol.sheet)
+        places, _ = self.domain.electrode_places()
+        return remarks(observations, self.protocol.sheet, places, difference=self.config.difference)
 
     def grid(self, shape: tuple[int, ...]) -> Sensors:
         """The nodes of a regular grid on the bounding box, row-major, (z,) y, x.

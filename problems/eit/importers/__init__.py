@@ -1,0 +1,1 @@
+"""Frames of other instruments and programs, one module per format."""
