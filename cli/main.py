@@ -20,6 +20,7 @@ from . import (
     config,
     doctor,
     generate,
+    importing,
     info,
     invert,
     listing,
@@ -113,6 +114,7 @@ app.command("train-surrogate")(train_surrogate.train_surrogate)
 app.command("invert")(invert.invert)
 app.command("check")(check.check)
 app.command("plot")(plot.plot)
+app.add_typer(importing.app, name="import")
 app.command("info")(info.info)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")

@@ -25,6 +25,7 @@ LAYERS = (
             "pdeinv.batches",
             "pdeinv.gridding",
             "pdeinv.designs",
+            "pdeinv.importing",
             "pdeinv.inspection",
             "pdeinv.panels",
             "pdeinv.doctor",
