@@ -26,6 +26,7 @@ from . import (
     listing,
     observe,
     plot,
+    score,
     solve,
     train_surrogate,
 )
@@ -113,6 +114,7 @@ app.command("generate")(generate.generate)
 app.command("train-surrogate")(train_surrogate.train_surrogate)
 app.command("invert")(invert.invert)
 app.command("check")(check.check)
+app.command("score")(score.score)
 app.command("plot")(plot.plot)
 app.add_typer(importing.app, name="import")
 app.command("info")(info.info)

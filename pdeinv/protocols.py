@@ -14,7 +14,7 @@ from pdeinv.config import Config as BaseConfig
 from pdeinv.models import ForwardModel
 from pdeinv.typing import Array
 
-__all__ = ["Card", "Importer", "Observed", "Problem", "Sensors", "Surrogate"]
+__all__ = ["Card", "Importer", "Metric", "Observed", "Problem", "Sensors", "Surrogate"]
 
 Sensors = Mapping[str, Array]
 """Where the data are: one array (n_d,) per coordinate, for example ``{"x": ..., "y": ...}``."""
@@ -66,6 +66,22 @@ class Importer:
     summary: str
     Options: type[BaseConfig]
     read: Callable[[Path, Any], xr.Dataset]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number for an estimate. A problem lists its own in ``metrics``, by name.
+
+    Attributes:
+        summary: what it is, in words.
+        evaluate: the number, of the true and the estimated coefficient on a grid; the truth is NaN
+            outside the body.
+        shape: of the grid, where the metric needs one of its own.
+    """
+
+    summary: str
+    evaluate: Callable[[Array, Array], float]
+    shape: tuple[int, ...] | None = None
 
 
 class Problem(Protocol):

@@ -28,6 +28,7 @@ LAYERS = (
             "pdeinv.importing",
             "pdeinv.inspection",
             "pdeinv.panels",
+            "pdeinv.scoring",
             "pdeinv.doctor",
             "pdeinv.views",
         ),
