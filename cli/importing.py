@@ -94,7 +94,8 @@ def _flag(key: str, info: FieldInfo) -> Any:
         True: " (required)",
         False: "" if shown in (None, ()) else f" (default {_text(shown)})",
     }
-    help_text = f"{(info.description or '').capitalize()}{notes[info.is_required()]}"
+    about = info.description or ""
+    help_text = f"{about[:1].upper()}{about[1:]}{notes[info.is_required()]}"
     name = f"--{key.replace('_', '-')}"
     if kind is bool:
         name = f"{name}/--no-{key.replace('_', '-')}"
@@ -111,7 +112,8 @@ def _plain(annotation: Any) -> Any:
     if origin in (types.UnionType, Annotated) or str(origin) == "typing.Union":
         return _plain(next(a for a in args if a is not type(None)))
     if origin is tuple:
-        return list[_plain(args[0])]  # type: ignore[misc]
+        inner = _plain(args[0])
+        return list[str] if get_origin(inner) is Literal else list[inner]  # type: ignore[valid-type]
     if origin is Literal and not all(isinstance(a, str) for a in args):
         return type(args[0])
     return annotation

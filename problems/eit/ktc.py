@@ -20,11 +20,23 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
 from pdeinv.errors import ShapeError
+from pdeinv.protocols import Metric
 from pdeinv.typing import Array
 
 from .presets import KTC_RADIUS
 
-__all__ = ["CONDUCTIVE", "RESISTIVE", "SIZE", "WATER", "pixels", "score", "segment", "similarity"]
+__all__ = [
+    "CONDUCTIVE",
+    "KTC",
+    "RESISTIVE",
+    "SIZE",
+    "WATER",
+    "labels",
+    "pixels",
+    "score",
+    "segment",
+    "similarity",
+]
 
 SIZE = 256
 """Pixels along each side."""
@@ -96,6 +108,30 @@ def segment(image: Array) -> Labels:
     water = int(np.argmax(np.bincount(found[inside], minlength=3)))
     labels = np.where(found < water, RESISTIVE, np.where(found > water, CONDUCTIVE, WATER))
     return np.where(inside, labels, WATER)
+
+
+def labels(truth: Array) -> Labels:
+    """Labels of a true conductivity: what differs from its median by more than a fifth.
+
+    NaN (outside the tank) is water.
+    """
+    water = np.nanmedian(truth)
+    with np.errstate(invalid="ignore"):
+        return np.select(
+            [truth < 0.8 * water, truth > 1.25 * water], [RESISTIVE, CONDUCTIVE], WATER
+        )
+
+
+def _of_conductivities(truth: Array, guess: Array) -> float:
+    """The score of the baseline segmentation of a guess."""
+    return score(labels(truth), segment(np.where(np.isfinite(truth), guess, np.nan)))
+
+
+KTC = Metric(
+    "score of the Kuopio Tomography Challenge 2023 after Otsu's segmentation, at most 1",
+    _of_conductivities,
+    (SIZE, SIZE),
+)
 
 
 def _thresholds(values: Array) -> tuple[float, float]:

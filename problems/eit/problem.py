@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from pdeinv.fem.energy import Energy
 from pdeinv.fem.outlines import distance_along_ray
 from pdeinv.fem.simplices import located
 from pdeinv.io.observations import Observations
-from pdeinv.protocols import Card, Observed, Sensors
+from pdeinv.protocols import Card, Importer, Metric, Observed, Sensors
 from pdeinv.spaces import Space, Variable
 from pdeinv.typing import Array
 
@@ -23,6 +24,8 @@ from .config import Constant, EitConfig
 from .domain import Domain
 from .fields import config_of, table_of, to_dataset
 from .files import annotated, tables_of
+from .importers import IMPORTERS
+from .ktc import KTC
 from .model import EitModel
 from .protocol import Protocol
 from .remarks import remarks
@@ -41,6 +44,8 @@ class Eit:
     name: ClassVar[str] = "eit"
     Config: ClassVar[type[EitConfig]] = EitConfig
     default_sensors: ClassVar[str] = "all"
+    importers: ClassVar[Mapping[str, Importer]] = IMPORTERS
+    metrics: ClassVar[Mapping[str, Metric]] = {"ktc": KTC}
     card: ClassVar[Card] = Card(
         title="Electrical impedance tomography",
         equation="∇·(γ∇u) = 0, γ = σ + iωε",

@@ -81,6 +81,11 @@ def in_order(dataset, name="voltage"):
     return out
 
 
+def carried(dataset):
+    """The problem's configuration in the file."""
+    return parse_toml(dataset.attrs["pdeinv_problem_config"], "")
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_csv_lines_become_a_matrix(tmp_path, first):
     path = csv_file(tmp_path, csv_lines(first))
@@ -91,9 +96,8 @@ def test_csv_lines_become_a_matrix(tmp_path, first):
     assert found["current"].dims == ("injection", "electrode")
     assert found["measurement_pattern"].dims == ("measurement", "electrode")
     assert "voltage_sigma" not in found
-    assert parse_toml(found.attrs["pdeinv_problem_config"], "") == {
-        "domain": {"kind": "disc", "radius": 0.1}
-    }
+    assert carried(found)["domain"] == {"kind": "disc", "radius": 0.1}
+    assert carried(found)["drive"]["current"] == 2e-3
 
 
 def test_csv_pairs_may_be_turned_and_lines_in_any_order(tmp_path):
@@ -143,9 +147,10 @@ def test_csv_complex_voltages(tmp_path, name):
     with pytest.raises(ConfigError, match="complex voltages; pass --frequency"):
         read("csv", path, **OPTIONS)
     found = read("csv", path, **OPTIONS, frequency=1e3)
-    value = in_order(found) + 1j * in_order(found, "voltage_imag")
-    np.testing.assert_allclose(value, expected() * np.exp(0.2j), rtol=1e-12)
-    assert parse_toml(found.attrs["pdeinv_problem_config"], "")["frequency"] == 1e3
+    assert found["voltage"].dims == ("injection", "measurement", "component")
+    real, imag = (in_order(found.isel(component=k)) for k in (0, 1))
+    np.testing.assert_allclose(real + 1j * imag, expected() * np.exp(0.2j), rtol=1e-12)
+    assert carried(found)["frequency"] == 1e3
 
 
 def test_noise_flags_write_sigma(tmp_path):
@@ -254,7 +259,6 @@ def test_electrodes_at_given_places(tmp_path):
     found = read("csv", path, **given, places=places)
     np.testing.assert_array_equal(found["electrode_y"], table[:, 1])
     np.testing.assert_array_equal(found["electrode_width"], table[:, 2])
-    assert found.attrs["pdeinv_problem_config"] == ""
     with pytest.raises(ConfigError, match="give the electrodes once, by --places or --radius"):
         read("csv", path, **OPTIONS, places=places)
     places.write_text("x,y\n0,1\n1,0\n")
@@ -292,8 +296,11 @@ def test_a_reference_frame_is_stored_beside_the_frame(tmp_path):
     base, path = tmp_path / "base.csv", csv_file(tmp_path, csv_lines())
     rows = [line.rsplit(",", 1) for line in csv_lines()[::-1]]
     base.write_text("\n".join([HEADER, *(f"{a},{0.5 * float(b)!r}" for a, b in rows)]))
-    found = read("csv", path, **OPTIONS, reference=base)
+    found = read("csv", path, **OPTIONS, reference=base, reference_conductivity=2.0)
     np.testing.assert_allclose(in_order(found, "voltage_reference"), 0.5 * expected())
+    np.testing.assert_allclose(in_order(found), 0.5 * expected())
+    assert carried(found)["difference"] is True
+    assert carried(found)["reference"] == 2.0
     base.write_text("\n".join([HEADER, *csv_lines()[:-1]]))
     with pytest.raises(DataSchemaError, match=r"base\.csv: the reference has no voltage"):
         read("csv", path, **OPTIONS, reference=base)
@@ -419,7 +426,7 @@ def test_kit4_files(tmp_path):
     assert found["electrode_y"].values[0] == pytest.approx(0.14)
     assert found["electrode_x"].values[1] > 0
     assert found["electrode_width"].values[0] == 0.025
-    assert parse_toml(found.attrs["pdeinv_problem_config"], "")["thickness"] == 0.07
+    assert carried(found)["thickness"] == 0.07
 
 
 def test_ktc_files_with_their_reference(tmp_path):
@@ -429,7 +436,7 @@ def test_ktc_files_with_their_reference(tmp_path):
     savemat(ref, {"Injref": fields["Inj"], "Mpat": fields["Mpat"], "Uelref": fields["Uel"]})
     found = read("ktc2023", data, reference=ref)
     assert dict(found.sizes) == {"injection": 76, "measurement": 31, "electrode": 32}
-    np.testing.assert_allclose(found["voltage"], 1.1 * found["voltage_reference"])
+    np.testing.assert_allclose(found["voltage"], 0.1 * found["voltage_reference"])
     np.testing.assert_array_equal(found["voltage_reference"].values.reshape(-1, 1), fields["Uel"])
     with pytest.raises(DataSchemaError, match="field 'Inj' or 'Injref' is missing; the file has"):
         read("ktc2023", data)

@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pdeinv.config import dump_toml
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.problems.eit.files import Measured, to_dataset
 from pdeinv.problems.eit.reciprocity import reciprocity
 from pdeinv.typing import Array
 
@@ -156,33 +156,14 @@ def _noise(frame: Frame, options: Instrument) -> Array | None:
 def _dataset(
     frame: Frame, options: Instrument, where: Electrodes, base: Numbers | None
 ) -> xr.Dataset:
-    sigma = _noise(frame, options)
-    variables = _voltage("voltage", frame.voltage, "measured voltage")
-    if base is not None:
-        variables |= _voltage("voltage_reference", base, "voltage of the reference frame")
-    if sigma is not None:
-        variables["voltage"].attrs["ancillary_variables"] = "voltage_sigma"
-        variables["voltage_sigma"] = xr.Variable(("injection", "measurement"), sigma, {
-            "units": "V",
-            "long_name": "noise standard deviation of voltage",
-            "standard_error_multiplier": 1.0,
-        })  # fmt: skip
-    variables["current"] = xr.Variable(
-        ("injection", "electrode"), frame.current, {"units": "A", "long_name": "injected current"}
-    )
-    variables["measurement_pattern"] = xr.Variable(
-        ("measurement", "electrode"),
+    measured = Measured(
+        frame.voltage,
+        frame.current,
         frame.pattern,
-        {"units": "1", "long_name": "weight of each electrode's potential in the voltage"},
+        positions=where.places,
+        widths=where.width,
+        impedance=where.contact_impedance,
+        sigma=_noise(frame, options),
+        reference=base,
     )
-    attrs = {"pdeinv_problem_config": dump_toml(options.problem())}
-    return xr.Dataset({**variables, **where.variables()}, attrs=attrs)
-
-
-def _voltage(name: str, values: Numbers, text: str) -> dict[str, xr.Variable]:
-    dims = ("injection", "measurement")
-    found = {name: xr.Variable(dims, np.real(values), {"units": "V", "long_name": text})}
-    if np.iscomplexobj(values):
-        attrs = {"units": "V", "long_name": f"{text}, imaginary part"}
-        found[f"{name}_imag"] = xr.Variable(dims, np.imag(values), attrs)
-    return found
+    return to_dataset(measured, config=options.problem())

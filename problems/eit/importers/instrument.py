@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import xarray as xr
 from pydantic import Field, model_validator
 
 from pdeinv.config import Config
@@ -56,6 +55,10 @@ class Instrument(Config):
         None, description="frame of the same format, to take differences from"
     )
 
+    reference_conductivity: Positive | None = Field(
+        None, description="of the body in the reference frame, S m-1"
+    )
+
     @model_validator(mode="after")
     def _once(self) -> Instrument:
         if self.noise_std is not None and self.noise_rel is not None:
@@ -66,7 +69,11 @@ class Instrument(Config):
 
     def problem(self) -> dict[str, Any]:
         """What the flags say of the problem's own configuration."""
-        given = {"thickness": self.thickness, "frequency": self.frequency}
+        given = {
+            "thickness": self.thickness,
+            "frequency": self.frequency,
+            "reference": self.reference_conductivity,
+        }
         disc = {} if self.radius is None else {"domain": {"kind": "disc", "radius": self.radius}}
         return {**disc, **{k: v for k, v in given.items() if v is not None}}
 
@@ -94,20 +101,6 @@ class Electrodes:
     places: Array
     width: Array
     contact_impedance: Array | None = None
-
-    def variables(self) -> dict[str, xr.Variable]:
-        """As variables of an observation file."""
-        parts = {
-            "electrode_x": (self.places[:, 0], "m", "x of the electrode's centre"),
-            "electrode_y": (self.places[:, 1], "m", "y of the electrode's centre"),
-            "electrode_width": (self.width, "m", "width of the electrode along the boundary"),
-        }
-        if self.contact_impedance is not None:
-            parts["contact_impedance"] = (self.contact_impedance, "ohm m2", "contact impedance")
-        return {
-            name: xr.Variable("electrode", values, {"units": units, "long_name": text})
-            for name, (values, units, text) in parts.items()
-        }
 
 
 def electrodes(options: Instrument, count: int) -> Electrodes:
