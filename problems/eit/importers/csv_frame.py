@@ -137,7 +137,7 @@ def _table(
     """The lines as a matrix; a pair that is also measured the other way round is turned."""
     drives = list(dict.fromkeys((x.drive, x.current) for x in lines))
     pairs = list(dict.fromkeys(x.pair for x in lines))
-    pairs = [p for k, p in enumerate(pairs) if p[::-1] not in pairs[:k]]
+    pairs = sorted(p for k, p in enumerate(pairs) if p[::-1] not in pairs[:k])
     place = {p: k for k, p in enumerate(pairs)}
     row = {d: k for k, d in enumerate(drives)}
     shape = (len(drives), len(pairs))
