@@ -27,6 +27,8 @@ from .files import annotated, tables_of
 from .importers import IMPORTERS
 from .ktc import KTC
 from .model import EitModel
+from .phantoms import phantom
+from .phantoms import unknown as unknown_of
 from .protocol import Protocol
 from .remarks import remarks
 from .response import Body, DirichletToNeumann, ElectrodeBody, NeumannToDirichlet
@@ -93,6 +95,16 @@ class Eit:
     def prior(self) -> Prior:
         """The prior of conductivity, permittivity and impedances, as far as they are unknown."""
         return self.unknown.prior
+
+    def phantom(self, name: str, rng: np.random.Generator) -> Array:
+        """A made-up body with sharp inclusions as the unknown m: ``tank``, ``heart-and-lungs``.
+
+        Raises:
+            ConfigError: no such phantom, or an unknown that cannot hold one.
+        """
+        radius = min(-low for low, _ in self.domain.extent[:2])
+        space = self.prior().space
+        return space.pack(unknown_of(phantom(name, rng, radius), space))
 
     def sensors(self, spec: str) -> Sensors:
         """Data rows: ``all``, ``injections:0,3``, ``list:I,M;I,M`` or a CSV file.
