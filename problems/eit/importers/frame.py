@@ -97,6 +97,7 @@ def to_observations(
     _check_complex(frame, options)
     frame = frame.compact()
     where = electrodes(options, frame.current.shape[1])
+    frame = replace(frame, sigma=_noise(frame, options))
     _warn(frame, where)
     base = None
     if reference is not None:
@@ -107,7 +108,9 @@ def to_observations(
 
 
 def _warn(frame: Frame, where: Electrodes) -> None:
-    text = reciprocity(frame.current, frame.pattern, frame.voltage, where.places).warning
+    std = 0.0 if frame.sigma is None else float(np.sqrt(np.nanmean(frame.sigma**2)))
+    table = (frame.current, frame.pattern, frame.voltage)
+    text = reciprocity(*table, where.places, noise_std=std).warning
     if text is not None:
         warnings.warn(f"{Path(frame.source).name}: {text}", UserWarning, stacklevel=2)
 
@@ -163,7 +166,7 @@ def _dataset(
         positions=where.places,
         widths=where.width,
         impedance=where.contact_impedance,
-        sigma=_noise(frame, options),
+        sigma=frame.sigma,
         reference=base,
     )
     return to_dataset(measured, config=options.problem())
