@@ -11,7 +11,7 @@ from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.inversion import Inversion
 from pdeinv.io.observations import NoiseSpec, Observations, read, to_dataset
 from pdeinv.problems.eit import Eit, EitConfig, Measured, files
-from pdeinv.problems.eit.reciprocity import mismatch
+from pdeinv.problems.eit.reciprocity import reciprocity
 from pdeinv.synthetic import make_observations, make_truth
 
 CONFIG = {"cells": 8, "electrodes": {"count": 8, "cells": 2}}
@@ -201,9 +201,9 @@ def swapped(a, b):
 
 
 READINGS = {
-    "swapped": (swapped(2, 5), "electrodes 2 and 5 are swapped"),
-    "shifted": (lambda rows: np.roll(rows, 3, axis=1), "are shifted, 0 being electrode 3"),
-    "reversed": (lambda rows: np.roll(rows[:, ::-1], 1, axis=1), "in the other direction"),
+    "swapped": (swapped(2, 5), "electrodes 2 and 5 (counted from 0) are swapped"),
+    "shifted": (lambda rows: np.roll(rows, 3, axis=1), "rotated against those of drives (numbers 3 too low)"),
+    "reversed": (lambda rows: np.roll(rows[:, ::-1], 1, axis=1), "mirrored against those of drives"),
 }
 
 
@@ -225,9 +225,12 @@ def test_reciprocity_of_predicted_voltages_holds_to_rounding():
                    measure={"pattern": {"kind": "skip", "skip": 1, "sign": -1}})  # fmt: skip
     m = body.prior().unwhiten(np.random.default_rng(4).standard_normal(body.prior().dim))
     table = body.forward_model(body.sensors("all")).voltages(m)
-    error, count = mismatch(table, body.protocol.sheet.drives, body.protocol.sheet.measures)
-    assert count == 8 * 7 / 2
-    assert error < 1e-10
+    sheet, places = body.protocol.sheet, body.domain.electrode_places()[0]
+    found = reciprocity(sheet.drives, sheet.measures, table, places)
+    # two rings of four electrodes: pairs span six dimensions, symmetric tables of them 6 * 7 / 2
+    assert found.relations == 8 * 8 - 21
+    assert found.error < 1e-10
+    assert found.fits
 
 
 def test_a_table_of_another_kind_replaces_the_one_below():
