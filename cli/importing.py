@@ -27,13 +27,13 @@ __all__ = ["app"]
 class _Problems(TyperGroup):
     """The problems that read foreign formats, each a group of its formats."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Their names."""
         from pdeinv.importing import problems
 
         return problems()
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The formats of one problem.
 
         Raises:

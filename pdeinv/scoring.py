@@ -51,7 +51,7 @@ def _body(truth: Array) -> Any:
 
 
 def _inner(truth: Array) -> Array:
-    return truth[_body(truth)]
+    return np.asarray(truth[_body(truth)])
 
 
 def metrics_of(problem: Problem, threshold: float | None = None) -> dict[str, Metric]:

@@ -116,7 +116,7 @@ def reciprocity(
         return found
     others = sorted(
         _orders(current, pattern, voltage),
-        key=lambda order: -abs(_likeness(current, *order[1:], uniform)),
+        key=lambda order: -abs(_likeness(current, order[1], order[2], uniform)),
     )
     tried = [(text, examined(p, v)) for text, p, v in others[:MAX_TRIED]]
     tried.insert(0, ("", found))

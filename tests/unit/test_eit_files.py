@@ -202,8 +202,14 @@ def swapped(a, b):
 
 READINGS = {
     "swapped": (swapped(2, 5), "electrodes 2 and 5 (counted from 0) are swapped"),
-    "shifted": (lambda rows: np.roll(rows, 3, axis=1), "rotated against those of drives (numbers 3 too low)"),
-    "reversed": (lambda rows: np.roll(rows[:, ::-1], 1, axis=1), "mirrored against those of drives"),
+    "shifted": (
+        lambda rows: np.roll(rows, 3, axis=1),
+        "rotated against those of drives (numbers 3 too low)",
+    ),
+    "reversed": (
+        lambda rows: np.roll(rows[:, ::-1], 1, axis=1),
+        "mirrored against those of drives",
+    ),
 }
 
 

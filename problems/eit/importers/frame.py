@@ -169,4 +169,5 @@ def _dataset(
         sigma=frame.sigma,
         reference=base,
     )
-    return to_dataset(measured, config=options.problem())
+    dataset: xr.Dataset = to_dataset(measured, config=options.problem())
+    return dataset
