@@ -20,11 +20,13 @@ from . import (
     config,
     doctor,
     generate,
+    importing,
     info,
     invert,
     listing,
     observe,
     plot,
+    score,
     solve,
     train_surrogate,
 )
@@ -112,7 +114,9 @@ app.command("generate")(generate.generate)
 app.command("train-surrogate")(train_surrogate.train_surrogate)
 app.command("invert")(invert.invert)
 app.command("check")(check.check)
+app.command("score")(score.score)
 app.command("plot")(plot.plot)
+app.add_typer(importing.app, name="import")
 app.command("info")(info.info)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")

@@ -28,7 +28,10 @@ def solve(
         typer.Option("--level", help="Mesh: 1 makes data, 0 is what inversion uses, -1 is coarse."),
     ] = 1,
     m: Annotated[
-        str, typer.Option("--m", metavar="prior-draw|mean|FILE", help="The unknown to solve for.")
+        str,
+        typer.Option(
+            "--m", metavar="prior-draw|mean|phantom:NAME|FILE", help="The unknown to solve for."
+        ),
     ] = "prior-draw",
     vtk: Annotated[
         Path | None, typer.Option("--vtk", help="Also write the fields as VTKHDF for ParaView.")
@@ -48,7 +51,7 @@ def solve(
         check_output(vtk, overwrite=output.overwrite)
     world = _communicator()
     seed = seed_of(tables) if world is None else world.bcast(seed_of(tables))
-    unknown = choose_unknown(physics.prior(), m, seed)
+    unknown = choose_unknown(physics.prior(), m, seed, getattr(physics, "phantom", None))
     plan = {"out": str(output.out), "problem": physics.name, "level": level, "seed": seed}
     plan["dofs"] = physics.dofs(level)
     if output.dry_run:

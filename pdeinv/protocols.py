@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -14,7 +14,7 @@ from pdeinv.config import Config as BaseConfig
 from pdeinv.models import ForwardModel
 from pdeinv.typing import Array
 
-__all__ = ["Card", "Observed", "Problem", "Sensors", "Surrogate"]
+__all__ = ["Card", "Importer", "Metric", "Observed", "Problem", "Sensors", "Surrogate"]
 
 Sensors = Mapping[str, Array]
 """Where the data are: one array (n_d,) per coordinate, for example ``{"x": ..., "y": ...}``."""
@@ -51,6 +51,37 @@ class Observed:
     long_name: str
     coords: Mapping[str, str] = field(default_factory=dict)
     dims: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Importer:
+    """A foreign format of measurements. A problem lists its own in ``importers``, by name.
+
+    Attributes:
+        summary: what the format is, in one line.
+        Options: what a user may or must say beside the file; each field becomes a flag.
+        read: the observation file's dataset for a source file and options.
+    """
+
+    summary: str
+    Options: type[BaseConfig]
+    read: Callable[[Path, Any], xr.Dataset]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number for an estimate. A problem lists its own in ``metrics``, by name.
+
+    Attributes:
+        summary: what it is, in words.
+        evaluate: the number, of the true and the estimated coefficient on a grid; the truth is NaN
+            outside the body.
+        shape: of the grid, where the metric needs one of its own.
+    """
+
+    summary: str
+    evaluate: Callable[[Array, Array], float]
+    shape: tuple[int, ...] | None = None
 
 
 class Problem(Protocol):

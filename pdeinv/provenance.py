@@ -44,13 +44,13 @@ def sha256(path: Path) -> str:
 
 
 def attributes(
-    config: Mapping[str, Any], seed: int, inputs: Mapping[str, str] | None = None
+    config: Mapping[str, Any], seed: int | None, inputs: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Global attributes: CF ``history``, command, resolved configuration, seed, versions, inputs.
 
     Args:
         config: the resolved configuration, stored as TOML text.
-        seed: the root seed.
+        seed: the root seed, or None where nothing was drawn.
         inputs: sha256 by input file name.
     """
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -61,7 +61,7 @@ def attributes(
         "pdeinv_version": versions().get("pdeinv", "unknown"),
         "pdeinv_command": command,
         "pdeinv_config": dump_toml(config),
-        "pdeinv_seed": int(seed),
+        **({} if seed is None else {"pdeinv_seed": int(seed)}),
         "pdeinv_versions": ", ".join(f"{k}={v}" for k, v in versions().items()),
         "pdeinv_inputs": ", ".join(f"{k}:sha256={v}" for k, v in (inputs or {}).items()),
         "pdeinv_platform": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ import xarray as xr
 from pdeinv.bayes.prior import Prior
 from pdeinv.building import make_problem
 from pdeinv.config import dump_toml, parse_toml
-from pdeinv.errors import DataSchemaError, SolverDiverged
+from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
 from pdeinv.protocols import Problem
@@ -21,21 +22,29 @@ from pdeinv.typing import Array
 
 __all__ = ["choose_unknown", "make_observations", "make_truth", "read_truth", "unknown_of"]
 
+PHANTOM = "phantom:"
 UNKNOWN = "unknown"
 """The group of a truth file that holds m; the root holds the fields on the mesh."""
 
 
-def choose_unknown(prior: Prior, spec: str, seed: int) -> Array:
+def choose_unknown(
+    prior: Prior,
+    spec: str,
+    seed: int,
+    phantom: Callable[[str, np.random.Generator], Array] | None = None,
+) -> Array:
     """The unknown m that ``spec`` names, shape (n_m,).
 
     Args:
         prior: the problem's prior.
-        spec: ``prior-draw`` (stream "truth" of ``seed``), ``mean`` (the image of xi = 0), or a
-            NetCDF file with the unknown's variables: a truth file, a result file (its posterior
-            mean), or a plain dataset.
+        spec: ``prior-draw`` (stream "truth" of ``seed``), ``mean`` (the image of xi = 0),
+            ``phantom:NAME`` where the problem has phantoms, or a NetCDF file with the unknown's
+            variables: a truth file, a result file (its posterior mean), or a plain dataset.
         seed: the root seed.
+        phantom: the problem's phantoms, m by name and random generator.
 
     Raises:
+        ConfigError: the problem has no such phantom.
         DataSchemaError: the file cannot be read.
         ShapeError: the file's variables are not those of the unknown.
     """
@@ -43,6 +52,10 @@ def choose_unknown(prior: Prior, spec: str, seed: int) -> Array:
         return prior.unwhiten(stream(seed, "truth").standard_normal(prior.dim))
     if spec == "mean":
         return prior.unwhiten(np.zeros(prior.dim))
+    if spec.startswith(PHANTOM):
+        if phantom is None:
+            raise ConfigError(f"--m {spec}: the problem has no phantoms; use prior-draw or a file")
+        return phantom(spec.removeprefix(PHANTOM), stream(seed, "truth"))
     return unknown_of(prior, Path(spec))
 
 

@@ -15,10 +15,11 @@ from pdeinv.bayes.prior_config import (
     TwoPhaseConfig,
     UniformConfig,
 )
-from pdeinv.config import Config
+from pdeinv.config import Config, merge
 
 from .geometry import Disc, DomainConfig, ElectrodesConfig, MshDomain
 from .patterns import Adjacent, MatrixPattern, Pattern, Single, Trigonometric
+from .presets import KTC_LEVELS, PRESETS
 from .shapes import EllipsesConfig, HeartAndLungsConfig
 
 __all__ = ["Constant", "Drive", "EitConfig", "ElementsConfig", "Measure", "lowest"]
@@ -95,6 +96,17 @@ _FIELDS = {"log-gaussian", "two-phase", "level-set"}
 class EitConfig(Config):
     """Impedance tomography: ∇·(γ∇u) = 0 with currents through the boundary."""
 
+    preset: Literal["ktc2023"] | None = Field(
+        None,
+        description="a known instrument: its domain, electrodes, drives and measurements become "
+        "the defaults",
+    )
+    ktc_level: int = Field(
+        1,
+        ge=1,
+        le=KTC_LEVELS,
+        description="ktc2023: level n leaves out electrodes 1 to 2(n − 1)",
+    )
     model: Literal["electrodes", "continuum"] = Field(
         "electrodes",
         description="electrodes: complete electrode model; continuum: boundary maps in the "
@@ -128,8 +140,8 @@ class EitConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _sized(cls, data: Any) -> Any:
-        """A field prior without length or grid gets those of the body."""
-        return _with_defaults(data) if isinstance(data, dict) else data
+        """A preset is filled in; a field prior without length or grid gets those of the body."""
+        return _with_defaults(_with_preset(data)) if isinstance(data, dict) else data
 
     @field_validator("unknown")
     @classmethod
@@ -164,6 +176,14 @@ class EitConfig(Config):
         if self.measure.include_driven is not None:
             return self.measure.include_driven
         return isinstance(self.drive.pattern, Trigonometric | Single | MatrixPattern)
+
+
+def _with_preset(data: dict[str, Any]) -> dict[str, Any]:
+    """The tables of a preset below those that are given; wrong names are for the fields to tell."""
+    tables, level = PRESETS.get(str(data.get("preset"))), data.get("ktc_level", 1)
+    if tables is None or level not in range(1, KTC_LEVELS + 1):
+        return data
+    return merge(tables(int(level)), data)
 
 
 def _with_defaults(data: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ first and take it out of the second, measurements give U_first − U_second.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -20,6 +20,7 @@ __all__ = [
     "AgainstOne",
     "MatrixPattern",
     "Opposite",
+    "Pairs",
     "Pattern",
     "Single",
     "Skip",
@@ -83,6 +84,22 @@ class Single(Config):
     kind: Literal["single"] = "single"
 
 
+class Pairs(Config):
+    """Given pairs (first, second) of electrodes."""
+
+    kind: Literal["pairs"] = "pairs"
+    pairs: tuple[tuple[Whole, Whole], ...] = Field(
+        min_length=1, description="electrodes, counted from 0"
+    )
+
+    @model_validator(mode="after")
+    def _two(self) -> Pairs:
+        same = [k for k, (a, b) in enumerate(self.pairs) if a == b]
+        if same:
+            raise ValueError(f"pair {same[0]} has electrode {self.pairs[same[0]][0]} twice")
+        return self
+
+
 class MatrixPattern(Config):
     """Given numbers, one row per pattern."""
 
@@ -99,12 +116,12 @@ class MatrixPattern(Config):
 
 
 Pattern = Annotated[
-    Adjacent | Opposite | Skip | AgainstOne | Trigonometric | Single | MatrixPattern,
+    Adjacent | Opposite | Skip | AgainstOne | Pairs | Trigonometric | Single | MatrixPattern,
     Field(discriminator="kind"),
 ]
 
 
-def _pairs(first: Array, second: Array, n: int, sign: int) -> Array:
+def _pairs(first: Any, second: Any, n: int, sign: int) -> Array:
     out = np.zeros((len(first), n))
     rows = np.arange(len(first))
     out[rows, first] += sign
@@ -146,6 +163,13 @@ def _against(pattern: AgainstOne, n: int) -> Array:
     return np.concatenate(blocks)
 
 
+def _given(pattern: Pairs, n: int) -> Array:
+    table = np.array(pattern.pairs, dtype=np.int64)
+    if table.max() >= n:
+        raise ConfigError(f"pattern 'pairs': {table.max()} is no electrode; they are 0 to {n - 1}")
+    return _pairs(table[:, 0], table[:, 1], n, 1)
+
+
 def _trigonometric(pattern: Trigonometric, n: int) -> Array:
     theta = 2 * np.pi * (np.arange(n) - pattern.rotation) / n
     cosines = [np.cos(k * theta) for k in range(1, n // 2 + 1)]
@@ -162,6 +186,8 @@ def pattern_matrix(pattern: Pattern, n: int) -> Array:
     match pattern:
         case AgainstOne():
             return _against(pattern, n)
+        case Pairs():
+            return _given(pattern, n)
         case Trigonometric():
             return _trigonometric(pattern, n)
         case Single():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from pdeinv.fem.energy import Energy
 from pdeinv.fem.outlines import distance_along_ray
 from pdeinv.fem.simplices import located
 from pdeinv.io.observations import Observations
-from pdeinv.protocols import Card, Observed, Sensors
+from pdeinv.protocols import Card, Importer, Metric, Observed, Sensors
 from pdeinv.spaces import Space, Variable
 from pdeinv.typing import Array
 
@@ -23,9 +24,13 @@ from .config import Constant, EitConfig
 from .domain import Domain
 from .fields import config_of, table_of, to_dataset
 from .files import annotated, tables_of
+from .importers import IMPORTERS
+from .ktc import KTC
 from .model import EitModel
+from .phantoms import phantom
+from .phantoms import unknown as unknown_of
 from .protocol import Protocol
-from .reciprocity import remarks
+from .remarks import remarks
 from .response import Body, DirichletToNeumann, ElectrodeBody, NeumannToDirichlet
 from .unknown import MatrixMap, Unknown
 
@@ -41,6 +46,8 @@ class Eit:
     name: ClassVar[str] = "eit"
     Config: ClassVar[type[EitConfig]] = EitConfig
     default_sensors: ClassVar[str] = "all"
+    importers: ClassVar[Mapping[str, Importer]] = IMPORTERS
+    metrics: ClassVar[Mapping[str, Metric]] = {"ktc": KTC}
     card: ClassVar[Card] = Card(
         title="Electrical impedance tomography",
         equation="∇·(γ∇u) = 0, γ = σ + iωε",
@@ -88,6 +95,16 @@ class Eit:
     def prior(self) -> Prior:
         """The prior of conductivity, permittivity and impedances, as far as they are unknown."""
         return self.unknown.prior
+
+    def phantom(self, name: str, rng: np.random.Generator) -> Array:
+        """A made-up body with sharp inclusions as the unknown m: ``tank``, ``heart-and-lungs``.
+
+        Raises:
+            ConfigError: no such phantom, or an unknown that cannot hold one.
+        """
+        radius = min(-low for low, _ in self.domain.extent[:2])
+        space = self.prior().space
+        return space.pack(unknown_of(phantom(name, rng, radius), space))
 
     def sensors(self, spec: str) -> Sensors:
         """Data rows: ``all``, ``injections:0,3``, ``list:I,M;I,M`` or a CSV file.
@@ -166,9 +183,10 @@ class Eit:
 
     def remarks(self, observations: Observations) -> tuple[str, ...]:
         """What the data themselves say against the protocol: broken reciprocity."""
-        if self.config.model == "continuum" or self.config.complex:
+        if self.config.model == "continuum":
             return ()
-        return remarks(observations, self.protocol.sheet)
+        places, _ = self.domain.electrode_places()
+        return remarks(observations, self.protocol.sheet, places, difference=self.config.difference)
 
     def grid(self, shape: tuple[int, ...]) -> Sensors:
         """The nodes of a regular grid on the bounding box, row-major, (z,) y, x.

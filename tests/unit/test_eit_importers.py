@@ -1,0 +1,529 @@
+"""Foreign impedance files: what is read from them, and one clear line for each kind of bad input.
+
+The MATLAB files have the shape of the published ones; the tests write them.
+"""
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from pdeinv.config import parse, parse_toml
+from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.problems.eit.importers import IMPORTERS
+from pdeinv.problems.eit.presets import ktc_drives, ktc_measurements
+
+CIRCLE = {"radius": 0.1, "electrode_width": 0.01}
+
+
+def read(name, source, **options):
+    importer = IMPORTERS[name]
+    return importer.read(source, parse(importer.Options, options, ""))
+
+
+def dipoles(pairs, count, size=1.0):
+    table = np.zeros((len(pairs), count))
+    for k, (plus, minus) in enumerate(pairs):
+        table[k, plus], table[k, minus] = size, -size
+    return table
+
+
+def voltages(current, pattern, conductivity=1.0):
+    """A uniform disc with point electrodes, so that reciprocity and signs are right."""
+    angle = 2 * np.pi * np.arange(current.shape[1]) / current.shape[1]
+    places = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    gap = np.linalg.norm(places[:, None] - places[None], axis=2)
+    np.fill_diagonal(gap, 0.02)
+    return current @ (-np.log(gap) / np.pi / conductivity) @ pattern.T
+
+
+# --- CSV -------------------------------------------------------------------------------------
+
+HEADER = "drive_plus,drive_minus,meas_plus,meas_minus,value"
+N = 8
+ADJACENT = [(k, (k + 1) % N) for k in range(N)]
+
+
+def csv_lines(first=1, turn=(), size=2e-3):
+    """Adjacent drives and measurements off the driven electrodes, numbered from ``first``."""
+    table = voltages(dipoles(ADJACENT, N, size), dipoles(ADJACENT, N))
+    lines = []
+    for i, (a, b) in enumerate(ADJACENT):
+        for m, (p, q) in enumerate(ADJACENT):
+            if {a, b} & {p, q}:
+                continue
+            pair, value = ((q, p), -table[i, m]) if (i, m) in turn else ((p, q), table[i, m])
+            numbers = ",".join(str(e + first) for e in (a, b, *pair))
+            lines.append(f"{numbers},{float(value)!r}")
+    return lines
+
+
+def csv_file(folder, lines, header=HEADER):
+    path = folder / "frame.csv"
+    path.write_text("\n".join([header, *lines]) + "\n")
+    return path
+
+
+OPTIONS = {"electrodes": N, "first_number": 1, "amplitude": 2e-3, **CIRCLE}
+
+
+def expected():
+    table = voltages(dipoles(ADJACENT, N, 2e-3), dipoles(ADJACENT, N))
+    near = np.abs(dipoles(ADJACENT, N)) @ np.abs(dipoles(ADJACENT, N)).T
+    return np.where(near > 0, np.nan, table)
+
+
+def in_order(dataset, name="voltage"):
+    """The voltages by adjacent pair, whatever order the file had them in."""
+    rows = [int(np.argmax(row)) for row in dataset["current"].values]
+    columns = [int(np.argmax(row)) for row in dataset["measurement_pattern"].values]
+    out = np.full((N, N), np.nan, dtype=dataset[name].dtype)
+    out[np.ix_(rows, columns)] = dataset[name].values
+    return out
+
+
+def carried(dataset):
+    """The problem's configuration in the file."""
+    return parse_toml(dataset.attrs["pdeinv_problem_config"], "")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_csv_lines_become_a_matrix(tmp_path, first):
+    path = csv_file(tmp_path, csv_lines(first))
+    found = read("csv", path, **{**OPTIONS, "first_number": first})
+    np.testing.assert_array_equal(in_order(found), expected())
+    assert np.abs(found["current"]).max() == 2e-3
+    assert found["voltage"].dims == ("injection", "measurement")
+    assert found["current"].dims == ("injection", "electrode")
+    assert found["measurement_pattern"].dims == ("measurement", "electrode")
+    assert "voltage_sigma" not in found
+    assert carried(found)["domain"] == {"kind": "disc", "radius": 0.1}
+    assert carried(found)["drive"]["current"] == 2e-3
+
+
+def test_csv_pairs_may_be_turned_and_lines_in_any_order(tmp_path):
+    lines = csv_lines(turn={(2, 5), (0, 3)})[::-1]
+    found = read("csv", csv_file(tmp_path, lines), **OPTIONS)
+    assert found.sizes["measurement"] == N
+    signs = np.sign(found["measurement_pattern"].values @ dipoles(ADJACENT, N).T)
+    assert (np.abs(signs).sum() > 0).all()
+    table = found["voltage"].values @ found["measurement_pattern"].values
+    right = np.nan_to_num(expected()) @ dipoles(ADJACENT, N)
+    rows = [int(np.argmax(row)) for row in found["current"].values]
+    np.testing.assert_allclose(
+        np.nan_to_num(found["voltage"].values) @ found["measurement_pattern"].values, right[rows]
+    )
+    assert table.shape == (N, N)
+
+
+def test_csv_units_semicolons_and_comments(tmp_path):
+    table = [line.split(",") for line in csv_lines()]
+    lines = ["# a comment", *(";".join([*row[:4], str(1e3 * float(row[4]))]) for row in table)]
+    path = csv_file(tmp_path, lines, HEADER.replace(",", ";").upper())
+    found = read(
+        "csv", path, **OPTIONS | {"amplitude": 2.0, "current_unit": "mA"}, voltage_unit="mV"
+    )
+    np.testing.assert_allclose(in_order(found), expected(), rtol=1e-14)
+    assert np.abs(found["current"]).max() == 2e-3
+
+
+def test_csv_columns_of_noise_and_current(tmp_path):
+    lines = [f"{line},0.5,0.003" for line in csv_lines(size=3e-3)]
+    path = csv_file(tmp_path, lines, HEADER + ",sigma,current")
+    found = read("csv", path, electrodes=N, first_number=1, **CIRCLE)
+    np.testing.assert_allclose(found["voltage_sigma"].values[np.isfinite(found["voltage"])], 0.5)
+    assert np.abs(found["current"]).max() == 3e-3
+    assert found["voltage"].attrs["ancillary_variables"] == "voltage_sigma"
+
+
+@pytest.mark.parametrize("name", ["imag", "phase"])
+def test_csv_complex_voltages(tmp_path, name):
+    table = [line.rsplit(",", 1) for line in csv_lines()]
+    rows = []
+    for electrodes, text in table:
+        value = float(text) * np.exp(0.2j)
+        pair = (value.real, value.imag) if name == "imag" else (float(text), np.rad2deg(0.2))
+        rows.append(f"{electrodes},{float(pair[0])!r},{float(pair[1])!r}")
+    path = csv_file(tmp_path, rows, f"{HEADER},{name}")
+    with pytest.raises(ConfigError, match="complex voltages; pass --frequency"):
+        read("csv", path, **OPTIONS)
+    found = read("csv", path, **OPTIONS, frequency=1e3)
+    assert found["voltage"].dims == ("injection", "measurement", "component")
+    real, imag = (in_order(found.isel(component=k)) for k in (0, 1))
+    np.testing.assert_allclose(real + 1j * imag, expected() * np.exp(0.2j), rtol=1e-12)
+    assert carried(found)["frequency"] == 1e3
+
+
+def test_noise_flags_write_sigma(tmp_path):
+    path = csv_file(tmp_path, csv_lines())
+    good = np.isfinite(read("csv", path, **OPTIONS)["voltage"].values)
+    absolute = read("csv", path, **OPTIONS, noise_std=1e-5)["voltage_sigma"].values
+    relative = read("csv", path, **OPTIONS, noise_rel=0.01)
+    peak = np.nanmax(np.abs(relative["voltage"]))
+    assert (absolute[good] == 1e-5).all()
+    np.testing.assert_allclose(relative["voltage_sigma"].values[good], 0.01 * peak)
+
+
+def _cell(line, column, text):
+    def change(lines):
+        cells = lines[line].split(",")
+        cells[column] = text
+        return [*lines[:line], ",".join(cells), *lines[line + 1 :]]
+
+    return change
+
+
+BAD_CSV = {
+    "electrode out of range": (
+        _cell(3, 2, "9"),
+        {},
+        "line 5: meas_plus 9 is no electrode; there are 8, numbered from 1 to 8",
+    ),
+    "electrode 0": (lambda _: csv_lines(0), {}, "0 is no electrode; there are 8, numbered from 1"),
+    "electrode no number": (_cell(0, 0, "A1"), {}, "line 2: drive_plus is 'A1', expected a whole"),
+    "one electrode twice": (_cell(0, 1, "1"), {}, "line 2: drive_plus and _minus are the same"),
+    "NaN": (_cell(2, 4, "nan"), {}, "line 4: value is 'nan', expected a finite number"),
+    "text": (_cell(2, 4, "1,5"), {}, "line 4: 6 cells under 5 column names"),
+    "repeated": (lambda x: [*x, x[4]], {}, "line 42: repeats the measurement of line 6; average"),
+    "no amplitude": (lambda x: x, {"amplitude": None}, "has no column 'current'; pass --amplitude"),
+    "no place": (lambda x: x, {"radius": None}, "pass --radius (m) for a circle, or --places FILE"),
+    "wide electrodes": (
+        lambda x: x,
+        {"electrode_width": 0.1},
+        "--electrode-width: electrodes of 0.1 m overlap, their centres are 0.0765 m apart",
+    ),
+    "noise twice": (
+        lambda x: x,
+        {"noise_std": 1e-5, "noise_rel": 0.01},
+        "give the noise once, as --noise-std or --noise-rel",
+    ),
+    "no lines": (lambda _: [], {}, "holds no voltage; expected at least one"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CSV)
+def test_bad_csv(tmp_path, name):
+    change, options, text = BAD_CSV[name]
+    path = csv_file(tmp_path, change(csv_lines()))
+    given = {k: v for k, v in {**OPTIONS, **options}.items() if v is not None}
+    with pytest.raises((ConfigError, DataSchemaError)) as error:
+        read("csv", path, **given)
+    assert text in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "text"),
+    [
+        (HEADER.replace("meas_minus", "n"), "column 'meas_minus' is missing; expected drive_plus"),
+        (HEADER + ",frame", "unknown column 'frame'; expected"),
+        (HEADER + ",imag,phase", "give 'imag' or 'phase', not both"),
+        (HEADER + ",value", "a column name occurs twice"),
+    ],
+)
+def test_bad_csv_headers(tmp_path, header, text):
+    with pytest.raises(DataSchemaError) as error:
+        read("csv", csv_file(tmp_path, [], header), **OPTIONS)
+    assert text in str(error.value)
+
+
+def test_a_csv_file_that_is_no_text(tmp_path):
+    path = tmp_path / "frame.csv"
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(DataSchemaError, match="is not UTF-8 text"):
+        read("csv", path, **OPTIONS)
+    path.write_text("# nothing\n")
+    with pytest.raises(DataSchemaError, match="is empty; expected a table with a header"):
+        read("csv", path, **OPTIONS)
+
+
+# --- geometry --------------------------------------------------------------------------------
+
+
+def test_electrodes_on_a_circle_by_angle_and_direction(tmp_path):
+    path = csv_file(tmp_path, csv_lines())
+    found = read("csv", path, **OPTIONS, first_angle=90.0, direction="cw", contact_impedance=0.02)
+    x, y = found["electrode_x"].values, found["electrode_y"].values
+    np.testing.assert_allclose(np.hypot(x, y), 0.1)
+    angle = np.rad2deg(np.unwrap(np.arctan2(y, x)))
+    np.testing.assert_allclose(angle, 90 - 45 * np.arange(N), atol=1e-9)
+    assert (found["contact_impedance"] == 0.02).all()
+    assert (found["electrode_width"] == 0.01).all()
+
+
+def test_electrodes_at_given_places(tmp_path):
+    path, places = csv_file(tmp_path, csv_lines()), tmp_path / "places.csv"
+    angle = np.linspace(0, 2 * np.pi, N, endpoint=False) + 0.05 * np.arange(N)
+    table = np.stack([0.2 * np.cos(angle), 0.1 * np.sin(angle), 0.01 + 0 * angle], axis=1)
+    places.write_text("x,y,width\n" + "\n".join(",".join(map(repr, map(float, r))) for r in table))
+    given = {k: v for k, v in OPTIONS.items() if k not in CIRCLE}
+    found = read("csv", path, **given, places=places)
+    np.testing.assert_array_equal(found["electrode_y"], table[:, 1])
+    np.testing.assert_array_equal(found["electrode_width"], table[:, 2])
+    with pytest.raises(ConfigError, match="give the electrodes once, by --places or --radius"):
+        read("csv", path, **OPTIONS, places=places)
+    places.write_text("x,y\n0,1\n1,0\n")
+    with pytest.raises(DataSchemaError, match="places of 2 electrodes, the data have 8"):
+        read("csv", path, **given, places=places)
+    places.write_text("a,b\n0,1\n")
+    with pytest.raises(DataSchemaError, match="expected columns x,y or x,y,width, got a,b"):
+        read("csv", path, **given, places=places)
+
+
+def test_an_unknown_width_is_guessed_aloud(tmp_path):
+    path = csv_file(tmp_path, csv_lines())
+    given = {k: v for k, v in OPTIONS.items() if k != "electrode_width"}
+    with pytest.warns(UserWarning, match="electrode width not given, half of the spacing"):
+        found = read("csv", path, **given)
+    np.testing.assert_allclose(found["electrode_width"], 0.1 * np.sin(np.pi / N))
+
+
+# --- order and reference ---------------------------------------------------------------------
+
+
+def test_a_frame_in_the_wrong_order_gives_a_warning_that_names_it(tmp_path):
+    lines = [line.split(",") for line in csv_lines()]
+    shifted = [
+        ",".join([*row[:2], *(str(int(e) % N + 1) for e in row[2:4]), row[4]]) for row in lines
+    ]
+    with pytest.warns(UserWarning, match=r"frame.csv: .*rotated.*numbers 1 too high"):
+        read("csv", csv_file(tmp_path, shifted), **OPTIONS)
+    turned = [",".join([row[1], row[0], *row[2:]]) for row in lines]
+    with pytest.warns(UserWarning, match="sign of all voltages, or of all drives, is reversed"):
+        read("csv", csv_file(tmp_path, turned), **OPTIONS)
+
+
+def test_a_reference_frame_is_stored_beside_the_frame(tmp_path):
+    base, path = tmp_path / "base.csv", csv_file(tmp_path, csv_lines())
+    rows = [line.rsplit(",", 1) for line in csv_lines()[::-1]]
+    base.write_text("\n".join([HEADER, *(f"{a},{0.5 * float(b)!r}" for a, b in rows)]))
+    found = read("csv", path, **OPTIONS, reference=base, reference_conductivity=2.0)
+    np.testing.assert_allclose(in_order(found, "voltage_reference"), 0.5 * expected())
+    np.testing.assert_allclose(in_order(found), 0.5 * expected())
+    assert carried(found)["difference"] is True
+    assert carried(found)["reference"] == 2.0
+    base.write_text("\n".join([HEADER, *csv_lines()[:-1]]))
+    with pytest.raises(DataSchemaError, match=r"base\.csv: the reference has no voltage"):
+        read("csv", path, **OPTIONS, reference=base)
+    base.write_text("\n".join([HEADER, *csv_lines()[:-5]]))
+    with pytest.raises(DataSchemaError, match="lacks the injection between electrodes 1 and 8"):
+        read("csv", path, **OPTIONS, reference=base)
+
+
+# --- pyEIT -----------------------------------------------------------------------------------
+
+PROTOCOLS = {
+    "std": ([1], 1, ["std"]),
+    "no rotation by its other name": ([1], 1, ["no_rotate_meas"]),
+    "rotated": ([1], 1, ["rotate_meas"]),
+    "fmmu with driven": ([1], 2, ["fmmu", "meas_current"]),
+    "opposite": ([8], 1, ["std"]),
+    "two distances": ([1, 8], 3, ["meas_current"]),
+    "skip, rotated": ([3], 2, ["fmmu"]),
+}
+
+
+@pytest.fixture(scope="module")
+def body():
+    """pyEIT's own solver on a coarse disc with an inclusion."""
+    mesh = pytest.importorskip("pyeit.mesh").create(16, h0=0.2)
+    centre = mesh.node[mesh.element].mean(axis=1)
+    inside = np.hypot(centre[:, 0] - 0.4, centre[:, 1]) < 0.4
+    return mesh, np.where(inside, 5.0, 1.0)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_pyeit_vectors_are_read_in_pyeits_own_order(body, tmp_path, name):
+    from pyeit.eit import protocol
+    from pyeit.eit.fem import EITForward
+
+    mesh, conductivity = body
+    distances, step, parser = PROTOCOLS[name]
+    theirs = protocol.create(16, distances, step, parser)
+    vector = EITForward(mesh, theirs).solve_eit(conductivity)
+    np.save(tmp_path / "v.npy", vector)
+    given = {"dist_exc": distances, "step_meas": step, "parser_meas": parser, **CIRCLE}
+    found = read("pyeit", tmp_path / "v.npy", **given)
+    drives, pattern = found["current"].values, found["measurement_pattern"].values
+    values = iter(vector)
+    for (a, b), pairs in zip(theirs.ex_mat, theirs.meas_mat, strict=True):
+        row = np.flatnonzero((drives[:, a] == 1) & (drives[:, b] == -1)).item()
+        for n, m in pairs:
+            column = np.flatnonzero((pattern[:, n] == 1) & (pattern[:, m] == -1)).item()
+            assert found["voltage"].values[row, column] == next(values)
+    assert np.isfinite(found["voltage"]).sum() == vector.size
+
+
+def test_pyeit_text_with_frames_in_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    frames = 1 + 0.001 * rng.standard_normal((3, 208))
+    path = tmp_path / "v.txt"
+    np.savetxt(path, frames, delimiter=",")
+    found = read("pyeit", path, **CIRCLE, frame=2, amplitude=5.0, current_unit="mA")
+    values = found["voltage"].values
+    np.testing.assert_array_equal(values[np.isfinite(values)], frames[2])
+    assert found["current"].values[0, :2].tolist() == [5e-3, -5e-3]
+
+
+BAD_PYEIT = {
+    "count": ("1 2 3", {}, "3 voltages, the protocol has 208; check --electrodes"),
+    "frame": (" ".join(["1"] * 208), {"frame": 1}, "there is no frame 1; the file has 1"),
+    "NaN": (" ".join(["1"] * 207 + ["nan"]), {}, "voltage 208 is not finite"),
+    "text": ("one two", {}, "expected numbers alone"),
+    "ragged": ("1 2\n1", {}, "expected the same number of voltages in every line"),
+    "parser": ("1", {"parser_meas": ["rot"]}, "parser_meas"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PYEIT)
+def test_bad_pyeit(tmp_path, name):
+    text, options, message = BAD_PYEIT[name]
+    path = tmp_path / "v.txt"
+    path.write_text(text)
+    with pytest.raises((ConfigError, DataSchemaError)) as error:
+        read("pyeit", path, **CIRCLE, **options)
+    assert message in str(error.value)
+
+
+def test_a_numpy_file_that_is_none(tmp_path):
+    path = tmp_path / "v.npy"
+    path.write_bytes(b"not numpy")
+    with pytest.raises(DataSchemaError, match="is not a NumPy file of numbers"):
+        read("pyeit", path, **CIRCLE)
+    np.save(path, np.array(["a"]))
+    with pytest.raises(DataSchemaError, match="expected numbers, got <U1"):
+        read("pyeit", path, **CIRCLE)
+
+
+# --- MATLAB ----------------------------------------------------------------------------------
+
+
+def kit4_fields():
+    """16 electrodes, adjacent and all-against-one drives, adjacent measurements, as published."""
+    pairs = [(k, (k + 1) % 16) for k in range(16)]
+    against = [(k, 0) for k in range(1, 16)]
+    drives, pattern = dipoles(pairs + against, 16, 2.0), dipoles(pairs, 16)
+    return {
+        "CurrentPattern": drives.T,
+        "MeasPattern": pattern.T,
+        "Uel": voltages(drives, pattern).T,
+    }
+
+
+def ktc_fields():
+    drives = dipoles(ktc_drives(), 32)
+    pattern = dipoles(ktc_measurements(), 32)
+    voltage = voltages(drives, pattern)
+    return {"Inj": drives.T, "Mpat": pattern.T, "Uel": voltage.reshape(-1, 1)}
+
+
+def test_kit4_files(tmp_path):
+    path = tmp_path / "datamat_1_0.mat"
+    savemat(path, kit4_fields())
+    found = read("kit4", path, current_unit="mA", thickness=0.07)
+    np.testing.assert_array_equal(found["voltage"], kit4_fields()["Uel"].T)
+    assert np.abs(found["current"]).max() == 2e-3
+    assert found["electrode_x"].values[0] == pytest.approx(0, abs=1e-12)
+    assert found["electrode_y"].values[0] == pytest.approx(0.14)
+    assert found["electrode_x"].values[1] > 0
+    assert found["electrode_width"].values[0] == 0.025
+    assert carried(found)["thickness"] == 0.07
+
+
+def test_ktc_files_with_their_reference(tmp_path):
+    data, ref = tmp_path / "data1.mat", tmp_path / "ref.mat"
+    fields = ktc_fields()
+    savemat(data, {"Uel": 1.1 * fields["Uel"]})
+    savemat(ref, {"Injref": fields["Inj"], "Mpat": fields["Mpat"], "Uelref": fields["Uel"]})
+    found = read("ktc2023", data, reference=ref)
+    assert dict(found.sizes) == {"injection": 76, "measurement": 31, "electrode": 32}
+    np.testing.assert_allclose(found["voltage"], 0.1 * found["voltage_reference"])
+    np.testing.assert_array_equal(found["voltage_reference"].values.reshape(-1, 1), fields["Uel"])
+    with pytest.raises(DataSchemaError, match="field 'Inj' or 'Injref' is missing; the file has"):
+        read("ktc2023", data)
+    empty = read("ktc2023", ref)
+    np.testing.assert_array_equal(empty["voltage"], found["voltage_reference"])
+
+
+@pytest.mark.parametrize(("level", "shape"), [(1, (76, 31)), (2, (56, 29)), (7, (27, 19))])
+def test_ktc_levels_leave_electrodes_out(tmp_path, level, shape):
+    path = tmp_path / "data.mat"
+    fields = ktc_fields()
+    savemat(path, fields)
+    found = read("ktc2023", path, level=level)
+    assert found.sizes["electrode"] == 32
+    assert found["voltage"].shape == shape
+    assert shape == (len(ktc_drives(level)), len(ktc_measurements(level)))
+    lost = slice(0, 2 * (level - 1))
+    assert (found["current"].values[:, lost] == 0).all()
+    assert (found["measurement_pattern"].values[:, lost] == 0).all()
+    short = {**fields, "Uel": found["voltage"].values.reshape(-1, 1)}
+    savemat(path, short)
+    np.testing.assert_array_equal(read("ktc2023", path, level=level)["voltage"], found["voltage"])
+
+
+def test_a_ktc_level_whose_file_holds_nan_for_the_rest(tmp_path):
+    path, fields = tmp_path / "data.mat", ktc_fields()
+    table = fields["Uel"].reshape(76, 31).copy()
+    table[:, :4] = np.nan
+    table[(fields["Inj"].T[:, :4] != 0).any(axis=1)] = np.nan
+    savemat(path, {**fields, "Uel": table.reshape(-1, 1)})
+    assert read("ktc2023", path, level=3).sizes["measurement"] == 27
+    with pytest.raises(DataSchemaError, match=r"voltages are not finite, the first at measurement"):
+        read("ktc2023", path, level=2)
+
+
+def _without(name):
+    return lambda f: {k: v for k, v in f.items() if k != name}
+
+
+BAD_MATLAB = {
+    "no Uel": (_without("Uel"), "field 'Uel' is missing; the file has CurrentPattern, MeasPattern"),
+    "no patterns": (_without("CurrentPattern"), "field 'CurrentPattern' is missing"),
+    "text": (lambda f: {**f, "Uel": "abc"}, "field 'Uel' must be a matrix of numbers"),
+    "fewer voltages": (
+        lambda f: {**f, "Uel": f["Uel"][:, :-1]},
+        "16 x 30 voltages for 31 injections of 16 measurements; expected 16 x 31, or a column",
+    ),
+    "electrodes differ": (
+        lambda f: {**f, "MeasPattern": f["MeasPattern"][:-1]},
+        "currents for 16 electrodes, but measurements for 15",
+    ),
+    "NaN": (
+        lambda f: {**f, "Uel": np.where(np.arange(31) == 2, np.nan, f["Uel"])},
+        "16 voltages are not finite, the first at measurement 1 of injection 3",
+    ),
+    "currents": (
+        lambda f: {**f, "CurrentPattern": np.abs(f["CurrentPattern"])},
+        "the currents of injection 1 sum to 4; expected them to sum to zero",
+    ),
+    "no current": (
+        lambda f: {**f, "CurrentPattern": 0 * f["CurrentPattern"]},
+        "the currents of injection 1 are all zero",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MATLAB)
+def test_bad_matlab(tmp_path, name):
+    change, text = BAD_MATLAB[name]
+    path = tmp_path / "bad.mat"
+    savemat(path, change(kit4_fields()))
+    with pytest.raises(DataSchemaError) as error:
+        read("kit4", path)
+    assert text in str(error.value)
+
+
+def test_files_that_are_not_matlab(tmp_path):
+    path = tmp_path / "bad.mat"
+    savemat(path, kit4_fields())
+    whole = path.read_bytes()
+    hdf = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM" + bytes(512)
+    damaged = "is no MATLAB file, or is damaged"
+    cases = {b"": damaged, b"hello" * 50: damaged, whole[:700]: damaged, hdf: "7.3 file; save it"}
+    for content, text in cases.items():
+        path.write_bytes(content)
+        with pytest.raises(DataSchemaError) as error:
+            read("kit4", path)
+        assert text in str(error.value)
+    with pytest.raises(DataSchemaError, match="no such file"):
+        read("kit4", tmp_path / "none.mat")
