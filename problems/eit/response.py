@@ -150,7 +150,7 @@ def _inverse(s: Numbers) -> Numbers:
 
 
 class _Trace:
-    """Trigonometric functions of the boundary's arc length, orthonormal: cos 1, sin 1, cos 2 and so on."""
+    """Orthonormal functions of the boundary's arc length: cos 1, sin 1, cos 2, sin 2 and so on."""
 
     def __init__(self, energy: Energy, outline: Any, modes: int) -> None:
         self.energy, self.outline, self.modes = energy, outline, modes
