@@ -66,7 +66,7 @@ def _suspects(table: Array, sheet: Sheet) -> list[tuple[float, str]]:
     n, found = drives.shape[1], []
     for r in range(1, n):
         turned = np.roll(measures, r, axis=1)
-        found.append((turned, f"the measuring electrodes are numbered from {r}, or from {n - r}"))
+        found.append((turned, f"the measuring electrodes are shifted, 0 being electrode {r}"))
     for r in range(n):
         turned = np.roll(measures[:, ::-1], r, axis=1)
         found.append((turned, "the measuring electrodes are numbered in the other direction"))
@@ -103,7 +103,10 @@ def remarks(observations: Observations, sheet: Sheet) -> tuple[str, ...]:
         f"reciprocity fails: V(I, M) and V(M, I) differ by {100 * error:.0f} % over {count} pairs, "
         f"noise explains {100 * noise:.2g} %"
     )
-    best = min(_suspects(table, sheet), default=(np.inf, ""))
-    if best[0] < max(limit / 2, 0.2 * error):
-        return (f"{said}; it would hold if {best[1]}: check the electrode order",)
+    suspects = _suspects(table, sheet)
+    least = min((e for e, _ in suspects), default=np.inf)
+    if least < max(limit / 2, 0.2 * error):
+        # where several readings hold, as they may in a symmetric body, the simplest comes first
+        text = next(t for e, t in suspects if e <= max(2 * least, noise))
+        return (f"{said}; it would hold if {text}: check the electrode order",)
     return (f"{said}: check electrode order and signs",)

@@ -149,8 +149,8 @@ def plain(problem, sigma, currents):
 
 @pytest.mark.parametrize("element", ["P1", "P2"])
 def test_potentials_are_those_of_a_plain_bordered_assembly(element):
-    problem = make(cells=8, element=element, domain={"kind": "thorax"},
-                   electrodes={"count": 6, "cells": 2, "impedance": (0.1, 0.2, 0.05, 0.3, 0.1, 1)})  # fmt: skip
+    loose = {"count": 6, "cells": 2, "impedance": (0.1, 0.2, 0.05, 0.3, 0.1, 1)}
+    problem = make(cells=8, element=element, domain={"kind": "thorax"}, electrodes=loose)
     fx = fenicsx()
     space, body = problem.domain.space(0), problem.body(0)
     x = fx.ufl.SpatialCoordinate(space.domain)
@@ -192,7 +192,8 @@ def test_electrode_voltages_converge_at_the_predicted_order():
 def test_a_thin_cylinder_is_a_slab():
     wide = {"count": 4, "cells": 3, "impedance": 0.1}
     plane = uniform(make(cells=12, electrodes=wide, thickness=0.4))[1].value
-    solid = make(cells=12, electrodes={**wide, "height": 0.4}, domain={"kind": "disc", "depth": 0.4})
+    deep = {"kind": "disc", "depth": 0.4}
+    solid = make(cells=12, electrodes={**wide, "height": 0.4}, domain=deep)
     np.testing.assert_allclose(uniform(solid)[1].value, plane, rtol=0.02, atol=0.005)
 
 
