@@ -28,8 +28,10 @@ def kind_of(root: xr.Dataset, groups: list[str]) -> str:
         return str(said)
     if "posterior" in groups:
         return "result"
-    features = ("point", "timeSeries")
-    return "observations" if root.attrs.get("featureType") in features else "unknown"
+    if root.attrs.get("featureType") in ("point", "timeSeries"):
+        return "observations"
+    measured = any(f"{name}_sigma" in root for name in root.data_vars)
+    return "observations" if measured else "unknown"
 
 
 def describe(path: Path) -> dict[str, Any]:

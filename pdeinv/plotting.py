@@ -187,6 +187,10 @@ def _observation_panels(dataset: xr.Dataset) -> list[Panel]:
     shown, experiment = (dataset, "") if dataset[name].ndim > 1 else first_experiment(dataset, dim)
     value, sigma = shown[name], shown.get(f"{name}_sigma")
     title = ", ".join(t for t in (title_of(value), experiment) if t)
+    if value.ndim > 2:
+        last = str(value.dims[-1])
+        parts = [value.isel({last: k}).drop_vars(last) for k in range(value.sizes[last])]
+        return [p for k, v in enumerate(parts) for p in _station_panels(shown, v, f"{last} {k}")]
     if value.ndim > 1:
         return _station_panels(shown, value)
     if not {"x", "y"} <= set(shown.variables):
@@ -200,14 +204,15 @@ def _observation_panels(dataset: xr.Dataset) -> list[Panel]:
     return [*panels, sensor_panel(shown, sigma, "noise standard deviation", "magma")]
 
 
-def _station_panels(dataset: xr.Dataset, value: xr.DataArray) -> list[Panel]:
-    """Records of a few stations over time, and the last values on a map."""
+def _station_panels(dataset: xr.Dataset, value: xr.DataArray, part: str = "") -> list[Panel]:
+    """Records of a few stations (or injections) over time, and the last values on a map."""
     station = str(value.dims[0])
     n = value.sizes[station]
     few = np.unique(np.linspace(0, n - 1, min(MAX_RECORDS, n)).round().astype(int))
     records = value.drop_vars(["x", "y", "z"], errors="ignore")
     lines = [(records.isel({station: k}), "") for k in few]
-    title = title_of(value) if len(few) == n else f"{title_of(value)}, {len(few)} of {n} stations"
+    title = ", ".join(t for t in (title_of(value), part) if t)
+    title = title if len(few) == n else f"{title}, {len(few)} of {n} {station}s"
     panels = [line_panel(lines, title)]
     if {"x", "y"} <= set(dataset.variables):
         panels.append(sensor_panel(dataset, value[:, -1], f"{title_of(value)}, last time"))

@@ -119,7 +119,7 @@ class EitModel:
         gamma: Numbers = np.full(n, config.reference)
         if self._omega > 0:
             gamma = gamma + 1j * self._omega * self._known
-        z = np.zeros(0) if config.model == "continuum" else self._unknown.impedances
+        z = self._unknown.impedances
         return self.sheet.voltages(self._body.respond(gamma, z).value)
 
     def response(self, m: Array) -> Response:
@@ -132,6 +132,9 @@ class EitModel:
         if self._m is not None and self._last is not None and np.array_equal(self._m, m):
             return self._last
         self._m = None
+        if not np.isfinite(m).all():
+            k = int(np.flatnonzero(~np.isfinite(m))[0])
+            raise SolverDiverged(f"the unknown must be finite; value {k} of m is {m[k]:g}")
         z = np.zeros(0)
         if self._unknown.config.model == "electrodes":
             z = self._unknown.impedances_of(m)

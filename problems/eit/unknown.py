@@ -163,19 +163,19 @@ class Unknown:
     Attributes:
         conductivity: the field σ.
         permittivity: the field ε, if it is unknown.
+        impedances: z of every electrode, or its median where it is unknown.
+
+    Raises:
+        ConfigError: electrodes that overlap or leave the boundary, or another number of impedances.
     """
 
     def __init__(self, config: EitConfig, domain: Domain) -> None:
         self.config, self.domain = config, domain
+        n, e = len(domain.electrodes), config.electrodes
+        self.impedances = e.per_electrode("impedance", e.impedance, n) if n else np.zeros(0)
         self.conductivity = _field(config.unknown, domain, _CONDUCTIVITY)
         constant = isinstance(config.permittivity, Constant)
         self.permittivity = None if constant else _field(config.permittivity, domain, _PERMITTIVITY)
-
-    @cached_property
-    def impedances(self) -> Array:
-        """z of every electrode, or its median where it is unknown."""
-        n, e = len(self.domain.electrodes), self.config.electrodes
-        return e.per_electrode("impedance", e.impedance, n)
 
     @property
     def knows_impedances(self) -> bool:
