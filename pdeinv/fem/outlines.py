@@ -58,10 +58,14 @@ def _angle(points: Array) -> Array:
     return np.arctan2(points[:, 1], points[:, 0]) % (2 * np.pi)
 
 
+def _polar(radius: Array, angle: Array) -> Array:
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+
 def snapped(outline: Outline, points: Array) -> Array:
     """Points (n, 2) moved along their rays onto the curve."""
     angle = _angle(points)
-    return outline.radius(angle)[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return _polar(outline.radius(angle), angle)
 
 
 def distance_along_ray(outline: Outline, points: Array) -> Array:
@@ -83,7 +87,7 @@ class StarOutline:
     def _table(self) -> tuple[Array, Array, Array]:
         """Angles, points and arc lengths of a fine polygon, closed."""
         angle = np.linspace(0.0, 2 * np.pi, _TABLE + 1)
-        points = self.radius(angle)[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        points = _polar(self.radius(angle), angle)
         steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
         return angle, points, np.concatenate([[0.0], np.cumsum(steps)])
 
@@ -107,7 +111,7 @@ class StarOutline:
         """The points at arc lengths s."""
         angle, _, lengths = self._table
         theta = np.interp(np.mod(s, self.length), lengths, angle)
-        return self.radius(theta)[:, None] * np.stack([np.cos(theta), np.sin(theta)], axis=1)
+        return _polar(self.radius(theta), theta)
 
     def arc_length(self, angle: Array) -> Array:
         """The arc length at a polar angle."""

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.protocols import Observed
-from pdeinv.typing import Array
 
 __all__ = ["flattened", "gathered"]
 
@@ -61,7 +61,7 @@ def flattened(dataset: xr.Dataset, observed: Observed, path: Path) -> xr.Dataset
     return xr.Dataset(flat, attrs=dataset.attrs)
 
 
-def _column(array: xr.DataArray, dims: tuple[str, ...], index: Array) -> xr.Variable:
+def _column(array: xr.DataArray, dims: tuple[str, ...], index: NDArray[np.int64]) -> xr.Variable:
     """The entries of an array over some of the dimensions, constant along the others."""
     own = [d for d in dims if d in array.dims]
     picked = tuple(index[:, dims.index(d)] for d in own)

@@ -222,12 +222,12 @@ def _centres(config: ElectrodesConfig, outline: Outline) -> Array:
         return outline.arc_length(np.arctan2(points[:, 1], points[:, 0]))
     if config.angles is not None:
         return outline.arc_length(np.deg2rad(config.angles))
-    k = np.arange(config.count) / config.count
+    share = np.arange(config.count) / config.count
     start = np.deg2rad(config.start)
     if config.spacing == "angle":
-        return outline.arc_length(start + turn * 2 * np.pi * k)
+        return outline.arc_length(start + turn * 2 * np.pi * share)
     first = outline.arc_length(np.array([start]))
-    return np.asarray(np.mod(first + turn * outline.length * k, outline.length))
+    return np.asarray(np.mod(first + turn * outline.length * share, outline.length))
 
 
 def _check_apart(centres: Array, widths: Array, length: float) -> None:

@@ -220,7 +220,7 @@ def _part(columns: Numbers, which: Ints, imaginary: NDArray[np.bool_]) -> Array:
     chosen = columns[:, which].T
     if not imaginary.any():
         return np.asarray(chosen.real)
-    return np.where(imaginary[:, None], chosen.imag, chosen.real)
+    return np.asarray(np.where(imaginary[:, None], chosen.imag, chosen.real))
 
 
 def _check_positive(values: Array, what: str) -> None:

@@ -6,7 +6,7 @@ first and take it out of the second, measurements give U_first − U_second.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -104,7 +104,7 @@ Pattern = Annotated[
 ]
 
 
-def _pairs(first: Array, second: Array, n: int, sign: int) -> Array:
+def _pairs(first: Any, second: Any, n: int, sign: int) -> Array:
     out = np.zeros((len(first), n))
     rows = np.arange(len(first))
     out[rows, first] += sign

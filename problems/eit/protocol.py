@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +129,7 @@ class Protocol:
         whole = table.astype(np.int64)
         return Rows(whole[:, 0], whole[:, 1], imaginary)
 
-    def _check(self, table: Array, error: type[Exception]) -> None:
+    def _check(self, table: NDArray[Any], error: type[Exception]) -> None:
         shape = (len(self.sheet.drives), len(self.sheet.measures))
         for column, (name, n) in enumerate(zip(("injection", "measurement"), shape, strict=True)):
             values = table[:, column]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdeinv.io.observations import Observations
 from pdeinv.typing import Array
@@ -16,6 +17,8 @@ from pdeinv.typing import Array
 from .model import Sheet
 
 __all__ = ["mismatch", "remarks"]
+
+Ints = NDArray[np.int64]
 
 _FAILS = 0.1
 """Relative mismatch above which reciprocity counts as broken, if noise does not explain it."""
@@ -30,7 +33,7 @@ def _keys(rows: Array) -> tuple[dict[tuple[float, ...], int], Array]:
     return {tuple(r): k for k, r in enumerate(scaled.tolist())}, lead
 
 
-def pairs(drives: Array, measures: Array) -> tuple[Array, Array]:
+def pairs(drives: Array, measures: Array) -> tuple[Ints, Array]:
     """Reciprocal pairs ((i, j), (k, l)) as rows (i, j, k, l), and the factors of both voltages."""
     by_drive, amps = _keys(drives)
     by_measure, volts = _keys(measures)

@@ -206,7 +206,7 @@ class NeumannToDirichlet(_Trace):
 
     @cached_property
     def _held(self) -> Array:
-        return self._load[self._free]
+        return np.asarray(self._load[self._free])
 
     def respond(self, gamma: Numbers, z: Array) -> Response:
         """The map's matrix, potentials of zero mean on the boundary."""

@@ -184,7 +184,7 @@ class EllipseMap:
     def vjp(self, m: Array, w: Array) -> Array:
         """Its transpose on w."""
         sigma, parts = self._parts(m)
-        return np.einsum("kni,n->ki", parts, sigma * w).ravel()
+        return np.asarray(np.einsum("kni,n->ki", parts, sigma * w)).ravel()
 
     def jacobian(self, m: Array) -> Array:
         """All derivatives, shape (n, n_m)."""
