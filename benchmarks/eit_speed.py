@@ -80,7 +80,7 @@ def main():
     problem, model, m = setting(model="continuum", modes=16, cells=20)
     row("32 x 32 Dirichlet-to-Neumann map", *ours(problem, model, m, 20, jacobian=False))
     if options.tank:
-        problem, model, m = setting(cells=36, domain={"kind": "disc", "depth": 0.8})
+        problem, model, m = setting(cells=40, domain={"kind": "disc", "depth": 0.8})
         row("forward + Jacobian, cylinder, 16 electrodes", *ours(problem, model, m, 1))
 
 

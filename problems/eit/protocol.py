@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.protocols import Sensors
-from pdeinv.typing import Array
 
 from .config import EitConfig
 from .model import Rows, Sheet
