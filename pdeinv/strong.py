@@ -8,7 +8,7 @@ tensors pass through its functions, and nothing here imports torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = [
     "Equation",
     "Side",
     "StrongForm",
+    "StrongFormOf",
     "box_side",
 ]
 
@@ -49,14 +50,14 @@ class Coefficient(Protocol):
     """The unknown m to values at fixed points, with the transpose of its derivative."""
 
     def __call__(self, m: Array, /) -> Array:
-        """The values, shape (n,)."""
+        """The values, shape (n,), or (1, outputs) where they are the same at all points."""
 
     def vjp(self, m: Array, w: Array, /) -> Array:
         """The derivative's transpose on w, shape (n_m,)."""
 
 
 Coefficients = Mapping[str, Coefficient | Array]
-"""By name; a plain array of shape (n,) or (n, outputs) is known and does not depend on m."""
+"""By name; a plain array, (n,) or (n or 1, outputs), is known and does not depend on m."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,6 @@ class StrongForm:
     sensing: Callable[[Mapping[str, Array]], tuple[Array, Callable[[Derivatives], Any]]]
     nodes: Callable[[int], Array]
     dataset: Callable[[Array, Array, int], xr.Dataset]
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def dim(self) -> int:
@@ -156,3 +156,7 @@ class StrongForm:
     def lengths(self) -> Array:
         """The extent along each axis."""
         return np.array([high - low for low, high in self.box])
+
+
+StrongFormOf = Callable[[], tuple[StrongForm, Mapping[str, Array]]]
+"""Builds a strong form with the sensors of the data, when an engine asks for it."""

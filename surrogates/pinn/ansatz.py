@@ -132,12 +132,14 @@ def derivatives(
 
     x = torch.as_tensor(points, dtype=torch.float64).requires_grad_()
     value = function(x)
-    slopes, curves = [], []
+    slopes = x.new_zeros(x.shape[1], *value.shape)
+    curves = x.new_zeros(len(curved), *value.shape)
     for j in range(value.shape[1]):
         grad = _gradient(value[:, j], x, keep=True)
-        slopes.append(grad.T)
-        curves.append(torch.stack([_gradient(grad[:, i], x)[:, i] for i in curved]))
-    parts = (value, torch.stack(slopes, dim=2), torch.stack(curves, dim=2))
+        slopes[:, :, j] = grad.detach().T
+        for k, i in enumerate(curved):
+            curves[k, :, j] = _gradient(grad[:, i], x)[:, i]
+    parts = (value, slopes, curves)
     return Jets(*(p.detach().to(dtype) for p in parts), curved)
 
 

@@ -105,42 +105,72 @@ class Network:
 
         n, d = points.shape
         stretch = points.new_tensor(self.stretch)
-        h = points.new_zeros(1 + d + len(self.curved), n, d)
-        h[0] = (points - points.new_tensor(self.low)) * stretch - 1.0
-        for i in range(d):
-            h[1 + i, :, i] = stretch[i]
+        value = (points - points.new_tensor(self.low)) * stretch - 1.0
+        slopes = torch.diag(stretch)[:, None].expand(d, n, d)
+        h: Triple = (value, slopes, points.new_zeros(len(self.curved), n, d))
         if len(self.features):
             bands = points.new_tensor(np.concatenate([self.features, self.features]))
             shift = points.new_zeros(len(bands))
             shift[len(self.features) :] = torch.pi / 2
-            h = self._bent(_affine(h, bands, shift), "sine")
+            h = _bent(_affine(h, bands, shift), "sine", self.curved)
         *hidden, last = self._layers(theta)
         for weight, bias in hidden:
-            h = self._bent(_affine(h, weight, bias), self.activation)
-        h = _affine(h, *last)
-        return Jets(h[0], h[1 : 1 + d], h[1 + d :], self.curved)
-
-    def _bent(self, z: Any, activation: str) -> Any:
-        """The activation s: s(z), s' z_i, s'' z_i² + s' z_ii."""
-        import torch
-
-        d = len(self.low)
-        if activation == "tanh":
-            value = torch.tanh(z[0])
-            slope = 1.0 - value * value
-            bend = -2.0 * value * slope
-        else:
-            value, slope = torch.sin(z[0]), torch.cos(z[0])
-            bend = -value
-        first = z[1 : 1 + d]
-        chosen = first[list(self.curved)]
-        second = bend * chosen * chosen + slope * z[1 + d :]
-        return torch.cat([value[None], slope * first, second])
+            h = _bent(_affine(h, weight, bias), self.activation, self.curved)
+        return Jets(*_affine(h, *last), self.curved)
 
 
-def _affine(h: Any, weight: Any, bias: Any) -> Any:
+Triple = tuple[Any, Any, Any]
+"""Value (n, w), first derivatives (d, n, w) and second derivatives (curved, n, w)."""
+
+
+def _affine(h: Triple, weight: Any, bias: Any) -> Triple:
     """W h + b; derivatives do not see b."""
     import torch
 
-    z = h @ weight.T
-    return torch.cat([z[:1] + bias, z[1:]])
+    value, slopes, curves = h
+    return torch.addmm(bias, value, weight.T), slopes @ weight.T, curves @ weight.T
+
+
+def _shape(z: Any, activation: str) -> tuple[Any, Any, Any, Any]:
+    """The activation s(z) with its first three derivatives."""
+    import torch
+
+    if activation == "tanh":
+        value = torch.tanh(z)
+        slope = 1.0 - value * value
+        bend = -2.0 * value * slope
+        return value, slope, bend, -2.0 * (slope * slope + value * bend)
+    value, slope = torch.sin(z), torch.cos(z)
+    return value, slope, -value, -slope
+
+
+def _bent(h: Triple, activation: str, curved: tuple[int, ...]) -> Triple:
+    """The activation s with its chain rule: s(z), s' z_i and s'' z_i² + s' z_ii.
+
+    The backward pass is written out, which halves the time that autograd takes for it.
+    """
+    import torch
+
+    axes = slice(0, len(curved)) if curved == tuple(range(len(curved))) else list(curved)
+
+    class Bent(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, z: Any, first: Any, second: Any) -> Triple:
+            value, slope, bend, third = _shape(z, activation)
+            ctx.save_for_backward(first, second, slope, bend, third)
+            along = first[axes]
+            return value, slope * first, bend * along * along + slope * second
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx: Any, g: Any, g_first: Any, g_second: Any) -> Triple:
+            first, second, slope, bend, third = ctx.saved_tensors
+            along = first[axes]
+            back = g * slope + bend * (g_first * first).sum(0)
+            back += (g_second * (third * along * along + bend * second)).sum(0)
+            back_first = slope * g_first
+            back_first[axes] += 2.0 * bend * along * g_second
+            return back, back_first, slope * g_second
+
+    found: Triple = Bent.apply(*h)
+    return found

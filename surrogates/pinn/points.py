@@ -29,7 +29,8 @@ def _sobol(d: int, n: int, rng: np.random.Generator) -> Array:
     """The first n points of the power of two that holds them, so that the set stays balanced."""
     from scipy.stats import qmc
 
-    sampler = qmc.Sobol(d, rng=rng)
+    # a number, because a generator would be spawned from, which its saved state does not hold
+    sampler = qmc.Sobol(d, rng=int(rng.integers(2**32)))
     return np.asarray(sampler.random_base2(int(np.ceil(np.log2(n))))[:n])
 
 
