@@ -131,6 +131,7 @@ class StrongForm:
         soft: equations on other faces.
         sensing: sensors to distinct points (k, d) and the data, shape (n_d,), as a function of the
             derivatives there.
+        fields: the variables of that dataset which hold u.
         nodes: mesh level to the points of its fields, shape (n, d).
         dataset: (m, u at those points, level) to the fields in the layout of ``solve``.
     """
@@ -144,6 +145,7 @@ class StrongForm:
     held: Mapping[Side, Callable[[Any], Any]]
     soft: Mapping[Side, Equation]
     sensing: Callable[[Mapping[str, Array]], tuple[Array, Callable[[Derivatives], Any]]]
+    fields: tuple[str, ...]
     nodes: Callable[[int], Array]
     dataset: Callable[[Array, Array, int], xr.Dataset]
 

@@ -97,6 +97,7 @@ class LinearGaussian:
             held={Side(0, 0): lambda x: x[:, :1] * x.new_zeros(1, n_d)},
             soft={},
             sensing=lambda _: (np.ones((1, 1)), lambda u: u.value[0]),
+            fields=("y",),
             nodes=lambda _: np.linspace(0.0, 1.0, 3)[:, None],
             dataset=lambda m, u, level: xr.Dataset({"y": (("node", "datum"), u)}),
         )

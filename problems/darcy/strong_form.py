@@ -61,6 +61,7 @@ def strong_form(problem: Darcy) -> StrongForm:
         held=held,
         soft={side: _flux(problem, side, c, size * _length(box)) for side, c in fluxes.items()},
         sensing=sensing,
+        fields=(problem.observed.name,),
         nodes=lambda level: problem.nodes(level).points,
         dataset=lambda m, u, level: _dataset(problem, m, u, level),
     )

@@ -131,6 +131,7 @@ class _Form:
             held=held,
             soft=soft,
             sensing=self._sensing,
+            fields=(self.problem.observed.name,),
             nodes=self._nodes,
             dataset=self._dataset,
         )

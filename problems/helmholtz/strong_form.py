@@ -98,6 +98,7 @@ class _Form:
             held={} if free else dict.fromkeys(sides, self._zero),
             soft={s: self._leaving(s) for s in sides} if free else {},
             sensing=self._sensing,
+            fields=("u",) if self._parts == 1 else ("u_re", "u_im"),
             nodes=lambda level: self.problem.domain.space(level).points,
             dataset=self._dataset,
         )

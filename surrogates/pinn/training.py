@@ -39,7 +39,7 @@ class PinnState:
         loss: the objective at the end of the block.
         residual: rms of all residuals, in units of their terms, at the fresh points of the block.
         gained: the share of the objective that the block removed.
-        misfit: Φ of the network's own prediction; NaN where nothing is inverted.
+        misfit: Φ of the network's own prediction; 0 where nothing is inverted.
     """
 
     z: Array
@@ -62,7 +62,7 @@ def first_state(objective: Objective, rng: np.random.Generator) -> PinnState:
     z[:n] = objective.net.start(rng)
     zero, one = np.zeros_like(z), np.ones(1 + len(objective.form.soft))
     features = objective.net.features
-    return PinnState(z, features, zero, zero.copy(), one, 0, 0, math.inf, math.inf, 1.0, math.nan)
+    return PinnState(z, features, zero, zero.copy(), one, 0, 0, math.inf, math.inf, 1.0, 0.0)
 
 
 def advance(
@@ -95,7 +95,7 @@ def advance(
             f"training diverged in block {state.block + 1}: the loss is not finite; lower "
             "learning_rate, or use dtype 'float64'"
         )
-    misfit = math.nan
+    misfit = 0.0
     if objective.size > objective.net.n_weights:
         misfit = float(objective.evidence(z)[0].detach())
     return replace(
