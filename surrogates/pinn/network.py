@@ -147,7 +147,8 @@ def _shape(z: Any, activation: str) -> tuple[Any, Any, Any, Any]:
 def _bent(h: Triple, activation: str, curved: tuple[int, ...]) -> Triple:
     """The activation s with its chain rule: s(z), s' z_i and s'' z_i² + s' z_ii.
 
-    The backward pass is written out, which halves the time that autograd takes for it.
+    The backward pass is written out, which halves the time that autograd takes for it; it is not
+    itself differentiable, so that second derivatives come from here and never from autograd.
     """
     import torch
 
