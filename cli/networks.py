@@ -59,7 +59,8 @@ def solver_config(tables: dict[str, Any], flags: Solver) -> PinnConfig | None:
 
         return parse(PinnConfig, options, "solver")
     given = [f"--{k}" for k in ("compare", "resume") if getattr(flags, k)]
-    wrong = given or [f"solver.{k}" for k in options]
+    # --solver fenicsx on top of a file that sets up the network is meant
+    wrong = given or ([] if flags.solver else [f"solver.{k}" for k in options])
     if wrong:
         raise ConfigError(f"{wrong[0]} belongs to the solver pinn; add --solver pinn or drop it")
     return None
@@ -70,10 +71,14 @@ def network_plan(problem: Problem, config: PinnConfig) -> dict[str, Any]:
 
     Raises:
         ConfigError: the problem has no strong form.
+        MissingDependency: torch is not installed.
     """
+    from pdeinv.surrogates.loop import import_torch
+    from pdeinv.surrogates.pinn.ansatz import Ansatz
     from pdeinv.surrogates.pinn.forward import strong_form
 
-    form = strong_form(problem)
+    import_torch()
+    form = Ansatz(strong_form(problem)).form
     return {
         "solver": "pinn",
         "outputs": len(form.outputs),
@@ -129,10 +134,8 @@ def _trained(
 ) -> Any:
     from pdeinv.io.runs import remember
     from pdeinv.surrogates.fitting import FitRun
-    from pdeinv.surrogates.loop import import_torch
     from pdeinv.surrogates.pinn.forward import solve
 
-    import_torch()
     message = f"stopped; the training so far is saved in {folder}; continue with --resume"
     with stoppable(None, message) as stop, step_progress(terminal, "train") as step:
 

@@ -53,6 +53,7 @@ class Pinn:
     Config: ClassVar[type[Config]] = PinnEngineConfig
 
     def __init__(self, config: PinnEngineConfig) -> None:
+        import_torch()
         self.config = config
         self._built: tuple[Posterior, Objective] | None = None
 
@@ -76,7 +77,6 @@ class Pinn:
             objective = self._built[1]
             if np.array_equal(objective.net.features, state.features):
                 return objective
-        import_torch()
         form, sensors = strong_form_of(posterior, f"engine '{self.name}'")
         if net is None:
             net = replace(Network.of(form, self.config, np.random.default_rng(0)),
