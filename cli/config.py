@@ -54,7 +54,8 @@ def _resolved(tables: dict[str, Any], observations: Path | None) -> dict[str, An
 def schema(
     terminal: Terminal,
     what: Annotated[
-        str, typer.Argument(help="run, solvers/pinn, problems/NAME, engines/NAME or surrogates/NAME.")
+        str,
+        typer.Argument(help="run, solvers/pinn, problems/NAME, engines/NAME or surrogates/NAME."),
     ] = "run",
 ) -> None:
     """Show the keys of the run file, or of one problem, engine or surrogate, as JSON schema."""

@@ -20,7 +20,14 @@ from pdeinv.provenance import attributes, sha256
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["choose_unknown", "make_observations", "make_truth", "read_truth", "truth_tree", "unknown_of"]
+__all__ = [
+    "choose_unknown",
+    "make_observations",
+    "make_truth",
+    "read_truth",
+    "truth_tree",
+    "unknown_of",
+]
 
 UNKNOWN = "unknown"
 """The group of a truth file that holds m; the root holds the fields on the mesh."""

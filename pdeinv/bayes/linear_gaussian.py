@@ -99,7 +99,7 @@ class LinearGaussian:
             sensing=lambda _: (np.ones((1, 1)), lambda u: u.value[0]),
             fields=("y",),
             nodes=lambda _: np.linspace(0.0, 1.0, 3)[:, None],
-            dataset=lambda m, u, level: xr.Dataset({"y": (("node", "datum"), u)}),
+            dataset=lambda _m, u, _level: xr.Dataset({"y": (("node", "datum"), u)}),
         )
         return form, {}
 

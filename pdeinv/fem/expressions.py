@@ -120,9 +120,7 @@ class _Library:
 _ARRAYS = _Library(_NUMPY, _BINARY, np.float64)
 
 
-def _value(
-    node: ast.expr, names: dict[str, Any], text: str, library: _Library = _ARRAYS
-) -> Any:
+def _value(node: ast.expr, names: dict[str, Any], text: str, library: _Library = _ARRAYS) -> Any:
     def inner(child: ast.expr) -> Any:
         return _value(child, names, text, library)
 

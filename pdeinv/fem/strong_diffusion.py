@@ -1,4 +1,4 @@
-"""The strong form of ∇·(k∇u) and of fluxes through the sides of a box, for any diffusion problem."""
+"""The strong form of ∇·(k∇u) and of fluxes through the sides of a box."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def require_smooth(prior: Prior, config: Any, what: str) -> None:
     kind, cells = config.kind, getattr(config, "cells", None)
     if kind in JUMPS or (kind == "uniform" and cells is not None):
         raise ConfigError(
-            f"the {what} of kind '{kind}' jumps between cells or phases, where the strong form does "
-            "not hold; use a log-gaussian field or one number, or a finite-element method"
+            f"the {what} of kind '{kind}' jumps between cells or phases, where the strong form "
+            "does not hold; use a log-gaussian field or one number, or a finite-element method"
         )
     if not isinstance(prior, FieldPrior) or getattr(config, "representation", "") == "spde":
         raise ConfigError(

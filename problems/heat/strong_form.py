@@ -113,7 +113,9 @@ class _Form:
     def build(self) -> StrongForm:
         held = {s: self._held(c) for s, c in self.conditions.items() if isinstance(c, Dirichlet)}
         soft = {
-            s: self._through(s, c) for s, c in self.conditions.items() if isinstance(c, Flux | Robin)
+            s: self._through(s, c)
+            for s, c in self.conditions.items()
+            if isinstance(c, Flux | Robin)
         }
         start = Side(self.d, 0)
         if self.initial is not None and self._agrees():
@@ -264,9 +266,7 @@ class _Form:
         knots = self.problem.unknown.variable.coords["knot"][1]
         return {"inward": Affine(multilinear([knots], points[:, -1:]))}
 
-    def _sensing(
-        self, sensors: Mapping[str, Array]
-    ) -> tuple[Array, Callable[[Derivatives], Any]]:
+    def _sensing(self, sensors: Mapping[str, Array]) -> tuple[Array, Callable[[Derivatives], Any]]:
         axes = (*"xyz"[: self.d], "t")
         points = np.stack([np.asarray(sensors[a], dtype=np.float64) for a in axes], axis=1)
         return points, lambda u: u.value[:, 0]

@@ -220,7 +220,10 @@ class Helmholtz:
         units = config.units.source if config.quantity == "source" else "1"
         name = "source" if config.quantity == "source" else "contrast"
         rest = {
-            name: (self.coefficient_at(nodes)(m), {"units": units, "long_name": f"{name} at nodes"}),
+            name: (
+                self.coefficient_at(nodes)(m),
+                {"units": units, "long_name": f"{name} at nodes"},
+            ),
             "m": (np.asarray(m), {"units": variable.units, "long_name": "parameters as packed"}),
         }
         if config.quantity != "source":

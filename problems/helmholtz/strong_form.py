@@ -161,9 +161,7 @@ class _Form:
         size = max(float(np.max(self.k)), 1.0) * self.scale
         return Equation(residual, lambda _: {"turn": self.k * sign}, size)
 
-    def _sensing(
-        self, sensors: Mapping[str, Array]
-    ) -> tuple[Array, Callable[[Derivatives], Any]]:
+    def _sensing(self, sensors: Mapping[str, Array]) -> tuple[Array, Callable[[Derivatives], Any]]:
         config = self.problem.config
         names = places_of(config)
         where = np.stack([np.asarray(sensors[n], dtype=np.float64) for n in names], axis=1)

@@ -25,7 +25,7 @@ class PinnConfig(Config):
     )
     points: int = Field(1000, ge=8, description="collocation points inside, drawn anew per block")
     side_points: int = Field(100, ge=4, description="the same on each side with a soft condition")
-    adam_steps: int = Field(1000, ge=0, description="iterations of Adam")
+    adam_steps: int = Field(500, ge=0, description="iterations of Adam")
     learning_rate: float = Field(3e-3, gt=0, description="of Adam; falls along half a cosine")
     lbfgs_steps: int = Field(3000, ge=0, description="most iterations of L-BFGS")
     memory: int = Field(50, ge=1, description="pairs that L-BFGS remembers within a block")

@@ -1,4 +1,4 @@
-"""Engine ``pinn``: a network for the state and xi of the unknown, trained together."""
+"""A network for the state, trained together with the whitened unknown."""
 
 from __future__ import annotations
 
@@ -30,21 +30,24 @@ __all__ = ["Pinn", "PinnEngineConfig"]
 class PinnEngineConfig(PinnConfig):
     """Options of ``pinn``: those of the network, and how strictly the equation holds."""
 
-    penalty: float = Field(1e6, gt=0, description="weight of the mean squared residual at the end")
-    penalty_start: float = Field(1e2, gt=0, description="the same at the start")
+    lbfgs_steps: int = Field(6000, ge=0, description="most iterations of L-BFGS")
+    penalty: float = Field(1e5, gt=0, description="weight of the mean squared residual at the end")
+    penalty_start: float = Field(1e4, gt=0, description="the same at the start")
     settle: float = Field(
         1e-3, ge=0, description="stop where a block at full penalty lowers the objective by less"
     )
 
 
 class Pinn:
-    """min over θ and xi of Φ + R + penalty Σ w_k L_k, all on the state that a network holds.
+    """A network for the state and the whitened unknown, trained together on data and equation.
 
-    Φ and R are those of the posterior, so that the result estimates the point of highest density in
-    xi, as ``map`` does; the equation holds only as well as the penalty makes it. The reference
+    It minimises Φ + R + penalty Σ w_k L_k over the network's weights and xi.
+
+    Φ and R are those of the posterior, so that the result estimates the point of highest density
+    in xi, as ``map`` does; the equation holds only as well as the penalty makes it. The reference
     model is solved once, at the end, for the misfit that the result reports.
 
-    References: Raissi, Perdikaris and Karniadakis (2019); weights: Wang, Teng and Perdikaris (2021).
+    References: Raissi, Perdikaris and Karniadakis (2019); Wang, Teng and Perdikaris (2021).
     """
 
     name: ClassVar[str] = "pinn"
@@ -116,9 +119,7 @@ class Pinn:
     def finished(self, state: PinnState) -> bool:
         """A block of L-BFGS at full penalty changed little."""
         full = self._penalty(state.block - 1) >= self.config.penalty
-        return (
-            full and state.block > self.config.adam_blocks and state.gained < self.config.settle
-        )
+        return full and state.block > self.config.adam_blocks and state.gained < self.config.settle
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator

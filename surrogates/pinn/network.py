@@ -1,7 +1,7 @@
 """A fully connected network of coordinates that carries its derivatives along.
 
-Values, first derivatives and pure second derivatives pass through each layer together (Taylor mode),
-which costs as much for many outputs as for one; autograd then differentiates by the weights alone.
+Values, first and pure second derivatives pass through each layer together (Taylor mode), which
+costs as much for many outputs as for one; autograd then differentiates by the weights alone.
 """
 
 from __future__ import annotations

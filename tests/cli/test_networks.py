@@ -1,4 +1,4 @@
-"""``pdeinv solve --solver pinn`` and ``invert --engine pinn``: files, exit codes, one clear line."""
+"""``solve --solver pinn`` and ``invert --engine pinn``: files, exit codes, one clear line."""
 
 import json
 import sys
@@ -30,8 +30,10 @@ adam_steps = 60
 lbfgs_steps = 120
 block = 30
 """
-ENGINE = [f"--set=engine.{k}" for k in
-          ("width=10", "depth=2", "points=100", "adam_steps=60", "lbfgs_steps=900", "block=60")]  # fmt: skip
+ENGINE = [
+    f"--set=engine.{k}"
+    for k in ("width=10", "depth=2", "points=100", "adam_steps=60", "lbfgs_steps=900", "block=60")
+]
 
 
 @pytest.fixture
@@ -48,7 +50,12 @@ def test_the_file_is_a_truth_like_any_other(rod, call):
     told = json.loads(done.stdout)
     assert told["relative_l2"] < 0.05
     assert told["iterations"] == 180
-    assert call("solve", "-c", "rod.toml", "--solver", "fenicsx", "--seed", 1, "--out", "fem.nc").exit_code == 0
+    assert (
+        call(
+            "solve", "-c", "rod.toml", "--solver", "fenicsx", "--seed", 1, "--out", "fem.nc"
+        ).exit_code
+        == 0
+    )
     with xr.open_dataset("net.nc") as net, xr.open_dataset("fem.nc") as fem:
         assert set(net.variables) == set(fem.variables)
         assert net.sizes == fem.sizes
@@ -69,13 +76,20 @@ def test_the_file_is_a_truth_like_any_other(rod, call):
 
 
 def test_the_engine_finds_what_map_finds(rod, call):
-    assert call("solve", "-c", "rod.toml", "--solver", "fenicsx", "--seed", 3, "--out", "fem.nc").exit_code == 0
+    assert (
+        call(
+            "solve", "-c", "rod.toml", "--solver", "fenicsx", "--seed", 3, "--out", "fem.nc"
+        ).exit_code
+        == 0
+    )
     words = ("observe", "fem.nc", "--sensors", "grid:3", "--noise-rel", 0.01, "--seed", 1)
     assert call(*words, "--out", "obs.nc").exit_code == 0
     found = {}
     for engine, options in (("map", []), ("pinn", ENGINE)):
         out = f"{engine}.nc"
-        done = call("invert", "obs.nc", "--engine", engine, *options, "--seed", 1, "--out", out, "--json")  # fmt: skip
+        done = call(
+            "invert", "obs.nc", "--engine", engine, *options, "--seed", 1, "--out", out, "--json"
+        )
         assert done.exit_code == 0, done.stderr
         told = json.loads(done.stdout)
         assert told["produces"] == "point"
@@ -102,7 +116,12 @@ BAD = {
         "of kind 'two-phase' jumps between cells or phases, where the strong form does not hold",
     ),
     "mesh prior": (
-        ["--solver", "pinn", "--set", 'problem.unknown={kind="log-gaussian",representation="spde",smoothness=1.0}'],
+        [
+            "--solver",
+            "pinn",
+            "--set",
+            'problem.unknown={kind="log-gaussian",representation="spde",smoothness=1.0}',
+        ],
         "lives on the nodes of a mesh, where its gradient jumps",
     ),
     "corners": (
@@ -141,8 +160,17 @@ def test_what_has_no_strong_form_is_named(problem, setting, text, call, tmp_path
 
 def test_an_inversion_without_a_strong_form_is_refused_before_it_starts(rod, call):
     for key, value in (('kind="piecewise"', "jumps"), ('kind="level-set"', "a level set")):
-        solved = call("solve", "darcy", "--set", "problem.cells=4",
-                      "--set", f"problem.unknown.{key}", "--out", "t.nc", "--overwrite")  # fmt: skip
+        solved = call(
+            "solve",
+            "darcy",
+            "--set",
+            "problem.cells=4",
+            "--set",
+            f"problem.unknown.{key}",
+            "--out",
+            "t.nc",
+            "--overwrite",
+        )
         assert solved.exit_code == 0, solved.stderr
         words = ("observe", "t.nc", "--sensors", "grid:2x2", "--noise-rel", 0.1, "--overwrite")
         assert call(*words, "--out", "o.nc").exit_code == 0
@@ -153,7 +181,12 @@ def test_an_inversion_without_a_strong_form_is_refused_before_it_starts(rod, cal
 
 
 def test_without_torch_both_say_what_to_install(rod, call, monkeypatch):
-    assert call("solve", "-c", "rod.toml", "--solver", "fenicsx", "--seed", 3, "--out", "fem.nc").exit_code == 0
+    assert (
+        call(
+            "solve", "-c", "rod.toml", "--solver", "fenicsx", "--seed", 3, "--out", "fem.nc"
+        ).exit_code
+        == 0
+    )
     words = ("observe", "fem.nc", "--sensors", "grid:3", "--noise-rel", 0.01, "--out", "obs.nc")
     assert call(*words).exit_code == 0
     monkeypatch.setitem(sys.modules, "torch", None)

@@ -23,17 +23,28 @@ from pdeinv.surrogates.pinn.points import inside, on_side
 from pdeinv.surrogates.pinn.training import first_state
 
 DOUBLE = torch.float64
-SMALL = PinnConfig(width=6, depth=2, points=32, side_points=8, adam_steps=20, lbfgs_steps=40, block=10)  # fmt: skip
+SMALL = PinnConfig(
+    width=6, depth=2, points=32, side_points=8, adam_steps=20, lbfgs_steps=40, block=10
+)
 
 
 def form_of(held, curved=(0, 1), soft=None, box=((0.0, 2.0), (-1.0, 1.0))):
     """Two outputs on a box with some prescribed values."""
-    nothing = Equation(lambda u, c: u.value, lambda _: {}, 1.0)
+    nothing = Equation(lambda u, _c: u.value, lambda _: {}, 1.0)
     return StrongForm(
-        axes=("x", "y", "t")[: len(box)], box=box, outputs=("a", "b"), scale=3.0, curved=curved,
-        interior=nothing, held=held, soft=soft or {}, sensing=lambda _: (np.zeros((0, 2)), None),
-        fields=(), nodes=lambda _: np.zeros((0, 2)), dataset=lambda m, u, level: None,
-    )  # fmt: skip
+        axes=("x", "y", "t")[: len(box)],
+        box=box,
+        outputs=("a", "b"),
+        scale=3.0,
+        curved=curved,
+        interior=nothing,
+        held=held,
+        soft=soft or {},
+        sensing=lambda _: (np.zeros((0, 2)), None),
+        fields=(),
+        nodes=lambda _: np.zeros((0, 2)),
+        dataset=lambda *_: None,
+    )
 
 
 def two(function):
@@ -72,12 +83,22 @@ def test_gradients_by_the_weights_are_right(activation):
 
 
 HELD = {
-    "all sides": {Side(0, 0): lambda x: x[:, 1], Side(0, 1): lambda x: x[:, 1] + 2 * x[:, 1] ** 2,
-                  Side(1, 0): lambda x: -1 + x[:, 0] * 1.0, Side(1, 1): lambda x: 1 + x[:, 0]},
+    "all sides": {
+        Side(0, 0): lambda x: x[:, 1],
+        Side(0, 1): lambda x: x[:, 1] + 2 * x[:, 1] ** 2,
+        Side(1, 0): lambda x: -1 + x[:, 0] * 1.0,
+        Side(1, 1): lambda x: 1 + x[:, 0],
+    },
     "one side": {Side(1, 1): lambda x: torch.sin(x[:, 0])},
-    "opposite sides": {Side(0, 0): lambda x: x[:, 1] ** 2, Side(0, 1): lambda x: torch.exp(x[:, 1])},
-    "start and a side": {Side(1, 0): lambda x: torch.cos(x[:, 0]), Side(0, 0): lambda x: 2 + x[:, 1]},
-}  # fmt: skip
+    "opposite sides": {
+        Side(0, 0): lambda x: x[:, 1] ** 2,
+        Side(0, 1): lambda x: torch.exp(x[:, 1]),
+    },
+    "start and a side": {
+        Side(1, 0): lambda x: torch.cos(x[:, 0]),
+        Side(0, 0): lambda x: 2 + x[:, 1],
+    },
+}
 
 
 @pytest.mark.parametrize("name", HELD)
@@ -111,8 +132,12 @@ def test_the_frame_obeys_the_product_rule():
             ansatz.frame(p, DOUBLE)(net(theta, torch.as_tensor(p)))
             for p in (points - step, points + step)
         )
-        torch.testing.assert_close(u.first(axis), (high.value - low.value) / (2 * h), rtol=1e-6, atol=1e-7)  # fmt: skip
-        torch.testing.assert_close(u.second(axis), (high.first(axis) - low.first(axis)) / (2 * h), rtol=1e-6, atol=1e-6)  # fmt: skip
+        torch.testing.assert_close(
+            u.first(axis), (high.value - low.value) / (2 * h), rtol=1e-6, atol=1e-7
+        )
+        torch.testing.assert_close(
+            u.second(axis), (high.first(axis) - low.first(axis)) / (2 * h), rtol=1e-6, atol=1e-6
+        )
 
 
 def test_values_that_disagree_in_a_corner_are_refused():
@@ -122,9 +147,13 @@ def test_values_that_disagree_in_a_corner_are_refused():
 
 
 ROD = {
-    "lengths": [1.0], "cells": 16, "time": {"final": 1.0, "steps": 20}, "conductivity": 0.1,
-    "initial": "sin(pi*x)", "unknown": {"kind": "source", "prior": {"kind": "gaussian", "grid": [17], "modes": 4}},
-}  # fmt: skip
+    "lengths": [1.0],
+    "cells": 16,
+    "time": {"final": 1.0, "steps": 20},
+    "conductivity": 0.1,
+    "initial": "sin(pi*x)",
+    "unknown": {"kind": "source", "prior": {"kind": "gaussian", "grid": [17], "modes": 4}},
+}
 QUICK = PinnConfig(width=12, depth=2, points=128, adam_steps=100, lbfgs_steps=300, block=100)
 
 
@@ -141,7 +170,9 @@ def exact_rod(points):
 
 def test_learns_a_known_solution(rod):
     points = np.random.default_rng(0).random((500, 2))
-    error = np.linalg.norm(rod(points)[:, 0] - exact_rod(points)) / np.linalg.norm(exact_rod(points))
+    error = np.linalg.norm(rod(points)[:, 0] - exact_rod(points)) / np.linalg.norm(
+        exact_rod(points)
+    )
     assert error < 0.005
     start = np.linspace(0, 1, 9)
     at_start = rod(np.stack([start, np.zeros(9)], axis=1))[:, 0]
@@ -150,12 +181,20 @@ def test_learns_a_known_solution(rod):
 
 def test_untrained_it_does_not_know_the_solution(rod):
     """Negative control of the test above."""
-    state = first_state(Objective(rod.problem.strong_form(), QUICK,
-                        Network.of(rod.problem.strong_form(), QUICK, np.random.default_rng(0)),
-                        m=rod.m), np.random.default_rng(0))  # fmt: skip
+    state = first_state(
+        Objective(
+            rod.problem.strong_form(),
+            QUICK,
+            Network.of(rod.problem.strong_form(), QUICK, np.random.default_rng(0)),
+            m=rod.m,
+        ),
+        np.random.default_rng(0),
+    )
     raw = replace(rod, state=state)
     points = np.random.default_rng(0).random((500, 2))
-    error = np.linalg.norm(raw(points)[:, 0] - exact_rod(points)) / np.linalg.norm(exact_rod(points))
+    error = np.linalg.norm(raw(points)[:, 0] - exact_rod(points)) / np.linalg.norm(
+        exact_rod(points)
+    )
     assert error > 0.05
 
 
@@ -228,7 +267,12 @@ def test_an_equation_that_gives_no_numbers_ends_in_one_line():
     from pdeinv.surrogates.pinn.training import advance
 
     with pytest.raises(RunFailed, match="training diverged in block 1"):
-        advance(objective, first_state(objective, np.random.default_rng(0)), SMALL, np.random.default_rng(0))  # fmt: skip
+        advance(
+            objective,
+            first_state(objective, np.random.default_rng(0)),
+            SMALL,
+            np.random.default_rng(0),
+        )
 
 
 TINY = {"width": 4, "depth": 1, "points": 16, "adam_steps": 20, "lbfgs_steps": 60, "block": 20}
@@ -263,7 +307,9 @@ def test_the_penalty_decides_how_well_the_equation_holds(tmp_path):
     )
     assert np.abs(loose.xi).max() < 0.01 < np.abs(strict.xi).max()
     assert loose.summary["misfit_of_network"] < 1e-3 < loose.stats["misfit"][0, 0]
-    assert strict.summary["misfit_of_network"] == pytest.approx(strict.stats["misfit"][0, 0], rel=0.02)
+    assert strict.summary["misfit_of_network"] == pytest.approx(
+        strict.stats["misfit"][0, 0], rel=0.02
+    )
 
 
 def test_jets_name_their_axes():

@@ -1,4 +1,4 @@
-"""Exact solutions leave no residual in any strong form, wrong ones do, and data are read off right."""
+"""Exact solutions leave no residual in any strong form, wrong ones do; data are read off right."""
 
 import numpy as np
 import pytest
@@ -95,8 +95,10 @@ def test_heat_with_an_unknown_conductivity_in_the_plane():
 def test_heat_with_an_unknown_source_profile_and_box():
     table = {"lengths": [1.0, 2.0, 1.0], "cells": 4, "conductivity": 0.5}
     unknown = {"kind": "source", "profile": "2*t", "prior": {"kind": "gaussian", "length": 0.5}}
-    sides = {s: {"kind": "dirichlet", "value": "t^2*(x - z)"} for s in
-             ("left", "right", "front", "back", "bottom", "top")}  # fmt: skip
+    sides = {
+        s: {"kind": "dirichlet", "value": "t^2*(x - z)"}
+        for s in ("left", "right", "front", "back", "bottom", "top")
+    }
     problem = make_problem("heat", {**table, "unknown": unknown, "boundary": sides})
     nodes = problem.unknown_nodes()
     exact = lambda p: column(p[:, 3] ** 2 * (p[:, 0] - p[:, 2]))  # noqa: E731
@@ -111,9 +113,12 @@ def test_heat_with_unknown_flux_and_robin_sides():
     table = {**HEAT_1D, "conductivity": 0.5, "source": "x"}
     problem = make_problem(
         "heat",
-        {**table, "boundary": {"left": left, "right": robin},
-         "unknown": {"kind": "robin", "side": "right"}},
-    )  # fmt: skip
+        {
+            **table,
+            "boundary": {"left": left, "right": robin},
+            "unknown": {"kind": "robin", "side": "right"},
+        },
+    )
     form = problem.strong_form()
     holds(form, exact, lambda p: exact(p) * p[:, :1], [2.0])
     assert everywhere(form, exact, [2.1])[Side(0, 1)] > 1e-3
@@ -126,7 +131,11 @@ def test_heat_with_unknown_flux_and_robin_sides():
 
 
 def test_heat_with_an_unknown_initial_state():
-    table = {**HEAT_1D, "source": "x", "boundary": {"right": {"kind": "dirichlet", "value": "1 + t"}}}
+    table = {
+        **HEAT_1D,
+        "source": "x",
+        "boundary": {"right": {"kind": "dirichlet", "value": "1 + t"}},
+    }
     problem = make_problem("heat", {**table, "unknown": {"kind": "initial-state"}})
     form, m = problem.strong_form(), problem.unknown_nodes()[:, 0]
     exact = lambda p: column((1 + p[:, 1]) * p[:, 0])  # noqa: E731
@@ -136,8 +145,15 @@ def test_heat_with_an_unknown_initial_state():
 
 def test_helmholtz_with_a_source_between_walls():
     unknown = {"kind": "gaussian", "length": 0.3, "grid": [17, 17]}
-    problem = make_problem("helmholtz", {"quantity": "source", "truncation": {"kind": "dirichlet"},
-                           "wavenumbers": [7.0], "unknown": unknown})  # fmt: skip
+    problem = make_problem(
+        "helmholtz",
+        {
+            "quantity": "source",
+            "truncation": {"kind": "dirichlet"},
+            "wavenumbers": [7.0],
+            "unknown": unknown,
+        },
+    )
     form = problem.strong_form()
     x, y = np.meshgrid(np.linspace(0, 1, 17), np.linspace(0, 1, 17))
     nodes = np.stack([x.ravel(), y.ravel()], axis=1)
@@ -195,14 +211,18 @@ def test_helmholtz_outgoing_sides():
         return split(torch.cat(waves, dim=1))
 
     rng = np.random.default_rng(0)
-    gaps = {s: residual(form, e, to_the_right, [0.3], on_side(form, s, 16, rng))
-            for s, e in form.soft.items()}  # fmt: skip
+    gaps = {
+        s: residual(form, e, to_the_right, [0.3], on_side(form, s, 16, rng))
+        for s, e in form.soft.items()
+    }
     assert gaps[Side(0, 1)] < ROUNDING
     assert min(gaps[Side(0, 0)], gaps[Side(1, 0)]) > 0.1
 
 
 @pytest.mark.parametrize("total", [False, True])
-@pytest.mark.parametrize(("measure", "spec"), [("field", "grid:3x2"), ("normal-derivative", "boundary:2")])
+@pytest.mark.parametrize(
+    ("measure", "spec"), [("field", "grid:3x2"), ("normal-derivative", "boundary:2")]
+)
 def test_waves_at_receivers_are_those_of_the_finite_elements(measure, spec, total):
     """The same wave, as a polynomial, seen by the strong form and by the elements."""
     table = {**SCATTERING, "truncation": {"kind": "dirichlet"}, "cells": 6}
