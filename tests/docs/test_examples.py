@@ -24,6 +24,7 @@ TOY_ENGINES = {
     "pcn": ("draws=40", "warmup=20", "thin=1"),
     "emcee": ("draws=20", "warmup=10"),
     "eki": ("ensemble_size=30",),
+    "pinn": ("width=6", "depth=1", "points=32", "adam_steps=20", "lbfgs_steps=20", "block=20"),
     "two-level": ("draws=12", "warmup=4", "tuning=40", "chains=2"),
 }
 TOY_TRAINING = tuple(
@@ -68,6 +69,9 @@ def toy(words, quick):
         if engine == "two-level" and "--surrogate" not in rest:
             for setting in TOY_TRAINING:
                 rest += ["--set", setting]
+    if verb == "solve" and "pinn" in rest:
+        for setting in TOY_ENGINES["pinn"]:
+            rest += ["--set", f"solver.{setting}"]
     return [verb, *rest]
 
 
