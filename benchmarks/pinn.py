@@ -37,7 +37,7 @@ from pdeinv.provenance import versions
 from pdeinv.rng import stream
 from pdeinv.surrogates.pinn.config import PinnConfig
 from pdeinv.surrogates.pinn.engine import Pinn, PinnEngineConfig
-from pdeinv.surrogates.pinn.forward import NetworkSolution, relative_l2, strong_form
+from pdeinv.surrogates.pinn.forward import NetworkSolution, done, relative_l2, strong_form
 from pdeinv.surrogates.pinn.network import Network
 from pdeinv.surrogates.pinn.objective import Objective
 from pdeinv.surrogates.pinn.training import advance, first_state
@@ -72,7 +72,6 @@ SOURCE = {
     "unknown": {"kind": "gaussian", "length": 0.3},
 }
 SCATTER = {**WALLS, "wavenumbers": [6.0], "incident": {"kind": "plane", "count": 2}}
-SMALLER = {"width": 24, "points": 500}
 FORWARD = {
     "darcy": Case("darcy", {}),
     "heat": Case("heat", HEAT),
@@ -80,11 +79,11 @@ FORWARD = {
     "helmholtz, scattered": Case("helmholtz", SCATTER),
 }
 INVERSE = {
-    "darcy": Case("darcy", {}, "grid:9x9", engine=SMALLER),
-    "heat": Case("heat", HEAT, "grid:5x5", engine=SMALLER),
-    "helmholtz": Case("helmholtz", SOURCE, "grid:9x9", engine=SMALLER),
+    "darcy": Case("darcy", {}, "grid:9x9"),
+    "heat": Case("heat", HEAT, "grid:5x5"),
+    "helmholtz": Case("helmholtz", SOURCE, "grid:9x9"),
 }
-QUICK = {"width": 8, "depth": 2, "points": 64, "adam_steps": 20, "lbfgs_steps": 40, "block": 20}
+QUICK = {"width": 8, "depth": 2, "points": 64, "adam_steps": 20, "newton_steps": 20}
 
 
 def draw(problem: Any) -> np.ndarray:
@@ -108,7 +107,7 @@ def forward(case: Case, options: dict[str, Any], now: Callable[[], float]) -> di
     objective = Objective(form, config, net, m=m)
     state = first_state(objective, stream(SEED, "pinn-weights"))
     spent, course, reached = 0.0, [], None
-    while state.block < config.blocks and state.residual > config.tolerance and spent < LIMIT:
+    while state.block < config.blocks and not done(state, config) and spent < LIMIT:
         rng = stream(SEED, "pinn", state.block)
         state, seconds = clocked(lambda s=state, r=rng: advance(objective, s, config, r), now)
         spent += seconds

@@ -47,10 +47,13 @@ class Derivatives(Protocol):
 
 
 class Coefficient(Protocol):
-    """The unknown m to values at fixed points, with the transpose of its derivative."""
+    """The unknown m to values at fixed points, with its derivative."""
 
     def __call__(self, m: Array, /) -> Array:
         """The values, shape (n,), or (1, outputs) where they are the same at all points."""
+
+    def jvp(self, m: Array, dm: Array, /) -> Array:
+        """The derivative along dm, in the shape of the values."""
 
     def vjp(self, m: Array, w: Array, /) -> Array:
         """The derivative's transpose on w, shape (n_m,)."""
@@ -75,6 +78,10 @@ class Affine:
     def __call__(self, m: Array) -> Array:
         """P m + c."""
         return np.asarray(self.matrix @ m + self.offset)
+
+    def jvp(self, m: Array, dm: Array) -> Array:
+        """P dm."""
+        return np.asarray(self.matrix @ dm)
 
     def vjp(self, m: Array, w: Array) -> Array:
         """P^T w."""
@@ -129,8 +136,8 @@ class StrongForm:
         held: faces where u is prescribed: a tensor of points (n, d) to a tensor (n, outputs),
             differentiable; the face (time, 0) holds the initial state.
         soft: equations on other faces.
-        sensing: sensors to distinct points (k, d) and the data, shape (n_d,), as a function of the
-            derivatives there.
+        sensing: sensors to one point per datum, (n_d, d), and each datum as a function of the
+            derivatives at its point, (n_d,).
         fields: the variables of that dataset which hold u.
         nodes: mesh level to the points of its fields, shape (n, d).
         dataset: (m, u at those points, level) to the fields in the layout of ``solve``.

@@ -30,6 +30,9 @@ class _Row:
     def __call__(self, m: Array) -> Array:
         return (self.matrix @ m)[None]
 
+    def jvp(self, m: Array, dm: Array) -> Array:
+        return self(dm)
+
     def vjp(self, m: Array, w: Array) -> Array:
         return np.asarray(self.matrix.T @ w[0])
 
@@ -96,7 +99,7 @@ class LinearGaussian:
             interior=Equation(lambda u, c: u.first(0) - c["rate"], lambda _: {"rate": rate}, size),
             held={Side(0, 0): lambda x: x[:, :1] * x.new_zeros(1, n_d)},
             soft={},
-            sensing=lambda _: (np.ones((1, 1)), lambda u: u.value[0]),
+            sensing=lambda _: (np.ones((n_d, 1)), lambda u: u.value.diagonal()),
             fields=("y",),
             nodes=lambda _: np.linspace(0.0, 1.0, 3)[:, None],
             dataset=lambda _m, u, _level: xr.Dataset({"y": (("node", "datum"), u)}),

@@ -31,6 +31,10 @@ class SplineField:
         grid = np.reshape(m, [r.shape[1] for r in self.rows])
         return np.einsum(f"{terms},{letters}->p", *self.rows, grid, optimize=True)
 
+    def jvp(self, m: Array, dm: Array) -> Array:
+        """The same of dm."""
+        return self(dm)
+
     def vjp(self, m: Array, w: Array) -> Array:
         """The transpose on w, shape (n_m,)."""
         letters = _LETTERS[: len(self.rows)]

@@ -165,13 +165,12 @@ class _Form:
         config = self.problem.config
         names = places_of(config)
         where = np.stack([np.asarray(sensors[n], dtype=np.float64) for n in names], axis=1)
-        points, row = np.unique(where, axis=0, return_inverse=True)
-        row, column = row.ravel(), np.zeros(len(where), dtype=np.int64)
+        row, column = np.arange(len(where)), np.zeros(len(where), dtype=np.int64)
         n = count(config)
         for i, rows in rows_of(config, sensors).items():
             column[rows.index] = (i * n + rows.source) * self._parts + rows.imaginary
         sloped = config.measure == "normal-derivative"
-        normal = outward(config, points) if sloped else np.zeros((len(points), 2))
+        normal = outward(config, where) if sloped else np.zeros((len(where), 2))
         offset = self._measured_incident(where, sensors) if config.total else np.zeros(len(where))
 
         def observe(u: Derivatives) -> Any:
@@ -181,7 +180,7 @@ class _Form:
                 value = along[:, :1] * u.first(0) + along[:, 1:] * u.first(1)
             return value[row, column] + value.new_tensor(offset)
 
-        return points, observe
+        return where, observe
 
     def _measured_incident(self, where: Array, sensors: Mapping[str, Array]) -> Array:
         """What the incident wave adds to each datum of a total wave."""

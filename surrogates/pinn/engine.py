@@ -34,7 +34,7 @@ class PinnEngineConfig(PinnConfig):
     penalty: float = Field(1e5, gt=0, description="weight of the mean squared residual at the end")
     penalty_start: float = Field(1e4, gt=0, description="the same at the start")
     settle: float = Field(
-        1e-3, ge=0, description="stop where a block at full penalty lowers the objective by less"
+        0.01, ge=0, description="stop where a block at full penalty changes xi relatively by less"
     )
 
 
@@ -101,9 +101,9 @@ class Pinn:
         return advance(objective, state, self.config, rng, self._penalty(state.block))
 
     def _penalty(self, block: int) -> float:
-        """Geometric from start to end over the first two thirds of the blocks of L-BFGS."""
+        """Geometric from start to end over the first half of the blocks after Adam."""
         c = self.config
-        rising = max(1, (2 * (c.blocks - c.adam_blocks)) // 3)
+        rising = max(1, (c.blocks - c.adam_blocks) // 2)
         share = min(1.0, max(0, block - c.adam_blocks) / rising)
         return float(c.penalty_start ** (1 - share) * c.penalty**share)
 
@@ -117,9 +117,9 @@ class Pinn:
         }
 
     def finished(self, state: PinnState) -> bool:
-        """A block of L-BFGS at full penalty changed little."""
+        """A block at full penalty changed xi little."""
         full = self._penalty(state.block - 1) >= self.config.penalty
-        return full and state.block > self.config.adam_blocks and state.gained < self.config.settle
+        return full and state.block > self.config.adam_blocks and state.moved < self.config.settle
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator

@@ -28,7 +28,7 @@ from .network import Network
 from .objective import Objective
 from .training import PinnState, advance, first_state
 
-__all__ = ["HISTORY", "NetworkSolution", "relative_l2", "solve", "strong_form"]
+__all__ = ["HISTORY", "NetworkSolution", "done", "relative_l2", "solve", "strong_form"]
 
 HISTORY = "history.jsonl"
 KIND = "pinn-solution"
@@ -69,8 +69,8 @@ class NetworkSolution:
 
     @property
     def converged(self) -> bool:
-        """Whether the residual fell below the tolerance."""
-        return self.state.residual <= self.config.tolerance
+        """Whether the residual fell below the tolerance, or as far as it would."""
+        return done(self.state, self.config)
 
     def __call__(self, points: Array) -> Array:
         """u at points (n, d) in the order of the form's axes, shape (n, outputs)."""
@@ -122,6 +122,11 @@ def relative_l2(form: StrongForm, found: xr.Dataset, reference: xr.Dataset) -> f
     return float(np.sqrt(gap / size))
 
 
+def done(state: PinnState, config: PinnConfig) -> bool:
+    """Whether the residual is below the tolerance, or has stopped to fall."""
+    return state.residual <= config.tolerance or state.waiting >= config.patience
+
+
 def solve(
     problem: Problem, m: Array, config: PinnConfig, seed: int, run: FitRun | None = None
 ) -> NetworkSolution:
@@ -153,7 +158,7 @@ def solve(
         state = first_state(objective, stream(seed, "pinn-weights"))
     else:
         objective = _objective(form, config, m, state.features)
-    while state.block < config.blocks and state.residual > config.tolerance:
+    while state.block < config.blocks and not done(state, config):
         state = advance(objective, state, config, stream(seed, "pinn", state.block))
         history.append({name: getattr(state, name) for name in RECORDED})
         store.save(state, history)
@@ -172,8 +177,8 @@ def _objective(form: StrongForm, config: PinnConfig, m: Array, features: Array) 
 
 
 def _mark(problem: Problem, m: Array, config: PinnConfig, seed: int) -> str:
-    """A fingerprint of all that decides the training; L-BFGS may go on for longer."""
-    described = config.model_dump(exclude={"lbfgs_steps", "tolerance"})
+    """A fingerprint of all that decides the training; it may go on for longer."""
+    described = config.model_dump(exclude={"lbfgs_steps", "newton_steps", "tolerance", "patience"})
     table = problem.config.model_dump(mode="json")
     return fingerprint({"problem": table, "m": m.tolist(), "config": described, "seed": seed})
 

@@ -6,7 +6,7 @@ costs as much for many outputs as for one; autograd then differentiates by the w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +17,10 @@ from pdeinv.typing import Array
 
 from .config import PinnConfig
 
-__all__ = ["Jets", "Network"]
+__all__ = ["Jets", "Network", "Trace"]
+
+Triple = tuple[Any, Any, Any]
+"""Value (n, w), first derivatives (d, n, w) and second derivatives (curved, n, w)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,14 @@ class Jets:
     def second(self, axis: int) -> Any:
         """∂²u along an axis, twice."""
         return self.curves[self.curved.index(axis)]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What went into each trained layer, and its pre-activations, for derivatives row by row."""
+
+    inputs: list[Triple] = field(default_factory=list)
+    outputs: list[Triple] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -94,12 +105,13 @@ class Network:
             at += a * b + b
         return layers
 
-    def __call__(self, theta: Any, points: Any) -> Jets:
+    def __call__(self, theta: Any, points: Any, trace: Trace | None = None) -> Jets:
         """The network and its derivatives by the coordinates.
 
         Args:
             theta: tensor (n_weights,).
             points: tensor (n, d), in physical coordinates.
+            trace: takes note of each layer.
         """
         import torch
 
@@ -113,14 +125,14 @@ class Network:
             shift = points.new_zeros(len(bands))
             shift[len(self.features) :] = torch.pi / 2
             h = _bent(_affine(h, bands, shift), "sine", self.curved)
-        *hidden, last = self._layers(theta)
-        for weight, bias in hidden:
-            h = _bent(_affine(h, weight, bias), self.activation, self.curved)
-        return Jets(*_affine(h, *last), self.curved)
-
-
-Triple = tuple[Any, Any, Any]
-"""Value (n, w), first derivatives (d, n, w) and second derivatives (curved, n, w)."""
+        layers = self._layers(theta)
+        for i, (weight, bias) in enumerate(layers):
+            z = _affine(h, weight, bias)
+            if trace is not None:
+                trace.inputs.append(h)
+                trace.outputs.append(z)
+            h = z if i == len(layers) - 1 else _bent(z, self.activation, self.curved)
+        return Jets(*h, self.curved)
 
 
 def _affine(h: Triple, weight: Any, bias: Any) -> Triple:

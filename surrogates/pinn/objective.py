@@ -15,7 +15,7 @@ from pdeinv.typing import Array
 
 from .ansatz import Ansatz, Frame
 from .config import PinnConfig
-from .network import Jets, Network
+from .network import Jets, Network, Trace
 from .points import inside, on_side, tensors, through
 
 __all__ = ["Inference", "Objective", "Part", "Unwhitened"]
@@ -23,13 +23,17 @@ __all__ = ["Inference", "Objective", "Part", "Unwhitened"]
 
 @dataclass(frozen=True)
 class Unwhitened:
-    """The prior's map xi to m as a coefficient: its values, and the transpose of its derivative."""
+    """The prior's map xi to m as a coefficient."""
 
     prior: Prior
 
     def __call__(self, xi: Array) -> Array:
         """m(xi)."""
         return self.prior.unwhiten(xi)
+
+    def jvp(self, xi: Array, dxi: Array) -> Array:
+        """dm(xi)[dxi]."""
+        return self.prior.unwhiten_jvp(xi, dxi)
 
     def vjp(self, xi: Array, w: Array) -> Array:
         """dm(xi)^T w."""
@@ -89,7 +93,7 @@ class Objective:
         self.form, self.config, self.net = form, config, net
         self.dtype = getattr(torch, config.dtype)
         self.ansatz = Ansatz(form)
-        self._m, self._inference = m, inference
+        self._m, self.inference = m, inference
         if inference is not None:
             points, self._observe = form.sensing(inference.sensors)
             self._sensed = torch.as_tensor(points, dtype=self.dtype)
@@ -101,7 +105,7 @@ class Objective:
     @property
     def size(self) -> int:
         """The length of z."""
-        dim = 0 if self._inference is None else self._inference.prior.dim
+        dim = 0 if self.inference is None else self.inference.prior.dim
         return self.net.n_weights + dim
 
     def collocate(self, rng: np.random.Generator) -> list[Part]:
@@ -127,7 +131,7 @@ class Objective:
 
     def unknown(self, z: Any) -> Any:
         """m as a tensor, or None where it is known."""
-        if self._inference is None:
+        if self.inference is None:
             return None
         return through(self._unwhiten, z[self.net.n_weights :], self.dtype)
 
@@ -141,10 +145,14 @@ class Objective:
             out.append((residual / part.equation.scale).square().mean())
         return out
 
+    def prediction(self, theta: Any, trace: Trace | None = None) -> Any:
+        """What the network says that the sensors measure, (n_d,)."""
+        net = self.net(theta, self._sensed, trace)
+        return self._observe(self._sensed_frame(net))
+
     def evidence(self, z: Any) -> tuple[Any, Any]:
         """Φ of the network's prediction, and the prior cost R of xi."""
-        prediction = self._observe(self.solution(z, self._sensed, self._sensed_frame))
-        white = self._whiten(prediction - self._data)
+        white = self._whiten(self.prediction(z[: self.net.n_weights]) - self._data)
         xi = z[self.net.n_weights :]
         return 0.5 * white.square().sum(), 0.5 * xi.square().sum()
 
@@ -153,10 +161,18 @@ class Objective:
         physics = sum(
             float(w) * value for w, value in zip(weights, self.mean_squares(z, parts), strict=True)
         )
-        if self._inference is None:
+        if self.inference is None:
             return physics
         misfit, cost = self.evidence(z)
         return misfit + cost + penalty * physics
+
+    def value(self, z: Array, parts: list[Part], weights: Array, penalty: float) -> float:
+        """The total of plain numbers."""
+        import torch
+
+        with torch.no_grad():
+            at = torch.as_tensor(z, dtype=self.dtype)
+            return float(self.total(at, parts, weights, penalty))
 
     def evaluate(self, z: Array, points: Array, batch: int = 8192) -> Array:
         """u at points (n, d), shape (n, outputs)."""

@@ -16,6 +16,7 @@ from pdeinv.errors import RunFailed
 from pdeinv.typing import Array
 
 from .config import PinnConfig
+from .gauss_newton import levenberg_marquardt
 from .objective import Objective, Part
 
 __all__ = ["PinnState", "advance", "first_state"]
@@ -40,6 +41,10 @@ class PinnState:
         residual: rms of all residuals, in units of their terms, at the fresh points of the block.
         gained: the share of the objective that the block removed.
         misfit: Φ of the network's own prediction; 0 where nothing is inverted.
+        damping: of Gauss-Newton, zero before its first step.
+        moved: the relative change of xi in the block; 0 where nothing is inverted.
+        lowest: the smallest residual so far.
+        waiting: blocks since it was found.
     """
 
     z: Array
@@ -53,6 +58,10 @@ class PinnState:
     residual: float
     gained: float
     misfit: float
+    damping: float
+    moved: float
+    lowest: float
+    waiting: int
 
 
 def first_state(objective: Objective, rng: np.random.Generator) -> PinnState:
@@ -61,8 +70,23 @@ def first_state(objective: Objective, rng: np.random.Generator) -> PinnState:
     z = np.zeros(objective.size)
     z[:n] = objective.net.start(rng)
     zero, one = np.zeros_like(z), np.ones(1 + len(objective.form.soft))
-    features = objective.net.features
-    return PinnState(z, features, zero, zero.copy(), one, 0, 0, math.inf, math.inf, 1.0, 0.0)
+    return PinnState(
+        z=z,
+        features=objective.net.features,
+        moment=zero,
+        square=zero.copy(),
+        weights=one,
+        block=0,
+        iterations=0,
+        loss=math.inf,
+        residual=math.inf,
+        gained=1.0,
+        misfit=0.0,
+        damping=0.0,
+        moved=1.0,
+        lowest=math.inf,
+        waiting=0,
+    )
 
 
 def advance(
@@ -87,23 +111,31 @@ def advance(
     state = replace(state, weights=weights)
     if state.block < config.adam_blocks:
         moved = _adam(objective, z, parts, state, config, penalty)
-    else:
+    elif config.finish == "lbfgs":
         moved = _lbfgs(objective, z, parts, state, config, penalty)
+    else:
+        moved, z = _newton(objective, parts, state, config, penalty)
     after = float(objective.total(z, parts, weights, penalty).detach())
     if not (math.isfinite(before) and math.isfinite(after)):
         raise RunFailed(
             f"training diverged in block {state.block + 1}: the loss is not finite; lower "
             "learning_rate, or use dtype 'float64'"
         )
-    misfit = 0.0
+    misfit = change = 0.0
+    found, residual = z.detach().numpy().astype(np.float64), math.sqrt(sum(squares))
     if objective.size > objective.net.n_weights:
         misfit = float(objective.evidence(z)[0].detach())
+        xi, old = found[objective.net.n_weights :], state.z[objective.net.n_weights :]
+        change = float(np.linalg.norm(xi - old) / max(float(np.linalg.norm(xi)), 1e-300))
     return replace(
         moved,
-        z=z.detach().numpy().astype(np.float64),
+        z=found,
         block=state.block + 1,
         loss=after,
-        residual=math.sqrt(sum(squares)),
+        residual=residual,
+        lowest=min(residual, state.lowest),
+        waiting=0 if residual < state.lowest else state.waiting + 1,
+        moved=change,
         gained=(before - after) / max(abs(before), 1e-300),
         misfit=misfit,
     )
@@ -195,3 +227,13 @@ def _lbfgs(
     optimizer.step(closure)
     done = int(optimizer.state[z]["n_iter"])
     return replace(state, iterations=state.iterations + done)
+
+
+def _newton(
+    objective: Objective, parts: list[Part], state: PinnState, config: PinnConfig, penalty: float
+) -> tuple[PinnState, Any]:
+    z, damping, done = levenberg_marquardt(
+        objective, state.z, parts, state.weights, penalty, config.newton_block, state.damping
+    )
+    moved = replace(state, damping=damping, iterations=state.iterations + done)
+    return moved, _tensor(objective, z)

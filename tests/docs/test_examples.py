@@ -24,7 +24,7 @@ TOY_ENGINES = {
     "pcn": ("draws=40", "warmup=20", "thin=1"),
     "emcee": ("draws=20", "warmup=10"),
     "eki": ("ensemble_size=30",),
-    "pinn": ("width=6", "depth=1", "points=32", "adam_steps=20", "lbfgs_steps=20", "block=20"),
+    "pinn": ("width=6", "depth=1", "points=32", "adam_steps=20", "newton_steps=20"),
     "two-level": ("draws=12", "warmup=4", "tuning=40", "chains=2"),
 }
 TOY_TRAINING = tuple(

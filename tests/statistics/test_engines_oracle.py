@@ -25,7 +25,7 @@ OPTIONS = {
     "emcee": {"ensembles": 1, "draws": 400, "warmup": 150, "thin": 5},
     "eki": {"ensemble_size": 800},
     "gaussian": {"chains": 1, "draws": 500},
-    "pinn": {"width": 4, "depth": 1, "points": 16, "adam_steps": 50, "lbfgs_steps": 1000},
+    "pinn": {"width": 4, "depth": 1, "points": 16, "adam_steps": 50, "penalty": 1e6},
     "two-level": {"chains": 1, "draws": 60, "warmup": 10, "tuning": 60, "subchain": 2},
 }
 POINT_ERROR = {"pinn": 1e-4}
