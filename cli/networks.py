@@ -73,9 +73,9 @@ def network_plan(problem: Problem, config: PinnConfig) -> dict[str, Any]:
         ConfigError: the problem has no strong form.
         MissingDependency: torch is not installed.
     """
-    from pdeinv.surrogates.loop import import_torch
     from pdeinv.surrogates.pinn.ansatz import Ansatz
     from pdeinv.surrogates.pinn.forward import strong_form
+    from pdeinv.surrogates.torches import import_torch
 
     import_torch()
     form = Ansatz(strong_form(problem)).form

@@ -17,7 +17,7 @@ from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Outcome, Produces, strong_form_of
 from pdeinv.errors import RunFailed
 from pdeinv.models import Capability
-from pdeinv.surrogates.loop import import_torch
+from pdeinv.surrogates.torches import import_torch
 
 from .config import PinnConfig
 from .network import Network

@@ -18,9 +18,10 @@ from pdeinv.io.atomic import atomic
 from pdeinv.protocols import HasStrongForm, Problem
 from pdeinv.rng import stream
 from pdeinv.strong import StrongForm
+from pdeinv.surrogates.checkpointing import CHECKPOINT
 from pdeinv.surrogates.fitting import FitRun
-from pdeinv.surrogates.loop import CHECKPOINT, import_torch
 from pdeinv.surrogates.storage import load_arrays, load_folder, save_arrays, save_folder
+from pdeinv.surrogates.torches import import_torch
 from pdeinv.typing import Array
 
 from .config import PinnConfig
