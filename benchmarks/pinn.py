@@ -72,16 +72,19 @@ SOURCE = {
     "unknown": {"kind": "gaussian", "length": 0.3},
 }
 SCATTER = {**WALLS, "wavenumbers": [6.0], "incident": {"kind": "plane", "count": 2}}
+LBFGS = {"finish": "lbfgs", "width": 40, "adam_steps": 500}
 FORWARD = {
     "darcy": Case("darcy", {}),
     "heat": Case("heat", HEAT),
     "helmholtz": Case("helmholtz", SOURCE),
     "helmholtz, scattered": Case("helmholtz", SCATTER),
+    "darcy, L-BFGS": Case("darcy", {}, network=LBFGS),
 }
 INVERSE = {
     "darcy": Case("darcy", {}, "grid:9x9"),
     "heat": Case("heat", HEAT, "grid:5x5"),
     "helmholtz": Case("helmholtz", SOURCE, "grid:9x9"),
+    "darcy, L-BFGS": Case("darcy", {}, "grid:9x9", engine=LBFGS),
 }
 QUICK = {"width": 8, "depth": 2, "points": 64, "adam_steps": 20, "newton_steps": 20}
 

@@ -1,4 +1,4 @@
-"""Training in blocks: fresh collocation points, then Adam or L-BFGS on them.
+"""Training in blocks: fresh collocation points, then Adam, L-BFGS or Gauss-Newton on them.
 
 A block starts from plain arrays and ends in plain arrays, so that a checkpoint between two blocks
 holds everything. L-BFGS forgets its memory between blocks, since the points change.
