@@ -102,7 +102,8 @@ class Expression:
             return torch.as_tensor(value, dtype=like.dtype, device=like.device)
 
         functions = {name: getattr(torch, _TENSOR_NAMES.get(name, name)) for name in _FUNCTIONS}
-        binary = {**_BINARY, ast.Div: torch.div, ast.Pow: torch.pow}
+        binary: dict[type[ast.operator], Callable[[Any, Any], Any]] = dict(_BINARY)
+        binary.update({ast.Div: torch.div, ast.Pow: torch.pow})
         names = dict(zip(self.names, values, strict=True))
         value = _value(self._tree, names, self.text, _Library(functions, binary, number))
         return value.expand(like.shape) if value.ndim == 0 else value

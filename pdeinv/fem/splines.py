@@ -29,7 +29,7 @@ class SplineField:
         letters = _LETTERS[: len(self.rows)]
         terms = ",".join(f"p{letter}" for letter in letters)
         grid = np.reshape(m, [r.shape[1] for r in self.rows])
-        return np.einsum(f"{terms},{letters}->p", *self.rows, grid, optimize=True)
+        return np.asarray(np.einsum(f"{terms},{letters}->p", *self.rows, grid, optimize=True))
 
     def jvp(self, m: Array, dm: Array) -> Array:
         """The same of dm."""
@@ -39,7 +39,7 @@ class SplineField:
         """The transpose on w, shape (n_m,)."""
         letters = _LETTERS[: len(self.rows)]
         terms = ",".join(f"p{letter}" for letter in letters)
-        return np.einsum(f"{terms},p->{letters}", *self.rows, w, optimize=True).ravel()
+        return np.ravel(np.einsum(f"{terms},p->{letters}", *self.rows, w, optimize=True))
 
 
 def spline_field(axes: Sequence[Array], points: Array, along: int | None = None) -> SplineField:

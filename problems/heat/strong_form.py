@@ -249,7 +249,7 @@ class _Form:
                 h = self._function(condition.coefficient, "coefficient", timed=False)
                 found["h"] = h(x)
                 found["ambient"] = self._function(condition.ambient, "ambient value")(x, t)
-            return found | self._unknown_through(side, points)
+            return {**found, **self._unknown_through(side, points)}
 
         def residual(u: Derivatives, c: Mapping[str, Any]) -> Any:
             loss = c["h"] * (u.value - c["ambient"]) if "ambient" in c else 0.0

@@ -143,7 +143,8 @@ class _Form:
     @cached_property
     def _real(self) -> Array:
         """One for outputs that are real parts."""
-        return (np.arange(len(self.outputs)) % self._parts == 0).astype(np.float64)[None]
+        real = np.arange(len(self.outputs)) % self._parts == 0
+        return np.asarray(real[None], dtype=np.float64)
 
     def _incident(self, points: Array) -> Array:
         config = self.problem.config

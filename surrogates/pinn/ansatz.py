@@ -139,8 +139,8 @@ def derivatives(
         slopes[:, :, j] = grad.detach().T
         for k, i in enumerate(curved):
             curves[k, :, j] = _gradient(grad[:, i], x)[:, i]
-    parts = (value, slopes, curves)
-    return Jets(*(p.detach().to(dtype) for p in parts), curved)
+    value, slopes, curves = (p.detach().to(dtype) for p in (value, slopes, curves))
+    return Jets(value, slopes, curves, curved)
 
 
 def _gradient(values: Any, x: Any, keep: bool = False) -> Any:

@@ -77,16 +77,16 @@ def _coefficients(
     import torch
 
     n, values, slopes = len(part.points), dict[str, Any](), dict[str, Array]()
-    prior = None if objective.inference is None else objective.inference.prior
-    m = None if prior is None else prior.unwhiten(xi)
-    directions = [] if prior is None else [prior.unwhiten_jvp(xi, e) for e in np.eye(len(xi))]
+    m, directions = np.zeros(0), list[Array]()
+    if objective.inference is not None:
+        prior = objective.inference.prior
+        m = prior.unwhiten(xi)
+        directions = [prior.unwhiten_jvp(xi, e) for e in np.eye(len(xi))]
     for name, c in part.coefficients.items():
-        known = isinstance(c, np.ndarray)
         value = c if isinstance(c, np.ndarray) else c(m)
         column = value[:, None] if value.ndim == 1 else value
         leaf = torch.as_tensor(column, dtype=objective.dtype)
-        if not known:
-            assert not isinstance(c, np.ndarray)
+        if not isinstance(c, np.ndarray):
             leaf = leaf.expand(n, -1).clone().requires_grad_()
             moved = np.stack([c.jvp(m, dm) for dm in directions], axis=-1)
             moved = moved[:, None, :] if moved.ndim == 2 else moved

@@ -224,7 +224,7 @@ def _lbfgs(
         value.backward()
         return value
 
-    optimizer.step(closure)
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
     done = int(optimizer.state[z]["n_iter"])
     return replace(state, iterations=state.iterations + done)
 
