@@ -14,7 +14,7 @@ CUBIC = {
     2: (lambda x, y: x**3 * y - y**2, [lambda x, y: 3 * x**2 * y, lambda x, y: x**3 - 2 * y]),
     3: (
         lambda x, y, z: x**2 * y + z**3 * x,
-        [lambda x, y, z: 2 * x * y + z**3, lambda x, y, z: x**2, lambda x, y, z: 3 * z**2 * x],
+        [lambda x, y, z: 2 * x * y + z**3, lambda x, _y, _z: x**2, lambda x, _y, z: 3 * z**2 * x],
     ),
 }
 
