@@ -86,7 +86,15 @@ INVERSE = {
     "helmholtz": Case("helmholtz", SOURCE, "grid:9x9"),
     "darcy, L-BFGS": Case("darcy", {}, "grid:9x9", engine=LBFGS),
 }
-QUICK = {"width": 8, "depth": 2, "points": 64, "adam_steps": 20, "newton_steps": 20}
+QUICK = {
+    "width": 8,
+    "depth": 2,
+    "points": 64,
+    "adam_steps": 20,
+    "newton_steps": 20,
+    "lbfgs_steps": 40,
+    "block": 20,
+}
 
 
 def draw(problem: Any) -> np.ndarray:
