@@ -69,10 +69,13 @@ def toy(words, quick):
         if engine == "two-level" and "--surrogate" not in rest:
             for setting in TOY_TRAINING:
                 rest += ["--set", setting]
-    if verb == "solve" and "pinn" in rest:
-        for setting in TOY_ENGINES["pinn"]:
-            rest += ["--set", f"solver.{setting}"]
-    return [verb, *rest]
+    return [verb, *rest, *toy_network(verb, rest)]
+
+
+def toy_network(verb, words):
+    """Settings that make the network of ``solve --solver pinn`` small."""
+    wanted = TOY_ENGINES["pinn"] if verb == "solve" and "pinn" in words else ()
+    return [word for setting in wanted for word in ("--set", f"solver.{setting}")]
 
 
 def run_shell(block, where):
