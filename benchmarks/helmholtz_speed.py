@@ -72,7 +72,7 @@ def measure(element: str, cells: int, repeats: int, now: Callable[[], float]) ->
     }
     for repeat in range(repeats + 1):
         m, dm = prior.unwhiten(rng.standard_normal((2, prior.dim)))
-        q = problem._coefficient(equation.rule.points)(m)
+        q = problem.coefficient_at(equation.rule.points)(m)
         A = equation.matrix(q)
         B = equation.load(k**2 * q[:, None] * problem._incident(k, equation.rule))
         found = {

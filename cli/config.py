@@ -54,7 +54,8 @@ def _resolved(tables: dict[str, Any], observations: Path | None) -> dict[str, An
 def schema(
     terminal: Terminal,
     what: Annotated[
-        str, typer.Argument(help="run, or problems/NAME, engines/NAME, surrogates/NAME.")
+        str,
+        typer.Argument(help="run, solvers/pinn, problems/NAME, engines/NAME or surrogates/NAME."),
     ] = "run",
 ) -> None:
     """Show the keys of the run file, or of one problem, engine or surrogate, as JSON schema."""
@@ -68,6 +69,10 @@ def _config_class(what: str) -> Any:
 
     if what == "run":
         return RunConfig
+    if what == "solvers/pinn":
+        from pdeinv.surrogates.pinn.config import PinnConfig
+
+        return PinnConfig
     kind, _, name = what.partition("/")
     if kind not in ("problems", "surrogates", "engines") or not name:
         raise ConfigError(f"unknown schema '{what}'; expected run or, for example, engines/pcn")

@@ -14,7 +14,8 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.config import parse
 from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.models import ForwardModel
-from pdeinv.protocols import Problem, Sensors, Surrogate
+from pdeinv.protocols import HasStrongForm, Problem, Sensors, Surrogate
+from pdeinv.strong import StrongFormOf
 from pdeinv.typing import Array
 
 __all__ = ["ModelChoice", "PosteriorRecipe", "load_surrogate", "make_problem"]
@@ -82,7 +83,13 @@ class PosteriorRecipe:
             assert cheap is not None
             return cheap
         inner = problem.forward_model(self.sensors, self.level)
-        return self._on(prior, WhitenedModel(prior, inner), cheap)
+        return self._on(prior, WhitenedModel(prior, inner, self._strong_form(problem)), cheap)
+
+    def _strong_form(self, problem: Problem) -> StrongFormOf | None:
+        """Residuals of the problem at points with the sensors, where it knows them."""
+        if not isinstance(problem, HasStrongForm):
+            return None
+        return lambda: (problem.strong_form(), self.sensors)
 
     def _cheap(self, problem: Problem, prior: Prior, folder: Path) -> Posterior:
         return self._on(prior, load_surrogate(folder).bind(problem, prior, self.sensors), None)

@@ -68,6 +68,7 @@ class RunConfig(Config):
     noise: NoiseConfig = NoiseConfig()
     engine: dict[str, Any] = Field(default_factory=dict)
     surrogate: dict[str, Any] = Field(default_factory=dict)
+    solver: dict[str, Any] = Field(default_factory=dict)
     budget: BudgetConfig = BudgetConfig()
     executor: ExecutorConfig = ExecutorConfig()
 

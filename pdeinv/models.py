@@ -38,6 +38,8 @@ class Capability(StrEnum):
     """Directional derivatives dG(m)[dm]."""
     VJP = "vjp"
     """Adjoint actions dG(m)^T w."""
+    STRONG_FORM = "strong-form"
+    """The problem as residuals at points (:mod:`pdeinv.strong`), beside the solver."""
     COARSE = "coarse"
     """A cheaper twin of the posterior; asked for by engines, offered by no single model."""
 

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import xarray as xr
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config as BaseConfig
 from pdeinv.models import ForwardModel
+from pdeinv.strong import StrongForm
 from pdeinv.typing import Array
 
-__all__ = ["Card", "Importer", "Metric", "Observed", "Problem", "Sensors", "Surrogate"]
+__all__ = [
+    "Card",
+    "HasStrongForm",
+    "Importer",
+    "Metric",
+    "Observed",
+    "Problem",
+    "Sensors",
+    "Surrogate",
+]
 
 Sensors = Mapping[str, Array]
 """Where the data are: one array (n_d,) per coordinate, for example ``{"x": ..., "y": ...}``."""
@@ -142,6 +152,18 @@ class Problem(Protocol):
 
     def dofs(self, level: int) -> int:
         """The number of unknowns of one reference solve."""
+
+
+@runtime_checkable
+class HasStrongForm(Protocol):
+    """A problem that can also be solved without a mesh, by residuals at points."""
+
+    def strong_form(self) -> StrongForm:
+        """Equations, prescribed values and sizes on a box.
+
+        Raises:
+            ConfigError: this configuration has none (another domain, or a coefficient that jumps).
+        """
 
 
 class Surrogate(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +20,14 @@ from pdeinv.provenance import attributes, sha256
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["choose_unknown", "make_observations", "make_truth", "read_truth", "unknown_of"]
+__all__ = [
+    "choose_unknown",
+    "make_observations",
+    "make_truth",
+    "read_truth",
+    "truth_tree",
+    "unknown_of",
+]
 
 PHANTOM = "phantom:"
 UNKNOWN = "unknown"
@@ -86,7 +93,23 @@ def make_truth(
     Raises:
         SolverDiverged: the solve failed or gave values that are not finite.
     """
-    fields = problem.solve(m, level, comm)
+    return truth_tree(problem, m, problem.solve(m, level, comm), seed=seed, level=level)
+
+
+def truth_tree(
+    problem: Problem,
+    m: Array,
+    fields: xr.Dataset,
+    *,
+    seed: int,
+    level: int,
+    more: Mapping[str, Any] | None = None,
+) -> xr.DataTree:
+    """The truth file of fields that a solver gave for ``m``, with ``more`` root attributes.
+
+    Raises:
+        SolverDiverged: a field has values that are not finite.
+    """
     bad = [
         str(k) for k, v in fields.data_vars.items() if v.dtype.kind == "f" and not v.notnull().all()
     ]
@@ -99,6 +122,7 @@ def make_truth(
         "pdeinv_problem": problem.name,
         "pdeinv_problem_config": dump_toml(problem.config.model_dump(mode="json")),
         "pdeinv_level": level,
+        **(more or {}),
     }
     unknown = problem.prior().space.unpack(m)
     return xr.DataTree.from_dict(

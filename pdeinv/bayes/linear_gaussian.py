@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 
 from pdeinv.bayes.fields import DenseField
 from pdeinv.bayes.noise import Noise
@@ -13,9 +15,26 @@ from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
 from pdeinv.models import LinearModel
 from pdeinv.spaces import Space, Variable
+from pdeinv.strong import Equation, Side, StrongForm
 from pdeinv.typing import Array
 
 __all__ = ["LinearGaussian"]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A m as a coefficient that is the same everywhere, shape (1, n_d)."""
+
+    matrix: Array
+
+    def __call__(self, m: Array) -> Array:
+        return (self.matrix @ m)[None]
+
+    def jvp(self, m: Array, dm: Array) -> Array:
+        return self(dm)
+
+    def vjp(self, m: Array, w: Array) -> Array:
+        return np.asarray(self.matrix.T @ w[0])
 
 
 def _line(name: str, n: int) -> Space:
@@ -63,7 +82,29 @@ class LinearGaussian:
         )
         model = LinearModel(space, _line("d", n_d), self.matrix, np.zeros(n_d))
         twin = None if coarse is None else coarse._surrogate(prior)
-        return Posterior(prior, WhitenedModel(prior, model), self.data, self.noise, twin)
+        whitened = WhitenedModel(prior, model, self._strong_form)
+        return Posterior(prior, whitened, self.data, self.noise, twin)
+
+    def _strong_form(self) -> tuple[StrongForm, Mapping[str, Array]]:
+        """y = u(1) with ∂u/∂s = A m and u(0) = 0: the same model for engines on residuals."""
+        rate = _Row(self.matrix)
+        size = float(np.abs(self.data).max())
+        n_d = len(self.data)
+        form = StrongForm(
+            axes=("s",),
+            box=((0.0, 1.0),),
+            outputs=tuple(f"y{i}" for i in range(n_d)),
+            scale=size,
+            curved=(),
+            interior=Equation(lambda u, c: u.first(0) - c["rate"], lambda _: {"rate": rate}, size),
+            held={Side(0, 0): lambda x: x[:, :1] * x.new_zeros(1, n_d)},
+            soft={},
+            sensing=lambda _: (np.ones((n_d, 1)), lambda u: u.value.diagonal()),
+            fields=("y",),
+            nodes=lambda _: np.linspace(0.0, 1.0, 3)[:, None],
+            dataset=lambda _m, u, _level: xr.Dataset({"y": (("node", "datum"), u)}),
+        )
+        return form, {}
 
     def _surrogate(self, prior: FieldPrior) -> Posterior:
         n_d, n_m = self.matrix.shape

@@ -13,6 +13,7 @@ from pdeinv.bayes.prior import Prior, cost
 from pdeinv.errors import ConfigError, ShapeError, SolverDiverged
 from pdeinv.models import Capability, ForwardModel, Linearization, ModelKind, evaluate
 from pdeinv.spaces import Space, Variable
+from pdeinv.strong import StrongFormOf
 from pdeinv.typing import Array
 
 __all__ = ["Counters", "Posterior", "PosteriorPoint", "WhitenedModel", "xi_space"]
@@ -55,10 +56,17 @@ def xi_space(dim: int) -> Space:
 
 @dataclass(frozen=True)
 class WhitenedModel:
-    """xi ↦ G(m(xi)): a forward model composed with a prior, itself a forward model on xi."""
+    """xi ↦ G(m(xi)): a forward model composed with a prior, itself a forward model on xi.
+
+    Attributes:
+        prior: m(xi).
+        model: G.
+        strong_form: the same physics (in m) as residuals at points, where the problem has them.
+    """
 
     prior: Prior
     model: ForwardModel
+    strong_form: StrongFormOf | None = None
 
     @cached_property
     def m_space(self) -> Space:
@@ -80,7 +88,8 @@ class WhitenedModel:
         """Those of the inner model, without derivatives where the prior has none."""
         derivatives = {Capability.JVP, Capability.VJP}
         lost = set() if self.prior.differentiable else derivatives
-        return self.model.capabilities - lost
+        strong = set() if self.strong_form is None else {Capability.STRONG_FORM}
+        return (self.model.capabilities - lost) | strong
 
     def __call__(self, xi: Array) -> Array:
         """G(m(xi))."""

@@ -14,6 +14,7 @@ from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.config import Config as BaseConfig
 from pdeinv.errors import CapabilityError, RunFailed
 from pdeinv.models import Capability, require
+from pdeinv.strong import StrongForm
 from pdeinv.typing import Array
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "check_posterior",
     "first_point",
     "stack",
+    "strong_form_of",
 ]
 
 Produces = Literal["posterior", "approximate", "point"]
@@ -130,14 +132,40 @@ def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
     """Refuse a posterior that the engine cannot work on, before any solve.
 
     Raises:
-        CapabilityError: a derivative or the coarse model is missing.
+        CapabilityError: a derivative, the coarse model or the strong form is missing.
+        ConfigError: the problem has a strong form, but not with this configuration.
     """
-    require(posterior.model, engine.requires - {Capability.COARSE}, f"engine '{engine.name}'")
+    beside = {Capability.COARSE, Capability.STRONG_FORM}
+    require(posterior.model, engine.requires - beside, f"engine '{engine.name}'")
     if Capability.COARSE in engine.requires and posterior.coarse is None:
         raise CapabilityError(
             f"engine '{engine.name}' needs a surrogate beside the reference model; "
             "pass --surrogate with a checkpoint, or leave it out to have one trained"
         )
+    if Capability.STRONG_FORM in engine.requires:
+        strong_form_of(posterior, f"engine '{engine.name}'")
+
+
+def strong_form_of(posterior: Posterior, who: str) -> tuple[StrongForm, Mapping[str, Array]]:
+    """The problem behind a posterior as residuals at points, and where its data are.
+
+    Raises:
+        CapabilityError: there is none, or the prior has no derivative.
+        ConfigError: not with this configuration of the problem.
+    """
+    build = getattr(posterior.model, "strong_form", None)
+    if build is None:
+        raise CapabilityError(
+            f"{who} needs the strong form of the problem, which this model has not; "
+            "use model 'reference' of a problem that has one, or another engine (map)"
+        )
+    if not posterior.prior.differentiable:
+        raise CapabilityError(
+            f"{who} needs a differentiable unknown, and this one is not (a level set); use an "
+            "engine without derivatives (pcn, eki)"
+        )
+    found: tuple[StrongForm, Mapping[str, Array]] = build()
+    return found
 
 
 def first_point(

@@ -43,6 +43,8 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 _CONSTANTS = {"pi": np.pi, "e": np.e}
+_NUMPY: dict[str, Callable[..., Any]] = {name: f for name, (f, _) in _FUNCTIONS.items()}
+_TENSOR_NAMES = {"min": "minimum", "max": "maximum"}
 _MAX_LENGTH = 1000
 
 
@@ -90,28 +92,55 @@ class Expression:
             value = _value(self._tree, dict(zip(self.names, values, strict=True)), self.text)
         return np.broadcast_to(np.asarray(value, dtype=np.float64), np.shape(values[0])).copy()
 
+    def tensors(self, *values: Any) -> Any:
+        """The same on torch tensors (n,) of one type, which autograd can differentiate."""
+        import torch
 
-def _value(node: ast.expr, names: dict[str, Any], text: str) -> Any:
+        like = values[0]
+
+        def number(value: float) -> Any:
+            return torch.as_tensor(value, dtype=like.dtype, device=like.device)
+
+        functions = {name: getattr(torch, _TENSOR_NAMES.get(name, name)) for name in _FUNCTIONS}
+        binary: dict[type[ast.operator], Callable[[Any, Any], Any]] = dict(_BINARY)
+        binary.update({ast.Div: torch.div, ast.Pow: torch.pow})
+        names = dict(zip(self.names, values, strict=True))
+        value = _value(self._tree, names, self.text, _Library(functions, binary, number))
+        return value.expand(like.shape) if value.ndim == 0 else value
+
+
+@dataclass(frozen=True)
+class _Library:
+    """Who does the arithmetic: NumPy, or torch."""
+
+    functions: dict[str, Callable[..., Any]]
+    binary: dict[type[ast.operator], Callable[[Any, Any], Any]]
+    number: Callable[[float], Any]
+
+
+_ARRAYS = _Library(_NUMPY, _BINARY, np.float64)
+
+
+def _value(node: ast.expr, names: dict[str, Any], text: str, library: _Library = _ARRAYS) -> Any:
     def inner(child: ast.expr) -> Any:
-        return _value(child, names, text)
+        return _value(child, names, text, library)
 
     match node:
         case ast.Constant(value=bool()):
             pass
         case ast.Constant(value=int() | float() as number):
-            return np.float64(number)
+            return library.number(number)
         case ast.Name(id=name) if name in names or name in _CONSTANTS:
-            return names.get(name, _CONSTANTS.get(name))
+            return names[name] if name in names else library.number(_CONSTANTS[name])
         case ast.BinOp(op=op) if type(op) in _BINARY:
-            return _BINARY[type(op)](inner(node.left), inner(node.right))
+            return library.binary[type(op)](inner(node.left), inner(node.right))
         case ast.UnaryOp(op=op) if type(op) in _UNARY:
             return _UNARY[type(op)](inner(node.operand))
         case ast.Compare(ops=[op], comparators=[right]) if type(op) in _COMPARE:
             return _COMPARE[type(op)](inner(node.left), inner(right))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
-            function, n = _FUNCTIONS[name]
-            if len(args) == n:
-                return function(*(inner(a) for a in args))
+            if len(args) == _FUNCTIONS[name][1]:
+                return library.functions[name](*(inner(a) for a in args))
     raise ConfigError(
         f"expression '{text}': '{ast.unparse(node)}' is not understood; "
         f"use {', '.join(names)}, pi, e, numbers, + - * / **, comparisons and functions such as "

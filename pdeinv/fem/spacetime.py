@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -53,8 +54,8 @@ class SpaceTime:
         """Whether it is the number zero."""
         return self.value == 0
 
-    def __call__(self, points: Array, t: float = 0.0) -> Array:
-        """The values at points (n, d) and one time.
+    def __call__(self, points: Array, t: float | Array = 0.0) -> Array:
+        """The values at points (n, d) and one time, or a time for each of them.
 
         Raises:
             ConfigError: a value is not finite.
@@ -62,12 +63,20 @@ class SpaceTime:
         if self._expression is None:
             return np.full(len(points), float(self.value))
         columns = [points[:, i] for i in range(self.dim)]
-        times = [np.full(len(points), float(t))] if self.timed else []
+        when = np.full(len(points), t, dtype=np.float64)
+        times = [when] if self.timed else []
         values = self._expression(*columns, *times)
         if not np.isfinite(values).all():
             k = int(np.flatnonzero(~np.isfinite(values))[0])
             place = ", ".join(f"{v:.4g}" for v in points[k])
             raise ConfigError(
-                f"the {self.what} is not finite at ({place}), t = {t:g}; check its expression"
+                f"the {self.what} is not finite at ({place}), t = {when[k]:g}; check its expression"
             )
         return values
+
+    def tensors(self, points: Any) -> Any:
+        """The values at a torch tensor of points (n, d), or (n, d + 1) with t last, as (n,)."""
+        if self._expression is None:
+            return points[:, 0] * 0.0 + float(self.value)
+        columns = [points[:, i] for i in range(self.dim)]
+        return self._expression.tensors(*columns, *([points[:, self.dim]] if self.timed else []))

@@ -20,6 +20,7 @@ from pdeinv.fem.points import observation_matrix
 from pdeinv.fem.space import ElementName, LagrangeSpace, PointFunction, cell_shape, lattice
 from pdeinv.protocols import Card, Observed, Sensors
 from pdeinv.spaces import Space, Variable
+from pdeinv.strong import StrongForm
 from pdeinv.typing import Array
 
 from .config import DarcyConfig, Dirichlet, FieldFile, Flux, Formula
@@ -27,6 +28,7 @@ from .fields import config_of, field_function, to_dataset
 from .manufactured import SMOOTH, Manufactured, configuration
 from .model import DarcyModel, check_conductivity
 from .sensors import grid_points, parse_sensors
+from .strong_form import strong_form
 from .unknown import build_prior, parameter_mesh, points_operator
 
 __all__ = ["Darcy"]
@@ -229,9 +231,25 @@ class Darcy:
             SolverDiverged: m is not positive and finite, or the linear solver failed.
         """
         system, local = self.state(m, level, comm)
-        u, nodes = system.space.gather(local), system.space.lattice
+        return self.dataset(m, system.space.gather(local), level)
+
+    def nodes(self, level: int = 0) -> PlainMesh:
+        """The mesh of all degrees of freedom of ``level``, in the order of files."""
+        return lattice(self.mesh(level), self.config.element)
+
+    def dataset(self, m: Array, u: Array, level: int) -> xr.Dataset:
+        """The head u at the nodes of ``level`` with the conductivity of m there."""
+        nodes = self.nodes(level)
         kappa = self._conductivity_at(nodes.points) @ m
         return to_dataset(self.config, self.observed, level, nodes, u, kappa)
+
+    def strong_form(self) -> StrongForm:
+        """Residuals at points, for solvers without a mesh.
+
+        Raises:
+            ConfigError: the domain is no rectangle, or the conductivity jumps.
+        """
+        return strong_form(self)
 
     def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:
         """The head of a dataset of :meth:`solve` at the sensors, by the element's interpolation.
@@ -262,4 +280,4 @@ class Darcy:
 
     def dofs(self, level: int) -> int:
         """The number of degrees of freedom on the mesh of ``level``."""
-        return len(lattice(self.mesh(level), self.config.element).points)
+        return len(self.nodes(level).points)

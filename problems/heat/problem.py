@@ -13,6 +13,7 @@ from pdeinv.errors import CapabilityError, ConfigError, DataSchemaError
 from pdeinv.fem.domain import Domain
 from pdeinv.protocols import Card, Observed, Sensors
 from pdeinv.spaces import Space, Variable
+from pdeinv.strong import StrongForm
 from pdeinv.typing import Array
 
 from .config import Dirichlet, HeatConfig
@@ -23,6 +24,7 @@ from .kinds import entry_of
 from .memory import state_bytes
 from .model import HeatModel
 from .sensors import TimeSensors, check_times, parse_sensors
+from .strong_form import strong_form
 from .unknowns import Unknown, unknown_of
 
 __all__ = ["Heat"]
@@ -158,6 +160,14 @@ class Heat:
         for n, state in model.states(m):
             u[n, space.node_of_dof] = state
         return to_dataset(self.config, self.observed, model.discretisation, u)
+
+    def strong_form(self) -> StrongForm:
+        """Residuals at points in space and time, for solvers without a mesh.
+
+        Raises:
+            ConfigError: the domain is no box, or the unknown has no strong form.
+        """
+        return strong_form(self)
 
     def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:
         """The temperature of a dataset of :meth:`solve` at the sensors, linear between its times.

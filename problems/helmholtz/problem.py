@@ -15,6 +15,7 @@ from pdeinv.fem.high_order import CellRule
 from pdeinv.models import LinearModel
 from pdeinv.protocols import Card, Observed, Sensors
 from pdeinv.spaces import Space, Variable
+from pdeinv.strong import StrongForm
 from pdeinv.typing import Array
 
 from .config import HelmholtzConfig, Pml, Walls
@@ -24,6 +25,7 @@ from .fields import config_of, to_dataset, waves_of
 from .incident import check_outside, waves
 from .model import Band, ScatteringModel, check_finite, scattered, source_model
 from .receivers import outward, parse_receivers, places_of, product, rows_of
+from .strong_form import strong_form
 from .unknown import Coefficient, build_prior, coefficient, field_operator
 
 __all__ = ["Helmholtz"]
@@ -146,7 +148,8 @@ class Helmholtz:
         attrs = {name: {"units": units} for name, units in o.coords.items()}
         return Space((Variable(o.name, ("obs",), (n,), o.units, o.long_name, coords, attrs),))
 
-    def _coefficient(self, points: Array) -> Coefficient:
+    def coefficient_at(self, points: Array) -> Coefficient:
+        """The map from m to contrast or source at points (n, 2)."""
         return coefficient(self.config, self.prior().space.variables[0], points)
 
     def _bands(self, sensors: Sensors, level: int) -> tuple[CellRule, list[Band]]:
@@ -176,7 +179,7 @@ class Helmholtz:
         """
         rule, bands = self._bands(sensors, level)
         spaces = self.prior().space, self._data_space(sensors)
-        to_points = self._coefficient(rule.points)
+        to_points = self.coefficient_at(rule.points)
         if self.config.quantity == "source":
             return source_model(spaces, to_points, bands)
         return ScatteringModel(*spaces, to_points, bands)
@@ -190,7 +193,7 @@ class Helmholtz:
         rule = self.domain.rule(level)
         m = self.prior().space.check(m)
         check_finite(m)
-        values = self._coefficient(rule.points)(m)
+        values = self.coefficient_at(rule.points)(m)
         found = []
         for k in self.config.ks:
             system, incident = self.domain.system(k, level, rule), self._incident(k, rule)
@@ -207,14 +210,20 @@ class Helmholtz:
         Raises:
             SolverDiverged: m is not finite or a matrix is singular.
         """
+        return self.dataset(m, self.waves(m, level), level)
+
+    def dataset(self, m: Array, found: Complex, level: int) -> xr.Dataset:
+        """Waves (frequency, incident, n) on the elements of ``level`` with the coefficient of m."""
         config, space = self.config, self.domain.space(level)
-        found = self.waves(m, level)
         nodes = space.points[space.order]
         variable = self.prior().space.variables[0]
         units = config.units.source if config.quantity == "source" else "1"
         name = "source" if config.quantity == "source" else "contrast"
         rest = {
-            name: (self._coefficient(nodes)(m), {"units": units, "long_name": f"{name} at nodes"}),
+            name: (
+                self.coefficient_at(nodes)(m),
+                {"units": units, "long_name": f"{name} at nodes"},
+            ),
             "m": (np.asarray(m), {"units": variable.units, "long_name": "parameters as packed"}),
         }
         if config.quantity != "source":
@@ -239,13 +248,21 @@ class Helmholtz:
         own = self if config == self.config else Helmholtz(config)
         rule, bands = own._bands(sensors, level)
         found = waves_of(fields, own.domain.space(level))
-        values = own._coefficient(rule.points)(np.asarray(fields["m"], dtype=np.float64))
+        values = own.coefficient_at(rule.points)(np.asarray(fields["m"], dtype=np.float64))
         data = np.zeros(own._data_space(sensors).size)
         for band in bands:
             u = found[config.ks.index(band.system.k)].T
             t = band.incident + rule.values @ u
             data[band.rows.index] = band.rows.take(band.detector(u, t, values))
         return data
+
+    def strong_form(self) -> StrongForm:
+        """Residuals at points, for solvers without a mesh.
+
+        Raises:
+            ConfigError: waves leave through a PML, or data are integrals of the wave.
+        """
+        return strong_form(self)
 
     def grid(self, shape: tuple[int, ...]) -> Sensors:
         """The nodes of a grid of ``shape`` (along y, along x) on the region, row-major."""

@@ -29,6 +29,16 @@ SMALL = {
     "emcee": {"ensembles": 2, "draws": 4, "warmup": 2, "thin": 2},
     "eki": {"ensemble_size": 20},
     "gaussian": {"chains": 2, "draws": 4},
+    "pinn": {
+        "width": 4,
+        "depth": 1,
+        "points": 8,
+        "adam_steps": 8,
+        "newton_steps": 12,
+        "block": 4,
+        "newton_block": 3,
+        "settle": 0,
+    },
     "two-level": {"chains": 2, "draws": 4, "warmup": 1, "tuning": 20, "subchain": 2},
 }
 NAMES = registry.names("engines")

@@ -24,6 +24,7 @@ TOY_ENGINES = {
     "pcn": ("draws=40", "warmup=20", "thin=1"),
     "emcee": ("draws=20", "warmup=10"),
     "eki": ("ensemble_size=30",),
+    "pinn": ("width=6", "depth=1", "points=32", "adam_steps=20", "newton_steps=20"),
     "two-level": ("draws=12", "warmup=4", "tuning=40", "chains=2"),
 }
 TOY_TRAINING = tuple(
@@ -68,7 +69,13 @@ def toy(words, quick):
         if engine == "two-level" and "--surrogate" not in rest:
             for setting in TOY_TRAINING:
                 rest += ["--set", setting]
-    return [verb, *rest]
+    return [verb, *rest, *toy_network(verb, rest)]
+
+
+def toy_network(verb, words):
+    """Settings that make the network of ``solve --solver pinn`` small."""
+    wanted = TOY_ENGINES["pinn"] if verb == "solve" and "pinn" in words else ()
+    return [word for setting in wanted for word in ("--set", f"solver.{setting}")]
 
 
 def run_shell(block, where):

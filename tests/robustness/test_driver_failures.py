@@ -27,7 +27,10 @@ OPTIONS = {
     "eki": {"ensemble_size": 100},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
-EXEMPT = {"gaussian": "refuses a model with failed solves, because it cannot be linear"}
+EXEMPT = {
+    "gaussian": "refuses a model with failed solves, because it cannot be linear",
+    "pinn": "trains on residuals and solves once, at its end; see tests/surrogate/test_pinn.py",
+}
 NAMES = registry.names("engines")
 SURVIVORS = pytest.mark.parametrize("name", sorted(OPTIONS))
 CASE = LinearGaussian.example(np.random.default_rng(4), 3, 12)

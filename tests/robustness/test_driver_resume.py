@@ -24,6 +24,16 @@ OPTIONS = {
     "emcee": {"ensembles": 2, "draws": 12, "warmup": 4, "thin": 2, "moves": "de-snooker"},
     "eki": {"ensemble_size": 20},
     "gaussian": {"chains": 2, "draws": 9},
+    "pinn": {
+        "width": 4,
+        "depth": 1,
+        "points": 8,
+        "adam_steps": 8,
+        "newton_steps": 12,
+        "block": 4,
+        "newton_block": 3,
+        "settle": 0,
+    },
     "two-level": {"chains": 2, "draws": 12, "warmup": 2, "tuning": 20, "subchain": 2},
 }
 NAMES = registry.names("engines")

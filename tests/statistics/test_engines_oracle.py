@@ -25,8 +25,11 @@ OPTIONS = {
     "emcee": {"ensembles": 1, "draws": 400, "warmup": 150, "thin": 5},
     "eki": {"ensemble_size": 800},
     "gaussian": {"chains": 1, "draws": 500},
+    "pinn": {"width": 4, "depth": 1, "points": 16, "adam_steps": 50, "penalty": 1e6},
     "two-level": {"chains": 1, "draws": 60, "warmup": 10, "tuning": 60, "subchain": 2},
 }
+POINT_ERROR = {"pinn": 1e-4}
+"""Its equation holds as well as a finite penalty makes it."""
 NAMES = registry.names("engines")
 DRAWING = [n for n in NAMES if registry.load("engines", n).produces != "point"]
 
@@ -75,7 +78,7 @@ def test_mean_and_covariance_are_exact_within_four_standard_errors(name, tmp_pat
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in DRAWING])
 def test_a_point_is_the_posterior_mean(name, tmp_path):
-    assert np.allclose(draws(make(name), tmp_path, 0), MEAN, atol=1e-8)
+    assert np.allclose(draws(make(name), tmp_path, 0), MEAN, atol=POINT_ERROR.get(name, 1e-8))
 
 
 class CentredOnZero(Pcn):

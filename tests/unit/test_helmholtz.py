@@ -335,7 +335,7 @@ def test_the_grid_operator_gives_the_contrast_where_there_is_no_taper():
     m = draw(problem)
     places = problem.grid((5, 9))
     points = np.stack([places["x"], places["y"]], axis=1)
-    np.testing.assert_allclose(problem.grid_operator((5, 9)) @ m, problem._coefficient(points)(m))
+    np.testing.assert_allclose(problem.grid_operator((5, 9)) @ m, problem.coefficient_at(points)(m))
     with pytest.raises(ConfigError, match="grid shape"):
         problem.grid((3,))
     with pytest.raises(ConfigError, match="no matrix to a grid"):
@@ -345,7 +345,7 @@ def test_the_grid_operator_gives_the_contrast_where_there_is_no_taper():
 def test_the_taper_ends_at_the_region():
     problem = make(unknown={"kind": "uniform", "low": 0.5, "high": 1.0})
     x = np.array([0.19, 0.2, 0.23, 0.26, 0.5, 0.74, 0.8, 0.81])
-    found = problem._coefficient(np.stack([x, np.full(8, 0.5)], axis=1))(np.ones(1))
+    found = problem.coefficient_at(np.stack([x, np.full(8, 0.5)], axis=1))(np.ones(1))
     np.testing.assert_allclose(found, [0, 0, 0.5, 1, 1, 1, 0, 0], atol=1e-12)
 
 

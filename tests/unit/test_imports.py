@@ -40,7 +40,7 @@ LAYERS = (
     ("pdeinv.io", "pdeinv.fem", "pdeinv.executors"),
     ("pdeinv.protocols",),
     ("pdeinv.bayes",),
-    ("pdeinv.models", "pdeinv.provenance"),
+    ("pdeinv.models", "pdeinv.strong", "pdeinv.provenance"),
     ("pdeinv.spaces", "pdeinv.config", "pdeinv.registry", "pdeinv.rng", "pdeinv.sampling"),
     ("pdeinv.errors", "pdeinv.typing", "pdeinv.memory"),
 )

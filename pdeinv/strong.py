@@ -1,0 +1,171 @@
+"""Strong forms: a problem as residuals of derivatives at points, for solvers without a mesh.
+
+A strong form says what holds where: an equation inside a box, values that are prescribed on its
+sides (or at the first time), and equations on other sides. It knows nothing of networks; torch
+tensors pass through its functions, and nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.typing import Array
+
+__all__ = [
+    "Box",
+    "Affine",
+    "Coefficient",
+    "Coefficients",
+    "Derivatives",
+    "Equation",
+    "Side",
+    "StrongForm",
+    "StrongFormOf",
+    "box_side",
+]
+
+Box = tuple[tuple[float, float], ...]
+
+
+class Derivatives(Protocol):
+    """A function u of n points with its derivatives, as tensors of shape (n, outputs)."""
+
+    @property
+    def value(self) -> Any:
+        """u."""
+
+    def first(self, axis: int) -> Any:
+        """∂u along one axis."""
+
+    def second(self, axis: int) -> Any:
+        """∂²u along one axis, twice."""
+
+
+class Coefficient(Protocol):
+    """The unknown m to values at fixed points, with its derivative."""
+
+    def __call__(self, m: Array, /) -> Array:
+        """The values, shape (n,), or (1, outputs) where they are the same at all points."""
+
+    def jvp(self, m: Array, dm: Array, /) -> Array:
+        """The derivative along dm, in the shape of the values."""
+
+    def vjp(self, m: Array, w: Array, /) -> Array:
+        """The derivative's transpose on w, shape (n_m,)."""
+
+
+Coefficients = Mapping[str, Coefficient | Array]
+"""By name; a plain array, (n,) or (n or 1, outputs), is known and does not depend on m."""
+
+
+@dataclass(frozen=True)
+class Affine:
+    """P m + c at points.
+
+    Attributes:
+        matrix: P, sparse or dense, shape (n, n_m).
+        offset: c, a number or shape (n,).
+    """
+
+    matrix: Any
+    offset: Array | float = 0.0
+
+    def __call__(self, m: Array) -> Array:
+        """P m + c."""
+        return np.asarray(self.matrix @ m + self.offset)
+
+    def jvp(self, m: Array, dm: Array) -> Array:
+        """P dm."""
+        return np.asarray(self.matrix @ dm)
+
+    def vjp(self, m: Array, w: Array) -> Array:
+        """P^T w."""
+        return np.asarray(self.matrix.T @ w)
+
+
+@dataclass(frozen=True)
+class Equation:
+    """residual(u, c) = 0 on some part of the domain.
+
+    Attributes:
+        residual: derivatives of u and the coefficients as tensors, to a tensor (n, equations).
+        coefficients: points (n, d) to what ``residual`` needs there.
+        scale: the size of the residual's largest terms, by which it is made dimensionless.
+    """
+
+    residual: Callable[[Derivatives, Mapping[str, Any]], Any]
+    coefficients: Callable[[Array], Coefficients]
+    scale: float
+
+
+@dataclass(frozen=True, order=True)
+class Side:
+    """One face of the box: the low (0) or high (1) end of an axis."""
+
+    axis: int
+    end: int
+
+    @property
+    def outward(self) -> int:
+        """The sign of the outward normal along the axis."""
+        return 2 * self.end - 1
+
+
+def box_side(names: tuple[str, ...], name: str) -> Side:
+    """The face that a boundary name means; ``names`` are the low and high ends axis by axis."""
+    axis, end = divmod(names.index(name), 2)
+    return Side(axis, end)
+
+
+@dataclass(frozen=True)
+class StrongForm:
+    """A problem on a box without a mesh.
+
+    Attributes:
+        axes: names of the coordinates; time, where there is one, is last and called ``t``.
+        box: low and high end of each axis.
+        outputs: names of the components of u.
+        scale: the typical size of u, in its units.
+        curved: axes along which second derivatives occur.
+        interior: the equation inside.
+        held: faces where u is prescribed: a tensor of points (n, d) to a tensor (n, outputs),
+            differentiable; the face (time, 0) holds the initial state.
+        soft: equations on other faces.
+        sensing: sensors to one point per datum, (n_d, d), and each datum as a function of the
+            derivatives at its point, (n_d,).
+        fields: the variables of that dataset which hold u.
+        nodes: mesh level to the points of its fields, shape (n, d).
+        dataset: (m, u at those points, level) to the fields in the layout of ``solve``.
+    """
+
+    axes: tuple[str, ...]
+    box: Box
+    outputs: tuple[str, ...]
+    scale: float
+    curved: tuple[int, ...]
+    interior: Equation
+    held: Mapping[Side, Callable[[Any], Any]]
+    soft: Mapping[Side, Equation]
+    sensing: Callable[[Mapping[str, Array]], tuple[Array, Callable[[Derivatives], Any]]]
+    fields: tuple[str, ...]
+    nodes: Callable[[int], Array]
+    dataset: Callable[[Array, Array, int], xr.Dataset]
+
+    @property
+    def dim(self) -> int:
+        """The number of axes, time included."""
+        return len(self.axes)
+
+    @property
+    def lengths(self) -> Array:
+        """The extent along each axis."""
+        return np.array([high - low for low, high in self.box])
+
+
+StrongFormOf = Callable[[], tuple[StrongForm, Mapping[str, Array]]]
+"""Builds a strong form with the sensors of the data, when an engine asks for it."""

@@ -1,0 +1,220 @@
+"""Solving a problem for one unknown by a network in place of a mesh."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.building import make_problem
+from pdeinv.config import fingerprint, parse
+from pdeinv.errors import ConfigError, DataSchemaError, Preempted
+from pdeinv.io.atomic import atomic
+from pdeinv.protocols import HasStrongForm, Problem
+from pdeinv.rng import stream
+from pdeinv.strong import StrongForm
+from pdeinv.surrogates.checkpointing import CHECKPOINT
+from pdeinv.surrogates.fitting import FitRun
+from pdeinv.surrogates.storage import load_arrays, load_folder, save_arrays, save_folder
+from pdeinv.surrogates.torches import import_torch
+from pdeinv.typing import Array
+
+from .config import PinnConfig
+from .network import Network
+from .objective import Objective
+from .training import PinnState, advance, first_state
+
+__all__ = ["HISTORY", "NetworkSolution", "done", "relative_l2", "solve", "strong_form"]
+
+HISTORY = "history.jsonl"
+KIND = "pinn-solution"
+RECORDED = ("block", "iterations", "loss", "residual", "gained")
+
+
+def strong_form(problem: Problem) -> StrongForm:
+    """The strong form of a problem.
+
+    Raises:
+        ConfigError: it has none, at all or with this configuration.
+    """
+    if not isinstance(problem, HasStrongForm):
+        raise ConfigError(
+            f"problem '{problem.name}' has no strong form; use --solver fenicsx, or a problem that "
+            "has one (darcy, heat, helmholtz)"
+        )
+    return problem.strong_form()
+
+
+@dataclass(frozen=True)
+class NetworkSolution:
+    """u of one problem for one unknown, as a function of the coordinates.
+
+    Attributes:
+        problem: the problem.
+        config: of the network and its training.
+        m: the unknown.
+        state: where the training ended.
+        seed: root seed of the training.
+    """
+
+    problem: Problem
+    config: PinnConfig
+    m: Array
+    state: PinnState
+    seed: int
+
+    @property
+    def converged(self) -> bool:
+        """Whether the residual fell below the tolerance, or as far as it would."""
+        return done(self.state, self.config)
+
+    def __call__(self, points: Array) -> Array:
+        """u at points (n, d) in the order of the form's axes, shape (n, outputs)."""
+        objective = _objective(strong_form(self.problem), self.config, self.m, self.state.features)
+        return objective.evaluate(self.state.z, points)
+
+    def fields(self, level: int) -> xr.Dataset:
+        """u at the nodes of a mesh level, in the layout of the reference solver."""
+        form = strong_form(self.problem)
+        return form.dataset(self.m, self(form.nodes(level)), level)
+
+    def save(self, folder: Path) -> None:
+        """Weights as safetensors, the rest as JSON, in ``folder`` (made)."""
+        problem = {"name": self.problem.name, **self.problem.config.model_dump(mode="json")}
+        arrays, numbers = _split(self.state)
+        metadata = {
+            "surrogate": KIND,
+            "problem": problem,
+            "config": self.config.model_dump(),
+            "seed": self.seed,
+            "state": numbers,
+        }
+        save_folder(folder, {**arrays, "m": self.m}, metadata)
+
+    @classmethod
+    def load(cls, folder: Path) -> NetworkSolution:
+        """The solution that :meth:`save` wrote.
+
+        Raises:
+            DataSchemaError: the folder does not hold one.
+        """
+        arrays, metadata = load_folder(folder, KIND)
+        try:
+            table = dict(metadata["problem"])
+            m, numbers = np.asarray(arrays.pop("m")), metadata["state"]
+            state, seed = PinnState(**arrays, **numbers), int(metadata["seed"])
+            problem = make_problem(table.pop("name"), table)
+            return cls(problem, parse(PinnConfig, metadata["config"], "config"), m, state, seed)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataSchemaError(
+                f"{folder} is incomplete ({type(error).__name__}: {error}); solve again"
+            ) from None
+
+
+def relative_l2(form: StrongForm, found: xr.Dataset, reference: xr.Dataset) -> float:
+    """‖u − u_ref‖ / ‖u_ref‖ over all nodes (and times, waves) of two datasets of one level."""
+    gap = sum(float(((found[v] - reference[v]) ** 2).sum()) for v in form.fields)
+    size = sum(float((reference[v] ** 2).sum()) for v in form.fields)
+    return float(np.sqrt(gap / size))
+
+
+def done(state: PinnState, config: PinnConfig) -> bool:
+    """Whether the residual is below the tolerance, or has stopped to fall."""
+    return state.residual <= config.tolerance or state.waiting >= config.patience
+
+
+def solve(
+    problem: Problem, m: Array, config: PinnConfig, seed: int, run: FitRun | None = None
+) -> NetworkSolution:
+    """Train a network on the strong form for the unknown ``m``.
+
+    Block k draws from stream ("pinn", k), so that a resumed training equals one without a stop.
+
+    Args:
+        problem: with a strong form.
+        m: the unknown, shape (n_m,).
+        config: network and training.
+        seed: root seed.
+        run: checkpoints (``training.safetensors`` and ``history.jsonl`` in its folder), progress
+            and stopping.
+
+    Raises:
+        ConfigError: no strong form, or the checkpoint belongs to another training.
+        Preempted: a stop was asked for; the state is saved.
+        RunFailed: the loss is not finite; the last checkpoint is kept.
+    """
+    import_torch()
+    run = run or FitRun()
+    form, m = strong_form(problem), problem.prior().space.check(m)
+    store = _Store(run.folder, _mark(problem, m, config, seed))
+    state, history = store.load() if run.resume else (None, [])
+    if state is None:
+        net = Network.of(form, config, stream(seed, "pinn-features"))
+        objective = _objective(form, config, m, net.features)
+        state = first_state(objective, stream(seed, "pinn-weights"))
+    else:
+        objective = _objective(form, config, m, state.features)
+    while state.block < config.blocks and not done(state, config):
+        state = advance(objective, state, config, stream(seed, "pinn", state.block))
+        history.append({name: getattr(state, name) for name in RECORDED})
+        store.save(state, history)
+        run.progress(state.block, config.blocks, state.loss, state.residual)
+        if run.should_stop():
+            raise Preempted(
+                f"stopped after block {state.block} and saved in {run.folder}; continue with "
+                "--resume"
+            )
+    return NetworkSolution(problem, config, m, state, seed)
+
+
+def _objective(form: StrongForm, config: PinnConfig, m: Array, features: Array) -> Objective:
+    net = Network.of(form, config, np.random.default_rng(0))
+    return Objective(form, config, replace(net, features=features), m=m)
+
+
+def _mark(problem: Problem, m: Array, config: PinnConfig, seed: int) -> str:
+    """A fingerprint of all that decides the training; it may go on for longer."""
+    described = config.model_dump(exclude={"lbfgs_steps", "newton_steps", "tolerance", "patience"})
+    table = problem.config.model_dump(mode="json")
+    return fingerprint({"problem": table, "m": m.tolist(), "config": described, "seed": seed})
+
+
+def _split(state: PinnState) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Arrays and numbers of a state."""
+    values = {f.name: getattr(state, f.name) for f in fields(state)}
+    arrays = {k: v for k, v in values.items() if isinstance(v, np.ndarray)}
+    return arrays, {k: v for k, v in values.items() if k not in arrays}
+
+
+@dataclass(frozen=True)
+class _Store:
+    """Checkpoint and history of one training; without a folder nothing is kept."""
+
+    folder: Path | None
+    mark: str
+
+    def save(self, state: PinnState, history: list[Mapping[str, Any]]) -> None:
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        arrays, numbers = _split(state)
+        note = {"mark": self.mark, "state": numbers, "history": history}
+        save_arrays(self.folder / CHECKPOINT, arrays, note)
+        with atomic(self.folder / HISTORY) as target:
+            target.write_text("".join(json.dumps(h) + "\n" for h in history), encoding="utf-8")
+
+    def load(self) -> tuple[PinnState | None, list[Mapping[str, Any]]]:
+        if self.folder is None or not (self.folder / CHECKPOINT).exists():
+            return None, []
+        arrays, note = load_arrays(self.folder / CHECKPOINT)
+        if note.get("mark") != self.mark:
+            raise ConfigError(
+                f"the checkpoint in {self.folder} belongs to another problem, unknown, seed or "
+                "network; repeat its settings, or start again with --overwrite"
+            )
+        return PinnState(**arrays, **note["state"]), list(note["history"])

@@ -1,0 +1,195 @@
+"""Levenberg-Marquardt steps on the residuals of a physics-informed network.
+
+The objective is ½‖r(z)‖² with one row of r per collocation point and equation, datum and component
+of xi. Rows of different points share no unit of the network, so that one backward pass per equation
+gives, layer by layer, the derivative of every row by that row's own pre-activations, and outer
+products with the layer's inputs give the Jacobian.
+
+References: Nielsen (1999) for the damping; Gauss-Newton for such networks: Jnini, Vella and
+Zeinhofer (2024).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from pdeinv.typing import Array
+
+from .network import Trace
+from .objective import Objective, Part
+
+__all__ = ["levenberg_marquardt", "linearized"]
+
+FIRST_DAMPING = 1e-3
+"""Of the largest diagonal entry of J^T J, at the first step."""
+
+
+def linearized(
+    objective: Objective, z: Array, parts: list[Part], weights: Array, penalty: float
+) -> tuple[Array, Array]:
+    """r and its Jacobian by z, shapes (rows,) and (rows, size), with total = ½‖r‖²."""
+    import torch
+
+    n = objective.net.n_weights
+    theta = torch.as_tensor(z[:n], dtype=objective.dtype).requires_grad_()
+    blocks = [
+        _equation(objective, theta, z[n:], part, math.sqrt(2.0 * penalty * w))
+        for part, w in zip(parts, weights, strict=True)
+    ]
+    if objective.inference is not None:
+        blocks.append(_data(objective, theta))
+        identity = np.zeros((len(z) - n, len(z)))
+        identity[:, n:] = np.eye(len(z) - n)
+        blocks.append((z[n:], identity))
+    return np.concatenate([r for r, _ in blocks]), np.concatenate([j for _, j in blocks])
+
+
+def _equation(
+    objective: Objective, theta: Any, xi: Array, part: Part, factor: float
+) -> tuple[Array, Array]:
+    """Rows of one equation, equation by equation of a system."""
+    net, trace = objective.net, Trace()
+    u = part.frame(net(theta, part.points, trace))
+    values, slopes = _coefficients(objective, part, xi)
+    residual = part.equation.residual(u, values)
+    factor /= part.equation.scale * math.sqrt(residual.numel())
+    rows, jacobians = [], []
+    leaves = [values[name] for name in slopes]
+    for e in range(residual.shape[1]):
+        by_layers, by_leaves = _pulled(residual[:, e], trace, leaves)
+        jacobian = np.zeros((len(part.points), objective.size))
+        jacobian[:, : net.n_weights] = _by_weights(trace, by_layers)
+        for g, c in zip(by_leaves, slopes.values(), strict=True):
+            jacobian[:, net.n_weights :] += np.einsum("no,nok->nk", g, c)
+        rows.append(factor * residual[:, e].detach().numpy())
+        jacobians.append(factor * jacobian)
+    return np.concatenate(rows), np.concatenate(jacobians)
+
+
+def _coefficients(
+    objective: Objective, part: Part, xi: Array
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Values as leaves, one row per point, and for those that depend on m their slopes by xi."""
+    import torch
+
+    n, values, slopes = len(part.points), dict[str, Any](), dict[str, Array]()
+    m, directions = np.zeros(0), list[Array]()
+    if objective.inference is not None:
+        prior = objective.inference.prior
+        m = prior.unwhiten(xi)
+        directions = [prior.unwhiten_jvp(xi, e) for e in np.eye(len(xi))]
+    for name, c in part.coefficients.items():
+        value = c if isinstance(c, np.ndarray) else c(m)
+        column = value[:, None] if value.ndim == 1 else value
+        leaf = torch.as_tensor(column, dtype=objective.dtype)
+        if not isinstance(c, np.ndarray):
+            leaf = leaf.expand(n, -1).clone().requires_grad_()
+            moved = np.stack([c.jvp(m, dm) for dm in directions], axis=-1)
+            moved = moved[:, None, :] if moved.ndim == 2 else moved
+            slopes[name] = np.broadcast_to(moved, (n, *moved.shape[1:]))
+        values[name] = leaf
+    return values, slopes
+
+
+def _data(objective: Objective, theta: Any) -> tuple[Array, Array]:
+    """Whitened rows of the data."""
+    inference, net, trace = objective.inference, objective.net, Trace()
+    assert inference is not None
+    prediction = objective.prediction(theta, trace)
+    by_layers, _ = _pulled(prediction, trace, [])
+    jacobian = np.zeros((len(prediction), objective.size))
+    jacobian[:, : net.n_weights] = _by_weights(trace, by_layers)
+    residual = prediction.detach().numpy().astype(np.float64) - inference.data
+    whiten = inference.noise.whiten
+    return whiten(residual), np.ascontiguousarray(whiten(jacobian.T).T)
+
+
+def _pulled(rows: Any, trace: Trace, leaves: list[Any]) -> tuple[list[Any], list[Array]]:
+    """∂row by that row's pre-activations, and by its coefficients."""
+    import torch
+
+    places = [t for layer in trace.outputs for t in layer]
+    found = torch.autograd.grad(
+        rows.sum(), [*places, *leaves], retain_graph=True, allow_unused=True
+    )
+    whole = [
+        torch.zeros_like(p) if g is None else g
+        for p, g in zip([*places, *leaves], found, strict=True)
+    ]
+    split = len(places)
+    return whole[:split], [g.numpy().astype(np.float64) for g in whole[split:]]
+
+
+def _by_weights(trace: Trace, by_layers: list[Any]) -> Array:
+    """Outer products of what came back and what went in, in the order of θ."""
+    import torch
+
+    columns = []
+    for i, (value, slopes, curves) in enumerate(trace.inputs):
+        g_value, g_slopes, g_curves = by_layers[3 * i : 3 * i + 3]
+        product = torch.einsum("nb,na->nba", g_value, value)
+        product += torch.einsum("dnb,dna->nba", g_slopes, slopes)
+        product += torch.einsum("cnb,cna->nba", g_curves, curves)
+        columns += [product.flatten(1), g_value]
+    return torch.cat(columns, dim=1).detach().numpy().astype(np.float64)
+
+
+def levenberg_marquardt(
+    objective: Objective,
+    z: Array,
+    parts: list[Part],
+    weights: Array,
+    penalty: float,
+    steps: int,
+    damping: float,
+) -> tuple[Array, float, int]:
+    """``steps`` damped Gauss-Newton steps on fixed points.
+
+    Args:
+        objective: with its residuals.
+        z: where to start.
+        parts: equations on their points.
+        weights: of the equations.
+        penalty: of all of them.
+        steps: trials, whether they are accepted or not.
+        damping: of the last block, or zero at the start.
+
+    Returns:
+        The last accepted z, the damping there and the number of trials.
+    """
+    r, jacobian = linearized(objective, z, parts, weights, penalty)
+    value, growth = 0.5 * float(r @ r), 2.0
+    normal, slope = jacobian.T @ jacobian, jacobian.T @ r
+    damping = damping or FIRST_DAMPING * float(normal.diagonal().max())
+    for trial in range(1, steps + 1):
+        p = _solve(normal, -slope, damping)
+        fresh = objective.value(z + p, parts, weights, penalty) if p is not None else math.inf
+        gain = -1.0
+        if p is not None and math.isfinite(fresh):
+            gain = (value - fresh) / max(0.5 * float(p @ (damping * p - slope)), 1e-300)
+        if gain <= 0 or p is None:
+            damping, growth = damping * growth, 2.0 * growth
+            if not math.isfinite(damping) or growth > 2.0**20:
+                return z, damping, trial
+            continue
+        z, growth = z + p, 2.0
+        damping *= max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
+        if trial < steps:
+            r, jacobian = linearized(objective, z, parts, weights, penalty)
+            value = 0.5 * float(r @ r)
+            normal, slope = jacobian.T @ jacobian, jacobian.T @ r
+    return z, damping, steps
+
+
+def _solve(normal: Array, right: Array, damping: float) -> Array | None:
+    """(A + damping I) p = right, or None where that is not positive definite."""
+    try:
+        shifted = normal.copy()
+        shifted[np.diag_indices_from(shifted)] += damping
+        return np.asarray(cho_solve(cho_factor(shifted, lower=True, overwrite_a=True), right))
+    except (LinAlgError, ValueError):
+        return None

@@ -1,0 +1,201 @@
+"""What a physics-informed network minimises: residuals and, to invert, misfit and prior cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.prior import Prior
+from pdeinv.strong import Coefficients, Equation, StrongForm
+from pdeinv.typing import Array
+
+from .ansatz import Ansatz, Frame
+from .config import PinnConfig
+from .network import Jets, Network, Trace
+from .points import inside, on_side, tensors, through
+
+__all__ = ["Inference", "Objective", "Part", "Unwhitened"]
+
+
+@dataclass(frozen=True)
+class Unwhitened:
+    """The prior's map xi to m as a coefficient."""
+
+    prior: Prior
+
+    def __call__(self, xi: Array) -> Array:
+        """m(xi)."""
+        return self.prior.unwhiten(xi)
+
+    def jvp(self, xi: Array, dxi: Array) -> Array:
+        """dm(xi)[dxi]."""
+        return self.prior.unwhiten_jvp(xi, dxi)
+
+    def vjp(self, xi: Array, w: Array) -> Array:
+        """dm(xi)^T w."""
+        return self.prior.unwhiten_vjp(xi, w)
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What an inversion adds.
+
+    Attributes:
+        prior: of the unknown.
+        sensors: where the data are.
+        data: y.
+        noise: of y.
+    """
+
+    prior: Prior
+    sensors: Mapping[str, Array]
+    data: Array
+    noise: Noise
+
+
+@dataclass(frozen=True)
+class Part:
+    """One equation on its collocation points."""
+
+    equation: Equation
+    points: Any
+    frame: Frame
+    coefficients: Coefficients
+
+
+class Objective:
+    """Mean squared residuals of all equations at given weights of the network and given m.
+
+    The variable z is θ, the network's weights, followed by xi where the unknown is sought.
+
+    Args:
+        form: the strong form.
+        config: network and points.
+        net: the network.
+        m: the unknown, where it is known.
+        inference: data and prior, where it is sought.
+    """
+
+    def __init__(
+        self,
+        form: StrongForm,
+        config: PinnConfig,
+        net: Network,
+        m: Array | None = None,
+        inference: Inference | None = None,
+    ) -> None:
+        import torch
+
+        self.form, self.config, self.net = form, config, net
+        self.dtype = getattr(torch, config.dtype)
+        self.ansatz = Ansatz(form)
+        self._m, self.inference = m, inference
+        if inference is not None:
+            points, self._observe = form.sensing(inference.sensors)
+            self._sensed = torch.as_tensor(points, dtype=self.dtype)
+            self._sensed_frame = self.ansatz.frame(points, self.dtype)
+            self._whiten = _whitening(inference.noise, self.dtype)
+            self._data = torch.as_tensor(inference.data, dtype=self.dtype)
+            self._unwhiten = Unwhitened(inference.prior)
+
+    @property
+    def size(self) -> int:
+        """The length of z."""
+        dim = 0 if self.inference is None else self.inference.prior.dim
+        return self.net.n_weights + dim
+
+    def collocate(self, rng: np.random.Generator) -> list[Part]:
+        """Fresh points for the equation inside and for the one on each soft face."""
+        form, config = self.form, self.config
+        parts = [self._part(form.interior, inside(form, config.points, rng))]
+        for side, equation in form.soft.items():
+            parts.append(self._part(equation, on_side(form, side, config.side_points, rng)))
+        return parts
+
+    def _part(self, equation: Equation, points: Array) -> Part:
+        import torch
+
+        found = equation.coefficients(points)
+        if self._m is not None:
+            found = {k: c if isinstance(c, np.ndarray) else c(self._m) for k, c in found.items()}
+        frame = self.ansatz.frame(points, self.dtype)
+        return Part(equation, torch.as_tensor(points, dtype=self.dtype), frame, found)
+
+    def solution(self, z: Any, points: Any, frame: Frame) -> Jets:
+        """u with its derivatives."""
+        return frame(self.net(z[: self.net.n_weights], points))
+
+    def unknown(self, z: Any) -> Any:
+        """m as a tensor, or None where it is known."""
+        if self.inference is None:
+            return None
+        return through(self._unwhiten, z[self.net.n_weights :], self.dtype)
+
+    def mean_squares(self, z: Any, parts: list[Part]) -> list[Any]:
+        """The mean square of each equation's residual in units of its terms."""
+        m = self.unknown(z)
+        out = []
+        for part in parts:
+            u = self.solution(z, part.points, part.frame)
+            residual = part.equation.residual(u, tensors(part.coefficients, m, self.dtype))
+            out.append((residual / part.equation.scale).square().mean())
+        return out
+
+    def prediction(self, theta: Any, trace: Trace | None = None) -> Any:
+        """What the network says that the sensors measure, (n_d,)."""
+        net = self.net(theta, self._sensed, trace)
+        return self._observe(self._sensed_frame(net))
+
+    def evidence(self, z: Any) -> tuple[Any, Any]:
+        """Φ of the network's prediction, and the prior cost R of xi."""
+        white = self._whiten(self.prediction(z[: self.net.n_weights]) - self._data)
+        xi = z[self.net.n_weights :]
+        return 0.5 * white.square().sum(), 0.5 * xi.square().sum()
+
+    def total(self, z: Any, parts: list[Part], weights: Array, penalty: float) -> Any:
+        """Σ w_k L_k, or Φ + R + penalty Σ w_k L_k where the unknown is sought."""
+        physics = sum(
+            float(w) * value for w, value in zip(weights, self.mean_squares(z, parts), strict=True)
+        )
+        if self.inference is None:
+            return physics
+        misfit, cost = self.evidence(z)
+        return misfit + cost + penalty * physics
+
+    def value(self, z: Array, parts: list[Part], weights: Array, penalty: float) -> float:
+        """The total of plain numbers."""
+        import torch
+
+        with torch.no_grad():
+            at = torch.as_tensor(z, dtype=self.dtype)
+            return float(self.total(at, parts, weights, penalty))
+
+    def evaluate(self, z: Array, points: Array, batch: int = 8192) -> Array:
+        """u at points (n, d), shape (n, outputs)."""
+        import torch
+
+        at = torch.as_tensor(z, dtype=self.dtype)
+        found = []
+        with torch.no_grad():
+            for start in range(0, len(points), batch):
+                some = points[start : start + batch]
+                with torch.enable_grad():
+                    frame = self.ansatz.frame(some, self.dtype)
+                u = self.solution(at, torch.as_tensor(some, dtype=self.dtype), frame)
+                found.append(u.value.numpy().astype(np.float64))
+        return np.concatenate(found)
+
+
+def _whitening(noise: Noise, dtype: Any) -> Callable[[Any], Any]:
+    """Γ^(-1/2) on a tensor."""
+    import torch
+
+    if noise.covariance is None:
+        std = torch.as_tensor(noise.std, dtype=dtype)
+        return lambda r: r / std
+    root = torch.as_tensor(noise.root, dtype=dtype)
+    return lambda r: torch.linalg.solve_triangular(root, r[:, None], upper=False)[:, 0]
