@@ -26,6 +26,8 @@ LAYERS = (
             "pdeinv.gridding",
             "pdeinv.admission",
             "pdeinv.first_round",
+            "pdeinv.evaluation",
+            "pdeinv.evaluation_report",
             "pdeinv.designs",
             "pdeinv.importing",
             "pdeinv.inspection",
