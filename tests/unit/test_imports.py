@@ -26,6 +26,7 @@ LAYERS = (
             "pdeinv.gridding",
             "pdeinv.admission",
             "pdeinv.first_round",
+            "pdeinv.training_data",
             "pdeinv.evaluation",
             "pdeinv.evaluation_report",
             "pdeinv.designs",
