@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.bayes.prior import Prior
 from pdeinv.building import load_surrogate, make_problem
+from pdeinv.comparison import Comparison, Region
 from pdeinv.config import merge
 from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, SolverDiverged, reason
 from pdeinv.inversion import Inversion
@@ -24,7 +27,7 @@ from pdeinv.protocols import Problem, Sensors, Surrogate
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["Comparison", "Region", "Request", "compare"]
+__all__ = ["Request", "compare"]
 
 BATCH = 256
 """Points of one batched call whose time is taken."""
@@ -59,73 +62,6 @@ class Request:
     level: int | None = None
 
 
-@dataclass(frozen=True)
-class Region:
-    """Both models at draws of one kind; failed solves are rows of NaN.
-
-    Attributes:
-        name: ``prior`` or ``posterior``.
-        xi: shape (n, dim).
-        reference: shape (n, n_obs).
-        predicted: shape (n, n_obs).
-        failures: by row, empty where both models gave numbers.
-    """
-
-    name: str
-    xi: Array
-    reference: Array
-    predicted: Array
-    failures: tuple[str, ...]
-
-    @property
-    def good(self) -> Array:
-        """The rows in which both models gave numbers."""
-        return np.array([not text for text in self.failures])
-
-    @property
-    def error(self) -> Array:
-        """Surrogate minus reference, shape (n, n_obs)."""
-        return self.predicted - self.reference
-
-    def relative_l2(self) -> Array:
-        """‖error‖ / ‖reference‖ by row."""
-        size = np.maximum(np.linalg.norm(self.reference, axis=1), 1e-300)
-        return np.asarray(np.linalg.norm(self.error, axis=1) / size)
-
-    def rms_over_sigma(self, noise: Noise) -> Array:
-        """The rms error in units of the noise by row."""
-        return np.sqrt(np.mean(noise.whiten(self.error) ** 2, axis=1))
-
-    def misfit_difference(self, noise: Noise, data: Array) -> Array:
-        """Φ of the surrogate minus Φ of the reference by row."""
-        return noise.misfit(self.predicted - data) - noise.misfit(self.reference - data)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All that was found.
-
-    Attributes:
-        surrogate: what was examined.
-        problem: what it stands for.
-        sensors: where the data are.
-        noise: what errors are weighed against.
-        data: the data of the misfits, shape (n_obs,).
-        sources: where noise and data came from, in words.
-        regions: the draws with both models' values, prior draws first.
-        seconds: CPU time of one evaluation: ``reference``, ``surrogate``, ``surrogate_batched``.
-    """
-
-    surrogate: Surrogate
-    problem: Problem
-    sensors: Sensors
-    noise: Noise
-    data: Array
-    sources: Mapping[str, str]
-    regions: tuple[Region, ...]
-    seconds: Mapping[str, float]
-
-
 def _silent(done: int, total: int) -> None:
     """No progress."""
 
@@ -142,6 +78,13 @@ def compare(request: Request, progress: Callable[[int, int], None] = _silent) ->
         DataSchemaError: a file does not fit.
         RunFailed: every solve failed.
     """
+    with warnings.catch_warnings():
+        # repeated calls for their time would make it cry; how many draws lie outside is reported
+        warnings.filterwarnings("ignore", message="surrogate '.* training range")
+        return _compare(request, progress)
+
+
+def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparison:
     surrogate = load_surrogate(request.checkpoint)
     problem, inversion = _problem(request, surrogate)
     prior = problem.prior()
@@ -288,8 +231,18 @@ def _weights(
     if stored is not None:
         return noise, stored[0], {"noise": source, "data": "result"}
     rng = stream(request.seed, "evaluate-data")
-    data = reference(rng.standard_normal(regions[0].xi.shape[1])) + noise.sample(rng)
+    data = _some_value(reference, rng) + noise.sample(rng)
     return noise, data, {"noise": source, "data": "synthetic"}
+
+
+def _some_value(reference: ForwardModel, rng: np.random.Generator) -> Array:
+    """The reference at the first prior draw that it can be solved at."""
+    for _ in range(100):
+        with suppress(SolverDiverged):
+            value = reference(rng.standard_normal(reference.m_space.size))
+            if np.isfinite(value).all():
+                return value
+    raise RunFailed("100 solves at prior draws failed; check the problem with 'pdeinv check'")
 
 
 def _measured(path: Path, size: int) -> tuple[Array, Noise] | None:

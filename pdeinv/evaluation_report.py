@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from pdeinv.evaluation import Comparison, Region
+from pdeinv.comparison import Comparison, Region
 from pdeinv.panels import BLUE, GREY, Panel
 from pdeinv.plotting import draw
 from pdeinv.typing import Array
@@ -159,7 +159,8 @@ def _agreement(found: Comparison) -> Panel:
             good = region.good
             true, guessed = region.reference[good].ravel(), region.predicted[good].ravel()
             ax.plot(true, guessed, ".", ms=2, color=COLOURS[region.name], label=region.name)
-        ends = [np.nanmin(found.regions[0].reference), np.nanmax(found.regions[0].reference)]
+        values = np.concatenate([r.reference.ravel() for r in found.regions])
+        ends = [np.nanmin(values), np.nanmax(values)]
         ax.plot(ends, ends, color="black", lw=0.6)
         unit = "" if observed.units == "1" else f" ({observed.units})"
         ax.set(xlabel=f"{observed.name}{unit}, reference", ylabel="surrogate", title="data")

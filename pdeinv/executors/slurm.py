@@ -42,6 +42,7 @@ class JobArray(Executor):
 
     def __init__(self, config: ExecutorConfig, workers: int, folder: Path) -> None:
         self._submitter = _submitter(config, workers, folder)
+        self._forgets = config.cluster == "slurm"
         self._every = POLL_SECONDS[config.cluster]
         self._running: dict[Future[None], Any] = {}
         self._watcher: threading.Thread | None = None
@@ -80,12 +81,13 @@ class JobArray(Executor):
             time.sleep(self._every)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the jobs that are left, if asked to, without waiting for the scheduler's word."""
+        """End the jobs that are left, if asked to, without waiting for Slurm to say so."""
         running = dict(self._running)
         if cancel_futures:
             for job in running.values():
                 job.cancel(check=False)
-            self._running.clear()
+            if self._forgets:
+                self._running.clear()
         watcher = self._watcher
         if wait and watcher is not None:
             watcher.join()

@@ -114,6 +114,7 @@ def test_a_failed_array_task_names_its_log(tmp_path):
         pool.submit("pdeinv.batches:solve_batches", (str(tmp_path), "x"), [(0,)])[0].result()
 
 
+@pytest.mark.slow
 def test_a_stop_cancels_the_array(tmp_path):
     pytest.importorskip("submitit")
     with pytest.raises(Preempted, match=r"kept in .*--resume"):

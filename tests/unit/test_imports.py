@@ -27,6 +27,7 @@ LAYERS = (
             "pdeinv.admission",
             "pdeinv.first_round",
             "pdeinv.training_data",
+            "pdeinv.comparison",
             "pdeinv.evaluation",
             "pdeinv.evaluation_report",
             "pdeinv.designs",
