@@ -1,4 +1,4 @@
-"""The options of ``pdeinv generate`` in groups: at which unknowns, what is stored, in which parts."""
+"""The options of ``pdeinv generate``: at which unknowns, what is stored, in which parts."""
 
 from __future__ import annotations
 
