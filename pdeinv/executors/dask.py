@@ -25,7 +25,7 @@ def dask_workers(config: ExecutorConfig, workers: int) -> Iterator[tuple[Executo
         from distributed import Client, LocalCluster
     except ImportError:
         raise MissingDependency(
-            "--executor dask needs dask.distributed; run pip install 'pdeinv[hpc]'"
+            "--executor dask needs dask.distributed; run pip install 'pdeinv[dask]'"
         ) from None
     if config.scheduler is not None:
         try:

@@ -140,13 +140,13 @@ def test_dask_gives_the_same_bits(tmp_path, by_processes):
 
 
 @pytest.mark.parametrize(
-    ("executor", "package"),
-    [(local(), "submitit"), (ExecutorConfig(name="dask"), "distributed")],
+    ("executor", "package", "extra"),
+    [(local(), "submitit", "hpc"), (ExecutorConfig(name="dask"), "distributed", "dask")],
 )
-def test_a_missing_package_names_the_extra(tmp_path, monkeypatch, executor, package):
+def test_a_missing_package_names_the_extra(tmp_path, monkeypatch, executor, package, extra):
     monkeypatch.setitem(sys.modules, package, None)
     with (
-        pytest.raises(MissingDependency, match=r"pip install 'pdeinv\[hpc\]'"),
+        pytest.raises(MissingDependency, match=rf"pip install 'pdeinv\[{extra}\]'"),
         opened(executor, 1, tmp_path),
     ):
         pass
