@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from pdeinv.batches import BatchSolver
 from pdeinv.building import make_problem
 from pdeinv.designs import Plan
-from pdeinv.errors import CapabilityError, ConfigError
+from pdeinv.errors import ConfigError
 from pdeinv.generate import generate
 from pdeinv.gridding import grid_places, parse_times
 from pdeinv.io import datasets, netcdf
@@ -73,12 +72,16 @@ def test_complex_waves_have_axes_for_source_frequency_and_component(tmp_path):
         np.testing.assert_allclose(data.field[(slice(None), *at, i, j)], data.values[:, row])
 
 
-def test_data_that_are_no_values_at_places_have_no_grid():
-    config = {**WAVES, "measure": "far-field"}
-    problem = make_problem("helmholtz", config)
-    plan = Plan("helmholtz", config, problem.sensors("ring:4"), 2, 1, grid=(5, 5))
-    with pytest.raises(CapabilityError, match="given by angle"):
-        BatchSolver(plan)
+def test_data_that_are_no_values_at_places_have_the_coefficient_alone(tmp_path):
+    problem, _, data = made(
+        tmp_path, "helmholtz", {**WAVES, "measure": "far-field"}, "ring:4", grid=(5, 5)
+    )
+    assert data.field is None
+    m = problem.prior().unwhiten(data.xi)
+    there = np.asarray((problem.grid_operator((5, 5)) @ m.T).T).reshape(2, 5, 5)
+    np.testing.assert_allclose(data.coefficient, there, rtol=1e-13)
+    assert list(data.axes) == ["y", "x"]
+    assert netcdf.read_dataset(tmp_path / "d.nc")["grid_x"].attrs["units"] == "m"
 
 
 def test_places_run_over_nodes_fastest():
