@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.protocols import Problem, Sensors, Surrogate
@@ -33,7 +34,7 @@ class Region:
     failures: tuple[str, ...]
 
     @property
-    def good(self) -> Array:
+    def good(self) -> NDArray[np.bool_]:
         """The rows in which both models gave numbers."""
         return np.array([not text for text in self.failures])
 

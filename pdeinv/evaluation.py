@@ -250,7 +250,7 @@ def _measured(path: Path, size: int) -> tuple[Array, Noise] | None:
     tree = netcdf.read_tree(path)
     try:
         (name,) = tree["observed_data"].data_vars
-        data = np.asarray(tree["observed_data"][name], dtype=np.float64)
+        data = np.asarray(tree["observed_data"][str(name)], dtype=np.float64)
         noise = Noise(np.asarray(tree["constant_data"]["noise_std"], dtype=np.float64))
     except (KeyError, ValueError):
         return None

@@ -50,7 +50,7 @@ def _errors(found: Comparison, region: Region) -> dict[str, Any]:
     difference = region.misfit_difference(found.noise, found.data)[good]
     figures = {
         "n": len(region.xi),
-        "failed": int((~good).sum()),
+        "failed": int(np.logical_not(good).sum()),
         "outside_training_range": _outside(found.surrogate.metadata, region.xi),
     }
     if len(difference) < 2:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.bayes.whitening import whiten
@@ -94,7 +95,9 @@ def _column(dataset: xr.Dataset, name: str, dims: tuple[str, ...], units: str, p
     return np.asarray(variable, dtype=np.float64)
 
 
-def _xi(dataset: xr.Dataset, prior: Prior, path: Path, kept: Array, gridded: bool) -> Array:
+def _xi(
+    dataset: xr.Dataset, prior: Prior, path: Path, kept: NDArray[np.intp], gridded: bool
+) -> Array:
     """xi as stored or from the unknown; NaN where neither is possible but fields are there.
 
     Raises:
@@ -110,7 +113,7 @@ def _xi(dataset: xr.Dataset, prior: Prior, path: Path, kept: Array, gridded: boo
             )
         if known:
             _agree(prior, xi[kept], _unknown(dataset, prior, path)[kept], path)
-        return xi[kept]
+        return np.asarray(xi[kept])
     try:
         if known:
             return whiten(prior, _unknown(dataset, prior, path)[kept])
