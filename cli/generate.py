@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 
 from pdeinv.errors import ConfigError
 
+from .generate_options import Design, Parts, Stored
 from .options import Output, Reproducible, SensorSpec, Settings, Workers, verb
 from .progress import step_progress
 from .settings import build_problem, load_tables, seed_of, with_flags
@@ -19,169 +19,11 @@ from .stop import stoppable
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from pdeinv.designs import Around, Plan
+    from pdeinv.designs import Plan
     from pdeinv.executors.config import ExecutorConfig
     from pdeinv.protocols import Problem, Sensors
 
 __all__ = ["generate"]
-
-SAMPLING = ("prior", "lhs", "sobol")
-DESIGN, STORED, PARTS = "Design", "What is stored", "Where and in which parts"
-
-
-@dataclass(frozen=True)
-class Design:
-    """At which unknowns to solve."""
-
-    sampling: Annotated[
-        str,
-        typer.Option(
-            "--design",
-            metavar="prior|lhs|sobol",
-            help="Independent draws, a Latin hypercube of --n samples, or a Sobol sequence.",
-            rich_help_panel=DESIGN,
-        ),
-    ] = "prior"
-    around: Annotated[
-        Path | None,
-        typer.Option(
-            "--around", help="Draw around this result, not from the prior.", rich_help_panel=DESIGN
-        ),
-    ] = None
-    inflation: Annotated[
-        float,
-        typer.Option(
-            "--inflation",
-            help="Factor on the result's standard deviations.",
-            rich_help_panel=DESIGN,
-        ),
-    ] = 1.5
-
-    def fields(self) -> dict[str, Any]:
-        """The plan's fields.
-
-        Raises:
-            ConfigError: no such design.
-        """
-        from pdeinv.designs import Around
-
-        if self.sampling not in SAMPLING:
-            raise ConfigError(f"--design {self.sampling}: expected {', '.join(SAMPLING)}")
-        fitted: Around | None = None
-        if self.around is not None:
-            fitted = Around.from_result(self.around, self.inflation)
-        return {"sampling": self.sampling, "design": fitted}
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What to keep of each solve beside the data."""
-
-    grid: Annotated[
-        str | None,
-        typer.Option(
-            "--grid",
-            metavar="ROWSxCOLS",
-            help="Also store fields on a grid.",
-            rich_help_panel=STORED,
-        ),
-    ] = None
-    times: Annotated[
-        str | None,
-        typer.Option(
-            "--times",
-            metavar="SPEC",
-            help="Times of gridded fields: sensors, FIRST:LAST:COUNT or t,t; else the last.",
-            rich_help_panel=STORED,
-        ),
-    ] = None
-    jacobian: Annotated[
-        int,
-        typer.Option(
-            "--jacobian",
-            metavar="K",
-            min=0,
-            help="Also store the derivative in K random directions of xi; all of it from K = dim.",
-            rich_help_panel=STORED,
-        ),
-    ] = 0
-    level: Annotated[
-        int, typer.Option("--level", help="Mesh level of the solves.", rich_help_panel=STORED)
-    ] = 0
-
-    def fields(self, places: Sensors) -> dict[str, Any]:
-        """The plan's fields.
-
-        Raises:
-            ConfigError: a text is not understood.
-        """
-        from pdeinv.gridding import parse_times
-
-        if self.times is not None and self.grid is None:
-            raise ConfigError("--times says when gridded fields are stored; add --grid ROWSxCOLS")
-        times = () if self.times is None else parse_times(self.times, places)
-        grid = _shape(self.grid)
-        return {"grid": grid, "times": times, "jacobian": self.jacobian, "level": self.level}
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Where the solves run, and which of them."""
-
-    executor: Annotated[
-        str | None,
-        typer.Option(
-            "--executor",
-            metavar="process|mpi|slurm|dask",
-            help="Where to solve; options in table [executor].",
-            rich_help_panel=PARTS,
-        ),
-    ] = None
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            "--shard",
-            metavar="I/N",
-            help="Solve the I-th of N parts into OUT.run and write no output.",
-            rich_help_panel=PARTS,
-        ),
-    ] = None
-    assemble: Annotated[
-        bool,
-        typer.Option(
-            "--assemble",
-            help="Solve nothing; write the output from the parts.",
-            rich_help_panel=PARTS,
-        ),
-    ] = False
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Keep the batches in OUT.run; --n may have grown.",
-            rich_help_panel=PARTS,
-        ),
-    ] = False
-
-    @property
-    def joins(self) -> bool:
-        """Whether batches that are there are kept."""
-        return self.resume or self.assemble or self.shard is not None
-
-    def part(self) -> tuple[int, int] | None:
-        """Which part of how many.
-
-        Raises:
-            ConfigError: not I/N with 1 ≤ I ≤ N, or together with --assemble.
-        """
-        if self.shard is None:
-            return None
-        first, _, last = self.shard.partition("/")
-        if not (first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last)):
-            raise ConfigError(f"--shard {self.shard}: expected I/N from 1/N to N/N, such as 3/8")
-        if self.assemble:
-            raise ConfigError("--shard solves a part and --assemble joins parts; give one of them")
-        return int(first), int(last)
 
 
 @verb
@@ -328,15 +170,3 @@ def _plan(physics: Problem, places: Sensors, **rest: Any) -> Plan:
     from pdeinv.designs import Plan
 
     return Plan(physics.name, physics.config.model_dump(mode="json"), places, **rest)
-
-
-def _shape(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        shape = tuple(int(part) for part in text.lower().split("x"))
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 2:
-        raise ConfigError(f"--grid {text}: expected ROWSxCOLS with at least 2 each, such as 33x33")
-    return shape

@@ -19,6 +19,7 @@ from . import (
     check,
     config,
     doctor,
+    evaluate,
     generate,
     importing,
     info,
@@ -112,6 +113,7 @@ app.command("solve")(solve.solve)
 app.command("observe")(observe.observe)
 app.command("generate")(generate.generate)
 app.command("train-surrogate")(train_surrogate.train_surrogate)
+app.command("evaluate")(evaluate.evaluate)
 app.command("invert")(invert.invert)
 app.command("check")(check.check)
 app.command("score")(score.score)

@@ -76,7 +76,13 @@ def train_surrogate(
     random: Reproducible,
     machine: Machine,
     slurm: Slurm,
-    data: Annotated[Path, typer.Option("--data", help="Data set that 'pdeinv generate' wrote.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            help="Data set of 'pdeinv generate'; or made elsewhere, with [problem] in --config.",
+        ),
+    ],
     name: Annotated[
         str | None, typer.Argument(help="See 'pdeinv list'; else 'name' in table [surrogate].")
     ] = None,
@@ -105,6 +111,7 @@ def train_surrogate(
     job = Job(
         surrogate, options, data, 0, run_folder(output.out), device,
         _precision(machine.dtype), noise_std, resume, machine.tensorboard,
+        tables.get("problem", {}),
     )  # fmt: skip
     if slurm.print_sbatch:
         _check(job, output)
@@ -122,7 +129,7 @@ def train_surrogate(
     if output.dry_run:
         if place is None or place.rank == 0:
             _check(job, output)
-            _show_plan(terminal, _plan(job, output, _read(job), seed_of(tables)))
+            _show_plan(terminal, _plan(job, output, job.read(), seed_of(tables)))
         return
     where = "cpu" if place is None else job.device_of(place.local, place.size)
     try:
@@ -174,19 +181,13 @@ def _prepared(tables: dict[str, Any], job: Job, output: Output, devices: int) ->
 
     _check(job, output)
     job.check_together(devices)
-    _read(job)
+    job.read()
     seed = seed_of(tables, job.folder if job.resume else None)
     if output.overwrite:
         remove(job.folder)
     options = job.config.model_dump()
     remember(job.folder, {"seed": seed, "surrogate": {"name": job.surrogate, **options}})
     return seed
-
-
-def _read(job: Job) -> TrainingSet:
-    from pdeinv.io import datasets
-
-    return datasets.read(job.data)
 
 
 def _plan(job: Job, output: Output, training: TrainingSet, seed: int) -> dict[str, Any]:
@@ -219,7 +220,7 @@ def _train(terminal: Terminal, job: Job, output: Output, ranks: Ranks, limit: fl
     from pdeinv.io.atomic import atomic
     from pdeinv.surrogates.launch import execute
 
-    training = _read(job)
+    training = job.read()
     terminal.note(f"{training.size} samples, {training.n_failed} failed ones left out")
     message = f"stopped; the training so far is saved in {job.folder}; continue with --resume"
     with stoppable(None, message) as stop, training_view(terminal) as view:

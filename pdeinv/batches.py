@@ -13,7 +13,7 @@ from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.building import make_problem
 from pdeinv.designs import Plan
 from pdeinv.errors import CapabilityError, ConfigError, SolverDiverged, reason
-from pdeinv.gridding import experiments, grid_places
+from pdeinv.gridding import experiments, grid_places, measures_field
 from pdeinv.io import shards
 from pdeinv.io.samples import Samples
 from pdeinv.models import Capability, ForwardModel, Linearization
@@ -86,14 +86,14 @@ class BatchSolver:
                 values[j], tangents[j] = self._checked(xi[j], i)
             except SolverDiverged as error:
                 failures[j] = reason(error)
-        on_grid = plan.grid is not None
+        on_grid, field = plan.grid is not None, self.field_shape is not None
         return Samples(
             xi,
             m,
             values[:, : self.n_obs],
             tuple(failures),
             self._coefficient(m) if on_grid else None,
-            values[:, self.n_obs :].reshape(len(xi), *self.field_shape) if on_grid else None,
+            values[:, self.n_obs :].reshape(len(xi), *(self.field_shape or ())) if field else None,
             self._probes(rows) if plan.jacobian else None,
             tangents if plan.jacobian else None,
         )
@@ -125,10 +125,12 @@ class BatchSolver:
         return value, tangent
 
 
-def _places(problem: Problem, plan: Plan) -> tuple[Sensors, Any, tuple[int, ...]]:
+def _places(problem: Problem, plan: Plan) -> tuple[Sensors, Any, tuple[int, ...] | None]:
     """Sensors and grid nodes in one set, the map from m to the grid, and the field's shape."""
     if plan.grid is None:
-        return plan.sensors, None, ()
+        return plan.sensors, None, None
+    if not measures_field(problem, plan.grid):
+        return plan.sensors, problem.grid_operator(plan.grid), None
     axes = experiments(problem, plan.sensors, plan.grid, plan.times)
     nodes = grid_places(problem.grid(plan.grid), axes)
     both = {c: np.concatenate([plan.sensors[c], nodes[c]]) for c in plan.sensors}

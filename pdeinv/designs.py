@@ -106,7 +106,7 @@ class Plan:
 
     def draw(self, i: int, dim: int) -> Array:
         """The whitened unknown of sample ``i``, shape (dim,)."""
-        return self.draws([i], dim)[0]
+        return np.asarray(self.draws([i], dim)[0])
 
     def draws(self, rows: Sequence[int], dim: int) -> Array:
         """The whitened unknowns of samples ``rows``, shape (len(rows), dim)."""

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pdeinv.errors import CapabilityError, ConfigError
+from pdeinv.errors import ConfigError
 from pdeinv.protocols import Problem, Sensors
 from pdeinv.typing import Array
 
-__all__ = ["experiments", "grid_places", "parse_times"]
+__all__ = ["experiments", "grid_places", "measures_field", "parse_times"]
 
 
 def parse_times(text: str, sensors: Sensors) -> tuple[float, ...]:
@@ -42,20 +42,21 @@ def parse_times(text: str, sensors: Sensors) -> tuple[float, ...]:
     return tuple(float(t) for t in found)
 
 
+def measures_field(problem: Problem, shape: tuple[int, ...]) -> bool:
+    """Whether the data are values of a field at places, so that it can be asked for on a grid."""
+    return set(problem.grid(shape)) <= set(problem.observed.coords)
+
+
 def experiments(
     problem: Problem, sensors: Sensors, shape: tuple[int, ...], times: tuple[float, ...] = ()
 ) -> dict[str, Array]:
     """The leading axes of a gridded field, by coordinate, in the order of the data's coordinates.
 
-    Raises:
-        CapabilityError: the data are not values at places.
+    None where the data are not values at places (electrodes, far fields): there is no such field.
     """
+    if not measures_field(problem, shape):
+        return {}
     nodes, coords = problem.grid(shape), problem.observed.coords
-    if not set(nodes) <= set(coords):
-        raise CapabilityError(
-            f"--grid: the data of this '{problem.name}' configuration are given by "
-            f"{', '.join(coords)}, not by place; leave --grid out or measure the field itself"
-        )
     found = {c: np.unique(np.asarray(sensors[c])) for c in coords if c not in nodes}
     if times:
         found["t"] = np.asarray(times)

@@ -33,7 +33,7 @@ from pdeinv.views import first_experiment, is_line, is_map, slices
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot"]
+__all__ = ["check_suffix", "draw", "plot"]
 
 FORMATS = (".png", ".pdf", ".svg")
 MAX_COLUMNS = 4
@@ -61,8 +61,7 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
         ConfigError: an unknown suffix.
         DataSchemaError: a file that cannot be read or drawn.
     """
-    if out.suffix not in FORMATS:
-        raise ConfigError(f"--out {out}: expected a name that ends in {', '.join(FORMATS)}")
+    check_suffix(out)
     tree = netcdf.read_tree(path)
     found = kind_of(tree.to_dataset(), list(tree.children))
     reference = None if truth is None else _unknown(netcdf.read_tree(truth), truth)
@@ -74,10 +73,20 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
         panels = _truth_panels(tree, path)
     else:
         raise DataSchemaError(f"{path}: nothing to draw in a file of kind '{found}'")
-    _draw(panels, out, dpi)
+    draw(panels, out, dpi)
 
 
-def _draw(panels: list[Panel], out: Path, dpi: int) -> None:
+def check_suffix(out: Path, flag: str = "--out") -> None:
+    """Refuse a name that does not tell the format.
+
+    Raises:
+        ConfigError: an unknown suffix.
+    """
+    if out.suffix not in FORMATS:
+        raise ConfigError(f"{flag} {out}: expected a name that ends in {', '.join(FORMATS)}")
+
+
+def draw(panels: list[Panel], out: Path, dpi: int) -> None:
     """Arrange the panels on a grid and write the file in one step."""
     import matplotlib as mpl
     from matplotlib.figure import Figure

@@ -36,7 +36,7 @@ def white_draws(sampling: Sampling, seed: int, n: int, rows: Sequence[int], dim:
     if sampling == "prior":
         return np.stack([stream(seed, "sample", i).standard_normal(dim) for i in rows])
     if sampling == "lhs":
-        return ndtri(_hypercube(seed, n, dim)[list(rows)])
+        return np.asarray(ndtri(_hypercube(seed, n, dim)[list(rows)]))
     return np.concatenate([_sobol(seed, i, dim) for i in rows])
 
 
@@ -70,4 +70,4 @@ def _sobol(seed: int, i: int, dim: int) -> Array:
         engine.reset()
     if engine.num_generated < i:
         engine.fast_forward(i - engine.num_generated)
-    return ndtri(engine.random(1) + 0.5 ** (SOBOL_BITS + 1))
+    return np.asarray(ndtri(engine.random(1) + 0.5 ** (SOBOL_BITS + 1)))

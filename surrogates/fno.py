@@ -99,6 +99,7 @@ class Fno:
     record: Record
 
     name: ClassVar[str] = "fno"
+    learns_fields: ClassVar[bool] = True
     Config: ClassVar[type[Config]] = FnoConfig
 
     @property

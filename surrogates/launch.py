@@ -9,17 +9,17 @@ import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pdeinv.building import make_problem
 from pdeinv.config import parse
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
-from pdeinv.io import datasets
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.protocols import Surrogate
 from pdeinv.registry import load
+from pdeinv.training_data import check_inputs, open_training_set
 
 from .fitting import FitRun
 from .ranks import Place, Ranks, opened
@@ -46,6 +46,7 @@ class Job:
         noise_std: σ that errors are weighed by.
         resume: continue from the checkpoint in ``folder``.
         tensorboard: folder for event files.
+        problem: table ``[problem]``: what a data set made elsewhere belongs to.
     """
 
     surrogate: str
@@ -58,6 +59,7 @@ class Job:
     noise_std: float | None = None
     resume: bool = False
     tensorboard: Path | None = None
+    problem: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def config(self) -> Any:
@@ -67,6 +69,16 @@ class Job:
             ConfigError: a wrong key or value.
         """
         return parse(load("surrogates", self.surrogate).Config, self.options, "surrogate")
+
+    def read(self) -> TrainingSet:
+        """The data set.
+
+        Raises:
+            DataSchemaError: it is none, or not one that the surrogate can learn from.
+        """
+        training = open_training_set(self.data, self.problem)
+        check_inputs(training, load("surrogates", self.surrogate))
+        return training
 
     def check_together(self, size: int) -> None:
         """Refuse several processes where they would not share the work.
@@ -102,7 +114,7 @@ def execute(job: Job, ranks: Ranks, training: TrainingSet | None = None, **how: 
         training: the data set, where it has been read already.
         **how: further attributes of :class:`FitRun`.
     """
-    training = training or datasets.read(job.data)
+    training = training or job.read()
     problem = make_problem(training.problem, training.problem_config)
     run = FitRun(
         job.folder,

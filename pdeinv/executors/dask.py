@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 from pdeinv.errors import MissingDependency, RunFailed, reason
 from pdeinv.executors.config import ExecutorConfig
@@ -22,14 +24,14 @@ def dask_workers(config: ExecutorConfig, workers: int) -> Iterator[tuple[Executo
         RunFailed: the scheduler does not answer.
     """
     try:
-        from distributed import Client, LocalCluster
+        distributed: Any = import_module("distributed")
     except ImportError:
         raise MissingDependency(
-            "--executor dask needs dask.distributed; run pip install 'pdeinv[hpc]'"
+            "--executor dask needs dask.distributed; run pip install 'pdeinv[dask]'"
         ) from None
     if config.scheduler is not None:
         try:
-            client = Client(config.scheduler, timeout="30s", set_as_default=False)
+            client = distributed.Client(config.scheduler, timeout="30s", set_as_default=False)
         except OSError as error:
             raise RunFailed(
                 f"dask scheduler {config.scheduler} does not answer ({reason(error)}); check "
@@ -40,7 +42,7 @@ def dask_workers(config: ExecutorConfig, workers: int) -> Iterator[tuple[Executo
         return
     with (
         single_threaded(),
-        LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster, set_as_default=False) as client,
+        distributed.LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield client.get_executor(pure=False), workers

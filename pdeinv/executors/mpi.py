@@ -57,7 +57,8 @@ def mpi_session() -> Iterator[bool]:
             "--executor mpi needs at least 2 ranks; start it with mpiexec -n N or srun, "
             "or use --executor process"
         )
-    with MPICommExecutor(MPI.COMM_WORLD, root=0) as executor:
+    session: Any = MPICommExecutor(MPI.COMM_WORLD, root=0)
+    with session as executor:
         _executor = executor
         try:
             yield executor is not None

@@ -42,7 +42,7 @@ class JobArray(Executor):
 
     def __init__(self, config: ExecutorConfig, workers: int, folder: Path) -> None:
         self._submitter = _submitter(config, workers, folder)
-        self._folder = folder
+        self._forgets = config.cluster == "slurm"
         self._every = POLL_SECONDS[config.cluster]
         self._running: dict[Future[None], Any] = {}
         self._watcher: threading.Thread | None = None
@@ -72,7 +72,7 @@ class JobArray(Executor):
         while True:
             for future, job in list(self._running.items()):
                 if job.done():
-                    _settle(future, job, self._folder)
+                    _settle(future, job)
                     self._running.pop(future, None)
             with self._lock:
                 if not self._running:
@@ -81,17 +81,19 @@ class JobArray(Executor):
             time.sleep(self._every)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the jobs that are left, if asked to; else wait for them."""
+        """End the jobs that are left, if asked to, without waiting for Slurm to say so."""
         running = dict(self._running)
         if cancel_futures:
             for job in running.values():
                 job.cancel(check=False)
+            if self._forgets:
+                self._running.clear()
         watcher = self._watcher
-        if wait and not cancel_futures and watcher is not None:
+        if wait and watcher is not None:
             watcher.join()
 
 
-def _settle(future: Future[Any], job: Any, folder: Path) -> None:
+def _settle(future: Future[Any], job: Any) -> None:
     try:
         future.set_result(job.result())
     except Exception as error:  # submitit wraps whatever went wrong there
@@ -99,7 +101,7 @@ def _settle(future: Future[Any], job: Any, folder: Path) -> None:
         future.set_exception(
             RunFailed(
                 f"array task {job.job_id} failed ({last[-1] if last else reason(error)}); its log "
-                f"is {folder}/{job.job_id}_0_log.err; finished batches are kept, continue with "
+                f"is {job.paths.stderr}; finished batches are kept, continue with "
                 "--resume"
             )
         )

@@ -189,16 +189,17 @@ class Grids:
         Raises:
             DataSchemaError: their axes do not fit together.
         """
-        if "coefficient" not in dataset or name not in dataset:
+        if "coefficient" not in dataset:
             return cls()
-        flat, full = (tuple(map(str, dataset[v].dims)) for v in ("coefficient", name))
+        found = ["coefficient", *([name] if name in dataset else [])]
+        flat, full = (tuple(map(str, dataset[v].dims)) for v in (found[0], found[-1]))
         lead = full[1 : len(full) - len(flat) + 1]
         if flat[:1] != ("sample",) or full != ("sample", *lead, *flat[1:]):
             raise DataSchemaError(
                 f"{path}: 'coefficient' on ({', '.join(flat)}) and '{name}' on "
                 f"({', '.join(full)}) do not share the grid; expected the same last dimensions"
             )
-        rows = [FileRows(path, v, kept) for v in ("coefficient", name)]
+        rows = [FileRows(path, v, kept) for v in found]
         small = sum(r.nbytes for r in rows) <= eager_bytes
         both = [np.asarray(r) for r in rows] if small else rows
         coordinates = {
@@ -206,7 +207,8 @@ class Grids:
         }
         names = [d.removeprefix("grid_") for d in lead]
         return cls(
-            *both,
+            both[0],
+            both[1] if len(both) > 1 else None,
             {c: v for c, v in coordinates.items() if c not in names},
             {c: coordinates[c] for c in names},
         )

@@ -70,7 +70,7 @@ class FileRows:
         """The rows that NumPy would give for an index along the first axis."""
         asked = np.asarray(self.kept[index])
         if asked.ndim == 0:
-            return self._between(int(asked), int(asked) + 1)[0]
+            return np.asarray(self._between(int(asked), int(asked) + 1)[0])
         return self._read(asked)
 
     def _between(self, first: int, last: int) -> Array:
@@ -86,7 +86,9 @@ class FileRows:
             if len(run):
                 first = int(found[run[0]])
                 out[run[0] : run[-1] + 1] = self._between(first, first + len(run))
-        return out if np.array_equal(found, asked) else out[inverse.reshape(asked.shape)]
+        return (
+            out if np.array_equal(found, asked) else np.asarray(out[inverse.reshape(asked.shape)])
+        )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Everything, in memory."""

@@ -80,30 +80,41 @@ def _along_obs(observed: Observed, sensors: Sensors) -> dict[str, xr.Variable]:
     }
 
 
+def _units_of_places(problem: Problem) -> dict[str, str]:
+    """Units of x, y, z as the unknown has them, for data that are not given by place."""
+    units = dict.fromkeys("xyz", "m")
+    for variable in problem.prior().space.variables:
+        units |= {c: a["units"] for c, a in variable.coord_attrs.items() if "units" in a}
+    return units
+
+
 def _gridded(problem: Problem, samples: Samples, experiments: Sensors) -> xr.Dataset:
     """The grid variables with their axes; the field has those of ``experiments`` first."""
-    assert samples.coefficient is not None and samples.field is not None  # noqa: PT018
+    assert samples.coefficient is not None
     shape = samples.coefficient.shape[1:]
-    observed = problem.observed
-    axes = {**experiments, **grid_axes(problem.grid(shape), shape)}
-    dims = [f"grid_{name}" for name in axes]
-    flat = ("sample", *dims[len(experiments) :])
+    observed, flat = problem.observed, grid_axes(problem.grid(shape), shape)
+    axes = {**(experiments if samples.field is not None else {}), **flat}
+    units = {**_units_of_places(problem), **observed.coords}
+    variables = {
+        "coefficient": xr.Variable(
+            ("sample", *(f"grid_{name}" for name in flat)),
+            samples.coefficient,
+            {"units": "1", "long_name": problem.card.unknown},
+        )
+    }
+    if samples.field is not None:
+        variables[f"{observed.name}_grid"] = xr.Variable(
+            ("sample", *(f"grid_{name}" for name in axes)),
+            samples.field,
+            {"units": observed.units, "long_name": observed.long_name},
+        )
     return xr.Dataset(
-        {
-            "coefficient": xr.Variable(
-                flat, samples.coefficient, {"units": "1", "long_name": problem.card.unknown}
-            ),
-            f"{observed.name}_grid": xr.Variable(
-                ("sample", *dims),
-                samples.field,
-                {"units": observed.units, "long_name": observed.long_name},
-            ),
-        },
+        variables,
         {
             f"grid_{name}": xr.Variable(
                 f"grid_{name}",
                 axis,
-                {"units": observed.coords[name], "long_name": name, "axis": name[0].upper()},
+                {"units": units[name], "long_name": name, "axis": name[0].upper()},
             )
             for name, axis in axes.items()
         },
@@ -165,7 +176,7 @@ def to_dataset(
     )
     if samples.actions is not None:
         dataset = dataset.assign(_derivatives(observed, samples))
-    if samples.field is not None:
+    if samples.coefficient is not None:
         dataset = dataset.merge(_gridded(problem, samples, experiments or {}))
     return dataset.assign_coords(_along_obs(observed, sensors)).assign_attrs(
         {

@@ -40,6 +40,7 @@ class RodConfig(Config):
     die_above: float = 1e9
     nan_above: float = 1e9
     pause: float = 0.0
+    log: str = ""
 
 
 class Rod:
@@ -79,6 +80,9 @@ class RodModel:
 
     def __call__(self, m):
         time.sleep(self.config.pause)
+        if self.config.log:
+            with open(self.config.log, "a") as file:
+                file.write(f"{m[0]!r}\\n")
         if m[0] > self.config.die_above:
             os._exit(7)
         if m[0] > self.config.fail_above:
@@ -173,12 +177,13 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path, whole):
 
 
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, plugin):
+    log = str(tmp_path / "solves.log")
     script = (
         "from pathlib import Path; import numpy as np; from pdeinv.designs import Plan;"
         "from pdeinv.generate import generate\n"
         "if __name__ == '__main__':\n"
-        "    plan = Plan('rod', {'pause': 0.02}, {'x': np.array([0.25, 0.5, 0.8])}, 200, 3,"
-        " batch_size=5)\n"
+        f"    config = {{'pause': 0.02, 'log': {log!r}}}\n"
+        "    plan = Plan('rod', config, {'x': np.array([0.25, 0.5, 0.8])}, 200, 3, batch_size=5)\n"
         f"    generate(plan, Path({str(tmp_path / 'k.nc')!r}), Path({str(tmp_path / 'k.run')!r}))\n"
     )
     (tmp_path / "run.py").write_text(script)
@@ -197,8 +202,10 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, plugin):
     process.wait()
     assert not (tmp_path / "k.nc").exists()
     assert len(list((tmp_path / "k.run").glob("batch*.npz"))) < 40
-    quick = {"pause": 0.02}
+    quick = {"pause": 0.02, "log": log}
     resumed = solved(tmp_path, "k", plan(n=200, config=quick, grid=None), resume=True)
+    solves = (tmp_path / "solves.log").read_text().splitlines()
+    assert 200 <= len(solves) <= 200 + 5, "more than one batch of 5 was lost"
     uninterrupted = solved(tmp_path, "w", plan(n=200, grid=None))
     xr.testing.assert_identical(numbers(resumed), numbers(uninterrupted))
 
@@ -249,6 +256,16 @@ def test_failed_solves_are_recorded_with_their_reason(tmp_path, config, reason):
     assert learned.n_failed == failed.sum()
     np.testing.assert_array_equal(learned.xi, data["xi"].values[~failed])
     assert np.isfinite(learned.field).all()
+
+
+def test_one_per_cent_of_failures_does_not_stop_a_run(tmp_path):
+    config = {"fail_above": 2.2}
+    data = solved(tmp_path, what=plan(n=1000, config=config, grid=None))
+    failed = data["ab"].values[:, 0] > 2.2
+    assert 0.003 < failed.mean() < 0.03
+    np.testing.assert_array_equal(data["status"], failed.astype(int))
+    assert data.attrs["pdeinv_failed"] == failed.sum()
+    assert datasets.read(tmp_path / "a.nc").n_failed == failed.sum()
 
 
 def test_all_solves_failing_is_an_error_with_the_first_reason(tmp_path):

@@ -1,0 +1,121 @@
+"""``pdeinv evaluate``: a surrogate against its reference on fresh draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .options import NoiseFlags, Reproducible, SensorSpec, Settings, verb
+from .progress import step_progress
+from .settings import load_tables, seed_of, with_flags
+from .terminal import Terminal
+
+__all__ = ["evaluate"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is written beside the table; nothing where no name is given."""
+
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="NetCDF file with every draw, prediction and error."),
+    ] = None
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help="Picture of the errors (.png, .pdf, .svg).")
+    ] = None
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = (
+        False
+    )
+
+    def check(self) -> None:
+        """Refuse what exists or cannot be written, before any work."""
+        from pdeinv.io.atomic import check_output
+        from pdeinv.plotting import check_suffix
+
+        for path in (self.out, self.figure):
+            if path is not None:
+                check_output(path, overwrite=self.overwrite)
+        if self.figure is not None:
+            check_suffix(self.figure, "--figure")
+
+
+@verb
+def evaluate(
+    terminal: Terminal,
+    written: Written,
+    settings: Settings,
+    random: Reproducible,
+    noise: NoiseFlags,
+    checkpoint: Annotated[Path, typer.Argument(help="Folder that 'train-surrogate' wrote.")],
+    obs: Annotated[
+        Path | None,
+        typer.Option("--obs", help="Observations that give sensors, noise and data."),
+    ] = None,
+    around: Annotated[
+        Path | None,
+        typer.Option("--around", help="Result of 'invert': evaluate at its draws too."),
+    ] = None,
+    sensors: SensorSpec = None,
+    n: Annotated[int, typer.Option("--n", min=2, help="Draws of each kind.")] = 50,
+    level: Annotated[
+        int | None, typer.Option("--level", help="Mesh level of the reference; else as trained.")
+    ] = None,
+) -> None:
+    """Compare a surrogate with the reference model at draws that training has not seen.
+
+    Tells relative errors, errors in units of the noise, the spread of the misfit difference, which
+    decides whether an inversion may trust the surrogate, and how much faster it is (CPU time).
+    """
+    from pdeinv.evaluation import Request, compare
+    from pdeinv.evaluation_report import summary
+    from pdeinv.io.observations import NoiseSpec
+
+    written.check()
+    tables = with_flags(load_tables(settings), seed=random.seed, **noise.flags())
+    seed = seed_of(tables)
+    spec = NoiseSpec(**tables.get("noise", {}))
+    request = Request(checkpoint, tables, obs, around, sensors, spec, n, seed, level)
+    with step_progress(terminal, "evaluate") as step:
+        found = compare(request, lambda done, total: step(done, total, ""))
+    figures = {"checkpoint": str(checkpoint), "seed": seed, **summary(found)}
+    for path in _write(written, found, figures, (obs, around)):
+        terminal.note(f"written: {path}")
+    terminal.result(figures, *_tables(terminal, figures))
+
+
+def _write(
+    written: Written, found: Any, figures: Mapping[str, Any], inputs: tuple[Path | None, ...]
+) -> Iterator[Path]:
+    from pdeinv.evaluation_report import figure, to_tree
+    from pdeinv.io import netcdf
+    from pdeinv.provenance import attributes, sha256
+
+    if written.out is not None:
+        files = (Path(figures["checkpoint"]), *(p for p in inputs if p is not None))
+        config = {k: figures[k] for k in ("checkpoint", "noise_from", "data_from")}
+        attrs = attributes(config, figures["seed"], {p.name: sha256(p) for p in files})
+        netcdf.write(written.out, to_tree(found, attrs))
+        yield written.out
+    if written.figure is not None:
+        figure(found, written.figure)
+        yield written.figure
+
+
+def _tables(terminal: Terminal, figures: Mapping[str, Any]) -> Iterator[Any]:
+    regions = figures["regions"]
+    names = list(dict.fromkeys(k for values in regions.values() for k in values))
+    title = f"{figures['surrogate']} for {figures['problem']}, {figures['data']} data"
+    rows = [(k, *(values.get(k) for values in regions.values())) for k in names]
+    yield terminal.table(title, ("figure", *regions), rows)
+    ratios = [(k, v) for k, v in figures.items() if k.startswith("speed_ratio")]
+    seconds = [(f"{k} (CPU s)", v) for k, v in figures["cpu_seconds"].items()]
+    yield terminal.table("one evaluation", ("figure", "value"), [*seconds, *ratios])
+    columns = ("region", "sample", "rms_over_sigma", "relative_l2", "xi_norm")
+    worst = [tuple(case[c] for c in columns) for case in figures["worst"]]
+    yield terminal.table("worst cases", columns, worst)
+    yield f"noise from {figures['noise_from']}, data from {figures['data_from']}"

@@ -1,0 +1,236 @@
+"""`evaluate`: figures against their definitions, on surrogates whose error is known."""
+
+import json
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from pdeinv import evaluation
+from pdeinv.bayes.posterior import WhitenedModel, xi_space
+from pdeinv.building import make_problem
+from pdeinv.designs import Plan
+from pdeinv.errors import DataSchemaError, RunFailed, SolverDiverged, SurrogateRejected
+from pdeinv.evaluation import Request, compare
+from pdeinv.evaluation_report import figure, summary, to_tree
+from pdeinv.generate import generate
+from pdeinv.io import datasets, netcdf
+from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
+from pdeinv.surrogates.latent import Latent
+
+CONFIG = {"cells": 6, "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return make_problem("darcy", CONFIG)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(problem, tmp_path_factory):
+    """A trained network in a folder."""
+    folder = tmp_path_factory.mktemp("latent")
+    plan = Plan("darcy", CONFIG, problem.sensors("grid:2x2"), 60, 4)
+    generate(plan, folder / "d.nc", folder / "d.run")
+    config = Latent.Config(epochs=30, widths=(16,))
+    Latent.fit(datasets.read(folder / "d.nc"), problem, config, 1).save(folder / "net")
+    return folder / "net"
+
+
+@dataclass(frozen=True)
+class Off:
+    """The reference with a known error: value times (1 + share) plus shift."""
+
+    inner: object
+    share: float = 0.0
+    shift: float = 0.0
+    kind = "surrogate"
+    capabilities = frozenset()
+
+    @property
+    def m_space(self):
+        return self.inner.m_space
+
+    @property
+    def d_space(self):
+        return self.inner.d_space
+
+    def __call__(self, xi, /):
+        return (1 + self.share) * self.inner(xi) + self.shift
+
+
+def with_error(monkeypatch, checkpoint, **error):
+    """Let the stored surrogate predict the reference with that error instead."""
+    loaded = evaluation.load_surrogate(checkpoint)
+
+    class Known:
+        metadata = loaded.metadata
+
+        def bind(self, problem, prior, sensors):
+            return Off(WhitenedModel(prior, problem.forward_model(sensors)), **error)
+
+    monkeypatch.setattr(evaluation, "load_surrogate", lambda _: Known())
+
+
+def request(checkpoint, **more):
+    return replace(Request(checkpoint, {}, n=12, seed=3, noise=NoiseSpec(std=0.01)), **more)
+
+
+def test_figures_follow_their_definitions(monkeypatch, checkpoint):
+    with_error(monkeypatch, checkpoint, share=0.02)
+    found = compare(request(checkpoint))
+    figures = summary(found)["regions"]["prior"]
+    assert figures["relative_l2"] == pytest.approx(0.02, rel=1e-9)
+    assert figures["relative_l2_max"] == pytest.approx(0.02, rel=1e-9)
+    (region,) = found.regions
+    rms = 0.02 * np.sqrt(np.mean(region.reference**2)) / 0.01
+    assert figures["rms_over_sigma"] == pytest.approx(rms, rel=1e-9)
+    off = [
+        0.5 * np.sum(((1 + s) * region.reference - found.data) ** 2, axis=1) / 1e-4
+        for s in (0.02, 0)
+    ]
+    assert figures["misfit_difference_sd"] == pytest.approx((off[0] - off[1]).std(ddof=1), rel=1e-6)
+    assert figures["failed"] == 0
+
+
+def test_no_error_gives_zero_and_a_larger_one_more(monkeypatch, checkpoint):
+    sizes = []
+    for shift in (0.0, 0.001, 0.01):
+        with_error(monkeypatch, checkpoint, shift=shift)
+        sizes.append(summary(compare(request(checkpoint)))["regions"]["prior"])
+    assert sizes[0]["rms_over_sigma"] == sizes[0]["misfit_difference_sd"] == 0
+    assert sizes[1]["rms_over_sigma"] == pytest.approx(0.1, rel=1e-9)
+    assert sizes[2]["rms_over_sigma"] == pytest.approx(1.0, rel=1e-9)
+    assert sizes[2]["misfit_difference_sd"] > sizes[1]["misfit_difference_sd"] > 0
+
+
+def test_worst_cases_are_the_worst_with_their_xi(checkpoint):
+    found = compare(request(checkpoint))
+    rms = found.regions[0].rms_over_sigma(found.noise)
+    worst = summary(found)["worst"]
+    assert [case["sample"] for case in worst] == np.argsort(-rms)[:3].tolist()
+    np.testing.assert_array_equal(worst[0]["xi"], found.regions[0].xi[worst[0]["sample"]])
+
+
+def test_draws_are_fresh_and_depend_on_the_seed(checkpoint, problem):
+    one, same, other = (compare(request(checkpoint, seed=s)).regions[0].xi for s in (3, 3, 4))
+    np.testing.assert_array_equal(one, same)
+    assert not np.isin(one, other).any()
+    trained = Plan("darcy", CONFIG, {}, 60, 3).draws(range(60), 4)
+    assert not np.isin(one, trained).any()
+
+
+def test_speed_compares_both_models_in_the_same_run(checkpoint):
+    figures = summary(compare(request(checkpoint)))
+    seconds = figures["cpu_seconds"]
+    assert figures["speed_ratio"] == seconds["reference"] / seconds["surrogate"]
+    assert figures["speed_ratio_batched"] == seconds["reference"] / seconds["surrogate_batched"]
+    assert all(value > 0 for value in seconds.values())
+
+
+def result(path, xi, **attrs):
+    group = xi_space(xi.shape[-1]).unpack(xi[None], ("chain", "draw"))
+    data = xr.Dataset({"u": ("obs", np.full(4, 0.05))})
+    constants = xr.Dataset({"noise_std": ("obs", np.full(4, 0.002))})
+    groups = {
+        "/": xr.Dataset(attrs=attrs),
+        "unconstrained_posterior": group,
+        "observed_data": data,
+        "constant_data": constants,
+    }
+    netcdf.write(path, xr.DataTree.from_dict(groups))
+    return path
+
+
+def test_posterior_draws_data_and_noise_come_from_the_result(tmp_path, checkpoint):
+    xi = 0.1 * np.random.default_rng(0).standard_normal((40, 4)) + 0.5
+    around = result(tmp_path / "r.nc", xi, pdeinv_problem="darcy")
+    found = compare(request(checkpoint, around=around, noise=NoiseSpec()))
+    assert [r.name for r in found.regions] == ["prior", "posterior"]
+    assert all((xi == one).all(axis=1).any() for one in found.regions[1].xi)
+    assert len(np.unique(found.regions[1].xi, axis=0)) == 12
+    np.testing.assert_array_equal(found.data, 0.05)
+    np.testing.assert_array_equal(found.noise.std, 0.002)
+    assert found.sources == {"noise": "result", "data": "result"}
+
+
+def test_observations_give_sensors_noise_and_data(tmp_path, checkpoint, problem):
+    places = {c: np.asarray(v)[:3] for c, v in problem.sensors("grid:2x2").items()}
+    noise = NoiseSpec(std=0.003).for_values(np.ones(3))
+    observations = Observations(problem.observed, np.array([0.1, 0.2, 0.3]), places, noise)
+    attrs = {"pdeinv_problem": "darcy"}
+    netcdf.write(tmp_path / "obs.nc", to_dataset(observations, attrs))
+    tables = {"problem": {"name": "darcy", **CONFIG}}
+    found = compare(request(checkpoint, tables=tables, obs=tmp_path / "obs.nc", noise=NoiseSpec()))
+    assert found.regions[0].reference.shape == (12, 3)
+    np.testing.assert_array_equal(found.data, [0.1, 0.2, 0.3])
+    np.testing.assert_array_equal(found.noise.std, 0.003)
+
+
+@pytest.mark.parametrize(
+    ("draws", "attrs", "text"),
+    [
+        (np.zeros((20, 3)), {}, "with 3 unknowns, expected 'darcy' with 4"),
+        (np.zeros((20, 4)), {"pdeinv_problem": "heat"}, "result of problem 'heat'"),
+        (np.zeros((1, 4)), {}, "a point estimate has no draws"),
+    ],
+)
+def test_a_result_that_does_not_fit_is_refused(tmp_path, checkpoint, draws, attrs, text):
+    with pytest.raises(DataSchemaError, match=text):
+        compare(request(checkpoint, around=result(tmp_path / "r.nc", draws, **attrs)))
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"tables": {"problem": {"cells": 7}}}, "cells = 6, this run has 7"),
+        ({"tables": {"problem": {"unknown": {"std": 0.6}}}}, r"unknown\.std = 0\.5"),
+        ({"sensors": "grid:3x3"}, "sensors are not among"),
+        ({"tables": {"problem": {"name": "heat"}}}, "problem 'darcy', this run is 'heat'"),
+    ],
+)
+def test_a_surrogate_of_something_else_is_refused(checkpoint, more, text):
+    with pytest.raises(SurrogateRejected, match=text):
+        compare(request(checkpoint, **more))
+
+
+def failing(monkeypatch, share):
+    solves = iter(range(1000))
+    whole = WhitenedModel.__call__
+
+    def call(self, xi):
+        if next(solves) % 4 < 4 * share:
+            raise SolverDiverged("too stiff")
+        return whole(self, xi)
+
+    monkeypatch.setattr(WhitenedModel, "__call__", call)
+
+
+def test_failed_solves_are_recorded_and_left_out(monkeypatch, checkpoint):
+    failing(monkeypatch, 0.25)
+    found = compare(request(checkpoint))
+    assert summary(found)["regions"]["prior"]["failed"] == 3
+    assert found.regions[0].failures.count("too stiff") == 3
+    assert np.isfinite(summary(found)["regions"]["prior"]["relative_l2"])
+
+
+def test_all_solves_failing_is_one_line(monkeypatch, checkpoint):
+    failing(monkeypatch, 1.0)
+    with pytest.raises(RunFailed, match=r"all 12 solves failed.*too stiff"):
+        compare(request(checkpoint))
+
+
+def test_file_and_figure_hold_every_draw(tmp_path, checkpoint):
+    found = compare(request(checkpoint))
+    netcdf.write(tmp_path / "e.nc", to_tree(found, {"pdeinv_seed": 3}))
+    with xr.open_datatree(tmp_path / "e.nc") as tree:
+        stored = tree["prior"].to_dataset()
+        np.testing.assert_array_equal(stored["error"], stored["predicted"] - stored["reference"])
+        np.testing.assert_allclose(
+            stored["rms_over_sigma"], np.sqrt(np.mean((stored["error"] / 0.01) ** 2, axis=1))
+        )
+        assert tree.attrs["pdeinv_kind"] == "evaluation"
+    figure(found, tmp_path / "e.png", dpi=40)
+    assert (tmp_path / "e.png").read_bytes()[:4] == b"\x89PNG"
+    json.dumps(summary(found))
