@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pdeinv.config import dump_toml, parse, parse_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.fem.nodal import NodalSpace
+from pdeinv.io.fields import described, description
 from pdeinv.protocols import Observed
 from pdeinv.typing import Array
 
@@ -88,12 +88,7 @@ def to_dataset(
     }
     for name, n in zip(_TABLE, table.shape, strict=True):
         coords[name] = (name, np.arange(n), {"units": "1", "long_name": f"number of the {name}"})
-    return xr.Dataset(variables, coords, {
-        "Conventions": "CF-1.11 UGRID-1.0",
-        "pdeinv_problem": "eit",
-        "pdeinv_problem_config": dump_toml(config.model_dump(mode="json")),
-        "pdeinv_level": level,
-    })  # fmt: skip
+    return xr.Dataset(variables, coords, description("eit", config, level))
 
 
 def config_of(fields: xr.Dataset) -> EitConfig:
@@ -102,15 +97,7 @@ def config_of(fields: xr.Dataset) -> EitConfig:
     Raises:
         DataSchemaError: it is no such dataset.
     """
-    problem = fields.attrs.get("pdeinv_problem")
-    if problem != "eit" or "pdeinv_problem_config" not in fields.attrs:
-        raise DataSchemaError(
-            "expected the fields of 'pdeinv solve eit' (attribute pdeinv_problem_config), got "
-            f"problem {problem!r} with variables {list(map(str, fields))}"
-        )
-    text = str(fields.attrs["pdeinv_problem_config"])
-    table = parse_toml(text, "attribute pdeinv_problem_config")
-    return parse(EitConfig, table, "pdeinv_problem_config")
+    return described(fields, "eit", EitConfig, frozenset({"u"}), frozenset({"u_re", "u_im"}))[0]
 
 
 def table_of(fields: xr.Dataset, name: str, shape: tuple[int, int]) -> Numbers:
