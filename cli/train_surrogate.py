@@ -114,8 +114,8 @@ def train_surrogate(
         tables.get("problem", {}),
     )  # fmt: skip
     if slurm.print_sbatch:
-        _check(job, output)
-        terminal.result(*_slurm_script(slurm, job, output, settings, random))
+        _check(job, output, here=False)
+        terminal.result(*_slurm_script(slurm, job, output, settings, (random, machine)))
         return
     place = place_of(os.environ)
     if place is not None and machine.devices > 1:
@@ -158,19 +158,19 @@ def _surrogate(tables: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return name, options
 
 
-def _check(job: Job, output: Output) -> None:
-    """Everything that can be wrong before any work is done."""
+def _check(job: Job, output: Output, here: bool = True) -> None:
+    """Everything that can be wrong before any work is done ``here`` or elsewhere."""
     from pdeinv.io.atomic import check_output
     from pdeinv.surrogates.torches import find_device
 
     job.config  # noqa: B018  parsed for its errors
     for path in (output.out, job.folder):
         check_output(path, overwrite=output.overwrite, resume=job.resume)
-    if job.tensorboard is not None:
+    if here and job.tensorboard is not None:
         from pdeinv.surrogates.tracking import check_tensorboard
 
         check_tensorboard()
-    if job.device != "cpu":
+    if here and job.device != "cpu":
         find_device(job.device)
 
 
@@ -241,22 +241,29 @@ def _train(terminal: Terminal, job: Job, output: Output, ranks: Ranks, limit: fl
 
 
 def _slurm_script(
-    slurm: Slurm, job: Job, output: Output, settings: Settings, random: Reproducible
+    slurm: Slurm,
+    job: Job,
+    output: Output,
+    settings: Settings,
+    how: tuple[Reproducible, Machine],
 ) -> tuple[dict[str, Any], str]:
     """The script as JSON and as text."""
     command = ["pdeinv", "train-surrogate", job.surrogate, "--data", str(job.data)]
     given = {
         "--out": output.out,
-        "--device": "cuda" if slurm.gpus else "cpu",
+        "--device": "cuda" if slurm.gpus else job.device,
         "--dtype": job.dtype,
         "--noise-std": job.noise_std,
         "--tensorboard": job.tensorboard,
         "--config": settings.config,
-        "--seed": random.seed,
+        "--seed": how[0].seed,
+        "--time-limit": how[1].time_limit,
     }
     for flag, value in given.items():
         command += [] if value is None else [flag, str(value)]
     for assignment in settings.assignments or ():
         command += ["--set", assignment]
-    text = script(slurm, f"train-{job.surrogate}", max(1, slurm.gpus), [*command, "--resume"])
+    tasks = slurm.gpus or how[1].devices
+    job.check_together(slurm.nodes * tasks)
+    text = script(slurm, f"train-{job.surrogate}", tasks, [*command, "--resume"])
     return {"script": text}, text.rstrip("\n")

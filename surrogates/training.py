@@ -24,7 +24,7 @@ from .checkpointing import clear, has_checkpoint
 from .failures import Signal, diverged, is_out_of_memory, memory_ran_out
 from .fitting import FitRun
 from .loop import Loop
-from .torches import find_device, import_torch, in_precision, real_type, seeded
+from .torches import exact_spectra, find_device, import_torch, in_precision, real_type, seeded
 from .tracking import EpochRow, Tracker
 from .trainable import FREE, Data, History, Loss, TrainingConfig
 
@@ -109,7 +109,8 @@ def train(
         loop.save()
     tracker = Tracker(run.folder, run.tensorboard, loop.epoch) if run.ranks.first else None
     try:
-        _run(loop, tracker)
+        with exact_spectra(module, run.dtype):
+            _run(loop, tracker)
     finally:
         if tracker is not None:
             tracker.close()
