@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -104,7 +105,7 @@ def train_surrogate(
     from pdeinv.surrogates.launch import Job
     from pdeinv.surrogates.ranks import FirstFailed, opened, place_of
 
-    limit = None if machine.time_limit is None else seconds_of(machine.time_limit)
+    end = None if machine.time_limit is None else time.monotonic() + seconds_of(machine.time_limit)
     tables = with_flags(load_tables(settings), seed=random.seed, surrogate__name=name)
     surrogate, options = _surrogate(tables)
     device = machine.device or "cpu"
@@ -136,7 +137,7 @@ def train_surrogate(
         with opened(place, where) as ranks:
             seed = ranks.by_first(lambda: _prepared(tables, job, output, machine.devices))
             with _workforce(replace(job, seed=seed), machine.devices, ranks) as everyone:
-                _train(terminal, replace(job, seed=seed), output, everyone, limit)
+                _train(terminal, replace(job, seed=seed), output, everyone, end)
     except (Preempted, RunFailed, FirstFailed) as error:
         if place is None or place.rank == 0:
             raise
@@ -224,7 +225,7 @@ def _train(terminal: Terminal, job: Job, output: Output, ranks: Ranks, limit: fl
     terminal.note(f"{training.size} samples, {training.n_failed} failed ones left out")
     message = f"stopped; the training so far is saved in {job.folder}; continue with --resume"
     with stoppable(None, message) as stop, training_view(terminal) as view:
-        limits = Limits(job.folder, limit) if ranks.first else None
+        limits = Limits(job.folder, end) if ranks.first else None
         surrogate = execute(
             job, ranks, training,
             progress=view.progress, watch=view.watch, tick=view.tick,

@@ -31,7 +31,7 @@ def test_the_limit_leaves_time_for_two_of_the_longest_steps(tmp_path):
     for t in (0, 1, 2, 12, 13, 79):  # the longest wait is 66 s from here on
         now[0] = t
         assert limits.reached() == (t == 79)
-    patient = Limits(tmp_path, 100.0, lambda: now[0])
+    patient = Limits(tmp_path, 179.0, lambda: now[0])
     now[0] = 79 + 96
     patient.reached()
     now[0] = 79 + 97
