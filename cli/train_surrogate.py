@@ -216,7 +216,7 @@ def _workforce(job: Job, devices: int, ranks: Ranks) -> Iterator[Ranks]:
         yield everyone
 
 
-def _train(terminal: Terminal, job: Job, output: Output, ranks: Ranks, limit: float | None) -> None:
+def _train(terminal: Terminal, job: Job, output: Output, ranks: Ranks, end: float | None) -> None:
     """Train, save and show."""
     from pdeinv.io.atomic import atomic
     from pdeinv.surrogates.launch import execute
