@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pdeinv.errors import ConfigError, Preempted, RunFailed
+from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
 
 from .limits import Limits, seconds_of
 from .options import RUN, Device, Output, Reproducible, Settings, verb
@@ -103,7 +104,7 @@ def train_surrogate(
     """
     from pdeinv.io.runs import run_folder
     from pdeinv.surrogates.launch import Job
-    from pdeinv.surrogates.ranks import FirstFailed, opened, place_of
+    from pdeinv.surrogates.ranks import FirstFailed, leave, opened, place_of
 
     end = None if machine.time_limit is None else time.monotonic() + seconds_of(machine.time_limit)
     tables = with_flags(load_tables(settings), seed=random.seed, surrogate__name=name)
@@ -133,15 +134,22 @@ def train_surrogate(
             _show_plan(terminal, _plan(job, output, job.read(), seed_of(tables)))
         return
     where = "cpu" if place is None else job.device_of(place.local, place.size)
+    code = 1
     try:
-        with opened(place, where) as ranks:
+        with opened(place, where, ends=True) as ranks:
             seed = ranks.by_first(lambda: _prepared(tables, job, output, machine.devices))
             with _workforce(replace(job, seed=seed), machine.devices, ranks) as everyone:
                 _train(terminal, replace(job, seed=seed), output, everyone, end)
-    except (Preempted, RunFailed, FirstFailed) as error:
-        if place is None or place.rank == 0:
-            raise
-        raise typer.Exit(error.exit_code) from None  # the first process says why
+        code = 0
+    except PdeinvError as error:
+        code = error.exit_code
+        told = isinstance(error, Preempted | RunFailed | FirstFailed)
+        if place is not None and place.rank > 0 and told:
+            raise typer.Exit(code) from None  # the first process says why
+        raise
+    finally:
+        if place is not None:
+            atexit.register(leave, code)
 
 
 def _precision(name: str) -> Any:

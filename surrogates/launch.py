@@ -22,7 +22,7 @@ from pdeinv.registry import load
 from pdeinv.training_data import check_inputs, open_training_set
 
 from .fitting import FitRun
-from .ranks import Place, Ranks, opened
+from .ranks import Place, Ranks, leave, opened
 from .torches import Precision, find_device, import_torch
 from .trainable import TrainingConfig
 
@@ -156,8 +156,8 @@ def together(job: Job, size: int) -> Iterator[Ranks]:
     try:
         with opened(place, job.device_of(0, size)) as ranks:
             yield ranks
-        for process in others:
-            process.join(60)
+            for process in others:
+                process.join(60)
     finally:
         for process in others:
             process.terminate()
@@ -176,11 +176,16 @@ def _follow(job: Job, place: Place) -> None:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(signum, lambda number, _: asked.append(number))
     _share_cores(place.size, job.device)
+    code = 1
     try:
-        with opened(place, job.device_of(place.local, place.size)) as ranks:
+        with opened(place, job.device_of(place.local, place.size), ends=True) as ranks:
             execute(job, ranks, should_stop=lambda: bool(asked))
+            code = 0
     except (Preempted, RunFailed) as error:
-        raise SystemExit(error.exit_code) from None  # the first process says why
+        code = error.exit_code  # the first process says why
     except PdeinvError as error:
+        code = error.exit_code
         logger.error("process %d of %d: %s", place.rank, place.size, error)
-        raise SystemExit(error.exit_code) from None
+    except Exception:
+        logger.exception("process %d of %d", place.rank, place.size)
+    leave(code)

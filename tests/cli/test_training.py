@@ -110,7 +110,7 @@ def test_tasks_of_srun_share_a_training_stop_on_a_signal_to_one_and_go_on(call, 
     limited = call(*words, "--resume", "--time-limit", "0:04")
     assert limited.exit_code == 75
     found = rows(work / "long.run")
-    assert len(found) > done
+    assert len(found) >= done
     assert [r["epoch"] for r in found] == list(range(1, len(found) + 1))
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from pdeinv.errors import PdeinvError
 from pdeinv.surrogates.fitting import FitRun
 from pdeinv.surrogates.mlp import build_module
-from pdeinv.surrogates.ranks import Ranks, opened, place_of
+from pdeinv.surrogates.ranks import Ranks, leave, opened, place_of
 from pdeinv.surrogates.training import Data, TrainingConfig, seeded, train
 
 folder, cases = Path(sys.argv[1]), json.loads(sys.argv[2])
@@ -35,7 +35,7 @@ def loss(predicted, target):
     return (predicted - target).square().mean()
 
 
-with opened(place_of(os.environ)) as ranks:
+with opened(place_of(os.environ), ends=True) as ranks:
     for case in cases:
         how, options = case.get("how", {}), case.get("options", {})
         if how.get("alone"):
@@ -65,7 +65,7 @@ with opened(place_of(os.environ)) as ranks:
             history = train(module, data, loss, config, 0, run)
         except PdeinvError as error:
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
-            sys.exit(error.exit_code)
+            leave(error.exit_code)
         if ranks.first:
             weights = {k: v.detach().numpy() for k, v in module.named_parameters()}
             losses = [history.train, history.valid]
