@@ -137,9 +137,11 @@ def train_surrogate(
     code = 1
     try:
         with opened(place, where, ends=True) as ranks:
-            seed = ranks.by_first(lambda: _prepared(tables, job, output, machine.devices))
-            with _workforce(replace(job, seed=seed), machine.devices, ranks) as everyone:
-                _train(terminal, replace(job, seed=seed), output, everyone, end)
+            held: list[TrainingSet] = []
+            how = (machine.devices, held)
+            job = replace(job, seed=ranks.by_first(lambda: _prepared(tables, job, output, how)))
+            with _workforce(job, machine.devices, ranks) as everyone:
+                _train(terminal, job, output, (everyone, held.pop() if held else job.read()), end)
         code = 0
     except PdeinvError as error:
         code = error.exit_code
@@ -183,14 +185,19 @@ def _check(job: Job, output: Output, here: bool = True) -> None:
         find_device(job.device)
 
 
-def _prepared(tables: dict[str, Any], job: Job, output: Output, devices: int) -> int:
-    """Check, clear and remember; returns the seed."""
+def _prepared(
+    tables: dict[str, Any], job: Job, output: Output, how: tuple[int, list[TrainingSet]]
+) -> int:
+    """Check, clear and remember; returns the seed.
+
+    ``how`` is the number of devices, and a list that receives the data set.
+    """
     from pdeinv.io.atomic import remove
     from pdeinv.io.runs import remember
 
     _check(job, output)
-    job.check_together(devices)
-    job.read()
+    job.check_together(how[0])
+    how[1].append(job.read())
     seed = seed_of(tables, job.folder if job.resume else None)
     if output.overwrite:
         remove(job.folder)
@@ -224,12 +231,18 @@ def _workforce(job: Job, devices: int, ranks: Ranks) -> Iterator[Ranks]:
         yield everyone
 
 
-def _train(terminal: Terminal, job: Job, output: Output, ranks: Ranks, end: float | None) -> None:
+def _train(
+    terminal: Terminal,
+    job: Job,
+    output: Output,
+    parts: tuple[Ranks, TrainingSet],
+    end: float | None,
+) -> None:
     """Train, save and show."""
     from pdeinv.io.atomic import atomic
     from pdeinv.surrogates.launch import execute
 
-    training = job.read()
+    ranks, training = parts
     terminal.note(f"{training.size} samples, {training.n_failed} failed ones left out")
     message = f"stopped; the training so far is saved in {job.folder}; continue with --resume"
     with stoppable(None, message) as stop, training_view(terminal) as view:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv.errors import DataSchemaError
+from pdeinv.io.atomic import remove
 
 from .storage import load_arrays, save_arrays
 from .torches import import_torch
@@ -62,6 +63,12 @@ def unpacked(prefix: str, arrays: Mapping[str, Any], device: Any) -> dict[str, A
 def has_checkpoint(folder: Path) -> bool:
     """Whether there is anything to continue from."""
     return (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists()
+
+
+def sweep(folder: Path) -> None:
+    """Delete what a kill in the middle of a checkpoint left behind."""
+    for path in folder.glob(f".{CHECKPOINT}*"):
+        remove(path)
 
 
 def clear(folder: Path) -> None:

@@ -86,7 +86,7 @@ class Job:
         Raises:
             ConfigError: another surrogate or device.
         """
-        if size > 1 and not isinstance(self.config, TrainingConfig):
+        if size > 1 and not _has_epochs(self.config):
             raise ConfigError(
                 f"surrogate '{self.surrogate}' trains in one process; leave out --devices, or "
                 "start one task"
@@ -103,6 +103,14 @@ class Job:
             return self.device
         # where the launcher shows each task only its own GPU, that is number 0
         return f"cuda:{local % max(import_torch().cuda.device_count(), 1)}"
+
+
+def _has_epochs(config: Any) -> bool:
+    """Whether the training loop trains it, or the members of which it consists."""
+    member = getattr(config, "member", None)
+    if isinstance(member, str):
+        return issubclass(load("surrogates", member).Config, TrainingConfig)
+    return isinstance(config, TrainingConfig)
 
 
 def execute(job: Job, ranks: Ranks, training: TrainingSet | None = None, **how: Any) -> Surrogate:

@@ -20,7 +20,7 @@ from pdeinv.config import fingerprint
 from pdeinv.errors import Preempted, RunFailed
 
 from .batches import Batches, take
-from .checkpointing import clear, has_checkpoint
+from .checkpointing import clear, has_checkpoint, sweep
 from .failures import Signal, diverged, is_out_of_memory, memory_ran_out
 from .fitting import FitRun
 from .loop import Loop
@@ -101,6 +101,8 @@ def train(
         if not is_out_of_memory(error):
             raise
         raise memory_ran_out(config, None, config.batch_size) from error
+    if run.folder is not None and run.ranks.first:
+        sweep(run.folder)
     if run.resume and run.folder is not None and has_checkpoint(run.folder):
         loop.load()
     else:
