@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ __all__ = ["ALONE", "FirstFailed", "Place", "Ranks", "first_host", "leave", "ope
 
 PATIENCE = timedelta(minutes=20)
 """How long a process waits for the others, which may be writing a checkpoint."""
+
+LINGER = 1.0
+"""Seconds for which connections stay open after the last message."""
 
 
 class FirstFailed(PdeinvError):
@@ -263,6 +267,8 @@ def opened(place: Place | None, device: str = "cpu", ends: bool = False) -> Iter
     try:
         yield Ranks(place.rank, place.size, place.local)
     finally:
+        # a peer that closes its connections while the last message is under way aborts this one
+        time.sleep(LINGER)
         if not ends:
             dist.destroy_process_group()
 
@@ -270,7 +276,7 @@ def opened(place: Place | None, device: str = "cpu", ends: bool = False) -> Iter
 def leave(code: int) -> NoReturn:
     """End this process at once.
 
-    While peers leave too, torch now and then aborts a process when it takes its threads down
+    While peers leave too, torch now and then aborts a process that takes its connections down
     ("terminate called without an active exception"), which would hide the exit code.
     """
     for stream in (sys.stdout, sys.stderr):
