@@ -134,7 +134,7 @@ class Loop:
                 sums[1] += float((predicted - y).square().sum())
                 sums[2] += float(y.square().sum())
         loss, error, size = ranks.total(*sums)
-        return loss / n, math.sqrt(error / size) if size > 0 else math.nan
+        return loss / n, math.sqrt(error / size) if size > 0 else 0.0
 
     def note(self, train: float, valid: float) -> None:
         """Book an epoch and keep its weights where they are the best so far."""
