@@ -170,7 +170,7 @@ class Ranks:
             flat = torch.cat([t.reshape(-1) for t in group])
             with _lost_contact():
                 operation(flat)
-            parts = flat.split([t.numel() for t in group])
+            parts = torch.split(flat, [t.numel() for t in group])
             with torch.no_grad():
                 for tensor, part in zip(group, parts, strict=True):
                     tensor.copy_(part.view_as(tensor))

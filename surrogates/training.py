@@ -95,8 +95,8 @@ def train(
     mark = _mark(module, config, seed, data, run)
     try:
         pairs = ((data.train_x, data.train_y), (data.valid_x, data.valid_y))
-        parts = [Batches(x, y, kind, device) for x, y in pairs]
-        loop = Loop(module.to(device), loss, config, seed, run, *parts, mark)
+        samples, held_back = (Batches(x, y, kind, device) for x, y in pairs)
+        loop = Loop(module.to(device), loss, config, seed, run, samples, held_back, mark)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
