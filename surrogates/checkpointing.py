@@ -88,8 +88,20 @@ def write(folder: Path, arrays: Mapping[str, Any], note: Mapping[str, Any]) -> N
     with fresh.open("rb") as file:
         os.fsync(file.fileno())
     if (folder / CHECKPOINT).exists():
-        os.replace(folder / CHECKPOINT, folder / PREVIOUS)
+        _keep(folder / CHECKPOINT, folder / PREVIOUS)
     os.replace(fresh, folder / CHECKPOINT)
+
+
+def _keep(newest: Path, previous: Path) -> None:
+    """Give the newest checkpoint the name of the previous one, and leave its own where possible."""
+    second = previous.with_suffix(".link")
+    second.unlink(missing_ok=True)
+    try:
+        os.link(newest, second)
+    except OSError:  # a file system without hard links
+        os.replace(newest, previous)
+        return
+    os.replace(second, previous)
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
