@@ -44,13 +44,13 @@ class Limits:
     def __init__(
         self,
         folder: Path,
-        seconds: float | None,
+        end: float | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Starts now; a file ``STOP`` of an earlier run is removed."""
+        """``end`` is a time of ``clock``; a file ``STOP`` of an earlier run is removed."""
         self._file, self._clock = folder / "STOP", clock
         self._file.unlink(missing_ok=True)
-        self._end = None if seconds is None else clock() + seconds
+        self._end = end
         self._last: float | None = None
         self._longest, self._looked = 0.0, clock()
 

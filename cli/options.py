@@ -48,7 +48,7 @@ Device = Annotated[
     typer.Option(
         "--device",
         envvar="PDEINV_DEVICE",
-        metavar="cpu|cuda[:N]",
+        metavar="cpu|cuda[:N]|mps",
         help="Where the network runs; an absent device is an error.",
         rich_help_panel=RUN,
     ),

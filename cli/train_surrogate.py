@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pdeinv.errors import ConfigError, Preempted, RunFailed
+from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
 
 from .limits import Limits, seconds_of
 from .options import RUN, Device, Output, Reproducible, Settings, verb
@@ -102,9 +104,9 @@ def train_surrogate(
     """
     from pdeinv.io.runs import run_folder
     from pdeinv.surrogates.launch import Job
-    from pdeinv.surrogates.ranks import FirstFailed, opened, place_of
+    from pdeinv.surrogates.ranks import FirstFailed, leave, opened, place_of
 
-    limit = None if machine.time_limit is None else seconds_of(machine.time_limit)
+    end = None if machine.time_limit is None else time.monotonic() + seconds_of(machine.time_limit)
     tables = with_flags(load_tables(settings), seed=random.seed, surrogate__name=name)
     surrogate, options = _surrogate(tables)
     device = machine.device or "cpu"
@@ -114,8 +116,8 @@ def train_surrogate(
         tables.get("problem", {}),
     )  # fmt: skip
     if slurm.print_sbatch:
-        _check(job, output)
-        terminal.result(*_slurm_script(slurm, job, output, settings, random))
+        _check(job, output, here=False)
+        terminal.result(*_slurm_script(slurm, job, output, settings, (random, machine)))
         return
     place = place_of(os.environ)
     if place is not None and machine.devices > 1:
@@ -132,15 +134,24 @@ def train_surrogate(
             _show_plan(terminal, _plan(job, output, job.read(), seed_of(tables)))
         return
     where = "cpu" if place is None else job.device_of(place.local, place.size)
+    code = 1
     try:
-        with opened(place, where) as ranks:
-            seed = ranks.by_first(lambda: _prepared(tables, job, output, machine.devices))
-            with _workforce(replace(job, seed=seed), machine.devices, ranks) as everyone:
-                _train(terminal, replace(job, seed=seed), output, everyone, limit)
-    except (Preempted, RunFailed, FirstFailed) as error:
-        if place is None or place.rank == 0:
-            raise
-        raise typer.Exit(error.exit_code) from None  # the first process says why
+        with opened(place, where, ends=True) as ranks:
+            held: list[TrainingSet] = []
+            how = (machine.devices, held)
+            job = replace(job, seed=ranks.by_first(lambda: _prepared(tables, job, output, how)))
+            with _workforce(job, machine.devices, ranks) as everyone:
+                _train(terminal, job, output, (everyone, held.pop() if held else job.read()), end)
+        code = 0
+    except PdeinvError as error:
+        code = error.exit_code
+        told = isinstance(error, Preempted | RunFailed | FirstFailed)
+        if place is not None and place.rank > 0 and told:
+            raise typer.Exit(code) from None  # the first process says why
+        raise
+    finally:
+        if place is not None:
+            atexit.register(leave, code)
 
 
 def _precision(name: str) -> Any:
@@ -158,30 +169,35 @@ def _surrogate(tables: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return name, options
 
 
-def _check(job: Job, output: Output) -> None:
-    """Everything that can be wrong before any work is done."""
+def _check(job: Job, output: Output, here: bool = True) -> None:
+    """Everything that can be wrong before any work is done ``here`` or elsewhere."""
     from pdeinv.io.atomic import check_output
     from pdeinv.surrogates.torches import find_device
 
     job.config  # noqa: B018  parsed for its errors
     for path in (output.out, job.folder):
         check_output(path, overwrite=output.overwrite, resume=job.resume)
-    if job.tensorboard is not None:
+    if here and job.tensorboard is not None:
         from pdeinv.surrogates.tracking import check_tensorboard
 
         check_tensorboard()
-    if job.device != "cpu":
+    if here and job.device != "cpu":
         find_device(job.device)
 
 
-def _prepared(tables: dict[str, Any], job: Job, output: Output, devices: int) -> int:
-    """Check, clear and remember; returns the seed."""
+def _prepared(
+    tables: dict[str, Any], job: Job, output: Output, how: tuple[int, list[TrainingSet]]
+) -> int:
+    """Check, clear and remember; returns the seed.
+
+    ``how`` is the number of devices, and a list that receives the data set.
+    """
     from pdeinv.io.atomic import remove
     from pdeinv.io.runs import remember
 
     _check(job, output)
-    job.check_together(devices)
-    job.read()
+    job.check_together(how[0])
+    how[1].append(job.read())
     seed = seed_of(tables, job.folder if job.resume else None)
     if output.overwrite:
         remove(job.folder)
@@ -215,16 +231,22 @@ def _workforce(job: Job, devices: int, ranks: Ranks) -> Iterator[Ranks]:
         yield everyone
 
 
-def _train(terminal: Terminal, job: Job, output: Output, ranks: Ranks, limit: float | None) -> None:
+def _train(
+    terminal: Terminal,
+    job: Job,
+    output: Output,
+    parts: tuple[Ranks, TrainingSet],
+    end: float | None,
+) -> None:
     """Train, save and show."""
     from pdeinv.io.atomic import atomic
     from pdeinv.surrogates.launch import execute
 
-    training = job.read()
+    ranks, training = parts
     terminal.note(f"{training.size} samples, {training.n_failed} failed ones left out")
     message = f"stopped; the training so far is saved in {job.folder}; continue with --resume"
     with stoppable(None, message) as stop, training_view(terminal) as view:
-        limits = Limits(job.folder, limit) if ranks.first else None
+        limits = Limits(job.folder, end) if ranks.first else None
         surrogate = execute(
             job, ranks, training,
             progress=view.progress, watch=view.watch, tick=view.tick,
@@ -241,22 +263,29 @@ def _train(terminal: Terminal, job: Job, output: Output, ranks: Ranks, limit: fl
 
 
 def _slurm_script(
-    slurm: Slurm, job: Job, output: Output, settings: Settings, random: Reproducible
+    slurm: Slurm,
+    job: Job,
+    output: Output,
+    settings: Settings,
+    how: tuple[Reproducible, Machine],
 ) -> tuple[dict[str, Any], str]:
     """The script as JSON and as text."""
     command = ["pdeinv", "train-surrogate", job.surrogate, "--data", str(job.data)]
     given = {
         "--out": output.out,
-        "--device": "cuda" if slurm.gpus else "cpu",
+        "--device": "cuda" if slurm.gpus else job.device,
         "--dtype": job.dtype,
         "--noise-std": job.noise_std,
         "--tensorboard": job.tensorboard,
         "--config": settings.config,
-        "--seed": random.seed,
+        "--seed": how[0].seed,
+        "--time-limit": how[1].time_limit,
     }
     for flag, value in given.items():
         command += [] if value is None else [flag, str(value)]
     for assignment in settings.assignments or ():
         command += ["--set", assignment]
-    text = script(slurm, f"train-{job.surrogate}", max(1, slurm.gpus), [*command, "--resume"])
+    tasks = slurm.gpus or how[1].devices
+    job.check_together(slurm.nodes * tasks)
+    text = script(slurm, f"train-{job.surrogate}", tasks, [*command, "--resume"])
     return {"script": text}, text.rstrip("\n")

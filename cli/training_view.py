@@ -28,7 +28,7 @@ SHOWN = 8
 REFRESH = 0.2
 """Seconds between two drawings."""
 COLUMNS = (
-    "epoch", "training loss", "validation loss", "relative error", "rate", "samples/s", "waiting",
+    "epoch", "loss", "validation", "rel. error", "rate", "samples/s", "waiting",
 )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def training_view(terminal: Terminal) -> Iterator[TrainingView]:
         yield TrainingView(lambda *_: None)
     elif not console.is_terminal:
         beat = Heartbeat(terminal.note, "train")
-        yield TrainingView(lambda done, total, note: beat(0, done, total, note))
+        yield TrainingView(lambda done, total, note: beat(-1, done, total, note))
     else:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             yield TrainingView(lambda *_: None, live)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv.errors import DataSchemaError
+from pdeinv.io.atomic import remove
 
 from .storage import load_arrays, save_arrays
 from .torches import import_torch
@@ -64,6 +65,12 @@ def has_checkpoint(folder: Path) -> bool:
     return (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists()
 
 
+def sweep(folder: Path) -> None:
+    """Delete what a kill in the middle of a checkpoint left behind."""
+    for path in folder.glob(f".{CHECKPOINT}*"):
+        remove(path)
+
+
 def clear(folder: Path) -> None:
     """Delete the checkpoints of an earlier training."""
     for name in (CHECKPOINT, PREVIOUS):
@@ -81,8 +88,20 @@ def write(folder: Path, arrays: Mapping[str, Any], note: Mapping[str, Any]) -> N
     with fresh.open("rb") as file:
         os.fsync(file.fileno())
     if (folder / CHECKPOINT).exists():
-        os.replace(folder / CHECKPOINT, folder / PREVIOUS)
+        _keep(folder / CHECKPOINT, folder / PREVIOUS)
     os.replace(fresh, folder / CHECKPOINT)
+
+
+def _keep(newest: Path, previous: Path) -> None:
+    """Give the newest checkpoint the name of the previous one, and leave its own where possible."""
+    second = previous.with_suffix(".link")
+    second.unlink(missing_ok=True)
+    try:
+        os.link(newest, second)
+    except OSError:  # a file system without hard links
+        os.replace(newest, previous)
+        return
+    os.replace(second, previous)
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

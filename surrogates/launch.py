@@ -22,7 +22,7 @@ from pdeinv.registry import load
 from pdeinv.training_data import check_inputs, open_training_set
 
 from .fitting import FitRun
-from .ranks import Place, Ranks, opened
+from .ranks import Place, Ranks, leave, opened
 from .torches import Precision, find_device, import_torch
 from .trainable import TrainingConfig
 
@@ -86,7 +86,7 @@ class Job:
         Raises:
             ConfigError: another surrogate or device.
         """
-        if size > 1 and not isinstance(self.config, TrainingConfig):
+        if size > 1 and not _has_epochs(self.config):
             raise ConfigError(
                 f"surrogate '{self.surrogate}' trains in one process; leave out --devices, or "
                 "start one task"
@@ -103,6 +103,14 @@ class Job:
             return self.device
         # where the launcher shows each task only its own GPU, that is number 0
         return f"cuda:{local % max(import_torch().cuda.device_count(), 1)}"
+
+
+def _has_epochs(config: Any) -> bool:
+    """Whether the training loop trains it, or the members of which it consists."""
+    member = getattr(config, "member", None)
+    if isinstance(member, str):
+        return issubclass(load("surrogates", member).Config, TrainingConfig)
+    return isinstance(config, TrainingConfig)
 
 
 def execute(job: Job, ranks: Ranks, training: TrainingSet | None = None, **how: Any) -> Surrogate:
@@ -156,8 +164,8 @@ def together(job: Job, size: int) -> Iterator[Ranks]:
     try:
         with opened(place, job.device_of(0, size)) as ranks:
             yield ranks
-        for process in others:
-            process.join(60)
+            for process in others:
+                process.join(60)
     finally:
         for process in others:
             process.terminate()
@@ -176,11 +184,16 @@ def _follow(job: Job, place: Place) -> None:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(signum, lambda number, _: asked.append(number))
     _share_cores(place.size, job.device)
+    code = 1
     try:
-        with opened(place, job.device_of(place.local, place.size)) as ranks:
+        with opened(place, job.device_of(place.local, place.size), ends=True) as ranks:
             execute(job, ranks, should_stop=lambda: bool(asked))
+            code = 0
     except (Preempted, RunFailed) as error:
-        raise SystemExit(error.exit_code) from None  # the first process says why
+        code = error.exit_code  # the first process says why
     except PdeinvError as error:
+        code = error.exit_code
         logger.error("process %d of %d: %s", place.rank, place.size, error)
-        raise SystemExit(error.exit_code) from None
+    except Exception:
+        logger.exception("process %d of %d", place.rank, place.size)
+    leave(code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -78,7 +78,7 @@ class Loop:
         mine = [rows[ranks.rank :: ranks.size] for rows in cut]
         return [[m[i : i + self.share] for i in range(0, len(m), self.share)] for m in mine]
 
-    def train_steps(self) -> Iterator[Signal]:
+    def train_steps(self) -> Generator[Signal]:
         """The steps of the running epoch that are left; after each, what all processes agreed."""
         pieces = self._pieces()
         pairs = self.train.each([rows for step in pieces for rows in step])
@@ -134,7 +134,7 @@ class Loop:
                 sums[1] += float((predicted - y).square().sum())
                 sums[2] += float(y.square().sum())
         loss, error, size = ranks.total(*sums)
-        return loss / n, math.sqrt(error / size) if size > 0 else math.nan
+        return loss / n, math.sqrt(error / size) if size > 0 else 0.0
 
     def note(self, train: float, valid: float) -> None:
         """Book an epoch and keep its weights where they are the best so far."""

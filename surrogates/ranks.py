@@ -9,19 +9,25 @@ Numbers for decisions travel over gloo, gradients on GPUs over nccl.
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from pdeinv.errors import ConfigError, PdeinvError, RunFailed
 
-__all__ = ["ALONE", "FirstFailed", "Place", "Ranks", "first_host", "opened", "place_of"]
+__all__ = ["ALONE", "FirstFailed", "Place", "Ranks", "first_host", "leave", "opened", "place_of"]
 
 PATIENCE = timedelta(minutes=20)
 """How long a process waits for the others, which may be writing a checkpoint."""
+
+LINGER = 1.0
+"""Seconds for which connections stay open after the last message."""
 
 
 class FirstFailed(PdeinvError):
@@ -164,7 +170,7 @@ class Ranks:
             flat = torch.cat([t.reshape(-1) for t in group])
             with _lost_contact():
                 operation(flat)
-            parts = flat.split([t.numel() for t in group])
+            parts = torch.split(flat, [t.numel() for t in group])
             with torch.no_grad():
                 for tensor, part in zip(group, parts, strict=True):
                     tensor.copy_(part.view_as(tensor))
@@ -225,8 +231,11 @@ def _lost_contact() -> Iterator[None]:
 
 
 @contextmanager
-def opened(place: Place | None, device: str = "cpu") -> Iterator[Ranks]:
+def opened(place: Place | None, device: str = "cpu", ends: bool = False) -> Iterator[Ranks]:
     """The processes of ``place`` connected while the block runs, each on its ``device``.
+
+    Where the process ``ends`` afterwards, connections are left to the operating system, see
+    :func:`leave`.
 
     Raises:
         RunFailed: they do not find one another.
@@ -258,4 +267,18 @@ def opened(place: Place | None, device: str = "cpu") -> Iterator[Ranks]:
     try:
         yield Ranks(place.rank, place.size, place.local)
     finally:
-        dist.destroy_process_group()
+        # a peer that closes its connections while the last message is under way aborts this one
+        time.sleep(LINGER)
+        if not ends:
+            dist.destroy_process_group()
+
+
+def leave(code: int) -> NoReturn:
+    """End this process at once.
+
+    While peers leave too, torch now and then aborts a process that takes its connections down
+    ("terminate called without an active exception"), which would hide the exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)

@@ -12,6 +12,7 @@ from pdeinv.rng import stream
 __all__ = [
     "Precision",
     "autocast",
+    "exact_spectra",
     "find_device",
     "import_torch",
     "in_precision",
@@ -96,3 +97,32 @@ def autocast(device: Any, precision: Precision) -> Iterator[None]:
         return
     with torch.autocast(device.type, dtype=torch.bfloat16):
         yield
+
+
+@contextmanager
+def exact_spectra(module: Any, precision: Precision) -> Iterator[None]:
+    """Keep the Fourier layers of neuraloperator in float32 where the rest computes in bfloat16.
+
+    Half precision has no transform for most grids and too few digits for a spectrum.
+    """
+    torch = import_torch()
+    layers = [m for m in module.modules() if precision == "bfloat16" and _is_spectral(m)]
+
+    def guarded(inner: Callable[..., Any]) -> Callable[..., Any]:
+        def forward(x: Any, *args: Any, **kwargs: Any) -> Any:
+            with torch.autocast(x.device.type, enabled=False):
+                return inner(x.float(), *args, **kwargs)
+
+        return forward
+
+    for layer in layers:
+        layer.forward = guarded(layer.forward)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _is_spectral(layer: Any) -> bool:
+    return any(kind.__name__ == "SpectralConv" for kind in type(layer).__mro__)

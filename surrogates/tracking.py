@@ -98,7 +98,7 @@ def check_tensorboard() -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise MissingDependency(
-            "--tensorboard needs the package tensorboard; install pdeinv[surrogate]"
+            "--tensorboard needs the package tensorboard; install pdeinv[hpc]"
         ) from None
     return SummaryWriter
 

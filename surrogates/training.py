@@ -20,11 +20,11 @@ from pdeinv.config import fingerprint
 from pdeinv.errors import Preempted, RunFailed
 
 from .batches import Batches, take
-from .checkpointing import clear, has_checkpoint
+from .checkpointing import clear, has_checkpoint, sweep
 from .failures import Signal, diverged, is_out_of_memory, memory_ran_out
 from .fitting import FitRun
 from .loop import Loop
-from .torches import find_device, import_torch, in_precision, real_type, seeded
+from .torches import exact_spectra, find_device, import_torch, in_precision, real_type, seeded
 from .tracking import EpochRow, Tracker
 from .trainable import FREE, Data, History, Loss, TrainingConfig
 
@@ -95,12 +95,14 @@ def train(
     mark = _mark(module, config, seed, data, run)
     try:
         pairs = ((data.train_x, data.train_y), (data.valid_x, data.valid_y))
-        parts = [Batches(x, y, kind, device) for x, y in pairs]
-        loop = Loop(module.to(device), loss, config, seed, run, *parts, mark)
+        samples, held_back = (Batches(x, y, kind, device) for x, y in pairs)
+        loop = Loop(module.to(device), loss, config, seed, run, samples, held_back, mark)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         raise memory_ran_out(config, None, config.batch_size) from error
+    if run.folder is not None and run.ranks.first:
+        sweep(run.folder)
     if run.resume and run.folder is not None and has_checkpoint(run.folder):
         loop.load()
     else:
@@ -109,7 +111,8 @@ def train(
         loop.save()
     tracker = Tracker(run.folder, run.tensorboard, loop.epoch) if run.ranks.first else None
     try:
-        _run(loop, tracker)
+        with exact_spectra(module, run.dtype):
+            _run(loop, tracker)
     finally:
         if tracker is not None:
             tracker.close()

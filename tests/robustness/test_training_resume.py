@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
+from pdeinv.surrogates.checkpointing import CHECKPOINT, PREVIOUS
 from pdeinv.surrogates.fitting import FitRun, Split
-from pdeinv.surrogates.loop import CHECKPOINT
 from pdeinv.surrogates.mlp import Mlp, build_module
 from pdeinv.surrogates.storage import load_arrays, save_arrays
 from pdeinv.surrogates.training import Data, TrainingConfig, find_device, seeded, train
@@ -167,33 +167,127 @@ def test_loss_that_is_not_finite_is_an_error_and_keeps_the_last_good_state(tmp_p
     arrays, note = load_arrays(tmp_path / CHECKPOINT)
     assert len(note["history"]["train"]) == 3
     assert all(np.isfinite(v).all() for v in arrays.values())
+    assert note["step"] == 0
     assert same(fitted(folder=tmp_path, resume=True)[0], fitted()[0])
 
 
 class _Bomb:
+    """A pickle that leaves a file behind when it is opened."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
     def __reduce__(self):
-        return (exec, ("raise SystemError('a pickle was opened')",))
+        return (open, (str(self.mark), "w"))
 
 
 def test_pickle_in_a_checkpoint_folder_is_never_opened(tmp_path):
+    mark, run = tmp_path / "opened", tmp_path / "run"
     with pytest.raises(Preempted):
-        fitted(folder=tmp_path, **stop_after(3))
-    for name in ("training.pt", "training.pkl", "optimizer.pt", "checkpoint.npy"):
-        (tmp_path / name).write_bytes(pickle.dumps(_Bomb()))
-    assert same(fitted(folder=tmp_path, resume=True)[0], fitted()[0])
-    (tmp_path / CHECKPOINT).write_bytes(pickle.dumps(_Bomb()))
+        fitted(folder=run, **stop_after(3))
+    bomb = pickle.dumps(_Bomb(mark))
+    for name in ("training.pt", "training.pkl", "optimizer.pt", "checkpoint.npy", "log.pkl"):
+        (run / name).write_bytes(bomb)
+    assert same(fitted(folder=run, resume=True)[0], fitted()[0])
+    for name in (CHECKPOINT, PREVIOUS):
+        (run / name).write_bytes(bomb)
     with pytest.raises(DataSchemaError, match="as safetensors"):
-        fitted(folder=tmp_path, resume=True)
+        fitted(folder=run, resume=True)
+    assert not mark.exists()
+    pickle.loads(bomb).close()  # negative control
+    assert mark.exists()
 
 
 @pytest.mark.parametrize("keep", [0, 100, 0.6])
-def test_truncated_checkpoint_is_one_line(tmp_path, keep):
+def test_a_truncated_checkpoint_falls_back_to_the_one_before_else_is_one_line(
+    tmp_path, keep, caplog
+):
     with pytest.raises(Preempted):
-        fitted(folder=tmp_path, **stop_after(3))
-    raw = (tmp_path / CHECKPOINT).read_bytes()
-    (tmp_path / CHECKPOINT).write_bytes(raw[: keep if keep > 1 else int(keep * len(raw))])
+        fitted(folder=tmp_path, checkpoint_seconds=0.0, **stop_after(3))
+
+    def truncate(name):
+        raw = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(raw[: keep if keep > 1 else int(keep * len(raw))])
+
+    truncate(CHECKPOINT)
+    assert same(fitted(folder=tmp_path, resume=True)[0], fitted()[0])
+    assert "continuing from the one before" in caplog.text
+    truncate(CHECKPOINT)
+    truncate(PREVIOUS)
     with pytest.raises(DataSchemaError, match=r"cannot read .* as safetensors"):
         fitted(folder=tmp_path, resume=True)
+
+
+def test_stopped_within_an_epoch_and_resumed_equals_uninterrupted(tmp_path):
+    asked = []
+
+    def third_step():
+        asked.append(1)
+        return len(asked) == 3
+
+    with pytest.raises(Preempted, match=r"after epoch 0 and step 3 of 5 "):
+        fitted(folder=tmp_path, should_stop=third_step)
+    note = load_arrays(tmp_path / CHECKPOINT)[1]
+    assert (note["step"], note["history"]["train"]) == (3, [])
+    again, resumed = fitted(folder=tmp_path, resume=True)
+    whole, history = fitted()
+    assert same(whole, again)
+    assert resumed == history
+
+
+@pytest.mark.parametrize("extra", [{"ema": 0.9}, {"warmup": 2.5}, {"accumulation": 3}])
+def test_every_option_resumes_bit_for_bit_at_every_step(tmp_path, extra):
+    config = CONFIG.model_copy(update={"epochs": 2, **extra})
+    whole, history = fitted(config)
+    assert not same(whole, fitted(CONFIG.model_copy(update={"epochs": 2}))[0])
+    for k in range(12):
+        asked = []
+
+        def stop(k=k, asked=asked):
+            asked.append(1)
+            return len(asked) > k
+
+        with pytest.raises(Preempted):
+            fitted(config, folder=tmp_path / str(k), should_stop=stop)
+        again, resumed = fitted(config, folder=tmp_path / str(k), resume=True)
+        assert same(whole, again)
+        assert resumed == history
+
+
+def test_after_divergence_a_lower_rate_goes_on_from_the_last_good_state(tmp_path, caplog):
+    with pytest.raises(Preempted):
+        fitted(folder=tmp_path, **stop_after(3))
+    lower = CONFIG.model_copy(update={"learning_rate": 1e-3})
+    _, history = fitted(lower, folder=tmp_path, resume=True)
+    assert history.train[:3] == fitted()[1].train[:3]
+    assert history.train[4:] != fitted()[1].train[4:]
+    assert "continuing with learning_rate = 0.001, was 0.003" in caplog.text
+
+
+def test_out_of_memory_ends_with_advice_and_keeps_the_state(tmp_path):
+    import torch
+
+    seen = []
+
+    def greedy(predicted, target):
+        if len(seen) >= 3:
+            torch.empty(2**46)  # the allocator's own error
+        return loss(predicted, target)
+
+    with pytest.raises(RunFailed, match=r"out of memory with 8 samples .*raise accumulation"):
+        fitted(folder=tmp_path, criterion=greedy, progress=lambda *_: seen.append(1))
+    assert epochs_saved(tmp_path) == 3
+    more = CONFIG.model_copy(update={"accumulation": 2})
+    _, history = fitted(more, folder=tmp_path, resume=True)
+    np.testing.assert_allclose(history.train, fitted()[1].train, rtol=1e-5)
+
+
+def test_other_errors_of_the_network_keep_their_traceback():
+    def wrong(predicted, target):
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        fitted(criterion=wrong)
 
 
 @pytest.mark.parametrize(
