@@ -2,7 +2,8 @@
 
 The cheapest surrogate by far (microseconds), for posteriors that are wide enough, or after training
 on draws from where the posterior lives. The network learns the coefficients of the data in their
-noise-whitened proper orthogonal modes, so that its loss counts errors in units of the noise.
+noise-whitened proper orthogonal modes, so that its loss counts errors in units of the noise. Where
+the data set holds Jacobian actions, the network is fitted to them too (:mod:`.tangents`).
 """
 
 from __future__ import annotations
@@ -19,18 +20,20 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.datasets import TrainingSet
-from pdeinv.models import ForwardModel, Linearization
+from pdeinv.models import ForwardModel
 from pdeinv.protocols import Problem, Sensors
 from pdeinv.typing import Array
 
 from .bound import BoundModel, RangeWatch
+from .decoded import Decoded
 from .fitting import FitRun, Index, Split
 from .identity import Identity, data_space
 from .mlp import Mlp, build_module
 from .record import Record, heldout_errors
 from .scaling import Pod, Standard, reference_noise
 from .storage import load_folder, save_folder
-from .training import Data, TrainingConfig, seeded, train
+from .tangents import Actions, action_error, carrying_tangents, sobolev_loss
+from .training import Data, History, Loss, TrainingConfig, seeded, train
 
 if TYPE_CHECKING:
     import torch
@@ -43,33 +46,12 @@ class LatentConfig(TrainingConfig):
 
     widths: tuple[int, ...] = Field((128, 128, 128), description="hidden layers")
     tolerance: float = Field(0.05, gt=0, description="rms truncation of the data, in units of σ")
+    derivative_weight: float = Field(
+        1.0, ge=0, description="weight of Jacobian actions, where the data set has them; 0: unused"
+    )
     noise_rel: float = Field(
         0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
     )
-
-
-@dataclass(frozen=True)
-class _Emulator:
-    """xi to data at the chosen sensors."""
-
-    inputs: Standard
-    network: Mlp
-    scale: float
-    mean: Array
-    decoder: Array
-
-    def __call__(self, xi: Array) -> Array:
-        z = self.network(self.inputs(xi)) * self.scale
-        return np.asarray(self.mean + z @ self.decoder)
-
-    def linearize(self, xi: Array) -> Linearization:
-        at = self.network.linearize(self.inputs(xi))
-        decoder = self.scale * self.decoder
-        return Linearization(
-            self.mean + at.value @ decoder,
-            lambda v: at.jvp(v / self.inputs.std) @ decoder,
-            lambda w: at.vjp(decoder @ w) / self.inputs.std,
-        )
 
 
 @dataclass(frozen=True)
@@ -123,20 +105,19 @@ class Latent:
         inputs = Standard.fit(xi[split.train])
         pod = Pod.fit(y[split.train], noise_std, config.tolerance)
         scale = max(float(pod.encode(y[split.train]).std()), 1e-300)
-        data = Data(
-            *(
-                part
-                for rows in (split.train, split.valid)
-                for part in (inputs(xi[rows]), pod.encode(y[rows]) / scale)
-            )
-        )
+        actions = Actions.of(dataset)
+        task = _Task(inputs, pod, scale, actions if config.derivative_weight else None)
         sizes = (xi.shape[1], config.widths, pod.n_modes)
         module = seeded(seed, "latent", 0, lambda: build_module(*sizes))
-        history = train(module, data, _mean_square, config, seed, run)
+        history = task.train(module, dataset, split, (config, seed, run))
         weights = {k: v.detach().cpu().numpy() for k, v in module.state_dict().items()}
         network = Mlp.from_arrays(weights)
-        emulator = _Emulator(inputs, network, scale, pod.mean, pod.decoder)
-        errors = heldout_errors(emulator(xi[split.test]), y[split.test], noise_std)
+        emulator = Decoded(inputs, network, scale, pod.mean, pod.decoder)
+        test = split.test
+        errors = heldout_errors(emulator(xi[test]), y[test], noise_std)
+        if actions is not None:
+            found = emulator.tangents(xi[test], actions.probes[test])
+            errors["derivative_relative"] = action_error(found, actions.values[test], noise_std)
         record = Record(
             cls.name,
             identity,
@@ -149,7 +130,12 @@ class Latent:
             dataset.level,
             split.sizes,
             errors,
-            {"epochs": len(history.train), "best_epoch": history.best_epoch, "modes": pod.n_modes},
+            {
+                "epochs": len(history.train),
+                "best_epoch": history.best_epoch,
+                "modes": pod.n_modes,
+                "derivatives": 0 if task.actions is None else task.actions.count,
+            },
         )
         return cls(inputs, network, scale, pod, record)
 
@@ -194,7 +180,7 @@ class Latent:
         self.record.identity.check(problem, prior)
         chosen: Index = self.record.identity.select(sensors)
         return BoundModel(
-            _Emulator(
+            Decoded(
                 self.inputs,
                 self.network,
                 self.scale,
@@ -206,6 +192,42 @@ class Latent:
             RangeWatch(self.record.low, self.record.high, self.name),
             report=self.metadata,
         )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What the network is fitted to: scaled coefficients, and their derivatives where known."""
+
+    inputs: Standard
+    pod: Pod
+    scale: float
+    actions: Actions | None
+
+    def train(
+        self,
+        module: Any,
+        dataset: TrainingSet,
+        split: Split,
+        how: tuple[LatentConfig, int, FitRun],
+    ) -> History:
+        """Train ``module``, from scaled xi to scaled coefficients, in place."""
+        x, y = self.inputs(dataset.xi), self.pod.encode(dataset.values) / self.scale
+        loss: Loss = _mean_square
+        if self.actions is not None:
+            along = self.actions.targets(self.pod, self.scale)
+            weight = how[0].derivative_weight * self._balance(y[split.train], along[split.train])
+            loss = sobolev_loss(y.shape[1], self.actions.count, weight)
+            x = np.concatenate([x, self.actions.inputs(self.inputs)], axis=1)
+            y = np.concatenate([y, along], axis=1)
+            module = carrying_tangents(module, self.actions.count)
+        data = Data(x[split.train], y[split.train], x[split.valid], y[split.valid])
+        return train(module, data, loss, *how)
+
+    def _balance(self, y: Array, along: Array) -> float:
+        """E ‖z‖² / E_k ‖z'[p_k]‖²."""
+        assert self.actions is not None
+        total = float(np.sum(along**2)) / self.actions.count
+        return float(np.sum(y**2)) / total if total > 0 else 1.0
 
 
 def _mean_square(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
