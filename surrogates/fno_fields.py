@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.fem.grids import bilinear
@@ -69,15 +70,18 @@ class FieldScaling:
 
     The coefficient is shifted and scaled by two numbers. The field loses its mean at each node and
     is divided by one number; ``envelope``, its standard deviation at each node over that number,
-    multiplies the network's output, which is hence exact where the field is prescribed.
+    multiplies the network's output, which is hence exact where the field is prescribed, and zero at
+    the nodes of the bounding box that lie outside the domain. A field may have several channels
+    (times, sources).
 
     Attributes:
         log_input: whether the coefficient's logarithm is scaled.
         centre: of the coefficient or its logarithm.
         spread: likewise, positive.
-        mean: field, shape (n_y, n_x).
+        mean: field, shape (*channels, n_y, n_x).
         scale: field units.
-        envelope: shape (n_y, n_x).
+        envelope: shape (*channels, n_y, n_x).
+        inside: which nodes lie in the domain, shape (n_y, n_x).
     """
 
     log_input: bool
@@ -86,40 +90,54 @@ class FieldScaling:
     mean: Array
     scale: float
     envelope: Array
+    inside: NDArray[np.bool_]
 
     @classmethod
-    def fit(cls, coefficient: Array, field: Array, log_input: bool) -> FieldScaling:
-        """From training samples, each (n, n_y, n_x)."""
-        values = np.log(coefficient) if log_input else coefficient
+    def fit(
+        cls, coefficient: Array, field: Array, log_input: bool, inside: NDArray[np.bool_]
+    ) -> FieldScaling:
+        """From training samples, (n, n_y, n_x) and (n, *channels, n_y, n_x)."""
+        values = coefficient[:, inside]
+        values = np.log(values) if log_input else values
         spread = float(values.std())
-        std = field.std(axis=0)
-        scale = float(np.sqrt(np.mean(std**2)))
-        scale = scale if scale > 1e-12 * float(np.abs(field).max()) else 1.0
+        mean, std = (np.where(inside, a, 0.0) for a in (field.mean(axis=0), field.std(axis=0)))
+        scale = float(np.sqrt(np.mean(std[..., inside] ** 2)))
+        scale = scale if scale > 1e-12 * float(np.abs(mean).max() + std.max()) else 1.0
         return cls(
             log_input, float(values.mean()), spread if spread > 1e-12 else 1.0,
-            field.mean(axis=0), scale, std / scale,
+            mean, scale, std / scale, inside,
         )  # fmt: skip
 
     def encode(self, coefficient: Array) -> Array:
-        """The network's input; not a number where a logarithm does not exist."""
+        """The network's input, zero outside the domain; not a number where a logarithm does not
+        exist.
+        """
         with np.errstate(invalid="ignore", divide="ignore"):
             values = np.log(coefficient) if self.log_input else coefficient
-            return np.asarray((values - self.centre) / self.spread)
+            return np.where(self.inside, (values - self.centre) / self.spread, 0.0)
+
+    def encode_field(self, field: Array) -> Array:
+        """What the network is to give for fields, zero outside the domain."""
+        return np.where(self.inside, (field - self.mean) / self.scale, 0.0)
 
     def slope(self, coefficient: Array) -> Array:
-        """The derivative of :meth:`encode`, node by node."""
-        inner = 1.0 / coefficient if self.log_input else np.ones_like(coefficient)
-        return np.asarray(inner / self.spread)
+        """The derivative of :meth:`encode`, node by node, for flat coefficients (..., nodes)."""
+        with np.errstate(divide="ignore"):
+            inner = 1.0 / coefficient if self.log_input else np.ones_like(coefficient)
+        return np.where(self.inside.ravel(), inner / self.spread, 0.0)
 
     def on(self, grid: Grid, other: Grid) -> FieldScaling:
         """The same from ``grid`` to another one."""
         if grid is other:
             return self
         matrix = grid.to(other)
-        mean, envelope = (
-            np.asarray(matrix @ a.ravel()).reshape(other.shape) for a in (self.mean, self.envelope)
-        )
-        return replace(self, mean=mean, envelope=envelope)
+
+        def moved(a: Array) -> Array:
+            lead = a.shape[:-2]
+            return np.asarray((matrix @ a.reshape(*lead, -1).T).T).reshape(*lead, *other.shape)
+
+        inside = moved(self.inside.astype(np.float64)) > 0.5
+        return replace(self, mean=moved(self.mean), envelope=moved(self.envelope), inside=inside)
 
 
 @dataclass(frozen=True)
@@ -127,7 +145,7 @@ class FieldMap:
     """The coefficient on a grid to the field there, in double precision.
 
     Attributes:
-        network: a torch module of (n, y, x) to the same shape.
+        network: a torch module of (n, y, x) to (n, *channels, y, x).
         scaling: on the same grid.
         shape: nodes along y and x.
     """
@@ -146,7 +164,7 @@ class FieldMap:
         return np.asarray(field.reshape(len(field), -1))
 
     def __call__(self, coefficient: Array) -> Array:
-        """Fields (n, nodes) of coefficients (n, nodes)."""
+        """Fields (n, channels · nodes) of coefficients (n, nodes)."""
         torch = import_torch()
         z = self._prepare(coefficient)
         with torch.no_grad():
@@ -160,11 +178,11 @@ class FieldMap:
         slope = self.scaling.scale * self.scaling.slope(coefficient)
         y = self.network(z)
 
-        def along(array: Array) -> Any:
-            return torch.from_numpy(np.ascontiguousarray(array)).reshape(1, *self.shape)
+        def along(array: Array, like: Any) -> Any:
+            return torch.from_numpy(np.ascontiguousarray(array)).reshape(like.shape)
 
         def vjp(w: Array) -> Array:
-            (pulled,) = torch.autograd.grad(y, z, along(w), retain_graph=True)
+            (pulled,) = torch.autograd.grad(y, z, along(w, y), retain_graph=True)
             return np.asarray(slope * pulled.numpy().ravel())
 
         # J v is the derivative of w -> J^T w: reverse mode twice keeps the one graph for all v
@@ -172,14 +190,20 @@ class FieldMap:
         pulled = torch.autograd.grad(y, z, dummy, create_graph=True)[0]
 
         def jvp(v: Array) -> Array:
-            (pushed,) = torch.autograd.grad(pulled, dummy, along(slope * v), retain_graph=True)
+            (pushed,) = torch.autograd.grad(pulled, dummy, along(slope * v, z), retain_graph=True)
             return np.asarray(pushed.numpy().ravel())
 
         return Linearization(self._finish(y.detach())[0], jvp, vjp)
 
 
-def gridded(dataset: TrainingSet) -> tuple[Array, Array]:
-    """Coefficient and field of a data set, checked.
+def gridded(dataset: TrainingSet, name: str) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Coefficient and field of a data set, and which grid nodes lie in the domain, checked.
+
+    A node where every sample lacks the field lies outside.
+
+    Args:
+        dataset: with fields on a grid.
+        name: the surrogate's, for errors.
 
     Raises:
         DataSchemaError: absent, not on a plane grid, or not finite.
@@ -187,27 +211,33 @@ def gridded(dataset: TrainingSet) -> tuple[Array, Array]:
     coefficient, field = dataset.coefficient, dataset.field
     if coefficient is None or field is None:
         raise DataSchemaError(
-            "surrogate 'fno' learns from fields on a grid and the data set has none; "
+            f"surrogate '{name}' learns from fields on a grid and the data set has none; "
             "use 'generate --grid 33x33'"
         )
     if len(dataset.axes) != 2 or sorted(dataset.axes) != sorted(dataset.sensors):
         raise DataSchemaError(
-            f"surrogate 'fno' expects data at places on a plane grid; the grid has the axes "
+            f"surrogate '{name}' expects data at places on a plane grid; the grid has the axes "
             f"{', '.join(dataset.axes)} and the data the coordinates {', '.join(dataset.sensors)}; "
             "use 'latent' or 'multifidelity'"
         )
-    for what, values in (("coefficient", coefficient), ("field", field)):
-        if not np.isfinite(values).all():
-            raise DataSchemaError(
-                f"the {what} on the grid is not finite everywhere, perhaps because the domain does "
-                "not fill its bounding box; use 'latent' or 'multifidelity'"
-            )
-    return coefficient, field
+    missing = np.isnan(field)
+    inside = ~missing.reshape(-1, *field.shape[-2:]).all(axis=0)
+    if not np.isfinite(field[..., inside]).all() or not inside.any():
+        raise DataSchemaError(
+            "the field on the grid is not finite in some samples; generate the data set again"
+        )
+    if not np.isfinite(coefficient[:, inside]).all():
+        raise DataSchemaError(
+            "the coefficient on the grid is not finite inside the domain; use 'latent' or "
+            "'multifidelity'"
+        )
+    return coefficient, np.where(inside, field, 0.0), inside
 
 
 def relative_loss(scaling: FieldScaling) -> Loss:
     """The mean over samples of ‖error‖ / ‖field‖: no sample counts more for a larger field."""
     torch = import_torch()
+    # outside the domain mean, target and prediction are zero and do not count
     mean = torch.as_tensor(scaling.mean / scaling.scale, dtype=torch.float32)
 
     def loss(predicted: Any, target: Any) -> Any:

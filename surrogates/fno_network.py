@@ -1,23 +1,27 @@
-"""The Fourier neural operator of the library neuraloperator, made fit for inversion.
+"""The operators of the library neuraloperator, made fit for inversion.
 
 Three things of release 2.0 are replaced, because they would cost accuracy here: its spectral layer
 computes in single precision whatever the input, and for an odd number of nodes it puts every
 frequency one place off, so that a network does not carry over to an even one; its grid coordinates
-leave out the last node; and its padding changes the period with the number of nodes.
+leave out the last node; and its padding changes the period with the number of nodes. Its U-shaped
+operator fails with the default skips, ignores the layer that it is given and prints.
 
-Reference: Li et al. (2021), Fourier neural operator for parametric partial differential equations.
+References: Li et al. (2021), Fourier neural operator for parametric partial differential equations;
+Kossaifi et al. (2023), Multi-grid tensorized Fourier neural operator; Rahman, Ross and
+Azizzadenesheli (2023), U-NO: U-shaped neural operators.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,7 +29,17 @@ from pdeinv.errors import DataSchemaError, MissingDependency
 
 from .training import import_torch
 
-__all__ = ["Architecture", "build", "from_arrays", "in_double", "padded_size", "to_arrays"]
+__all__ = [
+    "Architecture",
+    "Kind",
+    "build",
+    "from_arrays",
+    "in_double",
+    "padded_size",
+    "to_arrays",
+]
+
+Kind = Literal["fno", "tfno", "uno"]
 
 COMPLEX = "|complex"
 """Ends the name of an array that holds real and imaginary parts along its last axis."""
@@ -40,12 +54,26 @@ class Architecture:
         width: channels.
         layers: Fourier layers.
         padding: share by which the domain is extended, so that its ends need not meet.
+        kind: plain Fourier layers, layers with Tucker-factorised weights, or a U of resolutions.
+        rank: share of the parameters that the factors keep (``tfno``).
     """
 
     modes: tuple[int, int]
     width: int
     layers: int
     padding: float
+    kind: Kind = "fno"
+    rank: float = 1.0
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON data."""
+        return {**asdict(self), "modes": list(self.modes)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Architecture:
+        """The inverse of :meth:`as_json`; entries that older files lack have defaults."""
+        rows, columns = data["modes"]
+        return cls(**{**data, "modes": (int(rows), int(columns))})
 
 
 def padded_size(n: int, padding: float) -> int:
@@ -73,7 +101,7 @@ def _quiet() -> Iterator[None]:
 
 @cache
 def _library() -> tuple[Any, Any]:
-    """The library's network and the spectral layer to build it from.
+    """The library's networks and the spectral layer to build them from.
 
     Raises:
         MissingDependency: it is not installed.
@@ -81,22 +109,29 @@ def _library() -> tuple[Any, Any]:
     torch = import_torch()
     try:
         with _quiet():
+            from neuralop import models
             from neuralop.layers.spectral_convolution import SpectralConv
-            from neuralop.models import FNO
     except ImportError:
         raise MissingDependency(
-            "surrogate 'fno' needs neuraloperator; install pdeinv[surrogate]"
+            "neural operators need neuraloperator; install pdeinv[surrogate]"
         ) from None
 
     class Spectral(SpectralConv):  # type: ignore[misc]
         """v -> F^(-1)(W F v) on the kept frequencies, in the precision of v, for any grid."""
 
+        def _size(self, shape: tuple[int, int], asked: Any) -> tuple[int, int]:
+            """Nodes of the output along y and x."""
+            if asked is not None:
+                return int(asked[0]), int(asked[1])
+            factors = self.resolution_scaling_factor or (1, 1)
+            return round(shape[0] * factors[0]), round(shape[1] * factors[1])
+
         def forward(self, x: Any, output_shape: Any = None) -> Any:
-            """(batch, channels, y, x) to the same shape."""
-            rows, columns = x.shape[-2:]
+            """(batch, channels, y, x) to the same shape, or to one of another resolution."""
+            rows, columns = self._size(x.shape[-2:], output_shape)
             weight = self.weight.to_tensor()
-            up = min(weight.shape[2], rows)
-            across = min(weight.shape[3], columns // 2 + 1)
+            up = min(weight.shape[2], rows, x.shape[-2])
+            across = min(weight.shape[3], columns // 2 + 1, x.shape[-1] // 2 + 1)
             first = weight.shape[2] // 2 - up // 2
             weight = weight[:, :, first : first + up, :across]
             spectrum = torch.fft.rfft2(x, norm="forward")[..., :across]
@@ -108,23 +143,62 @@ def _library() -> tuple[Any, Any]:
             value = torch.fft.irfft2(mixed, s=(rows, columns), norm="forward")
             return value if self.bias is None else value + self.bias
 
-    return FNO, Spectral
+    return models, Spectral
+
+
+def _inner(architecture: Architecture, channels: int) -> Any:
+    """The library's network from (coefficient, y, x) to ``channels`` fields on a periodic grid."""
+    models, spectral = _library()
+    common = {
+        "in_channels": 3,
+        "out_channels": channels,
+        "hidden_channels": architecture.width,
+        "n_layers": architecture.layers,
+        "positional_embedding": None,
+    }
+    if architecture.kind == "uno":
+        from neuralop.layers.fno_block import FNOBlocks
+
+        return models.UNO(
+            **common,
+            **_u_shape(architecture),
+            lifting_channels=2 * architecture.width,
+            projection_channels=2 * architecture.width,
+            # the default skip of this release cannot change the number of channels
+            channel_mlp_skip="linear",
+            operator_block=partial(FNOBlocks, conv_module=spectral),
+        )
+    factors = {"factorization": "tucker", "rank": architecture.rank}
+    return models.FNO(
+        **common,
+        **(factors if architecture.kind == "tfno" else {}),
+        n_modes=architecture.modes,
+        conv_module=spectral,
+    )
+
+
+def _u_shape(architecture: Architecture) -> dict[str, Any]:
+    """Half the nodes and twice the channels between the second and the second last layer."""
+    inside, width = architecture.layers - 3, architecture.width
+    full, half = list(architecture.modes), [max(2, n // 2) for n in architecture.modes]
+    return {
+        "uno_out_channels": [width, *[2 * width] * inside, width, width],
+        "uno_n_modes": [full, *[half] * inside, half, full],
+        "uno_scalings": [[1, 1], [0.5, 0.5], *[[1, 1]] * (inside - 1), [2, 2], [1, 1]],
+    }
 
 
 def build(architecture: Architecture, envelope: Any) -> Any:
-    """A network from (batch, y, x) to the same shape, its output times the array ``envelope``."""
+    """A network from (batch, y, x) to (batch, *channels, y, x), its output times ``envelope``.
+
+    Args:
+        architecture: its size.
+        envelope: shape (*channels, y, x); at most one axis of channels.
+    """
     torch = import_torch()
-    fno, spectral = _library()
+    lead = tuple(envelope.shape[:-2])
     with _quiet():
-        inner = fno(
-            n_modes=architecture.modes,
-            in_channels=3,
-            out_channels=1,
-            hidden_channels=architecture.width,
-            n_layers=architecture.layers,
-            positional_embedding=None,
-            conv_module=spectral,
-        )
+        inner = _inner(architecture, math.prod(lead))
 
     class Padded(torch.nn.Module):  # type: ignore[misc, name-defined]
         """The network with node coordinates in [0, 1] as two more inputs, on a padded grid."""
@@ -135,7 +209,7 @@ def build(architecture: Architecture, envelope: Any) -> Any:
             self.register_buffer("envelope", torch.as_tensor(envelope, dtype=torch.float64))
 
         def forward(self, x: Any) -> Any:
-            """(batch, y, x) to the same shape."""
+            """(batch, y, x) to (batch, *channels, y, x)."""
             rows, columns = x.shape[1:]
             more = [padded_size(n, architecture.padding) - n for n in (rows, columns)]
             padded = torch.nn.functional.pad(x, (0, more[1], 0, more[0]))
@@ -144,8 +218,8 @@ def build(architecture: Architecture, envelope: Any) -> Any:
                 for n, k in zip((rows, columns), more, strict=True)
             ]
             grid = [g.expand(padded.shape) for g in torch.meshgrid(*places, indexing="ij")]
-            value = self.inner(torch.stack([padded, *grid], dim=1))
-            return self.envelope.to(x.dtype) * value[:, 0, :rows, :columns]
+            value = self.inner(torch.stack([padded, *grid], dim=1))[..., :rows, :columns]
+            return self.envelope.to(x.dtype) * value.reshape(len(x), *lead, rows, columns)
 
     return Padded()
 

@@ -209,8 +209,9 @@ def test_a_coefficient_that_is_not_positive_is_taken_as_it_is(problem, dataset):
 
 
 def test_a_logarithm_that_does_not_exist_is_no_number_and_no_warning():
-    scaling = FieldScaling(True, 0.0, 1.0, np.zeros((2, 2)), 1.0, np.ones((2, 2)))
-    assert np.isnan(scaling.encode(np.array([-1.0, 1.0]))).tolist() == [True, False]
+    everywhere = np.ones((1, 2), dtype=bool)
+    scaling = FieldScaling(True, 0.0, 1.0, np.zeros((1, 2)), 1.0, np.ones((1, 2)), everywhere)
+    assert np.isnan(scaling.encode(np.array([[-1.0, 1.0]]))).tolist() == [[True, False]]
 
 
 def test_interpolation_is_exact_for_bilinear_fields_and_follows_the_axes():
@@ -268,7 +269,7 @@ def test_weights_that_do_not_fit_are_refused(trained, problem, tmp_path):
 
 
 def test_a_missing_library_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "neuralop.models", None)
+    monkeypatch.setitem(sys.modules, "neuralop", None)
     fno_network._library.cache_clear()
     try:
         with pytest.raises(MissingDependency, match=r"neuraloperator.*pdeinv\[surrogate\]"):

@@ -1,0 +1,337 @@
+"""Neural operators from the coefficient on a grid to the measured field on that grid.
+
+Unlike the other surrogates they know the whole field, hence predict at any sensors inside the grid,
+and they work on grids of another resolution. The unknown reaches them as the problem's coefficient
+field (``grid_operator``), so that one network serves any number of unknowns. A domain that does not
+fill its bounding box is masked: nodes outside count in no loss and no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from pydantic import Field
+
+from pdeinv.bayes.prior import Prior
+from pdeinv.config import Config
+from pdeinv.errors import ConfigError, DataSchemaError, SurrogateRejected
+from pdeinv.io.datasets import TrainingSet
+from pdeinv.models import ForwardModel, Linearization
+from pdeinv.protocols import Problem, Sensors
+from pdeinv.typing import Array
+
+from .bound import BoundModel, RangeWatch
+from .fitting import FitRun, Index, Split
+from .fno_fields import FieldMap, FieldScaling, Grid, gridded, relative_loss
+from .fno_network import (
+    Architecture,
+    Kind,
+    build,
+    from_arrays,
+    in_double,
+    padded_size,
+    to_arrays,
+)
+from .identity import Identity, data_space
+from .record import Record, heldout_errors
+from .scaling import reference_noise
+from .storage import load_folder, save_folder
+from .training import Data, TrainingConfig, seeded, train
+
+__all__ = ["GridOperator", "OperatorConfig"]
+
+
+class OperatorConfig(TrainingConfig):
+    """Options of every operator on a grid."""
+
+    epochs: int = Field(60, ge=1, description="passes over the training samples at most")
+    batch_size: int = Field(8, ge=1, description="samples of one gradient step")
+    learning_rate: float = Field(6e-3, gt=0, description="at the start; follows half a cosine to 0")
+    modes: int = Field(16, ge=2, description="frequencies kept along each axis, negative counted")
+    width: int = Field(16, ge=2, description="channels")
+    layers: int = Field(4, ge=1, description="Fourier layers")
+    padding: float = Field(0.25, ge=0, le=1, description="share by which the domain is extended")
+    log_input: bool | None = Field(
+        None, description="learn from log(coefficient); absent: where all samples are positive"
+    )
+    noise_rel: float = Field(
+        0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
+    )
+
+
+@dataclass(frozen=True)
+class _Emulator:
+    """xi to data: prior, coefficient on the grid, network, interpolation to the sensors."""
+
+    prior: Prior
+    to_grid: Any
+    fields: FieldMap
+    to_sensors: Any
+
+    def __call__(self, xi: Array) -> Array:
+        m = self.prior.unwhiten(xi.reshape(-1, xi.shape[-1]))
+        field = self.fields(np.asarray((self.to_grid @ m.T).T))
+        return np.asarray((self.to_sensors @ field.T).T).reshape(*xi.shape[:-1], -1)
+
+    def linearize(self, xi: Array) -> Linearization:
+        at = self.fields.linearize(np.asarray(self.to_grid @ self.prior.unwhiten(xi)))
+        back, across = self.to_sensors.T.tocsr(), self.to_grid.T.tocsr()
+        return Linearization(
+            np.asarray(self.to_sensors @ at.value),
+            lambda v: self.to_sensors @ at.jvp(self.to_grid @ self.prior.unwhiten_jvp(xi, v)),
+            lambda w: self.prior.unwhiten_vjp(xi, across @ at.vjp(back @ w)),
+        )
+
+
+@dataclass(frozen=True)
+class GridOperator:
+    """A trained operator with all that is needed to use it again.
+
+    A registered operator is a subclass that states its name, its options and its kind of network.
+
+    Attributes:
+        architecture: size of the network.
+        weights: arrays of the network by name.
+        scaling: of coefficient and field, on the training grid.
+        grid: the training grid.
+        record: metadata.
+    """
+
+    architecture: Architecture
+    weights: Mapping[str, Any]
+    scaling: FieldScaling
+    grid: Grid
+    record: Record
+
+    name: ClassVar[str]
+    Config: ClassVar[type[Config]]
+    kind: ClassVar[Kind]
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """See :class:`pdeinv.surrogates.record.Record`."""
+        return self.record.as_json()
+
+    @classmethod
+    def fit(
+        cls,
+        dataset: TrainingSet,
+        problem: Problem,
+        config: OperatorConfig,
+        seed: int,
+        run: FitRun | None = None,
+    ) -> Self:
+        """Train on the data set's pairs of fields; a tenth each validates and tests.
+
+        Raises:
+            ConfigError: ``log_input`` with a coefficient that is not positive.
+            DataSchemaError: the data set has no fields on a plane grid.
+            Preempted: a stop was asked for; the training is saved.
+            RunFailed: the loss is not finite.
+            SurrogateRejected: the data set belongs to another problem.
+        """
+        run = run or FitRun()
+        coefficient, field, inside = gridded(dataset, cls.name)
+        Identity.of_dataset(dataset).check(problem, problem.prior())
+        split = Split.of(dataset.size, seed)
+        log_input = _log_input(coefficient[:, inside], config)
+        scaling = FieldScaling.fit(coefficient[split.train], field[split.train], log_input, inside)
+        architecture = cls.architecture_of(config, field.shape[-2:])
+        module = seeded(seed, cls.name, 0, lambda: build(architecture, scaling.envelope))
+        data = _training_data(scaling, coefficient, field, split)
+        history = train(module, data, relative_loss(scaling), config, seed, run)
+        (slow, y), (fast, x) = dataset.axes.items()
+        extra = {
+            "epochs": len(history.train),
+            "best_epoch": history.best_epoch,
+            "grid": list(scaling.inside.shape),
+            "nodes_outside": int(np.sum(~inside)),
+            "axes": [slow, fast],
+            "log_input": log_input,
+            "architecture": architecture.as_json(),
+        }
+        record = _record(cls.name, dataset, split, (config, seed, run.noise_std), extra)
+        fitted = cls(architecture, to_arrays(module), scaling, Grid((slow, fast), y, x), record)
+        errors = fitted._errors(dataset, split.test, record.noise_std)
+        return replace(fitted, record=replace(record, errors=errors))
+
+    def _errors(self, dataset: TrainingSet, test: Index, noise_std: Array) -> dict[str, float]:
+        """On held-out samples: at the sensors, and ``field_relative_l2`` on the grid."""
+        coefficient, field, _ = gridded(dataset, self.name)
+        found = self._field_map(self.grid)(coefficient[test].reshape(len(test), -1))
+        true = field[test].reshape(len(test), -1)
+        at_sensors = (self._to_sensors(dataset.sensors, self.grid) @ found.T).T
+        return {
+            **heldout_errors(np.asarray(at_sensors), dataset.values[test], noise_std),
+            "field_relative_l2": heldout_errors(found, true, np.ones(1))["relative_l2"],
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write weights, scalings, grid and the metadata."""
+        s = self.scaling
+        arrays = {f"network.{k}": v for k, v in self.weights.items()} | {
+            "coefficient": np.array([s.centre, s.spread]),
+            "field_mean": s.mean,
+            "field_scale": np.array([s.scale]),
+            "envelope": s.envelope,
+            "inside": s.inside.astype(np.uint8),
+            "axis.0": self.grid.y,
+            "axis.1": self.grid.x,
+        }
+        save_folder(folder, arrays, self.record.as_json())
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What :meth:`save` wrote.
+
+        Raises:
+            DataSchemaError: the folder does not hold an operator surrogate.
+        """
+        a, metadata = load_folder(folder, cls.name)
+        record = Record.from_json(metadata, folder)
+        try:
+            names = record.extra["axes"]
+            return cls(
+                Architecture.from_json(record.extra["architecture"]),
+                {k.removeprefix("network."): v for k, v in a.items() if k.startswith("network.")},
+                FieldScaling(
+                    bool(record.extra["log_input"]),
+                    float(a["coefficient"][0]),
+                    float(a["coefficient"][1]),
+                    a["field_mean"],
+                    float(a["field_scale"][0]),
+                    a["envelope"],
+                    np.asarray(a.get("inside", np.ones(a["envelope"].shape[-2:])), dtype=bool),
+                ),
+                Grid((names[0], names[1]), a["axis.0"], a["axis.1"]),
+                record,
+            )
+        except (KeyError, TypeError) as error:
+            raise DataSchemaError(f"{folder}: entry {error} is missing; train it again") from None
+
+    def bind(
+        self,
+        problem: Problem,
+        prior: Prior,
+        sensors: Sensors,
+        shape: tuple[int, int] | None = None,
+    ) -> ForwardModel:
+        """The operator as a forward model on xi, for any sensors inside the grid.
+
+        Args:
+            problem: the one it was trained for; gives the coefficient on the grid.
+            prior: the one it was trained for.
+            sensors: where the data are.
+            shape: nodes along y and x of the grid to compute on; None takes the training grid.
+
+        Raises:
+            ConfigError: ``shape`` is too small.
+            SurrogateRejected: trained for another problem or prior, or a sensor lies outside.
+        """
+        self.record.identity.check(problem, prior)
+        shape = shape or self.grid.shape
+        if len(shape) != 2 or min(shape) < 3:
+            raise ConfigError(f"shape: expected two numbers (y, x) of at least 3, got {shape}")
+        grid = self.grid.resized(shape)
+        return BoundModel(
+            _Emulator(
+                prior,
+                problem.grid_operator(shape),
+                self._field_map(grid),
+                self._to_sensors(sensors, grid),
+            ),
+            prior.dim,
+            data_space(self.record.identity.observed, sensors),
+            RangeWatch(self.record.low, self.record.high, self.name),
+            report=self.metadata,
+        )
+
+    @classmethod
+    def architecture_of(cls, config: OperatorConfig, shape: tuple[int, ...]) -> Architecture:
+        """The network's size on a grid of ``shape`` (y, x).
+
+        Frequencies are no more than the training grid resolves: others would stay untrained.
+        """
+        rows, columns = (min(config.modes, padded_size(n, config.padding) - 1) for n in shape)
+        return Architecture((rows, columns), config.width, config.layers, config.padding, cls.kind)
+
+    def _field_map(self, grid: Grid) -> FieldMap:
+        scaling = self.scaling.on(self.grid, grid)
+        module = from_arrays(self.architecture, scaling.envelope, self.weights)
+        return FieldMap(in_double(module), scaling, grid.shape)
+
+    def _to_sensors(self, sensors: Sensors, grid: Grid) -> Any:
+        """Interpolation from the grid.
+
+        Raises:
+            SurrogateRejected: other coordinates, or a sensor outside the grid.
+        """
+        names = grid.names
+        if sorted(sensors) != sorted(names):
+            raise SurrogateRejected(
+                f"surrogate was trained for sensor coordinates {', '.join(sorted(names))}, this "
+                f"run has {', '.join(sorted(sensors))}; train it again"
+            )
+        points = np.stack([np.asarray(sensors[n], dtype=np.float64) for n in names], axis=1)
+        outside = np.flatnonzero(grid.outside(points))
+        if len(outside):
+            place = ", ".join(
+                f"{n} = {v:g}" for n, v in zip(names, points[outside[0]], strict=True)
+            )
+            raise SurrogateRejected(
+                f"{len(outside)} of {len(points)} sensors lie outside the grid that the surrogate "
+                f"was trained on, the first at {place}; leave them out"
+            )
+        return grid.interpolation(points)
+
+
+def _log_input(coefficient: Array, config: OperatorConfig) -> bool:
+    positive = bool((coefficient > 0).all())
+    if config.log_input and not positive:
+        raise ConfigError(
+            f"log_input = true needs a positive coefficient, the data set's smallest is "
+            f"{coefficient.min():g}; use log_input = false"
+        )
+    return positive if config.log_input is None else config.log_input
+
+
+def _training_data(scaling: FieldScaling, coefficient: Array, field: Array, split: Split) -> Data:
+    return Data(
+        *(
+            part
+            for rows in (split.train, split.valid)
+            for part in (
+                scaling.encode(coefficient[rows]),
+                scaling.encode_field(field[rows]),
+            )
+        )
+    )
+
+
+def _record(
+    name: str,
+    dataset: TrainingSet,
+    split: Split,
+    how: tuple[OperatorConfig, int, Array | float | None],
+    extra: Mapping[str, Any],
+) -> Record:
+    """The metadata, errors still missing; ``how`` is configuration, seed and σ."""
+    xi, (config, seed, noise_std) = dataset.xi[split.train], how
+    return Record(
+        name,
+        Identity.of_dataset(dataset),
+        xi.min(axis=0),
+        xi.max(axis=0),
+        reference_noise(dataset.values[split.train], noise_std, config.noise_rel),
+        config.model_dump(mode="json"),
+        seed,
+        dataset.digest,
+        dataset.level,
+        split.sizes,
+        {},
+        extra,
+    )
