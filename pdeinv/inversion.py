@@ -13,7 +13,7 @@ import xarray as xr
 from pydantic import Field
 
 from pdeinv import registry
-from pdeinv.admission import Refined, admit
+from pdeinv.admission import REJECT_SD, Refined, admit
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.diagnostics import summary as diagnose
 from pdeinv.bayes.posterior import Counters, Posterior
@@ -22,7 +22,7 @@ from pdeinv.building import ModelChoice, PosteriorRecipe, make_problem
 from pdeinv.config import Config, merge, parse
 from pdeinv.engines.base import Engine, check_posterior
 from pdeinv.engines.driver import Budget, Progress, Run, RunResult, run
-from pdeinv.errors import ConfigError, PdeinvError
+from pdeinv.errors import ConfigError, PdeinvError, SurrogateRejected
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output, remove
@@ -35,6 +35,7 @@ from pdeinv.protocols import Problem
 from pdeinv.provenance import attributes, sha256
 from pdeinv.refine import RefineConfig, refine
 from pdeinv.rng import fresh_seed, stream
+from pdeinv.trust import GivenSurrogate, expected_sd, inflated, knows_variance
 
 __all__ = ["Inversion", "RunConfig", "invert"]
 
@@ -109,6 +110,8 @@ class Inversion:
         engine = _resolve_engine(run)
         remarks = getattr(problem, "remarks", None)
         said = () if remarks is None else remarks(data)
+        if "path" in run.surrogate:
+            parse(GivenSurrogate, run.surrogate, "surrogate")
         return cls(run, problem, data, engine, (*_notes(run, observations, data), *said))
 
     @property
@@ -255,7 +258,7 @@ def invert(
     remember(folder, inversion.resolved())
     try:
         refined = _prepare_surrogate(inversion, folder, progress)
-        recipe = inversion.recipe(refined.folder)
+        recipe, refined = _trusted(inversion, refined)
         result = run(
             inversion.engine,
             recipe,
@@ -318,8 +321,43 @@ def _prepare_surrogate(inversion: Inversion, folder: Path, progress: Progress) -
         )
     if Capability.COARSE in inversion.engine.requires and inversion.surrogate_path is not None:
         posterior = inversion.recipe()()
-        return admit(posterior, inversion.surrogate_path, stream(inversion.seed, "admission"))
+        assert posterior.coarse is not None
+        spent, expected = posterior.coarse.counters, _expected(posterior.coarse, inversion.seed)
+        refined = admit(posterior, inversion.surrogate_path, stream(inversion.seed, "admission"))
+        refined.counters.add(spent)
+        return replace(refined, report={**refined.report, **expected})
     return Refined(inversion.surrogate_path, Counters(), {})
+
+
+def _expected(posterior: Posterior, seed: int) -> dict[str, float]:
+    """What a surrogate with a variance says of itself, before any fine model is solved.
+
+    Raises:
+        SurrogateRejected: it expects to be too inaccurate.
+    """
+    if not knows_variance(posterior):
+        return {}
+    sd = expected_sd(posterior, stream(seed, "expected"))
+    if sd > REJECT_SD:
+        raise SurrogateRejected(
+            f"surrogate expects to be too inaccurate for two-level sampling: by its own variance "
+            f"the sd of the misfit difference is {sd:.2g}, at most {REJECT_SD:g} can work; train "
+            "it on draws around a posterior ('generate --around RESULT')"
+        )
+    return {"sd_misfit_difference_expected": sd}
+
+
+def _trusted(inversion: Inversion, refined: Refined) -> tuple[PosteriorRecipe, Refined]:
+    """The recipe with inflated noise, where that was asked for, and the rms factor on σ."""
+    recipe = inversion.recipe(refined.folder)
+    if inversion.run.model != "surrogate" or not inversion.run.surrogate.get("inflate"):
+        return recipe, refined
+    posterior = recipe()
+    noise = inflated(posterior, stream(inversion.seed, "inflation"))
+    refined.counters.add(posterior.counters)
+    factor = float(np.sqrt(np.mean((noise.std / recipe.noise.std) ** 2)))
+    report = {**refined.report, "noise_inflation": factor}
+    return replace(recipe, noise=noise), replace(refined, report=report)
 
 
 def _tree(

@@ -40,6 +40,8 @@ class Capability(StrEnum):
     """Adjoint actions dG(m)^T w."""
     STRONG_FORM = "strong-form"
     """The problem as residuals at points (:mod:`pdeinv.strong`), beside the solver."""
+    VARIANCE = "variance"
+    """``model.variance(m)``: the predictive variance of each datum, of surrogates that know it."""
     COARSE = "coarse"
     """A cheaper twin of the posterior; asked for by engines, offered by no single model."""
 

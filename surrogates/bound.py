@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pdeinv.bayes.posterior import xi_space
+from pdeinv.errors import CapabilityError
 from pdeinv.models import Capability, Linearization, ModelKind
 from pdeinv.spaces import Space
 from pdeinv.typing import Array
@@ -117,6 +118,20 @@ class BoundModel:
         xi = self.m_space.check(xi)
         self.watch.note(xi.reshape(-1, self.dim))
         return self.emulator(xi)
+
+    def variance(self, xi: Array) -> Array:
+        """Predictive variance of the data, (..., n_d) of (..., dim).
+
+        Raises:
+            CapabilityError: VARIANCE is not declared.
+        """
+        if Capability.VARIANCE not in self.capabilities:
+            raise CapabilityError(
+                f"surrogate '{self.watch.name}' knows no predictive variance; "
+                "use 'gp' or 'ensemble'"
+            )
+        emulator: Any = self.emulator
+        return np.asarray(emulator.variance(self.m_space.check(xi)))
 
     def linearize(self, xi: Array) -> Linearization:
         """Value and derivative at ``xi`` of shape (dim,)."""

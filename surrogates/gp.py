@@ -20,12 +20,12 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config
 from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.io.datasets import TrainingSet
-from pdeinv.models import ForwardModel, Linearization
+from pdeinv.models import Capability, ForwardModel, Linearization
 from pdeinv.protocols import Problem, Sensors
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-from .bound import BoundModel, RangeWatch
+from .bound import ALL, BoundModel, RangeWatch
 from .fitting import FitRun, Index, Split
 from .identity import Identity, data_space
 from .processes import ModeProcesses, maximise
@@ -191,6 +191,7 @@ class Gp:
             prior.dim,
             data_space(self.record.identity.observed, sensors),
             RangeWatch(self.record.low, self.record.high, self.name),
+            ALL | {Capability.VARIANCE},
             report=self.metadata,
         )
 

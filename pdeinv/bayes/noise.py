@@ -97,6 +97,15 @@ class Noise:
         """Φ = ½ ‖Γ^(-1/2) r‖² for (..., n_d)."""
         return np.asarray(0.5 * np.sum(self.whiten(residual) ** 2, axis=-1))
 
+    def plus(self, variance: Array) -> Noise:
+        """Noise with the covariance Γ + diag(``variance``), for an independent model error.
+
+        Args:
+            variance: shape (n_d,), not negative.
+        """
+        full = None if self.covariance is None else self.covariance + np.diag(variance)
+        return Noise(np.sqrt(self.std**2 + variance), full)
+
     def scaled(self, factor: float) -> Noise:
         """Noise whose covariance is ``factor`` times this one (tempering, data-misfit steps)."""
         full = None if self.covariance is None else factor * self.covariance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as entry
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,12 @@ class TrainingSet:
     def size(self) -> int:
         """The number of samples."""
         return len(self.xi)
+
+    def rows(self, chosen: Any) -> TrainingSet:
+        """Some of the samples, by row numbers."""
+        parts = ("xi", "values", "coefficient", "field", "probes", "actions")
+        arrays = {name: getattr(self, name) for name in parts}
+        return replace(self, **{k: a[chosen] for k, a in arrays.items() if a is not None})
 
 
 def observed_of(dataset: xr.Dataset, path: Path) -> Observed:

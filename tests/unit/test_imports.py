@@ -22,6 +22,7 @@ LAYERS = (
         *("pdeinv.inversion", "pdeinv.generate", "pdeinv.synthetic", "pdeinv.plotting"),
         *(
             "pdeinv.refine",
+            "pdeinv.trust",
             "pdeinv.batches",
             "pdeinv.gridding",
             "pdeinv.admission",
