@@ -1,9 +1,9 @@
 """Gaussian-process regression of the data on few unknowns, with its predictive variance.
 
-The data are expanded in their proper orthogonal modes, and every mode's coefficient gets a Gaussian
-process of its own with a squared-exponential kernel and one length per unknown (Rasmussen, Williams
-2006, §2.2 and §5.1). Hyper-parameters maximise the marginal likelihood with gpytorch, the
-best-kept library for it on torch; prediction is plain numpy, so that it costs microseconds.
+The data are expanded in their proper orthogonal modes, which carry their correlation; the modes'
+coefficients get Gaussian processes with a squared-exponential kernel and one length per unknown and
+group of modes (:mod:`.processes`). Beyond ``max_points`` samples regression is sparse and
+variational. The variance of the data is that of the modes and of what the modes leave out.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.models import Capability, ForwardModel, Linearization
 from pdeinv.protocols import Problem, Sensors
-from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 from .bound import ALL, BoundModel, RangeWatch
 from .fitting import FitRun, Index, Split
 from .identity import Identity, data_space
-from .processes import ModeProcesses, maximise
+from .processes import Group, Spectrum, choose, tune
 from .record import Record, heldout_errors
 from .scaling import Pod, reference_noise
 from .storage import load_folder, save_folder
@@ -42,10 +41,13 @@ MAX_UNKNOWNS = 20
 class GpConfig(Config):
     """Options of ``gp``."""
 
-    max_points: int = Field(1000, ge=20, description="samples kept; time grows with their cube")
-    tune_points: int = Field(200, ge=20, description="samples that tune the hyper-parameters")
-    iterations: int = Field(80, ge=1, description="Adam steps on the marginal likelihood")
-    learning_rate: float = Field(0.1, gt=0, description="of Adam")
+    max_points: int = Field(
+        1000, ge=20, le=5000, description="most samples of exact regression; sparse beyond"
+    )
+    inducing: int = Field(300, ge=10, description="inducing points of sparse regression")
+    groups: int = Field(4, ge=1, description="groups of modes that share their lengths")
+    tune_points: int = Field(300, ge=20, description="samples that tune the hyper-parameters")
+    iterations: int = Field(60, ge=1, description="search steps on the marginal likelihood")
     tolerance: float = Field(0.1, gt=0, description="rms truncation of the data, in units of σ")
     noise_rel: float = Field(
         0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
@@ -56,21 +58,26 @@ class GpConfig(Config):
 class _Emulator:
     """xi to data at the chosen sensors."""
 
-    processes: ModeProcesses
+    groups: tuple[Group, ...]
     scale: Array
     mean: Array
     decoder: Array
+    rest: Array
 
     def __call__(self, xi: Array) -> Array:
-        z = self.processes.mean(xi.reshape(-1, xi.shape[-1]))
+        flat = xi.reshape(-1, xi.shape[-1])
+        z = np.concatenate([g.mean(flat) for g in self.groups], axis=1)
         return np.asarray(self.mean + (z * self.scale) @ self.decoder).reshape(*xi.shape[:-1], -1)
 
     def variance(self, xi: Array) -> Array:
-        z = self.processes.variance(xi.reshape(-1, xi.shape[-1]))
-        return np.asarray((z * self.scale**2) @ self.decoder**2).reshape(*xi.shape[:-1], -1)
+        flat = xi.reshape(-1, xi.shape[-1])
+        z = np.concatenate([g.variance(flat) for g in self.groups], axis=1)
+        variance = self.rest + (z * self.scale**2) @ self.decoder**2
+        return np.asarray(variance).reshape(*xi.shape[:-1], -1)
 
     def linearize(self, xi: Array) -> Linearization:
-        z, slope = self.processes.jacobian(xi)
+        parts = [g.jacobian(xi) for g in self.groups]
+        z, slope = (np.concatenate(list(p)) for p in zip(*parts, strict=True))
         jacobian = (self.decoder * self.scale[:, None]).T @ slope
         value = self.mean + (z * self.scale) @ self.decoder
         return Linearization(value, lambda v: jacobian @ v, lambda w: jacobian.T @ w)
@@ -81,15 +88,17 @@ class Gp:
     """Trained processes with all that is needed to use them again.
 
     Attributes:
-        processes: one per mode, on xi.
+        groups: processes of the modes, in order.
         scale: standard deviation of each coefficient, shape (n_modes,).
         pod: the modes.
+        rest: variance of what the modes leave out, shape (n_obs,).
         record: metadata.
     """
 
-    processes: ModeProcesses
+    groups: tuple[Group, ...]
     scale: Array
     pod: Pod
+    rest: Array
     record: Record
 
     name: ClassVar[str] = "gp"
@@ -125,15 +134,15 @@ class Gp:
                 "use 'latent' or 'multifidelity', or fewer modes in the prior"
             )
         split = Split.of(dataset.size, seed)
-        rows = _subset(np.sort(np.concatenate([split.train, split.valid])), config.max_points, seed)
+        rows = np.sort(np.concatenate([split.train, split.valid]))
         x, y = dataset.xi[rows], dataset.values[rows]
         noise_std = reference_noise(y, run.noise_std, config.noise_rel)
         pod = Pod.fit(y, noise_std, config.tolerance, len(rows) // 2)
         z = pod.encode(y)
+        rest = np.mean((y - pod.decode(z)) ** 2, axis=0)
         scale = np.maximum(z.std(axis=0), 1e-300)
-        how = (config.tune_points, config.iterations, config.learning_rate)
-        processes = maximise(x, (z / scale).T, how, run)
-        emulator = _Emulator(processes, scale, pod.mean, pod.decoder)
+        groups = _groups(x, (z / scale).T, config, run)
+        emulator = _Emulator(groups, scale, pod.mean, pod.decoder, rest)
         test = split.test
         errors = heldout_errors(emulator(dataset.xi[test]), dataset.values[test], noise_std)
         record = Record(
@@ -148,19 +157,35 @@ class Gp:
             dataset.level,
             {"train": len(rows), "test": len(test)},
             errors,
-            {"modes": pod.n_modes, "coverage_95": _coverage(emulator, dataset, test)},
+            {
+                "modes": pod.n_modes,
+                "groups": [len(g.signal) for g in groups],
+                "inducing": len(groups[0].points) if len(rows) > config.max_points else None,
+                "coverage_95": _coverage(emulator, dataset, test),
+            },
         )
-        return cls(processes, scale, pod, record)
+        return cls(groups, scale, pod, rest, record)
 
     def save(self, folder: Path) -> None:
-        """Write inputs, targets, hyper-parameters, modes and the metadata."""
-        p = self.processes
+        """Write inputs, weights, hyper-parameters, modes and the metadata."""
         arrays = {
-            "points": p.points, "targets": p.targets, "lengths": p.lengths, "signal": p.signal,
-            "nugget": p.nugget, "scale": self.scale, "pod_mean": self.pod.mean,
+            "scale": self.scale, "pod_mean": self.pod.mean, "rest": self.rest,
             "pod_noise_std": self.pod.noise_std, "pod_basis": self.pod.basis,
         }  # fmt: skip
+        for k, group in enumerate(self.groups):
+            arrays |= {f"group{k}.{name}": a for name, a in group.arrays().items()}
+            if self.sparse:
+                arrays[f"group{k}.points"] = group.points
+                arrays[f"group{k}.basis"] = group.spectrum.basis
+                arrays[f"group{k}.values"] = group.spectrum.values
+        if not self.sparse:
+            arrays["points"] = self.groups[0].points
         save_folder(folder, arrays, self.record.as_json())
+
+    @property
+    def sparse(self) -> bool:
+        """Whether there are inducing points."""
+        return self.record.extra["inducing"] is not None
 
     @classmethod
     def load(cls, folder: Path) -> Gp:
@@ -170,12 +195,11 @@ class Gp:
             DataSchemaError: the folder does not hold a Gaussian-process surrogate.
         """
         a, metadata = load_folder(folder, cls.name)
+        record = Record.from_json(metadata, folder)
         try:
-            processes = ModeProcesses(
-                a["points"], a["targets"], a["lengths"], a["signal"], a["nugget"]
-            )
+            groups = tuple(_stored_group(a, k) for k in range(len(record.extra["groups"])))
             pod = Pod(a["pod_mean"], a["pod_noise_std"], a["pod_basis"])
-            return cls(processes, a["scale"], pod, Record.from_json(metadata, folder))
+            return cls(groups, a["scale"], pod, a["rest"], record)
         except KeyError as error:
             raise DataSchemaError(f"{folder}: array {error} is missing; train it again") from None
 
@@ -202,15 +226,34 @@ class Gp:
 
     def _emulator(self, chosen: Index) -> _Emulator:
         return _Emulator(
-            self.processes, self.scale, self.pod.mean[chosen], self.pod.decoder[:, chosen]
+            self.groups,
+            self.scale,
+            self.pod.mean[chosen],
+            self.pod.decoder[:, chosen],
+            self.rest[chosen],
         )
 
 
-def _subset(rows: Index, most: int, seed: int) -> Index:
-    """At most ``most`` of the rows, in order."""
-    if len(rows) <= most:
-        return rows
-    return np.sort(stream(seed, "subset").permutation(rows)[:most])
+def _groups(x: Array, targets: Array, config: GpConfig, run: FitRun) -> tuple[Group, ...]:
+    """Processes of all modes: some evenly spaced samples tune them, all condition them."""
+    some = np.unique(np.linspace(0, len(x) - 1, min(config.tune_points, len(x))).astype(int))
+    parts = np.array_split(targets, min(config.groups, len(targets)))
+    groups = []
+    for k, part in enumerate(parts):
+        tuned = tune(x[some], part[:, some], config.iterations)
+        inducing = x if len(x) <= config.max_points else choose(x, tuned[0], config.inducing)
+        groups.append(Group.condition(inducing, x, part, tuned))
+        run.progress(k + 1, len(parts), float("nan"), float("nan"))
+    return tuple(groups)
+
+
+def _stored_group(a: Mapping[str, Any], k: int) -> Group:
+    """Group ``k`` of a checkpoint's arrays."""
+    prefix = f"group{k}."
+    own = {name.removeprefix(prefix): v for name, v in a.items() if name.startswith(prefix)}
+    if "points" not in own:
+        return Group.from_arrays(own, a["points"], None)
+    return Group.from_arrays(own, own["points"], Spectrum(own["basis"], own["values"]))
 
 
 def _coverage(emulator: _Emulator, dataset: TrainingSet, test: Index) -> float:

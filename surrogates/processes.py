@@ -1,161 +1,225 @@
-"""Independent Gaussian processes on few inputs: hyper-parameters by gpytorch, NumPy predicts."""
+"""Gaussian processes on few inputs that share lengths and, beyond a few samples, inducing points.
+
+Modes come in groups. In a group every mode r is z_r ~ GP(0, s_r² k + g_r δ) with the one kernel
+k(x, x') = exp(-½ Σ_j (x_j - x'_j)²/l_j²), so that one eigendecomposition serves them all: with
+R = U Λ U^T the marginal likelihood of a mode is a sum over eigenvalues, its s_r² has a closed form
+and its ratio g_r/s_r² is found on a line; only the lengths are left to a search with gradients
+(Rasmussen and Williams 2006, §5.4).
+
+With inducing points Z the optimal Gaussian of the variational bound (Titsias 2009) has a closed
+form as well; Z equal to all points is exact regression, and one formula serves both:
+
+    mean = r(x)^T T^T (Λ + ν)^(-1) T R_zx z,  variance = s² (1 - Σ_i (T r)_i² Λ_i/(Λ_i + ν)) + g.
+"""
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg import cholesky, eigh, solve_triangular
+from scipy.optimize import minimize
 
-from pdeinv.errors import MissingDependency
 from pdeinv.typing import Array
 
-from .fitting import FitRun
+__all__ = ["Group", "Spectrum", "choose", "likelihood", "tune"]
 
-__all__ = ["ModeProcesses", "maximise"]
+RATIOS = np.exp(np.linspace(np.log(1e-8), np.log(10.0), 60))
+"""Candidates of g/s²."""
+
+JITTER = 1e-9
+
+
+def correlations(a: Array, b: Array, lengths: Array) -> Array:
+    """k(a_i, b_j), shape (n_a, n_b)."""
+    a, b = a / lengths, b / lengths
+    distance = np.sum(a**2, axis=1)[:, None] + np.sum(b**2, axis=1) - 2 * a @ b.T
+    return np.asarray(np.exp(-0.5 * np.maximum(distance, 0)))
 
 
 @dataclass(frozen=True)
-class ModeProcesses:
-    """One process per mode: z_r ~ GP(0, s_r² exp(-½ Σ_j (x_j - x'_j)²/l_rj²) + g_r).
+class Spectrum:
+    """T and Λ of the module's formula, for inducing points Z and samples X.
 
     Attributes:
-        points: training inputs, shape (n, dim).
-        targets: scaled coefficients, shape (n_modes, n).
-        lengths: l, shape (n_modes, dim).
-        signal: s², shape (n_modes,).
-        nugget: g, shape (n_modes,).
+        basis: T, shape (n_kept, n_z).
+        values: Λ, shape (n_kept,).
+    """
+
+    basis: Array
+    values: Array
+
+    @classmethod
+    def of(cls, inducing: Array, points: Array, lengths: Array) -> Spectrum:
+        """Exact where both are the same array."""
+        if inducing is points:
+            values, vectors = eigh(correlations(points, points, lengths))
+            keep = values > JITTER
+            return cls(vectors[:, keep].T / np.sqrt(values[keep])[:, None], values[keep])
+        own = correlations(inducing, inducing, lengths)
+        factor = cholesky(own + JITTER * np.eye(len(own)), lower=True)
+        gram = np.zeros_like(own)
+        for some in np.array_split(points, -(-len(points) // 4096)):
+            part = solve_triangular(factor, correlations(inducing, some, lengths), lower=True)
+            gram += part @ part.T
+        values, vectors = eigh(gram)
+        inverse = solve_triangular(factor, np.eye(len(own)), lower=True)
+        return cls(np.asarray(vectors.T @ inverse), np.maximum(values, 0.0))
+
+    def weights(self, projected: Array, ratio: Array) -> Array:
+        """T^T (Λ + ν_r)^(-1) T (R_zx z_r), shape (modes, n_z), of R_zx z, shape (modes, n_z)."""
+        inner = (projected @ self.basis.T) / (self.values + ratio[:, None])
+        return np.asarray(inner @ self.basis)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Modes that share their lengths, conditioned on all samples.
+
+    Attributes:
+        points: Z, shape (n, dim).
+        lengths: l, shape (dim,).
+        weights: shape (modes, n).
+        signal: s², shape (modes,).
+        nugget: g, shape (modes,).
+        spectrum: of the variance.
     """
 
     points: Array
-    targets: Array
     lengths: Array
+    weights: Array
     signal: Array
     nugget: Array
+    spectrum: Spectrum
+
+    @classmethod
+    def condition(
+        cls, inducing: Array, points: Array, targets: Array, tuned: tuple[Array, Array, Array]
+    ) -> Group:
+        """Processes that know all samples.
+
+        Args:
+            inducing: Z; the very array ``points`` for exact regression.
+            points: shape (n, dim).
+            targets: shape (modes, n).
+            tuned: lengths, s² and g.
+        """
+        lengths, signal, nugget = tuned
+        spectrum = Spectrum.of(inducing, points, lengths)
+        projected = np.zeros((len(targets), len(inducing)))
+        for rows in np.array_split(np.arange(len(points)), -(-len(points) // 4096)):
+            projected += targets[:, rows] @ correlations(points[rows], inducing, lengths)
+        weights = spectrum.weights(projected, nugget / signal)
+        return cls(inducing, lengths, weights, signal, nugget, spectrum)
 
     @cached_property
-    def _inverse_squares(self) -> Array:
-        return np.asarray(self.lengths**-2.0)
+    def _scaled(self) -> tuple[Array, Array]:
+        scaled = self.points / self.lengths
+        return scaled, np.asarray(np.sum(scaled**2, axis=1))
 
-    @cached_property
-    def _norms(self) -> Array:
-        """Σ_j X_j²/l², shape (n_modes, n)."""
-        return np.asarray(self._inverse_squares @ (self.points**2).T)
-
-    def kernel(self, x: Array) -> Array:
-        """Covariances with the training points, (n_modes, n, k) for ``x`` of shape (k, dim)."""
-        cross = np.einsum("nj,rj,kj->rnk", self.points, self._inverse_squares, x, optimize=True)
-        norms = self._inverse_squares @ (x**2).T
-        distance = self._norms[:, :, None] + norms[:, None, :] - 2 * cross
-        return np.asarray(self.signal[:, None, None] * np.exp(-0.5 * np.maximum(distance, 0)))
-
-    @cached_property
-    def factors(self) -> list[Array]:
-        """Cholesky factors of the kernel matrices with their nuggets."""
-        matrices = self.kernel(self.points)
-        eye = np.eye(len(self.points))
-        return [
-            cholesky(k + g * eye, lower=True) for k, g in zip(matrices, self.nugget, strict=True)
-        ]
-
-    @cached_property
-    def weights(self) -> Array:
-        """(K + g)^(-1) z, shape (n_modes, n)."""
-        pairs = zip(self.factors, self.targets, strict=True)
-        return np.stack([cho_solve((f, True), z) for f, z in pairs])
+    def correlation(self, x: Array) -> Array:
+        """k(x_i, Z_j), shape (k, n), for ``x`` of shape (k, dim)."""
+        (points, norms), y = self._scaled, x / self.lengths
+        distance = np.sum(y**2, axis=1)[:, None] + norms - 2 * y @ points.T
+        return np.asarray(np.exp(-0.5 * np.maximum(distance, 0)))
 
     def mean(self, x: Array) -> Array:
-        """Predicted coefficients (k, n_modes) at ``x`` of shape (k, dim)."""
-        return np.asarray(np.einsum("rn,rnk->kr", self.weights, self.kernel(x)))
+        """Predicted coefficients (k, modes)."""
+        return np.asarray(self.correlation(x) @ self.weights.T)
 
     def variance(self, x: Array) -> Array:
-        """Predictive variances (k, n_modes), the nugget included."""
-        k = self.kernel(x)
-        shrunk = [
-            np.sum(solve_triangular(f, kr, lower=True) ** 2, axis=0)
-            for f, kr in zip(self.factors, k, strict=True)
-        ]
-        return np.asarray(np.maximum(self.signal + self.nugget - np.stack(shrunk, axis=1), 0.0))
+        """Predictive variances (k, modes), the nugget included."""
+        known = (self.correlation(x) @ self.spectrum.basis.T) ** 2
+        values, ratio = self.spectrum.values, self.nugget / self.signal
+        share = known @ (values[:, None] / (values[:, None] + ratio))
+        return np.asarray(self.signal * np.maximum(1 - share, 0.0) + self.nugget)
 
     def jacobian(self, x: Array) -> tuple[Array, Array]:
-        """Mean (n_modes,) and its derivative (n_modes, dim) at one point."""
-        weighted = self.weights * self.kernel(x[None])[:, :, 0]
+        """Mean (modes,) and its derivative (modes, dim) at one point."""
+        weighted = self.weights * self.correlation(x[None])
         mean = weighted.sum(axis=1)
-        pull = weighted @ self.points - mean[:, None] * x
-        return mean, np.asarray(pull * self._inverse_squares)
+        return mean, np.asarray((weighted @ self.points - mean[:, None] * x) / self.lengths**2)
+
+    def arrays(self) -> dict[str, Array]:
+        """All numbers but the points; an exact group's spectrum follows from them."""
+        return {
+            "lengths": self.lengths, "weights": self.weights, "signal": self.signal,
+            "nugget": self.nugget,
+        }  # fmt: skip
+
+    @classmethod
+    def from_arrays(cls, a: Mapping[str, Any], points: Array, spectrum: Spectrum | None) -> Group:
+        """The inverse of :meth:`arrays`; without a spectrum the group is exact."""
+        found = spectrum or Spectrum.of(points, points, a["lengths"])
+        return cls(points, a["lengths"], a["weights"], a["signal"], a["nugget"], found)
 
 
-def _gpytorch() -> tuple[Any, Any]:
-    """gpytorch and torch; the former's use of deprecated functions is no care of our users."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            import gpytorch
-            import torch
-    except ImportError:
-        raise MissingDependency(
-            "surrogate 'gp' needs gpytorch; install pdeinv[surrogate]"
-        ) from None
-    return gpytorch, torch
-
-
-def maximise(x: Array, targets: Array, how: tuple[int, int, float], run: FitRun) -> ModeProcesses:
-    """Hyper-parameters of all modes by Adam on the sum of their marginal likelihoods.
-
-    Some evenly spaced samples decide the hyper-parameters; the processes then know all of them.
+def likelihood(lengths: Array, x: Array, targets: Array) -> tuple[float, Array, Array, Array]:
+    """Negative log marginal likelihood of a group at its best s² and g.
 
     Args:
-        x: inputs, shape (n, dim).
-        targets: scaled coefficients, shape (n_modes, n).
-        how: samples that decide, Adam steps, learning rate.
-        run: told the progress.
+        lengths: shape (dim,).
+        x: shape (n, dim).
+        targets: shape (modes, n).
+
+    Returns:
+        The value without its constant, its gradient in log l, and s² and g by mode.
     """
-    tune_points, iterations, learning_rate = how
-    gpytorch, torch = _gpytorch()
-    modes, dim = len(targets), x.shape[1]
-    shape = torch.Size([modes])
-    some = np.unique(np.linspace(0, len(x) - 1, min(tune_points, len(x))).astype(int))
-    inputs = torch.as_tensor(x[some]).expand(modes, len(some), dim)
-    outputs = torch.as_tensor(targets[:, some].copy())
-    likelihood = gpytorch.likelihoods.GaussianLikelihood(
-        noise_constraint=gpytorch.constraints.GreaterThan(1e-8), batch_shape=shape
-    ).double()
-    rbf = gpytorch.kernels.RBFKernel(ard_num_dims=dim, batch_shape=shape)
-    kernel = gpytorch.kernels.ScaleKernel(rbf, batch_shape=shape)
+    n = len(x)
+    correlation = correlations(x, x, lengths)
+    values, vectors = eigh(correlation)
+    values = np.maximum(values, 0.0)
+    along = targets @ vectors
+    shifted = values + RATIOS[:, None]
+    signals = (along**2) @ (1 / shifted).T / n
+    costs = 0.5 * n * np.log(np.maximum(signals, 1e-300)) + 0.5 * np.log(shifted).sum(axis=1)
+    best = costs.argmin(axis=1)
+    modes = np.arange(len(targets))
+    signal, ratio = np.maximum(signals[modes, best], 1e-300), RATIOS[best]
+    inverse = 1 / (values + ratio[:, None])
+    # at the best s² and g the value moves with the correlations alone
+    pulled = (along * inverse) @ vectors.T
+    slope = (vectors * inverse.sum(axis=0)) @ vectors.T - (pulled.T / signal) @ pulled
+    slope *= correlation
+    rows = slope.sum(axis=1)
+    gradient = (rows @ x**2 - np.sum(x * (slope @ x), axis=0)) / lengths**2
+    return float(costs[modes, best].sum()), gradient, signal, ratio * signal
 
-    class Model(gpytorch.models.ExactGP):  # type: ignore[misc, name-defined]
-        """The prior that gpytorch conditions."""
 
-        def __init__(self) -> None:
-            super().__init__(inputs, outputs, likelihood)
-            self.mean_module = gpytorch.means.ZeroMean(batch_shape=shape)
-            self.covar_module = kernel
+def tune(x: Array, targets: Array, iterations: int) -> tuple[Array, Array, Array]:
+    """Lengths, s² and g of one group that maximise the marginal likelihood (L-BFGS)."""
+    start = np.full(x.shape[1], np.log(np.sqrt(x.shape[1]) * x.std() + 1e-300))
 
-        def forward(self, points: Any) -> Any:
-            return gpytorch.distributions.MultivariateNormal(
-                self.mean_module(points), self.covar_module(points)
-            )
+    def cost(logs: Array) -> tuple[float, Array]:
+        value, gradient, _, _ = likelihood(np.exp(logs), x, targets)
+        return value / targets.size, gradient / targets.size
 
-    model = Model().double()
-    rbf.lengthscale = float(np.sqrt(dim)) * x.std()
-    likelihood.noise = 1e-3
-    objective = gpytorch.mlls.ExactMarginalLogLikelihood(likelihood, model)
-    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    # exact Cholesky at these sizes: the default's random probe vectors would not be reproducible
-    with gpytorch.settings.fast_computations(False, False, False):
-        for i in range(iterations):
-            optimiser.zero_grad()
-            loss = -objective(model(inputs), outputs).sum()
-            loss.backward()
-            optimiser.step()
-            run.progress(i + 1, iterations, float(loss.detach()) / modes, float("nan"))
-    return ModeProcesses(
-        x,
-        targets,
-        rbf.lengthscale.detach().numpy()[:, 0, :].copy(),
-        kernel.outputscale.detach().numpy().copy(),
-        likelihood.noise.detach().numpy()[:, 0].copy(),
-    )
+    bounds = [(s - 4, s + 5) for s in start]
+    options = {"maxiter": iterations}
+    found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    lengths = np.exp(found.x)
+    _, _, signal, nugget = likelihood(lengths, x, targets)
+    return lengths, signal, nugget
+
+
+def choose(points: Array, lengths: Array, count: int) -> Array:
+    """``count`` of the points, each where the earlier ones leave most variance.
+
+    Reference: Burt, Rasmussen and van der Wilk (2020), Convergence of sparse variational inference.
+    """
+    if count >= len(points):
+        return points
+    left, factors = np.ones(len(points)), np.zeros((count, len(points)))
+    chosen: list[int] = []
+    for i in range(count):
+        k = int(left.argmax())
+        chosen.append(k)
+        row = correlations(points[k : k + 1], points, lengths)[0]
+        row = (row - factors[:i, k] @ factors[:i]) / np.sqrt(max(left[k], 1e-12))
+        factors[i] = row
+        left = np.maximum(left - row**2, 0.0)
+        left[chosen] = -1.0
+    return points[np.sort(chosen)]
