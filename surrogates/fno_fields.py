@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from pdeinv.errors import DataSchemaError
+from pdeinv.errors import DataSchemaError, SurrogateRejected
 from pdeinv.fem.grids import bilinear
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.models import Linearization
+from pdeinv.protocols import Sensors
 from pdeinv.typing import Array
 
 from .training import Loss, import_torch
@@ -58,10 +61,61 @@ class Grid:
         """The sparse matrix from node values to (n, 2) points inside."""
         return bilinear(self.x, self.y, points[:, ::-1])
 
+    def readout(
+        self,
+        points: Array,
+        inside: NDArray[np.bool_],
+        experiments: Mapping[str, Array],
+        at: Sensors,
+    ) -> Any:
+        """The sparse matrix from a field (*experiments, y, x) to points and their experiments.
+
+        Nodes outside the domain get no weight, the others more; between two values of an
+        experiment's axis (times) the matrix is linear.
+
+        Args:
+            points: shape (n, 2), in the order of ``names``.
+            inside: which nodes lie in the domain.
+            experiments: values of each axis.
+            at: the coordinates of the points by name.
+
+        Raises:
+            SurrogateRejected: no node near a point lies in the domain.
+        """
+        matrix = self.interpolation(points) @ sparse.diags_array(inside.ravel().astype(float))
+        total = matrix.sum(axis=1)
+        if not (total > 1e-9).all():
+            raise SurrogateRejected(
+                f"{int(np.sum(total <= 1e-9))} of {len(points)} sensors have no grid node of the "
+                "domain beside them; use a finer grid, or leave them out"
+            )
+        matrix = sparse.csr_array(sparse.diags_array(1 / total) @ matrix)
+        for name, axis in reversed(experiments.items()):
+            matrix = _across(matrix, axis, np.asarray(at[name], dtype=np.float64))
+        return matrix
+
     def to(self, other: Grid) -> Any:
         """The sparse matrix from these nodes to those of ``other``."""
         y, x = np.meshgrid(other.y, other.x, indexing="ij")
         return self.interpolation(np.stack([y.ravel(), x.ravel()], axis=1))
+
+
+def _across(inner: Any, axis: Array, values: Array) -> Any:
+    """Rows of ``inner``, each at its place on one more, slower axis of the columns."""
+    right = np.clip(np.searchsorted(axis, values), 1, max(len(axis) - 1, 1))
+    left = right - 1
+    if len(axis) == 1:
+        right = left
+    step = np.where(right > left, axis[right] - axis[left], 1.0)
+    share = np.clip((values - axis[left]) / step, 0.0, 1.0)
+    coo, n = inner.tocoo(), inner.shape[1]
+    row, column = coo.coords
+    data = np.concatenate([coo.data * (1 - share)[row], coo.data * share[row]])
+    columns = np.concatenate([left[row] * n + column, right[row] * n + column])
+    shape = (inner.shape[0], n * len(axis))
+    found = sparse.csr_array((data, (np.concatenate([row, row]), columns)), shape)
+    found.eliminate_zeros()
+    return found
 
 
 @dataclass(frozen=True)
@@ -208,18 +262,19 @@ def gridded(dataset: TrainingSet, name: str) -> tuple[Array, Array, NDArray[np.b
     Raises:
         DataSchemaError: absent, not on a plane grid, or not finite.
     """
-    coefficient, field = dataset.coefficient, dataset.field
-    if coefficient is None or field is None:
+    if dataset.coefficient is None or dataset.field is None:
         raise DataSchemaError(
             f"surrogate '{name}' learns from fields on a grid and the data set has none; "
             "use 'generate --grid 33x33'"
         )
-    if len(dataset.axes) != 2 or sorted(dataset.axes) != sorted(dataset.sensors):
+    coordinates = sorted([*dataset.axes, *dataset.experiments])
+    if len(dataset.axes) != 2 or coordinates != sorted(dataset.sensors):
         raise DataSchemaError(
             f"surrogate '{name}' expects data at places on a plane grid; the grid has the axes "
-            f"{', '.join(dataset.axes)} and the data the coordinates {', '.join(dataset.sensors)}; "
+            f"{', '.join(coordinates)} and the data the coordinates {', '.join(dataset.sensors)}; "
             "use 'latent' or 'multifidelity'"
         )
+    coefficient, field = np.asarray(dataset.coefficient), np.asarray(dataset.field)
     missing = np.isnan(field)
     inside = ~missing.reshape(-1, *field.shape[-2:]).all(axis=0)
     if not np.isfinite(field[..., inside]).all() or not inside.any():

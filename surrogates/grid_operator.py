@@ -151,6 +151,7 @@ class GridOperator:
             "grid": list(scaling.inside.shape),
             "nodes_outside": int(np.sum(~inside)),
             "axes": [slow, fast],
+            "experiments": {k: np.asarray(v).tolist() for k, v in dataset.experiments.items()},
             "log_input": log_input,
             "architecture": architecture.as_json(),
         }
@@ -270,12 +271,15 @@ class GridOperator:
         Raises:
             SurrogateRejected: other coordinates, or a sensor outside the grid.
         """
-        names = grid.names
-        if sorted(sensors) != sorted(names):
+        names, experiments = grid.names, self.experiments
+        trained = sorted([*names, *experiments])
+        if sorted(sensors) != trained:
             raise SurrogateRejected(
-                f"surrogate was trained for sensor coordinates {', '.join(sorted(names))}, this "
+                f"surrogate was trained for sensor coordinates {', '.join(trained)}, this "
                 f"run has {', '.join(sorted(sensors))}; train it again"
             )
+        for name, axis in experiments.items():
+            _check_range(name, np.asarray(sensors[name], dtype=np.float64), axis)
         points = np.stack([np.asarray(sensors[n], dtype=np.float64) for n in names], axis=1)
         outside = np.flatnonzero(grid.outside(points))
         if len(outside):
@@ -286,7 +290,28 @@ class GridOperator:
                 f"{len(outside)} of {len(points)} sensors lie outside the grid that the surrogate "
                 f"was trained on, the first at {place}; leave them out"
             )
-        return grid.interpolation(points)
+        inside = self.scaling.on(self.grid, grid).inside
+        return grid.readout(points, inside, experiments, sensors)
+
+    @property
+    def experiments(self) -> dict[str, Array]:
+        """What the field varies over beside place, as trained."""
+        return {k: np.asarray(v) for k, v in self.record.extra["experiments"].items()}
+
+
+def _check_range(name: str, values: Array, axis: Array) -> None:
+    """Refuse times, sources or the like that lie outside the trained ones.
+
+    Raises:
+        SurrogateRejected: names the first.
+    """
+    slack = 1e-9 * max(float(np.ptp(axis)), float(np.abs(axis).max()), 1e-300)
+    bad = values[(values < axis[0] - slack) | (values > axis[-1] + slack)]
+    if len(bad):
+        raise SurrogateRejected(
+            f"{len(bad)} of {len(values)} sensors have {name} outside the trained range "
+            f"{axis[0]:g} to {axis[-1]:g}, the first {bad[0]:g}; generate fields with it"
+        )
 
 
 def _log_input(coefficient: Array, config: OperatorConfig) -> bool:

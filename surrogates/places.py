@@ -72,11 +72,12 @@ def known(dataset: TrainingSet) -> tuple[Sensors, Array]:
     These are the sensors, and the nodes of the grid that lie in the domain where the grid has the
     sensors' coordinates.
     """
-    field = dataset.field
-    if field is None or sorted(dataset.axes) != sorted(dataset.sensors):
+    axes = {**dataset.experiments, **dataset.axes}
+    if dataset.field is None or sorted(axes) != sorted(dataset.sensors):
         return dataset.sensors, dataset.values
-    nodes = np.meshgrid(*dataset.axes.values(), indexing="ij")
+    field = np.asarray(dataset.field)
+    nodes = np.meshgrid(*axes.values(), indexing="ij")
     inside = np.isfinite(field).all(axis=0)
-    on_grid = {n: a[inside] for n, a in zip(dataset.axes, nodes, strict=True)}
+    on_grid = {n: a[inside] for n, a in zip(axes, nodes, strict=True)}
     both = {n: np.concatenate([dataset.sensors[n], on_grid[n]]) for n in dataset.sensors}
     return both, np.concatenate([dataset.values, field[:, inside]], axis=1)
