@@ -14,9 +14,9 @@ Azizzadenesheli (2023), U-NO: U-shaped neural operators.
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -85,11 +85,11 @@ def padded_size(n: int, padding: float) -> int:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the library from talking on stdout, from warning and from reaching for a tracker."""
+    """Keep the library from talking, from warning and from reaching for a tracker."""
     before = os.environ.get("WANDB_MODE")
     os.environ["WANDB_MODE"] = "disabled"
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
