@@ -46,7 +46,12 @@ from pdeinv.surrogates.training import import_torch
 CASES = {
     "darcy": ({"cells": 28, "unknown": {"kind": "piecewise", "cells": [4, 4]}}, "grid:9x9"),
     "heat": (
-        {"cells": 16, "unknown": {"kind": "conductivity"}, "time": {"final": 0.5, "steps": 20}},
+        {
+            "cells": 16,
+            "source": 1.0,
+            "unknown": {"kind": "conductivity"},
+            "time": {"final": 0.5, "steps": 20},
+        },
         "grid:5x5@0.1:0.5:5",
     ),
     "helmholtz": ({}, "ring:24"),

@@ -8,7 +8,7 @@ part on top; each is kept only where it lowers the error on samples that it has 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,16 +20,21 @@ from pdeinv.typing import Array
 from .kernel import Grams, KernelFit, Radial, tune
 from .linear import Affine
 from .pairs import Pairs
+from .residual import ResidualNetwork, Sample
 from .scaling import Pod, Standard
 
 __all__ = ["Discrepancy", "DiscrepancyConfig", "DiscrepancyPoint"]
 
 
+FOLDS = 5
+"""One of so many pairs judges a network."""
+
+
 class DiscrepancyConfig(Config):
     """How the discrepancy is learned."""
 
-    method: Literal["kernel", "linear"] = Field(
-        "kernel", description="affine part plus a smooth kernel part, or the affine part alone"
+    method: Literal["kernel", "network", "linear"] = Field(
+        "kernel", description="affine part plus a smooth part by a kernel or a network, or alone"
     )
     tune_points: int = Field(600, ge=20, description="samples used to tune the kernel")
     tune_evaluations: int = Field(100, ge=1, description="trials of the kernel's parameters")
@@ -92,7 +97,7 @@ class Discrepancy:
     inputs: Standard
     on_xi: Affine
     on_coarse: Affine
-    smooth: Radial | None
+    smooth: Radial | ResidualNetwork | None
     errors: Mapping[str, float]
     n_pairs: int
 
@@ -121,7 +126,9 @@ class Discrepancy:
             DataSchemaError: fewer than 10 different finite pairs.
         """
         config = config or DiscrepancyConfig()
-        return _fit(pairs.chosen(config.max_points, seed), config)
+        pairs = pairs.chosen(config.max_points, seed)
+        fitted = _fit(pairs, config)
+        return _with_network(fitted, pairs, config, seed) if config.method == "network" else fitted
 
     def __call__(self, xi: Array, coarse: Array) -> Array:
         """D for (..., dim) and (..., n_obs)."""
@@ -155,7 +162,9 @@ class Discrepancy:
             "xi_matrix": self.on_xi.matrix, "offset": self.on_xi.offset,
             "coarse_centre": self.on_coarse.centre, "coarse_matrix": self.on_coarse.matrix,
         }  # fmt: skip
-        if self.smooth is not None:
+        if isinstance(self.smooth, ResidualNetwork):
+            parts |= self.smooth.arrays()
+        elif self.smooth is not None:
             parts |= {
                 "smooth_centres": self.smooth.centres,
                 "smooth_width": np.array(self.smooth.width),
@@ -168,7 +177,7 @@ class Discrepancy:
         cls, a: Mapping[str, Any], errors: Mapping[str, float], n_pairs: int
     ) -> Discrepancy:
         """The inverse of :meth:`arrays`."""
-        smooth = None
+        smooth: Radial | ResidualNetwork | None = ResidualNetwork.from_arrays(a)
         if "smooth_centres" in a:
             smooth = Radial(
                 a["smooth_centres"], float(np.ravel(a["smooth_width"])[0]), a["smooth_coefficients"]
@@ -202,7 +211,7 @@ def _fit(pairs: Pairs, config: DiscrepancyConfig) -> Discrepancy:
     grams, few = (Grams.of(z[r], c[r], pairs.variance[r]) for r in (slice(None), some))
     best: KernelFit | None = None
     for name, smooth in (("linear", False), ("kernel", True)):
-        if smooth and config.method == "linear":
+        if smooth and config.method != "kernel":
             continue
         parameters = tune(few, y[some], smooth, config.tune_evaluations)
         fit = KernelFit.solve(grams, y, parameters, smooth)
@@ -212,6 +221,34 @@ def _fit(pairs: Pairs, config: DiscrepancyConfig) -> Discrepancy:
         if errors[name] < min(e for k, e in errors.items() if k not in (name, "coarse")):
             best = fit
     return _assemble(inputs, target, pairs, best, errors)
+
+
+def _with_network(
+    fitted: Discrepancy, pairs: Pairs, config: DiscrepancyConfig, seed: int
+) -> Discrepancy:
+    """The affine fit plus a network for what it leaves over, where that errs less on a fifth.
+
+    The fifth is left out of both parts to measure the error; the parts kept know all pairs.
+    """
+    left_out = np.arange(pairs.size) % FOLDS == 0
+    trial_pairs = pairs.rows(~left_out)
+    trial = _fit(trial_pairs, config)
+    target = Pod.fit(pairs.fine - pairs.coarse, pairs.noise_std, config.tolerance)
+
+    def sample(affine: Discrepancy, some: Pairs) -> Sample:
+        residual = (some.fine - some.coarse - affine(some.xi, some.coarse)) / some.noise_std
+        return Sample(affine.inputs(some.xi), residual @ target.basis.T, some.variance)
+
+    network, epochs = ResidualNetwork.fit(sample(trial, trial_pairs), target.decoder, seed)
+    test = pairs.rows(left_out)
+    found = trial(test.xi, test.coarse) + network(trial.inputs(test.xi))
+    residual = np.mean(((test.fine - test.coarse - found) / test.noise_std) ** 2, axis=1)
+    error = float(np.sqrt(np.average(residual, weights=1 / test.variance)))
+    errors = {**fitted.errors, "network": error}
+    if error >= fitted.rms:
+        return replace(fitted, errors=errors)
+    network, _ = ResidualNetwork.fit(sample(fitted, pairs), target.decoder, seed, max(epochs, 1))
+    return replace(fitted, smooth=network, errors=errors)
 
 
 def _assemble(

@@ -1,9 +1,9 @@
-"""A coarser mesh plus the learned discrepancy to the fine one: the surrogate for hard posteriors.
+"""A coarse model plus the learned discrepancy to the fine one: the surrogate for hard posteriors.
 
-The coarse solve carries the physics, a small learned map of (xi, coarse data) carries the rest, so
-that a few hundred fine solves suffice where a network from xi to the data needs many thousand.
-Reference: the idea of a correction learned on top of a low-fidelity model goes back to Kennedy and
-O'Hagan (2000).
+The coarse model (a coarser mesh, or the linearisation about a point) carries the physics, a small
+learned map of (xi, coarse data) carries the rest, so that a few hundred fine solves suffice where a
+network from xi to the data needs many thousand. Reference: the idea of a correction learned on top
+of a low-fidelity model goes back to Kennedy and O'Hagan (2000).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -36,6 +36,7 @@ from .pairs import Pairs, relevance
 from .record import Record, heldout_errors
 from .scaling import reference_noise
 from .storage import load_folder, save_folder
+from .tangent_model import TangentPlane
 
 __all__ = ["Multifidelity", "MultifidelityConfig", "MultifidelityModel"]
 
@@ -43,7 +44,10 @@ __all__ = ["Multifidelity", "MultifidelityConfig", "MultifidelityModel"]
 class MultifidelityConfig(DiscrepancyConfig):
     """Options of ``multifidelity``."""
 
-    coarse_level: int = Field(-1, lt=0, description="mesh level of the coarse model")
+    coarse: Literal["level", "linear"] = Field(
+        "level", description="a coarser mesh, or the linearisation about the samples' mean"
+    )
+    coarse_level: int = Field(-1, lt=0, description="mesh level of the coarser mesh")
     noise_rel: float = Field(
         0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
     )
@@ -109,10 +113,17 @@ class MultifidelityModel:
 
 @dataclass(frozen=True)
 class Multifidelity:
-    """The trained discrepancy with all that is needed to use it again."""
+    """The trained discrepancy with all that is needed to use it again.
+
+    Attributes:
+        discrepancy: D.
+        record: metadata.
+        plane: the linearisation where that is the coarse model.
+    """
 
     discrepancy: Discrepancy
     record: Record
+    plane: TangentPlane | None = None
 
     name: ClassVar[str] = "multifidelity"
     Config: ClassVar[type[Config]] = MultifidelityConfig
@@ -184,7 +195,11 @@ class Multifidelity:
         origin: Mapping[str, Any],
     ) -> Multifidelity:
         (xi, fine, variance), noise_std = solved
-        model = _coarse(problem, problem.prior(), identity.sensors, config.coarse_level)
+        plane = None
+        if config.coarse == "linear":
+            fine_model = _on_level(problem, problem.prior(), identity.sensors, origin["level"])
+            plane = TangentPlane.at(fine_model, xi.mean(axis=0))
+        model = _coarse(problem, problem.prior(), identity, config, plane)
         coarse, failed = evaluate(model, xi)
         d = Discrepancy.fit(Pairs(xi, coarse, fine, noise_std, variance), config, origin["seed"])
         good = np.isfinite(coarse).all(axis=1)
@@ -209,11 +224,12 @@ class Multifidelity:
             errors,
             {"stage": d.stage, "held_out": "leave-one-out"},
         )
-        return cls(d, record)
+        return cls(d, record, plane)
 
     def save(self, folder: Path) -> None:
         """Write the discrepancy's arrays and the metadata."""
-        save_folder(folder, self.discrepancy.arrays(), self.record.as_json())
+        plane = {} if self.plane is None else self.plane.arrays()
+        save_folder(folder, {**self.discrepancy.arrays(), **plane}, self.record.as_json())
 
     @classmethod
     def load(cls, folder: Path) -> Multifidelity:
@@ -233,7 +249,7 @@ class Multifidelity:
             discrepancy = Discrepancy.from_arrays(arrays, stages, record.sizes["train"])
         except KeyError as error:
             raise DataSchemaError(f"{folder}: array {error} is missing; train it again") from None
-        return cls(discrepancy, record)
+        return cls(discrepancy, record, TangentPlane.from_arrays(arrays))
 
     def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> ForwardModel:
         """The corrected coarse model on xi; sensors may be any of the trained ones.
@@ -244,10 +260,9 @@ class Multifidelity:
         identity = self.record.identity
         identity.check(problem, prior)
         chosen = identity.select(sensors)
-        level = int(self.record.config["coarse_level"])
-        model = MultifidelityModel(
-            _coarse(problem, prior, identity.sensors, level), self.discrepancy
-        )
+        config = MultifidelityConfig(**self.record.config)
+        coarse = _coarse(problem, prior, identity, config, self.plane)
+        model = MultifidelityModel(coarse, self.discrepancy)
         everything = np.array_equal(chosen, np.arange(model.d_space.size))
         return BoundModel(
             model if everything else _Selected(model, chosen),
@@ -259,8 +274,21 @@ class Multifidelity:
         )
 
 
-def _coarse(problem: Problem, prior: Prior, sensors: Sensors, level: int) -> ForwardModel:
+def _on_level(problem: Problem, prior: Prior, sensors: Sensors, level: int) -> WhitenedModel:
     return WhitenedModel(prior, problem.forward_model(sensors, level))
+
+
+def _coarse(
+    problem: Problem,
+    prior: Prior,
+    identity: Identity,
+    config: MultifidelityConfig,
+    plane: TangentPlane | None,
+) -> ForwardModel:
+    """The coarse model on xi: the linearisation, or the problem on a coarser mesh."""
+    if plane is not None:
+        return plane.model(data_space(identity.observed, identity.sensors))
+    return _on_level(problem, prior, identity.sensors, config.coarse_level)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,11 @@ class Pairs:
         """The number of pairs."""
         return len(self.xi)
 
+    def rows(self, chosen: Any) -> Pairs:
+        """Some of the pairs, by row numbers or a mask."""
+        parts = (self.xi, self.coarse, self.fine)
+        return Pairs(*(a[chosen] for a in parts), self.noise_std, self.variance[chosen])
+
     def chosen(self, most: int, seed: int) -> Pairs:
         """Finite pairs at different points, at most ``most`` of them, in order.
 
@@ -54,9 +60,7 @@ class Pairs:
             )
         if len(rows) > most:
             rows = np.sort(stream(seed, "subset").permutation(rows)[:most])
-        return Pairs(
-            self.xi[rows], self.coarse[rows], self.fine[rows], self.noise_std, self.variance[rows]
-        )
+        return self.rows(rows)
 
 
 def relevance(misfit: Array) -> Array:

@@ -220,3 +220,28 @@ def test_leave_one_out_residuals_are_those_of_refits():
         inner = k[np.ix_(rest, rest)] + np.exp(-2.0) * np.eye(24)
         predicted = k[i, rest] @ np.linalg.solve(inner, y[rest])
         np.testing.assert_allclose(everything.residuals[i], y[i] - predicted, rtol=1e-8)
+
+
+def test_a_network_learns_what_the_affine_part_cannot():
+    config = DiscrepancyConfig(method="network")
+    d = Discrepancy.fit(pairs(200), config)
+    assert d.stage == "network"
+    assert d.rms < 0.7 * d.errors["linear"]
+    assert 0.4 < d.rms / true_rms(d) < 2.5
+    xi = np.random.default_rng(3).standard_normal((5, DIM))
+    again = Discrepancy.from_arrays(d.arrays(), d.errors, d.n_pairs)
+    assert np.array_equal(again(xi, coarse_of(xi)), d(xi, coarse_of(xi)))
+    rng, model = np.random.default_rng(5), MultifidelityModel(Coarse(), d)
+    assert dot_product_test(model, 0.3 * xi[0], rng) < 1e-10
+    assert taylor_test(model, 0.3 * xi[0], rng).slope > 1.9
+
+
+def test_a_network_is_dropped_where_it_learns_nothing():
+    """Negative control: with an affine discrepancy plus noise the affine part is kept alone."""
+    p = pairs(80, bend=0.0)
+    noise = STD * np.random.default_rng(1).standard_normal((80, N_OBS))
+    noisy = Pairs(p.xi, p.coarse, p.fine + noise, STD, p.variance)
+    d = Discrepancy.fit(noisy, DiscrepancyConfig(method="network"))
+    assert d.errors["network"] > d.errors["linear"] * 0.9
+    if d.stage != "network":
+        assert d.smooth is None

@@ -1,0 +1,106 @@
+"""A small network for what an affine discrepancy leaves over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pdeinv.models import Linearization
+from pdeinv.typing import Array
+
+from .fitting import FitRun, Split
+from .mlp import Mlp, build_module
+from .training import Data, TrainingConfig, seeded, train
+
+__all__ = ["ResidualNetwork", "Sample"]
+
+WIDTHS = (64, 64)
+CONFIG = TrainingConfig(epochs=600, batch_size=32, learning_rate=3e-3, patience=80)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a residual network learns from.
+
+    Attributes:
+        z: scaled unknowns, shape (n, dim).
+        y: residuals in noise-whitened modes, shape (n, n_modes).
+        variance: how much less each counts, shape (n,).
+    """
+
+    z: Array
+    y: Array
+    variance: Array
+
+
+@dataclass(frozen=True)
+class ResidualNetwork:
+    """network(z) D, a smooth map to the data.
+
+    Attributes:
+        network: scaled unknown to scaled coefficients.
+        decoder: D with the scale of the coefficients, shape (n_modes, n_obs).
+    """
+
+    network: Mlp
+    decoder: Array
+
+    def __call__(self, z: Array) -> Array:
+        """The value at (..., dim)."""
+        return np.asarray(self.network(z) @ self.decoder)
+
+    def linearize(self, z: Array) -> Linearization:
+        """Value and derivative at one point."""
+        at = self.network.linearize(z)
+        return Linearization(
+            at.value @ self.decoder,
+            lambda dz: at.jvp(dz) @ self.decoder,
+            lambda w: at.vjp(self.decoder @ w),
+        )
+
+    @classmethod
+    def fit(
+        cls, sample: Sample, decoder: Array, seed: int, epochs: int | None = None
+    ) -> tuple[ResidualNetwork, int]:
+        """Train on nine tenths, stop by the rest; or on all of them for given ``epochs``.
+
+        Returns:
+            The network and the epoch whose weights it has.
+        """
+        scale = max(float(np.sqrt(np.mean(sample.y**2))), 1e-300)
+        sizes = (sample.z.shape[1], WIDTHS, sample.y.shape[1])
+        module = seeded(seed, "discrepancy", 0, lambda: build_module(*sizes))
+        target = np.concatenate([sample.y / scale, 1 / sample.variance[:, None]], axis=1)
+        split = Split.of(len(target), seed)
+        rows = np.concatenate([split.train, split.test])
+        config = CONFIG
+        if epochs is not None:
+            rows, config = np.arange(len(target)), CONFIG.model_copy(update={"epochs": epochs})
+        data = Data(sample.z[rows], target[rows], sample.z[split.valid], target[split.valid])
+        history = train(module, data, _weighted, config, seed, FitRun())
+        weights = {k: v.detach().numpy() for k, v in module.state_dict().items()}
+        return cls(Mlp.from_arrays(weights), scale * decoder), history.best_epoch
+
+    def arrays(self) -> dict[str, Array]:
+        """All numbers, for storage."""
+        return {
+            **{f"network.{k}": v for k, v in self.network.arrays().items()},
+            "network_decoder": self.decoder,
+        }
+
+    @classmethod
+    def from_arrays(cls, a: Mapping[str, Any]) -> ResidualNetwork | None:
+        """The inverse of :meth:`arrays`; None where there is none."""
+        if "network_decoder" not in a:
+            return None
+        network = {k.removeprefix("network."): v for k, v in a.items() if k.startswith("network.")}
+        return cls(Mlp.from_arrays(network), a["network_decoder"])
+
+
+def _weighted(predicted: Any, target: Any) -> Any:
+    """Squared error summed over modes; the last column of the target is a sample's weight."""
+    square = (predicted - target[:, :-1]).square().sum(dim=1)
+    return (square * target[:, -1]).mean()
