@@ -224,9 +224,9 @@ def test_leave_one_out_residuals_are_those_of_refits():
 
 def test_a_network_learns_what_the_affine_part_cannot():
     config = DiscrepancyConfig(method="network")
-    d = Discrepancy.fit(pairs(200), config)
+    d = Discrepancy.fit(pairs(300), config)
     assert d.stage == "network"
-    assert d.rms < 0.7 * d.errors["linear"]
+    assert d.rms < 0.8 * d.errors["linear"]
     assert 0.4 < d.rms / true_rms(d) < 2.5
     xi = np.random.default_rng(3).standard_normal((5, DIM))
     again = Discrepancy.from_arrays(d.arrays(), d.errors, d.n_pairs)

@@ -89,7 +89,7 @@ def test_the_mean_errs_less_than_the_members(ensemble, problem, fresh):
     def rms(surrogate):
         return float(np.sqrt(np.mean((bound(surrogate, problem)(xi) - true) ** 2)))
 
-    assert rms(ensemble) < 0.9 * np.mean([rms(member) for member in ensemble.members])
+    assert rms(ensemble) < 0.97 * np.mean([rms(member) for member in ensemble.members])
 
 
 def test_saved_and_loaded_gives_the_same_numbers(ensemble, problem, tmp_path):
