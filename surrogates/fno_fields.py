@@ -162,6 +162,33 @@ class FieldScaling:
             mean, scale, std / scale, inside,
         )  # fmt: skip
 
+    @classmethod
+    def for_data(
+        cls,
+        coefficient: Array,
+        modes: Array,
+        how: tuple[bool, int],
+        inside: NDArray[np.bool_],
+    ) -> FieldScaling:
+        """Where the output is no field but coefficients of the data, shape (n, n_modes).
+
+        Args:
+            coefficient: training samples, shape (n, n_y, n_x).
+            modes: training samples.
+            how: whether the logarithm is read, and the channels that data are read off.
+            inside: which nodes lie in the domain.
+        """
+        log_input, width = how
+        like = cls.fit(coefficient, np.zeros_like(coefficient), log_input, inside)
+        scale = max(float(modes.std()), 1e-300)
+        envelope = np.repeat(inside[None].astype(np.float64), width, axis=0)
+        return replace(like, mean=np.zeros(modes.shape[1]), scale=scale, envelope=envelope)
+
+    @property
+    def of_data(self) -> bool:
+        """Whether the output is no field."""
+        return self.mean.ndim == 1
+
     def encode(self, coefficient: Array) -> Array:
         """The network's input, zero outside the domain; not a number where a logarithm does not
         exist.
@@ -172,6 +199,8 @@ class FieldScaling:
 
     def encode_field(self, field: Array) -> Array:
         """What the network is to give for fields, zero outside the domain."""
+        if self.of_data:
+            return np.asarray((field - self.mean) / self.scale)
         return np.where(self.inside, (field - self.mean) / self.scale, 0.0)
 
     def slope(self, coefficient: Array) -> Array:
@@ -191,7 +220,8 @@ class FieldScaling:
             return np.asarray((matrix @ a.reshape(*lead, -1).T).T).reshape(*lead, *other.shape)
 
         inside = moved(self.inside.astype(np.float64)) > 0.5
-        return replace(self, mean=moved(self.mean), envelope=moved(self.envelope), inside=inside)
+        mean = self.mean if self.of_data else moved(self.mean)
+        return replace(self, mean=mean, envelope=moved(self.envelope), inside=inside)
 
 
 @dataclass(frozen=True)
@@ -290,8 +320,13 @@ def gridded(dataset: TrainingSet, name: str) -> tuple[Array, Array, NDArray[np.b
 
 
 def relative_loss(scaling: FieldScaling) -> Loss:
-    """The mean over samples of ‖error‖ / ‖field‖: no sample counts more for a larger field."""
+    """The mean over samples of ‖error‖ / ‖field‖: no sample counts more for a larger field.
+
+    Coefficients of data, already in units of the noise, are compared by their squares.
+    """
     torch = import_torch()
+    if scaling.of_data:
+        return lambda predicted, target: (predicted - target).square().sum(dim=1).mean()
     # outside the domain mean, target and prediction are zero and do not count
     mean = torch.as_tensor(scaling.mean / scaling.scale, dtype=torch.float32)
 

@@ -41,6 +41,9 @@ __all__ = [
 
 Kind = Literal["fno", "tfno", "uno"]
 
+POOL = 8
+"""Patches along each side that data are read off."""
+
 COMPLEX = "|complex"
 """Ends the name of an array that holds real and imaginary parts along its last axis."""
 
@@ -56,6 +59,7 @@ class Architecture:
         padding: share by which the domain is extended, so that its ends need not meet.
         kind: plain Fourier layers, layers with Tucker-factorised weights, or a U of resolutions.
         rank: share of the parameters that the factors keep (``tfno``).
+        outputs: numbers read off the fields at the end; 0 where the fields are the output.
     """
 
     modes: tuple[int, int]
@@ -64,6 +68,7 @@ class Architecture:
     padding: float
     kind: Kind = "fno"
     rank: float = 1.0
+    outputs: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """JSON data."""
@@ -221,7 +226,26 @@ def build(architecture: Architecture, envelope: Any) -> Any:
             value = self.inner(torch.stack([padded, *grid], dim=1))[..., :rows, :columns]
             return self.envelope.to(x.dtype) * value.reshape(len(x), *lead, rows, columns)
 
-    return Padded()
+    return Padded() if architecture.outputs == 0 else _reading(Padded(), lead, architecture.outputs)
+
+
+def _reading(fields: Any, lead: tuple[int, ...], outputs: int) -> Any:
+    """``fields`` averaged over POOL x POOL patches and mapped linearly to numbers."""
+    torch = import_torch()
+
+    class Reading(torch.nn.Module):  # type: ignore[misc, name-defined]
+        """(batch, y, x) to (batch, outputs); patches make it independent of the resolution."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.fields = fields
+            self.linear = torch.nn.Linear(math.prod(lead) * POOL**2, outputs)
+
+        def forward(self, x: Any) -> Any:
+            value = torch.nn.functional.adaptive_avg_pool2d(self.fields(x), POOL)
+            return self.linear(value.flatten(1))
+
+    return Reading()
 
 
 def in_double(module: Any) -> Any:

@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from pydantic import Field
+from scipy import sparse
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config
 from pdeinv.errors import ConfigError, DataSchemaError, SurrogateRejected
 from pdeinv.io.datasets import TrainingSet
-from pdeinv.models import ForwardModel, Linearization
+from pdeinv.models import ForwardModel
 from pdeinv.protocols import Problem, Sensors
 from pdeinv.typing import Array
 
 from .bound import BoundModel, RangeWatch
 from .fitting import FitRun, Index, Split
-from .fno_fields import FieldMap, FieldScaling, Grid, gridded, relative_loss
+from .fno_fields import FieldMap, FieldScaling, Grid, relative_loss
 from .fno_network import (
     Architecture,
     Kind,
@@ -37,54 +37,22 @@ from .fno_network import (
     to_arrays,
 )
 from .identity import Identity, data_space
+from .operator_parts import (
+    OperatorConfig,
+    OperatorEmulator,
+    Task,
+    check_range,
+    field_task,
+    log_input_of,
+    measures_places,
+    readout_task,
+)
 from .record import Record, heldout_errors
-from .scaling import reference_noise
+from .scaling import Pod, reference_noise
 from .storage import load_folder, save_folder
-from .training import Data, TrainingConfig, seeded, train
+from .training import Data, seeded, train
 
 __all__ = ["GridOperator", "OperatorConfig"]
-
-
-class OperatorConfig(TrainingConfig):
-    """Options of every operator on a grid."""
-
-    epochs: int = Field(60, ge=1, description="passes over the training samples at most")
-    batch_size: int = Field(8, ge=1, description="samples of one gradient step")
-    learning_rate: float = Field(6e-3, gt=0, description="at the start; follows half a cosine to 0")
-    modes: int = Field(16, ge=2, description="frequencies kept along each axis, negative counted")
-    width: int = Field(16, ge=2, description="channels")
-    layers: int = Field(4, ge=1, description="Fourier layers")
-    padding: float = Field(0.25, ge=0, le=1, description="share by which the domain is extended")
-    log_input: bool | None = Field(
-        None, description="learn from log(coefficient); absent: where all samples are positive"
-    )
-    noise_rel: float = Field(
-        0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
-    )
-
-
-@dataclass(frozen=True)
-class _Emulator:
-    """xi to data: prior, coefficient on the grid, network, interpolation to the sensors."""
-
-    prior: Prior
-    to_grid: Any
-    fields: FieldMap
-    to_sensors: Any
-
-    def __call__(self, xi: Array) -> Array:
-        m = self.prior.unwhiten(xi.reshape(-1, xi.shape[-1]))
-        field = self.fields(np.asarray((self.to_grid @ m.T).T))
-        return np.asarray((self.to_sensors @ field.T).T).reshape(*xi.shape[:-1], -1)
-
-    def linearize(self, xi: Array) -> Linearization:
-        at = self.fields.linearize(np.asarray(self.to_grid @ self.prior.unwhiten(xi)))
-        back, across = self.to_sensors.T.tocsr(), self.to_grid.T.tocsr()
-        return Linearization(
-            np.asarray(self.to_sensors @ at.value),
-            lambda v: self.to_sensors @ at.jvp(self.to_grid @ self.prior.unwhiten_jvp(xi, v)),
-            lambda w: self.prior.unwhiten_vjp(xi, across @ at.vjp(back @ w)),
-        )
 
 
 @dataclass(frozen=True)
@@ -99,6 +67,7 @@ class GridOperator:
         scaling: of coefficient and field, on the training grid.
         grid: the training grid.
         record: metadata.
+        pod: the modes of data that are no values at places, else None.
     """
 
     architecture: Architecture
@@ -106,6 +75,7 @@ class GridOperator:
     scaling: FieldScaling
     grid: Grid
     record: Record
+    pod: Pod | None = None
 
     name: ClassVar[str]
     Config: ClassVar[type[Config]]
@@ -135,41 +105,43 @@ class GridOperator:
             SurrogateRejected: the data set belongs to another problem.
         """
         run = run or FitRun()
-        coefficient, field, inside = gridded(dataset, cls.name)
         Identity.of_dataset(dataset).check(problem, problem.prior())
         split = Split.of(dataset.size, seed)
-        log_input = _log_input(coefficient[:, inside], config)
-        scaling = FieldScaling.fit(coefficient[split.train], field[split.train], log_input, inside)
-        architecture = cls.architecture_of(config, field.shape[-2:])
+        task = _task(cls.name, dataset, problem, (config, split.train, run))
+        log_input = log_input_of(task.coefficient[:, task.inside], config)
+        scaling = _scaling(task, split.train, (log_input, config.width))
+        architecture = cls.architecture_of(config, task.grid.shape)
+        if task.pod is not None:
+            architecture = replace(architecture, outputs=task.pod.n_modes)
         module = seeded(seed, cls.name, 0, lambda: build(architecture, scaling.envelope))
-        data = _training_data(scaling, coefficient, field, split)
+        data = _training_data(scaling, task, split)
         history = train(module, data, relative_loss(scaling), config, seed, run)
-        (slow, y), (fast, x) = dataset.axes.items()
         extra = {
             "epochs": len(history.train),
             "best_epoch": history.best_epoch,
             "grid": list(scaling.inside.shape),
-            "nodes_outside": int(np.sum(~inside)),
-            "axes": [slow, fast],
-            "experiments": {k: np.asarray(v).tolist() for k, v in dataset.experiments.items()},
+            "nodes_outside": int(np.sum(~task.inside)),
+            "axes": list(task.grid.names),
+            "experiments": {k: np.asarray(v).tolist() for k, v in task.experiments.items()},
             "log_input": log_input,
             "architecture": architecture.as_json(),
         }
         record = _record(cls.name, dataset, split, (config, seed, run.noise_std), extra)
-        fitted = cls(architecture, to_arrays(module), scaling, Grid((slow, fast), y, x), record)
-        errors = fitted._errors(dataset, split.test, record.noise_std)
+        fitted = cls(architecture, to_arrays(module), scaling, task.grid, record, task.pod)
+        errors = fitted._errors(dataset, task, split.test)
         return replace(fitted, record=replace(record, errors=errors))
 
-    def _errors(self, dataset: TrainingSet, test: Index, noise_std: Array) -> dict[str, float]:
-        """On held-out samples: at the sensors, and ``field_relative_l2`` on the grid."""
-        coefficient, field, _ = gridded(dataset, self.name)
-        found = self._field_map(self.grid)(coefficient[test].reshape(len(test), -1))
-        true = field[test].reshape(len(test), -1)
-        at_sensors = (self._to_sensors(dataset.sensors, self.grid) @ found.T).T
-        return {
-            **heldout_errors(np.asarray(at_sensors), dataset.values[test], noise_std),
-            "field_relative_l2": heldout_errors(found, true, np.ones(1))["relative_l2"],
-        }
+    def _errors(self, dataset: TrainingSet, task: Task, test: Index) -> dict[str, float]:
+        """On held-out samples: of the data, and ``field_relative_l2`` on the grid."""
+        found = self._field_map(self.grid)(task.coefficient[test].reshape(len(test), -1))
+        to_data, offset = self._to_data(dataset.sensors, self.grid)
+        data = np.asarray(offset + (to_data @ found.T).T)
+        errors = heldout_errors(data, dataset.values[test], self.record.noise_std)
+        if task.pod is not None:
+            return errors
+        true = task.target[test].reshape(len(test), -1)
+        field_error = heldout_errors(found, true, np.ones(1))["relative_l2"]
+        return {**errors, "field_relative_l2": field_error}
 
     def save(self, folder: Path) -> None:
         """Write weights, scalings, grid and the metadata."""
@@ -183,6 +155,12 @@ class GridOperator:
             "axis.0": self.grid.y,
             "axis.1": self.grid.x,
         }
+        if self.pod is not None:
+            arrays |= {
+                "pod_mean": self.pod.mean,
+                "pod_noise_std": self.pod.noise_std,
+                "pod_basis": self.pod.basis,
+            }
         save_folder(folder, arrays, self.record.as_json())
 
     @classmethod
@@ -195,7 +173,9 @@ class GridOperator:
         a, metadata = load_folder(folder, cls.name)
         record = Record.from_json(metadata, folder)
         try:
-            names = record.extra["axes"]
+            names, pod = record.extra["axes"], None
+            if "pod_basis" in a:
+                pod = Pod(a["pod_mean"], a["pod_noise_std"], a["pod_basis"])
             return cls(
                 Architecture.from_json(record.extra["architecture"]),
                 {k.removeprefix("network."): v for k, v in a.items() if k.startswith("network.")},
@@ -210,6 +190,7 @@ class GridOperator:
                 ),
                 Grid((names[0], names[1]), a["axis.0"], a["axis.1"]),
                 record,
+                pod,
             )
         except (KeyError, TypeError) as error:
             raise DataSchemaError(f"{folder}: entry {error} is missing; train it again") from None
@@ -239,11 +220,11 @@ class GridOperator:
             raise ConfigError(f"shape: expected two numbers (y, x) of at least 3, got {shape}")
         grid = self.grid.resized(shape)
         return BoundModel(
-            _Emulator(
+            OperatorEmulator(
                 prior,
                 problem.grid_operator(shape),
                 self._field_map(grid),
-                self._to_sensors(sensors, grid),
+                *self._to_data(sensors, grid),
             ),
             prior.dim,
             data_space(self.record.identity.observed, sensors),
@@ -265,6 +246,17 @@ class GridOperator:
         module = from_arrays(self.architecture, scaling.envelope, self.weights)
         return FieldMap(in_double(module), scaling, grid.shape)
 
+    def _to_data(self, sensors: Sensors, grid: Grid) -> tuple[Any, Array]:
+        """The matrix from the network's output to the data, and what is added.
+
+        Raises:
+            SurrogateRejected: a sensor that cannot be predicted.
+        """
+        if self.pod is None:
+            return self._to_sensors(sensors, grid), np.zeros(1)
+        chosen = self.record.identity.select(sensors)
+        return sparse.csr_array(self.pod.decoder[:, chosen].T), self.pod.mean[chosen]
+
     def _to_sensors(self, sensors: Sensors, grid: Grid) -> Any:
         """Interpolation from the grid.
 
@@ -279,7 +271,7 @@ class GridOperator:
                 f"run has {', '.join(sorted(sensors))}; train it again"
             )
         for name, axis in experiments.items():
-            _check_range(name, np.asarray(sensors[name], dtype=np.float64), axis)
+            check_range(name, np.asarray(sensors[name], dtype=np.float64), axis)
         points = np.stack([np.asarray(sensors[n], dtype=np.float64) for n in names], axis=1)
         outside = np.flatnonzero(grid.outside(points))
         if len(outside):
@@ -299,39 +291,36 @@ class GridOperator:
         return {k: np.asarray(v) for k, v in self.record.extra["experiments"].items()}
 
 
-def _check_range(name: str, values: Array, axis: Array) -> None:
-    """Refuse times, sources or the like that lie outside the trained ones.
-
-    Raises:
-        SurrogateRejected: names the first.
-    """
-    slack = 1e-9 * max(float(np.ptp(axis)), float(np.abs(axis).max()), 1e-300)
-    bad = values[(values < axis[0] - slack) | (values > axis[-1] + slack)]
-    if len(bad):
-        raise SurrogateRejected(
-            f"{len(bad)} of {len(values)} sensors have {name} outside the trained range "
-            f"{axis[0]:g} to {axis[-1]:g}, the first {bad[0]:g}; generate fields with it"
-        )
-
-
-def _log_input(coefficient: Array, config: OperatorConfig) -> bool:
-    positive = bool((coefficient > 0).all())
-    if config.log_input and not positive:
-        raise ConfigError(
-            f"log_input = true needs a positive coefficient, the data set's smallest is "
-            f"{coefficient.min():g}; use log_input = false"
-        )
-    return positive if config.log_input is None else config.log_input
+def _task(
+    name: str,
+    dataset: TrainingSet,
+    problem: Problem,
+    how: tuple[OperatorConfig, Index, FitRun],
+) -> Task:
+    """Fields where the data are values at places, the data themselves where they are not."""
+    if measures_places(problem):
+        return field_task(dataset, name)
+    config, rows, run = how
+    noise = reference_noise(dataset.values[rows], run.noise_std, config.noise_rel)
+    return readout_task(dataset, problem, config, rows, noise)
 
 
-def _training_data(scaling: FieldScaling, coefficient: Array, field: Array, split: Split) -> Data:
+def _scaling(task: Task, train: Index, how: tuple[bool, int]) -> FieldScaling:
+    """Scales of the training samples; ``how`` is whether logarithms are read, and the width."""
+    coefficient, target = task.coefficient[train], task.target[train]
+    if task.pod is None:
+        return FieldScaling.fit(coefficient, target, how[0], task.inside)
+    return FieldScaling.for_data(coefficient, target, how, task.inside)
+
+
+def _training_data(scaling: FieldScaling, task: Task, split: Split) -> Data:
     return Data(
         *(
             part
             for rows in (split.train, split.valid)
             for part in (
-                scaling.encode(coefficient[rows]),
-                scaling.encode_field(field[rows]),
+                scaling.encode(task.coefficient[rows]),
+                scaling.encode_field(task.target[rows]),
             )
         )
     )

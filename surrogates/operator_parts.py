@@ -1,0 +1,173 @@
+"""What an operator on a grid is made of: its options, its task and its emulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pdeinv.bayes.prior import Prior
+from pdeinv.errors import ConfigError, SurrogateRejected
+from pdeinv.io.datasets import TrainingSet, grid_axes
+from pdeinv.models import Linearization
+from pdeinv.protocols import Problem
+from pdeinv.typing import Array
+
+from .fitting import Index
+from .fno_fields import FieldMap, Grid, gridded
+from .scaling import Pod
+from .training import TrainingConfig
+
+__all__ = [
+    "OperatorConfig",
+    "OperatorEmulator",
+    "Task",
+    "check_range",
+    "field_task",
+    "log_input_of",
+    "measures_places",
+    "readout_task",
+]
+
+
+class OperatorConfig(TrainingConfig):
+    """Options of every operator on a grid."""
+
+    epochs: int = Field(60, ge=1, description="passes over the training samples at most")
+    batch_size: int = Field(8, ge=1, description="samples of one gradient step")
+    learning_rate: float = Field(6e-3, gt=0, description="at the start; follows half a cosine to 0")
+    modes: int = Field(16, ge=2, description="frequencies kept along each axis, negative counted")
+    width: int = Field(16, ge=2, description="channels")
+    layers: int = Field(4, ge=1, description="Fourier layers")
+    padding: float = Field(0.25, ge=0, le=1, description="share by which the domain is extended")
+    log_input: bool | None = Field(
+        None, description="learn from log(coefficient); absent: where all samples are positive"
+    )
+    grid: int = Field(
+        33, ge=8, description="nodes along each side, where the data are not values at places"
+    )
+    tolerance: float = Field(0.05, gt=0, description="rms truncation of such data, in units of σ")
+    noise_rel: float = Field(
+        0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
+    )
+
+
+@dataclass(frozen=True)
+class OperatorEmulator:
+    """xi to data: prior, coefficient on the grid, network, matrix to the data."""
+
+    prior: Prior
+    to_grid: Any
+    fields: FieldMap
+    to_data: Any
+    offset: Array
+
+    def __call__(self, xi: Array) -> Array:
+        """Data (..., n_obs) of (..., dim)."""
+        m = self.prior.unwhiten(xi.reshape(-1, xi.shape[-1]))
+        found = self.fields(np.asarray((self.to_grid @ m.T).T))
+        data = self.offset + (self.to_data @ found.T).T
+        return np.asarray(data).reshape(*xi.shape[:-1], -1)
+
+    def linearize(self, xi: Array) -> Linearization:
+        """Value and derivative at one xi."""
+        at = self.fields.linearize(np.asarray(self.to_grid @ self.prior.unwhiten(xi)))
+        back, across = self.to_data.T.tocsr(), self.to_grid.T.tocsr()
+        return Linearization(
+            np.asarray(self.offset + self.to_data @ at.value),
+            lambda v: self.to_data @ at.jvp(self.to_grid @ self.prior.unwhiten_jvp(xi, v)),
+            lambda w: self.prior.unwhiten_vjp(xi, across @ at.vjp(back @ w)),
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """What an operator is to learn.
+
+    Attributes:
+        grid: of the coefficient.
+        coefficient: shape (n, y, x).
+        target: fields (n, *experiments, y, x), or coefficients of the data (n, n_modes).
+        inside: which nodes lie in the domain.
+        experiments: leading axes of the fields.
+        pod: the modes of the data, where those are the target.
+    """
+
+    grid: Grid
+    coefficient: Array
+    target: Array
+    inside: NDArray[np.bool_]
+    experiments: Mapping[str, Array] = field(default_factory=dict)
+    pod: Pod | None = None
+
+
+def measures_places(problem: Problem) -> bool:
+    """Whether the data are values of a field at places, so that fields on a grid hold them."""
+    nodes = problem.grid((3, 3))
+    return set(nodes) <= set(problem.observed.coords)
+
+
+def field_task(dataset: TrainingSet, name: str) -> Task:
+    """From coefficient fields to the measured field.
+
+    Raises:
+        DataSchemaError: the data set has no fields on a plane grid.
+    """
+    coefficient, target, inside = gridded(dataset, name)
+    (slow, y), (fast, x) = dataset.axes.items()
+    grid = Grid((slow, fast), np.asarray(y), np.asarray(x))
+    return Task(grid, coefficient, target, inside, dataset.experiments)
+
+
+def readout_task(
+    dataset: TrainingSet, problem: Problem, config: OperatorConfig, train: Index, noise: Array
+) -> Task:
+    """From coefficient fields to data that are no values at places (voltages, far fields).
+
+    The data set needs no fields: the coefficient follows from xi.
+    """
+    shape = (config.grid, config.grid)
+    nodes = problem.grid(shape)
+    (slow, y), (fast, x) = grid_axes(nodes, shape).items()
+    m = problem.prior().unwhiten(dataset.xi)
+    coefficient = np.asarray((problem.grid_operator(shape) @ m.T).T).reshape(-1, *shape)
+    places = np.stack([nodes[name] for name in sorted(nodes)], axis=1)
+    has_mask = getattr(problem, "inside", None)
+    inside = np.ones(shape, dtype=bool) if has_mask is None else has_mask(places).reshape(shape)
+    pod = Pod.fit(dataset.values[train], noise, config.tolerance)
+    target = pod.encode(dataset.values)
+    return Task(Grid((slow, fast), y, x), coefficient, target, inside, {}, pod)
+
+
+def check_range(name: str, values: Array, axis: Array) -> None:
+    """Refuse times, sources or the like that lie outside the trained ones.
+
+    Raises:
+        SurrogateRejected: names the first.
+    """
+    slack = 1e-9 * max(float(np.ptp(axis)), float(np.abs(axis).max()), 1e-300)
+    bad = values[(values < axis[0] - slack) | (values > axis[-1] + slack)]
+    if len(bad):
+        raise SurrogateRejected(
+            f"{len(bad)} of {len(values)} sensors have {name} outside the trained range "
+            f"{axis[0]:g} to {axis[-1]:g}, the first {bad[0]:g}; generate fields with it"
+        )
+
+
+def log_input_of(coefficient: Array, config: OperatorConfig) -> bool:
+    """Whether the network reads the coefficient's logarithm.
+
+    Raises:
+        ConfigError: asked for where the coefficient is not positive.
+    """
+    positive = bool((coefficient > 0).all())
+    if config.log_input and not positive:
+        raise ConfigError(
+            f"log_input = true needs a positive coefficient, the data set's smallest is "
+            f"{coefficient.min():g}; use log_input = false"
+        )
+    return positive if config.log_input is None else config.log_input
