@@ -17,6 +17,7 @@ from pdeinv.models import Linearization
 from pdeinv.protocols import Sensors
 from pdeinv.typing import Array
 
+from .batches import blocks, moments
 from .training import Loss, import_torch
 
 __all__ = ["FieldMap", "FieldScaling", "Grid", "gridded", "relative_loss"]
@@ -148,18 +149,34 @@ class FieldScaling:
 
     @classmethod
     def fit(
-        cls, coefficient: Array, field: Array, log_input: bool, inside: NDArray[np.bool_]
+        cls,
+        coefficient: Any,
+        field: Any,
+        log_input: bool,
+        inside: NDArray[np.bool_],
+        rows: Any = None,
     ) -> FieldScaling:
-        """From training samples, (n, n_y, n_x) and (n, *channels, n_y, n_x)."""
-        values = coefficient[:, inside]
-        values = np.log(values) if log_input else values
-        spread = float(values.std())
-        mean, std = (np.where(inside, a, 0.0) for a in (field.mean(axis=0), field.std(axis=0)))
-        scale = float(np.sqrt(np.mean(std[..., inside] ** 2)))
-        scale = scale if scale > 1e-12 * float(np.abs(mean).max() + std.max()) else 1.0
+        """From training samples, read in pieces.
+
+        Args:
+            coefficient: shape (n, n_y, n_x).
+            field: shape (n, *channels, n_y, n_x).
+            log_input: whether the coefficient's logarithm is scaled.
+            inside: which nodes lie in the domain.
+            rows: the training samples; all where None.
+        """
+        rows = np.arange(len(coefficient)) if rows is None else rows
+
+        def read(values: Array) -> Array:
+            return np.log(values[:, inside]) if log_input else values[:, inside]
+
+        inputs = moments(coefficient, rows, read)
+        outputs = moments(field, rows, lambda values: np.where(inside, values, 0.0))
+        scale = float(np.sqrt(np.mean(outputs.std[..., inside] ** 2)))
+        scale = scale if scale > 1e-12 * outputs.peak else 1.0
         return cls(
-            log_input, float(values.mean()), spread if spread > 1e-12 else 1.0,
-            mean, scale, std / scale, inside,
+            log_input, inputs.centre, inputs.spread if inputs.spread > 1e-12 else 1.0,
+            outputs.mean, scale, outputs.std / scale, inside,
         )  # fmt: skip
 
     @classmethod
@@ -280,10 +297,10 @@ class FieldMap:
         return Linearization(self._finish(y.detach())[0], jvp, vjp)
 
 
-def gridded(dataset: TrainingSet, name: str) -> tuple[Array, Array, NDArray[np.bool_]]:
+def gridded(dataset: TrainingSet, name: str) -> tuple[Any, Any, NDArray[np.bool_]]:
     """Coefficient and field of a data set, and which grid nodes lie in the domain, checked.
 
-    A node where every sample lacks the field lies outside.
+    A node where the first sample lacks the field lies outside; no other may lack more.
 
     Args:
         dataset: with fields on a grid.
@@ -304,19 +321,25 @@ def gridded(dataset: TrainingSet, name: str) -> tuple[Array, Array, NDArray[np.b
             f"{', '.join(coordinates)} and the data the coordinates {', '.join(dataset.sensors)}; "
             "use 'latent' or 'multifidelity'"
         )
-    coefficient, field = np.asarray(dataset.coefficient), np.asarray(dataset.field)
-    missing = np.isnan(field)
-    inside = ~missing.reshape(-1, *field.shape[-2:]).all(axis=0)
-    if not np.isfinite(field[..., inside]).all() or not inside.any():
+    coefficient, field = dataset.coefficient, dataset.field
+    first = np.asarray(field[0])
+    inside = np.isfinite(first).reshape(-1, *first.shape[-2:]).any(axis=0)
+    everything = np.arange(len(field))
+    if not inside.any() or not _finite(field, everything, inside):
         raise DataSchemaError(
             "the field on the grid is not finite in some samples; generate the data set again"
         )
-    if not np.isfinite(coefficient[:, inside]).all():
+    if not _finite(coefficient, everything, inside):
         raise DataSchemaError(
             "the coefficient on the grid is not finite inside the domain; use 'latent' or "
             "'multifidelity'"
         )
-    return coefficient, np.where(inside, field, 0.0), inside
+    return coefficient, field, inside
+
+
+def _finite(values: Any, rows: Any, inside: NDArray[np.bool_]) -> bool:
+    """Whether all nodes inside are finite in all rows, read in pieces."""
+    return all(bool(np.isfinite(part[..., inside]).all()) for part in blocks(values, rows))
 
 
 def relative_loss(scaling: FieldScaling) -> Loss:

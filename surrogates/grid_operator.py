@@ -24,6 +24,7 @@ from pdeinv.models import ForwardModel
 from pdeinv.protocols import Problem, Sensors
 from pdeinv.typing import Array
 
+from .batches import Rows, is_lazy
 from .bound import BoundModel, RangeWatch
 from .fitting import FitRun, Index, Split
 from .fno_fields import FieldMap, FieldScaling, Grid, relative_loss
@@ -108,7 +109,7 @@ class GridOperator:
         Identity.of_dataset(dataset).check(problem, problem.prior())
         split = Split.of(dataset.size, seed)
         task = _task(cls.name, dataset, problem, (config, split.train, run))
-        log_input = log_input_of(task.coefficient[:, task.inside], config)
+        log_input = log_input_of(task, config)
         scaling = _scaling(task, split.train, (log_input, config.width))
         architecture = cls.architecture_of(config, task.grid.shape)
         if task.pod is not None:
@@ -139,7 +140,7 @@ class GridOperator:
         errors = heldout_errors(data, dataset.values[test], self.record.noise_std)
         if task.pod is not None:
             return errors
-        true = task.target[test].reshape(len(test), -1)
+        true = np.where(task.inside, task.target[test], 0.0).reshape(len(test), -1)
         field_error = heldout_errors(found, true, np.ones(1))["relative_l2"]
         return {**errors, "field_relative_l2": field_error}
 
@@ -307,23 +308,20 @@ def _task(
 
 def _scaling(task: Task, train: Index, how: tuple[bool, int]) -> FieldScaling:
     """Scales of the training samples; ``how`` is whether logarithms are read, and the width."""
-    coefficient, target = task.coefficient[train], task.target[train]
     if task.pod is None:
-        return FieldScaling.fit(coefficient, target, how[0], task.inside)
-    return FieldScaling.for_data(coefficient, target, how, task.inside)
+        return FieldScaling.fit(task.coefficient, task.target, how[0], task.inside, train)
+    return FieldScaling.for_data(task.coefficient[train], task.target[train], how, task.inside)
 
 
 def _training_data(scaling: FieldScaling, task: Task, split: Split) -> Data:
-    return Data(
-        *(
-            part
-            for rows in (split.train, split.valid)
-            for part in (
-                scaling.encode(task.coefficient[rows]),
-                scaling.encode_field(task.target[rows]),
-            )
-        )
-    )
+    """What the loop reads: arrays, or rows of a file where the data set is large."""
+    pairs = ((task.coefficient, scaling.encode), (task.target, scaling.encode_field))
+    found = [
+        Rows(source, rows, encode) if is_lazy(source) else encode(source[rows])
+        for rows in (split.train, split.valid)
+        for source, encode in pairs
+    ]
+    return Data(*found)
 
 
 def _record(

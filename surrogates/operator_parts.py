@@ -12,11 +12,13 @@ from pydantic import Field
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, SurrogateRejected
-from pdeinv.io.datasets import TrainingSet, grid_axes
+from pdeinv.io.datasets import TrainingSet
+from pdeinv.io.samples import grid_axes
 from pdeinv.models import Linearization
 from pdeinv.protocols import Problem
 from pdeinv.typing import Array
 
+from .batches import blocks
 from .fitting import Index
 from .fno_fields import FieldMap, Grid, gridded
 from .scaling import Pod
@@ -90,16 +92,16 @@ class Task:
 
     Attributes:
         grid: of the coefficient.
-        coefficient: shape (n, y, x).
-        target: fields (n, *experiments, y, x), or coefficients of the data (n, n_modes).
+        coefficient: shape (n, y, x), an array or what is read by rows.
+        target: fields (n, *experiments, y, x), or coefficients of the data (n, n_modes); likewise.
         inside: which nodes lie in the domain.
         experiments: leading axes of the fields.
         pod: the modes of the data, where those are the target.
     """
 
     grid: Grid
-    coefficient: Array
-    target: Array
+    coefficient: Any
+    target: Any
     inside: NDArray[np.bool_]
     experiments: Mapping[str, Array] = field(default_factory=dict)
     pod: Pod | None = None
@@ -158,16 +160,18 @@ def check_range(name: str, values: Array, axis: Array) -> None:
         )
 
 
-def log_input_of(coefficient: Array, config: OperatorConfig) -> bool:
+def log_input_of(task: Task, config: OperatorConfig) -> bool:
     """Whether the network reads the coefficient's logarithm.
 
     Raises:
         ConfigError: asked for where the coefficient is not positive.
     """
-    positive = bool((coefficient > 0).all())
+    parts = blocks(task.coefficient, np.arange(len(task.coefficient)))
+    smallest = min(float(part[:, task.inside].min()) for part in parts)
+    positive = smallest > 0
     if config.log_input and not positive:
         raise ConfigError(
             f"log_input = true needs a positive coefficient, the data set's smallest is "
-            f"{coefficient.min():g}; use log_input = false"
+            f"{smallest:g}; use log_input = false"
         )
     return positive if config.log_input is None else config.log_input

@@ -185,3 +185,47 @@ def test_deeponet_refusals(problem, dataset):
         Deeponet.fit(bare, problem, config.model_copy(update={"trunk": "pod"}), 1)
     # without a grid it learns from the sensors
     assert Deeponet.fit(bare, problem, config, 1).metadata["errors"]["relative_l2"] > 0
+
+
+def test_a_data_set_that_stays_in_its_file_gives_the_same_network(dataset, problem, tmp_path):
+    plan = Plan("darcy", CONFIG, problem.sensors("grid:3x3"), 40, 4, grid=(9, 9))
+    generate(plan, tmp_path / "data.nc", tmp_path / "run")
+    eager, lazy = (datasets.read(tmp_path / "data.nc", size) for size in (1 << 29, 0))
+    assert isinstance(eager.field, np.ndarray)
+    assert not isinstance(lazy.field, np.ndarray)
+    config = FnoConfig(**{**SMALL, "epochs": 2})
+    one, two = (Fno.fit(data, problem, config, 1) for data in (eager, lazy))
+    for name, weight in one.weights.items():
+        np.testing.assert_array_equal(two.weights[name], weight)
+    assert one.metadata["errors"] == two.metadata["errors"]
+
+
+FAR = {
+    "cells": 4,
+    "element": "P2",
+    "wavenumbers": [2.0],
+    "measure": "far-field",
+    "unknown": {"kind": "gaussian", "std": 0.3, "length": 0.4, "modes": 3},
+}
+
+
+def test_data_that_are_no_values_at_places_are_read_off_the_fields(tmp_path):
+    """A far-field pattern has no place on the grid: the coefficient's fields are mapped to it."""
+    far = make_problem("helmholtz", FAR)
+    plan = Plan("helmholtz", FAR, far.sensors("ring:6"), 80, 2)
+    generate(plan, tmp_path / "data.nc", tmp_path / "run")
+    data = datasets.read(tmp_path / "data.nc")
+    config = FnoConfig(**{**SMALL, "epochs": 30}, grid=12)
+    trained = Fno.fit(data, far, config, 1)
+    spread = np.linalg.norm(data.values - data.values.mean(0)) / np.linalg.norm(data.values)
+    assert trained.metadata["errors"]["relative_l2"] < 0.5 * spread
+    trained.save(tmp_path / "s")
+    places = (far, far.prior(), data.sensors)
+    model, again = trained.bind(*places), load_surrogate(tmp_path / "s").bind(*places)
+    rng = np.random.default_rng(3)
+    xi = 0.3 * rng.standard_normal(far.prior().dim)
+    np.testing.assert_array_equal(model(xi), again(xi))
+    assert dot_product_test(model, xi, rng) < 1e-10
+    assert 1.9 < taylor_test(model, xi, rng).slope < 2.1
+    finer = trained.bind(*places, shape=(24, 24))
+    assert np.linalg.norm(finer(xi) - model(xi)) < 0.5 * np.linalg.norm(model(xi))
