@@ -59,7 +59,6 @@ CASES = {
 }
 """Configuration and sensors; other problems run with their defaults."""
 
-TIMES = (0.1, 0.2, 0.3, 0.4, 0.5)
 MOST_EPOCHS = 1000
 BATCH = 256
 SEED = 7

@@ -32,10 +32,10 @@ from .bound import BoundModel, Emulator, RangeWatch
 from .branch import Branch
 from .decoded import Decoded
 from .fitting import FitRun, Split
-from .fno_fields import Grid
 from .identity import Identity, data_space
 from .mlp import Mlp, build_module
 from .places import Places, known
+from .plane_grid import Grid
 from .record import Record, heldout_errors
 from .scaling import Pod, Standard, reference_noise
 from .storage import load_folder, save_folder

@@ -24,10 +24,9 @@ from pdeinv.models import ForwardModel
 from pdeinv.protocols import Problem, Sensors
 from pdeinv.typing import Array
 
-from .batches import Rows, is_lazy
 from .bound import BoundModel, RangeWatch
 from .fitting import FitRun, Index, Split
-from .fno_fields import FieldMap, FieldScaling, Grid, relative_loss
+from .fno_fields import FieldMap, FieldScaling, relative_loss
 from .fno_network import (
     Architecture,
     Kind,
@@ -43,15 +42,16 @@ from .operator_parts import (
     OperatorEmulator,
     Task,
     check_range,
-    field_task,
     log_input_of,
-    measures_places,
-    readout_task,
+    scaling_of,
+    task_of,
+    training_data,
 )
+from .plane_grid import Grid
 from .record import Record, heldout_errors
 from .scaling import Pod, reference_noise
 from .storage import load_folder, save_folder
-from .training import Data, seeded, train
+from .training import seeded, train
 
 __all__ = ["GridOperator", "OperatorConfig"]
 
@@ -108,14 +108,14 @@ class GridOperator:
         run = run or FitRun()
         Identity.of_dataset(dataset).check(problem, problem.prior())
         split = Split.of(dataset.size, seed)
-        task = _task(cls.name, dataset, problem, (config, split.train, run))
+        task = task_of(cls.name, dataset, problem, (config, split.train, run))
         log_input = log_input_of(task, config)
-        scaling = _scaling(task, split.train, (log_input, config.width))
+        scaling = scaling_of(task, split.train, (log_input, config.width))
         architecture = cls.architecture_of(config, task.grid.shape)
         if task.pod is not None:
             architecture = replace(architecture, outputs=task.pod.n_modes)
         module = seeded(seed, cls.name, 0, lambda: build(architecture, scaling.envelope))
-        data = _training_data(scaling, task, split)
+        data = training_data(scaling, task, split)
         history = train(module, data, relative_loss(scaling), config, seed, run)
         extra = {
             "epochs": len(history.train),
@@ -290,38 +290,6 @@ class GridOperator:
     def experiments(self) -> dict[str, Array]:
         """What the field varies over beside place, as trained."""
         return {k: np.asarray(v) for k, v in self.record.extra["experiments"].items()}
-
-
-def _task(
-    name: str,
-    dataset: TrainingSet,
-    problem: Problem,
-    how: tuple[OperatorConfig, Index, FitRun],
-) -> Task:
-    """Fields where the data are values at places, the data themselves where they are not."""
-    if measures_places(problem):
-        return field_task(dataset, name)
-    config, rows, run = how
-    noise = reference_noise(dataset.values[rows], run.noise_std, config.noise_rel)
-    return readout_task(dataset, problem, config, rows, noise)
-
-
-def _scaling(task: Task, train: Index, how: tuple[bool, int]) -> FieldScaling:
-    """Scales of the training samples; ``how`` is whether logarithms are read, and the width."""
-    if task.pod is None:
-        return FieldScaling.fit(task.coefficient, task.target, how[0], task.inside, train)
-    return FieldScaling.for_data(task.coefficient[train], task.target[train], how, task.inside)
-
-
-def _training_data(scaling: FieldScaling, task: Task, split: Split) -> Data:
-    """What the loop reads: arrays, or rows of a file where the data set is large."""
-    pairs = ((task.coefficient, scaling.encode), (task.target, scaling.encode_field))
-    found = [
-        Rows(source, rows, encode) if is_lazy(source) else encode(source[rows])
-        for rows in (split.train, split.valid)
-        for source, encode in pairs
-    ]
-    return Data(*found)
 
 
 def _record(

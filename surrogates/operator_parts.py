@@ -18,21 +18,22 @@ from pdeinv.models import Linearization
 from pdeinv.protocols import Problem
 from pdeinv.typing import Array
 
-from .batches import blocks
-from .fitting import Index
-from .fno_fields import FieldMap, Grid, gridded
-from .scaling import Pod
-from .training import TrainingConfig
+from .batches import Rows, blocks, is_lazy
+from .fitting import FitRun, Index, Split
+from .fno_fields import FieldMap, FieldScaling, gridded
+from .plane_grid import Grid
+from .scaling import Pod, reference_noise
+from .training import Data, TrainingConfig
 
 __all__ = [
     "OperatorConfig",
     "OperatorEmulator",
     "Task",
     "check_range",
-    "field_task",
     "log_input_of",
-    "measures_places",
-    "readout_task",
+    "scaling_of",
+    "task_of",
+    "training_data",
 ]
 
 
@@ -107,13 +108,13 @@ class Task:
     pod: Pod | None = None
 
 
-def measures_places(problem: Problem) -> bool:
+def _measures_places(problem: Problem) -> bool:
     """Whether the data are values of a field at places, so that fields on a grid hold them."""
     nodes = problem.grid((3, 3))
     return set(nodes) <= set(problem.observed.coords)
 
 
-def field_task(dataset: TrainingSet, name: str) -> Task:
+def _field_task(dataset: TrainingSet, name: str) -> Task:
     """From coefficient fields to the measured field.
 
     Raises:
@@ -125,7 +126,7 @@ def field_task(dataset: TrainingSet, name: str) -> Task:
     return Task(grid, coefficient, target, inside, dataset.experiments)
 
 
-def readout_task(
+def _readout_task(
     dataset: TrainingSet, problem: Problem, config: OperatorConfig, train: Index, noise: Array
 ) -> Task:
     """From coefficient fields to data that are no values at places (voltages, far fields).
@@ -175,3 +176,35 @@ def log_input_of(task: Task, config: OperatorConfig) -> bool:
             f"{smallest:g}; use log_input = false"
         )
     return positive if config.log_input is None else config.log_input
+
+
+def task_of(
+    name: str,
+    dataset: TrainingSet,
+    problem: Problem,
+    how: tuple[OperatorConfig, Index, FitRun],
+) -> Task:
+    """Fields where the data are values at places, the data themselves where they are not."""
+    if _measures_places(problem):
+        return _field_task(dataset, name)
+    config, rows, run = how
+    noise = reference_noise(dataset.values[rows], run.noise_std, config.noise_rel)
+    return _readout_task(dataset, problem, config, rows, noise)
+
+
+def scaling_of(task: Task, train: Index, how: tuple[bool, int]) -> FieldScaling:
+    """Scales of the training samples; ``how`` is whether logarithms are read, and the width."""
+    if task.pod is None:
+        return FieldScaling.fit(task.coefficient, task.target, how[0], task.inside, train)
+    return FieldScaling.for_data(task.coefficient[train], task.target[train], how, task.inside)
+
+
+def training_data(scaling: FieldScaling, task: Task, split: Split) -> Data:
+    """What the loop reads: arrays, or rows of a file where the data set is large."""
+    pairs = ((task.coefficient, scaling.encode), (task.target, scaling.encode_field))
+    found = [
+        Rows(source, rows, encode) if is_lazy(source) else encode(source[rows])
+        for rows in (split.train, split.valid)
+        for source, encode in pairs
+    ]
+    return Data(*found)

@@ -41,8 +41,8 @@ class Pairs:
 
     def rows(self, chosen: Any) -> Pairs:
         """Some of the pairs, by row numbers or a mask."""
-        parts = (self.xi, self.coarse, self.fine)
-        return Pairs(*(a[chosen] for a in parts), self.noise_std, self.variance[chosen])
+        xi, coarse, fine = (a[chosen] for a in (self.xi, self.coarse, self.fine))
+        return Pairs(xi, coarse, fine, self.noise_std, self.variance[chosen])
 
     def chosen(self, most: int, seed: int) -> Pairs:
         """Finite pairs at different points, at most ``most`` of them, in order.

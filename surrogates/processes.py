@@ -222,4 +222,4 @@ def choose(points: Array, lengths: Array, count: int) -> Array:
         factors[i] = row
         left = np.maximum(left - row**2, 0.0)
         left[chosen] = -1.0
-    return points[np.sort(chosen)]
+    return np.asarray(points[np.sort(chosen)])

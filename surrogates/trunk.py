@@ -11,9 +11,9 @@ import numpy as np
 from pdeinv.protocols import Sensors
 from pdeinv.typing import Array
 
-from .fno_fields import Grid
 from .mlp import Mlp, build_module
 from .places import Places
+from .plane_grid import Grid
 from .training import import_torch
 
 __all__ = ["PodTrunk", "Trunk", "TrunkNetwork", "branch_and_trunk"]
