@@ -13,7 +13,7 @@ import xarray as xr
 from pydantic import Field
 
 from pdeinv import registry
-from pdeinv.admission import REJECT_SD, Refined, admit
+from pdeinv.admission import Refined, admit
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.diagnostics import summary as diagnose
 from pdeinv.bayes.posterior import Counters, Posterior
@@ -22,7 +22,7 @@ from pdeinv.building import ModelChoice, PosteriorRecipe, make_problem
 from pdeinv.config import Config, merge, parse
 from pdeinv.engines.base import Engine, check_posterior
 from pdeinv.engines.driver import Budget, Progress, Run, RunResult, run
-from pdeinv.errors import ConfigError, PdeinvError, SurrogateRejected
+from pdeinv.errors import ConfigError, PdeinvError
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output, remove
@@ -35,7 +35,7 @@ from pdeinv.protocols import Problem
 from pdeinv.provenance import attributes, sha256
 from pdeinv.refine import RefineConfig, refine
 from pdeinv.rng import fresh_seed, stream
-from pdeinv.trust import GivenSurrogate, expected_sd, inflated, knows_variance
+from pdeinv.trust import GivenSurrogate, expectation, inflated
 
 __all__ = ["Inversion", "RunConfig", "invert"]
 
@@ -322,29 +322,14 @@ def _prepare_surrogate(inversion: Inversion, folder: Path, progress: Progress) -
     if Capability.COARSE in inversion.engine.requires and inversion.surrogate_path is not None:
         posterior = inversion.recipe()()
         assert posterior.coarse is not None
-        spent, expected = posterior.coarse.counters, _expected(posterior.coarse, inversion.seed)
+        spent, expected = (
+            posterior.coarse.counters,
+            expectation(posterior.coarse, stream(inversion.seed, "expected")),
+        )
         refined = admit(posterior, inversion.surrogate_path, stream(inversion.seed, "admission"))
         refined.counters.add(spent)
         return replace(refined, report={**refined.report, **expected})
     return Refined(inversion.surrogate_path, Counters(), {})
-
-
-def _expected(posterior: Posterior, seed: int) -> dict[str, float]:
-    """What a surrogate with a variance says of itself, before any fine model is solved.
-
-    Raises:
-        SurrogateRejected: it expects to be too inaccurate.
-    """
-    if not knows_variance(posterior):
-        return {}
-    sd = expected_sd(posterior, stream(seed, "expected"))
-    if sd > REJECT_SD:
-        raise SurrogateRejected(
-            f"surrogate expects to be too inaccurate for two-level sampling: by its own variance "
-            f"the sd of the misfit difference is {sd:.2g}, at most {REJECT_SD:g} can work; train "
-            "it on draws around a posterior ('generate --around RESULT')"
-        )
-    return {"sd_misfit_difference_expected": sd}
 
 
 def _trusted(inversion: Inversion, refined: Refined) -> tuple[PosteriorRecipe, Refined]:

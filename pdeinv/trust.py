@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from pdeinv.admission import REJECT_SD, explore
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import Config
-from pdeinv.errors import CapabilityError
+from pdeinv.errors import CapabilityError, SurrogateRejected
 from pdeinv.models import Capability
-from pdeinv.admission import explore
 from pdeinv.typing import Array
 
-__all__ = ["GivenSurrogate", "expected_sd", "inflated", "knows_variance"]
+__all__ = ["GivenSurrogate", "expectation", "expected_sd", "inflated", "knows_variance"]
 
 N_DRAWS = 200
 """Draws over which variances are averaged."""
@@ -83,3 +83,21 @@ def expected_sd(posterior: Posterior, rng: np.random.Generator) -> float:
     error = np.sqrt(_variance(posterior, xis)) * rng.standard_normal(predicted.shape)
     delta = posterior.misfit_of(predicted + error) - posterior.misfit_of(predicted)
     return float(np.std(delta, ddof=1))
+
+
+def expectation(posterior: Posterior, rng: np.random.Generator) -> dict[str, float]:
+    """What a surrogate with a variance says of itself, before any fine model is solved.
+
+    Raises:
+        SurrogateRejected: it expects to be too inaccurate.
+    """
+    if not knows_variance(posterior):
+        return {}
+    sd = expected_sd(posterior, rng)
+    if sd > REJECT_SD:
+        raise SurrogateRejected(
+            f"surrogate expects to be too inaccurate for two-level sampling: by its own variance "
+            f"the sd of the misfit difference is {sd:.2g}, at most {REJECT_SD:g} can work; train "
+            "it on draws around a posterior ('generate --around RESULT')"
+        )
+    return {"sd_misfit_difference_expected": sd}
