@@ -83,7 +83,7 @@ class Grid:
                 "domain beside them; use a finer grid, or leave them out"
             )
         matrix = sparse.csr_array(sparse.diags_array(1 / total) @ matrix)
-        for name, axis in reversed(experiments.items()):
+        for name, axis in reversed(list(experiments.items())):
             matrix = _across(matrix, axis, np.asarray(at[name], dtype=np.float64))
         return matrix
 
