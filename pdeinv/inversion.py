@@ -322,10 +322,8 @@ def _prepare_surrogate(inversion: Inversion, folder: Path, progress: Progress) -
     if Capability.COARSE in inversion.engine.requires and inversion.surrogate_path is not None:
         posterior = inversion.recipe()()
         assert posterior.coarse is not None
-        spent, expected = (
-            posterior.coarse.counters,
-            expectation(posterior.coarse, stream(inversion.seed, "expected")),
-        )
+        spent = posterior.coarse.counters
+        expected = expectation(posterior.coarse, stream(inversion.seed, "expected"))
         refined = admit(posterior, inversion.surrogate_path, stream(inversion.seed, "admission"))
         refined.counters.add(spent)
         return replace(refined, report={**refined.report, **expected})

@@ -132,7 +132,7 @@ def test_noise_is_inflated_by_the_mean_variance_of_the_posterior(ensemble, probl
 
 def test_expected_sd_is_that_of_fine_solves(ensemble, problem, fresh):
     """The surrogate's own word against fine solves on draws of its posterior, within a factor."""
-    from pdeinv.refine import explore
+    from pdeinv.admission import explore
 
     sensors = problem.sensors("grid:3x3")
     reference = WhitenedModel(problem.prior(), problem.forward_model(sensors))
