@@ -13,7 +13,7 @@ from pdeinv.typing import Array
 
 from .fitting import FitRun, Split
 from .mlp import Mlp, build_module
-from .training import Data, TrainingConfig, seeded, train
+from .training import Data, TrainingConfig, import_torch, seeded, train
 
 __all__ = ["ResidualNetwork", "Sample"]
 
@@ -73,14 +73,15 @@ class ResidualNetwork:
         scale = max(float(np.sqrt(np.mean(sample.y**2))), 1e-300)
         sizes = (sample.z.shape[1], WIDTHS, sample.y.shape[1])
         module = seeded(seed, "discrepancy", 0, lambda: build_module(*sizes))
-        target = np.concatenate([sample.y / scale, 1 / sample.variance[:, None]], axis=1)
+        root = 1 / np.sqrt(sample.variance[:, None])
+        inputs, target = np.concatenate([sample.z, root], axis=1), root * sample.y / scale
         split = Split.of(len(target), seed)
         rows = np.concatenate([split.train, split.test])
         config = CONFIG
         if epochs is not None:
             rows, config = np.arange(len(target)), CONFIG.model_copy(update={"epochs": epochs})
-        data = Data(sample.z[rows], target[rows], sample.z[split.valid], target[split.valid])
-        history = train(module, data, _weighted, config, seed, FitRun())
+        data = Data(inputs[rows], target[rows], inputs[split.valid], target[split.valid])
+        history = train(_weighted(module), data, _square, config, seed, FitRun())
         weights = {k: v.detach().numpy() for k, v in module.state_dict().items()}
         return cls(Mlp.from_arrays(weights), scale * decoder), history.best_epoch
 
@@ -100,7 +101,21 @@ class ResidualNetwork:
         return cls(Mlp.from_arrays(network), a["network_decoder"])
 
 
-def _weighted(predicted: Any, target: Any) -> Any:
-    """Squared error summed over modes; the last column of the target is a sample's weight."""
-    square = (predicted - target[:, :-1]).square().sum(dim=1)
-    return (square * target[:, -1]).mean()
+def _weighted(network: Any) -> Any:
+    """``network`` of all inputs but the last, times the last, the root of a sample's weight."""
+    torch = import_torch()
+
+    class Weighted(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, x: Any) -> Any:
+            return self.network(x[:, :-1]) * x[:, -1:]
+
+    return Weighted()
+
+
+def _square(predicted: Any, target: Any) -> Any:
+    """Squared error summed over modes."""
+    return (predicted - target).square().sum(dim=1).mean()
