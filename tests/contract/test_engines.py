@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from pdeinv import registry
 from pdeinv.bayes.linear_gaussian import LinearGaussian
+from pdeinv.bayes.physical import in_unknown
 from pdeinv.bayes.posterior import Counters
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Produces, check_posterior
@@ -28,6 +29,7 @@ SMALL = {
     "pcn": {"chains": 2, "draws": 4, "warmup": 2, "thin": 2},
     "emcee": {"ensembles": 2, "draws": 4, "warmup": 2, "thin": 2},
     "eki": {"ensemble_size": 20},
+    "gauss-newton": {},
     "gaussian": {"chains": 2, "draws": 4},
     "pinn": {
         "width": 4,
@@ -185,7 +187,9 @@ def test_outcome_has_the_promised_shape(name, n_m):
     on = posterior(n_m)
     engine, found = outcome(name, on)
     chain, draw, dim = found.xi.shape
-    assert dim == n_m
+    assert dim == (n_m if found.m is None else 0)
+    assert found.unknowns(on.prior).shape == (chain, draw, n_m)
+    assert np.isfinite(found.unknowns(on.prior)).all()
     assert (chain, draw) == (1, 1) or engine.produces != "point"
     assert "misfit" in found.stats
     for values in found.stats.values():
@@ -204,7 +208,9 @@ def test_outcome_has_the_promised_shape(name, n_m):
 def test_misfits_belong_to_the_draws(name):
     on = posterior()
     _, found = outcome(name, on)
-    assert np.allclose(on.misfit(found.xi.reshape(-1, 3)), found.stats["misfit"].ravel())
+    at = on if found.m is None else in_unknown(on, "the test")
+    draws = found.xi if found.m is None else found.m
+    assert np.allclose(at.misfit(draws.reshape(-1, 3)), found.stats["misfit"].ravel())
 
 
 class Plain:
