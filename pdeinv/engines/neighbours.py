@@ -74,7 +74,7 @@ def differences(space: Space, who: str) -> Differences:
 
 
 def _of(variable: Variable) -> Differences | None:
-    coords = {name: dims for name, (dims, _) in variable.coords.items()}
+    coords = {n: dims for n, (dims, _) in variable.coords.items() if not _counts(variable, n)}
     if variable.dims and variable.size > 1 and all(coords.get(d) == (d,) for d in variable.dims):
         return _grid(variable)
     along = [c for c, dims in coords.items() if dims == variable.dims]
@@ -82,6 +82,13 @@ def _of(variable: Variable) -> Differences | None:
         points = np.stack([variable.coords[c][1] for c in along], axis=1)
         return _scattered(np.asarray(points, dtype=np.float64))
     return None
+
+
+def _counts(variable: Variable, name: str) -> bool:
+    """Whether a coordinate numbers its entries (electrode 0, 1, …), and so is no place."""
+    values = variable.coords[name][1]
+    unitless = variable.coord_attrs.get(name, {}).get("units") == "1"
+    return unitless and np.array_equal(values, np.arange(len(values)))
 
 
 def _grid(variable: Variable) -> Differences:

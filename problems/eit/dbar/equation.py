@@ -1,12 +1,12 @@
 """The ∂̄ equation in k, at many points z at once.
 
-∂μ/∂k̄ = t(k) / (4π k̄) e_{-z}(k) conj(μ),  e_z(k) = exp(i(kz + k̄z̄)),  μ → 1 as |k| → ∞, becomes for t = 0
-beyond |k| = R the real-linear integral equation
+∂μ/∂k̄ = t(k) / (4π k̄) e_{-z}(k) conj(μ),  e_z(k) = exp(i(kz + k̄z̄)),  μ → 1 as |k| → ∞, becomes for
+t = 0 beyond |k| = R the real-linear integral equation
 
     μ(k) = 1 + (1/π) ∫_{|k'|<R} t(k') e_{-z}(k') conj(μ(k')) / (4π k̄' (k - k')) dk',
 
-whose convolution is periodic on a square of half width 2R (Vainikko 2000; Knudsen, Mueller and Siltanen
-2004), hence an FFT. σ(z) = μ(z, 0)².
+whose convolution is periodic on a square of half width 2R (Vainikko 2000; Knudsen, Mueller and
+Siltanen 2004), hence an FFT. σ(z) = μ(z, 0)².
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ Complex = NDArray[np.complex128]
 
 MOST = 80
 """Iterations of GMRES at most."""
+
+BATCH = 128
+"""Points z that are solved side by side: more would not fit the cache."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,9 @@ def solve_at(grid: KGrid, t: Complex, z: Complex, tolerance: float) -> tuple[Com
         z: points of the unit disc, shape (n_z,).
         tolerance: of the linear solver.
     """
+    if len(z) > BATCH:
+        parts = [solve_at(grid, t, z[i : i + BATCH], tolerance) for i in range(0, len(z), BATCH)]
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
     k = grid.points
     over = np.zeros_like(k)
     np.divide(t, 4 * np.pi * np.conj(k), out=over, where=k != 0)

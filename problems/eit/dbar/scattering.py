@@ -1,7 +1,7 @@
 """Boundary maps of the disc and their scattering transform.
 
-Maps are matrices in the basis cos θ, sin θ, cos 2θ, … scaled to unit length on the circle. On the unit
-circle, for σ = 1 near it,
+Maps are matrices in the basis cos θ, sin θ, cos 2θ, … scaled to unit length on the circle. On the
+unit circle, for σ = 1 near it,
 
     t_exp(k) = ∫ e^{i k̄ z̄} (Λ_σ - Λ_1) e^{ikz} ds
              = Σ_{m,n ≥ 1} (i k̄)^m (ik)^n / (m! n!) ∫ e^{-imθ} (Λ_σ - Λ_1) e^{inθ} dθ
@@ -92,7 +92,7 @@ class BoundaryMap:
 
 
 def frequencies(n: int) -> Array:
-    """1, 1, 2, 2, …"""
+    """The frequency of each basis function: 1, 1, 2, 2 and so on."""
     return np.repeat(np.arange(1.0, n // 2 + 1), 2)
 
 
