@@ -127,8 +127,7 @@ class _PhaseConfig(Config):
         0.0,
         ge=0,
         allow_inf_nan=False,
-        description="half width of the passage between phases, in std of the field; 0: a jump, "
-        "which has no derivative",
+        description="half width of the passage between phases, in std; 0: no derivative",
     )
 
 
