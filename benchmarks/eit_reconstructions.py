@@ -279,13 +279,14 @@ def tank_table(levels: tuple[int, ...], count: int) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short chains, one tank per level")
+    parser.add_argument("--noise", type=float, nargs="+", help="noise levels of the chest")
     parser.add_argument("--only", choices=("chest", "tanks"), help="one half of it")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--figure", type=Path, default=Path("docs/images/eit_reconstructions.png"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.only != "tanks":
-        levels = (0.01,) if options.quick else (0.001, 0.01)
+        levels = tuple(options.noise or ((0.01,) if options.quick else (0.001, 0.01)))
         rows = chest_table(levels, options.quick, None if options.quick else options.figure)
         (options.out / "eit_chest.json").write_text(json.dumps(rows, indent=1))
     if options.only != "chest":
