@@ -270,7 +270,7 @@ def tank_table(levels: tuple[int, ...], count: int) -> list[dict]:
                     seen = problem.unknown.conductivity.at(flat)(m)
                     seen = np.where(problem.inside(flat), seen, np.nan).reshape(labels.shape)
                     row = {"level": level, "tank": k, **row,
-                           "score": ktc.score(labels, ktc.segment(seen))}  # fmt: skip
+                           "score": ktc.score(labels, ktc.segment(np.log(seen)))}  # fmt: skip
                     rows.append(row)
                     print(json.dumps(row), flush=True)
     return rows

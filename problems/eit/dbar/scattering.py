@@ -146,7 +146,7 @@ def profile(excess: Array, noisy: Array, radii: Array, angles: int = 32) -> Prof
         angles: points on each circle.
     """
     turn = np.exp(2j * np.pi * np.arange(angles) / angles)
-    k = (radii[:, None] * turn).ravel()
+    k = (radii[:, None] * turn).ravel().astype(np.complex128)
     signal = scattering_transform(excess, k).reshape(len(radii), angles)
     error = scattering_transform(noisy - excess, k).reshape(-1, len(radii), angles)
     return Profile(
