@@ -45,8 +45,8 @@ class Setting:
                 not a conductivity with places.
         """
         model = posterior.model
-        whitened = isinstance(model, WhitenedModel)
-        config: Any = getattr(model.model, "config", None) if whitened else None
+        inner = model.model if isinstance(model, WhitenedModel) else None
+        config: Any = getattr(inner, "config", None)
         _check(config)
         places = _places(posterior.prior.space) / config.domain.radius
         coords = posterior.model.d_space.variables[0].coords
