@@ -16,11 +16,12 @@ from pdeinv import registry
 from pdeinv.admission import Refined, admit
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.diagnostics import summary as diagnose
+from pdeinv.bayes.physical import in_unknown
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.bayes.prior import sample
 from pdeinv.building import ModelChoice, PosteriorRecipe, make_problem
 from pdeinv.config import Config, merge, parse
-from pdeinv.engines.base import Engine, check_posterior
+from pdeinv.engines.base import Engine, Outcome, check_posterior
 from pdeinv.engines.driver import Budget, Progress, Run, RunResult, run
 from pdeinv.errors import ConfigError, PdeinvError
 from pdeinv.executors.config import ExecutorConfig
@@ -36,6 +37,7 @@ from pdeinv.provenance import attributes, sha256
 from pdeinv.refine import RefineConfig, refine
 from pdeinv.rng import fresh_seed, stream
 from pdeinv.trust import GivenSurrogate, expectation, inflated
+from pdeinv.typing import Array
 
 __all__ = ["Inversion", "RunConfig", "invert"]
 
@@ -350,11 +352,7 @@ def _tree(
     refined: Refined,
     verified: Mapping[str, float],
 ) -> xr.DataTree:
-    xi = result.outcome.xi.reshape(-1, posterior.dim)
-    rng = stream(inversion.seed, "predictive")
-    chosen = xi[np.unique(np.linspace(0, len(xi) - 1, min(N_PREDICTIVE, len(xi))).astype(int))]
-    predicted = posterior.predict(chosen)
-    predictive = predicted + posterior.noise.sample(rng, len(chosen))
+    predictive = _predictive(posterior, result.outcome, stream(inversion.seed, "predictive"))
     counters = Counters()
     for part in (result.counters, refined.counters, posterior.counters):
         counters.add(part)
@@ -365,7 +363,7 @@ def _tree(
         "pdeinv_n_forward_training": refined.counters.n_forward,
         "pdeinv_n_tangent_training": refined.counters.n_tangent,
         "pdeinv_n_adjoint_training": refined.counters.n_adjoint,
-        "pdeinv_n_forward_predictive": len(chosen),
+        "pdeinv_n_forward_predictive": len(predictive),
         "pdeinv_problem": inversion.problem.name,
         "pdeinv_engine": inversion.engine.name,
         "pdeinv_seconds": result.seconds,
@@ -382,6 +380,18 @@ def _tree(
         attrs,
     )
     return result_tree(parts)
+
+
+def _predictive(posterior: Posterior, outcome: Outcome, rng: np.random.Generator) -> Array:
+    """Data with noise at evenly spaced draws, shape (draw, n_d); one solve each."""
+    if outcome.m is None:
+        source, points = posterior, outcome.xi.reshape(-1, posterior.dim)
+    else:
+        source = in_unknown(posterior, "the result")
+        points = outcome.m.reshape(-1, source.dim)
+    n = min(N_PREDICTIVE, len(points))
+    chosen = points[np.unique(np.linspace(0, len(points) - 1, n).astype(int))]
+    return source.predict(chosen) + posterior.noise.sample(rng, len(chosen))
 
 
 def _judged(inversion: Inversion, result: RunResult) -> tuple[Any, dict[str, float]]:

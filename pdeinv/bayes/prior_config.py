@@ -123,6 +123,12 @@ class _PhaseConfig(Config):
     constant_mode: bool = Field(
         True, description="whether the field's average is random; false leaves the phases balanced"
     )
+    blend: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="half width of the passage between phases, in std; 0: no derivative",
+    )
 
 
 class TwoPhaseConfig(_PhaseConfig):
@@ -275,8 +281,8 @@ def _cosine(config: _PhaseConfig, grid: RegularGrid) -> CosineField:
 
 def _phases(config: TwoPhaseConfig | LevelSetConfig) -> LevelSet:
     if isinstance(config, TwoPhaseConfig):
-        return LevelSet((config.threshold,), (config.low, config.high))
-    return LevelSet(config.thresholds, config.values)
+        return LevelSet((config.threshold,), (config.low, config.high), config.blend)
+    return LevelSet(config.thresholds, config.values, config.blend)
 
 
 def _pointwise(config: _MaternConfig) -> Transform:

@@ -85,14 +85,17 @@ class Interval:
 class LevelSet:
     """Phases of constant value, separated where x crosses thresholds (Iglesias, Lu, Stuart 2016).
 
+    With a ``blend`` w > 0 each step is ½ (1 + tanh((x - threshold) / w)), which has a derivative.
+
     Attributes:
         thresholds: increasing, k - 1 of them.
         values: k phase values; ``values[0]`` where x < thresholds[0].
+        blend: half width of the passage between two phases; 0 for a jump.
     """
 
     thresholds: tuple[float, ...]
     values: tuple[float, ...]
-    differentiable: bool = False
+    blend: float = 0.0
 
     def __post_init__(self) -> None:
         increasing: Sequence[float] = sorted(set(self.thresholds))
@@ -104,13 +107,30 @@ class LevelSet:
                 f"got thresholds {self.thresholds} and values {self.values}"
             )
 
+    @property
+    def differentiable(self) -> bool:
+        """Where phases blend."""
+        return self.blend > 0
+
+    def _steps(self, x: Array) -> list[tuple[float, Array]]:
+        """The jump of each threshold and tanh((x - threshold) / w)."""
+        jumps = np.diff(self.values)
+        at = zip(jumps, self.thresholds, strict=True)
+        return [(float(jump), np.tanh((x - t) / self.blend)) for jump, t in at]
+
     def __call__(self, x: Array) -> Array:
         """The value of the phase that x falls in; x at a threshold belongs to the phase above."""
-        return np.asarray(self.values)[np.searchsorted(self.thresholds, x, side="right")]
+        if self.blend == 0:
+            return np.asarray(self.values)[np.searchsorted(self.thresholds, x, side="right")]
+        return np.asarray(self.values[0] + sum(0.5 * jump * (1 + s) for jump, s in self._steps(x)))
 
     def derivative(self, x: Array) -> Array:
-        """There is none."""
+        """That of the blend; a jump has none."""
+        if self.blend > 0:
+            return np.asarray(
+                sum(0.5 * jump * (1 - s**2) / self.blend for jump, s in self._steps(x))
+            )
         raise CapabilityError(
             "a level-set unknown has no derivative; use an engine without gradients "
-            "(pcn, eki, two-level)"
+            "(pcn, eki, two-level), or let its phases blend"
         )

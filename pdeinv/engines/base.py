@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from pdeinv.bayes.posterior import Counters, Posterior
+from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
+from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config as BaseConfig
 from pdeinv.errors import CapabilityError, RunFailed
 from pdeinv.models import Capability, require
@@ -54,16 +55,19 @@ class Chain:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an engine found, in whitened coordinates.
+    """What an engine found, in whitened coordinates or, where it left them, in the unknown itself.
 
     Attributes:
-        xi: draws, shape (chain, draw, dim); a point estimate is 1 x 1.
+        xi: draws, shape (chain, draw, dim); a point estimate is 1 x 1. Empty, (chain, draw, 0),
+            where ``m`` is given.
         stats: arrays (chain, draw) by name for ``sample_stats``; ``misfit`` always.
         converged: whether the engine's own criterion was met.
         message: one sentence on why it ended.
         summary: numbers for the terminal table and the result's attributes.
         groups: further groups for the result file (a spectrum, estimators, ...).
         independent_chains: False where chains share information, so that R-hat means nothing.
+        m: draws of the unknown itself, shape (chain, draw, n_m), where they need not be the image
+            of any xi; None where xi says it all.
     """
 
     xi: Array
@@ -73,6 +77,11 @@ class Outcome:
     summary: Mapping[str, float] = field(default_factory=dict)
     groups: Mapping[str, xr.Dataset] = field(default_factory=dict)
     independent_chains: bool = True
+    m: Array | None = None
+
+    def unknowns(self, prior: Prior, rows: slice = slice(None)) -> Array:
+        """The unknown of those draws, shape (chain, rows, n_m)."""
+        return prior.unwhiten(self.xi[:, rows]) if self.m is None else self.m[:, rows]
 
 
 class SamplerConfig(BaseConfig):
@@ -86,6 +95,9 @@ class SamplerConfig(BaseConfig):
 
 class Engine(Protocol[S]):
     """An inversion method. ``Engine(config)`` builds it; the driver calls the rest.
+
+    An engine that moves the unknown itself, past the prior's map, has an attribute
+    ``moves_unknown`` that is true: its ``requires`` is then asked of the model of m.
 
     The state is a frozen dataclass whose fields are arrays, ints, floats or bools, so that
     checkpoints need no code of the engine's own.
@@ -136,7 +148,10 @@ def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
         ConfigError: the problem has a strong form, but not with this configuration.
     """
     beside = {Capability.COARSE, Capability.STRONG_FORM}
-    require(posterior.model, engine.requires - beside, f"engine '{engine.name}'")
+    model, who = posterior.model, f"engine '{engine.name}'"
+    if getattr(engine, "moves_unknown", False) and isinstance(model, WhitenedModel):
+        model = model.model
+    require(model, engine.requires - beside, who)
     if Capability.COARSE in engine.requires and posterior.coarse is None:
         raise CapabilityError(
             f"engine '{engine.name}' needs a surrogate beside the reference model; "

@@ -16,6 +16,7 @@ import xarray as xr
 from pydantic import Field
 
 from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.physical import charge
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
@@ -155,7 +156,7 @@ class Gaussian:
                 jacobian[:, k] = at.jvp(_unit(dim, k))
             else:
                 jacobian[k] = at.vjp(_unit(n_d, k))
-        _charge(posterior, end - state.done, tangents=dim <= n_d)
+        charge(posterior, end - state.done, tangents=dim <= n_d)
         return replace(state, jacobian=jacobian, done=end)
 
     def record(self, state: GaussianState, step: int) -> Mapping[str, Any] | None:
@@ -207,17 +208,6 @@ class Gaussian:
 
 def _unit(n: int, k: int) -> Array:
     return np.asarray(np.arange(n) == k, dtype=np.float64)
-
-
-def _charge(posterior: Posterior, n: int, *, tangents: bool) -> None:
-    """Count the linearisation and ``n`` derivative actions."""
-    counters = posterior.counters
-    if posterior.model.kind == "surrogate":
-        counters.n_surrogate += n + 1
-        return
-    counters.n_forward += 1
-    counters.n_tangent += n if tangents else 0
-    counters.n_adjoint += 0 if tangents else n
 
 
 def _log_evidence(found: LaplaceApproximation, misfit: float, noise: Noise) -> float:

@@ -58,18 +58,21 @@ def _labelled(space: Space, flat: Array, draws: Index | None = None) -> xr.Datas
     return dataset.assign_coords(chain=np.arange(flat.shape[0]), draw=numbers)
 
 
-def _batches(xi: Array, size: int = 512) -> Iterator[Array]:
-    rows = xi.reshape(-1, xi.shape[-1])
+def _batches(prior: Prior, outcome: Outcome, size: int = 512) -> Iterator[Array]:
+    """The unknown of all draws, (n, n_m) at a time."""
+    rows = outcome.xi if outcome.m is None else outcome.m
+    rows = rows.reshape(-1, rows.shape[-1])
     for i in range(0, len(rows), size):
-        yield rows[i : i + size]
+        part = rows[i : i + size]
+        yield prior.unwhiten(part) if outcome.m is None else part
 
 
-def estimates(prior: Prior, xi: Array) -> xr.Dataset:
-    """Pointwise mean and standard deviation of the unknown over all draws (chain, draw, dim)."""
+def estimates(prior: Prior, outcome: Outcome) -> xr.Dataset:
+    """Pointwise mean and standard deviation of the unknown over all draws."""
     total, square, n = 0.0, 0.0, 0
-    shift = prior.unwhiten(xi.reshape(-1, xi.shape[-1])[:1])[0]
-    for rows in _batches(xi):
-        m = prior.unwhiten(rows) - shift
+    shift = outcome.unknowns(prior, slice(1))[0, 0]
+    for rows in _batches(prior, outcome):
+        m = rows - shift
         total, square, n = total + m.sum(axis=0), square + (m**2).sum(axis=0), n + len(rows)
     mean = total / n
     std = np.sqrt(np.maximum(square / n - mean**2, 0.0) * n / max(1, n - 1))
@@ -79,12 +82,21 @@ def estimates(prior: Prior, xi: Array) -> xr.Dataset:
 
 
 def _posterior(parts: ResultParts) -> xr.Dataset:
-    xi = parts.outcome.xi
-    chains, draws, _ = xi.shape
+    chains, draws, _ = parts.outcome.xi.shape
     room = max(1, MAX_STORED // (chains * parts.prior.space.size))
-    keep = np.arange(draws)[:: max(1, -(-draws // room))]
-    dataset = _labelled(parts.prior.space, parts.prior.unwhiten(xi[:, keep]), keep)
+    every = max(1, -(-draws // room))
+    keep = np.arange(draws)[::every]
+    m = parts.outcome.unknowns(parts.prior, slice(None, None, every))
+    dataset = _labelled(parts.prior.space, m, keep)
     return dataset.assign_attrs(stored_every=int(keep[1] - keep[0]) if len(keep) > 1 else 1)
+
+
+def _whitened(parts: ResultParts) -> dict[str, xr.Dataset]:
+    """The group of xi, where the outcome has one."""
+    if parts.outcome.m is not None:
+        return {}
+    space = xi_space(parts.prior.dim)
+    return {"unconstrained_posterior": _labelled(space, parts.outcome.xi)}
 
 
 def _data(parts: ResultParts, values: Array, lead: tuple[str, ...]) -> xr.Dataset:
@@ -113,16 +125,17 @@ def _stats(parts: ResultParts) -> xr.Dataset:
 def result_tree(parts: ResultParts) -> xr.DataTree:
     """All groups of a result file; the root holds the attributes.
 
-    Groups: ``posterior``, ``unconstrained_posterior`` (xi), ``sample_stats``, ``estimates`` (mean
-    and sd over all draws), ``prior``, ``posterior_predictive`` (with noise), ``observed_data``,
-    ``constant_data`` and those of the engine.
+    Groups: ``posterior``, ``unconstrained_posterior`` (xi, where the draws have one),
+    ``sample_stats``, ``estimates`` (mean and sd over all draws), ``prior``,
+    ``posterior_predictive`` (with noise), ``observed_data``, ``constant_data`` and those of the
+    engine.
     """
     o = parts.outcome
     groups: dict[str, xr.Dataset] = {
         "posterior": _posterior(parts),
-        "unconstrained_posterior": _labelled(xi_space(parts.prior.dim), o.xi),
+        **_whitened(parts),
         "sample_stats": _stats(parts),
-        "estimates": estimates(parts.prior, o.xi),
+        "estimates": estimates(parts.prior, o),
         "prior": _labelled(parts.prior.space, parts.prior_draws[None]),
         "posterior_predictive": _data(parts, parts.predictive[None], LEAD).assign_coords(
             chain=[0], draw=np.arange(len(parts.predictive))

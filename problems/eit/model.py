@@ -13,6 +13,7 @@ from pdeinv.models import Capability, Linearization, ModelKind
 from pdeinv.spaces import Space
 from pdeinv.typing import Array
 
+from .config import EitConfig
 from .response import Body, Response
 from .unknown import FieldMap, Unknown
 
@@ -101,6 +102,11 @@ class EitModel:
         self._m: Array | None = None
         self._last: Response | None = None
         self._offset = self._reference() if unknown.config.difference else 0.0
+
+    @property
+    def config(self) -> EitConfig:
+        """Which body, model and protocol it stands for."""
+        return self._unknown.config
 
     def _gamma(self, m: Array) -> Numbers:
         """σ + iωε at the quadrature points; real at frequency zero."""

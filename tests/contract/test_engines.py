@@ -13,7 +13,9 @@ from pydantic import ValidationError
 
 from pdeinv import registry
 from pdeinv.bayes.linear_gaussian import LinearGaussian
-from pdeinv.bayes.posterior import Counters
+from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.physical import in_unknown
+from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Produces, check_posterior
 from pdeinv.engines.checkpoint import ChainStore, Saved
@@ -28,6 +30,8 @@ SMALL = {
     "pcn": {"chains": 2, "draws": 4, "warmup": 2, "thin": 2},
     "emcee": {"ensembles": 2, "draws": 4, "warmup": 2, "thin": 2},
     "eki": {"ensemble_size": 20},
+    "d-bar": {"grid": 16, "parts": 2},
+    "gauss-newton": {},
     "gaussian": {"chains": 2, "draws": 4},
     "pinn": {
         "width": 4,
@@ -48,6 +52,22 @@ ALL = pytest.mark.parametrize("name", NAMES)
 def posterior(n_m=3, *, coarse=True):
     case = LinearGaussian.example(np.random.default_rng(0), n_m)
     return case.posterior(replace(case, matrix=1.01 * case.matrix) if coarse else None)
+
+
+def disc(n_m=3):
+    """The boundary map of a disc, which is all that d-bar works on."""
+    from pdeinv.problems.eit import Eit
+
+    unknown = {"kind": "piecewise", "cells": [n_m, 1], "std": 0.3}
+    problem = Eit(Eit.Config(model="continuum", cells=8, modes=4, unknown=unknown))
+    sensors, prior = problem.sensors("all"), problem.prior()
+    model = problem.forward_model(sensors)
+    data = model(prior.unwhiten(np.linspace(-1, 1, n_m)))
+    return Posterior(prior, WhitenedModel(prior, model), data, Noise(np.full(len(data), 0.01)))
+
+
+def posterior_of(name, n_m=3, **options):
+    return disc(n_m) if name == "d-bar" else posterior(n_m, **options)
 
 
 def make(name, **options):
@@ -127,7 +147,7 @@ def test_state_is_a_frozen_dataclass_of_arrays_and_numbers(name):
     assert kind.__dataclass_params__.frozen
     hints = get_type_hints(kind)
     assert {hints[f.name] for f in fields(kind)} <= {Array, int, float, bool}
-    for state in advance(engine, posterior())[0]:
+    for state in advance(engine, posterior_of(name))[0]:
         assert type(state) is kind
         for f in fields(kind):
             value = getattr(state, f.name)
@@ -137,13 +157,13 @@ def test_state_is_a_frozen_dataclass_of_arrays_and_numbers(name):
 
 @ALL
 def test_step_leaves_the_old_state_alone_and_depends_on_the_stream_only(name):
-    engine, on = make(name), posterior()
+    engine, on = make(name), posterior_of(name)
     rng = stream(1, "chain")
     state = engine.init(on, rng)
     kept = deepcopy(state)
     engine.step(on, state, rng)
     assert same(state, kept)
-    first, second = advance(make(name), on)[0], advance(make(name), posterior())[0]
+    first, second = advance(make(name), on)[0], advance(make(name), posterior_of(name))[0]
     assert all(same(a, b) for a, b in zip(first, second, strict=True))
 
 
@@ -151,13 +171,13 @@ def test_step_leaves_the_old_state_alone_and_depends_on_the_stream_only(name):
 def test_other_streams_give_other_states(name):
     """Negative control of the test above; the deterministic engines start from a prior draw."""
     by_start = "start" in registry.load("engines", name).Config.model_fields
-    engine, on = make(name, **({"start": "prior"} if by_start else {})), posterior()
+    engine, on = make(name, **({"start": "prior"} if by_start else {})), posterior_of(name)
     assert not same(advance(engine, on, seed=0)[0][0], advance(engine, on, seed=1)[0][0])
 
 
 @ALL
 def test_state_survives_a_checkpoint_bit_for_bit(name, tmp_path):
-    engine, on = make(name), posterior()
+    engine, on = make(name), posterior_of(name)
     states, records = advance(engine, on)
     store, rng = ChainStore(tmp_path, 0), stream(3, "x")
     store.save(Saved(states[-1], rng, len(states) - 1, 0, Counters(), 0.5), records)
@@ -175,17 +195,19 @@ def test_state_survives_a_checkpoint_bit_for_bit(name, tmp_path):
 @ALL
 def test_records_keep_their_names_and_shapes(name):
     engine = make(name)
-    _, records = advance(engine, posterior(), most=engine.n_steps)
+    _, records = advance(engine, posterior_of(name), most=engine.n_steps)
     assert len({tuple((k, np.shape(v)) for k, v in r.items()) for r in records}) <= 1
 
 
 @ALL
 @pytest.mark.parametrize("n_m", [1, 3])
 def test_outcome_has_the_promised_shape(name, n_m):
-    on = posterior(n_m)
+    on = posterior_of(name, n_m)
     engine, found = outcome(name, on)
     chain, draw, dim = found.xi.shape
-    assert dim == n_m
+    assert dim == (n_m if found.m is None else 0)
+    assert found.unknowns(on.prior).shape == (chain, draw, n_m)
+    assert np.isfinite(found.unknowns(on.prior)).all()
     assert (chain, draw) == (1, 1) or engine.produces != "point"
     assert "misfit" in found.stats
     for values in found.stats.values():
@@ -202,9 +224,11 @@ def test_outcome_has_the_promised_shape(name, n_m):
 
 @ALL
 def test_misfits_belong_to_the_draws(name):
-    on = posterior()
+    on = posterior_of(name)
     _, found = outcome(name, on)
-    assert np.allclose(on.misfit(found.xi.reshape(-1, 3)), found.stats["misfit"].ravel())
+    at = on if found.m is None else in_unknown(on, "the test")
+    draws = found.xi if found.m is None else found.m
+    assert np.allclose(at.misfit(draws.reshape(-1, 3)), found.stats["misfit"].ravel())
 
 
 class Plain:
@@ -213,6 +237,7 @@ class Plain:
     def __init__(self, inner):
         self.inner, self.capabilities = inner, frozenset()
         self.m_space, self.d_space, self.kind = inner.m_space, inner.d_space, inner.kind
+        self.config = getattr(inner, "config", None)
 
     def __call__(self, m, /):
         return self.inner(m)
@@ -223,8 +248,8 @@ class Plain:
 
 @ALL
 def test_missing_capabilities_are_refused_before_any_solve(name):
-    engine, full = make(name), posterior(coarse=False)
-    on = replace(full, model=Plain(full.model))
+    engine, full = make(name), posterior_of(name, coarse=False)
+    on = replace(full, model=WhitenedModel(full.prior, Plain(full.model.model)))
     if engine.requires:
         with pytest.raises(CapabilityError, match=f"engine '{name}' needs"):
             check_posterior(engine, on)

@@ -49,3 +49,15 @@ def test_phases_that_do_not_fit_are_refused(thresholds, values):
         ConfigError, match=r"^level set: expected increasing thresholds and one more"
     ):
         LevelSet(thresholds, values)
+
+
+def test_blended_phases_have_a_derivative_and_tend_to_the_jump():
+    x = np.linspace(-3, 3, 41)
+    blended = LevelSet((-1.0, 0.5), (10.0, 20.0, 5.0), 0.3)
+    assert blended.differentiable
+    slope = (blended(x + 1e-6) - blended(x - 1e-6)) / 2e-6
+    assert np.allclose(blended.derivative(x), slope, atol=1e-6)
+    away = np.min(np.abs(x[:, None] - [-1.0, 0.5]), axis=1) > 0.01
+    sharp, thin = (LevelSet((-1.0, 0.5), (10.0, 20.0, 5.0), w) for w in (0.0, 1e-3))
+    assert np.allclose(sharp(x)[away], thin(x)[away])
+    assert not np.allclose(sharp(x)[away], blended(x)[away], atol=0.1)
