@@ -25,9 +25,11 @@ OPTIONS = {
     "pcn": {"chains": 2, "draws": 300, "warmup": 50},
     "emcee": {"ensembles": 2, "draws": 30, "warmup": 5, "thin": 2},
     "eki": {"ensemble_size": 100},
+    "gauss-newton": {"start": "prior"},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
 EXEMPT = {
+    "d-bar": "solves once, at its end; see tests/verification/test_dbar.py",
     "gaussian": "refuses a model with failed solves, because it cannot be linear",
     "pinn": "trains on residuals and solves once, at its end; see tests/surrogate/test_pinn.py",
 }

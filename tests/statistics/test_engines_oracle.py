@@ -24,13 +24,15 @@ OPTIONS = {
     "pcn": {"chains": 1, "draws": 2500, "warmup": 300, "beta": 0.5},
     "emcee": {"ensembles": 1, "draws": 400, "warmup": 150, "thin": 5},
     "eki": {"ensemble_size": 800},
+    "gauss-newton": {"regularization": "prior", "tolerance": 1e-10},
     "gaussian": {"chains": 1, "draws": 500},
     "pinn": {"width": 4, "depth": 1, "points": 16, "adam_steps": 50, "penalty": 1e6},
     "two-level": {"chains": 1, "draws": 60, "warmup": 10, "tuning": 60, "subchain": 2},
 }
 POINT_ERROR = {"pinn": 1e-4}
 """Its equation holds as well as a finite penalty makes it."""
-NAMES = registry.names("engines")
+EXEMPT = {"d-bar": "has no prior, and works on boundary maps of a disc alone"}
+NAMES = [n for n in registry.names("engines") if n not in EXEMPT]
 DRAWING = [n for n in NAMES if registry.load("engines", n).produces != "point"]
 
 
@@ -66,7 +68,7 @@ TRUTH = np.concatenate([MEAN, COVARIANCE[PAIRS]])
 
 
 def test_every_registered_engine_is_tried():
-    assert set(NAMES) == set(OPTIONS)
+    assert set(registry.names("engines")) == set(OPTIONS) | set(EXEMPT)
 
 
 @pytest.mark.parametrize("name", DRAWING)

@@ -10,7 +10,7 @@ from scipy.special import j0, j1
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.engines.driver import Run, run
-from pdeinv.errors import CapabilityError, DataSchemaError, RunFailed
+from pdeinv.errors import CapabilityError, DataSchemaError, RunFailed, SolverDiverged
 from pdeinv.problems.darcy import Darcy
 from pdeinv.problems.eit import Eit
 from pdeinv.problems.eit.dbar import Dbar
@@ -242,3 +242,21 @@ def test_other_problems_and_broken_data_are_refused():
     good = posterior(problem, np.ones(problem.prior().space.size))
     with pytest.raises(RunFailed, match="check their sign and units"):
         Dbar(DbarConfig()).init(replace(good, data=-good.data), np.random.default_rng(0))
+
+
+def test_a_picture_that_cannot_be_solved_for_is_one_clear_line(tmp_path):
+    problem = body(cells=8)
+    good = posterior(problem, np.ones(problem.prior().space.size))
+    inner = good.model.model
+
+    class Failing:
+        config, m_space, d_space, kind = inner.config, inner.m_space, inner.d_space, inner.kind
+        capabilities = frozenset()
+
+        def __call__(self, m, /):
+            raise SolverDiverged("planted")
+
+    on = replace(good, model=WhitenedModel(good.prior, Failing()))
+    with pytest.raises(RunFailed, match=r"cannot be solved for; lower engine\.radius"):
+        reconstruct(on, tmp_path)
+    assert on.counters.n_failed == 1
