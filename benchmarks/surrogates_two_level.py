@@ -4,9 +4,9 @@
     python benchmarks/surrogates_two_level.py --quick    # about 8 minutes: less of everything
     python benchmarks/surrogates_two_level.py --cases eit --surrogates gp,coarse
 
-Cases: `darcy`, the one of `two_level_darcy.py` (49 unknowns, 144 data, noise 2 % of the peak); `eit`,
-a disc with 16 electrodes, adjacent currents and voltages, ln σ a Gaussian field of 20 modes with
-standard deviation 1, 208 data, noise 0.5 % of the peak. Data are from a mesh twice as fine.
+Cases: `darcy`, the one of `two_level_darcy.py` (49 unknowns, 144 data, noise 2 % of the peak);
+`eit`, a disc with 16 electrodes, adjacent currents and voltages, ln σ a Gaussian field of 20 modes
+with standard deviation 1, 208 data, noise 0.5 % of the peak. Data are from a mesh twice as fine.
 
 Training sets: n draws of the prior, or n draws of the Laplace approximation of the fine posterior,
 its standard deviations widened 1.5 times, as `generate --around` draws them. `two-level` is what
