@@ -106,7 +106,8 @@ def samples(name, config, spec, options):
     file = options.data / f"{name}-{fingerprint([plan.mark(), options.n, options.grid])}.nc"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        for one in (replace(plan, grid=(options.grid,) * 2), plan):
+        times = tuple(np.unique(sensors["t"])) if "t" in sensors else ()
+        for one in (replace(plan, grid=(options.grid,) * 2, times=times), plan):
             folder = file.with_suffix(".grid.run" if one.grid else ".run")
             try:
                 generate(one, file, folder, workers=options.workers, resume=True)

@@ -21,6 +21,7 @@ from pdeinv.typing import Array
 from .batches import Rows, blocks, is_lazy
 from .fitting import FitRun, Index, Split
 from .fno_fields import FieldMap, FieldScaling, gridded
+from .places import Places
 from .plane_grid import Grid
 from .scaling import Pod, reference_noise
 from .training import Data, TrainingConfig
@@ -108,10 +109,16 @@ class Task:
     pod: Pod | None = None
 
 
-def _measures_places(problem: Problem) -> bool:
-    """Whether the data are values of a field at places, so that fields on a grid hold them."""
+def _measures_places(problem: Problem, dataset: TrainingSet) -> bool:
+    """Whether the data are values of a field at places of the grid, so that fields there hold them.
+
+    Voltages are not, nor are waves at receivers around the region where the unknown lives.
+    """
     nodes = problem.grid((3, 3))
-    return set(nodes) <= set(problem.observed.coords)
+    if not set(nodes) <= set(problem.observed.coords):
+        return False
+    box = Places.around({n: nodes[n] for n in dataset.axes or grid_axes(nodes, (3, 3))})
+    return not box.outside(dataset.sensors).any()
 
 
 def _field_task(dataset: TrainingSet, name: str) -> Task:
@@ -185,7 +192,7 @@ def task_of(
     how: tuple[OperatorConfig, Index, FitRun],
 ) -> Task:
     """Fields where the data are values at places, the data themselves where they are not."""
-    if _measures_places(problem):
+    if _measures_places(problem, dataset):
         return _field_task(dataset, name)
     config, rows, run = how
     noise = reference_noise(dataset.values[rows], run.noise_std, config.noise_rel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdeinv.errors import SurrogateRejected
 from pdeinv.io.datasets import TrainingSet
@@ -35,6 +36,12 @@ class Places:
         points = _stacked(sensors, names)
         return cls(names, points.min(axis=0), points.max(axis=0))
 
+    def outside(self, sensors: Sensors) -> NDArray[np.bool_]:
+        """Which places lie outside in the coordinates of this box, others left aside."""
+        points = _stacked(sensors, self.names)
+        slack = 1e-9 * np.maximum(self.high - self.low, np.abs(self.high))
+        return np.asarray(((points < self.low - slack) | (points > self.high + slack)).any(axis=1))
+
     def __call__(self, sensors: Sensors) -> Array:
         """Coordinates scaled to [-1, 1], shape (n, n_names); constant ones are zero.
 
@@ -46,10 +53,8 @@ class Places:
                 f"surrogate was trained for sensor coordinates {', '.join(self.names)}, this run "
                 f"has {', '.join(sorted(sensors))}; train it again"
             )
-        points = _stacked(sensors, self.names)
+        points, outside = _stacked(sensors, self.names), self.outside(sensors)
         length = self.high - self.low
-        slack = 1e-9 * np.maximum(length, np.abs(self.high))
-        outside = ((points < self.low - slack) | (points > self.high + slack)).any(axis=1)
         if outside.any():
             first = points[np.flatnonzero(outside)[0]]
             where = ", ".join(f"{n} = {v:g}" for n, v in zip(self.names, first, strict=True))

@@ -229,3 +229,13 @@ def test_data_that_are_no_values_at_places_are_read_off_the_fields(tmp_path):
     assert 1.9 < taylor_test(model, xi, rng).slope < 2.1
     finer = trained.bind(*places, shape=(24, 24))
     assert np.linalg.norm(finer(xi) - model(xi)) < 0.5 * np.linalg.norm(model(xi))
+
+
+def test_receivers_around_the_region_of_the_unknown_are_read_off_too(tmp_path):
+    near = {**FAR, "measure": "field", "region": [0.3, 0.7, 0.3, 0.7]}
+    problem = make_problem("helmholtz", near)
+    plan = Plan("helmholtz", near, problem.sensors("ring:4:0.45"), 24, 2, grid=(9, 9))
+    generate(plan, tmp_path / "data.nc", tmp_path / "run")
+    config = FnoConfig(**{**SMALL, "epochs": 1}, grid=8)
+    trained = Fno.fit(datasets.read(tmp_path / "data.nc"), problem, config, 1)
+    assert trained.pod is not None
