@@ -168,10 +168,7 @@ class Gp:
 
     def save(self, folder: Path) -> None:
         """Write inputs, weights, hyper-parameters, modes and the metadata."""
-        arrays = {
-            "scale": self.scale, "pod_mean": self.pod.mean, "rest": self.rest,
-            "pod_noise_std": self.pod.noise_std, "pod_basis": self.pod.basis,
-        }  # fmt: skip
+        arrays = {"scale": self.scale, "rest": self.rest, **self.pod.arrays()}
         for k, group in enumerate(self.groups):
             arrays |= {f"group{k}.{name}": a for name, a in group.arrays().items()}
             if self.sparse:
@@ -198,7 +195,7 @@ class Gp:
         record = Record.from_json(metadata, folder)
         try:
             groups = tuple(_stored_group(a, k) for k in range(len(record.extra["groups"])))
-            pod = Pod(a["pod_mean"], a["pod_noise_std"], a["pod_basis"])
+            pod = Pod.from_arrays(a)
             return cls(groups, a["scale"], pod, a["rest"], record)
         except KeyError as error:
             raise DataSchemaError(f"{folder}: array {error} is missing; train it again") from None

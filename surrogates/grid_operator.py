@@ -157,11 +157,7 @@ class GridOperator:
             "axis.1": self.grid.x,
         }
         if self.pod is not None:
-            arrays |= {
-                "pod_mean": self.pod.mean,
-                "pod_noise_std": self.pod.noise_std,
-                "pod_basis": self.pod.basis,
-            }
+            arrays |= self.pod.arrays()
         save_folder(folder, arrays, self.record.as_json())
 
     @classmethod
@@ -176,7 +172,7 @@ class GridOperator:
         try:
             names, pod = record.extra["axes"], None
             if "pod_basis" in a:
-                pod = Pod(a["pod_mean"], a["pod_noise_std"], a["pod_basis"])
+                pod = Pod.from_arrays(a)
             return cls(
                 Architecture.from_json(record.extra["architecture"]),
                 {k.removeprefix("network."): v for k, v in a.items() if k.startswith("network.")},

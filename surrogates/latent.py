@@ -145,9 +145,7 @@ class Latent:
             "input_mean": self.inputs.mean,
             "input_std": self.inputs.std,
             "scale": np.array([self.scale]),
-            "pod_mean": self.pod.mean,
-            "pod_noise_std": self.pod.noise_std,
-            "pod_basis": self.pod.basis,
+            **self.pod.arrays(),
         }
         save_folder(folder, arrays, self.record.as_json())
 
@@ -165,7 +163,7 @@ class Latent:
                 Standard(a["input_mean"], a["input_std"]),
                 Mlp.from_arrays(network),
                 float(a["scale"][0]),
-                Pod(a["pod_mean"], a["pod_noise_std"], a["pod_basis"]),
+                Pod.from_arrays(a),
                 Record.from_json(metadata, folder),
             )
         except KeyError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +90,19 @@ class Pod:
         left_over = np.append(np.cumsum((s**2)[::-1])[::-1], 0.0) / y.size
         n = max(1, int(np.argmax(left_over <= tolerance**2)))
         return cls(mean, noise_std, basis[: min(n, max_modes or n)].copy())
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> Pod:
+        """The modes among a surrogate's stored arrays.
+
+        Raises:
+            KeyError: one of :meth:`arrays` is missing.
+        """
+        return cls(arrays["pod_mean"], arrays["pod_noise_std"], arrays["pod_basis"])
+
+    def arrays(self) -> dict[str, Array]:
+        """What a surrogate stores of its modes."""
+        return {"pod_mean": self.mean, "pod_noise_std": self.noise_std, "pod_basis": self.basis}
 
     @property
     def n_modes(self) -> int:
