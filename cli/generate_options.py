@@ -124,7 +124,7 @@ class Parts:
         typer.Option(
             "--executor",
             metavar="process|mpi|slurm|dask",
-            help="Where to solve; options in table [executor].",
+            help="Where to solve; options in table \\[executor].",
             rich_help_panel=PARTS,
         ),
     ] = None

@@ -25,7 +25,7 @@ def solve(
     random: Reproducible,
     solver: Solver,
     problem: Annotated[
-        str | None, typer.Argument(help="Name of the problem; else 'name' in table [problem].")
+        str | None, typer.Argument(help="Name of the problem; else 'name' in table \\[problem].")
     ] = None,
     level: Annotated[
         int,

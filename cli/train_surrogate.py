@@ -82,11 +82,11 @@ def train_surrogate(
         Path,
         typer.Option(
             "--data",
-            help="Data set of 'pdeinv generate'; or made elsewhere, with [problem] in --config.",
+            help="Data set of 'pdeinv generate'; or made elsewhere, with \\[problem] in --config.",
         ),
     ],
     name: Annotated[
-        str | None, typer.Argument(help="See 'pdeinv list'; else 'name' in table [surrogate].")
+        str | None, typer.Argument(help="See 'pdeinv list'; else 'name' in table \\[surrogate].")
     ] = None,
     noise_std: Annotated[
         float | None, typer.Option("--noise-std", min=0, help="Noise that errors are weighed by.")

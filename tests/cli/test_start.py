@@ -5,6 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import typer
+from rich.markup import render
+
+from pdeinv.cli.main import app
 
 HEAVY = ("torch", "dolfinx", "petsc4py", "mpi4py", "arviz", "matplotlib", "emcee", "gpytorch")
 
@@ -77,3 +81,17 @@ def test_every_verb_explains_the_same_flags_alike(call):
             (line,) = [text for text in lines if flag in text.split()[:3]]
             texts.setdefault(flag, set()).add(" ".join(line.split()))
     assert {flag: len(found) for flag, found in texts.items()} == dict.fromkeys(texts, 1)
+
+
+def help_texts(command):
+    """Every text that ``--help`` shows below the command."""
+    texts = [p.help for p in command.params if getattr(p, "help", None)]
+    below = getattr(command, "commands", {}).values()
+    return [*texts, command.help or "", *(text for c in below for text in help_texts(c))]
+
+
+def test_help_shows_every_bracket():
+    command = typer.main.get_command(app)
+    lost = [t for t in help_texts(command) if t.count("[") != render(t).plain.count("[")]
+    assert lost == []
+    assert render("a table [problem]").plain == "a table "
