@@ -19,6 +19,7 @@ from pdeinv.bayes.diagnostics import summary as diagnose
 from pdeinv.bayes.physical import in_unknown
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.bayes.prior import sample
+from pdeinv.body import fixtures_of, inside_of
 from pdeinv.building import ModelChoice, PosteriorRecipe, make_problem
 from pdeinv.config import Config, merge, parse
 from pdeinv.engines.base import Engine, Outcome, check_posterior
@@ -378,6 +379,8 @@ def _tree(
         predictive,
         sample(posterior.prior, stream(inversion.seed, "prior"), 200),
         attrs,
+        inside_of(inversion.problem, posterior.prior.space),
+        fixtures_of(inversion.problem),
     )
     return result_tree(parts)
 

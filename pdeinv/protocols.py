@@ -104,7 +104,11 @@ class Problem(Protocol):
     - ``tables_of(dataset)``, a class method: the configuration that the variables of an observation
       file amount to, for files that carry none;
     - ``remarks(observations)``: what the data say against the configuration, one line each;
-    - ``inside(points)``: which points (n, d) lie in the domain, where :meth:`grid` covers more.
+    - ``inside(points)``: which points (n, d) lie in the domain, where :meth:`grid` covers more;
+    - ``on_grid(m, shape)``: the coefficient on :meth:`grid`, (n,), where it is no linear function
+      of m;
+    - ``fixtures()``: a dataset of what results keep and figures show beside the sensors: pairs
+      ``electrode_x``, ``electrode_y`` and ``outline_x``, ``outline_y``.
     """
 
     name: ClassVar[str]

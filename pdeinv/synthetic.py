@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.prior import Prior
+from pdeinv.body import inside_of
 from pdeinv.building import make_problem
 from pdeinv.config import dump_toml, parse_toml
 from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
@@ -124,7 +125,8 @@ def truth_tree(
         "pdeinv_level": level,
         **(more or {}),
     }
-    unknown = problem.prior().space.unpack(m)
+    space = problem.prior().space
+    unknown = space.unpack(m).merge(inside_of(problem, space))
     return xr.DataTree.from_dict(
         {"/": fields.assign_attrs({**attrs, **fields.attrs}), UNKNOWN: unknown}
     )

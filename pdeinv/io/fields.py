@@ -7,7 +7,10 @@ import xarray as xr
 from pdeinv.config import Config, dump_toml, parse, parse_toml
 from pdeinv.errors import DataSchemaError
 
-__all__ = ["CONFIG", "LEVEL", "PROBLEM", "described", "description"]
+__all__ = ["CONFIG", "LEVEL", "PROBLEM", "UNKNOWN", "described", "description"]
+
+UNKNOWN = "pdeinv_unknown"
+"""Attribute of a field: the variable of an unknown that it shows, however that is parametrised."""
 
 PROBLEM, CONFIG, LEVEL = "pdeinv_problem", "pdeinv_problem_config", "pdeinv_level"
 

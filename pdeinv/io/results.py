@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,8 @@ class ResultParts:
         predictive: (draw, n_d) draws of data with noise, at evenly spaced posterior draws.
         prior_draws: (draw, n_m) prior draws of the unknown.
         attrs: provenance and summary attributes.
+        inside: which nodes of the unknown lie in the body, for ``estimates``.
+        fixtures: electrodes and the like, for ``constant_data``.
     """
 
     prior: Prior
@@ -49,6 +51,8 @@ class ResultParts:
     predictive: Array
     prior_draws: Array
     attrs: Mapping[str, Any]
+    inside: xr.Dataset = field(default_factory=xr.Dataset)
+    fixtures: xr.Dataset = field(default_factory=xr.Dataset)
 
 
 def _labelled(space: Space, flat: Array, draws: Index | None = None) -> xr.Dataset:
@@ -135,13 +139,13 @@ def result_tree(parts: ResultParts) -> xr.DataTree:
         "posterior": _posterior(parts),
         **_whitened(parts),
         "sample_stats": _stats(parts),
-        "estimates": estimates(parts.prior, o),
+        "estimates": estimates(parts.prior, o).merge(parts.inside),
         "prior": _labelled(parts.prior.space, parts.prior_draws[None]),
         "posterior_predictive": _data(parts, parts.predictive[None], LEAD).assign_coords(
             chain=[0], draw=np.arange(len(parts.predictive))
         ),
         "observed_data": _data(parts, parts.observations.values, ()),
-        "constant_data": _constants(parts),
+        "constant_data": _constants(parts).merge(parts.fixtures),
         **o.groups,
     }
     root = xr.Dataset(attrs={

@@ -23,7 +23,7 @@ from .config import EitConfig
 from .domain import Domain
 from .protocol import Protocol
 
-__all__ = ["Measured", "annotated", "tables_of", "to_dataset"]
+__all__ = ["Measured", "annotated", "electrodes_of", "tables_of", "to_dataset"]
 
 _TABLE = ("injection", "measurement")
 _ROUND = 1e-3
@@ -252,12 +252,18 @@ def annotated(
     if config.model == "continuum" or not set(_TABLE) <= set(dataset.dims):
         return dataset
     chosen = {name: np.asarray(dataset[name], dtype=np.int64) for name in _TABLE}
-    sheet, e = protocol.sheet, config.electrodes
+    sheet = protocol.sheet
     variables = _patterns(sheet.drives[chosen["injection"]], sheet.measures[chosen["measurement"]])
+    return dataset.assign(variables).merge(electrodes_of(config, domain))
+
+
+def electrodes_of(config: EitConfig, domain: Domain) -> xr.Dataset:
+    """Place, width and contact impedance of every electrode."""
     places, widths = domain.electrode_places()
-    variables |= _electrodes(places, widths, e.per_electrode("impedance", e.impedance, len(places)))
-    coords = {"electrode": _numbers({"x": ("electrode", widths, {})})["electrode"]}
-    return dataset.assign(variables).assign_coords(coords)
+    e = config.electrodes
+    impedances = e.per_electrode("impedance", e.impedance, len(places))
+    variables = _electrodes(places, widths, impedances)
+    return xr.Dataset(variables, _numbers(variables))
 
 
 def tables_of(dataset: xr.Dataset) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pdeinv.errors import ConfigError
 from pdeinv.fem.energy import Energy
 from pdeinv.fem.outlines import distance_along_ray
 from pdeinv.fem.simplices import located
+from pdeinv.io.fields import UNKNOWN
 from pdeinv.io.observations import Observations
 from pdeinv.protocols import Card, Importer, Metric, Observed, Sensors
 from pdeinv.spaces import Space, Variable
@@ -24,6 +25,7 @@ from .config import Constant, EitConfig
 from .domain import Domain
 from .fields import config_of, table_of, to_dataset
 from .files import annotated, tables_of
+from .fixtures import fixtures
 from .importers import IMPORTERS
 from .ktc import KTC
 from .model import EitModel
@@ -151,11 +153,11 @@ class Eit:
         potentials = (model.response(m).fields @ self.protocol.sheet.drives.T).T
         nodes = space.points[np.argsort(space.node_of_dof)]
         rest = {"sigma": (self.unknown.conductivity.at(nodes)(m[:a]), {
-            "units": "S m-1", "long_name": "conductivity at nodes",
+            "units": "S m-1", "long_name": "conductivity at nodes", UNKNOWN: "conductivity",
         })}  # fmt: skip
         if self.unknown.permittivity is not None:
             rest["epsilon"] = (self.unknown.permittivity.at(nodes)(m[a:b]), {
-                "units": "F m-1", "long_name": "permittivity at nodes",
+                "units": "F m-1", "long_name": "permittivity at nodes", UNKNOWN: "permittivity",
             })  # fmt: skip
         table = model.voltages(m)
         return to_dataset(self.config, self.observed, level, space, potentials, table, rest)
@@ -204,6 +206,10 @@ class Eit:
         found = np.meshgrid(*axes, indexing="ij")[::-1]
         return {name: c.ravel() for name, c in zip("xyz", found, strict=False)}
 
+    def fixtures(self) -> xr.Dataset:
+        """Electrodes and outline, for results and figures."""
+        return fixtures(self.config, self.domain)
+
     def inside(self, points: Array) -> NDArray[np.bool_]:
         """Which points (n, d) lie in the body; on :meth:`grid` the others are padding."""
         if self.domain.file is None:
@@ -237,6 +243,12 @@ class Eit:
         rest = self.prior().space.size - found.matrix.shape[1]
         nothing = sparse.csr_array((found.matrix.shape[0], rest))
         return sparse.hstack([found.matrix, nothing], format="csr")
+
+    def on_grid(self, m: Array, shape: tuple[int, ...]) -> Array:
+        """σ at :meth:`grid`, shape (n,), of any unknown, ellipses included."""
+        places = self.grid(shape)
+        field = self.unknown.conductivity.at(np.stack(list(places.values()), axis=1))
+        return np.asarray(field(m[: self.unknown.cuts[0]]))
 
     def dofs(self, level: int) -> int:
         """The number of unknown potentials on the mesh of ``level``."""

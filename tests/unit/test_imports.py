@@ -26,6 +26,7 @@ LAYERS = (
             "pdeinv.batches",
             "pdeinv.gridding",
             "pdeinv.admission",
+            "pdeinv.body",
             "pdeinv.first_round",
             "pdeinv.training_data",
             "pdeinv.comparison",
