@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+
+from pdeinv.overlays import Overlay
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +25,7 @@ __all__ = [
     "field_panel",
     "histogram",
     "line_panel",
+    "places_panel",
     "sensor_panel",
     "series_panel",
     "title_of",
@@ -37,25 +42,39 @@ LOG_RANGE = 30.0
 BLUE, GREY, RED = "#1f5a99", "#555555", "#c0392b"
 
 
+BALANCED = 0.2
+"""A field with both signs, the smaller this part of the larger, has colours that diverge from 0."""
+PARTS = ", component 0 real, 1 imaginary"
+"""What a long name says of an axis that a panel has taken apart."""
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def colour_scale(*arrays: xr.DataArray) -> dict[str, Any]:
-    """One colour scale for all arrays: logarithmic where they are positive over a wide range."""
+    """One colour scale for all arrays.
+
+    Logarithmic where they are positive over a wide range, symmetric where they have both signs.
+    """
     from matplotlib.colors import LogNorm, Normalize
 
     low = min(float(a.min()) for a in arrays)
     high = max(float(a.max()) for a in arrays)
+    if low < 0 < high and min(-low, high) > BALANCED * max(-low, high):
+        top = max(-low, high)
+        return {"norm": Normalize(-top, top), "cmap": "RdBu_r"}
     wide = low > 0 and high / low > LOG_RANGE
     return {"norm": LogNorm(low, high) if wide else Normalize(low, high)}
 
 
 def title_of(array: xr.DataArray) -> str:
     """What the array is, in words."""
-    return str(array.attrs.get("long_name") or array.name)
+    return str(array.attrs.get("long_name") or array.name).removesuffix(PARTS)
 
 
 def units_of(array: xr.DataArray) -> str:
-    """The units, empty for a number without dimension."""
+    """The units with raised exponents, empty for a number without dimension."""
     units = str(array.attrs.get("units", "1"))
-    return "" if units == "1" else units
+    raised = re.sub(r"(?<=[A-Za-z)])(?<!\de)-?\d+", lambda m: m[0].translate(_RAISED), units)
+    return "" if units == "1" else raised
 
 
 def with_units(text: object, array: xr.DataArray) -> str:
@@ -69,9 +88,17 @@ def _wrapped(title: str) -> str:
 
 
 def _colour_bar(ax: Axes, image: Any, array: xr.DataArray) -> None:
-    bar = ax.figure.colorbar(image, ax=ax, label=units_of(array), fraction=0.046, pad=0.03)
-    if hasattr(bar.formatter, "set_powerlimits"):
-        bar.formatter.set_powerlimits((-2, 4))
+    """A bar as high as the panel, whose label tells units and, where it helps, a power of ten."""
+    from matplotlib.colors import LogNorm
+
+    bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.03, 0.0, 0.05, 1.0)))
+    units, top = units_of(array), max(abs(image.norm.vmin), abs(image.norm.vmax))
+    power = math.floor(math.log10(top)) if math.isfinite(top) and top > 0 else 0
+    if isinstance(image.norm, LogNorm) or -3 <= power < 4:
+        bar.set_label(units)
+        return
+    bar.formatter = lambda value, _: f"{value / 10.0**power:.4g}"
+    bar.set_label(f"10{str(power).translate(_RAISED)} {units}".strip())
 
 
 def _triangles(array: xr.DataArray, mesh: xr.Dataset | None) -> Any:
@@ -89,37 +116,44 @@ def field_panel(
     array: xr.DataArray,
     title: str,
     scale: Mapping[str, Any],
-    sensors: xr.Dataset | None = None,
+    overlay: Overlay | None = None,
     *,
     cmap: str = "viridis",
     mesh: xr.Dataset | None = None,
 ) -> Panel:
-    """A map: cells of a grid, or triangles between nodes, with the sensors as dots."""
+    """A map: cells of a grid, or triangles between nodes, with what lies over it."""
 
     def draw(ax: Axes) -> None:
         x, y = array["x"], array["y"]
+        colours: Any = {"cmap": cmap, **scale}
         image: Any
         if array.ndim == 2:
             values = array.transpose(*y.dims, *x.dims)
-            image = ax.pcolormesh(
-                x, y, values, shading="nearest", cmap=cmap, rasterized=True, **scale
-            )
+            image = ax.pcolormesh(x, y, values, shading="nearest", rasterized=True, **colours)
         else:
             shown = _triangles(array, mesh)
-            image = ax.tripcolor(
-                shown, array, shading="gouraud", cmap=cmap, rasterized=True, **scale
-            )
-        if sensors is not None and {"x", "y"} <= set(sensors.variables):
-            ax.plot(sensors["x"], sensors["y"], ".", ms=2.5, mfc="white", mec="black", mew=0.3)
+            image = ax.tripcolor(shown, array, shading="gouraud", rasterized=True, **colours)
+        if overlay is not None:
+            overlay.draw(ax, image)
         _colour_bar(ax, image, array)
-        ax.set(
-            title=_wrapped(title),
-            xlabel=with_units(x.name, x),
-            ylabel=with_units(y.name, y),
-            aspect="equal",
-        )
+        _plane(ax, title, x, y)
 
     return draw
+
+
+def places_panel(dataset: xr.Dataset, overlay: Overlay, title: str) -> Panel:
+    """An overlay alone: where electrodes are, by ``electrode_x`` and ``electrode_y``."""
+
+    def draw(ax: Axes) -> None:
+        overlay.draw(ax)
+        _plane(ax, title, *(dataset[f"electrode_{axis}"].rename(axis) for axis in "xy"))
+
+    return draw
+
+
+def _plane(ax: Axes, title: str, x: xr.DataArray, y: xr.DataArray) -> None:
+    labels = {"xlabel": with_units(x.name, x), "ylabel": with_units(y.name, y)}
+    ax.set(title=_wrapped(title), aspect="equal", **labels)
 
 
 def band_panel(mean: xr.DataArray, sd: xr.DataArray, truth: xr.DataArray | None) -> Panel:
@@ -149,8 +183,10 @@ def line_panel(lines: Sequence[tuple[xr.DataArray, str]], title: str) -> Panel:
             ax.plot(x, line.values[order], lw=1.2, label=text or None)
         along = with_units(x.name, x)
         ax.set(title=_wrapped(title), xlabel=along, ylabel=units_of(lines[0][0]))
+        if _counts(x):
+            ax.xaxis.get_major_locator().set_params(integer=True)
         if any(text for _, text in lines):
-            ax.legend(frameon=False)
+            ax.legend(fontsize=7, framealpha=0.7, edgecolor="none", ncols=1 + len(lines) // 4)
 
     return draw
 
@@ -161,6 +197,11 @@ def _abscissa(line: xr.DataArray) -> tuple[xr.DataArray, np.ndarray[Any, Any]]:
     x = line[next((c for c in ("x", "y", "z") if c in line.coords and line[c].ndim), dim)]
     order = np.argsort(x.values)
     return x[order], order
+
+
+def _counts(x: xr.DataArray) -> bool:
+    """Whether a coordinate numbers things."""
+    return not units_of(x) and bool((x.values == np.round(x.values)).all())
 
 
 def histogram(values: np.ndarray[Any, Any], title: str, units: str, truth: float | None) -> Panel:
@@ -184,10 +225,10 @@ def sensor_panel(
 
     def draw(ax: Axes) -> None:
         size = max(6.0, min(60.0, 6000.0 / max(1, values.size)))
-        dots = ax.scatter(dataset["x"], dataset["y"], c=values, s=size, cmap=cmap, lw=0)
+        colours: Any = {"cmap": cmap, **colour_scale(values)}
+        dots = ax.scatter(dataset["x"], dataset["y"], c=values, s=size, lw=0, **colours)
         _colour_bar(ax, dots, values)
-        x, y = with_units("x", dataset["x"]), with_units("y", dataset["y"])
-        ax.set(title=_wrapped(title), xlabel=x, ylabel=y, aspect="equal")
+        _plane(ax, title, dataset["x"], dataset["y"])
 
     return draw
 

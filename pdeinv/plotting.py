@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.inspection import kind_of
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
+from pdeinv.io.fields import UNKNOWN
+from pdeinv.overlays import Overlay, overlay_of
 from pdeinv.panels import (
     BLUE,
     GREY,
@@ -22,13 +25,14 @@ from pdeinv.panels import (
     field_panel,
     histogram,
     line_panel,
+    places_panel,
     sensor_panel,
     series_panel,
     title_of,
     units_of,
     with_units,
 )
-from pdeinv.views import first_experiment, is_line, is_map, slices
+from pdeinv.views import first_experiment, is_line, is_map, part_of, slices, within
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,6 +49,8 @@ STYLE: Any = {
     "axes.titlesize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "axes.formatter.limits": (-3, 4),
+    "axes.formatter.use_mathtext": True,
 }
 
 
@@ -64,7 +70,9 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
     check_suffix(out)
     tree = netcdf.read_tree(path)
     found = kind_of(tree.to_dataset(), list(tree.children))
-    reference = None if truth is None else _unknown(netcdf.read_tree(truth), truth)
+    reference = None if truth is None else netcdf.read_tree(truth)
+    if reference is not None and truth is not None:
+        _unknown(reference, truth)
     if found == "result":
         panels = _result_panels(tree, reference)
     elif found == "observations":
@@ -113,17 +121,19 @@ def _unknown(tree: xr.DataTree, path: Path) -> xr.Dataset:
     return tree.children["unknown"].to_dataset(inherit=False)
 
 
-def _result_panels(tree: xr.DataTree, truth: xr.Dataset | None) -> list[Panel]:
+def _result_panels(tree: xr.DataTree, truth: xr.DataTree | None) -> list[Panel]:
     estimates = tree["estimates"].to_dataset()
     posterior = tree["posterior"].to_dataset()
     point = tree.attrs.get("pdeinv_produces") == "point"
-    sensors = tree["constant_data"].to_dataset()
+    overlay = overlay_of(tree["constant_data"].to_dataset())
     panels: list[Panel] = []
-    for name in posterior.data_vars:
-        mean, sd = estimates[f"{name}_mean"], estimates[f"{name}_sd"]
-        true = None if truth is None or name not in truth else truth[name]
+    for name in map(str, posterior.data_vars):
+        mean, sd = (within(estimates[f"{name}_{what}"], estimates) for what in ("mean", "sd"))
+        true, mesh = _true(name, truth, estimates)
         if is_map(mean):
-            panels += _map_panels(mean, None if point else sd, true, sensors)
+            if true is not None and not is_map(true):
+                true = None
+            panels += _map_panels(mean, None if point else sd, (true, mesh), overlay)
         elif is_line(mean) and mean.ndim == 1:
             panels.append(band_panel(mean, sd, true))
         else:
@@ -131,18 +141,37 @@ def _result_panels(tree: xr.DataTree, truth: xr.Dataset | None) -> list[Panel]:
     return [*panels, _fit_panel(tree)]
 
 
+Truth = tuple[xr.DataArray | None, xr.Dataset | None]
+"""The true values of an unknown, if they are known, and the mesh that they are on, if any."""
+
+
+def _true(name: str, truth: xr.DataTree | None, estimates: xr.Dataset) -> Truth:
+    """The variable of a truth's unknown, else the field on its mesh that shows the same."""
+    if truth is None:
+        return None, None
+    unknown = truth["unknown"].to_dataset(inherit=False)
+    if name in unknown:
+        return within(within(unknown[name], unknown), estimates), None
+    root = truth.to_dataset()
+    for array in (a for a in root.data_vars.values() if "node" in a.dims):
+        if array.attrs.get(UNKNOWN, array.name) == name:
+            return array, root
+    return None, None
+
+
 def _map_panels(
-    mean: xr.DataArray, sd: xr.DataArray | None, truth: xr.DataArray | None, sensors: xr.Dataset
+    mean: xr.DataArray, sd: xr.DataArray | None, truth: Truth, overlay: Overlay
 ) -> list[Panel]:
-    shown = [mean] if truth is None else [truth, mean]
-    scale, name = colour_scale(*shown), title_of(mean)
+    true, mesh = truth
+    scale, name = colour_scale(*([mean] if true is None else [true, mean])), title_of(mean)
     panels: list[Panel] = []
-    if truth is not None:
-        panels += _cuts(truth, f"truth: {name}", scale)
+    if true is not None:
+        panels += _cuts(true, f"truth: {name}", scale, overlay=overlay, mesh=mesh)
     title = f"{'estimate' if sd is None else 'posterior mean'}: {name}"
-    panels += _cuts(mean, title, scale, sensors=sensors)
+    panels += _cuts(mean, title, scale, overlay=overlay)
     if sd is not None:
-        panels += _cuts(sd, "posterior standard deviation", colour_scale(sd), cmap="magma")
+        how = {"overlay": overlay, "cmap": "magma"}
+        panels += _cuts(sd, "posterior standard deviation", colour_scale(sd), **how)
     return panels
 
 
@@ -182,8 +211,8 @@ def _fit_panel(tree: xr.DataTree) -> Panel:
         ends = [float(min(y.min(), mean.min())), float(max(y.max(), mean.max()))]
         ax.plot(ends, ends, color=GREY, lw=0.8)
         ax.errorbar(y, mean, 2 * sd, fmt=".", ms=3, color=BLUE, elinewidth=0.6, alpha=0.8)
-        labels = [with_units(f"{what} {name}", y) for what in ("observed", "predicted")]
-        ax.set(title="data fit", xlabel=labels[0], ylabel=labels[1])
+        labels = [with_units(t, y) for t in (f"observed {name}", f"predicted {name} ± 2 sd")]
+        ax.set(title="data fit", xlabel=labels[0], ylabel=labels[1], box_aspect=1)
 
     return draw
 
@@ -199,9 +228,11 @@ def _observation_panels(dataset: xr.Dataset) -> list[Panel]:
     if value.ndim > 2:
         last = str(value.dims[-1])
         parts = [value.isel({last: k}).drop_vars(last) for k in range(value.sizes[last])]
-        return [p for k, v in enumerate(parts) for p in _station_panels(shown, v, f"{last} {k}")]
+        names = [part_of(last, k) for k in range(len(parts))]
+        tables = zip(parts, names, strict=True)
+        return [*(p for v, n in tables for p in _station_panels(shown, v, n)), *_places(shown)]
     if value.ndim > 1:
-        return _station_panels(shown, value)
+        return [*_station_panels(shown, value), *_places(shown)]
     if not {"x", "y"} <= set(shown.variables):
         return [series_panel(value, sigma)]
     if sigma is None:
@@ -219,7 +250,7 @@ def _station_panels(dataset: xr.Dataset, value: xr.DataArray, part: str = "") ->
     n = value.sizes[station]
     few = np.unique(np.linspace(0, n - 1, min(MAX_RECORDS, n)).round().astype(int))
     records = value.drop_vars(["x", "y", "z"], errors="ignore")
-    lines = [(records.isel({station: k}), "") for k in few]
+    lines = [(records.isel({station: k}), f"{station} {k}") for k in few]
     title = ", ".join(t for t in (title_of(value), part) if t)
     title = title if len(few) == n else f"{title}, {len(few)} of {n} {station}s"
     panels = [line_panel(lines, title)]
@@ -228,10 +259,19 @@ def _station_panels(dataset: xr.Dataset, value: xr.DataArray, part: str = "") ->
     return panels
 
 
+def _places(dataset: xr.Dataset) -> list[Panel]:
+    """Where the electrodes are, if the file says so."""
+    overlay = overlay_of(dataset)
+    if overlay.electrodes is None:
+        return []
+    return [places_panel(dataset, replace(overlay, sensors=None), "electrodes")]
+
+
 def _truth_panels(tree: xr.DataTree, path: Path) -> list[Panel]:
     """The unknown, then every field of the solution that can be drawn."""
     root = tree.to_dataset()
-    arrays = [*_unknown(tree, path).data_vars.values(), *root.data_vars.values()]
+    unknown = _unknown(tree, path)
+    arrays = [*(within(a, unknown) for a in unknown.data_vars.values()), *root.data_vars.values()]
     panels: list[Panel] = []
     for array in (a for a in arrays if a.dtype.kind == "f"):
         if is_map(array):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-__all__ = ["first_experiment", "is_line", "is_map", "slices"]
+from pdeinv.body import INSIDE
+
+__all__ = ["first_experiment", "is_line", "is_map", "part_of", "slices", "within"]
 
 View = tuple[xr.DataArray, str]
 """A part that can be drawn, and what tells it from the other parts (or nothing)."""
@@ -67,6 +69,29 @@ def slices(array: xr.DataArray) -> list[View]:
     return views
 
 
+def within(array: xr.DataArray, dataset: xr.Dataset) -> xr.DataArray:
+    """The array with NaN outside the body, where the dataset has a variable that tells.
+
+    Args:
+        array: an unknown, or its mean or standard deviation.
+        dataset: may hold ``NAME_inside`` on the array's own grid.
+    """
+    name = str(array.name).removesuffix("_mean").removesuffix("_sd")
+    inside = dataset.get(f"{name}{INSIDE}")
+    fits = inside is not None and all(
+        d in array.dims and array[d].size == n and np.array_equal(array[d], inside[d])
+        for d, n in inside.sizes.items()
+    )
+    return array.where(inside == 1) if fits and inside is not None else array
+
+
+def part_of(name: str, value: float) -> str:
+    """A value of a coordinate in words."""
+    if name == "component" and value in (0, 1):
+        return ("real part", "imaginary part")[int(value)]
+    return f"{name} {value:.3g}"
+
+
 def _named(array: xr.DataArray, dim: str, i: int) -> str:
     """A place along a dim, in its units where it has a coordinate."""
     if dim not in array.coords:
@@ -87,5 +112,5 @@ def first_experiment(dataset: xr.Dataset, dim: str) -> tuple[xr.Dataset, str]:
     mask = np.ones(dataset.sizes[dim], dtype=bool)
     for name in differs:
         mask &= np.asarray(dataset[name] == dataset[name][0])
-    text = ", ".join(f"{c} {float(dataset[c][0]):.3g}" for c in differs)
+    text = ", ".join(part_of(c, float(dataset[c][0])) for c in differs)
     return dataset.isel({dim: np.flatnonzero(mask)}), text

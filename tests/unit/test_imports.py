@@ -35,6 +35,7 @@ LAYERS = (
             "pdeinv.designs",
             "pdeinv.importing",
             "pdeinv.inspection",
+            "pdeinv.overlays",
             "pdeinv.panels",
             "pdeinv.scoring",
             "pdeinv.doctor",

@@ -1,0 +1,97 @@
+"""What is drawn over a map: sensors, electrodes with their numbers, the outline of the body."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Overlay", "overlay_of"]
+
+INK = "#222222"
+MAX_NUMBERED = 32
+OFFSET = 1.11
+"""How far from the middle the number of an electrode stands, in units of its own distance."""
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Places in the plane, each shape (n, 2), or None.
+
+    Attributes:
+        sensors: where data were read.
+        electrodes: centres.
+        widths: of the electrodes, shape (n,).
+        outline: the closed polygon around the body; maps end there.
+    """
+
+    sensors: Array | None = None
+    electrodes: Array | None = None
+    widths: Array | None = None
+    outline: Array | None = None
+
+    def draw(self, ax: Axes, image: Any = None) -> None:
+        """Draw over the image of a map, which the outline cuts."""
+        if self.outline is not None:
+            self._cut(ax, image)
+        if self.electrodes is not None:
+            _electrodes(ax, self.electrodes, self.widths)
+        if self.sensors is not None:
+            size = float(np.clip(30 / math.sqrt(len(self.sensors)), 1.2, 4.0))
+            ax.plot(*self.sensors.T, "o", ms=size, mfc="white", mec="black", mew=0.4, ls="")
+
+    def _cut(self, ax: Axes, image: Any) -> None:
+        from matplotlib.patches import Polygon
+
+        edge = Polygon(self.outline, fill=False, ec=INK, lw=0.8)
+        ax.add_patch(edge)
+        if image is not None:
+            image.set_clip_path(edge)
+
+
+def overlay_of(dataset: xr.Dataset) -> Overlay:
+    """The overlay of a dataset with pairs x and y, ``electrode_x`` and ``_y``, ``outline_x``..."""
+    sensors = _pair(dataset, "")
+    return Overlay(
+        None if sensors is None else np.unique(sensors, axis=0),
+        _pair(dataset, "electrode_"),
+        np.asarray(dataset["electrode_width"]) if "electrode_width" in dataset else None,
+        _pair(dataset, "outline_"),
+    )
+
+
+def _pair(dataset: xr.Dataset, prefix: str) -> Array | None:
+    names = [f"{prefix}{axis}" for axis in "xy"]
+    if not set(names) <= set(dataset.variables):
+        return None
+    return np.stack([np.asarray(dataset[n], dtype=np.float64) for n in names], axis=1)
+
+
+def _electrodes(ax: Axes, places: Array, widths: Array | None) -> None:
+    """Bars along the boundary, across the direction from the middle; numbers outside of them."""
+    from matplotlib.collections import LineCollection
+
+    middle = places.mean(axis=0)
+    out = places - middle
+    reach = np.linalg.norm(out, axis=1, keepdims=True)
+    if not (reach > 0).all():
+        return
+    along = out[:, ::-1] * [-1.0, 1.0] / reach
+    half = 0.5 * (0.1 * reach if widths is None else widths[:, None])
+    bars = np.stack([places - half * along, places + half * along], axis=1)
+    ax.add_collection(LineCollection(list(bars), colors=INK, linewidths=2.5), autolim=True)
+    labels = middle + OFFSET * out
+    # electrodes of further rings stand above those of the first
+    first = np.sort(np.unique(np.round(places / reach.max(), 6), axis=0, return_index=True)[1])
+    for k in first[:: math.ceil(len(first) / MAX_NUMBERED)]:
+        ax.text(*labels[k], str(k), ha="center", va="center", fontsize=6, color=INK)
+    ax.update_datalim(middle + OFFSET**1.5 * out)
+    ax.autoscale_view()
