@@ -211,7 +211,8 @@ def _fit_panel(tree: xr.DataTree) -> Panel:
         ends = [float(min(y.min(), mean.min())), float(max(y.max(), mean.max()))]
         ax.plot(ends, ends, color=GREY, lw=0.8)
         ax.errorbar(y, mean, 2 * sd, fmt=".", ms=3, color=BLUE, elinewidth=0.6, alpha=0.8)
-        labels = [with_units(t, y) for t in (f"observed {name}", f"predicted {name} ± 2 sd")]
+        bars = " ± 2 sd" if float(sd.max()) > 0 else ""
+        labels = [with_units(t, y) for t in (f"observed {name}", f"predicted {name}{bars}")]
         ax.set(title="data fit", xlabel=labels[0], ylabel=labels[1], box_aspect=1)
 
     return draw

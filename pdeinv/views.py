@@ -53,11 +53,13 @@ def slices(array: xr.DataArray) -> list[View]:
     """
     keep = {str(d) for c in ("x", "y") if c in _axes(array) for d in array[c].dims}
     keep = keep or {str(_along(array))}
+    cut = []
     if "z" in array.dims and "z" not in keep:
+        cut = [_named(array, "z", array.sizes["z"] // 2)]
         array = array.isel(z=array.sizes["z"] // 2)
     rest = [str(d) for d in array.dims if d not in keep]
     if not rest:
-        return [(array, "")]
+        return [(array, "".join(cut))]
     shape = tuple(array.sizes[d] for d in rest)
     total = int(np.prod(shape))
     chosen = np.unique(np.linspace(0, total - 1, min(MAX_SLICES, total)).round().astype(int))
@@ -65,7 +67,7 @@ def slices(array: xr.DataArray) -> list[View]:
     for k in chosen:
         index = {d: int(i) for d, i in zip(rest, np.unravel_index(int(k), shape), strict=True)}
         names = [_named(array, d, i) for d, i in index.items() if array.sizes[d] > 1]
-        views.append((array.isel(index), ", ".join(names)))
+        views.append((array.isel(index), ", ".join([*cut, *names])))
     return views
 
 

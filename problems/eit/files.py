@@ -230,7 +230,10 @@ def _with_parts(values: Any) -> tuple[tuple[str, ...], Array]:
     """Dimensions and real numbers of a table that may be complex."""
     if values.dtype.kind != "c":
         return _TABLE, np.asarray(values, dtype=np.float64)
-    return (*_TABLE, "component"), np.stack([values.real, values.imag], axis=-1)
+    parts = np.stack([values.real, values.imag], axis=-1)
+    # what was not measured is often NaN + 0j, whose imaginary part would pass for a datum
+    parts[~np.isfinite(values)] = np.nan
+    return (*_TABLE, "component"), parts
 
 
 def _numbers(variables: Mapping[str, Any]) -> dict[str, Any]:

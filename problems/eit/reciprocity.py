@@ -22,7 +22,7 @@ from scipy.linalg import lstsq
 
 from pdeinv.typing import Array
 
-__all__ = ["MAX_ERROR", "Numbers", "Reciprocity", "reciprocity"]
+__all__ = ["MAX_ERROR", "MIN_LIKENESS", "Numbers", "Reciprocity", "reciprocity", "rms"]
 
 MAX_ERROR = 0.1
 """Larger violations, relative to the rms voltage, are no measurement noise."""
@@ -99,13 +99,14 @@ def reciprocity(
         pattern: weights of each measurement, shape (n_measurement, n_electrode).
         voltage: shape (n_injection, n_measurement), V, real or complex, NaN where not measured.
         places: of the electrodes, shape (n_electrode, 2); on a circle, in order, by default.
-        noise_std: of the voltages, V, where it is known.
+        noise_std: of the voltages (of real and imaginary part each), V, where it is known.
         signed: whether the voltages have the sign of a body, as those of one frame do; those of a
             difference of two frames have not.
     """
     uniform = _disc(_ring(current.shape[1]) if places is None else places)
-    size = _rms(voltage)
-    limit = max(MAX_ERROR, 5 * noise_std / size if size else 0.0)
+    size = rms(voltage)
+    spread = noise_std * (np.sqrt(2) if np.iscomplexobj(voltage) else 1.0)
+    limit = max(MAX_ERROR, 5 * spread / size if size else 0.0)
 
     def examined(pattern: Array, voltage: Numbers) -> Reciprocity:
         found = _examine(current, pattern, voltage, uniform)
@@ -135,14 +136,15 @@ def _suspicion(best: Reciprocity, text: str) -> str | None:
 
 def _examine(current: Array, pattern: Array, voltage: Numbers, uniform: Array) -> Reciprocity:
     good = np.isfinite(voltage)
-    data, rms = voltage[good], _rms(voltage)
+    data, size = voltage[good], rms(voltage)
     likeness = _likeness(current, pattern, voltage, uniform)
     left, relations = _left_by_symmetric(current, pattern, good, data)
     noise_std = float(np.linalg.norm(left) / np.sqrt(relations)) if relations else 0.0
-    return Reciprocity(relations, noise_std, noise_std / rms if rms else 0.0, likeness)
+    return Reciprocity(relations, noise_std, noise_std / size if size else 0.0, likeness)
 
 
-def _rms(voltage: Numbers) -> float:
+def rms(voltage: Numbers) -> float:
+    """The root mean square of what was measured, 0 where nothing was."""
     data = voltage[np.isfinite(voltage)]
     return float(np.sqrt(np.mean(np.abs(data) ** 2))) if data.size else 0.0
 

@@ -8,7 +8,8 @@ from pdeinv.io.observations import Observations
 from pdeinv.typing import Array
 
 from .model import Sheet
-from .reciprocity import Numbers, reciprocity
+from .objections import objection
+from .reciprocity import Numbers
 
 __all__ = ["remarks"]
 
@@ -26,10 +27,10 @@ def remarks(
     """
     std = float(np.sqrt(np.mean(observations.noise.std**2)))
     table = _table(observations, (len(sheet.drives), len(sheet.measures)))
-    found = reciprocity(
+    found = objection(
         sheet.drives, sheet.measures, table, places, noise_std=std, signed=not difference
     )
-    return () if found.warning is None else (found.warning,)
+    return () if found is None else (found,)
 
 
 def _table(observations: Observations, shape: tuple[int, int]) -> Numbers:

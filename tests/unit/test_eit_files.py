@@ -146,6 +146,13 @@ def test_a_reference_frame_makes_differences_and_complex_voltages_two_components
     assert "difference = true" in dataset.attrs["pdeinv_problem_config"]
 
 
+def test_what_was_not_measured_has_no_imaginary_part_either():
+    values = measured().voltage * (1 + 0.5j)
+    values[1, 2] = np.nan  # NaN + 0j
+    dataset = files.to_dataset(measured(voltage=values), config={"frequency": 5e4})
+    np.testing.assert_array_equal(dataset["voltage"].isnull().sum(("injection", "measurement")), 1)
+
+
 BAD = {
     "few": ({"voltage": np.zeros((3, 3))}, r"voltage has shape \(3, 3\), the patterns ask for .*4"),
     "electrodes": (
@@ -176,17 +183,23 @@ def test_positions_off_the_tank_are_refused_when_read(tmp_path):
         Inversion.resolve(ENGINE, tmp_path / "obs.nc")
 
 
-def reading(path, out, change, noise=0.002):
-    """The file with voltages as an instrument with other measuring electrodes gives them."""
-    body = problem()
+def reading(path, out, change, noise=0.002, parts=(0, 1), **settings):
+    """The file with voltages as an instrument with other measuring electrodes gives them.
+
+    Of complex voltages ``parts`` says which, real or imaginary, are changed.
+    """
+    body = problem(**settings)
     m = body.prior().unwhiten(np.random.default_rng(4).standard_normal(body.prior().dim))
     x = body.forward_model(body.sensors("all"), 1).response(m).value
     sheet = body.protocol.sheet
-    table = sheet.drives @ x @ change(sheet.measures).T
-    table *= 1 + noise * np.random.default_rng(0).standard_normal(table.shape)
+    right, wrong = (sheet.drives @ x @ rows.T for rows in (sheet.measures, change(sheet.measures)))
+    tables = [(wrong if k in parts else right) for k in (0, 1)]
+    table = np.stack([tables[0].real, tables[1].imag], axis=-1)
+    table *= 1 + noise * np.random.default_rng(0).standard_normal(right.shape)[..., None]
+    table[~body.protocol.measured] = np.nan
     with xr.open_dataset(path) as dataset:
         found = dataset.load()
-    found["voltage"][:] = np.where(body.protocol.measured, table, np.nan)
+    found["voltage"][:] = table if body.config.complex else table[..., 0]
     found.to_netcdf(out)
     return Inversion.resolve(ENGINE, Path(out)).notes
 
@@ -221,9 +234,26 @@ def test_another_electrode_order_breaks_reciprocity_and_is_named(tmp_path, chang
     assert text in note
 
 
-def test_the_right_order_is_silent(tmp_path):
-    _, path = written(tmp_path)
-    assert reading(path, tmp_path / "right.nc", lambda rows: rows) == ()
+CAPACITIVE = {"frequency": 1e5, "permittivity": {"kind": "constant", "value": 1e-7}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "start"),
+    [((0, 1), ""), ((0,), "real part: "), ((1,), "imaginary part: ")],
+    ids=["both", "real", "imaginary"],
+)
+def test_another_electrode_order_is_named_for_complex_voltages(tmp_path, parts, start):
+    change, text = READINGS["swapped"]
+    _, path = written(tmp_path, **CAPACITIVE)
+    (note,) = reading(path, tmp_path / "wrong.nc", change, parts=parts, **CAPACITIVE)
+    assert note.startswith(f"{start}reciprocity fails")
+    assert text in note
+
+
+@pytest.mark.parametrize("settings", [{}, CAPACITIVE], ids=["real", "complex"])
+def test_the_right_order_is_silent(tmp_path, settings):
+    _, path = written(tmp_path, **settings)
+    assert reading(path, tmp_path / "right.nc", lambda rows: rows, **settings) == ()
 
 
 def test_reciprocity_of_predicted_voltages_holds_to_rounding():

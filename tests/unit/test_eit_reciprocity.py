@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pdeinv.problems.eit.objections import objection
 from pdeinv.problems.eit.reciprocity import reciprocity
 from pdeinv.rng import stream
 
@@ -141,3 +142,100 @@ def test_the_sign_of_differences_means_nothing():
     assert reciprocity(current, pattern, -voltage, signed=False).fits
     shifted = reciprocity(current, np.roll(pattern, 2, axis=1), -voltage, signed=False)
     assert shifted.suspicion.endswith("(numbers 2 too high)")
+
+
+def complex_frame(share=0.03, noise=1e-4):
+    """A frame whose imaginary part, of another body, has ``share`` of the size of the real one."""
+    current, pattern, real = frame()
+    lag = current @ transfer(N, seed=7) @ pattern.T
+    voltage = real - 1j * share * np.where(np.isfinite(real), lag, np.nan)
+    spread = noise * np.nanmax(np.abs(real))
+    rng = stream(2, "n")
+    return current, pattern, voltage + spread * (rng.standard_normal((2, N, N)).T @ [1, 1j]).T
+
+
+def of_one_part(change, imaginary):
+    """A mistake in the order of the real or of the imaginary part alone."""
+
+    def changed(current, pattern, voltage):
+        parts = [voltage.real, voltage.imag]
+        parts[imaginary] = change(parts[imaginary])
+        return current, pattern, parts[0] + 1j * parts[1]
+
+    return changed
+
+
+COMPLEX = {
+    "rotation of both": (WRONG["rotation"][0], "reciprocity fails", "(numbers 3 too high)"),
+    "sign of both": (WRONG["sign"][0], "the voltages are unlike those of any body", "sign of all"),
+    "imaginary alone": (of_one_part(rotated, 1), "imaginary part: reciprocity", "at its source"),
+    "real alone": (
+        of_one_part(listed_by_measurement, 0),
+        "real part: reciprocity fails",
+        "listed measurement by measurement",
+    ),
+    "sign of the real part": (
+        of_one_part(np.negative, 0),
+        "real part: the voltages are unlike those of any body",
+        "sign of all",
+    ),
+    "phase": (
+        of_one_part(np.negative, 1),
+        "imaginary part: has the sign of no body",
+        "the sign of the phase is reversed",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_what_is_wrong_with_complex_voltages_is_named_by_part(name):
+    change, start, text = COMPLEX[name]
+    right = complex_frame()
+    for noise_std in (0.0, 1e-6):
+        assert objection(*right, noise_std=noise_std) is None
+        found = objection(*change(*right), noise_std=noise_std)
+        assert found.startswith(start)
+        assert text in found
+
+
+def test_a_small_imaginary_part_does_not_hide_behind_the_real_one():
+    wrong = COMPLEX["imaginary alone"][0](*complex_frame())
+    assert reciprocity(*wrong).fits
+    assert objection(*wrong) is not None
+
+
+@pytest.mark.parametrize("noise_std", [0.0, 1e-5], ids=["noise unknown", "noise known"])
+def test_an_imaginary_part_of_nothing_but_noise_is_not_judged(noise_std):
+    current, pattern, voltage = frame()
+    rng, shape = stream(3, "n"), voltage.shape
+    for _ in range(5):
+        eta = 1e-5 * (rng.standard_normal(shape) + 1j * rng.standard_normal(shape))
+        assert objection(current, pattern, voltage + eta, noise_std=noise_std) is None
+
+
+def test_a_capacitive_inclusion_in_a_resistive_body_is_plausible():
+    current, pattern, real = frame()
+    for k in (0, 3, 8):
+        there = np.cos(2 * np.pi * (np.arange(N) - k) / N)[:, None] ** 3
+        lag = current @ (there @ there.T) @ pattern.T
+        voltage = real - 1j * np.where(np.isfinite(real), lag, np.nan)
+        assert objection(current, pattern, voltage) is None
+
+
+def test_a_nearly_pure_capacitance_is_judged_by_its_imaginary_part():
+    current, pattern, voltage = frame()
+    noise = 1e-6 * stream(4, "n").standard_normal(voltage.shape)
+    assert objection(current, pattern, noise - 1j * voltage, noise_std=1e-6) is None
+    assert objection(current, pattern, noise + 1j * voltage, noise_std=1e-6) is not None
+
+
+def test_the_phase_of_differences_means_nothing():
+    current, pattern, voltage = complex_frame()
+    assert objection(current, pattern, voltage.conj()) is not None
+    assert objection(current, pattern, voltage.conj(), signed=False) is None
+
+
+def test_voltages_without_phase_are_judged_as_before():
+    for name in ("sign", "rotation"):
+        wrong = WRONG[name][0](*frame(noise=0.003))
+        assert objection(*wrong) == reciprocity(*wrong).warning

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.problems.eit.files import Measured, to_dataset
-from pdeinv.problems.eit.reciprocity import reciprocity
+from pdeinv.problems.eit.objections import objection
 from pdeinv.typing import Array
 
 from .instrument import Electrodes, Instrument, electrodes
@@ -110,7 +110,7 @@ def to_observations(
 def _warn(frame: Frame, where: Electrodes) -> None:
     std = 0.0 if frame.sigma is None else float(np.sqrt(np.nanmean(frame.sigma**2)))
     table = (frame.current, frame.pattern, frame.voltage)
-    text = reciprocity(*table, where.places, noise_std=std).warning
+    text = objection(*table, where.places, noise_std=std)
     if text is not None:
         warnings.warn(f"{Path(frame.source).name}: {text}", UserWarning, stacklevel=2)
 
