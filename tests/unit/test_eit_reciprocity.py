@@ -191,7 +191,7 @@ COMPLEX = {
 def test_what_is_wrong_with_complex_voltages_is_named_by_part(name):
     change, start, text = COMPLEX[name]
     right = complex_frame()
-    for noise_std in (0.0, 1e-6):
+    for noise_std in (0.0, 6e-8):
         assert objection(*right, noise_std=noise_std) is None
         found = objection(*change(*right), noise_std=noise_std)
         assert found.startswith(start)

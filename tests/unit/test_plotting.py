@@ -6,8 +6,9 @@ import xarray as xr
 
 from pdeinv import plotting
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.overlays import overlay_of
 from pdeinv.panels import colour_scale, with_units
-from pdeinv.views import first_experiment, is_line, is_map, slices
+from pdeinv.views import first_experiment, is_line, is_map, slices, within
 
 RNG = np.random.default_rng(0)
 SHAPES = {
@@ -95,6 +96,96 @@ def test_a_result_shows_the_unknown_the_truth_and_the_fit(kind, tmp_path, monkey
     assert (tmp_path / "r.png").stat().st_size > 5000
 
 
+def with_body(tree):
+    """The result with a body that the first row and column of the grid do not belong to."""
+    groups = {name: group.to_dataset() for name, group in tree.children.items()}
+    mean = groups["estimates"]["k_mean"]
+    inside = xr.ones_like(mean, dtype=np.int8)
+    inside[0], inside[:, 0] = 0, 0
+    for name in ("k_mean", "k_sd"):
+        groups["estimates"][name][0] = 1e6
+    groups["estimates"]["k_inside"] = inside
+    turn = np.linspace(0, 2 * np.pi, 17)
+    ring = {
+        f"{what}_{axis}": (what, 0.5 + 0.4 * np.stack([np.cos(turn), np.sin(turn)])[i])
+        for what in ("electrode", "outline")
+        for i, axis in enumerate("xy")
+    }
+    groups["constant_data"] = groups["constant_data"].assign(ring)
+    return xr.DataTree.from_dict({"/": tree.to_dataset(), **groups})
+
+
+def images(monkeypatch):
+    """What the maps of the next figure show: values, colour limits and the image itself."""
+    from matplotlib.axes import Axes
+
+    found = []
+    honest = Axes.pcolormesh
+
+    def spy(self, x, y, values, **how):
+        image = honest(self, x, y, values, **how)
+        if how.get("shading") == "nearest":  # a colour bar has no shading
+            found.append((np.asarray(values), how["norm"], image))
+        return image
+
+    monkeypatch.setattr(Axes, "pcolormesh", spy)
+    return found
+
+
+def test_maps_end_at_the_body_and_colours_are_those_of_its_inside(tmp_path, monkeypatch):
+    found = images(monkeypatch)
+    tree = with_body(result("map"))
+    tree.to_netcdf(tmp_path / "r.nc")
+    truth = unknown("map").to_dataset()
+    truth["k"][0] = -1e6
+    root = xr.Dataset(attrs={"pdeinv_kind": "truth"})
+    xr.DataTree.from_dict({"/": root, "unknown": truth}).to_netcdf(tmp_path / "t.nc")
+    plotting.plot(tmp_path / "r.nc", tmp_path / "r.png", truth=tmp_path / "t.nc")
+    assert len(found) == 3
+    for values, norm, image in found:
+        assert np.isnan(values[0]).all()
+        assert np.isnan(values[:, 0]).all()
+        assert np.isfinite(values[1:, 1:]).all()
+        assert 0 < norm.vmin < norm.vmax < 100
+        assert image.get_clip_path() is not None
+
+
+def test_a_result_that_says_nothing_of_a_body_is_drawn_whole(tmp_path, monkeypatch):
+    found = images(monkeypatch)
+    result("map").to_netcdf(tmp_path / "r.nc")
+    plotting.plot(tmp_path / "r.nc", tmp_path / "r.png")
+    assert len(found) == 2
+    assert all(np.isfinite(values).all() for values, *_ in found)
+
+
+def test_a_body_of_another_grid_masks_nothing():
+    k, other = unknown("map"), unknown("map").isel(x=slice(1, None))
+    estimates = (0 * other).astype(np.int8).to_dataset(name="k_inside")
+    xr.testing.assert_equal(within(k, estimates), k)
+
+
+def test_electrodes_are_told_from_sensors():
+    found = overlay_of(with_body(result("map"))["constant_data"].to_dataset())
+    assert (found.sensors.shape, found.electrodes.shape) == ((6, 2), (17, 2))
+    twice = xr.Dataset({c: ("obs", [0.1, 0.1, 0.2]) for c in ("x", "y")})
+    assert overlay_of(twice).sensors.tolist() == [[0.1, 0.1], [0.2, 0.2]]
+    assert overlay_of(xr.Dataset()).sensors is None
+
+
+@pytest.mark.parametrize(("marked", "shown"), [("k", True), ("z", False)])
+def test_a_truth_of_other_parameters_is_shown_by_the_field_on_its_mesh(
+    marked, shown, tmp_path, monkeypatch
+):
+    titles = drawn(monkeypatch)
+    result("map").to_netcdf(tmp_path / "r.nc")
+    field = nodes(**PLANE).rename("sigma").assign_attrs(pdeinv_unknown=marked)
+    root = field.to_dataset().assign_attrs(pdeinv_kind="truth")
+    ellipses = xr.Dataset({"tilt": ("ellipse", [0.1, 0.2])})
+    xr.DataTree.from_dict({"/": root, "unknown": ellipses}).to_netcdf(tmp_path / "t.nc")
+    plotting.plot(tmp_path / "r.nc", tmp_path / "r.png", truth=tmp_path / "t.nc")
+    assert titles == [*EXPECTED["map"][0 if shown else 1 :], "data fit"]
+
+
 def test_a_point_estimate_claims_no_spread(tmp_path, monkeypatch):
     titles = drawn(monkeypatch)
     result("map", "point").to_netcdf(tmp_path / "r.nc")
@@ -159,6 +250,45 @@ def test_the_colour_scale_is_logarithmic_for_wide_positive_fields_only():
     assert not isinstance(colour_scale(wide - 2)["norm"], LogNorm)
 
 
+def test_colours_of_fields_with_both_signs_part_at_zero():
+    wave, contrast = xr.DataArray([-1.0, 0.5]), xr.DataArray([-0.1, 1.0])
+    found = colour_scale(wave)
+    assert (found["norm"].vmin, found["norm"].vmax) == (-1.0, 1.0)
+    assert found["cmap"] == "RdBu_r"
+    assert "cmap" not in colour_scale(contrast)
+
+
+@pytest.mark.parametrize(
+    ("units", "text"),
+    [
+        ("W m-1 K-1", "W m⁻¹ K⁻¹"),
+        ("ohm m2", "ohm m²"),
+        ("1e-3 m", "1e-3 m"),
+        ("(Pa) m-1", "(Pa) m⁻¹"),
+    ],
+)
+def test_exponents_of_units_are_raised(units, text):
+    assert with_units("k", xr.DataArray(1.0, attrs={"units": units})) == f"k ({text})"
+
+
+@pytest.mark.parametrize(
+    ("scale", "label"),
+    [(1.0, "m s⁻¹"), (1e-6, "10⁻⁶ m s⁻¹"), (1e5, "10⁵ m s⁻¹")],
+)
+def test_colour_bars_tell_powers_of_ten_beside_the_units(scale, label):
+    from matplotlib.figure import Figure
+
+    from pdeinv.panels import field_panel
+
+    field = unknown("map").copy(data=scale * np.linspace(1.5, 5.5, 35).reshape(5, 7))
+    ax = Figure().subplots()
+    field_panel(field, "k", colour_scale(field))(ax)
+    (bar,) = ax.child_axes
+    ax.figure.canvas.draw()
+    assert bar.get_ylabel() == label
+    assert {float(t.get_text()) for t in bar.get_yticklabels()} >= {2.0, 3.0, 5.0}
+
+
 def test_numbers_without_dimension_get_no_units():
     assert with_units("x", xr.DataArray(1.0, attrs={"units": "1"})) == "x"
     assert with_units("x", xr.DataArray(1.0, attrs={"units": "m"})) == "x (m)"
@@ -190,8 +320,9 @@ def test_a_box_is_cut_in_the_middle():
     coords = {c: (c, np.arange(n), {"units": "m"}) for c, n in (("z", 3), ("y", 4), ("x", 5))}
     box = xr.DataArray(RNG.random((3, 4, 5)), coords, ("z", "y", "x"), name="k")
     assert is_map(box)
-    ((part, _),) = slices(box)
+    ((part, text),) = slices(box)
     xr.testing.assert_equal(part, box.isel(z=1))
+    assert text == "z 1 m"
 
 
 def test_nodes_of_a_volume_are_no_map():
@@ -207,6 +338,8 @@ def test_only_one_experiment_is_drawn_at_a_place():
     )
     shown, text = first_experiment(dataset, "obs")
     assert (shown.sizes["obs"], text) == (3, "source 0")
+    parts = dataset.rename(source="component")
+    assert first_experiment(parts.isel(obs=slice(2, None)), "obs")[1] == "real part"
 
 
 def test_records_of_stations_are_drawn_over_time(tmp_path, monkeypatch):
@@ -227,3 +360,17 @@ def test_the_fields_of_a_truth_on_an_interval_are_lines(tmp_path, monkeypatch):
     tree.to_netcdf(tmp_path / "t.nc")
     plotting.plot(tmp_path / "t.nc", tmp_path / "t.png")
     assert titles == ["conductivity", "u"]
+
+
+def test_tables_of_complex_voltages_show_both_parts_and_the_electrodes(tmp_path, monkeypatch):
+    titles = drawn(monkeypatch)
+    dims = ("injection", "measurement", "component")
+    attrs = {"units": "V", "long_name": "voltage, component 0 real, 1 imaginary"}
+    numbers = {d: (d, np.arange(n), {"units": "1"}) for d, n in zip(dims, (4, 4, 2), strict=True)}
+    places = {f"electrode_{a}": ("electrode", RNG.random(4), {"units": "m"}) for a in "xy"}
+    table = {"voltage": (dims, RNG.random((4, 4, 2)), attrs)}
+    xr.Dataset(table | places, numbers, {"pdeinv_kind": "observations"}).to_netcdf(
+        tmp_path / "o.nc"
+    )
+    plotting.plot(tmp_path / "o.nc", tmp_path / "o.png")
+    assert titles == ["voltage, real part", "voltage, imaginary part", "electrodes"]

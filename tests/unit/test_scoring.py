@@ -56,6 +56,19 @@ def test_a_disc_counts_its_own_area_and_has_the_challenges_score(tmp_path):
     assert score(empty, a, ["ktc"])["ktc"] < 0.51
 
 
+def test_a_truth_of_ellipses_is_compared_by_its_conductivity(tmp_path):
+    unknown = {"kind": "ellipses", "count": 1, "background": 1.0, "edge": 0.01}
+    ellipse = [3.0, 0.1, -0.2, 0.4, 0.25, 30.0]
+    a = written(tmp_path / "a.nc", "eit", {"cells": 8, "unknown": unknown}, ellipse)
+    pixels = {"cells": 8, "unknown": {"kind": "piecewise", "cells": [2, 2]}}
+    b = written(tmp_path / "b.nc", "eit", pixels, [1, 1, 1, 1])
+    assert score(a, a) == {"rel-l2": 0.0}
+    area = 0.4 * 0.25
+    found = score(b, a, ["rel-l1", "dice"], threshold=2.0, nodes=200)
+    assert found["rel-l1"] == pytest.approx(2 * area / (1 + 2 * area), rel=0.02)
+    assert found["dice"] == 0.0
+
+
 def test_what_is_refused(tmp_path):
     a = written(tmp_path / "a.nc", "darcy", GRID, [1, 1, 1, 1])
     b = written(tmp_path / "b.nc", "darcy", {**GRID, "lengths": [2.0, 1.0]}, [1, 1, 1, 1])
