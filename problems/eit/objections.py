@@ -55,9 +55,11 @@ def objection(
     whole = examined(voltage, signed).warning
     if not np.iscomplexobj(voltage):
         return whole
+    # a gap is often NaN + 0j
+    tables = [np.where(np.isfinite(voltage), t, np.nan) for t in (voltage.real, -voltage.imag)]
     # a capacitive inclusion makes an imaginary part that is unlike that of a uniform body
-    parts = examined(voltage.real, signed), examined(-voltage.imag, False)
-    sizes = rms(voltage.real), rms(voltage.imag)
+    parts = examined(tables[0], signed), examined(tables[1], False)
+    sizes = [rms(table) for table in tables]
     noise = noise_std or min(part.noise_std for part in parts)
     judged = {
         name: replace(part, limit=max(part.limit, VISIBLE * noise / size)).warning

@@ -26,7 +26,7 @@ from .incident import check_outside, waves
 from .model import Band, ScatteringModel, check_finite, scattered, source_model
 from .receivers import outward, parse_receivers, places_of, product, rows_of
 from .strong_form import strong_form
-from .unknown import Coefficient, build_prior, coefficient, field_operator
+from .unknown import Coefficient, build_prior, coefficient, coefficient_on, field_operator
 
 __all__ = ["Helmholtz"]
 
@@ -271,6 +271,11 @@ class Helmholtz:
         x0, x1, y0, y1 = self.config.box
         xx, yy = np.meshgrid(np.linspace(x0, x1, shape[1]), np.linspace(y0, y1, shape[0]))
         return {"x": xx.ravel(), "y": yy.ravel()}
+
+    def on_grid(self, m: Array, shape: tuple[int, ...]) -> Array:
+        """Contrast, index or source at :meth:`grid`, before the taper, of any unknown."""
+        points = np.stack(list(self.grid(shape).values()), axis=1)
+        return coefficient_on(self.config, self.prior().space.variables[0], points, m)
 
     def grid_operator(self, shape: tuple[int, ...]) -> Any:
         """The sparse matrix from m to the field at :meth:`grid`, before the taper.

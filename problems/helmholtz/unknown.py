@@ -20,7 +20,15 @@ from pdeinv.typing import Array
 from .config import Bumps, HelmholtzConfig, Inclusions
 from .shapes import shape_map, shape_prior
 
-__all__ = ["AffineMap", "Coefficient", "build_prior", "coefficient", "field_operator", "is_linear"]
+__all__ = [
+    "AffineMap",
+    "Coefficient",
+    "build_prior",
+    "coefficient",
+    "coefficient_on",
+    "field_operator",
+    "is_linear",
+]
 
 LONG_NAMES = {
     "contrast": "contrast n − 1",
@@ -131,6 +139,14 @@ def coefficient(config: HelmholtzConfig, variable: Variable, points: Array) -> C
     offset = -taper if config.quantity == "index" else np.zeros(len(points))
     matrix = sparse.diags_array(taper) @ field_operator(config, variable, points)
     return AffineMap(matrix.tocsr(), offset)
+
+
+def coefficient_on(config: HelmholtzConfig, variable: Variable, points: Array, m: Array) -> Array:
+    """The values that :func:`field_operator` gives for fields, at points, of any unknown."""
+    if isinstance(config.unknown, Bumps | Inclusions):
+        contrast = shape_map(config.unknown, points, np.ones(len(points)))(m)
+        return contrast + 1.0 if config.quantity == "index" else contrast
+    return np.asarray(field_operator(config, variable, points) @ m)
 
 
 def field_operator(config: HelmholtzConfig, variable: Variable, points: Array) -> Any:

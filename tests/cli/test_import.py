@@ -80,6 +80,10 @@ def test_a_csv_file_is_imported_checked_inverted_and_scored(tank, call, tmp_path
     found = json.loads(done(call(*scores)).stdout)["scores"]
     assert found["rel-l2"] < 0.05
     assert found["dice"] > 0.9
+    with xr.open_datatree("map.nc") as tree:
+        assert set(np.unique(tree["estimates"]["conductivity_inside"])) == {0, 1}
+        assert tree["constant_data"]["electrode_x"].sizes == {"electrode": 16}
+    done(call("plot", "map.nc", "--truth", tank / "truth.nc", "--out", "map.png"))
 
 
 def test_missing_noise_is_asked_for_by_invert(tank, call, tmp_path):

@@ -135,22 +135,34 @@ def test_csv_columns_of_noise_and_current(tmp_path):
     assert found["voltage"].attrs["ancillary_variables"] == "voltage_sigma"
 
 
-@pytest.mark.parametrize("name", ["imag", "phase"])
-def test_csv_complex_voltages(tmp_path, name):
+def complex_file(folder, name, phase):
+    """Voltages of a body whose phase is the same everywhere."""
     table = [line.rsplit(",", 1) for line in csv_lines()]
     rows = []
     for electrodes, text in table:
-        value = float(text) * np.exp(0.2j)
-        pair = (value.real, value.imag) if name == "imag" else (float(text), np.rad2deg(0.2))
+        value = float(text) * np.exp(1j * phase)
+        pair = (value.real, value.imag) if name == "imag" else (float(text), np.rad2deg(phase))
         rows.append(f"{electrodes},{float(pair[0])!r},{float(pair[1])!r}")
-    path = csv_file(tmp_path, rows, f"{HEADER},{name}")
+    return csv_file(folder, rows, f"{HEADER},{name}")
+
+
+@pytest.mark.parametrize("name", ["imag", "phase"])
+def test_csv_complex_voltages(tmp_path, name):
+    path = complex_file(tmp_path, name, -0.2)
     with pytest.raises(ConfigError, match="complex voltages; pass --frequency"):
         read("csv", path, **OPTIONS)
     found = read("csv", path, **OPTIONS, frequency=1e3)
     assert found["voltage"].dims == ("injection", "measurement", "component")
     real, imag = (in_order(found.isel(component=k)) for k in (0, 1))
-    np.testing.assert_allclose(real + 1j * imag, expected() * np.exp(0.2j), rtol=1e-12)
+    np.testing.assert_allclose(real + 1j * imag, expected() * np.exp(-0.2j), rtol=1e-12)
+    np.testing.assert_array_equal(np.isnan(imag), np.isnan(expected()))
     assert carried(found)["frequency"] == 1e3
+
+
+def test_a_phase_of_the_wrong_sign_is_told(tmp_path):
+    path = complex_file(tmp_path, "phase", 0.2)
+    with pytest.warns(UserWarning, match=r"frame.csv: imaginary part: .* the sign of the phase"):
+        read("csv", path, **OPTIONS, frequency=1e3)
 
 
 def test_noise_flags_write_sigma(tmp_path):

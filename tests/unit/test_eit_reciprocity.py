@@ -148,7 +148,7 @@ def complex_frame(share=0.03, noise=1e-4):
     """A frame whose imaginary part, of another body, has ``share`` of the size of the real one."""
     current, pattern, real = frame()
     lag = current @ transfer(N, seed=7) @ pattern.T
-    voltage = real - 1j * share * np.where(np.isfinite(real), lag, np.nan)
+    voltage = np.where(np.isfinite(real), real - 1j * share * lag, np.nan)  # gaps are NaN + 0j
     spread = noise * np.nanmax(np.abs(real))
     rng = stream(2, "n")
     return current, pattern, voltage + spread * (rng.standard_normal((2, N, N)).T @ [1, 1j]).T
@@ -159,7 +159,7 @@ def of_one_part(change, imaginary):
 
     def changed(current, pattern, voltage):
         parts = [voltage.real, voltage.imag]
-        parts[imaginary] = change(parts[imaginary])
+        parts[imaginary] = change(np.where(np.isfinite(voltage), parts[imaginary], np.nan))
         return current, pattern, parts[0] + 1j * parts[1]
 
     return changed

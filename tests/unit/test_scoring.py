@@ -69,6 +69,18 @@ def test_a_truth_of_ellipses_is_compared_by_its_conductivity(tmp_path):
     assert found["dice"] == 0.0
 
 
+def test_a_truth_of_bumps_is_compared_by_its_contrast(tmp_path):
+    small = {"cells": 4, "element": "P1", "frequencies": [0.1]}
+    bump = {"kind": "bumps", "count": 1}
+    a = written(tmp_path / "a.nc", "helmholtz", {**small, "unknown": bump}, [0.4, 0.5, 0.5, 0.05])
+    pixels = {"kind": "piecewise", "cells": [1, 1]}
+    b = written(tmp_path / "b.nc", "helmholtz", {**small, "unknown": pixels}, [1.0])
+    assert score(a, a) == {"rel-l2": 0.0}
+    # the integral of a exp(-r²/2s²) is 2πas²; the region is 0.6 by 0.6
+    expected = 1 - 2 * np.pi * 0.4 * 0.05**2 / 0.36
+    assert score(a, b, ["rel-l1"])["rel-l1"] == pytest.approx(expected, abs=1e-3)
+
+
 def test_what_is_refused(tmp_path):
     a = written(tmp_path / "a.nc", "darcy", GRID, [1, 1, 1, 1])
     b = written(tmp_path / "b.nc", "darcy", {**GRID, "lengths": [2.0, 1.0]}, [1, 1, 1, 1])
