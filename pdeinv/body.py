@@ -47,7 +47,9 @@ def inside_of(problem: Problem, space: Space) -> xr.Dataset:
     """
     inside = getattr(problem, "inside", None)
     found: dict[str, xr.DataArray] = {}
-    for variable in space.variables if inside is not None else ():
+    if inside is None:
+        return xr.Dataset()
+    for variable in space.variables:
         axes = [a for a in "xyz" if variable.coords.get(a, ((),))[0] == (a,)]
         if len(axes) < 2:
             continue

@@ -41,20 +41,21 @@ class Overlay:
     def draw(self, ax: Axes, image: Any = None) -> None:
         """Draw over the image of a map, which the outline cuts."""
         if self.outline is not None:
-            self._cut(ax, image)
+            _cut(ax, self.outline, image)
         if self.electrodes is not None:
             _electrodes(ax, self.electrodes, self.widths)
         if self.sensors is not None:
             size = float(np.clip(30 / math.sqrt(len(self.sensors)), 1.2, 4.0))
             ax.plot(*self.sensors.T, "o", ms=size, mfc="white", mec="black", mew=0.4, ls="")
 
-    def _cut(self, ax: Axes, image: Any) -> None:
-        from matplotlib.patches import Polygon
 
-        edge = Polygon(self.outline, fill=False, ec=INK, lw=0.8)
-        ax.add_patch(edge)
-        if image is not None:
-            image.set_clip_path(edge)
+def _cut(ax: Axes, outline: Array, image: Any) -> None:
+    from matplotlib.patches import Polygon
+
+    edge = Polygon(outline, fill=False, ec=INK, lw=0.8)
+    ax.add_patch(edge)
+    if image is not None:
+        image.set_clip_path(edge)
 
 
 def overlay_of(dataset: xr.Dataset) -> Overlay:
@@ -92,6 +93,7 @@ def _electrodes(ax: Axes, places: Array, widths: Array | None) -> None:
     # electrodes of further rings stand above those of the first
     first = np.sort(np.unique(np.round(places / reach.max(), 6), axis=0, return_index=True)[1])
     for k in first[:: math.ceil(len(first) / MAX_NUMBERED)]:
-        ax.text(*labels[k], str(k), ha="center", va="center", fontsize=6, color=INK)
+        x, y = labels[k]
+        ax.text(x, y, str(k), ha="center", va="center", fontsize=6, color=INK)
     ax.update_datalim(middle + OFFSET**1.5 * out)
     ax.autoscale_view()

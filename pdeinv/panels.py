@@ -90,6 +90,7 @@ def _wrapped(title: str) -> str:
 def _colour_bar(ax: Axes, image: Any, array: xr.DataArray) -> None:
     """A bar as high as the panel, whose label tells units and, where it helps, a power of ten."""
     from matplotlib.colors import LogNorm
+    from matplotlib.ticker import FuncFormatter
 
     bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.03, 0.0, 0.05, 1.0)))
     units, top = units_of(array), max(abs(image.norm.vmin), abs(image.norm.vmax))
@@ -97,7 +98,7 @@ def _colour_bar(ax: Axes, image: Any, array: xr.DataArray) -> None:
     if isinstance(image.norm, LogNorm) or -3 <= power < 4:
         bar.set_label(units)
         return
-    bar.formatter = lambda value, _: f"{value / 10.0**power:.4g}"
+    bar.formatter = FuncFormatter(lambda value, _: f"{value / 10.0**power:.4g}")
     bar.set_label(f"10{str(power).translate(_RAISED)} {units}".strip())
 
 
@@ -178,13 +179,15 @@ def line_panel(lines: Sequence[tuple[xr.DataArray, str]], title: str) -> Panel:
     """Lines over one coordinate, each with its label or none."""
 
     def draw(ax: Axes) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         for line, text in lines:
             x, order = _abscissa(line)
             ax.plot(x, line.values[order], lw=1.2, label=text or None)
         along = with_units(x.name, x)
         ax.set(title=_wrapped(title), xlabel=along, ylabel=units_of(lines[0][0]))
         if _counts(x):
-            ax.xaxis.get_major_locator().set_params(integer=True)
+            ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         if any(text for _, text in lines):
             ax.legend(fontsize=7, framealpha=0.7, edgecolor="none", ncols=1 + len(lines) // 4)
 

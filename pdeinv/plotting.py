@@ -149,7 +149,7 @@ def _true(name: str, truth: xr.DataTree | None, estimates: xr.Dataset) -> Truth:
     """The variable of a truth's unknown, else the field on its mesh that shows the same."""
     if truth is None:
         return None, None
-    unknown = truth["unknown"].to_dataset(inherit=False)
+    unknown = truth.children["unknown"].to_dataset(inherit=False)
     if name in unknown:
         return within(within(unknown[name], unknown), estimates), None
     root = truth.to_dataset()
