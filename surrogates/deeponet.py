@@ -26,6 +26,7 @@ from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.models import ForwardModel
 from pdeinv.protocols import Problem, Sensors
+from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 from .bound import BoundModel, Emulator, RangeWatch
@@ -60,6 +61,12 @@ class DeeponetConfig(TrainingConfig):
     )
     branch_grid: tuple[int, ...] = Field(
         (9, 9), description="shape of that grid, slower axis first"
+    )
+    places: int = Field(
+        2000, ge=1, description="most places that the field is learned at, the sensors among them"
+    )
+    octaves: int = Field(
+        1, ge=0, le=8, description="frequencies π, 2π, … of places that the trunk sees, for waves"
     )
     noise_rel: float = Field(
         0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
@@ -207,8 +214,8 @@ How = tuple[DeeponetConfig, int, FitRun]
 def _fit_network(task: Task, how: How) -> tuple[Mlp, Trunk, Any]:
     """Branch and trunk trained together."""
     (dataset, x, split), (config, seed, run) = task, how
-    places, values = known(dataset)
-    box = Places.around(places)
+    places, values = known(dataset, config.places, stream(seed, "places"))
+    box = Places.around(places, config.octaves)
     centre = float(values[split.train].mean())
     scale = max(float(values[split.train].std()), 1e-300)
     sizes = (x.shape[1], config.widths, config.basis)

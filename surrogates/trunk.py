@@ -38,8 +38,8 @@ class TrunkNetwork:
     """A network of the scaled coordinates whose last output is the constant part.
 
     Attributes:
-        places: scaling of the coordinates.
-        network: (n_names,) to (size + 1,).
+        places: coordinates to the network's inputs.
+        network: (n_inputs,) to (size + 1,).
         centre: added to the field.
         scale: the field's unit.
     """
@@ -65,6 +65,8 @@ class TrunkNetwork:
             **{f"network.{k}": v for k, v in self.network.arrays().items()},
             "low": self.places.low,
             "high": self.places.high,
+            **{f"label.{name}": values for name, values in self.places.labels.items()},
+            "octaves": np.array([float(self.places.octaves)]),
             "units": np.array([self.centre, self.scale]),
         }
 
@@ -72,7 +74,9 @@ class TrunkNetwork:
     def from_arrays(cls, a: Mapping[str, Any], names: tuple[str, ...]) -> TrunkNetwork:
         """The inverse of :meth:`arrays` for the sorted coordinates ``names``."""
         network = {k.removeprefix("network."): v for k, v in a.items() if k.startswith("network.")}
-        places = Places(names, a["low"], a["high"])
+        labels = {n: a[f"label.{n}"] for n in names if f"label.{n}" in a}
+        continuous = tuple(n for n in names if n not in labels)
+        places = Places(continuous, a["low"], a["high"], labels, int(a["octaves"][0]))
         return cls(places, Mlp.from_arrays(network), float(a["units"][0]), float(a["units"][1]))
 
 
@@ -129,7 +133,7 @@ def branch_and_trunk(sizes: tuple[int, tuple[int, ...], int], places: Array) -> 
 
     Args:
         sizes: branch inputs, hidden layers, products that are summed.
-        places: scaled coordinates, shape (n, n_names).
+        places: inputs of the trunk, shape (n, n_inputs).
     """
     torch = import_torch()
     n_in, widths, basis = sizes

@@ -14,6 +14,7 @@ from pdeinv.io import datasets
 from pdeinv.surrogates.deeponet import Deeponet, DeeponetConfig
 from pdeinv.surrogates.fno import Fno, FnoConfig
 from pdeinv.surrogates.fno_network import Architecture, build
+from pdeinv.surrogates.places import known
 from pdeinv.surrogates.tfno import Tfno, TfnoConfig
 from pdeinv.surrogates.uno import Uno, UnoConfig
 
@@ -185,6 +186,40 @@ def test_deeponet_refusals(problem, dataset):
         Deeponet.fit(bare, problem, config.model_copy(update={"trunk": "pod"}), 1)
     # without a grid it learns from the sensors
     assert Deeponet.fit(bare, problem, config, 1).metadata["errors"]["relative_l2"] > 0
+
+
+WAVES = {
+    "cells": 6,
+    "wavenumbers": [4.0],
+    "incident": {"kind": "plane", "count": 3},
+    "unknown": {"kind": "gaussian", "std": 0.3, "length": 0.4, "modes": 3},
+}
+
+
+def test_deeponet_keeps_sources_apart(tmp_path):
+    """Sources and components are labels: nothing is read between them, and others are refused."""
+    problem = make_problem("helmholtz", WAVES)
+    sensors = problem.sensors("ring:6")
+    generate(Plan("helmholtz", WAVES, sensors, 100, 2), tmp_path / "data.nc", tmp_path / "run")
+    dataset = datasets.read(tmp_path / "data.nc")
+    config = DeeponetConfig(**{**DEEP, "epochs": 300})
+    trained = Deeponet.fit(dataset, problem, config, 1)
+    assert trained.metadata["errors"]["relative_l2"] < 0.15
+    trained.save(tmp_path / "s")
+    again = load_surrogate(tmp_path / "s").bind(problem, problem.prior(), sensors)
+    model = trained.bind(problem, problem.prior(), sensors)
+    np.testing.assert_array_equal(again(dataset.xi[:3]), model(dataset.xi[:3]))
+    other = {**sensors, "source": sensors["source"] + 0.5}
+    with pytest.raises(SurrogateRejected, match=r"trained for source 0, 1, 2, this run has 0\.5"):
+        trained.bind(problem, problem.prior(), other)
+
+
+def test_deeponet_learns_at_no_more_places_than_asked(problem, dataset):
+    places, values = known(dataset, 40, np.random.default_rng(1))
+    assert {len(v) for v in places.values()} == {40}
+    reference = problem.forward_model(places)
+    true = reference(problem.prior().unwhiten(dataset.xi[3]))
+    np.testing.assert_allclose(values[3], true, rtol=1e-6)
 
 
 def test_a_data_set_that_stays_in_its_file_gives_the_same_network(dataset, problem, tmp_path):
