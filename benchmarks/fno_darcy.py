@@ -32,7 +32,8 @@ from pdeinv.io import datasets
 from pdeinv.provenance import versions
 from pdeinv.surrogates.fitting import FitRun
 from pdeinv.surrogates.fno_fields import FieldMap, FieldScaling, relative_loss
-from pdeinv.surrogates.fno_network import Architecture, build, in_double, padded_size
+from pdeinv.surrogates.fno_network import Architecture, build, padded_size
+from pdeinv.surrogates.spectral_weights import in_double
 from pdeinv.surrogates.training import Data, TrainingConfig, import_torch, seeded, train
 
 FINE = 85

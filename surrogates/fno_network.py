@@ -23,29 +23,16 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 from typing import Any, Literal
 
-import numpy as np
-
-from pdeinv.errors import DataSchemaError, MissingDependency
+from pdeinv.errors import MissingDependency
 
 from .training import import_torch
 
-__all__ = [
-    "Architecture",
-    "Kind",
-    "build",
-    "from_arrays",
-    "in_double",
-    "padded_size",
-    "to_arrays",
-]
+__all__ = ["Architecture", "Kind", "build", "padded_size"]
 
 Kind = Literal["fno", "tfno", "uno"]
 
 POOL = 8
 """Patches along each side that data are read off."""
-
-COMPLEX = "|complex"
-"""Ends the name of an array that holds real and imaginary parts along its last axis."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +47,7 @@ class Architecture:
         kind: plain Fourier layers, layers with Tucker-factorised weights, or a U of resolutions.
         rank: share of the parameters that the factors keep (``tfno``).
         outputs: numbers read off the fields at the end; 0 where the fields are the output.
+        inputs: fields that it reads, the coordinates of the nodes not counted.
     """
 
     modes: tuple[int, int]
@@ -69,6 +57,7 @@ class Architecture:
     kind: Kind = "fno"
     rank: float = 1.0
     outputs: int = 0
+    inputs: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """JSON data."""
@@ -152,10 +141,10 @@ def _library() -> tuple[Any, Any]:
 
 
 def _inner(architecture: Architecture, channels: int) -> Any:
-    """The library's network from (coefficient, y, x) to ``channels`` fields on a periodic grid."""
+    """The library's network from (inputs, y, x) to ``channels`` fields on a periodic grid."""
     models, spectral = _library()
     common = {
-        "in_channels": 3,
+        "in_channels": architecture.inputs + 2,
         "out_channels": channels,
         "hidden_channels": architecture.width,
         "n_layers": architecture.layers,
@@ -196,6 +185,8 @@ def _u_shape(architecture: Architecture) -> dict[str, Any]:
 def build(architecture: Architecture, envelope: Any) -> Any:
     """A network from (batch, y, x) to (batch, *channels, y, x), its output times ``envelope``.
 
+    With several inputs it takes (batch, inputs, y, x).
+
     Args:
         architecture: its size.
         envelope: shape (*channels, y, x); at most one axis of channels.
@@ -214,16 +205,17 @@ def build(architecture: Architecture, envelope: Any) -> Any:
             self.register_buffer("envelope", torch.as_tensor(envelope, dtype=torch.float64))
 
         def forward(self, x: Any) -> Any:
-            """(batch, y, x) to (batch, *channels, y, x)."""
-            rows, columns = x.shape[1:]
+            """(batch, y, x) or (batch, inputs, y, x) to (batch, *channels, y, x)."""
+            x = x.unsqueeze(1) if x.ndim == 3 else x
+            rows, columns = x.shape[2:]
             more = [padded_size(n, architecture.padding) - n for n in (rows, columns)]
             padded = torch.nn.functional.pad(x, (0, more[1], 0, more[0]))
             places = [
                 torch.arange(n + k, dtype=x.dtype, device=x.device) / (n - 1)
                 for n, k in zip((rows, columns), more, strict=True)
             ]
-            grid = [g.expand(padded.shape) for g in torch.meshgrid(*places, indexing="ij")]
-            value = self.inner(torch.stack([padded, *grid], dim=1))[..., :rows, :columns]
+            grid = torch.stack(torch.meshgrid(*places, indexing="ij")).expand(len(x), -1, -1, -1)
+            value = self.inner(torch.cat([padded, grid], dim=1))[..., :rows, :columns]
             return self.envelope.to(x.dtype) * value.reshape(len(x), *lead, rows, columns)
 
     return Padded() if architecture.outputs == 0 else _reading(Padded(), lead, architecture.outputs)
@@ -246,54 +238,3 @@ def _reading(fields: Any, lead: tuple[int, ...], outputs: int) -> Any:
             return self.linear(value.flatten(1))
 
     return Reading()
-
-
-def in_double(module: Any) -> Any:
-    """``module`` in place in double precision, complex weights included."""
-    torch = import_torch()
-    # .double() leaves complex weights as they are
-    for tensor in (*module.parameters(), *module.buffers()):
-        kind = torch.complex128 if tensor.is_complex() else torch.float64
-        tensor.data = tensor.data.to(kind)
-    return module.eval().requires_grad_(False)
-
-
-def to_arrays(module: Any) -> dict[str, Any]:
-    """The weights by name; the library's ``_metadata`` entry of code objects stays behind."""
-    torch = import_torch()
-    found = {}
-    for name, tensor in module.named_parameters():
-        plain = tensor.detach().cpu()
-        if plain.is_complex():
-            found[name + COMPLEX] = torch.view_as_real(plain).numpy().copy()
-        else:
-            found[name] = plain.numpy().copy()
-    return found
-
-
-def from_arrays(architecture: Architecture, envelope: Any, arrays: Mapping[str, Any]) -> Any:
-    """The network with the weights that :func:`to_arrays` gave.
-
-    Raises:
-        DataSchemaError: they do not fit.
-    """
-    torch = import_torch()
-    with torch.random.fork_rng(devices=[]):
-        module = build(architecture, envelope)
-    expected = {name.removesuffix(COMPLEX) for name in arrays}
-    parameters = dict(module.named_parameters())
-    try:
-        if expected != set(parameters):
-            raise KeyError(*sorted(expected ^ set(parameters))[:1])
-        with torch.no_grad():
-            for name, array in arrays.items():
-                tensor = torch.from_numpy(np.array(array))
-                if name.endswith(COMPLEX):
-                    tensor = torch.view_as_complex(tensor)
-                parameters[name.removesuffix(COMPLEX)].copy_(tensor)
-    except (KeyError, RuntimeError) as error:
-        raise DataSchemaError(
-            f"the stored weights do not fit the network ({type(error).__name__}: {error}); "
-            "train it again"
-        ) from None
-    return module

@@ -18,7 +18,7 @@ from scipy import sparse
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config
-from pdeinv.errors import ConfigError, DataSchemaError, SurrogateRejected
+from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.models import ForwardModel
 from pdeinv.protocols import Problem, Sensors
@@ -27,21 +27,13 @@ from pdeinv.typing import Array
 from .bound import BoundModel, RangeWatch
 from .fitting import FitRun, Index, Split
 from .fno_fields import FieldMap, FieldScaling, relative_loss
-from .fno_network import (
-    Architecture,
-    Kind,
-    build,
-    from_arrays,
-    in_double,
-    padded_size,
-    to_arrays,
-)
+from .fno_network import Architecture, Kind, build, padded_size
+from .grid_readout import to_sensors
 from .identity import Identity, data_space
 from .operator_parts import (
     OperatorConfig,
     OperatorEmulator,
     Task,
-    check_range,
     log_input_of,
     scaling_of,
     task_of,
@@ -49,7 +41,10 @@ from .operator_parts import (
 )
 from .plane_grid import Grid
 from .record import Record, heldout_errors
+from .rollout import build_rollout, restarted
 from .scaling import Pod, reference_noise
+from .spectral_weights import from_arrays, in_double, to_arrays
+from .stepping import Stepping
 from .storage import load_folder, save_folder
 from .training import seeded, train
 
@@ -69,6 +64,7 @@ class GridOperator:
         grid: the training grid.
         record: metadata.
         pod: the modes of data that are no values at places, else None.
+        stepping: where the network goes from one time to the next, else None.
     """
 
     architecture: Architecture
@@ -77,6 +73,7 @@ class GridOperator:
     grid: Grid
     record: Record
     pod: Pod | None = None
+    stepping: Stepping | None = None
 
     name: ClassVar[str]
     Config: ClassVar[type[Config]]
@@ -99,8 +96,10 @@ class GridOperator:
         """Train on the data set's pairs of fields; a tenth each validates and tests.
 
         Raises:
-            ConfigError: ``log_input`` with a coefficient that is not positive.
-            DataSchemaError: the data set has no fields on a plane grid.
+            ConfigError: ``log_input`` with a coefficient that is not positive, or steps in time
+                with data that are no values of a field.
+            DataSchemaError: the data set has no fields on a plane grid, or for steps none at
+                several times or no first state that is known.
             Preempted: a stop was asked for; the training is saved.
             RunFailed: the loss is not finite.
             SurrogateRejected: the data set belongs to another problem.
@@ -111,11 +110,15 @@ class GridOperator:
         task = task_of(cls.name, dataset, problem, (config, split.train, run))
         log_input = log_input_of(task, config)
         scaling = scaling_of(task, split.train, (log_input, config.width))
+        stepping = Stepping.fit(task, scaling, split.train) if config.time == "steps" else None
         architecture = cls.architecture_of(config, task.grid.shape)
         if task.pod is not None:
             architecture = replace(architecture, outputs=task.pod.n_modes)
-        module = seeded(seed, cls.name, 0, lambda: build(architecture, scaling.envelope))
+        if stepping is not None:
+            architecture = replace(architecture, inputs=stepping.inputs)
+        module = seeded(seed, cls.name, 0, lambda: _network(architecture, scaling, stepping))
         data = training_data(scaling, task, split)
+        data = data if stepping is None else restarted(data, config.unroll)
         history = train(module, data, relative_loss(scaling), config, seed, run)
         extra = {
             "epochs": len(history.train),
@@ -126,9 +129,11 @@ class GridOperator:
             "experiments": {k: np.asarray(v).tolist() for k, v in task.experiments.items()},
             "log_input": log_input,
             "architecture": architecture.as_json(),
+            **({} if stepping is None else stepping.summary()),
         }
         record = _record(cls.name, dataset, split, (config, seed, run.noise_std), extra)
-        fitted = cls(architecture, to_arrays(module), scaling, task.grid, record, task.pod)
+        weights = to_arrays(module)
+        fitted = cls(architecture, weights, scaling, task.grid, record, task.pod, stepping)
         errors = fitted._errors(dataset, task, split.test)
         return replace(fitted, record=replace(record, errors=errors))
 
@@ -156,8 +161,8 @@ class GridOperator:
             "axis.0": self.grid.y,
             "axis.1": self.grid.x,
         }
-        if self.pod is not None:
-            arrays |= self.pod.arrays()
+        for part in (self.pod, self.stepping):
+            arrays |= {} if part is None else part.arrays()
         save_folder(folder, arrays, self.record.as_json())
 
     @classmethod
@@ -170,9 +175,9 @@ class GridOperator:
         a, metadata = load_folder(folder, cls.name)
         record = Record.from_json(metadata, folder)
         try:
-            names, pod = record.extra["axes"], None
-            if "pod_basis" in a:
-                pod = Pod.from_arrays(a)
+            names = record.extra["axes"]
+            pod = Pod.from_arrays(a) if "pod_basis" in a else None
+            stepping = Stepping.from_arrays(a) if "step_start" in a else None
             return cls(
                 Architecture.from_json(record.extra["architecture"]),
                 {k.removeprefix("network."): v for k, v in a.items() if k.startswith("network.")},
@@ -188,6 +193,7 @@ class GridOperator:
                 Grid((names[0], names[1]), a["axis.0"], a["axis.1"]),
                 record,
                 pod,
+                stepping,
             )
         except (KeyError, TypeError) as error:
             raise DataSchemaError(f"{folder}: entry {error} is missing; train it again") from None
@@ -240,7 +246,8 @@ class GridOperator:
 
     def _field_map(self, grid: Grid) -> FieldMap:
         scaling = self.scaling.on(self.grid, grid)
-        module = from_arrays(self.architecture, scaling.envelope, self.weights)
+        stepping = None if self.stepping is None else self.stepping.on(self.grid, grid)
+        module = from_arrays(lambda: _network(self.architecture, scaling, stepping), self.weights)
         return FieldMap(in_double(module), scaling, grid.shape)
 
     def _to_data(self, sensors: Sensors, grid: Grid) -> tuple[Any, Array]:
@@ -250,42 +257,22 @@ class GridOperator:
             SurrogateRejected: a sensor that cannot be predicted.
         """
         if self.pod is None:
-            return self._to_sensors(sensors, grid), np.zeros(1)
+            inside = self.scaling.on(self.grid, grid).inside
+            return to_sensors(grid, inside, self.experiments, sensors), np.zeros(1)
         chosen = self.record.identity.select(sensors)
         return sparse.csr_array(self.pod.decoder[:, chosen].T), self.pod.mean[chosen]
-
-    def _to_sensors(self, sensors: Sensors, grid: Grid) -> Any:
-        """Interpolation from the grid.
-
-        Raises:
-            SurrogateRejected: other coordinates, or a sensor outside the grid.
-        """
-        names, experiments = grid.names, self.experiments
-        trained = sorted([*names, *experiments])
-        if sorted(sensors) != trained:
-            raise SurrogateRejected(
-                f"surrogate was trained for sensor coordinates {', '.join(trained)}, this "
-                f"run has {', '.join(sorted(sensors))}; train it again"
-            )
-        for name, axis in experiments.items():
-            check_range(name, np.asarray(sensors[name], dtype=np.float64), axis)
-        points = np.stack([np.asarray(sensors[n], dtype=np.float64) for n in names], axis=1)
-        outside = np.flatnonzero(grid.outside(points))
-        if len(outside):
-            place = ", ".join(
-                f"{n} = {v:g}" for n, v in zip(names, points[outside[0]], strict=True)
-            )
-            raise SurrogateRejected(
-                f"{len(outside)} of {len(points)} sensors lie outside the grid that the surrogate "
-                f"was trained on, the first at {place}; leave them out"
-            )
-        inside = self.scaling.on(self.grid, grid).inside
-        return grid.readout(points, inside, experiments, sensors)
 
     @property
     def experiments(self) -> dict[str, Array]:
         """What the field varies over beside place, as trained."""
         return {k: np.asarray(v) for k, v in self.record.extra["experiments"].items()}
+
+
+def _network(architecture: Architecture, scaling: FieldScaling, stepping: Stepping | None) -> Any:
+    """From encoded coefficients to encoded fields."""
+    if stepping is None:
+        return build(architecture, scaling.envelope)
+    return build_rollout(architecture, scaling, stepping)
 
 
 def _record(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.errors import ConfigError, SurrogateRejected
+from pdeinv.errors import ConfigError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.io.samples import grid_axes
 from pdeinv.models import Linearization
@@ -30,7 +30,6 @@ __all__ = [
     "OperatorConfig",
     "OperatorEmulator",
     "Task",
-    "check_range",
     "log_input_of",
     "scaling_of",
     "task_of",
@@ -50,6 +49,13 @@ class OperatorConfig(TrainingConfig):
     padding: float = Field(0.25, ge=0, le=1, description="share by which the domain is extended")
     log_input: bool | None = Field(
         None, description="learn from log(coefficient); absent: where all samples are positive"
+    )
+    time: Literal["trajectory", "steps"] = Field(
+        "trajectory",
+        description="all times as one output, or the state at one time from that before",
+    )
+    unroll: int = Field(
+        4, ge=1, description="steps in a row through which the loss sees errors, with time = steps"
     )
     grid: int = Field(
         33, ge=8, description="nodes along each side, where the data are not values at places"
@@ -151,21 +157,6 @@ def _readout_task(
     pod = Pod.fit(dataset.values[train], noise, config.tolerance)
     target = pod.encode(dataset.values)
     return Task(Grid((slow, fast), y, x), coefficient, target, inside, {}, pod)
-
-
-def check_range(name: str, values: Array, axis: Array) -> None:
-    """Refuse times, sources or the like that lie outside the trained ones.
-
-    Raises:
-        SurrogateRejected: names the first.
-    """
-    slack = 1e-9 * max(float(np.ptp(axis)), float(np.abs(axis).max()), 1e-300)
-    bad = values[(values < axis[0] - slack) | (values > axis[-1] + slack)]
-    if len(bad):
-        raise SurrogateRejected(
-            f"{len(bad)} of {len(values)} sensors have {name} outside the trained range "
-            f"{axis[0]:g} to {axis[-1]:g}, the first {bad[0]:g}; generate fields with it"
-        )
 
 
 def log_input_of(task: Task, config: OperatorConfig) -> bool:

@@ -24,8 +24,9 @@ from pdeinv.surrogates import fno_network
 from pdeinv.surrogates.fitting import FitRun, Split
 from pdeinv.surrogates.fno import Fno, FnoConfig
 from pdeinv.surrogates.fno_fields import FieldScaling
-from pdeinv.surrogates.fno_network import Architecture, build, in_double
+from pdeinv.surrogates.fno_network import Architecture, build
 from pdeinv.surrogates.plane_grid import Grid
+from pdeinv.surrogates.spectral_weights import in_double
 
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
 QUICK = FnoConfig(epochs=30, width=12, layers=3, modes=6, learning_rate=1e-2)
