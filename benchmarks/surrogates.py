@@ -13,7 +13,8 @@ draws; microseconds of one evaluation and of one in a batch, beside the referenc
 and the number of evaluations from which on the surrogate pays, one at a time and in batches,
 (n · seconds per solve + seconds of training) / (reference - surrogate).
 Networks train for as many epochs as a timed start says that the limit allows, or until no more is
-gained. ``latent+J`` is ``latent`` on a data set with Jacobian actions, whose cost is counted.
+gained. ``latent+J`` is ``latent`` on a data set with Jacobian actions, whose cost is counted;
+``fno+steps`` is ``fno`` with ``time = "steps"``, which goes from one time to the next.
 """
 
 from __future__ import annotations
@@ -58,6 +59,9 @@ CASES = {
     "eit": ({}, "all"),
 }
 """Configuration and sensors; other problems run with their defaults."""
+
+STEPS = {"time": "steps"}
+"""Options of ``NAME+steps``."""
 
 MOST_EPOCHS = 1000
 BATCH = 256
@@ -106,7 +110,8 @@ def samples(name, config, spec, options):
     file = options.data / f"{name}-{fingerprint([plan.mark(), options.n, options.grid])}.nc"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        times = tuple(np.unique(sensors["t"])) if "t" in sensors else ()
+        # steps in time begin at the first state
+        times = tuple(np.unique([0.0, *sensors["t"]])) if "t" in sensors else ()
         for one in (replace(plan, grid=(options.grid,) * 2, times=times), plan):
             folder = file.with_suffix(".grid.run" if one.grid else ".run")
             try:
@@ -168,13 +173,17 @@ def fitted(kind, case, table, dataset, limit):
 def cell(name, case, options):
     """One row: errors, speed and the break-even number."""
     plain = replace(case.dataset, probes=None, actions=None)
-    base, _, informed = name.partition("+")
+    base, _, how = name.partition("+")
+    informed = how == "J"
     if informed and case.dataset.actions is None:
         return {"refused": "the problem's configuration has no derivatives"}
+    if how == "steps" and "t" not in case.dataset.sensors:
+        return {"refused": "the problem has no times"}
     kind = registry.load("surrogates", base)
     dataset = case.dataset if informed else plain
     try:
-        surrogate, training = fitted(kind, case, {}, dataset, options.seconds)
+        table = STEPS if how == "steps" else {}
+        surrogate, training = fitted(kind, case, table, dataset, options.seconds)
         model = surrogate.bind(case.problem, case.problem.prior(), dataset.sensors)
         found = model(case.xi)
     except PdeinvError as error:
@@ -248,7 +257,7 @@ def main():
     warnings.simplefilter("ignore")
     problems = options.problems.split(",") if options.problems else registry.names("problems")
     names = options.surrogates.split(",") if options.surrogates else (
-        sorted([*registry.names("surrogates"), "latent+J"])
+        sorted([*registry.names("surrogates"), "latent+J", "fno+steps"])
     )  # fmt: skip
     setting = {k: getattr(options, k) for k in ("seconds", "n", "test", "grid", "probes")}
     results = json.loads(options.out.read_text()) if options.out.exists() else {"cells": {}}
