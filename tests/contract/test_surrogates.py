@@ -1,6 +1,10 @@
-"""Every registered surrogate against every clause of its protocol, on one small Darcy data set."""
+"""Every registered surrogate against every clause of its protocol, on one small Darcy data set.
+
+Operators that step in time stand before the same clauses, on a small data set of heat.
+"""
 
 import pickle
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +19,22 @@ from pdeinv.generate import generate
 from pdeinv.io import datasets
 from pdeinv.models import Capability
 
-CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
-OTHER = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.6}}
+
+def darcy(std):
+    return {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": std}}
+
+
+def heat(std):
+    prior = {"kind": "piecewise", "cells": [2, 2], "mean": -3.0, "std": std}
+    unknown = {"kind": "conductivity", "prior": prior}
+    return {"cells": 8, "source": 1.0, "time": {"steps": 8}, "unknown": unknown}
+
+
+# configuration, sensors, others, samples, times on the grid
+CASES = {
+    "darcy": (darcy, "grid:3x3", "grid:4x4", 150, ()),
+    "heat": (heat, "grid:3x3@0.25:1:4", "grid:4x4@0.3:0.9:2", 60, (0.0, 0.25, 0.5, 0.75, 1.0)),
+}
 
 # options that train in seconds, and the largest held-out relative error that they may leave
 QUICK = {
@@ -27,38 +45,61 @@ QUICK = {
     "tfno": ({"epochs": 15, "width": 12, "modes": 8, "rank": 0.3}, 0.2),
     "uno": ({"epochs": 12, "width": 8, "layers": 4, "modes": 8}, 0.2),
     "deeponet": ({"epochs": 150, "widths": [48, 48], "basis": 24}, 0.1),
+    "fno+steps": (
+        {"time": "steps", "epochs": 20, "width": 8, "layers": 2, "modes": 6, "learning_rate": 1e-2},
+        0.1,
+    ),
     "ensemble": ({"members": 2, "options": {"epochs": 200, "widths": [48, 48]}}, 0.08),
 }
 ANYWHERE = {"fno", "tfno", "uno", "deeponet"}
 """These predict at sensors that they were not trained at."""
-NAMES = [n for n in registry.names("surrogates") if n in QUICK]
+NAMES = [n for n in QUICK if n.partition("+")[0] in registry.names("surrogates")]
 
 
 def test_no_registered_surrogate_is_forgotten():
-    assert set(registry.names("surrogates")) == set(QUICK)
+    assert set(registry.names("surrogates")) == {n for n in QUICK if "+" not in n}
 
 
 @pytest.fixture(scope="module")
-def problem():
-    return make_problem("darcy", CONFIG)
+def datasets_of(tmp_path_factory):
+    """The data set of a case, made once."""
 
+    @cache
+    def made(name):
+        config, spec, _, n, times = CASES[name]
+        problem, folder = make_problem(name, config(0.5)), tmp_path_factory.mktemp("data")
+        plan = Plan(name, config(0.5), problem.sensors(spec), n, 4, grid=(9, 9), times=times)
+        generate(plan, folder / "data.nc", folder / "run")
+        return datasets.read(folder / "data.nc")
 
-@pytest.fixture(scope="module")
-def dataset(problem, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    plan = Plan("darcy", CONFIG, problem.sensors("grid:3x3"), 150, 4, grid=(9, 9))
-    generate(plan, folder / "data.nc", folder / "run")
-    return datasets.read(folder / "data.nc")
+    return made
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def trained(request, problem, dataset):
-    cls = registry.load("surrogates", request.param)
-    options, allowed = QUICK[request.param]
+def entry(request):
+    """Name of the surrogate, and of its case."""
+    return request.param, "heat" if "+steps" in request.param else "darcy"
+
+
+@pytest.fixture(scope="module")
+def problem(entry):
+    return make_problem(entry[1], CASES[entry[1]][0](0.5))
+
+
+@pytest.fixture(scope="module")
+def dataset(entry, datasets_of):
+    return datasets_of(entry[1])
+
+
+@pytest.fixture(scope="module")
+def trained(entry, problem, dataset):
+    options, allowed = QUICK[entry[0]]
+    cls = registry.load("surrogates", entry[0].partition("+")[0])
     return cls.fit(dataset, problem, cls.Config(**options), 1), allowed
 
 
-def bound(surrogate, problem, spec="grid:3x3"):
+def bound(surrogate, problem, spec=None):
+    spec = spec or CASES[problem.name][1]
     return surrogate.bind(problem, problem.prior(), problem.sensors(spec))
 
 
@@ -73,7 +114,7 @@ def test_recorded_error_is_that_of_fresh_draws(trained, problem):
     """No leakage: samples that training never saw show an error of the recorded size."""
     surrogate, _ = trained
     xi = np.random.default_rng(8).standard_normal((40, 4))
-    reference = problem.forward_model(problem.sensors("grid:3x3"))
+    reference = problem.forward_model(problem.sensors(CASES[problem.name][1]))
     true = np.stack([reference(m) for m in problem.prior().unwhiten(xi)])
     found = bound(surrogate, problem)(xi)
     error = np.mean(np.linalg.norm(found - true, axis=1) / np.linalg.norm(true, axis=1))
@@ -125,22 +166,24 @@ def test_weights_replaced_by_a_pickle_are_refused(trained, tmp_path):
         load_surrogate(tmp_path / "s")
 
 
-def test_another_problem_is_refused(trained):
-    with pytest.raises(SurrogateRejected, match=r"unknown\.std = 0\.5.*0\.6"):
-        bound(trained[0], make_problem("darcy", OTHER))
+def test_another_problem_is_refused(trained, problem):
+    other = make_problem(problem.name, CASES[problem.name][0](0.6))
+    with pytest.raises(SurrogateRejected, match=r"unknown\.(prior\.)?std = 0\.5.*0\.6"):
+        bound(trained[0], other)
 
 
 def test_sensors_outside_the_trained_ones_are_refused_or_interpolated(trained, problem):
+    others = CASES[problem.name][2]
     if trained[0].name in ANYWHERE:
-        assert np.isfinite(bound(trained[0], problem, "grid:4x4")(np.zeros(4))).all()
+        assert np.isfinite(bound(trained[0], problem, others)(np.zeros(4))).all()
         return
     with pytest.raises(SurrogateRejected, match="sensors are not among"):
-        bound(trained[0], problem, "grid:4x4")
+        bound(trained[0], problem, others)
 
 
-def test_fitting_again_gives_the_same_bits(trained, problem, dataset):
+def test_fitting_again_gives_the_same_bits(entry, trained, problem, dataset):
     surrogate = trained[0]
-    cls, options = type(surrogate), QUICK[surrogate.name][0]
+    cls, options = type(surrogate), QUICK[entry[0]][0]
     if "epochs" in options and surrogate.name != "latent":
         options = {**options, "epochs": 2}
         surrogate = cls.fit(dataset, problem, cls.Config(**options), 1)
