@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError
@@ -41,7 +41,9 @@ class OperatorConfig(TrainingConfig):
     """Options of every operator on a grid."""
 
     epochs: int = Field(60, ge=1, description="passes over the training samples at most")
-    batch_size: int = Field(8, ge=1, description="samples of one gradient step")
+    batch_size: int = Field(
+        8, ge=1, description="samples of one gradient step; with time = steps 2 where not given"
+    )
     learning_rate: float = Field(6e-3, gt=0, description="at the start; follows half a cosine to 0")
     modes: int = Field(16, ge=2, description="frequencies kept along each axis, negative counted")
     width: int = Field(16, ge=2, description="channels")
@@ -64,6 +66,14 @@ class OperatorConfig(TrainingConfig):
     noise_rel: float = Field(
         0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_trajectories(cls, data: Any) -> Any:
+        """A trajectory holds many steps, hence fewer of them make a gradient."""
+        if isinstance(data, dict) and data.get("time") == "steps":
+            return {"batch_size": 2, **data}
+        return data
 
 
 @dataclass(frozen=True)

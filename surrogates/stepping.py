@@ -186,8 +186,8 @@ def _start(task: Task, scaling: FieldScaling, train: Index, times: Array) -> Arr
     if relative > CLOSE:
         raise DataSchemaError(
             f"time = 'steps' must know the first state, here of t = {times[0]:g}: it varies from "
-            f"sample to sample and is not the unknown (they differ by {relative:.2g} of its "
-            "spread); store the state from the start, 'generate --times 0:LAST:COUNT', with a mesh "
+            f"sample to sample and is not the unknown (it differs from it by {relative:.2g} times "
+            "its spread); store the state from the start, 'generate --times 0:LAST:COUNT', with a mesh "
             "as fine as the unknown, or use time = 'trajectory'"
         )
     return free.astype(np.float64)
