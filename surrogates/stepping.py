@@ -187,7 +187,7 @@ def _start(task: Task, scaling: FieldScaling, train: Index, times: Array) -> Arr
         raise DataSchemaError(
             f"time = 'steps' must know the first state, here of t = {times[0]:g}: it varies from "
             f"sample to sample and is not the unknown (it differs from it by {relative:.2g} times "
-            "its spread); store the state from the start, 'generate --times 0:LAST:COUNT', with a mesh "
-            "as fine as the unknown, or use time = 'trajectory'"
+            "its spread); store the state from the start, 'generate --times 0:LAST:COUNT', with a "
+            "mesh as fine as the unknown, or use time = 'trajectory'"
         )
     return free.astype(np.float64)

@@ -46,8 +46,16 @@ QUICK = {
     "uno": ({"epochs": 12, "width": 8, "layers": 4, "modes": 8}, 0.2),
     "deeponet": ({"epochs": 150, "widths": [48, 48], "basis": 24}, 0.1),
     "fno+steps": (
-        {"time": "steps", "epochs": 20, "width": 8, "layers": 2, "modes": 6, "learning_rate": 1e-2},
-        0.1,
+        {
+            "time": "steps",
+            "epochs": 10,
+            "batch_size": 8,
+            "width": 8,
+            "layers": 2,
+            "modes": 6,
+            "learning_rate": 2e-2,
+        },
+        0.15,
     ),
     "ensemble": ({"members": 2, "options": {"epochs": 200, "widths": [48, 48]}}, 0.08),
 }
