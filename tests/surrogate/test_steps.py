@@ -255,6 +255,22 @@ def test_uneven_steps_are_told_and_the_known_first_state_is_kept(cls, config, pr
     assert taylor_test(later, 0.3 * np.ones(4), rng).slope > 1.9
 
 
+def test_nodes_outside_the_domain_stay_out_of_all_steps(problem, dataset):
+    y, x = np.meshgrid(*dataset.axes.values(), indexing="ij")
+    outside = (x - 0.5) ** 2 + (y - 0.5) ** 2 > 0.5**2 + 1e-9
+    field, coefficient = dataset.field.copy(), dataset.coefficient.copy()
+    field[..., outside], coefficient[:, outside] = np.nan, 7.0
+    disc = replace(dataset, field=field, coefficient=coefficient)
+    stepping = parts(problem, disc)[2]
+    assert not stepping.increments[:, outside].any()
+    assert not stepping.start[outside].any()
+    trained = Fno.fit(disc, problem, SHORT, 1)
+    wild = replace(disc, coefficient=np.where(outside, np.nan, coefficient))
+    other = Fno.fit(wild, problem, SHORT, 1)
+    for name, weight in trained.weights.items():
+        np.testing.assert_array_equal(other.weights[name], weight)
+
+
 def test_few_trajectories_make_a_gradient_where_no_number_is_given():
     assert FnoConfig(time="steps").batch_size == 2
     assert FnoConfig(time="steps", batch_size=5).batch_size == 5
