@@ -96,7 +96,7 @@ class Stepping:
         """Fields that G reads: the state, the clock, and the coefficient unless it is the first
         state, which later steps do not depend on.
         """
-        return 1 + self.clock.shape[1] + (not self.from_unknown)
+        return 1 + int(self.clock.shape[1]) + (not self.from_unknown)
 
     def summary(self) -> dict[str, Any]:
         """JSON data for the metadata."""
@@ -190,4 +190,4 @@ def _start(task: Task, scaling: FieldScaling, train: Index, times: Array) -> Arr
             "its spread); store the state from the start, 'generate --times 0:LAST:COUNT', with a "
             "mesh as fine as the unknown, or use time = 'trajectory'"
         )
-    return free.astype(np.float64)
+    return np.asarray(free, dtype=np.float64)
