@@ -107,11 +107,12 @@ def samples(name, config, spec, options):
         name, problem.config.model_dump(mode="json"), sensors, options.n, SEED,
         jacobian=options.probes if derivatives and problem.prior().differentiable else 0,
     )  # fmt: skip
-    file = options.data / f"{name}-{fingerprint([plan.mark(), options.n, options.grid])}.nc"
+    # steps in time begin at the first state
+    times = tuple(np.unique([0.0, *sensors["t"]])) if "t" in sensors else ()
+    mark = fingerprint([plan.mark(), options.n, options.grid, *times])
+    file = options.data / f"{name}-{mark}.nc"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        # steps in time begin at the first state
-        times = tuple(np.unique([0.0, *sensors["t"]])) if "t" in sensors else ()
         for one in (replace(plan, grid=(options.grid,) * 2, times=times), plan):
             folder = file.with_suffix(".grid.run" if one.grid else ".run")
             try:
