@@ -15,6 +15,8 @@ from pdeinv.generate import generate
 from pdeinv.io import datasets
 from pdeinv.models import Capability
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
 OTHER = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.6}}
 

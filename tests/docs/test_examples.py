@@ -15,6 +15,8 @@ from pdeinv.cli.main import app
 from pdeinv.config import parse, parse_toml
 from pdeinv.inversion import RunConfig
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 NOT_RUN = ("make ", "git ", "conda ", "mpiexec ", "srun ", "python3.12 -m venv", ".venv/bin/")

@@ -19,6 +19,8 @@ from pdeinv.surrogates.bound import OutsideTrainingRange, RangeWatch
 from pdeinv.surrogates.identity import Identity
 from pdeinv.surrogates.multifidelity import Multifidelity
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 HALF = '{"surrogate": "multifidelity"}'
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
 
