@@ -57,6 +57,7 @@ for name, folder, out, needs_solver, *words in json.loads(sys.argv[1]):
     found[name] = command(*words, "--surrogate", folder, "--out", out)
     if not needs_solver:
         found[name]["prediction"] = predicted(folder)
+found["train"] = command(*json.loads(sys.argv[3]))
 found["solve"] = command("solve", "darcy", "--out", sys.argv[2])
 try:
     import dolfinx
@@ -132,8 +133,11 @@ def there(trained, observed, work):
         + [name in NEEDS_SOLVER, *map(str, words)]
         for name, folder in trained.items()
     ]
+    training = ("train-surrogate", "latent", "--data", work / "data.nc", "--set",
+                "surrogate.epochs=2", "--out", work / "made-there")  # fmt: skip
+    arguments = (json.dumps(jobs), work / "solved.nc", json.dumps([str(w) for w in training]))
     done = subprocess.run(
-        [sys.executable, "-c", BLOCKED + WORK, json.dumps(jobs), str(work / "solved.nc")],
+        [sys.executable, "-c", BLOCKED + WORK, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
@@ -149,6 +153,11 @@ def test_the_solver_is_really_out_of_reach(there, work):
     assert there["solve"]["stderr"].count("\n") == 1
     assert not (work / "solved.nc").exists()
     assert there["import"] == "No module named 'dolfinx'"
+
+
+def test_a_network_is_trained_there(there, work):
+    assert there["train"]["code"] == 0, there["train"]["stderr"]
+    assert load_surrogate(work / "made-there").metadata["sizes"]["train"] == 48
 
 
 @pytest.mark.parametrize("name", NAMES)
