@@ -59,7 +59,7 @@ def inside_of(problem: Problem, space: Space) -> xr.Dataset:
     return xr.Dataset(found)
 
 
-def _meets(inside: Callable[[Array], Array], nodes: list[Array]) -> NDArray[np.bool_]:
+def _meets(inside: Callable[[Array], NDArray[np.bool_]], nodes: list[Array]) -> NDArray[np.bool_]:
     """Whether the cells around the nodes of a grid meet the body, indexed as the axes are."""
     widths = [np.gradient(a) if len(a) > 1 else np.zeros(1) for a in nodes]
     centres, sizes = (
