@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from pdeinv import registry
 from pdeinv.bayes.noise import Noise
-from pdeinv.bayes.posterior import Posterior, WhitenedModel
+from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import parse
 from pdeinv.errors import CapabilityError, DataSchemaError
@@ -104,7 +104,7 @@ class PosteriorRecipe:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A posterior together with its recipe: this process goes on with it, a worker builds its own.
+    """A posterior and its recipe: this process goes on with its solvers, a worker builds its own.
 
     Attributes:
         recipe: how it was built.
@@ -120,8 +120,18 @@ class Prepared:
         return cls(recipe, recipe())
 
     def __call__(self) -> Posterior:
-        """The posterior, as the recipe would give it."""
-        return self.posterior
+        """The posterior for one more use: prior and solvers are shared, counts begin anew.
+
+        A surrogate is loaded again, because it watches how often it is asked beyond its range.
+        """
+        recipe, posterior = self.recipe, self.posterior
+        if recipe.surrogate is None:
+            return replace(posterior, counters=Counters())
+        problem = make_problem(recipe.problem, recipe.problem_config)
+        cheap = recipe.cheap(problem, posterior.prior)
+        if recipe.model == "surrogate":
+            return cheap
+        return replace(posterior, coarse=cheap, counters=Counters())
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as the recipe alone: solvers and networks stay where they are."""
@@ -129,10 +139,7 @@ class Prepared:
 
     def beside(self, surrogate: Path) -> Prepared:
         """The same with the surrogate of a folder as its coarse twin."""
-        recipe = replace(self.recipe, surrogate=surrogate)
-        problem = make_problem(recipe.problem, recipe.problem_config)
-        coarse = recipe.cheap(problem, self.posterior.prior)
-        return Prepared(recipe, replace(self.posterior, coarse=coarse))
+        return Prepared(replace(self.recipe, surrogate=surrogate), self.posterior)
 
     def with_noise(self, noise: Noise) -> Prepared:
         """The same with other noise."""

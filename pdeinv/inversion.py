@@ -68,7 +68,7 @@ def invert(
     except PdeinvError:
         drop_unless_resumable(folder)
         raise
-    tree = conclude(inversion, made.posterior, result, refined, verified)
+    tree = conclude(inversion, made(), result, refined, verified)
     netcdf.write(out, tree)
     return tree
 
@@ -124,8 +124,8 @@ def _with_surrogate(
         assert refined.folder is not None
         return made.beside(refined.folder), refined
     if given is not None and Capability.COARSE in inversion.engine.requires:
-        return made, examined(made.posterior, given, inversion.seed)
+        return made, examined(made(), given, inversion.seed)
     if asked.model == "surrogate" and asked.surrogate.get("inflate"):
-        noise, report, spent = widened(made.posterior, inversion.seed)
+        noise, report, spent = widened(made(), inversion.seed)
         return made.with_noise(noise), Refined(given, spent, report)
     return made, Refined(given, Counters(), {})
