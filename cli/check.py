@@ -20,7 +20,6 @@ __all__ = ["check"]
 
 MAX_DOT_PRODUCT_ERROR = 1e-10
 MIN_TAYLOR_SLOPE = 1.9
-DEFAULT_SENSORS = "grid:5x5"
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,10 @@ def check(
 
 def _of_problem(tables: dict[str, Any], sensors: str | None, level: int) -> WhitenedModel:
     from pdeinv.bayes.posterior import WhitenedModel
+    from pdeinv.hooks import default_sensors
 
     problem = build_problem(tables["problem"])
-    default = str(getattr(problem, "default_sensors", DEFAULT_SENSORS))
-    places = problem.sensors(default if sensors is None else sensors)
+    places = problem.sensors(default_sensors(problem) if sensors is None else sensors)
     return WhitenedModel(problem.prior(), problem.forward_model(places, level))
 
 

@@ -46,6 +46,7 @@ def solve(
     Under 'mpiexec -n N' the ranks share the solve and the first one writes. With --solver pinn a
     network is trained on the equation instead; its weights stay in OUT.run.
     """
+    from pdeinv.hooks import phantom
     from pdeinv.io.runs import run_folder
     from pdeinv.synthetic import choose_unknown
 
@@ -59,7 +60,7 @@ def solve(
         raise ConfigError("solver pinn trains in one process; start it without mpiexec")
     resumed = run_folder(output.out) if solver.resume else None
     seed = seed_of(tables, resumed) if world is None else world.bcast(seed_of(tables))
-    unknown = choose_unknown(physics.prior(), m, seed, getattr(physics, "phantom", None))
+    unknown = choose_unknown(physics.prior(), m, seed, phantom(physics))
     plan = {"out": str(output.out), "problem": physics.name, "level": level, "seed": seed}
     plan["dofs"] = physics.dofs(level)
     if network is not None:

@@ -1,4 +1,4 @@
-"""What a file has to say of the body beside numbers: where it ends, and what is fixed to it."""
+"""What a file has to say of the body beside numbers: where it ends."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from pdeinv.hooks import HasInside
 from pdeinv.protocols import Problem
 from pdeinv.spaces import Space
 from pdeinv.typing import Array
 
-__all__ = ["INSIDE", "fixtures_of", "inside_of"]
+__all__ = ["INSIDE", "inside_of"]
 
 INSIDE = "_inside"
 """What is appended to the name of a field for the variable that says which nodes lie inside."""
@@ -28,12 +29,6 @@ ATTRS = {
 }
 
 
-def fixtures_of(problem: Problem) -> xr.Dataset:
-    """Electrodes, outline and the like, by a method ``fixtures()`` where the problem has one."""
-    own = getattr(problem, "fixtures", None)
-    return xr.Dataset() if own is None else own()
-
-
 def inside_of(problem: Problem, space: Space) -> xr.Dataset:
     """Which nodes of each field on a regular grid belong to the body: ``NAME_inside``, 0 or 1.
 
@@ -41,20 +36,18 @@ def inside_of(problem: Problem, space: Space) -> xr.Dataset:
     acts on the data. A field whose nodes all do has no such variable.
 
     Args:
-        problem: says by a method ``inside(points)`` which points lie in the body; without one all
-            do.
+        problem: says by its hook ``inside`` which points lie in the body; without it all do.
         space: of the unknown.
     """
-    inside = getattr(problem, "inside", None)
     found: dict[str, xr.DataArray] = {}
-    if inside is None:
+    if not isinstance(problem, HasInside):
         return xr.Dataset()
     for variable in space.variables:
         axes = [a for a in "xyz" if variable.coords.get(a, ((),))[0] == (a,)]
         if len(axes) < 2:
             continue
         nodes = [np.asarray(variable.coords[a][1], dtype=np.float64) for a in axes]
-        meets = _meets(inside, nodes)
+        meets = _meets(problem.inside, nodes)
         if not meets.all():
             attrs = {**ATTRS, "long_name": f"whether the place lies in the body: {variable.name}"}
             places = variable.to_xarray(np.zeros(variable.size)).coords
@@ -66,7 +59,7 @@ def inside_of(problem: Problem, space: Space) -> xr.Dataset:
     return xr.Dataset(found)
 
 
-def _meets(inside: Callable[[Array], Array], nodes: list[Array]) -> NDArray[np.bool_]:
+def _meets(inside: Callable[[Array], NDArray[np.bool_]], nodes: list[Array]) -> NDArray[np.bool_]:
     """Whether the cells around the nodes of a grid meet the body, indexed as the axes are."""
     widths = [np.gradient(a) if len(a) > 1 else np.zeros(1) for a in nodes]
     centres, sizes = (

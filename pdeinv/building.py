@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from pdeinv import registry
 from pdeinv.bayes.noise import Noise
-from pdeinv.bayes.posterior import Posterior, WhitenedModel
+from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import parse
 from pdeinv.errors import CapabilityError, DataSchemaError
+from pdeinv.hooks import HasStrongForm
 from pdeinv.models import ForwardModel
-from pdeinv.protocols import HasStrongForm, Problem, Sensors, Surrogate
+from pdeinv.protocols import Problem, Sensors, Surrogate
 from pdeinv.strong import StrongFormOf
 from pdeinv.typing import Array
 
-__all__ = ["ModelChoice", "PosteriorRecipe", "load_surrogate", "make_problem"]
+__all__ = ["ModelChoice", "PosteriorRecipe", "Prepared", "load_surrogate", "make_problem"]
 
 ModelChoice = Literal["reference", "surrogate"]
 
@@ -78,7 +79,7 @@ class PosteriorRecipe:
         prior = problem.prior()
         if self.surrogate is None and self.model == "surrogate":
             raise CapabilityError("model 'surrogate' needs a checkpoint; pass --surrogate FOLDER")
-        cheap = None if self.surrogate is None else self._cheap(problem, prior, self.surrogate)
+        cheap = None if self.surrogate is None else self.cheap(problem, prior)
         if self.model == "surrogate":
             assert cheap is not None
             return cheap
@@ -91,8 +92,55 @@ class PosteriorRecipe:
             return None
         return lambda: (problem.strong_form(), self.sensors)
 
-    def _cheap(self, problem: Problem, prior: Prior, folder: Path) -> Posterior:
-        return self._on(prior, load_surrogate(folder).bind(problem, prior, self.sensors), None)
+    def cheap(self, problem: Problem, prior: Prior) -> Posterior:
+        """The posterior of the surrogate alone."""
+        assert self.surrogate is not None
+        surrogate = load_surrogate(self.surrogate)
+        return self._on(prior, surrogate.bind(problem, prior, self.sensors), None)
 
     def _on(self, prior: Prior, model: ForwardModel, coarse: Posterior | None) -> Posterior:
         return Posterior(prior, model, self.data, self.noise, coarse)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A posterior and its recipe: this process goes on with its solvers, a worker builds its own.
+
+    Attributes:
+        recipe: how it was built.
+        posterior: what was built.
+    """
+
+    recipe: PosteriorRecipe
+    posterior: Posterior
+
+    @classmethod
+    def of(cls, recipe: PosteriorRecipe) -> Prepared:
+        """Build a posterior by its recipe."""
+        return cls(recipe, recipe())
+
+    def __call__(self) -> Posterior:
+        """The posterior for one more use: prior and solvers are shared, counts begin anew.
+
+        A surrogate is loaded again, because it watches how often it is asked beyond its range.
+        """
+        recipe, posterior = self.recipe, self.posterior
+        if recipe.surrogate is None:
+            return replace(posterior, counters=Counters())
+        problem = make_problem(recipe.problem, recipe.problem_config)
+        cheap = recipe.cheap(problem, posterior.prior)
+        if recipe.model == "surrogate":
+            return cheap
+        return replace(posterior, coarse=cheap, counters=Counters())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as the recipe alone: solvers and networks stay where they are."""
+        return replace, (self.recipe,)
+
+    def beside(self, surrogate: Path) -> Prepared:
+        """The same with the surrogate of a folder as its coarse twin."""
+        return Prepared(replace(self.recipe, surrogate=surrogate), self.posterior)
+
+    def with_noise(self, noise: Noise) -> Prepared:
+        """The same with other noise."""
+        return Prepared(replace(self.recipe, noise=noise), replace(self.posterior, noise=noise))

@@ -1,7 +1,6 @@
 """Measurements in the formats of instruments and other programs, as observation files.
 
-A problem lists the formats that it reads in a class attribute ``importers``, a mapping of names to
-:class:`pdeinv.protocols.Importer`; a problem without the attribute reads none.
+A problem lists the formats that it reads (:class:`pdeinv.hooks.HasImporters`).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 
 import xarray as xr
 
-from pdeinv import registry
+from pdeinv import hooks, registry
 from pdeinv.config import parse
 from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin
 from pdeinv.protocols import Importer
@@ -33,7 +32,7 @@ def importers(problem: str) -> Mapping[str, Importer]:
     Raises:
         UnknownPlugin: no such problem.
     """
-    return dict(getattr(registry.load("problems", problem), "importers", {}))
+    return hooks.importers(registry.load("problems", problem))
 
 
 def _importer(problem: str, name: str) -> Importer:

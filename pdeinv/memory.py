@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 __all__ = ["predicted_peak", "resident_peak"]
 
@@ -18,18 +17,14 @@ def resident_peak() -> int:
     return int(peak) if sys.platform == "darwin" else 1024 * int(peak)
 
 
-def predicted_peak(problem: Any, level: int, stored: int) -> int | None:
+def predicted_peak(model: int | None, stored: int) -> int | None:
     """Bytes at the peak of a run: the program with its models built, states, and stored draws.
 
     Args:
-        problem: asked for ``memory_estimate(level)``, bytes of one running model, if it has one.
-        level: the mesh.
+        model: bytes of one running model, where its problem estimates them.
         stored: bytes of what the engine keeps, counted twice since results are assembled from it.
 
     Returns:
-        None where the problem makes no estimate.
+        None without such an estimate.
     """
-    estimate = getattr(problem, "memory_estimate", None)
-    if estimate is None:
-        return None
-    return resident_peak() + int(estimate(level)) + 2 * stored
+    return None if model is None else resident_peak() + model + 2 * stored

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol
 
 import xarray as xr
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config as BaseConfig
 from pdeinv.models import ForwardModel
-from pdeinv.strong import StrongForm
 from pdeinv.typing import Array
 
 __all__ = [
     "Card",
-    "HasStrongForm",
     "Importer",
     "Metric",
     "Observed",
@@ -97,18 +95,7 @@ class Metric:
 class Problem(Protocol):
     """One physical problem with its reference solver. ``Problem(config)`` builds it.
 
-    A problem may offer more, which is used where it is there:
-
-    - ``default_sensors``: the text that ``check`` takes without ``--sensors``;
-    - ``annotated(dataset)``: an observation file with what a reader without pdeinv needs to know;
-    - ``tables_of(dataset)``, a class method: the configuration that the variables of an observation
-      file amount to, for files that carry none;
-    - ``remarks(observations)``: what the data say against the configuration, one line each;
-    - ``inside(points)``: which points (n, d) lie in the domain, where :meth:`grid` covers more;
-    - ``on_grid(m, shape)``: the coefficient on :meth:`grid`, (n,), where it is no linear function
-      of m;
-    - ``fixtures()``: a dataset of what results keep and figures show beside the sensors: pairs
-      ``electrode_x``, ``electrode_y`` and ``outline_x``, ``outline_y``.
+    A problem may offer more, which is used where it is there: :mod:`pdeinv.hooks`.
     """
 
     name: ClassVar[str]
@@ -156,18 +143,6 @@ class Problem(Protocol):
 
     def dofs(self, level: int) -> int:
         """The number of unknowns of one reference solve."""
-
-
-@runtime_checkable
-class HasStrongForm(Protocol):
-    """A problem that can also be solved without a mesh, by residuals at points."""
-
-    def strong_form(self) -> StrongForm:
-        """Equations, prescribed values and sizes on a box.
-
-        Raises:
-            ConfigError: this configuration has none (another domain, or a coefficient that jumps).
-        """
 
 
 class Surrogate(Protocol):

@@ -1,9 +1,8 @@
 """How far an estimate is from the truth: the coefficient of both on one grid, and a number.
 
 The grid is regular, so that sums over its nodes are area-weighted; nodes outside the body are left
-out where the problem says which those are (a method ``inside(points)``). A problem may bring
-metrics of its own in a class attribute ``metrics``, a mapping of names to
-:class:`pdeinv.protocols.Metric`.
+out where the problem says which those are. A problem may bring metrics of its own
+(see :mod:`pdeinv.hooks` for both).
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import numpy as np
 from pdeinv.building import make_problem
 from pdeinv.config import parse_toml
 from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin
+from pdeinv.hooks import inside, metrics, on_grid
 from pdeinv.io import netcdf
 from pdeinv.protocols import Metric, Problem
 from pdeinv.synthetic import read_truth, unknown_of
@@ -70,7 +70,7 @@ def metrics_of(problem: Problem, threshold: float | None = None) -> dict[str, Me
             f"Dice coefficient of values above {threshold:g}",
             lambda truth, guess: dice(truth, guess, threshold),
         )
-    return found | dict(getattr(problem, "metrics", {}))
+    return found | metrics(problem)
 
 
 def score(
@@ -153,15 +153,5 @@ def _pair(
             f"{result[1]} and {truth[1]} belong to different domains; compare files of one body"
         )
     values = [on_grid(p, unknown_of(p.prior(), path), shape) for p, path in (truth, result)]
-    inside = getattr(truth[0], "inside", None)
-    if inside is not None:
-        outside = ~inside(np.stack(list(a.values()), axis=1)).reshape(shape)
-        values[0] = np.where(outside, np.nan, values[0])
-    return values[0], values[1]
-
-
-def on_grid(problem: Problem, m: Array, shape: tuple[int, ...]) -> Array:
-    """The coefficient on the problem's grid, by a method ``on_grid(m, shape)`` where it has one."""
-    own = getattr(problem, "on_grid", None)
-    flat = problem.grid_operator(shape) @ m if own is None else own(m, shape)
-    return np.asarray(flat, dtype=np.float64).reshape(shape)
+    body = inside(truth[0], np.stack(list(a.values()), axis=1)).reshape(shape)
+    return np.where(body, values[0], np.nan), values[1]

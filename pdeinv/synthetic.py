@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,6 +14,7 @@ from pdeinv.body import inside_of
 from pdeinv.building import make_problem
 from pdeinv.config import dump_toml, parse_toml
 from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
+from pdeinv.hooks import annotated
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
 from pdeinv.protocols import Problem
@@ -186,5 +187,4 @@ def make_observations(truth: Path, sensors: str, noise: NoiseSpec, *, seed: int)
         "pdeinv_level": fields.attrs["pdeinv_level"],
     }
     found = to_dataset(Observations(problem.observed, noisy, places, spread), attrs)
-    annotated = getattr(problem, "annotated", None)
-    return found if annotated is None else cast(xr.Dataset, annotated(found))
+    return annotated(problem, found)

@@ -1,4 +1,4 @@
-"""What a surrogate's own variance is good for: inflated noise, and a test before any fine solve.
+"""How far a surrogate that was trained elsewhere is believed, and what its own variance says of it.
 
 A surrogate that knows its predictive variance v(xi) errs by e ~ N(0, diag(v)). Inverting with it,
 the data's noise is Γ + diag(v̄) with v̄ the mean of v over draws of the very posterior: a constant,
@@ -10,20 +10,30 @@ misfits would lie apart.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from pdeinv.admission import REJECT_SD, explore
+from pdeinv.admission import REJECT_SD, Refined, admit, explore
 from pdeinv.bayes.noise import Noise
-from pdeinv.bayes.posterior import Posterior
+from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.config import Config
 from pdeinv.errors import CapabilityError, SurrogateRejected
 from pdeinv.models import Capability
+from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["GivenSurrogate", "expectation", "expected_sd", "inflated", "knows_variance"]
+__all__ = [
+    "GivenSurrogate",
+    "examined",
+    "expectation",
+    "expected_sd",
+    "inflated",
+    "knows_variance",
+    "widened",
+]
 
 N_DRAWS = 200
 """Draws over which variances are averaged."""
@@ -101,3 +111,38 @@ def expectation(posterior: Posterior, rng: np.random.Generator) -> dict[str, flo
             "it on draws around a posterior ('generate --around RESULT')"
         )
     return {"sd_misfit_difference_expected": sd}
+
+
+def examined(posterior: Posterior, folder: Path, seed: int) -> Refined:
+    """The coarse twin of a posterior, tested before it drives two-level sampling.
+
+    Its own variance is asked first, where it knows one, then the reference model.
+
+    Args:
+        posterior: of the reference model, with the surrogate as its twin.
+        folder: the surrogate.
+        seed: the root seed.
+
+    Raises:
+        SurrogateRejected: it is, or expects to be, too inaccurate.
+    """
+    coarse, spent = posterior.coarse, Counters()
+    assert coarse is not None
+    coarse.charge(spent)
+    expected = expectation(coarse, stream(seed, "expected"))
+    refined = admit(posterior, folder, stream(seed, "admission"))
+    refined.counters.add(spent)
+    return replace(refined, report={**refined.report, **expected})
+
+
+def widened(posterior: Posterior, seed: int) -> tuple[Noise, dict[str, float], Counters]:
+    """The noise that allows for a surrogate's errors, the rms factor on σ, and the solves.
+
+    Raises:
+        CapabilityError: the surrogate knows no variance.
+    """
+    spent = Counters()
+    posterior.charge(spent)
+    noise = inflated(posterior, stream(seed, "inflation"))
+    factor = float(np.sqrt(np.mean((noise.std / posterior.noise.std) ** 2)))
+    return noise, {"noise_inflation": factor}, spent

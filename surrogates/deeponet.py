@@ -117,8 +117,8 @@ class Deeponet:
             SurrogateRejected: the data set belongs to another problem.
         """
         run = run or FitRun()
-        identity, prior = Identity.of_dataset(dataset), problem.prior()
-        identity.check(problem, prior)
+        prior = problem.prior()
+        Identity.of_dataset(dataset).check(problem, prior)
         split = Split.of(dataset.size, seed)
         branch = Branch.of(problem, config.branch, config.branch_grid, dataset.xi)
         read = branch.read(problem, dataset.xi)
@@ -127,26 +127,22 @@ class Deeponet:
         task = (dataset, inputs(read), split)
         network, trunk, history = fit(task, (config, seed, run))
         y = dataset.values
-        record = Record(
+        noise_std = reference_noise(y[split.train], run.noise_std, config.noise_rel)
+        record = Record.of(
             cls.name,
-            identity,
-            dataset.xi[split.train].min(axis=0),
-            dataset.xi[split.train].max(axis=0),
-            reference_noise(y[split.train], run.noise_std, config.noise_rel),
-            config.model_dump(mode="json"),
-            seed,
-            dataset.digest,
-            dataset.level,
-            split.sizes,
-            {},
-            {
+            dataset,
+            rows=split.train,
+            how=(config, seed, noise_std),
+            sizes=split.sizes,
+            errors={},
+            extra={
                 "epochs": len(history.train), "best_epoch": history.best_epoch,
                 "branch": branch.as_json(), "basis": trunk.size,
             },
         )  # fmt: skip
         fitted = cls(branch, inputs, network, trunk, record)
         found = fitted._emulator(prior, problem, dataset.sensors)(dataset.xi[split.test])
-        errors = heldout_errors(found, y[split.test], record.noise_std)
+        errors = heldout_errors(found, y[split.test], noise_std)
         return replace(fitted, record=replace(record, errors=errors))
 
     def save(self, folder: Path) -> None:

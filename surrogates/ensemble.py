@@ -32,7 +32,7 @@ from pdeinv.typing import Array
 from .bound import BoundModel, RangeWatch
 from .calibration import Calibration, coverage
 from .fitting import FitRun, Split
-from .identity import Identity, data_space
+from .identity import data_space
 from .record import Record, heldout_errors
 from .scaling import reference_noise
 
@@ -131,19 +131,14 @@ class Ensemble:
             fitted.append(kind.fit(seen, problem, options, own, how))
         members = tuple(fitted)
         calibration, errors, extra = _calibrate(members, dataset, split, (problem, noise_std))
-        record = Record(
+        record = Record.of(
             cls.name,
-            Identity.of_dataset(dataset),
-            seen.xi.min(axis=0),
-            seen.xi.max(axis=0),
-            noise_std,
-            config.model_dump(mode="json"),
-            seed,
-            dataset.digest,
-            dataset.level,
-            split.sizes,
-            errors,
-            {"factor": calibration.factor, "floor": calibration.floor, **extra},
+            dataset,
+            rows=split.train,
+            how=(config, seed, noise_std),
+            sizes=split.sizes,
+            errors=errors,
+            extra={"factor": calibration.factor, "floor": calibration.floor, **extra},
         )
         return cls(members, calibration, record)
 

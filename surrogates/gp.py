@@ -125,8 +125,7 @@ class Gp:
             SurrogateRejected: the data set belongs to another problem.
         """
         run = run or FitRun()
-        identity = Identity.of_dataset(dataset)
-        identity.check(problem, problem.prior())
+        Identity.of_dataset(dataset).check(problem, problem.prior())
         dim = dataset.xi.shape[1]
         if dim > MAX_UNKNOWNS:
             raise CapabilityError(
@@ -145,19 +144,14 @@ class Gp:
         emulator = _Emulator(groups, scale, pod.mean, pod.decoder, rest)
         test = split.test
         errors = heldout_errors(emulator(dataset.xi[test]), dataset.values[test], noise_std)
-        record = Record(
+        record = Record.of(
             cls.name,
-            identity,
-            x.min(axis=0),
-            x.max(axis=0),
-            noise_std,
-            config.model_dump(mode="json"),
-            seed,
-            dataset.digest,
-            dataset.level,
-            {"train": len(rows), "test": len(test)},
-            errors,
-            {
+            dataset,
+            rows=rows,
+            how=(config, seed, noise_std),
+            sizes={"train": len(rows), "test": len(test)},
+            errors=errors,
+            extra={
                 "modes": pod.n_modes,
                 "groups": [len(g.signal) for g in groups],
                 "inducing": len(groups[0].points) if len(rows) > config.max_points else None,

@@ -97,8 +97,7 @@ class Latent:
             RunFailed: the loss is not finite.
         """
         run = run or FitRun()
-        identity = Identity.of_dataset(dataset)
-        identity.check(problem, problem.prior())
+        Identity.of_dataset(dataset).check(problem, problem.prior())
         split = Split.of(dataset.size, seed)
         xi, y = dataset.xi, dataset.values
         noise_std = reference_noise(y[split.train], run.noise_std, config.noise_rel)
@@ -118,19 +117,14 @@ class Latent:
         if actions is not None:
             found = emulator.tangents(xi[test], actions.probes[test])
             errors["derivative_relative"] = action_error(found, actions.values[test], noise_std)
-        record = Record(
+        record = Record.of(
             cls.name,
-            identity,
-            xi[split.train].min(axis=0),
-            xi[split.train].max(axis=0),
-            noise_std,
-            config.model_dump(mode="json"),
-            seed,
-            dataset.digest,
-            dataset.level,
-            split.sizes,
-            errors,
-            {
+            dataset,
+            rows=split.train,
+            how=(config, seed, noise_std),
+            sizes=split.sizes,
+            errors=errors,
+            extra={
                 "epochs": len(history.train),
                 "best_epoch": history.best_epoch,
                 "modes": pod.n_modes,

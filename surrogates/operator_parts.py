@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError
+from pdeinv.hooks import inside
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.io.samples import grid_axes
 from pdeinv.models import Linearization
@@ -143,10 +144,10 @@ def _field_task(dataset: TrainingSet, name: str) -> Task:
     Raises:
         DataSchemaError: the data set has no fields on a plane grid.
     """
-    coefficient, target, inside = gridded(dataset, name)
+    coefficient, target, body = gridded(dataset, name)
     (slow, y), (fast, x) = dataset.axes.items()
     grid = Grid((slow, fast), np.asarray(y), np.asarray(x))
-    return Task(grid, coefficient, target, inside, dataset.experiments)
+    return Task(grid, coefficient, target, body, dataset.experiments)
 
 
 def _readout_task(
@@ -162,11 +163,10 @@ def _readout_task(
     m = problem.prior().unwhiten(dataset.xi)
     coefficient = np.asarray((problem.grid_operator(shape) @ m.T).T).reshape(-1, *shape)
     places = np.stack([nodes[name] for name in sorted(nodes)], axis=1)
-    has_mask = getattr(problem, "inside", None)
-    inside = np.ones(shape, dtype=bool) if has_mask is None else has_mask(places).reshape(shape)
+    body = inside(problem, places).reshape(shape)
     pod = Pod.fit(dataset.values[train], noise, config.tolerance)
     target = pod.encode(dataset.values)
-    return Task(Grid((slow, fast), y, x), coefficient, target, inside, {}, pod)
+    return Task(Grid((slow, fast), y, x), coefficient, target, body, {}, pod)
 
 
 def log_input_of(task: Task, config: OperatorConfig) -> bool:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pdeinv.config import fingerprint
+from pdeinv.config import Config, fingerprint
 from pdeinv.errors import DataSchemaError
+from pdeinv.io.datasets import TrainingSet
 from pdeinv.provenance import versions
 from pdeinv.typing import Array
 
@@ -69,6 +71,45 @@ class Record:
     errors: Mapping[str, float]
     extra: Mapping[str, Any] = field(default_factory=dict)
     software: Mapping[str, str] = field(default_factory=versions)
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        dataset: TrainingSet,
+        *,
+        rows: NDArray[np.int64],
+        how: tuple[Config, int, Array],
+        sizes: Mapping[str, int],
+        errors: Mapping[str, float],
+        extra: Mapping[str, Any],
+    ) -> Record:
+        """The metadata of a training on a data set.
+
+        Args:
+            name: registered name.
+            dataset: what it learned from.
+            rows: the samples that were trained on, whose xi give the trained range.
+            how: configuration, root seed and σ.
+            sizes: samples by use.
+            errors: held-out errors.
+            extra: further facts.
+        """
+        xi, (config, seed, noise_std) = dataset.xi[rows], how
+        return cls(
+            name,
+            Identity.of_dataset(dataset),
+            xi.min(axis=0),
+            xi.max(axis=0),
+            noise_std,
+            config.model_dump(mode="json"),
+            seed,
+            dataset.digest,
+            dataset.level,
+            sizes,
+            errors,
+            extra,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """JSON data; what ``metadata.json`` holds."""

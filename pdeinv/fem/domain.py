@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pdeinv.errors import ConfigError
 from pdeinv.fem.gmsh import read_msh
+from pdeinv.fem.levels import counts_of, refined
 from pdeinv.fem.mesh import SIDES, PlainMesh, rectangle
 from pdeinv.fem.space import ElementName, degree
 from pdeinv.typing import Array
@@ -171,8 +171,8 @@ class Domain:
         """
         shape = _SHAPES[self.dim, self.element[0]]
         if self.file is not None:
-            return _from_plane(self._file_mesh(level))
-        counts = self._counts(level)
+            return _from_plane(refined(self.plane, level, self.file))
+        counts = counts_of(self.cells, level)
         if self.dim == 2:
             return _from_plane(
                 rectangle(
@@ -186,25 +186,3 @@ class Domain:
     def nodes(self, level: int = 0) -> CellMesh:
         """The mesh whose nodes are the degrees of freedom of the element on :meth:`mesh`."""
         return self.mesh(level + degree(self.element) - 1)
-
-    def _file_mesh(self, level: int) -> PlainMesh:
-        if level < 0:
-            raise ConfigError(
-                f"level {level}: {self.file} is the coarsest mesh there is; use level 0 or finer, "
-                "or give a coarser .msh"
-            )
-        mesh = self.plane
-        for _ in range(level):
-            mesh = mesh.refined()
-        return mesh
-
-    def _counts(self, level: int) -> tuple[int, ...]:
-        if level >= 0:
-            return tuple(n << level for n in self.cells)
-        step = 1 << -level
-        if any(n % step for n in self.cells):
-            raise ConfigError(
-                f"level {level}: {' x '.join(map(str, self.cells))} cells cannot be coarsened by "
-                f"{step}; choose cells that are multiples of it"
-            )
-        return tuple(n // step for n in self.cells)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
+from pdeinv.bayes.bounds import lowest
 from pdeinv.bayes.prior_config import (
     LevelSetConfig,
     LogGaussianConfig,
@@ -84,18 +85,6 @@ DarcyUnknown = Annotated[
 ]
 
 
-def _lowest(unknown: Any) -> float:
-    """The least conductivity that a bounded prior allows; one where it is positive by itself."""
-    match unknown:
-        case TwoPhaseConfig():
-            return min(unknown.low, unknown.high)
-        case LevelSetConfig():
-            return min(unknown.values)
-        case UniformConfig():
-            return unknown.low
-    return 1.0
-
-
 class DarcyConfig(Config):
     """Steady flow through a porous medium: −∇·(κ∇u) = f."""
 
@@ -140,7 +129,7 @@ class DarcyConfig(Config):
     @field_validator("unknown")
     @classmethod
     def _conducting(cls, value: Any) -> Any:
-        if _lowest(value) <= 0:
+        if lowest(value) <= 0:
             raise ValueError("the conductivity must be positive everywhere")
         return value
 

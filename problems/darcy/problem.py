@@ -15,6 +15,7 @@ from pdeinv.fem.diffusion import BoundaryData, DiffusionSystem
 from pdeinv.fem.env import fenicsx
 from pdeinv.fem.expressions import Expression
 from pdeinv.fem.gmsh import read_msh
+from pdeinv.fem.levels import counts_of, refined
 from pdeinv.fem.mesh import SIDES, PlainMesh, rectangle
 from pdeinv.fem.points import observation_matrix
 from pdeinv.fem.space import ElementName, LagrangeSpace, PointFunction, cell_shape, lattice
@@ -89,30 +90,10 @@ class Darcy:
             ConfigError: there is no mesh that coarse.
         """
         if self._file_mesh is None:
-            return rectangle(
-                self.config.lengths, self._counts(level), cell_shape(self.config.element)
-            )
-        if level < 0:
-            raise ConfigError(
-                f"level {level}: {self.config.mesh} is the coarsest mesh there is; use level 0 or "
-                "finer, or give a coarser .msh"
-            )
-        mesh = self._file_mesh
-        for _ in range(level):
-            mesh = mesh.refined()
-        return mesh
-
-    def _counts(self, level: int) -> tuple[int, int]:
-        nx, ny = self.config.counts
-        if level >= 0:
-            return nx << level, ny << level
-        step = 1 << -level
-        if nx % step or ny % step:
-            raise ConfigError(
-                f"level {level}: {nx} x {ny} cells cannot be coarsened by {step}; "
-                "choose cells that are multiples of it"
-            )
-        return nx // step, ny // step
+            nx, ny = counts_of(self.config.counts, level)
+            return rectangle(self.config.lengths, (nx, ny), cell_shape(self.config.element))
+        assert self.config.mesh is not None
+        return refined(self._file_mesh, level, self.config.mesh)
 
     @cached_property
     def _parameter_mesh(self) -> PlainMesh | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
 import numpy as np
 
 from pdeinv.errors import ConfigError
+from pdeinv.io.sensor_table import csv_rows, numbers
 from pdeinv.protocols import Sensors
 from pdeinv.typing import Array
 
@@ -67,26 +67,12 @@ def parse_sensors(spec: str, box: Box, nodes: Array) -> Sensors:
     if kind == "list":
         return _columns([pair.split(",") for pair in rest.split(";")], spec)
     if Path(spec).is_file():
-        return _from_csv(Path(spec))
+        return _columns(csv_rows(Path(spec), [("x", "y")])[1], spec)
     raise ConfigError(f"sensors '{spec}': not understood, and no such file; {_HELP}")
 
 
 def _columns(rows: list[list[str]], where: str) -> Sensors:
-    try:
-        table = np.array([[float(value) for value in row] for row in rows])
-    except ValueError:
-        table = np.zeros((0, 0))
-    if table.ndim != 2 or table.shape[1] != 2 or not np.isfinite(table).all():
+    table = numbers(rows, {2})
+    if table is None:
         raise ConfigError(f"sensors '{where}': expected pairs of numbers x,y")
     return _pair(table[:, 0], table[:, 1])
-
-
-def _from_csv(path: Path) -> Sensors:
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(stream) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"cannot read sensors {path}: {error}") from None
-    if not rows or rows[0] != ["x", "y"]:
-        raise ConfigError(f"sensors {path}: expected a CSV file with header x,y")
-    return _columns(rows[1:], str(path))

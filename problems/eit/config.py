@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from pdeinv.bayes.bounds import lowest
 from pdeinv.bayes.prior_config import (
     LevelSetConfig,
     LogGaussianConfig,
@@ -22,7 +23,7 @@ from .patterns import Adjacent, MatrixPattern, Pattern, Single, Trigonometric
 from .presets import KTC_LEVELS, PRESETS
 from .shapes import EllipsesConfig, HeartAndLungsConfig
 
-__all__ = ["Constant", "Drive", "EitConfig", "ElementsConfig", "Measure", "lowest"]
+__all__ = ["Constant", "Drive", "EitConfig", "ElementsConfig", "Measure"]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -76,18 +77,6 @@ class Measure(Config):
         description="whether voltages on electrodes that carry current are data; by default only "
         "where every electrode does (trigonometric, single and matrix drives)",
     )
-
-
-def lowest(unknown: Any) -> float:
-    """The least value that a bounded prior allows; one where it is positive by itself."""
-    match unknown:
-        case TwoPhaseConfig():
-            return min(unknown.low, unknown.high)
-        case LevelSetConfig():
-            return min(unknown.values)
-        case UniformConfig():
-            return unknown.low
-    return 1.0
 
 
 _FIELDS = {"log-gaussian", "two-phase", "level-set"}

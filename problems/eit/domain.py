@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pdeinv.errors import ConfigError
 from pdeinv.fem.domain import CellMesh
 from pdeinv.fem.gmsh import read_msh
+from pdeinv.fem.levels import at_least_zero
 from pdeinv.fem.mesh import PlainMesh
 from pdeinv.fem.nodal import NodalSpace
 from pdeinv.fem.outlines import Outline
@@ -138,7 +139,7 @@ class Domain:
         if self.file is not None:
             mesh = self._file_mesh
             assert isinstance(mesh, PlainMesh)
-            return refined_to(mesh, self._at_least_zero(level), None)
+            return refined_to(mesh, at_least_zero(level, self.file.file), None)
         config, coarser = self.config, max(0, -level)
         cells = max(2, config.cells >> coarser)
         along = max(1, config.electrodes.cells >> coarser)
@@ -150,21 +151,12 @@ class Domain:
         smooth = self.outline if len(self.outline.corners) == 0 else None
         return refined_to(base, max(0, level), smooth)
 
-    def _at_least_zero(self, level: int) -> int:
-        if level < 0:
-            assert self.file is not None
-            raise ConfigError(
-                f"level {level}: {self.file.file} is the coarsest mesh there is; use level 0 or "
-                "finer, or give a coarser .msh"
-            )
-        return level
-
     def mesh(self, level: int = 0) -> CellMesh:
         """The mesh of a level: cells halved per level; below 0, a mesh made with larger cells."""
         if self.file is not None and self.file.volume:
             mesh = self._file_mesh
             assert isinstance(mesh, CellMesh)
-            return refined_solid(mesh, self._at_least_zero(level))
+            return refined_solid(mesh, at_least_zero(level, self.file.file))
         plane = self.plane(level)
         if self.dim == 2:
             return CellMesh(

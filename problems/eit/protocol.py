@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.io.sensor_table import csv_rows
 from pdeinv.protocols import Sensors
 
 from .config import EitConfig
@@ -88,7 +88,7 @@ class Protocol:
             if kind == "list":
                 rows = [pair.split(",") for pair in rest.split(";")]
             elif Path(spec).is_file():
-                rows = _from_csv(Path(spec))
+                _, rows = csv_rows(Path(spec), [("injection", "measurement")])
             else:
                 raise ConfigError(f"sensors '{spec}': not understood; expected {_HELP}")
             table = np.array([[int(a), int(b)] for a, b in rows], dtype=np.int64)
@@ -139,14 +139,3 @@ class Protocol:
                     f"datum {k} has {name} {values[k]:g}, the protocol has 0 to {n - 1}; correct "
                     "the file or the configuration"
                 )
-
-
-def _from_csv(path: Path) -> list[list[str]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(stream) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"cannot read sensors {path}: {error}") from None
-    if not rows or rows[0] != ["injection", "measurement"]:
-        raise ConfigError(f"sensors {path}: expected a CSV file with header injection,measurement")
-    return rows[1:]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.nodal import NodalSpace
+from pdeinv.io.sensor_table import csv_rows, numbers
 from pdeinv.protocols import Sensors
 from pdeinv.typing import Array
 
@@ -52,7 +52,8 @@ def parse_sensors(spec: str, extent: Extent, nodes: Array, final: float) -> Sens
     d = len(extent)
     path = Path(where)
     if path.is_file():
-        table = _from_csv(path, d)
+        header, rows = csv_rows(path, ["xyz"[:d], "xyz"[:d] + "t"])
+        table = _table(rows, where, len(header))
         if table.shape[1] == d + 1:
             if at:
                 raise ConfigError(f"sensors '{spec}': give the times once, in {where} or after @")
@@ -77,7 +78,7 @@ def _places(where: str, extent: Extent, nodes: Array) -> Array:
             raise ConfigError(f"sensors '{where}': expected grid:{example} or grid:9")
         return _inner(extent, [int(c) for c in counts] * (d if len(counts) == 1 else 1))
     if kind == "list":
-        return _table([row.split(",") for row in rest.split(";")], where, (d,))
+        return _table([row.split(",") for row in rest.split(";")], where, d)
     raise ConfigError(f"sensors '{where}': not understood, and no such file; {_HELP}")
 
 
@@ -105,28 +106,11 @@ def _times(when: str, final: float, spec: str) -> Array:
     raise ConfigError(f"sensors '{spec}': times '{when}' not understood; {_HELP}")
 
 
-def _table(rows: list[list[str]], where: str, widths: tuple[int, ...]) -> Array:
-    try:
-        table = np.array([[float(value) for value in row] for row in rows])
-    except ValueError:
-        table = np.zeros((0, 0))
-    if table.ndim != 2 or table.shape[1] not in widths or not np.isfinite(table).all():
-        wanted = " or ".join(map(str, widths))
-        raise ConfigError(f"sensors '{where}': expected rows of {wanted} numbers")
+def _table(rows: list[list[str]], where: str, width: int) -> Array:
+    table = numbers(rows, {width})
+    if table is None:
+        raise ConfigError(f"sensors '{where}': expected rows of {width} numbers")
     return table
-
-
-def _from_csv(path: Path, d: int) -> Array:
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(stream) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"cannot read sensors {path}: {error}") from None
-    names = list("xyz"[:d])
-    if not rows or rows[0] not in (names, [*names, "t"]):
-        header = ",".join(names)
-        raise ConfigError(f"sensors {path}: expected a CSV file with header {header} or {header},t")
-    return _table(rows[1:], str(path), (len(rows[0]),))
 
 
 def check_times(t: Array, final: float) -> None:

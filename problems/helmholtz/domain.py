@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pdeinv.errors import ConfigError
 from pdeinv.fem.complex_system import WaveSystem, helmholtz_matrix
 from pdeinv.fem.high_order import CellRule, HighOrderSpace
+from pdeinv.fem.levels import counts_of
 from pdeinv.fem.mesh import CellShape, PlainMesh
 from pdeinv.fem.pml import Layer, framed_rectangle
 
@@ -26,16 +26,8 @@ class Domain:
         self._spaces: dict[int, HighOrderSpace] = {}
 
     def _counts(self, level: int) -> tuple[int, int]:
-        nx, ny = self.config.counts
-        if level >= 0:
-            return nx << level, ny << level
-        step = 1 << -level
-        if nx % step or ny % step:
-            raise ConfigError(
-                f"level {level}: {nx} x {ny} cells cannot be coarsened by {step}; "
-                "choose cells that are multiples of it"
-            )
-        return nx // step, ny // step
+        nx, ny = counts_of(self.config.counts, level)
+        return nx, ny
 
     def _frame(self, level: int) -> tuple[float, int]:
         """Width of the layer and cells across it, about as large as those inside."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.io.sensor_table import csv_rows, numbers
 from pdeinv.protocols import Sensors
 from pdeinv.typing import Array
 
@@ -59,7 +59,7 @@ def parse_receivers(config: HelmholtzConfig, spec: str, nodes: Array) -> Array:
     if spec == "all" and not far and not sides:
         return nodes
     if Path(spec).is_file():
-        return _from_csv(Path(spec), config)
+        return _columns(csv_rows(Path(spec), [places_of(config)])[1], spec, config)
     raise ConfigError(f"sensors '{spec}': not understood; expected {_HELP[config.measure]}")
 
 
@@ -90,25 +90,10 @@ def _sides(lengths: tuple[float, float], n: int) -> Array:
 
 def _columns(rows: list[list[str]], where: str, config: HelmholtzConfig) -> Array:
     names = places_of(config)
-    try:
-        table = np.array([[float(value) for value in row] for row in rows])
-    except ValueError:
-        table = np.zeros((0, 0))
-    if table.ndim != 2 or table.shape[1] != len(names) or not np.isfinite(table).all():
+    table = numbers(rows, {len(names)})
+    if table is None:
         raise ConfigError(f"sensors '{where}': expected rows of finite numbers {','.join(names)}")
     return table
-
-
-def _from_csv(path: Path, config: HelmholtzConfig) -> Array:
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(stream) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"cannot read sensors {path}: {error}") from None
-    if not rows or rows[0] != list(places_of(config)):
-        header = ",".join(places_of(config))
-        raise ConfigError(f"sensors {path}: expected a CSV file with header {header}")
-    return _columns(rows[1:], str(path), config)
 
 
 def product(config: HelmholtzConfig, places: Array) -> Sensors:

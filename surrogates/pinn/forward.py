@@ -14,8 +14,9 @@ import xarray as xr
 from pdeinv.building import make_problem
 from pdeinv.config import fingerprint, parse
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted
+from pdeinv.hooks import HasStrongForm
 from pdeinv.io.atomic import atomic
-from pdeinv.protocols import HasStrongForm, Problem
+from pdeinv.protocols import Problem
 from pdeinv.rng import stream
 from pdeinv.strong import StrongForm
 from pdeinv.surrogates.checkpointing import CHECKPOINT

@@ -12,6 +12,8 @@ from pdeinv.generate import generate
 from pdeinv.io import datasets
 from pdeinv.models import Capability
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 CONFIG = {"cells": 8, "unknown": {"kind": "log-gaussian", "modes": 5, "grid": [9, 9]}}
 PHASES = {"cells": 8, "unknown": {"kind": "two-phase", "grid": [9, 9]}}
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 
 def edited(change):
     """obs.nc with one thing made wrong."""

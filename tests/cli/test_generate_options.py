@@ -7,6 +7,8 @@ import pytest
 
 from pdeinv.io import datasets, netcdf
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 BASE = ("generate", "--config", "small.toml", "--sensors", "grid:2x2", "--n", 20, "--out", "d.nc")
 
 

@@ -10,6 +10,9 @@ import time
 import pytest
 import xarray as xr
 
+# what is interrupted runs in processes of its own; the comparisons need none
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 PATIENCE = 60
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -16,6 +17,8 @@ from pdeinv.cli.terminal import Terminal
 from pdeinv.cli.training_view import training_view
 from pdeinv.surrogates.storage import load_arrays
 from pdeinv.surrogates.tracking import EpochRow
+
+pytestmark = pytest.mark.usefixtures("solves_here")
 
 PATIENCE = 120
 
@@ -114,11 +117,10 @@ def test_tasks_of_srun_share_a_training_stop_on_a_signal_to_one_and_go_on(call, 
     assert [r["epoch"] for r in found] == list(range(1, len(found) + 1))
 
 
-def test_devices_starts_processes_whose_work_equals_that_of_one(data, work, whole):
-    process = start(*train(data, work / "ckpt"), "--devices", 2, "--json")
-    out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, err
-    assert json.loads(out)["errors"].keys() == {"relative_l2", "rms_over_sigma"}
+def test_devices_starts_processes_whose_work_equals_that_of_one(call, data, work, whole):
+    result = call(*train(data, work / "ckpt"), "--devices", 2, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["errors"].keys() == {"relative_l2", "rms_over_sigma"}
     assert close(whole, work / "ckpt") < 1e-5
     assert [r["epoch"] for r in rows(work / "ckpt.run")] == list(range(1, 21))
 
@@ -129,13 +131,18 @@ def test_resume_with_nothing_to_resume_begins(call, data, work, whole):
     assert close(whole, work / "ckpt") == 0
 
 
-def test_the_file_stop_stops(data, work):
-    process = start(*train(data, work / "ckpt", 100000))
-    log = work / "ckpt.run" / "log.jsonl"
-    wait_for(lambda: log.exists() and rows(log.parent), [process])
-    (work / "ckpt.run" / "STOP").touch()
-    _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 75, err
+def test_the_file_stop_stops(call, data, work):
+    run = work / "ckpt.run"
+
+    def stop():
+        wait_for(lambda: (run / "log.jsonl").exists() and rows(run), [])
+        (run / "STOP").touch()
+
+    operator = threading.Thread(target=stop)
+    operator.start()
+    result = call(*train(data, work / "ckpt", 100000))
+    operator.join()
+    assert result.exit_code == 75, result.stderr
 
 
 def test_the_log_has_a_line_per_epoch_and_tensorboard_the_same_numbers(call, data, work):

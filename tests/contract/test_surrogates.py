@@ -19,6 +19,8 @@ from pdeinv.generate import generate
 from pdeinv.io import datasets
 from pdeinv.models import Capability
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 
 def darcy(std):
     return {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": std}}

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from typer.testing import CliRunner
+
+from pdeinv.cli.main import app
 
 SMALL = {
     "heat": ("problem.cells=6", "problem.time.steps=4"),
@@ -15,12 +18,22 @@ SMALL = {
 }
 
 
-def solve(problem, out, launcher=()):
+def words(problem, out):
     settings = [word for pair in SMALL[problem] for word in ("--set", pair)]
-    command = [*launcher, sys.executable, "-m", "pdeinv", "solve", problem, *settings]
+    return ["solve", problem, *settings, "--seed", "1", "--out", str(out)]
+
+
+def solve_here(problem, out):
+    done = CliRunner().invoke(app, words(problem, out))
+    assert done.exit_code == 0, done.stderr
+    return xr.open_datatree(out)
+
+
+def solve_by_ranks(problem, out, launcher):
     done = subprocess.run(
-        [*command, "--seed", "1", "--out", out], capture_output=True, text=True, timeout=300,
-        check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        [*launcher, sys.executable, "-m", "pdeinv", *words(problem, out)],
+        capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return xr.open_datatree(out)
@@ -31,8 +44,8 @@ def test_two_ranks_write_the_file_of_one(problem, tmp_path):
     launcher = Path(sys.executable).parent / "mpiexec"
     if not launcher.exists():
         pytest.skip("no mpiexec beside this Python")
-    one = solve(problem, tmp_path / "one.nc")
-    two = solve(problem, tmp_path / "two.nc", (launcher, "-n", "2"))
+    one = solve_here(problem, tmp_path / "one.nc")
+    two = solve_by_ranks(problem, tmp_path / "two.nc", (launcher, "-n", "2"))
     assert sorted(p.name for p in tmp_path.glob("*.nc")) == ["one.nc", "two.nc"]
     for group in ("/", "unknown"):
         mine, theirs = one[group].to_dataset(), two[group].to_dataset()

@@ -1,6 +1,7 @@
 """Training on the way: rounds are kept, workers do not matter, and bad surrogates are refused."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -36,6 +37,13 @@ def case():
     return problem, Observations(problem.observed, values, sensors, noise)
 
 
+@pytest.fixture(scope="module")
+def trained(case, tmp_path_factory):
+    """A finished training and its folder, which is not to be changed."""
+    folder = tmp_path_factory.mktemp("trained")
+    return refine(*case, ROUNDS, folder, (3, 1, 0), silent), folder
+
+
 def recipe(data, surrogate=None):
     return PosteriorRecipe(
         "darcy", CONFIG, data.coords, data.values, data.noise, surrogate=surrogate
@@ -51,12 +59,12 @@ def test_solves_do_not_depend_on_workers(case):
     assert one == two == Counters(n_forward=9)
 
 
-def test_training_passes_its_heldout_test_and_repeats_nothing(case, tmp_path):
-    first = refine(*case, ROUNDS, tmp_path, (3, 1, 0), silent)
+def test_training_passes_its_heldout_test_and_repeats_nothing(case, trained):
+    first, folder = trained
     assert 40 < first.counters.n_forward < 70  # two rounds, and the search for the MAP point
     assert first.report["sd_misfit_difference_heldout"] < 0.5
     told = []
-    again = refine(*case, ROUNDS, tmp_path, (3, 1, 0), lambda *note: told.append(note))
+    again = refine(*case, ROUNDS, folder, (3, 1, 0), lambda *note: told.append(note))
     assert (again.counters, again.report) == (first.counters, first.report)
     assert told == []
 
@@ -133,9 +141,9 @@ def test_tests_of_all_rounds_are_kept_where_the_surrogate_is_refused_too(case, t
     assert all(t["sd"] > 0 for t in tests)
 
 
-def test_interrupted_training_ends_like_an_uninterrupted_one(case, tmp_path):
-    whole = refine(*case, ROUNDS, tmp_path / "a", (3, 1, 0), silent)
-    refine(*case, ROUNDS, tmp_path / "b", (3, 1, 0), silent)
+def test_interrupted_training_ends_like_an_uninterrupted_one(case, trained, tmp_path):
+    whole, folder = trained
+    shutil.copytree(folder, tmp_path / "b")
     (tmp_path / "b" / "refined.json").unlink()
     (tmp_path / "b" / "refine1.npz").unlink()
     resumed = refine(*case, ROUNDS, tmp_path / "b", (3, 1, 0), silent)
@@ -143,31 +151,29 @@ def test_interrupted_training_ends_like_an_uninterrupted_one(case, tmp_path):
     assert resumed.counters == whole.counters
 
 
-def test_admission_accepts_what_was_trained_here(case, tmp_path):
-    trained = refine(*case, ROUNDS, tmp_path, (3, 1, 0), silent)
-    assert trained.folder is not None
-    found = admit(recipe(case[1], trained.folder)(), trained.folder, stream(4, "admission"))
+def test_admission_accepts_what_was_trained_here(case, trained):
+    folder = trained[0].folder
+    assert folder is not None
+    found = admit(recipe(case[1], folder)(), folder, stream(4, "admission"))
     assert found.report["sd_misfit_difference_heldout"] < 1.0
     assert found.counters.n_forward > 0
 
 
-def test_a_surrogate_far_from_the_fine_model_is_refused(case, tmp_path):
+def test_a_surrogate_far_from_the_fine_model_is_refused(case, trained):
     """The same surrogate under noise a hundred times smaller is a hundred times too coarse."""
-    data = case[1]
-    trained = refine(*case, RefineConfig(round_size=12), tmp_path, (3, 1, 0), silent)
+    data, folder = case[1], trained[0].folder
     precise = PosteriorRecipe(
         "darcy",
         CONFIG,
         data.coords,
         data.values,
         Noise(data.noise.std / 2e4),
-        surrogate=trained.folder,
+        surrogate=folder,
     )
     with pytest.raises(SurrogateRejected, match=f"at most {REJECT_SD:g}.*generate --around"):
-        admit(precise(), trained.folder, stream(4, "admission"))
+        admit(precise(), folder, stream(4, "admission"))
 
 
-def test_report_is_json(case, tmp_path):
-    refine(*case, ROUNDS, tmp_path, (3, 1, 0), silent)
-    saved = json.loads((tmp_path / "refined.json").read_text())
+def test_report_is_json(trained):
+    saved = json.loads((trained[1] / "refined.json").read_text())
     assert set(saved) == {"counters", "report"}

@@ -1,5 +1,6 @@
 """A trained surrogate predicts and inverts where no finite-element library is installed."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pdeinv.building import load_surrogate, make_problem
 from pdeinv.designs import Plan
 from pdeinv.generate import generate
 from pdeinv.io import datasets
+
+pytestmark = pytest.mark.usefixtures("solves_here")
 
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
 
@@ -30,18 +33,38 @@ class Blocked:
 
 sys.meta_path.insert(0, Blocked())
 '''
-PREDICT = """
+WORK = """
 import json, sys
 from pathlib import Path
 import numpy as np
+from typer.testing import CliRunner
 from pdeinv.building import load_surrogate, make_problem
-surrogate = load_surrogate(Path(sys.argv[1]))
-about = surrogate.metadata
-problem = make_problem(about["problem"], about["problem_config"])
-model = surrogate.bind(problem, problem.prior(), problem.sensors("grid:3x3"))
-print(json.dumps(np.asarray(model(np.full(4, 0.3))).tolist()))
+from pdeinv.cli.main import app
+
+def predicted(folder):
+    surrogate = load_surrogate(Path(folder))
+    about = surrogate.metadata
+    problem = make_problem(about["problem"], about["problem_config"])
+    model = surrogate.bind(problem, problem.prior(), problem.sensors("grid:3x3"))
+    return np.asarray(model(np.full(4, 0.3))).tolist()
+
+def command(*words):
+    done = CliRunner().invoke(app, words)
+    return {"code": done.exit_code, "stderr": done.stderr}
+
+found = {}
+for name, folder, out, needs_solver, *words in json.loads(sys.argv[1]):
+    found[name] = command(*words, "--surrogate", folder, "--out", out)
+    if not needs_solver:
+        found[name]["prediction"] = predicted(folder)
+found["train"] = command(*json.loads(sys.argv[3]))
+found["solve"] = command("solve", "darcy", "--out", sys.argv[2])
+try:
+    import dolfinx
+except ModuleNotFoundError as error:
+    found["import"] = str(error)
+print(json.dumps(found))
 """
-COMMAND = "from pdeinv.cli.main import main\nmain()\n"
 
 QUICK = {
     "latent": {"epochs": 100, "widths": [16]},
@@ -56,16 +79,6 @@ QUICK = {
 NAMES = [n for n in registry.names("surrogates") if n in QUICK]
 NEEDS_SOLVER = {"multifidelity"}
 """Its coarse model is the solver."""
-
-
-def run(script, *words):
-    return subprocess.run(
-        [sys.executable, "-c", BLOCKED + script, *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
 
 
 def test_no_registered_surrogate_is_forgotten():
@@ -101,44 +114,67 @@ def observed(work):
     return work / "obs.nc"
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def trained(request, work):
-    cls = registry.load("surrogates", request.param)
-    data = datasets.read(work / "data.nc")
-    problem = make_problem("darcy", CONFIG)
-    out = work / request.param
-    cls.fit(data, problem, cls.Config(**QUICK[request.param]), 1).save(out)
-    return request.param, out
+@pytest.fixture(scope="module")
+def trained(work):
+    """The folder of every surrogate, by name."""
+    data, problem = datasets.read(work / "data.nc"), make_problem("darcy", CONFIG)
+    for name in NAMES:
+        cls = registry.load("surrogates", name)
+        cls.fit(data, problem, cls.Config(**QUICK[name]), 1).save(work / name)
+    return {name: work / name for name in NAMES}
 
 
-def test_the_solver_is_really_out_of_reach():
+@pytest.fixture(scope="module")
+def there(trained, observed, work):
+    """What one process without the solver makes of each of them, and of a solve."""
+    words = ("invert", observed, "--set", "model=surrogate", "--engine", "map", "--seed", 1)
+    jobs = [
+        [str(w) for w in (name, folder, work / f"{name}.nc")]
+        + [name in NEEDS_SOLVER, *map(str, words)]
+        for name, folder in trained.items()
+    ]
+    training = ("train-surrogate", "latent", "--data", work / "data.nc", "--set",
+                "surrogate.epochs=2", "--out", work / "made-there")  # fmt: skip
+    arguments = (json.dumps(jobs), work / "solved.nc", json.dumps([str(w) for w in training]))
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED + WORK, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_solver_is_really_out_of_reach(there, work):
     """Negative control: what needs the solver fails in one line there."""
-    found = run(COMMAND, "solve", "darcy", "--out", os.devnull + "x")
-    assert found.returncode == 2
-    found = run("import dolfinx")
-    assert "ModuleNotFoundError" in found.stderr
+    assert there["solve"]["code"] == 2
+    assert there["solve"]["stderr"].count("\n") == 1
+    assert not (work / "solved.nc").exists()
+    assert there["import"] == "No module named 'dolfinx'"
 
 
-def test_it_predicts_the_same_numbers_and_inverts(trained, observed, work, tmp_path):
-    import json
+def test_a_network_is_trained_there(there, work):
+    assert there["train"]["code"] == 0, there["train"]["stderr"]
+    assert load_surrogate(work / "made-there").metadata["sizes"]["train"] == 48
 
-    name, folder = trained
-    found = run(PREDICT, folder)
-    out = tmp_path / "map.nc"
-    words = ("invert", observed, "--set", "model=surrogate", "--surrogate", folder, "--engine",
-             "map", "--seed", 1, "--out", out)  # fmt: skip
-    inverted = run(COMMAND, *words)
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_predicts_the_same_numbers_and_inverts(name, trained, there, work):
+    found = there[name]
     if name in NEEDS_SOLVER:
-        assert inverted.returncode == 2
-        assert inverted.stderr.count("\n") == 1
-        assert "finite-element solver" in inverted.stderr
-        assert "pdeinv[fem]" in inverted.stderr
+        assert found["code"] == 2
+        assert found["stderr"].count("\n") == 1
+        assert "finite-element solver" in found["stderr"]
+        assert "pdeinv[fem]" in found["stderr"]
         return
-    assert found.returncode == 0, found.stderr
     problem = make_problem("darcy", CONFIG)
-    model = load_surrogate(folder).bind(problem, problem.prior(), problem.sensors("grid:3x3"))
-    np.testing.assert_allclose(json.loads(found.stdout), model(np.full(4, 0.3)), rtol=1e-9)
-    assert inverted.returncode == 0, inverted.stderr
-    with xr.open_datatree(out) as tree:
+    model = load_surrogate(trained[name]).bind(
+        problem, problem.prior(), problem.sensors("grid:3x3")
+    )
+    np.testing.assert_allclose(found["prediction"], model(np.full(4, 0.3)), rtol=1e-9)
+    assert found["code"] == 0, found["stderr"]
+    with xr.open_datatree(work / f"{name}.nc") as tree:
         assert int(tree.attrs["pdeinv_n_forward"]) == 0
         assert int(tree.attrs["pdeinv_n_surrogate"]) > 0

@@ -22,6 +22,8 @@ from pdeinv.surrogates.gp import Gp, GpConfig
 from pdeinv.surrogates.latent import Latent, LatentConfig
 from pdeinv.trust import expected_sd, inflated
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.7}}
 MEMBER = {"epochs": 120, "widths": [32, 32], "batch_size": 32}
 

@@ -19,6 +19,8 @@ from pdeinv.io import datasets, netcdf
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
 from pdeinv.surrogates.latent import Latent
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 CONFIG = {"cells": 6, "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
 
 

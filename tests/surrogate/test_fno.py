@@ -28,6 +28,8 @@ from pdeinv.surrogates.fno_network import Architecture, build
 from pdeinv.surrogates.plane_grid import Grid
 from pdeinv.surrogates.spectral_weights import in_double
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
 QUICK = FnoConfig(epochs=30, width=12, layers=3, modes=6, learning_rate=1e-2)
 SHORT = QUICK.model_copy(update={"epochs": 3})

@@ -13,6 +13,8 @@ from pdeinv.io import datasets, netcdf
 from pdeinv.io.foreign import read_foreign
 from pdeinv.training_data import check_inputs, open_training_set
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 CONFIG = {"cells": 6, "unknown": {"kind": "log-gaussian", "modes": 5, "grid": [9, 9]}}
 KINDS = [
     {"kind": "log-gaussian", "modes": 5, "grid": [9, 9], "mean": 0.7},

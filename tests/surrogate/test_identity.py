@@ -1,8 +1,6 @@
 """A surrogate knows what it was trained for, where, and says so when it is used elsewhere."""
 
 import json
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -18,6 +16,8 @@ from pdeinv.io.observations import Observations
 from pdeinv.surrogates.bound import OutsideTrainingRange, RangeWatch
 from pdeinv.surrogates.identity import Identity
 from pdeinv.surrogates.multifidelity import Multifidelity
+
+pytestmark = pytest.mark.usefixtures("solves_here")
 
 HALF = '{"surrogate": "multifidelity"}'
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
@@ -203,23 +203,3 @@ def test_pairs_in_memory_give_the_same_model_as_a_data_set(problem, sensors, fil
         b.bind(problem, problem.prior(), sensors)(xi),
         rtol=1e-6,
     )
-
-
-def test_learned_models_are_used_without_the_finite_element_library(file, tmp_path):
-    """Training, storing and inverting with a network needs no dolfinx in the process."""
-    script = f"""
-import sys
-from pathlib import Path
-import numpy as np
-from pdeinv.building import load_surrogate, make_problem
-from pdeinv.io import datasets
-from pdeinv.surrogates.latent import Latent
-data = datasets.read(Path({str(file)!r}))
-problem = make_problem(data.problem, data.problem_config)
-Latent.fit(data, problem, Latent.Config(epochs=2), 0).save(Path({str(tmp_path / "s")!r}))
-model = load_surrogate(Path({str(tmp_path / "s")!r})).bind(problem, problem.prior(), data.sensors)
-model.linearize(np.zeros(4)).vjp(np.ones(9))
-found = [m for m in sys.modules if m.split(".")[0] in ("dolfinx", "petsc4py", "dolfinx_solver")]
-assert not found, found
-"""
-    subprocess.run([sys.executable, "-c", script], check=True)

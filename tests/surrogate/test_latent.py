@@ -14,6 +14,8 @@ from pdeinv.generate import generate
 from pdeinv.io import datasets
 from pdeinv.surrogates.latent import Latent, LatentConfig
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [3, 3], "std": 1.0}}
 N_PROBES = 6
 QUICK = LatentConfig(epochs=250, widths=(48, 48), learning_rate=1e-2, batch_size=32)

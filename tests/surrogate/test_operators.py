@@ -18,6 +18,8 @@ from pdeinv.surrogates.places import known
 from pdeinv.surrogates.tfno import Tfno, TfnoConfig
 from pdeinv.surrogates.uno import Uno, UnoConfig
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
 SMALL = {"epochs": 20, "width": 10, "modes": 6, "learning_rate": 1e-2}
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from pdeinv.body import fixtures_of, inside_of
+from pdeinv.body import inside_of
 from pdeinv.building import make_problem
+from pdeinv.hooks import fixtures
 from pdeinv.spaces import Space, Variable
 
 FIELD = {"kind": "log-gaussian", "grid": [21, 21], "modes": 3}
@@ -77,7 +78,7 @@ def test_where_nothing_is_outside_nothing_is_said(problem):
 
 
 def test_results_keep_electrodes_and_the_closed_outline():
-    found = fixtures_of(eit(domain={"kind": "disc", "radius": 0.2}, electrodes={"count": 8}))
+    found = fixtures(eit(domain={"kind": "disc", "radius": 0.2}, electrodes={"count": 8}))
     assert found.sizes["electrode"] == 8
     for name in ("electrode", "outline"):
         r = np.hypot(found[f"{name}_x"], found[f"{name}_y"])
@@ -88,8 +89,8 @@ def test_results_keep_electrodes_and_the_closed_outline():
 
 
 def test_a_rectangle_keeps_its_corners_and_boundary_maps_have_no_electrodes():
-    found = fixtures_of(eit(model="continuum", domain={"kind": "rectangle"}, modes=2))
+    found = fixtures(eit(model="continuum", domain={"kind": "rectangle"}, modes=2))
     assert "electrode_x" not in found
     corners = np.abs(np.stack([found["outline_x"], found["outline_y"]])).T
     assert (corners == corners.max(axis=0)).all(axis=1).sum() == 4
-    assert fixtures_of(make_problem("darcy", {})).data_vars == {}
+    assert fixtures(make_problem("darcy", {})).data_vars == {}

@@ -10,6 +10,8 @@ from pdeinv.generate import generate
 from pdeinv.gridding import grid_places, parse_times
 from pdeinv.io import datasets, netcdf
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 HEAT = {
     "cells": [6, 6],
     "time": {"final": 0.2, "steps": 4},

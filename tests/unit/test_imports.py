@@ -21,6 +21,9 @@ LAYERS = (
     (
         *("pdeinv.inversion", "pdeinv.generate", "pdeinv.synthetic", "pdeinv.plotting"),
         *(
+            "pdeinv.conclusion",
+            "pdeinv.resolved",
+            "pdeinv.run_config",
             "pdeinv.refine",
             "pdeinv.trust",
             "pdeinv.batches",
@@ -42,7 +45,7 @@ LAYERS = (
             "pdeinv.views",
         ),
     ),
-    ("pdeinv.building", "pdeinv.io.results"),
+    ("pdeinv.building", "pdeinv.io.results", "pdeinv.hooks"),
     ("pdeinv.engines",),
     ("pdeinv.io", "pdeinv.fem", "pdeinv.executors"),
     ("pdeinv.protocols",),

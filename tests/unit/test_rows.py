@@ -12,6 +12,8 @@ from pdeinv.io import datasets, netcdf
 from pdeinv.io.rows import FileRows
 from pdeinv.io.streaming import write_stream
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):

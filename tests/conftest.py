@@ -1,0 +1,40 @@
+"""What tests of every kind share."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from pdeinv.executors import pools, single_threaded
+
+
+class _Here(Executor):
+    """Runs each task when it is submitted, in this process."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def _no_processes(_: int) -> Iterator[Executor]:
+    with single_threaded():
+        yield _Here()
+
+
+@pytest.fixture(scope="module")
+def solves_here() -> Iterator[None]:
+    """Data sets are made by this process, in a module whose claims are not about processes.
+
+    A worker takes seconds to load its libraries. That it makes the same numbers is claimed by
+    ``tests/robustness/test_generate.py`` and ``test_executors.py``.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pools, "process_pool", _no_processes)
+        yield

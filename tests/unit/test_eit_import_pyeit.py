@@ -1,0 +1,89 @@
+"""Vectors in pyEIT's order: they agree with pyEIT itself, and bad ones are refused."""
+
+import numpy as np
+import pytest
+from eit_frames import CIRCLE, read
+
+from pdeinv.errors import ConfigError, DataSchemaError
+
+PROTOCOLS = {
+    "std": ([1], 1, ["std"]),
+    "no rotation by its other name": ([1], 1, ["no_rotate_meas"]),
+    "rotated": ([1], 1, ["rotate_meas"]),
+    "fmmu with driven": ([1], 2, ["fmmu", "meas_current"]),
+    "opposite": ([8], 1, ["std"]),
+    "two distances": ([1, 8], 3, ["meas_current"]),
+    "skip, rotated": ([3], 2, ["fmmu"]),
+}
+
+
+@pytest.fixture(scope="module")
+def body():
+    """pyEIT's own solver on a coarse disc with an inclusion."""
+    mesh = pytest.importorskip("pyeit.mesh").create(16, h0=0.2)
+    centre = mesh.node[mesh.element].mean(axis=1)
+    inside = np.hypot(centre[:, 0] - 0.4, centre[:, 1]) < 0.4
+    return mesh, np.where(inside, 5.0, 1.0)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_pyeit_vectors_are_read_in_pyeits_own_order(body, tmp_path, name):
+    from pyeit.eit import protocol
+    from pyeit.eit.fem import EITForward
+
+    mesh, conductivity = body
+    distances, step, parser = PROTOCOLS[name]
+    theirs = protocol.create(16, distances, step, parser)
+    vector = EITForward(mesh, theirs).solve_eit(conductivity)
+    np.save(tmp_path / "v.npy", vector)
+    given = {"dist_exc": distances, "step_meas": step, "parser_meas": parser, **CIRCLE}
+    found = read("pyeit", tmp_path / "v.npy", **given)
+    drives, pattern = found["current"].values, found["measurement_pattern"].values
+    values = iter(vector)
+    for (a, b), pairs in zip(theirs.ex_mat, theirs.meas_mat, strict=True):
+        row = np.flatnonzero((drives[:, a] == 1) & (drives[:, b] == -1)).item()
+        for n, m in pairs:
+            column = np.flatnonzero((pattern[:, n] == 1) & (pattern[:, m] == -1)).item()
+            assert found["voltage"].values[row, column] == next(values)
+    assert np.isfinite(found["voltage"]).sum() == vector.size
+
+
+def test_pyeit_text_with_frames_in_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    frames = 1 + 0.001 * rng.standard_normal((3, 208))
+    path = tmp_path / "v.txt"
+    np.savetxt(path, frames, delimiter=",")
+    found = read("pyeit", path, **CIRCLE, frame=2, amplitude=5.0, current_unit="mA")
+    values = found["voltage"].values
+    np.testing.assert_array_equal(values[np.isfinite(values)], frames[2])
+    assert found["current"].values[0, :2].tolist() == [5e-3, -5e-3]
+
+
+BAD_PYEIT = {
+    "count": ("1 2 3", {}, "3 voltages, the protocol has 208; check --electrodes"),
+    "frame": (" ".join(["1"] * 208), {"frame": 1}, "there is no frame 1; the file has 1"),
+    "NaN": (" ".join(["1"] * 207 + ["nan"]), {}, "voltage 208 is not finite"),
+    "text": ("one two", {}, "expected numbers alone"),
+    "ragged": ("1 2\n1", {}, "expected the same number of voltages in every line"),
+    "parser": ("1", {"parser_meas": ["rot"]}, "parser_meas"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PYEIT)
+def test_bad_pyeit(tmp_path, name):
+    text, options, message = BAD_PYEIT[name]
+    path = tmp_path / "v.txt"
+    path.write_text(text)
+    with pytest.raises((ConfigError, DataSchemaError)) as error:
+        read("pyeit", path, **CIRCLE, **options)
+    assert message in str(error.value)
+
+
+def test_a_numpy_file_that_is_none(tmp_path):
+    path = tmp_path / "v.npy"
+    path.write_bytes(b"not numpy")
+    with pytest.raises(DataSchemaError, match="is not a NumPy file of numbers"):
+        read("pyeit", path, **CIRCLE)
+    np.save(path, np.array(["a"]))
+    with pytest.raises(DataSchemaError, match="expected numbers, got <U1"):
+        read("pyeit", path, **CIRCLE)

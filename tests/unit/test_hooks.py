@@ -1,0 +1,128 @@
+"""What a problem may offer besides its protocol: each hook is asked, and each has a default."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import scipy.sparse as sp
+import xarray as xr
+
+from pdeinv import hooks
+from pdeinv.protocols import Metric
+
+ROOT = Path(__file__).parents[2]
+POINTS = np.array([[0.2, 0.1], [0.9, 0.4], [0.5, 0.5]])
+EMPTY = xr.Dataset()
+SCORE = Metric("none", np.dot)
+
+
+class Bare:
+    """No hook at all."""
+
+    def grid_operator(self, shape):
+        return 2.0 * sp.eye(shape[0] * shape[1])
+
+
+class Full(Bare):
+    """All of them."""
+
+    default_sensors = "all"
+    importers = {"csv": "an importer"}
+    metrics = {"none": SCORE}
+
+    @classmethod
+    def tables_of(cls, dataset):
+        return {"cells": dataset.sizes.get("x", 3)}
+
+    def inside(self, points):
+        return points[:, 0] < 0.6
+
+    def on_grid(self, m, shape):
+        return m**2
+
+    def phantom(self, name, rng):
+        return np.full(2, float(name))
+
+    def annotated(self, dataset):
+        return dataset.assign_attrs(seen=1)
+
+    def remarks(self, observations):
+        return (f"{observations.size} data",)
+
+    def memory_estimate(self, level=0):
+        return 100 + level
+
+    def fixtures(self):
+        return xr.Dataset({"electrode_x": 3.0})
+
+    def strong_form(self):
+        raise NotImplementedError
+
+
+def asked(problem):
+    """The answer to each hook, by its name."""
+    data, phantom = SimpleNamespace(size=7), hooks.phantom(problem)
+    return {
+        "default_sensors": hooks.default_sensors(problem),
+        "importers": hooks.importers(type(problem)),
+        "metrics": hooks.metrics(problem),
+        "tables_of": hooks.tables_of(type(problem), EMPTY),
+        "inside": hooks.inside(problem, POINTS).tolist(),
+        "on_grid": hooks.on_grid(problem, np.arange(4.0), (2, 2)).tolist(),
+        "phantom": phantom and phantom("3", np.random.default_rng(0)).tolist(),
+        "annotated": dict(hooks.annotated(problem, EMPTY).attrs),
+        "remarks": hooks.remarks(problem, data),
+        "memory_estimate": hooks.memory_estimate(problem, 2),
+        "fixtures": {k: float(v) for k, v in hooks.fixtures(problem).items()},
+        "strong_form": isinstance(problem, hooks.HasStrongForm),
+    }
+
+
+def test_a_hook_that_is_there_is_asked():
+    assert asked(Full()) == {
+        "default_sensors": "all",
+        "importers": {"csv": "an importer"},
+        "metrics": {"none": SCORE},
+        "tables_of": {"cells": 3},
+        "inside": [True, False, True],
+        "on_grid": [[0.0, 1.0], [4.0, 9.0]],
+        "phantom": [3.0, 3.0],
+        "annotated": {"seen": 1},
+        "remarks": ("7 data",),
+        "memory_estimate": 102,
+        "fixtures": {"electrode_x": 3.0},
+        "strong_form": True,
+    }
+
+
+def test_without_a_hook_its_default_holds():
+    assert asked(Bare()) == {
+        "default_sensors": "grid:5x5",
+        "importers": {},
+        "metrics": {},
+        "tables_of": {},
+        "inside": [True, True, True],
+        "on_grid": [[0.0, 2.0], [4.0, 6.0]],
+        "phantom": None,
+        "annotated": {},
+        "remarks": (),
+        "memory_estimate": None,
+        "fixtures": {},
+        "strong_form": False,
+    }
+
+
+def test_nobody_asks_for_a_hook_in_another_way():
+    """Every protocol here has its function, its test above, and no look-up by name elsewhere."""
+    protocols = {name for name in hooks.__all__ if name.startswith("Has")}
+    names = {re.sub(r"(?<!^)([A-Z])", r"_\1", name[3:]).lower() for name in protocols}
+    assert names == set(asked(Bare())) == {*(set(hooks.__all__) - protocols), "strong_form"}
+    look_up = re.compile(rf'(?:get|has)attr\([\w.\[\]]+, "(?:{"|".join(names)})"')
+    assert look_up.search('x = getattr(truth[0], "inside", None)')
+    files = [
+        f for d in ("pdeinv", "problems", "surrogates", "cli") for f in (ROOT / d).rglob("*.py")
+    ]
+    found = [f for f in files if look_up.search(f.read_text())]
+    # the model of a posterior, no problem, may carry a strong form as well
+    assert [str(f.relative_to(ROOT)) for f in found] == ["pdeinv/engines/base.py"]
