@@ -211,7 +211,7 @@ def _round(
             xis = at.draws(setting.config.round_size, setting.config.inflation, rng)
         fine = solve_all(setting.recipe, xis, setting.workers, spent)
         spent.add(_as_surrogate(cheap))
-        more = {} if at is None else at.tangent.arrays()
+        more: dict[str, Any] = {} if at is None else at.tangent.arrays()
         with atomic(file) as target, target.open("wb") as stream_:
             np.savez(stream_, xis=xis, fine=fine, spent=json.dumps(asdict(spent)), **more)
     with np.load(file, allow_pickle=False) as data:
