@@ -172,7 +172,7 @@ def trained(setting, name, region, options):
     """Folder of the surrogate, what it cost, and facts of the training."""
     folder = setting.scratch / f"{setting.name}-{name}-{region}"
     if name == "two-level":
-        config = RefineConfig(target_sd=0.5, max_rounds=8)
+        config = RefineConfig(target_sd=0.5)
         start = time.process_time()
         how = (SEED, 1, 0)
         refined = refine(setting.problem, setting.data, config, folder, how, lambda *_: None)

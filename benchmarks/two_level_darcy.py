@@ -2,6 +2,7 @@
 
     python benchmarks/two_level_darcy.py            # about 15 minutes on two cores
     python benchmarks/two_level_darcy.py --quick    # about 4 minutes: less of everything
+    python benchmarks/two_level_darcy.py --quick --methods two-level --replicates 4 --out FILE
 
 Case: 7 x 7 piecewise constant conductivity, ln κ ~ N(0, 1.5²) in each cell, -∇·(κ∇u) = 1 on the
 unit square, u = 0 on its boundary, 12 x 12 sensors, noise 2 % of the peak, 28 x 28 cells, data from
@@ -12,6 +13,7 @@ run: median over the 49 unknowns of |mean of xi - reference mean| / posterior sd
 the smallest number of fine solves, training, tuning and burn-in included, from which on the error
 of its running mean stays at or below 0.15; where a run never gets there, its length is a lower
 bound. Hamiltonian moves on the fine model stand beside the engines; each costs an adjoint too.
+A replicate is two runs of each method. `--reference FILE` keeps the reference for the next time.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ TARGET = 0.15
 SEED = 20
 STARTS = {"auto": "two-level", "coarse": "two-level, coarse start"}
 """First training rounds and the rows that they are reported in; the former is the default."""
+METHODS = ("pcn", "fine Hamiltonian", *STARTS.values())
 
 
 def case():
@@ -115,7 +118,13 @@ def row(method, seed, costs, errors, **more):
     return found
 
 
-def reference_run(data, moves, pool):
+def reference_run(data, moves, pool, file=None):
+    """The reference means and standard deviations with facts about them; from ``file`` if there."""
+    if file is not None and file.exists():
+        with np.load(file) as stored:
+            found, facts = {k: stored[k] for k in ("mean", "sd")}, json.loads(str(stored["facts"]))
+        print("reference", facts, flush=True)
+        return found, facts
     runs = list(pool.map(hamiltonian, [(data, moves, 10 + k) for k in range(4)]))
     xi = np.stack([r[0] for r in runs])
     reference = {"mean": xi.mean(axis=(0, 1)), "sd": xi.std(axis=(0, 1))}
@@ -125,59 +134,82 @@ def reference_run(data, moves, pool):
     facts = {"solves": int(sum(r[1][-1] for r in runs)), "r_hat": found.r_hat,
              "ess_bulk": found.ess_bulk, "halves_differ_by": halves}  # fmt: skip
     print("reference", facts, flush=True)
+    if file is not None:
+        np.savez(file, **reference, facts=json.dumps(facts))
     return reference, facts
 
 
-def replicate(problem, data, reference, scratch, k, *, pcn_draws, pool):
-    """One run of each method."""
+def pcn_rows(data, reference, scratch, k, *, draws):
+    engine, one = pcn(data, draws=draws, chains=2, seed=100 + k, folder=scratch / f"p{k}")
     rows = []
-    engine, one = pcn(data, draws=pcn_draws, chains=2, seed=100 + k, folder=scratch / f"p{k}")
     for chain in one.outcome.xi:
         ends = np.unique(np.geomspace(50, len(chain), 200).astype(int))
         costs = engine.config.warmup + ends * 20
         rows.append(row("pcn", 100 + k, costs, running(chain, reference, ends)))
-    for j, (xi, costs, adjoints) in enumerate(
-        pool.map(hamiltonian, [(data, 500, 300 + 2 * k + j) for j in range(2)])
-    ):
-        ends = np.arange(5, 501, 5)
-        errors = running(xi, reference, ends)
-        rows.append(
-            row("fine Hamiltonian", 300 + 2 * k + j, costs[ends - 1], errors, adjoints=adjoints)
-        )
-    for start, seed in product(STARTS, (200 + 2 * k, 201 + 2 * k)):
-        began = time.perf_counter()
-        refined, config, result = two_level(
-            problem, data, seed, scratch / f"t{start}{seed}", start=start, draws=150
-        )
-        overhead = refined.counters.n_forward + config.chains * (config.warmup + 1)
-        ends = np.arange(2, 151, 2)
-        xi = result.outcome.xi
-        errors = [error_of(xi[:, :e].mean(axis=(0, 1)), reference) for e in ends]
-        rows.append(
-            row(
-                STARTS[start], seed, overhead + ends * config.chains, errors,
-                training=refined.counters.n_forward,
-                training_adjoints=refined.counters.n_adjoint,
-                training_tangents=refined.counters.n_tangent,
-                seconds=time.perf_counter() - began,
-                acceptance=result.outcome.summary["acceptance_rate"], **refined.report,
-            )
-        )  # fmt: skip
     return rows
 
 
-def table(rows):
+def hamiltonian_rows(data, reference, k, pool):
+    seeds = (300 + 2 * k, 301 + 2 * k)
+    rows = []
+    for seed, (xi, costs, adjoints) in zip(
+        seeds, pool.map(hamiltonian, [(data, 500, seed) for seed in seeds]), strict=True
+    ):
+        ends = np.arange(5, 501, 5)
+        errors = running(xi, reference, ends)
+        rows.append(row("fine Hamiltonian", seed, costs[ends - 1], errors, adjoints=adjoints))
+    return rows
+
+
+def two_level_row(problem, data, reference, folder, seed, start):
+    began = time.perf_counter()
+    refined, config, result = two_level(problem, data, seed, folder, start=start, draws=150)
+    overhead = refined.counters.n_forward + config.chains * (config.warmup + 1)
+    ends = np.arange(2, 151, 2)
+    xi = result.outcome.xi
+    errors = [error_of(xi[:, :e].mean(axis=(0, 1)), reference) for e in ends]
+    return row(
+        STARTS[start], seed, overhead + ends * config.chains, errors,
+        training=refined.counters.n_forward,
+        training_adjoints=refined.counters.n_adjoint,
+        training_tangents=refined.counters.n_tangent,
+        seconds=time.perf_counter() - began,
+        acceptance=result.outcome.summary["acceptance_rate"], **refined.report,
+    )  # fmt: skip
+
+
+def replicate(setting, scratch, k, *, methods, pcn_draws, pool):
+    """Two runs of each method."""
+    problem, data, reference = setting
+    rows = []
+    if "pcn" in methods:
+        rows += pcn_rows(data, reference, scratch, k, draws=pcn_draws)
+    if "fine Hamiltonian" in methods:
+        rows += hamiltonian_rows(data, reference, k, pool)
+    for (start, name), seed in product(STARTS.items(), (200 + 2 * k, 201 + 2 * k)):
+        if name in methods:
+            folder = scratch / f"t{start}{seed}"
+            rows.append(two_level_row(problem, data, reference, folder, seed, start))
+    return rows
+
+
+def table(rows, methods):
     """Medians over replicates; printed and returned."""
     found = {}
-    print(f"{'method':28} {'fine solves to 0.15 sd':>24} {'reached':>9}")
-    for method in ("pcn", "fine Hamiltonian", *STARTS.values()):
+    print(f"{'method':28} {'fine solves to 0.15 sd':>24} {'from':>6} {'to':>6} {'reached':>9}")
+    for method in methods:
         mine = [r for r in rows if r["method"] == method]
-        median = float(np.median([r["solves"] for r in mine]))
+        solves = [r["solves"] for r in mine]
+        median, least, most = (float(f(solves)) for f in (np.median, min, max))
         done = sum(r["reached"] for r in mine)
         bound = "> " if done <= len(mine) // 2 else ""
-        print(f"{method:28} {bound + format(median, '.0f'):>24} {done:>4} of {len(mine)}")
-        found[method] = {"solves": median, "reached": done, "runs": len(mine)}
-    for method in ("pcn", "fine Hamiltonian"):
+        print(
+            f"{method:28} {bound + format(median, '.0f'):>24} {least:>6.0f} {most:>6.0f}"
+            f" {done:>4} of {len(mine)}"
+        )
+        found[method] = {"solves": median, "range": [least, most], "reached": done,
+                         "runs": len(mine)}  # fmt: skip
+    for method in {"pcn", "fine Hamiltonian"} & set(methods) if "two-level" in methods else ():
         ratio = found[method]["solves"] / found["two-level"]["solves"]
         print(f"{method} / two-level: {ratio:.1f}")
         found[method]["ratio"] = ratio
@@ -187,18 +219,22 @@ def table(rows):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--replicates", type=int, default=None, help="default: 1 quick, else 3")
+    parser.add_argument("--reference", type=Path, default=None, help="keep the reference there")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/two_level_darcy.json"))
     options = parser.parse_args()
     problem, data = case()
     rows = []
     with TemporaryDirectory() as scratch, process_pool(2, int) as pool:
-        reference, facts = reference_run(data, 1000 if options.quick else 2500, pool)
-        for k in range(1 if options.quick else 3):
-            draws = 60_000 if options.quick else 200_000
+        moves, draws = (1000, 60_000) if options.quick else (2500, 200_000)
+        reference, facts = reference_run(data, moves, pool, options.reference)
+        for k in range(options.replicates or (1 if options.quick else 3)):
             rows += replicate(
-                problem, data, reference, Path(scratch), k, pcn_draws=draws, pool=pool
-            )
-    found = table(rows)
+                (problem, data, reference), Path(scratch), k,
+                methods=options.methods, pcn_draws=draws, pool=pool,
+            )  # fmt: skip
+    found = table(rows, options.methods)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps({"reference": facts, "table": found, "rows": rows}, indent=1))
 

@@ -3,26 +3,32 @@
 A posterior of the coarse model alone may lie many standard deviations away from the fine one, where
 a mesh does not follow the cells of the unknown for instance; what is learned there says nothing
 about the place that counts. Where the fine model has derivatives, its Laplace approximation is
-there for a few solves, most of the way to the MAP point being gone with the coarse model.
+there for a few solves, most of the way to the MAP point being gone with the coarse model. The
+derivative that it takes also corrects the coarse model to first order (:mod:`pdeinv.tangent`).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.engines.laplace_reference import laplace_at_map
+from pdeinv.engines.laplace import LaplaceApproximation, gaussian_approximation
+from pdeinv.engines.laplace_reference import RANK
 from pdeinv.engines.map import OptimizerConfig, find_map
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.models import Capability, require
+from pdeinv.tangent import Tangent
 from pdeinv.typing import Array
 
-__all__ = ["about_the_map", "can_start_at_map"]
+__all__ = ["AtMap", "at_the_map", "can_start_at_map"]
 
 ROUGH = OptimizerConfig.model_validate({"tolerance": 1e-2, "max_iterations": 20})
 """The search for the MAP point: the draws are wider than the posterior, so that near it will do."""
+
+FULL = 200
+"""Up to so many unknowns the whole derivative costs less than a sketch of the Hessian."""
 
 DERIVATIVES = frozenset({Capability.JVP, Capability.VJP})
 
@@ -32,20 +38,31 @@ def can_start_at_map(fine: Posterior) -> bool:
     return fine.model.capabilities >= DERIVATIVES
 
 
-def about_the_map(
-    fine: Posterior, coarse: Posterior, n: int, inflation: float, rng: np.random.Generator
-) -> Array:
-    """``n`` draws of N(xi_map, (I + H / inflation²)^(-1)), shape (n, dim).
+@dataclass(frozen=True)
+class AtMap:
+    """What the fine model says of its MAP point.
 
-    H is the Gauss-Newton Hessian of the fine misfit at the fine MAP point, so that the draws are
-    those of the Laplace approximation under ``inflation`` times the noise.
+    Attributes:
+        laplace: N(xi_map, (I + H)^(-1)), H the Gauss-Newton Hessian of the misfit.
+        tangent: the model's linearisation there, along the directions that H knows.
+    """
+
+    laplace: LaplaceApproximation
+    tangent: Tangent
+
+    def draws(self, n: int, inflation: float, rng: np.random.Generator) -> Array:
+        """``n`` draws (n, dim) of the Laplace approximation for ``inflation`` times the noise."""
+        wide = replace(self.laplace, eigenvalues=self.laplace.eigenvalues / inflation**2)
+        return wide.sample(rng, n)
+
+
+def at_the_map(fine: Posterior, coarse: Posterior, rng: np.random.Generator) -> AtMap:
+    """Search the fine MAP point and linearise there.
 
     Args:
         fine: the posterior; its solves, tangents and adjoints are counted there.
         coarse: the same with a cheap model, whose MAP point the search starts from.
-        n: how many.
-        inflation: factor on the noise.
-        rng: for starts that fail, the sketch of H and the draws.
+        rng: for starts that fail and the sketch of H.
 
     Raises:
         CapabilityError: the fine model has no derivatives.
@@ -53,8 +70,19 @@ def about_the_map(
         SolverDiverged: the linearisation at the start or at the MAP point failed.
     """
     require(fine.model, DERIVATIVES, "training with start = 'laplace'")
-    found = laplace_at_map(fine, rng, ROUGH, _coarse_map(coarse, rng))
-    return replace(found, eigenvalues=found.eigenvalues / inflation**2).sample(rng, n)
+    xi = find_map(fine, rng, ROUGH, _coarse_map(coarse, rng))
+    sketched = None if fine.dim <= FULL else gaussian_approximation(fine, xi, RANK, rng)
+    at = fine.linearize(xi)
+    directions = np.eye(fine.dim) if sketched is None else sketched.vectors
+    tangent = Tangent.along(directions, xi, at.prediction, at.jvp)
+    return AtMap(sketched or _exact(fine, tangent), tangent)
+
+
+def _exact(fine: Posterior, tangent: Tangent) -> LaplaceApproximation:
+    """The Laplace approximation from the whole derivative."""
+    jacobian = fine.noise.whiten(tangent.images.T)
+    values, vectors = np.linalg.eigh(jacobian @ jacobian.T)
+    return LaplaceApproximation(tangent.point, np.maximum(values, 0)[::-1], vectors[:, ::-1], 0.0)
 
 
 def _coarse_map(coarse: Posterior, rng: np.random.Generator) -> Array | None:

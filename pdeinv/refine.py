@@ -3,7 +3,8 @@
 A network trained on prior draws is useless for a concentrated posterior. Here draws of the current
 surrogate posterior are solved with the fine model, the surrogate is refitted on all solves so far,
 and this is repeated; each round's draws first serve as held-out test of the surrogate before them.
-The first round has no surrogate: see :mod:`pdeinv.first_round`.
+The first round has no surrogate: see :mod:`pdeinv.first_round`. What the fine model's derivative at
+its MAP point says, found on the way there, is kept for every fit.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from pdeinv.config import Config
 from pdeinv.engines.driver import Progress
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.executors import process_pool
-from pdeinv.first_round import about_the_map, can_start_at_map
+from pdeinv.first_round import AtMap, at_the_map, can_start_at_map
 from pdeinv.io.atomic import atomic
 from pdeinv.io.observations import Observations
 from pdeinv.models import ForwardModel
 from pdeinv.protocols import Problem
 from pdeinv.rng import stream
+from pdeinv.tangent import Tangent
 from pdeinv.typing import Array
 
 __all__ = ["RefineConfig", "refine", "solve_all"]
@@ -44,8 +46,8 @@ class RefineConfig(Config):
 
     name: str = Field("multifidelity", description="registered surrogate that learns from pairs")
     coarse_level: int = Field(-1, lt=0, description="mesh level of the coarse physics model")
-    round_size: int = Field(100, ge=12, description="fine solves of one round")
-    max_rounds: int = Field(8, ge=2, description="most rounds")
+    round_size: int = Field(40, ge=12, description="fine solves of one round")
+    max_rounds: int = Field(20, ge=2, description="most rounds")
     target_sd: float = Field(
         1.0, gt=0, description="stop when the held-out sd of the misfit difference is below this"
     )
@@ -109,13 +111,14 @@ class _Setting:
         noise = self.observations.noise.scaled(inflation**2)
         return Posterior(self.problem.prior(), model, self.observations.values, noise)
 
-    def fit(self, xis: Array, fine: Array) -> Any:
+    def fit(self, xis: Array, fine: Array, tangent: Tangent | None) -> Any:
         """The surrogate fitted on all pairs so far."""
         ok = np.isfinite(fine).all(axis=1)
         kind = registry.load("surrogates", self.config.name)
         options = {"coarse_level": self.config.coarse_level, **self.config.options}
+        config = kind.Config(**options)
         return kind.from_pairs(
-            self.problem, self.observations, xis[ok], fine[ok], kind.Config(**options), self.seed
+            self.problem, self.observations, xis[ok], fine[ok], config, self.seed, tangent
         )
 
 
@@ -170,19 +173,21 @@ def _rounds(setting: _Setting, folder: Path, progress: Progress) -> tuple[Any, d
     coarse = setting.problem.forward_model(sensors, setting.config.coarse_level)
     posterior = setting.posterior(WhitenedModel(prior, coarse), setting.config.inflation)
     surrogate: Any = None
+    tangent: Tangent | None = None
     xis, fine = np.zeros((0, prior.dim)), np.zeros((0, setting.observations.size))
     sd, most, tests = np.inf, setting.config.max_rounds, list[dict[str, float]]()
     for j in range(most):
         found = f", sd of the misfit difference {sd:.2g}" if np.isfinite(sd) else ""
         progress(-1, j, most, f"training, {setting.counters.n_forward} fine solves so far{found}")
-        new_xis, new_fine = _round(setting, folder, posterior, j)
+        new_xis, new_fine, found_tangent = _round(setting, folder, posterior, j)
+        tangent = tangent or found_tangent
         if surrogate is not None:
             sd = sd_of_difference(posterior, new_xis, new_fine)
             tests.append({"pairs": len(xis), "sd": sd})
             with atomic(folder / TESTS) as file:
                 file.write_text(json.dumps(tests))
         xis, fine = np.concatenate([xis, new_xis]), np.concatenate([fine, new_fine])
-        surrogate = setting.fit(xis, fine)
+        surrogate = setting.fit(xis, fine, tangent)
         posterior = setting.posterior(surrogate.bind(setting.problem, prior, sensors))
         if sd < setting.config.target_sd:
             break
@@ -190,29 +195,34 @@ def _rounds(setting: _Setting, folder: Path, progress: Progress) -> tuple[Any, d
     return surrogate, judge(sd, "raise max_rounds in [surrogate], or use a finer coarse_level")
 
 
-def _round(setting: _Setting, folder: Path, posterior: Posterior, j: int) -> tuple[Array, Array]:
+def _round(
+    setting: _Setting, folder: Path, posterior: Posterior, j: int
+) -> tuple[Array, Array, Tangent | None]:
     """Draws and fine solves of round ``j``, from its file where an earlier run left one."""
     file = folder / f"refine{j}.npz"
     if not file.exists():
         spent, cheap = Counters(), Counters()
         posterior.charge(cheap)
         rng = stream(setting.seed, "refine", j)
-        xis = _first(setting, posterior, spent, rng) if j == 0 else None
-        if xis is None:
+        at = _at_map(setting, posterior, spent, rng) if j == 0 else None
+        if at is None:
             xis = _explored(setting, posterior, rng)
+        else:
+            xis = at.draws(setting.config.round_size, setting.config.inflation, rng)
         fine = solve_all(setting.recipe, xis, setting.workers, spent)
         spent.add(_as_surrogate(cheap))
+        more: dict[str, Any] = {} if at is None else at.tangent.arrays()
         with atomic(file) as target, target.open("wb") as stream_:
-            np.savez(stream_, xis=xis, fine=fine, spent=json.dumps(asdict(spent)))
+            np.savez(stream_, xis=xis, fine=fine, spent=json.dumps(asdict(spent)), **more)
     with np.load(file, allow_pickle=False) as data:
         setting.counters.add(Counters(**json.loads(str(data["spent"]))))
-        return data["xis"], data["fine"]
+        return data["xis"], data["fine"], Tangent.from_arrays(data)
 
 
-def _first(
+def _at_map(
     setting: _Setting, coarse: Posterior, spent: Counters, rng: np.random.Generator
-) -> Array | None:
-    """The first round's draws about the fine MAP point; None where the coarse model has to do.
+) -> AtMap | None:
+    """What the fine model says of its MAP point; None where the coarse model has to do.
 
     Raises:
         CapabilityError: ``start = "laplace"`` for a model without derivatives.
@@ -226,7 +236,7 @@ def _first(
         return None
     fine.charge(spent)
     try:
-        return about_the_map(fine, coarse, config.round_size, config.inflation, rng)
+        return at_the_map(fine, coarse, rng)
     except (RunFailed, SolverDiverged):
         if config.start == "laplace":
             raise

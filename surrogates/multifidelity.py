@@ -2,15 +2,16 @@
 
 The coarse model (a coarser mesh, or the linearisation about a point) carries the physics, a small
 learned map of (xi, coarse data) carries the rest, so that a few hundred fine solves suffice where a
-network from xi to the data needs many thousand. Reference: the idea of a correction learned on top
-of a low-fidelity model goes back to Kennedy and O'Hagan (2000).
+network from xi to the data needs many thousand. Where the fine model's derivative at a point is
+known (training on the way finds it), the coarse model is first tilted to agree with it there.
+Reference: the idea of a correction learned on top of a low-fidelity model goes back to Kennedy and
+O'Hagan (2000).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -20,25 +21,26 @@ from pydantic import Field
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config
-from pdeinv.errors import DataSchemaError
+from pdeinv.errors import CapabilityError, DataSchemaError, SolverDiverged
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.io.observations import Observations
-from pdeinv.models import Capability, ForwardModel, Linearization, ModelKind, evaluate
+from pdeinv.models import Capability, ForwardModel, evaluate, require
 from pdeinv.protocols import Problem, Sensors
-from pdeinv.spaces import Space
+from pdeinv.tangent import Corrected, Tangent
 from pdeinv.typing import Array
 
 from .bound import BoundModel, RangeWatch
 from .discrepancy import Discrepancy, DiscrepancyConfig
-from .fitting import FitRun, Index
+from .fitting import FitRun
 from .identity import Identity, data_space
+from .multifidelity_model import MultifidelityModel, Selected
 from .pairs import Pairs, relevance
 from .record import Record, heldout_errors
 from .scaling import reference_noise
 from .storage import load_folder, save_folder
 from .tangent_model import TangentPlane
 
-__all__ = ["Multifidelity", "MultifidelityConfig", "MultifidelityModel"]
+__all__ = ["Multifidelity", "MultifidelityConfig"]
 
 
 class MultifidelityConfig(DiscrepancyConfig):
@@ -54,64 +56,6 @@ class MultifidelityConfig(DiscrepancyConfig):
 
 
 @dataclass(frozen=True)
-class MultifidelityModel:
-    """xi ↦ c(xi) + D(xi, c(xi)), a forward model on xi.
-
-    Attributes:
-        coarse: the coarse model on xi.
-        discrepancy: D.
-        kind: counted as surrogate evaluations.
-    """
-
-    coarse: ForwardModel
-    discrepancy: Discrepancy
-    kind: ModelKind = "surrogate"
-
-    @property
-    def m_space(self) -> Space:
-        """The space of xi."""
-        return self.coarse.m_space
-
-    @property
-    def d_space(self) -> Space:
-        """The coarse model's data space."""
-        return self.coarse.d_space
-
-    @cached_property
-    def capabilities(self) -> frozenset[Capability]:
-        """Batches, and the coarse model's derivatives."""
-        return self.coarse.capabilities | {Capability.BATCH}
-
-    def __call__(self, xi: Array) -> Array:
-        """Data (..., n_d) of (..., dim); in a batch, a failed coarse solve gives NaN.
-
-        Raises:
-            SolverDiverged: the coarse solve at a single point failed.
-        """
-        if np.ndim(xi) == 1:
-            coarse = self.coarse(xi)
-        else:
-            rows, _ = evaluate(self.coarse, xi.reshape(-1, xi.shape[-1]))
-            coarse = rows.reshape(*xi.shape[:-1], -1)
-        return np.asarray(coarse + self.discrepancy(xi, coarse))
-
-    def linearize(self, xi: Array) -> Linearization:
-        """Chain rule through the coarse model and D."""
-        coarse = self.coarse.linearize(xi)
-        d = self.discrepancy.linearize(xi, coarse.value)
-
-        def jvp(dxi: Array) -> Array:
-            dc = coarse.jvp(dxi)
-            return np.asarray(dc + d.jvp(dxi, dc))
-
-        def vjp(w: Array) -> Array:
-            to_xi, to_coarse = d.vjp(w)
-            return np.asarray(to_xi + coarse.vjp(w + to_coarse))
-
-        return Linearization(coarse.value + d.value, jvp, vjp)
-
-
-@dataclass(frozen=True)
 class Multifidelity:
     """The trained discrepancy with all that is needed to use it again.
 
@@ -119,11 +63,13 @@ class Multifidelity:
         discrepancy: D.
         record: metadata.
         plane: the linearisation where that is the coarse model.
+        tilt: the tangent of what the coarse model lacks, where one is added to it.
     """
 
     discrepancy: Discrepancy
     record: Record
     plane: TangentPlane | None = None
+    tilt: Tangent | None = None
 
     name: ClassVar[str] = "multifidelity"
     Config: ClassVar[type[Config]] = MultifidelityConfig
@@ -165,6 +111,7 @@ class Multifidelity:
         fine: Array,
         config: MultifidelityConfig,
         seed: int,
+        tangent: Tangent | None = None,
     ) -> Multifidelity:
         """Learn from fine solves at ``xi`` for one set of observations.
 
@@ -178,12 +125,14 @@ class Multifidelity:
             fine: fine data, shape (n, n_obs).
             config: options.
             seed: root seed.
+            tangent: of the fine model on xi, where it is known at a point of the posterior; used
+                where that lowers the error on samples left out.
         """
         identity = Identity.of_problem(problem, observations.coords)
         variance = relevance(observations.noise.misfit(fine - observations.values))
         origin = {"dataset": "pairs in memory", "level": 0, "seed": seed}
         pairs = ((xi, fine, variance), observations.noise.std)
-        return cls._learn(problem, identity, pairs, config, origin)
+        return cls._learn(problem, identity, pairs, config, origin, tangent)
 
     @classmethod
     def _learn(
@@ -193,6 +142,7 @@ class Multifidelity:
         solved: tuple[tuple[Array, Array, Array], Array],
         config: MultifidelityConfig,
         origin: Mapping[str, Any],
+        tangent: Tangent | None = None,
     ) -> Multifidelity:
         (xi, fine, variance), noise_std = solved
         plane = None
@@ -201,7 +151,11 @@ class Multifidelity:
             plane = TangentPlane.at(fine_model, xi.mean(axis=0))
         model = _coarse(problem, problem.prior(), identity, config, plane)
         coarse, failed = evaluate(model, xi)
-        d = Discrepancy.fit(Pairs(xi, coarse, fine, noise_std, variance), config, origin["seed"])
+        pairs = Pairs(xi, coarse, fine, noise_std, variance)
+        d, tilt = Discrepancy.fit(pairs, config, origin["seed"]), None
+        if tangent is not None and plane is None:
+            found = _difference(tangent, model)
+            d, tilt = _tilted(d, (pairs, found), config, origin["seed"])
         good = np.isfinite(coarse).all(axis=1)
         plain = heldout_errors(coarse[good], fine[good], noise_std)
         # the learned map is judged by its leave-one-out error; relative errors scale with it
@@ -224,12 +178,13 @@ class Multifidelity:
             errors,
             {"stage": d.stage, "held_out": "leave-one-out"},
         )
-        return cls(d, record, plane)
+        return cls(d, record, plane, tilt)
 
     def save(self, folder: Path) -> None:
         """Write the discrepancy's arrays and the metadata."""
-        plane = {} if self.plane is None else self.plane.arrays()
-        save_folder(folder, {**self.discrepancy.arrays(), **plane}, self.record.as_json())
+        parts = [p.arrays() for p in (self.discrepancy, self.plane, self.tilt) if p is not None]
+        arrays = {k: v for part in parts for k, v in part.items()}
+        save_folder(folder, arrays, self.record.as_json())
 
     @classmethod
     def load(cls, folder: Path) -> Multifidelity:
@@ -249,7 +204,8 @@ class Multifidelity:
             discrepancy = Discrepancy.from_arrays(arrays, stages, record.sizes["train"])
         except KeyError as error:
             raise DataSchemaError(f"{folder}: array {error} is missing; train it again") from None
-        return cls(discrepancy, record, TangentPlane.from_arrays(arrays))
+        plane, tilt = TangentPlane.from_arrays(arrays), Tangent.from_arrays(arrays)
+        return cls(discrepancy, record, plane, tilt)
 
     def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> ForwardModel:
         """The corrected coarse model on xi; sensors may be any of the trained ones.
@@ -262,16 +218,45 @@ class Multifidelity:
         chosen = identity.select(sensors)
         config = MultifidelityConfig(**self.record.config)
         coarse = _coarse(problem, prior, identity, config, self.plane)
+        if self.tilt is not None:
+            coarse = Corrected(coarse, self.tilt)
         model = MultifidelityModel(coarse, self.discrepancy)
         everything = np.array_equal(chosen, np.arange(model.d_space.size))
         return BoundModel(
-            model if everything else _Selected(model, chosen),
+            model if everything else Selected(model, chosen),
             prior.dim,
             data_space(identity.observed, sensors),
             RangeWatch(self.record.low, self.record.high, self.name),
             model.capabilities,
             report=self.metadata,
         )
+
+
+def _difference(tangent: Tangent, model: ForwardModel) -> Tangent | None:
+    """The tangent of what the coarse model lacks; None where that has no derivative there."""
+    try:
+        require(model, frozenset({Capability.JVP}), "a tangent")
+        return tangent.less(model)
+    except (CapabilityError, SolverDiverged):
+        return None
+
+
+def _tilted(
+    plain: Discrepancy,
+    learned: tuple[Pairs, Tangent | None],
+    config: MultifidelityConfig,
+    seed: int,
+) -> tuple[Discrepancy, Tangent | None]:
+    """The discrepancy on top of the tilted coarse data, where that errs less on samples left out.
+
+    Both are fits of the very same pairs, so that their leave-one-out errors compare.
+    """
+    pairs, tilt = learned
+    if tilt is None:
+        return plain, None
+    tilted = replace(pairs, coarse=pairs.coarse + tilt(pairs.xi))
+    found = Discrepancy.fit(tilted, config, seed)
+    return (found, tilt) if found.rms < plain.rms else (plain, None)
 
 
 def _on_level(problem: Problem, prior: Prior, sensors: Sensors, level: int) -> WhitenedModel:
@@ -289,24 +274,3 @@ def _coarse(
     if plane is not None:
         return plane.model(data_space(identity.observed, identity.sensors))
     return _on_level(problem, prior, identity.sensors, config.coarse_level)
-
-
-@dataclass(frozen=True)
-class _Selected:
-    """Some of a model's data."""
-
-    model: MultifidelityModel
-    chosen: Index
-
-    def __call__(self, xi: Array) -> Array:
-        return self.model(xi)[..., self.chosen]
-
-    def linearize(self, xi: Array) -> Linearization:
-        inner = self.model.linearize(xi)
-
-        def vjp(w: Array) -> Array:
-            full = np.zeros(self.model.d_space.size)
-            np.add.at(full, self.chosen, w)
-            return inner.vjp(full)
-
-        return Linearization(inner.value[self.chosen], lambda v: inner.jvp(v)[self.chosen], vjp)

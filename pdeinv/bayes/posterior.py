@@ -115,6 +115,7 @@ class PosteriorPoint:
         prediction: G(m(xi)), shape (n_d,).
         gradient: ∇(Φ + R), shape (dim,).
         gauss_newton: v ↦ (J^T Γ^(-1) J) v without the prior's identity, (dim,) to (dim,).
+        jvp: v ↦ J v, (dim,) to (n_d,).
     """
 
     misfit: float
@@ -122,6 +123,7 @@ class PosteriorPoint:
     prediction: Array
     gradient: Array
     gauss_newton: Callable[[Array], Array]
+    jvp: Callable[[Array], Array]
 
 
 @dataclass
@@ -248,10 +250,15 @@ class Posterior:
             self._count(adjoint=1)
             return at.vjp(self.noise.whiten_transpose(w))
 
-        def gauss_newton(v: Array) -> Array:
+        def jvp(v: Array) -> Array:
             self._count(tangent=1)
-            return vjp(self.noise.whiten(at.jvp(v)))
+            return at.jvp(v)
+
+        def gauss_newton(v: Array) -> Array:
+            return vjp(self.noise.whiten(jvp(v)))
 
         misfit = 0.5 * float(residual @ residual)
         gradient = vjp(residual) + xi
-        return PosteriorPoint(misfit, misfit + float(cost(xi)), at.value, gradient, gauss_newton)
+        return PosteriorPoint(
+            misfit, misfit + float(cost(xi)), at.value, gradient, gauss_newton, jvp
+        )

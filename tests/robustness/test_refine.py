@@ -7,17 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pdeinv.admission import REJECT_SD, admit
+from pdeinv import first_round
+from pdeinv.admission import REJECT_SD, admit, sd_of_difference
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
-from pdeinv.bayes.posterior import Counters
+from pdeinv.bayes.posterior import Counters, WhitenedModel
 from pdeinv.building import PosteriorRecipe, make_problem
 from pdeinv.engines.map import find_map
 from pdeinv.errors import CapabilityError, SurrogateRejected
-from pdeinv.first_round import about_the_map, can_start_at_map
+from pdeinv.first_round import at_the_map, can_start_at_map
 from pdeinv.io.observations import Observations
 from pdeinv.refine import RefineConfig, refine, solve_all
 from pdeinv.rng import stream
+from pdeinv.surrogates.multifidelity import Multifidelity
+from pdeinv.surrogates.storage import load_folder
 
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
 ROUNDS = RefineConfig(round_size=20)
@@ -27,21 +30,25 @@ def silent(*_):
     pass
 
 
-@pytest.fixture(scope="module")
-def case():
-    problem = make_problem("darcy", CONFIG)
-    sensors = problem.sensors("grid:4x4")
-    clean = problem.forward_model(sensors, 1)(np.array([0.5, 1.0, 2.0, 1.5]))
+def observed_case(config):
+    problem = make_problem("darcy", config)
+    sensors, dim = problem.sensors("grid:4x4"), problem.prior().dim
+    clean = problem.forward_model(sensors, 1)(np.resize([0.5, 1.0, 2.0, 1.5], dim))
     noise = Noise(np.full(16, 0.02 * clean.max()))
     values = clean + noise.sample(stream(1, "noise"))
     return problem, Observations(problem.observed, values, sensors, noise)
 
 
 @pytest.fixture(scope="module")
+def case():
+    return observed_case(CONFIG)
+
+
+@pytest.fixture(scope="module")
 def trained(case, tmp_path_factory):
-    """A finished training and its folder, which is not to be changed."""
+    """A whole training, its folder and what it returned; for looking at only."""
     folder = tmp_path_factory.mktemp("trained")
-    return refine(*case, ROUNDS, folder, (3, 1, 0), silent), folder
+    return folder, refine(*case, ROUNDS, folder, (3, 1, 0), silent)
 
 
 def recipe(data, surrogate=None):
@@ -60,7 +67,7 @@ def test_solves_do_not_depend_on_workers(case):
 
 
 def test_training_passes_its_heldout_test_and_repeats_nothing(case, trained):
-    first, folder = trained
+    folder, first = trained
     assert 40 < first.counters.n_forward < 70  # two rounds, and the search for the MAP point
     assert first.report["sd_misfit_difference_heldout"] < 0.5
     told = []
@@ -69,17 +76,15 @@ def test_training_passes_its_heldout_test_and_repeats_nothing(case, trained):
     assert told == []
 
 
-def test_the_search_for_the_map_point_is_counted_with_its_derivatives(case, tmp_path):
+def test_the_search_for_the_map_point_is_counted_with_its_derivatives(case, trained, tmp_path):
     """And nothing else is: the coarse model's solves are surrogate evaluations."""
-    config = ROUNDS.model_copy(update={"start": "laplace"})
-    found = refine(*case, config, tmp_path, (3, 1, 0), silent).counters
-    plain = refine(
-        *case, ROUNDS.model_copy(update={"start": "coarse"}), tmp_path / "plain", (3, 1, 0), silent
-    ).counters
+    found = trained[1].counters
+    config = ROUNDS.model_copy(update={"start": "coarse"})
+    plain = refine(*case, config, tmp_path, (3, 1, 0), silent).counters
     assert (plain.n_forward, plain.n_tangent, plain.n_adjoint) == (40, 0, 0)
     assert found.n_forward > 40
-    assert found.n_tangent > 4
-    assert found.n_adjoint > found.n_tangent
+    assert found.n_tangent > 4  # the whole derivative, and the search
+    assert found.n_adjoint > 4
     assert found.n_surrogate > 0
 
 
@@ -98,7 +103,7 @@ def test_draws_about_the_map_lie_about_the_fine_map_and_not_the_coarse_one():
     """Linear case: mean and covariance under the inflated noise are known."""
     exact = LinearGaussian.example(np.random.default_rng(7))
     fine = exact.posterior(replace(exact, matrix=1.3 * exact.matrix))
-    xis = about_the_map(fine, fine.coarse, 4000, 2.0, stream(1, "draws"))
+    xis = at_the_map(fine, fine.coarse, stream(1, "search")).draws(4000, 2.0, stream(1, "draws"))
     m, mean = fine.prior.unwhiten(xis), exact.exact()[0]
     spread = replace(exact, noise=exact.noise.scaled(4.0)).exact()[1]
     assert np.abs((m.mean(axis=0) - mean) / np.sqrt(np.diag(spread) / 4000)).max() < 4
@@ -108,13 +113,49 @@ def test_draws_about_the_map_lie_about_the_fine_map_and_not_the_coarse_one():
     assert np.abs(off / np.sqrt(np.diag(spread) / 4000)).max() > 6  # negative control
 
 
+@pytest.mark.parametrize("full", [0, 200])
+def test_whole_derivative_and_sketch_say_the_same_of_the_map_point(case, monkeypatch, full):
+    """The Hessian and the tangent, against finite differences of the model itself."""
+    monkeypatch.setattr(first_round, "FULL", full)
+    fine = recipe(case[1])()
+    found = at_the_map(fine, fine, stream(1, "search"))
+    xi, laplace, h = found.laplace.mean, found.laplace, 1e-4
+    steps = h * np.eye(4)
+    jacobian = np.stack([(fine.predict(xi + s) - fine.predict(xi - s)) / (2 * h) for s in steps])
+    white = fine.noise.whiten(jacobian)
+    v = stream(2, "direction").standard_normal(4)
+    np.testing.assert_allclose(laplace.precision(v), v + white @ (v @ white), rtol=1e-5)
+    np.testing.assert_allclose(found.tangent(xi), fine.predict(xi), rtol=1e-12)
+    np.testing.assert_allclose(found.tangent.jvp(v), v @ jacobian, rtol=1e-5)
+
+
+def test_the_derivative_at_the_map_makes_up_for_draws():
+    """Twelve draws for 16 unknowns: with the tangent the surrogate is far better than without."""
+    unknown = {"kind": "piecewise", "cells": [4, 4], "std": 0.5}
+    problem, data = observed_case({"cells": [16, 16], "unknown": unknown})
+    fine = replace(recipe(data), problem_config=problem.config.model_dump(mode="json"))()
+    coarse = WhitenedModel(problem.prior(), problem.forward_model(data.coords, -1))
+    at = at_the_map(fine, replace(fine, model=coarse), stream(1, "search"))
+    xis = at.draws(12, 2.0, stream(1, "draws"))
+    pairs = (xis, fine.predict(xis), Multifidelity.Config(), 3)
+    draws = at.draws(40, 1.0, stream(2, "draws"))
+    values = fine.predict(draws)
+
+    def sd(tangent):
+        made = Multifidelity.from_pairs(problem, data, *pairs, tangent)
+        model = made.bind(problem, problem.prior(), data.coords)
+        return sd_of_difference(replace(fine, model=model), draws, values)
+
+    assert sd(at.tangent) < 0.5 * sd(None)
+
+
 def test_a_model_without_derivatives_starts_from_the_coarse_one(case):
     fine = recipe(case[1])()
     assert can_start_at_map(fine)
     bare = replace(fine, model=Bare(fine.model))
     assert not can_start_at_map(bare)
     with pytest.raises(CapabilityError, match="training with start = 'laplace' needs jvp, vjp"):
-        about_the_map(bare, fine, 5, 2.0, stream(1, "draws"))
+        at_the_map(bare, fine, stream(1, "search"))
 
 
 def test_training_without_derivatives_takes_the_coarse_posterior(tmp_path):
@@ -142,17 +183,18 @@ def test_tests_of_all_rounds_are_kept_where_the_surrogate_is_refused_too(case, t
 
 
 def test_interrupted_training_ends_like_an_uninterrupted_one(case, trained, tmp_path):
-    whole, folder = trained
-    shutil.copytree(folder, tmp_path / "b")
-    (tmp_path / "b" / "refined.json").unlink()
-    (tmp_path / "b" / "refine1.npz").unlink()
-    resumed = refine(*case, ROUNDS, tmp_path / "b", (3, 1, 0), silent)
+    folder, whole = trained
+    shutil.copy(folder / "refine0.npz", tmp_path)
+    resumed = refine(*case, ROUNDS, tmp_path, (3, 1, 0), silent)
     assert resumed.report == whole.report
     assert resumed.counters == whole.counters
+    weights = [load_folder(f / "surrogate", "multifidelity")[0] for f in (folder, tmp_path)]
+    for name in weights[0]:
+        np.testing.assert_array_equal(weights[0][name], weights[1][name])
 
 
 def test_admission_accepts_what_was_trained_here(case, trained):
-    folder = trained[0].folder
+    folder = trained[1].folder
     assert folder is not None
     found = admit(recipe(case[1], folder)(), folder, stream(4, "admission"))
     assert found.report["sd_misfit_difference_heldout"] < 1.0
@@ -161,7 +203,8 @@ def test_admission_accepts_what_was_trained_here(case, trained):
 
 def test_a_surrogate_far_from_the_fine_model_is_refused(case, trained):
     """The same surrogate under noise a hundred times smaller is a hundred times too coarse."""
-    data, folder = case[1], trained[0].folder
+    data = case[1]
+    folder = trained[1].folder
     precise = PosteriorRecipe(
         "darcy",
         CONFIG,
@@ -175,5 +218,5 @@ def test_a_surrogate_far_from_the_fine_model_is_refused(case, trained):
 
 
 def test_report_is_json(trained):
-    saved = json.loads((trained[1] / "refined.json").read_text())
+    saved = json.loads((trained[0] / "refined.json").read_text())
     assert set(saved) == {"counters", "report"}

@@ -10,7 +10,7 @@ from pdeinv.models import Capability, Linearization
 from pdeinv.surrogates.discrepancy import Discrepancy, DiscrepancyConfig
 from pdeinv.surrogates.identity import data_space
 from pdeinv.surrogates.kernel import Grams, KernelFit
-from pdeinv.surrogates.multifidelity import MultifidelityModel
+from pdeinv.surrogates.multifidelity_model import MultifidelityModel
 from pdeinv.surrogates.pairs import Pairs, relevance
 
 DIM, N_OBS = 6, 20

@@ -2,16 +2,20 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
+from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.building import load_surrogate, make_problem
 from pdeinv.errors import CapabilityError
 from pdeinv.io.datasets import TrainingSet, prior_probe
+from pdeinv.io.observations import Observations
 from pdeinv.surrogates.multifidelity import Multifidelity, MultifidelityConfig
+from pdeinv.tangent import Tangent
 
 CASES = {
     "darcy": (
@@ -70,6 +74,45 @@ def test_correction_lowers_the_error_of_each_coarse_model(case, coarse, tmp_path
     np.testing.assert_array_equal(model(xi), again(xi))
     assert dot_product_test(model, xi, rng) < 1e-9
     assert taylor_test(model, xi, rng).slope > 1.9
+
+
+@pytest.mark.parametrize(
+    ("name", "finer"),
+    [
+        ("darcy", {"unknown": {"kind": "piecewise", "cells": [4, 4], "std": 0.4}}),
+        (
+            "heat",
+            {"unknown": {"kind": "conductivity", "prior": {"kind": "piecewise", "cells": [4, 4]}}},
+        ),
+    ],
+)
+def test_a_tangent_is_used_where_it_helps_and_left_out_where_it_misleads(name, finer, tmp_path):
+    """Sixteen unknowns and twelve pairs: the slope of the discrepancy cannot be learned."""
+    config, spec = CASES[name]
+    problem = make_problem(name, {**config, **finer})
+    prior, sensors = problem.prior(), problem.sensors(spec)
+    fine = WhitenedModel(prior, problem.forward_model(sensors))
+    point, rng = 0.5 * np.ones(prior.dim), np.random.default_rng(3)
+    at = fine.linearize(point)
+    right = Tangent.along(np.eye(prior.dim), point, at.value, at.jvp)
+    wrong = replace(right, images=-5 * right.images)
+    near = point + 0.3 * rng.standard_normal((12, prior.dim))
+    pairs = (near, np.stack([fine(x) for x in near]))
+    noise = Noise(np.full(len(at.value), 0.02 * np.abs(at.value).max()))
+    seen = Observations(problem.observed, at.value, sensors, noise)
+    made = {
+        name: Multifidelity.from_pairs(problem, seen, *pairs, MultifidelityConfig(), 1, tangent)
+        for name, tangent in (("plain", None), ("right", right), ("wrong", wrong))
+    }
+    assert made["wrong"].tilt is None
+    assert made["right"].tilt is not None
+    assert made["right"].discrepancy.rms < 0.8 * made["plain"].discrepancy.rms
+    made["right"].save(tmp_path / "s")
+    places = (problem, prior, sensors)
+    model, again = made["right"].bind(*places), load_surrogate(tmp_path / "s").bind(*places)
+    np.testing.assert_array_equal(model(near[0]), again(near[0]))
+    assert dot_product_test(model, near[0], rng) < 1e-9
+    assert taylor_test(model, near[0], rng).slope > 1.9
 
 
 def test_linearisation_is_that_of_the_fine_model_at_the_samples_mean(case):

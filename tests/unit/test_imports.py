@@ -50,7 +50,7 @@ LAYERS = (
     ("pdeinv.io", "pdeinv.fem", "pdeinv.executors"),
     ("pdeinv.protocols",),
     ("pdeinv.bayes",),
-    ("pdeinv.models", "pdeinv.strong", "pdeinv.provenance"),
+    ("pdeinv.models", "pdeinv.strong", "pdeinv.tangent", "pdeinv.provenance"),
     ("pdeinv.spaces", "pdeinv.config", "pdeinv.registry", "pdeinv.rng", "pdeinv.sampling"),
     ("pdeinv.errors", "pdeinv.typing", "pdeinv.memory"),
 )
