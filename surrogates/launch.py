@@ -10,6 +10,8 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -154,21 +156,43 @@ def together(job: Job, size: int) -> Iterator[Ranks]:
         probe.bind(("127.0.0.1", 0))
         place = Place(0, size, 0, "127.0.0.1", probe.getsockname()[1])
     # a forked process would inherit locks and GPU contexts
-    start = multiprocessing.get_context("spawn").Process
-    others = [
-        start(target=_follow, args=(job, replace(place, rank=k, local=k)), daemon=True)
-        for k in range(1, size)
-    ]
-    for process in others:
-        process.start()
+    others = [_start(job, replace(place, rank=k, local=k)) for k in range(1, size)]
     try:
+        for process, begun in others:
+            _await(process, begun)
         with opened(place, job.device_of(0, size)) as ranks:
             yield ranks
-            for process in others:
+            for process, _ in others:
                 process.join(60)
     finally:
-        for process in others:
+        for process, _ in others:
             process.terminate()
+
+
+def _start(job: Job, place: Place) -> tuple[BaseProcess, Connection]:
+    """A process that follows, and where it says that it has begun."""
+    context = multiprocessing.get_context("spawn")
+    begun, says = context.Pipe(duplex=False)
+    process = context.Process(target=_follow, args=(job, place, says), daemon=True)
+    process.start()
+    says.close()
+    return process, begun
+
+
+def _await(process: BaseProcess, begun: Connection) -> None:
+    """Wait until a process has begun; one that is lost before would be waited for in vain.
+
+    Raises:
+        RunFailed: it has ended instead.
+    """
+    try:
+        begun.recv()
+    except EOFError:
+        process.join(60)
+        raise RunFailed(
+            f"a training process ended with exit code {process.exitcode} before it began (out of "
+            "memory?); see its message; continue with --resume, perhaps with fewer --devices"
+        ) from None
 
 
 def _share_cores(size: int, device: str) -> None:
@@ -178,12 +202,13 @@ def _share_cores(size: int, device: str) -> None:
         import_torch().set_num_threads(max(1, cores // size))
 
 
-def _follow(job: Job, place: Place) -> None:
+def _follow(job: Job, place: Place, says: Connection) -> None:
     """The life of a process that is not the first: it computes, and neither writes nor prints."""
     asked: list[int] = []
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(signum, lambda number, _: asked.append(number))
     _share_cores(place.size, job.device)
+    says.send(place.rank)
     code = 1
     try:
         with opened(place, job.device_of(place.local, place.size), ends=True) as ranks:

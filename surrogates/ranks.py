@@ -245,15 +245,20 @@ def opened(place: Place | None, device: str = "cpu", ends: bool = False) -> Iter
         return
     import torch
     import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
 
     cuda = device.startswith("cuda")
     if cuda:
         torch.cuda.set_device(device)
     host = f"[{place.address}]" if ":" in place.address else place.address
+    url = f"tcp://{host}:{place.port}"
     try:
+        # meeting is a step of its own: torch numbers the groups of a process, those that failed
+        # too, and processes that count differently wait for each other for ever
+        store, _, _ = next(rendezvous(url, place.rank, place.size, timeout=PATIENCE))
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if cuda else "gloo",
-            init_method=f"tcp://{host}:{place.port}",
+            store=store,
             rank=place.rank,
             world_size=place.size,
             timeout=PATIENCE,

@@ -9,12 +9,15 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
 from pdeinv.cli.terminal import Terminal
 from pdeinv.cli.training_view import training_view
+from pdeinv.errors import RunFailed
+from pdeinv.surrogates.ranks import Place, opened
 from pdeinv.surrogates.storage import load_arrays
 from pdeinv.surrogates.tracking import EpochRow
 
@@ -117,12 +120,31 @@ def test_tasks_of_srun_share_a_training_stop_on_a_signal_to_one_and_go_on(call, 
     assert [r["epoch"] for r in found] == list(range(1, len(found) + 1))
 
 
+@pytest.fixture
+def once_alone(monkeypatch):
+    """This process has waited for others in vain before, which the next meeting must survive."""
+    with monkeypatch.context() as patch:
+        patch.setattr("pdeinv.surrogates.ranks.PATIENCE", timedelta(seconds=1))
+        place = Place(1, 2, 1, "127.0.0.1", 1)
+        with pytest.raises(RunFailed, match="no meeting place"), opened(place):
+            pass
+
+
+@pytest.mark.usefixtures("once_alone")
 def test_devices_starts_processes_whose_work_equals_that_of_one(call, data, work, whole):
     result = call(*train(data, work / "ckpt"), "--devices", 2, "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["errors"].keys() == {"relative_l2", "rms_over_sigma"}
     assert close(whole, work / "ckpt") < 1e-5
     assert [r["epoch"] for r in rows(work / "ckpt.run")] == list(range(1, 21))
+
+
+def test_a_process_that_is_lost_at_its_start_is_not_waited_for(call, data, work, monkeypatch):
+    monkeypatch.setattr("pdeinv.surrogates.launch._follow", max)  # its arguments do not compare
+    result = call(*train(data, work / "ckpt"), "--devices", 2)
+    assert result.exit_code == RunFailed.exit_code
+    assert "a training process ended with exit code 1 before it began" in result.stderr
+    assert not (work / "ckpt").exists()
 
 
 def test_resume_with_nothing_to_resume_begins(call, data, work, whole):
