@@ -140,7 +140,7 @@ def train_surrogate(
             held: list[TrainingSet] = []
             how = (machine.devices, held)
             job = replace(job, seed=ranks.by_first(lambda: _prepared(tables, job, output, how)))
-            with _workforce(job, machine.devices, ranks) as everyone:
+            with _resumable(job, ranks), _workforce(job, machine.devices, ranks) as everyone:
                 _train(terminal, job, output, (everyone, held.pop() if held else job.read()), end)
         code = 0
     except PdeinvError as error:
@@ -217,6 +217,19 @@ def _plan(job: Job, output: Output, training: TrainingSet, seed: int) -> dict[st
 
 def _show_plan(terminal: Terminal, plan: Mapping[str, Any]) -> None:
     terminal.result({"dry_run": True, **plan}, *(f"{k}: {v}" for k, v in plan.items()))
+
+
+@contextmanager
+def _resumable(job: Job, ranks: Ranks) -> Iterator[None]:
+    """Leave no run folder behind that nothing can go on from, and that stands in the way."""
+    from pdeinv.io.runs import drop_unless_resumable
+
+    try:
+        yield
+    except PdeinvError:
+        if ranks.first:
+            drop_unless_resumable(job.folder)
+        raise
 
 
 @contextmanager

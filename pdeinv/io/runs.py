@@ -12,6 +12,8 @@ from pdeinv.io.atomic import atomic, remove
 __all__ = ["drop_unless_resumable", "recalled_seed", "remember", "run_folder"]
 
 CONFIG = "config.toml"
+RESUMABLE = ("*.npz", "*.safetensors")
+"""Files of a run folder that a run can go on from: of engines and rounds, of trainings."""
 
 
 def run_folder(out: Path) -> Path:
@@ -39,5 +41,5 @@ def recalled_seed(folder: Path) -> int | None:
 
 def drop_unless_resumable(folder: Path) -> None:
     """Remove a run folder that holds no checkpoint and no training round: nothing could go on."""
-    if not any(folder.glob("*.npz")):
+    if not any(any(folder.rglob(kind)) for kind in RESUMABLE):
         remove(folder)

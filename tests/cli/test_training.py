@@ -230,6 +230,14 @@ def test_wrong_options_are_one_line(words, message, call, data, work):
     assert sorted(work.iterdir()) == before
 
 
+def test_a_training_that_cannot_begin_leaves_nothing_in_the_way(call, data, work):
+    words = ("train-surrogate", "fno", "--data", data, "--set", "surrogate.time=steps", "--out")
+    result = call(*words, "ckpt")
+    assert result.exit_code == 2
+    assert "generate --grid" in result.stderr
+    assert not list(work.glob("ckpt*"))
+
+
 def test_a_surrogate_without_epochs_does_not_start_processes(call, data, work):
     result = call("train-surrogate", "gp", "--data", data, "--out", "gp", "--devices", 2)
     assert result.exit_code == 2
