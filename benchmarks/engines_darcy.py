@@ -18,7 +18,7 @@ import numpy as np
 from pdeinv import registry
 from pdeinv.bayes.noise import Noise
 from pdeinv.building import make_problem
-from pdeinv.errors import CapabilityError
+from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.inversion import Inversion, invert
 from pdeinv.io import netcdf
 from pdeinv.io.observations import Observations, to_dataset
@@ -77,7 +77,7 @@ def main() -> None:
             try:
                 rows.append(figures(name, Path(scratch)))
                 print(rows[-1], flush=True)
-            except CapabilityError as error:  # another problem's engine, or one for linear models
+            except (CapabilityError, ConfigError) as error:  # not for this problem or unknown
                 print(f"{name}: {error}", flush=True)
     options.out.write_text(json.dumps(rows, indent=1))
 

@@ -1,9 +1,11 @@
 """Failed solves, spent budgets, dead workers, full disks: counted, survived or one clear line."""
 
 import errno
+import itertools
 import os
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import SimpleNamespace
 from zlib import crc32
 
 import numpy as np
@@ -175,9 +177,16 @@ def test_budget_that_is_never_reached_changes_nothing(tmp_path):
     assert found.outcome.converged
 
 
-def test_budget_in_seconds_holds(tmp_path):
-    found = go("pcn", CASE.posterior(), tmp_path / "some", budget=Budget(seconds=0.01))
+def test_budget_in_seconds_ends_a_chain_by_its_clock(tmp_path, monkeypatch):
+    clock = itertools.count()  # a second a step
+    ticking = SimpleNamespace(monotonic=lambda: float(next(clock)))
+    monkeypatch.setattr("pdeinv.engines.driver.time", ticking)
+    found = go("pcn", CASE.posterior(), tmp_path, budget=Budget(seconds=200))
     assert found.exhausted
+    assert 2 * 190 < found.counters.n_forward < 2 * 210
+
+
+def test_budget_in_seconds_holds(tmp_path):
     engine = Pcn(PcnConfig(chains=1, draws=10**9, warmup=0))
     found = run(engine, CASE.posterior, Run(0, tmp_path, budget=Budget(seconds=0.2)))
     assert found.exhausted
