@@ -134,8 +134,12 @@ def test_a_run_that_is_going_on_is_not_disturbed(call, work):
         process.communicate()
 
 
+N = 1600
+"""Samples; so many that a signal comes before the last."""
+
+
 def generate(out):
-    words = ("generate", "--obs", "obs.nc", "--n", 160, "--seed", 5, "--workers", 2)
+    words = ("generate", "--obs", "obs.nc", "--n", N, "--seed", 5, "--workers", 2)
     return (*words, "--out", out)
 
 
@@ -168,7 +172,7 @@ def test_an_interrupted_data_set_resumes_to_the_same_samples(signum, call, work,
 
 
 def test_a_data_set_grows_on_resume(call, work, dataset):
-    words = [48 if w == 160 else w for w in generate("data.nc")]
+    words = [48 if w == N else w for w in generate("data.nc")]
     assert call(*words).exit_code == 0
     assert call(*generate("data.nc"), "--resume").exit_code == 0
     same_samples(dataset, "data.nc")
