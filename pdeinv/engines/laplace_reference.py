@@ -10,7 +10,6 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.reference import Reference
 from pdeinv.engines.laplace import LaplaceApproximation, gaussian_approximation
 from pdeinv.engines.map import OptimizerConfig, find_map
-from pdeinv.typing import Array
 
 __all__ = ["laplace_at_map", "laplace_reference"]
 
@@ -22,7 +21,6 @@ def laplace_at_map(
     posterior: Posterior,
     rng: np.random.Generator,
     config: OptimizerConfig | None = None,
-    xi0: Array | None = None,
 ) -> LaplaceApproximation:
     """N(xi_map, (I + J^T Γ^(-1) J)^(-1)), the directions below the cut-off left to the prior.
 
@@ -30,13 +28,12 @@ def laplace_at_map(
         posterior: a model with derivatives; its solves are counted there.
         rng: for the start of the minimisation and the sketch of the Hessian.
         config: of the minimisation.
-        xi0: where it starts, shape (dim,); else where ``config`` says.
 
     Raises:
         RunFailed: no starting point could be solved.
         SolverDiverged: the linearisation at the start or at the end failed.
     """
-    xi = find_map(posterior, rng, config, xi0)
+    xi = find_map(posterior, rng, config)
     return gaussian_approximation(posterior, xi, min(posterior.dim, RANK), rng)
 
 
