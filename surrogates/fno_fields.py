@@ -134,12 +134,7 @@ class FieldScaling:
         """The same from ``grid`` to another one."""
         if grid is other:
             return self
-        matrix = grid.to(other)
-
-        def moved(a: Array) -> Array:
-            lead = a.shape[:-2]
-            return np.asarray((matrix @ a.reshape(*lead, -1).T).T).reshape(*lead, *other.shape)
-
+        moved = grid.onto(other)
         inside = moved(self.inside.astype(np.float64)) > 0.5
         mean = self.mean if self.of_data else moved(self.mean)
         return replace(self, mean=mean, envelope=moved(self.envelope), inside=inside)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,10 +87,16 @@ class Grid:
             matrix = _across(matrix, axis, np.asarray(at[name], dtype=np.float64))
         return matrix
 
-    def to(self, other: Grid) -> Any:
-        """The sparse matrix from these nodes to those of ``other``."""
+    def onto(self, other: Grid) -> Callable[[Array], Array]:
+        """Interpolation of fields (..., n_y, n_x) from these nodes to those of ``other``."""
         y, x = np.meshgrid(other.y, other.x, indexing="ij")
-        return self.interpolation(np.stack([y.ravel(), x.ravel()], axis=1))
+        matrix = self.interpolation(np.stack([y.ravel(), x.ravel()], axis=1))
+
+        def moved(a: Array) -> Array:
+            lead = a.shape[:-2]
+            return np.asarray((matrix @ a.reshape(*lead, -1).T).T).reshape(*lead, *other.shape)
+
+        return moved
 
 
 def _across(inner: Any, axis: Array, values: Array) -> Any:

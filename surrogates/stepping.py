@@ -109,12 +109,7 @@ class Stepping:
         """The same from ``grid`` to another one."""
         if grid is other:
             return self
-        matrix = grid.to(other)
-
-        def moved(a: Array) -> Array:
-            lead = a.shape[:-2]
-            return np.asarray((matrix @ a.reshape(*lead, -1).T).T).reshape(*lead, *other.shape)
-
+        moved = grid.onto(other)
         return replace(self, start=moved(self.start), increments=moved(self.increments))
 
     def arrays(self) -> dict[str, Array]:

@@ -225,8 +225,8 @@ def test_interpolation_is_exact_for_bilinear_fields_and_follows_the_axes():
     found = grid.interpolation(points) @ (2 * y - x + 0.5 * x * y).ravel()
     expected = 2 * points[:, 0] - points[:, 1] + 0.5 * points.prod(axis=1)
     np.testing.assert_allclose(found, expected, atol=1e-14)
-    fine = grid.to(grid.resized((9, 7))) @ x.ravel()
-    np.testing.assert_allclose(fine.reshape(9, 7)[3], np.linspace(0, 3, 7))
+    fine = grid.onto(grid.resized((9, 7)))(x)
+    np.testing.assert_allclose(fine[3], np.linspace(0, 3, 7))
 
 
 def test_sensors_outside_the_grid_are_refused(trained, problem):
