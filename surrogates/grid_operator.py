@@ -131,7 +131,16 @@ class GridOperator:
             "architecture": architecture.as_json(),
             **({} if stepping is None else stepping.summary()),
         }
-        record = _record(cls.name, dataset, split, (config, seed, run.noise_std), extra)
+        noise_std = reference_noise(dataset.values[split.train], run.noise_std, config.noise_rel)
+        record = Record.of(
+            cls.name,
+            dataset,
+            rows=split.train,
+            how=(config, seed, noise_std),
+            sizes=split.sizes,
+            errors={},
+            extra=extra,
+        )
         weights = to_arrays(module)
         fitted = cls(architecture, weights, scaling, task.grid, record, task.pod, stepping)
         errors = fitted._errors(dataset, task, split.test)
@@ -273,28 +282,3 @@ def _network(architecture: Architecture, scaling: FieldScaling, stepping: Steppi
     if stepping is None:
         return build(architecture, scaling.envelope)
     return build_rollout(architecture, scaling, stepping)
-
-
-def _record(
-    name: str,
-    dataset: TrainingSet,
-    split: Split,
-    how: tuple[OperatorConfig, int, Array | float | None],
-    extra: Mapping[str, Any],
-) -> Record:
-    """The metadata, errors still missing; ``how`` is configuration, seed and σ."""
-    xi, (config, seed, noise_std) = dataset.xi[split.train], how
-    return Record(
-        name,
-        Identity.of_dataset(dataset),
-        xi.min(axis=0),
-        xi.max(axis=0),
-        reference_noise(dataset.values[split.train], noise_std, config.noise_rel),
-        config.model_dump(mode="json"),
-        seed,
-        dataset.digest,
-        dataset.level,
-        split.sizes,
-        {},
-        extra,
-    )
