@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 
 from pdeinv.bayes.posterior import WhitenedModel
-from pdeinv.building import make_problem
-from pdeinv.models import evaluate
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.model.forward import evaluate
 from pdeinv.provenance import versions
 from pdeinv.rng import stream
-from pdeinv.surrogates.discrepancy import Discrepancy, DiscrepancyConfig
-from pdeinv.surrogates.identity import data_space
-from pdeinv.surrogates.pairs import Pairs
-from pdeinv.surrogates.scaling import reference_noise
-from pdeinv.surrogates.tangent_model import TangentPlane
+from pdeinv.surrogates.common.identity import data_space
+from pdeinv.surrogates.common.scaling import reference_noise
+from pdeinv.surrogates.multifidelity.discrepancy import Discrepancy, DiscrepancyConfig
+from pdeinv.surrogates.multifidelity.pairs import Pairs
+from pdeinv.surrogates.multifidelity.tangent_plane import TangentPlane
 
 CASES = {
     "darcy": (

@@ -27,11 +27,11 @@ from typing import Any
 import numpy as np
 
 from pdeinv.bayes.noise import Noise
-from pdeinv.building import make_problem
 from pdeinv.errors import PdeinvError
-from pdeinv.inversion import Inversion, invert
 from pdeinv.io import netcdf
 from pdeinv.io.observations import Observations, to_dataset
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.jobs.invert.run import Inversion, invert
 from pdeinv.provenance import attributes
 from pdeinv.rng import stream
 

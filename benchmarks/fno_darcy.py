@@ -25,16 +25,16 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from pdeinv.building import make_problem
-from pdeinv.designs import Plan
-from pdeinv.generate import generate
 from pdeinv.io import datasets
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
 from pdeinv.provenance import versions
-from pdeinv.surrogates.fitting import FitRun
-from pdeinv.surrogates.fno_fields import FieldMap, FieldScaling, relative_loss
-from pdeinv.surrogates.fno_network import Architecture, build, padded_size
-from pdeinv.surrogates.spectral_weights import in_double
-from pdeinv.surrogates.training import Data, TrainingConfig, import_torch, seeded, train
+from pdeinv.surrogates.common.fitting import FitRun
+from pdeinv.surrogates.operators.fields import FieldMap, FieldScaling, relative_loss
+from pdeinv.surrogates.operators.network import Architecture, build, padded_size
+from pdeinv.surrogates.operators.spectral_weights import in_double
+from pdeinv.surrogates.training.train import Data, TrainingConfig, import_torch, seeded, train
 
 FINE = 85
 CONFIG = {"cells": FINE - 1, "unknown": {"kind": "two-phase"}}

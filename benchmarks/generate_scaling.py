@@ -30,10 +30,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from pdeinv.building import make_problem
-from pdeinv.designs import Plan
-from pdeinv.generate import generate
 from pdeinv.io import netcdf
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
 
 
 def seconds(plan: Plan, workers: int, folder: Path) -> float:

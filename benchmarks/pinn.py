@@ -31,8 +31,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from pdeinv.bayes.noise import Noise
-from pdeinv.building import PosteriorRecipe, make_problem
-from pdeinv.engines.map import find_map
+from pdeinv.engines.gaussian.map import find_map
+from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
 from pdeinv.provenance import versions
 from pdeinv.rng import stream
 from pdeinv.surrogates.pinn.config import PinnConfig

@@ -29,20 +29,20 @@ from pathlib import Path
 
 import numpy as np
 
-from pdeinv import registry
 from pdeinv.bayes.posterior import WhitenedModel
-from pdeinv.building import make_problem
 from pdeinv.config import fingerprint
-from pdeinv.designs import Plan
 from pdeinv.errors import PdeinvError
-from pdeinv.generate import generate
 from pdeinv.io import datasets
-from pdeinv.models import Capability, evaluate
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
+from pdeinv.model.forward import Capability, evaluate
+from pdeinv.plugins import registry
 from pdeinv.provenance import versions
 from pdeinv.rng import stream
-from pdeinv.surrogates.record import heldout_errors
-from pdeinv.surrogates.scaling import reference_noise
-from pdeinv.surrogates.training import import_torch
+from pdeinv.surrogates.common.record import heldout_errors
+from pdeinv.surrogates.common.scaling import reference_noise
+from pdeinv.surrogates.training.train import import_torch
 
 CASES = {
     "darcy": ({"cells": 28, "unknown": {"kind": "piecewise", "cells": [4, 4]}}, "grid:9x9"),

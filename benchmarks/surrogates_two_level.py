@@ -36,28 +36,28 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import two_level_darcy
 
-from pdeinv import registry
-from pdeinv.admission import REJECT_SD
 from pdeinv.bayes.diagnostics import summary
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
-from pdeinv.building import PosteriorRecipe, make_problem
-from pdeinv.designs import Around, Plan
-from pdeinv.engines.driver import Run, run
-from pdeinv.engines.hilbert_hmc import tune
-from pdeinv.engines.laplace_reference import laplace_at_map
-from pdeinv.engines.two_level import TwoLevel, TwoLevelConfig
+from pdeinv.engines.gaussian.laplace_reference import laplace_at_map
+from pdeinv.engines.mcmc.hmc import tune
+from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
+from pdeinv.engines.run.driver import Run, run
 from pdeinv.errors import PdeinvError
 from pdeinv.executors import process_pool
-from pdeinv.generate import generate
 from pdeinv.io import datasets
 from pdeinv.io.observations import Observations
-from pdeinv.models import evaluate
+from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
+from pdeinv.jobs.generate.plan import Around, Plan
+from pdeinv.jobs.generate.run import generate
+from pdeinv.jobs.two_level.admission import REJECT_SD
+from pdeinv.jobs.two_level.train import RefineConfig, refine
+from pdeinv.model.forward import evaluate
+from pdeinv.plugins import registry
 from pdeinv.provenance import versions
-from pdeinv.refine import RefineConfig, refine
 from pdeinv.rng import stream
-from pdeinv.surrogates.fitting import FitRun
-from pdeinv.surrogates.training import import_torch
+from pdeinv.surrogates.common.fitting import FitRun
+from pdeinv.surrogates.training.train import import_torch
 
 EIT = {"cells": 24, "unknown": {"kind": "log-gaussian", "std": 1.0, "length": 0.6, "modes": 20}}
 SEED = 20

@@ -25,10 +25,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from pdeinv.bayes.noise import Noise
-from pdeinv.building import make_problem
 from pdeinv.errors import SurrogateRejected
 from pdeinv.io.observations import Observations
-from pdeinv.refine import RefineConfig, refine
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.jobs.two_level.train import RefineConfig, refine
 from pdeinv.rng import stream
 
 CASES = {"aligned": 28, "not aligned": 32}

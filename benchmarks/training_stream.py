@@ -21,10 +21,10 @@ import netCDF4
 import numpy as np
 
 from pdeinv.io.rows import FileRows
-from pdeinv.surrogates.batches import Rows, moments
-from pdeinv.surrogates.fitting import FitRun
-from pdeinv.surrogates.fno_network import Architecture, build
-from pdeinv.surrogates.training import Data, TrainingConfig, seeded, train
+from pdeinv.surrogates.common.fitting import FitRun
+from pdeinv.surrogates.operators.network import Architecture, build
+from pdeinv.surrogates.training.minibatches import Rows, moments
+from pdeinv.surrogates.training.train import Data, TrainingConfig, seeded, train
 
 BLOCK = 64
 

@@ -29,14 +29,14 @@ import numpy as np
 
 from pdeinv.bayes.diagnostics import summary
 from pdeinv.bayes.noise import Noise
-from pdeinv.building import PosteriorRecipe, make_problem
-from pdeinv.engines.driver import Run, run
-from pdeinv.engines.hilbert_hmc import tune
-from pdeinv.engines.pcn import Pcn, PcnConfig
-from pdeinv.engines.two_level import TwoLevel, TwoLevelConfig
+from pdeinv.engines.mcmc.hmc import tune
+from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
+from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
+from pdeinv.engines.run.driver import Run, run
 from pdeinv.executors import process_pool
 from pdeinv.io.observations import Observations
-from pdeinv.refine import RefineConfig, refine
+from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
+from pdeinv.jobs.two_level.train import RefineConfig, refine
 from pdeinv.rng import stream
 
 CONFIG = {"cells": [28, 28], "unknown": {"kind": "piecewise", "cells": [7, 7], "std": 1.5}}

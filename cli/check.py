@@ -67,7 +67,7 @@ def check(
 
 def _of_problem(tables: dict[str, Any], sensors: str | None, level: int) -> WhitenedModel:
     from pdeinv.bayes.posterior import WhitenedModel
-    from pdeinv.hooks import default_sensors
+    from pdeinv.plugins.hooks import default_sensors
 
     problem = build_problem(tables["problem"])
     places = problem.sensors(default_sensors(problem) if sensors is None else sensors)
@@ -78,7 +78,7 @@ def _of_observations(
     path: Path, tables: dict[str, Any], level: int
 ) -> tuple[WhitenedModel, list[Verdict]]:
     from pdeinv.bayes.posterior import WhitenedModel
-    from pdeinv.inversion import Inversion
+    from pdeinv.jobs.invert.run import Inversion
 
     inversion = Inversion.resolve(tables, path)
     problem, data = inversion.problem, inversion.observations
@@ -103,7 +103,7 @@ def _audit(data: Observations) -> list[Verdict]:
 
 def _derivatives(model: WhitenedModel, seed: int) -> list[Verdict]:
     from pdeinv.bayes.check import dot_product_test, taylor_test
-    from pdeinv.models import Capability
+    from pdeinv.model.forward import Capability
     from pdeinv.rng import stream
 
     if not {Capability.JVP, Capability.VJP} <= model.capabilities:

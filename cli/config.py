@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from pdeinv.errors import ConfigError
-from pdeinv.registry import Kind
+from pdeinv.plugins.registry import Kind
 
 from .options import Settings, verb
 from .settings import build_problem, load_tables, with_flags
@@ -38,7 +38,7 @@ def show(
 
 
 def _resolved(tables: dict[str, Any], observations: Path | None) -> dict[str, Any]:
-    from pdeinv.inversion import Inversion
+    from pdeinv.jobs.invert.run import Inversion
 
     source = observations or tables.get("observations")
     if source is not None:
@@ -64,8 +64,8 @@ def schema(
 
 
 def _config_class(what: str) -> Any:
-    from pdeinv import registry
-    from pdeinv.inversion import RunConfig
+    from pdeinv.jobs.invert.run import RunConfig
+    from pdeinv.plugins import registry
 
     if what == "run":
         return RunConfig

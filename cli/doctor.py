@@ -15,7 +15,7 @@ __all__ = ["doctor"]
 @verb
 def doctor(terminal: Terminal) -> None:
     """Check Python, compiler, MPI, FEniCSx, torch, threads and disk; exit 1 if one is broken."""
-    from pdeinv.doctor import examine
+    from pdeinv.jobs.doctor import examine
 
     findings = examine()
     broken = [f.name for f in findings if f.status == "broken"]

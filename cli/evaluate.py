@@ -35,7 +35,7 @@ class Written:
     def check(self) -> None:
         """Refuse what exists or cannot be written, before any work."""
         from pdeinv.io.atomic import check_output
-        from pdeinv.plotting import check_suffix
+        from pdeinv.jobs.plot.figure import check_suffix
 
         for path in (self.out, self.figure):
             if path is not None:
@@ -71,9 +71,9 @@ def evaluate(
     Tells relative errors, errors in units of the noise, the spread of the misfit difference, which
     decides whether an inversion may trust the surrogate, and how much faster it is (CPU time).
     """
-    from pdeinv.evaluation import Request, compare
-    from pdeinv.evaluation_report import summary
     from pdeinv.io.observations import NoiseSpec
+    from pdeinv.jobs.evaluate.report import summary
+    from pdeinv.jobs.evaluate.run import Request, compare
 
     written.check()
     tables = with_flags(load_tables(settings), seed=random.seed, **noise.flags())
@@ -91,8 +91,8 @@ def evaluate(
 def _write(
     written: Written, found: Any, figures: Mapping[str, Any], inputs: tuple[Path | None, ...]
 ) -> Iterator[Path]:
-    from pdeinv.evaluation_report import figure, to_tree
     from pdeinv.io import netcdf
+    from pdeinv.jobs.evaluate.report import figure, to_tree
     from pdeinv.provenance import attributes, sha256
 
     if written.out is not None:

@@ -19,9 +19,9 @@ from .stop import stoppable
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from pdeinv.designs import Plan
     from pdeinv.executors.config import ExecutorConfig
-    from pdeinv.protocols import Problem, Sensors
+    from pdeinv.jobs.generate.plan import Plan
+    from pdeinv.plugins.problem import Problem, Sensors
 
 __all__ = ["generate"]
 
@@ -89,10 +89,10 @@ def _solve(
     what: tuple[Problem, ExecutorConfig, int],
 ) -> None:
     """Check, solve, and say what became of it."""
-    from pdeinv.generate import How
-    from pdeinv.generate import generate as solve_all
     from pdeinv.io.atomic import check_output
     from pdeinv.io.runs import run_folder
+    from pdeinv.jobs.generate.run import How
+    from pdeinv.jobs.generate.run import generate as solve_all
 
     physics, executor, workers = what
     part, folder = parts.part(), run_folder(output.out)
@@ -154,7 +154,7 @@ def _subject(
 ) -> tuple[Problem, Sensors]:
     """The problem and where its data are."""
     if obs is not None:
-        from pdeinv.inversion import Inversion
+        from pdeinv.jobs.invert.run import Inversion
 
         if sensors is not None:
             raise ConfigError("give the sensors once: --obs or --sensors, not both")
@@ -167,6 +167,6 @@ def _subject(
 
 
 def _plan(physics: Problem, places: Sensors, **rest: Any) -> Plan:
-    from pdeinv.designs import Plan
+    from pdeinv.jobs.generate.plan import Plan
 
     return Plan(physics.name, physics.config.model_dump(mode="json"), places, **rest)

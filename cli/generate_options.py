@@ -11,8 +11,8 @@ import typer
 from pdeinv.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pdeinv.designs import Around
-    from pdeinv.protocols import Sensors
+    from pdeinv.jobs.generate.plan import Around
+    from pdeinv.plugins.problem import Sensors
 
 __all__ = ["Design", "Parts", "Stored"]
 
@@ -54,7 +54,7 @@ class Design:
         Raises:
             ConfigError: no such design.
         """
-        from pdeinv.designs import Around
+        from pdeinv.jobs.generate.plan import Around
 
         if self.sampling not in SAMPLING:
             raise ConfigError(f"--design {self.sampling}: expected {', '.join(SAMPLING)}")
@@ -106,7 +106,7 @@ class Stored:
         Raises:
             ConfigError: a text is not understood.
         """
-        from pdeinv.gridding import parse_times
+        from pdeinv.jobs.generate.grid import parse_times
 
         if self.times is not None and self.grid is None:
             raise ConfigError("--times says when gridded fields are stored; add --grid ROWSxCOLS")

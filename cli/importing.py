@@ -19,7 +19,7 @@ from .terminal import Terminal
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-    from pdeinv.protocols import Importer
+    from pdeinv.plugins.problem import Importer
 
 __all__ = ["app"]
 
@@ -29,7 +29,7 @@ class _Problems(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Their names."""
-        from pdeinv.importing import problems
+        from pdeinv.jobs.import_data import problems
 
         return problems()
 
@@ -39,7 +39,7 @@ class _Problems(TyperGroup):
         Raises:
             UnknownPlugin: no such problem.
         """
-        from pdeinv.importing import importers
+        from pdeinv.jobs.import_data import importers
 
         return typer.main.get_group(_formats(cmd_name, importers(cmd_name)))
 
@@ -122,9 +122,9 @@ def _plain(annotation: Any) -> Any:
 def _import(
     terminal: Terminal, output: Output, kind: tuple[str, str], source: Path, options: dict[str, Any]
 ) -> None:
-    from pdeinv.importing import import_file
     from pdeinv.io.atomic import check_output
     from pdeinv.io.netcdf import write
+    from pdeinv.jobs.import_data import import_file
 
     check_output(output.out, overwrite=output.overwrite)
     problem, name = kind

@@ -27,7 +27,7 @@ def info(
     ],
 ) -> None:
     """Show kind, sizes, units, provenance and summary of anything that pdeinv writes."""
-    from pdeinv.inspection import describe
+    from pdeinv.jobs.info import describe
 
     found = describe(path)
     terminal.result(found, f"{path}: {found['kind']}", *_tables(terminal, found))

@@ -19,7 +19,7 @@ from .stop import stoppable
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from pdeinv.inversion import Inversion
+    from pdeinv.jobs.invert.run import Inversion
 
 __all__ = ["invert"]
 
@@ -118,8 +118,8 @@ def _resolved(
     tables: dict[str, Any], observations: Path | None, output: Output, resume: bool
 ) -> Inversion:
     """The checked inversion, with the seed of the run that it resumes."""
-    from pdeinv.inversion import Inversion
     from pdeinv.io.runs import run_folder
+    from pdeinv.jobs.invert.run import Inversion
 
     seed = seed_of(tables, run_folder(output.out) if resume else None)
     source = observations or tables.get("observations")
@@ -141,9 +141,9 @@ def _check_output(output: Output, resume: bool) -> None:
 def _run(terminal: Terminal, inversion: Inversion, output: Output, resume: bool) -> dict[str, Any]:
     """Run and write the result and its configuration; returns the result's attributes."""
     from pdeinv.config import dump_toml
-    from pdeinv.inversion import invert as run_inversion
     from pdeinv.io.atomic import atomic
     from pdeinv.io.runs import run_folder
+    from pdeinv.jobs.invert.run import invert as run_inversion
 
     _check_output(output, resume)
     folder = run_folder(output.out)

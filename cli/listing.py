@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pdeinv.registry import Kind
+from pdeinv.plugins.registry import Kind
 
 from .options import verb
 from .terminal import Terminal
@@ -43,13 +43,13 @@ def list_plugins(
 
 def describe(kind: Kind) -> list[dict[str, Any]]:
     """What is known of each plug-in of one kind, without solving or loading anything heavy."""
-    from pdeinv import registry
+    from pdeinv.plugins import registry
 
     return [_entry(kind, name) for name in registry.names(kind)]
 
 
 def _entry(kind: Kind, name: str) -> dict[str, Any]:
-    from pdeinv import registry
+    from pdeinv.plugins import registry
 
     try:
         cls = registry.load(kind, name)

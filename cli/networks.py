@@ -17,7 +17,7 @@ from .stop import stoppable
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from pdeinv.protocols import Problem
+    from pdeinv.plugins.problem import Problem
     from pdeinv.surrogates.pinn.config import PinnConfig
     from pdeinv.typing import Array
 
@@ -73,9 +73,9 @@ def network_plan(problem: Problem, config: PinnConfig) -> dict[str, Any]:
         ConfigError: the problem has no strong form.
         MissingDependency: torch is not installed.
     """
+    from pdeinv.surrogates.common.torch_env import import_torch
     from pdeinv.surrogates.pinn.ansatz import Ansatz
     from pdeinv.surrogates.pinn.forward import strong_form
-    from pdeinv.surrogates.torches import import_torch
 
     import_torch()
     form = Ansatz(strong_form(problem)).form
@@ -98,8 +98,8 @@ def solve_by_network(
     """Train, and write truth file and weights; returns what to report."""
     from pdeinv.io.netcdf import write
     from pdeinv.io.runs import run_folder
+    from pdeinv.jobs.observe import truth_tree
     from pdeinv.surrogates.pinn.forward import relative_l2, strong_form
-    from pdeinv.synthetic import truth_tree
 
     out = Path(plan["out"])
     began = time.perf_counter()
@@ -133,7 +133,7 @@ def _trained(
     folder: Path,
 ) -> Any:
     from pdeinv.io.runs import remember
-    from pdeinv.surrogates.fitting import FitRun
+    from pdeinv.surrogates.common.fitting import FitRun
     from pdeinv.surrogates.pinn.forward import solve
 
     message = f"stopped; the training so far is saved in {folder}; continue with --resume"

@@ -31,7 +31,7 @@ def observe(
     from pdeinv.errors import ConfigError
     from pdeinv.io.atomic import check_output
     from pdeinv.io.netcdf import write
-    from pdeinv.synthetic import make_observations
+    from pdeinv.jobs.observe import make_observations
 
     tables = with_flags(load_tables(settings), seed=random.seed, **noise.flags())
     if sensors is None:

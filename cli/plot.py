@@ -25,7 +25,7 @@ def plot(
 ) -> None:
     """Draw a result (mean, sd, data fit), an observation file or a truth as PNG, PDF or SVG."""
     from pdeinv.io.atomic import check_output
-    from pdeinv.plotting import plot as draw
+    from pdeinv.jobs.plot.figure import plot as draw
 
     check_output(output.out, overwrite=output.overwrite)
     if output.dry_run:

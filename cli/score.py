@@ -30,7 +30,7 @@ def score(
     ] = 128,
 ) -> None:
     """Compare the mean of a result with the truth on a grid: relative error, Dice and others."""
-    from pdeinv.scoring import score as evaluate
+    from pdeinv.jobs.score import score as evaluate
 
     names = metric or ["rel-l2", "rel-l1", *(["dice"] if threshold is not None else [])]
     found = evaluate(result, truth, names, threshold=threshold, nodes=grid)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pdeinv.io.observations import NoiseSpec
-    from pdeinv.protocols import Problem
+    from pdeinv.plugins.problem import Problem
 
     from .options import Settings
 
@@ -33,7 +33,7 @@ def load_tables(settings: Settings, environ: Mapping[str, str] = os.environ) -> 
         ConfigError: the file cannot be read, or a key is unknown or malformed.
     """
     from pdeinv.config import merge, parse, read_toml
-    from pdeinv.inversion import RunConfig
+    from pdeinv.jobs.invert.run import RunConfig
 
     tables = read_toml(settings.config) if settings.config else {}
     for over in (*_from_environment(environ), *map(_assignment, settings.assignments or ())):
@@ -111,7 +111,7 @@ def build_problem(table: Mapping[str, Any]) -> Problem:
     Raises:
         ConfigError: no name, an unknown name, or a key that the problem does not know.
     """
-    from pdeinv.building import make_problem
+    from pdeinv.jobs.common.recipe import make_problem
 
     keys = dict(table)
     name = keys.pop("name", None)

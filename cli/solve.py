@@ -46,9 +46,9 @@ def solve(
     Under 'mpiexec -n N' the ranks share the solve and the first one writes. With --solver pinn a
     network is trained on the equation instead; its weights stay in OUT.run.
     """
-    from pdeinv.hooks import phantom
     from pdeinv.io.runs import run_folder
-    from pdeinv.synthetic import choose_unknown
+    from pdeinv.jobs.observe import choose_unknown
+    from pdeinv.plugins.hooks import phantom
 
     flags = {"problem__name": problem, "solver__name": solver.solver}
     tables = with_flags(load_tables(settings), seed=random.seed, **flags)
@@ -114,7 +114,7 @@ def _write(
     physics: Any, unknown: Any, plan: dict[str, Any], out: Path, vtk: Path | None, world: Any
 ) -> None:
     from pdeinv.io.netcdf import write
-    from pdeinv.synthetic import make_truth
+    from pdeinv.jobs.observe import make_truth
 
     tree = make_truth(physics, unknown, seed=plan["seed"], level=plan["level"], comm=world)
     if world is not None and world.rank != 0:

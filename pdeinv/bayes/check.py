@@ -9,7 +9,7 @@ import numpy as np
 
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.errors import RunFailed, SolverDiverged
-from pdeinv.models import Capability, ForwardModel, require
+from pdeinv.model.forward import Capability, ForwardModel, require
 from pdeinv.typing import Array
 
 __all__ = ["TaylorResult", "dot_product_test", "gradient_test", "taylor_test"]

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from pdeinv.bayes.fields import DenseField
+from pdeinv.bayes.fields.base import DenseField
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
-from pdeinv.models import LinearModel
-from pdeinv.spaces import Space, Variable
-from pdeinv.strong import Equation, Side, StrongForm
+from pdeinv.model.forward import LinearModel
+from pdeinv.model.spaces import Space, Variable
+from pdeinv.model.strong_form import Equation, Side, StrongForm
 from pdeinv.typing import Array
 
 __all__ = ["LinearGaussian"]

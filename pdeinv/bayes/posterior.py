@@ -11,9 +11,9 @@ import numpy as np
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.prior import Prior, cost
 from pdeinv.errors import ConfigError, ShapeError, SolverDiverged
-from pdeinv.models import Capability, ForwardModel, Linearization, ModelKind, evaluate
-from pdeinv.spaces import Space, Variable
-from pdeinv.strong import StrongFormOf
+from pdeinv.model.forward import Capability, ForwardModel, Linearization, ModelKind, evaluate
+from pdeinv.model.spaces import Space, Variable
+from pdeinv.model.strong_form import StrongFormOf
 from pdeinv.typing import Array
 
 __all__ = ["Counters", "Posterior", "PosteriorPoint", "WhitenedModel", "xi_space"]

@@ -13,9 +13,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from pdeinv.bayes.fields import GaussianField
+from pdeinv.bayes.fields.base import GaussianField
 from pdeinv.bayes.transforms import Transform
-from pdeinv.spaces import Space
+from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 __all__ = ["FieldPrior", "Prior", "ProductPrior", "cost", "sample"]

@@ -8,18 +8,18 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from pdeinv.bayes.cosine import CosineField
-from pdeinv.bayes.fft import CirculantField
-from pdeinv.bayes.fields import GaussianField, IndependentField
-from pdeinv.bayes.grid import AXES, Extent, RegularGrid, axis_attrs, cells
-from pdeinv.bayes.kl import KarhunenLoeveField
-from pdeinv.bayes.matern import Matern
+from pdeinv.bayes.fields.base import GaussianField, IndependentField
+from pdeinv.bayes.fields.cosine import CosineField
+from pdeinv.bayes.fields.fft import CirculantField
+from pdeinv.bayes.fields.grid import AXES, Extent, RegularGrid, axis_attrs, cells
+from pdeinv.bayes.fields.kl import KarhunenLoeveField
+from pdeinv.bayes.fields.matern import Matern
+from pdeinv.bayes.fields.spde import MeshMatrices, SpdeField
 from pdeinv.bayes.prior import FieldPrior
-from pdeinv.bayes.spde import MeshMatrices, SpdeField
 from pdeinv.bayes.transforms import Exponential, Identity, Interval, LevelSet, Transform
 from pdeinv.config import Config
 from pdeinv.errors import ConfigError
-from pdeinv.spaces import Space, Variable
+from pdeinv.model.spaces import Space, Variable
 
 __all__ = [
     "GaussianConfig",

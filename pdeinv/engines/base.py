@@ -14,8 +14,8 @@ from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config as BaseConfig
 from pdeinv.errors import CapabilityError, RunFailed
-from pdeinv.models import Capability, require
-from pdeinv.strong import StrongForm
+from pdeinv.model.forward import Capability, require
+from pdeinv.model.strong_form import StrongForm
 from pdeinv.typing import Array
 
 __all__ = [

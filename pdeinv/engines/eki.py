@@ -16,7 +16,7 @@ from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Outcome, Produces
 from pdeinv.errors import RunFailed
-from pdeinv.models import Capability
+from pdeinv.model.forward import Capability
 from pdeinv.typing import Array
 
 __all__ = ["Eki", "EkiConfig", "EkiState", "kalman_update", "misfit_step"]

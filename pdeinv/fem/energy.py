@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pdeinv.bayes.spde import MeshMatrices
+from pdeinv.bayes.fields.spde import MeshMatrices
 from pdeinv.fem.nodal import NodalSpace, Rule
 from pdeinv.fem.quadrature import COEFFICIENT_DEGREE
 from pdeinv.typing import Array

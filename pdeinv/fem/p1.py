@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from pdeinv.bayes.spde import MeshMatrices
+from pdeinv.bayes.fields.spde import MeshMatrices
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.mesh import PlainMesh
 from pdeinv.typing import Array

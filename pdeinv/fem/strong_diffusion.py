@@ -9,12 +9,11 @@ import numpy as np
 
 from pdeinv.bayes.prior import FieldPrior, Prior
 from pdeinv.errors import ConfigError
-from pdeinv.spaces import Variable
-from pdeinv.strong import Affine, Box, Coefficients, Derivatives, Side
+from pdeinv.fem.spacetime import SpaceTime
+from pdeinv.fem.splines import spline_field
+from pdeinv.model.spaces import Variable
+from pdeinv.model.strong_form import Affine, Box, Coefficients, Derivatives, Side
 from pdeinv.typing import Array
-
-from .spacetime import SpaceTime
-from .splines import spline_field
 
 __all__ = [
     "divergence",

@@ -1,4 +1,4 @@
-"""Data set files as training sets for surrogates; :mod:`pdeinv.io.samples` has the layout."""
+"""Data set files as training sets; :mod:`pdeinv.jobs.generate.samples` has the layout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pdeinv.config import parse_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.rows import FileRows
-from pdeinv.protocols import Observed, Sensors
+from pdeinv.plugins.problem import Observed, Sensors
 from pdeinv.provenance import sha256
 from pdeinv.rng import stream
 from pdeinv.typing import Array

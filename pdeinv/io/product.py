@@ -19,7 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
-from pdeinv.protocols import Observed
+from pdeinv.plugins.problem import Observed
 
 __all__ = ["flattened", "gathered"]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from pdeinv.errors import SolverDiverged
 from pdeinv.fem.diffusion import DiffusionSystem
-from pdeinv.models import Capability, Linearization, ModelKind
-from pdeinv.spaces import Space
+from pdeinv.model.forward import Capability, Linearization, ModelKind
+from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 __all__ = ["DarcyModel", "check_conductivity"]

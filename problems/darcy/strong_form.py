@@ -19,7 +19,15 @@ from pdeinv.fem.strong_diffusion import (
     samples,
     smooth_field,
 )
-from pdeinv.strong import Box, Coefficients, Derivatives, Equation, Side, StrongForm, box_side
+from pdeinv.model.strong_form import (
+    Box,
+    Coefficients,
+    Derivatives,
+    Equation,
+    Side,
+    StrongForm,
+    box_side,
+)
 from pdeinv.typing import Array
 
 from .config import Dirichlet, FieldFile, Flux

@@ -13,7 +13,7 @@ from pdeinv.bayes.prior_config import LogGaussianConfig, build, build_spde
 from pdeinv.fem.grids import bilinear, cell_values
 from pdeinv.fem.mesh import PlainMesh, rectangle
 from pdeinv.fem.p1 import barycentric, p1_matrices
-from pdeinv.spaces import Space, Variable
+from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
 from .config import DarcyConfig

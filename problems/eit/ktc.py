@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
 from pdeinv.errors import ShapeError
-from pdeinv.protocols import Metric
+from pdeinv.plugins.problem import Metric
 from pdeinv.typing import Array
 
 from .presets import KTC_RADIUS

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import SolverDiverged
-from pdeinv.models import Capability, Linearization, ModelKind
-from pdeinv.spaces import Space
+from pdeinv.model.forward import Capability, Linearization, ModelKind
+from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 from .config import EitConfig

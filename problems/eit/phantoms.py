@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError
-from pdeinv.spaces import Space
+from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 from .ktc import CONDUCTIVE, RESISTIVE, WATER

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from pdeinv.bayes.fields import IndependentField
+from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Interval
 from pdeinv.config import Config
-from pdeinv.spaces import Space, Variable
+from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
 __all__ = ["EllipseMap", "EllipsesConfig", "HeartAndLungsConfig", "ellipse_map", "shape_prior"]

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import sparse
 
-from pdeinv.bayes.fields import IndependentField
+from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.prior import FieldPrior, Prior, ProductPrior
 from pdeinv.bayes.prior_config import LogGaussianConfig, PiecewiseConfig, UniformConfig, build
 from pdeinv.bayes.prior_config import build_spde as spde_prior
@@ -20,7 +20,7 @@ from pdeinv.fem.energy import Energy, mesh_matrices
 from pdeinv.fem.multilinear import cell_choice, multilinear
 from pdeinv.fem.nodal import NodalSpace
 from pdeinv.fem.simplices import cell_values_on, linear_on
-from pdeinv.spaces import Space, Variable
+from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
 from .config import Constant, EitConfig, ElementsConfig

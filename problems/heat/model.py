@@ -9,8 +9,8 @@ import numpy as np
 
 from pdeinv.fem.trajectory import Trajectory, segment_length
 from pdeinv.fem.transient import Forcing
-from pdeinv.models import Capability, Linearization, ModelKind
-from pdeinv.spaces import Space
+from pdeinv.model.forward import Capability, Linearization, ModelKind
+from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 from .discrete import HeatDiscretisation

@@ -24,7 +24,7 @@ from pdeinv.fem.strong_diffusion import (
     samples,
     smooth_field,
 )
-from pdeinv.strong import (
+from pdeinv.model.strong_form import (
     Affine,
     Box,
     Coefficients,

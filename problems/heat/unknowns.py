@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from pdeinv.bayes.fields import IndependentField
+from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.prior import FieldPrior, Prior, ProductPrior
 from pdeinv.bayes.prior_config import PiecewiseConfig, UniformConfig, build, build_spde
 from pdeinv.bayes.transforms import Exponential, Identity, Interval
@@ -18,7 +18,7 @@ from pdeinv.fem.domain import Domain
 from pdeinv.fem.mesh import PlainMesh, rectangle
 from pdeinv.fem.multilinear import cell_choice, multilinear
 from pdeinv.fem.p1 import barycentric, p1_matrices
-from pdeinv.spaces import Space, Variable
+from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
 from .config import HeatConfig

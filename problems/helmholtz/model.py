@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.fem.complex_system import WaveSystem
-from pdeinv.models import Capability, Linearization, LinearModel, ModelKind
-from pdeinv.spaces import Space
+from pdeinv.model.forward import Capability, Linearization, LinearModel, ModelKind
+from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 from .detectors import Detector

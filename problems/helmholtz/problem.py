@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.high_order import CellRule
-from pdeinv.models import LinearModel
-from pdeinv.protocols import Card, Observed, Sensors
-from pdeinv.spaces import Space, Variable
-from pdeinv.strong import StrongForm
+from pdeinv.model.forward import LinearModel
+from pdeinv.model.spaces import Space, Variable
+from pdeinv.model.strong_form import StrongForm
+from pdeinv.plugins.problem import Card, Observed, Sensors
 from pdeinv.typing import Array
 
 from .config import HelmholtzConfig, Pml, Walls

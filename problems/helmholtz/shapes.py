@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pdeinv.bayes.fields import IndependentField
+from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Interval
-from pdeinv.spaces import Space, Variable
+from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
 from .config import Bumps, HelmholtzConfig, Inclusions

@@ -14,7 +14,15 @@ from pdeinv.bayes.prior import sample
 from pdeinv.errors import ConfigError
 from pdeinv.fem.mesh import SIDES
 from pdeinv.fem.strong_diffusion import rms, samples
-from pdeinv.strong import Box, Coefficients, Derivatives, Equation, Side, StrongForm, box_side
+from pdeinv.model.strong_form import (
+    Box,
+    Coefficients,
+    Derivatives,
+    Equation,
+    Side,
+    StrongForm,
+    box_side,
+)
 from pdeinv.typing import Array
 
 from .config import Impedance, Pml

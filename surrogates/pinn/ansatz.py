@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import ConfigError
-from pdeinv.strong import Side, StrongForm
+from pdeinv.model.strong_form import Side, StrongForm
 from pdeinv.typing import Array
 
 from .network import Jets

@@ -16,8 +16,8 @@ from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Outcome, Produces, strong_form_of
 from pdeinv.errors import RunFailed
-from pdeinv.models import Capability
-from pdeinv.surrogates.torches import import_torch
+from pdeinv.model.forward import Capability
+from pdeinv.surrogates.common.torch_env import import_torch
 
 from .config import PinnConfig
 from .network import Network

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pdeinv.building import make_problem
 from pdeinv.config import fingerprint, parse
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted
-from pdeinv.hooks import HasStrongForm
 from pdeinv.io.atomic import atomic
-from pdeinv.protocols import Problem
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.model.strong_form import StrongForm
+from pdeinv.plugins.hooks import HasStrongForm
+from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
-from pdeinv.strong import StrongForm
-from pdeinv.surrogates.checkpointing import CHECKPOINT
-from pdeinv.surrogates.fitting import FitRun
-from pdeinv.surrogates.storage import load_arrays, load_folder, save_arrays, save_folder
-from pdeinv.surrogates.torches import import_torch
+from pdeinv.surrogates.common.fitting import FitRun
+from pdeinv.surrogates.common.storage import load_arrays, load_folder, save_arrays, save_folder
+from pdeinv.surrogates.common.torch_env import import_torch
+from pdeinv.surrogates.training.checkpointing import CHECKPOINT
 from pdeinv.typing import Array
 
 from .config import PinnConfig

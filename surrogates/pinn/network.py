@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pdeinv.strong import StrongForm
+from pdeinv.model.strong_form import StrongForm
 from pdeinv.typing import Array
 
 from .config import PinnConfig

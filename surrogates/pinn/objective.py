@@ -10,7 +10,7 @@ import numpy as np
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.prior import Prior
-from pdeinv.strong import Coefficients, Equation, StrongForm
+from pdeinv.model.strong_form import Coefficients, Equation, StrongForm
 from pdeinv.typing import Array
 
 from .ansatz import Ansatz, Frame

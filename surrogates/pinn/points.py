@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pdeinv.strong import Coefficient, Coefficients, Side, StrongForm
+from pdeinv.model.strong_form import Coefficient, Coefficients, Side, StrongForm
 from pdeinv.typing import Array
 
 __all__ = ["on_side", "inside", "tensors", "through"]

@@ -8,8 +8,8 @@ import pytest
 from pdeinv.bayes.check import dot_product_test, gradient_test, taylor_test
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.errors import CapabilityError, RunFailed, SolverDiverged
-from pdeinv.models import Capability, Linearization
-from pdeinv.spaces import Space, Variable
+from pdeinv.model.forward import Capability, Linearization
+from pdeinv.model.spaces import Space, Variable
 
 N, K = 6, 4
 

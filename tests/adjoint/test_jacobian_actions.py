@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from pdeinv.batches import BatchSolver, actions
 from pdeinv.bayes.posterior import WhitenedModel
-from pdeinv.building import make_problem
-from pdeinv.designs import Plan
 from pdeinv.errors import CapabilityError
-from pdeinv.generate import generate
 from pdeinv.io import datasets
-from pdeinv.models import Capability
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.jobs.generate.batches import BatchSolver, actions
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
+from pdeinv.model.forward import Capability
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

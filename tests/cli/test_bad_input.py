@@ -271,6 +271,6 @@ def test_debug_shows_where_an_error_came_from(call, work):
 
 
 def test_a_bug_is_not_hidden(call, work, monkeypatch):
-    monkeypatch.setattr("pdeinv.inspection.describe", lambda _: 1 / 0)
+    monkeypatch.setattr("pdeinv.jobs.info.describe", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         call("info", "obs.nc")

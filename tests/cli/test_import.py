@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pdeinv import importing
+from pdeinv.jobs import import_data
 
 COARSE = """
 [problem]
@@ -158,5 +158,5 @@ def test_help_tells_formats_and_flags(call):
 
 
 def test_importers_are_found_through_the_problems():
-    assert importing.problems() == ["eit"]
-    assert importing.importers("darcy") == {}
+    assert import_data.problems() == ["eit"]
+    assert import_data.importers("darcy") == {}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pdeinv import registry
+from pdeinv.plugins import registry
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -256,7 +256,9 @@ def test_doctor_finds_this_machine_fit(call):
 
 
 def test_doctor_exits_1_where_a_piece_is_broken(call, monkeypatch):
-    monkeypatch.setattr("pdeinv.doctor._probed", lambda *_: [])  # fit, as the test above has seen
+    monkeypatch.setattr(
+        "pdeinv.jobs.doctor._probed", lambda *_: []
+    )  # fit, as the test above has seen
     monkeypatch.setenv("CC", "no-such-compiler")
     result = call("doctor")
     assert result.exit_code == 1

@@ -11,16 +11,16 @@ import pytest
 import xarray as xr
 from pydantic import ValidationError
 
-from pdeinv import registry
+from pdeinv.bayes.jacobian import in_unknown
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
-from pdeinv.bayes.physical import in_unknown
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Produces, check_posterior
-from pdeinv.engines.checkpoint import ChainStore, Saved
+from pdeinv.engines.run.checkpoint import ChainStore, Saved
 from pdeinv.errors import CapabilityError
-from pdeinv.models import Capability
+from pdeinv.model.forward import Capability
+from pdeinv.plugins import registry
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pdeinv import registry
 from pdeinv.bayes.check import dot_product_test, taylor_test
-from pdeinv.building import load_surrogate, make_problem
-from pdeinv.designs import Plan
 from pdeinv.errors import DataSchemaError, SurrogateRejected
-from pdeinv.generate import generate
 from pdeinv.io import datasets
-from pdeinv.models import Capability
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
+from pdeinv.model.forward import Capability
+from pdeinv.plugins import registry
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

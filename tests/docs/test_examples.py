@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pdeinv.building import make_problem
 from pdeinv.cli.main import app
 from pdeinv.config import parse, parse_toml
-from pdeinv.inversion import RunConfig
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.jobs.invert.run import RunConfig
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -170,7 +170,7 @@ def test_the_command_line_page_lists_every_verb():
 
 
 def test_the_readme_lists_every_registered_name():
-    from pdeinv import registry
+    from pdeinv.plugins import registry
 
     text = (ROOT / "README.md").read_text()
     for kind in ("problems", "engines", "surrogates"):

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pdeinv import registry
 from pdeinv.bayes.linear_gaussian import LinearGaussian
-from pdeinv.engines.driver import Budget, Run, run
+from pdeinv.engines.run.driver import Budget, Run, run
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
+from pdeinv.plugins import registry
 
 OPTIONS = {
     "map": {"starts": 2},

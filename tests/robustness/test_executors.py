@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pdeinv.building import make_problem
-from pdeinv.designs import Plan
 from pdeinv.errors import ConfigError, MissingDependency, Preempted, RunFailed
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.mpi import mpi_session, mpi_workers
 from pdeinv.executors.pools import opened
 from pdeinv.executors.task import THREADS
-from pdeinv.generate import generate
 from pdeinv.io import netcdf
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
 
 CONFIG = {"cells": 4, "unknown": {"kind": "piecewise", "cells": [2, 2]}}
 TOML = (
@@ -111,7 +111,9 @@ def test_a_failed_array_task_names_its_log(tmp_path):
         pytest.raises(RunFailed, match=r"array task .* failed .*log is .*\.err; finished"),
         opened(local(), 1, tmp_path) as pool,
     ):
-        pool.submit("pdeinv.batches:solve_batches", (str(tmp_path), "x"), [(0,)])[0].result()
+        pool.submit("pdeinv.jobs.generate.batches:solve_batches", (str(tmp_path), "x"), [(0,)])[
+            0
+        ].result()
 
 
 @pytest.mark.slow

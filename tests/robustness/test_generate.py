@@ -13,10 +13,10 @@ import pytest
 import xarray as xr
 
 from pdeinv.bayes.posterior import xi_space
-from pdeinv.designs import Around, Plan
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
-from pdeinv.generate import generate
 from pdeinv.io import datasets, netcdf
+from pdeinv.jobs.generate.plan import Around, Plan
+from pdeinv.jobs.generate.run import generate
 
 PLUGIN = '''
 """A problem of a third party: -(k u')' = 1 on (0, 1), u = 0 at the ends, ln k = a + b x."""
@@ -179,8 +179,8 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path, whole):
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, plugin):
     log = str(tmp_path / "solves.log")
     script = (
-        "from pathlib import Path; import numpy as np; from pdeinv.designs import Plan;"
-        "from pdeinv.generate import generate\n"
+        "from pathlib import Path; import numpy as np; from pdeinv.jobs.generate.plan import Plan;"
+        "from pdeinv.jobs.generate.run import generate\n"
         "if __name__ == '__main__':\n"
         f"    config = {{'pause': 0.02, 'log': {log!r}}}\n"
         "    plan = Plan('rod', config, {'x': np.array([0.25, 0.5, 0.8])}, 200, 3, batch_size=5)\n"

@@ -7,20 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pdeinv import first_round
-from pdeinv.admission import REJECT_SD, admit, sd_of_difference
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, WhitenedModel
-from pdeinv.building import PosteriorRecipe, make_problem
-from pdeinv.engines.map import find_map
+from pdeinv.engines.gaussian.map import find_map
 from pdeinv.errors import CapabilityError, SurrogateRejected
-from pdeinv.first_round import at_the_map, can_start_at_map
 from pdeinv.io.observations import Observations
-from pdeinv.refine import RefineConfig, refine, solve_all
+from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
+from pdeinv.jobs.two_level import start
+from pdeinv.jobs.two_level.admission import REJECT_SD, admit, sd_of_difference
+from pdeinv.jobs.two_level.start import at_the_map, can_start_at_map
+from pdeinv.jobs.two_level.train import RefineConfig, refine, solve_all
 from pdeinv.rng import stream
-from pdeinv.surrogates.multifidelity import Multifidelity
-from pdeinv.surrogates.storage import load_folder
+from pdeinv.surrogates.common.storage import load_folder
+from pdeinv.surrogates.multifidelity.surrogate import Multifidelity
 
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
 ROUNDS = RefineConfig(round_size=20)
@@ -116,7 +116,7 @@ def test_draws_about_the_map_lie_about_the_fine_map_and_not_the_coarse_one():
 @pytest.mark.parametrize("full", [0, 200])
 def test_whole_derivative_and_sketch_say_the_same_of_the_map_point(case, monkeypatch, full):
     """The Hessian and the tangent, against finite differences of the model itself."""
-    monkeypatch.setattr(first_round, "FULL", full)
+    monkeypatch.setattr(start, "FULL", full)
     fine = recipe(case[1])()
     found = at_the_map(fine, fine, stream(1, "search"))
     xi, laplace, h = found.laplace.mean, found.laplace, 1e-4

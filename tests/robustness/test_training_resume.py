@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
-from pdeinv.surrogates.checkpointing import CHECKPOINT, PREVIOUS
-from pdeinv.surrogates.fitting import FitRun, Split
-from pdeinv.surrogates.mlp import Mlp, build_module
-from pdeinv.surrogates.storage import load_arrays, save_arrays
-from pdeinv.surrogates.training import Data, TrainingConfig, find_device, seeded, train
+from pdeinv.surrogates.common.fitting import FitRun, Split
+from pdeinv.surrogates.common.mlp import Mlp, build_module
+from pdeinv.surrogates.common.storage import load_arrays, save_arrays
+from pdeinv.surrogates.training.checkpointing import CHECKPOINT, PREVIOUS
+from pdeinv.surrogates.training.train import Data, TrainingConfig, find_device, seeded, train
 
 CONFIG = TrainingConfig(epochs=12, batch_size=8, patience=100)
 

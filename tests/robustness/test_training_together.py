@@ -11,9 +11,9 @@ import time
 import numpy as np
 import pytest
 
-from pdeinv.surrogates.checkpointing import CHECKPOINT
-from pdeinv.surrogates.ranks import Ranks
-from pdeinv.surrogates.storage import load_arrays
+from pdeinv.surrogates.common.ranks import Ranks
+from pdeinv.surrogates.common.storage import load_arrays
+from pdeinv.surrogates.training.checkpointing import CHECKPOINT
 
 SCRIPT = """
 import json, os, sys, time

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pdeinv import registry
-from pdeinv.building import load_surrogate, make_problem
-from pdeinv.designs import Plan
-from pdeinv.generate import generate
 from pdeinv.io import datasets
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
+from pdeinv.plugins import registry
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

@@ -5,18 +5,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from pdeinv import registry
-from pdeinv.bayes.calibration import rank, uniformity
-from pdeinv.bayes.fields import DenseField
+from pdeinv.bayes.coverage import rank, uniformity
+from pdeinv.bayes.fields.base import DenseField
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
-from pdeinv.engines.driver import Run, run
+from pdeinv.engines.run.driver import Run, run
 from pdeinv.errors import ShapeError
-from pdeinv.models import Capability
-from pdeinv.spaces import Space, Variable
+from pdeinv.model.forward import Capability
+from pdeinv.model.spaces import Space, Variable
+from pdeinv.plugins import registry
 
 L = 99
 REJECT = 1e-3

@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pdeinv.bayes.fields import IndependentField
+from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior, cost
 from pdeinv.bayes.transforms import Identity
-from pdeinv.engines.driver import Run, run
-from pdeinv.engines.pcn import Pcn, PcnConfig
-from pdeinv.models import LinearModel
-from pdeinv.spaces import Space, Variable
+from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
+from pdeinv.engines.run.driver import Run, run
+from pdeinv.model.forward import LinearModel
+from pdeinv.model.spaces import Space, Variable
 
 
 def build(dim):

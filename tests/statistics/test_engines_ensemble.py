@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
-from pdeinv.engines.driver import Run, run
-from pdeinv.engines.ensemble import Emcee, EmceeConfig, snooker
+from pdeinv.engines.mcmc.emcee import Emcee, EmceeConfig, snooker
+from pdeinv.engines.run.driver import Run, run
 
 CASE = LinearGaussian.example(np.random.default_rng(7))
 

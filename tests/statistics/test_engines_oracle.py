@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pdeinv import registry
 from pdeinv.bayes.linear_gaussian import LinearGaussian
-from pdeinv.engines.driver import Run, run
-from pdeinv.engines.laplace import Laplace, LaplaceConfig
-from pdeinv.engines.pcn import Pcn, PcnConfig, PcnState
+from pdeinv.engines.gaussian.laplace import Laplace, LaplaceConfig
+from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig, PcnState
+from pdeinv.engines.run.driver import Run, run
+from pdeinv.plugins import registry
 
 CASE = LinearGaussian.example(np.random.default_rng(7))
 COARSE = replace(CASE, matrix=1.02 * CASE.matrix)

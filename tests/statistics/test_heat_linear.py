@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pdeinv import registry
 from pdeinv.bayes.diagnostics import summary
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
-from pdeinv.engines.driver import Run, run
-from pdeinv.engines.gaussian import Gaussian, GaussianConfig, exact_posterior
+from pdeinv.engines.gaussian.exact import Gaussian, GaussianConfig, exact_posterior
+from pdeinv.engines.run.driver import Run, run
 from pdeinv.errors import CapabilityError
-from pdeinv.models import LinearModel
+from pdeinv.model.forward import LinearModel
+from pdeinv.plugins import registry
 from pdeinv.problems.heat import Heat, HeatConfig
 
 PRIOR = {"kind": "gaussian", "length": 0.4, "mean": 0.5, "modes": 5, "grid": (9, 9)}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from pdeinv.bayes.grid import RegularGrid
-from pdeinv.bayes.matern import Matern
+from pdeinv.bayes.fields.grid import RegularGrid
+from pdeinv.bayes.fields.matern import Matern
 from pdeinv.bayes.prior import sample
 from pdeinv.bayes.prior_config import GaussianConfig, TwoPhaseConfig, build
 from pdeinv.rng import stream

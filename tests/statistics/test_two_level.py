@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
-from pdeinv.engines.driver import Run, run
-from pdeinv.engines.two_level import TwoLevel, TwoLevelConfig
+from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
+from pdeinv.engines.run.driver import Run, run
 
 FINE = LinearGaussian.example(np.random.default_rng(1))
 WRONG = replace(

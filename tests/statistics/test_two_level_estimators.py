@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pdeinv.engines.estimators import Pairs, plain, replicated, split
+from pdeinv.engines.mcmc.estimators import Pairs, plain, replicated, split
 
 GRID = np.linspace(-8.0, 8.0, 40001)
 N = 4000

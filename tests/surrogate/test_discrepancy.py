@@ -6,12 +6,12 @@ import pytest
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import xi_space
 from pdeinv.errors import DataSchemaError
-from pdeinv.models import Capability, Linearization
-from pdeinv.surrogates.discrepancy import Discrepancy, DiscrepancyConfig
-from pdeinv.surrogates.identity import data_space
-from pdeinv.surrogates.kernel import Grams, KernelFit
-from pdeinv.surrogates.multifidelity_model import MultifidelityModel
-from pdeinv.surrogates.pairs import Pairs, relevance
+from pdeinv.model.forward import Capability, Linearization
+from pdeinv.surrogates.common.identity import data_space
+from pdeinv.surrogates.multifidelity.discrepancy import Discrepancy, DiscrepancyConfig
+from pdeinv.surrogates.multifidelity.kernel_ridge import Grams, KernelFit
+from pdeinv.surrogates.multifidelity.model import MultifidelityModel
+from pdeinv.surrogates.multifidelity.pairs import Pairs, relevance
 
 DIM, N_OBS = 6, 20
 STD = np.full(N_OBS, 0.05)
@@ -153,7 +153,7 @@ class Coarse:
     m_space = xi_space(DIM)
 
     def __init__(self):
-        from pdeinv.protocols import Observed
+        from pdeinv.plugins.problem import Observed
 
         places = {"x": np.arange(float(N_OBS))}
         self.d_space = data_space(Observed("u", "1", "u", {"x": "1"}), places)

@@ -7,20 +7,20 @@ import pytest
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
-from pdeinv.building import load_surrogate, make_problem
-from pdeinv.designs import Plan
 from pdeinv.errors import CapabilityError, ConfigError, DataSchemaError, UnknownPlugin
-from pdeinv.generate import generate
-from pdeinv.inversion import Inversion, invert
 from pdeinv.io import datasets, netcdf
 from pdeinv.io.observations import Observations, to_dataset
-from pdeinv.models import Capability
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
+from pdeinv.jobs.invert.run import Inversion, invert
+from pdeinv.jobs.two_level.variance import expected_sd, inflated
+from pdeinv.model.forward import Capability
 from pdeinv.provenance import attributes
-from pdeinv.surrogates.calibration import Calibration, coverage
-from pdeinv.surrogates.ensemble import Ensemble, EnsembleConfig
-from pdeinv.surrogates.gp import Gp, GpConfig
-from pdeinv.surrogates.latent import Latent, LatentConfig
-from pdeinv.trust import expected_sd, inflated
+from pdeinv.surrogates.ensemble.spread import Calibration, coverage
+from pdeinv.surrogates.ensemble.surrogate import Ensemble, EnsembleConfig
+from pdeinv.surrogates.gaussian_process.surrogate import Gp, GpConfig
+from pdeinv.surrogates.latent.surrogate import Latent, LatentConfig
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -134,7 +134,7 @@ def test_noise_is_inflated_by_the_mean_variance_of_the_posterior(ensemble, probl
 
 def test_expected_sd_is_that_of_fine_solves(ensemble, problem, fresh):
     """The surrogate's own word against fine solves on draws of its posterior, within a factor."""
-    from pdeinv.admission import explore
+    from pdeinv.jobs.two_level.admission import explore
 
     sensors = problem.sensors("grid:3x3")
     reference = WhitenedModel(problem.prior(), problem.forward_model(sensors))

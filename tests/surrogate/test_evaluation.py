@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pdeinv import evaluation
 from pdeinv.bayes.posterior import WhitenedModel, xi_space
-from pdeinv.building import make_problem
-from pdeinv.designs import Plan
 from pdeinv.errors import DataSchemaError, RunFailed, SolverDiverged, SurrogateRejected
-from pdeinv.evaluation import Request, compare
-from pdeinv.evaluation_report import figure, summary, to_tree
-from pdeinv.generate import generate
 from pdeinv.io import datasets, netcdf
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
-from pdeinv.surrogates.latent import Latent
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.jobs.evaluate import run
+from pdeinv.jobs.evaluate.report import figure, summary, to_tree
+from pdeinv.jobs.evaluate.run import Request, compare
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
+from pdeinv.surrogates.latent.surrogate import Latent
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -64,7 +64,7 @@ class Off:
 
 def with_error(monkeypatch, checkpoint, **error):
     """Let the stored surrogate predict the reference with that error instead."""
-    loaded = evaluation.load_surrogate(checkpoint)
+    loaded = run.load_surrogate(checkpoint)
 
     class Known:
         metadata = loaded.metadata
@@ -72,7 +72,7 @@ def with_error(monkeypatch, checkpoint, **error):
         def bind(self, problem, prior, sensors):
             return Off(WhitenedModel(prior, problem.forward_model(sensors)), **error)
 
-    monkeypatch.setattr(evaluation, "load_surrogate", lambda _: Known())
+    monkeypatch.setattr(run, "load_surrogate", lambda _: Known())
 
 
 def request(checkpoint, **more):

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
-from pdeinv.building import make_problem
-from pdeinv.designs import Plan
 from pdeinv.errors import (
     ConfigError,
     DataSchemaError,
@@ -18,15 +16,17 @@ from pdeinv.errors import (
     Preempted,
     SurrogateRejected,
 )
-from pdeinv.generate import generate
 from pdeinv.io import datasets
-from pdeinv.surrogates import fno_network
-from pdeinv.surrogates.fitting import FitRun, Split
-from pdeinv.surrogates.fno import Fno, FnoConfig
-from pdeinv.surrogates.fno_fields import FieldScaling
-from pdeinv.surrogates.fno_network import Architecture, build
-from pdeinv.surrogates.plane_grid import Grid
-from pdeinv.surrogates.spectral_weights import in_double
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
+from pdeinv.surrogates.common.fitting import FitRun, Split
+from pdeinv.surrogates.operators import network
+from pdeinv.surrogates.operators.fields import FieldScaling
+from pdeinv.surrogates.operators.fno import Fno, FnoConfig
+from pdeinv.surrogates.operators.grid import Grid
+from pdeinv.surrogates.operators.network import Architecture, build
+from pdeinv.surrogates.operators.spectral_weights import in_double
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -95,7 +95,7 @@ def test_a_network_carries_over_to_another_grid(trained, problem, fresh, shape):
 def test_spectral_layers_do_not_feel_whether_the_grid_is_odd_or_even():
     """A band-limited wave gives the same values on 9, 18 and 27 nodes, or by the library 2 of 3."""
     torch = pytest.importorskip("torch")
-    _, spectral = fno_network._library()
+    _, spectral = network._library()
     layer = spectral(1, 1, (5, 5))
 
     def wave(n):
@@ -274,12 +274,12 @@ def test_weights_that_do_not_fit_are_refused(trained, problem, tmp_path):
 
 def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "neuralop", None)
-    fno_network._library.cache_clear()
+    network._library.cache_clear()
     try:
         with pytest.raises(MissingDependency, match=r"neuraloperator.*pdeinv\[surrogate\]"):
-            fno_network._library()
+            network._library()
     finally:
-        fno_network._library.cache_clear()
+        network._library.cache_clear()
 
 
 SCRIPT = """

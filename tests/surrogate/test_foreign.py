@@ -5,13 +5,13 @@ import pytest
 import xarray as xr
 
 from pdeinv.bayes.whitening import whiten
-from pdeinv.building import make_problem
-from pdeinv.designs import Plan
 from pdeinv.errors import CapabilityError, DataSchemaError
-from pdeinv.generate import generate
 from pdeinv.io import datasets, netcdf
-from pdeinv.io.foreign import read_foreign
-from pdeinv.training_data import check_inputs, open_training_set
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.jobs.generate.foreign import read_foreign
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
+from pdeinv.jobs.generate.training_set import check_inputs, open_training_set
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

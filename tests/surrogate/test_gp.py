@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from pdeinv.surrogates.processes import Group, choose, correlations, likelihood, tune
+from pdeinv.surrogates.gaussian_process.regression import (
+    Group,
+    choose,
+    correlations,
+    likelihood,
+    tune,
+)
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from pdeinv.bayes.noise import Noise
-from pdeinv.building import load_surrogate, make_problem
-from pdeinv.designs import Plan
 from pdeinv.errors import DataSchemaError, SurrogateRejected
-from pdeinv.generate import generate
 from pdeinv.io import datasets
 from pdeinv.io.observations import Observations
-from pdeinv.surrogates.bound import OutsideTrainingRange, RangeWatch
-from pdeinv.surrogates.identity import Identity
-from pdeinv.surrogates.multifidelity import Multifidelity
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
+from pdeinv.surrogates.common.bound import OutsideTrainingRange, RangeWatch
+from pdeinv.surrogates.common.identity import Identity
+from pdeinv.surrogates.multifidelity.surrogate import Multifidelity
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -171,7 +171,7 @@ def test_damaged_folder_is_one_line(surrogate, tmp_path, spoil, text):
 
 
 def test_folder_of_another_kind_is_refused(surrogate, tmp_path):
-    from pdeinv.surrogates.latent import Latent
+    from pdeinv.surrogates.latent.surrogate import Latent
 
     surrogate.save(tmp_path / "s")
     with pytest.raises(DataSchemaError, match="kind 'multifidelity', expected 'latent'"):
@@ -193,7 +193,7 @@ def test_pairs_in_memory_give_the_same_model_as_a_data_set(problem, sensors, fil
     y = np.full(9, 1e6)  # far from every sample, so that all count alike
     seen = Observations(problem.observed, y, sensors, noise)
     config = Multifidelity.Config()
-    from pdeinv.surrogates.fitting import FitRun
+    from pdeinv.surrogates.common.fitting import FitRun
 
     a = Multifidelity.from_pairs(problem, seen, data.xi, data.values, config, 1)
     b = Multifidelity.fit(data, problem, config, 1, FitRun(noise_std=0.01))

@@ -7,12 +7,12 @@ import pytest
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import WhitenedModel
-from pdeinv.building import load_surrogate, make_problem
-from pdeinv.designs import Plan
 from pdeinv.errors import DataSchemaError
-from pdeinv.generate import generate
 from pdeinv.io import datasets
-from pdeinv.surrogates.latent import Latent, LatentConfig
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
+from pdeinv.surrogates.latent.surrogate import Latent, LatentConfig
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

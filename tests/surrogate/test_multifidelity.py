@@ -10,12 +10,12 @@ import pytest
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import WhitenedModel
-from pdeinv.building import load_surrogate, make_problem
 from pdeinv.errors import CapabilityError
 from pdeinv.io.datasets import TrainingSet, prior_probe
 from pdeinv.io.observations import Observations
-from pdeinv.surrogates.multifidelity import Multifidelity, MultifidelityConfig
-from pdeinv.tangent import Tangent
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.model.tangent import Tangent
+from pdeinv.surrogates.multifidelity.surrogate import Multifidelity, MultifidelityConfig
 
 CASES = {
     "darcy": (

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
-from pdeinv.building import load_surrogate, make_problem
-from pdeinv.designs import Plan
 from pdeinv.errors import ConfigError, SurrogateRejected
-from pdeinv.generate import generate
 from pdeinv.io import datasets
-from pdeinv.surrogates.deeponet import Deeponet, DeeponetConfig
-from pdeinv.surrogates.fno import Fno, FnoConfig
-from pdeinv.surrogates.fno_network import Architecture, build
-from pdeinv.surrogates.places import known
-from pdeinv.surrogates.tfno import Tfno, TfnoConfig
-from pdeinv.surrogates.uno import Uno, UnoConfig
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
+from pdeinv.surrogates.deeponet.operator import Deeponet, DeeponetConfig
+from pdeinv.surrogates.operators.fno import Fno, FnoConfig
+from pdeinv.surrogates.operators.network import Architecture, build
+from pdeinv.surrogates.operators.places import known
+from pdeinv.surrogates.operators.tfno import Tfno, TfnoConfig
+from pdeinv.surrogates.operators.uno import Uno, UnoConfig
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

@@ -9,11 +9,11 @@ import torch
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
-from pdeinv.building import make_problem
-from pdeinv.engines.driver import Run, run
+from pdeinv.engines.run.driver import Run, run
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed, SolverDiverged
-from pdeinv.strong import Equation, Side, StrongForm
-from pdeinv.surrogates.fitting import FitRun
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.model.strong_form import Equation, Side, StrongForm
+from pdeinv.surrogates.common.fitting import FitRun
 from pdeinv.surrogates.pinn.ansatz import Ansatz, derivatives
 from pdeinv.surrogates.pinn.config import PinnConfig
 from pdeinv.surrogates.pinn.engine import Pinn, PinnEngineConfig

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from pdeinv.surrogates.fitting import FitRun
-from pdeinv.surrogates.fno_network import Architecture, build
-from pdeinv.surrogates.torches import autocast, exact_spectra
-from pdeinv.surrogates.training import Data, TrainingConfig, seeded, train
+from pdeinv.surrogates.common.fitting import FitRun
+from pdeinv.surrogates.common.torch_env import autocast, exact_spectra
+from pdeinv.surrogates.operators.network import Architecture, build
+from pdeinv.surrogates.training.train import Data, TrainingConfig, seeded, train
 
 torch = pytest.importorskip("torch")
 

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
-from pdeinv.building import load_surrogate, make_problem
-from pdeinv.designs import Plan
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, SurrogateRejected
-from pdeinv.generate import generate
 from pdeinv.io import datasets
-from pdeinv.surrogates.fitting import FitRun, Split
-from pdeinv.surrogates.fno import Fno, FnoConfig
-from pdeinv.surrogates.operator_parts import scaling_of, task_of
-from pdeinv.surrogates.rollout import restarted, rollout
-from pdeinv.surrogates.scaling import Pod
-from pdeinv.surrogates.stepping import Stepping
-from pdeinv.surrogates.tfno import Tfno, TfnoConfig
-from pdeinv.surrogates.training import Data
-from pdeinv.surrogates.uno import Uno, UnoConfig
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
+from pdeinv.surrogates.common.fitting import FitRun, Split
+from pdeinv.surrogates.common.scaling import Pod
+from pdeinv.surrogates.operators.fno import Fno, FnoConfig
+from pdeinv.surrogates.operators.rollout import restarted, rollout
+from pdeinv.surrogates.operators.stepping import Stepping
+from pdeinv.surrogates.operators.task import scaling_of, task_of
+from pdeinv.surrogates.operators.tfno import Tfno, TfnoConfig
+from pdeinv.surrogates.operators.uno import Uno, UnoConfig
+from pdeinv.surrogates.training.train import Data
 
 torch = pytest.importorskip("torch")
 

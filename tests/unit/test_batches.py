@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from pdeinv.surrogates import batches
-from pdeinv.surrogates.batches import Batches, Rows, is_lazy, moments, take
-from pdeinv.surrogates.optimise import learning_rate
-from pdeinv.surrogates.training import TrainingConfig
+from pdeinv.surrogates.training import minibatches
+from pdeinv.surrogates.training.minibatches import Batches, Rows, is_lazy, moments, take
+from pdeinv.surrogates.training.optimize import learning_rate
+from pdeinv.surrogates.training.train import TrainingConfig
 
 torch = pytest.importorskip("torch")
 
@@ -94,7 +94,7 @@ def test_an_error_of_the_reader_reaches_the_training(values):
 
 @pytest.mark.parametrize("block", [1, 200, 2**26])
 def test_streamed_moments_equal_those_of_memory(values, block, monkeypatch):
-    monkeypatch.setattr(batches, "BLOCK_BYTES", block)
+    monkeypatch.setattr(minibatches, "BLOCK_BYTES", block)
     source, rows = File(values * 3 + 100), np.arange(1, 23, 2)
     found, part = moments(source, rows, np.log), np.log(source.values[rows])
     assert source.asked == rows.tolist()  # training rows only, each once

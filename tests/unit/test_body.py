@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from pdeinv.body import inside_of
-from pdeinv.building import make_problem
-from pdeinv.hooks import fixtures
-from pdeinv.spaces import Space, Variable
+from pdeinv.jobs.common.inside import inside_of
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.model.spaces import Space, Variable
+from pdeinv.plugins.hooks import fixtures
 
 FIELD = {"kind": "log-gaussian", "grid": [21, 21], "modes": 3}
 

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from pdeinv.bayes.cosine import CosineField
-from pdeinv.bayes.grid import RegularGrid
+from pdeinv.bayes.fields.cosine import CosineField
+from pdeinv.bayes.fields.grid import RegularGrid
 from pdeinv.errors import ConfigError
 
 SIDES = (2.0, 1.0, 0.5)

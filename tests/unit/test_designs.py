@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, norm, qmc
 
-from pdeinv.designs import Around, Plan
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.sampling import white_draws
+from pdeinv.jobs.generate.plan import Around, Plan
+from pdeinv.jobs.generate.sampling import white_draws
 
 PLACES = {"x": np.array([0.1, 0.7])}
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pdeinv.building import make_problem
 from pdeinv.config import parse
 from pdeinv.errors import ConfigError
+from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.problems.eit import EitConfig
 from pdeinv.problems.eit.ktc import CONDUCTIVE, RESISTIVE, pixels
 from pdeinv.problems.eit.phantoms import (

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from pdeinv.bayes.fft import CirculantField, covariance_action
-from pdeinv.bayes.grid import RegularGrid
-from pdeinv.bayes.matern import Matern
+from pdeinv.bayes.fields.fft import CirculantField, covariance_action
+from pdeinv.bayes.fields.grid import RegularGrid
+from pdeinv.bayes.fields.matern import Matern
 from pdeinv.errors import ConfigError
 
 LINE = RegularGrid(((0.0, 3.0),), (40,))

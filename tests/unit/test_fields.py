@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from pdeinv.bayes import kl
-from pdeinv.bayes.cosine import CosineField
-from pdeinv.bayes.fft import CirculantField
-from pdeinv.bayes.fields import DenseField, IndependentField
-from pdeinv.bayes.grid import RegularGrid
-from pdeinv.bayes.kl import KarhunenLoeveField
-from pdeinv.bayes.matern import Matern
-from pdeinv.bayes.spde import MeshMatrices, SpdeField
+from pdeinv.bayes.fields import kl
+from pdeinv.bayes.fields.base import DenseField, IndependentField
+from pdeinv.bayes.fields.cosine import CosineField
+from pdeinv.bayes.fields.fft import CirculantField
+from pdeinv.bayes.fields.grid import RegularGrid
+from pdeinv.bayes.fields.kl import KarhunenLoeveField
+from pdeinv.bayes.fields.matern import Matern
+from pdeinv.bayes.fields.spde import MeshMatrices, SpdeField
 
 M = Matern(1.5, 0.4, 1.3)
 GRIDS = {

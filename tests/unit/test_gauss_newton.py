@@ -7,23 +7,23 @@ import pytest
 from pydantic import ValidationError
 from scipy import sparse
 
-from pdeinv.bayes.fields import IndependentField
+from pdeinv.bayes.fields.base import IndependentField
+from pdeinv.bayes.jacobian import dense_jacobian, in_unknown
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
-from pdeinv.bayes.physical import dense_jacobian, in_unknown
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Exponential, Identity, LevelSet
 from pdeinv.engines.base import check_posterior
-from pdeinv.engines.driver import Run, run
-from pdeinv.engines.gauss_newton import GaussNewton
-from pdeinv.engines.gauss_newton_config import GaussNewtonConfig
-from pdeinv.engines.neighbours import differences
-from pdeinv.engines.penalties import TotalVariation, smoothness
-from pdeinv.engines.regularized_step import choose, prepare
+from pdeinv.engines.regularized.config import GaussNewtonConfig
+from pdeinv.engines.regularized.differences import differences
+from pdeinv.engines.regularized.gauss_newton import GaussNewton
+from pdeinv.engines.regularized.penalties import TotalVariation, smoothness
+from pdeinv.engines.regularized.step import choose, prepare
+from pdeinv.engines.run.driver import Run, run
 from pdeinv.errors import CapabilityError, ConfigError, RunFailed, SolverDiverged
-from pdeinv.models import Linearization, LinearModel
-from pdeinv.spaces import Space, Variable
+from pdeinv.model.forward import Linearization, LinearModel
+from pdeinv.model.spaces import Space, Variable
 
 
 def line(name, n, *, at=True):

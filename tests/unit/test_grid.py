@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pdeinv.bayes.grid import RegularGrid, cells
+from pdeinv.bayes.fields.grid import RegularGrid, cells
 from pdeinv.errors import ConfigError
 
 BOX = ((0.0, 2.0), (-1.0, 1.0), (5.0, 6.0))

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from pdeinv.building import make_problem
-from pdeinv.designs import Plan
 from pdeinv.errors import ConfigError
-from pdeinv.generate import generate
-from pdeinv.gridding import grid_places, parse_times
 from pdeinv.io import datasets, netcdf
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.jobs.generate.grid import grid_places, parse_times
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

@@ -8,8 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 import xarray as xr
 
-from pdeinv import hooks
-from pdeinv.protocols import Metric
+from pdeinv.plugins import hooks
+from pdeinv.plugins.problem import Metric
 
 ROOT = Path(__file__).parents[2]
 POINTS = np.array([[0.2, 0.1], [0.9, 0.4], [0.5, 0.5]])

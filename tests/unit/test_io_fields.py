@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pdeinv import registry
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.fields import described, description
+from pdeinv.plugins import registry
 from pdeinv.problems.heat import HeatConfig
 
 HEAT = HeatConfig(cells=7)

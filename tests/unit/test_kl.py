@@ -10,10 +10,10 @@ import pytest
 from scipy.optimize import brentq
 from scipy.spatial.distance import cdist
 
-from pdeinv.bayes import kl
-from pdeinv.bayes.grid import RegularGrid
-from pdeinv.bayes.kl import KarhunenLoeveField
-from pdeinv.bayes.matern import Matern
+from pdeinv.bayes.fields import kl
+from pdeinv.bayes.fields.grid import RegularGrid
+from pdeinv.bayes.fields.kl import KarhunenLoeveField
+from pdeinv.bayes.fields.matern import Matern
 from pdeinv.errors import ConfigError
 
 SQUARE = RegularGrid(((0.0, 1.0), (0.0, 1.0)), (15, 15))
@@ -134,8 +134,9 @@ def test_the_basis_hardly_depends_on_the_grid():
 
 def test_threads_do_not_change_the_field():
     code = (
-        "import numpy as np; from pdeinv.bayes.kl import KarhunenLoeveField as K;"
-        "from pdeinv.bayes.grid import RegularGrid as G; from pdeinv.bayes.matern import Matern;"
+        "import numpy as np; from pdeinv.bayes.fields.kl import KarhunenLoeveField as K;"
+        "from pdeinv.bayes.fields.grid import RegularGrid as G;"
+        "from pdeinv.bayes.fields.matern import Matern;"
         "f = K.on_grid(G(((0., 1.), (0., 1.)), (21, 21)), Matern(1.5, .4), 12);"
         "print(f.root.sum(0).tolist())"
     )

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pdeinv.bayes.matern import Matern
+from pdeinv.bayes.fields.matern import Matern
 from pdeinv.errors import ConfigError
 
 R = np.array([0.0, 1e-9, 0.05, 0.2, 0.7, 3.0])

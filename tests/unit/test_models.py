@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pdeinv.errors import CapabilityError, ShapeError, SolverDiverged
-from pdeinv.models import Capability, ForwardModel, LinearModel, evaluate, require
-from pdeinv.spaces import Space, Variable
+from pdeinv.model.forward import Capability, ForwardModel, LinearModel, evaluate, require
+from pdeinv.model.spaces import Space, Variable
 
 
 def line(name, n):

@@ -7,18 +7,18 @@ import pytest
 from pydantic import ValidationError
 from scipy.optimize import minimize, rosen, rosen_der
 
-from pdeinv.bayes.fields import IndependentField
+from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
-from pdeinv.engines import lbfgs
-from pdeinv.engines.driver import Run, run
-from pdeinv.engines.map import Map, MapConfig, find_map
-from pdeinv.engines.newton_cg import backtrack, conjugate_gradient, forcing
-from pdeinv.engines.randomized_eig import Sketch, eigenpairs, grow
-from pdeinv.models import Capability, Linearization
-from pdeinv.spaces import Space, Variable
+from pdeinv.engines.gaussian import lbfgs
+from pdeinv.engines.gaussian.map import Map, MapConfig, find_map
+from pdeinv.engines.gaussian.newton_cg import backtrack, conjugate_gradient, forcing
+from pdeinv.engines.gaussian.randomized_eig import Sketch, eigenpairs, grow
+from pdeinv.engines.run.driver import Run, run
+from pdeinv.model.forward import Capability, Linearization
+from pdeinv.model.spaces import Space, Variable
 
 RNG = np.random.default_rng(0)
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pdeinv import plotting
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.overlays import overlay_of
-from pdeinv.panels import colour_scale, with_units
-from pdeinv.views import first_experiment, is_line, is_map, slices, within
+from pdeinv.jobs.plot import figure
+from pdeinv.jobs.plot.overlays import overlay_of
+from pdeinv.jobs.plot.panels import colour_scale, with_units
+from pdeinv.jobs.plot.slices import first_experiment, is_line, is_map, slices, within
 
 RNG = np.random.default_rng(0)
 SHAPES = {
@@ -91,7 +91,7 @@ def test_a_result_shows_the_unknown_the_truth_and_the_fit(kind, tmp_path, monkey
     root = xr.Dataset(attrs={"pdeinv_kind": "truth"})
     truth = xr.DataTree.from_dict({"/": root, "unknown": unknown(kind).to_dataset()})
     truth.to_netcdf(tmp_path / "t.nc")
-    plotting.plot(tmp_path / "r.nc", tmp_path / "r.png", truth=tmp_path / "t.nc")
+    figure.plot(tmp_path / "r.nc", tmp_path / "r.png", truth=tmp_path / "t.nc")
     assert titles == [*EXPECTED[kind], "data fit"]
     assert (tmp_path / "r.png").stat().st_size > 5000
 
@@ -140,7 +140,7 @@ def test_maps_end_at_the_body_and_colours_are_those_of_its_inside(tmp_path, monk
     truth["k"][0] = -1e6
     root = xr.Dataset(attrs={"pdeinv_kind": "truth"})
     xr.DataTree.from_dict({"/": root, "unknown": truth}).to_netcdf(tmp_path / "t.nc")
-    plotting.plot(tmp_path / "r.nc", tmp_path / "r.png", truth=tmp_path / "t.nc")
+    figure.plot(tmp_path / "r.nc", tmp_path / "r.png", truth=tmp_path / "t.nc")
     assert len(found) == 3
     for values, norm, image in found:
         assert np.isnan(values[0]).all()
@@ -153,7 +153,7 @@ def test_maps_end_at_the_body_and_colours_are_those_of_its_inside(tmp_path, monk
 def test_a_result_that_says_nothing_of_a_body_is_drawn_whole(tmp_path, monkeypatch):
     found = images(monkeypatch)
     result("map").to_netcdf(tmp_path / "r.nc")
-    plotting.plot(tmp_path / "r.nc", tmp_path / "r.png")
+    figure.plot(tmp_path / "r.nc", tmp_path / "r.png")
     assert len(found) == 2
     assert all(np.isfinite(values).all() for values, *_ in found)
 
@@ -182,14 +182,14 @@ def test_a_truth_of_other_parameters_is_shown_by_the_field_on_its_mesh(
     root = field.to_dataset().assign_attrs(pdeinv_kind="truth")
     ellipses = xr.Dataset({"tilt": ("ellipse", [0.1, 0.2])})
     xr.DataTree.from_dict({"/": root, "unknown": ellipses}).to_netcdf(tmp_path / "t.nc")
-    plotting.plot(tmp_path / "r.nc", tmp_path / "r.png", truth=tmp_path / "t.nc")
+    figure.plot(tmp_path / "r.nc", tmp_path / "r.png", truth=tmp_path / "t.nc")
     assert titles == [*EXPECTED["map"][0 if shown else 1 :], "data fit"]
 
 
 def test_a_point_estimate_claims_no_spread(tmp_path, monkeypatch):
     titles = drawn(monkeypatch)
     result("map", "point").to_netcdf(tmp_path / "r.nc")
-    plotting.plot(tmp_path / "r.nc", tmp_path / "r.png")
+    figure.plot(tmp_path / "r.nc", tmp_path / "r.png")
     assert titles == ["estimate: conductivity", "data fit"]
 
 
@@ -219,26 +219,26 @@ def observations(sigma, **places):
 def test_observations_are_drawn_where_they_are(dataset, expected, tmp_path, monkeypatch):
     titles = drawn(monkeypatch)
     dataset.to_netcdf(tmp_path / "o.nc")
-    plotting.plot(tmp_path / "o.nc", tmp_path / "o.png")
+    figure.plot(tmp_path / "o.nc", tmp_path / "o.png")
     assert titles == expected
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
     xr.Dataset({"a": 1}, attrs={"pdeinv_kind": "dataset"}).to_netcdf(tmp_path / "d.nc")
     with pytest.raises(DataSchemaError, match="nothing to draw in a file of kind 'dataset'"):
-        plotting.plot(tmp_path / "d.nc", tmp_path / "d.png")
+        figure.plot(tmp_path / "d.nc", tmp_path / "d.png")
     assert not (tmp_path / "d.png").exists()
 
 
 def test_an_unknown_format_is_refused_before_anything_is_read(tmp_path):
     with pytest.raises(ConfigError, match=r"ends in \.png, \.pdf, \.svg"):
-        plotting.plot(tmp_path / "none.nc", tmp_path / "o.gif")
+        figure.plot(tmp_path / "none.nc", tmp_path / "o.gif")
 
 
 def test_a_file_that_is_no_truth_is_refused_as_truth(tmp_path):
     result("map").to_netcdf(tmp_path / "r.nc")
     with pytest.raises(DataSchemaError, match="no group 'unknown'"):
-        plotting.plot(tmp_path / "r.nc", tmp_path / "r.png", truth=tmp_path / "r.nc")
+        figure.plot(tmp_path / "r.nc", tmp_path / "r.png", truth=tmp_path / "r.nc")
 
 
 def test_the_colour_scale_is_logarithmic_for_wide_positive_fields_only():
@@ -278,7 +278,7 @@ def test_exponents_of_units_are_raised(units, text):
 def test_colour_bars_tell_powers_of_ten_beside_the_units(scale, label):
     from matplotlib.figure import Figure
 
-    from pdeinv.panels import field_panel
+    from pdeinv.jobs.plot.panels import field_panel
 
     field = unknown("map").copy(data=scale * np.linspace(1.5, 5.5, 35).reshape(5, 7))
     ax = Figure().subplots()
@@ -348,7 +348,7 @@ def test_records_of_stations_are_drawn_over_time(tmp_path, monkeypatch):
     places = {c: ("station", RNG.random(9), {"units": "m"}) for c in ("x", "y")}
     attrs = {"featureType": "timeSeries"}
     xr.Dataset({"u": u, "u_sigma": u}, {**places, **TIMES}, attrs).to_netcdf(tmp_path / "o.nc")
-    plotting.plot(tmp_path / "o.nc", tmp_path / "o.png")
+    figure.plot(tmp_path / "o.nc", tmp_path / "o.png")
     assert titles == ["temperature, 6 of 9 stations", "temperature, last time"]
 
 
@@ -358,7 +358,7 @@ def test_the_fields_of_a_truth_on_an_interval_are_lines(tmp_path, monkeypatch):
     root = nodes(("time", 11), **line, **TIMES).to_dataset().assign_attrs(pdeinv_kind="truth")
     tree = xr.DataTree.from_dict({"/": root, "unknown": unknown("line").to_dataset()})
     tree.to_netcdf(tmp_path / "t.nc")
-    plotting.plot(tmp_path / "t.nc", tmp_path / "t.png")
+    figure.plot(tmp_path / "t.nc", tmp_path / "t.png")
     assert titles == ["conductivity", "u"]
 
 
@@ -372,5 +372,5 @@ def test_tables_of_complex_voltages_show_both_parts_and_the_electrodes(tmp_path,
     xr.Dataset(table | places, numbers, {"pdeinv_kind": "observations"}).to_netcdf(
         tmp_path / "o.nc"
     )
-    plotting.plot(tmp_path / "o.nc", tmp_path / "o.png")
+    figure.plot(tmp_path / "o.nc", tmp_path / "o.png")
     assert titles == ["voltage, real part", "voltage, imaginary part", "electrodes"]

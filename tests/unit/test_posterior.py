@@ -11,8 +11,8 @@ from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel, xi_space
 from pdeinv.bayes.prior import cost
 from pdeinv.bayes.prior_config import LogGaussianConfig, TwoPhaseConfig, build
 from pdeinv.errors import CapabilityError, ConfigError, ShapeError, SolverDiverged
-from pdeinv.models import Capability, Linearization, LinearModel
-from pdeinv.spaces import Space, Variable
+from pdeinv.model.forward import Capability, Linearization, LinearModel
+from pdeinv.model.spaces import Space, Variable
 
 DATA = Space((Variable("d", ("obs",), (4,)),))
 NOISE = Noise.from_covariance(0.1 * np.eye(4) + 0.05)

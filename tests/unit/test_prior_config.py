@@ -8,8 +8,9 @@ import pytest
 from pydantic import TypeAdapter
 from scipy import sparse
 
-from pdeinv.bayes.fft import CirculantField
-from pdeinv.bayes.kl import KarhunenLoeveField
+from pdeinv.bayes.fields.fft import CirculantField
+from pdeinv.bayes.fields.kl import KarhunenLoeveField
+from pdeinv.bayes.fields.spde import MeshMatrices
 from pdeinv.bayes.prior_config import (
     GaussianConfig,
     LevelSetConfig,
@@ -21,7 +22,6 @@ from pdeinv.bayes.prior_config import (
     build,
     build_spde,
 )
-from pdeinv.bayes.spde import MeshMatrices
 from pdeinv.config import Config, dump_toml, parse, parse_toml
 from pdeinv.errors import ConfigError
 

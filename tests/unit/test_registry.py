@@ -6,8 +6,8 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from pdeinv import registry
 from pdeinv.errors import ConfigError, UnknownPlugin
+from pdeinv.plugins import registry
 
 
 def test_a_registered_class_is_loaded_by_name():

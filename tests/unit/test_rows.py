@@ -119,8 +119,8 @@ def test_neither_writing_nor_reading_holds_the_whole_set(tmp_path):
 
 
 def test_large_grids_stay_in_the_file_until_asked_for(tmp_path):
-    from pdeinv.designs import Plan
-    from pdeinv.generate import generate
+    from pdeinv.jobs.generate.plan import Plan
+    from pdeinv.jobs.generate.run import generate
 
     places = {"x": np.array([0.3, 0.6]), "y": np.array([0.5, 0.5])}
     plan = Plan("darcy", {"cells": 4}, places, 20, 1, grid=(5, 5))

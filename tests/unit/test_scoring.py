@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from pdeinv.building import make_problem
 from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin
 from pdeinv.io import netcdf
-from pdeinv.scoring import dice, relative_l1, relative_l2, score
-from pdeinv.synthetic import make_truth
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.jobs.observe import make_truth
+from pdeinv.jobs.score import dice, relative_l1, relative_l2, score
 
 GRID = {"cells": 8, "unknown": {"kind": "piecewise", "cells": [2, 2]}}
 

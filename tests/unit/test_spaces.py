@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pdeinv.errors import ShapeError
-from pdeinv.spaces import Space, Variable
+from pdeinv.model.spaces import Space, Variable
 
 K = Variable(
     "k",

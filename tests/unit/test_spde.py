@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from pdeinv.bayes.matern import Matern
-from pdeinv.bayes.spde import MeshMatrices, SpdeField, balanced_robin
+from pdeinv.bayes.fields.matern import Matern
+from pdeinv.bayes.fields.spde import MeshMatrices, SpdeField, balanced_robin
 from pdeinv.errors import ConfigError, ShapeError
 
 

@@ -5,9 +5,9 @@ import pytest
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import xi_space
-from pdeinv.models import Capability, Linearization, LinearModel
-from pdeinv.spaces import Space, Variable
-from pdeinv.tangent import Corrected, Tangent
+from pdeinv.model.forward import Capability, Linearization, LinearModel
+from pdeinv.model.spaces import Space, Variable
+from pdeinv.model.tangent import Corrected, Tangent
 
 DIM, N = 4, 7
 MIX = np.random.default_rng(1).standard_normal((N, DIM)) / 2

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from pdeinv.bayes.prior import sample
-from pdeinv.building import make_problem
 from pdeinv.fem.mesh import SIDES
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.model.strong_form import Side, box_side
 from pdeinv.problems.darcy.manufactured import SMOOTH, configuration
-from pdeinv.strong import Side, box_side
 from pdeinv.surrogates.pinn.ansatz import derivatives
 from pdeinv.surrogates.pinn.points import inside, on_side, tensors
 

@@ -11,12 +11,12 @@ import xarray as xr
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pdeinv.bayes.physical import in_unknown
+from pdeinv.bayes.jacobian import in_unknown
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Outcome, Produces
 from pdeinv.errors import RunFailed
-from pdeinv.models import Capability
+from pdeinv.model.forward import Capability
 from pdeinv.typing import Array
 
 from .equation import KGrid, solve_at

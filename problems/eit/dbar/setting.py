@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.errors import CapabilityError
+from pdeinv.model.spaces import Space
 from pdeinv.problems.eit.geometry import Disc
-from pdeinv.spaces import Space
 from pdeinv.typing import Array
 
 from .scattering import BoundaryMap, full_matrix

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pdeinv.protocols import Importer
+from pdeinv.plugins.problem import Importer
 
 from .csv_frame import CSV
 from .kit4 import KIT4

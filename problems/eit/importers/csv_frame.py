@@ -13,7 +13,7 @@ import xarray as xr
 from pydantic import Field
 
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.protocols import Importer
+from pdeinv.plugins.problem import Importer
 
 from .frame import Frame, to_observations
 from .instrument import Instrument, Positive

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from pdeinv.protocols import Importer
+from pdeinv.plugins.problem import Importer
 
 from .frame import Frame, to_observations
 from .instrument import Instrument, Positive

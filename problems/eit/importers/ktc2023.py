@@ -17,8 +17,8 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
+from pdeinv.plugins.problem import Importer
 from pdeinv.problems.eit.presets import KTC_FIRST_ANGLE, KTC_RADIUS, KTC_WIDTH, ktc_removed
-from pdeinv.protocols import Importer
 
 from .frame import Frame, to_observations
 from .instrument import Instrument, Positive

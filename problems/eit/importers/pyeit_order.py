@@ -17,7 +17,7 @@ import xarray as xr
 from pydantic import Field
 
 from pdeinv.errors import DataSchemaError
-from pdeinv.protocols import Importer
+from pdeinv.plugins.problem import Importer
 from pdeinv.typing import Array
 
 from .frame import Frame, to_observations

@@ -1,0 +1,1 @@
+"""Gaussian random fields and the maps from white noise to them."""

@@ -1,0 +1,1 @@
+"""The most probable unknown and Gaussians around it."""

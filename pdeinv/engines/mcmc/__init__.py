@@ -1,0 +1,1 @@
+"""Markov chains that draw from the posterior."""

@@ -1,0 +1,1 @@
+"""One unknown by regularized Gauss-Newton steps."""

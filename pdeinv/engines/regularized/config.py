@@ -1,0 +1,88 @@
+"""Options of ``gauss-newton``."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from pdeinv.config import Config
+from pdeinv.engines.regularized.step import Rule
+
+__all__ = ["GaussNewtonConfig", "Regularization"]
+
+Regularization = Literal["noser", "tikhonov", "smoothness", "tv", "prior"]
+
+
+class GaussNewtonConfig(Config):
+    """Options of ``gauss-newton``."""
+
+    regularization: Regularization = Field(
+        "noser", description="diag(JᵀΓ⁻¹J)^p, identity, ∫|∇m|², ∫|∇m|, or the prior's ½‖ξ‖²"
+    )
+    steps: int = Field(50, ge=1, description="most steps; 1 is the linearised one-step method")
+    weight: float | None = Field(None, gt=0, description="λ; unset: by the rule (prior: 1)")
+    rule: Rule | None = Field(
+        None, description="how λ is chosen; unset: fixed where weight is given, else discrepancy"
+    )
+    discrepancy: float = Field(
+        1.0, gt=0, description="τ: the rule 'discrepancy' aims at Φ = τ² n/2 for n data"
+    )
+    noser_power: float = Field(0.5, ge=0, le=1, description="p of diag(JᵀΓ⁻¹J)^p")
+    edge: float = Field(
+        0.01, gt=0, lt=1, description="tv: β as a share of the steepest gradient of the first step"
+    )
+    positivity: Literal["none", "log", "bounds"] = Field(
+        "none", description="none, steps in ln m, or steps projected on [lower, upper]"
+    )
+    lower: float | None = Field(None, description="least value of m, for positivity 'bounds'")
+    upper: float | None = Field(None, description="largest value of m, for positivity 'bounds'")
+    reference: float | None = Field(
+        None, description="value of the background; unset: the prior's map at ξ = 0"
+    )
+    start: Literal["mean", "prior"] = Field(
+        "mean", description="start from the reference, or from a prior draw"
+    )
+    line_search: bool = Field(True, description="shorten steps that do not lower the objective")
+    tolerance: float = Field(
+        1e-4, gt=0, lt=1, description="stop when a step promises less, relative to the objective"
+    )
+
+    @property
+    def weight_rule(self) -> Rule:
+        """The rule, resolved."""
+        return self.rule or ("discrepancy" if self.weight is None else "fixed")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _prior_weight(cls, values: object) -> object:
+        """The prior has its own weight."""
+        if not (isinstance(values, dict) and values.get("regularization") == "prior"):
+            return values
+        chosen = values.get("weight") is not None or values.get("rule") not in (None, "fixed")
+        return values if chosen else {**values, "weight": 1.0}
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.rule == "fixed" and self.weight is None:
+            raise ValueError("rule 'fixed' needs weight; set engine.weight, or rule 'discrepancy'")
+        if self.rule not in (None, "fixed") and self.weight is not None:
+            raise ValueError(f"weight is chosen by rule '{self.rule}'; leave out one of the two")
+        if self.regularization == "tv" and self.steps == 1:
+            raise ValueError("tv needs several steps (its first is a smooth one); set steps = 10")
+        if self.regularization == "prior" and self.positivity != "none":
+            raise ValueError("the prior's map keeps m where it belongs; leave out positivity")
+        if self.regularization == "prior" and self.reference is not None:
+            raise ValueError("the prior brings its own reference; leave out reference")
+        return self._bounds_agree()
+
+    def _bounds_agree(self) -> Self:
+        given = self.lower is not None or self.upper is not None
+        if given != (self.positivity == "bounds"):
+            raise ValueError(
+                "lower and upper go with positivity 'bounds', which needs one of them; "
+                f"got positivity '{self.positivity}', lower {self.lower}, upper {self.upper}"
+            )
+        if self.lower is not None and self.upper is not None and not self.lower < self.upper:
+            raise ValueError(f"expected lower < upper, got {self.lower:g} and {self.upper:g}")
+        return self

@@ -1,0 +1,1 @@
+"""The one loop over the steps of an engine: chains, checkpoints, budgets."""

@@ -1,0 +1,82 @@
+"""The run folder: who may write it, and which run its checkpoints belong to."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pdeinv.config import fingerprint
+from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.io.atomic import atomic, remove
+
+if TYPE_CHECKING:
+    from pdeinv.engines.base import Engine
+    from pdeinv.engines.run.driver import Run
+
+__all__ = ["claimed"]
+
+LENGTHS = ("draws", "max_iterations")
+"""Options that may change when a run is continued."""
+
+
+@contextmanager
+def claimed(engine: Engine[Any], spec: Run) -> Iterator[None]:
+    """Hold the run folder: made, locked against a second run, marked with what it belongs to.
+
+    Without ``spec.resume`` the checkpoints of an earlier run are removed.
+
+    Raises:
+        ConfigError: another run holds it, or its checkpoints belong to another run.
+        DataSchemaError: its mark cannot be read.
+    """
+    spec.folder.mkdir(parents=True, exist_ok=True)
+    with _locked(spec.folder):
+        file, mark = spec.folder / "run.json", _mark(engine, spec)
+        if spec.resume and file.exists() and _read_mark(file) != mark:
+            raise ConfigError(
+                f"checkpoints in {spec.folder} belong to another configuration, seed or data; "
+                "repeat the first command with --resume, or start again with --overwrite"
+            )
+        _clean(spec.folder, everything=not spec.resume)
+        with atomic(file) as target:
+            target.write_text(json.dumps({"fingerprint": mark, "engine": engine.name}))
+        yield
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """An advisory lock that the system drops when the process ends, however it ends."""
+    with (folder / "lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"another run is writing {folder}; wait for it, or choose another --out"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+
+
+def _mark(engine: Engine[Any], spec: Run) -> str:
+    config = engine.config.model_dump(mode="json", exclude=set(LENGTHS))
+    return fingerprint({"engine": engine.name, **config, "seed": spec.seed, "tag": spec.tag})
+
+
+def _read_mark(file: Path) -> str:
+    try:
+        return str(json.loads(file.read_text())["fingerprint"])
+    except (ValueError, KeyError, TypeError):
+        raise DataSchemaError(f"run mark {file} is damaged; start again with --overwrite") from None
+
+
+def _clean(folder: Path, *, everything: bool) -> None:
+    """Remove what killed runs left behind, and the checkpoints too where ``everything``."""
+    stale = ["STOP", "chain*.progress.json", ".chain*", ".run.json.*"]
+    for pattern in (*stale, "chain*.npz") if everything else stale:
+        for path in folder.glob(pattern):
+            remove(path)

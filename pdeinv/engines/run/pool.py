@@ -1,0 +1,83 @@
+"""Chains spread over processes: each worker builds the posterior once and runs whole chains."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pdeinv.bayes.posterior import Posterior
+from pdeinv.engines.base import Engine
+from pdeinv.errors import RunFailed
+from pdeinv.executors import process_pool
+from pdeinv.io.atomic import atomic
+
+if TYPE_CHECKING:
+    from pdeinv.engines.run.driver import Progress, Run
+
+__all__ = ["run_chains"]
+
+_posterior: Posterior | None = None
+"""The posterior of this worker process."""
+
+
+def _start(build: Callable[[], Posterior]) -> None:
+    global _posterior
+    _posterior = build()
+
+
+def _progress_file(folder: Path, k: int) -> Path:
+    return folder / f"chain{k}.progress.json"
+
+
+def _work(engine: Engine[Any], spec: Run, k: int) -> None:
+    """One chain, in a worker; its progress goes into a small file that the parent reads."""
+    from pdeinv.engines.run.driver import run_chain
+
+    assert _posterior is not None
+
+    def report(chain: int, step: int, n_steps: int, note: str) -> None:
+        with atomic(_progress_file(spec.folder, chain)) as target:
+            target.write_text(json.dumps([chain, step, n_steps, note]))
+
+    run_chain(engine, _posterior, spec, k, report)
+
+
+def run_chains(
+    engine: Engine[Any], build: Callable[[], Posterior], spec: Run, progress: Progress
+) -> None:
+    """Run all chains in ``spec.workers`` processes; an error in one stops and saves the others.
+
+    Raises:
+        RunFailed: a worker process died.
+    """
+    workers = min(spec.workers, engine.n_chains)
+    with process_pool(workers, _start, (build,)) as pool:
+        pending = {pool.submit(_work, engine, spec, k) for k in range(engine.n_chains)}
+        try:
+            _watch(pending, engine.n_chains, spec, progress)
+        except BrokenProcessPool:
+            raise RunFailed(
+                "a worker process died (killed, or out of memory); continue with --resume, "
+                "with fewer --workers if memory was short"
+            ) from None
+        except BaseException:
+            spec.stop_file.touch()
+            for future in pending:
+                future.cancel()
+            raise
+
+
+def _watch(pending: set[Future[None]], n_chains: int, spec: Run, progress: Progress) -> None:
+    """Relay progress until all chains are done; raises what a chain raised."""
+    while pending:
+        done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+        for k in range(n_chains):
+            file = _progress_file(spec.folder, k)
+            if file.exists():
+                progress(*json.loads(file.read_text()))
+        for future in done:
+            future.result()

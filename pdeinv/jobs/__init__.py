@@ -1,0 +1,1 @@
+"""Whole jobs: one room or module per verb of the command line."""

@@ -1,0 +1,1 @@
+"""What several jobs share: recipes of problems and surrogates, and memory."""

@@ -1,0 +1,146 @@
+"""Recipes that build posteriors from plain data, so that worker processes can build their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
+from pdeinv.bayes.prior import Prior
+from pdeinv.config import parse
+from pdeinv.errors import CapabilityError, DataSchemaError
+from pdeinv.model.forward import ForwardModel
+from pdeinv.model.strong_form import StrongFormOf
+from pdeinv.plugins import registry
+from pdeinv.plugins.hooks import HasStrongForm
+from pdeinv.plugins.problem import Problem, Sensors, Surrogate
+from pdeinv.typing import Array
+
+__all__ = ["ModelChoice", "PosteriorRecipe", "Prepared", "load_surrogate", "make_problem"]
+
+ModelChoice = Literal["reference", "surrogate"]
+
+
+def make_problem(name: str, config: Mapping[str, Any]) -> Problem:
+    """The problem registered under ``name`` with its configuration checked.
+
+    Raises:
+        UnknownPlugin: no such problem.
+        ConfigError: a wrong key or value.
+    """
+    kind = registry.load("problems", name)
+    return cast(Problem, kind(parse(kind.Config, config, "problem")))
+
+
+def load_surrogate(folder: Path) -> Surrogate:
+    """The surrogate stored in ``folder``, of whatever kind.
+
+    Raises:
+        DataSchemaError: the folder is missing or holds no surrogate.
+    """
+    from pdeinv.io.checkpoints import read_metadata
+
+    name = read_metadata(folder).get("surrogate")
+    if not isinstance(name, str):
+        raise DataSchemaError(f"{folder}: metadata.json names no surrogate; train it again")
+    return cast(Surrogate, registry.load("surrogates", name).load(folder))
+
+
+@dataclass(frozen=True)
+class PosteriorRecipe:
+    """Everything a process needs to build the posterior; holds no solver and no network.
+
+    Attributes:
+        problem: registered name.
+        problem_config: the problem's resolved configuration.
+        sensors: where the data are.
+        data: the measured values.
+        noise: their noise.
+        level: the mesh level of the reference model.
+        model: which model the posterior itself uses.
+        surrogate: folder of a surrogate, which becomes the model or the coarse twin.
+    """
+
+    problem: str
+    problem_config: Mapping[str, Any]
+    sensors: Sensors
+    data: Array
+    noise: Noise
+    level: int = 0
+    model: ModelChoice = "reference"
+    surrogate: Path | None = None
+
+    def __call__(self) -> Posterior:
+        """Build it: the reference posterior with its coarse twin, or the surrogate posterior."""
+        problem = make_problem(self.problem, self.problem_config)
+        prior = problem.prior()
+        if self.surrogate is None and self.model == "surrogate":
+            raise CapabilityError("model 'surrogate' needs a checkpoint; pass --surrogate FOLDER")
+        cheap = None if self.surrogate is None else self.cheap(problem, prior)
+        if self.model == "surrogate":
+            assert cheap is not None
+            return cheap
+        inner = problem.forward_model(self.sensors, self.level)
+        return self._on(prior, WhitenedModel(prior, inner, self._strong_form(problem)), cheap)
+
+    def _strong_form(self, problem: Problem) -> StrongFormOf | None:
+        """Residuals of the problem at points with the sensors, where it knows them."""
+        if not isinstance(problem, HasStrongForm):
+            return None
+        return lambda: (problem.strong_form(), self.sensors)
+
+    def cheap(self, problem: Problem, prior: Prior) -> Posterior:
+        """The posterior of the surrogate alone."""
+        assert self.surrogate is not None
+        surrogate = load_surrogate(self.surrogate)
+        return self._on(prior, surrogate.bind(problem, prior, self.sensors), None)
+
+    def _on(self, prior: Prior, model: ForwardModel, coarse: Posterior | None) -> Posterior:
+        return Posterior(prior, model, self.data, self.noise, coarse)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A posterior and its recipe: this process goes on with its solvers, a worker builds its own.
+
+    Attributes:
+        recipe: how it was built.
+        posterior: what was built.
+    """
+
+    recipe: PosteriorRecipe
+    posterior: Posterior
+
+    @classmethod
+    def of(cls, recipe: PosteriorRecipe) -> Prepared:
+        """Build a posterior by its recipe."""
+        return cls(recipe, recipe())
+
+    def __call__(self) -> Posterior:
+        """The posterior for one more use: prior and solvers are shared, counts begin anew.
+
+        A surrogate is loaded again, because it watches how often it is asked beyond its range.
+        """
+        recipe, posterior = self.recipe, self.posterior
+        if recipe.surrogate is None:
+            return replace(posterior, counters=Counters())
+        problem = make_problem(recipe.problem, recipe.problem_config)
+        cheap = recipe.cheap(problem, posterior.prior)
+        if recipe.model == "surrogate":
+            return cheap
+        return replace(posterior, coarse=cheap, counters=Counters())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as the recipe alone: solvers and networks stay where they are."""
+        return replace, (self.recipe,)
+
+    def beside(self, surrogate: Path) -> Prepared:
+        """The same with the surrogate of a folder as its coarse twin."""
+        return Prepared(replace(self.recipe, surrogate=surrogate), self.posterior)
+
+    def with_noise(self, noise: Noise) -> Prepared:
+        """The same with other noise."""
+        return Prepared(replace(self.recipe, noise=noise), replace(self.posterior, noise=noise))

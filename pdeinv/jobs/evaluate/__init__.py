@@ -1,0 +1,1 @@
+"""A surrogate against the reference model on fresh draws."""

@@ -1,0 +1,281 @@
+"""A surrogate against its reference on draws that neither training nor selection has seen."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.posterior import WhitenedModel
+from pdeinv.bayes.prior import Prior
+from pdeinv.config import merge
+from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, SolverDiverged, reason
+from pdeinv.io import netcdf
+from pdeinv.io.observations import NoiseSpec
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.jobs.evaluate.comparison import Comparison, Region
+from pdeinv.jobs.invert.run import Inversion
+from pdeinv.model.forward import Capability, ForwardModel, evaluate
+from pdeinv.plugins.problem import Problem, Sensors, Surrogate
+from pdeinv.rng import stream
+from pdeinv.typing import Array
+
+__all__ = ["Request", "compare"]
+
+BATCH = 256
+"""Points of one batched call whose time is taken."""
+SECONDS = 0.3
+"""CPU time that a measurement takes at least, where one call is shorter."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to compare.
+
+    Attributes:
+        checkpoint: folder of the surrogate.
+        tables: run tables; ``[problem]`` goes before what the surrogate says it was trained for.
+        obs: observation file that gives sensors, noise and data.
+        around: result file that gives posterior draws and, without ``obs``, data and noise.
+        sensors: places as text; else those of ``obs`` or of the training.
+        noise: σ; else that of ``obs``, of ``around`` or of the training.
+        n: draws of each kind.
+        seed: root seed.
+        level: mesh level of the reference; None for that of the training.
+    """
+
+    checkpoint: Path
+    tables: Mapping[str, Any]
+    obs: Path | None = None
+    around: Path | None = None
+    sensors: str | None = None
+    noise: NoiseSpec = field(default_factory=NoiseSpec)
+    n: int = 50
+    seed: int = 0
+    level: int | None = None
+
+
+def _silent(done: int, total: int) -> None:
+    """No progress."""
+
+
+def compare(request: Request, progress: Callable[[int, int], None] = _silent) -> Comparison:
+    """Evaluate surrogate and reference at fresh draws.
+
+    Args:
+        request: what to compare.
+        progress: told after each solve of the reference: done, in all.
+
+    Raises:
+        SurrogateRejected: trained for another problem, prior or sensor set.
+        DataSchemaError: a file does not fit.
+        RunFailed: every solve failed.
+    """
+    with warnings.catch_warnings():
+        # repeated calls for their time would make it cry; how many draws lie outside is reported
+        warnings.filterwarnings("ignore", message="surrogate '.* training range")
+        return _compare(request, progress)
+
+
+def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparison:
+    surrogate = load_surrogate(request.checkpoint)
+    problem, inversion = _problem(request, surrogate)
+    prior = problem.prior()
+    sensors = _sensors(request, problem, inversion, surrogate)
+    model = surrogate.bind(problem, prior, sensors)
+    level = int(surrogate.metadata.get("level", 0)) if request.level is None else request.level
+    reference = WhitenedModel(prior, problem.forward_model(sensors, level))
+    draws = _draws(request, problem, prior)
+    total, done, spent = sum(map(len, draws.values())), 0, _Stopwatch()
+    regions = []
+    for name, xi in draws.items():
+        values, failures = np.full((len(xi), reference.d_space.size), np.nan), [""] * len(xi)
+        for i, one in enumerate(xi):
+            failures[i] = spent.of(reference, one, values[i])
+            done += 1
+            progress(done, total)
+        regions.append(_region(name, xi, values, failures, model))
+    if not any(r.good.any() for r in regions):
+        raise RunFailed(f"all {total} solves failed, the first with: {regions[0].failures[0]}")
+    noise, data, sources = _weights(request, inversion, surrogate, (regions, reference))
+    seconds = {"reference": spent.mean, **_surrogate_seconds(model, draws["prior"])}
+    return Comparison(surrogate, problem, sensors, noise, data, sources, tuple(regions), seconds)
+
+
+def _problem(request: Request, surrogate: Surrogate) -> tuple[Problem, Inversion | None]:
+    """The problem of the observation file, or that of the surrogate with changes from the tables.
+
+    A configuration that differs from the trained one is refused by the surrogate itself.
+    """
+    if request.obs is not None:
+        inversion = Inversion.resolve(request.tables, request.obs)
+        return inversion.problem, inversion
+    table = dict(request.tables.get("problem", {}))
+    trained = surrogate.metadata
+    name = str(table.pop("name", trained["problem"]))
+    base = trained["problem_config"] if name == trained["problem"] else {}
+    return make_problem(name, merge(base, table)), None
+
+
+def _sensors(
+    request: Request, problem: Problem, inversion: Inversion | None, surrogate: Surrogate
+) -> Sensors:
+    if request.sensors is not None and inversion is not None:
+        raise ConfigError("give the sensors once: --obs or --sensors, not both")
+    if request.sensors is not None:
+        return problem.sensors(request.sensors)
+    if inversion is not None:
+        return inversion.observations.coords
+    trained = surrogate.metadata["sensors"]
+    return {c: np.asarray(v, dtype=np.float64) for c, v in trained.items()}
+
+
+def _draws(request: Request, problem: Problem, prior: Prior) -> dict[str, Array]:
+    """Fresh prior draws, and draws of the result where one is given."""
+    rng = [stream(request.seed, "evaluate", i) for i in range(request.n)]
+    draws = {"prior": np.stack([r.standard_normal(prior.dim) for r in rng])}
+    if request.around is not None:
+        found = _posterior_draws(request.around, problem, prior.dim)
+        pick = stream(request.seed, "evaluate-posterior").permutation(len(found))[: request.n]
+        draws["posterior"] = found[np.sort(pick)]
+    return draws
+
+
+def _posterior_draws(path: Path, problem: Problem, dim: int) -> Array:
+    """All draws of a result, shape (n, dim).
+
+    Raises:
+        DataSchemaError: not a result of this problem, or one without draws.
+    """
+    tree = netcdf.read_tree(path)
+    group = tree.children.get("unconstrained_posterior")
+    if group is None or "xi" not in group.data_vars:
+        raise DataSchemaError(f"{path}: no whitened draws; expected the output of 'pdeinv invert'")
+    xi = np.asarray(group["xi"], dtype=np.float64)
+    named = tree.attrs.get("pdeinv_problem", problem.name)
+    if named != problem.name or xi.shape[-1] != dim:
+        raise DataSchemaError(
+            f"{path}: a result of problem '{named}' with {xi.shape[-1]} unknowns, expected "
+            f"'{problem.name}' with {dim}; use a result of the same problem"
+        )
+    xi = xi.reshape(-1, dim)
+    if len(xi) < 2:
+        raise DataSchemaError(f"{path}: a point estimate has no draws; use another engine")
+    return xi
+
+
+class _Stopwatch:
+    """Solves of the reference, with the CPU time of those that succeeded after the first."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def of(self, model: ForwardModel, xi: Array, out: Array) -> str:
+        """Write G(xi) into ``out``; returns why the solve failed, or nothing."""
+        begin = time.process_time()
+        try:
+            value = model(xi)
+        except SolverDiverged as error:
+            return reason(error)
+        self.times.append(time.process_time() - begin)
+        if not np.isfinite(value).all():
+            return "the solve gave values that are not finite"
+        out[:] = value
+        return ""
+
+    @property
+    def mean(self) -> float:
+        """Seconds of one solve; the first, which compiles, counts only when it is alone."""
+        return float(np.mean(self.times[1:] or self.times or [np.nan]))
+
+
+def _region(
+    name: str, xi: Array, values: Array, failures: list[str], model: ForwardModel
+) -> Region:
+    predicted, lost = evaluate(model, xi)
+    for row, text in lost.items():
+        failures[row] = failures[row] or f"surrogate: {text}"
+    return Region(name, xi, values, predicted, tuple(failures))
+
+
+def _weights(
+    request: Request,
+    inversion: Inversion | None,
+    surrogate: Surrogate,
+    made: tuple[list[Region], ForwardModel],
+) -> tuple[Noise, Array, dict[str, str]]:
+    """Noise and data of the misfits, and where they are from.
+
+    Without measurements the data are the reference's at one more prior draw, with noise.
+    """
+    regions, reference = made
+    if inversion is not None:
+        noise, data = inversion.observations.noise, inversion.observations.values
+        return noise, data, {"noise": "observations", "data": "observations"}
+    size = reference.d_space.size
+    stored = None if request.around is None else _measured(request.around, size)
+    if request.noise:
+        good = np.concatenate([r.reference[r.good] for r in regions])
+        noise, source = request.noise.for_values(np.abs(good).max(axis=0)), "flag"
+    elif stored is not None:
+        noise, source = stored[1], "result"
+    else:
+        noise, source = Noise(_trained_noise(surrogate, size)), "training"
+    if stored is not None:
+        return noise, stored[0], {"noise": source, "data": "result"}
+    rng = stream(request.seed, "evaluate-data")
+    data = _some_value(reference, rng) + noise.sample(rng)
+    return noise, data, {"noise": source, "data": "synthetic"}
+
+
+def _some_value(reference: ForwardModel, rng: np.random.Generator) -> Array:
+    """The reference at the first prior draw that it can be solved at."""
+    for _ in range(100):
+        with suppress(SolverDiverged):
+            value = reference(rng.standard_normal(reference.m_space.size))
+            if np.isfinite(value).all():
+                return value
+    raise RunFailed("100 solves at prior draws failed; check the problem with 'pdeinv check'")
+
+
+def _measured(path: Path, size: int) -> tuple[Array, Noise] | None:
+    """Data and noise that a result holds, if they are those of as many sensors."""
+    tree = netcdf.read_tree(path)
+    try:
+        (name,) = tree["observed_data"].data_vars
+        data = np.asarray(tree["observed_data"][str(name)], dtype=np.float64)
+        noise = Noise(np.asarray(tree["constant_data"]["noise_std"], dtype=np.float64))
+    except (KeyError, ValueError):
+        return None
+    return (data, noise) if len(data) == size else None
+
+
+def _trained_noise(surrogate: Surrogate, size: int) -> Array:
+    """σ that the training weighed errors against; one number where the sensors are others."""
+    stored = np.asarray(surrogate.metadata["noise_std"], dtype=np.float64).ravel()
+    return stored if len(stored) == size else np.full(size, float(np.median(stored)))
+
+
+def _surrogate_seconds(model: ForwardModel, xi: Array) -> dict[str, float]:
+    """CPU seconds of one evaluation, called with one point and with many."""
+    one = _per_call(lambda: model(xi[0]))
+    if Capability.BATCH not in model.capabilities:
+        return {"surrogate": one}
+    many = np.resize(xi, (BATCH, xi.shape[1]))
+    return {"surrogate": one, "surrogate_batched": _per_call(lambda: model(many)) / BATCH}
+
+
+def _per_call(run: Callable[[], object]) -> float:
+    run()
+    begin, calls = time.process_time(), 0
+    while calls < 3 or (time.process_time() - begin < SECONDS and calls < 10_000):
+        run()
+        calls += 1
+    return (time.process_time() - begin) / calls

@@ -1,0 +1,177 @@
+"""The samples of one batch of a data set: reference solves, failures recorded, never raised."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdeinv.bayes.posterior import WhitenedModel
+from pdeinv.errors import CapabilityError, ConfigError, SolverDiverged, reason
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.jobs.generate import shards
+from pdeinv.jobs.generate.grid import experiments, grid_places, measures_field
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.samples import Samples
+from pdeinv.model.forward import Capability, ForwardModel, Linearization
+from pdeinv.plugins.problem import Problem, Sensors
+from pdeinv.typing import Array
+
+__all__ = ["PLAN", "BatchSolver", "actions", "check_derivatives", "solve_batches"]
+
+PLAN = "plan.npz"
+"""The plan in the run folder."""
+
+DERIVATIVES = frozenset({Capability.JVP, Capability.VJP})
+
+
+def check_derivatives(problem: Problem, plan: Plan) -> None:
+    """Refuse ``plan.jacobian`` where the problem has no derivative; builds the model for it.
+
+    Raises:
+        CapabilityError: neither JVP nor VJP is offered.
+    """
+    if plan.jacobian == 0:
+        return
+    model = WhitenedModel(problem.prior(), problem.forward_model(plan.sensors, plan.level))
+    if not DERIVATIVES & model.capabilities:
+        raise CapabilityError(
+            f"--jacobian needs the derivative of problem '{plan.problem}', which it does not offer "
+            "for this unknown; leave --jacobian out"
+        )
+
+
+def actions(at: Linearization, probes: Array, n_obs: int, offered: frozenset[Capability]) -> Array:
+    """J v for each row v of ``probes``, shape (k, n_obs), by whichever solves are fewer.
+
+    Args:
+        at: the derivative J; its first ``n_obs`` rows are those of the sensors.
+        probes: shape (k, dim).
+        n_obs: how many rows are wanted.
+        offered: JVP, VJP or both.
+    """
+    by_rows = Capability.JVP not in offered or n_obs < len(probes)
+    if by_rows and Capability.VJP in offered:
+        rows = np.stack([at.vjp(w) for w in np.eye(n_obs, len(at.value))])
+        return np.asarray(probes @ rows.T)
+    return np.stack([at.jvp(v)[:n_obs] for v in probes])
+
+
+class BatchSolver:
+    """One process's model: sensors and grid nodes in one set of places."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        problem = make_problem(plan.problem, plan.problem_config)
+        self.prior = problem.prior()
+        self.n_obs = len(next(iter(plan.sensors.values())))
+        places, self.to_grid, self.field_shape = _places(problem, plan)
+        self.model: ForwardModel = WhitenedModel(
+            self.prior, problem.forward_model(places, plan.level)
+        )
+
+    def solve(self, k: int) -> Samples:
+        """The samples of batch ``k``."""
+        plan, dim, rows = self.plan, self.prior.dim, self.plan.batch(k)
+        xi = plan.draws(rows, dim)
+        m = self.prior.unwhiten(xi)
+        values = np.full((len(xi), self.model.d_space.size), np.nan)
+        tangents = np.full((len(xi), min(plan.jacobian, dim), self.n_obs), np.nan)
+        failures = [""] * len(xi)
+        for j, i in enumerate(rows):
+            try:
+                values[j], tangents[j] = self._checked(xi[j], i)
+            except SolverDiverged as error:
+                failures[j] = reason(error)
+        on_grid, field = plan.grid is not None, self.field_shape is not None
+        return Samples(
+            xi,
+            m,
+            values[:, : self.n_obs],
+            tuple(failures),
+            self._coefficient(m) if on_grid else None,
+            values[:, self.n_obs :].reshape(len(xi), *(self.field_shape or ())) if field else None,
+            self._probes(rows) if plan.jacobian else None,
+            tangents if plan.jacobian else None,
+        )
+
+    def _coefficient(self, m: Array) -> Array:
+        return np.asarray((self.to_grid @ m.T).T).reshape(len(m), *(self.plan.grid or ()))
+
+    def _probes(self, rows: range) -> Array:
+        dim = self.prior.dim
+        if self.plan.jacobian >= dim:
+            return np.eye(dim)
+        return np.stack([self.plan.probes(i, dim) for i in rows])
+
+    def _checked(self, xi: Array, i: int) -> tuple[Array, Array]:
+        """Data and derivative actions of sample ``i``.
+
+        Raises:
+            SolverDiverged: a solve failed, or a number is not finite.
+        """
+        if self.plan.jacobian == 0:
+            value, tangent = self.model(xi), np.zeros((0, self.n_obs))
+        else:
+            at = self.model.linearize(xi)
+            probes = self.plan.probes(i, self.prior.dim)
+            value = at.value
+            tangent = actions(at, probes, self.n_obs, self.model.capabilities)
+        if not (np.isfinite(value).all() and np.isfinite(tangent).all()):
+            raise SolverDiverged("the solve gave values that are not finite")
+        return value, tangent
+
+
+def _places(problem: Problem, plan: Plan) -> tuple[Sensors, Any, tuple[int, ...] | None]:
+    """Sensors and grid nodes in one set, the map from m to the grid, and the field's shape."""
+    if plan.grid is None:
+        return plan.sensors, None, None
+    if not measures_field(problem, plan.grid):
+        return plan.sensors, problem.grid_operator(plan.grid), None
+    axes = experiments(problem, plan.sensors, plan.grid, plan.times)
+    nodes = grid_places(problem.grid(plan.grid), axes)
+    both = {c: np.concatenate([plan.sensors[c], nodes[c]]) for c in plan.sensors}
+    shape = (*(len(values) for values in axes.values()), *plan.grid)
+    return both, problem.grid_operator(plan.grid), shape
+
+
+_lock = threading.Lock()
+_built: tuple[str, BatchSolver] | None = None
+"""The solver of this process and the plan that it was built for."""
+
+
+def solve_batches(folder: str, key: str, numbers: Sequence[int]) -> None:
+    """Solve batches in a worker; the model is built once, and only numbers travel here.
+
+    Each batch is a file as soon as it is solved, hence a worker that dies loses at most one.
+
+    Args:
+        folder: the run folder, which holds the plan and receives the shards.
+        key: of the plan that the caller has.
+        numbers: of the batches; those that are there already are left alone.
+
+    Raises:
+        ConfigError: the plan in the folder is another one.
+    """
+    global _built
+    with _lock:  # a scheduler's worker may have several threads; the solvers have one
+        run = Path(folder)
+        if _built is None or _built[0] != key:
+            _built = (key, BatchSolver(_plan(run, key)))
+        solver = _built[1]
+        for k in numbers:
+            if shards.verified(run, k, len(solver.plan.batch(k))) is None:
+                shards.save(run, k, solver.solve(k))
+
+
+def _plan(run: Path, key: str) -> Plan:
+    plan = Plan.load(run / PLAN)
+    if plan.key() != key:
+        raise ConfigError(
+            f"the plan in {run} changed while its batches were being solved; let one command "
+            "at a time set --n and the other options"
+        )
+    return plan

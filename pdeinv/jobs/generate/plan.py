@@ -1,0 +1,211 @@
+"""Which unknowns a data set is solved at, and everything else that decides its numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from pdeinv.config import fingerprint
+from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.io import netcdf
+from pdeinv.io.atomic import atomic
+from pdeinv.jobs.generate.sampling import Sampling, white_draws
+from pdeinv.plugins.problem import Sensors
+from pdeinv.provenance import sha256
+from pdeinv.rng import stream
+from pdeinv.typing import Array
+
+__all__ = ["Around", "Plan"]
+
+
+@dataclass(frozen=True)
+class Around:
+    """xi ~ N(mean, (inflation · root)(inflation · root)^T), fitted to earlier draws.
+
+    Attributes:
+        mean: shape (dim,).
+        root: square root of the draws' covariance, shape (dim, dim).
+        inflation: factor on the standard deviations.
+        source: file name and sha256 of the draws.
+    """
+
+    mean: Array
+    root: Array
+    inflation: float
+    source: tuple[str, str]
+
+    @classmethod
+    def from_result(cls, path: Path, inflation: float = 1.5) -> Around:
+        """The Gaussian of the whitened draws of a result file.
+
+        With n draws of dimension d the covariance is shrunk by d / (d + n) towards its diagonal, so
+        that few draws do not leave directions without variance.
+
+        Raises:
+            DataSchemaError: the file holds no whitened draws, or fewer than 10.
+            ConfigError: the factor is not positive.
+        """
+        if not inflation > 0:
+            raise ConfigError(f"--inflation must be positive, got {inflation:g}")
+        tree = netcdf.read_tree(path)
+        group = tree.children.get("unconstrained_posterior")
+        if group is None or "xi" not in group.data_vars:
+            raise DataSchemaError(
+                f"{path}: no whitened draws (group unconstrained_posterior, variable xi); "
+                "expected the output of 'pdeinv invert'"
+            )
+        draws = np.asarray(group["xi"], dtype=np.float64)
+        draws = draws.reshape(-1, draws.shape[-1])
+        if len(draws) < 10:
+            raise DataSchemaError(
+                f"{path}: {len(draws)} draw(s) give no spread; use a result with at least 10 draws"
+            )
+        dim, cov = draws.shape[1], np.atleast_2d(np.cov(draws.T))
+        shrink = dim / (dim + len(draws))
+        cov = (1 - shrink) * cov + shrink * np.diag(np.diag(cov)) + 1e-12 * np.eye(dim)
+        return cls(draws.mean(0), np.linalg.cholesky(cov), inflation, (path.name, sha256(path)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to solve.
+
+    Attributes:
+        problem: registered name.
+        problem_config: its configuration.
+        sensors: where the data are.
+        n: how many samples.
+        seed: root seed.
+        grid: shape of the regular grid for operator learning (rows first), or None.
+        level: mesh level of the reference model.
+        design: where unknowns are drawn; None for the prior.
+        sampling: how they are drawn there.
+        times: of gridded fields that vary in time; empty for the problem's own (the last).
+        batch_size: samples of one batch; how much an interruption can lose.
+        jacobian: unit directions per sample in which the derivative is stored; 0 for none.
+    """
+
+    problem: str
+    problem_config: Mapping[str, Any]
+    sensors: Sensors
+    n: int
+    seed: int
+    grid: tuple[int, ...] | None = None
+    level: int = 0
+    design: Around | None = None
+    batch_size: int = 16
+    jacobian: int = 0
+    sampling: Sampling = "prior"
+    times: tuple[float, ...] = ()
+
+    def draw(self, i: int, dim: int) -> Array:
+        """The whitened unknown of sample ``i``, shape (dim,)."""
+        return np.asarray(self.draws([i], dim)[0])
+
+    def draws(self, rows: Sequence[int], dim: int) -> Array:
+        """The whitened unknowns of samples ``rows``, shape (len(rows), dim)."""
+        white = white_draws(self.sampling, self.seed, self.n, rows, dim)
+        if self.design is None:
+            return white
+        if len(self.design.mean) != dim:
+            raise ConfigError(
+                f"--around: {self.design.source[0]} has {len(self.design.mean)} unknowns, the "
+                f"problem has {dim}; use a result of the same problem"
+            )
+        # one product per sample: blocks would round differently from batch to batch
+        spread = np.stack([self.design.root @ w for w in white])
+        return np.asarray(self.design.mean + self.design.inflation * spread)
+
+    def probes(self, i: int, dim: int) -> Array:
+        """The directions of sample ``i``: random unit vectors, shape (min(jacobian, dim), dim).
+
+        Where ``jacobian`` is at least ``dim`` they are the axes, hence the whole derivative.
+        """
+        if self.jacobian >= dim:
+            return np.eye(dim)
+        directions = stream(self.seed, "probe", i).standard_normal((self.jacobian, dim))
+        return np.asarray(directions / np.linalg.norm(directions, axis=1, keepdims=True))
+
+    def table(self) -> dict[str, Any]:
+        """The resolved configuration as TOML-ready data."""
+        design: dict[str, Any] = {"kind": "prior", "sampling": self.sampling}
+        if self.design is not None:
+            name, digest = self.design.source
+            design |= {"kind": "around", "inflation": self.design.inflation}
+            design |= {"draws": name, "draws_sha256": digest}
+        return {
+            "seed": self.seed,
+            "n": self.n,
+            "level": self.level,
+            "grid": None if self.grid is None else list(self.grid),
+            "batch_size": self.batch_size,
+            "jacobian": self.jacobian,
+            "times": list(self.times),
+            "design": design,
+            "problem": {"name": self.problem, **self.problem_config},
+        }
+
+    def mark(self) -> str:
+        """A fingerprint of all that decides the samples.
+
+        ``n`` is part of it for a Latin hypercube only; else it may grow on resume.
+        """
+        free = () if self.sampling == "lhs" else ("n",)
+        table = {k: v for k, v in self.table().items() if k not in free}
+        places = {c: np.asarray(v).tolist() for c, v in self.sensors.items()}
+        return fingerprint({**table, "sensors": places})
+
+    def key(self) -> str:
+        """The mark with the number of samples: what a worker's copy must agree with."""
+        return f"{self.mark()}-{self.n}"
+
+    def save(self, file: Path) -> None:
+        """Write the plan, for workers that share nothing but the folder."""
+        plain = {k: v for k, v in vars(self).items() if k not in ("sensors", "design")}
+        arrays = {f"sensors.{c}": np.asarray(v) for c, v in self.sensors.items()}
+        if self.design is not None:
+            plain["design"] = [self.design.inflation, *self.design.source]
+            arrays |= {"design.mean": self.design.mean, "design.root": self.design.root}
+        with atomic(file) as target, target.open("wb") as out:
+            np.savez(out, allow_pickle=False, plan=np.array(json.dumps(plain)), **arrays)
+
+    @classmethod
+    def load(cls, file: Path) -> Plan:
+        """What :meth:`save` wrote.
+
+        Raises:
+            DataSchemaError: missing or damaged.
+        """
+        try:
+            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as data:
+                arrays = {name: data[name] for name in data.files}
+            plain = json.loads(str(arrays.pop("plan")))
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise DataSchemaError(
+                f"{file} cannot be read ({type(error).__name__}); repeat the first command with "
+                "--overwrite"
+            ) from None
+        sensors = {
+            k.removeprefix("sensors."): v for k, v in arrays.items() if k.startswith("sensors.")
+        }
+        if "design" in plain:
+            inflation, *source = plain["design"]
+            fitted = arrays["design.mean"], arrays["design.root"]
+            plain["design"] = Around(*fitted, inflation, (source[0], source[1]))
+        lists = {name: tuple(plain[name]) for name in ("times", "grid") if plain[name] is not None}
+        return cls(**{**plain, **lists}, sensors=sensors)
+
+    def batch(self, k: int) -> range:
+        """The samples of batch ``k``."""
+        return range(k * self.batch_size, min(self.n, (k + 1) * self.batch_size))
+
+    @property
+    def n_batches(self) -> int:
+        """How many batches there are."""
+        return -(-self.n // self.batch_size)

@@ -1,0 +1,83 @@
+"""Measurements in the formats of instruments and other programs, as observation files.
+
+A problem lists the formats that it reads (:class:`pdeinv.plugins.hooks.HasImporters`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from pdeinv.config import parse
+from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin
+from pdeinv.plugins import hooks, registry
+from pdeinv.plugins.problem import Importer
+from pdeinv.provenance import attributes, sha256
+
+__all__ = ["import_file", "importers", "problems"]
+
+
+def problems() -> list[str]:
+    """The registered problems that read foreign formats."""
+    return [name for name in registry.names("problems") if importers(name)]
+
+
+def importers(problem: str) -> Mapping[str, Importer]:
+    """The formats that a problem reads.
+
+    Raises:
+        UnknownPlugin: no such problem.
+    """
+    return hooks.importers(registry.load("problems", problem))
+
+
+def _importer(problem: str, name: str) -> Importer:
+    found = importers(problem)
+    if name in found:
+        return found[name]
+    near = difflib.get_close_matches(name, found, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(found) or 'none'}"
+    raise UnknownPlugin(f"problem {problem} has no importer '{name}'; {hint}")
+
+
+def import_file(problem: str, name: str, source: Path, options: Mapping[str, Any]) -> xr.Dataset:
+    """The observation file that a foreign file makes, with its provenance.
+
+    Args:
+        problem: registered name.
+        name: the format.
+        source: the file to read.
+        options: the importer's options; further files among them are hashed as well.
+
+    Raises:
+        UnknownPlugin: no such problem or format.
+        ConfigError: an option is unknown, missing or out of range.
+        DataSchemaError: the file is missing or not of the format.
+    """
+    importer = _importer(problem, name)
+    checked = _checked(importer, options)
+    files = [source, *(v for _, v in checked if isinstance(v, Path))]
+    for file in files:
+        if not file.is_file():
+            raise DataSchemaError(f"no such file: {file}")
+    dataset = importer.read(source, checked)
+    table = {"format": name, "source": str(source), **checked.model_dump(mode="json")}
+    attrs = {
+        **attributes({"import": table}, None, {file.name: sha256(file) for file in files}),
+        "pdeinv_kind": "observations",
+        "pdeinv_problem": problem,
+    }
+    return dataset.assign_attrs({**attrs, **dataset.attrs})
+
+
+def _checked(importer: Importer, options: Mapping[str, Any]) -> Any:
+    """The options, with errors that name the flag."""
+    try:
+        return parse(importer.Options, options, "")
+    except ConfigError as error:
+        key, colon, rest = str(error).partition(":")
+        raise ConfigError(f"--{key.replace('_', '-')}{colon}{rest}" if colon else key) from None

@@ -1,0 +1,1 @@
+"""From an observation file and a configuration to a result file."""

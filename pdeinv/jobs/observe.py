@@ -1,0 +1,190 @@
+"""Made-up measurements: a truth from the prior, solved on a finer mesh, observed with noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.bayes.prior import Prior
+from pdeinv.config import dump_toml, parse_toml
+from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
+from pdeinv.io import netcdf
+from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
+from pdeinv.jobs.common.inside import inside_of
+from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.plugins.hooks import annotated
+from pdeinv.plugins.problem import Problem
+from pdeinv.provenance import attributes, sha256
+from pdeinv.rng import stream
+from pdeinv.typing import Array
+
+__all__ = [
+    "choose_unknown",
+    "make_observations",
+    "make_truth",
+    "read_truth",
+    "truth_tree",
+    "unknown_of",
+]
+
+PHANTOM = "phantom:"
+UNKNOWN = "unknown"
+"""The group of a truth file that holds m; the root holds the fields on the mesh."""
+
+
+def choose_unknown(
+    prior: Prior,
+    spec: str,
+    seed: int,
+    phantom: Callable[[str, np.random.Generator], Array] | None = None,
+) -> Array:
+    """The unknown m that ``spec`` names, shape (n_m,).
+
+    Args:
+        prior: the problem's prior.
+        spec: ``prior-draw`` (stream "truth" of ``seed``), ``mean`` (the image of xi = 0),
+            ``phantom:NAME`` where the problem has phantoms, or a NetCDF file with the unknown's
+            variables: a truth file, a result file (its posterior mean), or a plain dataset.
+        seed: the root seed.
+        phantom: the problem's phantoms, m by name and random generator.
+
+    Raises:
+        ConfigError: the problem has no such phantom.
+        DataSchemaError: the file cannot be read.
+        ShapeError: the file's variables are not those of the unknown.
+    """
+    if spec == "prior-draw":
+        return prior.unwhiten(stream(seed, "truth").standard_normal(prior.dim))
+    if spec == "mean":
+        return prior.unwhiten(np.zeros(prior.dim))
+    if spec.startswith(PHANTOM):
+        if phantom is None:
+            raise ConfigError(f"--m {spec}: the problem has no phantoms; use prior-draw or a file")
+        return phantom(spec.removeprefix(PHANTOM), stream(seed, "truth"))
+    return unknown_of(prior, Path(spec))
+
+
+def unknown_of(prior: Prior, path: Path) -> Array:
+    """The unknown stored in a truth, result or plain NetCDF file, shape (n_m,)."""
+    tree = netcdf.read_tree(path)
+    if UNKNOWN in tree.children:
+        return prior.space.pack(tree[UNKNOWN].to_dataset())
+    if "estimates" in tree.children:
+        means = {f"{name}_mean": name for name in prior.space.names}
+        dataset = tree["estimates"].to_dataset()
+        return prior.space.pack(dataset.rename({k: v for k, v in means.items() if k in dataset}))
+    return prior.space.pack(tree.to_dataset())
+
+
+def make_truth(
+    problem: Problem, m: Array, *, seed: int, level: int = 1, comm: Any = None
+) -> xr.DataTree:
+    """All fields for one unknown, with the unknown itself in group ``unknown``.
+
+    Args:
+        problem: the physics.
+        m: the unknown, shape (n_m,).
+        seed: recorded in the file.
+        level: the mesh; 1 makes data, 0 is what inversion uses.
+        comm: an MPI communicator to share the solve, or None.
+
+    Raises:
+        SolverDiverged: the solve failed or gave values that are not finite.
+    """
+    return truth_tree(problem, m, problem.solve(m, level, comm), seed=seed, level=level)
+
+
+def truth_tree(
+    problem: Problem,
+    m: Array,
+    fields: xr.Dataset,
+    *,
+    seed: int,
+    level: int,
+    more: Mapping[str, Any] | None = None,
+) -> xr.DataTree:
+    """The truth file of fields that a solver gave for ``m``, with ``more`` root attributes.
+
+    Raises:
+        SolverDiverged: a field has values that are not finite.
+    """
+    bad = [
+        str(k) for k, v in fields.data_vars.items() if v.dtype.kind == "f" and not v.notnull().all()
+    ]
+    if bad:
+        raise SolverDiverged(f"the solve gave values that are not finite in {', '.join(bad)}")
+    table = {"name": problem.name, **problem.config.model_dump(mode="json")}
+    attrs = {
+        **attributes({"seed": seed, "problem": table}, seed),
+        "pdeinv_kind": "truth",
+        "pdeinv_problem": problem.name,
+        "pdeinv_problem_config": dump_toml(problem.config.model_dump(mode="json")),
+        "pdeinv_level": level,
+        **(more or {}),
+    }
+    space = problem.prior().space
+    unknown = space.unpack(m).merge(inside_of(problem, space))
+    return xr.DataTree.from_dict(
+        {"/": fields.assign_attrs({**attrs, **fields.attrs}), UNKNOWN: unknown}
+    )
+
+
+def read_truth(path: Path) -> tuple[Problem, xr.Dataset]:
+    """The problem and the fields of a truth file.
+
+    Raises:
+        DataSchemaError: not a truth file.
+    """
+    fields = netcdf.read_dataset(path)
+    kind = fields.attrs.get("pdeinv_kind")
+    if kind != "truth":
+        got = f"a file of kind '{kind}'" if kind else "a file that pdeinv did not write"
+        raise DataSchemaError(f"{path}: expected the output of 'pdeinv solve', got {got}")
+    text = str(fields.attrs.get("pdeinv_problem_config", ""))
+    config = parse_toml(text, f"{path}: attribute pdeinv_problem_config")
+    return make_problem(str(fields.attrs.get("pdeinv_problem")), config), fields
+
+
+def make_observations(truth: Path, sensors: str, noise: NoiseSpec, *, seed: int) -> xr.Dataset:
+    """What the sensors of ``truth`` would measure: y = G(m) + eta, eta from stream "noise".
+
+    Args:
+        truth: a truth file.
+        sensors: places, as :meth:`pdeinv.plugins.problem.Problem.sensors` reads them.
+        noise: the standard deviation of eta, absolute or relative to the largest |y|.
+        seed: the root seed.
+
+    Raises:
+        DataSchemaError: no noise given, or not a truth file.
+        ConfigError: the sensors are not understood or lie outside the domain.
+    """
+    if not noise:
+        raise DataSchemaError(
+            "no noise given; pass --noise-std (absolute) or --noise-rel (relative to the largest "
+            "value)"
+        )
+    problem, fields = read_truth(truth)
+    places = problem.sensors(sensors)
+    values = problem.observe(fields, places)
+    spread = noise.for_values(values)
+    noisy = values + spread.sample(stream(seed, "noise"))
+    config = problem.config.model_dump(mode="json")
+    resolved = {
+        "seed": seed,
+        "sensors": sensors,
+        "noise": {"std": noise.std, "rel": noise.rel},
+        "problem": {"name": problem.name, **config},
+    }
+    attrs = {
+        **attributes(resolved, seed, {truth.name: sha256(truth)}),
+        "pdeinv_kind": "observations",
+        "pdeinv_problem": problem.name,
+        "pdeinv_problem_config": dump_toml(config),
+        "pdeinv_level": fields.attrs["pdeinv_level"],
+    }
+    found = to_dataset(Observations(problem.observed, noisy, places, spread), attrs)
+    return annotated(problem, found)

@@ -1,0 +1,1 @@
+"""Figures of observation files, truths and results."""

@@ -1,0 +1,285 @@
+"""One figure per file: posterior mean and spread, marginals, sensors, or the fields of a truth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.io import netcdf
+from pdeinv.io.atomic import atomic
+from pdeinv.io.fields import UNKNOWN
+from pdeinv.jobs.info import kind_of
+from pdeinv.jobs.plot.overlays import Overlay, overlay_of
+from pdeinv.jobs.plot.panels import (
+    BLUE,
+    GREY,
+    Panel,
+    band_panel,
+    colour_scale,
+    field_panel,
+    histogram,
+    line_panel,
+    places_panel,
+    sensor_panel,
+    series_panel,
+    title_of,
+    units_of,
+    with_units,
+)
+from pdeinv.jobs.plot.slices import first_experiment, is_line, is_map, part_of, slices, within
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["check_suffix", "draw", "plot"]
+
+FORMATS = (".png", ".pdf", ".svg")
+MAX_COLUMNS = 4
+PADDING: Any = {"w_pad": 0.12, "h_pad": 0.08}
+MAX_MARGINALS = 16
+MAX_RECORDS = 6
+STYLE: Any = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.limits": (-3, 4),
+    "axes.formatter.use_mathtext": True,
+}
+
+
+def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) -> None:
+    """Draw the figure of a result, observation or truth file.
+
+    Args:
+        path: what to draw.
+        out: .png, .pdf or .svg.
+        truth: a truth file to show beside a result.
+        dpi: resolution of a .png.
+
+    Raises:
+        ConfigError: an unknown suffix.
+        DataSchemaError: a file that cannot be read or drawn.
+    """
+    check_suffix(out)
+    tree = netcdf.read_tree(path)
+    found = kind_of(tree.to_dataset(), list(tree.children))
+    reference = None if truth is None else netcdf.read_tree(truth)
+    if reference is not None and truth is not None:
+        _unknown(reference, truth)
+    if found == "result":
+        panels = _result_panels(tree, reference)
+    elif found == "observations":
+        panels = _observation_panels(tree.to_dataset())
+    elif found == "truth":
+        panels = _truth_panels(tree, path)
+    else:
+        raise DataSchemaError(f"{path}: nothing to draw in a file of kind '{found}'")
+    draw(panels, out, dpi)
+
+
+def check_suffix(out: Path, flag: str = "--out") -> None:
+    """Refuse a name that does not tell the format.
+
+    Raises:
+        ConfigError: an unknown suffix.
+    """
+    if out.suffix not in FORMATS:
+        raise ConfigError(f"{flag} {out}: expected a name that ends in {', '.join(FORMATS)}")
+
+
+def draw(panels: list[Panel], out: Path, dpi: int) -> None:
+    """Arrange the panels on a grid and write the file in one step."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    columns = min(MAX_COLUMNS, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(
+            figsize=(3.6 * columns, 3.1 * rows), layout=ConstrainedLayoutEngine(**PADDING)
+        )
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for panel, ax in zip(panels, axes, strict=False):
+            panel(ax)
+        for ax in axes[len(panels) :]:
+            ax.set_visible(False)
+        with atomic(out) as target:
+            figure.savefig(target, dpi=dpi)
+
+
+def _unknown(tree: xr.DataTree, path: Path) -> xr.Dataset:
+    if "unknown" not in tree.children:
+        raise DataSchemaError(f"{path}: expected the output of 'pdeinv solve' (no group 'unknown')")
+    return tree.children["unknown"].to_dataset(inherit=False)
+
+
+def _result_panels(tree: xr.DataTree, truth: xr.DataTree | None) -> list[Panel]:
+    estimates = tree["estimates"].to_dataset()
+    posterior = tree["posterior"].to_dataset()
+    point = tree.attrs.get("pdeinv_produces") == "point"
+    overlay = overlay_of(tree["constant_data"].to_dataset())
+    panels: list[Panel] = []
+    for name in map(str, posterior.data_vars):
+        mean, sd = (within(estimates[f"{name}_{what}"], estimates) for what in ("mean", "sd"))
+        true, mesh = _true(name, truth, estimates)
+        if is_map(mean):
+            if true is not None and not is_map(true):
+                true = None
+            panels += _map_panels(mean, None if point else sd, (true, mesh), overlay)
+        elif is_line(mean) and mean.ndim == 1:
+            panels.append(band_panel(mean, sd, true))
+        else:
+            panels += _marginal_panels(posterior[name], true)
+    return [*panels, _fit_panel(tree)]
+
+
+Truth = tuple[xr.DataArray | None, xr.Dataset | None]
+"""The true values of an unknown, if they are known, and the mesh that they are on, if any."""
+
+
+def _true(name: str, truth: xr.DataTree | None, estimates: xr.Dataset) -> Truth:
+    """The variable of a truth's unknown, else the field on its mesh that shows the same."""
+    if truth is None:
+        return None, None
+    unknown = truth.children["unknown"].to_dataset(inherit=False)
+    if name in unknown:
+        return within(within(unknown[name], unknown), estimates), None
+    root = truth.to_dataset()
+    for array in (a for a in root.data_vars.values() if "node" in a.dims):
+        if array.attrs.get(UNKNOWN, array.name) == name:
+            return array, root
+    return None, None
+
+
+def _map_panels(
+    mean: xr.DataArray, sd: xr.DataArray | None, truth: Truth, overlay: Overlay
+) -> list[Panel]:
+    true, mesh = truth
+    scale, name = colour_scale(*([mean] if true is None else [true, mean])), title_of(mean)
+    panels: list[Panel] = []
+    if true is not None:
+        panels += _cuts(true, f"truth: {name}", scale, overlay=overlay, mesh=mesh)
+    title = f"{'estimate' if sd is None else 'posterior mean'}: {name}"
+    panels += _cuts(mean, title, scale, overlay=overlay)
+    if sd is not None:
+        how = {"overlay": overlay, "cmap": "magma"}
+        panels += _cuts(sd, "posterior standard deviation", colour_scale(sd), **how)
+    return panels
+
+
+def _cuts(array: xr.DataArray, title: str, scale: Any, **how: Any) -> list[Panel]:
+    """One panel for each part of the field that is a plain map."""
+    return [
+        field_panel(part, ", ".join(t for t in (title, text) if t), scale, **how)
+        for part, text in slices(array)
+    ]
+
+
+def _marginal_panels(draws: xr.DataArray, truth: xr.DataArray | None) -> list[Panel]:
+    """A histogram per component, at most :data:`MAX_MARGINALS` of them."""
+    flat = draws.values.reshape(draws.sizes["chain"] * draws.sizes["draw"], -1)
+    true = None if truth is None else np.ravel(truth.values)
+    numbered = flat.shape[1] > 1
+    return [
+        histogram(
+            flat[:, k],
+            f"{draws.name}[{k}]" if numbered else title_of(draws),
+            units_of(draws),
+            None if true is None else float(true[k]),
+        )
+        for k in range(min(flat.shape[1], MAX_MARGINALS))
+    ]
+
+
+def _fit_panel(tree: xr.DataTree) -> Panel:
+    """Data against the posterior predictive: points on the line fit, bars are ± 2 sd with noise."""
+    observed = tree["observed_data"].to_dataset()
+    name = next(iter(observed.data_vars))
+    y = observed[name]
+    draws = tree["posterior_predictive"].to_dataset()[name]
+    mean, sd = draws.mean(("chain", "draw")), draws.std(("chain", "draw"))
+
+    def draw(ax: Axes) -> None:
+        ends = [float(min(y.min(), mean.min())), float(max(y.max(), mean.max()))]
+        ax.plot(ends, ends, color=GREY, lw=0.8)
+        ax.errorbar(y, mean, 2 * sd, fmt=".", ms=3, color=BLUE, elinewidth=0.6, alpha=0.8)
+        bars = " ± 2 sd" if float(sd.max()) > 0 else ""
+        labels = [with_units(t, y) for t in (f"observed {name}", f"predicted {name}{bars}")]
+        ax.set(title="data fit", xlabel=labels[0], ylabel=labels[1], box_aspect=1)
+
+    return draw
+
+
+def _observation_panels(dataset: xr.Dataset) -> list[Panel]:
+    name = next((str(v) for v in dataset.data_vars if f"{v}_sigma" in dataset), None)
+    if name is None:
+        name = str(next(iter(dataset.data_vars)))
+    dim = str(dataset[name].dims[0])
+    shown, experiment = (dataset, "") if dataset[name].ndim > 1 else first_experiment(dataset, dim)
+    value, sigma = shown[name], shown.get(f"{name}_sigma")
+    title = ", ".join(t for t in (title_of(value), experiment) if t)
+    if value.ndim > 2:
+        last = str(value.dims[-1])
+        parts = [value.isel({last: k}).drop_vars(last) for k in range(value.sizes[last])]
+        names = [part_of(last, k) for k in range(len(parts))]
+        tables = zip(parts, names, strict=True)
+        return [*(p for v, n in tables for p in _station_panels(shown, v, n)), *_places(shown)]
+    if value.ndim > 1:
+        return [*_station_panels(shown, value), *_places(shown)]
+    if not {"x", "y"} <= set(shown.variables):
+        return [series_panel(value, sigma)]
+    if sigma is None:
+        return [sensor_panel(shown, value, title)]
+    if float(sigma.min()) == float(sigma.max()):
+        noise = f"noise sd {float(sigma[0]):.3g} {units_of(sigma)}".strip()
+        return [sensor_panel(shown, value, f"{title}, {noise}")]
+    panels = [sensor_panel(shown, value, title)]
+    return [*panels, sensor_panel(shown, sigma, "noise standard deviation", "magma")]
+
+
+def _station_panels(dataset: xr.Dataset, value: xr.DataArray, part: str = "") -> list[Panel]:
+    """Records of a few stations (or injections) over time, and the last values on a map."""
+    station = str(value.dims[0])
+    n = value.sizes[station]
+    few = np.unique(np.linspace(0, n - 1, min(MAX_RECORDS, n)).round().astype(int))
+    records = value.drop_vars(["x", "y", "z"], errors="ignore")
+    lines = [(records.isel({station: k}), f"{station} {k}") for k in few]
+    title = ", ".join(t for t in (title_of(value), part) if t)
+    title = title if len(few) == n else f"{title}, {len(few)} of {n} {station}s"
+    panels = [line_panel(lines, title)]
+    if {"x", "y"} <= set(dataset.variables):
+        panels.append(sensor_panel(dataset, value[:, -1], f"{title_of(value)}, last time"))
+    return panels
+
+
+def _places(dataset: xr.Dataset) -> list[Panel]:
+    """Where the electrodes are, if the file says so."""
+    overlay = overlay_of(dataset)
+    if overlay.electrodes is None:
+        return []
+    return [places_panel(dataset, replace(overlay, sensors=None), "electrodes")]
+
+
+def _truth_panels(tree: xr.DataTree, path: Path) -> list[Panel]:
+    """The unknown, then every field of the solution that can be drawn."""
+    root = tree.to_dataset()
+    unknown = _unknown(tree, path)
+    arrays = [*(within(a, unknown) for a in unknown.data_vars.values()), *root.data_vars.values()]
+    panels: list[Panel] = []
+    for array in (a for a in arrays if a.dtype.kind == "f"):
+        if is_map(array):
+            mesh = root if "node" in array.dims else None
+            panels += _cuts(array, title_of(array), colour_scale(array), mesh=mesh)
+        elif is_line(array):
+            panels.append(line_panel(slices(array), title_of(array)))
+    if not panels:
+        raise DataSchemaError(f"{path}: no field over x, or over x and y, to draw")
+    return panels

@@ -1,0 +1,118 @@
+"""Which flat parts of an array to draw: a few maps over x and y, or a few lines over x."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.jobs.common.inside import INSIDE
+
+__all__ = ["first_experiment", "is_line", "is_map", "part_of", "slices", "within"]
+
+View = tuple[xr.DataArray, str]
+"""A part that can be drawn, and what tells it from the other parts (or nothing)."""
+
+PLACES = ("x", "y", "z")
+MAX_SLICES = 3
+
+
+def _axes(array: xr.DataArray) -> list[str]:
+    """The space coordinates that vary along the array."""
+    return [c for c in PLACES if c in array.coords and array[c].ndim == 1]
+
+
+def is_map(array: xr.DataArray) -> bool:
+    """Whether the array is a field over x and y: on a grid, or on nodes that carry both.
+
+    A field over x, y and z counts where it is on a grid, which can be cut.
+    """
+    axes = _axes(array)
+    on_grid = len({array[c].dims for c in axes}) == len(axes)
+    return {"x", "y"} <= set(axes) and ("z" not in axes or on_grid)
+
+
+def is_line(array: xr.DataArray) -> bool:
+    """Whether the array runs over one coordinate: x, time or an axis of its own."""
+    return not is_map(array) and array.ndim >= 1 and _along(array) is not None
+
+
+def _along(array: xr.DataArray) -> str | None:
+    axes = _axes(array)
+    if len(axes) > 1:
+        return None
+    if axes:
+        return str(array[axes[0]].dims[0])
+    last = str(array.dims[-1])
+    return last if last in array.coords else None
+
+
+def slices(array: xr.DataArray) -> list[View]:
+    """At most three parts of a field that are plain maps (or lines), evenly spread over the rest.
+
+    A grid over z is cut in the middle.
+    """
+    keep = {str(d) for c in ("x", "y") if c in _axes(array) for d in array[c].dims}
+    keep = keep or {str(_along(array))}
+    cut = []
+    if "z" in array.dims and "z" not in keep:
+        cut = [_named(array, "z", array.sizes["z"] // 2)]
+        array = array.isel(z=array.sizes["z"] // 2)
+    rest = [str(d) for d in array.dims if d not in keep]
+    if not rest:
+        return [(array, "".join(cut))]
+    shape = tuple(array.sizes[d] for d in rest)
+    total = int(np.prod(shape))
+    chosen = np.unique(np.linspace(0, total - 1, min(MAX_SLICES, total)).round().astype(int))
+    views = []
+    for k in chosen:
+        index = {d: int(i) for d, i in zip(rest, np.unravel_index(int(k), shape), strict=True)}
+        names = [_named(array, d, i) for d, i in index.items() if array.sizes[d] > 1]
+        views.append((array.isel(index), ", ".join([*cut, *names])))
+    return views
+
+
+def within(array: xr.DataArray, dataset: xr.Dataset) -> xr.DataArray:
+    """The array with NaN outside the body, where the dataset has a variable that tells.
+
+    Args:
+        array: an unknown, or its mean or standard deviation.
+        dataset: may hold ``NAME_inside`` on the array's own grid.
+    """
+    name = str(array.name).removesuffix("_mean").removesuffix("_sd")
+    inside = dataset.get(f"{name}{INSIDE}")
+    fits = inside is not None and all(
+        d in array.dims and array[d].size == n and np.array_equal(array[d], inside[d])
+        for d, n in inside.sizes.items()
+    )
+    return array.where(inside == 1) if fits and inside is not None else array
+
+
+def part_of(name: str, value: float) -> str:
+    """A value of a coordinate in words."""
+    if name == "component" and value in (0, 1):
+        return ("real part", "imaginary part")[int(value)]
+    return f"{name} {value:.3g}"
+
+
+def _named(array: xr.DataArray, dim: str, i: int) -> str:
+    """A place along a dim, in its units where it has a coordinate."""
+    if dim not in array.coords:
+        return f"{dim} {i}"
+    units = str(array[dim].attrs.get("units", ""))
+    return f"{dim} {float(array[dim][i]):.3g} {units if units != '1' else ''}".strip()
+
+
+def first_experiment(dataset: xr.Dataset, dim: str) -> tuple[xr.Dataset, str]:
+    """The data that share the first datum's coordinates other than place, and those coordinates.
+
+    Several experiments measure at the same places: sources, frequencies, parts of a complex number.
+    """
+    others = [
+        str(c) for c in dataset.coords if dataset[c].dims == (dim,) and c != dim and c not in PLACES
+    ]
+    differs = [c for c in others if (dataset[c] != dataset[c][0]).any()]
+    mask = np.ones(dataset.sizes[dim], dtype=bool)
+    for name in differs:
+        mask &= np.asarray(dataset[name] == dataset[name][0])
+    text = ", ".join(part_of(c, float(dataset[c][0])) for c in differs)
+    return dataset.isel({dim: np.flatnonzero(mask)}), text

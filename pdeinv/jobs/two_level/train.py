@@ -1,0 +1,258 @@
+"""Train a surrogate where the posterior lives, and test whether it may drive two-level sampling.
+
+A network trained on prior draws is useless for a concentrated posterior. Here draws of the current
+surrogate posterior are solved with the fine model, the surrogate is refitted on all solves so far,
+and this is repeated; each round's draws first serve as held-out test of the surrogate before them.
+The first round has no surrogate: see :mod:`pdeinv.jobs.two_level.start`. What the fine model's
+derivative at its MAP point says, found on the way there, is kept for every fit.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
+from pdeinv.config import Config
+from pdeinv.engines.run.driver import Progress
+from pdeinv.errors import RunFailed, SolverDiverged
+from pdeinv.executors import process_pool
+from pdeinv.io.atomic import atomic
+from pdeinv.io.observations import Observations
+from pdeinv.jobs.common.recipe import PosteriorRecipe
+from pdeinv.jobs.two_level.admission import Refined, explore, judge, sd_of_difference
+from pdeinv.jobs.two_level.start import AtMap, at_the_map, can_start_at_map
+from pdeinv.model.forward import ForwardModel
+from pdeinv.model.tangent import Tangent
+from pdeinv.plugins import registry
+from pdeinv.plugins.problem import Problem
+from pdeinv.rng import stream
+from pdeinv.typing import Array
+
+__all__ = ["RefineConfig", "refine", "solve_all"]
+
+TESTS = "tests.json"
+"""In the run folder: pairs that the surrogate had learned from, and its sd on fresh draws."""
+
+
+class RefineConfig(Config):
+    """The table ``[surrogate]`` when ``two-level`` trains its own."""
+
+    name: str = Field("multifidelity", description="registered surrogate that learns from pairs")
+    coarse_level: int = Field(-1, lt=0, description="mesh level of the coarse physics model")
+    round_size: int = Field(40, ge=12, description="fine solves of one round")
+    max_rounds: int = Field(20, ge=2, description="most rounds")
+    target_sd: float = Field(
+        1.0, gt=0, description="stop when the held-out sd of the misfit difference is below this"
+    )
+    start: Literal["auto", "laplace", "coarse"] = Field(
+        "auto",
+        description="first round: about the reference model's MAP point, or draws of the coarse "
+        "model's posterior; auto: the former where the reference model has derivatives",
+    )
+    inflation: float = Field(
+        2.0, ge=1, description="noise factor of the first round, which has no surrogate yet"
+    )
+    moves_per_draw: int = Field(5, ge=1, description="surrogate moves between training draws")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the surrogate")
+
+    @property
+    def n_fine(self) -> int:
+        """The most fine solves that the training can take."""
+        return self.round_size * self.max_rounds
+
+
+_worker: Posterior | None = None
+
+
+def _start(recipe: PosteriorRecipe) -> None:
+    global _worker
+    _worker = recipe()
+
+
+def _predict(xi: Array) -> Array:
+    assert _worker is not None
+    return _worker.predict(xi)
+
+
+def solve_all(recipe: PosteriorRecipe, xis: Array, workers: int, counters: Counters) -> Array:
+    """Predictions of the reference model at the rows of ``xis``; failed solves are rows of NaN."""
+    if workers > 1:
+        blocks = np.array_split(xis, min(len(xis), 4 * workers))
+        with process_pool(workers, _start, (recipe,)) as pool:
+            values = np.concatenate(list(pool.map(_predict, blocks)))
+    else:
+        values = recipe().predict(xis)
+    counters.n_forward += len(xis)
+    counters.n_failed += int(np.isnan(values).any(axis=1).sum())
+    return values
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What every round needs."""
+
+    problem: Problem
+    observations: Observations
+    config: RefineConfig
+    recipe: PosteriorRecipe
+    seed: int
+    workers: int
+    counters: Counters
+
+    def posterior(self, model: ForwardModel, inflation: float = 1.0) -> Posterior:
+        """The posterior of a cheap model; its solves are counted as surrogate evaluations."""
+        noise = self.observations.noise.scaled(inflation**2)
+        return Posterior(self.problem.prior(), model, self.observations.values, noise)
+
+    def fit(self, xis: Array, fine: Array, tangent: Tangent | None) -> Any:
+        """The surrogate fitted on all pairs so far."""
+        ok = np.isfinite(fine).all(axis=1)
+        kind = registry.load("surrogates", self.config.name)
+        options = {"coarse_level": self.config.coarse_level, **self.config.options}
+        config = kind.Config(**options)
+        return kind.from_pairs(
+            self.problem, self.observations, xis[ok], fine[ok], config, self.seed, tangent
+        )
+
+
+def refine(
+    problem: Problem,
+    observations: Observations,
+    config: RefineConfig,
+    folder: Path,
+    how: tuple[int, int, int],
+    progress: Progress,
+) -> Refined:
+    """Train a surrogate in rounds and save it in ``folder/surrogate``; finished rounds are kept.
+
+    Args:
+        problem: supplies prior and models.
+        observations: the data whose posterior is explored.
+        config: rounds and options.
+        folder: the run folder; rounds found there are not repeated.
+        how: root seed, worker processes and mesh level of the fine model.
+        progress: told the round.
+
+    Raises:
+        SurrogateRejected: the last held-out test failed.
+    """
+    seed, workers, level = how
+    folder.mkdir(parents=True, exist_ok=True)
+    done = folder / "refined.json"
+    target = folder / "surrogate"
+    if done.exists():
+        saved = json.loads(done.read_text())
+        return Refined(target, Counters(**saved["counters"]), saved["report"])
+    recipe = PosteriorRecipe(
+        problem.name,
+        problem.config.model_dump(mode="json"),
+        observations.coords,
+        observations.values,
+        observations.noise,
+        level,
+    )
+    setting = _Setting(problem, observations, config, recipe, seed, workers, Counters())
+    surrogate, report = _rounds(setting, folder, progress)
+    with atomic(target) as scratch:
+        surrogate.save(scratch)
+    with atomic(done) as file:
+        file.write_text(json.dumps({"counters": asdict(setting.counters), "report": report}))
+    return Refined(target, setting.counters, report)
+
+
+def _rounds(setting: _Setting, folder: Path, progress: Progress) -> tuple[Any, dict[str, float]]:
+    """Rounds until the held-out test is passed; the surrogate returned knows that round too."""
+    prior, sensors = setting.problem.prior(), setting.observations.coords
+    coarse = setting.problem.forward_model(sensors, setting.config.coarse_level)
+    posterior = setting.posterior(WhitenedModel(prior, coarse), setting.config.inflation)
+    surrogate: Any = None
+    tangent: Tangent | None = None
+    xis, fine = np.zeros((0, prior.dim)), np.zeros((0, setting.observations.size))
+    sd, most, tests = np.inf, setting.config.max_rounds, list[dict[str, float]]()
+    for j in range(most):
+        found = f", sd of the misfit difference {sd:.2g}" if np.isfinite(sd) else ""
+        progress(-1, j, most, f"training, {setting.counters.n_forward} fine solves so far{found}")
+        new_xis, new_fine, found_tangent = _round(setting, folder, posterior, j)
+        tangent = tangent or found_tangent
+        if surrogate is not None:
+            sd = sd_of_difference(posterior, new_xis, new_fine)
+            tests.append({"pairs": len(xis), "sd": sd})
+            with atomic(folder / TESTS) as file:
+                file.write_text(json.dumps(tests))
+        xis, fine = np.concatenate([xis, new_xis]), np.concatenate([fine, new_fine])
+        surrogate = setting.fit(xis, fine, tangent)
+        posterior = setting.posterior(surrogate.bind(setting.problem, prior, sensors))
+        if sd < setting.config.target_sd:
+            break
+    progress(-1, most, most, f"surrogate trained with {setting.counters.n_forward} fine solves")
+    return surrogate, judge(sd, "raise max_rounds in [surrogate], or use a finer coarse_level")
+
+
+def _round(
+    setting: _Setting, folder: Path, posterior: Posterior, j: int
+) -> tuple[Array, Array, Tangent | None]:
+    """Draws and fine solves of round ``j``, from its file where an earlier run left one."""
+    file = folder / f"refine{j}.npz"
+    if not file.exists():
+        spent, cheap = Counters(), Counters()
+        posterior.charge(cheap)
+        rng = stream(setting.seed, "refine", j)
+        at = _at_map(setting, posterior, spent, rng) if j == 0 else None
+        if at is None:
+            xis = _explored(setting, posterior, rng)
+        else:
+            xis = at.draws(setting.config.round_size, setting.config.inflation, rng)
+        fine = solve_all(setting.recipe, xis, setting.workers, spent)
+        spent.add(_as_surrogate(cheap))
+        more: dict[str, Any] = {} if at is None else at.tangent.arrays()
+        with atomic(file) as target, target.open("wb") as stream_:
+            np.savez(stream_, xis=xis, fine=fine, spent=json.dumps(asdict(spent)), **more)
+    with np.load(file, allow_pickle=False) as data:
+        setting.counters.add(Counters(**json.loads(str(data["spent"]))))
+        return data["xis"], data["fine"], Tangent.from_arrays(data)
+
+
+def _at_map(
+    setting: _Setting, coarse: Posterior, spent: Counters, rng: np.random.Generator
+) -> AtMap | None:
+    """What the fine model says of its MAP point; None where the coarse model has to do.
+
+    Raises:
+        CapabilityError: ``start = "laplace"`` for a model without derivatives.
+        RunFailed, SolverDiverged: ``start = "laplace"`` and no MAP point was found.
+    """
+    config = setting.config
+    if config.start == "coarse":
+        return None
+    fine = setting.recipe()
+    if config.start == "auto" and not can_start_at_map(fine):
+        return None
+    fine.charge(spent)
+    try:
+        return at_the_map(fine, coarse, rng)
+    except (RunFailed, SolverDiverged):
+        if config.start == "laplace":
+            raise
+        return None
+
+
+def _explored(setting: _Setting, posterior: Posterior, rng: np.random.Generator) -> Array:
+    with warnings.catch_warnings():
+        # draws beyond the range of the round before are what a round is for
+        warnings.simplefilter("ignore", UserWarning)
+        return explore(posterior, setting.config.round_size, setting.config.moves_per_draw, rng)
+
+
+def _as_surrogate(cheap: Counters) -> Counters:
+    """Book what the coarse physics model spent as surrogate evaluations."""
+    return Counters(
+        n_surrogate=cheap.n_surrogate + cheap.n_forward + cheap.n_tangent + cheap.n_adjoint,
+        n_surrogate_failed=cheap.n_surrogate_failed + cheap.n_failed,
+    )

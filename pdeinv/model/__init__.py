@@ -1,0 +1,1 @@
+"""What a forward model is: spaces, values, derivatives, strong forms."""

@@ -1,0 +1,167 @@
+"""Forward models: the map G from an unknown to data, with the derivatives that it offers.
+
+A finite-element model, a surrogate and a composition of either with a prior are all forward models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from pdeinv.errors import CapabilityError, SolverDiverged
+from pdeinv.model.spaces import Space
+from pdeinv.typing import Array
+
+__all__ = [
+    "Capability",
+    "ForwardModel",
+    "LinearModel",
+    "Linearization",
+    "ModelKind",
+    "evaluate",
+    "require",
+]
+
+ModelKind = Literal["reference", "surrogate"]
+
+
+class Capability(StrEnum):
+    """What a forward model offers beyond evaluation at one point."""
+
+    BATCH = "batch"
+    """``model(m)`` takes leading batch axes and is faster for it."""
+    JVP = "jvp"
+    """Directional derivatives dG(m)[dm]."""
+    VJP = "vjp"
+    """Adjoint actions dG(m)^T w."""
+    STRONG_FORM = "strong-form"
+    """The problem as residuals at points (:mod:`pdeinv.model.strong_form`), beside the solver."""
+    VARIANCE = "variance"
+    """``model.variance(m)``: the predictive variance of each datum, of surrogates that know it."""
+    COARSE = "coarse"
+    """A cheaper twin of the posterior; asked for by engines, offered by no single model."""
+
+
+@dataclass(frozen=True)
+class Linearization:
+    """G at one point with its derivative there.
+
+    Attributes:
+        value: G(m), shape (n_d,).
+        jvp: dm of shape (n_m,) to dG(m)[dm] of shape (n_d,).
+        vjp: w of shape (n_d,) to dG(m)^T w of shape (n_m,).
+    """
+
+    value: Array
+    jvp: Callable[[Array], Array]
+    vjp: Callable[[Array], Array]
+
+
+@runtime_checkable
+class ForwardModel(Protocol):
+    """The map G = B∘F from the unknown to the data (observation operator after forward map)."""
+
+    @property
+    def m_space(self) -> Space:
+        """Where the unknown lives."""
+
+    @property
+    def d_space(self) -> Space:
+        """Where the data live."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the model offers beyond ``__call__`` at one point."""
+
+    @property
+    def kind(self) -> ModelKind:
+        """``reference`` counts as ``n_forward``, ``surrogate`` as ``n_surrogate``."""
+
+    def __call__(self, m: Array, /) -> Array:
+        """G(m): (n_m,) to (n_d,); with BATCH also (..., n_m) to (..., n_d).
+
+        Raises:
+            SolverDiverged: the solve failed, with its reason.
+        """
+
+    def linearize(self, m: Array, /) -> Linearization:
+        """G and its derivative at ``m`` of shape (n_m,).
+
+        Raises:
+            CapabilityError: neither JVP nor VJP is declared.
+            SolverDiverged: the solve failed.
+        """
+
+
+def require(model: ForwardModel, needed: frozenset[Capability], who: str) -> None:
+    """Check that ``model`` declares all that ``who`` needs.
+
+    Raises:
+        CapabilityError: names what is missing.
+    """
+    missing = needed - model.capabilities
+    if missing:
+        has = ", ".join(sorted(model.capabilities)) or "evaluation only"
+        raise CapabilityError(
+            f"{who} needs {', '.join(sorted(missing))} of the forward model, which offers {has}; "
+            "choose an engine without derivatives (pcn, eki) or a differentiable unknown"
+        )
+
+
+def evaluate(model: ForwardModel, ms: Array) -> tuple[Array, dict[int, str]]:
+    """G at each row of ``ms`` (n, n_m), in one call where the model takes batches.
+
+    A failed solve becomes a row of NaN; the second value gives the reason by row.
+    """
+    if Capability.BATCH in model.capabilities:
+        values = model(ms)
+        lost = () if np.isfinite(values).all() else _rows_not_finite(values)
+        return values, dict.fromkeys(lost, "the prediction is not finite")
+    values = np.full((len(ms), model.d_space.size), np.nan)
+    failed: dict[int, str] = {}
+    for i, m in enumerate(ms):
+        try:
+            values[i] = model(m)
+        except SolverDiverged as error:
+            failed[i] = str(error)
+    for i in _rows_not_finite(values):
+        failed.setdefault(i, "the prediction is not finite")
+    return values, failed
+
+
+def _rows_not_finite(values: Array) -> list[int]:
+    return [int(i) for i in np.flatnonzero(~np.isfinite(values).all(axis=-1))]
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """G(m) = A m + c: the exact yardstick for engines, and a fast model where physics is linear.
+
+    Attributes:
+        m_space: the unknown's space.
+        d_space: the data's space.
+        matrix: A, shape (n_d, n_m).
+        offset: c, shape (n_d,).
+        kind: how evaluations are counted.
+    """
+
+    m_space: Space
+    d_space: Space
+    matrix: Array
+    offset: Array
+    kind: ModelKind = "reference"
+    capabilities: frozenset[Capability] = frozenset(
+        {Capability.BATCH, Capability.JVP, Capability.VJP}
+    )
+
+    def __call__(self, m: Array) -> Array:
+        """A m + c for (..., n_m)."""
+        return np.asarray(self.m_space.check(m) @ self.matrix.T + self.offset)
+
+    def linearize(self, m: Array) -> Linearization:
+        """The value at ``m``; the derivative is A everywhere."""
+        return Linearization(self(m), lambda dm: self.matrix @ dm, lambda w: self.matrix.T @ w)

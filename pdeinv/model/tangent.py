@@ -1,0 +1,123 @@
+"""What the derivative of one model at one point can do for a cheaper model of the same data.
+
+A coarse model shifted and tilted until it agrees with the fine one at a point, in value and first
+derivative, errs by second-order terms alone near that point (first-order model management:
+Alexandrov, Lewis, Gumbert, Green, Newman 2001).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from pdeinv.model.forward import Capability, ForwardModel, Linearization, ModelKind
+from pdeinv.model.spaces import Space
+from pdeinv.typing import Array
+
+__all__ = ["Corrected", "Tangent"]
+
+
+@dataclass(frozen=True)
+class Tangent:
+    """x ↦ G(a) + G'(a) V V^T (x - a).
+
+    Attributes:
+        point: a, shape (dim,).
+        value: G(a), shape (n_d,).
+        directions: V with orthonormal columns, shape (dim, r).
+        images: G'(a) V, shape (n_d, r).
+    """
+
+    point: Array
+    value: Array
+    directions: Array
+    images: Array
+
+    @classmethod
+    def along(
+        cls, directions: Array, point: Array, value: Array, jvp: Callable[[Array], Array]
+    ) -> Self:
+        """From a linearisation at ``point``; r directional derivatives."""
+        return cls(point, value, directions, np.stack([jvp(v) for v in directions.T], axis=1))
+
+    def less(self, model: ForwardModel) -> Tangent:
+        """The same of the difference G - ``model``.
+
+        Raises:
+            SolverDiverged: ``model`` fails at the point.
+        """
+        at = model.linearize(self.point)
+        other = Tangent.along(self.directions, self.point, at.value, at.jvp)
+        return Tangent(
+            self.point, self.value - other.value, self.directions, self.images - other.images
+        )
+
+    def __call__(self, x: Array) -> Array:
+        """The value at (..., dim)."""
+        return np.asarray(self.value + ((x - self.point) @ self.directions) @ self.images.T)
+
+    def jvp(self, dx: Array) -> Array:
+        """G'(a) V V^T dx."""
+        return np.asarray(self.images @ (self.directions.T @ dx))
+
+    def vjp(self, w: Array) -> Array:
+        """Its transpose."""
+        return np.asarray(self.directions @ (self.images.T @ w))
+
+    def arrays(self, prefix: str = "tangent_") -> dict[str, Array]:
+        """All numbers, for storage."""
+        names = ("point", "value", "directions", "images")
+        return {prefix + name: getattr(self, name) for name in names}
+
+    @classmethod
+    def from_arrays(cls, a: Mapping[str, Any], prefix: str = "tangent_") -> Self | None:
+        """The inverse of :meth:`arrays`; None where there is none."""
+        if prefix + "point" not in a:
+            return None
+        return cls(*(a[prefix + name] for name in ("point", "value", "directions", "images")))
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """x ↦ c(x) + T(x): a cheap model with the tangent of what it lacks, a forward model.
+
+    Attributes:
+        model: c, with derivatives where those of the sum are asked for.
+        difference: T, the tangent of the fine model less c (:meth:`Tangent.less`).
+        kind: counted as surrogate evaluations.
+    """
+
+    model: ForwardModel
+    difference: Tangent
+    kind: ModelKind = "surrogate"
+
+    @property
+    def m_space(self) -> Space:
+        """As the cheap model's."""
+        return self.model.m_space
+
+    @property
+    def d_space(self) -> Space:
+        """As the cheap model's."""
+        return self.model.d_space
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """As the cheap model's, but for a strong form, which the sum does not have."""
+        return self.model.capabilities - {Capability.STRONG_FORM, Capability.VARIANCE}
+
+    def __call__(self, x: Array) -> Array:
+        """The sum; leading axes where c takes them."""
+        return np.asarray(self.model(x) + self.difference(x))
+
+    def linearize(self, x: Array) -> Linearization:
+        """Both linearised at ``x`` of shape (dim,)."""
+        at, tilt = self.model.linearize(x), self.difference
+        return Linearization(
+            at.value + tilt(x),
+            lambda dx: at.jvp(dx) + tilt.jvp(dx),
+            lambda w: at.vjp(w) + tilt.vjp(w),
+        )

@@ -1,0 +1,1 @@
+"""What a problem and a surrogate offer, and how they are found by name."""

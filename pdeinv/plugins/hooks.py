@@ -1,0 +1,233 @@
+"""What a problem may offer besides the protocol, and what holds without it.
+
+A problem offers a hook by having a method or attribute of that name and shape; there is nothing to
+register. Each hook stands here twice: as the protocol ``Has...`` that says what to write, and as
+the function by which everybody asks for it, which knows the answer for problems without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from pdeinv.io.observations import Observations
+from pdeinv.model.strong_form import StrongForm
+from pdeinv.plugins.problem import Importer, Metric, Problem
+from pdeinv.typing import Array
+
+__all__ = [
+    "HasAnnotated",
+    "HasDefaultSensors",
+    "HasFixtures",
+    "HasImporters",
+    "HasInside",
+    "HasMemoryEstimate",
+    "HasMetrics",
+    "HasOnGrid",
+    "HasPhantom",
+    "HasRemarks",
+    "HasStrongForm",
+    "HasTablesOf",
+    "annotated",
+    "default_sensors",
+    "fixtures",
+    "importers",
+    "inside",
+    "memory_estimate",
+    "metrics",
+    "on_grid",
+    "phantom",
+    "remarks",
+    "tables_of",
+]
+
+
+# --- the domain ------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class HasInside(Protocol):
+    """A domain that is not the box which :meth:`pdeinv.plugins.problem.Problem.grid` covers."""
+
+    def inside(self, points: Array) -> NDArray[np.bool_]:
+        """Which of the points (n, d) with columns x, y, z lie in the domain, shape (n,)."""
+
+
+def inside(problem: Problem, points: Array) -> NDArray[np.bool_]:
+    """Which of the points (n, d) lie in the domain; without the hook all do."""
+    if isinstance(problem, HasInside):
+        return problem.inside(points)
+    return np.ones(len(points), dtype=bool)
+
+
+@runtime_checkable
+class HasOnGrid(Protocol):
+    """A coefficient that is no linear function of m, so that ``grid_operator`` is not enough."""
+
+    def on_grid(self, m: Array, shape: tuple[int, ...]) -> Array:
+        """The coefficient at the row-major nodes of ``grid(shape)``, flat or of that shape."""
+
+
+def on_grid(problem: Problem, m: Array, shape: tuple[int, ...]) -> Array:
+    """The coefficient on the problem's grid, of ``shape``; without the hook ``grid_operator``'s."""
+    if isinstance(problem, HasOnGrid):
+        flat = problem.on_grid(m, shape)
+    else:
+        flat = problem.grid_operator(shape) @ m
+    return np.asarray(flat, dtype=np.float64).reshape(shape)
+
+
+# --- what a user may leave out ---------------------------------------------------------------
+
+
+DEFAULT_SENSORS = "grid:5x5"
+
+
+@runtime_checkable
+class HasDefaultSensors(Protocol):
+    """A problem whose sensors cannot be a 5 x 5 grid of points where nobody says otherwise."""
+
+    default_sensors: ClassVar[str]
+    """Text for :meth:`pdeinv.plugins.problem.Problem.sensors`; ``check`` takes it."""
+
+
+def default_sensors(problem: Problem) -> str:
+    """Sensors for a check of a problem without ``--sensors``."""
+    return problem.default_sensors if isinstance(problem, HasDefaultSensors) else DEFAULT_SENSORS
+
+
+@runtime_checkable
+class HasPhantom(Protocol):
+    """A problem with made-up unknowns of its own, which ``solve --m phantom:NAME`` takes."""
+
+    def phantom(self, name: str, rng: np.random.Generator) -> Array:
+        """The unknown m of that name, shape (n_m,).
+
+        Raises:
+            ConfigError: no such phantom, or an unknown that cannot hold one.
+        """
+
+
+def phantom(problem: Problem) -> Callable[[str, np.random.Generator], Array] | None:
+    """The problem's phantoms, m by name and random generator; without the hook None."""
+    return problem.phantom if isinstance(problem, HasPhantom) else None
+
+
+# --- observation files -----------------------------------------------------------------------
+
+
+@runtime_checkable
+class HasAnnotated(Protocol):
+    """Observation files that need more than sensors and values to be read without pdeinv."""
+
+    def annotated(self, dataset: xr.Dataset) -> xr.Dataset:
+        """The observation file with it, for example the electrodes and currents behind the data."""
+
+
+def annotated(problem: Problem, dataset: xr.Dataset) -> xr.Dataset:
+    """An observation file as the problem wants it written; without the hook as it is."""
+    return problem.annotated(dataset) if isinstance(problem, HasAnnotated) else dataset
+
+
+@runtime_checkable
+class HasTablesOf(Protocol):
+    """A problem that understands files which pdeinv did not write, by their variables."""
+
+    @classmethod
+    def tables_of(cls, dataset: xr.Dataset) -> Mapping[str, Any]:
+        """The configuration that the variables of an observation file amount to."""
+
+
+def tables_of(kind: Any, dataset: xr.Dataset) -> Mapping[str, Any]:
+    """The configuration in a file's variables, for the class of a problem; without the hook {}."""
+    return kind.tables_of(dataset) if isinstance(kind, HasTablesOf) else {}
+
+
+@runtime_checkable
+class HasRemarks(Protocol):
+    """A problem that can tell suspicious data from good ones before anything is solved."""
+
+    def remarks(self, observations: Observations) -> tuple[str, ...]:
+        """What the data say against the configuration, one line each."""
+
+
+def remarks(problem: Problem, observations: Observations) -> tuple[str, ...]:
+    """What the problem has to say about data; without the hook nothing."""
+    return problem.remarks(observations) if isinstance(problem, HasRemarks) else ()
+
+
+@runtime_checkable
+class HasImporters(Protocol):
+    """A problem that reads formats of instruments and other programs (``pdeinv import``)."""
+
+    importers: ClassVar[Mapping[str, Importer]]
+    """The formats by name."""
+
+
+def importers(kind: Any) -> dict[str, Importer]:
+    """The formats that the class of a problem reads; without the hook none."""
+    return dict(kind.importers) if isinstance(kind, HasImporters) else {}
+
+
+# --- judging, planning and showing -------------------------------------------------------------
+
+
+@runtime_checkable
+class HasMetrics(Protocol):
+    """A problem with scores that only mean something there (``pdeinv score --metric``)."""
+
+    metrics: ClassVar[Mapping[str, Metric]]
+    """The scores by name."""
+
+
+def metrics(problem: Problem) -> dict[str, Metric]:
+    """The problem's own scores; without the hook none."""
+    return dict(problem.metrics) if isinstance(problem, HasMetrics) else {}
+
+
+@runtime_checkable
+class HasMemoryEstimate(Protocol):
+    """A problem whose model may fill the memory, which ``--dry-run`` should tell."""
+
+    def memory_estimate(self, level: int = 0) -> int:
+        """Bytes that one running model on that mesh level holds."""
+
+
+def memory_estimate(problem: Problem, level: int) -> int | None:
+    """Bytes of one running model; without the hook None."""
+    return problem.memory_estimate(level) if isinstance(problem, HasMemoryEstimate) else None
+
+
+@runtime_checkable
+class HasFixtures(Protocol):
+    """A body with more to see than the unknown, such as electrodes."""
+
+    def fixtures(self) -> xr.Dataset:
+        """What results keep and figures show beside the sensors.
+
+        Pairs ``electrode_x``, ``electrode_y`` and ``outline_x``, ``outline_y``.
+        """
+
+
+def fixtures(problem: Problem) -> xr.Dataset:
+    """What is fixed to the body; without the hook nothing."""
+    return problem.fixtures() if isinstance(problem, HasFixtures) else xr.Dataset()
+
+
+@runtime_checkable
+class HasStrongForm(Protocol):
+    """A problem that can also be solved without a mesh, by residuals at points.
+
+    ``solve --solver pinn`` and the engine ``pinn`` ask for it; they refuse problems without it.
+    """
+
+    def strong_form(self) -> StrongForm:
+        """Equations, prescribed values and sizes on a box.
+
+        Raises:
+            ConfigError: this configuration has none (another domain, or a coefficient that jumps).
+        """

@@ -1,0 +1,1 @@
+"""What every surrogate shares: records, identity, storage, torch."""

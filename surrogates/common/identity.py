@@ -1,0 +1,179 @@
+"""What a surrogate was trained for, so that it is used for nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from pdeinv.bayes.prior import Prior
+from pdeinv.errors import SurrogateRejected
+from pdeinv.io.datasets import TrainingSet, prior_probe
+from pdeinv.model.spaces import Space, Variable
+from pdeinv.plugins.problem import Observed, Problem, Sensors
+from pdeinv.typing import Array
+
+from .fitting import Index
+
+__all__ = ["Identity", "data_space"]
+
+PLACE_TOLERANCE = 1e-9
+"""Sensors closer than this share of their extent are the same."""
+
+
+def data_space(observed: Observed, sensors: Sensors) -> Space:
+    """The space of data at ``sensors``."""
+    n = len(next(iter(sensors.values())))
+    coords = {c: (("obs",), np.asarray(sensors[c])) for c in observed.coords}
+    attrs = {c: {"units": units} for c, units in observed.coords.items()}
+    return Space(
+        (
+            Variable(
+                observed.name, ("obs",), (n,), observed.units, observed.long_name, coords, attrs
+            ),
+        )
+    )
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The entries of nested tables by dotted key; None counts as absent, as in TOML."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+    elif value is not None:
+        yield path, list(value) if isinstance(value, tuple) else value
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The problem, prior and sensors of a training set.
+
+    Attributes:
+        problem: registered name.
+        problem_config: its resolved configuration.
+        prior_dim: length of xi.
+        prior_probe: see :func:`pdeinv.io.datasets.prior_probe`.
+        observed: name and units of the data.
+        sensors: where the data are.
+    """
+
+    problem: str
+    problem_config: Mapping[str, Any]
+    prior_dim: int
+    prior_probe: Array
+    observed: Observed
+    sensors: Sensors
+
+    @classmethod
+    def of_dataset(cls, data: TrainingSet) -> Identity:
+        """That of a data set."""
+        return cls(
+            data.problem,
+            data.problem_config,
+            data.xi.shape[1],
+            data.prior_probe,
+            data.observed,
+            data.sensors,
+        )
+
+    @classmethod
+    def of_problem(cls, problem: Problem, sensors: Sensors) -> Identity:
+        """That of a problem with sensors."""
+        prior = problem.prior()
+        return cls(
+            problem.name,
+            problem.config.model_dump(mode="json"),
+            prior.dim,
+            prior_probe(prior),
+            problem.observed,
+            sensors,
+        )
+
+    def check(self, problem: Problem, prior: Prior) -> None:
+        """Refuse another problem, configuration or prior.
+
+        Raises:
+            SurrogateRejected: names the first difference.
+        """
+        if problem.name != self.problem:
+            raise SurrogateRejected(
+                f"surrogate was trained for problem '{self.problem}', this run is "
+                f"'{problem.name}'; choose another --surrogate or train one for it"
+            )
+        if prior.dim != self.prior_dim:
+            raise SurrogateRejected(
+                f"surrogate was trained for {self.prior_dim} unknowns, this run's prior has "
+                f"{prior.dim}; train it again with this prior"
+            )
+        then, now = (
+            dict(_leaves(self.problem_config)),
+            dict(_leaves(problem.config.model_dump(mode="json"))),
+        )
+        for key in sorted({*then, *now}):
+            if then.get(key) != now.get(key):
+                raise SurrogateRejected(
+                    f"surrogate was trained for {self.problem} with {key} = {then.get(key)!r}, "
+                    f"this run has {now.get(key)!r}; use that configuration or train it again"
+                )
+        if not np.allclose(prior_probe(prior), self.prior_probe, rtol=1e-6, atol=1e-12):
+            raise SurrogateRejected(
+                "surrogate was trained for another prior of the same size; train it again with "
+                "this prior"
+            )
+
+    def select(self, sensors: Sensors) -> Index:
+        """The positions of ``sensors`` among the trained ones.
+
+        Raises:
+            SurrogateRejected: a sensor is not among them.
+        """
+        names = list(self.sensors)
+        if sorted(sensors) != sorted(names):
+            raise SurrogateRejected(
+                f"surrogate was trained for sensor coordinates {', '.join(names)}, this run has "
+                f"{', '.join(sensors)}; train it again"
+            )
+        trained = np.stack([np.asarray(self.sensors[c], dtype=float) for c in names], axis=1)
+        asked = np.stack([np.asarray(sensors[c], dtype=float) for c in names], axis=1)
+        extent = max(float(np.ptp(trained, axis=0).max()), float(np.abs(trained).max()), 1e-300)
+        distance, index = cKDTree(trained).query(asked)
+        far = np.flatnonzero(distance > PLACE_TOLERANCE * extent)
+        if len(far):
+            place = ", ".join(f"{c} = {asked[far[0], j]:g}" for j, c in enumerate(names))
+            raise SurrogateRejected(
+                f"{len(far)} of {len(asked)} sensors are not among the {len(trained)} that the "
+                f"surrogate was trained for, the first at {place}; generate and train with these "
+                "sensors, or use 'fno', which takes any"
+            )
+        return np.asarray(index, dtype=np.intp)
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON data."""
+        return {
+            "problem": self.problem,
+            "problem_config": dict(self.problem_config),
+            "prior_dim": self.prior_dim,
+            "prior_probe": self.prior_probe.tolist(),
+            "observed": {
+                "name": self.observed.name,
+                "units": self.observed.units,
+                "long_name": self.observed.long_name,
+                "coords": dict(self.observed.coords),
+            },
+            "sensors": {c: np.asarray(v).tolist() for c, v in self.sensors.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Identity:
+        """The inverse of :meth:`as_json`."""
+        return cls(
+            data["problem"],
+            data["problem_config"],
+            int(data["prior_dim"]),
+            np.asarray(data["prior_probe"], dtype=np.float64),
+            Observed(**data["observed"]),
+            {c: np.asarray(v, dtype=np.float64) for c, v in data["sensors"].items()},
+        )

@@ -1,0 +1,1 @@
+"""Several networks with a calibrated spread."""

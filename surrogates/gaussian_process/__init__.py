@@ -1,0 +1,1 @@
+"""Gaussian-process regression of data on few unknowns."""

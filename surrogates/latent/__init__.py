@@ -1,0 +1,1 @@
+"""A network from the whitened unknown to the data."""

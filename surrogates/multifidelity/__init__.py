@@ -1,0 +1,1 @@
+"""What a fine model adds to a coarse one."""

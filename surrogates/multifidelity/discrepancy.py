@@ -1,0 +1,281 @@
+"""What a coarse model lacks: fine minus coarse, learned from few pairs in (xi, coarse data).
+
+Independent of problems and of finite elements: arrays in, a differentiable map out. The stages are
+a constant, a map that is linear in (z, z², coarse data) with z the standardised xi, and a smooth
+part on top; each is kept only where it lowers the error on samples that it has not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from pdeinv.config import Config
+from pdeinv.surrogates.common.scaling import Pod, Standard
+from pdeinv.typing import Array
+
+from .kernel_ridge import Grams, KernelFit, Radial, tune
+from .pairs import Pairs
+from .residual import ResidualNetwork, Sample
+from .ridge import Affine
+
+__all__ = ["Discrepancy", "DiscrepancyConfig", "DiscrepancyPoint"]
+
+
+FOLDS = 5
+"""One of so many pairs judges a network."""
+
+
+class DiscrepancyConfig(Config):
+    """How the discrepancy is learned."""
+
+    method: Literal["kernel", "network", "linear"] = Field(
+        "kernel", description="affine part plus a smooth part by a kernel or a network, or alone"
+    )
+    tune_points: int = Field(600, ge=20, description="samples used to tune the kernel")
+    tune_evaluations: int = Field(100, ge=1, description="trials of the kernel's parameters")
+    max_points: int = Field(4000, ge=20, description="samples kept; time grows with their cube")
+    tolerance: float = Field(1e-3, gt=0, description="rms truncation of the data, in units of σ")
+
+
+@dataclass(frozen=True)
+class DiscrepancyPoint:
+    """D(xi, c) at one point with its derivatives in both arguments.
+
+    Attributes:
+        value: shape (n_obs,).
+        jvp: (dxi, dc) to dD, shape (n_obs,).
+        vjp: w to the adjoint actions (on xi, on c).
+    """
+
+    value: Array
+    jvp: Callable[[Array, Array], Array]
+    vjp: Callable[[Array], tuple[Array, Array]]
+
+
+def _features(z: Array) -> Array:
+    """z and z² - 1: the curvature of a discrepancy is mostly in single components."""
+    return np.concatenate([z, z**2 - 1], axis=-1)
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Scaled inputs: x from xi, c from the coarse data's leading modes."""
+
+    xi: Standard
+    pod: Pod
+    scale: float
+
+    @classmethod
+    def fit(cls, pairs: Pairs) -> _Inputs:
+        weights = 1 / pairs.variance
+        pod = Pod.fit(pairs.coarse, pairs.noise_std, 1e-6, max(1, pairs.size // 3), weights)
+        leading = Standard.fit(pod.encode(pairs.coarse)[:, :1], weights)
+        return cls(Standard.fit(pairs.xi, weights), pod, float(leading.std[0]))
+
+    def c(self, coarse: Array) -> Array:
+        return np.asarray(self.pod.encode(coarse) / self.scale)
+
+
+@dataclass(frozen=True)
+class Discrepancy:
+    """D(xi, c) = A_x(z, z²) + A_c(c) + smooth(z), in the units of the data, z the scaled xi.
+
+    Attributes:
+        inputs: scaling of xi.
+        on_xi: affine in (z, z² - 1); carries the intercept.
+        on_coarse: affine in the coarse data.
+        smooth: the smooth part, or None.
+        errors: rms error in units of σ on samples left out, by stage.
+        n_pairs: how many pairs it was learned from.
+    """
+
+    inputs: Standard
+    on_xi: Affine
+    on_coarse: Affine
+    smooth: Radial | ResidualNetwork | None
+    errors: Mapping[str, float]
+    n_pairs: int
+
+    @property
+    def rms(self) -> float:
+        """The held-out rms error in units of σ."""
+        return self.errors[self.stage]
+
+    @property
+    def stage(self) -> str:
+        """The last stage that was kept."""
+        return min(self.errors, key=lambda k: self.errors[k])
+
+    @classmethod
+    def fit(
+        cls, pairs: Pairs, config: DiscrepancyConfig | None = None, seed: int = 0
+    ) -> Discrepancy:
+        """Learn from pairs; repeated points are used once.
+
+        Args:
+            pairs: where both models were solved.
+            config: options.
+            seed: root seed; a stream picks the samples where there are more than ``max_points``.
+
+        Raises:
+            DataSchemaError: fewer than 10 different finite pairs.
+        """
+        config = config or DiscrepancyConfig()
+        pairs = pairs.chosen(config.max_points, seed)
+        fitted = _fit(pairs, config)
+        return _with_network(fitted, pairs, config, seed) if config.method == "network" else fitted
+
+    def __call__(self, xi: Array, coarse: Array) -> Array:
+        """D for (..., dim) and (..., n_obs)."""
+        z = self.inputs(xi)
+        value = self.on_xi(_features(z)) + self.on_coarse(coarse)
+        return value if self.smooth is None else value + self.smooth(z)
+
+    def linearize(self, xi: Array, coarse: Array) -> DiscrepancyPoint:
+        """D and its derivatives at one point."""
+        z, std = self.inputs(xi), self.inputs.std
+        value = self.on_xi(_features(z)) + self.on_coarse(coarse)
+        more = None if self.smooth is None else self.smooth.linearize(z)
+
+        def jvp(dxi: Array, dc: Array) -> Array:
+            dz = dxi / std
+            along = self.on_xi.jvp(np.concatenate([dz, 2 * z * dz])) + self.on_coarse.jvp(dc)
+            return along if more is None else along + more.jvp(dz)
+
+        def vjp(w: Array) -> tuple[Array, Array]:
+            to_z, to_square = np.split(self.on_xi.vjp(w), 2)
+            to_z = to_z + 2 * z * to_square
+            to_z = to_z if more is None else to_z + more.vjp(w)
+            return to_z / std, self.on_coarse.vjp(w)
+
+        return DiscrepancyPoint(value if more is None else value + more.value, jvp, vjp)
+
+    def arrays(self) -> dict[str, Array]:
+        """All numbers, for storage."""
+        parts = {
+            "mean": self.inputs.mean, "std": self.inputs.std,
+            "xi_matrix": self.on_xi.matrix, "offset": self.on_xi.offset,
+            "coarse_centre": self.on_coarse.centre, "coarse_matrix": self.on_coarse.matrix,
+        }  # fmt: skip
+        if isinstance(self.smooth, ResidualNetwork):
+            parts |= self.smooth.arrays()
+        elif self.smooth is not None:
+            parts |= {
+                "smooth_centres": self.smooth.centres,
+                "smooth_width": np.array(self.smooth.width),
+                "smooth_coefficients": self.smooth.coefficients,
+            }
+        return parts
+
+    @classmethod
+    def from_arrays(
+        cls, a: Mapping[str, Any], errors: Mapping[str, float], n_pairs: int
+    ) -> Discrepancy:
+        """The inverse of :meth:`arrays`."""
+        smooth: Radial | ResidualNetwork | None = ResidualNetwork.from_arrays(a)
+        if "smooth_centres" in a:
+            smooth = Radial(
+                a["smooth_centres"], float(np.ravel(a["smooth_width"])[0]), a["smooth_coefficients"]
+            )
+        return cls(
+            Standard(a["mean"], a["std"]),
+            Affine(np.zeros(len(a["xi_matrix"])), a["xi_matrix"], a["offset"]),
+            Affine(a["coarse_centre"], a["coarse_matrix"], np.zeros(len(a["offset"]))),
+            smooth,
+            errors,
+            n_pairs,
+        )
+
+
+def _fit(pairs: Pairs, config: DiscrepancyConfig) -> Discrepancy:
+    n, weights = pairs.size, 1 / pairs.variance
+    difference = pairs.fine - pairs.coarse
+    target = Pod.fit(difference, pairs.noise_std, config.tolerance, weights=weights)
+    inputs = _Inputs.fit(pairs)
+    z, c, y = inputs.xi(pairs.xi), inputs.c(pairs.coarse), target.encode(difference)
+    per_datum = float(np.sqrt(y.shape[1] / difference.shape[1]))
+
+    def rms(residual: Array) -> float:
+        return float(np.sqrt(np.average(np.mean(residual**2, axis=1), weights=weights)))
+
+    errors = {
+        "coarse": rms(difference / pairs.noise_std),
+        "constant": rms(y) * n / (n - 1) * per_datum,
+    }
+    some = slice(None, None, max(1, -(-n // config.tune_points)))
+    grams, few = (Grams.of(z[r], c[r], pairs.variance[r]) for r in (slice(None), some))
+    best: KernelFit | None = None
+    for name, smooth in (("linear", False), ("kernel", True)):
+        if smooth and config.method != "kernel":
+            continue
+        parameters = tune(few, y[some], smooth, config.tune_evaluations)
+        fit = KernelFit.solve(grams, y, parameters, smooth)
+        if fit is None:
+            continue
+        errors[name] = fit.rms * per_datum
+        if errors[name] < min(e for k, e in errors.items() if k not in (name, "coarse")):
+            best = fit
+    return _assemble(inputs, target, pairs, best, errors)
+
+
+def _with_network(
+    fitted: Discrepancy, pairs: Pairs, config: DiscrepancyConfig, seed: int
+) -> Discrepancy:
+    """The affine fit plus a network for what it leaves over, where that errs less on a fifth.
+
+    The fifth is left out of both parts to measure the error; the parts kept know all pairs.
+    """
+    left_out = np.arange(pairs.size) % FOLDS == 0
+    trial_pairs = pairs.rows(~left_out)
+    trial = _fit(trial_pairs, config)
+    target = Pod.fit(pairs.fine - pairs.coarse, pairs.noise_std, config.tolerance)
+
+    def sample(affine: Discrepancy, some: Pairs) -> Sample:
+        residual = (some.fine - some.coarse - affine(some.xi, some.coarse)) / some.noise_std
+        return Sample(affine.inputs(some.xi), residual @ target.basis.T, some.variance)
+
+    network, epochs = ResidualNetwork.fit(sample(trial, trial_pairs), target.decoder, seed)
+    test = pairs.rows(left_out)
+    found = trial(test.xi, test.coarse) + network(trial.inputs(test.xi))
+    residual = np.mean(((test.fine - test.coarse - found) / test.noise_std) ** 2, axis=1)
+    error = float(np.sqrt(np.average(residual, weights=1 / test.variance)))
+    errors = {**fitted.errors, "network": error}
+    if error >= fitted.rms:
+        return replace(fitted, errors=errors)
+    network, _ = ResidualNetwork.fit(sample(fitted, pairs), target.decoder, seed, max(epochs, 1))
+    return replace(fitted, smooth=network, errors=errors)
+
+
+def _assemble(
+    inputs: _Inputs,
+    target: Pod,
+    pairs: Pairs,
+    fit: KernelFit | None,
+    errors: Mapping[str, float],
+) -> Discrepancy:
+    """Collapse scalings, modes and the linear kernel part into matrices."""
+    z, c, n_obs = inputs.xi(pairs.xi), inputs.c(pairs.coarse), len(target.mean)
+    w_xi, w_coarse = np.zeros((2 * z.shape[1], n_obs)), np.zeros((n_obs, n_obs))
+    offset, smooth = target.mean, None
+    if fit is not None:
+        weight_z, weight_q, weight_c, length, _ = np.exp(fit.log_parameters)
+        decoded = fit.coefficients @ target.decoder
+        offset = offset + fit.constant * decoded.sum(axis=0)
+        w_xi = np.concatenate([weight_z * (z.T @ decoded), weight_q * ((z**2 - 1).T @ decoded)])
+        to_modes = inputs.pod.basis.T / inputs.pod.noise_std[:, None] / inputs.scale
+        w_coarse = to_modes @ (weight_c * (c.T @ decoded))
+        if fit.smooth:
+            smooth = Radial(z, float(length * np.sqrt(z.shape[1])), decoded)
+    return Discrepancy(
+        inputs.xi,
+        Affine(np.zeros(len(w_xi)), w_xi, offset),
+        Affine(inputs.pod.mean, w_coarse, np.zeros(n_obs)),
+        smooth,
+        errors,
+        len(z),
+    )

@@ -1,0 +1,103 @@
+"""A coarse model plus its learned discrepancy, as a forward model on xi."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pdeinv.model.forward import Capability, ForwardModel, Linearization, ModelKind, evaluate
+from pdeinv.model.spaces import Space
+from pdeinv.surrogates.common.fitting import Index
+from pdeinv.typing import Array
+
+from .discrepancy import Discrepancy
+
+__all__ = ["MultifidelityModel", "Selected"]
+
+
+@dataclass(frozen=True)
+class MultifidelityModel:
+    """xi ↦ c(xi) + D(xi, c(xi)), a forward model on xi.
+
+    Attributes:
+        coarse: the coarse model on xi.
+        discrepancy: D.
+        kind: counted as surrogate evaluations.
+    """
+
+    coarse: ForwardModel
+    discrepancy: Discrepancy
+    kind: ModelKind = "surrogate"
+
+    @property
+    def m_space(self) -> Space:
+        """The space of xi."""
+        return self.coarse.m_space
+
+    @property
+    def d_space(self) -> Space:
+        """The coarse model's data space."""
+        return self.coarse.d_space
+
+    @cached_property
+    def capabilities(self) -> frozenset[Capability]:
+        """Batches, and the coarse model's derivatives."""
+        return self.coarse.capabilities | {Capability.BATCH}
+
+    def __call__(self, xi: Array) -> Array:
+        """Data (..., n_d) of (..., dim); in a batch, a failed coarse solve gives NaN.
+
+        Raises:
+            SolverDiverged: the coarse solve at a single point failed.
+        """
+        if np.ndim(xi) == 1:
+            coarse = self.coarse(xi)
+        else:
+            rows, _ = evaluate(self.coarse, xi.reshape(-1, xi.shape[-1]))
+            coarse = rows.reshape(*xi.shape[:-1], -1)
+        return np.asarray(coarse + self.discrepancy(xi, coarse))
+
+    def linearize(self, xi: Array) -> Linearization:
+        """Chain rule through the coarse model and D."""
+        coarse = self.coarse.linearize(xi)
+        d = self.discrepancy.linearize(xi, coarse.value)
+
+        def jvp(dxi: Array) -> Array:
+            dc = coarse.jvp(dxi)
+            return np.asarray(dc + d.jvp(dxi, dc))
+
+        def vjp(w: Array) -> Array:
+            to_xi, to_coarse = d.vjp(w)
+            return np.asarray(to_xi + coarse.vjp(w + to_coarse))
+
+        return Linearization(coarse.value + d.value, jvp, vjp)
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Some of a model's data.
+
+    Attributes:
+        model: predicts all data that it was trained on.
+        chosen: the rows that are wanted.
+    """
+
+    model: MultifidelityModel
+    chosen: Index
+
+    def __call__(self, xi: Array) -> Array:
+        """The chosen data of (..., dim)."""
+        return self.model(xi)[..., self.chosen]
+
+    def linearize(self, xi: Array) -> Linearization:
+        """The same with its derivative at one point."""
+        inner = self.model.linearize(xi)
+
+        def vjp(w: Array) -> Array:
+            full = np.zeros(self.model.d_space.size)
+            np.add.at(full, self.chosen, w)
+            return inner.vjp(full)
+
+        return Linearization(inner.value[self.chosen], lambda v: inner.jvp(v)[self.chosen], vjp)

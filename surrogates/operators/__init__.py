@@ -1,0 +1,1 @@
+"""Neural operators on regular grids."""

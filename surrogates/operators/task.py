@@ -1,0 +1,218 @@
+"""What an operator on a grid is made of: its options, its task and its emulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from pdeinv.bayes.prior import Prior
+from pdeinv.errors import ConfigError
+from pdeinv.io.datasets import TrainingSet
+from pdeinv.jobs.generate.samples import grid_axes
+from pdeinv.model.forward import Linearization
+from pdeinv.plugins.hooks import inside
+from pdeinv.plugins.problem import Problem
+from pdeinv.surrogates.common.fitting import FitRun, Index, Split
+from pdeinv.surrogates.common.scaling import Pod, reference_noise
+from pdeinv.surrogates.training.minibatches import Rows, blocks, is_lazy
+from pdeinv.surrogates.training.train import Data, TrainingConfig
+from pdeinv.typing import Array
+
+from .fields import FieldMap, FieldScaling, gridded
+from .grid import Grid
+from .places import Places
+
+__all__ = [
+    "OperatorConfig",
+    "OperatorEmulator",
+    "Task",
+    "log_input_of",
+    "scaling_of",
+    "task_of",
+    "training_data",
+]
+
+
+class OperatorConfig(TrainingConfig):
+    """Options of every operator on a grid."""
+
+    epochs: int = Field(60, ge=1, description="passes over the training samples at most")
+    batch_size: int = Field(
+        8, ge=1, description="samples of one gradient step; with time = steps 2 where not given"
+    )
+    learning_rate: float = Field(6e-3, gt=0, description="at the start; follows half a cosine to 0")
+    modes: int = Field(16, ge=2, description="frequencies kept along each axis, negative counted")
+    width: int = Field(16, ge=2, description="channels")
+    layers: int = Field(4, ge=1, description="Fourier layers")
+    padding: float = Field(0.25, ge=0, le=1, description="share by which the domain is extended")
+    log_input: bool | None = Field(
+        None, description="learn from log(coefficient); absent: where all samples are positive"
+    )
+    time: Literal["trajectory", "steps"] = Field(
+        "trajectory",
+        description="all times as one output, or the state at one time from that before",
+    )
+    unroll: int = Field(
+        4, ge=1, description="steps in a row through which the loss sees errors, with time = steps"
+    )
+    grid: int = Field(
+        33, ge=8, description="nodes along each side, where the data are not values at places"
+    )
+    tolerance: float = Field(0.05, gt=0, description="rms truncation of such data, in units of σ")
+    noise_rel: float = Field(
+        0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_trajectories(cls, data: Any) -> Any:
+        """A trajectory holds many steps, hence fewer of them make a gradient."""
+        if isinstance(data, dict) and data.get("time") == "steps":
+            return {"batch_size": 2, **data}
+        return data
+
+
+@dataclass(frozen=True)
+class OperatorEmulator:
+    """xi to data: prior, coefficient on the grid, network, matrix to the data."""
+
+    prior: Prior
+    to_grid: Any
+    fields: FieldMap
+    to_data: Any
+    offset: Array
+
+    def __call__(self, xi: Array) -> Array:
+        """Data (..., n_obs) of (..., dim)."""
+        m = self.prior.unwhiten(xi.reshape(-1, xi.shape[-1]))
+        found = self.fields(np.asarray((self.to_grid @ m.T).T))
+        data = self.offset + (self.to_data @ found.T).T
+        return np.asarray(data).reshape(*xi.shape[:-1], -1)
+
+    def linearize(self, xi: Array) -> Linearization:
+        """Value and derivative at one xi."""
+        at = self.fields.linearize(np.asarray(self.to_grid @ self.prior.unwhiten(xi)))
+        back, across = self.to_data.T.tocsr(), self.to_grid.T.tocsr()
+        return Linearization(
+            np.asarray(self.offset + self.to_data @ at.value),
+            lambda v: self.to_data @ at.jvp(self.to_grid @ self.prior.unwhiten_jvp(xi, v)),
+            lambda w: self.prior.unwhiten_vjp(xi, across @ at.vjp(back @ w)),
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """What an operator is to learn.
+
+    Attributes:
+        grid: of the coefficient.
+        coefficient: shape (n, y, x), an array or what is read by rows.
+        target: fields (n, *experiments, y, x), or coefficients of the data (n, n_modes); likewise.
+        inside: which nodes lie in the domain.
+        experiments: leading axes of the fields.
+        pod: the modes of the data, where those are the target.
+    """
+
+    grid: Grid
+    coefficient: Any
+    target: Any
+    inside: NDArray[np.bool_]
+    experiments: Mapping[str, Array] = field(default_factory=dict)
+    pod: Pod | None = None
+
+
+def _measures_places(problem: Problem, dataset: TrainingSet) -> bool:
+    """Whether the data are values of a field at places of the grid, so that fields there hold them.
+
+    Voltages are not, nor are waves at receivers around the region where the unknown lives.
+    """
+    nodes = problem.grid((3, 3))
+    if not set(nodes) <= set(problem.observed.coords):
+        return False
+    box = Places.around({n: nodes[n] for n in dataset.axes or grid_axes(nodes, (3, 3))})
+    return not box.outside(dataset.sensors).any()
+
+
+def _field_task(dataset: TrainingSet, name: str) -> Task:
+    """From coefficient fields to the measured field.
+
+    Raises:
+        DataSchemaError: the data set has no fields on a plane grid.
+    """
+    coefficient, target, body = gridded(dataset, name)
+    (slow, y), (fast, x) = dataset.axes.items()
+    grid = Grid((slow, fast), np.asarray(y), np.asarray(x))
+    return Task(grid, coefficient, target, body, dataset.experiments)
+
+
+def _readout_task(
+    dataset: TrainingSet, problem: Problem, config: OperatorConfig, train: Index, noise: Array
+) -> Task:
+    """From coefficient fields to data that are no values at places (voltages, far fields).
+
+    The data set needs no fields: the coefficient follows from xi.
+    """
+    shape = (config.grid, config.grid)
+    nodes = problem.grid(shape)
+    (slow, y), (fast, x) = grid_axes(nodes, shape).items()
+    m = problem.prior().unwhiten(dataset.xi)
+    coefficient = np.asarray((problem.grid_operator(shape) @ m.T).T).reshape(-1, *shape)
+    places = np.stack([nodes[name] for name in sorted(nodes)], axis=1)
+    body = inside(problem, places).reshape(shape)
+    pod = Pod.fit(dataset.values[train], noise, config.tolerance)
+    target = pod.encode(dataset.values)
+    return Task(Grid((slow, fast), y, x), coefficient, target, body, {}, pod)
+
+
+def log_input_of(task: Task, config: OperatorConfig) -> bool:
+    """Whether the network reads the coefficient's logarithm.
+
+    Raises:
+        ConfigError: asked for where the coefficient is not positive.
+    """
+    parts = blocks(task.coefficient, np.arange(len(task.coefficient)))
+    smallest = min(float(part[:, task.inside].min()) for part in parts)
+    positive = smallest > 0
+    if config.log_input and not positive:
+        raise ConfigError(
+            f"log_input = true needs a positive coefficient, the data set's smallest is "
+            f"{smallest:g}; use log_input = false"
+        )
+    return positive if config.log_input is None else config.log_input
+
+
+def task_of(
+    name: str,
+    dataset: TrainingSet,
+    problem: Problem,
+    how: tuple[OperatorConfig, Index, FitRun],
+) -> Task:
+    """Fields where the data are values at places, the data themselves where they are not."""
+    if _measures_places(problem, dataset):
+        return _field_task(dataset, name)
+    config, rows, run = how
+    noise = reference_noise(dataset.values[rows], run.noise_std, config.noise_rel)
+    return _readout_task(dataset, problem, config, rows, noise)
+
+
+def scaling_of(task: Task, train: Index, how: tuple[bool, int]) -> FieldScaling:
+    """Scales of the training samples; ``how`` is whether logarithms are read, and the width."""
+    if task.pod is None:
+        return FieldScaling.fit(task.coefficient, task.target, how[0], task.inside, train)
+    return FieldScaling.for_data(task.coefficient[train], task.target[train], how, task.inside)
+
+
+def training_data(scaling: FieldScaling, task: Task, split: Split) -> Data:
+    """What the loop reads: arrays, or rows of a file where the data set is large."""
+    pairs = ((task.coefficient, scaling.encode), (task.target, scaling.encode_field))
+    found = [
+        Rows(source, rows, encode) if is_lazy(source) else encode(source[rows])
+        for rows in (split.train, split.valid)
+        for source, encode in pairs
+    ]
+    return Data(*found)

@@ -1,0 +1,1 @@
+"""Training loops of networks, their data and processes."""
