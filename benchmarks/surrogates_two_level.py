@@ -42,7 +42,8 @@ from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.engines.gaussian.laplace_reference import laplace_at_map
 from pdeinv.engines.mcmc.hmc import tune
 from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
-from pdeinv.engines.run.driver import Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 from pdeinv.errors import PdeinvError
 from pdeinv.executors import process_pool
 from pdeinv.io import datasets

@@ -32,7 +32,8 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.engines.mcmc.hmc import tune
 from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
 from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
-from pdeinv.engines.run.driver import Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 from pdeinv.executors import process_pool
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem

@@ -21,7 +21,8 @@ from .terminal import Terminal
 if TYPE_CHECKING:
     from pdeinv.executors.config import ExecutorConfig
     from pdeinv.jobs.generate.plan import Plan
-    from pdeinv.plugins.problem import Problem, Sensors
+    from pdeinv.model.observed import Sensors
+    from pdeinv.plugins.problem import Problem
 
 __all__ = ["generate"]
 

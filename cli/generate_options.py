@@ -12,7 +12,7 @@ from pdeinv.errors import ConfigError
 
 if TYPE_CHECKING:
     from pdeinv.jobs.generate.plan import Around
-    from pdeinv.plugins.problem import Sensors
+    from pdeinv.model.observed import Sensors
 
 __all__ = ["Design", "Parts", "Stored"]
 

@@ -20,7 +20,7 @@ from rich.progress import (
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from pdeinv.engines.run.driver import Progress as Report
+    from pdeinv.engines.run.spec import Progress as Report
 
 __all__ = ["HEARTBEAT", "Heartbeat", "chain_progress", "step_progress"]
 

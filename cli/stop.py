@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pdeinv.errors import Preempted, RunFailed
 
 if TYPE_CHECKING:
-    from pdeinv.engines.run.driver import Progress as Report
+    from pdeinv.engines.run.spec import Progress as Report
 
 __all__ = ["INTERRUPTED", "StopRequest", "stoppable"]
 

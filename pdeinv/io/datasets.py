@@ -16,7 +16,7 @@ from pdeinv.config import parse_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.rows import FileRows
-from pdeinv.plugins.problem import Observed, Sensors
+from pdeinv.model.observed import Observed, Sensors
 from pdeinv.provenance import sha256
 from pdeinv.rng import stream
 from pdeinv.typing import Array

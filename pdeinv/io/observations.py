@@ -28,7 +28,7 @@ from pdeinv.config import parse_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf, product
 from pdeinv.io.time_series import flattened, gathered, is_series
-from pdeinv.plugins.problem import Observed
+from pdeinv.model.observed import Observed
 from pdeinv.provenance import sha256
 from pdeinv.typing import Array
 

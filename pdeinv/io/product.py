@@ -19,7 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
-from pdeinv.plugins.problem import Observed
+from pdeinv.model.observed import Observed
 
 __all__ = ["flattened", "gathered"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -12,20 +12,16 @@ import xarray as xr
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config as BaseConfig
 from pdeinv.model.forward import ForwardModel
+from pdeinv.model.observed import Observed, Sensors
 from pdeinv.typing import Array
 
 __all__ = [
     "Card",
     "Importer",
     "Metric",
-    "Observed",
     "Problem",
-    "Sensors",
     "Surrogate",
 ]
-
-Sensors = Mapping[str, Array]
-"""Where the data are: one array (n_d,) per coordinate, for example ``{"x": ..., "y": ...}``."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +35,6 @@ class Card:
     boundary: str
     units: str
     reference: str
-
-
-@dataclass(frozen=True)
-class Observed:
-    """The measured quantity: its name and units, and the units of each coordinate.
-
-    Attributes:
-        name: in files.
-        units: UDUNITS text.
-        long_name: in words.
-        coords: units by coordinate.
-        dims: coordinates that number the data along axes of their own; files hold one array over
-            all of them, in this order, instead of a list of data.
-    """
-
-    name: str
-    units: str
-    long_name: str
-    coords: Mapping[str, str] = field(default_factory=dict)
-    dims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.fem.mesh import PlainMesh
 from pdeinv.io.fields import described, description
 from pdeinv.io.netcdf import read_dataset
-from pdeinv.plugins.problem import Observed
+from pdeinv.model.observed import Observed
 from pdeinv.typing import Array
 
 from .config import DarcyConfig, FieldFile

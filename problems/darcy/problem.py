@@ -19,9 +19,10 @@ from pdeinv.fem.levels import counts_of, refined
 from pdeinv.fem.mesh import SIDES, PlainMesh, rectangle
 from pdeinv.fem.points import observation_matrix
 from pdeinv.fem.space import ElementName, LagrangeSpace, PointFunction, cell_shape, lattice
+from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.model.strong_form import StrongForm
-from pdeinv.plugins.problem import Card, Observed, Sensors
+from pdeinv.plugins.problem import Card
 from pdeinv.typing import Array
 
 from .config import DarcyConfig, Dirichlet, FieldFile, Flux, Formula

@@ -9,7 +9,7 @@ import numpy as np
 
 from pdeinv.errors import ConfigError
 from pdeinv.io.sensor_table import csv_rows, numbers
-from pdeinv.plugins.problem import Sensors
+from pdeinv.model.observed import Sensors
 from pdeinv.typing import Array
 
 __all__ = ["grid_points", "inner_grid", "parse_sensors"]

@@ -10,7 +10,7 @@ import xarray as xr
 from pdeinv.errors import DataSchemaError
 from pdeinv.fem.nodal import NodalSpace
 from pdeinv.io.fields import described, description
-from pdeinv.plugins.problem import Observed
+from pdeinv.model.observed import Observed
 from pdeinv.typing import Array
 
 from .config import EitConfig

@@ -17,8 +17,9 @@ from pdeinv.fem.outlines import distance_along_ray
 from pdeinv.fem.simplices import located
 from pdeinv.io.fields import UNKNOWN
 from pdeinv.io.observations import Observations
+from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.spaces import Space, Variable
-from pdeinv.plugins.problem import Card, Importer, Metric, Observed, Sensors
+from pdeinv.plugins.problem import Card, Importer, Metric
 from pdeinv.typing import Array
 
 from .config import Constant, EitConfig

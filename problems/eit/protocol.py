@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.sensor_table import csv_rows
-from pdeinv.plugins.problem import Sensors
+from pdeinv.model.observed import Sensors
 
 from .config import EitConfig
 from .model import Rows, Sheet

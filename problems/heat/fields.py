@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.io.fields import described, description
-from pdeinv.plugins.problem import Observed
+from pdeinv.model.observed import Observed
 from pdeinv.typing import Array
 
 from .config import HeatConfig

@@ -11,9 +11,10 @@ import xarray as xr
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import CapabilityError, ConfigError, DataSchemaError
 from pdeinv.fem.domain import Domain
+from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.model.strong_form import StrongForm
-from pdeinv.plugins.problem import Card, Observed, Sensors
+from pdeinv.plugins.problem import Card
 from pdeinv.typing import Array
 
 from .config import Dirichlet, HeatConfig

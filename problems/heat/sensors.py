@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.nodal import NodalSpace
 from pdeinv.io.sensor_table import csv_rows, numbers
-from pdeinv.plugins.problem import Sensors
+from pdeinv.model.observed import Sensors
 from pdeinv.typing import Array
 
 __all__ = ["TimeSensors", "check_times", "parse_sensors", "product"]

@@ -13,9 +13,10 @@ from pdeinv.bayes.prior import FieldPrior
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.high_order import CellRule
 from pdeinv.model.forward import LinearModel
+from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.model.strong_form import StrongForm
-from pdeinv.plugins.problem import Card, Observed, Sensors
+from pdeinv.plugins.problem import Card
 from pdeinv.typing import Array
 
 from .config import HelmholtzConfig, Pml, Walls

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.sensor_table import csv_rows, numbers
-from pdeinv.plugins.problem import Sensors
+from pdeinv.model.observed import Sensors
 from pdeinv.typing import Array
 
 from .config import HelmholtzConfig

@@ -12,8 +12,9 @@ from scipy.spatial import cKDTree
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import SurrogateRejected
 from pdeinv.io.datasets import TrainingSet, prior_probe
+from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.spaces import Space, Variable
-from pdeinv.plugins.problem import Observed, Problem, Sensors
+from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
 from .fitting import Index

@@ -11,8 +11,9 @@ import numpy as np
 from pdeinv.bayes.prior import Prior
 from pdeinv.model.forward import Linearization
 from pdeinv.plugins.problem import Problem
-from pdeinv.surrogates.common.bound import Emulator
 from pdeinv.typing import Array
+
+from ..common.bound import Emulator
 
 __all__ = ["Branch", "BranchKind"]
 

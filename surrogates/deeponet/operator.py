@@ -25,21 +25,22 @@ from pdeinv.config import Config
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.model.forward import ForwardModel
-from pdeinv.plugins.problem import Problem, Sensors
+from pdeinv.model.observed import Sensors
+from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
-from pdeinv.surrogates.common.bound import BoundModel, Emulator, RangeWatch
-from pdeinv.surrogates.common.decoded import Decoded
-from pdeinv.surrogates.common.fitting import FitRun, Split
-from pdeinv.surrogates.common.identity import Identity, data_space
-from pdeinv.surrogates.common.mlp import Mlp, build_module
-from pdeinv.surrogates.common.record import Record, heldout_errors
-from pdeinv.surrogates.common.scaling import Pod, Standard, reference_noise
-from pdeinv.surrogates.common.storage import load_folder, save_folder
-from pdeinv.surrogates.operators.grid import Grid
-from pdeinv.surrogates.operators.places import Places, known
-from pdeinv.surrogates.training.train import Data, TrainingConfig, import_torch, seeded, train
 from pdeinv.typing import Array
 
+from ..common.bound import BoundModel, Emulator, RangeWatch
+from ..common.decoded import Decoded
+from ..common.fitting import FitRun, Split
+from ..common.identity import Identity, data_space
+from ..common.mlp import Mlp, build_module
+from ..common.record import Record, heldout_errors
+from ..common.scaling import Pod, Standard, reference_noise
+from ..common.storage import load_folder, save_folder
+from ..operators.grid import Grid
+from ..operators.places import Places, known
+from ..training.train import Data, TrainingConfig, import_torch, seeded, train
 from .branch import Branch
 from .trunk import PodTrunk, Trunk, TrunkNetwork, branch_and_trunk
 

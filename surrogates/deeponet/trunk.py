@@ -8,12 +8,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pdeinv.plugins.problem import Sensors
-from pdeinv.surrogates.common.mlp import Mlp, build_module
-from pdeinv.surrogates.operators.grid import Grid
-from pdeinv.surrogates.operators.places import Places
-from pdeinv.surrogates.training.train import import_torch
+from pdeinv.model.observed import Sensors
 from pdeinv.typing import Array
+
+from ..common.mlp import Mlp, build_module
+from ..operators.grid import Grid
+from ..operators.places import Places
+from ..training.train import import_torch
 
 __all__ = ["PodTrunk", "Trunk", "TrunkNetwork", "branch_and_trunk"]
 

@@ -24,16 +24,17 @@ from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.checkpoints import read_metadata, write_metadata
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.model.forward import Capability, ForwardModel, Linearization
+from pdeinv.model.observed import Sensors
 from pdeinv.plugins import registry
-from pdeinv.plugins.problem import Problem, Sensors, Surrogate
+from pdeinv.plugins.problem import Problem, Surrogate
 from pdeinv.rng import stream
-from pdeinv.surrogates.common.bound import BoundModel, RangeWatch
-from pdeinv.surrogates.common.fitting import FitRun, Split
-from pdeinv.surrogates.common.identity import data_space
-from pdeinv.surrogates.common.record import Record, heldout_errors
-from pdeinv.surrogates.common.scaling import reference_noise
 from pdeinv.typing import Array
 
+from ..common.bound import BoundModel, RangeWatch
+from ..common.fitting import FitRun, Split
+from ..common.identity import data_space
+from ..common.record import Record, heldout_errors
+from ..common.scaling import reference_noise
 from .spread import Calibration, coverage
 
 __all__ = ["Ensemble", "EnsembleConfig"]

@@ -21,15 +21,16 @@ from pdeinv.config import Config
 from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.model.forward import Capability, ForwardModel, Linearization
-from pdeinv.plugins.problem import Problem, Sensors
-from pdeinv.surrogates.common.bound import ALL, BoundModel, RangeWatch
-from pdeinv.surrogates.common.fitting import FitRun, Index, Split
-from pdeinv.surrogates.common.identity import Identity, data_space
-from pdeinv.surrogates.common.record import Record, heldout_errors
-from pdeinv.surrogates.common.scaling import Pod, reference_noise
-from pdeinv.surrogates.common.storage import load_folder, save_folder
+from pdeinv.model.observed import Sensors
+from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
+from ..common.bound import ALL, BoundModel, RangeWatch
+from ..common.fitting import FitRun, Index, Split
+from ..common.identity import Identity, data_space
+from ..common.record import Record, heldout_errors
+from ..common.scaling import Pod, reference_noise
+from ..common.storage import load_folder, save_folder
 from .regression import Group, Spectrum, choose, tune
 
 __all__ = ["Gp", "GpConfig"]

@@ -21,23 +21,25 @@ from pdeinv.config import Config
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.model.forward import ForwardModel
-from pdeinv.plugins.problem import Problem, Sensors
-from pdeinv.surrogates.common.bound import BoundModel, RangeWatch
-from pdeinv.surrogates.common.decoded import Decoded
-from pdeinv.surrogates.common.fitting import FitRun, Index, Split
-from pdeinv.surrogates.common.identity import Identity, data_space
-from pdeinv.surrogates.common.mlp import Mlp, build_module
-from pdeinv.surrogates.common.record import Record, heldout_errors
-from pdeinv.surrogates.common.scaling import Pod, Standard, reference_noise
-from pdeinv.surrogates.common.storage import load_folder, save_folder
-from pdeinv.surrogates.training.derivative_loss import (
+from pdeinv.model.observed import Sensors
+from pdeinv.plugins.problem import Problem
+from pdeinv.typing import Array
+
+from ..common.bound import BoundModel, RangeWatch
+from ..common.decoded import Decoded
+from ..common.fitting import FitRun, Index, Split
+from ..common.identity import Identity, data_space
+from ..common.mlp import Mlp, build_module
+from ..common.record import Record, heldout_errors
+from ..common.scaling import Pod, Standard, reference_noise
+from ..common.storage import load_folder, save_folder
+from ..training.derivative_loss import (
     Actions,
     action_error,
     carrying_tangents,
     sobolev_loss,
 )
-from pdeinv.surrogates.training.train import Data, History, Loss, TrainingConfig, seeded, train
-from pdeinv.typing import Array
+from ..training.train import Data, History, Loss, TrainingConfig, seeded, train
 
 if TYPE_CHECKING:
     import torch

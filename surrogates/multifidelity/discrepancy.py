@@ -15,9 +15,9 @@ import numpy as np
 from pydantic import Field
 
 from pdeinv.config import Config
-from pdeinv.surrogates.common.scaling import Pod, Standard
 from pdeinv.typing import Array
 
+from ..common.scaling import Pod, Standard
 from .kernel_ridge import Grams, KernelFit, Radial, tune
 from .pairs import Pairs
 from .residual import ResidualNetwork, Sample

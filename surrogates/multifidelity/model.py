@@ -9,9 +9,9 @@ import numpy as np
 
 from pdeinv.model.forward import Capability, ForwardModel, Linearization, ModelKind, evaluate
 from pdeinv.model.spaces import Space
-from pdeinv.surrogates.common.fitting import Index
 from pdeinv.typing import Array
 
+from ..common.fitting import Index
 from .discrepancy import Discrepancy
 
 __all__ = ["MultifidelityModel", "Selected"]

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from pdeinv.model.forward import Linearization
-from pdeinv.surrogates.common.fitting import FitRun, Split
-from pdeinv.surrogates.common.mlp import Mlp, build_module
-from pdeinv.surrogates.training.train import Data, TrainingConfig, import_torch, seeded, train
 from pdeinv.typing import Array
+
+from ..common.fitting import FitRun, Split
+from ..common.mlp import Mlp, build_module
+from ..training.train import Data, TrainingConfig, import_torch, seeded, train
 
 __all__ = ["ResidualNetwork", "Sample"]
 

@@ -25,16 +25,17 @@ from pdeinv.errors import CapabilityError, DataSchemaError, SolverDiverged
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.io.observations import Observations
 from pdeinv.model.forward import Capability, ForwardModel, evaluate, require
+from pdeinv.model.observed import Sensors
 from pdeinv.model.tangent import Corrected, Tangent
-from pdeinv.plugins.problem import Problem, Sensors
-from pdeinv.surrogates.common.bound import BoundModel, RangeWatch
-from pdeinv.surrogates.common.fitting import FitRun
-from pdeinv.surrogates.common.identity import Identity, data_space
-from pdeinv.surrogates.common.record import Record, heldout_errors
-from pdeinv.surrogates.common.scaling import reference_noise
-from pdeinv.surrogates.common.storage import load_folder, save_folder
+from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
+from ..common.bound import BoundModel, RangeWatch
+from ..common.fitting import FitRun
+from ..common.identity import Identity, data_space
+from ..common.record import Record, heldout_errors
+from ..common.scaling import reference_noise
+from ..common.storage import load_folder, save_folder
 from .discrepancy import Discrepancy, DiscrepancyConfig
 from .model import MultifidelityModel, Selected
 from .pairs import Pairs, relevance

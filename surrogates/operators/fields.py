@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.model.forward import Linearization
-from pdeinv.surrogates.training.minibatches import blocks, moments
-from pdeinv.surrogates.training.train import Loss, import_torch
 from pdeinv.typing import Array
 
+from ..training.minibatches import blocks, moments
+from ..training.train import Loss, import_torch
 from .grid import Grid
 
 __all__ = ["FieldMap", "FieldScaling", "gridded", "relative_loss"]

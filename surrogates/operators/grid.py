@@ -12,7 +12,7 @@ from scipy import sparse
 
 from pdeinv.errors import SurrogateRejected
 from pdeinv.fem.grids import bilinear
-from pdeinv.plugins.problem import Sensors
+from pdeinv.model.observed import Sensors
 from pdeinv.typing import Array
 
 __all__ = ["Grid"]

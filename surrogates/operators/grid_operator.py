@@ -21,16 +21,17 @@ from pdeinv.config import Config
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.model.forward import ForwardModel
-from pdeinv.plugins.problem import Problem, Sensors
-from pdeinv.surrogates.common.bound import BoundModel, RangeWatch
-from pdeinv.surrogates.common.fitting import FitRun, Index, Split
-from pdeinv.surrogates.common.identity import Identity, data_space
-from pdeinv.surrogates.common.record import Record, heldout_errors
-from pdeinv.surrogates.common.scaling import Pod, reference_noise
-from pdeinv.surrogates.common.storage import load_folder, save_folder
-from pdeinv.surrogates.training.train import seeded, train
+from pdeinv.model.observed import Sensors
+from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
+from ..common.bound import BoundModel, RangeWatch
+from ..common.fitting import FitRun, Index, Split
+from ..common.identity import Identity, data_space
+from ..common.record import Record, heldout_errors
+from ..common.scaling import Pod, reference_noise
+from ..common.storage import load_folder, save_folder
+from ..training.train import seeded, train
 from .fields import FieldMap, FieldScaling, relative_loss
 from .grid import Grid
 from .grid_readout import to_sensors

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import SurrogateRejected
-from pdeinv.plugins.problem import Sensors
+from pdeinv.model.observed import Sensors
 from pdeinv.typing import Array
 
 from .grid import Grid

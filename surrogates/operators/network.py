@@ -24,7 +24,8 @@ from functools import cache, partial
 from typing import Any, Literal
 
 from pdeinv.errors import MissingDependency
-from pdeinv.surrogates.training.train import import_torch
+
+from ..training.train import import_torch
 
 __all__ = ["Architecture", "Kind", "build", "padded_size"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import SurrogateRejected
 from pdeinv.io.datasets import TrainingSet
-from pdeinv.plugins.problem import Sensors
+from pdeinv.model.observed import Sensors
 from pdeinv.typing import Array
 
 __all__ = ["Places", "known"]

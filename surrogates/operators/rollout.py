@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from pdeinv.surrogates.training.minibatches import is_lazy, take
-from pdeinv.surrogates.training.train import Data, import_torch
 from pdeinv.typing import Array
 
+from ..training.minibatches import is_lazy, take
+from ..training.train import Data, import_torch
 from .fields import FieldScaling
 from .network import Architecture, build
 from .stepping import Stepping

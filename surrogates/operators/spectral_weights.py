@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import DataSchemaError
-from pdeinv.surrogates.common.torch_env import import_torch
+
+from ..common.torch_env import import_torch
 
 __all__ = ["from_arrays", "in_double", "to_arrays"]
 

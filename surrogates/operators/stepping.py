@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.surrogates.common.fitting import Index
-from pdeinv.surrogates.training.minibatches import moments, take
 from pdeinv.typing import Array
 
+from ..common.fitting import Index
+from ..training.minibatches import moments, take
 from .fields import FieldScaling
 from .grid import Grid
 from .task import Task

@@ -17,12 +17,12 @@ from pdeinv.jobs.generate.samples import grid_axes
 from pdeinv.model.forward import Linearization
 from pdeinv.plugins.hooks import inside
 from pdeinv.plugins.problem import Problem
-from pdeinv.surrogates.common.fitting import FitRun, Index, Split
-from pdeinv.surrogates.common.scaling import Pod, reference_noise
-from pdeinv.surrogates.training.minibatches import Rows, blocks, is_lazy
-from pdeinv.surrogates.training.train import Data, TrainingConfig
 from pdeinv.typing import Array
 
+from ..common.fitting import FitRun, Index, Split
+from ..common.scaling import Pod, reference_noise
+from ..training.minibatches import Rows, blocks, is_lazy
+from ..training.train import Data, TrainingConfig
 from .fields import FieldMap, FieldScaling, gridded
 from .grid import Grid
 from .places import Places

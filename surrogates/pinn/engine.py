@@ -17,8 +17,8 @@ from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Outcome, Produces, strong_form_of
 from pdeinv.errors import RunFailed
 from pdeinv.model.forward import Capability
-from pdeinv.surrogates.common.torch_env import import_torch
 
+from ..common.torch_env import import_torch
 from .config import PinnConfig
 from .network import Network
 from .objective import Inference, Objective

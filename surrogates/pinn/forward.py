@@ -19,12 +19,12 @@ from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.hooks import HasStrongForm
 from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
-from pdeinv.surrogates.common.fitting import FitRun
-from pdeinv.surrogates.common.storage import load_arrays, load_folder, save_arrays, save_folder
-from pdeinv.surrogates.common.torch_env import import_torch
-from pdeinv.surrogates.training.checkpointing import CHECKPOINT
 from pdeinv.typing import Array
 
+from ..common.fitting import FitRun
+from ..common.storage import load_arrays, load_folder, save_arrays, save_folder
+from ..common.torch_env import import_torch
+from ..training.checkpointing import CHECKPOINT
 from .config import PinnConfig
 from .network import Network
 from .objective import Objective

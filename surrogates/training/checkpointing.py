@@ -10,8 +10,9 @@ from typing import Any
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.atomic import remove
-from pdeinv.surrogates.common.storage import load_arrays, save_arrays
-from pdeinv.surrogates.common.torch_env import import_torch
+
+from ..common.storage import load_arrays, save_arrays
+from ..common.torch_env import import_torch
 
 __all__ = [
     "CHECKPOINT",

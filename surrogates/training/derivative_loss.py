@@ -19,9 +19,9 @@ import numpy as np
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.datasets import TrainingSet
-from pdeinv.surrogates.common.scaling import Pod, Standard
 from pdeinv.typing import Array
 
+from ..common.scaling import Pod, Standard
 from .train import Loss, import_torch
 
 __all__ = ["Actions", "action_error", "carrying_tangents", "sobolev_loss"]

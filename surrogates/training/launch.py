@@ -22,10 +22,10 @@ from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.training_set import check_inputs, open_training_set
 from pdeinv.plugins.problem import Surrogate
 from pdeinv.plugins.registry import load
-from pdeinv.surrogates.common.fitting import FitRun
-from pdeinv.surrogates.common.ranks import Place, Ranks, leave, opened
-from pdeinv.surrogates.common.torch_env import Precision, find_device, import_torch
 
+from ..common.fitting import FitRun
+from ..common.ranks import Place, Ranks, leave, opened
+from ..common.torch_env import Precision, find_device, import_torch
 from .config import TrainingConfig
 
 __all__ = ["Job", "execute", "together"]

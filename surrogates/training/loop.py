@@ -12,9 +12,9 @@ import numpy as np
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.rng import stream
-from pdeinv.surrogates.common.fitting import FitRun
-from pdeinv.surrogates.common.torch_env import autocast, import_torch
 
+from ..common.fitting import FitRun
+from ..common.torch_env import autocast, import_torch
 from . import checkpointing
 from .checkpointing import CHECKPOINT, packed, unpacked
 from .config import FREE, Data, History, Loss, TrainingConfig

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pdeinv.surrogates.common.ranks import Ranks
-from pdeinv.surrogates.common.torch_env import import_torch
-
+from ..common.ranks import Ranks
+from ..common.torch_env import import_torch
 from .checkpointing import packed, unpacked
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ import numpy as np
 
 from pdeinv.config import fingerprint
 from pdeinv.errors import Preempted, RunFailed
-from pdeinv.surrogates.common.fitting import FitRun
-from pdeinv.surrogates.common.log import EpochRow, Tracker
-from pdeinv.surrogates.common.torch_env import (
+
+from ..common.fitting import FitRun
+from ..common.log import EpochRow, Tracker
+from ..common.torch_env import (
     exact_spectra,
     find_device,
     import_torch,
@@ -28,7 +29,6 @@ from pdeinv.surrogates.common.torch_env import (
     real_type,
     seeded,
 )
-
 from .checkpointing import clear, has_checkpoint, sweep
 from .config import FREE, Data, History, Loss, TrainingConfig
 from .failures import Signal, diverged, is_out_of_memory, memory_ran_out

@@ -16,7 +16,8 @@ from pdeinv.bayes.posterior import Counters, WhitenedModel
 from pdeinv.engines.eki import Eki, EkiConfig
 from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
 from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
-from pdeinv.engines.run.driver import Budget, Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Budget, Run
 from pdeinv.errors import CapabilityError, ConfigError, RunFailed, SolverDiverged
 from pdeinv.model.forward import Capability, LinearModel
 from pdeinv.plugins import registry
@@ -180,7 +181,7 @@ def test_budget_that_is_never_reached_changes_nothing(tmp_path):
 def test_budget_in_seconds_ends_a_chain_by_its_clock(tmp_path, monkeypatch):
     clock = itertools.count()  # a second a step
     ticking = SimpleNamespace(monotonic=lambda: float(next(clock)))
-    monkeypatch.setattr("pdeinv.engines.run.driver.time", ticking)
+    monkeypatch.setattr("pdeinv.engines.run.chain.time", ticking)
     found = go("pcn", CASE.posterior(), tmp_path, budget=Budget(seconds=200))
     assert found.exhausted
     assert 2 * 190 < found.counters.n_forward < 2 * 210

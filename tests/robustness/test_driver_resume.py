@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
-from pdeinv.engines.run.driver import Budget, Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Budget, Run
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
 from pdeinv.plugins import registry
 

@@ -12,7 +12,8 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
-from pdeinv.engines.run.driver import Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 from pdeinv.errors import ShapeError
 from pdeinv.model.forward import Capability
 from pdeinv.model.spaces import Space, Variable

@@ -11,7 +11,8 @@ from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior, cost
 from pdeinv.bayes.transforms import Identity
 from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
-from pdeinv.engines.run.driver import Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 from pdeinv.model.forward import LinearModel
 from pdeinv.model.spaces import Space, Variable
 

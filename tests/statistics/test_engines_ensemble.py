@@ -6,7 +6,8 @@ import pytest
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.engines.mcmc.emcee import Emcee, EmceeConfig, snooker
-from pdeinv.engines.run.driver import Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 
 CASE = LinearGaussian.example(np.random.default_rng(7))
 

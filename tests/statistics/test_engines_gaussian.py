@@ -10,7 +10,8 @@ from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.engines.eki import Eki, EkiConfig, kalman_update, misfit_step
 from pdeinv.engines.gaussian.laplace import Laplace, LaplaceConfig, gaussian_approximation
 from pdeinv.engines.gaussian.map import Map, MapConfig, OptimizerConfig, find_map
-from pdeinv.engines.run.driver import Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 
 CASES = {
     "3 unknowns, 5 data": (3, 5),

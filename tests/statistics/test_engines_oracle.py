@@ -9,7 +9,8 @@ from scipy import stats
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.engines.gaussian.laplace import Laplace, LaplaceConfig
 from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig, PcnState
-from pdeinv.engines.run.driver import Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 from pdeinv.plugins import registry
 
 CASE = LinearGaussian.example(np.random.default_rng(7))

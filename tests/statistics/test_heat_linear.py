@@ -10,7 +10,8 @@ from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.engines.gaussian.exact import Gaussian, GaussianConfig, exact_posterior
-from pdeinv.engines.run.driver import Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import LinearModel
 from pdeinv.plugins import registry

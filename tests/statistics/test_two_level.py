@@ -7,7 +7,8 @@ import pytest
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
-from pdeinv.engines.run.driver import Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 
 FINE = LinearGaussian.example(np.random.default_rng(1))
 WRONG = replace(

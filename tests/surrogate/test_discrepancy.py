@@ -153,7 +153,7 @@ class Coarse:
     m_space = xi_space(DIM)
 
     def __init__(self):
-        from pdeinv.plugins.problem import Observed
+        from pdeinv.model.observed import Observed
 
         places = {"x": np.arange(float(N_OBS))}
         self.d_space = data_space(Observed("u", "1", "u", {"x": "1"}), places)

@@ -9,7 +9,8 @@ import torch
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
-from pdeinv.engines.run.driver import Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed, SolverDiverged
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.model.strong_form import Equation, Side, StrongForm

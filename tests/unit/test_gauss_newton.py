@@ -20,7 +20,8 @@ from pdeinv.engines.regularized.differences import differences
 from pdeinv.engines.regularized.gauss_newton import GaussNewton
 from pdeinv.engines.regularized.penalties import TotalVariation, smoothness
 from pdeinv.engines.regularized.step import choose, prepare
-from pdeinv.engines.run.driver import Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 from pdeinv.errors import CapabilityError, ConfigError, RunFailed, SolverDiverged
 from pdeinv.model.forward import Linearization, LinearModel
 from pdeinv.model.spaces import Space, Variable

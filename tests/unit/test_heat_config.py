@@ -9,7 +9,7 @@ from pdeinv.config import dump_toml, parse, parse_toml
 from pdeinv.errors import CapabilityError, ConfigError, DataSchemaError, SolverDiverged
 from pdeinv.fem.trajectory import segment_length
 from pdeinv.io.observations import Observations, read, to_dataset
-from pdeinv.plugins.problem import Observed
+from pdeinv.model.observed import Observed
 from pdeinv.problems.heat import Heat, HeatConfig
 
 

@@ -12,7 +12,7 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec, Observations, header, read, to_dataset
-from pdeinv.plugins.problem import Observed
+from pdeinv.model.observed import Observed
 
 HEAD = Observed("u", "m", "hydraulic head", {"x": "m", "y": "m"})
 METRE = {"units": "m"}

@@ -16,7 +16,8 @@ from pdeinv.engines.gaussian import lbfgs
 from pdeinv.engines.gaussian.map import Map, MapConfig, find_map
 from pdeinv.engines.gaussian.newton_cg import backtrack, conjugate_gradient, forcing
 from pdeinv.engines.gaussian.randomized_eig import Sketch, eigenpairs, grow
-from pdeinv.engines.run.driver import Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 from pdeinv.model.forward import Capability, Linearization
 from pdeinv.model.spaces import Space, Variable
 

@@ -9,7 +9,8 @@ from scipy.special import j0, j1
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
-from pdeinv.engines.run.driver import Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 from pdeinv.errors import CapabilityError, DataSchemaError, RunFailed, SolverDiverged
 from pdeinv.problems.darcy import Darcy
 from pdeinv.problems.eit import Eit

@@ -7,15 +7,13 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pdeinv.config import fingerprint
+from pdeinv.engines.base import Engine
+from pdeinv.engines.run.spec import Run
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.atomic import atomic, remove
-
-if TYPE_CHECKING:
-    from pdeinv.engines.base import Engine
-    from pdeinv.engines.run.driver import Run
 
 __all__ = ["claimed"]
 

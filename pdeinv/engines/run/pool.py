@@ -7,16 +7,15 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Engine
+from pdeinv.engines.run.chain import run_chain
+from pdeinv.engines.run.spec import Progress, Run
 from pdeinv.errors import RunFailed
 from pdeinv.executors import process_pool
 from pdeinv.io.atomic import atomic
-
-if TYPE_CHECKING:
-    from pdeinv.engines.run.driver import Progress, Run
 
 __all__ = ["run_chains"]
 
@@ -35,8 +34,6 @@ def _progress_file(folder: Path, k: int) -> Path:
 
 def _work(engine: Engine[Any], spec: Run, k: int) -> None:
     """One chain, in a worker; its progress goes into a small file that the parent reads."""
-    from pdeinv.engines.run.driver import run_chain
-
     assert _posterior is not None
 
     def report(chain: int, step: int, n_steps: int, note: str) -> None:

@@ -13,10 +13,11 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.config import parse
 from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.model.forward import ForwardModel
+from pdeinv.model.observed import Sensors
 from pdeinv.model.strong_form import StrongFormOf
 from pdeinv.plugins import registry
 from pdeinv.plugins.hooks import HasStrongForm
-from pdeinv.plugins.problem import Problem, Sensors, Surrogate
+from pdeinv.plugins.problem import Problem, Surrogate
 from pdeinv.typing import Array
 
 __all__ = ["ModelChoice", "PosteriorRecipe", "Prepared", "load_surrogate", "make_problem"]

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.bayes.noise import Noise
-from pdeinv.plugins.problem import Problem, Sensors, Surrogate
+from pdeinv.model.observed import Sensors
+from pdeinv.plugins.problem import Problem, Surrogate
 from pdeinv.typing import Array
 
 __all__ = ["Comparison", "Region"]

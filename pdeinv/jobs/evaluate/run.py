@@ -23,7 +23,8 @@ from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.jobs.evaluate.comparison import Comparison, Region
 from pdeinv.jobs.invert.run import Inversion
 from pdeinv.model.forward import Capability, ForwardModel, evaluate
-from pdeinv.plugins.problem import Problem, Sensors, Surrogate
+from pdeinv.model.observed import Sensors
+from pdeinv.plugins.problem import Problem, Surrogate
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 

@@ -17,7 +17,8 @@ from pdeinv.jobs.generate.grid import experiments, grid_places, measures_field
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import Samples
 from pdeinv.model.forward import Capability, ForwardModel, Linearization
-from pdeinv.plugins.problem import Problem, Sensors
+from pdeinv.model.observed import Sensors
+from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
 __all__ = ["PLAN", "BatchSolver", "actions", "check_derivatives", "solve_batches"]

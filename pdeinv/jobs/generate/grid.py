@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from pdeinv.errors import ConfigError
-from pdeinv.plugins.problem import Problem, Sensors
+from pdeinv.model.observed import Sensors
+from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
 __all__ = ["experiments", "grid_places", "measures_field", "parse_times"]

@@ -16,7 +16,7 @@ from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
 from pdeinv.jobs.generate.sampling import Sampling, white_draws
-from pdeinv.plugins.problem import Sensors
+from pdeinv.model.observed import Sensors
 from pdeinv.provenance import sha256
 from pdeinv.rng import stream
 from pdeinv.typing import Array

@@ -24,7 +24,8 @@ import xarray as xr
 from pdeinv.config import dump_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.datasets import prior_probe
-from pdeinv.plugins.problem import Observed, Problem, Sensors
+from pdeinv.model.observed import Observed, Sensors
+from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
 __all__ = ["Samples", "grid_axes", "to_dataset"]

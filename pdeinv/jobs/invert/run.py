@@ -9,7 +9,8 @@ import xarray as xr
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import check_posterior
-from pdeinv.engines.run.driver import Budget, Progress, Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Budget, Progress, Run
 from pdeinv.errors import PdeinvError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output, remove

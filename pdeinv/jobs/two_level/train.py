@@ -20,7 +20,7 @@ from pydantic import Field
 
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.config import Config
-from pdeinv.engines.run.driver import Progress
+from pdeinv.engines.run.spec import Progress
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.executors import process_pool
 from pdeinv.io.atomic import atomic

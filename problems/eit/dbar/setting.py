@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.errors import CapabilityError
 from pdeinv.model.spaces import Space
-from pdeinv.problems.eit.geometry import Disc
 from pdeinv.typing import Array
 
+from ..geometry import Disc
 from .scattering import BoundaryMap, full_matrix
 
 __all__ = ["Setting"]

@@ -12,10 +12,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.problems.eit.files import Measured, to_dataset
-from pdeinv.problems.eit.objections import objection
 from pdeinv.typing import Array
 
+from ..files import Measured, to_dataset
+from ..objections import objection
 from .instrument import Electrodes, Instrument, electrodes
 
 __all__ = ["Frame", "to_observations"]

@@ -1,0 +1,63 @@
+"""How to run an engine: seed, folder, workers and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pdeinv.bayes.posterior import Counters
+
+__all__ = ["Budget", "Progress", "Run", "silent"]
+
+
+class Progress(Protocol):
+    """Told now and then how far each chain is."""
+
+    def __call__(self, chain: int, step: int, n_steps: int, note: str) -> None:
+        """Chain ``chain`` has done ``step`` of ``n_steps``."""
+
+
+def silent(chain: int, step: int, n_steps: int, note: str) -> None:
+    """No progress."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one chain may spend; None means no limit."""
+
+    n_forward: int | None = None
+    seconds: float | None = None
+
+    def spent(self, counters: Counters, seconds: float) -> bool:
+        """Whether a limit is reached."""
+        over_solves = self.n_forward is not None and counters.n_forward >= self.n_forward
+        return over_solves or (self.seconds is not None and seconds >= self.seconds)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How to run an engine.
+
+    Attributes:
+        seed: root seed; chain k draws from stream ("chain", k).
+        folder: where checkpoints go.
+        resume: continue from the checkpoints in ``folder``; they are replaced otherwise.
+        workers: processes; chains are spread over them.
+        budget: limits of one chain.
+        checkpoint_seconds: time between checkpoints.
+        tag: identifies model and data, so that a checkpoint of another run is refused.
+    """
+
+    seed: int
+    folder: Path
+    resume: bool = False
+    workers: int = 1
+    budget: Budget = field(default_factory=Budget)
+    checkpoint_seconds: float = 30.0
+    tag: str = ""
+
+    @property
+    def stop_file(self) -> Path:
+        """Chains that see this file save and stop."""
+        return self.folder / "STOP"
