@@ -22,9 +22,11 @@ CONFIG = TrainingConfig(epochs=12, batch_size=8, patience=100)
 CASE = """
 import numpy as np
 from pathlib import Path
-from pdeinv.surrogates.fitting import FitRun
-from pdeinv.surrogates.mlp import Mlp, build_module
-from pdeinv.surrogates.training import Data, TrainingConfig, seeded, train
+from pdeinv.surrogates.common.fitting import FitRun
+from pdeinv.surrogates.common.mlp import Mlp, build_module
+from pdeinv.surrogates.common.torch_env import seeded
+from pdeinv.surrogates.training.config import Data, TrainingConfig
+from pdeinv.surrogates.training.train import train
 
 
 def data():

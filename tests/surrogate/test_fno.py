@@ -285,11 +285,11 @@ def test_a_missing_library_is_named(monkeypatch):
 SCRIPT = """
 import os, sys, warnings
 warnings.simplefilter("error")
-import pdeinv.surrogates.fno as fno
+import pdeinv.surrogates.operators.fno as fno
 assert "torch" not in sys.modules and "neuralop" not in sys.modules
 from pathlib import Path
 import numpy as np
-from pdeinv.building import load_surrogate, make_problem
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.io import datasets
 data = datasets.read(Path(sys.argv[1]))
 problem = make_problem(data.problem, data.problem_config)

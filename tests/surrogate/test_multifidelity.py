@@ -136,7 +136,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
-from pdeinv.building import load_surrogate, make_problem
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 surrogate = load_surrogate(Path(sys.argv[1]))
 identity = surrogate.record.identity
 problem = make_problem(identity.problem, identity.problem_config)
