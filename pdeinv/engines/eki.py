@@ -7,25 +7,22 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import xarray as xr
 from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Outcome, Produces
-from pdeinv.errors import RunFailed
-from pdeinv.model.forward import Capability
+from pdeinv.engines.base import Chain, Engine, Outcome, Produces
+from pdeinv.engines.ended import Ended
+from pdeinv.engines.requests import Predict, Steps
+from pdeinv.engines.solvable import solved_rows
 from pdeinv.typing import Array
 
 __all__ = ["Eki", "EkiConfig", "EkiState", "kalman_update", "misfit_step"]
 
 END = 1.0
 """Tempering time of the posterior."""
-
-RETRIES = 20
-"""Rounds of replacing failed members before giving up."""
 
 
 class EkiConfig(Config):
@@ -89,7 +86,7 @@ def kalman_update(xi: Array, white: Array, residual: Array, dt: float) -> Array:
     return np.asarray(xi + weights.T @ u)
 
 
-class Eki:
+class Eki(Engine[EkiState]):
     """Tempering from prior to posterior by Kalman updates of an ensemble, free of derivatives.
 
     Exact for linear models as the ensemble grows; elsewhere an approximation whose error does not
@@ -98,29 +95,23 @@ class Eki:
 
     name: ClassVar[str] = "eki"
     produces: ClassVar[Produces] = "approximate"
-    requires: ClassVar[frozenset[Capability]] = frozenset()
     Config: ClassVar[type[Config]] = EkiConfig
-
-    def __init__(self, config: EkiConfig) -> None:
-        self.config = config
-
-    @property
-    def n_chains(self) -> int:
-        """One ensemble."""
-        return 1
+    config: EkiConfig
 
     @property
     def n_steps(self) -> int:
         """As configured."""
         return self.config.max_iterations
 
-    def init(self, posterior: Posterior, rng: np.random.Generator) -> EkiState:
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[EkiState]:
         """Prior draws that can be solved."""
         xi = rng.standard_normal((self.config.ensemble_size, posterior.dim))
         start = EkiState(xi, np.zeros((0, 0)), np.zeros(0), 0.0, 0, 0, False)
         return _solved(posterior, start, lambda _, n: rng.standard_normal((n, posterior.dim)))
 
-    def step(self, posterior: Posterior, state: EkiState, rng: np.random.Generator) -> EkiState:
+    def step(
+        self, posterior: Posterior, state: EkiState, rng: np.random.Generator
+    ) -> Steps[EkiState]:
         """One Kalman update over the next stretch of tempering time."""
         left = END - state.t
         dt = misfit_step(state.misfit, posterior.n_data, left)
@@ -164,44 +155,31 @@ class Eki:
                 "misfit": state.misfit[None],
                 "lp": -(state.misfit + cost(state.xi))[None],
             },
-            converged=self.finished(state),
+            ended=Ended.CONVERGED if self.finished(state) else Ended.RUNNING,
             message=_verdict(state, self.config.until),
             summary=found,
-            groups={"tempering": _course(chains[0])},
+            groups={"tempering": chains[0].course("update")},
             independent_chains=False,
         )
 
 
-def _solved(posterior: Posterior, state: EkiState, draw: Callable[[Array, int], Array]) -> EkiState:
+def _solved(
+    posterior: Posterior, state: EkiState, draw: Callable[[Array, int], Array]
+) -> Steps[EkiState]:
     """The state with predictions for all members; failed ones are drawn anew and counted.
-
-    Args:
-        posterior: whose model is solved.
-        state: holds the members.
-        draw: (members that could be solved, n) to n new members.
 
     Raises:
         RunFailed: more than half of the members cannot be solved, or the new ones keep failing.
     """
-    xi, replaced = state.xi.copy(), state.replaced
-    predictions = posterior.predict(xi)
-    for _ in range(RETRIES):
-        failed = ~np.isfinite(predictions).all(axis=1)
-        n = int(failed.sum())
-        if n == 0:
-            misfit = posterior.misfit_of(predictions)
-            met = 2 * float(np.mean(misfit)) <= posterior.n_data
-            return replace(
-                state, xi=xi, predictions=predictions, misfit=misfit, replaced=replaced, met=met
-            )
-        if n > len(xi) // 2:
-            break
-        xi[failed] = draw(xi[~failed], n)
-        predictions[failed] = posterior.predict(xi[failed])
-        replaced += n
-    raise RunFailed(
-        f"{n} of {len(xi)} members cannot be solved; check the problem's configuration with "
-        "'pdeinv check', or narrow the prior"
+    found = yield from solved_rows(state.xi, Predict, draw, most=0.5)
+    misfit = posterior.misfit_of(found.values)
+    return replace(
+        state,
+        xi=found.xi,
+        predictions=found.values,
+        misfit=misfit,
+        replaced=state.replaced + found.replaced,
+        met=2 * float(np.mean(misfit)) <= posterior.n_data,
     )
 
 
@@ -223,14 +201,9 @@ def _verdict(state: EkiState, until: str) -> str:
     where = f"ensemble of {n} at tempering time {state.t:.3g} after {state.n} updates"
     if until == "discrepancy":
         what = (
-            "stopped by the discrepancy principle: a regularised estimate, its spread no posterior"
+            "stopped by the discrepancy principle: a regularized estimate, its spread no posterior"
         )
     else:
         what = "a Gaussian-ensemble approximation, exact for linear models and large ensembles only"
     few = f"; {n} members span at most {n - 1} of {dim} directions, spreads are too small"
     return f"{where}; {what}{few if n <= dim else ''}"
-
-
-def _course(chain: Chain) -> xr.Dataset:
-    """The group ``tempering``: one row per update."""
-    return xr.Dataset({name: ("update", values) for name, values in chain.records.items()})

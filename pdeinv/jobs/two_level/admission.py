@@ -10,6 +10,7 @@ import numpy as np
 
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.mcmc.hmc import tune
+from pdeinv.engines.requests import Steps, drive
 from pdeinv.errors import SurrogateRejected
 from pdeinv.typing import Array
 
@@ -45,12 +46,16 @@ class Refined:
 
 def explore(posterior: Posterior, n: int, moves_per_draw: int, rng: np.random.Generator) -> Array:
     """``n`` thinned draws of a cheap posterior, shape (n, dim), after as much tuning again."""
-    kernel, walker = tune(posterior, max(TUNING, n), rng)
-    draws = []
-    for _ in range(n):
-        walker = kernel.walk(posterior, walker, moves_per_draw, rng)
-        draws.append(walker.xi)
-    return np.asarray(draws)
+
+    def draws() -> Steps[list[Array]]:
+        tuned = yield from tune(posterior, max(TUNING, n), rng)
+        places = [tuned.place]
+        for _ in range(n):
+            trail = yield from tuned.kernel.trail(places[-1], moves_per_draw, rng)
+            places.append(trail[-1])
+        return [place.xi for place in places[1:]]
+
+    return np.asarray(drive(posterior, draws()))
 
 
 def sd_of_difference(posterior: Posterior, xis: Array, fine: Array) -> float:
