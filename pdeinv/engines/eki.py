@@ -186,10 +186,11 @@ def _solved(posterior: Posterior, state: EkiState, draw: Callable[[Array, int], 
     xi, replaced = state.xi.copy(), state.replaced
     predictions = posterior.predict(xi)
     for _ in range(RETRIES):
-        failed = ~np.isfinite(predictions).all(axis=1)
+        # A prediction may be finite and too large to be squared.
+        misfit = posterior.misfit_of(predictions)
+        failed = ~np.isfinite(misfit)
         n = int(failed.sum())
         if n == 0:
-            misfit = posterior.misfit_of(predictions)
             met = 2 * float(np.mean(misfit)) <= posterior.n_data
             return replace(
                 state, xi=xi, predictions=predictions, misfit=misfit, replaced=replaced, met=met

@@ -19,6 +19,7 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
 from pdeinv.config import Config
+from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.base import Chain, Outcome, Produces, SamplerConfig, first_point, stack
 from pdeinv.engines.laplace_reference import laplace_reference
 from pdeinv.models import Capability, require
@@ -117,7 +118,7 @@ class Pcn:
         proposal, gain = self._proposed(state, rng.standard_normal(posterior.dim))
         misfit = float(posterior.misfit(proposal))
         gain += state.misfit - misfit
-        chance = math.exp(min(0.0, gain)) if math.isfinite(misfit) else 0.0
+        chance = math.exp(log_acceptance(gain))
         accept = rng.random() < chance
         warm = state.n >= self.config.warmup
         log_beta = state.log_beta

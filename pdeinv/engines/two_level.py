@@ -17,6 +17,7 @@ from pydantic import Field
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.reference import Reference
 from pdeinv.config import Config
+from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.base import Chain, Outcome, Produces, SamplerConfig, stack
 from pdeinv.engines.estimators import Pairs, plain, replicated, split
 from pdeinv.engines.hilbert_hmc import Kernel, Walker, tune
@@ -141,7 +142,7 @@ class TwoLevel:
             return state
         fine = float(posterior.misfit(walker.xi))
         log_ratio = (walker.misfit - fine) - (state.coarse - state.fine)
-        if not (np.isfinite(fine) and np.log(rng.random()) < log_ratio):
+        if not (np.isfinite(fine) and np.log(rng.random()) < log_acceptance(log_ratio)):
             return state
         counted = state.n >= self.config.warmup
         return replace(
