@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Engine, Outcome, Produces
 from pdeinv.engines.ended import Ended
-from pdeinv.engines.requests import Predict, Steps
+from pdeinv.engines.requests import Steps
 from pdeinv.engines.solvable import solved_rows
 from pdeinv.typing import Array
 
@@ -23,6 +24,9 @@ __all__ = ["Eki", "EkiConfig", "EkiState", "kalman_update", "misfit_step"]
 
 END = 1.0
 """Tempering time of the posterior."""
+
+MOST_FAILED = 0.5
+"""Share of members that may fail at once."""
 
 
 class EkiConfig(Config):
@@ -46,10 +50,9 @@ class EkiState:
     xi: Array
     predictions: Array
     misfit: Array
+    replaced: int
     t: float
     n: int
-    replaced: int
-    met: bool
 
 
 def misfit_step(misfit: Array, n_data: int, left: float) -> float:
@@ -104,24 +107,41 @@ class Eki(Engine[EkiState]):
         return self.config.max_iterations
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[EkiState]:
-        """Prior draws that can be solved."""
-        xi = rng.standard_normal((self.config.ensemble_size, posterior.dim))
-        start = EkiState(xi, np.zeros((0, 0)), np.zeros(0), 0.0, 0, 0, False)
-        return _solved(posterior, start, lambda _, n: rng.standard_normal((n, posterior.dim)))
+        """Prior draws that can be solved.
+
+        Raises:
+            RunFailed: more than half of the members cannot be solved, or the new ones keep failing.
+        """
+
+        def draw(_: Array, n: int) -> Array:
+            return rng.standard_normal((n, posterior.dim))
+
+        xi = draw(np.zeros(0), self.config.ensemble_size)
+        found = yield from solved_rows(posterior, xi, draw, MOST_FAILED)
+        return EkiState(found.xi, found.predictions, found.misfit, found.replaced, 0.0, 0)
 
     def step(
         self, posterior: Posterior, state: EkiState, rng: np.random.Generator
     ) -> Steps[EkiState]:
-        """One Kalman update over the next stretch of tempering time."""
-        left = END - state.t
+        """One Kalman update over the next stretch of tempering time.
+
+        Raises:
+            RunFailed: as at the start.
+        """
+        left, noise = END - state.t, posterior.noise
         dt = misfit_step(state.misfit, posterior.n_data, left)
-        noise = posterior.noise
         eta = rng.standard_normal(state.predictions.shape) / np.sqrt(dt)
         residual = noise.whiten(posterior.data - state.predictions) + eta
         xi = kalman_update(state.xi, noise.whiten(state.predictions), residual, dt)
-        t = END if dt == left else state.t + dt
-        moved = replace(state, xi=xi, t=t, n=state.n + 1)
-        return _solved(posterior, moved, lambda good, n: _gaussian(good, n, rng))
+        found = yield from solved_rows(posterior, xi, partial(_gaussian, rng), MOST_FAILED)
+        return EkiState(
+            found.xi,
+            found.predictions,
+            found.misfit,
+            state.replaced + found.replaced,
+            END if dt == left else state.t + dt,
+            state.n + 1,
+        )
 
     def record(self, state: EkiState, step: int) -> Mapping[str, Any] | None:
         """The course of the tempering."""
@@ -134,7 +154,8 @@ class Eki(Engine[EkiState]):
 
     def finished(self, state: EkiState) -> bool:
         """At the posterior, or at the noise level where that was asked for."""
-        return state.t >= END or (state.met and self.config.until == "discrepancy")
+        met = 2 * float(np.mean(state.misfit)) <= state.predictions.shape[1]
+        return state.t >= END or (met and self.config.until == "discrepancy")
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
@@ -163,27 +184,7 @@ class Eki(Engine[EkiState]):
         )
 
 
-def _solved(
-    posterior: Posterior, state: EkiState, draw: Callable[[Array, int], Array]
-) -> Steps[EkiState]:
-    """The state with predictions for all members; failed ones are drawn anew and counted.
-
-    Raises:
-        RunFailed: more than half of the members cannot be solved, or the new ones keep failing.
-    """
-    found = yield from solved_rows(state.xi, Predict, draw, most=0.5)
-    misfit = posterior.misfit_of(found.values)
-    return replace(
-        state,
-        xi=found.xi,
-        predictions=found.values,
-        misfit=misfit,
-        replaced=state.replaced + found.replaced,
-        met=2 * float(np.mean(misfit)) <= posterior.n_data,
-    )
-
-
-def _gaussian(members: Array, n: int, rng: np.random.Generator) -> Array:
+def _gaussian(rng: np.random.Generator, members: Array, n: int) -> Array:
     """``n`` draws of the Gaussian with the members' mean and covariance."""
     mean = members.mean(axis=0)
     weights = rng.standard_normal((n, len(members))) / np.sqrt(len(members) - 1)

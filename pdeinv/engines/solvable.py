@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.requests import Misfit, Predict, Steps
 from pdeinv.errors import RunFailed
 from pdeinv.typing import Array
@@ -29,10 +30,14 @@ class Place:
 
 @dataclass(frozen=True)
 class SolvedRows:
-    """Points (n, dim) with their finite values (n, ...), and how many had to be drawn anew."""
+    """Points (n, dim) with their predictions (n, n_d) and finite misfits (n,).
+
+    ``replaced`` counts those that had to be drawn anew.
+    """
 
     xi: Array
-    values: Array
+    predictions: Array
+    misfit: Array
     replaced: int
 
 
@@ -51,32 +56,31 @@ def first_point(rng: np.random.Generator, xi: Array) -> Steps[Place]:
 
 
 def solved_rows(
-    xi: Array,
-    ask: type[Misfit] | type[Predict],
-    draw: Callable[[Array, int], Array],
-    most: float = 1.0,
+    posterior: Posterior, xi: Array, draw: Callable[[Array, int], Array], most: float = 1.0
 ) -> Steps[SolvedRows]:
-    """Values at all rows of ``xi``; rows that cannot be solved are drawn anew.
+    """Predictions at all rows of ``xi``; rows whose misfit is infinite are drawn anew.
 
     Args:
+        posterior: whose data the misfits are of.
         xi: points, shape (n, dim).
-        ask: which values.
         draw: (rows that could be solved, k) to k new rows.
-        most: the largest share of rows that may fail.
+        most: the largest share of rows that may fail at once.
 
     Raises:
         RunFailed: more of the rows cannot be solved, or the new ones keep failing.
     """
     xi, replaced = xi.copy(), 0
-    values = np.array((yield ask(xi)))
+    predictions = np.array((yield Predict(xi)))
     for _ in range(TRIES):
-        failed = ~np.isfinite(values.reshape(len(xi), -1)).all(axis=1)
+        # A prediction may be finite and too large to be squared.
+        misfit = posterior.misfit_of(predictions)
+        failed = ~np.isfinite(misfit)
         n = int(failed.sum())
         if n == 0:
-            return SolvedRows(xi, values, replaced)
+            return SolvedRows(xi, predictions, misfit, replaced)
         if n > most * len(xi):
             break
         xi[failed] = draw(xi[~failed], n)
-        values[failed] = yield ask(xi[failed])
+        predictions[failed] = yield Predict(xi[failed])
         replaced += n
     raise RunFailed(f"{n} of {len(xi)} points cannot be solved; {ADVICE}")

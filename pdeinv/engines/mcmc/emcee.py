@@ -91,8 +91,8 @@ class Emcee(Sampler[EmceeState]):
         def draw(_: Array, n: int) -> Array:
             return self.config.spread * rng.standard_normal((n, dim))
 
-        found = yield from solved_rows(draw(np.zeros(0), n), Misfit, draw)
-        return EmceeState(found.xi, -(found.values + cost(found.xi)))
+        found = yield from solved_rows(posterior, draw(np.zeros(0), n), draw)
+        return EmceeState(found.xi, -(found.misfit + cost(found.xi)))
 
     def move(
         self, posterior: Posterior, state: EmceeState, rng: np.random.Generator
@@ -176,7 +176,8 @@ def snooker(
 
     With its factor (dim - 1) ln(‖x' - z‖ / ‖x - z‖) this leaves the target invariant (ter Braak,
     Vrugt 2008, eq. 4). The proposal of emcee 3.1.6 divides by the root of the distance and halves
-    the factor: it gives 0.70 of the variance of a Gaussian in five dimensions.
+    the factor: it gives 0.70 of the variance of a Gaussian in five dimensions. Between walkers at
+    the same place there is no line: such a move is proposed where the walker stands, and refused.
 
     Args:
         walkers: those to move, x, shape (n, dim).
@@ -192,10 +193,13 @@ def snooker(
     order = np.argsort(random.rand(3, n), axis=0)[:, :, None]
     z, z1, z2 = np.take_along_axis(drawn, order, axis=0)
     distance = np.linalg.norm(walkers - z, axis=1, keepdims=True)
-    along = (walkers - z) / distance
+    safe = np.where(distance > 0, distance, 1.0)
+    along = (walkers - z) / safe
     proposals = walkers + gamma * along * np.sum(along * (z1 - z2), axis=1, keepdims=True)
     after = np.linalg.norm(proposals - z, axis=1)
-    return proposals, (dim - 1) * np.log(after / distance[:, 0])
+    with np.errstate(divide="ignore"):
+        factors = (dim - 1) * np.log(after / safe[:, 0])
+    return proposals, np.where((distance[:, 0] > 0) & (after > 0), factors, -np.inf)
 
 
 def _judge(walkers: Array, thin: int) -> tuple[dict[str, float], Ended, str]:

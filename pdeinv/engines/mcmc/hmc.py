@@ -17,6 +17,7 @@ import numpy as np
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
+from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.base import DERIVATIVES
 from pdeinv.engines.gaussian.approximation import laplace_reference
 from pdeinv.engines.mcmc.chains import adapted
@@ -141,7 +142,7 @@ def _rotate(z: Array, velocity: Array, step: float) -> tuple[Array, Array]:
 
 
 def _metropolis(here: Point, point: Point, log_ratio: float, rng: np.random.Generator) -> Moved:
-    chance = float(np.exp(min(0.0, log_ratio))) if np.isfinite(point.psi) else 0.0
+    chance = float(np.exp(log_acceptance(log_ratio)))
     return Moved(point if rng.random() < chance else here, chance)
 
 

@@ -19,6 +19,7 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
 from pdeinv.config import Config
+from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.base import DERIVATIVES, Chain, Outcome
 from pdeinv.engines.gaussian.approximation import laplace_reference
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, adapted
@@ -90,7 +91,7 @@ class Pcn(Sampler[PcnState]):
         proposal, gain = self._proposed(state, rng.standard_normal(posterior.dim))
         misfit = float((yield Misfit(proposal)))
         gain += state.misfit - misfit
-        chance = math.exp(min(0.0, gain)) if math.isfinite(misfit) else 0.0
+        chance = math.exp(log_acceptance(gain))
         if rng.random() < chance:
             return Move(replace(state, xi=proposal, misfit=misfit), 1, chance)
         return Move(state, 0, chance)

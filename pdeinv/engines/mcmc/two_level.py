@@ -16,6 +16,7 @@ from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import Config
+from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.base import Chain, Need, Outcome
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, stack
 from pdeinv.engines.mcmc.estimators import Pairs, plain, replicated, split
@@ -108,7 +109,7 @@ class TwoLevel(Sampler[TwoLevelState]):
             return here
         fine = float((yield Misfit(place.xi)))
         log_ratio = (place.misfit - fine) - (here.coarse - here.fine)
-        if np.isfinite(fine) and np.log(rng.random()) < log_ratio:
+        if np.isfinite(fine) and np.log(rng.random()) < log_acceptance(log_ratio):
             return Levels(place.xi, fine, place.misfit)
         return here
 
