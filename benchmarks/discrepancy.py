@@ -52,10 +52,12 @@ def solved(name, n):
     prior, sensors = problem.prior(), problem.sensors(spec)
     fine_model = WhitenedModel(prior, problem.forward_model(sensors))
     xi = stream(5, "draws").standard_normal((n + 100, prior.dim))
-    fine = evaluate(fine_model, xi)[0]
+    fine = evaluate(fine_model, xi).values
     plane = TangentPlane.at(fine_model, xi[:n].mean(axis=0))
     coarse = {
-        "coarser mesh": evaluate(WhitenedModel(prior, problem.forward_model(sensors, -1)), xi)[0],
+        "coarser mesh": evaluate(
+            WhitenedModel(prior, problem.forward_model(sensors, -1)), xi
+        ).values,
         "linearisation": plane.model(data_space(problem.observed, sensors))(xi),
     }
     return xi, fine, coarse, reference_noise(fine[:n], None, 0.02)

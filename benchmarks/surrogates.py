@@ -134,7 +134,7 @@ def prepare(name, options):
     problem, dataset = samples(name, config, spec, options)
     model = WhitenedModel(problem.prior(), problem.forward_model(dataset.sensors))
     xi = stream(SEED, "fresh").standard_normal((options.test, problem.prior().dim))
-    true, _ = evaluate(model, xi)
+    true = evaluate(model, xi).values
     keep = np.isfinite(true).all(axis=1)
     solve = seconds_of(model, xi)
     actions = None

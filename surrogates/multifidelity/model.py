@@ -55,7 +55,7 @@ class MultifidelityModel:
         if np.ndim(xi) == 1:
             coarse = self.coarse(xi)
         else:
-            rows, _ = evaluate(self.coarse, xi.reshape(-1, xi.shape[-1]))
+            rows = evaluate(self.coarse, xi.reshape(-1, xi.shape[-1])).values
             coarse = rows.reshape(*xi.shape[:-1], -1)
         return np.asarray(coarse + self.discrepancy(xi, coarse))
 

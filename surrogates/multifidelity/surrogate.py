@@ -151,7 +151,8 @@ class Multifidelity:
             fine_model = _on_level(problem, problem.prior(), identity.sensors, origin["level"])
             plane = TangentPlane.at(fine_model, xi.mean(axis=0))
         model = _coarse(problem, problem.prior(), identity, config, plane)
-        coarse, failed = evaluate(model, xi)
+        made = evaluate(model, xi)
+        coarse = made.values
         pairs = Pairs(xi, coarse, fine, noise_std, variance)
         d, tilt = Discrepancy.fit(pairs, config, origin["seed"]), None
         if tangent is not None and plane is None:
@@ -175,7 +176,7 @@ class Multifidelity:
             origin["seed"],
             origin["dataset"],
             origin["level"],
-            {"train": d.n_pairs, "failed_coarse": len(failed)},
+            {"train": d.n_pairs, "failed_coarse": len(made.failures)},
             errors,
             {"stage": d.stage, "held_out": "leave-one-out"},
         )

@@ -1,4 +1,4 @@
-"""One regularised linear least-squares problem for all weights at once, and how to choose one.
+"""One regularized linear least-squares problem for all weights at once, and how to choose one.
 
 min_d ½ ‖r + A d‖² + λ/2 (e + d)ᵀ R (e + d). With K = A R⁻¹ Aᵀ = U diag(k) Uᵀ and c = Uᵀ(r - A e),
 

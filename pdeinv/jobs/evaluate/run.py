@@ -200,10 +200,10 @@ class _Stopwatch:
 def _region(
     name: str, xi: Array, values: Array, failures: list[str], model: ForwardModel
 ) -> Region:
-    predicted, lost = evaluate(model, xi)
-    for row, text in lost.items():
+    predicted = evaluate(model, xi)
+    for row, text in predicted.failures.items():
         failures[row] = failures[row] or f"surrogate: {text}"
-    return Region(name, xi, values, predicted, tuple(failures))
+    return Region(name, xi, values, predicted.values, tuple(failures))
 
 
 def _weights(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pdeinv.config import merge, parse
-from pdeinv.engines.base import Engine, check_posterior
+from pdeinv.engines.base import Engine, Need, check_posterior
 from pdeinv.errors import ConfigError
 from pdeinv.io.observations import NoiseSpec, Observations, header, read
 from pdeinv.jobs.common.memory import predicted_peak
@@ -16,7 +16,6 @@ from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
 from pdeinv.jobs.invert.config import RunConfig
 from pdeinv.jobs.two_level.train import RefineConfig
 from pdeinv.jobs.two_level.variance import GivenSurrogate
-from pdeinv.model.forward import Capability
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.problem import Problem
 from pdeinv.rng import fresh_seed
@@ -78,7 +77,7 @@ class Inversion:
     @property
     def trains_surrogate(self) -> bool:
         """Whether a surrogate has to be made first."""
-        return Capability.COARSE in self.engine.requires and self.surrogate_path is None
+        return Need.COARSE in self.engine.needs and self.surrogate_path is None
 
     def recipe(self) -> PosteriorRecipe:
         """How to build the posterior in any process."""

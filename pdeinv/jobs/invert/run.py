@@ -8,7 +8,7 @@ import xarray as xr
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import Counters, Posterior
-from pdeinv.engines.base import check_posterior
+from pdeinv.engines.base import Need, check_posterior
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Progress, Run
 from pdeinv.errors import PdeinvError
@@ -124,7 +124,7 @@ def _with_surrogate(
         )
         assert refined.folder is not None
         return made.beside(refined.folder), refined
-    if given is not None and Capability.COARSE in inversion.engine.requires:
+    if given is not None and Need.COARSE in inversion.engine.needs:
         return made, examined(made(), given, inversion.seed)
     if asked.model == "surrogate" and asked.surrogate.get("inflate"):
         noise, report, spent = widened(made(), inversion.seed)

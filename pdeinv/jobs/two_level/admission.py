@@ -10,10 +10,11 @@ import numpy as np
 
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.mcmc.hmc import tune
+from pdeinv.engines.requests import Steps, drive
 from pdeinv.errors import SurrogateRejected
 from pdeinv.typing import Array
 
-__all__ = ["REJECT_SD", "Refined", "admit", "explore", "judge", "sd_of_difference"]
+__all__ = ["REJECT_SD", "Refined", "admit", "explore", "judge", "sd_of_difference", "spread"]
 
 WARN_SD = 1.5
 """Above this sd of the misfit difference, delayed acceptance gets slow."""
@@ -45,19 +46,28 @@ class Refined:
 
 def explore(posterior: Posterior, n: int, moves_per_draw: int, rng: np.random.Generator) -> Array:
     """``n`` thinned draws of a cheap posterior, shape (n, dim), after as much tuning again."""
-    kernel, walker = tune(posterior, max(TUNING, n), rng)
-    draws = []
-    for _ in range(n):
-        walker = kernel.walk(posterior, walker, moves_per_draw, rng)
-        draws.append(walker.xi)
-    return np.asarray(draws)
+
+    def draws() -> Steps[list[Array]]:
+        tuned = yield from tune(posterior, max(TUNING, n), rng)
+        places = [tuned.place]
+        for _ in range(n):
+            trail = yield from tuned.kernel.trail(places[-1], moves_per_draw, rng)
+            places.append(trail[-1])
+        return [place.xi for place in places[1:]]
+
+    return np.asarray(drive(posterior, draws()))
 
 
 def sd_of_difference(posterior: Posterior, xis: Array, fine: Array) -> float:
-    """sd(Φ_f - Φ_s) over draws whose fine predictions are known."""
+    """sd(Φ_f - Φ_s) over draws whose fine predictions are known; NaN where it cannot be told."""
     ok = np.isfinite(fine).all(axis=1)
     delta = posterior.misfit_of(fine[ok]) - posterior.misfit(xis[ok])
-    return float(np.std(delta, ddof=1))
+    return spread(delta)
+
+
+def spread(delta: Array) -> float:
+    """The sd of misfit differences; NaN for fewer than two, or where a misfit is infinite."""
+    return float(np.std(delta, ddof=1)) if len(delta) > 1 and np.isfinite(delta).all() else np.nan
 
 
 def judge(sd: float, advice: str) -> dict[str, float]:
@@ -66,7 +76,7 @@ def judge(sd: float, advice: str) -> dict[str, float]:
     Raises:
         SurrogateRejected: with the figure and what to do.
     """
-    if sd > REJECT_SD:
+    if not sd <= REJECT_SD:  # also where too few fine solves succeeded to tell it
         raise SurrogateRejected(
             f"surrogate is too inaccurate for two-level sampling: sd of the misfit difference on "
             f"posterior draws is {sd:.2g}, at most {REJECT_SD:g} can work "

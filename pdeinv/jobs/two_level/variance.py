@@ -20,7 +20,7 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.config import Config
 from pdeinv.errors import CapabilityError, SurrogateRejected
-from pdeinv.jobs.two_level.admission import REJECT_SD, Refined, admit, explore
+from pdeinv.jobs.two_level.admission import REJECT_SD, Refined, admit, explore, spread
 from pdeinv.model.forward import Capability
 from pdeinv.rng import stream
 from pdeinv.typing import Array
@@ -92,7 +92,7 @@ def expected_sd(posterior: Posterior, rng: np.random.Generator) -> float:
     predicted = posterior.predict(xis)
     error = np.sqrt(_variance(posterior, xis)) * rng.standard_normal(predicted.shape)
     delta = posterior.misfit_of(predicted + error) - posterior.misfit_of(predicted)
-    return float(np.std(delta, ddof=1))
+    return spread(delta)
 
 
 def expectation(posterior: Posterior, rng: np.random.Generator) -> dict[str, float]:
@@ -104,7 +104,7 @@ def expectation(posterior: Posterior, rng: np.random.Generator) -> dict[str, flo
     if not knows_variance(posterior):
         return {}
     sd = expected_sd(posterior, rng)
-    if sd > REJECT_SD:
+    if not sd <= REJECT_SD:
         raise SurrogateRejected(
             f"surrogate expects to be too inaccurate for two-level sampling: by its own variance "
             f"the sd of the misfit difference is {sd:.2g}, at most {REJECT_SD:g} can work; train "
