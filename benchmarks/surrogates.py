@@ -42,7 +42,7 @@ from pdeinv.provenance import versions
 from pdeinv.rng import stream
 from pdeinv.surrogates.common.record import heldout_errors
 from pdeinv.surrogates.common.scaling import reference_noise
-from pdeinv.surrogates.training.train import import_torch
+from pdeinv.surrogates.common.torch_env import import_torch
 
 CASES = {
     "darcy": ({"cells": 28, "unknown": {"kind": "piecewise", "cells": [4, 4]}}, "grid:9x9"),

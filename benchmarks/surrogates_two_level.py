@@ -55,10 +55,10 @@ from pdeinv.jobs.two_level.admission import REJECT_SD
 from pdeinv.jobs.two_level.train import RefineConfig, refine
 from pdeinv.model.forward import evaluate
 from pdeinv.plugins import registry
+from pdeinv.plugins.fitting import FitRun
 from pdeinv.provenance import versions
 from pdeinv.rng import stream
-from pdeinv.surrogates.common.fitting import FitRun
-from pdeinv.surrogates.training.train import import_torch
+from pdeinv.surrogates.common.torch_env import import_torch
 
 EIT = {"cells": 24, "unknown": {"kind": "log-gaussian", "std": 1.0, "length": 0.6, "modes": 20}}
 SEED = 20

@@ -21,10 +21,12 @@ import netCDF4
 import numpy as np
 
 from pdeinv.io.rows import FileRows
-from pdeinv.surrogates.common.fitting import FitRun
+from pdeinv.plugins.fitting import FitRun
+from pdeinv.surrogates.common.torch_env import seeded
 from pdeinv.surrogates.operators.network import Architecture, build
+from pdeinv.surrogates.training.config import Data, TrainingConfig
 from pdeinv.surrogates.training.minibatches import Rows, moments
-from pdeinv.surrogates.training.train import Data, TrainingConfig, seeded, train
+from pdeinv.surrogates.training.train import train
 
 BLOCK = 64
 

@@ -133,7 +133,7 @@ def _trained(
     folder: Path,
 ) -> Any:
     from pdeinv.io.runs import remember
-    from pdeinv.surrogates.common.fitting import FitRun
+    from pdeinv.plugins.fitting import FitRun
     from pdeinv.surrogates.pinn.forward import solve
 
     message = f"stopped; the training so far is saved in {folder}; continue with --resume"

@@ -24,8 +24,8 @@ from .terminal import Terminal
 from .training_view import training_view
 
 if TYPE_CHECKING:
+    from pdeinv.executors.ranks import Ranks
     from pdeinv.io.datasets import TrainingSet
-    from pdeinv.surrogates.common.ranks import Ranks
     from pdeinv.surrogates.training.launch import Job
 
 __all__ = ["train_surrogate"]
@@ -102,8 +102,8 @@ def train_surrogate(
     the work under srun and torchrun, or with --devices. Stopped by a signal, a time limit or a
     file STOP in OUT.run, the training saves and exits with 75.
     """
+    from pdeinv.executors.ranks import FirstFailed, leave, opened, place_of
     from pdeinv.io.runs import run_folder
-    from pdeinv.surrogates.common.ranks import FirstFailed, leave, opened, place_of
     from pdeinv.surrogates.training.launch import Job
 
     end = None if machine.time_limit is None else time.monotonic() + seconds_of(machine.time_limit)
@@ -174,7 +174,7 @@ def _check(job: Job, output: Output, here: bool = True) -> None:
     from pdeinv.io.atomic import check_output
     from pdeinv.surrogates.common.torch_env import find_device
 
-    job.config  # noqa: B018  parsed for its errors
+    job.check()
     for path in (output.out, job.folder):
         check_output(path, overwrite=output.overwrite, resume=job.resume)
     if here and job.tensorboard is not None:

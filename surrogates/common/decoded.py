@@ -9,6 +9,7 @@ import numpy as np
 from pdeinv.model.forward import Linearization
 from pdeinv.typing import Array
 
+from .bound import ALL
 from .mlp import Mlp
 from .scaling import Standard
 
@@ -32,6 +33,8 @@ class Decoded:
     scale: float
     mean: Array
     decoder: Array
+
+    capabilities = ALL
 
     def __call__(self, xi: Array) -> Array:
         """Data (..., n_obs) of (..., dim)."""

@@ -17,7 +17,7 @@ from pdeinv.model.spaces import Space, Variable
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
-from .fitting import Index
+from .split import Index
 
 __all__ = ["Identity", "data_space"]
 

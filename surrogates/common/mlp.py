@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pdeinv.model.forward import Linearization
 from pdeinv.typing import Array
 
-if TYPE_CHECKING:
-    import torch
+from .torch_env import seeded, torch
 
-__all__ = ["Mlp", "build_module"]
+__all__ = ["Mlp", "build_module", "seeded_mlp"]
 
 
 def _sigmoid(a: Array) -> Array:
@@ -34,15 +33,17 @@ def _silu_slope(a: Array) -> Array:
     return np.asarray(s * (1.0 + a * (1.0 - s)))
 
 
-def build_module(n_in: int, widths: tuple[int, ...], n_out: int) -> torch.nn.Sequential:
+def build_module(n_in: int, widths: tuple[int, ...], n_out: int) -> Any:
     """The torch network whose weights :class:`Mlp` takes over; SiLU between linear layers."""
-    from torch import nn
+    layers: list[Any] = []
+    for a, b in pairwise([n_in, *widths, n_out]):
+        layers += [torch.nn.Linear(a, b), torch.nn.SiLU()]
+    return torch.nn.Sequential(*layers[:-1])
 
-    sizes = [n_in, *widths, n_out]
-    layers: list[nn.Module] = []
-    for a, b in pairwise(sizes):
-        layers += [nn.Linear(a, b), nn.SiLU()]
-    return nn.Sequential(*layers[:-1])
+
+def seeded_mlp(seed: int, name: str, sizes: tuple[int, tuple[int, ...], int]) -> Any:
+    """The same with the starting weights of a named stream; inputs, hidden layers, outputs."""
+    return seeded(seed, name, 0, lambda: build_module(*sizes))
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,13 @@ class Mlp:
 
     weights: tuple[Array, ...]
     biases: tuple[Array, ...]
+
+    @classmethod
+    def of(cls, module: Any) -> Mlp:
+        """With the weights of a trained ``Sequential``."""
+        return cls.from_arrays(
+            {k: v.detach().cpu().numpy() for k, v in module.state_dict().items()}
+        )
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Mlp:

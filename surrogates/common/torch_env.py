@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 from pdeinv.errors import ConfigError, MissingDependency
+from pdeinv.plugins.fitting import Precision
+from pdeinv.plugins.surrogate import INSTALL
 from pdeinv.rng import stream
 
 __all__ = [
-    "Precision",
     "autocast",
     "exact_spectra",
     "find_device",
@@ -18,10 +19,8 @@ __all__ = [
     "in_precision",
     "real_type",
     "seeded",
+    "torch",
 ]
-
-Precision = Literal["float32", "bfloat16", "float64"]
-"""Weights and data are float32 or float64; bfloat16 computes float32 networks in half precision."""
 
 
 def import_torch() -> Any:
@@ -33,8 +32,22 @@ def import_torch() -> Any:
     try:
         import torch
     except ImportError:
-        raise MissingDependency("training needs torch; install pdeinv[surrogate]") from None
+        raise MissingDependency(
+            f"networks need the package torch, which is not installed; run {INSTALL} in your clone "
+            "of pdeinv"
+        ) from None
     return torch
+
+
+class _Torch:
+    """The module torch, imported when something of it is first asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_torch(), name)
+
+
+torch: Any = _Torch()
+"""torch for all modules here, none of which imports it before it computes."""
 
 
 def find_device(name: str) -> Any:
@@ -43,7 +56,6 @@ def find_device(name: str) -> Any:
     Raises:
         ConfigError: no such device on this machine.
     """
-    torch = import_torch()
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -64,7 +76,6 @@ def seeded(seed: int, name: str, k: int, build: Callable[[], Any]) -> Any:
     """What ``build`` makes with torch's generator seeded by a named stream; the global state of
     the generator is as before afterwards.
     """
-    torch = import_torch()
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(int(stream(seed, name, k).integers(2**62)))
         return build()
@@ -72,13 +83,11 @@ def seeded(seed: int, name: str, k: int, build: Callable[[], Any]) -> Any:
 
 def real_type(precision: Precision) -> Any:
     """The torch type of weights and data."""
-    torch = import_torch()
     return torch.float64 if precision == "float64" else torch.float32
 
 
 def in_precision(module: Any, precision: Precision) -> Any:
     """``module`` in place with weights of that precision, complex ones included."""
-    torch = import_torch()
     if precision == "float64":
         # .double() leaves complex weights as they are
         for tensor in (*module.parameters(), *module.buffers()):
@@ -91,7 +100,6 @@ def in_precision(module: Any, precision: Precision) -> Any:
 @contextmanager
 def autocast(device: Any, precision: Precision) -> Iterator[None]:
     """Compute in bfloat16 where ``precision`` asks for it, else as the arrays are."""
-    torch = import_torch()
     if precision != "bfloat16":
         yield
         return
@@ -105,7 +113,6 @@ def exact_spectra(module: Any, precision: Precision) -> Iterator[None]:
 
     Half precision has no transform for most grids and too few digits for a spectrum.
     """
-    torch = import_torch()
     layers = [m for m in module.modules() if precision == "bfloat16" and _is_spectral(m)]
 
     def guarded(inner: Callable[..., Any]) -> Callable[..., Any]:

@@ -165,6 +165,11 @@ class Radial:
     def _norms(self) -> Array:
         return np.asarray(np.sum(self.centres**2, axis=1))
 
+    def arrays(self) -> dict[str, Array]:
+        """All numbers, for storage."""
+        names = ("centres", "width", "coefficients")
+        return {f"smooth_{name}": np.asarray(getattr(self, name)) for name in names}
+
     def _weights(self, z: Array) -> Array:
         distance = np.sum(z**2, axis=1)[:, None] + self._norms - 2 * z @ self.centres.T
         return np.asarray(np.exp(-0.5 / self.width**2 * distance))

@@ -11,7 +11,7 @@ from pdeinv.model.forward import Capability, ForwardModel, Linearization, ModelK
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
-from ..common.fitting import Index
+from ..common.split import Index
 from .discrepancy import Discrepancy
 
 __all__ = ["MultifidelityModel", "Selected"]
@@ -86,6 +86,11 @@ class Selected:
 
     model: MultifidelityModel
     chosen: Index
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """As the whole model's."""
+        return self.model.capabilities
 
     def __call__(self, xi: Array) -> Array:
         """The chosen data of (..., dim)."""

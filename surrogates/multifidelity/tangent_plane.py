@@ -1,4 +1,4 @@
-"""The fine model's linearisation about a point as a coarse model: no solves, microseconds."""
+"""The fine model's linearization about a point as a coarse model: no solves, microseconds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import Capability, LinearModel
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
+
+from ..common.storage import under, within
 
 __all__ = ["TangentPlane"]
 
@@ -59,15 +61,10 @@ class TangentPlane:
 
     def arrays(self) -> dict[str, Array]:
         """All numbers, for storage."""
-        return {
-            "plane_point": self.point,
-            "plane_value": self.value,
-            "plane_jacobian": self.jacobian,
-        }
+        return under("plane_", vars(self))
 
     @classmethod
     def from_arrays(cls, a: Mapping[str, Any]) -> TangentPlane | None:
         """The inverse of :meth:`arrays`; None where there is none."""
-        if "plane_point" not in a:
-            return None
-        return cls(a["plane_point"], a["plane_value"], a["plane_jacobian"])
+        own = within("plane_", a)
+        return cls(**own) if own else None

@@ -21,15 +21,14 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Any
 
 from pdeinv.errors import MissingDependency
+from pdeinv.plugins.surrogate import INSTALL
 
-from ..training.train import import_torch
+from ..common.torch_env import torch
 
-__all__ = ["Architecture", "Kind", "build", "padded_size"]
-
-Kind = Literal["fno", "tfno", "uno"]
+__all__ = ["Architecture", "build", "padded_size"]
 
 POOL = 8
 """Patches along each side that data are read off."""
@@ -54,7 +53,7 @@ class Architecture:
     width: int
     layers: int
     padding: float
-    kind: Kind = "fno"
+    kind: str = "fno"
     rank: float = 1.0
     outputs: int = 0
     inputs: int = 1
@@ -100,14 +99,14 @@ def _library() -> tuple[Any, Any]:
     Raises:
         MissingDependency: it is not installed.
     """
-    torch = import_torch()
     try:
         with _quiet():
             from neuralop import models
             from neuralop.layers.spectral_convolution import SpectralConv
     except ImportError:
         raise MissingDependency(
-            "neural operators need neuraloperator; install pdeinv[surrogate]"
+            f"neural operators need the package neuraloperator; run {INSTALL} in your clone of "
+            "pdeinv"
         ) from None
 
     class Spectral(SpectralConv):  # type: ignore[misc]
@@ -191,12 +190,11 @@ def build(architecture: Architecture, envelope: Any) -> Any:
         architecture: its size.
         envelope: shape (*channels, y, x); at most one axis of channels.
     """
-    torch = import_torch()
     lead = tuple(envelope.shape[:-2])
     with _quiet():
         inner = _inner(architecture, math.prod(lead))
 
-    class Padded(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Padded(torch.nn.Module):  # type: ignore[misc]
         """The network with node coordinates in [0, 1] as two more inputs, on a padded grid."""
 
         def __init__(self) -> None:
@@ -223,9 +221,8 @@ def build(architecture: Architecture, envelope: Any) -> Any:
 
 def _reading(fields: Any, lead: tuple[int, ...], outputs: int) -> Any:
     """``fields`` averaged over POOL x POOL patches and mapped linearly to numbers."""
-    torch = import_torch()
 
-    class Reading(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Reading(torch.nn.Module):  # type: ignore[misc]
         """(batch, y, x) to (batch, outputs); patches make it independent of the resolution."""
 
         def __init__(self) -> None:

@@ -18,8 +18,9 @@ import numpy as np
 
 from pdeinv.typing import Array
 
+from ..common.torch_env import torch
+from ..training.config import Data
 from ..training.minibatches import is_lazy, take
-from ..training.train import Data, import_torch
 from .fields import FieldScaling
 from .network import Architecture, build
 from .stepping import Stepping
@@ -43,7 +44,6 @@ def rollout(step: Any, scaling: FieldScaling, stepping: Stepping) -> Any:
         scaling: of coefficient and states.
         stepping: of the steps.
     """
-    torch = import_torch()
     count = stepping.steps
     buffers = {
         "mean": scaling.mean[0] / scaling.scale,
@@ -53,7 +53,7 @@ def rollout(step: Any, scaling: FieldScaling, stepping: Stepping) -> Any:
         "clock": stepping.clock,
     }
 
-    class Rollout(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Rollout(torch.nn.Module):  # type: ignore[misc]
         """z_(k+1) = z_k + w_k G."""
 
         def __init__(self) -> None:

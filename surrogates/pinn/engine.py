@@ -56,7 +56,7 @@ class Pinn:
     Config: ClassVar[type[Config]] = PinnEngineConfig
 
     def __init__(self, config: PinnEngineConfig) -> None:
-        import_torch()
+        import_torch()  # refuses, before anything is computed, where it is missing
         self.config = config
         self._built: tuple[Posterior, Objective] | None = None
 

@@ -13,6 +13,7 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.model.strong_form import Coefficients, Equation, StrongForm
 from pdeinv.typing import Array
 
+from ..common.torch_env import torch
 from .ansatz import Ansatz, Frame
 from .config import PinnConfig
 from .network import Jets, Network, Trace
@@ -88,8 +89,6 @@ class Objective:
         m: Array | None = None,
         inference: Inference | None = None,
     ) -> None:
-        import torch
-
         self.form, self.config, self.net = form, config, net
         self.dtype = getattr(torch, config.dtype)
         self.ansatz = Ansatz(form)
@@ -117,8 +116,6 @@ class Objective:
         return parts
 
     def _part(self, equation: Equation, points: Array) -> Part:
-        import torch
-
         found = equation.coefficients(points)
         if self._m is not None:
             found = {k: c if isinstance(c, np.ndarray) else c(self._m) for k, c in found.items()}
@@ -168,16 +165,12 @@ class Objective:
 
     def value(self, z: Array, parts: list[Part], weights: Array, penalty: float) -> float:
         """The total of plain numbers."""
-        import torch
-
         with torch.no_grad():
             at = torch.as_tensor(z, dtype=self.dtype)
             return float(self.total(at, parts, weights, penalty))
 
     def evaluate(self, z: Array, points: Array, batch: int = 8192) -> Array:
         """u at points (n, d), shape (n, outputs)."""
-        import torch
-
         at = torch.as_tensor(z, dtype=self.dtype)
         found = []
         with torch.no_grad():
@@ -192,8 +185,6 @@ class Objective:
 
 def _whitening(noise: Noise, dtype: Any) -> Callable[[Any], Any]:
     """Γ^(-1/2) on a tensor."""
-    import torch
-
     if noise.covariance is None:
         std = torch.as_tensor(noise.std, dtype=dtype)
         return lambda r: r / std

@@ -10,6 +10,8 @@ import numpy as np
 from pdeinv.model.strong_form import Coefficient, Coefficients, Side, StrongForm
 from pdeinv.typing import Array
 
+from ..common.torch_env import torch
+
 __all__ = ["on_side", "inside", "tensors", "through"]
 
 
@@ -36,9 +38,8 @@ def _sobol(d: int, n: int, rng: np.random.Generator) -> Array:
 
 def through(coefficient: Coefficient, m: Any, mode: Any) -> Any:
     """The coefficient as a tensor function of the tensor m, by its own adjoint."""
-    import torch
 
-    class Through(torch.autograd.Function):
+    class Through(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, m: Any) -> Any:
             ctx.m = m.detach().cpu().numpy().astype(np.float64)
@@ -54,8 +55,6 @@ def through(coefficient: Coefficient, m: Any, mode: Any) -> Any:
 
 def tensors(found: Coefficients, m: Any, dtype: Any) -> Mapping[str, Any]:
     """Every coefficient as a tensor (n, 1) or (n, outputs); those that are known do not see m."""
-    import torch
-
     out = {}
     for name, c in found.items():
         if isinstance(c, np.ndarray):

@@ -22,7 +22,8 @@ from pdeinv.io.datasets import TrainingSet
 from pdeinv.typing import Array
 
 from ..common.scaling import Pod, Standard
-from .train import Loss, import_torch
+from ..common.torch_env import torch
+from .config import Loss
 
 __all__ = ["Actions", "action_error", "carrying_tangents", "sobolev_loss"]
 
@@ -74,10 +75,14 @@ class Actions:
         coefficients = (self.values / pod.noise_std) @ pod.basis.T / scale
         return np.asarray(coefficients.reshape(len(self.values), -1))
 
+    def balance(self, z: Array, along: Array) -> float:
+        """E ‖z‖² / E_k ‖z'[p_k]‖² of scaled coefficients and their flat actions."""
+        total = float(np.sum(along**2)) / self.count
+        return float(np.sum(z**2)) / total if total > 0 else 1.0
+
 
 def carrying_tangents(network: Any, count: int) -> Any:
     """``network`` (linear layers and SiLU) from (x, count tangents) to (value, count tangents)."""
-    torch = import_torch()
     nn = torch.nn
     n_in = network[0].in_features
 

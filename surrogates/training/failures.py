@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pdeinv.errors import RunFailed
 
-if TYPE_CHECKING:
-    from .loop import TrainingConfig
+from .config import TrainingConfig
 
 __all__ = ["Signal", "diverged", "is_out_of_memory", "memory_ran_out"]
 

@@ -17,15 +17,15 @@ from typing import Any
 
 from pdeinv.config import parse
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
+from pdeinv.executors.ranks import Place, Ranks, leave, opened
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.training_set import check_inputs, open_training_set
-from pdeinv.plugins.problem import Surrogate
+from pdeinv.plugins.fitting import FitRun, Precision
 from pdeinv.plugins.registry import load
+from pdeinv.plugins.surrogate import Surrogate, check_installed
 
-from ..common.fitting import FitRun
-from ..common.ranks import Place, Ranks, leave, opened
-from ..common.torch_env import Precision, find_device, import_torch
+from ..common.torch_env import find_device, torch
 from .config import TrainingConfig
 
 __all__ = ["Job", "execute", "together"]
@@ -64,13 +64,31 @@ class Job:
     problem: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def kind(self) -> Any:
+        """The surrogate's class.
+
+        Raises:
+            UnknownPlugin: no such surrogate.
+        """
+        return load("surrogates", self.surrogate)
+
+    @property
     def config(self) -> Any:
         """The checked configuration.
 
         Raises:
             ConfigError: a wrong key or value.
         """
-        return parse(load("surrogates", self.surrogate).Config, self.options, "surrogate")
+        return parse(self.kind.Config, self.options, "surrogate")
+
+    def check(self) -> None:
+        """Everything about the surrogate that can be wrong before any work is done.
+
+        Raises:
+            ConfigError: a wrong key or value.
+            MissingDependency: a package that its training needs is not installed.
+        """
+        check_installed(self.kind, self.config.model_dump(), training=True)
 
     def read(self) -> TrainingSet:
         """The data set.
@@ -79,7 +97,7 @@ class Job:
             DataSchemaError: it is none, or not one that the surrogate can learn from.
         """
         training = open_training_set(self.data, self.problem)
-        check_inputs(training, load("surrogates", self.surrogate))
+        check_inputs(training, self.kind)
         return training
 
     def check_together(self, size: int) -> None:
@@ -104,7 +122,7 @@ class Job:
         if self.device != "cuda" or size == 1:
             return self.device
         # where the launcher shows each task only its own GPU, that is number 0
-        return f"cuda:{local % max(import_torch().cuda.device_count(), 1)}"
+        return f"cuda:{local % max(torch.cuda.device_count(), 1)}"
 
 
 def _has_epochs(config: Any) -> bool:
@@ -136,8 +154,7 @@ def execute(job: Job, ranks: Ranks, training: TrainingSet | None = None, **how: 
         tensorboard=job.tensorboard,
         **how,
     )
-    cls = load("surrogates", job.surrogate)
-    fitted: Surrogate = cls.fit(training, problem, job.config, job.seed, run)
+    fitted: Surrogate = job.kind.fit(training, problem, job.config, job.seed, run)
     return fitted
 
 
@@ -199,7 +216,7 @@ def _share_cores(size: int, device: str) -> None:
     """As many threads as there are cores for each process, unless the user said how many."""
     if device == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        import_torch().set_num_threads(max(1, cores // size))
+        torch.set_num_threads(max(1, cores // size))
 
 
 def _follow(job: Job, place: Place, says: Connection) -> None:

@@ -19,7 +19,9 @@ import numpy as np
 
 from pdeinv.typing import Array
 
-__all__ = ["Batches", "Moments", "Rows", "blocks", "is_lazy", "moments", "take"]
+from ..common.torch_env import torch
+
+__all__ = ["Minibatches", "Moments", "Rows", "blocks", "is_lazy", "moments", "take"]
 
 AHEAD = 4
 """Minibatches that are ready or being read."""
@@ -145,7 +147,7 @@ def _merged(one: tuple[int, Any, Any], two: tuple[int, Any, Any]) -> tuple[Any, 
 
 
 @dataclass
-class Batches:
+class Minibatches:
     """Pairs of input and target on the device, for lists of row numbers.
 
     Attributes:
@@ -175,14 +177,10 @@ class Batches:
         """Whether the device can hold all samples beside the network."""
         if self.device.type != "cuda":
             return True
-        import torch
-
         size = self.dtype.itemsize * (np.size(self.x) + np.size(self.y))
         return bool(size < DEVICE_SHARE * torch.cuda.mem_get_info(self.device)[0])
 
     def _tensor(self, values: Any) -> Any:
-        import torch
-
         kind = np.float64 if self.dtype == torch.float64 else np.float32
         tensor = torch.as_tensor(np.require(values, kind, ["C", "W"]))
         if self.streams and self.device.type == "cuda":
@@ -197,8 +195,6 @@ class Batches:
         if self.streams:
             yield from self._ahead(lists)
             return
-        import torch
-
         for rows in lists:
             index = torch.as_tensor(rows, device=self.device)
             yield self.x[index], self.y[index]

@@ -1,6 +1,6 @@
 """One plain training loop for every network here: deterministic, resumable, stoppable.
 
-A checkpoint is one safetensors file (weights, best weights, optimiser state, and a JSON note in its
+A checkpoint is one safetensors file (weights, best weights, optimizer state, and a JSON note in its
 header), replaced atomically; resuming on a CPU gives the same bits as never having stopped, because
 the order of minibatches in an epoch depends on the seed and the epoch's number alone. Several
 processes share every minibatch and agree at every step whether to go on.
@@ -12,42 +12,28 @@ import contextlib
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pdeinv.config import fingerprint
 from pdeinv.errors import Preempted, RunFailed
+from pdeinv.plugins.fitting import EpochRow, FitRun
 
-from ..common.fitting import FitRun
-from ..common.log import EpochRow, Tracker
+from ..common.log import Tracker
 from ..common.torch_env import (
     exact_spectra,
     find_device,
-    import_torch,
     in_precision,
     real_type,
-    seeded,
 )
 from .checkpointing import clear, has_checkpoint, sweep
 from .config import FREE, Data, History, Loss, TrainingConfig
 from .failures import Signal, diverged, is_out_of_memory, memory_ran_out
 from .loop import Loop
-from .minibatches import Batches, take
+from .minibatches import Minibatches, take
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = [
-    "Data",
-    "History",
-    "Loss",
-    "TrainingConfig",
-    "find_device",
-    "import_torch",
-    "seeded",
-    "train",
-]
+__all__ = ["train"]
 
 PROBED = 1024
 """Rows by which a data set is recognised."""
@@ -75,7 +61,7 @@ def _arrays(data: Data) -> list[Any]:
 
 
 def train(
-    module: torch.nn.Module,
+    module: Any,
     data: Data,
     loss: Loss,
     config: TrainingConfig,
@@ -102,7 +88,7 @@ def train(
     mark = _mark(module, config, seed, data, run)
     try:
         pairs = ((data.train_x, data.train_y), (data.valid_x, data.valid_y))
-        samples, held_back = (Batches(x, y, kind, device) for x, y in pairs)
+        samples, held_back = (Minibatches(x, y, kind, device) for x, y in pairs)
         loop = Loop(module.to(device), loss, config, seed, run, samples, held_back, mark)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
@@ -143,7 +129,7 @@ def _run(loop: Loop, tracker: Tracker | None) -> None:
         seconds = time.perf_counter() - begin
         row = EpochRow(
             loop.epoch, loop.config.epochs, train_loss, valid_loss, relative,
-            loop.history.best_epoch, loop.optimiser.rate, seconds, samples / seconds,
+            loop.history.best_epoch, loop.optimizer.rate, seconds, samples / seconds,
             (loop.train.waited - waited) / seconds,
         )  # fmt: skip
         if tracker is not None:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from pdeinv.surrogates.training import minibatches
-from pdeinv.surrogates.training.minibatches import Batches, Rows, is_lazy, moments, take
+from pdeinv.surrogates.training.config import TrainingConfig
+from pdeinv.surrogates.training.minibatches import Minibatches, Rows, is_lazy, moments, take
 from pdeinv.surrogates.training.optimize import learning_rate
-from pdeinv.surrogates.training.train import TrainingConfig
 
 torch = pytest.importorskip("torch")
 
@@ -60,8 +60,8 @@ def test_streamed_minibatches_equal_those_from_memory(values):
     order = np.random.default_rng(1).permutation(23)
     lists = [order[i : i + 4] for i in range(0, 23, 4)]
     device, kind = torch.device("cpu"), torch.float32
-    held = Batches(values, values[:, 0, :2], kind, device)
-    read = Batches(File(values), File(values[:, 0, :2]), kind, device)
+    held = Minibatches(values, values[:, 0, :2], kind, device)
+    read = Minibatches(File(values), File(values[:, 0, :2]), kind, device)
     assert (held.streams, read.streams) == (False, True)
     pairs = list(zip(held.each(lists), read.each(lists), strict=True))
     assert len(pairs) == 6
@@ -75,7 +75,7 @@ def test_streamed_minibatches_equal_those_from_memory(values):
 
 def test_a_reader_left_early_reads_no_further(values):
     source = File(values)
-    read = Batches(source, source, torch.float32, torch.device("cpu"))
+    read = Minibatches(source, source, torch.float32, torch.device("cpu"))
     pairs = read.each([np.array([k]) for k in range(23)])
     next(pairs)
     pairs.close()
@@ -87,7 +87,7 @@ def test_an_error_of_the_reader_reaches_the_training(values):
         def __getitem__(self, rows):
             raise OSError("disk gone")
 
-    read = Batches(Broken(values), values, torch.float32, torch.device("cpu"))
+    read = Minibatches(Broken(values), values, torch.float32, torch.device("cpu"))
     with pytest.raises(OSError, match="disk gone"):
         list(read.each([np.array([0])]))
 
