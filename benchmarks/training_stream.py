@@ -60,7 +60,7 @@ def measure(path: Path, streams: bool, grid: int, width: int) -> dict[str, float
     split = np.split(np.random.default_rng(1).permutation(n), [n - n // 10])
     scales = [moments(a, np.sort(split[0])) for a in (x, y)]
     parts = [
-        Rows(a, np.sort(rows), lambda v, s=s: (v - s.centre) / s.spread)
+        Rows((a,), np.sort(rows), lambda v, s=s: (v - s.centre) / s.spread)
         for rows in split
         for a, s in zip((x, y), scales, strict=True)
     ]

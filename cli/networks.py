@@ -73,7 +73,7 @@ def network_plan(problem: Problem, config: PinnConfig) -> dict[str, Any]:
         ConfigError: the problem has no strong form.
         MissingDependency: torch is not installed.
     """
-    from pdeinv.surrogates.common.torch_env import import_torch
+    from pdeinv.executors.devices import import_torch
     from pdeinv.surrogates.pinn.ansatz import Ansatz
     from pdeinv.surrogates.pinn.forward import strong_form
 

@@ -26,7 +26,7 @@ from .training_view import training_view
 if TYPE_CHECKING:
     from pdeinv.executors.ranks import Ranks
     from pdeinv.io.datasets import TrainingSet
-    from pdeinv.surrogates.training.launch import Job
+    from pdeinv.jobs.train.launch import Job
 
 __all__ = ["train_surrogate"]
 
@@ -104,7 +104,7 @@ def train_surrogate(
     """
     from pdeinv.executors.ranks import FirstFailed, leave, opened, place_of
     from pdeinv.io.runs import run_folder
-    from pdeinv.surrogates.training.launch import Job
+    from pdeinv.jobs.train.launch import Job
 
     end = None if machine.time_limit is None else time.monotonic() + seconds_of(machine.time_limit)
     tables = with_flags(load_tables(settings), seed=random.seed, surrogate__name=name)
@@ -171,8 +171,8 @@ def _surrogate(tables: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _check(job: Job, output: Output, here: bool = True) -> None:
     """Everything that can be wrong before any work is done ``here`` or elsewhere."""
+    from pdeinv.executors.devices import find_device
     from pdeinv.io.atomic import check_output
-    from pdeinv.surrogates.common.torch_env import find_device
 
     job.check()
     for path in (output.out, job.folder):
@@ -235,7 +235,7 @@ def _resumable(job: Job, ranks: Ranks) -> Iterator[None]:
 @contextmanager
 def _workforce(job: Job, devices: int, ranks: Ranks) -> Iterator[Ranks]:
     """The processes of the launcher, or those that are started here."""
-    from pdeinv.surrogates.training.launch import together
+    from pdeinv.jobs.train.launch import together
 
     if devices == 1:
         yield ranks
@@ -253,7 +253,7 @@ def _train(
 ) -> None:
     """Train, save and show."""
     from pdeinv.io.atomic import atomic
-    from pdeinv.surrogates.training.launch import execute
+    from pdeinv.jobs.train.launch import execute
 
     ranks, training = parts
     terminal.note(f"{training.size} samples, {training.n_failed} failed ones left out")

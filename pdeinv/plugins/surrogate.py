@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol, Self
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config as BaseConfig
 from pdeinv.errors import CapabilityError, MissingDependency
+from pdeinv.executors.devices import INSTALL
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.io.observations import Observations
 from pdeinv.model.forward import ForwardModel
@@ -28,7 +29,6 @@ from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
 __all__ = [
-    "INSTALL",
     "Bound",
     "SolvedPairs",
     "Surrogate",
@@ -37,9 +37,6 @@ __all__ = [
     "check_role",
     "role_of",
 ]
-
-INSTALL = "pip install -e '.[surrogate]'"
-"""What brings the packages of the package's own surrogates, from a clone."""
 
 Bound = ForwardModel | Inverse | Denoiser
 """What a surrogate is for one run; which of the three, its role says."""
@@ -89,6 +86,14 @@ class Surrogate(Protocol):
         Args:
             config: options, some or all of ``Config``, not yet checked.
             training: to train it, or only to use a trained one.
+        """
+
+    @classmethod
+    def shares_work(cls, config: Any) -> bool:
+        """Whether several processes (:attr:`.fitting.FitRun.ranks`) may train it together.
+
+        Args:
+            config: an instance of ``Config``.
         """
 
     @classmethod

@@ -1,42 +1,24 @@
-"""torch, where it is needed: the module, a device, a precision, a seeded start."""
+"""torch, where it is needed: the module, a precision, a seeded start."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pdeinv.errors import ConfigError, MissingDependency
+from pdeinv.executors.devices import import_torch
 from pdeinv.plugins.fitting import Precision
-from pdeinv.plugins.surrogate import INSTALL
 from pdeinv.rng import stream
 
 __all__ = [
     "autocast",
+    "built",
     "exact_spectra",
-    "find_device",
-    "import_torch",
     "in_precision",
     "real_type",
     "seeded",
     "torch",
 ]
-
-
-def import_torch() -> Any:
-    """The module torch.
-
-    Raises:
-        MissingDependency: it is not installed.
-    """
-    try:
-        import torch
-    except ImportError:
-        raise MissingDependency(
-            f"networks need the package torch, which is not installed; run {INSTALL} in your clone "
-            "of pdeinv"
-        ) from None
-    return torch
 
 
 class _Torch:
@@ -50,26 +32,31 @@ torch: Any = _Torch()
 """torch for all modules here, none of which imports it before it computes."""
 
 
-def find_device(name: str) -> Any:
-    """The torch device ``name``; an absent one is an error, never replaced in silence.
+def built(
+    forward: Callable[[Any, Any], Any],
+    parts: Mapping[str, Any],
+    buffers: Mapping[str, Any] | None = None,
+) -> Any:
+    """A torch module of named parts, which give its weights their names, and constants.
 
-    Raises:
-        ConfigError: no such device on this machine.
+    Args:
+        forward: the module and its input to its output.
+        parts: modules by name.
+        buffers: tensors that move with the weights and are not trained, by name.
     """
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"--device must be cpu or cuda, got '{name}'") from None
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise ConfigError(f"--device must be cpu or cuda (or mps), got '{name}'")
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device.type == "cuda" and (device.index or 0) >= found:
-        raise ConfigError(
-            f"device '{name}' is not available: torch sees {found or 'no'} GPU; use --device cpu"
-        )
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device 'mps' is not available on this machine; use --device cpu")
-    return device
+
+    class Built(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            for name, part in parts.items():
+                setattr(self, name, part)
+            for name, values in (buffers or {}).items():
+                self.register_buffer(name, values)
+
+        def forward(self, x: Any) -> Any:
+            return forward(self, x)
+
+    return Built()
 
 
 def seeded(seed: int, name: str, k: int, build: Callable[[], Any]) -> Any:

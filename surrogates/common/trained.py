@@ -92,6 +92,11 @@ class Trained(ABC):
         """The packages that it cannot work without; a trained one needs none unless it says so."""
         return cls.packages if training else frozenset()
 
+    @classmethod
+    def shares_work(cls, config: Any) -> bool:
+        """Networks do: each process takes its share of every minibatch."""
+        return "torch" in cls.packages
+
     # --- what follows ---------------------------------------------------------------------------
 
     @classmethod

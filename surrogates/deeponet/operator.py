@@ -24,9 +24,8 @@ from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 from ..common.bound import Emulator
-from ..common.decoded import Decoded
 from ..common.lesson import Lesson, Where
-from ..common.mlp import Mlp, seeded_mlp
+from ..common.mlp import Decoded, Mlp, seeded_mlp
 from ..common.record import Record
 from ..common.scaling import Pod, Standard
 from ..common.storage import under, within

@@ -13,7 +13,7 @@ from pdeinv.typing import Array
 
 from ..common.mlp import Mlp, build_module
 from ..common.storage import under, within
-from ..common.torch_env import torch
+from ..common.torch_env import built, torch
 from ..operators.grid import Grid
 from ..operators.places import Places
 
@@ -105,12 +105,7 @@ class PodTrunk:
         Raises:
             SurrogateRejected: other coordinates, or a place outside.
         """
-        names = tuple(sorted(self.grid.names))
-        order = [self.grid.names.index(n) for n in names]
-        ends = [np.array([self.grid.y[e], self.grid.x[e]])[order] for e in (0, -1)]
-        Places(names, ends[0], ends[1])(sensors)
-        points = np.stack([np.asarray(sensors[n], dtype=float) for n in self.grid.names], axis=1)
-        matrix = self.grid.interpolation(points)
+        matrix = self.grid.interpolation(self.grid.at(sensors))
         return np.asarray(matrix @ self.mean), np.asarray((matrix @ self.basis.T).T)
 
     def arrays(self) -> dict[str, Array]:
@@ -136,20 +131,14 @@ def branch_and_trunk(sizes: tuple[int, tuple[int, ...], int], places: Array) -> 
         places: inputs of the trunk, shape (n, n_inputs).
     """
     n_in, widths, basis = sizes
-    branch = build_module(n_in, widths, basis)
-    trunk = build_module(places.shape[1], widths, basis + 1)
 
-    class BranchAndTrunk(torch.nn.Module):  # type: ignore[misc]
+    def forward(module: Any, x: Any) -> Any:
         """b(x) · t(places) / sqrt(basis) + t_0(places)."""
+        t = module.trunk(module.places)
+        return module.branch(x) @ t[:, :-1].T / basis**0.5 + t[:, -1]
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.branch, self.trunk = branch, trunk
-            self.register_buffer("places", torch.as_tensor(places, dtype=torch.float32))
-
-        def forward(self, x: Any) -> Any:
-            """(batch, n_in) to (batch, n)."""
-            t = self.trunk(self.places)
-            return self.branch(x) @ t[:, :-1].T / basis**0.5 + t[:, -1]
-
-    return BranchAndTrunk()
+    parts = {
+        "branch": build_module(n_in, widths, basis),
+        "trunk": build_module(places.shape[1], widths, basis + 1),
+    }
+    return built(forward, parts, {"places": torch.as_tensor(places, dtype=torch.float32)})

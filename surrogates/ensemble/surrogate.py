@@ -106,6 +106,12 @@ class Ensemble(Trained):
         return frozenset(kind.needs(config.get("options", {}), training))
 
     @classmethod
+    def shares_work(cls, config: EnsembleConfig) -> bool:
+        """As its members."""
+        kind = registry.load("surrogates", config.member)
+        return bool(kind.shares_work(parse(kind.Config, config.options, "surrogate.options")))
+
+    @classmethod
     def split(cls, n: int, seed: int, config: Any) -> Split:
         """Members see the first part alone; the second fits the spread."""
         return Split.of(n, seed, config.share)

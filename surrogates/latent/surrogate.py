@@ -16,9 +16,8 @@ from pydantic import Field
 
 from pdeinv.typing import Array
 
-from ..common.decoded import Decoded
 from ..common.lesson import Lesson, Where
-from ..common.mlp import Mlp, seeded_mlp
+from ..common.mlp import Decoded, Mlp, seeded_mlp
 from ..common.record import Judgement, Record
 from ..common.scaling import Pod, Standard
 from ..common.storage import under, within

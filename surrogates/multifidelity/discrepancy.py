@@ -17,12 +17,10 @@ from pydantic import Field
 from pdeinv.config import Config
 from pdeinv.typing import Array
 
-from ..common.decoded import Decoded
-from ..common.mlp import Mlp
+from ..common.mlp import Decoded, Mlp
 from ..common.scaling import Pod, Standard
 from ..common.storage import under, within
-from .affine import Affine
-from .kernel_ridge import Grams, KernelFit, Radial, tune
+from .kernel_ridge import Affine, Grams, KernelFit, Radial, tune
 from .pairs import Pairs
 from .residual import Sample, fit_residual, residual_network
 

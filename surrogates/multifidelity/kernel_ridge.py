@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from pdeinv.model.forward import Linearization
 from pdeinv.typing import Array
 
-__all__ = ["CONSTANT", "Grams", "KernelFit", "Radial", "squared_distances", "tune"]
+__all__ = ["CONSTANT", "Affine", "Grams", "KernelFit", "Radial", "squared_distances", "tune"]
 
 CONSTANT = 100.0
 """w_1, the weight of the intercept, over the mean of the other terms. Inputs and outputs are
@@ -192,3 +192,30 @@ class Radial:
             return np.asarray((weights * (self.coefficients @ w)) @ slopes)
 
         return Linearization(weights @ self.coefficients, jvp, vjp)
+
+
+@dataclass(frozen=True)
+class Affine:
+    """y = offset + (z - centre) W.
+
+    Attributes:
+        centre: shape (n_z,).
+        matrix: W, shape (n_z, n_y).
+        offset: shape (n_y,).
+    """
+
+    centre: Array
+    matrix: Array
+    offset: Array
+
+    def __call__(self, z: Array) -> Array:
+        """The value at (..., n_z)."""
+        return np.asarray(self.offset + (z - self.centre) @ self.matrix)
+
+    def jvp(self, dz: Array) -> Array:
+        """The change along ``dz``."""
+        return np.asarray(dz @ self.matrix)
+
+    def vjp(self, w: Array) -> Array:
+        """The adjoint action on ``w``."""
+        return np.asarray(self.matrix @ w)

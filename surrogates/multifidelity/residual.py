@@ -10,11 +10,10 @@ import numpy as np
 from pdeinv.plugins.fitting import FitRun
 from pdeinv.typing import Array
 
-from ..common.decoded import Decoded
-from ..common.mlp import Mlp, seeded_mlp
+from ..common.mlp import Decoded, Mlp, seeded_mlp
 from ..common.scaling import Standard
 from ..common.split import Split
-from ..common.torch_env import torch
+from ..common.torch_env import built
 from ..training.config import Data, TrainingConfig, summed_squares
 from ..training.train import train
 
@@ -69,13 +68,4 @@ def fit_residual(
 
 def _weighted(network: Any) -> Any:
     """``network`` of all inputs but the last, times the last, the root of a sample's weight."""
-
-    class Weighted(torch.nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, x: Any) -> Any:
-            return self.network(x[:, :-1]) * x[:, -1:]
-
-    return Weighted()
+    return built(lambda module, x: module.network(x[:, :-1]) * x[:, -1:], {"network": network})

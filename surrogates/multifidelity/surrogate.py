@@ -36,9 +36,8 @@ from ..common.split import Split
 from ..common.storage import under, within
 from ..common.trained import Trained
 from .discrepancy import Discrepancy, DiscrepancyConfig
-from .model import MultifidelityModel, Selected
+from .model import MultifidelityModel, Selected, TangentPlane
 from .pairs import Pairs, relevance
-from .tangent_plane import TangentPlane
 
 __all__ = ["Multifidelity", "MultifidelityConfig"]
 

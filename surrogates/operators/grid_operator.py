@@ -32,10 +32,8 @@ from ..training.train import train
 from .emulator import OnGrid, ReadOff
 from .fields import FieldMap, FieldScaling, relative_loss
 from .grid import Grid
-from .grid_readout import to_sensors
-from .network import Architecture, build, padded_size
+from .network import Architecture, build, from_arrays, in_double, padded_size, to_arrays
 from .rollout import build_rollout, restarted
-from .spectral_weights import from_arrays, in_double, to_arrays
 from .stepping import Stepping
 from .task import OperatorConfig, Task, log_input_of, scaling_of, task_of, training_data
 
@@ -65,11 +63,12 @@ class GridOperator(Trained):
     stepping: Stepping | None = None
 
     learns_fields = True
+    packages = frozenset({"torch", "neuralop"})
 
     @classmethod
     def needs(cls, config: Mapping[str, Any], training: bool) -> frozenset[str]:
-        """The network itself, to train it and to use it."""
-        return frozenset({"torch", "neuralop"})
+        """The network itself, to use it too."""
+        return cls.packages
 
     @classmethod
     def learn(cls, lesson: Lesson) -> Self:
@@ -206,7 +205,7 @@ class GridOperator(Trained):
         module = from_arrays(lambda: _network(self.architecture, scaling, stepping), self.weights)
         fields = FieldMap(in_double(module), scaling, grid.shape)
         if self.pod is None:
-            matrix = to_sensors(grid, scaling.inside, self.experiments, sensors)
+            matrix = grid.readout(scaling.inside, self.experiments, sensors)
             return ReadOff(fields, matrix, np.zeros(1))
         chosen = self.record.identity.select(sensors)
         matrix = sparse.csr_array(self.pod.decoder[:, chosen].T)

@@ -174,7 +174,7 @@ def training_data(scaling: FieldScaling, task: Task, split: Split) -> Data:
     """What the loop reads: arrays, or rows of a file where the data set is large."""
     pairs = ((task.coefficient, scaling.encode), (task.target, scaling.encode_field))
     found = [
-        Rows(source, rows, encode) if is_lazy(source) else encode(source[rows])
+        Rows((source,), rows, encode) if is_lazy(source) else encode(source[rows])
         for rows in (split.train, split.valid)
         for source, encode in pairs
     ]

@@ -16,9 +16,9 @@ from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Outcome, Produces, strong_form_of
 from pdeinv.errors import RunFailed
+from pdeinv.executors.devices import import_torch
 from pdeinv.model.forward import Capability
 
-from ..common.torch_env import import_torch
 from .config import PinnConfig
 from .network import Network
 from .objective import Inference, Objective

@@ -22,7 +22,7 @@ from pdeinv.io.datasets import TrainingSet
 from pdeinv.typing import Array
 
 from ..common.scaling import Pod, Standard
-from ..common.torch_env import torch
+from ..common.torch_env import built, torch
 from .config import Loss
 
 __all__ = ["Actions", "action_error", "carrying_tangents", "sobolev_loss"]
@@ -82,30 +82,24 @@ class Actions:
 
 
 def carrying_tangents(network: Any, count: int) -> Any:
-    """``network`` (linear layers and SiLU) from (x, count tangents) to (value, count tangents)."""
-    nn = torch.nn
+    """``network`` (linear layers and SiLU) from (x, count tangents) to (value, count tangents).
+
+    Forward mode by hand, which is cheaper than autograd's for so simple a network.
+    """
     n_in = network[0].in_features
 
-    class Carrying(nn.Module):  # type: ignore[misc, name-defined]
-        """Forward mode by hand: cheaper than autograd's for so simple a network."""
+    def forward(module: Any, x: Any) -> Any:
+        value, along = x[:, :n_in], x[:, n_in:].reshape(len(x), count, n_in)
+        for layer in module.network:
+            if isinstance(layer, torch.nn.Linear):
+                value, along = layer(value), along @ layer.weight.T
+            else:
+                gate = torch.sigmoid(value)
+                along = (gate * (1 + value * (1 - gate)))[:, None] * along
+                value = value * gate
+        return torch.cat([value, along.flatten(1)], dim=1)
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, x: Any) -> Any:
-            """(batch, n_in (1 + count)) to (batch, n_out (1 + count))."""
-            value, along = x[:, :n_in], x[:, n_in:].reshape(len(x), count, n_in)
-            for layer in self.network:
-                if isinstance(layer, nn.Linear):
-                    value, along = layer(value), along @ layer.weight.T
-                else:
-                    gate = torch.sigmoid(value)
-                    along = (gate * (1 + value * (1 - gate)))[:, None] * along
-                    value = value * gate
-            return torch.cat([value, along.flatten(1)], dim=1)
-
-    return Carrying()
+    return built(forward, {"network": network})
 
 
 def sobolev_loss(n_out: int, count: int, weight: float) -> Loss:

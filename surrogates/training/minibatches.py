@@ -52,18 +52,18 @@ def take(array: Any, rows: Any) -> Array:
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of an array-like, each passed through ``encode`` when it is read.
+    """Some rows of array-likes, passed through ``encode`` when they are read.
 
     Attributes:
-        source: array or array-like.
-        rows: which of its rows, in this order.
-        encode: from (k, ...) source rows to (k, ...) values.
-        tail: shape of one encoded row; None if encoding keeps it.
+        sources: arrays or array-likes.
+        rows: which of their rows, in this order.
+        encode: from (k, ...) rows of each source to (k, ...) values.
+        tail: shape of one encoded row; None if encoding keeps that of the first source.
     """
 
-    source: Any
+    sources: tuple[Any, ...]
     rows: Any
-    encode: Callable[[Array], Array]
+    encode: Callable[..., Array]
     tail: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
@@ -72,10 +72,10 @@ class Rows:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the whole."""
-        return len(self.rows), *(self.source.shape[1:] if self.tail is None else self.tail)
+        return len(self.rows), *(self.sources[0].shape[1:] if self.tail is None else self.tail)
 
     def __getitem__(self, index: Any) -> Array:
-        return np.asarray(self.encode(take(self.source, self.rows[index])))
+        return np.asarray(self.encode(*(take(one, self.rows[index]) for one in self.sources)))
 
 
 def blocks(array: Any, rows: Any) -> Iterator[Array]:

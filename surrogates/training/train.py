@@ -18,18 +18,18 @@ import numpy as np
 
 from pdeinv.config import fingerprint
 from pdeinv.errors import Preempted, RunFailed
+from pdeinv.executors.devices import find_device
 from pdeinv.plugins.fitting import EpochRow, FitRun
 
 from ..common.log import Tracker
 from ..common.torch_env import (
     exact_spectra,
-    find_device,
     in_precision,
     real_type,
 )
 from .checkpointing import clear, has_checkpoint, sweep
 from .config import FREE, Data, History, Loss, TrainingConfig
-from .failures import Signal, diverged, is_out_of_memory, memory_ran_out
+from .failures import Signal, advice_on_memory, diverged, memory_ran_out
 from .loop import Loop
 from .minibatches import Minibatches, take
 
@@ -44,7 +44,7 @@ def _mark(module: Any, config: TrainingConfig, seed: int, data: Data, run: FitRu
     shapes = {k: list(v.shape) for k, v in module.named_parameters()}
     options = {k: v for k, v in config.model_dump().items() if k not in FREE}
     found = {**options, "seed": seed, "shapes": shapes, "dtype": run.dtype}
-    return fingerprint({**found, "data": [_probe(a) for a in _arrays(data)]})
+    return fingerprint({**found, "data": [_probe(a) for a in vars(data).values()]})
 
 
 def _probe(array: Any) -> list[float]:
@@ -53,11 +53,6 @@ def _probe(array: Any) -> list[float]:
     rows = np.unique(np.linspace(0, n - 1, min(n, PROBED)).astype(np.intp))
     values = take(array if hasattr(array, "shape") else np.asarray(array), rows)
     return [float(n), float(np.sum(np.asarray(values, dtype=np.float64)))]
-
-
-def _arrays(data: Data) -> list[Any]:
-    """The four arrays of ``data``."""
-    return [data.train_x, data.train_y, data.valid_x, data.valid_y]
 
 
 def train(
@@ -86,14 +81,10 @@ def train(
     device, kind = find_device(run.device), real_type(run.dtype)
     module = in_precision(module, run.dtype)
     mark = _mark(module, config, seed, data, run)
-    try:
-        pairs = ((data.train_x, data.train_y), (data.valid_x, data.valid_y))
-        samples, held_back = (Minibatches(x, y, kind, device) for x, y in pairs)
+    with advice_on_memory(config, None, config.batch_size):
+        samples = Minibatches(data.train_x, data.train_y, kind, device)
+        held_back = Minibatches(data.valid_x, data.valid_y, kind, device)
         loop = Loop(module.to(device), loss, config, seed, run, samples, held_back, mark)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise memory_ran_out(config, None, config.batch_size) from error
     if run.folder is not None and run.ranks.first:
         sweep(run.folder)
     if run.resume and run.folder is not None and has_checkpoint(run.folder):
@@ -121,7 +112,8 @@ def _run(loop: Loop, tracker: Tracker | None) -> None:
         begin, before, waited = time.perf_counter(), loop.step, loop.train.waited
         _steps(loop, saver)
         train_loss = loop.train_loss()
-        valid_loss, relative = _valid(loop)
+        with advice_on_memory(loop.config, loop.run.folder, loop.share):
+            valid_loss, relative = loop.valid_loss()
         if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
             raise diverged(loop.epoch + 1, loop.run.folder)
         samples = len(loop.train) - before * loop.config.batch_size
@@ -153,15 +145,6 @@ def _steps(loop: Loop, saver: _Saver) -> None:
         saver.agree()
     finally:
         steps.close()
-
-
-def _valid(loop: Loop) -> tuple[float, float]:
-    try:
-        return loop.valid_loss()
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise memory_ran_out(loop.config, loop.run.folder, loop.share) from error
 
 
 class _Saver:

@@ -21,8 +21,7 @@ from pdeinv.surrogates.pinn.engine import Pinn, PinnEngineConfig
 from pdeinv.surrogates.pinn.forward import HISTORY, NetworkSolution, relative_l2, solve
 from pdeinv.surrogates.pinn.gauss_newton import linearized
 from pdeinv.surrogates.pinn.network import Jets, Network
-from pdeinv.surrogates.pinn.objective import Inference, Objective
-from pdeinv.surrogates.pinn.points import inside, on_side
+from pdeinv.surrogates.pinn.objective import Inference, Objective, inside, on_side
 from pdeinv.surrogates.pinn.training import first_state
 
 DOUBLE = torch.float64

@@ -173,7 +173,7 @@ def test_the_first_state_is_the_unknown(trained, problem):
 
 def test_times_beyond_the_trained_ones_are_refused(trained, problem):
     places = {"x": np.array([0.5]), "y": np.array([0.5]), "t": np.array([1.2])}
-    with pytest.raises(SurrogateRejected, match=r"t outside the trained range 0 to 1.*1\.2"):
+    with pytest.raises(SurrogateRejected, match=r"t from 0 to 1.*t = 1\.2"):
         trained.bind(problem, problem.prior(), places)
 
 

@@ -38,7 +38,7 @@ def test_what_is_lazy(values, tmp_path):
     assert [is_lazy(a) for a in (values, [1, 2], torch.ones(3))] == [False] * 3
     assert is_lazy(mapped)
     assert is_lazy(File(values))
-    assert is_lazy(Rows(values, np.arange(3), lambda v: v))
+    assert is_lazy(Rows((values,), np.arange(3), lambda v: v))
 
 
 @pytest.mark.parametrize("rows", [[3, 1, 2], [5, 5, 0], []])
@@ -49,11 +49,11 @@ def test_rows_come_in_the_order_asked_for(values, rows):
 
 def test_encoded_rows(values):
     kept = np.array([7, 2, 20])
-    part = Rows(File(values), kept, lambda v: 2 * v)
+    part = Rows((File(values),), kept, lambda v: 2 * v)
     assert part.shape == (3, 4, 5)
     np.testing.assert_array_equal(part[1:], 2 * values[kept[1:]])
     np.testing.assert_array_equal(part[np.array([2, 0])], 2 * values[[20, 7]])
-    assert Rows(values, kept, lambda v: v.sum(axis=2), (4,)).shape == (3, 4)
+    assert Rows((values,), kept, lambda v: v.sum(axis=2), (4,)).shape == (3, 4)
 
 
 def test_streamed_minibatches_equal_those_from_memory(values):

@@ -17,6 +17,7 @@ from typing import Any
 
 from pdeinv.config import parse
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
+from pdeinv.executors.devices import find_device, import_torch
 from pdeinv.executors.ranks import Place, Ranks, leave, opened
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.jobs.common.recipe import make_problem
@@ -24,9 +25,6 @@ from pdeinv.jobs.generate.training_set import check_inputs, open_training_set
 from pdeinv.plugins.fitting import FitRun, Precision
 from pdeinv.plugins.registry import load
 from pdeinv.plugins.surrogate import Surrogate, check_installed
-
-from ..common.torch_env import find_device, torch
-from .config import TrainingConfig
 
 __all__ = ["Job", "execute", "together"]
 
@@ -106,7 +104,7 @@ class Job:
         Raises:
             ConfigError: another surrogate or device.
         """
-        if size > 1 and not _has_epochs(self.config):
+        if size > 1 and not self.kind.shares_work(self.config):
             raise ConfigError(
                 f"surrogate '{self.surrogate}' trains in one process; leave out --devices, or "
                 "start one task"
@@ -122,15 +120,7 @@ class Job:
         if self.device != "cuda" or size == 1:
             return self.device
         # where the launcher shows each task only its own GPU, that is number 0
-        return f"cuda:{local % max(torch.cuda.device_count(), 1)}"
-
-
-def _has_epochs(config: Any) -> bool:
-    """Whether the training loop trains it, or the members of which it consists."""
-    member = getattr(config, "member", None)
-    if isinstance(member, str):
-        return issubclass(load("surrogates", member).Config, TrainingConfig)
-    return isinstance(config, TrainingConfig)
+        return f"cuda:{local % max(import_torch().cuda.device_count(), 1)}"
 
 
 def execute(job: Job, ranks: Ranks, training: TrainingSet | None = None, **how: Any) -> Surrogate:
@@ -216,7 +206,7 @@ def _share_cores(size: int, device: str) -> None:
     """As many threads as there are cores for each process, unless the user said how many."""
     if device == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        torch.set_num_threads(max(1, cores // size))
+        import_torch().set_num_threads(max(1, cores // size))
 
 
 def _follow(job: Job, place: Place, says: Connection) -> None:
