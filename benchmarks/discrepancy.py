@@ -24,8 +24,8 @@ from pdeinv.rng import stream
 from pdeinv.surrogates.common.identity import data_space
 from pdeinv.surrogates.common.scaling import reference_noise
 from pdeinv.surrogates.multifidelity.discrepancy import Discrepancy, DiscrepancyConfig
+from pdeinv.surrogates.multifidelity.model import TangentPlane
 from pdeinv.surrogates.multifidelity.pairs import Pairs
-from pdeinv.surrogates.multifidelity.tangent_plane import TangentPlane
 
 CASES = {
     "darcy": (

@@ -47,6 +47,7 @@ from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import PdeinvError
 from pdeinv.executors import process_pool
+from pdeinv.executors.devices import import_torch
 from pdeinv.io import datasets
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
@@ -56,10 +57,9 @@ from pdeinv.jobs.two_level.admission import REJECT_SD
 from pdeinv.jobs.two_level.train import RefineConfig, refine
 from pdeinv.model.forward import evaluate
 from pdeinv.plugins import registry
+from pdeinv.plugins.fitting import FitRun
 from pdeinv.provenance import versions
 from pdeinv.rng import stream
-from pdeinv.surrogates.common.fitting import FitRun
-from pdeinv.surrogates.training.train import import_torch
 
 EIT = {"cells": 24, "unknown": {"kind": "log-gaussian", "std": 1.0, "length": 0.6, "modes": 20}}
 SEED = 20

@@ -73,7 +73,7 @@ def network_plan(problem: Problem, config: PinnConfig) -> dict[str, Any]:
         ConfigError: the problem has no strong form.
         MissingDependency: torch is not installed.
     """
-    from pdeinv.surrogates.common.torch_env import import_torch
+    from pdeinv.executors.devices import import_torch
     from pdeinv.surrogates.pinn.ansatz import Ansatz
     from pdeinv.surrogates.pinn.forward import strong_form
 
@@ -133,7 +133,7 @@ def _trained(
     folder: Path,
 ) -> Any:
     from pdeinv.io.runs import remember
-    from pdeinv.surrogates.common.fitting import FitRun
+    from pdeinv.plugins.fitting import FitRun
     from pdeinv.surrogates.pinn.forward import solve
 
     message = f"stopped; the training so far is saved in {folder}; continue with --resume"

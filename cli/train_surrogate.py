@@ -24,9 +24,9 @@ from .terminal import Terminal
 from .training_view import training_view
 
 if TYPE_CHECKING:
+    from pdeinv.executors.ranks import Ranks
     from pdeinv.io.datasets import TrainingSet
-    from pdeinv.surrogates.common.ranks import Ranks
-    from pdeinv.surrogates.training.launch import Job
+    from pdeinv.jobs.train.launch import Job
 
 __all__ = ["train_surrogate"]
 
@@ -102,9 +102,9 @@ def train_surrogate(
     the work under srun and torchrun, or with --devices. Stopped by a signal, a time limit or a
     file STOP in OUT.run, the training saves and exits with 75.
     """
+    from pdeinv.executors.ranks import FirstFailed, leave, opened, place_of
     from pdeinv.io.runs import run_folder
-    from pdeinv.surrogates.common.ranks import FirstFailed, leave, opened, place_of
-    from pdeinv.surrogates.training.launch import Job
+    from pdeinv.jobs.train.launch import Job
 
     end = None if machine.time_limit is None else time.monotonic() + seconds_of(machine.time_limit)
     tables = with_flags(load_tables(settings), seed=random.seed, surrogate__name=name)
@@ -171,10 +171,10 @@ def _surrogate(tables: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _check(job: Job, output: Output, here: bool = True) -> None:
     """Everything that can be wrong before any work is done ``here`` or elsewhere."""
+    from pdeinv.executors.devices import find_device
     from pdeinv.io.atomic import check_output
-    from pdeinv.surrogates.common.torch_env import find_device
 
-    job.config  # noqa: B018  parsed for its errors
+    job.check()
     for path in (output.out, job.folder):
         check_output(path, overwrite=output.overwrite, resume=job.resume)
     if here and job.tensorboard is not None:
@@ -235,7 +235,7 @@ def _resumable(job: Job, ranks: Ranks) -> Iterator[None]:
 @contextmanager
 def _workforce(job: Job, devices: int, ranks: Ranks) -> Iterator[Ranks]:
     """The processes of the launcher, or those that are started here."""
-    from pdeinv.surrogates.training.launch import together
+    from pdeinv.jobs.train.launch import together
 
     if devices == 1:
         yield ranks
@@ -253,7 +253,7 @@ def _train(
 ) -> None:
     """Train, save and show."""
     from pdeinv.io.atomic import atomic
-    from pdeinv.surrogates.training.launch import execute
+    from pdeinv.jobs.train.launch import execute
 
     ranks, training = parts
     terminal.note(f"{training.size} samples, {training.n_failed} failed ones left out")

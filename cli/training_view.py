@@ -19,7 +19,7 @@ from .progress import Heartbeat
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from pdeinv.surrogates.common.log import EpochRow
+    from pdeinv.plugins.fitting import EpochRow
 
 __all__ = ["TrainingView", "training_view"]
 

@@ -14,6 +14,7 @@ from pdeinv.config import read_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.checkpoints import read_metadata
+from pdeinv.model.learned import Role
 
 __all__ = ["describe", "kind_of"]
 
@@ -45,7 +46,9 @@ def describe(path: Path) -> dict[str, Any]:
     if not path.is_dir():
         return {"path": str(path), **_netcdf(path)}
     if (path / "metadata.json").exists():
-        return {"path": str(path), "kind": "surrogate", "attributes": read_metadata(path)}
+        # files of earlier versions hold forward models and do not say so
+        metadata = {"role": str(Role.FORWARD), **read_metadata(path)}
+        return {"path": str(path), "kind": "surrogate", "attributes": metadata}
     if (path / "run.json").exists() or any(path.glob("refine*.npz")):
         return {"path": str(path), "kind": "run", **_run(path)}
     raise DataSchemaError(

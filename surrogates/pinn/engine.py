@@ -17,9 +17,9 @@ from pdeinv.engines.base import Chain, Engine, Outcome, Produces, strong_form_of
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.requests import Steps
 from pdeinv.errors import RunFailed
+from pdeinv.executors.devices import import_torch
 from pdeinv.model.forward import Capability
 
-from ..common.torch_env import import_torch
 from .config import PinnConfig
 from .network import Network
 from .objective import Inference, Objective
@@ -59,7 +59,7 @@ class Pinn(Engine[PinnState]):
     config: PinnEngineConfig
 
     def __init__(self, config: PinnEngineConfig) -> None:
-        import_torch()
+        import_torch()  # refuses, before anything is computed, where it is missing
         super().__init__(config)
         self._built: tuple[Posterior, Objective] | None = None
 

@@ -19,12 +19,13 @@ from pdeinv.config import merge
 from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, SolverDiverged, reason
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec
-from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.jobs.common.recipe import bound_forward, load_surrogate, make_problem
 from pdeinv.jobs.evaluate.comparison import Comparison, Region
 from pdeinv.jobs.invert.run import Inversion
 from pdeinv.model.forward import Capability, ForwardModel, evaluate
 from pdeinv.model.observed import Sensors
-from pdeinv.plugins.problem import Problem, Surrogate
+from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.surrogate import Surrogate
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
@@ -75,6 +76,7 @@ def compare(request: Request, progress: Callable[[int, int], None] = _silent) ->
         progress: told after each solve of the reference: done, in all.
 
     Raises:
+        CapabilityError: the surrogate is no forward model.
         SurrogateRejected: trained for another problem, prior or sensor set.
         DataSchemaError: a file does not fit.
         RunFailed: every solve failed.
@@ -86,11 +88,11 @@ def compare(request: Request, progress: Callable[[int, int], None] = _silent) ->
 
 
 def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparison:
-    surrogate = load_surrogate(request.checkpoint)
+    surrogate = load_surrogate(request.checkpoint, "evaluate")
     problem, inversion = _problem(request, surrogate)
     prior = problem.prior()
     sensors = _sensors(request, problem, inversion, surrogate)
-    model = surrogate.bind(problem, prior, sensors)
+    model = bound_forward(surrogate, problem, prior, sensors)
     level = int(surrogate.metadata.get("level", 0)) if request.level is None else request.level
     reference = WhitenedModel(prior, problem.forward_model(sensors, level))
     draws = _draws(request, problem, prior)

@@ -12,12 +12,14 @@ from pdeinv.engines.base import Engine, Need, check_posterior
 from pdeinv.errors import ConfigError
 from pdeinv.io.observations import NoiseSpec, Observations, header, read
 from pdeinv.jobs.common.memory import predicted_peak
-from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
+from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem, surrogate_kind
 from pdeinv.jobs.invert.config import RunConfig
-from pdeinv.jobs.two_level.train import RefineConfig
+from pdeinv.jobs.two_level.train import RefineConfig, learner
 from pdeinv.jobs.two_level.variance import GivenSurrogate
+from pdeinv.model.learned import Role
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.surrogate import check_role
 from pdeinv.rng import fresh_seed
 
 __all__ = ["Inversion"]
@@ -58,9 +60,23 @@ class Inversion:
         data = read(observations, problem.observed, noise)
         engine = _resolve_engine(run)
         said = hooks.remarks(problem, data)
-        if "path" in run.surrogate:
-            parse(GivenSurrogate, run.surrogate, "surrogate")
-        return cls(run, problem, data, engine, (*_notes(run, observations, data), *said))
+        found = cls(run, problem, data, engine, (*_notes(run, observations, data), *said))
+        found.check_surrogate()
+        return found
+
+    def check_surrogate(self) -> None:
+        """Refuse a surrogate that this run cannot use or train, before anything is computed.
+
+        Raises:
+            CapabilityError: it is no forward model, or does not learn from pairs.
+            ConfigError: a wrong key or value of the table ``[surrogate]``.
+            MissingDependency: a package that it needs is not installed.
+        """
+        if self.surrogate_path is not None:
+            parse(GivenSurrogate, self.run.surrogate, "surrogate")
+            check_role(surrogate_kind(self.surrogate_path), Role.FORWARD, "invert")
+        elif self.trains_surrogate:
+            learner(self.refine_config())
 
     @property
     def seed(self) -> int:

@@ -19,23 +19,31 @@ import numpy as np
 from pydantic import Field
 
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
-from pdeinv.config import Config
+from pdeinv.config import Config, parse
 from pdeinv.engines.run.spec import Progress
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.executors import process_pool
 from pdeinv.io.atomic import atomic
 from pdeinv.io.observations import Observations
-from pdeinv.jobs.common.recipe import PosteriorRecipe
+from pdeinv.jobs.common.recipe import PosteriorRecipe, bound_forward
 from pdeinv.jobs.two_level.admission import Refined, explore, judge, sd_of_difference
 from pdeinv.jobs.two_level.start import AtMap, at_the_map, can_start_at_map
 from pdeinv.model.forward import ForwardModel
+from pdeinv.model.learned import Role
 from pdeinv.model.tangent import Tangent
 from pdeinv.plugins import registry
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.surrogate import (
+    SolvedPairs,
+    Surrogate,
+    check_installed,
+    check_pairs,
+    check_role,
+)
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["RefineConfig", "refine", "solve_all"]
+__all__ = ["RefineConfig", "learner", "refine", "solve_all"]
 
 TESTS = "tests.json"
 """In the run folder: pairs that the surrogate had learned from, and its sd on fresh draws."""
@@ -66,6 +74,28 @@ class RefineConfig(Config):
     def n_fine(self) -> int:
         """The most fine solves that the training can take."""
         return self.round_size * self.max_rounds
+
+
+def learner(config: RefineConfig) -> tuple[type[Surrogate], Config]:
+    """The class that is trained in rounds, and its options.
+
+    Raises:
+        CapabilityError: it is no forward model, or does not learn from pairs.
+        ConfigError: a wrong option.
+        MissingDependency: a package that its training needs is not installed.
+    """
+    kind = registry.load("surrogates", config.name)
+    check_role(kind, Role.FORWARD, "two-level")
+    check_pairs(kind)
+    own = {"coarse_level": config.coarse_level} if _has_level(kind) else {}
+    options = parse(kind.Config, {**own, **config.options}, "surrogate.options")
+    check_installed(kind, options.model_dump(), training=True)
+    return kind, options
+
+
+def _has_level(kind: Any) -> bool:
+    """Whether the surrogate has a coarse physics model of its own."""
+    return "coarse_level" in kind.Config.model_fields
 
 
 _worker: Posterior | None = None
@@ -111,15 +141,12 @@ class _Setting:
         noise = self.observations.noise.scaled(inflation**2)
         return Posterior(self.problem.prior(), model, self.observations.values, noise)
 
-    def fit(self, xis: Array, fine: Array, tangent: Tangent | None) -> Any:
+    def fit(self, xis: Array, fine: Array, tangent: Tangent | None) -> Surrogate:
         """The surrogate fitted on all pairs so far."""
         ok = np.isfinite(fine).all(axis=1)
-        kind = registry.load("surrogates", self.config.name)
-        options = {"coarse_level": self.config.coarse_level, **self.config.options}
-        config = kind.Config(**options)
-        return kind.from_pairs(
-            self.problem, self.observations, xis[ok], fine[ok], config, self.seed, tangent
-        )
+        kind, config = learner(self.config)
+        pairs = SolvedPairs(self.observations, xis[ok], fine[ok], tangent)
+        return kind.from_pairs(self.problem, pairs, config, self.seed)
 
 
 def refine(
@@ -167,12 +194,14 @@ def refine(
     return Refined(target, setting.counters, report)
 
 
-def _rounds(setting: _Setting, folder: Path, progress: Progress) -> tuple[Any, dict[str, float]]:
+def _rounds(
+    setting: _Setting, folder: Path, progress: Progress
+) -> tuple[Surrogate, dict[str, float]]:
     """Rounds until the held-out test is passed; the surrogate returned knows that round too."""
     prior, sensors = setting.problem.prior(), setting.observations.coords
     coarse = setting.problem.forward_model(sensors, setting.config.coarse_level)
     posterior = setting.posterior(WhitenedModel(prior, coarse), setting.config.inflation)
-    surrogate: Any = None
+    surrogate: Surrogate | None = None
     tangent: Tangent | None = None
     xis, fine = np.zeros((0, prior.dim)), np.zeros((0, setting.observations.size))
     sd, most, tests = np.inf, setting.config.max_rounds, list[dict[str, float]]()
@@ -188,10 +217,12 @@ def _rounds(setting: _Setting, folder: Path, progress: Progress) -> tuple[Any, d
                 file.write_text(json.dumps(tests))
         xis, fine = np.concatenate([xis, new_xis]), np.concatenate([fine, new_fine])
         surrogate = setting.fit(xis, fine, tangent)
-        posterior = setting.posterior(surrogate.bind(setting.problem, prior, sensors))
+        model = bound_forward(surrogate, setting.problem, prior, sensors)
+        posterior = setting.posterior(model)
         if sd < setting.config.target_sd:
             break
     progress(-1, most, most, f"surrogate trained with {setting.counters.n_forward} fine solves")
+    assert surrogate is not None  # there are two rounds at least
     return surrogate, judge(sd, "raise max_rounds in [surrogate], or use a finer coarse_level")
 
 
