@@ -59,11 +59,19 @@ def _group(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     for name in group.ncattrs():
         yield from _attribute(f"{prefix}@{name}", group.getncattr(name))
     for name, variable in group.variables.items():
-        yield f"{prefix}{name}", variable[...]
+        if not _counts(name, variable):
+            yield f"{prefix}{name}", variable[...]
         for key in variable.ncattrs():
             yield from _attribute(f"{prefix}{name}@{key}", variable.getncattr(key))
     for name, child in group.groups.items():
         yield from _group(child, f"{prefix}{name}/")
+
+
+def _counts(name: str, variable: Any) -> bool:
+    """Whether a coordinate only numbers its dimension: 0, 1, 2, …"""
+    if variable.dimensions != (name,) or np.dtype(variable.dtype).kind not in "iu":
+        return False
+    return np.array_equal(variable[...], np.arange(variable.size))
 
 
 def _attribute(name: str, value: Any) -> Iterator[tuple[str, Any]]:

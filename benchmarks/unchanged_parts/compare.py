@@ -79,12 +79,18 @@ def _each(
 
 
 def _difference(array: str, here: str, there: str, full: tuple[Arrays, Arrays]) -> Difference:
-    (type_a, shape_a, _, norm_a), (type_b, shape_b, _, norm_b) = here.split(), there.split()
-    if (type_a, shape_a) != (type_b, shape_b):
-        return Difference(array, np.inf, f"{type_a} {shape_a} became {type_b} {shape_b}")
+    a, b = here.split(), there.split()
+    if a[:2] != b[:2]:
+        return Difference(array, np.inf, f"{' '.join(a[:2])} became {' '.join(b[:2])}")
+    if a[2].startswith("="):
+        size = relative(*(np.asarray(complex(x[2][1:])) for x in (a, b)))
+        return Difference(array, size, f"{a[2][1:]} became {b[2][1:]}")
     if not all(array in part for part in full):
-        return Difference(array, np.inf, f"norm {norm_a} became {norm_b}; no arrays to compare")
-    a, b = (part[array] for part in full)
+        return Difference(array, np.inf, f"norm {a[3]} became {b[3]}; no arrays to compare")
+    return _measured(array, *(part[array] for part in full))
+
+
+def _measured(array: str, a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> Difference:
     size = relative(a, b)
     words = f"{size:.1e}"
     if DRAWS.search(array):

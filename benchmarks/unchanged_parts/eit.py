@@ -166,7 +166,8 @@ CASES = (
         "solve --config run.toml --seed 1 --out truth.nc",
         "observe truth.nc --sensors all --noise-rel 0.02 --seed 2 --out obs.nc",
         "check obs.nc --seed 4 --json",
-        "invert obs.nc --engine gauss-newton --seed 3 --out noser.nc --json",
+        "invert obs.nc --engine gauss-newton --set engine.positivity=log --seed 3 "
+        "--out noser.nc --json",
         "score noser.nc --truth truth.nc --grid 16 --json",
         toml=FIELD,
     ),

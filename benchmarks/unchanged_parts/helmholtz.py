@@ -169,7 +169,9 @@ CASES = (
         "generate --obs ../helmholtz/obs.nc --n 30 --grid 7x7 --jacobian 2 --seed 3 --out data.nc",
         "train-surrogate latent --data data.nc --set surrogate.epochs=5 "
         "--set surrogate.widths=[8] --seed 5 --out latent --json",
-        "evaluate latent --obs ../helmholtz/obs.nc --around ../helmholtz/map.nc --n 3 --seed 6 "
+        "invert ../helmholtz/obs.nc --engine laplace --set engine.draws=20 --seed 3 "
+        "--out laplace.nc",
+        "evaluate latent --obs ../helmholtz/obs.nc --around laplace.nc --n 3 --seed 6 "
         "--out evaluation.nc --json",
         "train-surrogate deeponet --data data.nc --set surrogate.epochs=3 "
         "--set surrogate.octaves=2 --set surrogate.widths=[8] --set surrogate.basis=6 --seed 5 "

@@ -17,12 +17,17 @@ INDEX = "unchanged.json"
 
 
 def digest(value: np.ndarray[Any, Any]) -> str:
-    """Type, shape, SHA-256 of the bytes (its first 64 bits) and the Euclidean norm."""
+    """Type, shape, SHA-256 of the bytes (its first 48 bits) and Euclidean norm; of one number `=`.
+
+    Of one number type, shape and the number itself are all that there is to tell.
+    """
+    head = f"{value.dtype.str[1:]} {'x'.join(map(str, value.shape)) or 1}"
+    if value.size == 1:
+        return f"{head} ={int(value) if value.dtype.kind == 'b' else value.item()!r}"
     plain = np.ascontiguousarray(value)
-    code = hashlib.sha256(plain.tobytes()).hexdigest()[:16]
-    shape = "x".join(map(str, value.shape)) or "1"
+    code = hashlib.sha256(plain.tobytes()).hexdigest()[:12]
     finite = np.abs(plain[np.isfinite(plain)]).astype(float)
-    return f"{plain.dtype.str[1:]} {shape} {code} {np.linalg.norm(finite):.6g}"
+    return f"{head} {code} {np.linalg.norm(finite):.4g}"
 
 
 class Store:
@@ -33,7 +38,7 @@ class Store:
         self.folder = path if path.is_dir() or not path.suffix else None
         self.index = path / INDEX if self.folder else path
         known = json.loads(self.index.read_text()) if self.index.exists() else {}
-        self.cases: dict[str, dict[str, str]] = known.get("cases", {})
+        self.cases = {name: _flat(files) for name, files in known.get("cases", {}).items()}
         self.failures: dict[str, str] = known.get("failures", {})
         self.seconds: dict[str, float] = known.get("seconds", {})
 
@@ -53,7 +58,7 @@ class Store:
 
     def write(self, path: Path, times: bool = False) -> None:
         """The digests; with the seconds that each case took, which are never the same."""
-        parts: dict[str, Any] = {"cases": dict(sorted(self.cases.items()))}
+        parts: dict[str, Any] = {"cases": {k: _by_file(v) for k, v in sorted(self.cases.items())}}
         if self.failures or times:
             parts["failures"] = dict(sorted(self.failures.items()))
         if times:
@@ -72,6 +77,19 @@ class Store:
             return {}
         with np.load(file) as data:
             return {newest(_plain(k)): data[k] for k in data.files}
+
+
+def _by_file(digests: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Digests by file and array, so that the name of a file is written once."""
+    found: dict[str, dict[str, str]] = {}
+    for name, value in digests.items():
+        file, _, array = name.partition(":")
+        found.setdefault(file, {})[array] = value
+    return found
+
+
+def _flat(files: dict[str, dict[str, str]]) -> dict[str, str]:
+    return {f"{file}:{array}": v for file, arrays in files.items() for array, v in arrays.items()}
 
 
 def _escaped(arrays: Arrays) -> Arrays:
