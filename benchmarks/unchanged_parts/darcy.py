@@ -185,7 +185,8 @@ CASES = (
         "darcy-gauss-newton",
         "solve --config run.toml --seed 1 --out truth.nc",
         "observe truth.nc --sensors grid:4x4 --noise-rel 0.05 --seed 2 --out obs.nc",
-        "invert obs.nc --engine gauss-newton --seed 3 --out noser.nc --json",
+        "invert obs.nc --engine gauss-newton --set engine.positivity=log --seed 3 "
+        "--out noser.nc --json",
         "invert obs.nc --engine gauss-newton --set engine.regularization=smoothness "
         "--set engine.positivity=log --set engine.rule=gcv --seed 3 --out smoothness.nc",
         "invert obs.nc --engine gauss-newton --set engine.regularization=tv "

@@ -51,9 +51,14 @@ CASES = (
         "gp", DATA, "iterations=6 groups=2",
         "invert ../darcy/obs.nc --model surrogate --surrogate net --engine laplace "
         "--set surrogate.inflate=true --set engine.draws=20 --seed 7 --out laplace.nc",
-        f"{TWO_LEVEL} --noise-rel 1.0",
     ),
-    learned("gp", DATA, "iterations=4 max_points=20 inducing=8 tune_points=12",
+    case(
+        "learned-two-level",
+        "generate --obs ../darcy-two-level-coarse/obs.nc --n 30 --design lhs --seed 4 --out lhs.nc",
+        "train-surrogate gp --data lhs.nc --set surrogate.iterations=10 --seed 5 --out net --json",
+        TWO_LEVEL.replace("../darcy/", "../darcy-two-level-coarse/"),
+    ),
+    learned("gp", DATA, "iterations=4 max_points=20 inducing=10 tune_points=20",
             label="learned-sparse-gp"),
     case(
         "learned-ensemble",
