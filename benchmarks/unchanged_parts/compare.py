@@ -18,6 +18,9 @@ FIRST = 20
 DRAWS = re.compile(r":unconstrained_posterior/xi$")
 """Arrays (chain, draw, unknown)."""
 
+WHOLE = "(case)"
+"""Stands for the arrays of a case that one side lacks; no pattern but this very name covers it."""
+
 SHOWN = 6
 """Most arrays of one case that are told, the largest differences first."""
 
@@ -27,7 +30,7 @@ class Intended:
     """A change that is meant.
 
     Attributes:
-        case, array: regular expressions of the whole names.
+        case, array: regular expressions of the whole names; `WHOLE` for a case that is not there.
         reason: why.
     """
 
@@ -36,6 +39,8 @@ class Intended:
     reason: str
 
     def covers(self, case: str, array: str) -> bool:
+        if WHOLE in (array, self.array):
+            return array == self.array and bool(re.fullmatch(self.case, case))
         return bool(re.fullmatch(self.case, case) and re.fullmatch(self.array, array))
 
 
@@ -56,7 +61,7 @@ def differences(name: str, a: Store, b: Store) -> list[Difference]:
     """What differs in a case, the largest first."""
     left, right = a.digests(name), b.digests(name)
     if left is None or right is None:
-        return [Difference(".*", np.inf, _absent(name, a, b))]
+        return [Difference(WHOLE, np.inf, _absent(name, a, b))]
     full = a.arrays(name), b.arrays(name)
     found = list(_each(left, right, full))
     return sorted(found, key=lambda d: -d.size)
@@ -145,5 +150,7 @@ def _verdict(count: int, found: list[Difference], rest: list[Difference], reason
     told = "".join(f"\n{'':28}{d.array}: {d.words}" for d in (rest or found)[:SHOWN])
     more = f"\n{'':28}and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
     meant = f"; intended: {'; '.join(sorted(reasons))}" if reasons else ""
+    if found[0].array == WHOLE:
+        return f"{'DIFFERS' if rest else 'differs'}: {found[0].words}{meant}"
     head = f"DIFFERS in {len(rest)} of {count} arrays" if rest else f"{len(found)} arrays differ"
     return f"{head}{meant}{told}{more}"

@@ -13,23 +13,31 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Renamed:
-    """A word of the command line or of run.toml.
+    """A word (or several) of the command line or of run.toml.
 
     Attributes:
         new, old: the two spellings.
         ask: words whose answer on stdout tells: the old spelling holds where only that stands in
-            it, as in `("list", "--json")`, `("config", "schema", "engines/pcn")` or
+            it. As in `("list", "--json")`, `("config", "schema", "engines/pcn")`,
             `("invert", "--help")`.
+        tells: what to look for in the answer, new and old, where that is not the spellings.
         context: regular expression that a line must match besides, where the word is common.
     """
 
     new: str
     old: str
     ask: tuple[str, ...]
+    tells: tuple[str, str] | None = None
     context: str = ""
 
-    def pattern(self, word: str) -> re.Pattern[str]:
-        return re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])")
+    def is_old(self, answer: str) -> bool:
+        new, old = self.tells or (self.new, self.old)
+        return bool(word(old).search(answer)) and not word(new).search(answer)
+
+
+def word(text: str) -> re.Pattern[str]:
+    """The text where it is no part of a longer word."""
+    return re.compile(rf"(?<![\w-]){re.escape(text)}(?![\w-])")
 
 
 RENAMED: tuple[Renamed, ...] = ()
@@ -45,12 +53,7 @@ class Spelling:
     def __init__(self, answer: Callable[[tuple[str, ...]], str]):
         """Ask by `answer`, which runs the words and returns what they print."""
         answers = {words: answer(words) for words in {entry.ask for entry in RENAMED}}
-        self.older = [
-            entry
-            for entry in RENAMED
-            if entry.pattern(entry.old).search(answers[entry.ask])
-            and not entry.pattern(entry.new).search(answers[entry.ask])
-        ]
+        self.older = [entry for entry in RENAMED if entry.is_old(answers[entry.ask])]
 
     def __call__(self, text: str) -> str:
         """The lines of a text as the executable spells them."""
@@ -62,7 +65,7 @@ class Spelling:
     def _line(entry: Renamed, line: str) -> str:
         if not re.search(entry.context, line):
             return line
-        return entry.pattern(entry.new).sub(entry.old, line)
+        return word(entry.new).sub(entry.old, line)
 
 
 def newest(name: str) -> str:
