@@ -66,8 +66,11 @@ def generate(
 def _executor(tables: Mapping[str, Any]) -> ExecutorConfig:
     from pdeinv.config import parse
     from pdeinv.executors.config import ExecutorConfig
+    from pdeinv.executors.pools import require_backend
 
-    return parse(ExecutorConfig, tables.get("executor", {}), "executor")
+    config = parse(ExecutorConfig, tables.get("executor", {}), "executor")
+    require_backend(config)
+    return config
 
 
 @contextmanager
@@ -94,8 +97,10 @@ def _solve(
     from pdeinv.io.runs import run_folder
     from pdeinv.jobs.generate.run import How
     from pdeinv.jobs.generate.run import generate as solve_all
+    from pdeinv.plugins import registry
 
     physics, executor, workers = what
+    registry.require("problems", physics.name)
     part, folder = parts.part(), run_folder(output.out)
     if output.overwrite and parts.joins:
         raise ConfigError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pdeinv import extras
 from pdeinv.errors import ConfigError
 
 from .progress import step_progress
@@ -48,12 +49,14 @@ def solver_config(tables: dict[str, Any], flags: Solver) -> PinnConfig | None:
 
     Raises:
         ConfigError: an unknown solver or option, or a flag that belongs to the other solver.
+        MissingDependency: torch is not installed.
     """
     options = dict(tables.get("solver", {}))
     name = options.pop("name", "fenicsx")
     if name not in SOLVERS:
         raise ConfigError(f"unknown solver '{name}'; expected {' or '.join(SOLVERS)}")
     if name == "pinn":
+        extras.require("torch", "--solver pinn")
         from pdeinv.config import parse
         from pdeinv.surrogates.pinn.config import PinnConfig
 
@@ -71,13 +74,10 @@ def network_plan(problem: Problem, config: PinnConfig) -> dict[str, Any]:
 
     Raises:
         ConfigError: the problem has no strong form.
-        MissingDependency: torch is not installed.
     """
-    from pdeinv.surrogates.common.torch_env import import_torch
     from pdeinv.surrogates.pinn.ansatz import Ansatz
     from pdeinv.surrogates.pinn.forward import strong_form
 
-    import_torch()
     form = Ansatz(strong_form(problem)).form
     return {
         "solver": "pinn",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pdeinv import extras
 from pdeinv.errors import ConfigError
 
 from .networks import Solver, network_plan, solve_by_network, solver_config
@@ -48,6 +49,7 @@ def solve(
     """
     from pdeinv.io.runs import run_folder
     from pdeinv.jobs.observe import choose_unknown
+    from pdeinv.plugins import registry
     from pdeinv.plugins.hooks import phantom
 
     flags = {"problem__name": problem, "solver__name": solver.solver}
@@ -55,6 +57,8 @@ def solve(
     network = solver_config(tables, solver)
     physics = build_problem(tables.get("problem", {}))
     _check_outputs(output, vtk, network is not None, solver.resume)
+    if network is None or solver.compare:
+        registry.require("problems", physics.name)
     world = _communicator()
     if world is not None and network is not None:
         raise ConfigError("solver pinn trains in one process; start it without mpiexec")
@@ -93,6 +97,7 @@ def _check_outputs(output: Output, vtk: Path | None, network: bool, resume: bool
     if network:
         check_output(run_folder(output.out), overwrite=output.overwrite, resume=resume)
     if vtk is not None:
+        extras.require("h5py", "--vtk")
         check_output(vtk, overwrite=output.overwrite)
 
 

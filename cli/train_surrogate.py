@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pdeinv import extras
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
 
 from .limits import Limits, seconds_of
@@ -119,6 +120,7 @@ def train_surrogate(
         _check(job, output, here=False)
         terminal.result(*_slurm_script(slurm, job, output, settings, (random, machine)))
         return
+    _require(job)
     place = place_of(os.environ)
     if place is not None and machine.devices > 1:
         raise ConfigError(
@@ -169,6 +171,16 @@ def _surrogate(tables: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return name, options
 
 
+def _require(job: Job) -> None:
+    """Refuse to begin where an extra that the training needs is not installed."""
+    from pdeinv.plugins import registry
+
+    for name in {job.surrogate, getattr(job.config, "member", job.surrogate)}:
+        registry.require("surrogates", name)
+    if job.tensorboard is not None:
+        extras.require("tensorboard", "--tensorboard")
+
+
 def _check(job: Job, output: Output, here: bool = True) -> None:
     """Everything that can be wrong before any work is done ``here`` or elsewhere."""
     from pdeinv.io.atomic import check_output
@@ -177,10 +189,6 @@ def _check(job: Job, output: Output, here: bool = True) -> None:
     job.config  # noqa: B018  parsed for its errors
     for path in (output.out, job.folder):
         check_output(path, overwrite=output.overwrite, resume=job.resume)
-    if here and job.tensorboard is not None:
-        from pdeinv.surrogates.common.log import check_tensorboard
-
-        check_tensorboard()
     if here and job.device != "cpu":
         find_device(job.device)
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from pdeinv.errors import MissingDependency, RunFailed, reason
+from pdeinv import extras
+from pdeinv.errors import RunFailed, reason
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.processes import single_threaded
 
@@ -26,9 +27,7 @@ def dask_workers(config: ExecutorConfig, workers: int) -> Iterator[tuple[Executo
     try:
         distributed: Any = import_module("distributed")
     except ImportError:
-        raise MissingDependency(
-            "--executor dask needs dask.distributed; run pip install 'pdeinv[dask]'"
-        ) from None
+        raise extras.missing("distributed", "--executor dask") from None
     if config.scheduler is not None:
         try:
             client = distributed.Client(config.scheduler, timeout="30s", set_as_default=False)

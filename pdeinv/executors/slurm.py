@@ -13,7 +13,8 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
-from pdeinv.errors import MissingDependency, RunFailed, reason
+from pdeinv import extras
+from pdeinv.errors import RunFailed, reason
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.task import call
 
@@ -111,9 +112,7 @@ def _submitter(config: ExecutorConfig, workers: int, folder: Path) -> Any:
     try:
         import submitit
     except ImportError:
-        raise MissingDependency(
-            "--executor slurm needs submitit; run pip install 'pdeinv[hpc]'"
-        ) from None
+        raise extras.missing("submitit", "--executor slurm") from None
     try:
         made = submitit.AutoExecutor(folder=folder, cluster=config.cluster)
     except RuntimeError as error:

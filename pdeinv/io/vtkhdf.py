@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pdeinv.errors import DataSchemaError, MissingDependency
+from pdeinv import extras
+from pdeinv.errors import DataSchemaError
 from pdeinv.io.atomic import atomic
 
 __all__ = ["write_fields"]
@@ -39,9 +40,7 @@ def write_fields(path: Path, fields: xr.Dataset) -> None:
     try:
         import h5py
     except ModuleNotFoundError:
-        raise MissingDependency(
-            "writing VTKHDF needs h5py, which is not installed; run pip install 'pdeinv[fem]'"
-        ) from None
+        raise extras.missing("h5py", "writing VTKHDF") from None
     kind = next((k for k in ("volume", "face", "edge") if f"{k}_node_connectivity" in fields), None)
     if kind is None or "x" not in fields.coords:
         raise DataSchemaError("no mesh to write as VTKHDF: x or a node connectivity is missing")

@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from pdeinv import extras
 from pdeinv.errors import UnknownPlugin
 from pdeinv.plugins import registry
 
@@ -63,14 +64,9 @@ def examine() -> list[Finding]:
     return [
         _python(),
         *_core(),
-        *_probed(
-            "dolfinx_solver",
-            "dolfinx",
-            DOLFINX,
-            "pip install 'pdeinv[fem]' (Linux), or conda-forge",
-        ),
+        *_probed("dolfinx_solver", "dolfinx", DOLFINX, extras.remedy("dolfinx")),
         _compiler(),
-        *_probed("torch", None, TORCH, "pip install 'pdeinv[surrogate]'"),
+        *_probed("torch", None, TORCH, extras.remedy("torch")),
         *_plugins(),
         _threads(),
         *_disk(),

@@ -2,7 +2,9 @@
 
 A third party adds one by shipping an entry point in the group ``pdeinv.problems``,
 ``pdeinv.surrogates`` or ``pdeinv.engines``. The object found is the class that implements the
-protocol of the group (see :mod:`pdeinv.plugins.problem`).
+protocol of the group (see :mod:`pdeinv.plugins.problem`). Where the entry point names an extra of
+pdeinv, as in ``latent = "pdeinv.surrogates.latent.surrogate:Latent [surrogate]"``, the plug-in
+needs what that extra brings before it can compute.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ import difflib
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
+from pdeinv import extras
 from pdeinv.errors import UnknownPlugin
 
-__all__ = ["Kind", "load", "names"]
+__all__ = ["Kind", "load", "names", "require"]
 
 Kind = Literal["problems", "surrogates", "engines"]
 
@@ -39,3 +42,15 @@ def load(kind: Kind, name: str) -> Any:
     near = difflib.get_close_matches(name, found, n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(found)) or 'none'}"
     raise UnknownPlugin(f"unknown {kind[:-1]} '{name}'; {hint} ('pdeinv list' shows all)")
+
+
+def require(kind: Kind, name: str) -> None:
+    """Refuse to begin where the main package of an extra that a plug-in needs is not installed.
+
+    Raises:
+        MissingDependency: it is not; the message has the command that installs it.
+    """
+    entry = _found(kind).get(name)
+    for extra in entry.extras if entry else ():
+        if extra in extras.EXTRAS:
+            extras.require(extras.EXTRAS[extra][0], f"{kind[:-1]} '{name}'")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pdeinv.errors import MissingDependency
+from pdeinv import extras
 from pdeinv.io.atomic import atomic
 
 __all__ = ["LOG", "EpochRow", "Tracker", "check_tensorboard"]
@@ -97,9 +97,7 @@ def check_tensorboard() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise MissingDependency(
-            "--tensorboard needs the package tensorboard; install pdeinv[hpc]"
-        ) from None
+        raise extras.missing("tensorboard", "--tensorboard") from None
     return SummaryWriter
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pdeinv.errors import DataSchemaError, MissingDependency
+from pdeinv.errors import DataSchemaError
 from pdeinv.io.atomic import atomic
 from pdeinv.io.checkpoints import read_metadata, write_metadata
 from pdeinv.typing import Array
@@ -20,13 +20,9 @@ WEIGHTS = "weights.safetensors"
 
 
 def _safetensors() -> Any:
-    try:
-        import safetensors
-        import safetensors.numpy
-    except ImportError:
-        raise MissingDependency(
-            "surrogates need the package safetensors; install pdeinv[surrogate]"
-        ) from None
+    import safetensors
+    import safetensors.numpy
+
     return safetensors
 
 

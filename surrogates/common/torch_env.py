@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from pdeinv.errors import ConfigError, MissingDependency
+from pdeinv import extras
+from pdeinv.errors import ConfigError
 from pdeinv.rng import stream
 
 __all__ = [
@@ -33,7 +34,7 @@ def import_torch() -> Any:
     try:
         import torch
     except ImportError:
-        raise MissingDependency("training needs torch; install pdeinv[surrogate]") from None
+        raise extras.missing("torch", "a network") from None
     return torch
 
 

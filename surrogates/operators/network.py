@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 from typing import Any, Literal
 
-from pdeinv.errors import MissingDependency
+from pdeinv import extras
 
 from ..training.train import import_torch
 
@@ -106,9 +106,7 @@ def _library() -> tuple[Any, Any]:
             from neuralop import models
             from neuralop.layers.spectral_convolution import SpectralConv
     except ImportError:
-        raise MissingDependency(
-            "neural operators need neuraloperator; install pdeinv[surrogate]"
-        ) from None
+        raise extras.missing("neuralop", "a neural operator (package neuraloperator)") from None
 
     class Spectral(SpectralConv):  # type: ignore[misc]
         """v -> F^(-1)(W F v) on the kept frequencies, in the precision of v, for any grid."""

@@ -12,6 +12,7 @@ from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import parse
 from pdeinv.errors import CapabilityError, DataSchemaError
+from pdeinv.io.checkpoints import read_metadata
 from pdeinv.model.forward import ForwardModel
 from pdeinv.model.observed import Sensors
 from pdeinv.model.strong_form import StrongFormOf
@@ -20,7 +21,14 @@ from pdeinv.plugins.hooks import HasStrongForm
 from pdeinv.plugins.problem import Problem, Surrogate
 from pdeinv.typing import Array
 
-__all__ = ["ModelChoice", "PosteriorRecipe", "Prepared", "load_surrogate", "make_problem"]
+__all__ = [
+    "ModelChoice",
+    "PosteriorRecipe",
+    "Prepared",
+    "load_surrogate",
+    "make_problem",
+    "stored_kind",
+]
 
 ModelChoice = Literal["reference", "surrogate"]
 
@@ -41,13 +49,23 @@ def load_surrogate(folder: Path) -> Surrogate:
 
     Raises:
         DataSchemaError: the folder is missing or holds no surrogate.
+        MissingDependency: its kind needs an extra that is not installed.
     """
-    from pdeinv.io.checkpoints import read_metadata
+    name = stored_kind(folder)
+    registry.require("surrogates", name)
+    return cast(Surrogate, registry.load("surrogates", name).load(folder))
 
+
+def stored_kind(folder: Path) -> str:
+    """The registered name of the surrogate in ``folder``.
+
+    Raises:
+        DataSchemaError: the folder is missing or holds no surrogate.
+    """
     name = read_metadata(folder).get("surrogate")
     if not isinstance(name, str):
         raise DataSchemaError(f"{folder}: metadata.json names no surrogate; train it again")
-    return cast(Surrogate, registry.load("surrogates", name).load(folder))
+    return name
 
 
 @dataclass(frozen=True)

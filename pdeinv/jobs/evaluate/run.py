@@ -24,6 +24,7 @@ from pdeinv.jobs.evaluate.comparison import Comparison, Region
 from pdeinv.jobs.invert.run import Inversion
 from pdeinv.model.forward import Capability, ForwardModel, evaluate
 from pdeinv.model.observed import Sensors
+from pdeinv.plugins import registry
 from pdeinv.plugins.problem import Problem, Surrogate
 from pdeinv.rng import stream
 from pdeinv.typing import Array
@@ -88,6 +89,7 @@ def compare(request: Request, progress: Callable[[int, int], None] = _silent) ->
 def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparison:
     surrogate = load_surrogate(request.checkpoint)
     problem, inversion = _problem(request, surrogate)
+    registry.require("problems", problem.name)
     prior = problem.prior()
     sensors = _sensors(request, problem, inversion, surrogate)
     model = surrogate.bind(problem, prior, sensors)

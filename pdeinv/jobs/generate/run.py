@@ -18,7 +18,7 @@ import xarray as xr
 
 from pdeinv.errors import ConfigError, Preempted, RunFailed
 from pdeinv.executors.config import ExecutorConfig
-from pdeinv.executors.pools import Pool, opened
+from pdeinv.executors.pools import Pool, opened, require_backend
 from pdeinv.io.atomic import atomic
 from pdeinv.io.runs import remember
 from pdeinv.io.streaming import write_stream
@@ -29,6 +29,7 @@ from pdeinv.jobs.generate.grid import experiments
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import to_dataset
 from pdeinv.jobs.generate.shards import Shard
+from pdeinv.plugins import registry
 from pdeinv.plugins.problem import Problem
 from pdeinv.provenance import attributes
 
@@ -102,6 +103,8 @@ def generate(plan: Plan, out: Path, folder: Path, how: How | None = None, **opti
         RunFailed: a worker died, every solve failed, or a batch to assemble is missing.
     """
     how = how or How(**options)
+    registry.require("problems", plan.problem)
+    require_backend(how.executor)
     problem = make_problem(plan.problem, plan.problem_config)
     plan.draw(0, problem.prior().dim)
     check_derivatives(problem, plan)

@@ -12,7 +12,7 @@ from pdeinv.engines.base import Engine, check_posterior
 from pdeinv.errors import ConfigError
 from pdeinv.io.observations import NoiseSpec, Observations, header, read
 from pdeinv.jobs.common.memory import predicted_peak
-from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
+from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem, stored_kind
 from pdeinv.jobs.invert.config import RunConfig
 from pdeinv.jobs.two_level.train import RefineConfig
 from pdeinv.jobs.two_level.variance import GivenSurrogate
@@ -80,6 +80,20 @@ class Inversion:
         """Whether a surrogate has to be made first."""
         return Capability.COARSE in self.engine.requires and self.surrogate_path is None
 
+    def require(self) -> None:
+        """Refuse to begin where an extra that the run needs is not installed.
+
+        Raises:
+            MissingDependency: with the command that installs it.
+        """
+        registry.require("engines", self.engine.name)
+        if self.trains_surrogate:
+            registry.require("surrogates", self.refine_config().name)
+        elif self.surrogate_path is not None:
+            registry.require("surrogates", stored_kind(self.surrogate_path))
+        if self.run.model == "reference":
+            registry.require("problems", self.problem.name)
+
     def recipe(self) -> PosteriorRecipe:
         """How to build the posterior in any process."""
         o = self.observations
@@ -109,6 +123,7 @@ class Inversion:
 
     def plan(self) -> dict[str, Any]:
         """What a run would do, for ``--dry-run``: sizes, solves and memory; builds the models."""
+        self.require()
         posterior = self.recipe()()
         if not self.trains_surrogate:
             check_posterior(self.engine, posterior)

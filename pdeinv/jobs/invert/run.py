@@ -55,6 +55,7 @@ def invert(
     Raises:
         PdeinvError: as each stage says; the output is complete or absent.
     """
+    inversion.require()
     check_output(out, overwrite=overwrite, resume=resume)
     folder = run_folder(out)
     check_output(folder, overwrite=overwrite, resume=resume)
