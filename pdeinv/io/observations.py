@@ -24,12 +24,12 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.noise import Noise
-from pdeinv.config import parse_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf, product
+from pdeinv.io.fields import PROBLEM, config_of
 from pdeinv.io.time_series import flattened, gathered, is_series
 from pdeinv.model.observed import Observed
-from pdeinv.provenance import sha256
+from pdeinv.provenance import Source
 from pdeinv.typing import Array
 
 __all__ = ["NoiseSpec", "Observations", "read", "to_dataset"]
@@ -84,7 +84,7 @@ class Observations:
         problem: name of the problem that the file names, if any.
         problem_config: the problem's configuration that the file carries, if any.
         n_dropped: data left out because they were missing or flagged.
-        source: file name and sha256, where they came from a file.
+        source: the file that they came from, if any.
     """
 
     observed: Observed
@@ -94,7 +94,7 @@ class Observations:
     problem: str | None = None
     problem_config: Mapping[str, Any] = field(default_factory=dict)
     n_dropped: int = 0
-    source: tuple[str, str] | None = None
+    source: Source | None = None
 
     @property
     def size(self) -> int:
@@ -111,9 +111,7 @@ def header(path: Path) -> tuple[xr.Dataset, str | None, dict[str, Any]]:
             f"{path}: expected an observation file, got a file of kind '{kind}'; "
             "make one with 'pdeinv observe'"
         )
-    name = dataset.attrs.get("pdeinv_problem")
-    text = dataset.attrs.get("pdeinv_problem_config", "")
-    return dataset, name, parse_toml(str(text), f"{path}: attribute pdeinv_problem_config")
+    return dataset, dataset.attrs.get(PROBLEM), config_of(dataset.attrs, path)
 
 
 def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Observations:
@@ -151,7 +149,7 @@ def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Obse
         problem,
         problem_config,
         int((~good).sum()),
-        (path.name, sha256(path)),
+        Source.of(path),
     )
 
 

@@ -9,14 +9,15 @@ needs what that extra brings before it can compute.
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from pdeinv import extras
-from pdeinv.errors import UnknownPlugin
+from pdeinv.config import parse
+from pdeinv.errors import UnknownPlugin, hint
 
-__all__ = ["Kind", "load", "names", "require"]
+__all__ = ["Kind", "build", "load", "names", "require"]
 
 Kind = Literal["problems", "surrogates", "engines"]
 
@@ -39,9 +40,19 @@ def load(kind: Kind, name: str) -> Any:
     found = _found(kind)
     if name in found:
         return found[name].load()
-    near = difflib.get_close_matches(name, found, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(found)) or 'none'}"
-    raise UnknownPlugin(f"unknown {kind[:-1]} '{name}'; {hint} ('pdeinv list' shows all)")
+    near = hint(name, sorted(found))
+    raise UnknownPlugin(f"unknown {kind[:-1]} '{name}'; {near} ('pdeinv list' shows all)")
+
+
+def build(kind: Kind, name: str, table: Mapping[str, Any]) -> Any:
+    """The problem or engine registered under ``name`` with its configuration checked.
+
+    Raises:
+        UnknownPlugin: no such name.
+        ConfigError: a wrong key or value.
+    """
+    made = load(kind, name)
+    return made(parse(made.Config, table, kind[:-1]))
 
 
 def require(kind: Kind, name: str) -> None:

@@ -5,8 +5,7 @@ import pytest
 from scipy.stats import kstest, norm, qmc
 
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.jobs.generate.plan import Around, Plan
-from pdeinv.jobs.generate.sampling import white_draws
+from pdeinv.jobs.generate.plan import Around, Plan, white_draws
 
 PLACES = {"x": np.array([0.1, 0.7])}
 

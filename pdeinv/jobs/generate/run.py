@@ -19,7 +19,7 @@ import xarray as xr
 from pdeinv.errors import ConfigError, Preempted, RunFailed
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.pools import Pool, opened, require_backend
-from pdeinv.io.atomic import atomic
+from pdeinv.io.atomic import write_text
 from pdeinv.io.runs import remember
 from pdeinv.io.streaming import write_stream
 from pdeinv.jobs.common.recipe import make_problem
@@ -142,9 +142,7 @@ def _claim(plan: Plan, folder: Path, join: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if not join:
             shards.forget(folder)
-        facts = {"fingerprint": plan.mark(), "kind": "dataset"}
-        with atomic(file) as target:
-            target.write_text(json.dumps(facts))
+        write_text(file, json.dumps({"fingerprint": plan.mark(), "kind": "dataset"}))
     plan.save(folder / PLAN)
     remember(folder, plan.table())
 
@@ -259,7 +257,7 @@ def _write(problem: Problem, plan: Plan, tally: _Tally, axes: dict[str, Any], ou
     table = plan.table()
     facts = {name: table[name] for name in ("seed", "n", "design")}
     shards.write_manifest(tally.folder, {"fingerprint": plan.mark(), **facts}, found)
-    inputs = {} if plan.design is None else dict([plan.design.source])
+    inputs = [] if plan.design is None else [plan.design.source]
     attrs = {**attributes(table, plan.seed, inputs), "pdeinv_level": plan.level}
 
     def batches() -> Iterator[xr.Dataset]:
