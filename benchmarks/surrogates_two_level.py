@@ -55,7 +55,7 @@ from pdeinv.jobs.two_level.admission import REJECT_SD
 from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, train_in_rounds
 from pdeinv.model.forward import evaluate
 from pdeinv.plugins import registry
-from pdeinv.provenance import versions
+from pdeinv.provenance import Source, versions
 from pdeinv.rng import stream
 from pdeinv.surrogates.common.fitting import FitRun
 from pdeinv.surrogates.training.train import import_torch
@@ -149,7 +149,7 @@ def about_the_map(recipe):
     posterior = recipe()
     found = laplace_at_map(posterior, stream(SEED, "laplace"))
     root = found.root(np.eye(posterior.dim))
-    return Around(found.mean, root, INFLATION, ("laplace", "")), posterior.counters
+    return Around(found.mean, root, INFLATION, Source("laplace", "")), posterior.counters
 
 
 def fitted(kind, setting, dataset, table, limit):

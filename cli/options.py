@@ -156,6 +156,20 @@ class Output:
         ),
     ] = False
 
+    @property
+    def folder(self) -> Path:
+        """The run folder beside the output."""
+        from pdeinv.io.runs import run_folder
+
+        return run_folder(self.out)
+
+    def check(self, *, resume: bool = False, folder: bool = False) -> None:
+        """Refuse an output that exists or cannot be written; with its run folder if asked."""
+        from pdeinv.io.atomic import check_output
+
+        for path in (self.out, self.folder) if folder else (self.out,):
+            check_output(path, overwrite=self.overwrite, resume=resume)
+
 
 def _leaves(parameter: inspect.Parameter, group: Any) -> Iterator[inspect.Parameter]:
     """The parameter itself, or the fields of the group that it stands for."""

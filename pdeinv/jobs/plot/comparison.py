@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pdeinv.jobs.plot.figure import draw
-from pdeinv.jobs.plot.panels import BLUE, GREY, Panel
+from pdeinv.jobs.plot.panels import BLUE, GREY, panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,48 +28,39 @@ def figure(found: Comparison, out: Path, dpi: int = 150) -> None:
     draw([_agreement(found), _error_by_draw(found), _differences(found)], out, dpi)
 
 
-def _agreement(found: Comparison) -> Panel:
+@panel
+def _agreement(ax: Axes, found: Comparison) -> None:
     observed = found.problem.observed
-
-    def panel(ax: Axes) -> None:
-        for region in found.regions:
-            good = region.good
-            true, guessed = region.reference[good].ravel(), region.predicted[good].ravel()
-            ax.plot(true, guessed, ".", ms=2, color=COLOURS[region.name], label=region.name)
-        values = np.concatenate([r.reference.ravel() for r in found.regions])
-        ends = [np.nanmin(values), np.nanmax(values)]
-        ax.plot(ends, ends, color="black", lw=0.6)
-        unit = "" if observed.units == "1" else f" ({observed.units})"
-        ax.set(xlabel=f"{observed.name}{unit}, reference", ylabel="surrogate", title="data")
-        ax.legend(frameon=False)
-
-    return panel
+    for region in found.regions:
+        good = region.good
+        true, guessed = region.reference[good].ravel(), region.predicted[good].ravel()
+        ax.plot(true, guessed, ".", ms=2, color=COLOURS[region.name], label=region.name)
+    values = np.concatenate([r.reference.ravel() for r in found.regions])
+    ends = [np.nanmin(values), np.nanmax(values)]
+    ax.plot(ends, ends, color="black", lw=0.6)
+    unit = "" if observed.units == "1" else f" ({observed.units})"
+    ax.set(xlabel=f"{observed.name}{unit}, reference", ylabel="surrogate", title="data")
+    ax.legend(frameon=False)
 
 
-def _error_by_draw(found: Comparison) -> Panel:
-    def panel(ax: Axes) -> None:
-        for region in found.regions:
-            norm = np.linalg.norm(region.xi, axis=1)
-            rms = region.rms_over_sigma(found.noise)
-            ax.plot(norm, rms, ".", color=COLOURS[region.name], label=region.name)
-        ax.axhline(1.0, color="black", lw=0.6)
-        ax.set_yscale("log")
-        ax.set(xlabel="‖ξ‖", ylabel="rms error / σ", title="error of each draw")
-
-    return panel
+@panel
+def _error_by_draw(ax: Axes, found: Comparison) -> None:
+    for region in found.regions:
+        norm = np.linalg.norm(region.xi, axis=1)
+        rms = region.rms_over_sigma(found.noise)
+        ax.plot(norm, rms, ".", color=COLOURS[region.name], label=region.name)
+    ax.axhline(1.0, color="black", lw=0.6)
+    ax.set_yscale("log")
+    ax.set(xlabel="‖ξ‖", ylabel="rms error / σ", title="error of each draw")
 
 
-def _differences(found: Comparison) -> Panel:
-    def panel(ax: Axes) -> None:
-        for region in found.regions:
-            values = region.misfit_difference(found.noise, found.data)[region.good]
-            values = np.sort(np.abs(values))
-            share = np.arange(1, len(values) + 1) / max(1, len(values))
-            ax.step(np.maximum(values, 1e-12), share, where="post", color=COLOURS[region.name])
-        ax.set_xscale("log")
-        ax.axvline(1.0, color="black", lw=0.6)
-        ax.set(
-            xlabel="|misfit difference|", ylabel="share of draws", title="what an inversion sees"
-        )
-
-    return panel
+@panel
+def _differences(ax: Axes, found: Comparison) -> None:
+    for region in found.regions:
+        values = region.misfit_difference(found.noise, found.data)[region.good]
+        values = np.sort(np.abs(values))
+        share = np.arange(1, len(values) + 1) / max(1, len(values))
+        ax.step(np.maximum(values, 1e-12), share, where="post", color=COLOURS[region.name])
+    ax.set_xscale("log")
+    ax.axvline(1.0, color="black", lw=0.6)
+    ax.set(xlabel="|misfit difference|", ylabel="share of draws", title="what an inversion sees")

@@ -24,6 +24,7 @@ from pdeinv.jobs.plot.panels import (
     field_panel,
     histogram,
     line_panel,
+    panel,
     places_panel,
     sensor_panel,
     series_panel,
@@ -200,23 +201,20 @@ def _marginal_panels(draws: xr.DataArray, truth: xr.DataArray | None) -> list[Pa
     ]
 
 
-def _fit_panel(tree: xr.DataTree) -> Panel:
+@panel
+def _fit_panel(ax: Axes, tree: xr.DataTree) -> None:
     """Data against the posterior predictive: points on the line fit, bars are ± 2 sd with noise."""
     observed = tree["observed_data"].to_dataset()
     name = next(iter(observed.data_vars))
     y = observed[name]
     draws = tree["posterior_predictive"].to_dataset()[name]
     mean, sd = draws.mean(("chain", "draw")), draws.std(("chain", "draw"))
-
-    def draw(ax: Axes) -> None:
-        ends = [float(min(y.min(), mean.min())), float(max(y.max(), mean.max()))]
-        ax.plot(ends, ends, color=GREY, lw=0.8)
-        ax.errorbar(y, mean, 2 * sd, fmt=".", ms=3, color=BLUE, elinewidth=0.6, alpha=0.8)
-        bars = " ± 2 sd" if float(sd.max()) > 0 else ""
-        labels = [with_units(t, y) for t in (f"observed {name}", f"predicted {name}{bars}")]
-        ax.set(title="data fit", xlabel=labels[0], ylabel=labels[1], box_aspect=1)
-
-    return draw
+    ends = [float(min(y.min(), mean.min())), float(max(y.max(), mean.max()))]
+    ax.plot(ends, ends, color=GREY, lw=0.8)
+    ax.errorbar(y, mean, 2 * sd, fmt=".", ms=3, color=BLUE, elinewidth=0.6, alpha=0.8)
+    bars = " ± 2 sd" if float(sd.max()) > 0 else ""
+    labels = [with_units(t, y) for t in (f"observed {name}", f"predicted {name}{bars}")]
+    ax.set(title="data fit", xlabel=labels[0], ylabel=labels[1], box_aspect=1)
 
 
 def _observation_panels(dataset: xr.Dataset) -> list[Panel]:
