@@ -16,7 +16,7 @@ import typer
 from pdeinv import extras
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
 
-from .options import RUN, Device, Output, Reproducible, Settings, verb
+from .options import Device, Output, Reproducible, Settings, run_option, verb
 from .progress import training_view
 from .sbatch import Slurm, script
 from .settings import load_tables, seed_of, with_flags
@@ -41,33 +41,25 @@ class Machine:
     device: Device = None
     devices: Annotated[
         int,
-        typer.Option(
-            "--devices", min=1, help="GPUs (or CPU processes) that share it.", rich_help_panel=RUN
-        ),
+        run_option("--devices", min=1, help="GPUs (or CPU processes) that share it."),
     ] = 1
     dtype: Annotated[
         str,
-        typer.Option(
+        run_option(
             "--dtype",
             metavar="|".join(PRECISIONS),
             help="Precision; bfloat16 keeps weights and transforms in float32.",
-            rich_help_panel=RUN,
         ),
     ] = "float32"
     time_limit: Annotated[
         str | None,
-        typer.Option(
-            "--time-limit",
-            metavar="HH:MM:SS",
-            help="Save and exit with 75 before so long.",
-            rich_help_panel=RUN,
+        run_option(
+            "--time-limit", metavar="HH:MM:SS", help="Save and exit with 75 before so long."
         ),
     ] = None
     tensorboard: Annotated[
         Path | None,
-        typer.Option(
-            "--tensorboard", metavar="DIR", help="Also write event files.", rich_help_panel=RUN
-        ),
+        run_option("--tensorboard", metavar="DIR", help="Also write event files."),
     ] = None
 
 

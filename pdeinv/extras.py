@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 from pdeinv.errors import MissingDependency
 
-__all__ = ["EXTRAS", "missing", "remedy", "require"]
+__all__ = ["EXTRAS", "load", "missing", "remedy", "require"]
 
 EXTRAS = {
     "fem": ("dolfinx", "petsc4py", "mpi4py", "gmsh", "h5py"),
@@ -27,6 +29,18 @@ def remedy(package: str) -> str:
 def missing(package: str, user: str, why: object = "not installed") -> MissingDependency:
     """The error of ``user``, which needs a package that cannot be had."""
     return MissingDependency(f"{user} needs {package} ({why}); {remedy(package)}")
+
+
+def load(package: str, user: str) -> Any:
+    """The module of an optional package.
+
+    Raises:
+        MissingDependency: it cannot be imported; the message has the command that installs it.
+    """
+    try:
+        return import_module(package)
+    except (ImportError, OSError) as error:
+        raise missing(package, user, error) from None
 
 
 def require(package: str, user: str) -> None:

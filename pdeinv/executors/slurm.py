@@ -109,10 +109,7 @@ def _settle(future: Future[Any], job: Any) -> None:
 
 
 def _submitter(config: ExecutorConfig, workers: int, folder: Path) -> Any:
-    try:
-        import submitit
-    except ImportError:
-        raise extras.missing("submitit", "--executor slurm") from None
+    submitit = extras.load("submitit", "--executor slurm")
     try:
         made = submitit.AutoExecutor(folder=folder, cluster=config.cluster)
     except RuntimeError as error:

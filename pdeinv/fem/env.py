@@ -96,7 +96,4 @@ def require_gmsh() -> Any:
     Raises:
         MissingDependency: gmsh is not installed.
     """
-    try:
-        return importlib.import_module("gmsh")
-    except (ModuleNotFoundError, OSError) as error:
-        raise extras.missing("gmsh", "meshing, or reading a .msh file,", error) from None
+    return extras.load("gmsh", "meshing, or reading a .msh file,")

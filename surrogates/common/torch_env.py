@@ -31,11 +31,7 @@ def import_torch() -> Any:
     Raises:
         MissingDependency: it is not installed.
     """
-    try:
-        import torch
-    except ImportError:
-        raise extras.missing("torch", "a network") from None
-    return torch
+    return extras.load("torch", "a network")
 
 
 def find_device(name: str) -> Any:

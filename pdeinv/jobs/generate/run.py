@@ -193,10 +193,7 @@ def _solve_missing(tally: _Tally, missing: list[int], how: How) -> None:
     workers = min(how.workers, len(missing))
     try:
         with opened(how.executor, workers, tally.folder) as pool:
-            if pool.arrays:
-                _by_array(pool, tally, missing, how.should_stop)
-            else:
-                _one_by_one(pool, tally, missing, how.should_stop)
+            _solve_by(pool, tally, missing, how.should_stop)
     except BrokenExecutor:
         raise RunFailed(
             f"a worker process died (out of memory?); finished batches are kept in {tally.folder}; "
@@ -204,44 +201,30 @@ def _solve_missing(tally: _Tally, missing: list[int], how: How) -> None:
         ) from None
 
 
-def _stopped(folder: Path) -> Preempted:
-    return Preempted(f"stopped; batches are kept in {folder}; continue with --resume")
-
-
-def _one_by_one(
+def _solve_by(
     pool: Pool, tally: _Tally, missing: list[int], should_stop: Callable[[], bool]
 ) -> None:
-    """Hand out a few batches at a time, so that a stop is quick."""
+    """Hand out a few batches at a time, so that a stop is quick; to a scheduler all of them.
+
+    What the jobs of an array have done is seen in the folder.
+    """
     arguments = (str(tally.folder.absolute()), tally.plan.key())
     waiting, pending = pool.groups(missing), dict[Future[Any], tuple[int, ...]]()
     while waiting or pending:
-        while waiting and len(pending) < 2 * pool.workers and not should_stop():
-            group = waiting.pop(0)
-            pending[pool.submit(TASK, arguments, [group])[0]] = group
-        if not pending:
-            raise _stopped(tally.folder)
-        ready, _ = wait(pending, return_when=FIRST_COMPLETED)
-        for future in ready:
+        room = len(waiting) if pool.arrays else 2 * pool.workers - len(pending)
+        groups = [] if should_stop() else waiting[:room]
+        if groups:
+            waiting = waiting[room:]
+            pending |= zip(pool.submit(TASK, arguments, groups), groups, strict=True)
+        elif not pending or (pool.arrays and should_stop()):
+            raise Preempted(f"stopped; batches are kept in {tally.folder}; continue with --resume")
+        look = LOOK_SECONDS if pool.arrays else None
+        for future in wait(pending, look, FIRST_COMPLETED).done:
             future.result()
             tally.done(pending.pop(future))
-
-
-def _by_array(
-    pool: Pool, tally: _Tally, missing: list[int], should_stop: Callable[[], bool]
-) -> None:
-    """Hand everything to the scheduler, and watch what appears in the folder."""
-    arguments = (str(tally.folder.absolute()), tally.plan.key())
-    groups = pool.groups(missing)
-    pending = dict(zip(pool.submit(TASK, arguments, groups), groups, strict=True))
-    while pending:
-        ready, _ = wait(pending, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
-        for future in ready:
-            future.result()
-            tally.done(pending.pop(future))
-        tally.look([k for group in pending.values() for k in group])
-        tally.tell()
-        if pending and should_stop():
-            raise _stopped(tally.folder)
+        if pool.arrays:
+            tally.look([k for group in pending.values() for k in group])
+            tally.tell()
 
 
 def _write(problem: Problem, plan: Plan, tally: _Tally, axes: dict[str, Any], out: Path) -> None:
@@ -270,18 +253,12 @@ def _write(problem: Problem, plan: Plan, tally: _Tally, axes: dict[str, Any], ou
 
 def _sources(found: Sequence[Shard]) -> xr.Dataset:
     """What each shard held: for the record."""
-
-    def column(values: list[Any], text: str) -> xr.Variable:
-        return xr.Variable("batch", np.array(values), {"long_name": text})
-
+    columns = {
+        "sha256": (np.array([s.digest for s in found], dtype=object),
+                   "hash of the batch in the run folder"),
+        "samples": (np.array([s.samples for s in found]), "number of samples"),
+        "failed": (np.array([s.failed for s in found]), "number of failed solves"),
+    }  # fmt: skip
     return xr.Dataset(
-        {
-            "sha256": xr.Variable(
-                "batch",
-                np.array([s.digest for s in found], dtype=object),
-                {"long_name": "hash of the batch in the run folder"},
-            ),
-            "samples": column([s.samples for s in found], "number of samples"),
-            "failed": column([s.failed for s in found], "number of failed solves"),
-        }
+        {k: xr.Variable("batch", values, {"long_name": t}) for k, (values, t) in columns.items()}
     )
