@@ -117,20 +117,19 @@ def _submitter(config: ExecutorConfig, workers: int, folder: Path) -> Any:
             f"Slurm cannot be reached ({reason(error)}); run this where sbatch works, or set "
             "executor.cluster to 'local'"
         ) from None
-    made.update_parameters(
-        name="pdeinv",
-        timeout_min=config.time,
-        cpus_per_task=config.cpus,
+    asked: dict[str, Any] = {
+        "name": "pdeinv",
+        "timeout_min": config.time,
+        "cpus_per_task": config.cpus,
         **({} if config.memory is None else {"mem_gb": config.memory}),
-    )
+    }
     if config.cluster == "slurm":
         own = {"partition": config.partition, "account": config.account}
-        made.update_parameters(
-            slurm_array_parallelism=workers,
-            slurm_setup=list(config.setup),
-            slurm_additional_parameters={
-                **{k: v for k, v in own.items() if v is not None},
-                **config.parameters,
-            },
-        )
+        more = {k: v for k, v in own.items() if v is not None} | config.parameters
+        asked |= {
+            "slurm_array_parallelism": workers,
+            "slurm_setup": list(config.setup),
+            "slurm_additional_parameters": more,
+        }
+    made.update_parameters(**asked)
     return made

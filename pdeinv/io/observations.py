@@ -9,8 +9,7 @@ Layout of ``featureType = "point"`` (docs/files.md has the whole of it)::
     u_qc(obs)   quality flag, 0 = good (optional)
     x(obs), y(obs)  where
 
-``featureType = "timeSeries"`` is read and written by :mod:`pdeinv.io.time_series`, quantities over
-several numbered dimensions (``Observed.dims``) by :mod:`pdeinv.io.product`.
+Time series, and quantities over several numbered dimensions, are in :mod:`pdeinv.io.layouts`.
 """
 
 from __future__ import annotations
@@ -25,9 +24,15 @@ import xarray as xr
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.errors import DataSchemaError
-from pdeinv.io import netcdf, product
+from pdeinv.io import netcdf
 from pdeinv.io.fields import PROBLEM, config_of
-from pdeinv.io.time_series import flattened, gathered, is_series
+from pdeinv.io.layouts import (
+    flattened_array,
+    flattened_series,
+    gathered_array,
+    gathered_series,
+    is_series,
+)
 from pdeinv.model.observed import Observed
 from pdeinv.provenance import Source
 from pdeinv.typing import Array
@@ -127,9 +132,9 @@ def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Obse
     """
     dataset, problem, problem_config = header(path)
     if is_series(dataset):
-        dataset = flattened(dataset, observed.name, path)
+        dataset = flattened_series(dataset, observed.name, path)
     elif observed.dims:
-        dataset = product.flattened(dataset, observed, path)
+        dataset = flattened_array(dataset, observed, path)
     values = _column(dataset, observed.name, observed.units, path)
     coords = {c: _column(dataset, c, u, path, len(values)) for c, u in observed.coords.items()}
     good = np.isfinite(values) & _unflagged(dataset, observed.name, path)
@@ -278,7 +283,7 @@ def to_dataset(observations: Observations, attrs: Mapping[str, Any]) -> xr.Datas
         for c, array in observations.coords.items()
     }
     flat = xr.Dataset(variables, coords, {**attrs, "featureType": "point"})
-    return product.gathered(flat, o) if o.dims else gathered(flat)
+    return gathered_array(flat, o) if o.dims else gathered_series(flat)
 
 
 def _coord_attrs(name: str, units: str) -> dict[str, str]:

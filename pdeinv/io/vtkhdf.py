@@ -55,13 +55,17 @@ def _write_grid(root: Any, fields: xr.Dataset, kind: str) -> None:
     points = np.zeros((fields.sizes["node"], 3))
     for i, axis in enumerate(a for a in ("x", "y", "z") if a in fields.coords):
         points[:, i] = fields[axis]
-    root["NumberOfPoints"] = np.array([len(points)])
-    root["NumberOfCells"] = np.array([n_cells])
-    root["NumberOfConnectivityIds"] = np.array([cells.size])
-    root["Points"] = points
-    root["Connectivity"] = cells.ravel()
-    root["Offsets"] = np.arange(n_cells + 1) * corners
-    root["Types"] = np.full(n_cells, CELL_TYPES[kind, corners], dtype=np.uint8)
+    parts = {
+        "NumberOfPoints": np.array([len(points)]),
+        "NumberOfCells": np.array([n_cells]),
+        "NumberOfConnectivityIds": np.array([cells.size]),
+        "Points": points,
+        "Connectivity": cells.ravel(),
+        "Offsets": np.arange(n_cells + 1) * corners,
+        "Types": np.full(n_cells, CELL_TYPES[kind, corners], dtype=np.uint8),
+    }
+    for name, values in parts.items():
+        root[name] = values
 
 
 def _write_data(root: Any, fields: xr.Dataset) -> None:
@@ -71,14 +75,11 @@ def _write_data(root: Any, fields: xr.Dataset) -> None:
     for name, variable in fields.data_vars.items():
         if "node" in variable.dims and variable.dtype.kind == "f":
             for label, part in _parts(str(name), variable):
-                values = part if times is None or "time" in part.dims else _repeated(part, times)
-                data[label] = np.asarray(values, dtype=np.float64).ravel()
+                if times is not None and "time" not in part.dims:
+                    part = part.expand_dims(time=len(times))  # noqa: PLW2901
+                data[label] = np.asarray(part, dtype=np.float64).ravel()
     if times is not None:
         _write_steps(root, np.asarray(times, dtype=np.float64), list(data), fields.sizes["node"])
-
-
-def _repeated(part: xr.DataArray, times: Any) -> xr.DataArray:
-    return part.expand_dims(time=len(times))
 
 
 def _parts(name: str, variable: xr.DataArray) -> Iterator[tuple[str, xr.DataArray]]:
