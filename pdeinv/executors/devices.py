@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pdeinv.errors import ConfigError, MissingDependency
+from pdeinv import extras
+from pdeinv.errors import ConfigError
 
-__all__ = ["INSTALL", "find_device", "import_torch"]
-
-INSTALL = "pip install -e '.[surrogate]'"
-"""What brings torch and the other packages of networks, from a clone."""
+__all__ = ["find_device", "import_torch"]
 
 
 def import_torch() -> Any:
@@ -21,10 +19,7 @@ def import_torch() -> Any:
     try:
         import torch
     except ImportError:
-        raise MissingDependency(
-            f"networks need the package torch, which is not installed; run {INSTALL} in your clone "
-            "of pdeinv"
-        ) from None
+        raise extras.missing("torch", "a network") from None
     return torch
 
 

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import xarray as xr
+from pydantic import BaseModel
 
 from pdeinv.config import Config, dump_toml, parse, parse_toml
 from pdeinv.errors import DataSchemaError
 
-__all__ = ["CONFIG", "LEVEL", "PROBLEM", "UNKNOWN", "described", "description"]
+__all__ = [
+    "CONFIG",
+    "INSIDE",
+    "LEVEL",
+    "PROBLEM",
+    "UNKNOWN",
+    "config_of",
+    "described",
+    "description",
+    "problem_attributes",
+]
 
 UNKNOWN = "pdeinv_unknown"
 """Attribute of a field: the variable of an unknown that it shows, however that is parametrised."""
+
+INSIDE = "_inside"
+"""What is appended to the name of a field for its mask: the variable that says which nodes lie in
+the body."""
 
 PROBLEM, CONFIG, LEVEL = "pdeinv_problem", "pdeinv_problem_config", "pdeinv_level"
 
@@ -19,10 +38,23 @@ def description(problem: str, config: Config, level: int) -> dict[str, str | int
     """The attributes of a dataset of fields on an unstructured mesh."""
     return {
         "Conventions": "CF-1.11 UGRID-1.0",
-        PROBLEM: problem,
-        CONFIG: dump_toml(config.model_dump(mode="json")),
+        **problem_attributes(problem, config),
         LEVEL: level,
     }
+
+
+def problem_attributes(problem: str, config: BaseModel) -> dict[str, str]:
+    """The attributes of any file that belongs to a problem."""
+    return {PROBLEM: problem, CONFIG: dump_toml(config.model_dump(mode="json"))}
+
+
+def config_of(attrs: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The problem's configuration that the attributes of a file hold, empty without any.
+
+    Raises:
+        ConfigError: it is damaged.
+    """
+    return parse_toml(str(attrs.get(CONFIG, "")), f"{path}: attribute {CONFIG}")
 
 
 def described[C: Config](

@@ -2,18 +2,22 @@
 
 A third party adds one by shipping an entry point in the group ``pdeinv.problems``,
 ``pdeinv.surrogates`` or ``pdeinv.engines``. The object found is the class that implements the
-protocol of the group (see :mod:`pdeinv.plugins.problem`).
+protocol of the group (see :mod:`pdeinv.plugins.problem`). Where the entry point names an extra of
+pdeinv, as in ``latent = "pdeinv.surrogates.latent.surrogate:Latent [surrogate]"``, the plug-in
+needs what that extra brings before it can compute.
 """
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from pdeinv.errors import UnknownPlugin
+from pdeinv import extras
+from pdeinv.config import parse
+from pdeinv.errors import UnknownPlugin, hint
 
-__all__ = ["Kind", "load", "names"]
+__all__ = ["Kind", "build", "load", "names", "require"]
 
 Kind = Literal["problems", "surrogates", "engines"]
 
@@ -36,6 +40,28 @@ def load(kind: Kind, name: str) -> Any:
     found = _found(kind)
     if name in found:
         return found[name].load()
-    near = difflib.get_close_matches(name, found, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(found)) or 'none'}"
-    raise UnknownPlugin(f"unknown {kind[:-1]} '{name}'; {hint} ('pdeinv list' shows all)")
+    near = hint(name, sorted(found))
+    raise UnknownPlugin(f"unknown {kind[:-1]} '{name}'; {near} ('pdeinv list' shows all)")
+
+
+def build(kind: Kind, name: str, table: Mapping[str, Any]) -> Any:
+    """The problem or engine registered under ``name`` with its configuration checked.
+
+    Raises:
+        UnknownPlugin: no such name.
+        ConfigError: a wrong key or value.
+    """
+    made = load(kind, name)
+    return made(parse(made.Config, table, kind[:-1]))
+
+
+def require(kind: Kind, name: str) -> None:
+    """Refuse to begin where the main package of an extra that a plug-in needs is not installed.
+
+    Raises:
+        MissingDependency: it is not; the message has the command that installs it.
+    """
+    entry = _found(kind).get(name)
+    for extra in entry.extras if entry else ():
+        if extra in extras.EXTRAS:
+            extras.require(extras.EXTRAS[extra][0], f"{kind[:-1]} '{name}'")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pdeinv.errors import MissingDependency
+from pdeinv import extras
 from pdeinv.io.atomic import atomic
 from pdeinv.plugins.fitting import EpochRow
 
@@ -69,9 +69,7 @@ def check_tensorboard() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise MissingDependency(
-            "--tensorboard needs the package tensorboard; install pdeinv[hpc]"
-        ) from None
+        raise extras.missing("tensorboard", "--tensorboard") from None
     return SummaryWriter
 
 
