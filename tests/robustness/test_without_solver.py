@@ -38,7 +38,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from typer.testing import CliRunner
-from pdeinv.building import load_surrogate, make_problem
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.cli.main import app
 
 def predicted(folder):

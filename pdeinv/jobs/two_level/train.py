@@ -172,13 +172,13 @@ def _trained(rounds: Rounds, folder: Path, progress: Progress) -> tuple[Any, dic
     for j in range(most):
         found = f", sd of the misfit difference {sd:.2g}" if np.isfinite(sd) else ""
         progress(-1, j, most, f"training, {rounds.counters.n_forward} fine solves so far{found}")
-        new_xis, new_fine, found_tangent = _round(rounds, folder, posterior, j)
-        tangent = tangent or found_tangent
+        new = _round(rounds, folder, posterior, j)
+        tangent = tangent or new.tangent
         if surrogate is not None:
-            sd = sd_of_difference(posterior, new_xis, new_fine)
+            sd = sd_of_difference(posterior, new.xis, new.fine)
             tests.append({"pairs": len(xis), "sd": sd})
             write_text(folder / TESTS, json.dumps(tests))
-        xis, fine = np.concatenate([xis, new_xis]), np.concatenate([fine, new_fine])
+        xis, fine = np.concatenate([xis, new.xis]), np.concatenate([fine, new.fine])
         surrogate = rounds.fit(xis, fine, tangent)
         posterior = rounds.posterior(surrogate.bind(rounds.problem, prior, sensors))
         if sd < rounds.config.target_sd:
@@ -187,9 +187,16 @@ def _trained(rounds: Rounds, folder: Path, progress: Progress) -> tuple[Any, dic
     return surrogate, judge(sd, "raise max_rounds in [surrogate], or use a finer coarse_level")
 
 
-def _round(
-    rounds: Rounds, folder: Path, posterior: Posterior, j: int
-) -> tuple[Array, Array, Tangent | None]:
+@dataclass(frozen=True)
+class _Solved:
+    """What a round gave: draws, the fine model's data there, and its tangent at the MAP point."""
+
+    xis: Array
+    fine: Array
+    tangent: Tangent | None
+
+
+def _round(rounds: Rounds, folder: Path, posterior: Posterior, j: int) -> _Solved:
     """Draws and fine solves of round ``j``, from its file where an earlier run left one."""
     file = folder / f"round{j}.npz"
     if not file.exists():
@@ -207,7 +214,7 @@ def _round(
         write_arrays(file, xis=xis, fine=fine, spent=json.dumps(asdict(spent)), **more)
     with opened_arrays(file, lambda kind: _damaged(file, kind)) as data:
         rounds.counters.add(Counters(**json.loads(str(data["spent"]))))
-        return data["xis"], data["fine"], Tangent.from_arrays(data)
+        return _Solved(data["xis"], data["fine"], Tangent.from_arrays(data))
 
 
 def _damaged(file: Path, kind: str) -> DataSchemaError:
