@@ -26,13 +26,14 @@ import time
 import numpy as np
 from scipy.linalg import solveh_banded
 
-from pdeinv.bayes.fields import IndependentField
+from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
 from pdeinv.config import Config
 from pdeinv.errors import SolverDiverged
-from pdeinv.protocols import Card, Observed
-from pdeinv.spaces import Space, Variable
+from pdeinv.model.observed import Observed
+from pdeinv.model.spaces import Space, Variable
+from pdeinv.plugins.problem import Card
 
 
 class RodConfig(Config):
