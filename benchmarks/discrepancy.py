@@ -24,8 +24,8 @@ from pdeinv.rng import stream
 from pdeinv.surrogates.common.identity import data_space
 from pdeinv.surrogates.common.scaling import reference_noise
 from pdeinv.surrogates.multifidelity.discrepancy import Discrepancy, DiscrepancyConfig
+from pdeinv.surrogates.multifidelity.model import TangentPlane
 from pdeinv.surrogates.multifidelity.pairs import Pairs
-from pdeinv.surrogates.multifidelity.tangent_plane import TangentPlane
 
 CASES = {
     "darcy": (
@@ -52,10 +52,12 @@ def solved(name, n):
     prior, sensors = problem.prior(), problem.sensors(spec)
     fine_model = WhitenedModel(prior, problem.forward_model(sensors))
     xi = stream(5, "draws").standard_normal((n + 100, prior.dim))
-    fine = evaluate(fine_model, xi)[0]
+    fine = evaluate(fine_model, xi).values
     plane = TangentPlane.at(fine_model, xi[:n].mean(axis=0))
     coarse = {
-        "coarser mesh": evaluate(WhitenedModel(prior, problem.forward_model(sensors, -1)), xi)[0],
+        "coarser mesh": evaluate(
+            WhitenedModel(prior, problem.forward_model(sensors, -1)), xi
+        ).values,
         "linearisation": plane.model(data_space(problem.observed, sensors))(xi),
     }
     return xi, fine, coarse, reference_noise(fine[:n], None, 0.02)

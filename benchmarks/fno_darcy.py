@@ -25,16 +25,18 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import uniform_filter
 
+from pdeinv.executors.devices import import_torch
 from pdeinv.io import datasets
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
+from pdeinv.plugins.fitting import FitRun
 from pdeinv.provenance import versions
-from pdeinv.surrogates.common.fitting import FitRun
+from pdeinv.surrogates.common.torch_env import seeded
 from pdeinv.surrogates.operators.fields import FieldMap, FieldScaling, relative_loss
-from pdeinv.surrogates.operators.network import Architecture, build, padded_size
-from pdeinv.surrogates.operators.spectral_weights import in_double
-from pdeinv.surrogates.training.train import Data, TrainingConfig, import_torch, seeded, train
+from pdeinv.surrogates.operators.network import Architecture, build, in_double, padded_size
+from pdeinv.surrogates.training.config import Data, TrainingConfig
+from pdeinv.surrogates.training.train import train
 
 FINE = 85
 CONFIG = {"cells": FINE - 1, "unknown": {"kind": "two-phase"}}

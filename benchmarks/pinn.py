@@ -31,7 +31,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from pdeinv.bayes.noise import Noise
-from pdeinv.engines.gaussian.map import find_map
+from pdeinv.engines.gaussian.minimize import find_map
+from pdeinv.engines.requests import drive
 from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
 from pdeinv.provenance import versions
 from pdeinv.rng import stream
@@ -155,12 +156,12 @@ def inverse(case: Case, options: dict[str, Any], now: Callable[[], float]) -> di
         objective = misfit + 0.5 * float(xi @ xi)
         return {"seconds": seconds, "error": float(error), "misfit": misfit, "objective": objective}
 
-    best, seconds = clocked(lambda: find_map(posterior, stream(SEED, "map")), now)
+    best, seconds = clocked(lambda: drive(posterior, find_map(posterior, stream(SEED, "map"))), now)
     engine = Pinn(PinnEngineConfig(**{**case.engine, **options}))
     rng, spent = stream(SEED, "chain"), 0.0
-    state = engine.init(posterior, rng)
+    state = drive(posterior, engine.init(posterior, rng))
     while state.block < engine.n_steps and not engine.finished(state) and spent < LIMIT:
-        state, more = clocked(lambda s=state: engine.step(posterior, s, rng), now)
+        state, more = clocked(lambda s=state: drive(posterior, engine.step(posterior, s, rng)), now)
         spent += more
     xi = state.z[-prior.dim :]
     network = judged(xi, spent) | {

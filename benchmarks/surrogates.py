@@ -32,6 +32,7 @@ import numpy as np
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.config import fingerprint
 from pdeinv.errors import PdeinvError
+from pdeinv.executors.devices import import_torch
 from pdeinv.io import datasets
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.plan import Plan
@@ -42,7 +43,6 @@ from pdeinv.provenance import versions
 from pdeinv.rng import stream
 from pdeinv.surrogates.common.record import heldout_errors
 from pdeinv.surrogates.common.scaling import reference_noise
-from pdeinv.surrogates.training.train import import_torch
 
 CASES = {
     "darcy": ({"cells": 28, "unknown": {"kind": "piecewise", "cells": [4, 4]}}, "grid:9x9"),
@@ -134,7 +134,7 @@ def prepare(name, options):
     problem, dataset = samples(name, config, spec, options)
     model = WhitenedModel(problem.prior(), problem.forward_model(dataset.sensors))
     xi = stream(SEED, "fresh").standard_normal((options.test, problem.prior().dim))
-    true, _ = evaluate(model, xi)
+    true = evaluate(model, xi).values
     keep = np.isfinite(true).all(axis=1)
     solve = seconds_of(model, xi)
     actions = None

@@ -39,13 +39,15 @@ import two_level_darcy
 from pdeinv.bayes.diagnostics import summary
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
-from pdeinv.engines.gaussian.laplace_reference import laplace_at_map
+from pdeinv.engines.gaussian.approximation import laplace_at_map
 from pdeinv.engines.mcmc.hmc import tune
 from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
+from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import PdeinvError
 from pdeinv.executors import process_pool
+from pdeinv.executors.devices import import_torch
 from pdeinv.io import datasets
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
@@ -55,10 +57,9 @@ from pdeinv.jobs.two_level.admission import REJECT_SD
 from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, train_in_rounds
 from pdeinv.model.forward import evaluate
 from pdeinv.plugins import registry
+from pdeinv.plugins.fitting import FitRun
 from pdeinv.provenance import Source, versions
 from pdeinv.rng import stream
-from pdeinv.surrogates.common.fitting import FitRun
-from pdeinv.surrogates.training.train import import_torch
 
 EIT = {"cells": 24, "unknown": {"kind": "log-gaussian", "std": 1.0, "length": 0.6, "modes": 20}}
 SEED = 20
@@ -108,8 +109,8 @@ def chain(job):
     """Hamiltonian moves on the fine model; the first fifth is left out."""
     recipe, moves, seed = job
     posterior, rng = recipe(), stream(seed, "reference")
-    kernel, walker = tune(posterior, 200, rng)
-    xi = [place.xi for place, _ in kernel.moves(posterior, walker, moves, rng)]
+    tuned = drive(posterior, tune(posterior, 200, rng))
+    xi = [place.xi for place in drive(posterior, tuned.kernel.trail(tuned.place, moves, rng))]
     return np.asarray(xi[moves // 5 :])
 
 
@@ -147,7 +148,7 @@ def prepare(name, options, scratch, pool):
 def about_the_map(recipe):
     """The widened Laplace approximation of the fine posterior, and what it cost."""
     posterior = recipe()
-    found = laplace_at_map(posterior, stream(SEED, "laplace"))
+    found = drive(posterior, laplace_at_map(posterior, stream(SEED, "laplace")))
     root = found.root(np.eye(posterior.dim))
     return Around(found.mean, root, INFLATION, Source("laplace", "")), posterior.counters
 
@@ -220,15 +221,15 @@ def judged(setting, model, options):
     """The figures of one cheap model."""
     noise, data = setting.data.noise, setting.data.values
     cheap = Posterior(setting.problem.prior(), model, data, noise)
-    values, _ = evaluate(model, setting.draws)
+    values = evaluate(model, setting.draws).values
     rms = float(np.sqrt(np.mean(noise.whiten(values - setting.fine) ** 2)))
     at_fine = deltas(cheap, setting.fine, setting.draws)
     rng = stream(SEED, "own")
-    kernel, walker = tune(cheap, options.tuning, rng)
-    own = []
+    tuned = drive(cheap, tune(cheap, options.tuning, rng))
+    own, place = [], tuned.place
     for _ in range(options.own):
-        walker = kernel.walk(cheap, walker, 4, rng)
-        own.append(walker.xi)
+        place = drive(cheap, tuned.kernel.trail(place, 4, rng))[-1]
+        own.append(place.xi)
     own = np.asarray(own)
     at_own = deltas(cheap, setting.recipe().predict(own), own)
     return {

@@ -21,10 +21,12 @@ import netCDF4
 import numpy as np
 
 from pdeinv.io.rows import FileRows
-from pdeinv.surrogates.common.fitting import FitRun
+from pdeinv.plugins.fitting import FitRun
+from pdeinv.surrogates.common.torch_env import seeded
 from pdeinv.surrogates.operators.network import Architecture, build
+from pdeinv.surrogates.training.config import Data, TrainingConfig
 from pdeinv.surrogates.training.minibatches import Rows, moments
-from pdeinv.surrogates.training.train import Data, TrainingConfig, seeded, train
+from pdeinv.surrogates.training.train import train
 
 BLOCK = 64
 
@@ -58,7 +60,7 @@ def measure(path: Path, streams: bool, grid: int, width: int) -> dict[str, float
     split = np.split(np.random.default_rng(1).permutation(n), [n - n // 10])
     scales = [moments(a, np.sort(split[0])) for a in (x, y)]
     parts = [
-        Rows(a, np.sort(rows), lambda v, s=s: (v - s.centre) / s.spread)
+        Rows((a,), np.sort(rows), lambda v, s=s: (v - s.centre) / s.spread)
         for rows in split
         for a, s in zip((x, y), scales, strict=True)
     ]

@@ -32,6 +32,7 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.engines.mcmc.hmc import tune
 from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
 from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
+from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.executors import process_pool
@@ -75,10 +76,12 @@ def hamiltonian(job):
     data, moves, seed = job
     posterior = recipe(data)()
     rng = stream(seed, "hamiltonian")
-    kernel, walker = tune(posterior, 100, rng)
+    tuned = drive(posterior, tune(posterior, 100, rng))
+    here = drive(posterior, tuned.kernel.at(tuned.place))
     xis, costs = [], []
-    for place, _ in kernel.moves(posterior, walker, moves, rng):
-        xis.append(place.xi)
+    for _ in range(moves):
+        here = drive(posterior, tuned.kernel.move(here, rng)).point
+        xis.append(here.place.xi)
         costs.append(posterior.counters.n_forward)
     return np.asarray(xis), np.asarray(costs), posterior.counters.n_adjoint
 

@@ -18,8 +18,8 @@ __all__ = ["describe", "list_plugins"]
 KINDS: tuple[Kind, ...] = ("problems", "surrogates", "engines")
 COLUMNS = {
     "problems": ("name", "title", "unknown", "state", "equation"),
-    "surrogates": ("name", "summary"),
-    "engines": ("name", "summary", "produces", "requires"),
+    "surrogates": ("name", "role", "summary"),
+    "engines": ("name", "summary", "produces", "requires", "needs"),
 }
 
 
@@ -59,7 +59,7 @@ def _entry(kind: Kind, name: str) -> dict[str, Any]:
     card = getattr(cls, "card", None)
     if is_dataclass(card) and not isinstance(card, type):
         entry |= asdict(card)
-    for key in ("produces", "requires", "capabilities", "kind"):
+    for key in ("role", "produces", "requires", "needs", "capabilities", "kind"):
         value = getattr(cls, key, None)
         if isinstance(value, str):
             entry[key] = str(value)

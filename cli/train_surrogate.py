@@ -24,10 +24,10 @@ from .stop import Limits, seconds_of, stoppable
 from .terminal import Terminal
 
 if TYPE_CHECKING:
+    from pdeinv.executors.ranks import Place, Ranks
     from pdeinv.io.datasets import TrainingSet
-    from pdeinv.surrogates.common.ranks import Place, Ranks
-    from pdeinv.surrogates.common.torch_env import Precision
-    from pdeinv.surrogates.training.launch import Job
+    from pdeinv.jobs.train.launch import Job
+    from pdeinv.plugins.fitting import Precision
 
 __all__ = ["train_surrogate"]
 
@@ -96,9 +96,8 @@ def train_surrogate(
     file STOP in OUT.run, the training saves and exits with 75.
     """
     from pdeinv.config import named
-    from pdeinv.plugins import registry
-    from pdeinv.surrogates.common.ranks import place_of
-    from pdeinv.surrogates.training.launch import Job
+    from pdeinv.executors.ranks import place_of
+    from pdeinv.jobs.train.launch import Job
 
     end = None if machine.time_limit is None else time.monotonic() + seconds_of(machine.time_limit)
     tables = with_flags(load_tables(settings), seed=random.seed, surrogate__name=name)
@@ -115,14 +114,13 @@ def train_surrogate(
         tables.get("problem", {}),
     )  # fmt: skip
     if slurm.print_sbatch:
-        job.config  # noqa: B018  parsed for its errors
+        job.config  # noqa: B018  parsed for its errors; packages are those of the other machine
         output.check(resume=resume, folder=True)
         given = {"--config": settings.config, "--seed": random.seed}
         text = _slurm_script(slurm, job, machine, {"--out": output.out, **given}, settings)
         terminal.result({"script": text}, text.rstrip("\n"))
         return
-    for needed in {surrogate, getattr(job.config, "member", surrogate)}:
-        registry.require("surrogates", needed)
+    job.check()
     place = place_of(os.environ)
     if place is not None and machine.devices > 1:
         raise ConfigError(
@@ -164,12 +162,12 @@ class _Training:
 
     def check(self) -> None:
         """Everything that can be wrong before any work is done."""
-        from pdeinv.surrogates.common.torch_env import find_device
+        from pdeinv.executors.devices import find_device
 
         job = self.job
         self.output.check(resume=job.resume, folder=True)
         if job.tensorboard is not None:
-            extras.require("tensorboard", "--tensorboard")
+            extras.require("tensorboard", "--tensorboard needs")
         if job.device != "cpu":
             find_device(job.device)
 
@@ -196,7 +194,7 @@ class _Training:
 
     def run(self, place: Place | None) -> None:
         """Train with the processes of a launcher, or with those that are started here."""
-        from pdeinv.surrogates.common.ranks import FirstFailed, leave, opened
+        from pdeinv.executors.ranks import FirstFailed, leave, opened
 
         job, code = self.job, 1
         where = "cpu" if place is None else job.device_of(place.local, place.size)
@@ -219,7 +217,7 @@ class _Training:
     def train(self, ranks: Ranks) -> None:
         """Train, save and show."""
         from pdeinv.io.atomic import atomic
-        from pdeinv.surrogates.training.launch import execute
+        from pdeinv.jobs.train.launch import execute
 
         job, terminal = self.job, self.terminal
         training = self.held or job.read()
@@ -259,7 +257,7 @@ def _resumable(job: Job, ranks: Ranks) -> Iterator[None]:
 @contextmanager
 def _workforce(job: Job, devices: int, ranks: Ranks) -> Iterator[Ranks]:
     """The processes of the launcher, or those that are started here."""
-    from pdeinv.surrogates.training.launch import together
+    from pdeinv.jobs.train.launch import together
 
     if devices == 1:
         yield ranks

@@ -6,6 +6,8 @@ the prior's map: the steps of a smooth reconstruction are no level sets.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -15,10 +17,10 @@ from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior, Prior
 from pdeinv.bayes.transforms import Identity
 from pdeinv.errors import CapabilityError, SolverDiverged
-from pdeinv.model.forward import ForwardModel
+from pdeinv.model.forward import ForwardModel, finite
 from pdeinv.typing import Array
 
-__all__ = ["OffersJacobian", "charge", "dense_jacobian", "in_unknown"]
+__all__ = ["DenseLinearization", "OffersJacobian", "by_columns", "dense_jacobian", "unwhitened"]
 
 
 @runtime_checkable
@@ -29,10 +31,19 @@ class OffersJacobian(Protocol):
         """dG(m), shape (n_d, n_m)."""
 
 
-def in_unknown(posterior: Posterior, who: str) -> Posterior:
+@dataclass(frozen=True)
+class DenseLinearization:
+    """G(x), shape (n_d,), and the whole dG(x), shape (n_d, dim), or some of its columns or rows."""
+
+    value: Array
+    jacobian: Array
+
+
+def unwhitened(posterior: Posterior, who: str) -> Posterior:
     """The data and model of ``posterior`` as functions of m, charged to the same counters.
 
-    What it calls xi is m; its prior cost ½ ‖m‖² means nothing and is not to be used.
+    Its xi is m itself. Misfits and derivatives of the model are those of m; nothing may be asked
+    that involves its prior, a stand-in of the right size, so neither densities nor gradients.
 
     Raises:
         CapabilityError: the model is defined on the whitened unknown only (a surrogate).
@@ -49,50 +60,46 @@ def in_unknown(posterior: Posterior, who: str) -> Posterior:
     )
 
 
-def charge(posterior: Posterior, n: int, *, tangents: bool) -> None:
-    """Count one linearisation and ``n`` derivative actions."""
-    counters = posterior.counters
-    if posterior.model.kind == "surrogate":
-        counters.n_surrogate += n + 1
-        return
-    counters.n_forward += 1
-    counters.n_tangent += n if tangents else 0
-    counters.n_adjoint += 0 if tangents else n
+def by_columns(posterior: Posterior) -> bool:
+    """Whether a Jacobian is built by tangents: no more unknowns than data."""
+    return posterior.dim <= posterior.n_data
 
 
-def dense_jacobian(posterior: Posterior, x: Array) -> tuple[Array, Array]:
-    """G(x) and the whole dG(x), shapes (n_d,) and (n_d, dim).
+def dense_jacobian(posterior: Posterior, x: Array, part: slice | None = None) -> DenseLinearization:
+    """G(x) and dG(x), whole or in part.
 
-    By the model's own ``jacobian`` where it has one (counted as one solve and one adjoint action),
-    else by one tangent per unknown or one adjoint per datum, whichever are fewer.
+    By one tangent per unknown or one adjoint per datum, whichever are fewer; the whole by the
+    model's own ``jacobian`` where it has one (counted as one solve and one adjoint action).
+
+    Args:
+        posterior: whose model it is, and who is charged.
+        x: the point, shape (dim,).
+        part: which columns (:func:`by_columns`) or else rows.
 
     Raises:
         SolverDiverged: the solve failed or is not finite (counted).
     """
+    direct = None if part else _jacobian_of(posterior.model)
     try:
-        value, jacobian = _direct(posterior, x) or _by_actions(posterior, x)
-        if not (np.isfinite(value).all() and np.isfinite(jacobian).all()):
-            raise SolverDiverged("the prediction or its derivative is not finite")
-    except SolverDiverged:
-        if posterior.model.kind == "surrogate":
-            posterior.counters.n_surrogate_failed += 1
+        if direct is None:
+            value, jacobian = _by_actions(posterior, x, part or slice(None))
         else:
-            posterior.counters.n_failed += 1
+            posterior.counters.count(posterior.model.kind, forward=1, adjoint=1)
+            value, jacobian = posterior.model(x), direct(x)
+        return DenseLinearization(finite(value), finite(jacobian, "derivative"))
+    except SolverDiverged:
+        posterior.counters.count(posterior.model.kind, failed=1)
         raise
-    return value, jacobian
 
 
-def _direct(posterior: Posterior, x: Array) -> tuple[Array, Array] | None:
-    """By the model's own method, the chain rule through the prior included; None without one."""
-    model: ForwardModel = posterior.model
-    whitened = model if isinstance(model, WhitenedModel) else None
-    inner = model if whitened is None else whitened.model
-    if not isinstance(inner, OffersJacobian):
-        return None
-    charge(posterior, 1, tangents=False)
-    m = x if whitened is None else whitened.prior.unwhiten(x)
-    value, jacobian = inner(m), inner.jacobian(m)
-    return value, jacobian if whitened is None else _through(whitened.prior, x, jacobian)
+def _jacobian_of(model: ForwardModel) -> Callable[[Array], Array] | None:
+    """The model's own method, the chain rule through the prior included; None without one."""
+    if isinstance(model, OffersJacobian):
+        return model.jacobian
+    if isinstance(model, WhitenedModel) and isinstance(model.model, OffersJacobian):
+        prior, inner = model.prior, model.model
+        return lambda xi: _through(prior, xi, inner.jacobian(prior.unwhiten(xi)))
+    return None
 
 
 def _through(prior: Prior, xi: Array, jacobian: Array) -> Array:
@@ -104,10 +111,13 @@ def _through(prior: Prior, xi: Array, jacobian: Array) -> Array:
     return np.asarray(jacobian @ np.stack(columns, axis=1))
 
 
-def _by_actions(posterior: Posterior, x: Array) -> tuple[Array, Array]:
-    n_d, dim = posterior.n_data, posterior.dim
-    charge(posterior, min(n_d, dim), tangents=dim <= n_d)
+def _by_actions(posterior: Posterior, x: Array, part: slice) -> tuple[Array, Array]:
+    columns, counters = by_columns(posterior), posterior.counters
+    size = posterior.dim if columns else posterior.n_data
+    chosen = range(size)[part]
+    n = {"tangent" if columns else "adjoint": len(chosen)}
+    counters.count(posterior.model.kind, forward=1, **n)
     at = posterior.model.linearize(x)
-    if dim <= n_d:
-        return at.value, np.stack([at.jvp(e) for e in np.eye(dim)], axis=1)
-    return at.value, np.stack([at.vjp(e) for e in np.eye(n_d)])
+    act = at.jvp if columns else at.vjp
+    units = (np.asarray(np.arange(size) == k, dtype=np.float64) for k in chosen)
+    return at.value, np.stack([act(e) for e in units], axis=1 if columns else 0)

@@ -11,7 +11,17 @@ import numpy as np
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.prior import Prior, cost
 from pdeinv.errors import ConfigError, ShapeError, SolverDiverged
-from pdeinv.model.forward import Capability, ForwardModel, Linearization, ModelKind, evaluate
+from pdeinv.model.forward import (
+    Capability,
+    ForwardModel,
+    Linearization,
+    ModelKind,
+    Rows,
+    each_row,
+    evaluate,
+    finite,
+    linearize,
+)
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.model.strong_form import StrongFormOf
 from pdeinv.typing import Array
@@ -38,6 +48,25 @@ class Counters:
     n_surrogate: int = 0
     n_failed: int = 0
     n_surrogate_failed: int = 0
+
+    def count(
+        self,
+        kind: ModelKind,
+        *,
+        forward: int = 0,
+        tangent: int = 0,
+        adjoint: int = 0,
+        failed: int = 0,
+    ) -> None:
+        """Add solves of a model of that kind."""
+        if kind == "surrogate":
+            self.n_surrogate += forward + tangent + adjoint
+            self.n_surrogate_failed += failed
+            return
+        self.n_forward += forward
+        self.n_tangent += tangent
+        self.n_adjoint += adjoint
+        self.n_failed += failed
 
     def add(self, other: Counters) -> None:
         """Add the counts of ``other``."""
@@ -174,56 +203,36 @@ class Posterior:
         if self.coarse is not None:
             self.coarse.charge(counters)
 
-    def _count(self, *, forward: int = 0, tangent: int = 0, adjoint: int = 0) -> None:
-        if self.model.kind == "surrogate":
-            self.counters.n_surrogate += forward + tangent + adjoint
-            return
-        self.counters.n_forward += forward
-        self.counters.n_tangent += tangent
-        self.counters.n_adjoint += adjoint
-
-    def _count_failed(self, n: int) -> None:
-        if self.model.kind == "surrogate":
-            self.counters.n_surrogate_failed += n
-        else:
-            self.counters.n_failed += n
-
     def predict(self, xi: Array) -> Array:
         """G(m(xi)) for (dim,) or (n, dim); a failed solve gives NaN and is counted."""
         if np.ndim(xi) == 1:
-            return self._predict_one(xi)
-        self._count(forward=len(xi))
-        values, failed = evaluate(self.model, xi)
-        self._count_failed(len(failed))
-        return values
+            found = self._predict_one(xi)
+            return np.full(self.n_data, np.nan) if found is None else found
+        rows = evaluate(self.model, xi)
+        self.counters.count(self.model.kind, forward=len(xi), failed=len(rows.failures))
+        return rows.values
 
-    def _predict_one(self, xi: Array) -> Array:
+    def _predict_one(self, xi: Array) -> Array | None:
         """The same for one point, without the cost of rows: samplers call it millions of times."""
-        self._count(forward=1)
+        self.counters.count(self.model.kind, forward=1)
         try:
-            prediction = self.model(xi)
+            return finite(self.model(xi))
         except SolverDiverged:
-            prediction = np.full(self.n_data, np.nan)
-        if not np.isfinite(prediction).all():
-            self._count_failed(1)
-        return prediction
+            self.counters.count(self.model.kind, failed=1)
+            return None
 
     def misfit_of(self, prediction: Array) -> Array:
         """Φ of predicted data (..., n_d); infinite where the prediction is not finite."""
-        if prediction.ndim == 1:
-            value = (
-                self.noise.misfit(prediction - self.data)
-                if np.isfinite(prediction).all()
-                else np.inf
-            )
-            return np.asarray(value)
         ok = np.isfinite(prediction).all(axis=-1)
         safe = np.where(ok[..., None], prediction, self.data)
         return np.asarray(np.where(ok, self.noise.misfit(safe - self.data), np.inf))
 
     def misfit(self, xi: Array) -> Array:
         """Φ(xi) = ½ ‖Γ^(-1/2)(G(m(xi)) - y)‖² for (dim,) or (n, dim)."""
-        return self.misfit_of(self.predict(xi))
+        if np.ndim(xi) > 1:
+            return self.misfit_of(self.predict(xi))
+        found = self._predict_one(xi)
+        return np.asarray(np.inf) if found is None else self.noise.misfit(found - self.data)
 
     def neg_log_posterior(self, xi: Array) -> Array:
         """Φ + R, the negative log density in xi up to a constant."""
@@ -234,31 +243,38 @@ class Posterior:
 
         Raises:
             CapabilityError: the model or prior has no derivative.
-            SolverDiverged: the solve failed or is not finite (counted).
+            SolverDiverged: a solve failed, or its values or the gradient are not finite (counted).
         """
-        self._count(forward=1)
+        self.counters.count(self.model.kind, forward=1)
         try:
-            at = self.model.linearize(xi)
-            if not np.isfinite(at.value).all():
-                raise SolverDiverged("the prediction is not finite")
+            return self._point(xi, linearize(self.model, xi))
         except SolverDiverged:
-            self._count_failed(1)
+            self.counters.count(self.model.kind, failed=1)
             raise
+
+    def linearize_rows(self, xis: Array) -> Rows[list[PosteriorPoint | None]]:
+        """The same at each row of ``xis`` (n, dim)."""
+        return each_row(self.linearize, xis)
+
+    def _point(self, xi: Array, at: Linearization) -> PosteriorPoint:
+        # whoever asked for the point also pays for what is done with it later
+        counters, kind = self.counters, self.model.kind
         residual = self.noise.whiten(at.value - self.data)
 
         def vjp(w: Array) -> Array:
-            self._count(adjoint=1)
+            counters.count(kind, adjoint=1)
             return at.vjp(self.noise.whiten_transpose(w))
 
         def jvp(v: Array) -> Array:
-            self._count(tangent=1)
+            counters.count(kind, tangent=1)
             return at.jvp(v)
 
-        def gauss_newton(v: Array) -> Array:
-            return vjp(self.noise.whiten(jvp(v)))
-
         misfit = 0.5 * float(residual @ residual)
-        gradient = vjp(residual) + xi
         return PosteriorPoint(
-            misfit, misfit + float(cost(xi)), at.value, gradient, gauss_newton, jvp
+            misfit,
+            misfit + float(cost(xi)),
+            at.value,
+            finite(vjp(residual) + xi, "gradient"),
+            lambda v: vjp(self.noise.whiten(jvp(v))),
+            jvp,
         )

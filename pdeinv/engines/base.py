@@ -4,36 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import xarray as xr
-from pydantic import Field
 
-from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
+from pdeinv.bayes.jacobian import unwhitened
+from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config as BaseConfig
-from pdeinv.errors import CapabilityError, RunFailed
+from pdeinv.engines.ended import Ended
+from pdeinv.engines.requests import Steps
+from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import Capability, require
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.typing import Array
 
 __all__ = [
+    "DERIVATIVES",
     "Chain",
     "Engine",
+    "Need",
     "Outcome",
     "Produces",
-    "SamplerConfig",
     "check_posterior",
-    "first_point",
-    "stack",
     "strong_form_of",
 ]
 
 Produces = Literal["posterior", "approximate", "point"]
 """``posterior``: exact as the run grows; ``approximate``: a Gaussian or ensemble; ``point``."""
 
-S = TypeVar("S")
+DERIVATIVES = frozenset({Capability.JVP, Capability.VJP})
+"""What engines that linearize require of the model."""
+
+
+class Need(StrEnum):
+    """What an engine needs of the posterior beyond capabilities of its model."""
+
+    COARSE = "coarse"
+    """A cheaper twin of the posterior (``posterior.coarse``), from a trained surrogate."""
+    UNKNOWN = "unknown"
+    """A model of the unknown m itself, past the prior's map: ``requires`` is asked of that one."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,10 @@ class Chain:
     counters: Counters
     seconds: float
 
+    def course(self, along: str) -> xr.Dataset:
+        """The records as a group of the result file, one entry a step along that dimension."""
+        return xr.Dataset({name: (along, values) for name, values in self.records.items()})
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -61,7 +77,7 @@ class Outcome:
         xi: draws, shape (chain, draw, dim); a point estimate is 1 x 1. Empty, (chain, draw, 0),
             where ``m`` is given.
         stats: arrays (chain, draw) by name for ``sample_stats``; ``misfit`` always.
-        converged: whether the engine's own criterion was met.
+        ended: how it ended, by the engine's own criterion.
         message: one sentence on why it ended.
         summary: numbers for the terminal table and the result's attributes.
         groups: further groups for the result file (a spectrum, estimators, ...).
@@ -72,93 +88,136 @@ class Outcome:
 
     xi: Array
     stats: Mapping[str, Array]
-    converged: bool
+    ended: Ended
     message: str
     summary: Mapping[str, float] = field(default_factory=dict)
     groups: Mapping[str, xr.Dataset] = field(default_factory=dict)
     independent_chains: bool = True
     m: Array | None = None
 
+    @property
+    def converged(self) -> bool:
+        """Whether the engine's own criterion was met."""
+        return self.ended.converged
+
     def unknowns(self, prior: Prior, rows: slice = slice(None)) -> Array:
         """The unknown of those draws, shape (chain, rows, n_m)."""
         return prior.unwhiten(self.xi[:, rows]) if self.m is None else self.m[:, rows]
 
 
-class SamplerConfig(BaseConfig):
-    """Lengths that every Markov chain sampler shares; all count steps of one chain."""
-
-    chains: int = Field(4, ge=1, description="independent chains")
-    draws: int = Field(2000, ge=1, description="total steps after warm-up, per chain")
-    warmup: int = Field(1000, ge=0, description="adaptation steps before the first draw, discarded")
-    thin: int = Field(1, ge=1, description="keep every thin-th draw")
-
-
-class Engine(Protocol[S]):
+class Engine[S](Protocol):
     """An inversion method. ``Engine(config)`` builds it; the driver calls the rest.
 
-    An engine that moves the unknown itself, past the prior's map, has an attribute
-    ``moves_unknown`` that is true: its ``requires`` is then asked of the model of m.
+    Subclass it and give ``name``, ``produces``, ``Config``, ``init``, ``step`` and ``finalize``;
+    the rest has defaults. A class of its own with all of these members does as well.
 
-    The state is a frozen dataclass whose fields are arrays, ints, floats or bools, so that
-    checkpoints need no code of the engine's own.
+    **What the driver does.** For each of ``n_chains`` chains it makes a random generator of its
+    own and runs ``init``, then ``step`` until ``finished`` or ``n_steps``, a budget or a stop. It
+    calls ``record`` after each step, keeps what that returns, saves state, generator and records
+    now and then, and continues from there after an interruption as if there had been none. When
+    all chains have ended it calls ``finalize`` once. Every member is therefore a pure function of
+    its arguments: what an engine must remember belongs into the state.
+
+    **The state** is a frozen dataclass that holds arrays, ints, floats, bools, :class:`Ended` and
+    further such dataclasses, each annotated with its exact type, and is the state of ONE chain.
+    Checkpoints need no code of the engine's own: ``init`` is annotated ``-> Steps[TheState]``, and
+    a state is restored from that annotation. A member or property ``misfit`` (a number, or one per
+    walker) is shown as progress. A step makes a new state and leaves the old one as it was.
+
+    **Solves are asked for.** ``init`` and ``step`` are generators: each ``yield`` of a request of
+    :mod:`pdeinv.engines.requests` (:class:`Misfit`, :class:`Predict`, :class:`Linearize`,
+    :class:`Jacobian`) gives back its answer, and what they ``return`` is the state. Requests are
+    answered one after another, or together with those of other chains. They never call ``misfit``,
+    ``predict`` or ``linearize`` of the posterior, of which they read ``dim``, ``n_data``,
+    ``data``, ``noise``, ``prior`` and ``model.capabilities``. A helper that solves is a generator
+    too and is run by ``yield from``; one that never solves begins with ``yield from ()``. A failed
+    solve has an infinite misfit and a prediction that is not finite; a failed linearization raises
+    :class:`pdeinv.errors.SolverDiverged` at the ``yield``, where it can be caught. All are counted,
+    and the driver ends a run in which most solves fail. :func:`pdeinv.engines.requests.drive` runs
+    any such generator by hand.
+
+    **Randomness** comes from the ``rng`` that is passed in and from nowhere else.
+
+    **Errors** that a user can mend are subclasses of :class:`pdeinv.errors.PdeinvError`.
     """
 
     name: ClassVar[str]
+    """As it is registered, in the entry-point group ``pdeinv.engines``."""
     produces: ClassVar[Produces]
-    requires: ClassVar[frozenset[Capability]]
+    """What its draws claim to be."""
+    requires: ClassVar[frozenset[Capability]] = frozenset()
+    """What it cannot do without; checked before any solve."""
+    needs: frozenset[Need] = frozenset()
+    """What it needs besides; a class attribute that an engine may narrow by its options."""
     Config: ClassVar[type[BaseConfig]]
+    """Its options, each with a default and a description."""
 
-    def __init__(self, config: Any) -> None: ...
+    def __init__(self, config: Any) -> None:
+        self.config = config
 
-    @property
-    def config(self) -> BaseConfig:
-        """The resolved configuration."""
+    config: Any
+    """The resolved configuration, an instance of ``Config``."""
 
     @property
     def n_chains(self) -> int:
-        """How many independent chains to run."""
+        """How many independent chains to run; one."""
+        return 1
 
     @property
     def n_steps(self) -> int:
-        """The largest number of steps of one chain."""
+        """The largest number of steps of one chain; the option ``max_iterations``."""
+        return int(self.config.max_iterations)
 
-    def init(self, posterior: Posterior, rng: np.random.Generator) -> S:
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[S]:
         """The state before the first step."""
+        ...
 
-    def step(self, posterior: Posterior, state: S, rng: np.random.Generator) -> S:
-        """One step; pure but for ``rng`` and the posterior's counters."""
+    def step(self, posterior: Posterior, state: S, rng: np.random.Generator) -> Steps[S]:
+        """The state after one more step."""
+        ...
 
     def record(self, state: S, step: int) -> Mapping[str, Any] | None:
-        """What to keep of the state after step number ``step`` (from 1), or None for nothing."""
+        """What to keep of the state after step number ``step`` (from 1); None, nothing.
+
+        The same names with the same shapes each time.
+        """
+        return None
 
     def finished(self, state: S) -> bool:
-        """Whether to stop before ``n_steps``."""
+        """Whether to stop before ``n_steps``; where the state's member ``ended`` says so."""
+        return getattr(state, "ended", Ended.RUNNING) is not Ended.RUNNING
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
     ) -> Outcome:
-        """Turn the chains into the result."""
+        """Turn the chains into the result; solves made here are counted as the run's.
+
+        Chains may have been cut short by a budget.
+
+        Raises:
+            RunFailed: there is nothing to report yet.
+        """
+        ...
 
 
 def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
     """Refuse a posterior that the engine cannot work on, before any solve.
 
     Raises:
-        CapabilityError: a derivative, the coarse model or the strong form is missing.
+        CapabilityError: a derivative, the coarse twin, the model of m or the strong form is
+            missing.
         ConfigError: the problem has a strong form, but not with this configuration.
     """
-    beside = {Capability.COARSE, Capability.STRONG_FORM}
-    model, who = posterior.model, f"engine '{engine.name}'"
-    if getattr(engine, "moves_unknown", False) and isinstance(model, WhitenedModel):
-        model = model.model
-    require(model, engine.requires - beside, who)
-    if Capability.COARSE in engine.requires and posterior.coarse is None:
+    who = f"engine '{engine.name}'"
+    on = unwhitened(posterior, who) if Need.UNKNOWN in engine.needs else posterior
+    require(on.model, engine.requires - {Capability.STRONG_FORM}, who)
+    if Need.COARSE in engine.needs and posterior.coarse is None:
         raise CapabilityError(
-            f"engine '{engine.name}' needs a surrogate beside the reference model; "
-            "pass --surrogate with a checkpoint, or leave it out to have one trained"
+            f"{who} needs a surrogate beside the reference model; pass --surrogate with a "
+            "checkpoint, or leave it out to have one trained"
         )
     if Capability.STRONG_FORM in engine.requires:
-        strong_form_of(posterior, f"engine '{engine.name}'")
+        strong_form_of(posterior, who)
 
 
 def strong_form_of(posterior: Posterior, who: str) -> tuple[StrongForm, Mapping[str, Array]]:
@@ -181,36 +240,3 @@ def strong_form_of(posterior: Posterior, who: str) -> tuple[StrongForm, Mapping[
         )
     found: tuple[StrongForm, Mapping[str, Array]] = build()
     return found
-
-
-def first_point(
-    posterior: Posterior, rng: np.random.Generator, xi: Array, tries: int = 20
-) -> tuple[Array, float]:
-    """A point where the model can be solved, with its misfit: ``xi``, else a prior draw.
-
-    Raises:
-        RunFailed: ``tries`` solves failed.
-    """
-    for _ in range(tries):
-        misfit = float(posterior.misfit(xi))
-        if np.isfinite(misfit):
-            return xi, misfit
-        xi = rng.standard_normal(posterior.dim)
-    raise RunFailed(
-        f"no starting point: {tries} solves failed; check the problem's configuration with "
-        "'pdeinv check', or narrow the prior"
-    )
-
-
-def stack(chains: Sequence[Chain], name: str) -> Array:
-    """One record of all chains as (chain, draw, ...), cut to the shortest chain.
-
-    Raises:
-        RunFailed: a chain stopped before its first draw.
-    """
-    n = min(len(c.records.get(name, ())) for c in chains)
-    if n == 0:
-        raise RunFailed(
-            "a chain was stopped before its first draw; raise the budget and continue with --resume"
-        )
-    return np.stack([c.records[name][:n] for c in chains])

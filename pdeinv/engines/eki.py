@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
-import xarray as xr
 from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Outcome, Produces
-from pdeinv.errors import RunFailed
-from pdeinv.model.forward import Capability
+from pdeinv.engines.base import Chain, Engine, Outcome
+from pdeinv.engines.ended import Ended
+from pdeinv.engines.requests import Steps
+from pdeinv.engines.solvable import solved_rows
 from pdeinv.typing import Array
 
 __all__ = ["Eki", "EkiConfig", "EkiState", "kalman_update", "misfit_step"]
@@ -24,8 +25,8 @@ __all__ = ["Eki", "EkiConfig", "EkiState", "kalman_update", "misfit_step"]
 END = 1.0
 """Tempering time of the posterior."""
 
-RETRIES = 20
-"""Rounds of replacing failed members before giving up."""
+MOST_FAILED = 0.5
+"""Share of members that may fail at once."""
 
 
 class EkiConfig(Config):
@@ -49,10 +50,9 @@ class EkiState:
     xi: Array
     predictions: Array
     misfit: Array
+    replaced: int
     t: float
     n: int
-    replaced: int
-    met: bool
 
 
 def misfit_step(misfit: Array, n_data: int, left: float) -> float:
@@ -89,48 +89,54 @@ def kalman_update(xi: Array, white: Array, residual: Array, dt: float) -> Array:
     return np.asarray(xi + weights.T @ u)
 
 
-class Eki:
+class Eki(Engine[EkiState]):
     """Tempering from prior to posterior by Kalman updates of an ensemble, free of derivatives.
 
     Exact for linear models as the ensemble grows; elsewhere an approximation whose error does not
     vanish with the ensemble. References: Iglesias, Law, Stuart (2013); Iglesias, Yang (2021).
     """
 
-    name: ClassVar[str] = "eki"
-    produces: ClassVar[Produces] = "approximate"
-    requires: ClassVar[frozenset[Capability]] = frozenset()
-    Config: ClassVar[type[Config]] = EkiConfig
+    name = "eki"
+    produces = "approximate"
+    Config = EkiConfig
+    config: EkiConfig
 
-    def __init__(self, config: EkiConfig) -> None:
-        self.config = config
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[EkiState]:
+        """Prior draws that can be solved.
 
-    @property
-    def n_chains(self) -> int:
-        """One ensemble."""
-        return 1
+        Raises:
+            RunFailed: more than half of the members cannot be solved, or the new ones keep failing.
+        """
 
-    @property
-    def n_steps(self) -> int:
-        """As configured."""
-        return self.config.max_iterations
+        def draw(_: Array, n: int) -> Array:
+            return rng.standard_normal((n, posterior.dim))
 
-    def init(self, posterior: Posterior, rng: np.random.Generator) -> EkiState:
-        """Prior draws that can be solved."""
-        xi = rng.standard_normal((self.config.ensemble_size, posterior.dim))
-        start = EkiState(xi, np.zeros((0, 0)), np.zeros(0), 0.0, 0, 0, False)
-        return _solved(posterior, start, lambda _, n: rng.standard_normal((n, posterior.dim)))
+        xi = draw(np.zeros(0), self.config.ensemble_size)
+        found = yield from solved_rows(posterior, xi, draw, MOST_FAILED)
+        return EkiState(found.xi, found.predictions, found.misfit, found.replaced, 0.0, 0)
 
-    def step(self, posterior: Posterior, state: EkiState, rng: np.random.Generator) -> EkiState:
-        """One Kalman update over the next stretch of tempering time."""
-        left = END - state.t
+    def step(
+        self, posterior: Posterior, state: EkiState, rng: np.random.Generator
+    ) -> Steps[EkiState]:
+        """One Kalman update over the next stretch of tempering time.
+
+        Raises:
+            RunFailed: as at the start.
+        """
+        left, noise = END - state.t, posterior.noise
         dt = misfit_step(state.misfit, posterior.n_data, left)
-        noise = posterior.noise
         eta = rng.standard_normal(state.predictions.shape) / np.sqrt(dt)
         residual = noise.whiten(posterior.data - state.predictions) + eta
         xi = kalman_update(state.xi, noise.whiten(state.predictions), residual, dt)
-        t = END if dt == left else state.t + dt
-        moved = replace(state, xi=xi, t=t, n=state.n + 1)
-        return _solved(posterior, moved, lambda good, n: _gaussian(good, n, rng))
+        found = yield from solved_rows(posterior, xi, partial(_gaussian, rng), MOST_FAILED)
+        return EkiState(
+            found.xi,
+            found.predictions,
+            found.misfit,
+            state.replaced + found.replaced,
+            END if dt == left else state.t + dt,
+            state.n + 1,
+        )
 
     def record(self, state: EkiState, step: int) -> Mapping[str, Any] | None:
         """The course of the tempering."""
@@ -143,7 +149,8 @@ class Eki:
 
     def finished(self, state: EkiState) -> bool:
         """At the posterior, or at the noise level where that was asked for."""
-        return state.t >= END or (state.met and self.config.until == "discrepancy")
+        met = 2 * float(np.mean(state.misfit)) <= state.predictions.shape[1]
+        return state.t >= END or (met and self.config.until == "discrepancy")
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
@@ -164,48 +171,15 @@ class Eki:
                 "misfit": state.misfit[None],
                 "lp": -(state.misfit + cost(state.xi))[None],
             },
-            converged=self.finished(state),
+            ended=Ended.CONVERGED if self.finished(state) else Ended.RUNNING,
             message=_verdict(state, self.config.until),
             summary=found,
-            groups={"tempering": _course(chains[0])},
+            groups={"tempering": chains[0].course("update")},
             independent_chains=False,
         )
 
 
-def _solved(posterior: Posterior, state: EkiState, draw: Callable[[Array, int], Array]) -> EkiState:
-    """The state with predictions for all members; failed ones are drawn anew and counted.
-
-    Args:
-        posterior: whose model is solved.
-        state: holds the members.
-        draw: (members that could be solved, n) to n new members.
-
-    Raises:
-        RunFailed: more than half of the members cannot be solved, or the new ones keep failing.
-    """
-    xi, replaced = state.xi.copy(), state.replaced
-    predictions = posterior.predict(xi)
-    for _ in range(RETRIES):
-        failed = ~np.isfinite(predictions).all(axis=1)
-        n = int(failed.sum())
-        if n == 0:
-            misfit = posterior.misfit_of(predictions)
-            met = 2 * float(np.mean(misfit)) <= posterior.n_data
-            return replace(
-                state, xi=xi, predictions=predictions, misfit=misfit, replaced=replaced, met=met
-            )
-        if n > len(xi) // 2:
-            break
-        xi[failed] = draw(xi[~failed], n)
-        predictions[failed] = posterior.predict(xi[failed])
-        replaced += n
-    raise RunFailed(
-        f"{n} of {len(xi)} members cannot be solved; check the problem's configuration with "
-        "'pdeinv check', or narrow the prior"
-    )
-
-
-def _gaussian(members: Array, n: int, rng: np.random.Generator) -> Array:
+def _gaussian(rng: np.random.Generator, members: Array, n: int) -> Array:
     """``n`` draws of the Gaussian with the members' mean and covariance."""
     mean = members.mean(axis=0)
     weights = rng.standard_normal((n, len(members))) / np.sqrt(len(members) - 1)
@@ -223,14 +197,9 @@ def _verdict(state: EkiState, until: str) -> str:
     where = f"ensemble of {n} at tempering time {state.t:.3g} after {state.n} updates"
     if until == "discrepancy":
         what = (
-            "stopped by the discrepancy principle: a regularised estimate, its spread no posterior"
+            "stopped by the discrepancy principle: a regularized estimate, its spread no posterior"
         )
     else:
         what = "a Gaussian-ensemble approximation, exact for linear models and large ensembles only"
     few = f"; {n} members span at most {n - 1} of {dim} directions, spreads are too small"
     return f"{where}; {what}{few if n <= dim else ''}"
-
-
-def _course(chain: Chain) -> xr.Dataset:
-    """The group ``tempering``: one row per update."""
-    return xr.Dataset({name: ("update", values) for name, values in chain.records.items()})

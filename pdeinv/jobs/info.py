@@ -15,6 +15,7 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.arrays import opened_arrays
 from pdeinv.io.checkpoints import read_metadata
+from pdeinv.model.learned import Role
 
 __all__ = ["describe"]
 
@@ -33,7 +34,9 @@ def describe(path: Path) -> dict[str, Any]:
     if not path.is_dir():
         return {"path": str(path), **_netcdf(path)}
     if (path / "metadata.json").exists():
-        return {"path": str(path), "kind": "surrogate", "attributes": read_metadata(path)}
+        # files of earlier versions hold forward models and do not say so
+        metadata = {"role": str(Role.FORWARD), **read_metadata(path)}
+        return {"path": str(path), "kind": "surrogate", "attributes": metadata}
     if (path / "run.json").exists() or any(path.glob("round*.npz")):
         return {"path": str(path), "kind": "run", **_run(path)}
     raise DataSchemaError(

@@ -5,7 +5,7 @@ A finite-element model, a surrogate and a composition of either with a prior are
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol, runtime_checkable
@@ -22,7 +22,12 @@ __all__ = [
     "LinearModel",
     "Linearization",
     "ModelKind",
+    "Rows",
+    "each_row",
     "evaluate",
+    "finite",
+    "linearize",
+    "linearize_rows",
     "require",
 ]
 
@@ -42,8 +47,6 @@ class Capability(StrEnum):
     """The problem as residuals at points (:mod:`pdeinv.model.strong_form`), beside the solver."""
     VARIANCE = "variance"
     """``model.variance(m)``: the predictive variance of each datum, of surrogates that know it."""
-    COARSE = "coarse"
-    """A cheaper twin of the posterior; asked for by engines, offered by no single model."""
 
 
 @dataclass(frozen=True)
@@ -112,29 +115,70 @@ def require(model: ForwardModel, needed: frozenset[Capability], who: str) -> Non
         )
 
 
-def evaluate(model: ForwardModel, ms: Array) -> tuple[Array, dict[int, str]]:
-    """G at each row of ``ms`` (n, n_m), in one call where the model takes batches.
+@dataclass(frozen=True)
+class Rows[T]:
+    """What a model says at several points, one row each.
 
-    A failed solve becomes a row of NaN; the second value gives the reason by row.
+    Attributes:
+        values: one entry a row: numbers, NaN where the solve failed, or objects, None there.
+        failures: the reason by row.
     """
-    if Capability.BATCH in model.capabilities:
-        values = model(ms)
-        lost = () if np.isfinite(values).all() else _rows_not_finite(values)
-        return values, dict.fromkeys(lost, "the prediction is not finite")
-    values = np.full((len(ms), model.d_space.size), np.nan)
-    failed: dict[int, str] = {}
+
+    values: T
+    failures: Mapping[int, str]
+
+
+def finite(values: Array, what: str = "prediction") -> Array:
+    """``values`` themselves.
+
+    Raises:
+        SolverDiverged: some are not finite.
+    """
+    if not np.isfinite(values).all():
+        raise SolverDiverged(f"the {what} is not finite")
+    return values
+
+
+def each_row[T](ask: Callable[[Array], T], ms: Array) -> Rows[list[T | None]]:
+    """``ask`` at each row of ``ms``; what raises :class:`SolverDiverged` is a failure."""
+    values, failures = list[T | None](), dict[int, str]()
     for i, m in enumerate(ms):
         try:
-            values[i] = model(m)
+            values.append(ask(m))
         except SolverDiverged as error:
-            failed[i] = str(error)
-    for i in _rows_not_finite(values):
-        failed.setdefault(i, "the prediction is not finite")
-    return values, failed
+            values.append(None)
+            failures[i] = str(error)
+    return Rows(values, failures)
 
 
-def _rows_not_finite(values: Array) -> list[int]:
-    return [int(i) for i in np.flatnonzero(~np.isfinite(values).all(axis=-1))]
+def evaluate(model: ForwardModel, ms: Array) -> Rows[Array]:
+    """G at each row of ``ms`` (n, n_m), in one call where the model takes batches."""
+    if Capability.BATCH in model.capabilities:
+        values = model(ms)
+        if np.isfinite(values).all():
+            return Rows(values, {})
+        lost = np.flatnonzero(~np.isfinite(values).all(axis=-1))
+        return Rows(values, {int(i): "the prediction is not finite" for i in lost})
+    found = each_row(lambda m: finite(model(m)), ms)
+    nothing = np.full(model.d_space.size, np.nan)
+    values = np.array([nothing if v is None else v for v in found.values])
+    return Rows(values.reshape(len(ms), -1), found.failures)
+
+
+def linearize(model: ForwardModel, m: Array) -> Linearization:
+    """G and its derivative at ``m`` of shape (n_m,).
+
+    Raises:
+        SolverDiverged: the solve failed, or G is not finite.
+    """
+    at = model.linearize(m)
+    finite(at.value)
+    return at
+
+
+def linearize_rows(model: ForwardModel, ms: Array) -> Rows[list[Linearization | None]]:
+    """The same at each row of ``ms`` (n, n_m)."""
+    return each_row(lambda m: linearize(model, m), ms)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""What a problem and a surrogate must offer; plug-ins implement these by shape alone."""
+"""What a problem must offer; plug-ins implement it by shape alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -20,7 +20,6 @@ __all__ = [
     "Importer",
     "Metric",
     "Problem",
-    "Surrogate",
 ]
 
 
@@ -119,32 +118,3 @@ class Problem(Protocol):
 
     def dofs(self, level: int) -> int:
         """The number of unknowns of one reference solve."""
-
-
-class Surrogate(Protocol):
-    """A learned stand-in for a reference model, stored as a folder without pickles."""
-
-    name: ClassVar[str]
-    Config: ClassVar[type[BaseConfig]]
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """JSON data: problem and its configuration, training range, units, dataset hash, errors."""
-
-    def save(self, folder: Path) -> None:
-        """Write safetensors weights and JSON into ``folder`` (created)."""
-
-    @classmethod
-    def load(cls, folder: Path) -> Surrogate:
-        """The surrogate that :meth:`save` wrote.
-
-        Raises:
-            DataSchemaError: the folder does not hold such a surrogate.
-        """
-
-    def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> ForwardModel:
-        """The surrogate as a forward model on xi for these sensors.
-
-        Raises:
-            SurrogateRejected: trained for another problem, prior or sensor set.
-        """

@@ -28,6 +28,10 @@ class OutsideTrainingRange(UserWarning):
 class Emulator(Protocol):
     """A differentiable map from xi to data."""
 
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it offers; with VARIANCE also a method ``variance``."""
+
     def __call__(self, xi: Array) -> Array:
         """Data (..., n_obs) of (..., dim)."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,9 @@ from pdeinv.model.spaces import Space, Variable
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
-from .fitting import Index
+from .split import Index
 
-__all__ = ["Identity", "data_space"]
+__all__ = ["Identity", "check_coordinates", "data_space"]
 
 PLACE_TOLERANCE = 1e-9
 """Sensors closer than this share of their extent are the same."""
@@ -37,6 +37,19 @@ def data_space(observed: Observed, sensors: Sensors) -> Space:
             ),
         )
     )
+
+
+def check_coordinates(trained: Iterable[str], sensors: Sensors) -> None:
+    """Refuse sensors with other coordinates than the trained ones.
+
+    Raises:
+        SurrogateRejected: names both.
+    """
+    if sorted(sensors) != sorted(trained):
+        raise SurrogateRejected(
+            f"surrogate was trained for sensor coordinates {', '.join(sorted(trained))}, this run "
+            f"has {', '.join(sorted(sensors))}; train it again"
+        )
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -132,11 +145,7 @@ class Identity:
             SurrogateRejected: a sensor is not among them.
         """
         names = list(self.sensors)
-        if sorted(sensors) != sorted(names):
-            raise SurrogateRejected(
-                f"surrogate was trained for sensor coordinates {', '.join(names)}, this run has "
-                f"{', '.join(sensors)}; train it again"
-            )
+        check_coordinates(names, sensors)
         trained = np.stack([np.asarray(self.sensors[c], dtype=float) for c in names], axis=1)
         asked = np.stack([np.asarray(sensors[c], dtype=float) for c in names], axis=1)
         extent = max(float(np.ptp(trained, axis=0).max()), float(np.abs(trained).max()), 1e-300)

@@ -3,45 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pdeinv import extras
 from pdeinv.io.atomic import atomic
+from pdeinv.plugins.fitting import EpochRow
 
-__all__ = ["LOG", "EpochRow", "Tracker", "check_tensorboard"]
+__all__ = ["LOG", "Tracker", "check_tensorboard"]
 
 LOG = "log.jsonl"
-
-
-@dataclass(frozen=True)
-class EpochRow:
-    """One epoch, as the log holds it.
-
-    Attributes:
-        epoch: from 1.
-        epochs: planned at most.
-        train: mean training loss.
-        valid: validation loss.
-        valid_relative: root of the squared validation error over the squared scaled targets.
-        best_epoch: epoch of the smallest validation loss so far.
-        rate: learning rate of the last step.
-        seconds: wall time of the epoch.
-        samples_per_second: training samples of all processes over ``seconds``.
-        waiting: share of ``seconds`` that the first process waited for data.
-    """
-
-    epoch: int
-    epochs: int
-    train: float
-    valid: float
-    valid_relative: float
-    best_epoch: int
-    rate: float
-    seconds: float
-    samples_per_second: float
-    waiting: float
 
 
 def _earlier(path: Path, epoch: int) -> list[str]:
@@ -97,7 +69,7 @@ def check_tensorboard() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise extras.missing("tensorboard", "--tensorboard") from None
+        raise extras.missing("tensorboard", "--tensorboard needs") from None
     return SummaryWriter
 
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pdeinv.model.forward import Linearization
 from pdeinv.typing import Array
 
-if TYPE_CHECKING:
-    import torch
+from .bound import ALL
+from .scaling import Standard
+from .torch_env import seeded, torch
 
-__all__ = ["Mlp", "build_module"]
+__all__ = ["Decoded", "Mlp", "build_module", "seeded_mlp"]
 
 
 def _sigmoid(a: Array) -> Array:
@@ -34,15 +35,17 @@ def _silu_slope(a: Array) -> Array:
     return np.asarray(s * (1.0 + a * (1.0 - s)))
 
 
-def build_module(n_in: int, widths: tuple[int, ...], n_out: int) -> torch.nn.Sequential:
+def build_module(n_in: int, widths: tuple[int, ...], n_out: int) -> Any:
     """The torch network whose weights :class:`Mlp` takes over; SiLU between linear layers."""
-    from torch import nn
+    layers: list[Any] = []
+    for a, b in pairwise([n_in, *widths, n_out]):
+        layers += [torch.nn.Linear(a, b), torch.nn.SiLU()]
+    return torch.nn.Sequential(*layers[:-1])
 
-    sizes = [n_in, *widths, n_out]
-    layers: list[nn.Module] = []
-    for a, b in pairwise(sizes):
-        layers += [nn.Linear(a, b), nn.SiLU()]
-    return nn.Sequential(*layers[:-1])
+
+def seeded_mlp(seed: int, name: str, sizes: tuple[int, tuple[int, ...], int]) -> Any:
+    """The same with the starting weights of a named stream; inputs, hidden layers, outputs."""
+    return seeded(seed, name, 0, lambda: build_module(*sizes))
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,13 @@ class Mlp:
 
     weights: tuple[Array, ...]
     biases: tuple[Array, ...]
+
+    @classmethod
+    def of(cls, module: Any) -> Mlp:
+        """With the weights of a trained ``Sequential``."""
+        return cls.from_arrays(
+            {k: v.detach().cpu().numpy() for k, v in module.state_dict().items()}
+        )
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Mlp:
@@ -102,3 +112,44 @@ class Mlp:
             return np.asarray(v)
 
         return Linearization(value, jvp, vjp)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """d(xi) = mean + scale · network((xi - m)/s) D.
+
+    Attributes:
+        inputs: scaling of xi.
+        network: scaled xi to coefficients (n_modes,).
+        scale: one number that the coefficients are multiplied by.
+        mean: shape (n_obs,).
+        decoder: D, shape (n_modes, n_obs).
+    """
+
+    inputs: Standard
+    network: Mlp
+    scale: float
+    mean: Array
+    decoder: Array
+
+    capabilities = ALL
+
+    def __call__(self, xi: Array) -> Array:
+        """Data (..., n_obs) of (..., dim)."""
+        z = self.network(self.inputs(xi)) * self.scale
+        return np.asarray(self.mean + z @ self.decoder)
+
+    def linearize(self, xi: Array) -> Linearization:
+        """Value and derivative at one xi."""
+        at = self.network.linearize(self.inputs(xi))
+        decoder = self.scale * self.decoder
+        return Linearization(
+            self.mean + at.value @ decoder,
+            lambda v: at.jvp(v / self.inputs.std) @ decoder,
+            lambda w: at.vjp(decoder @ w) / self.inputs.std,
+        )
+
+    def tangents(self, xi: Array, probes: Array) -> Array:
+        """dG(xi_i)[p_ik], shape (n, k, n_obs), for (n, dim) and (n, k, dim)."""
+        pairs = zip(xi, probes, strict=True)
+        return np.stack([np.stack([self.linearize(x).jvp(p) for p in ps]) for x, ps in pairs])

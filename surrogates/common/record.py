@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pdeinv.config import Config, fingerprint
+from pdeinv.config import fingerprint
 from pdeinv.errors import DataSchemaError
-from pdeinv.io.datasets import TrainingSet
+from pdeinv.model.learned import Role
 from pdeinv.provenance import versions
 from pdeinv.typing import Array
 
 from .identity import Identity
 
-__all__ = ["Record", "heldout_errors"]
+__all__ = ["Judgement", "Record", "heldout_errors"]
 
 FORMAT = 1
 
@@ -39,6 +38,19 @@ def heldout_errors(predicted: Array, true: Array, noise_std: Array) -> dict[str,
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What samples that were held out say.
+
+    Attributes:
+        errors: by name.
+        extra: further facts.
+    """
+
+    errors: Mapping[str, float]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Record:
     """The metadata of a trained surrogate.
 
@@ -55,6 +67,7 @@ class Record:
         sizes: samples by use (train, validation, held out).
         errors: held-out errors by name.
         extra: further facts of the kind of surrogate.
+        role: what it is once it is bound.
         software: versions of the packages that made it.
     """
 
@@ -70,46 +83,13 @@ class Record:
     sizes: Mapping[str, int]
     errors: Mapping[str, float]
     extra: Mapping[str, Any] = field(default_factory=dict)
+    role: Role = Role.FORWARD
     software: Mapping[str, str] = field(default_factory=versions)
 
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        dataset: TrainingSet,
-        *,
-        rows: NDArray[np.int64],
-        how: tuple[Config, int, Array],
-        sizes: Mapping[str, int],
-        errors: Mapping[str, float],
-        extra: Mapping[str, Any],
-    ) -> Record:
-        """The metadata of a training on a data set.
-
-        Args:
-            name: registered name.
-            dataset: what it learned from.
-            rows: the samples that were trained on, whose xi give the trained range.
-            how: configuration, root seed and σ.
-            sizes: samples by use.
-            errors: held-out errors.
-            extra: further facts.
-        """
-        xi, (config, seed, noise_std) = dataset.xi[rows], how
-        return cls(
-            name,
-            Identity.of_dataset(dataset),
-            xi.min(axis=0),
-            xi.max(axis=0),
-            noise_std,
-            config.model_dump(mode="json"),
-            seed,
-            dataset.digest,
-            dataset.level,
-            sizes,
-            errors,
-            extra,
-        )
+    def judged(self, found: Judgement) -> Record:
+        """The same with errors and facts that are known once it is trained."""
+        errors, extra = {**self.errors, **found.errors}, {**self.extra, **found.extra}
+        return replace(self, errors=errors, extra=extra)
 
     def as_json(self) -> dict[str, Any]:
         """JSON data; what ``metadata.json`` holds."""
@@ -117,6 +97,7 @@ class Record:
         return {
             "format": FORMAT,
             "surrogate": self.surrogate,
+            "role": str(self.role),
             **identity,
             "problem_fingerprint": fingerprint(identity["problem_config"]),
             "range": {"low": self.low.tolist(), "high": self.high.tolist()},
@@ -152,6 +133,8 @@ class Record:
                 sizes=data["sizes"],
                 errors=data["errors"],
                 extra=data["extra"],
+                # files of earlier versions hold forward models
+                role=Role(data.get("role", Role.FORWARD)),
                 software=data["versions"],
             )
         except (KeyError, TypeError, ValueError) as error:

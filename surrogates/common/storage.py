@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,27 @@ from pdeinv.io.atomic import atomic
 from pdeinv.io.checkpoints import read_metadata, write_metadata
 from pdeinv.typing import Array
 
-__all__ = ["load_arrays", "load_folder", "save_arrays", "save_folder"]
+__all__ = [
+    "complete",
+    "load_arrays",
+    "load_folder",
+    "read_kind",
+    "save_arrays",
+    "save_folder",
+    "under",
+    "within",
+]
 
 WEIGHTS = "weights.safetensors"
 
 
-def _safetensors() -> Any:
-    import safetensors
-    import safetensors.numpy
-
-    return safetensors
-
-
 def save_arrays(path: Path, arrays: Mapping[str, Any], note: Mapping[str, Any]) -> None:
     """Write named arrays with a JSON note in the file's header, in one atomic step."""
+    from safetensors.numpy import save_file
+
     contiguous = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
     with atomic(path) as target:
-        _safetensors().numpy.save_file(contiguous, target, {"note": json.dumps(note)})
+        save_file(contiguous, target, {"note": json.dumps(note)})
 
 
 def load_arrays(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -39,12 +44,13 @@ def load_arrays(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         DataSchemaError: missing, damaged or of another format.
     """
-    library = _safetensors()
+    from safetensors import SafetensorError, safe_open
+
     try:
-        with library.safe_open(path, framework="numpy") as file:
+        with safe_open(path, framework="numpy") as file:
             note = json.loads((file.metadata() or {}).get("note", "{}"))
             return {k: file.get_tensor(k) for k in file.keys()}, note  # noqa: SIM118
-    except (OSError, ValueError, library.SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise DataSchemaError(
             f"cannot read {path} as safetensors ({type(error).__name__}); train again"
         ) from None
@@ -57,8 +63,8 @@ def save_folder(folder: Path, arrays: Mapping[str, Array], metadata: Mapping[str
     write_metadata(folder, metadata)
 
 
-def load_folder(folder: Path, surrogate: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arrays and metadata of a folder that :func:`save_folder` wrote for ``surrogate``.
+def read_kind(folder: Path, surrogate: str) -> dict[str, Any]:
+    """The metadata of a folder that a surrogate of this name wrote.
 
     Raises:
         DataSchemaError: missing, damaged, or of another kind of surrogate.
@@ -69,5 +75,37 @@ def load_folder(folder: Path, surrogate: str) -> tuple[dict[str, Any], dict[str,
         raise DataSchemaError(
             f"{folder} holds a surrogate of kind '{kind}', expected '{surrogate}'; load it as such"
         )
-    arrays, _ = load_arrays(folder / WEIGHTS)
-    return arrays, metadata
+    return metadata
+
+
+def load_folder(folder: Path, surrogate: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arrays and metadata of a folder that :func:`save_folder` wrote for ``surrogate``.
+
+    Raises:
+        DataSchemaError: missing, damaged, or of another kind of surrogate.
+    """
+    metadata = read_kind(folder, surrogate)
+    return load_arrays(folder / WEIGHTS)[0], metadata
+
+
+@contextmanager
+def complete(folder: Path) -> Iterator[None]:
+    """Turn an entry that a folder lacks into one line.
+
+    Raises:
+        DataSchemaError: an entry is missing or of another kind.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataSchemaError(f"{folder}: entry {error} is missing; train it again") from None
+
+
+def under(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays whose names begin with ``prefix``, put before."""
+    return {prefix + name: a for name, a in arrays.items()}
+
+
+def within(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of :func:`under`; others are left out."""
+    return {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}

@@ -1,67 +1,68 @@
-"""torch, where it is needed: the module, a device, a precision, a seeded start."""
+"""torch, where it is needed: the module, a precision, a seeded start."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
-from pdeinv import extras
-from pdeinv.errors import ConfigError
+from pdeinv.executors.devices import import_torch
+from pdeinv.plugins.fitting import Precision
 from pdeinv.rng import stream
 
 __all__ = [
-    "Precision",
     "autocast",
+    "built",
     "exact_spectra",
-    "find_device",
-    "import_torch",
     "in_precision",
     "real_type",
     "seeded",
+    "torch",
 ]
 
-Precision = Literal["float32", "bfloat16", "float64"]
-"""Weights and data are float32 or float64; bfloat16 computes float32 networks in half precision."""
+
+class _Torch:
+    """The module torch, imported when something of it is first asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_torch(), name)
 
 
-def import_torch() -> Any:
-    """The module torch.
+torch: Any = _Torch()
+"""torch for all modules here, none of which imports it before it computes."""
 
-    Raises:
-        MissingDependency: it is not installed.
+
+def built(
+    forward: Callable[[Any, Any], Any],
+    parts: Mapping[str, Any],
+    buffers: Mapping[str, Any] | None = None,
+) -> Any:
+    """A torch module of named parts, which give its weights their names, and constants.
+
+    Args:
+        forward: the module and its input to its output.
+        parts: modules by name.
+        buffers: tensors that move with the weights and are not trained, by name.
     """
-    return extras.load("torch", "a network")
 
+    class Built(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            for name, part in parts.items():
+                setattr(self, name, part)
+            for name, values in (buffers or {}).items():
+                self.register_buffer(name, values)
 
-def find_device(name: str) -> Any:
-    """The torch device ``name``; an absent one is an error, never replaced in silence.
+        def forward(self, x: Any) -> Any:
+            return forward(self, x)
 
-    Raises:
-        ConfigError: no such device on this machine.
-    """
-    torch = import_torch()
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"--device must be cpu or cuda, got '{name}'") from None
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise ConfigError(f"--device must be cpu or cuda (or mps), got '{name}'")
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device.type == "cuda" and (device.index or 0) >= found:
-        raise ConfigError(
-            f"device '{name}' is not available: torch sees {found or 'no'} GPU; use --device cpu"
-        )
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device 'mps' is not available on this machine; use --device cpu")
-    return device
+    return Built()
 
 
 def seeded(seed: int, name: str, k: int, build: Callable[[], Any]) -> Any:
     """What ``build`` makes with torch's generator seeded by a named stream; the global state of
     the generator is as before afterwards.
     """
-    torch = import_torch()
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(int(stream(seed, name, k).integers(2**62)))
         return build()
@@ -69,13 +70,11 @@ def seeded(seed: int, name: str, k: int, build: Callable[[], Any]) -> Any:
 
 def real_type(precision: Precision) -> Any:
     """The torch type of weights and data."""
-    torch = import_torch()
     return torch.float64 if precision == "float64" else torch.float32
 
 
 def in_precision(module: Any, precision: Precision) -> Any:
     """``module`` in place with weights of that precision, complex ones included."""
-    torch = import_torch()
     if precision == "float64":
         # .double() leaves complex weights as they are
         for tensor in (*module.parameters(), *module.buffers()):
@@ -88,7 +87,6 @@ def in_precision(module: Any, precision: Precision) -> Any:
 @contextmanager
 def autocast(device: Any, precision: Precision) -> Iterator[None]:
     """Compute in bfloat16 where ``precision`` asks for it, else as the arrays are."""
-    torch = import_torch()
     if precision != "bfloat16":
         yield
         return
@@ -102,7 +100,6 @@ def exact_spectra(module: Any, precision: Precision) -> Iterator[None]:
 
     Half precision has no transform for most grids and too few digits for a spectrum.
     """
-    torch = import_torch()
     layers = [m for m in module.modules() if precision == "bfloat16" and _is_spectral(m)]
 
     def guarded(inner: Callable[..., Any]) -> Callable[..., Any]:

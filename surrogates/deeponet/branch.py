@@ -9,41 +9,15 @@ from typing import Any, Literal
 import numpy as np
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.model.forward import Linearization
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
 from ..common.bound import Emulator
+from ..operators.emulator import OnGrid
 
 __all__ = ["Branch", "BranchKind"]
 
 BranchKind = Literal["xi", "coefficient"]
-
-
-@dataclass(frozen=True)
-class _OnCoefficient:
-    """An emulator of the coefficient on a grid as one of xi."""
-
-    prior: Prior
-    to_grid: Any
-    log: bool
-    emulator: Emulator
-
-    def __call__(self, xi: Array) -> Array:
-        m = self.prior.unwhiten(xi.reshape(-1, xi.shape[-1]))
-        values = np.asarray((self.to_grid @ m.T).T).reshape(*xi.shape[:-1], -1)
-        return self.emulator(np.log(values) if self.log else values)
-
-    def linearize(self, xi: Array) -> Linearization:
-        values = np.asarray(self.to_grid @ self.prior.unwhiten(xi))
-        slope = 1.0 / values if self.log else np.ones_like(values)
-        at = self.emulator.linearize(np.log(values) if self.log else values)
-        back = self.to_grid.T.tocsr()
-        return Linearization(
-            at.value,
-            lambda v: at.jvp(slope * (self.to_grid @ self.prior.unwhiten_jvp(xi, v))),
-            lambda w: self.prior.unwhiten_vjp(xi, back @ (slope * at.vjp(w))),
-        )
 
 
 @dataclass(frozen=True)
@@ -80,7 +54,7 @@ class Branch:
         """``emulator`` of branch inputs as one of xi."""
         if self.kind == "xi":
             return emulator
-        return _OnCoefficient(prior, problem.grid_operator(self.shape), self.log, emulator)
+        return OnGrid(prior, problem.grid_operator(self.shape), emulator, self.log)
 
     def as_json(self) -> dict[str, Any]:
         """JSON data."""

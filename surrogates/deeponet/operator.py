@@ -13,34 +13,28 @@ Lu et al. (2022), A comprehensive and fair comparison of two neural operators (P
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
-from pdeinv.bayes.prior import Prior
-from pdeinv.config import Config
-from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.io.datasets import TrainingSet
-from pdeinv.model.forward import ForwardModel
-from pdeinv.model.observed import Sensors
-from pdeinv.plugins.problem import Problem
+from pdeinv.errors import ConfigError
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-from ..common.bound import BoundModel, Emulator, RangeWatch
-from ..common.decoded import Decoded
-from ..common.fitting import FitRun, Split
-from ..common.identity import Identity, data_space
-from ..common.mlp import Mlp, build_module
-from ..common.record import Record, heldout_errors
-from ..common.scaling import Pod, Standard, reference_noise
-from ..common.storage import load_folder, save_folder
+from ..common.bound import Emulator
+from ..common.lesson import Lesson, Where
+from ..common.mlp import Decoded, Mlp, seeded_mlp
+from ..common.record import Record
+from ..common.scaling import Pod, Standard
+from ..common.storage import under, within
+from ..common.torch_env import seeded, torch
+from ..common.trained import Trained
 from ..operators.grid import Grid
 from ..operators.places import Places, known
-from ..training.train import Data, TrainingConfig, import_torch, seeded, train
+from ..training.config import Data, History, TrainingConfig
+from ..training.train import train
 from .branch import Branch
 from .trunk import PodTrunk, Trunk, TrunkNetwork, branch_and_trunk
 
@@ -75,7 +69,7 @@ class DeeponetConfig(TrainingConfig):
 
 
 @dataclass(frozen=True)
-class Deeponet:
+class Deeponet(Trained):
     """A trained operator with all that is needed to use it again.
 
     Attributes:
@@ -83,150 +77,81 @@ class Deeponet:
         inputs: scaling of them.
         network: the branch.
         trunk: places to the functions t_k and t_0.
-        record: metadata.
     """
 
     branch: Branch
     inputs: Standard
     network: Mlp
     trunk: Trunk
-    record: Record
 
-    name: ClassVar[str] = "deeponet"
-    Config: ClassVar[type[Config]] = DeeponetConfig
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """See :class:`pdeinv.surrogates.common.record.Record`."""
-        return self.record.as_json()
+    name = "deeponet"
+    Config = DeeponetConfig
+    packages = frozenset({"torch"})
 
     @classmethod
-    def fit(
-        cls,
-        dataset: TrainingSet,
-        problem: Problem,
-        config: DeeponetConfig,
-        seed: int,
-        run: FitRun | None = None,
-    ) -> Deeponet:
-        """Train on all places where the data set holds the field; a tenth validates and tests.
+    def learn(cls, lesson: Lesson) -> Deeponet:
+        """Train on all places where the data set holds the field.
 
         Raises:
             ConfigError: ``trunk = "pod"`` without a grid of the data's coordinates.
             Preempted: a stop was asked for; the training is saved.
             RunFailed: the loss is not finite.
-            SurrogateRejected: the data set belongs to another problem.
         """
-        run = run or FitRun()
-        prior = problem.prior()
-        Identity.of_dataset(dataset).check(problem, prior)
-        split = Split.of(dataset.size, seed)
-        branch = Branch.of(problem, config.branch, config.branch_grid, dataset.xi)
-        read = branch.read(problem, dataset.xi)
-        inputs = Standard.fit(read[split.train])
+        config, dataset = lesson.config, lesson.dataset
+        branch = Branch.of(lesson.problem, config.branch, config.branch_grid, dataset.xi)
+        read = branch.read(lesson.problem, dataset.xi)
+        inputs = Standard.fit(read[lesson.split.train])
         fit = _fit_pod if config.trunk == "pod" else _fit_network
-        task = (dataset, inputs(read), split)
-        network, trunk, history = fit(task, (config, seed, run))
-        y = dataset.values
-        noise_std = reference_noise(y[split.train], run.noise_std, config.noise_rel)
-        record = Record.of(
-            cls.name,
-            dataset,
-            rows=split.train,
-            how=(config, seed, noise_std),
-            sizes=split.sizes,
-            errors={},
-            extra={
-                "epochs": len(history.train), "best_epoch": history.best_epoch,
-                "branch": branch.as_json(), "basis": trunk.size,
-            },
-        )  # fmt: skip
-        fitted = cls(branch, inputs, network, trunk, record)
-        found = fitted._emulator(prior, problem, dataset.sensors)(dataset.xi[split.test])
-        errors = heldout_errors(found, y[split.test], noise_std)
-        return replace(fitted, record=replace(record, errors=errors))
+        network, trunk, history = fit(lesson, inputs(read))
+        extra = {**history.summary(), "branch": branch.as_json(), "basis": trunk.size}
+        return cls(lesson.record(cls, extra), branch, inputs, network, trunk)
 
-    def save(self, folder: Path) -> None:
-        """Write weights, scalings and the metadata."""
-        arrays = {f"network.{k}": v for k, v in self.network.arrays().items()} | {
-            "input_mean": self.inputs.mean,
-            "input_std": self.inputs.std,
-            **{f"trunk.{k}": v for k, v in self.trunk.arrays().items()},
+    def arrays(self) -> dict[str, Array]:
+        """Weights and scalings."""
+        return {
+            **under("network.", self.network.arrays()),
+            **under("input_", vars(self.inputs)),
+            **under("trunk.", self.trunk.arrays()),
         }
-        save_folder(folder, arrays, self.record.as_json())
 
     @classmethod
-    def load(cls, folder: Path) -> Deeponet:
-        """What :meth:`save` wrote.
-
-        Raises:
-            DataSchemaError: the folder does not hold such an operator.
-        """
-        a, metadata = load_folder(folder, cls.name)
-        record = Record.from_json(metadata, folder)
-
-        def part(name: str) -> dict[str, Any]:
-            return {k.removeprefix(name): v for k, v in a.items() if k.startswith(name)}
-
-        try:
-            kind = PodTrunk if record.config["trunk"] == "pod" else TrunkNetwork
-            names = tuple(sorted(record.identity.sensors))
-            return cls(
-                Branch.from_json(record.extra["branch"]),
-                Standard(a["input_mean"], a["input_std"]),
-                Mlp.from_arrays(part("network.")),
-                kind.from_arrays(part("trunk."), names),
-                record,
-            )
-        except (KeyError, TypeError) as error:
-            raise DataSchemaError(f"{folder}: entry {error} is missing; train it again") from None
-
-    def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> ForwardModel:
-        """The operator as a forward model on xi, for any sensors in the box of the trained places.
-
-        Raises:
-            SurrogateRejected: trained for another problem or prior, or a sensor lies outside.
-        """
-        self.record.identity.check(problem, prior)
-        return BoundModel(
-            self._emulator(prior, problem, sensors),
-            prior.dim,
-            data_space(self.record.identity.observed, sensors),
-            RangeWatch(self.record.low, self.record.high, self.name),
-            report=self.metadata,
+    def restored(cls, arrays: Mapping[str, Array], record: Record) -> Deeponet:
+        """The inverse of :meth:`arrays`."""
+        kind = PodTrunk if record.config["trunk"] == "pod" else TrunkNetwork
+        names = tuple(sorted(record.identity.sensors))
+        return cls(
+            record,
+            Branch.from_json(record.extra["branch"]),
+            Standard(**within("input_", arrays)),
+            Mlp.from_arrays(within("network.", arrays)),
+            kind.from_arrays(within("trunk.", arrays), names),
         )
 
-    def _emulator(self, prior: Prior, problem: Problem, sensors: Sensors) -> Emulator:
+    def emulator(self, where: Where) -> Emulator:
+        """The operator at any sensors in the box of the trained places."""
+        sensors = self.record.identity.sensors if where.sensors is None else where.sensors
         mean, decoder = self.trunk(sensors)
         decoded = Decoded(self.inputs, self.network, 1.0, mean, decoder)
-        return self.branch.before(decoded, problem, prior)
+        return self.branch.before(decoded, where.problem, where.prior)
 
 
-Task = tuple[TrainingSet, Array, Split]
-"""Data set, scaled branch inputs, split."""
-
-How = tuple[DeeponetConfig, int, FitRun]
-
-
-def _fit_network(task: Task, how: How) -> tuple[Mlp, Trunk, Any]:
-    """Branch and trunk trained together."""
-    (dataset, x, split), (config, seed, run) = task, how
-    places, values = known(dataset, config.places, stream(seed, "places"))
+def _fit_network(lesson: Lesson, x: Array) -> tuple[Mlp, Trunk, History]:
+    """Branch and trunk trained together on scaled branch inputs."""
+    config, seed, split = lesson.config, lesson.seed, lesson.split
+    places, values = known(lesson.dataset, config.places, stream(seed, "places"))
     box = Places.around(places, config.octaves)
     centre = float(values[split.train].mean())
     scale = max(float(values[split.train].std()), 1e-300)
     sizes = (x.shape[1], config.widths, config.basis)
     module = seeded(seed, Deeponet.name, 0, lambda: branch_and_trunk(sizes, box(places)))
-    y = (values - centre) / scale
-    data = Data(x[split.train], y[split.train], x[split.valid], y[split.valid])
-    history = train(module, data, _mean_square, config, seed, run)
-    branch, trunk = (_network(part) for part in (module.branch, module.trunk))
-    return branch, TrunkNetwork(box, trunk, centre, scale), history
+    data = Data.of(x, (values - centre) / scale, split)
+    history = train(module, data, torch.nn.functional.mse_loss, config, seed, lesson.run)
+    return Mlp.of(module.branch), TrunkNetwork(box, Mlp.of(module.trunk), centre, scale), history
 
 
-def _fit_pod(task: Task, how: How) -> tuple[Mlp, Trunk, Any]:
+def _fit_pod(lesson: Lesson, x: Array) -> tuple[Mlp, Trunk, History]:
     """The branch trained on the field's modes."""
-    (dataset, x, split), (config, seed, run) = task, how
+    config, split, dataset = lesson.config, lesson.split, lesson.dataset
     field, names = dataset.field, sorted(dataset.sensors)
     if field is None or sorted(dataset.axes) != names or len(names) != 2:
         raise ConfigError(
@@ -239,19 +164,9 @@ def _fit_pod(task: Task, how: How) -> tuple[Mlp, Trunk, Any]:
     pod = Pod.fit(flat[split.train], ones, 1e-12 * float(np.abs(flat).max()), most)
     z = pod.encode(flat)
     scale = max(float(z[split.train].std()), 1e-300)
-    sizes = (x.shape[1], config.widths, pod.n_modes)
-    module = seeded(seed, Deeponet.name, 0, lambda: build_module(*sizes))
-    y = z / scale
-    data = Data(x[split.train], y[split.train], x[split.valid], y[split.valid])
-    history = train(module, data, _mean_square, config, seed, run)
+    module = seeded_mlp(lesson.seed, Deeponet.name, (x.shape[1], config.widths, pod.n_modes))
+    data, loss = Data.of(x, z / scale, split), torch.nn.functional.mse_loss
+    history = train(module, data, loss, config, lesson.seed, lesson.run)
     (slow, axis0), (fast, axis1) = dataset.axes.items()
-    grid = Grid((slow, fast), axis0, axis1)
-    return _network(module), PodTrunk(grid, pod.mean, scale * pod.basis), history
-
-
-def _network(module: Any) -> Mlp:
-    return Mlp.from_arrays({k: v.detach().cpu().numpy() for k, v in module.state_dict().items()})
-
-
-def _mean_square(predicted: Any, target: Any) -> Any:
-    return import_torch().nn.functional.mse_loss(predicted, target)
+    trunk = PodTrunk(Grid((slow, fast), axis0, axis1), pod.mean, scale * pod.basis)
+    return Mlp.of(module), trunk, history

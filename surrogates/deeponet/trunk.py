@@ -12,9 +12,10 @@ from pdeinv.model.observed import Sensors
 from pdeinv.typing import Array
 
 from ..common.mlp import Mlp, build_module
+from ..common.storage import under, within
+from ..common.torch_env import built, torch
 from ..operators.grid import Grid
 from ..operators.places import Places
-from ..training.train import import_torch
 
 __all__ = ["PodTrunk", "Trunk", "TrunkNetwork", "branch_and_trunk"]
 
@@ -62,10 +63,10 @@ class TrunkNetwork:
     def arrays(self) -> dict[str, Array]:
         """All numbers, for storage."""
         return {
-            **{f"network.{k}": v for k, v in self.network.arrays().items()},
+            **under("network.", self.network.arrays()),
             "low": self.places.low,
             "high": self.places.high,
-            **{f"label.{name}": values for name, values in self.places.labels.items()},
+            **under("label.", self.places.labels),
             "octaves": np.array([float(self.places.octaves)]),
             "units": np.array([self.centre, self.scale]),
         }
@@ -73,8 +74,7 @@ class TrunkNetwork:
     @classmethod
     def from_arrays(cls, a: Mapping[str, Any], names: tuple[str, ...]) -> TrunkNetwork:
         """The inverse of :meth:`arrays` for the sorted coordinates ``names``."""
-        network = {k.removeprefix("network."): v for k, v in a.items() if k.startswith("network.")}
-        labels = {n: a[f"label.{n}"] for n in names if f"label.{n}" in a}
+        network, labels = within("network.", a), dict(sorted(within("label.", a).items()))
         continuous = tuple(n for n in names if n not in labels)
         places = Places(continuous, a["low"], a["high"], labels, int(a["octaves"][0]))
         return cls(places, Mlp.from_arrays(network), float(a["units"][0]), float(a["units"][1]))
@@ -105,12 +105,7 @@ class PodTrunk:
         Raises:
             SurrogateRejected: other coordinates, or a place outside.
         """
-        names = tuple(sorted(self.grid.names))
-        order = [self.grid.names.index(n) for n in names]
-        ends = [np.array([self.grid.y[e], self.grid.x[e]])[order] for e in (0, -1)]
-        Places(names, ends[0], ends[1])(sensors)
-        points = np.stack([np.asarray(sensors[n], dtype=float) for n in self.grid.names], axis=1)
-        matrix = self.grid.interpolation(points)
+        matrix = self.grid.interpolation(self.grid.at(sensors))
         return np.asarray(matrix @ self.mean), np.asarray((matrix @ self.basis.T).T)
 
     def arrays(self) -> dict[str, Array]:
@@ -135,22 +130,15 @@ def branch_and_trunk(sizes: tuple[int, tuple[int, ...], int], places: Array) -> 
         sizes: branch inputs, hidden layers, products that are summed.
         places: inputs of the trunk, shape (n, n_inputs).
     """
-    torch = import_torch()
     n_in, widths, basis = sizes
-    branch = build_module(n_in, widths, basis)
-    trunk = build_module(places.shape[1], widths, basis + 1)
 
-    class BranchAndTrunk(torch.nn.Module):  # type: ignore[misc, name-defined]
+    def forward(module: Any, x: Any) -> Any:
         """b(x) · t(places) / sqrt(basis) + t_0(places)."""
+        t = module.trunk(module.places)
+        return module.branch(x) @ t[:, :-1].T / basis**0.5 + t[:, -1]
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.branch, self.trunk = branch, trunk
-            self.register_buffer("places", torch.as_tensor(places, dtype=torch.float32))
-
-        def forward(self, x: Any) -> Any:
-            """(batch, n_in) to (batch, n)."""
-            t = self.trunk(self.places)
-            return self.branch(x) @ t[:, :-1].T / basis**0.5 + t[:, -1]
-
-    return BranchAndTrunk()
+    parts = {
+        "branch": build_module(n_in, widths, basis),
+        "trunk": build_module(places.shape[1], widths, basis + 1),
+    }
+    return built(forward, parts, {"places": torch.as_tensor(places, dtype=torch.float32)})

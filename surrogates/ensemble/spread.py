@@ -9,11 +9,11 @@ from scipy.optimize import minimize
 
 from pdeinv.typing import Array
 
-__all__ = ["Calibration", "coverage"]
+__all__ = ["Spread", "coverage"]
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Spread:
     """var = factor² · (variance over the members) + floor².
 
     The members agree on what none of them knows, so that their spread alone is too small: the
@@ -28,7 +28,7 @@ class Calibration:
     floor: float
 
     @classmethod
-    def fit(cls, spread: Array, error: Array) -> Calibration:
+    def fit(cls, spread: Array, error: Array) -> Spread:
         """Maximise the Gaussian likelihood of held-out errors.
 
         Args:

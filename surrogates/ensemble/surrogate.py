@@ -1,7 +1,7 @@
-"""Several networks of one kind: their mean predicts, their calibrated spread says how well.
+"""Several networks of one kind: their mean predicts, their fitted spread says how well.
 
 The members see different splits and different starting weights; samples that none of them saw fit
-the calibration (:mod:`.calibration`), others again measure errors and coverage.
+that spread (:mod:`.spread`), others again measure errors and coverage.
 
 Reference: Lakshminarayanan, Pritzel and Blundell (2017), Simple and scalable predictive uncertainty
 estimation using deep ensembles.
@@ -13,29 +13,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config, parse
-from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.io.checkpoints import read_metadata, write_metadata
-from pdeinv.io.datasets import TrainingSet
-from pdeinv.model.forward import Capability, ForwardModel, Linearization
-from pdeinv.model.observed import Sensors
+from pdeinv.errors import ConfigError
+from pdeinv.io.checkpoints import write_metadata
+from pdeinv.model.forward import Capability, Linearization
+from pdeinv.model.learned import Role
 from pdeinv.plugins import registry
-from pdeinv.plugins.problem import Problem, Surrogate
+from pdeinv.plugins.surrogate import Surrogate, check_role
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-from ..common.bound import BoundModel, RangeWatch
-from ..common.fitting import FitRun, Split
-from ..common.identity import data_space
-from ..common.record import Record, heldout_errors
-from ..common.scaling import reference_noise
-from .spread import Calibration, coverage
+from ..common.bound import Emulator
+from ..common.lesson import Lesson, Where
+from ..common.record import Judgement, Record, heldout_errors
+from ..common.split import Index, Split
+from ..common.storage import complete, read_kind
+from ..common.trained import Trained
+from .spread import Spread, coverage
 
 __all__ = ["Ensemble", "EnsembleConfig"]
 
@@ -58,8 +57,13 @@ class EnsembleConfig(Config):
 class _Mean:
     """The members' mean with its variance."""
 
-    members: tuple[Any, ...]
-    calibration: Calibration
+    members: tuple[Emulator, ...]
+    spread: Spread
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        common = (member.capabilities for member in self.members)
+        return reduce(frozenset.__and__, common) | {Capability.VARIANCE}
 
     def _all(self, xi: Array) -> Array:
         return np.stack([member(xi) for member in self.members])
@@ -68,7 +72,7 @@ class _Mean:
         return np.asarray(self._all(xi).mean(axis=0))
 
     def variance(self, xi: Array) -> Array:
-        return self.calibration(self._all(xi).var(axis=0, ddof=1))
+        return self.spread(self._all(xi).var(axis=0, ddof=1))
 
     def linearize(self, xi: Array) -> Linearization:
         at = [member.linearize(xi) for member in self.members]
@@ -81,67 +85,83 @@ class _Mean:
 
 
 @dataclass(frozen=True)
-class Ensemble:
-    """Trained members with their calibration.
+class Ensemble(Trained):
+    """Trained members with their spread.
 
     Attributes:
         members: surrogates of one kind.
-        calibration: from their spread to a variance.
-        record: metadata.
+        spread: from their disagreement to a variance.
     """
 
     members: tuple[Surrogate, ...]
-    calibration: Calibration
-    record: Record
+    spread: Spread
 
-    name: ClassVar[str] = "ensemble"
-    Config: ClassVar[type[Config]] = EnsembleConfig
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """See :class:`pdeinv.surrogates.common.record.Record`."""
-        return self.record.as_json()
+    name = "ensemble"
+    Config = EnsembleConfig
 
     @classmethod
-    def fit(
-        cls,
-        dataset: TrainingSet,
-        problem: Problem,
-        config: EnsembleConfig,
-        seed: int,
-        run: FitRun | None = None,
-    ) -> Ensemble:
-        """Train the members one after the other, calibrate, and test.
+    def needs(cls, config: Mapping[str, Any], training: bool) -> frozenset[str]:
+        """What the members need."""
+        kind = registry.load("surrogates", str(config.get("member", EnsembleConfig().member)))
+        return frozenset(kind.needs(config.get("options", {}), training))
+
+    @classmethod
+    def shares_work(cls, config: EnsembleConfig) -> bool:
+        """As its members."""
+        kind = registry.load("surrogates", config.member)
+        return bool(kind.shares_work(parse(kind.Config, config.options, "surrogate.options")))
+
+    @classmethod
+    def split(cls, n: int, seed: int, config: Any) -> Split:
+        """Members see the first part alone; the second fits the spread."""
+        return Split.of(n, seed, config.share)
+
+    @classmethod
+    def learn(cls, lesson: Lesson) -> Ensemble:
+        """Train the members one after the other, then fit their spread.
 
         Raises:
-            ConfigError: the member is an ensemble, or has no training of its own.
+            ConfigError: the member is an ensemble, or no forward model.
             UnknownPlugin: no such member.
-            SurrogateRejected: the data set belongs to another problem.
         """
-        run = run or FitRun()
+        config, run, seed = lesson.config, lesson.run, lesson.seed
         kind = _member_kind(config)
         options = parse(kind.Config, config.options, "surrogate.options")
-        split = Split.of(dataset.size, seed, config.share)
-        seen = dataset.rows(split.train)
-        noise_std = reference_noise(seen.values, run.noise_std, config.noise_rel)
-        fitted = []
+        seen, fitted = lesson.dataset.rows(lesson.split.train), []
         for k in range(config.members):
             folder = None if run.folder is None else run.folder / f"member{k}"
             own = int(stream(seed, "member", k).integers(2**31))
-            how = replace(run, folder=folder)
-            fitted.append(kind.fit(seen, problem, options, own, how))
-        members = tuple(fitted)
-        calibration, errors, extra = _calibrate(members, dataset, split, (problem, noise_std))
-        record = Record.of(
-            cls.name,
-            dataset,
-            rows=split.train,
-            how=(config, seed, noise_std),
-            sizes=split.sizes,
-            errors=errors,
-            extra={"factor": calibration.factor, "floor": calibration.floor, **extra},
+            fitted.append(kind.fit(seen, lesson.problem, options, own, replace(run, folder=folder)))
+        raw = cls(lesson.record(cls, {}), tuple(fitted), Spread(1.0, 0.0))
+        error, variance, _ = raw._asked(lesson, lesson.split.valid)
+        spread = Spread.fit(variance, error)
+        extra = {**vars(spread), "member_rms_over_sigma": raw._errors_of_members()}
+        return replace(raw, spread=spread, record=replace(raw.record, extra=extra))
+
+    def judge(self, lesson: Lesson) -> Judgement:
+        """Errors of the mean, and how far the spread covers them, before and after its fit."""
+        raw = replace(self, spread=Spread(1.0, 0.0))
+        error, variance, true = raw._asked(lesson, lesson.split.test)
+        return Judgement(
+            heldout_errors(true + error, true, lesson.noise_std),
+            {
+                "coverage_95": coverage(error, self.spread(variance)),
+                "coverage_95_uncalibrated": coverage(error, variance),
+            },
         )
-        return cls(members, calibration, record)
+
+    def _asked(self, lesson: Lesson, rows: Index) -> tuple[Array, Array, Array]:
+        """Error, variance and truth at some samples."""
+        xi, true = lesson.dataset.xi[rows], lesson.dataset.values[rows]
+        emulator = self.emulator(lesson.where)
+        return emulator(xi) - true, emulator.variance(xi), true
+
+    def _errors_of_members(self) -> list[float]:
+        return [float(m.metadata["errors"]["rms_over_sigma"]) for m in self.members]
+
+    def arrays(self) -> dict[str, Array]:
+        """None: the members have their own folders."""
+        return {}
 
     def save(self, folder: Path) -> None:
         """Write each member's folder, then the metadata that make the ensemble complete."""
@@ -157,80 +177,31 @@ class Ensemble:
         Raises:
             DataSchemaError: the folder does not hold an ensemble, or a member is missing.
         """
-        metadata = read_metadata(folder)
-        if metadata.get("surrogate") != cls.name:
-            raise DataSchemaError(
-                f"{folder} holds a surrogate of kind '{metadata.get('surrogate')}', expected "
-                f"'{cls.name}'; load it as such"
-            )
-        record = Record.from_json(metadata, folder)
-        try:
+        record = Record.from_json(read_kind(folder, cls.name), folder)
+        with complete(folder):
             kind = registry.load("surrogates", str(record.config["member"]))
-            count = int(record.config["members"])
-            calibration = Calibration(float(record.extra["factor"]), float(record.extra["floor"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataSchemaError(f"{folder}: entry {error} is missing; train it again") from None
-        members = tuple(kind.load(folder / f"member{k}") for k in range(count))
-        return cls(members, calibration, record)
+            folders = [folder / f"member{k}" for k in range(int(record.config["members"]))]
+            found = cls.restored({}, record)
+        return replace(found, members=tuple(kind.load(one) for one in folders))
 
-    def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> ForwardModel:
-        """The members' mean as a forward model on xi that knows its variance.
+    @classmethod
+    def restored(cls, arrays: Mapping[str, Array], record: Record) -> Ensemble:
+        """Without its members, which have their own folders."""
+        spread = Spread(float(record.extra["factor"]), float(record.extra["floor"]))
+        return cls(record, (), spread)
 
-        Raises:
-            SurrogateRejected: as the members say.
-        """
-        self.record.identity.check(problem, prior)
-        bound = [member.bind(problem, prior, sensors) for member in self.members]
-        common = reduce(frozenset.__and__, (model.capabilities for model in bound))
-        return BoundModel(
-            # the ensemble watches the range itself, once
-            _Mean(tuple(getattr(m, "emulator", m) for m in bound), self.calibration),
-            prior.dim,
-            data_space(self.record.identity.observed, sensors),
-            RangeWatch(self.record.low, self.record.high, self.name),
-            common | {Capability.VARIANCE},
-            report=self.metadata,
-        )
+    def emulator(self, where: Where) -> _Mean:
+        """The members' mean; the ensemble watches the trained range itself, once."""
+        sensors = self.record.identity.sensors if where.sensors is None else where.sensors
+        bound: list[Any] = [m.bind(where.problem, where.prior, sensors) for m in self.members]
+        return _Mean(tuple(getattr(model, "emulator", model) for model in bound), self.spread)
 
 
 def _member_kind(config: EnsembleConfig) -> Any:
     kind = registry.load("surrogates", config.member)
-    if config.member == Ensemble.name or not hasattr(kind, "fit"):
+    if config.member == Ensemble.name:
         raise ConfigError(
             f"surrogate.member: '{config.member}' cannot be a member; choose latent, deeponet, fno"
         )
+    check_role(kind, Role.FORWARD, "surrogate.member of an ensemble")
     return kind
-
-
-def _calibrate(
-    members: tuple[Any, ...],
-    dataset: TrainingSet,
-    split: Split,
-    how: tuple[Problem, Array],
-) -> tuple[Calibration, dict[str, float], dict[str, Any]]:
-    """The calibration, the errors on the test samples, and what both say of the spread."""
-    problem, noise_std = how
-    prior = problem.prior()
-    bound = [m.bind(problem, prior, dataset.sensors) for m in members]
-    emulators = tuple(getattr(m, "emulator", m) for m in bound)
-    raw = _Mean(emulators, Calibration(1.0, 0.0))
-
-    def judged(rows: Any) -> tuple[Array, Array]:
-        xi, true = dataset.xi[rows], dataset.values[rows]
-        return raw.variance(xi), raw(xi) - true
-
-    calibration = Calibration.fit(*judged(split.valid))
-    spread, error = judged(split.test)
-    true = dataset.values[split.test]
-    errors = heldout_errors(true + error, true, noise_std)
-    return (
-        calibration,
-        errors,
-        {
-            "coverage_95": coverage(error, calibration(spread)),
-            "coverage_95_uncalibrated": coverage(error, spread),
-            "member_rms_over_sigma": [
-                float(m.metadata["errors"]["rms_over_sigma"]) for m in members
-            ],
-        },
-    )

@@ -25,7 +25,7 @@ from scipy.optimize import minimize
 
 from pdeinv.typing import Array
 
-__all__ = ["Group", "Spectrum", "choose", "likelihood", "tune"]
+__all__ = ["Group", "Spectrum", "Tuned", "choose", "likelihood", "tune"]
 
 RATIOS = np.exp(np.linspace(np.log(1e-8), np.log(10.0), 60))
 """Candidates of g/s²."""
@@ -76,6 +76,21 @@ class Spectrum:
 
 
 @dataclass(frozen=True)
+class Tuned:
+    """What the marginal likelihood chose for a group.
+
+    Attributes:
+        lengths: l, shape (dim,).
+        signal: s², shape (modes,).
+        nugget: g, shape (modes,).
+    """
+
+    lengths: Array
+    signal: Array
+    nugget: Array
+
+
+@dataclass(frozen=True)
 class Group:
     """Modes that share their lengths, conditioned on all samples.
 
@@ -96,9 +111,7 @@ class Group:
     spectrum: Spectrum
 
     @classmethod
-    def condition(
-        cls, inducing: Array, points: Array, targets: Array, tuned: tuple[Array, Array, Array]
-    ) -> Group:
+    def condition(cls, inducing: Array, points: Array, targets: Array, tuned: Tuned) -> Group:
         """Processes that know all samples.
 
         Args:
@@ -107,7 +120,7 @@ class Group:
             targets: shape (modes, n).
             tuned: lengths, s² and g.
         """
-        lengths, signal, nugget = tuned
+        lengths, signal, nugget = tuned.lengths, tuned.signal, tuned.nugget
         spectrum = Spectrum.of(inducing, points, lengths)
         projected = np.zeros((len(targets), len(inducing)))
         for rows in np.array_split(np.arange(len(points)), -(-len(points) // 4096)):
@@ -143,18 +156,18 @@ class Group:
         mean = weighted.sum(axis=1)
         return mean, np.asarray((weighted @ self.points - mean[:, None] * x) / self.lengths**2)
 
-    def arrays(self) -> dict[str, Array]:
-        """All numbers but the points; an exact group's spectrum follows from them."""
-        return {
-            "lengths": self.lengths, "weights": self.weights, "signal": self.signal,
-            "nugget": self.nugget,
-        }  # fmt: skip
+    def arrays(self, sparse: bool) -> dict[str, Array]:
+        """All numbers; without the points of an exact group, whose spectrum follows from them."""
+        own = {name: getattr(self, name) for name in ("lengths", "weights", "signal", "nugget")}
+        return {**own, "points": self.points, **vars(self.spectrum)} if sparse else own
 
     @classmethod
-    def from_arrays(cls, a: Mapping[str, Any], points: Array, spectrum: Spectrum | None) -> Group:
-        """The inverse of :meth:`arrays`; without a spectrum the group is exact."""
-        found = spectrum or Spectrum.of(points, points, a["lengths"])
-        return cls(points, a["lengths"], a["weights"], a["signal"], a["nugget"], found)
+    def from_arrays(cls, a: Mapping[str, Any], points: Array | None) -> Group:
+        """The inverse of :meth:`arrays`; given its points, the group is exact."""
+        own = (a["lengths"], a["weights"], a["signal"], a["nugget"])
+        if points is None:
+            return cls(a["points"], *own, Spectrum(a["basis"], a["values"]))
+        return cls(points, *own, Spectrum.of(points, points, a["lengths"]))
 
 
 def likelihood(lengths: Array, x: Array, targets: Array) -> tuple[float, Array, Array, Array]:
@@ -189,7 +202,7 @@ def likelihood(lengths: Array, x: Array, targets: Array) -> tuple[float, Array, 
     return float(costs[modes, best].sum()), gradient, signal, ratio * signal
 
 
-def tune(x: Array, targets: Array, iterations: int) -> tuple[Array, Array, Array]:
+def tune(x: Array, targets: Array, iterations: int) -> Tuned:
     """Lengths, s² and g of one group that maximise the marginal likelihood (L-BFGS)."""
     start = np.full(x.shape[1], np.log(np.sqrt(x.shape[1]) * x.std() + 1e-300))
 
@@ -202,7 +215,7 @@ def tune(x: Array, targets: Array, iterations: int) -> tuple[Array, Array, Array
     found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     lengths = np.exp(found.x)
     _, _, signal, nugget = likelihood(lengths, x, targets)
-    return lengths, signal, nugget
+    return Tuned(lengths, signal, nugget)
 
 
 def choose(points: Array, lengths: Array, count: int) -> Array:

@@ -2,7 +2,7 @@
 
 The data are expanded in their proper orthogonal modes, which carry their correlation; the modes'
 coefficients get Gaussian processes with a squared-exponential kernel and one length per unknown and
-group of modes (:mod:`.processes`). Beyond ``max_points`` samples regression is sparse and
+group of modes (:mod:`.regression`). Beyond ``max_points`` samples regression is sparse and
 variational. The variance of the data is that of the modes and of what the modes leave out.
 """
 
@@ -10,28 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config
-from pdeinv.errors import CapabilityError, DataSchemaError
-from pdeinv.io.datasets import TrainingSet
-from pdeinv.model.forward import Capability, ForwardModel, Linearization
-from pdeinv.model.observed import Sensors
-from pdeinv.plugins.problem import Problem
+from pdeinv.errors import CapabilityError
+from pdeinv.model.forward import Capability, Linearization
+from pdeinv.plugins.fitting import FitRun
 from pdeinv.typing import Array
 
-from ..common.bound import ALL, BoundModel, RangeWatch
-from ..common.fitting import FitRun, Index, Split
-from ..common.identity import Identity, data_space
-from ..common.record import Record, heldout_errors
-from ..common.scaling import Pod, reference_noise
-from ..common.storage import load_folder, save_folder
-from .regression import Group, Spectrum, choose, tune
+from ..common.bound import ALL
+from ..common.lesson import Lesson, Where
+from ..common.record import Judgement, Record, heldout_errors
+from ..common.scaling import Pod
+from ..common.split import Split
+from ..common.storage import under, within
+from ..common.trained import Trained
+from .regression import Group, choose, tune
 
 __all__ = ["Gp", "GpConfig"]
 
@@ -65,6 +62,8 @@ class _Emulator:
     decoder: Array
     rest: Array
 
+    capabilities = ALL | {Capability.VARIANCE}
+
     def __call__(self, xi: Array) -> Array:
         flat = xi.reshape(-1, xi.shape[-1])
         z = np.concatenate([g.mean(flat) for g in self.groups], axis=1)
@@ -85,7 +84,7 @@ class _Emulator:
 
 
 @dataclass(frozen=True)
-class Gp:
+class Gp(Trained):
     """Trained processes with all that is needed to use them again.
 
     Attributes:
@@ -93,137 +92,75 @@ class Gp:
         scale: standard deviation of each coefficient, shape (n_modes,).
         pod: the modes.
         rest: variance of what the modes leave out, shape (n_obs,).
-        record: metadata.
     """
 
     groups: tuple[Group, ...]
     scale: Array
     pod: Pod
     rest: Array
-    record: Record
 
-    name: ClassVar[str] = "gp"
-    Config: ClassVar[type[Config]] = GpConfig
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """See :class:`pdeinv.surrogates.common.record.Record`."""
-        return self.record.as_json()
+    name = "gp"
+    Config = GpConfig
 
     @classmethod
-    def fit(
-        cls,
-        dataset: TrainingSet,
-        problem: Problem,
-        config: GpConfig,
-        seed: int,
-        run: FitRun | None = None,
-    ) -> Gp:
-        """Regress the data set's values on its xi; deterministic, hence ``resume`` starts anew.
+    def split(cls, n: int, seed: int, config: Any) -> Split:
+        """Nothing here needs a stopping point."""
+        return Split.of(n, seed).joined()
+
+    @classmethod
+    def learn(cls, lesson: Lesson) -> Gp:
+        """Regress data on xi; deterministic, hence ``resume`` starts anew.
 
         Raises:
             CapabilityError: more than 20 unknowns.
-            SurrogateRejected: the data set belongs to another problem.
         """
-        run = run or FitRun()
-        Identity.of_dataset(dataset).check(problem, problem.prior())
-        dim = dataset.xi.shape[1]
-        if dim > MAX_UNKNOWNS:
+        x, y, config = lesson.xi, lesson.values, lesson.config
+        if x.shape[1] > MAX_UNKNOWNS:
             raise CapabilityError(
-                f"surrogate 'gp' takes at most {MAX_UNKNOWNS} unknowns, the data set has {dim}; "
-                "use 'latent' or 'multifidelity', or fewer modes in the prior"
+                f"surrogate 'gp' takes at most {MAX_UNKNOWNS} unknowns, the data set has "
+                f"{x.shape[1]}; use 'latent' or 'multifidelity', or fewer modes in the prior"
             )
-        split = Split.of(dataset.size, seed)
-        rows = np.sort(np.concatenate([split.train, split.valid]))
-        x, y = dataset.xi[rows], dataset.values[rows]
-        noise_std = reference_noise(y, run.noise_std, config.noise_rel)
-        pod = Pod.fit(y, noise_std, config.tolerance, len(rows) // 2)
+        pod = Pod.fit(y, lesson.noise_std, config.tolerance, len(x) // 2)
         z = pod.encode(y)
         rest = np.mean((y - pod.decode(z)) ** 2, axis=0)
         scale = np.maximum(z.std(axis=0), 1e-300)
-        groups = _groups(x, (z / scale).T, config, run)
-        emulator = _Emulator(groups, scale, pod.mean, pod.decoder, rest)
-        test = split.test
-        errors = heldout_errors(emulator(dataset.xi[test]), dataset.values[test], noise_std)
-        record = Record.of(
-            cls.name,
-            dataset,
-            rows=rows,
-            how=(config, seed, noise_std),
-            sizes={"train": len(rows), "test": len(test)},
-            errors=errors,
-            extra={
-                "modes": pod.n_modes,
-                "groups": [len(g.signal) for g in groups],
-                "inducing": len(groups[0].points) if len(rows) > config.max_points else None,
-                "coverage_95": _coverage(emulator, dataset, test),
-            },
-        )
-        return cls(groups, scale, pod, rest, record)
+        groups = _groups(x, (z / scale).T, config, lesson.run)
+        extra = {
+            "modes": pod.n_modes,
+            "groups": [len(g.signal) for g in groups],
+            "inducing": len(groups[0].points) if len(x) > config.max_points else None,
+        }
+        return cls(lesson.record(cls, extra), groups, scale, pod, rest)
 
-    def save(self, folder: Path) -> None:
-        """Write inputs, weights, hyper-parameters, modes and the metadata."""
-        arrays = {"scale": self.scale, "rest": self.rest, **self.pod.arrays()}
+    def judge(self, lesson: Lesson) -> Judgement:
+        """Held-out errors, and the share of the data inside the predicted 95 % interval."""
+        emulator, test = self.emulator(lesson.where), lesson.split.test
+        xi, true = lesson.dataset.xi[test], lesson.dataset.values[test]
+        found = emulator(xi)
+        inside = np.abs(found - true) <= 1.96 * np.sqrt(emulator.variance(xi))
+        errors = heldout_errors(found, true, lesson.noise_std)
+        return Judgement(errors, {"coverage_95": float(np.mean(inside))})
+
+    def arrays(self) -> dict[str, Array]:
+        """Inputs, weights, hyper-parameters and modes; exact groups share their points."""
+        found = {"scale": self.scale, "rest": self.rest, **self.pod.arrays()}
+        sparse = self.record.extra["inducing"] is not None
         for k, group in enumerate(self.groups):
-            arrays |= {f"group{k}.{name}": a for name, a in group.arrays().items()}
-            if self.sparse:
-                arrays[f"group{k}.points"] = group.points
-                arrays[f"group{k}.basis"] = group.spectrum.basis
-                arrays[f"group{k}.values"] = group.spectrum.values
-        if not self.sparse:
-            arrays["points"] = self.groups[0].points
-        save_folder(folder, arrays, self.record.as_json())
-
-    @property
-    def sparse(self) -> bool:
-        """Whether there are inducing points."""
-        return self.record.extra["inducing"] is not None
+            found |= under(f"group{k}.", group.arrays(sparse))
+        return found if sparse else {**found, "points": self.groups[0].points}
 
     @classmethod
-    def load(cls, folder: Path) -> Gp:
-        """What :meth:`save` wrote.
+    def restored(cls, arrays: Mapping[str, Array], record: Record) -> Gp:
+        """The inverse of :meth:`arrays`."""
+        stored = [within(f"group{k}.", arrays) for k in range(len(record.extra["groups"]))]
+        groups = tuple(Group.from_arrays(own, arrays.get("points")) for own in stored)
+        return cls(record, groups, arrays["scale"], Pod.from_arrays(arrays), arrays["rest"])
 
-        Raises:
-            DataSchemaError: the folder does not hold a Gaussian-process surrogate.
-        """
-        a, metadata = load_folder(folder, cls.name)
-        record = Record.from_json(metadata, folder)
-        try:
-            groups = tuple(_stored_group(a, k) for k in range(len(record.extra["groups"])))
-            pod = Pod.from_arrays(a)
-            return cls(groups, a["scale"], pod, a["rest"], record)
-        except KeyError as error:
-            raise DataSchemaError(f"{folder}: array {error} is missing; train it again") from None
-
-    def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> ForwardModel:
-        """The processes' mean as a forward model on xi; sensors may be any of the trained ones.
-
-        Raises:
-            SurrogateRejected: trained for another problem, prior or sensor set.
-        """
-        self.record.identity.check(problem, prior)
-        return BoundModel(
-            self._emulator(self.record.identity.select(sensors)),
-            prior.dim,
-            data_space(self.record.identity.observed, sensors),
-            RangeWatch(self.record.low, self.record.high, self.name),
-            ALL | {Capability.VARIANCE},
-            report=self.metadata,
-        )
-
-    def predict_with_variance(self, xi: Array, sensors: Sensors) -> tuple[Array, Array]:
-        """Mean and variance of the data, each (..., n_d), at the given trained sensors."""
-        emulator = self._emulator(self.record.identity.select(sensors))
-        return emulator(xi), emulator.variance(xi)
-
-    def _emulator(self, chosen: Index) -> _Emulator:
-        return _Emulator(
-            self.groups,
-            self.scale,
-            self.pod.mean[chosen],
-            self.pod.decoder[:, chosen],
-            self.rest[chosen],
-        )
+    def emulator(self, where: Where) -> _Emulator:
+        """The processes with the modes at some of the trained sensors."""
+        chosen, pod = where.chosen(self.record.identity), self.pod
+        mean, decoder = pod.mean[chosen], pod.decoder[:, chosen]
+        return _Emulator(self.groups, self.scale, mean, decoder, self.rest[chosen])
 
 
 def _groups(x: Array, targets: Array, config: GpConfig, run: FitRun) -> tuple[Group, ...]:
@@ -233,23 +170,8 @@ def _groups(x: Array, targets: Array, config: GpConfig, run: FitRun) -> tuple[Gr
     groups = []
     for k, part in enumerate(parts):
         tuned = tune(x[some], part[:, some], config.iterations)
-        inducing = x if len(x) <= config.max_points else choose(x, tuned[0], config.inducing)
+        exact = len(x) <= config.max_points
+        inducing = x if exact else choose(x, tuned.lengths, config.inducing)
         groups.append(Group.condition(inducing, x, part, tuned))
         run.progress(k + 1, len(parts), float("nan"), float("nan"))
     return tuple(groups)
-
-
-def _stored_group(a: Mapping[str, Any], k: int) -> Group:
-    """Group ``k`` of a checkpoint's arrays."""
-    prefix = f"group{k}."
-    own = {name.removeprefix(prefix): v for name, v in a.items() if name.startswith(prefix)}
-    if "points" not in own:
-        return Group.from_arrays(own, a["points"], None)
-    return Group.from_arrays(own, own["points"], Spectrum(own["basis"], own["values"]))
-
-
-def _coverage(emulator: _Emulator, dataset: TrainingSet, test: Index) -> float:
-    """The share of held-out data inside the predicted 95 % interval."""
-    xi, y = dataset.xi[test], dataset.values[test]
-    half = 1.96 * np.sqrt(emulator.variance(xi))
-    return float(np.mean(np.abs(emulator(xi) - y) <= half))

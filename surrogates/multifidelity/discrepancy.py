@@ -17,11 +17,12 @@ from pydantic import Field
 from pdeinv.config import Config
 from pdeinv.typing import Array
 
+from ..common.mlp import Decoded, Mlp
 from ..common.scaling import Pod, Standard
-from .kernel_ridge import Grams, KernelFit, Radial, tune
+from ..common.storage import under, within
+from .kernel_ridge import Affine, Grams, KernelFit, Radial, tune
 from .pairs import Pairs
-from .residual import ResidualNetwork, Sample
-from .ridge import Affine
+from .residual import Sample, fit_residual, residual_network
 
 __all__ = ["Discrepancy", "DiscrepancyConfig", "DiscrepancyPoint"]
 
@@ -97,7 +98,7 @@ class Discrepancy:
     inputs: Standard
     on_xi: Affine
     on_coarse: Affine
-    smooth: Radial | ResidualNetwork | None
+    smooth: Radial | Decoded | None
     errors: Mapping[str, float]
     n_pairs: int
 
@@ -162,14 +163,11 @@ class Discrepancy:
             "xi_matrix": self.on_xi.matrix, "offset": self.on_xi.offset,
             "coarse_centre": self.on_coarse.centre, "coarse_matrix": self.on_coarse.matrix,
         }  # fmt: skip
-        if isinstance(self.smooth, ResidualNetwork):
-            parts |= self.smooth.arrays()
+        if isinstance(self.smooth, Decoded):
+            network = under("network.", self.smooth.network.arrays())
+            parts |= {**network, "network_decoder": self.smooth.decoder}
         elif self.smooth is not None:
-            parts |= {
-                "smooth_centres": self.smooth.centres,
-                "smooth_width": np.array(self.smooth.width),
-                "smooth_coefficients": self.smooth.coefficients,
-            }
+            parts |= self.smooth.arrays()
         return parts
 
     @classmethod
@@ -177,11 +175,13 @@ class Discrepancy:
         cls, a: Mapping[str, Any], errors: Mapping[str, float], n_pairs: int
     ) -> Discrepancy:
         """The inverse of :meth:`arrays`."""
-        smooth: Radial | ResidualNetwork | None = ResidualNetwork.from_arrays(a)
-        if "smooth_centres" in a:
-            smooth = Radial(
-                a["smooth_centres"], float(np.ravel(a["smooth_width"])[0]), a["smooth_coefficients"]
-            )
+        smooth: Radial | Decoded | None = None
+        if "network_decoder" in a:
+            network = Mlp.from_arrays(within("network.", a))
+            smooth = residual_network(network, a["network_decoder"])
+        elif "smooth_centres" in a:
+            width = float(np.ravel(a["smooth_width"])[0])
+            smooth = Radial(a["smooth_centres"], width, a["smooth_coefficients"])
         return cls(
             Standard(a["mean"], a["std"]),
             Affine(np.zeros(len(a["xi_matrix"])), a["xi_matrix"], a["offset"]),
@@ -239,7 +239,7 @@ def _with_network(
         residual = (some.fine - some.coarse - affine(some.xi, some.coarse)) / some.noise_std
         return Sample(affine.inputs(some.xi), residual @ target.basis.T, some.variance)
 
-    network, epochs = ResidualNetwork.fit(sample(trial, trial_pairs), target.decoder, seed)
+    network, epochs = fit_residual(sample(trial, trial_pairs), target.decoder, seed)
     test = pairs.rows(left_out)
     found = trial(test.xi, test.coarse) + network(trial.inputs(test.xi))
     residual = np.mean(((test.fine - test.coarse - found) / test.noise_std) ** 2, axis=1)
@@ -247,7 +247,7 @@ def _with_network(
     errors = {**fitted.errors, "network": error}
     if error >= fitted.rms:
         return replace(fitted, errors=errors)
-    network, _ = ResidualNetwork.fit(sample(fitted, pairs), target.decoder, seed, max(epochs, 1))
+    network, _ = fit_residual(sample(fitted, pairs), target.decoder, seed, max(epochs, 1))
     return replace(fitted, smooth=network, errors=errors)
 
 

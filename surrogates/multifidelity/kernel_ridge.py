@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from pdeinv.model.forward import Linearization
 from pdeinv.typing import Array
 
-__all__ = ["CONSTANT", "Grams", "KernelFit", "Radial", "squared_distances", "tune"]
+__all__ = ["CONSTANT", "Affine", "Grams", "KernelFit", "Radial", "squared_distances", "tune"]
 
 CONSTANT = 100.0
 """w_1, the weight of the intercept, over the mean of the other terms. Inputs and outputs are
@@ -165,6 +165,11 @@ class Radial:
     def _norms(self) -> Array:
         return np.asarray(np.sum(self.centres**2, axis=1))
 
+    def arrays(self) -> dict[str, Array]:
+        """All numbers, for storage."""
+        names = ("centres", "width", "coefficients")
+        return {f"smooth_{name}": np.asarray(getattr(self, name)) for name in names}
+
     def _weights(self, z: Array) -> Array:
         distance = np.sum(z**2, axis=1)[:, None] + self._norms - 2 * z @ self.centres.T
         return np.asarray(np.exp(-0.5 / self.width**2 * distance))
@@ -187,3 +192,30 @@ class Radial:
             return np.asarray((weights * (self.coefficients @ w)) @ slopes)
 
         return Linearization(weights @ self.coefficients, jvp, vjp)
+
+
+@dataclass(frozen=True)
+class Affine:
+    """y = offset + (z - centre) W.
+
+    Attributes:
+        centre: shape (n_z,).
+        matrix: W, shape (n_z, n_y).
+        offset: shape (n_y,).
+    """
+
+    centre: Array
+    matrix: Array
+    offset: Array
+
+    def __call__(self, z: Array) -> Array:
+        """The value at (..., n_z)."""
+        return np.asarray(self.offset + (z - self.centre) @ self.matrix)
+
+    def jvp(self, dz: Array) -> Array:
+        """The change along ``dz``."""
+        return np.asarray(dz @ self.matrix)
+
+    def vjp(self, w: Array) -> Array:
+        """The adjoint action on ``w``."""
+        return np.asarray(self.matrix @ w)

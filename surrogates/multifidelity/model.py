@@ -1,20 +1,34 @@
-"""A coarse model plus its learned discrepancy, as a forward model on xi."""
+"""A coarse model plus its learned discrepancy, as a forward model on xi; and the cheapest coarse
+model, the fine one's linearization about a point: no solves, microseconds.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from pdeinv.model.forward import Capability, ForwardModel, Linearization, ModelKind, evaluate
+from pdeinv.bayes.posterior import WhitenedModel, xi_space
+from pdeinv.errors import CapabilityError
+from pdeinv.model.forward import (
+    Capability,
+    ForwardModel,
+    Linearization,
+    LinearModel,
+    ModelKind,
+    evaluate,
+)
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
-from ..common.fitting import Index
+from ..common.split import Index
+from ..common.storage import under, within
 from .discrepancy import Discrepancy
 
-__all__ = ["MultifidelityModel", "Selected"]
+__all__ = ["MultifidelityModel", "Selected", "TangentPlane"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,7 @@ class MultifidelityModel:
         if np.ndim(xi) == 1:
             coarse = self.coarse(xi)
         else:
-            rows, _ = evaluate(self.coarse, xi.reshape(-1, xi.shape[-1]))
+            rows = evaluate(self.coarse, xi.reshape(-1, xi.shape[-1])).values
             coarse = rows.reshape(*xi.shape[:-1], -1)
         return np.asarray(coarse + self.discrepancy(xi, coarse))
 
@@ -87,6 +101,11 @@ class Selected:
     model: MultifidelityModel
     chosen: Index
 
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """As the whole model's."""
+        return self.model.capabilities
+
     def __call__(self, xi: Array) -> Array:
         """The chosen data of (..., dim)."""
         return self.model(xi)[..., self.chosen]
@@ -101,3 +120,54 @@ class Selected:
             return inner.vjp(full)
 
         return Linearization(inner.value[self.chosen], lambda v: inner.jvp(v)[self.chosen], vjp)
+
+
+@dataclass(frozen=True)
+class TangentPlane:
+    """G(a) + J (xi - a).
+
+    Attributes:
+        point: a, shape (dim,).
+        value: G(a), shape (n_obs,).
+        jacobian: J, shape (n_obs, dim).
+    """
+
+    point: Array
+    value: Array
+    jacobian: Array
+
+    @classmethod
+    def at(cls, model: WhitenedModel, point: Array) -> TangentPlane:
+        """By adjoint actions or directional derivatives, whichever are fewer.
+
+        Raises:
+            CapabilityError: the model has no derivative.
+        """
+        n, dim = model.d_space.size, len(point)
+        has_jvp, has_vjp = (c in model.capabilities for c in (Capability.JVP, Capability.VJP))
+        if not (has_jvp or has_vjp):
+            raise CapabilityError(
+                'coarse = "linear" needs derivatives, which this unknown does not have; use '
+                'coarse = "level"'
+            )
+        at = model.linearize(point)
+        if has_vjp and (n <= dim or not has_jvp):
+            jacobian = np.stack([at.vjp(e) for e in np.eye(n)])
+        else:
+            jacobian = np.stack([at.jvp(e) for e in np.eye(dim)], axis=1)
+        return cls(point, at.value, jacobian)
+
+    def model(self, d_space: Space) -> LinearModel:
+        """The plane as a forward model on xi."""
+        offset = self.value - self.jacobian @ self.point
+        return LinearModel(xi_space(len(self.point)), d_space, self.jacobian, offset, "surrogate")
+
+    def arrays(self) -> dict[str, Array]:
+        """All numbers, for storage."""
+        return under("plane_", vars(self))
+
+    @classmethod
+    def from_arrays(cls, a: Mapping[str, Any]) -> TangentPlane | None:
+        """The inverse of :meth:`arrays`; None where there is none."""
+        own = within("plane_", a)
+        return cls(**own) if own else None

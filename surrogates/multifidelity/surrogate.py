@@ -1,6 +1,6 @@
 """A coarse model plus the learned discrepancy to the fine one: the surrogate for hard posteriors.
 
-The coarse model (a coarser mesh, or the linearisation about a point) carries the physics, a small
+The coarse model (a coarser mesh, or the linearization about a point) carries the physics, a small
 learned map of (xi, coarse data) carries the rest, so that a few hundred fine solves suffice where a
 network from xi to the data needs many thousand. Where the fine model's derivative at a point is
 known (training on the way finds it), the coarse model is first tilted to agree with it there.
@@ -12,43 +12,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field
 
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.bayes.prior import Prior
-from pdeinv.config import Config
-from pdeinv.errors import CapabilityError, DataSchemaError, SolverDiverged
-from pdeinv.io.datasets import TrainingSet
-from pdeinv.io.observations import Observations
+from pdeinv.errors import CapabilityError, SolverDiverged
+from pdeinv.io.datasets import TrainingSet, prior_probe
 from pdeinv.model.forward import Capability, ForwardModel, evaluate, require
 from pdeinv.model.observed import Sensors
 from pdeinv.model.tangent import Corrected, Tangent
+from pdeinv.plugins.fitting import FitRun
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.surrogate import SolvedPairs
 from pdeinv.typing import Array
 
-from ..common.bound import BoundModel, RangeWatch
-from ..common.fitting import FitRun
 from ..common.identity import Identity, data_space
-from ..common.record import Record, heldout_errors
-from ..common.scaling import reference_noise
-from ..common.storage import load_folder, save_folder
+from ..common.lesson import Lesson, Where
+from ..common.record import Judgement, Record, heldout_errors
+from ..common.split import Split
+from ..common.storage import under, within
+from ..common.trained import Trained
 from .discrepancy import Discrepancy, DiscrepancyConfig
-from .model import MultifidelityModel, Selected
+from .model import MultifidelityModel, Selected, TangentPlane
 from .pairs import Pairs, relevance
-from .tangent_plane import TangentPlane
 
 __all__ = ["Multifidelity", "MultifidelityConfig"]
+
+STAGE = "rms_over_sigma_"
+"""Begins the name of the error of one stage."""
 
 
 class MultifidelityConfig(DiscrepancyConfig):
     """Options of ``multifidelity``."""
 
     coarse: Literal["level", "linear"] = Field(
-        "level", description="a coarser mesh, or the linearisation about the samples' mean"
+        "level", description="a coarser mesh, or the linearization about the samples' mean"
     )
     coarse_level: int = Field(-1, lt=0, description="mesh level of the coarser mesh")
     noise_rel: float = Field(
@@ -57,180 +58,143 @@ class MultifidelityConfig(DiscrepancyConfig):
 
 
 @dataclass(frozen=True)
-class Multifidelity:
+class Multifidelity(Trained):
     """The trained discrepancy with all that is needed to use it again.
 
     Attributes:
         discrepancy: D.
-        record: metadata.
-        plane: the linearisation where that is the coarse model.
+        plane: the linearization where that is the coarse model.
         tilt: the tangent of what the coarse model lacks, where one is added to it.
     """
 
     discrepancy: Discrepancy
-    record: Record
     plane: TangentPlane | None = None
     tilt: Tangent | None = None
 
-    name: ClassVar[str] = "multifidelity"
-    Config: ClassVar[type[Config]] = MultifidelityConfig
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """See :class:`pdeinv.surrogates.common.record.Record`."""
-        return self.record.as_json()
+    name = "multifidelity"
+    Config = MultifidelityConfig
+    learns_pairs = True
 
     @classmethod
-    def fit(
-        cls,
-        dataset: TrainingSet,
-        problem: Problem,
-        config: MultifidelityConfig,
-        seed: int,
-        run: FitRun | None = None,
-    ) -> Multifidelity:
+    def needs(cls, config: Mapping[str, Any], training: bool) -> frozenset[str]:
+        """A network for what is left over is trained by torch, all else by NumPy."""
+        network = training and config.get("method") == "network"
+        return frozenset({"torch"} if network else ())
+
+    @classmethod
+    def split(cls, n: int, seed: int, config: Any) -> Split:
+        """All samples train: errors are those on samples left out one by one."""
+        return Split.whole(n)
+
+    @classmethod
+    def learn(cls, lesson: Lesson) -> Multifidelity:
         """Solve the coarse model at the data set's samples and learn the difference.
 
         Raises:
-            SurrogateRejected: the data set belongs to another problem.
             DataSchemaError: too few samples.
         """
-        run = run or FitRun()
-        identity = Identity.of_dataset(dataset)
-        identity.check(problem, problem.prior())
-        noise_std = reference_noise(dataset.values, run.noise_std, config.noise_rel)
-        solved = (dataset.xi, dataset.values, np.ones(dataset.size))
-        origin = {"dataset": dataset.digest, "level": dataset.level, "seed": seed}
-        return cls._learn(problem, identity, (solved, noise_std), config, origin)
+        return cls._learned(lesson, np.ones(lesson.dataset.size))
 
     @classmethod
-    def from_pairs(
-        cls,
-        problem: Problem,
-        observations: Observations,
-        xi: Array,
-        fine: Array,
-        config: MultifidelityConfig,
-        seed: int,
-        tangent: Tangent | None = None,
-    ) -> Multifidelity:
-        """Learn from fine solves at ``xi`` for one set of observations.
+    def from_pairs(cls, problem: Problem, pairs: SolvedPairs, config: Any, seed: int) -> Self:
+        """Learn from fine solves for one set of observations.
 
         Samples that explain the data badly count less (:func:`relevance`): early rounds of a
-        refinement lie far from the posterior.
+        refinement lie far from the posterior. The tangent is used where that lowers the error on
+        samples left out.
 
-        Args:
-            problem: supplies prior and coarse model.
-            observations: supplies data, sensors and σ.
-            xi: shape (n, dim).
-            fine: fine data, shape (n, n_obs).
-            config: options.
-            seed: root seed.
-            tangent: of the fine model on xi, where it is known at a point of the posterior; used
-                where that lowers the error on samples left out.
+        Raises:
+            DataSchemaError: fewer than 10 different pairs.
         """
-        identity = Identity.of_problem(problem, observations.coords)
-        variance = relevance(observations.noise.misfit(fine - observations.values))
-        origin = {"dataset": "pairs in memory", "level": 0, "seed": seed}
-        pairs = ((xi, fine, variance), observations.noise.std)
-        return cls._learn(problem, identity, pairs, config, origin, tangent)
+        seen, dataset = pairs.observations, _in_memory(problem, pairs)
+        run, split = FitRun(noise_std=seen.noise.std), Split.whole(dataset.size)
+        lesson = Lesson(dataset, problem, config, seed, run, split)
+        variance = relevance(seen.noise.misfit(pairs.values - seen.values))
+        return cls._learned(lesson, variance, pairs.tangent)
 
     @classmethod
-    def _learn(
-        cls,
-        problem: Problem,
-        identity: Identity,
-        solved: tuple[tuple[Array, Array, Array], Array],
-        config: MultifidelityConfig,
-        origin: Mapping[str, Any],
-        tangent: Tangent | None = None,
-    ) -> Multifidelity:
-        (xi, fine, variance), noise_std = solved
-        plane = None
+    def _learned(cls, lesson: Lesson, variance: Array, tangent: Tangent | None = None) -> Self:
+        config, noise_std, problem = lesson.config, lesson.noise_std, lesson.problem
+        sensors, plane, tilt = lesson.dataset.sensors, None, None
         if config.coarse == "linear":
-            fine_model = _on_level(problem, problem.prior(), identity.sensors, origin["level"])
-            plane = TangentPlane.at(fine_model, xi.mean(axis=0))
-        model = _coarse(problem, problem.prior(), identity, config, plane)
-        coarse, failed = evaluate(model, xi)
-        pairs = Pairs(xi, coarse, fine, noise_std, variance)
-        d, tilt = Discrepancy.fit(pairs, config, origin["seed"]), None
-        if tangent is not None and plane is None:
-            found = _difference(tangent, model)
-            d, tilt = _tilted(d, (pairs, found), config, origin["seed"])
-        good = np.isfinite(coarse).all(axis=1)
-        plain = heldout_errors(coarse[good], fine[good], noise_std)
-        # the learned map is judged by its leave-one-out error; relative errors scale with it
-        errors = {
-            "rms_over_sigma": d.rms,
-            "relative_l2": plain["relative_l2"] * d.rms / max(plain["rms_over_sigma"], 1e-300),
-            **{f"rms_over_sigma_{stage}": error for stage, error in d.errors.items()},
-        }
-        record = Record(
-            cls.name,
-            identity,
-            xi.min(axis=0),
-            xi.max(axis=0),
-            noise_std,
-            config.model_dump(mode="json"),
-            origin["seed"],
-            origin["dataset"],
-            origin["level"],
-            {"train": d.n_pairs, "failed_coarse": len(failed)},
-            errors,
-            {"stage": d.stage, "held_out": "leave-one-out"},
+            fine_model = _on_level(problem, problem.prior(), sensors, lesson.dataset.level)
+            plane = TangentPlane.at(fine_model, lesson.xi.mean(axis=0))
+        model = _coarse(lesson.where, Identity.of_dataset(lesson.dataset), config, plane)
+        made = evaluate(model, lesson.xi)
+        coarse = made.values
+        pairs = Pairs(lesson.xi, coarse, lesson.values, noise_std, variance)
+        found = Discrepancy.fit(pairs, config, lesson.seed)
+        difference = None if tangent is None or plane is not None else _difference(tangent, model)
+        if difference is not None:
+            # fits of the very same pairs, so that their leave-one-out errors compare
+            tilted = replace(pairs, coarse=coarse + difference(lesson.xi))
+            other = Discrepancy.fit(tilted, config, lesson.seed)
+            found, tilt = (other, difference) if other.rms < found.rms else (found, None)
+        record = lesson.record(
+            cls,
+            {"stage": found.stage, "held_out": "leave-one-out"},
+            sizes={"train": found.n_pairs, "failed_coarse": len(made.failures)},
+            errors=_errors(found, pairs),
         )
-        return cls(d, record, plane, tilt)
+        return cls(record, found, plane, tilt)
 
-    def save(self, folder: Path) -> None:
-        """Write the discrepancy's arrays and the metadata."""
+    def judge(self, lesson: Lesson) -> Judgement:
+        """Nothing more: the errors on samples left out are known from the fit."""
+        return Judgement({})
+
+    def arrays(self) -> dict[str, Array]:
+        """The discrepancy, and the coarse model's linearization and tilt where there are."""
         parts = [p.arrays() for p in (self.discrepancy, self.plane, self.tilt) if p is not None]
-        arrays = {k: v for part in parts for k, v in part.items()}
-        save_folder(folder, arrays, self.record.as_json())
+        return {k: v for part in parts for k, v in part.items()}
 
     @classmethod
-    def load(cls, folder: Path) -> Multifidelity:
-        """What :meth:`save` wrote.
-
-        Raises:
-            DataSchemaError: the folder does not hold a multifidelity surrogate.
-        """
-        arrays, metadata = load_folder(folder, cls.name)
-        record = Record.from_json(metadata, folder)
-        stages = {
-            k.removeprefix("rms_over_sigma_"): float(v)
-            for k, v in record.errors.items()
-            if k.startswith("rms_over_sigma_")
-        }
-        try:
-            discrepancy = Discrepancy.from_arrays(arrays, stages, record.sizes["train"])
-        except KeyError as error:
-            raise DataSchemaError(f"{folder}: array {error} is missing; train it again") from None
+    def restored(cls, arrays: Mapping[str, Array], record: Record) -> Multifidelity:
+        """The inverse of :meth:`arrays`."""
+        stages = {k: float(v) for k, v in within(STAGE, record.errors).items()}
+        discrepancy = Discrepancy.from_arrays(arrays, stages, record.sizes["train"])
         plane, tilt = TangentPlane.from_arrays(arrays), Tangent.from_arrays(arrays)
-        return cls(discrepancy, record, plane, tilt)
+        return cls(record, discrepancy, plane, tilt)
 
-    def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> ForwardModel:
-        """The corrected coarse model on xi; sensors may be any of the trained ones.
-
-        Raises:
-            SurrogateRejected: trained for another problem, prior or sensor set.
-        """
+    def emulator(self, where: Where) -> MultifidelityModel | Selected:
+        """The corrected coarse model at some of the trained sensors."""
         identity = self.record.identity
-        identity.check(problem, prior)
-        chosen = identity.select(sensors)
-        config = MultifidelityConfig(**self.record.config)
-        coarse = _coarse(problem, prior, identity, config, self.plane)
+        chosen = where.chosen(identity)
+        coarse = _coarse(where, identity, MultifidelityConfig(**self.record.config), self.plane)
         if self.tilt is not None:
             coarse = Corrected(coarse, self.tilt)
         model = MultifidelityModel(coarse, self.discrepancy)
-        everything = np.array_equal(chosen, np.arange(model.d_space.size))
-        return BoundModel(
-            model if everything else Selected(model, chosen),
-            prior.dim,
-            data_space(identity.observed, sensors),
-            RangeWatch(self.record.low, self.record.high, self.name),
-            model.capabilities,
-            report=self.metadata,
-        )
+        rows = np.arange(model.d_space.size)
+        return model if np.array_equal(rows[chosen], rows) else Selected(model, rows[chosen])
+
+
+def _in_memory(problem: Problem, pairs: SolvedPairs) -> TrainingSet:
+    """Pairs as a data set that is no file."""
+    return TrainingSet(
+        problem=problem.name,
+        problem_config=problem.config.model_dump(mode="json"),
+        observed=problem.observed,
+        sensors=pairs.observations.coords,
+        xi=pairs.xi,
+        values=pairs.values,
+        prior_probe=prior_probe(problem.prior()),
+        level=0,
+        digest="pairs in memory",
+        coefficient=None,
+        field=None,
+        axes={},
+        n_failed=0,
+    )
+
+
+def _errors(found: Discrepancy, pairs: Pairs) -> dict[str, float]:
+    """The learned map is judged by its leave-one-out error; relative errors scale with it."""
+    good = np.isfinite(pairs.coarse).all(axis=1)
+    plain = heldout_errors(pairs.coarse[good], pairs.fine[good], pairs.noise_std)
+    return {
+        "rms_over_sigma": found.rms,
+        "relative_l2": plain["relative_l2"] * found.rms / max(plain["rms_over_sigma"], 1e-300),
+        **under(STAGE, found.errors),
+    }
 
 
 def _difference(tangent: Tangent, model: ForwardModel) -> Tangent | None:
@@ -242,36 +206,14 @@ def _difference(tangent: Tangent, model: ForwardModel) -> Tangent | None:
         return None
 
 
-def _tilted(
-    plain: Discrepancy,
-    learned: tuple[Pairs, Tangent | None],
-    config: MultifidelityConfig,
-    seed: int,
-) -> tuple[Discrepancy, Tangent | None]:
-    """The discrepancy on top of the tilted coarse data, where that errs less on samples left out.
-
-    Both are fits of the very same pairs, so that their leave-one-out errors compare.
-    """
-    pairs, tilt = learned
-    if tilt is None:
-        return plain, None
-    tilted = replace(pairs, coarse=pairs.coarse + tilt(pairs.xi))
-    found = Discrepancy.fit(tilted, config, seed)
-    return (found, tilt) if found.rms < plain.rms else (plain, None)
-
-
 def _on_level(problem: Problem, prior: Prior, sensors: Sensors, level: int) -> WhitenedModel:
     return WhitenedModel(prior, problem.forward_model(sensors, level))
 
 
 def _coarse(
-    problem: Problem,
-    prior: Prior,
-    identity: Identity,
-    config: MultifidelityConfig,
-    plane: TangentPlane | None,
+    where: Where, identity: Identity, config: MultifidelityConfig, plane: TangentPlane | None
 ) -> ForwardModel:
-    """The coarse model on xi: the linearisation, or the problem on a coarser mesh."""
+    """The coarse model on xi: the linearization, or the problem on a coarser mesh."""
     if plane is not None:
         return plane.model(data_space(identity.observed, identity.sensors))
-    return _on_level(problem, prior, identity.sensors, config.coarse_level)
+    return _on_level(where.problem, where.prior, identity.sensors, config.coarse_level)

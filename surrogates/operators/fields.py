@@ -13,8 +13,9 @@ from pdeinv.io.datasets import TrainingSet
 from pdeinv.model.forward import Linearization
 from pdeinv.typing import Array
 
+from ..common.torch_env import torch
+from ..training.config import Loss, summed_squares
 from ..training.minibatches import blocks, moments
-from ..training.train import Loss, import_torch
 from .grid import Grid
 
 __all__ = ["FieldMap", "FieldScaling", "gridded", "relative_loss"]
@@ -88,7 +89,8 @@ class FieldScaling:
         cls,
         coefficient: Array,
         modes: Array,
-        how: tuple[bool, int],
+        log_input: bool,
+        width: int,
         inside: NDArray[np.bool_],
     ) -> FieldScaling:
         """Where the output is no field but coefficients of the data, shape (n, n_modes).
@@ -96,10 +98,10 @@ class FieldScaling:
         Args:
             coefficient: training samples, shape (n, n_y, n_x).
             modes: training samples.
-            how: whether the logarithm is read, and the channels that data are read off.
+            log_input: whether the coefficient's logarithm is read.
+            width: channels that data are read off.
             inside: which nodes lie in the domain.
         """
-        log_input, width = how
         like = cls.fit(coefficient, np.zeros_like(coefficient), log_input, inside)
         scale = max(float(modes.std()), 1e-300)
         envelope = np.repeat(inside[None].astype(np.float64), width, axis=0)
@@ -155,7 +157,6 @@ class FieldMap:
     shape: tuple[int, int]
 
     def _prepare(self, coefficient: Array) -> Any:
-        torch = import_torch()
         fields = coefficient.reshape(-1, *self.shape)
         return torch.from_numpy(np.ascontiguousarray(self.scaling.encode(fields)))
 
@@ -165,7 +166,6 @@ class FieldMap:
 
     def __call__(self, coefficient: Array) -> Array:
         """Fields (n, channels · nodes) of coefficients (n, nodes)."""
-        torch = import_torch()
         z = self._prepare(coefficient)
         with torch.no_grad():
             parts = [self.network(z[i : i + BLOCK]) for i in range(0, len(z), BLOCK)]
@@ -173,7 +173,6 @@ class FieldMap:
 
     def linearize(self, coefficient: Array) -> Linearization:
         """Value and derivative at one coefficient (nodes,)."""
-        torch = import_torch()
         z = self._prepare(coefficient).requires_grad_()
         slope = self.scaling.scale * self.scaling.slope(coefficient)
         y = self.network(z)
@@ -246,9 +245,8 @@ def relative_loss(scaling: FieldScaling) -> Loss:
 
     Coefficients of data, already in units of the noise, are compared by their squares.
     """
-    torch = import_torch()
     if scaling.of_data:
-        return lambda predicted, target: (predicted - target).square().sum(dim=1).mean()
+        return summed_squares
     # outside the domain mean, target and prediction are zero and do not count
     mean = torch.as_tensor(scaling.mean / scaling.scale, dtype=torch.float32)
 

@@ -5,12 +5,7 @@ Reference: Li et al. (2021), Fourier neural operator for parametric partial diff
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from pdeinv.config import Config
-
 from .grid_operator import GridOperator, OperatorConfig
-from .network import Kind
 
 __all__ = ["Fno", "FnoConfig"]
 
@@ -20,11 +15,7 @@ class FnoConfig(OperatorConfig):
 
 
 class Fno(GridOperator):
-    """The operator of :mod:`~pdeinv.surrogates.operators.grid_operator` with
-    plain Fourier layers.
-    """
+    """The operator of :mod:`.grid_operator` with plain Fourier layers."""
 
-    name: ClassVar[str] = "fno"
-    learns_fields: ClassVar[bool] = True
-    Config: ClassVar[type[Config]] = FnoConfig
-    kind: ClassVar[Kind] = "fno"
+    name = "fno"
+    Config = FnoConfig

@@ -15,6 +15,8 @@ from pdeinv.fem.grids import bilinear
 from pdeinv.model.observed import Sensors
 from pdeinv.typing import Array
 
+from .places import Places
+
 __all__ = ["Grid"]
 
 
@@ -44,47 +46,54 @@ class Grid:
         y, x = (np.linspace(a[0], a[-1], n) for a, n in zip((self.y, self.x), shape, strict=True))
         return Grid(self.names, y, x)
 
-    def outside(self, points: Array) -> Array:
-        """Which of (n, 2) points, in the order of ``names``, lie outside."""
-        low, high = (np.array([self.y[end], self.x[end]]) for end in (0, -1))
-        slack = 1e-9 * (high - low)
-        return np.asarray(((points < low - slack) | (points > high + slack)).any(axis=1))
+    def box(self, experiments: Mapping[str, Array]) -> Places:
+        """Its rectangle, times the trained interval of each experiment."""
+        axes = {**experiments, self.names[0]: self.y, self.names[1]: self.x}
+        names = tuple(sorted(axes))
+        low, high = (np.array([axes[n][end] for n in names], dtype=float) for end in (0, -1))
+        return Places(names, low, high)
 
     def interpolation(self, points: Array) -> Any:
         """The sparse matrix from node values to (n, 2) points inside."""
         return bilinear(self.x, self.y, points[:, ::-1])
 
+    def at(self, sensors: Sensors, experiments: Mapping[str, Array] | None = None) -> Array:
+        """Places in the order of ``names``, shape (n, 2).
+
+        Raises:
+            SurrogateRejected: other coordinates, or a place outside the grid or an experiment
+                outside the trained ones.
+        """
+        box = self.box(experiments or {})
+        return box.points(sensors)[:, [box.names.index(name) for name in self.names]]
+
     def readout(
-        self,
-        points: Array,
-        inside: NDArray[np.bool_],
-        experiments: Mapping[str, Array],
-        at: Sensors,
+        self, inside: NDArray[np.bool_], experiments: Mapping[str, Array], sensors: Sensors
     ) -> Any:
-        """The sparse matrix from a field (*experiments, y, x) to points and their experiments.
+        """The sparse matrix from a field (*experiments, y, x) to the data.
 
         Nodes outside the domain get no weight, the others more; between two values of an
         experiment's axis (times) the matrix is linear.
 
         Args:
-            points: shape (n, 2), in the order of ``names``.
             inside: which nodes lie in the domain.
-            experiments: values of each axis.
-            at: the coordinates of the points by name.
+            experiments: values of each leading axis, as trained.
+            sensors: where the data are.
 
         Raises:
-            SurrogateRejected: no node near a point lies in the domain.
+            SurrogateRejected: a sensor that the grid does not know.
         """
-        matrix = self.interpolation(points) @ sparse.diags_array(inside.ravel().astype(float))
+        at = self.interpolation(self.at(sensors, experiments))
+        matrix = at @ sparse.diags_array(inside.ravel().astype(float))
         total = matrix.sum(axis=1)
         if not (total > 1e-9).all():
             raise SurrogateRejected(
-                f"{int(np.sum(total <= 1e-9))} of {len(points)} sensors have no grid node of the "
+                f"{int(np.sum(total <= 1e-9))} of {len(total)} sensors have no grid node of the "
                 "domain beside them; use a finer grid, or leave them out"
             )
         matrix = sparse.csr_array(sparse.diags_array(1 / total) @ matrix)
         for name, axis in reversed(list(experiments.items())):
-            matrix = _across(matrix, axis, np.asarray(at[name], dtype=np.float64))
+            matrix = _across(matrix, axis, np.asarray(sensors[name], dtype=np.float64))
         return matrix
 
     def onto(self, other: Grid) -> Callable[[Array], Array]:

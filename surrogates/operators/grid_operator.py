@@ -10,50 +10,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.config import Config
-from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.io.datasets import TrainingSet
+from pdeinv.errors import ConfigError
 from pdeinv.model.forward import ForwardModel
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
-from ..common.bound import BoundModel, RangeWatch
-from ..common.fitting import FitRun, Index, Split
-from ..common.identity import Identity, data_space
-from ..common.record import Record, heldout_errors
-from ..common.scaling import Pod, reference_noise
-from ..common.storage import load_folder, save_folder
-from ..training.train import seeded, train
+from ..common.lesson import Lesson
+from ..common.record import Judgement, Record, heldout_errors
+from ..common.scaling import Pod
+from ..common.storage import under, within
+from ..common.torch_env import seeded
+from ..common.trained import Trained
+from ..training.train import train
+from .emulator import OnGrid, ReadOff
 from .fields import FieldMap, FieldScaling, relative_loss
 from .grid import Grid
-from .grid_readout import to_sensors
-from .network import Architecture, Kind, build, padded_size
+from .network import Architecture, build, from_arrays, in_double, padded_size, to_arrays
 from .rollout import build_rollout, restarted
-from .spectral_weights import from_arrays, in_double, to_arrays
 from .stepping import Stepping
-from .task import (
-    OperatorConfig,
-    OperatorEmulator,
-    Task,
-    log_input_of,
-    scaling_of,
-    task_of,
-    training_data,
-)
+from .task import OperatorConfig, Task, log_input_of, scaling_of, task_of, training_data
 
 __all__ = ["GridOperator", "OperatorConfig"]
 
 
 @dataclass(frozen=True)
-class GridOperator:
+class GridOperator(Trained):
     """A trained operator with all that is needed to use it again.
 
     A registered operator is a subclass that states its name, its options and its kind of network.
@@ -63,7 +51,6 @@ class GridOperator:
         weights: arrays of the network by name.
         scaling: of coefficient and field, on the training grid.
         grid: the training grid.
-        record: metadata.
         pod: the modes of data that are no values at places, else None.
         stepping: where the network goes from one time to the next, else None.
     """
@@ -72,29 +59,20 @@ class GridOperator:
     weights: Mapping[str, Any]
     scaling: FieldScaling
     grid: Grid
-    record: Record
     pod: Pod | None = None
     stepping: Stepping | None = None
 
-    name: ClassVar[str]
-    Config: ClassVar[type[Config]]
-    kind: ClassVar[Kind]
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """See :class:`pdeinv.surrogates.common.record.Record`."""
-        return self.record.as_json()
+    learns_fields = True
+    packages = frozenset({"torch", "neuralop"})
 
     @classmethod
-    def fit(
-        cls,
-        dataset: TrainingSet,
-        problem: Problem,
-        config: OperatorConfig,
-        seed: int,
-        run: FitRun | None = None,
-    ) -> Self:
-        """Train on the data set's pairs of fields; a tenth each validates and tests.
+    def needs(cls, config: Mapping[str, Any], training: bool) -> frozenset[str]:
+        """The network itself, to use it too."""
+        return cls.packages
+
+    @classmethod
+    def learn(cls, lesson: Lesson) -> Self:
+        """Train on pairs of fields.
 
         Raises:
             ConfigError: ``log_input`` with a coefficient that is not positive, or steps in time
@@ -103,27 +81,23 @@ class GridOperator:
                 several times or no first state that is known.
             Preempted: a stop was asked for; the training is saved.
             RunFailed: the loss is not finite.
-            SurrogateRejected: the data set belongs to another problem.
         """
-        run = run or FitRun()
-        Identity.of_dataset(dataset).check(problem, problem.prior())
-        split = Split.of(dataset.size, seed)
-        task = task_of(cls.name, dataset, problem, (config, split.train, run))
+        config, seed, rows = lesson.config, lesson.seed, lesson.split.train
+        task = task_of(cls.name, lesson)
         log_input = log_input_of(task, config)
-        scaling = scaling_of(task, split.train, (log_input, config.width))
-        stepping = Stepping.fit(task, scaling, split.train) if config.time == "steps" else None
+        scaling = scaling_of(task, rows, log_input, config.width)
+        stepping = Stepping.fit(task, scaling, rows) if config.time == "steps" else None
         architecture = cls.architecture_of(config, task.grid.shape)
         if task.pod is not None:
             architecture = replace(architecture, outputs=task.pod.n_modes)
         if stepping is not None:
             architecture = replace(architecture, inputs=stepping.inputs)
         module = seeded(seed, cls.name, 0, lambda: _network(architecture, scaling, stepping))
-        data = training_data(scaling, task, split)
+        data = training_data(scaling, task, lesson.split)
         data = data if stepping is None else restarted(data, config.unroll)
-        history = train(module, data, relative_loss(scaling), config, seed, run)
+        history = train(module, data, relative_loss(scaling), config, seed, lesson.run)
         extra = {
-            "epochs": len(history.train),
-            "best_epoch": history.best_epoch,
+            **history.summary(),
             "grid": list(scaling.inside.shape),
             "nodes_outside": int(np.sum(~task.inside)),
             "axes": list(task.grid.names),
@@ -132,37 +106,32 @@ class GridOperator:
             "architecture": architecture.as_json(),
             **({} if stepping is None else stepping.summary()),
         }
-        noise_std = reference_noise(dataset.values[split.train], run.noise_std, config.noise_rel)
-        record = Record.of(
-            cls.name,
-            dataset,
-            rows=split.train,
-            how=(config, seed, noise_std),
-            sizes=split.sizes,
-            errors={},
-            extra=extra,
-        )
-        weights = to_arrays(module)
-        fitted = cls(architecture, weights, scaling, task.grid, record, task.pod, stepping)
-        errors = fitted._errors(dataset, task, split.test)
-        return replace(fitted, record=replace(record, errors=errors))
+        record, weights = lesson.record(cls, extra), to_arrays(module)
+        fitted = cls(record, architecture, weights, scaling, task.grid, task.pod, stepping)
+        return replace(fitted, record=replace(record, errors=fitted._errors(lesson, task)))
 
-    def _errors(self, dataset: TrainingSet, task: Task, test: Index) -> dict[str, float]:
+    def judge(self, lesson: Lesson) -> Judgement:
+        """Nothing more: the errors were measured where the fields were at hand."""
+        return Judgement({})
+
+    def _errors(self, lesson: Lesson, task: Task) -> dict[str, float]:
         """On held-out samples: of the data, and ``field_relative_l2`` on the grid."""
-        found = self._field_map(self.grid)(task.coefficient[test].reshape(len(test), -1))
-        to_data, offset = self._to_data(dataset.sensors, self.grid)
-        data = np.asarray(offset + (to_data @ found.T).T)
-        errors = heldout_errors(data, dataset.values[test], self.record.noise_std)
+        test, dataset = lesson.split.test, lesson.dataset
+        read = self._read_off(dataset.sensors, self.grid)
+        found = read.fields(task.coefficient[test].reshape(len(test), -1))
+        errors = heldout_errors(read.read(found), dataset.values[test], lesson.noise_std)
         if task.pod is not None:
             return errors
         true = np.where(task.inside, task.target[test], 0.0).reshape(len(test), -1)
         field_error = heldout_errors(found, true, np.ones(1))["relative_l2"]
         return {**errors, "field_relative_l2": field_error}
 
-    def save(self, folder: Path) -> None:
-        """Write weights, scalings, grid and the metadata."""
+    def arrays(self) -> dict[str, Array]:
+        """Weights, scalings and grid."""
         s = self.scaling
-        arrays = {f"network.{k}": v for k, v in self.weights.items()} | {
+        more = [part.arrays() for part in (self.pod, self.stepping) if part is not None]
+        return {
+            **under("network.", self.weights),
             "coefficient": np.array([s.centre, s.spread]),
             "field_mean": s.mean,
             "field_scale": np.array([s.scale]),
@@ -170,43 +139,25 @@ class GridOperator:
             "inside": s.inside.astype(np.uint8),
             "axis.0": self.grid.y,
             "axis.1": self.grid.x,
+            **{name: a for part in more for name, a in part.items()},
         }
-        for part in (self.pod, self.stepping):
-            arrays |= {} if part is None else part.arrays()
-        save_folder(folder, arrays, self.record.as_json())
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """What :meth:`save` wrote.
-
-        Raises:
-            DataSchemaError: the folder does not hold an operator surrogate.
-        """
-        a, metadata = load_folder(folder, cls.name)
-        record = Record.from_json(metadata, folder)
-        try:
-            names = record.extra["axes"]
-            pod = Pod.from_arrays(a) if "pod_basis" in a else None
-            stepping = Stepping.from_arrays(a) if "step_start" in a else None
-            return cls(
-                Architecture.from_json(record.extra["architecture"]),
-                {k.removeprefix("network."): v for k, v in a.items() if k.startswith("network.")},
-                FieldScaling(
-                    bool(record.extra["log_input"]),
-                    float(a["coefficient"][0]),
-                    float(a["coefficient"][1]),
-                    a["field_mean"],
-                    float(a["field_scale"][0]),
-                    a["envelope"],
-                    np.asarray(a.get("inside", np.ones(a["envelope"].shape[-2:])), dtype=bool),
-                ),
-                Grid((names[0], names[1]), a["axis.0"], a["axis.1"]),
-                record,
-                pod,
-                stepping,
-            )
-        except (KeyError, TypeError) as error:
-            raise DataSchemaError(f"{folder}: entry {error} is missing; train it again") from None
+    def restored(cls, arrays: Mapping[str, Array], record: Record) -> Self:
+        """The inverse of :meth:`arrays`."""
+        a, (slow, fast) = arrays, record.extra["axes"]
+        centre, spread = map(float, a["coefficient"])
+        inside = np.asarray(a.get("inside", np.ones(a["envelope"].shape[-2:])), dtype=bool)
+        log_input, scale = bool(record.extra["log_input"]), float(a["field_scale"][0])
+        return cls(
+            record,
+            Architecture.from_json(record.extra["architecture"]),
+            within("network.", a),
+            FieldScaling(log_input, centre, spread, a["field_mean"], scale, a["envelope"], inside),
+            Grid((slow, fast), a["axis.0"], a["axis.1"]),
+            Pod.from_arrays(a) if "pod_basis" in a else None,
+            Stepping.from_arrays(a) if "step_start" in a else None,
+        )
 
     def bind(
         self,
@@ -231,46 +182,34 @@ class GridOperator:
         shape = shape or self.grid.shape
         if len(shape) != 2 or min(shape) < 3:
             raise ConfigError(f"shape: expected two numbers (y, x) of at least 3, got {shape}")
-        grid = self.grid.resized(shape)
-        return BoundModel(
-            OperatorEmulator(
-                prior,
-                problem.grid_operator(shape),
-                self._field_map(grid),
-                *self._to_data(sensors, grid),
-            ),
-            prior.dim,
-            data_space(self.record.identity.observed, sensors),
-            RangeWatch(self.record.low, self.record.high, self.name),
-            report=self.metadata,
-        )
+        read = self._read_off(sensors, self.grid.resized(shape))
+        return self.bound(OnGrid(prior, problem.grid_operator(shape), read), prior, sensors)
 
     @classmethod
-    def architecture_of(cls, config: OperatorConfig, shape: tuple[int, ...]) -> Architecture:
+    def architecture_of(cls, config: Any, shape: tuple[int, ...]) -> Architecture:
         """The network's size on a grid of ``shape`` (y, x).
 
         Frequencies are no more than the training grid resolves: others would stay untrained.
         """
         rows, columns = (min(config.modes, padded_size(n, config.padding) - 1) for n in shape)
-        return Architecture((rows, columns), config.width, config.layers, config.padding, cls.kind)
+        return Architecture((rows, columns), config.width, config.layers, config.padding, cls.name)
 
-    def _field_map(self, grid: Grid) -> FieldMap:
-        scaling = self.scaling.on(self.grid, grid)
-        stepping = None if self.stepping is None else self.stepping.on(self.grid, grid)
-        module = from_arrays(lambda: _network(self.architecture, scaling, stepping), self.weights)
-        return FieldMap(in_double(module), scaling, grid.shape)
-
-    def _to_data(self, sensors: Sensors, grid: Grid) -> tuple[Any, Array]:
-        """The matrix from the network's output to the data, and what is added.
+    def _read_off(self, sensors: Sensors, grid: Grid) -> ReadOff:
+        """From the coefficient on ``grid`` to the data.
 
         Raises:
             SurrogateRejected: a sensor that cannot be predicted.
         """
+        scaling = self.scaling.on(self.grid, grid)
+        stepping = None if self.stepping is None else self.stepping.on(self.grid, grid)
+        module = from_arrays(lambda: _network(self.architecture, scaling, stepping), self.weights)
+        fields = FieldMap(in_double(module), scaling, grid.shape)
         if self.pod is None:
-            inside = self.scaling.on(self.grid, grid).inside
-            return to_sensors(grid, inside, self.experiments, sensors), np.zeros(1)
+            matrix = grid.readout(scaling.inside, self.experiments, sensors)
+            return ReadOff(fields, matrix, np.zeros(1))
         chosen = self.record.identity.select(sensors)
-        return sparse.csr_array(self.pod.decoder[:, chosen].T), self.pod.mean[chosen]
+        matrix = sparse.csr_array(self.pod.decoder[:, chosen].T)
+        return ReadOff(fields, matrix, self.pod.mean[chosen])
 
     @property
     def experiments(self) -> dict[str, Array]:

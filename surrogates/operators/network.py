@@ -18,18 +18,18 @@ import io
 import math
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Any
 
 from pdeinv import extras
+from pdeinv.errors import DataSchemaError
 
-from ..training.train import import_torch
+from ..common.torch_env import built, in_precision, torch
+from ..training.checkpointing import packed, unpacked
 
-__all__ = ["Architecture", "Kind", "build", "padded_size"]
-
-Kind = Literal["fno", "tfno", "uno"]
+__all__ = ["Architecture", "build", "from_arrays", "in_double", "padded_size", "to_arrays"]
 
 POOL = 8
 """Patches along each side that data are read off."""
@@ -54,7 +54,7 @@ class Architecture:
     width: int
     layers: int
     padding: float
-    kind: Kind = "fno"
+    kind: str = "fno"
     rank: float = 1.0
     outputs: int = 0
     inputs: int = 1
@@ -100,13 +100,12 @@ def _library() -> tuple[Any, Any]:
     Raises:
         MissingDependency: it is not installed.
     """
-    torch = import_torch()
     try:
         with _quiet():
             from neuralop import models
             from neuralop.layers.spectral_convolution import SpectralConv
     except ImportError:
-        raise extras.missing("neuralop", "a neural operator (package neuraloperator)") from None
+        raise extras.missing("neuralop", "neural operators need") from None
 
     class Spectral(SpectralConv):  # type: ignore[misc]
         """v -> F^(-1)(W F v) on the kept frequencies, in the precision of v, for any grid."""
@@ -189,50 +188,71 @@ def build(architecture: Architecture, envelope: Any) -> Any:
         architecture: its size.
         envelope: shape (*channels, y, x); at most one axis of channels.
     """
-    torch = import_torch()
     lead = tuple(envelope.shape[:-2])
     with _quiet():
         inner = _inner(architecture, math.prod(lead))
 
-    class Padded(torch.nn.Module):  # type: ignore[misc, name-defined]
-        """The network with node coordinates in [0, 1] as two more inputs, on a padded grid."""
+    def forward(module: Any, x: Any) -> Any:
+        """With node coordinates in [0, 1] as two more inputs, on a padded grid."""
+        x = x.unsqueeze(1) if x.ndim == 3 else x
+        rows, columns = x.shape[2:]
+        more = [padded_size(n, architecture.padding) - n for n in (rows, columns)]
+        padded = torch.nn.functional.pad(x, (0, more[1], 0, more[0]))
+        places = [
+            torch.arange(n + k, dtype=x.dtype, device=x.device) / (n - 1)
+            for n, k in zip((rows, columns), more, strict=True)
+        ]
+        grid = torch.stack(torch.meshgrid(*places, indexing="ij")).expand(len(x), -1, -1, -1)
+        value = module.inner(torch.cat([padded, grid], dim=1))[..., :rows, :columns]
+        return module.envelope.to(x.dtype) * value.reshape(len(x), *lead, rows, columns)
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = inner
-            self.register_buffer("envelope", torch.as_tensor(envelope, dtype=torch.float64))
-
-        def forward(self, x: Any) -> Any:
-            """(batch, y, x) or (batch, inputs, y, x) to (batch, *channels, y, x)."""
-            x = x.unsqueeze(1) if x.ndim == 3 else x
-            rows, columns = x.shape[2:]
-            more = [padded_size(n, architecture.padding) - n for n in (rows, columns)]
-            padded = torch.nn.functional.pad(x, (0, more[1], 0, more[0]))
-            places = [
-                torch.arange(n + k, dtype=x.dtype, device=x.device) / (n - 1)
-                for n, k in zip((rows, columns), more, strict=True)
-            ]
-            grid = torch.stack(torch.meshgrid(*places, indexing="ij")).expand(len(x), -1, -1, -1)
-            value = self.inner(torch.cat([padded, grid], dim=1))[..., :rows, :columns]
-            return self.envelope.to(x.dtype) * value.reshape(len(x), *lead, rows, columns)
-
-    return Padded() if architecture.outputs == 0 else _reading(Padded(), lead, architecture.outputs)
+    buffers = {"envelope": torch.as_tensor(envelope, dtype=torch.float64)}
+    fields = built(forward, {"inner": inner}, buffers)
+    return _reading(fields, lead, architecture.outputs) if architecture.outputs else fields
 
 
 def _reading(fields: Any, lead: tuple[int, ...], outputs: int) -> Any:
-    """``fields`` averaged over POOL x POOL patches and mapped linearly to numbers."""
-    torch = import_torch()
+    """``fields`` averaged over POOL x POOL patches and mapped linearly to numbers.
 
-    class Reading(torch.nn.Module):  # type: ignore[misc, name-defined]
-        """(batch, y, x) to (batch, outputs); patches make it independent of the resolution."""
+    Patches make (batch, outputs) of (batch, y, x) independent of the resolution.
+    """
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.fields = fields
-            self.linear = torch.nn.Linear(math.prod(lead) * POOL**2, outputs)
+    def forward(module: Any, x: Any) -> Any:
+        value = torch.nn.functional.adaptive_avg_pool2d(module.fields(x), POOL)
+        return module.linear(value.flatten(1))
 
-        def forward(self, x: Any) -> Any:
-            value = torch.nn.functional.adaptive_avg_pool2d(self.fields(x), POOL)
-            return self.linear(value.flatten(1))
+    linear = torch.nn.Linear(math.prod(lead) * POOL**2, outputs)
+    return built(forward, {"fields": fields, "linear": linear})
 
-    return Reading()
+
+def in_double(module: Any) -> Any:
+    """``module`` in place in double precision, to be used and trained no more."""
+    return in_precision(module, "float64").eval().requires_grad_(False)
+
+
+def to_arrays(module: Any) -> dict[str, Any]:
+    """The weights by name; the library's ``_metadata`` entry of code objects stays behind."""
+    return packed("", {name: tensor.detach() for name, tensor in module.named_parameters()})
+
+
+def from_arrays(build: Callable[[], Any], arrays: Mapping[str, Any]) -> Any:
+    """The network that ``build`` makes with the weights that :func:`to_arrays` gave.
+
+    Raises:
+        DataSchemaError: they do not fit.
+    """
+    with torch.random.fork_rng(devices=[]):
+        module = build()
+    found, parameters = unpacked("", arrays, "cpu"), dict(module.named_parameters())
+    try:
+        if set(found) != set(parameters):
+            raise KeyError(*sorted(set(found) ^ set(parameters))[:1])
+        with torch.no_grad():
+            for name, tensor in found.items():
+                parameters[name].copy_(tensor)
+    except (KeyError, RuntimeError) as error:
+        raise DataSchemaError(
+            f"the stored weights do not fit the network ({type(error).__name__}: {error}); "
+            "train it again"
+        ) from None
+    return module

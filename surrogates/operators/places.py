@@ -13,6 +13,8 @@ from pdeinv.io.datasets import TrainingSet
 from pdeinv.model.observed import Sensors
 from pdeinv.typing import Array
 
+from ..common.identity import check_coordinates
+
 __all__ = ["Places", "known"]
 
 CONTINUOUS = frozenset({"x", "y", "z", "t"})
@@ -53,6 +55,25 @@ class Places:
         slack = 1e-9 * np.maximum(self.high - self.low, np.abs(self.high))
         return np.asarray(((points < self.low - slack) | (points > self.high + slack)).any(axis=1))
 
+    def points(self, sensors: Sensors) -> Array:
+        """The continuous coordinates, shape (n, n_names), checked.
+
+        Raises:
+            SurrogateRejected: other coordinates, or a place outside the box.
+        """
+        check_coordinates([*self.names, *self.labels], sensors)
+        points, outside = _stacked(sensors, self.names), self.outside(sensors)
+        if outside.any():
+            first = points[np.flatnonzero(outside)[0]]
+            where = ", ".join(f"{n} = {v:g}" for n, v in zip(self.names, first, strict=True))
+            sides = zip(self.names, self.low, self.high, strict=True)
+            box = ", ".join(f"{n} from {a:g} to {b:g}" for n, a, b in sides)
+            raise SurrogateRejected(
+                f"{int(outside.sum())} of {len(points)} sensors lie outside the box that the "
+                f"surrogate was trained on ({box}), the first at {where}; leave them out"
+            )
+        return points
+
     def __call__(self, sensors: Sensors) -> Array:
         """Inputs of a network, shape (n, n_inputs).
 
@@ -62,30 +83,13 @@ class Places:
         Raises:
             SurrogateRejected: other coordinates, a place outside the box, or an unknown label.
         """
-        asked, trained = sorted(sensors), sorted([*self.names, *self.labels])
-        if asked != trained:
-            raise SurrogateRejected(
-                f"surrogate was trained for sensor coordinates {', '.join(trained)}, this run "
-                f"has {', '.join(asked)}; train it again"
-            )
-        scaled = self._scaled(sensors)
+        length = self.high - self.low
+        wide = length > 0
+        scaled = 2 * (self.points(sensors) - self.low) / np.where(wide, length, 1.0) - 1
+        scaled = np.where(wide, scaled, 0.0)
         phases = [np.pi * 2.0**k * scaled for k in range(self.octaves)]
         waves = [f(phase) for phase in phases for f in (np.sin, np.cos)]
         return np.concatenate([scaled, *waves, *self._chosen(sensors)], axis=1)
-
-    def _scaled(self, sensors: Sensors) -> Array:
-        points, outside = _stacked(sensors, self.names), self.outside(sensors)
-        length = self.high - self.low
-        if outside.any():
-            first = points[np.flatnonzero(outside)[0]]
-            where = ", ".join(f"{n} = {v:g}" for n, v in zip(self.names, first, strict=True))
-            raise SurrogateRejected(
-                f"{int(outside.sum())} of {len(points)} sensors lie outside the box that the "
-                f"surrogate was trained on, the first at {where}; leave them out"
-            )
-        wide = length > 0
-        scaled = 2 * (points - self.low) / np.where(wide, length, 1.0) - 1
-        return np.where(wide, scaled, 0.0)
 
     def _chosen(self, sensors: Sensors) -> list[Array]:
         columns = []

@@ -11,15 +11,16 @@ passing neural PDE solvers, §3.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from pdeinv.typing import Array
 
-from ..training.minibatches import is_lazy, take
-from ..training.train import Data, import_torch
+from ..common.torch_env import built, torch
+from ..training.config import Data
+from ..training.minibatches import Rows, is_lazy
 from .fields import FieldScaling
 from .network import Architecture, build
 from .stepping import Stepping
@@ -43,92 +44,46 @@ def rollout(step: Any, scaling: FieldScaling, stepping: Stepping) -> Any:
         scaling: of coefficient and states.
         stepping: of the steps.
     """
-    torch = import_torch()
     count = stepping.steps
-    buffers = {
-        "mean": scaling.mean[0] / scaling.scale,
-        "start": stepping.start,
-        "increments": stepping.increments,
-        "sizes": stepping.sizes,
-        "clock": stepping.clock,
-    }
 
-    class Rollout(torch.nn.Module):  # type: ignore[misc, name-defined]
-        """z_(k+1) = z_k + w_k G."""
+    def first(module: Any, coefficient: Any) -> Any:
+        """The first state, (batch, y, x)."""
+        raw = coefficient * scaling.spread + scaling.centre
+        raw = raw.exp() if scaling.log_input else raw
+        return module.start.to(raw.dtype) * (raw / scaling.scale - module.mean.to(raw.dtype))
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.step = step
-            for name, values in buffers.items():
-                self.register_buffer(name, torch.as_tensor(values, dtype=torch.float64))
+    def advanced(module: Any, coefficient: Any, states: Any, k: Any) -> Any:
+        """States (batch, n, y, x) one step after the time levels ``k``, shape (n,)."""
+        kind, shape = states.dtype, states.shape
+        sizes, clock = module.sizes[k].to(kind), module.clock[k].to(kind)
+        told = clock.T[:, :, None, None].expand(shape[0], -1, *shape[1:])
+        inputs = [states / sizes[:, None, None], *told.unbind(1)]
+        if not stepping.from_unknown:
+            inputs.append(coefficient[:, None].expand(shape))
+        found = module.step(torch.stack(inputs, dim=2).flatten(0, 1)).to(kind)
+        return states + module.increments[k].to(kind) * found.reshape(shape)
 
-        def first(self, coefficient: Any) -> Any:
-            """The first state, (batch, y, x)."""
-            raw = coefficient * scaling.spread + scaling.centre
-            raw = raw.exp() if scaling.log_input else raw
-            difference = raw / scaling.scale - self.mean.to(raw.dtype)
-            return self.start.to(raw.dtype) * difference
+    def forward(module: Any, x: Any) -> Any:
+        """z_(k+1) = z_k + w_k G, every window at once, step by step."""
+        coefficient, given = (x, x[:, None][:, 1:]) if x.ndim == 3 else (x[:, 0], x[:, 1:])
+        length = _length(count, 1 + given.shape[1])
+        states = torch.cat([first(module, coefficient)[:, None], given], dim=1)
+        found, begin = [], states[:, :1]
+        for j in range(length):
+            k = torch.arange(j, count, length, device=x.device)
+            states = advanced(module, coefficient, states[:, : len(k)], k)
+            found.append(states)
+        order = [found[k % length][:, k // length] for k in range(count)]
+        return torch.cat([begin, torch.stack(order, dim=1)], dim=1)
 
-        def advanced(self, coefficient: Any, states: Any, k: Any) -> Any:
-            """States (batch, n, y, x) one step after the time levels ``k``, shape (n,)."""
-            kind, shape = states.dtype, states.shape
-            sizes, clock = self.sizes[k].to(kind), self.clock[k].to(kind)
-            scaled = states / sizes[:, None, None]
-            told = clock.T[:, :, None, None].expand(shape[0], -1, *shape[1:])
-            inputs = [scaled, *told.unbind(1)]
-            if not stepping.from_unknown:
-                inputs.append(coefficient[:, None].expand(shape))
-            found = self.step(torch.stack(inputs, dim=2).flatten(0, 1)).to(kind)
-            return states + self.increments[k].to(kind) * found.reshape(shape)
-
-        def forward(self, x: Any) -> Any:
-            """Every window at once, step by step."""
-            coefficient, given = (x, x[:, None][:, 1:]) if x.ndim == 3 else (x[:, 0], x[:, 1:])
-            windows = 1 + given.shape[1]
-            length = _length(count, windows)
-            states = torch.cat([self.first(coefficient)[:, None], given], dim=1)
-            found, begin = [], states[:, :1]
-            for j in range(length):
-                k = torch.arange(j, count, length, device=x.device)
-                states = self.advanced(coefficient, states[:, : len(k)], k)
-                found.append(states)
-            order = [found[k % length][:, k // length] for k in range(count)]
-            return torch.cat([begin, torch.stack(order, dim=1)], dim=1)
-
-    return Rollout()
+    values = {"mean": scaling.mean[0] / scaling.scale, **vars(stepping)}
+    buffers = {k: torch.as_tensor(v, dtype=torch.float64) for k, v in values.items()}
+    return built(forward, {"step": step}, buffers)
 
 
 def _length(count: int, windows: int) -> int:
     """Steps of a window where ``count`` steps have that many."""
     return -(-count // windows)
-
-
-@dataclass(frozen=True)
-class _Joined:
-    """Coefficients and states at some times, read by rows.
-
-    Attributes:
-        coefficient: array-like (n, y, x).
-        states: array-like (n, n_times, y, x).
-        times: which states.
-    """
-
-    coefficient: Any
-    states: Any
-    times: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.coefficient)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the whole."""
-        n, *grid = self.coefficient.shape
-        return (n, 1 + len(self.times), *grid)
-
-    def __getitem__(self, rows: Any) -> Array:
-        states = take(self.states, rows)[:, self.times]
-        return np.concatenate([take(self.coefficient, rows)[:, None], states], axis=1)
 
 
 def restarted(data: Data, unroll: int) -> Data:
@@ -141,6 +96,10 @@ def restarted(data: Data, unroll: int) -> Data:
     times = tuple(range(length, count, length))
     if not times:
         return data
-    joined = _Joined(data.train_x, data.train_y, times)
-    lazy = is_lazy(data.train_x) or is_lazy(data.train_y)
-    return replace(data, train_x=joined if lazy else joined[np.arange(len(joined))])
+
+    def joined(coefficient: Array, states: Array) -> Array:
+        return np.concatenate([coefficient[:, None], states[:, times]], axis=1)
+
+    x, y = data.train_x, data.train_y
+    rows = Rows((x, y), np.arange(len(x)), joined, (1 + len(times), *x.shape[1:]))
+    return replace(data, train_x=rows if is_lazy(x) or is_lazy(y) else joined(x, y))

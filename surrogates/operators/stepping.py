@@ -23,7 +23,7 @@ import numpy as np
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.typing import Array
 
-from ..common.fitting import Index
+from ..common.split import Index
 from ..training.minibatches import moments, take
 from .fields import FieldScaling
 from .grid import Grid

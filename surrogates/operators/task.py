@@ -10,26 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.jobs.generate.samples import grid_axes
-from pdeinv.model.forward import Linearization
 from pdeinv.plugins.hooks import inside
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
-from ..common.fitting import FitRun, Index, Split
-from ..common.scaling import Pod, reference_noise
+from ..common.lesson import Lesson
+from ..common.scaling import Pod
+from ..common.split import Index, Split
+from ..training.config import Data, TrainingConfig
 from ..training.minibatches import Rows, blocks, is_lazy
-from ..training.train import Data, TrainingConfig
-from .fields import FieldMap, FieldScaling, gridded
+from .fields import FieldScaling, gridded
 from .grid import Grid
 from .places import Places
 
 __all__ = [
     "OperatorConfig",
-    "OperatorEmulator",
     "Task",
     "log_input_of",
     "scaling_of",
@@ -78,34 +76,6 @@ class OperatorConfig(TrainingConfig):
 
 
 @dataclass(frozen=True)
-class OperatorEmulator:
-    """xi to data: prior, coefficient on the grid, network, matrix to the data."""
-
-    prior: Prior
-    to_grid: Any
-    fields: FieldMap
-    to_data: Any
-    offset: Array
-
-    def __call__(self, xi: Array) -> Array:
-        """Data (..., n_obs) of (..., dim)."""
-        m = self.prior.unwhiten(xi.reshape(-1, xi.shape[-1]))
-        found = self.fields(np.asarray((self.to_grid @ m.T).T))
-        data = self.offset + (self.to_data @ found.T).T
-        return np.asarray(data).reshape(*xi.shape[:-1], -1)
-
-    def linearize(self, xi: Array) -> Linearization:
-        """Value and derivative at one xi."""
-        at = self.fields.linearize(np.asarray(self.to_grid @ self.prior.unwhiten(xi)))
-        back, across = self.to_data.T.tocsr(), self.to_grid.T.tocsr()
-        return Linearization(
-            np.asarray(self.offset + self.to_data @ at.value),
-            lambda v: self.to_data @ at.jvp(self.to_grid @ self.prior.unwhiten_jvp(xi, v)),
-            lambda w: self.prior.unwhiten_vjp(xi, across @ at.vjp(back @ w)),
-        )
-
-
-@dataclass(frozen=True)
 class Task:
     """What an operator is to learn.
 
@@ -150,13 +120,12 @@ def _field_task(dataset: TrainingSet, name: str) -> Task:
     return Task(grid, coefficient, target, body, dataset.experiments)
 
 
-def _readout_task(
-    dataset: TrainingSet, problem: Problem, config: OperatorConfig, train: Index, noise: Array
-) -> Task:
+def _readout_task(lesson: Lesson) -> Task:
     """From coefficient fields to data that are no values at places (voltages, far fields).
 
     The data set needs no fields: the coefficient follows from xi.
     """
+    problem, dataset, config = lesson.problem, lesson.dataset, lesson.config
     shape = (config.grid, config.grid)
     nodes = problem.grid(shape)
     (slow, y), (fast, x) = grid_axes(nodes, shape).items()
@@ -164,7 +133,7 @@ def _readout_task(
     coefficient = np.asarray((problem.grid_operator(shape) @ m.T).T).reshape(-1, *shape)
     places = np.stack([nodes[name] for name in sorted(nodes)], axis=1)
     body = inside(problem, places).reshape(shape)
-    pod = Pod.fit(dataset.values[train], noise, config.tolerance)
+    pod = Pod.fit(lesson.values, lesson.noise_std, config.tolerance)
     target = pod.encode(dataset.values)
     return Task(Grid((slow, fast), y, x), coefficient, target, body, {}, pod)
 
@@ -186,32 +155,26 @@ def log_input_of(task: Task, config: OperatorConfig) -> bool:
     return positive if config.log_input is None else config.log_input
 
 
-def task_of(
-    name: str,
-    dataset: TrainingSet,
-    problem: Problem,
-    how: tuple[OperatorConfig, Index, FitRun],
-) -> Task:
+def task_of(name: str, lesson: Lesson) -> Task:
     """Fields where the data are values at places, the data themselves where they are not."""
-    if _measures_places(problem, dataset):
-        return _field_task(dataset, name)
-    config, rows, run = how
-    noise = reference_noise(dataset.values[rows], run.noise_std, config.noise_rel)
-    return _readout_task(dataset, problem, config, rows, noise)
+    if _measures_places(lesson.problem, lesson.dataset):
+        return _field_task(lesson.dataset, name)
+    return _readout_task(lesson)
 
 
-def scaling_of(task: Task, train: Index, how: tuple[bool, int]) -> FieldScaling:
-    """Scales of the training samples; ``how`` is whether logarithms are read, and the width."""
+def scaling_of(task: Task, train: Index, log_input: bool, width: int) -> FieldScaling:
+    """Scales of the training samples; data are read off ``width`` channels."""
     if task.pod is None:
-        return FieldScaling.fit(task.coefficient, task.target, how[0], task.inside, train)
-    return FieldScaling.for_data(task.coefficient[train], task.target[train], how, task.inside)
+        return FieldScaling.fit(task.coefficient, task.target, log_input, task.inside, train)
+    coefficient, modes = task.coefficient[train], task.target[train]
+    return FieldScaling.for_data(coefficient, modes, log_input, width, task.inside)
 
 
 def training_data(scaling: FieldScaling, task: Task, split: Split) -> Data:
     """What the loop reads: arrays, or rows of a file where the data set is large."""
     pairs = ((task.coefficient, scaling.encode), (task.target, scaling.encode_field))
     found = [
-        Rows(source, rows, encode) if is_lazy(source) else encode(source[rows])
+        Rows((source,), rows, encode) if is_lazy(source) else encode(source[rows])
         for rows in (split.train, split.valid)
         for source, encode in pairs
     ]

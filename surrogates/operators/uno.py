@@ -5,14 +5,9 @@ Reference: Rahman, Ross and Azizzadenesheli (2023), U-NO: U-shaped neural operat
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from pdeinv.config import Config
-
 from .grid_operator import GridOperator, OperatorConfig
-from .network import Kind
 
 __all__ = ["Uno", "UnoConfig"]
 
@@ -24,10 +19,7 @@ class UnoConfig(OperatorConfig):
 
 
 class Uno(GridOperator):
-    """The operator of :mod:`~pdeinv.surrogates.operators.grid_operator` with
-    layers on two resolutions.
-    """
+    """The operator of :mod:`.grid_operator` with layers on two resolutions."""
 
-    name: ClassVar[str] = "uno"
-    Config: ClassVar[type[Config]] = UnoConfig
-    kind: ClassVar[Kind] = "uno"
+    name = "uno"
+    Config = UnoConfig

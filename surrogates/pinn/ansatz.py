@@ -13,6 +13,7 @@ from pdeinv.errors import ConfigError
 from pdeinv.model.strong_form import Side, StrongForm
 from pdeinv.typing import Array
 
+from ..common.torch_env import torch
 from .network import Jets
 
 __all__ = ["Ansatz", "Frame", "derivatives", "prescribed"]
@@ -93,8 +94,6 @@ def _on(form: StrongForm, side: Side, x: Any) -> Any:
     """The points moved onto a face."""
     columns = list(x.unbind(1))
     columns[side.axis] = columns[side.axis] * 0.0 + form.box[side.axis][side.end]
-    import torch
-
     return torch.stack(columns, dim=1)
 
 
@@ -128,8 +127,6 @@ def derivatives(
     function: Callable[[Any], Any], points: Array, curved: tuple[int, ...], dtype: Any
 ) -> Jets:
     """A function of points (n, d) to (n, k) with the derivatives that autograd supplies."""
-    import torch
-
     x = torch.as_tensor(points, dtype=torch.float64).requires_grad_()
     value = function(x)
     slopes = x.new_zeros(x.shape[1], *value.shape)
@@ -145,8 +142,6 @@ def derivatives(
 
 def _gradient(values: Any, x: Any, keep: bool = False) -> Any:
     """∂Σ values/∂x, zero where nothing depends on x."""
-    import torch
-
     if not values.requires_grad:
         return torch.zeros_like(x)
     (grad,) = torch.autograd.grad(
@@ -156,8 +151,6 @@ def _gradient(values: Any, x: Any, keep: bool = False) -> Any:
 
 
 def _check_corners(form: StrongForm) -> None:
-    import torch
-
     rng = np.random.default_rng(0)
     unit = np.concatenate([rng.random((32, form.dim)), np.full((1, form.dim), 0.5)])
     points = np.array([a for a, _ in form.box]) + form.lengths * unit

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-import xarray as xr
 from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
-from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Outcome, Produces, strong_form_of
+from pdeinv.engines.base import Chain, Engine, Outcome, strong_form_of
+from pdeinv.engines.ended import Ended
+from pdeinv.engines.requests import Steps
 from pdeinv.errors import RunFailed
+from pdeinv.executors.devices import import_torch
 from pdeinv.model.forward import Capability
 
-from ..common.torch_env import import_torch
 from .config import PinnConfig
 from .network import Network
 from .objective import Inference, Objective
@@ -38,7 +38,7 @@ class PinnEngineConfig(PinnConfig):
     )
 
 
-class Pinn:
+class Pinn(Engine[PinnState]):
     """A network for the state and the whitened unknown, trained together on data and equation.
 
     It minimises Φ + R + penalty Σ w_k L_k over the network's weights and xi.
@@ -50,24 +50,21 @@ class Pinn:
     References: Raissi, Perdikaris and Karniadakis (2019); Wang, Teng and Perdikaris (2021).
     """
 
-    name: ClassVar[str] = "pinn"
-    produces: ClassVar[Produces] = "point"
-    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.STRONG_FORM})
-    Config: ClassVar[type[Config]] = PinnEngineConfig
+    name = "pinn"
+    produces = "point"
+    requires = frozenset({Capability.STRONG_FORM})
+    Config = PinnEngineConfig
+
+    config: PinnEngineConfig
 
     def __init__(self, config: PinnEngineConfig) -> None:
-        import_torch()
-        self.config = config
+        import_torch()  # refuses, before anything is computed, where it is missing
+        super().__init__(config)
         self._built: tuple[Posterior, Objective] | None = None
 
     def __reduce__(self) -> tuple[type[Pinn], tuple[PinnEngineConfig]]:
         """Only the configuration travels to other processes."""
         return type(self), (self.config,)
-
-    @property
-    def n_chains(self) -> int:
-        """One network."""
-        return 1
 
     @property
     def n_steps(self) -> int:
@@ -89,14 +86,18 @@ class Pinn:
         self._built = posterior, objective
         return objective
 
-    def init(self, posterior: Posterior, rng: np.random.Generator) -> PinnState:
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[PinnState]:
         """Random weights and the prior's mean."""
+        yield from ()
         form, _ = strong_form_of(posterior, f"engine '{self.name}'")
         net = Network.of(form, self.config, rng)
         return first_state(self._objective(posterior, net), rng)
 
-    def step(self, posterior: Posterior, state: PinnState, rng: np.random.Generator) -> PinnState:
+    def step(
+        self, posterior: Posterior, state: PinnState, rng: np.random.Generator
+    ) -> Steps[PinnState]:
         """One block of iterations."""
+        yield from ()
         objective = self._objective(posterior, None, state)
         return advance(objective, state, self.config, rng, self._penalty(state.block))
 
@@ -141,7 +142,7 @@ class Pinn:
         return Outcome(
             xi=xi[None, None, :],
             stats={"misfit": np.array([[misfit]]), "lp": np.array([[-misfit - r]])},
-            converged=self.finished(state),
+            ended=Ended.CONVERGED if self.finished(state) else Ended.RUNNING,
             message=self._verdict(state, misfit),
             summary={
                 "iterations": float(state.iterations),
@@ -151,7 +152,7 @@ class Pinn:
                 "misfit_per_datum": misfit / posterior.n_data,
                 "neg_log_posterior": misfit + r,
             },
-            groups={"training": _course(chains[0])},
+            groups={"training": chains[0].course("block")},
         )
 
     def _verdict(self, state: PinnState, misfit: float) -> str:
@@ -160,7 +161,3 @@ class Pinn:
             f"{how} after {state.iterations} iterations with residual {state.residual:.2g}; misfit "
             f"{misfit:.4g} by the reference model, {state.misfit:.4g} by the network"
         )
-
-
-def _course(chain: Chain) -> xr.Dataset:
-    return xr.Dataset({name: ("block", values) for name, values in chain.records.items()})

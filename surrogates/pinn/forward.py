@@ -13,17 +13,17 @@ import xarray as xr
 
 from pdeinv.config import fingerprint, parse
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted
+from pdeinv.executors.devices import import_torch
 from pdeinv.io.atomic import atomic
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.model.strong_form import StrongForm
+from pdeinv.plugins.fitting import FitRun
 from pdeinv.plugins.hooks import HasStrongForm
 from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-from ..common.fitting import FitRun
 from ..common.storage import load_arrays, load_folder, save_arrays, save_folder
-from ..common.torch_env import import_torch
 from ..training.checkpointing import CHECKPOINT
 from .config import PinnConfig
 from .network import Network

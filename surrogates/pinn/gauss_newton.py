@@ -19,6 +19,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from pdeinv.typing import Array
 
+from ..common.torch_env import torch
 from .network import Trace
 from .objective import Objective, Part
 
@@ -32,8 +33,6 @@ def linearized(
     objective: Objective, z: Array, parts: list[Part], weights: Array, penalty: float
 ) -> tuple[Array, Array]:
     """r and its Jacobian by z, shapes (rows,) and (rows, size), with total = ½‖r‖²."""
-    import torch
-
     n = objective.net.n_weights
     theta = torch.as_tensor(z[:n], dtype=objective.dtype).requires_grad_()
     blocks = [
@@ -74,8 +73,6 @@ def _coefficients(
     objective: Objective, part: Part, xi: Array
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """Values as leaves, one row per point, and for those that depend on m their slopes by xi."""
-    import torch
-
     n, values, slopes = len(part.points), dict[str, Any](), dict[str, Array]()
     m, directions = np.zeros(0), list[Array]()
     if objective.inference is not None:
@@ -110,8 +107,6 @@ def _data(objective: Objective, theta: Any) -> tuple[Array, Array]:
 
 def _pulled(rows: Any, trace: Trace, leaves: list[Any]) -> tuple[list[Any], list[Array]]:
     """∂row by that row's pre-activations, and by its coefficients."""
-    import torch
-
     places = [t for layer in trace.outputs for t in layer]
     found = torch.autograd.grad(
         rows.sum(), [*places, *leaves], retain_graph=True, allow_unused=True
@@ -126,8 +121,6 @@ def _pulled(rows: Any, trace: Trace, leaves: list[Any]) -> tuple[list[Any], list
 
 def _by_weights(trace: Trace, by_layers: list[Any]) -> Array:
     """Outer products of what came back and what went in, in the order of θ."""
-    import torch
-
     columns = []
     for i, (value, slopes, curves) in enumerate(trace.inputs):
         g_value, g_slopes, g_curves = by_layers[3 * i : 3 * i + 3]
@@ -135,7 +128,7 @@ def _by_weights(trace: Trace, by_layers: list[Any]) -> Array:
         product += torch.einsum("dnb,dna->nba", g_slopes, slopes)
         product += torch.einsum("cnb,cna->nba", g_curves, curves)
         columns += [product.flatten(1), g_value]
-    return torch.cat(columns, dim=1).detach().numpy().astype(np.float64)
+    return np.asarray(torch.cat(columns, dim=1).detach().numpy(), dtype=np.float64)
 
 
 def levenberg_marquardt(

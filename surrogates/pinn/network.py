@@ -15,6 +15,7 @@ import numpy as np
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.typing import Array
 
+from ..common.torch_env import torch
 from .config import PinnConfig
 
 __all__ = ["Jets", "Network", "Trace"]
@@ -113,8 +114,6 @@ class Network:
             points: tensor (n, d), in physical coordinates.
             trace: takes note of each layer.
         """
-        import torch
-
         n, d = points.shape
         stretch = points.new_tensor(self.stretch)
         value = (points - points.new_tensor(self.low)) * stretch - 1.0
@@ -137,16 +136,12 @@ class Network:
 
 def _affine(h: Triple, weight: Any, bias: Any) -> Triple:
     """W h + b; derivatives do not see b."""
-    import torch
-
     value, slopes, curves = h
     return torch.addmm(bias, value, weight.T), slopes @ weight.T, curves @ weight.T
 
 
 def _shape(z: Any, activation: str) -> tuple[Any, Any, Any, Any]:
     """The activation s(z) with its first three derivatives."""
-    import torch
-
     if activation == "tanh":
         value = torch.tanh(z)
         slope = 1.0 - value * value
@@ -162,11 +157,9 @@ def _bent(h: Triple, activation: str, curved: tuple[int, ...]) -> Triple:
     The backward pass is written out, which halves the time that autograd takes for it; it is not
     itself differentiable, so that second derivatives come from here and never from autograd.
     """
-    import torch
-
     axes = slice(0, len(curved)) if curved == tuple(range(len(curved))) else list(curved)
 
-    class Bent(torch.autograd.Function):
+    class Bent(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, z: Any, first: Any, second: Any) -> Triple:
             value, slope, bend, third = _shape(z, activation)
@@ -175,7 +168,7 @@ def _bent(h: Triple, activation: str, curved: tuple[int, ...]) -> Triple:
             return value, slope * first, bend * along * along + slope * second
 
         @staticmethod
-        @torch.autograd.function.once_differentiable
+        @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
         def backward(ctx: Any, g: Any, g_first: Any, g_second: Any) -> Triple:
             first, second, slope, bend, third = ctx.saved_tensors
             along = first[axes]

@@ -10,15 +10,74 @@ import numpy as np
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.prior import Prior
-from pdeinv.model.strong_form import Coefficients, Equation, StrongForm
+from pdeinv.model.strong_form import Coefficient, Coefficients, Equation, Side, StrongForm
 from pdeinv.typing import Array
 
+from ..common.torch_env import torch
 from .ansatz import Ansatz, Frame
 from .config import PinnConfig
 from .network import Jets, Network, Trace
-from .points import inside, on_side, tensors, through
 
-__all__ = ["Inference", "Objective", "Part", "Unwhitened"]
+__all__ = [
+    "Inference",
+    "Objective",
+    "Part",
+    "Unwhitened",
+    "inside",
+    "on_side",
+    "tensors",
+    "through",
+]
+
+
+def inside(form: StrongForm, n: int, rng: np.random.Generator) -> Array:
+    """Scrambled Sobol points in the box, shape (n, d)."""
+    return np.array([a for a, _ in form.box]) + form.lengths * _sobol(form.dim, n, rng)
+
+
+def on_side(form: StrongForm, side: Side, n: int, rng: np.random.Generator) -> Array:
+    """The same on one face."""
+    points = inside(form, n, rng)
+    points[:, side.axis] = form.box[side.axis][side.end]
+    return points
+
+
+def _sobol(d: int, n: int, rng: np.random.Generator) -> Array:
+    """The first n points of the power of two that holds them, so that the set stays balanced."""
+    from scipy.stats import qmc
+
+    # a number, because a generator would be spawned from, which its saved state does not hold
+    sampler = qmc.Sobol(d, rng=int(rng.integers(2**32)))
+    return np.asarray(sampler.random_base2(int(np.ceil(np.log2(n))))[:n])
+
+
+def through(coefficient: Coefficient, m: Any, mode: Any) -> Any:
+    """The coefficient as a tensor function of the tensor m, by its own adjoint."""
+
+    class Through(torch.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(ctx: Any, m: Any) -> Any:
+            ctx.m = m.detach().cpu().numpy().astype(np.float64)
+            return torch.as_tensor(coefficient(ctx.m), dtype=mode)
+
+        @staticmethod
+        def backward(ctx: Any, w: Any) -> Any:
+            back = coefficient.vjp(ctx.m, w.detach().cpu().numpy().astype(np.float64))
+            return torch.as_tensor(back, dtype=mode)
+
+    return Through.apply(m)
+
+
+def tensors(found: Coefficients, m: Any, dtype: Any) -> Mapping[str, Any]:
+    """Every coefficient as a tensor (n, 1) or (n, outputs); those that are known do not see m."""
+    out = {}
+    for name, c in found.items():
+        if isinstance(c, np.ndarray):
+            value = torch.as_tensor(c, dtype=dtype)
+        else:
+            value = through(c, m, dtype)
+        out[name] = value[:, None] if value.ndim == 1 else value
+    return out
 
 
 @dataclass(frozen=True)
@@ -88,8 +147,6 @@ class Objective:
         m: Array | None = None,
         inference: Inference | None = None,
     ) -> None:
-        import torch
-
         self.form, self.config, self.net = form, config, net
         self.dtype = getattr(torch, config.dtype)
         self.ansatz = Ansatz(form)
@@ -117,8 +174,6 @@ class Objective:
         return parts
 
     def _part(self, equation: Equation, points: Array) -> Part:
-        import torch
-
         found = equation.coefficients(points)
         if self._m is not None:
             found = {k: c if isinstance(c, np.ndarray) else c(self._m) for k, c in found.items()}
@@ -168,16 +223,12 @@ class Objective:
 
     def value(self, z: Array, parts: list[Part], weights: Array, penalty: float) -> float:
         """The total of plain numbers."""
-        import torch
-
         with torch.no_grad():
             at = torch.as_tensor(z, dtype=self.dtype)
             return float(self.total(at, parts, weights, penalty))
 
     def evaluate(self, z: Array, points: Array, batch: int = 8192) -> Array:
         """u at points (n, d), shape (n, outputs)."""
-        import torch
-
         at = torch.as_tensor(z, dtype=self.dtype)
         found = []
         with torch.no_grad():
@@ -192,8 +243,6 @@ class Objective:
 
 def _whitening(noise: Noise, dtype: Any) -> Callable[[Any], Any]:
     """Γ^(-1/2) on a tensor."""
-    import torch
-
     if noise.covariance is None:
         std = torch.as_tensor(noise.std, dtype=dtype)
         return lambda r: r / std

@@ -15,6 +15,7 @@ import numpy as np
 from pdeinv.errors import RunFailed
 from pdeinv.typing import Array
 
+from ..common.torch_env import torch
 from .config import PinnConfig
 from .gauss_newton import levenberg_marquardt
 from .objective import Objective, Part
@@ -142,8 +143,6 @@ def advance(
 
 
 def _tensor(objective: Objective, z: Array) -> Any:
-    import torch
-
     return torch.as_tensor(z.copy(), dtype=objective.dtype).requires_grad_()
 
 
@@ -152,8 +151,6 @@ def _balanced(objective: Objective, z: Any, parts: list[Part], state: PinnState)
 
     Wang, Teng and Perdikaris (2021), with norms in place of extremes.
     """
-    import torch
-
     norms = []
     for value in objective.mean_squares(z, parts):
         (grad,) = torch.autograd.grad(value, z, retain_graph=True)
@@ -172,8 +169,6 @@ def _adam(
     config: PinnConfig,
     penalty: float,
 ) -> PinnState:
-    import torch
-
     optimizer = torch.optim.Adam([z], lr=config.learning_rate)
     kept = {"exp_avg": state.moment, "exp_avg_sq": state.square}
     optimizer.state[z] = {
@@ -206,8 +201,6 @@ def _lbfgs(
     config: PinnConfig,
     penalty: float,
 ) -> PinnState:
-    import torch
-
     optimizer = torch.optim.LBFGS(
         [z],
         max_iter=config.block,
@@ -224,7 +217,7 @@ def _lbfgs(
         value.backward()
         return value
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)
     done = int(optimizer.state[z]["n_iter"])
     return replace(state, iterations=state.iterations + done)
 

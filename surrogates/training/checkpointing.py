@@ -12,7 +12,7 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.io.atomic import remove
 
 from ..common.storage import load_arrays, save_arrays
-from ..common.torch_env import import_torch
+from ..common.torch_env import torch
 
 __all__ = [
     "CHECKPOINT",
@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 
 def _to_numpy(tensor: Any) -> Any:
-    torch = import_torch()
     plain = torch.view_as_real(tensor) if tensor.is_complex() else tensor
     return plain.cpu().numpy()
 
@@ -48,7 +47,6 @@ def packed(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
 
 def unpacked(prefix: str, arrays: Mapping[str, Any], device: Any) -> dict[str, Any]:
     """The inverse of :func:`packed`."""
-    torch = import_torch()
     found = {}
     for key, value in arrays.items():
         if key.startswith(prefix):

@@ -11,7 +11,9 @@ from pydantic import Field
 
 from pdeinv.config import Config
 
-__all__ = ["FREE", "Data", "History", "Loss", "TrainingConfig"]
+from ..common.split import Split
+
+__all__ = ["FREE", "Data", "History", "Loss", "TrainingConfig", "summed_squares"]
 
 FREE = ("accumulation", "learning_rate", "clip")
 """Options that may change when a training is resumed: the ways out of a failed one."""
@@ -26,7 +28,7 @@ class TrainingConfig(Config):
     learning_rate: float = Field(3e-3, gt=0, description="at the start; follows half a cosine to 0")
     warmup: float = Field(0, ge=0, description="epochs in which the rate first grows from 0")
     optimizer: Literal["adam", "adamw"] = Field("adamw", description="the rule of a step")
-    weight_decay: float = Field(1e-4, ge=0, description="of the optimiser")
+    weight_decay: float = Field(1e-4, ge=0, description="of the optimizer")
     ema: float = Field(0, ge=0, lt=1, description="memory of the averaged weights; 0: no average")
     patience: int = Field(100, ge=1, description="epochs without improvement before stopping")
     clip: float = Field(1.0, gt=0, description="largest norm of a gradient")
@@ -34,6 +36,11 @@ class TrainingConfig(Config):
 
 Loss = Callable[[Any, Any], Any]
 """(predicted, target) to a scalar tensor, a mean over samples."""
+
+
+def summed_squares(predicted: Any, target: Any) -> Any:
+    """Mean over samples of the squared error summed over outputs."""
+    return (predicted - target).square().sum(dim=1).mean()
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,11 @@ class Data:
     train_y: Any
     valid_x: Any
     valid_y: Any
+
+    @classmethod
+    def of(cls, x: Any, y: Any, split: Split) -> Data:
+        """The samples of a split that train and those that validate."""
+        return cls(x[split.train], y[split.train], x[split.valid], y[split.valid])
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,10 @@ class History:
     valid: tuple[float, ...] = ()
     best_epoch: int = 0
     stopped_early: bool = False
+
+    def summary(self) -> dict[str, int]:
+        """JSON data for a surrogate's metadata."""
+        return {"epochs": len(self.train), "best_epoch": self.best_epoch}
 
     @property
     def best(self) -> float:

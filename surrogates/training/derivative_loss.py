@@ -22,7 +22,8 @@ from pdeinv.io.datasets import TrainingSet
 from pdeinv.typing import Array
 
 from ..common.scaling import Pod, Standard
-from .train import Loss, import_torch
+from ..common.torch_env import built, torch
+from .config import Loss
 
 __all__ = ["Actions", "action_error", "carrying_tangents", "sobolev_loss"]
 
@@ -74,33 +75,31 @@ class Actions:
         coefficients = (self.values / pod.noise_std) @ pod.basis.T / scale
         return np.asarray(coefficients.reshape(len(self.values), -1))
 
+    def balance(self, z: Array, along: Array) -> float:
+        """E ‖z‖² / E_k ‖z'[p_k]‖² of scaled coefficients and their flat actions."""
+        total = float(np.sum(along**2)) / self.count
+        return float(np.sum(z**2)) / total if total > 0 else 1.0
+
 
 def carrying_tangents(network: Any, count: int) -> Any:
-    """``network`` (linear layers and SiLU) from (x, count tangents) to (value, count tangents)."""
-    torch = import_torch()
-    nn = torch.nn
+    """``network`` (linear layers and SiLU) from (x, count tangents) to (value, count tangents).
+
+    Forward mode by hand, which is cheaper than autograd's for so simple a network.
+    """
     n_in = network[0].in_features
 
-    class Carrying(nn.Module):  # type: ignore[misc, name-defined]
-        """Forward mode by hand: cheaper than autograd's for so simple a network."""
+    def forward(module: Any, x: Any) -> Any:
+        value, along = x[:, :n_in], x[:, n_in:].reshape(len(x), count, n_in)
+        for layer in module.network:
+            if isinstance(layer, torch.nn.Linear):
+                value, along = layer(value), along @ layer.weight.T
+            else:
+                gate = torch.sigmoid(value)
+                along = (gate * (1 + value * (1 - gate)))[:, None] * along
+                value = value * gate
+        return torch.cat([value, along.flatten(1)], dim=1)
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, x: Any) -> Any:
-            """(batch, n_in (1 + count)) to (batch, n_out (1 + count))."""
-            value, along = x[:, :n_in], x[:, n_in:].reshape(len(x), count, n_in)
-            for layer in self.network:
-                if isinstance(layer, nn.Linear):
-                    value, along = layer(value), along @ layer.weight.T
-                else:
-                    gate = torch.sigmoid(value)
-                    along = (gate * (1 + value * (1 - gate)))[:, None] * along
-                    value = value * gate
-            return torch.cat([value, along.flatten(1)], dim=1)
-
-    return Carrying()
+    return built(forward, {"network": network})
 
 
 def sobolev_loss(n_out: int, count: int, weight: float) -> Loss:

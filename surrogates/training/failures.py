@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pdeinv.errors import RunFailed
 
-if TYPE_CHECKING:
-    from .loop import TrainingConfig
+from .config import TrainingConfig
 
-__all__ = ["Signal", "diverged", "is_out_of_memory", "memory_ran_out"]
+__all__ = ["Signal", "advice_on_memory", "diverged", "is_out_of_memory", "memory_ran_out"]
 
 PHRASES = ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc")
 
@@ -36,6 +36,21 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _kept(folder: Path | None) -> str:
     return f"the last good state is in {folder}" if folder else "no state kept"
+
+
+@contextmanager
+def advice_on_memory(config: TrainingConfig, folder: Path | None, share: int) -> Iterator[None]:
+    """Turn a failed allocation, with ``share`` samples computed at once, into advice.
+
+    Raises:
+        RunFailed: memory ran out.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise memory_ran_out(config, folder, share) from error
 
 
 def memory_ran_out(config: TrainingConfig, folder: Path | None, share: int) -> RunFailed:

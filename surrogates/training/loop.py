@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.plugins.fitting import FitRun
 from pdeinv.rng import stream
 
-from ..common.fitting import FitRun
-from ..common.torch_env import autocast, import_torch
+from ..common.torch_env import autocast, torch
 from . import checkpointing
 from .checkpointing import CHECKPOINT, packed, unpacked
-from .config import FREE, Data, History, Loss, TrainingConfig
+from .config import FREE, History, Loss, TrainingConfig
 from .failures import Signal, is_out_of_memory
-from .minibatches import Batches
-from .optimize import Optimiser
+from .minibatches import Minibatches
+from .optimize import Optimizer
 
-__all__ = ["CHECKPOINT", "Data", "History", "Loop", "Loss", "TrainingConfig", "import_torch"]
+__all__ = ["Loop"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +42,8 @@ class Loop:
     config: TrainingConfig
     seed: int
     run: FitRun
-    train: Batches
-    valid: Batches
+    train: Minibatches
+    valid: Minibatches
     mark: str
     history: History = field(default_factory=History)
     best: dict[str, Any] = field(default_factory=dict)
@@ -52,8 +52,8 @@ class Loop:
     signal: Signal = Signal.GO
 
     def __post_init__(self) -> None:
-        self.optimiser = Optimiser(self.module, self.config, self.run.ranks)
-        self.best = self.optimiser.shown()
+        self.optimizer = Optimizer(self.module, self.config, self.run.ranks)
+        self.best = self.optimizer.shown()
 
     @property
     def epoch(self) -> int:
@@ -84,11 +84,11 @@ class Loop:
         pairs = self.train.each([rows for step in pieces for rows in step])
         self.module.train()
         for step in pieces:
-            self.optimiser.start((self.epoch + self.step / self.steps), 1 / self.steps)
+            self.optimizer.start((self.epoch + self.step / self.steps), 1 / self.steps)
             own = self._backward(pairs, step)
             agreed = Signal(self.run.ranks.worst(max(own, self.signal)))
             if agreed < Signal.DIVERGED:
-                self.optimiser.step()
+                self.optimizer.step()
                 self.step += 1
             self.signal = Signal.GO
             yield agreed
@@ -120,12 +120,11 @@ class Loop:
 
     def valid_loss(self) -> tuple[float, float]:
         """Loss on the validation samples, and the relative error of all scaled targets."""
-        torch = import_torch()
         ranks, n = self.run.ranks, len(self.valid)
         blocks = [np.arange(i, min(i + self.share, n)) for i in range(0, n, self.share)]
         sums = [0.0, 0.0, 0.0]
         self.module.eval()
-        with torch.no_grad(), self.optimiser.showing():
+        with torch.no_grad(), self.optimizer.showing():
             for x, y in self.valid.each(blocks[ranks.rank :: ranks.size]):
                 with autocast(x.device, self.run.dtype):
                     predicted = self.module(x)
@@ -139,7 +138,7 @@ class Loop:
     def note(self, train: float, valid: float) -> None:
         """Book an epoch and keep its weights where they are the best so far."""
         if valid < self.history.best:
-            self.best = self.optimiser.shown()
+            self.best = self.optimizer.shown()
             self.history = replace(self.history, best_epoch=self.epoch + 1)
         self.history = replace(
             self.history, train=(*self.history.train, train), valid=(*self.history.valid, valid)
@@ -156,13 +155,13 @@ class Loop:
         summed = self.run.ranks.total(float(self.summed))[0]
         if self.run.folder is None or not self.run.ranks.first:
             return
-        plain = self.optimiser.arrays() | packed("best/", self.best)
+        plain = self.optimizer.arrays() | packed("best/", self.best)
         note = {
             "fingerprint": self.mark,
             "history": asdict(self.history),
             "step": self.step,
             "summed": summed,
-            "averaged": self.optimiser.averaged,
+            "averaged": self.optimizer.averaged,
             "free": {k: getattr(self.config, k) for k in FREE},
         }
         checkpointing.write(self.run.folder, plain, note)
@@ -197,7 +196,7 @@ class Loop:
             )
             self.step = int(note["step"])
             self.summed = float(note["summed"]) if self.run.ranks.first else 0.0
-            self.optimiser.restore(arrays, int(note["averaged"]))
+            self.optimizer.restore(arrays, int(note["averaged"]))
             self.best = unpacked("best/", arrays, next(self.module.parameters()).device)
             self._check_best()
         except (KeyError, RuntimeError, ValueError) as error:
@@ -213,12 +212,11 @@ class Loop:
 
     def restore_best(self) -> None:
         """Put the best weights back."""
-        self.optimiser.set_weights(self.best)
+        self.optimizer.set_weights(self.best)
 
     @property
     def is_finite(self) -> bool:
         """Whether all weights and the loss so far are numbers."""
-        torch = import_torch()
         finite = all(bool(torch.isfinite(p).all()) for p in self.module.parameters())
         return finite and math.isfinite(float(self.summed))
 

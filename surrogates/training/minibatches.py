@@ -19,7 +19,9 @@ import numpy as np
 
 from pdeinv.typing import Array
 
-__all__ = ["Batches", "Moments", "Rows", "blocks", "is_lazy", "moments", "take"]
+from ..common.torch_env import torch
+
+__all__ = ["Minibatches", "Moments", "Rows", "blocks", "is_lazy", "moments", "take"]
 
 AHEAD = 4
 """Minibatches that are ready or being read."""
@@ -50,18 +52,18 @@ def take(array: Any, rows: Any) -> Array:
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of an array-like, each passed through ``encode`` when it is read.
+    """Some rows of array-likes, passed through ``encode`` when they are read.
 
     Attributes:
-        source: array or array-like.
-        rows: which of its rows, in this order.
-        encode: from (k, ...) source rows to (k, ...) values.
-        tail: shape of one encoded row; None if encoding keeps it.
+        sources: arrays or array-likes.
+        rows: which of their rows, in this order.
+        encode: from (k, ...) rows of each source to (k, ...) values.
+        tail: shape of one encoded row; None if encoding keeps that of the first source.
     """
 
-    source: Any
+    sources: tuple[Any, ...]
     rows: Any
-    encode: Callable[[Array], Array]
+    encode: Callable[..., Array]
     tail: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
@@ -70,10 +72,10 @@ class Rows:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the whole."""
-        return len(self.rows), *(self.source.shape[1:] if self.tail is None else self.tail)
+        return len(self.rows), *(self.sources[0].shape[1:] if self.tail is None else self.tail)
 
     def __getitem__(self, index: Any) -> Array:
-        return np.asarray(self.encode(take(self.source, self.rows[index])))
+        return np.asarray(self.encode(*(take(one, self.rows[index]) for one in self.sources)))
 
 
 def blocks(array: Any, rows: Any) -> Iterator[Array]:
@@ -145,7 +147,7 @@ def _merged(one: tuple[int, Any, Any], two: tuple[int, Any, Any]) -> tuple[Any, 
 
 
 @dataclass
-class Batches:
+class Minibatches:
     """Pairs of input and target on the device, for lists of row numbers.
 
     Attributes:
@@ -175,14 +177,10 @@ class Batches:
         """Whether the device can hold all samples beside the network."""
         if self.device.type != "cuda":
             return True
-        import torch
-
         size = self.dtype.itemsize * (np.size(self.x) + np.size(self.y))
         return bool(size < DEVICE_SHARE * torch.cuda.mem_get_info(self.device)[0])
 
     def _tensor(self, values: Any) -> Any:
-        import torch
-
         kind = np.float64 if self.dtype == torch.float64 else np.float32
         tensor = torch.as_tensor(np.require(values, kind, ["C", "W"]))
         if self.streams and self.device.type == "cuda":
@@ -197,8 +195,6 @@ class Batches:
         if self.streams:
             yield from self._ahead(lists)
             return
-        import torch
-
         for rows in lists:
             index = torch.as_tensor(rows, device=self.device)
             yield self.x[index], self.y[index]

@@ -1,20 +1,19 @@
-"""One optimiser step: the rate's schedule, clipping, and the running average of the weights."""
+"""One optimizer step: the rate's schedule, clipping, and the running average of the weights."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..common.ranks import Ranks
-from ..common.torch_env import import_torch
+from pdeinv.executors.ranks import Ranks
+
+from ..common.torch_env import torch
 from .checkpointing import packed, unpacked
+from .config import TrainingConfig
 
-if TYPE_CHECKING:
-    from .loop import TrainingConfig
-
-__all__ = ["Optimiser", "learning_rate"]
+__all__ = ["Optimizer", "learning_rate"]
 
 
 def learning_rate(config: TrainingConfig, epoch: float, step: float) -> float:
@@ -31,7 +30,7 @@ def learning_rate(config: TrainingConfig, epoch: float, step: float) -> float:
     return 0.5 * config.learning_rate * (1 + math.cos(math.pi * min(progress, 1.0)))
 
 
-class Optimiser:
+class Optimizer:
     """Adam or AdamW over all processes, and the averaged weights where they are asked for.
 
     With decay d the average moves by ``a += (1 - d_t)(w - a)``, d_t = min(d, (1 + t) / (10 + t)),
@@ -43,7 +42,6 @@ class Optimiser:
     """
 
     def __init__(self, module: Any, config: TrainingConfig, ranks: Ranks) -> None:
-        torch = import_torch()
         self._module, self._config, self._ranks = module, config, ranks
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
         ranks.copy_first([p.data for p in module.parameters()])
@@ -60,7 +58,6 @@ class Optimiser:
 
     def set_weights(self, weights: Mapping[str, Any]) -> None:
         """Put other weights in."""
-        torch = import_torch()
         with torch.no_grad():
             for name, parameter in self._module.named_parameters():
                 parameter.copy_(weights[name])
@@ -93,7 +90,6 @@ class Optimiser:
 
     def step(self) -> None:
         """Sum the gradients over the processes, clip them and move the weights."""
-        torch = import_torch()
         parameters = list(self._module.parameters())
         if self._ranks.size > 1:
             for p in parameters:
@@ -106,7 +102,6 @@ class Optimiser:
             self._move_average(self._average)
 
     def _move_average(self, average: dict[str, Any]) -> None:
-        torch = import_torch()
         self.averaged += 1
         decay = min(self._config.ema, (1 + self.averaged) / (10 + self.averaged))
         with torch.no_grad():
@@ -114,7 +109,7 @@ class Optimiser:
                 average[name].add_(parameter - average[name], alpha=1 - decay)
 
     def arrays(self) -> dict[str, Any]:
-        """Weights, average and the optimiser's memory, for a checkpoint."""
+        """Weights, average and the optimizer's memory, for a checkpoint."""
         plain = packed("weights/", self.weights()) | packed("average/", self._average or {})
         for i, state in self._inner.state_dict()["state"].items():
             plain |= packed(f"optimizer/{i}/", state)

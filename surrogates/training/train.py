@@ -1,6 +1,6 @@
 """One plain training loop for every network here: deterministic, resumable, stoppable.
 
-A checkpoint is one safetensors file (weights, best weights, optimiser state, and a JSON note in its
+A checkpoint is one safetensors file (weights, best weights, optimizer state, and a JSON note in its
 header), replaced atomically; resuming on a CPU gives the same bits as never having stopped, because
 the order of minibatches in an epoch depends on the seed and the epoch's number alone. Several
 processes share every minibatch and agree at every step whether to go on.
@@ -12,42 +12,28 @@ import contextlib
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pdeinv.config import fingerprint
 from pdeinv.errors import Preempted, RunFailed
+from pdeinv.executors.devices import find_device
+from pdeinv.plugins.fitting import EpochRow, FitRun
 
-from ..common.fitting import FitRun
-from ..common.log import EpochRow, Tracker
+from ..common.log import Tracker
 from ..common.torch_env import (
     exact_spectra,
-    find_device,
-    import_torch,
     in_precision,
     real_type,
-    seeded,
 )
 from .checkpointing import clear, has_checkpoint, sweep
 from .config import FREE, Data, History, Loss, TrainingConfig
-from .failures import Signal, diverged, is_out_of_memory, memory_ran_out
+from .failures import Signal, advice_on_memory, diverged, memory_ran_out
 from .loop import Loop
-from .minibatches import Batches, take
+from .minibatches import Minibatches, take
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = [
-    "Data",
-    "History",
-    "Loss",
-    "TrainingConfig",
-    "find_device",
-    "import_torch",
-    "seeded",
-    "train",
-]
+__all__ = ["train"]
 
 PROBED = 1024
 """Rows by which a data set is recognised."""
@@ -58,7 +44,7 @@ def _mark(module: Any, config: TrainingConfig, seed: int, data: Data, run: FitRu
     shapes = {k: list(v.shape) for k, v in module.named_parameters()}
     options = {k: v for k, v in config.model_dump().items() if k not in FREE}
     found = {**options, "seed": seed, "shapes": shapes, "dtype": run.dtype}
-    return fingerprint({**found, "data": [_probe(a) for a in _arrays(data)]})
+    return fingerprint({**found, "data": [_probe(a) for a in vars(data).values()]})
 
 
 def _probe(array: Any) -> list[float]:
@@ -69,13 +55,8 @@ def _probe(array: Any) -> list[float]:
     return [float(n), float(np.sum(np.asarray(values, dtype=np.float64)))]
 
 
-def _arrays(data: Data) -> list[Any]:
-    """The four arrays of ``data``."""
-    return [data.train_x, data.train_y, data.valid_x, data.valid_y]
-
-
 def train(
-    module: torch.nn.Module,
+    module: Any,
     data: Data,
     loss: Loss,
     config: TrainingConfig,
@@ -100,14 +81,10 @@ def train(
     device, kind = find_device(run.device), real_type(run.dtype)
     module = in_precision(module, run.dtype)
     mark = _mark(module, config, seed, data, run)
-    try:
-        pairs = ((data.train_x, data.train_y), (data.valid_x, data.valid_y))
-        samples, held_back = (Batches(x, y, kind, device) for x, y in pairs)
+    with advice_on_memory(config, None, config.batch_size):
+        samples = Minibatches(data.train_x, data.train_y, kind, device)
+        held_back = Minibatches(data.valid_x, data.valid_y, kind, device)
         loop = Loop(module.to(device), loss, config, seed, run, samples, held_back, mark)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise memory_ran_out(config, None, config.batch_size) from error
     if run.folder is not None and run.ranks.first:
         sweep(run.folder)
     if run.resume and run.folder is not None and has_checkpoint(run.folder):
@@ -135,7 +112,8 @@ def _run(loop: Loop, tracker: Tracker | None) -> None:
         begin, before, waited = time.perf_counter(), loop.step, loop.train.waited
         _steps(loop, saver)
         train_loss = loop.train_loss()
-        valid_loss, relative = _valid(loop)
+        with advice_on_memory(loop.config, loop.run.folder, loop.share):
+            valid_loss, relative = loop.valid_loss()
         if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
             raise diverged(loop.epoch + 1, loop.run.folder)
         samples = len(loop.train) - before * loop.config.batch_size
@@ -143,7 +121,7 @@ def _run(loop: Loop, tracker: Tracker | None) -> None:
         seconds = time.perf_counter() - begin
         row = EpochRow(
             loop.epoch, loop.config.epochs, train_loss, valid_loss, relative,
-            loop.history.best_epoch, loop.optimiser.rate, seconds, samples / seconds,
+            loop.history.best_epoch, loop.optimizer.rate, seconds, samples / seconds,
             (loop.train.waited - waited) / seconds,
         )  # fmt: skip
         if tracker is not None:
@@ -167,15 +145,6 @@ def _steps(loop: Loop, saver: _Saver) -> None:
         saver.agree()
     finally:
         steps.close()
-
-
-def _valid(loop: Loop) -> tuple[float, float]:
-    try:
-        return loop.valid_loss()
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise memory_ran_out(loop.config, loop.run.folder, loop.share) from error
 
 
 class _Saver:

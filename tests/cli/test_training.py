@@ -17,8 +17,8 @@ import pytest
 from pdeinv.cli.progress import training_view
 from pdeinv.cli.terminal import Terminal
 from pdeinv.errors import RunFailed
-from pdeinv.surrogates.common.log import EpochRow
-from pdeinv.surrogates.common.ranks import Place, opened
+from pdeinv.executors.ranks import Place, opened
+from pdeinv.plugins.fitting import EpochRow
 from pdeinv.surrogates.common.storage import load_arrays
 
 pytestmark = pytest.mark.usefixtures("solves_here")
@@ -124,7 +124,7 @@ def test_tasks_of_srun_share_a_training_stop_on_a_signal_to_one_and_go_on(call, 
 def once_alone(monkeypatch):
     """This process has waited for others in vain before, which the next meeting must survive."""
     with monkeypatch.context() as patch:
-        patch.setattr("pdeinv.surrogates.common.ranks.PATIENCE", timedelta(seconds=1))
+        patch.setattr("pdeinv.executors.ranks.PATIENCE", timedelta(seconds=1))
         place = Place(1, 2, 1, "127.0.0.1", 1)
         with pytest.raises(RunFailed, match="no meeting place"), opened(place):
             pass
@@ -140,9 +140,7 @@ def test_devices_starts_processes_whose_work_equals_that_of_one(call, data, work
 
 
 def test_a_process_that_is_lost_at_its_start_is_not_waited_for(call, data, work, monkeypatch):
-    monkeypatch.setattr(
-        "pdeinv.surrogates.training.launch._follow", max
-    )  # its arguments do not compare
+    monkeypatch.setattr("pdeinv.jobs.train.launch._follow", max)  # its arguments do not compare
     result = call(*train(data, work / "ckpt"), "--devices", 2)
     assert result.exit_code == RunFailed.exit_code
     assert "a training process ended with exit code 1 before it began" in result.stderr

@@ -11,13 +11,18 @@ import pytest
 import xarray as xr
 from pydantic import ValidationError
 
-from pdeinv.bayes.jacobian import in_unknown
+from pdeinv.bayes.jacobian import unwhitened
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Produces, check_posterior
+from pdeinv.engines.base import Chain, Need, Produces, check_posterior
+from pdeinv.engines.ended import Ended
+from pdeinv.engines.requests import Misfit, Predict, answer, drive
+from pdeinv.engines.run.chain import state_type
 from pdeinv.engines.run.checkpoint import ChainStore, Saved
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import Capability
 from pdeinv.plugins import registry
@@ -76,16 +81,17 @@ def make(name, **options):
 
 
 def same(a, b):
-    pairs = [(np.asarray(getattr(a, f.name)), np.asarray(getattr(b, f.name))) for f in fields(a)]
-    return all(np.array_equal(x, y, equal_nan=True) for x, y in pairs)
+    if not is_dataclass(a):
+        return np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True)
+    return all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
 
 
 def advance(engine, on, seed=0, k=0, most=6):
     """States and records of the first steps of chain ``k``."""
     rng = stream(seed, "chain", k)
-    states, records = [engine.init(on, rng)], []
+    states, records = [drive(on, engine.init(on, rng))], []
     while len(states) <= most and not engine.finished(states[-1]):
-        states.append(engine.step(on, states[-1], rng))
+        states.append(drive(on, engine.step(on, states[-1], rng)))
         records.append(engine.record(states[-1], len(states) - 1))
     return states, [r for r in records if r is not None]
 
@@ -113,6 +119,8 @@ def test_class_says_what_it_is(name):
     assert kind.produces in get_args(Produces)
     assert isinstance(kind.requires, frozenset)
     assert kind.requires <= set(Capability)
+    assert isinstance(kind.needs, frozenset)
+    assert kind.needs <= set(Need)
     assert kind.__doc__
 
 
@@ -142,26 +150,34 @@ def test_engine_carries_its_config_and_counts(name):
 @ALL
 def test_state_is_a_frozen_dataclass_of_arrays_and_numbers(name):
     engine = make(name)
-    kind = get_type_hints(type(engine).init)["return"]
+    kind = state_type(engine)
+    for state in advance(engine, posterior_of(name))[0]:
+        assert_plain(state, kind)
+
+
+def assert_plain(state, kind):
+    """A frozen dataclass of arrays, numbers and further ones."""
     assert is_dataclass(kind)
     assert kind.__dataclass_params__.frozen
-    hints = get_type_hints(kind)
-    assert {hints[f.name] for f in fields(kind)} <= {Array, int, float, bool}
-    for state in advance(engine, posterior_of(name))[0]:
-        assert type(state) is kind
-        for f in fields(kind):
-            value = getattr(state, f.name)
-            wanted = np.ndarray if hints[f.name] == Array else hints[f.name]
-            assert isinstance(value, wanted), f"{f.name} is {type(value)}"
+    assert type(state) is kind
+    for part, wanted in get_type_hints(kind).items():
+        value = getattr(state, part)
+        if is_dataclass(wanted):
+            assert_plain(value, wanted)
+        elif wanted == Array:
+            assert isinstance(value, np.ndarray), f"{part} is {type(value)}"
+        else:
+            assert wanted in {int, float, bool, Ended}
+            assert isinstance(value, wanted), f"{part} is {type(value)}"
 
 
 @ALL
 def test_step_leaves_the_old_state_alone_and_depends_on_the_stream_only(name):
     engine, on = make(name), posterior_of(name)
     rng = stream(1, "chain")
-    state = engine.init(on, rng)
+    state = drive(on, engine.init(on, rng))
     kept = deepcopy(state)
-    engine.step(on, state, rng)
+    drive(on, engine.step(on, state, rng))
     assert same(state, kept)
     first, second = advance(make(name), on)[0], advance(make(name), posterior_of(name))[0]
     assert all(same(a, b) for a, b in zip(first, second, strict=True))
@@ -184,10 +200,7 @@ def test_state_survives_a_checkpoint_bit_for_bit(name, tmp_path):
     back = store.load(type(states[-1]))
     assert back is not None
     assert same(back.state, states[-1])
-    hints = get_type_hints(type(states[-1]))
-    assert all(
-        type(getattr(back.state, n)) is t for n, t in hints.items() if t in (int, float, bool)
-    )
+    assert_plain(back.state, type(states[-1]))
     assert back.rng.standard_normal() == rng.standard_normal()
     assert {len(v) for v in store.records(back.n_chunks).values()} <= {len(records)}
 
@@ -214,6 +227,7 @@ def test_outcome_has_the_promised_shape(name, n_m):
         assert values.shape == (chain, draw)
         assert np.isfinite(values).all()
     assert np.isfinite(found.xi).all()
+    assert isinstance(found.ended, Ended)
     assert isinstance(found.converged, bool)
     assert found.message
     assert "\n" not in found.message
@@ -226,7 +240,7 @@ def test_outcome_has_the_promised_shape(name, n_m):
 def test_misfits_belong_to_the_draws(name):
     on = posterior_of(name)
     _, found = outcome(name, on)
-    at = on if found.m is None else in_unknown(on, "the test")
+    at = on if found.m is None else unwhitened(on, "the test")
     draws = found.xi if found.m is None else found.m
     assert np.allclose(at.misfit(draws.reshape(-1, 3)), found.stats["misfit"].ravel())
 
@@ -250,7 +264,7 @@ class Plain:
 def test_missing_capabilities_are_refused_before_any_solve(name):
     engine, full = make(name), posterior_of(name, coarse=False)
     on = replace(full, model=WhitenedModel(full.prior, Plain(full.model.model)))
-    if engine.requires:
+    if engine.requires or Need.COARSE in engine.needs:
         with pytest.raises(CapabilityError, match=f"engine '{name}' needs"):
             check_posterior(engine, on)
         assert on.counters.n_forward == 0
@@ -263,5 +277,94 @@ def test_pcn_about_the_laplace_approximation_wants_derivatives():
     full = posterior(coarse=False)
     on = replace(full, model=Plain(full.model))
     with pytest.raises(CapabilityError, match="engine 'pcn' with proposal = 'laplace' needs jvp"):
-        make("pcn", proposal="laplace").init(on, stream(0, "chain"))
+        drive(on, make("pcn", proposal="laplace").init(on, stream(0, "chain")))
     assert on.counters.n_forward == 0
+
+
+# ---- whoever answers the requests, the chains are the same ----
+
+
+@ALL
+def test_an_engine_driven_by_hand_gives_the_chains_of_the_driver(name, tmp_path):
+    engine, on = make(name), posterior_of(name)
+    by_hand = [finished_chain(engine, on, k) for k in range(engine.n_chains)]
+    run(make(name), lambda: posterior_of(name), Run(0, tmp_path))
+    for k, chain in enumerate(by_hand):
+        saved = ChainStore(tmp_path, k).load(state_type(engine))
+        assert same(saved.state, chain.state)
+        records = ChainStore(tmp_path, k).records(saved.n_chunks)
+        assert records.keys() == chain.records.keys()
+        assert all(np.array_equal(records[r], chain.records[r], equal_nan=True) for r in records)
+
+
+def answered_together(on, requests):
+    """Answers to one request of each chain: rows of one kind and level in a single call."""
+    answers = [None] * len(requests)
+    groups = {}
+    for i, request in enumerate(requests):
+        rows = isinstance(request, Misfit | Predict) and (type(request), request.level)
+        groups.setdefault(rows or i, []).append(i)
+    for kind, members in groups.items():
+        if not isinstance(kind, tuple):
+            answers[members[0]] = answer(on, requests[members[0]])
+            continue
+        points = [np.atleast_2d(requests[i].xi) for i in members]
+        values = answer(on, kind[0](np.concatenate(points), kind[1]))
+        parts = np.split(values, np.cumsum([len(p) for p in points])[:-1])
+        for i, part in zip(members, parts, strict=True):
+            answers[i] = part if np.ndim(requests[i].xi) > 1 else part[0]
+    return answers
+
+
+def together(engine, on, n):
+    """The states of ``n`` chains whose requests are answered side by side."""
+
+    def whole(k):
+        rng = stream(0, "chain", k)
+        states = [(yield from engine.init(on, rng))]
+        for _ in range(5):
+            if not engine.finished(states[-1]):
+                states.append((yield from engine.step(on, states[-1], rng)))
+        return states
+
+    chains = [whole(k) for k in range(n)]
+    found, requests = {}, {}
+
+    def go_on(k, value):
+        try:
+            requests[k] = chains[k].send(value)
+        except StopIteration as end:
+            found[k] = end.value
+
+    for k in range(n):
+        go_on(k, None)
+    while requests:
+        pending, requests = list(requests.items()), {}
+        answers = answered_together(on, [request for _, request in pending])
+        for (k, _), value in zip(pending, answers, strict=True):
+            go_on(k, value)
+    return [found[k] for k in range(n)]
+
+
+def single(n_m=3):
+    """A posterior, twin included, whose models take one unknown at a time and offer nothing else.
+
+    Its noise is independent: a triangular solve of many right-hand sides rounds otherwise.
+    """
+    case = LinearGaussian.example(np.random.default_rng(0), n_m)
+    case = replace(case, noise=Noise(case.noise.std))
+    on = case.posterior(replace(case, matrix=1.01 * case.matrix))
+    twin = replace(on.coarse, model=WhitenedModel(on.prior, Plain(on.coarse.model.model)))
+    return replace(on, model=WhitenedModel(on.prior, Plain(on.model.model)), coarse=twin)
+
+
+@pytest.mark.parametrize("name", ["pcn", "emcee", "eki", "two-level"])
+def test_chains_are_the_same_whether_answered_apart_or_together(name):
+    engine, on = make(name), single()
+    batched = together(engine, on, 3)
+    solves = on.counters.n_forward
+    for k, states in enumerate(batched):
+        apart = advance(engine, on, k=k, most=5)[0]
+        assert len(apart) == len(states)
+        assert all(same(a, b) for a, b in zip(apart, states, strict=True))
+    assert on.counters.n_forward == 2 * solves

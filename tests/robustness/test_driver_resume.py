@@ -128,9 +128,10 @@ import json, os, signal, sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from pdeinv import registry
 from pdeinv.bayes.linear_gaussian import LinearGaussian
-from pdeinv.engines.driver import Run, run
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
+from pdeinv.plugins import registry
 
 name, options, folder = sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3])
 case = LinearGaussian.example(np.random.default_rng(4), 3, 12)
@@ -250,8 +251,9 @@ from functools import partial
 from pathlib import Path
 import numpy as np
 from pdeinv.bayes.linear_gaussian import LinearGaussian
-from pdeinv.engines.driver import Run, run
-from pdeinv.engines.pcn import Pcn, PcnConfig
+from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
 
 if __name__ == "__main__":
     case = LinearGaussian.example(np.random.default_rng(4), 3, 12)

@@ -11,20 +11,26 @@ import numpy as np
 import pytest
 
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
-from pdeinv.surrogates.common.fitting import FitRun, Split
+from pdeinv.executors.devices import find_device
+from pdeinv.plugins.fitting import FitRun
 from pdeinv.surrogates.common.mlp import Mlp, build_module
+from pdeinv.surrogates.common.split import Split
 from pdeinv.surrogates.common.storage import load_arrays, save_arrays
+from pdeinv.surrogates.common.torch_env import seeded
 from pdeinv.surrogates.training.checkpointing import CHECKPOINT, PREVIOUS
-from pdeinv.surrogates.training.train import Data, TrainingConfig, find_device, seeded, train
+from pdeinv.surrogates.training.config import Data, TrainingConfig
+from pdeinv.surrogates.training.train import train
 
 CONFIG = TrainingConfig(epochs=12, batch_size=8, patience=100)
 
 CASE = """
 import numpy as np
 from pathlib import Path
-from pdeinv.surrogates.fitting import FitRun
-from pdeinv.surrogates.mlp import Mlp, build_module
-from pdeinv.surrogates.training import Data, TrainingConfig, seeded, train
+from pdeinv.plugins.fitting import FitRun
+from pdeinv.surrogates.common.mlp import Mlp, build_module
+from pdeinv.surrogates.common.torch_env import seeded
+from pdeinv.surrogates.training.config import Data, TrainingConfig
+from pdeinv.surrogates.training.train import train
 
 
 def data():

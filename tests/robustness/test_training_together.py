@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from pdeinv.surrogates.common.ranks import Ranks
+from pdeinv.executors.ranks import Ranks
 from pdeinv.surrogates.common.storage import load_arrays
 from pdeinv.surrogates.training.checkpointing import CHECKPOINT
 
@@ -20,10 +20,12 @@ import json, os, sys, time
 import numpy as np
 from pathlib import Path
 from pdeinv.errors import PdeinvError
-from pdeinv.surrogates.fitting import FitRun
-from pdeinv.surrogates.mlp import build_module
-from pdeinv.surrogates.ranks import Ranks, leave, opened, place_of
-from pdeinv.surrogates.training import Data, TrainingConfig, seeded, train
+from pdeinv.plugins.fitting import FitRun
+from pdeinv.surrogates.common.mlp import build_module
+from pdeinv.executors.ranks import Ranks, leave, opened, place_of
+from pdeinv.surrogates.common.torch_env import seeded
+from pdeinv.surrogates.training.config import Data, TrainingConfig
+from pdeinv.surrogates.training.train import train
 
 folder, cases = Path(sys.argv[1]), json.loads(sys.argv[2])
 rng = np.random.default_rng(0)

@@ -8,8 +8,11 @@ import pytest
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.engines.eki import Eki, EkiConfig, kalman_update, misfit_step
-from pdeinv.engines.gaussian.laplace import Laplace, LaplaceConfig, gaussian_approximation
-from pdeinv.engines.gaussian.map import Map, MapConfig, OptimizerConfig, find_map
+from pdeinv.engines.gaussian.approximation import gaussian_approximation
+from pdeinv.engines.gaussian.laplace import Laplace, LaplaceConfig
+from pdeinv.engines.gaussian.map import Map, MapConfig
+from pdeinv.engines.gaussian.minimize import OptimizerConfig, find_map
+from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 
@@ -43,8 +46,8 @@ def test_map_of_a_linear_model_is_the_posterior_mean(case, method, tmp_path):
 def test_laplace_of_a_linear_model_has_the_posterior_covariance(case, rank):
     """The rank grows from one by itself; eigenvalues below the cut-off are left to the prior."""
     on, rng = case.posterior(), np.random.default_rng(0)
-    xi = find_map(on, rng, OptimizerConfig(tolerance=1e-10))
-    found = gaussian_approximation(on, xi, rank, rng)
+    xi = drive(on, find_map(on, rng, OptimizerConfig(tolerance=1e-10)))
+    found = drive(on, gaussian_approximation(on, xi, rank, rng))
     exact = case.exact()[1]
     tolerance = 1e-9 if found.residual < 1e-9 else found.residual
     assert np.abs(covariance_of_m(case, found) - exact).max() <= tolerance * np.abs(exact).max()
@@ -53,7 +56,8 @@ def test_laplace_of_a_linear_model_has_the_posterior_covariance(case, rank):
 
 def test_laplace_actions_agree_with_one_another(case):
     on, rng = case.posterior(), np.random.default_rng(0)
-    found = gaussian_approximation(on, find_map(on, rng), 20, rng)
+    xi = drive(on, find_map(on, rng))
+    found = drive(on, gaussian_approximation(on, xi, 20, rng))
     one = np.eye(on.dim)
     cov = found.covariance(one)
     assert np.allclose(found.root(found.root(one)), cov, atol=1e-10)
@@ -91,7 +95,7 @@ def test_laplace_says_what_too_small_a_rank_costs():
     matrix = np.sqrt(spectrum)[:, None] * q.T @ np.linalg.inv(root)
     case = replace(case, matrix=case.noise.root @ matrix)
     on = case.posterior()
-    found = gaussian_approximation(on, np.zeros(40), 11, rng)
+    found = drive(on, gaussian_approximation(on, np.zeros(40), 11, rng))
     assert np.allclose(found.eigenvalues, spectrum[:11], rtol=0.02)
     assert 0.1 < found.residual < 1
     exact = np.diag(np.linalg.inv(np.eye(40) + q @ np.diag(spectrum) @ q.T))

@@ -8,7 +8,9 @@ from scipy import stats
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.engines.gaussian.laplace import Laplace, LaplaceConfig
+from pdeinv.engines.mcmc.chains import Move
 from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig, PcnState
+from pdeinv.engines.requests import Misfit, Steps
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.plugins import registry
@@ -87,16 +89,18 @@ def test_a_point_is_the_posterior_mean(name, tmp_path):
 class CentredOnZero(Pcn):
     """pCN of the unknown m as if its prior mean were zero: the error of two published codes."""
 
-    def step(self, posterior, state, rng):
+    def move(self, posterior, state, rng):
         beta = np.exp(state.log_beta)
         prior = posterior.prior
         lift = np.linalg.solve(prior.field.root, prior.field.mean)
         noise = rng.standard_normal(posterior.dim)
         proposal = np.sqrt(1 - beta**2) * (state.xi + lift) + beta * noise - lift
-        misfit = float(posterior.misfit(proposal))
+        misfit = float((yield Misfit(proposal)))
         accept = np.log(rng.random()) < state.misfit - misfit
-        moved = replace(state, xi=proposal, misfit=misfit) if accept else state
-        return replace(moved, n=state.n + 1)
+        return Move(replace(state, xi=proposal, misfit=misfit) if accept else state, accept)
+
+    def adapt(self, state, chance):
+        return state
 
 
 def test_a_sampler_without_the_prior_mean_is_caught(tmp_path):
@@ -121,23 +125,27 @@ class Displaced(Pcn):
     The Laplace approximation of a linear case is exact, so that every ratio would be accepted.
     """
 
-    def init(self, posterior, rng) -> PcnState:
-        state = super().init(posterior, rng)
-        return replace(state, ref_mean=state.ref_mean + 0.8, ref_excess=0.5 * state.ref_excess)
+    def init(self, posterior, rng) -> Steps[PcnState]:
+        state = yield from super().init(posterior, rng)
+        about = state.reference
+        moved = replace(about, mean=about.mean + 0.8, excess=0.5 * about.excess)
+        return replace(state, reference=moved)
 
 
 class Unweighted(Displaced):
     """Accepts by the misfit alone, as if the reference were the prior."""
 
-    def step(self, posterior, state, rng):
+    def move(self, posterior, state, rng):
         z = state.reference.whiten(state.xi)
         beta = np.exp(state.log_beta)
         z = np.sqrt(1 - beta**2) * z + beta * rng.standard_normal(posterior.dim)
         xi = state.reference.unwhiten(z)
-        misfit = float(posterior.misfit(xi))
+        misfit = float((yield Misfit(xi)))
         accept = np.log(rng.random()) < state.misfit - misfit
-        moved = replace(state, xi=xi, misfit=misfit) if accept else state
-        return replace(moved, n=state.n + 1)
+        return Move(replace(state, xi=xi, misfit=misfit) if accept else state, accept)
+
+    def adapt(self, state, chance):
+        return state
 
 
 ABOUT_LAPLACE = PcnConfig(chains=1, draws=800, warmup=200, thin=4, proposal="laplace")

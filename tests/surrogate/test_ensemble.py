@@ -17,7 +17,7 @@ from pdeinv.jobs.invert.run import Inversion, invert
 from pdeinv.jobs.two_level.admission import expected_sd, explore, mean_variance_added
 from pdeinv.model.forward import Capability
 from pdeinv.provenance import attributes
-from pdeinv.surrogates.ensemble.spread import Calibration, coverage
+from pdeinv.surrogates.ensemble.spread import Spread, coverage
 from pdeinv.surrogates.ensemble.surrogate import Ensemble, EnsembleConfig
 from pdeinv.surrogates.gaussian_process.surrogate import Gp, GpConfig
 from pdeinv.surrogates.latent.surrogate import Latent, LatentConfig
@@ -58,11 +58,11 @@ def bound(surrogate, problem):
     return surrogate.bind(problem, problem.prior(), problem.sensors("grid:3x3"))
 
 
-def test_calibration_finds_a_known_factor_and_floor():
+def test_spread_fit_finds_a_known_factor_and_floor():
     rng = np.random.default_rng(0)
     spread = rng.gamma(3.0, 1.0, (400, 5))
     error = rng.standard_normal((400, 5)) * np.sqrt(3.0**2 * spread + 1.5**2)
-    found = Calibration.fit(spread, error)
+    found = Spread.fit(spread, error)
     assert found.factor == pytest.approx(3.0, rel=0.1)
     assert found.floor == pytest.approx(1.5, rel=0.4)
     assert 0.93 < coverage(error, found(spread)) < 0.97
@@ -74,7 +74,7 @@ def test_intervals_cover_fresh_errors(ensemble, problem, fresh):
     error, variance = model(xi) - true, model.variance(xi)
     assert 0.85 < coverage(error, variance) < 0.995
     # negative control: what the members disagree on alone is too little
-    raw = (variance - ensemble.calibration.floor**2) / ensemble.calibration.factor**2
+    raw = (variance - ensemble.spread.floor**2) / ensemble.spread.factor**2
     assert coverage(error, raw) < coverage(error, variance) - 0.05
     assert coverage(error, variance / 9) < 0.8
 

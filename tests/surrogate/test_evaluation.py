@@ -73,7 +73,7 @@ def with_error(monkeypatch, checkpoint, **error):
         def bind(self, problem, prior, sensors):
             return Off(WhitenedModel(prior, problem.forward_model(sensors)), **error)
 
-    monkeypatch.setattr(run, "load_surrogate", lambda _: Known())
+    monkeypatch.setattr(run, "load_surrogate", lambda *_: Known())
 
 
 def request(checkpoint, **more):

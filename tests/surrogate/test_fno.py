@@ -20,13 +20,13 @@ from pdeinv.io import datasets
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
-from pdeinv.surrogates.common.fitting import FitRun, Split
+from pdeinv.plugins.fitting import FitRun
+from pdeinv.surrogates.common.split import Split
 from pdeinv.surrogates.operators import network
 from pdeinv.surrogates.operators.fields import FieldScaling
 from pdeinv.surrogates.operators.fno import Fno, FnoConfig
 from pdeinv.surrogates.operators.grid import Grid
-from pdeinv.surrogates.operators.network import Architecture, build
-from pdeinv.surrogates.operators.spectral_weights import in_double
+from pdeinv.surrogates.operators.network import Architecture, build, in_double
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -276,7 +276,9 @@ def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "neuralop", None)
     network._library.cache_clear()
     try:
-        with pytest.raises(MissingDependency, match=r"neuraloperator.*pdeinv\[surrogate\]"):
+        with pytest.raises(
+            MissingDependency, match=r"neuraloperator.*\[surrogate\]' in your clone"
+        ):
             network._library()
     finally:
         network._library.cache_clear()
@@ -285,11 +287,11 @@ def test_a_missing_library_is_named(monkeypatch):
 SCRIPT = """
 import os, sys, warnings
 warnings.simplefilter("error")
-import pdeinv.surrogates.fno as fno
+import pdeinv.surrogates.operators.fno as fno
 assert "torch" not in sys.modules and "neuralop" not in sys.modules
 from pathlib import Path
 import numpy as np
-from pdeinv.building import load_surrogate, make_problem
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.io import datasets
 data = datasets.read(Path(sys.argv[1]))
 problem = make_problem(data.problem, data.problem_config)

@@ -83,7 +83,7 @@ def test_fields_alone_do_for_operators_only(tmp_path, own):
     assert list(found.axes) == ["y", "x"]
 
     class OnXi:
-        name = "latent"
+        name, learns_fields = "latent", False
 
     class OnFields:
         name, learns_fields = "fno", True

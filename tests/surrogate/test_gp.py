@@ -51,8 +51,9 @@ def test_prediction_agrees_with_gpytorch(data):
         warnings.simplefilter("ignore")
         gpytorch, torch = pytest.importorskip("gpytorch"), pytest.importorskip("torch")
     x, z = data
-    lengths, signal, nugget = tune(x, z[:1], 30)
-    group = Group.condition(x, x, z[:1], (lengths, signal, nugget))
+    tuned = tune(x, z[:1], 30)
+    lengths, signal, nugget = tuned.lengths, tuned.signal, tuned.nugget
+    group = Group.condition(x, x, z[:1], tuned)
     likelihood_ = gpytorch.likelihoods.GaussianLikelihood().double()
     kernel = gpytorch.kernels.ScaleKernel(gpytorch.kernels.RBFKernel(ard_num_dims=3))
 
@@ -85,7 +86,7 @@ def test_all_points_inducing_is_exact_and_few_are_close(data):
     same = Group.condition(x.copy(), x, z, tuned)
     np.testing.assert_allclose(same.mean(fresh), exact.mean(fresh), atol=1e-4)
     np.testing.assert_allclose(same.variance(fresh), exact.variance(fresh), rtol=0.02)
-    few = Group.condition(choose(x, tuned[0], 40), x, z, tuned)
+    few = Group.condition(choose(x, tuned.lengths, 40), x, z, tuned)
     assert np.abs(few.mean(fresh) - exact.mean(fresh)).max() < 0.05
     # negative control: as many of the first points, not chosen, with a tenth of them
     poor = Group.condition(x[:4].copy(), x, z, tuned)
@@ -110,7 +111,7 @@ def test_intervals_cover_fresh_data(count):
     z = (truth(x) + 0.1 * rng.standard_normal(300))[None]
     noisy = truth(fresh) + 0.1 * rng.standard_normal(400)
     tuned = tune(x, z, 30)
-    group = Group.condition(x if count == 300 else choose(x, tuned[0], count), x, z, tuned)
+    group = Group.condition(x if count == 300 else choose(x, tuned.lengths, count), x, z, tuned)
     error, sd = group.mean(fresh)[:, 0] - noisy, np.sqrt(group.variance(fresh)[:, 0])
     assert 0.92 < np.mean(np.abs(error) < 1.96 * sd) < 0.98
     # negative control: half the deviation covers far less

@@ -13,6 +13,8 @@ from pdeinv.io.observations import Observations
 from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
+from pdeinv.plugins.fitting import FitRun
+from pdeinv.plugins.surrogate import SolvedPairs
 from pdeinv.surrogates.common.bound import OutsideTrainingRange, RangeWatch
 from pdeinv.surrogates.common.identity import Identity
 from pdeinv.surrogates.multifidelity.surrogate import Multifidelity
@@ -193,9 +195,7 @@ def test_pairs_in_memory_give_the_same_model_as_a_data_set(problem, sensors, fil
     y = np.full(9, 1e6)  # far from every sample, so that all count alike
     seen = Observations(problem.observed, y, sensors, noise)
     config = Multifidelity.Config()
-    from pdeinv.surrogates.common.fitting import FitRun
-
-    a = Multifidelity.from_pairs(problem, seen, data.xi, data.values, config, 1)
+    a = Multifidelity.from_pairs(problem, SolvedPairs(seen, data.xi, data.values), config, 1)
     b = Multifidelity.fit(data, problem, config, 1, FitRun(noise_std=0.01))
     xi = np.random.default_rng(0).standard_normal((3, 4))
     np.testing.assert_allclose(

@@ -15,6 +15,7 @@ from pdeinv.io.datasets import TrainingSet, prior_probe
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.model.tangent import Tangent
+from pdeinv.plugins.surrogate import SolvedPairs
 from pdeinv.surrogates.multifidelity.surrogate import Multifidelity, MultifidelityConfig
 
 CASES = {
@@ -97,11 +98,13 @@ def test_a_tangent_is_used_where_it_helps_and_left_out_where_it_misleads(name, f
     right = Tangent.along(np.eye(prior.dim), point, at.value, at.jvp)
     wrong = replace(right, images=-5 * right.images)
     near = point + 0.3 * rng.standard_normal((12, prior.dim))
-    pairs = (near, np.stack([fine(x) for x in near]))
+    values = np.stack([fine(x) for x in near])
     noise = Noise(np.full(len(at.value), 0.02 * np.abs(at.value).max()))
     seen = Observations(problem.observed, at.value, sensors, noise)
     made = {
-        name: Multifidelity.from_pairs(problem, seen, *pairs, MultifidelityConfig(), 1, tangent)
+        name: Multifidelity.from_pairs(
+            problem, SolvedPairs(seen, near, values, tangent), MultifidelityConfig(), 1
+        )
         for name, tangent in (("plain", None), ("right", right), ("wrong", wrong))
     }
     assert made["wrong"].tilt is None
@@ -136,7 +139,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
-from pdeinv.building import load_surrogate, make_problem
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 surrogate = load_surrogate(Path(sys.argv[1]))
 identity = surrogate.record.identity
 problem = make_problem(identity.problem, identity.problem_config)

@@ -130,7 +130,7 @@ def test_a_whole_trajectory_is_one_output(problem, dataset, fresh):
     assert error(between(xi), np.exp(-0.875) * true) < 0.12
     rng = np.random.default_rng(3)
     assert dot_product_test(late, xi[0], rng) < 1e-11
-    with pytest.raises(SurrogateRejected, match=r"t outside the trained range 0 to 1.*1\.5"):
+    with pytest.raises(SurrogateRejected, match=r"t from 0 to 1.*t = 1\.5"):
         trained.bind(problem, problem.prior(), {**where, "t": np.full(20, 1.5)})
     with pytest.raises(SurrogateRejected, match=r"coordinates t, x, y, this run has x, y"):
         bound(trained, problem)

@@ -14,15 +14,14 @@ from pdeinv.engines.run.spec import Run
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed, SolverDiverged
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.model.strong_form import Equation, Side, StrongForm
-from pdeinv.surrogates.common.fitting import FitRun
+from pdeinv.plugins.fitting import FitRun
 from pdeinv.surrogates.pinn.ansatz import Ansatz, derivatives
 from pdeinv.surrogates.pinn.config import PinnConfig
 from pdeinv.surrogates.pinn.engine import Pinn, PinnEngineConfig
 from pdeinv.surrogates.pinn.forward import HISTORY, NetworkSolution, relative_l2, solve
 from pdeinv.surrogates.pinn.gauss_newton import linearized
 from pdeinv.surrogates.pinn.network import Jets, Network
-from pdeinv.surrogates.pinn.objective import Inference, Objective
-from pdeinv.surrogates.pinn.points import inside, on_side
+from pdeinv.surrogates.pinn.objective import Inference, Objective, inside, on_side
 from pdeinv.surrogates.pinn.training import first_state
 
 DOUBLE = torch.float64

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from pdeinv.surrogates.common.fitting import FitRun
-from pdeinv.surrogates.common.torch_env import autocast, exact_spectra
+from pdeinv.plugins.fitting import FitRun
+from pdeinv.surrogates.common.torch_env import autocast, exact_spectra, seeded
 from pdeinv.surrogates.operators.network import Architecture, build
-from pdeinv.surrogates.training.train import Data, TrainingConfig, seeded, train
+from pdeinv.surrogates.training.config import Data, TrainingConfig
+from pdeinv.surrogates.training.train import train
 
 torch = pytest.importorskip("torch")
 

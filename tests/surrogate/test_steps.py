@@ -11,15 +11,17 @@ from pdeinv.io import datasets
 from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
-from pdeinv.surrogates.common.fitting import FitRun, Split
+from pdeinv.plugins.fitting import FitRun
+from pdeinv.surrogates.common.lesson import Lesson
 from pdeinv.surrogates.common.scaling import Pod
+from pdeinv.surrogates.common.split import Split
 from pdeinv.surrogates.operators.fno import Fno, FnoConfig
 from pdeinv.surrogates.operators.rollout import restarted, rollout
 from pdeinv.surrogates.operators.stepping import Stepping
 from pdeinv.surrogates.operators.task import scaling_of, task_of
 from pdeinv.surrogates.operators.tfno import Tfno, TfnoConfig
 from pdeinv.surrogates.operators.uno import Uno, UnoConfig
-from pdeinv.surrogates.training.train import Data
+from pdeinv.surrogates.training.config import Data
 
 torch = pytest.importorskip("torch")
 
@@ -74,8 +76,9 @@ def bound(surrogate, problem, spec="grid:3x3@0.2:1:5", **how):
 def parts(problem, dataset, config=SHORT):
     """Task, scales of the fields and scales of the steps, of all samples."""
     rows = np.arange(dataset.size)
-    task = task_of("fno", dataset, problem, (config, rows, FitRun()))
-    scaling = scaling_of(task, rows, (False, config.width))
+    lesson = Lesson(dataset, problem, config, 1, FitRun(), Split(rows, rows[:0], rows[:0]))
+    task = task_of("fno", lesson)
+    scaling = scaling_of(task, rows, False, config.width)
     return task, scaling, Stepping.fit(task, scaling, rows)
 
 
@@ -170,7 +173,7 @@ def test_the_first_state_is_the_unknown(trained, problem):
 
 def test_times_beyond_the_trained_ones_are_refused(trained, problem):
     places = {"x": np.array([0.5]), "y": np.array([0.5]), "t": np.array([1.2])}
-    with pytest.raises(SurrogateRejected, match=r"t outside the trained range 0 to 1.*1\.2"):
+    with pytest.raises(SurrogateRejected, match=r"t from 0 to 1.*t = 1\.2"):
         trained.bind(problem, problem.prior(), places)
 
 
@@ -287,9 +290,9 @@ def test_without_two_times_there_are_no_steps(problem, dataset):
         dataset, problem="darcy", problem_config={"cells": 4}, experiments={},
         field=dataset.field[:, 0], sensors=places,
     )  # fmt: skip
-    task = task_of("fno", still, darcy, (SHORT, np.arange(60), FitRun()))
+    task = task_of("fno", Lesson(still, darcy, SHORT, 1, FitRun(), Split.whole(60)))
     with pytest.raises(DataSchemaError, match=r"two times or more, the data set has steady fields"):
-        Stepping.fit(task, scaling_of(task, np.arange(60), (False, 8)), np.arange(60))
+        Stepping.fit(task, scaling_of(task, np.arange(60), False, 8), np.arange(60))
 
 
 def test_a_first_state_that_is_not_known_is_refused(problem, dataset):

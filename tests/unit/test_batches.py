@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from pdeinv.surrogates.training import minibatches
-from pdeinv.surrogates.training.minibatches import Batches, Rows, is_lazy, moments, take
+from pdeinv.surrogates.training.config import TrainingConfig
+from pdeinv.surrogates.training.minibatches import Minibatches, Rows, is_lazy, moments, take
 from pdeinv.surrogates.training.optimize import learning_rate
-from pdeinv.surrogates.training.train import TrainingConfig
 
 torch = pytest.importorskip("torch")
 
@@ -38,7 +38,7 @@ def test_what_is_lazy(values, tmp_path):
     assert [is_lazy(a) for a in (values, [1, 2], torch.ones(3))] == [False] * 3
     assert is_lazy(mapped)
     assert is_lazy(File(values))
-    assert is_lazy(Rows(values, np.arange(3), lambda v: v))
+    assert is_lazy(Rows((values,), np.arange(3), lambda v: v))
 
 
 @pytest.mark.parametrize("rows", [[3, 1, 2], [5, 5, 0], []])
@@ -49,19 +49,19 @@ def test_rows_come_in_the_order_asked_for(values, rows):
 
 def test_encoded_rows(values):
     kept = np.array([7, 2, 20])
-    part = Rows(File(values), kept, lambda v: 2 * v)
+    part = Rows((File(values),), kept, lambda v: 2 * v)
     assert part.shape == (3, 4, 5)
     np.testing.assert_array_equal(part[1:], 2 * values[kept[1:]])
     np.testing.assert_array_equal(part[np.array([2, 0])], 2 * values[[20, 7]])
-    assert Rows(values, kept, lambda v: v.sum(axis=2), (4,)).shape == (3, 4)
+    assert Rows((values,), kept, lambda v: v.sum(axis=2), (4,)).shape == (3, 4)
 
 
 def test_streamed_minibatches_equal_those_from_memory(values):
     order = np.random.default_rng(1).permutation(23)
     lists = [order[i : i + 4] for i in range(0, 23, 4)]
     device, kind = torch.device("cpu"), torch.float32
-    held = Batches(values, values[:, 0, :2], kind, device)
-    read = Batches(File(values), File(values[:, 0, :2]), kind, device)
+    held = Minibatches(values, values[:, 0, :2], kind, device)
+    read = Minibatches(File(values), File(values[:, 0, :2]), kind, device)
     assert (held.streams, read.streams) == (False, True)
     pairs = list(zip(held.each(lists), read.each(lists), strict=True))
     assert len(pairs) == 6
@@ -75,7 +75,7 @@ def test_streamed_minibatches_equal_those_from_memory(values):
 
 def test_a_reader_left_early_reads_no_further(values):
     source = File(values)
-    read = Batches(source, source, torch.float32, torch.device("cpu"))
+    read = Minibatches(source, source, torch.float32, torch.device("cpu"))
     pairs = read.each([np.array([k]) for k in range(23)])
     next(pairs)
     pairs.close()
@@ -87,7 +87,7 @@ def test_an_error_of_the_reader_reaches_the_training(values):
         def __getitem__(self, rows):
             raise OSError("disk gone")
 
-    read = Batches(Broken(values), values, torch.float32, torch.device("cpu"))
+    read = Minibatches(Broken(values), values, torch.float32, torch.device("cpu"))
     with pytest.raises(OSError, match="disk gone"):
         list(read.each([np.array([0])]))
 

@@ -1,4 +1,4 @@
-"""The parts of the optimisers, on problems whose answers are known."""
+"""The parts of the optimizers, on problems whose answers are known."""
 
 from dataclasses import dataclass
 
@@ -12,10 +12,13 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
-from pdeinv.engines.gaussian import lbfgs
-from pdeinv.engines.gaussian.map import Map, MapConfig, find_map
-from pdeinv.engines.gaussian.newton_cg import backtrack, conjugate_gradient, forcing
+from pdeinv.engines.gaussian.lbfgs import Memory
+from pdeinv.engines.gaussian.map import Map, MapConfig
+from pdeinv.engines.gaussian.minimize import find_map
+from pdeinv.engines.gaussian.newton_cg import conjugate_gradient, forcing
 from pdeinv.engines.gaussian.randomized_eig import Sketch, eigenpairs, grow
+from pdeinv.engines.line_search import Point, Trial, backtrack, wolfe_search
+from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.model.forward import Capability, Linearization
@@ -60,19 +63,27 @@ def test_forcing_follows_eisenstat_and_walker():
     assert forcing(5.0, 1.0, 0.1) == 0.5
 
 
+def searched(search, function, *arguments):
+    """A line search on a function that asks no model."""
+
+    def value_at(t):
+        yield from ()
+        return function(t)
+
+    return drive(None, search(value_at, *arguments))
+
+
 def test_backtrack_takes_a_full_step_where_it_pays():
-    t, value = backtrack(lambda t: (1 - t) ** 2, 1.0, -2.0)
-    assert (t, value) == (1.0, 0.0)
+    assert searched(backtrack, lambda t: (1 - t) ** 2, 1.0, -2.0) == Trial(1.0, 0.0)
 
 
 def test_backtrack_shortens_past_failed_solves():
-    t, value = backtrack(lambda t: np.inf if t > 0.2 else 1 - t, 1.0, -1.0)
-    assert t == 0.125
-    assert value == 1 - t
+    found = searched(backtrack, lambda t: np.inf if t > 0.2 else 1 - t, 1.0, -1.0)
+    assert found == Trial(0.125, 1 - 0.125)
 
 
 def test_backtrack_gives_up_uphill():
-    assert backtrack(lambda t: 1 + t, 1.0, -1.0) == (0.0, 1.0)
+    assert searched(backtrack, lambda t: 1 + t, 1.0, -1.0) == Trial(0.0, 1.0)
 
 
 def test_lbfgs_direction_is_newton_on_a_quadratic_once_its_memory_is_full():
@@ -83,45 +94,45 @@ def test_lbfgs_direction_is_newton_on_a_quadratic_once_its_memory_is_full():
             s[i] -= (s[i] @ hessian @ s[j]) / (s[j] @ hessian @ s[j]) * s[j]
         y[i] = hessian @ s[i]
     g = RNG.standard_normal(6)
-    direction = lbfgs.descent_direction(g, s, y, n)
+    direction = Memory(s, y, n).descent_direction(g)
     assert np.allclose(direction, -np.linalg.solve(hessian, g))
 
 
 def test_lbfgs_without_memory_is_steepest_descent():
     g = RNG.standard_normal(4)
-    assert np.array_equal(lbfgs.descent_direction(g, np.zeros((3, 4)), np.zeros((3, 4)), 0), -g)
+    assert np.array_equal(Memory.empty(3, 4).descent_direction(g), -g)
 
 
 def test_lbfgs_memory_keeps_the_newest_and_refuses_negative_curvature():
-    s = y = np.zeros((2, 3))
+    memory = Memory.empty(2, 3)
     for k in range(1, 4):
-        s, y, n = lbfgs.remember(s, y, min(k - 1, 2), k * np.ones(3), k * np.ones(3))
-    assert n == 2
-    assert s[:, 0].tolist() == [2.0, 3.0]
-    assert lbfgs.remember(s, y, n, np.ones(3), -np.ones(3))[0] is s
+        memory = memory.remember(k * np.ones(3), k * np.ones(3))
+    assert memory.n_pairs == 2
+    assert memory.s[:, 0].tolist() == [2.0, 3.0]
+    assert memory.remember(np.ones(3), -np.ones(3)) is memory
 
 
 def test_wolfe_search_meets_both_conditions_on_rosenbrock():
     x = np.array([-1.2, 1.0])
-    start = lbfgs.Point(x, rosen(x), rosen_der(x))
+    start = Point(x, rosen(x), rosen_der(x))
     p = -start.gradient
 
     def at(t):
-        return lbfgs.Point(x + t * p, rosen(x + t * p), rosen_der(x + t * p))
+        return Point(x + t * p, rosen(x + t * p), rosen_der(x + t * p))
 
-    found = lbfgs.wolfe_search(at, start, p, 1.0)
+    found = searched(wolfe_search, at, start, p, 1.0)
     t = (found.x - x) @ p / (p @ p)
     assert found.value <= start.value + 1e-4 * t * (start.gradient @ p)
     assert found.gradient @ p >= 0.9 * (start.gradient @ p)
 
 
 def test_wolfe_search_returns_its_start_where_nothing_is_lower():
-    start = lbfgs.Point(np.zeros(1), 0.0, np.array([-1.0]))
+    start = Point(np.zeros(1), 0.0, np.array([-1.0]))
 
     def at(t):
-        return lbfgs.Point(np.array([t]), np.inf, start.gradient)
+        return Point(np.array([t]), np.inf, start.gradient)
 
-    assert lbfgs.wolfe_search(at, start, np.ones(1), 1.0) is start
+    assert searched(wolfe_search, at, start, np.ones(1), 1.0) is start
 
 
 def test_randomised_eigenpairs_are_those_of_a_low_rank_matrix():
@@ -184,11 +195,12 @@ def test_map_of_a_nonlinear_model_is_the_minimum_that_scipy_finds(method, tmp_pa
     on = waves()
     found = run(Map(MapConfig(method=method)), waves, Run(0, tmp_path)).outcome
     best = minimize(on.neg_log_posterior, found.xi[0, 0], method="Nelder-Mead", tol=1e-12)
+    search = find_map(waves(), np.random.default_rng(0), MapConfig(method=method))
+    by_hand = drive(waves(), search)
     assert found.converged
     assert np.allclose(found.xi[0, 0], best.x, atol=1e-4)
     assert found.stats["lp"][0, 0] == pytest.approx(-best.fun, abs=1e-8)
-    assert np.array_equal(find_map(waves(), np.random.default_rng(0), MapConfig(method=method)),
-                          found.xi[0, 0])  # fmt: skip
+    assert np.array_equal(by_hand, found.xi[0, 0])
 
 
 def test_several_starts_keep_the_best_and_record_all(tmp_path):

@@ -1,6 +1,6 @@
 """The posterior of the whitened unknown: values, derivatives, counters and failed solves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -106,6 +106,43 @@ def test_failed_solves_have_infinite_misfit_and_are_counted():
     with pytest.raises(SolverDiverged, match="unknown too large"):
         p.linearize(points[1])
     assert p.counters.n_failed == 3
+
+
+def test_failed_rows_are_counted_once_each_with_and_without_derivatives():
+    p = posterior(limit=2.0)
+    points = np.stack([np.zeros(6), np.full(6, 4.0), np.full(6, 5.0)])
+    assert np.isnan(p.predict(points)).all(axis=1).tolist() == [False, True, True]
+    assert (p.counters.n_forward, p.counters.n_failed) == (3, 2)
+    rows = p.linearize_rows(points)
+    assert rows.failures == {1: "unknown too large", 2: "unknown too large"}
+    assert (p.counters.n_forward, p.counters.n_failed) == (6, 4)
+    np.testing.assert_array_equal(rows.values[0].gradient, p.linearize(points[0]).gradient)
+
+
+@dataclass(frozen=True)
+class Steep(Squares):
+    """Its values are finite and its derivative is not."""
+
+    def linearize(self, m):
+        return replace(super().linearize(m), vjp=lambda _: np.nan * m)
+
+
+def test_a_gradient_that_is_not_finite_is_a_failure():
+    p = posterior()
+    p.model = WhitenedModel(p.prior, Steep(p.prior.space, p.model.model.matrix))
+    with pytest.raises(SolverDiverged, match="the gradient is not finite"):
+        p.linearize(XI[0])
+    assert p.linearize_rows(XI[:1]).failures == {0: "the gradient is not finite"}
+    assert p.counters == Counters(n_forward=2, n_adjoint=2, n_failed=2)
+
+
+def test_actions_of_a_point_are_charged_to_whom_the_point_was():
+    p, later = posterior(), Counters()
+    first, at = p.counters, p.linearize(XI[0])
+    p.charge(later)
+    at.gauss_newton(XI[1])
+    assert first == Counters(n_forward=1, n_tangent=1, n_adjoint=2)
+    assert later == Counters()
 
 
 def test_counters_add_up():

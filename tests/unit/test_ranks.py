@@ -3,7 +3,7 @@
 import pytest
 
 from pdeinv.errors import ConfigError, RunFailed
-from pdeinv.surrogates.common.ranks import ALONE, Place, first_host, opened, place_of
+from pdeinv.executors.ranks import ALONE, Place, first_host, opened, place_of
 
 SLURM = {
     "SLURM_PROCID": "5",
@@ -76,7 +76,7 @@ def test_alone_every_operation_is_the_identity():
 def test_no_meeting_place_is_one_line(monkeypatch):
     from datetime import timedelta
 
-    monkeypatch.setattr("pdeinv.surrogates.common.ranks.PATIENCE", timedelta(seconds=1))
+    monkeypatch.setattr("pdeinv.executors.ranks.PATIENCE", timedelta(seconds=1))
     with (
         pytest.raises(RunFailed, match=r"process 1 of 2 found no meeting place at 127\.0\.0\.1:1"),
         opened(Place(1, 2, 1, "127.0.0.1", 1)),

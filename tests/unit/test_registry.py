@@ -17,7 +17,7 @@ def test_a_registered_class_is_loaded_by_name():
 
 def test_names_are_sorted_and_import_nothing_heavy():
     code = (
-        "import sys; from pdeinv import registry\n"
+        "import sys; from pdeinv.plugins import registry\n"
         "for kind in ('problems', 'surrogates', 'engines'):\n"
         "    names = registry.names(kind); assert names == sorted(names) and names\n"
         "print([m for m in ('torch', 'dolfinx', 'arviz', 'matplotlib') if m in sys.modules])"

@@ -9,6 +9,7 @@ from scipy.special import j0, j1
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
+from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import CapabilityError, DataSchemaError, RunFailed, SolverDiverged
@@ -229,7 +230,7 @@ def test_everything_else_is_refused(options, text):
     n = model.d_space.size
     on = Posterior(prior, model, np.zeros(n), Noise(np.ones(n)))
     with pytest.raises(CapabilityError, match=text):
-        Dbar(DbarConfig()).init(on, np.random.default_rng(0))
+        drive(on, Dbar(DbarConfig()).init(on, np.random.default_rng(0)))
 
 
 def test_other_problems_and_broken_data_are_refused():
@@ -238,11 +239,12 @@ def test_other_problems_and_broken_data_are_refused():
     model = WhitenedModel(prior, darcy.forward_model(sensors))
     on = Posterior(prior, model, np.zeros(9), Noise(np.ones(9)))
     with pytest.raises(CapabilityError, match="got another model; use gauss-newton"):
-        Dbar(DbarConfig()).init(on, np.random.default_rng(0))
+        drive(on, Dbar(DbarConfig()).init(on, np.random.default_rng(0)))
     problem = body(cells=8)
     good = posterior(problem, np.ones(problem.prior().space.size))
+    bad = replace(good, data=-good.data)
     with pytest.raises(RunFailed, match="check their sign and units"):
-        Dbar(DbarConfig()).init(replace(good, data=-good.data), np.random.default_rng(0))
+        drive(bad, Dbar(DbarConfig()).init(bad, np.random.default_rng(0)))
 
 
 def test_a_picture_that_cannot_be_solved_for_is_one_clear_line(tmp_path):

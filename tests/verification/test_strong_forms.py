@@ -10,7 +10,7 @@ from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.model.strong_form import Side, box_side
 from pdeinv.problems.darcy.manufactured import SMOOTH, configuration
 from pdeinv.surrogates.pinn.ansatz import derivatives
-from pdeinv.surrogates.pinn.points import inside, on_side, tensors
+from pdeinv.surrogates.pinn.objective import inside, on_side, tensors
 
 PI = torch.pi
 ROUNDING = 1e-9

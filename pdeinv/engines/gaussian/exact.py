@@ -7,26 +7,26 @@ With G(xi) = c + J xi and noise N(0, Γ) the posterior is N(V (s / (1 + s²)) U^
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
 
 import numpy as np
-import xarray as xr
 from pydantic import Field
 
-from pdeinv.bayes.jacobian import charge
+from pdeinv.bayes.jacobian import DenseLinearization, by_columns
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Outcome, Produces, first_point
-from pdeinv.engines.gaussian.laplace import LaplaceApproximation
+from pdeinv.engines.base import DERIVATIVES, Chain, Engine, Outcome
+from pdeinv.engines.ended import Ended
+from pdeinv.engines.gaussian.approximation import LaplaceApproximation
+from pdeinv.engines.requests import Jacobian, Predict, Steps
+from pdeinv.engines.solvable import first_point
 from pdeinv.errors import CapabilityError, RunFailed
-from pdeinv.model.forward import Capability
 from pdeinv.typing import Array
 
-__all__ = ["Gaussian", "GaussianConfig", "GaussianState", "exact_posterior", "linearity_defect"]
+__all__ = ["Gaussian", "GaussianConfig", "GaussianState", "exact_posterior"]
 
 TRIES = 20
 """Pairs of prior draws that are tried until no solve of the test for linearity fails."""
@@ -68,15 +68,21 @@ class GaussianState:
         return np.asarray(self.value - self.jacobian @ self.point)
 
 
-def linearity_defect(posterior: Posterior, point: Array, a: Array, b: Array) -> tuple[float, Array]:
-    """How far G is from affine at p, p + a, p + b, p + a + b, relative to its change; and G(p).
+@dataclass(frozen=True)
+class Linearity:
+    """How far G is from affine near a point, relative to its change there, and G at the point."""
 
-    The first is NaN where a solve failed.
-    """
-    here, at_a, at_b, at_sum = posterior.predict(point + np.stack([0 * a, a, b, a + b]))
+    defect: float
+    value: Array
+
+
+def linearity(point: Array, a: Array, b: Array) -> Steps[Linearity]:
+    """G at p, p + a, p + b and p + a + b compared; the defect is NaN where a solve failed."""
+    rows = yield Predict(point + np.stack([0 * a, a, b, a + b]))
+    here, at_a, at_b, at_sum = rows
     change = max(float(np.max(np.abs(v - here))) for v in (at_a, at_b, at_sum))
     defect = float(np.max(np.abs(at_sum - at_a - at_b + here)))
-    return defect / max(change, 1e-300), here
+    return Linearity(defect / max(change, 1e-300), here)
 
 
 def exact_posterior(jacobian: Array, residual: Array, noise: Noise) -> LaplaceApproximation:
@@ -92,31 +98,24 @@ def exact_posterior(jacobian: Array, residual: Array, noise: Noise) -> LaplaceAp
     return LaplaceApproximation(mean, s**2, vt.T, 0.0)
 
 
-class Gaussian:
+class Gaussian(Engine[GaussianState]):
     """All of J by one tangent per unknown or one adjoint per datum, whichever are fewer.
 
     The draws are independent and exact. A model that is not linear in xi is refused.
     """
 
-    name: ClassVar[str] = "gaussian"
-    produces: ClassVar[Produces] = "posterior"
-    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.JVP, Capability.VJP})
-    Config: ClassVar[type[Config]] = GaussianConfig
-
-    def __init__(self, config: GaussianConfig) -> None:
-        self.config = config
-
-    @property
-    def n_chains(self) -> int:
-        """One: the Jacobian is built once."""
-        return 1
+    name = "gaussian"
+    produces = "posterior"
+    requires = DERIVATIVES
+    Config = GaussianConfig
+    config: GaussianConfig
 
     @property
     def n_steps(self) -> int:
         """The Jacobian comes in as many parts at most."""
         return STEPS
 
-    def init(self, posterior: Posterior, rng: np.random.Generator) -> GaussianState:
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[GaussianState]:
         """Test linearity between prior draws.
 
         Raises:
@@ -129,43 +128,33 @@ class Gaussian:
                 f"engine 'gaussian' holds the whole Jacobian, here {n_d} x {dim} numbers; use "
                 "'laplace', which needs only its leading directions"
             )
-        point, _ = first_point(posterior, rng, np.zeros(dim))
+        point = (yield from first_point(rng, np.zeros(dim))).xi
         for _ in range(TRIES):
             probes = rng.standard_normal((2, dim))
-            defect, value = linearity_defect(posterior, point, probes[0], probes[1])
-            if np.isfinite(defect):
+            found = yield from linearity(point, *probes)
+            if np.isfinite(found.defect):
                 break
-        if not defect <= self.config.tolerance:
+        if not found.defect <= self.config.tolerance:
             raise CapabilityError(
                 "engine 'gaussian' needs data that are linear in a Gaussian unknown; these depart "
-                f"from it by {defect:.1g} of their change; use laplace, pcn or two-level"
+                f"from it by {found.defect:.1g} of their change; use laplace, pcn or two-level"
             )
-        return GaussianState(point, value, np.zeros((n_d, dim)), probes, defect, 0)
+        return GaussianState(point, found.value, np.zeros((n_d, dim)), probes, found.defect, 0)
 
     def step(
         self, posterior: Posterior, state: GaussianState, rng: np.random.Generator
-    ) -> GaussianState:
+    ) -> Steps[GaussianState]:
         """The next columns or rows."""
-        n_d, dim = state.jacobian.shape
-        total = min(n_d, dim)
-        end = min(total, state.done - (-total // STEPS))
-        at = posterior.model.linearize(state.point)
+        total = min(state.jacobian.shape)
+        part = slice(state.done, min(total, state.done - (-total // STEPS)))
+        found: DenseLinearization = yield Jacobian(state.point, part=part)
         jacobian = state.jacobian.copy()
-        for k in range(state.done, end):
-            if dim <= n_d:
-                jacobian[:, k] = at.jvp(_unit(dim, k))
-            else:
-                jacobian[k] = at.vjp(_unit(n_d, k))
-        charge(posterior, end - state.done, tangents=dim <= n_d)
-        return replace(state, jacobian=jacobian, done=end)
-
-    def record(self, state: GaussianState, step: int) -> Mapping[str, Any] | None:
-        """Nothing; the last state says it all."""
-        return None
+        jacobian[(slice(None), part) if by_columns(posterior) else part] = found.jacobian
+        return replace(state, jacobian=jacobian, done=part.stop)
 
     def finished(self, state: GaussianState) -> bool:
         """When the Jacobian is complete."""
-        return state.done == min(len(state.value), len(state.point))
+        return bool(state.done == min(state.jacobian.shape))
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
@@ -179,7 +168,7 @@ class Gaussian:
         if not self.finished(state):
             raise RunFailed(
                 f"gaussian stopped after {state.done} of {min(state.jacobian.shape)} parts of the "
-                "Jacobian; raise the budget and continue with --resume"
+                f"Jacobian; {Ended.BUDGET.advice}"
             )
         residual = posterior.data - state.offset
         found = exact_posterior(state.jacobian, residual, posterior.noise)
@@ -191,7 +180,7 @@ class Gaussian:
         return Outcome(
             xi=xi,
             stats={"misfit": misfit, "lp": -(misfit + cost(xi))},
-            converged=True,
+            ended=Ended.CONVERGED,
             message=f"exact: the data are linear in xi to {state.defect:.0e}; {informed} of "
             f"{posterior.dim} directions informed more by the data than by the prior",
             summary={
@@ -201,13 +190,9 @@ class Gaussian:
                 "kl_divergence": found.kl_divergence,
                 "log_evidence": _log_evidence(found, at_mean, posterior.noise),
             },
-            groups={"gaussian": _dataset(found)},
+            groups={"gaussian": found.dataset("xi_mean")},
             independent_chains=False,
         )
-
-
-def _unit(n: int, k: int) -> Array:
-    return np.asarray(np.arange(n) == k, dtype=np.float64)
 
 
 def _log_evidence(found: LaplaceApproximation, misfit: float, noise: Noise) -> float:
@@ -216,15 +201,3 @@ def _log_evidence(found: LaplaceApproximation, misfit: float, noise: Noise) -> f
     volume = float(np.sum(np.log(scale))) + 0.5 * len(scale) * np.log(2 * np.pi)
     spread = 0.5 * float(np.sum(np.log1p(found.eigenvalues)))
     return float(-misfit - cost(found.mean) - spread - volume)
-
-
-def _dataset(found: LaplaceApproximation) -> xr.Dataset:
-    """The spectrum and the mean, for the group ``gaussian``."""
-    return xr.Dataset(
-        {
-            "eigenvalue": ("mode", found.eigenvalues),
-            "eigenvector": (("mode", "xi_dim"), found.vectors.T),
-            "xi_mean": ("xi_dim", found.mean),
-            "kl_divergence": ((), found.kl_divergence),
-        }
-    )

@@ -1,4 +1,4 @@
-"""Inexact Gauss-Newton steps: conjugate gradients with a forcing term, and backtracking."""
+"""Inexact Gauss-Newton steps: conjugate gradients with a forcing term."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ import numpy as np
 
 from pdeinv.typing import Array
 
-__all__ = ["backtrack", "conjugate_gradient", "forcing"]
-
-SUFFICIENT = 1e-4
-"""Armijo's constant: the share of the predicted decrease that a step must reach."""
-
-SHORTEST = 1e-9
-"""Step length below which the search gives up."""
+__all__ = ["conjugate_gradient", "forcing"]
 
 
 def forcing(norm: float, previous_norm: float, previous: float) -> float:
@@ -58,32 +52,3 @@ def conjugate_gradient(
         rr, before = float(r @ r), rr
         p = r + (rr / before) * p
     return x, max_iterations
-
-
-def backtrack(
-    value_at: Callable[[float], float], value: float, slope: float
-) -> tuple[float, float]:
-    """The first step length t that lowers the objective enough (Armijo), with its value.
-
-    A value that is not finite (a failed solve) halves the step; a finite one that is too large
-    moves to the minimiser of the parabola through what is known, kept within [t/10, t/2].
-
-    Args:
-        value_at: the objective at step length t, infinite where the solve failed.
-        value: the objective at t = 0.
-        slope: its derivative there, negative.
-
-    Returns:
-        (t, objective at t), or (0, ``value``) where t would be below 1e-9.
-    """
-    t, slack = 1.0, 8 * np.finfo(float).eps * abs(value)
-    while t > SHORTEST:
-        new = value_at(t)
-        if new <= value + SUFFICIENT * t * slope + slack:
-            return t, new
-        if np.isfinite(new):
-            best = -slope * t**2 / (2 * (new - value - slope * t))
-            t = float(np.clip(best, 0.1 * t, 0.5 * t))
-        else:
-            t *= 0.5
-    return 0.0, value

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -13,9 +13,12 @@ from pdeinv.bayes.diagnostics import autocorrelation, summary
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Outcome, Produces, stack
-from pdeinv.errors import CapabilityError, ConfigError, RunFailed
-from pdeinv.model.forward import Capability
+from pdeinv.engines.base import Chain, Outcome
+from pdeinv.engines.ended import Ended
+from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, stack
+from pdeinv.engines.requests import Misfit, Steps
+from pdeinv.engines.solvable import solved_rows
+from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.typing import Array
 
 __all__ = ["Emcee", "EmceeConfig", "EmceeState", "snooker"]
@@ -25,9 +28,6 @@ MOST_UNKNOWNS = 20
 
 R_HAT = 1.05
 """Ensembles whose means agree to this R-hat are taken to sample the same distribution."""
-
-RETRIES = 20
-"""Rounds of replacing walkers whose first solve failed."""
 
 
 class EmceeConfig(Config):
@@ -49,13 +49,11 @@ class EmceeConfig(Config):
 
 
 @dataclass(frozen=True)
-class EmceeState:
-    """Walkers (n, dim) with their log densities (n,); ``n_accepted`` counts after warm-up."""
+class EmceeState(ChainState):
+    """Walkers (n, dim) with their log densities (n,)."""
 
     xi: Array
     log_prob: Array
-    n: int
-    n_accepted: int
 
     @property
     def misfit(self) -> Array:
@@ -63,32 +61,23 @@ class EmceeState:
         return np.asarray(-self.log_prob - cost(self.xi))
 
 
-class Emcee:
-    """Each half of the walkers moves along lines to the other half, in one batch of solves.
+class Emcee(Sampler[EmceeState]):
+    """Each part of the walkers moves along lines to the others, in one batch of solves.
 
     The walkers of an ensemble depend on one another; ensembles do not. References: Goodman and
     Weare (2010); Foreman-Mackey, Hogg, Lang and Goodman (2013).
     """
 
-    name: ClassVar[str] = "emcee"
-    produces: ClassVar[Produces] = "posterior"
-    requires: ClassVar[frozenset[Capability]] = frozenset()
-    Config: ClassVar[type[Config]] = EmceeConfig
-
-    def __init__(self, config: EmceeConfig) -> None:
-        self.config = config
+    name = "emcee"
+    Config = EmceeConfig
+    config: EmceeConfig
 
     @property
     def n_chains(self) -> int:
         """One per ensemble."""
         return self.config.ensembles
 
-    @property
-    def n_steps(self) -> int:
-        """Warm-up and draws."""
-        return self.config.warmup + self.config.draws
-
-    def init(self, posterior: Posterior, rng: np.random.Generator) -> EmceeState:
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[EmceeState]:
         """Walkers from the prior, widened or narrowed by ``spread``.
 
         Raises:
@@ -96,47 +85,43 @@ class Emcee:
             ConfigError: fewer walkers than twice the unknowns.
             RunFailed: some walkers cannot be placed where the model can be solved.
         """
-        n, dim = _n_walkers(self.config.walkers, posterior.dim), posterior.dim
-        xi = self.config.spread * rng.standard_normal((n, dim))
-        log_prob = -posterior.neg_log_posterior(xi)
-        for _ in range(RETRIES):
-            lost = ~np.isfinite(log_prob)
-            if not lost.any():
-                return EmceeState(xi, log_prob, 0, 0)
-            xi[lost] = self.config.spread * rng.standard_normal((int(lost.sum()), dim))
-            log_prob[lost] = -posterior.neg_log_posterior(xi[lost])
-        raise RunFailed(
-            f"no starting point for {int(lost.sum())} of {n} walkers after {RETRIES} tries; check "
-            "the problem's configuration with 'pdeinv check', or lower spread"
-        )
+        dim = posterior.dim
+        n = _n_walkers(self.config.walkers, dim)
 
-    def step(self, posterior: Posterior, state: EmceeState, rng: np.random.Generator) -> EmceeState:
-        """Move every walker once; a failed solve has zero density and is never accepted."""
-        from emcee.model import Model
-        from emcee.state import State
+        def draw(_: Array, n: int) -> Array:
+            return self.config.spread * rng.standard_normal((n, dim))
 
-        def density(xi: Array) -> tuple[Array, None]:
-            return -posterior.neg_log_posterior(xi), None
+        found = yield from solved_rows(posterior, draw(np.zeros(0), n), draw)
+        return EmceeState(found.xi, -(found.misfit + cost(found.xi)))
 
+    def move(
+        self, posterior: Posterior, state: EmceeState, rng: np.random.Generator
+    ) -> Steps[Move[EmceeState]]:
+        """Move every walker once; a failed solve has zero density and is never accepted.
+
+        The walkers are dealt into parts; those of one part move by means of all the others, where
+        these are by then.
+        """
         # A RandomState around our own bit generator draws from and advances that very stream.
         random = np.random.RandomState(rng.bit_generator)
-        move = _move(self.config.moves, rng)
-        before = State(state.xi, log_prob=state.log_prob, copy=True)
-        after, accepted = move.propose(Model(None, density, map, random), before)
-        warm = state.n >= self.config.warmup
-        n_accepted = state.n_accepted + (int(accepted.sum()) if warm else 0)
-        return EmceeState(after.coords, after.log_prob, state.n + 1, n_accepted)
+        jump, xi, log_prob = _move(self.config.moves, rng), state.xi.copy(), state.log_prob.copy()
+        jump.setup(xi)
+        part_of = np.arange(len(xi)) % jump.nsplits
+        random.shuffle(part_of)
+        n_accepted = 0
+        for k in range(jump.nsplits):
+            mine = np.flatnonzero(part_of == k)
+            others = [xi[part_of == j] for j in range(jump.nsplits) if j != k]
+            to, factors = jump.get_proposal(xi[mine], others, random)
+            density = -((yield Misfit(to)) + cost(to))
+            accepted = factors + density - log_prob[mine] > np.log(random.rand(len(mine)))
+            xi[mine[accepted]], log_prob[mine[accepted]] = to[accepted], density[accepted]
+            n_accepted += int(accepted.sum())
+        return Move(replace(state, xi=xi, log_prob=log_prob), n_accepted)
 
-    def record(self, state: EmceeState, step: int) -> Mapping[str, Any] | None:
-        """All walkers of every thin-th step."""
-        k = step - self.config.warmup
-        if k <= 0 or k % self.config.thin:
-            return None
+    def kept(self, state: EmceeState) -> Mapping[str, Any]:
+        """All walkers."""
         return {"xi": state.xi, "log_prob": state.log_prob}
-
-    def finished(self, state: EmceeState) -> bool:
-        """Never before the last draw."""
-        return False
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
@@ -145,16 +130,15 @@ class Emcee:
         walkers, lp = stack(chains, "xi"), stack(chains, "log_prob")
         xi = walkers.reshape(len(chains), -1, posterior.dim)
         lp = lp.reshape(len(chains), -1)
-        states: list[EmceeState] = [c.state for c in chains]
-        moves = [max(1, s.n - self.config.warmup) * len(s.xi) for s in states]
-        rate = float(np.mean([s.n_accepted / n for s, n in zip(states, moves, strict=True)]))
-        found, converged, message = _judge(walkers, self.config.thin)
+        moves = [max(1, c.state.n - self.config.warmup) * len(c.state.xi) for c in chains]
+        rate = np.mean([c.state.n_accepted / n for c, n in zip(chains, moves, strict=True)])
+        found, ended, message = _judge(walkers, self.config.thin)
         return Outcome(
             xi=xi,
             stats={"misfit": -lp - cost(xi), "lp": lp},
-            converged=converged,
+            ended=ended,
             message=message,
-            summary={"acceptance_rate": rate, **found},
+            summary={"acceptance_rate": float(rate), **found},
             independent_chains=False,
         )
 
@@ -192,7 +176,8 @@ def snooker(
 
     With its factor (dim - 1) ln(‖x' - z‖ / ‖x - z‖) this leaves the target invariant (ter Braak,
     Vrugt 2008, eq. 4). The proposal of emcee 3.1.6 divides by the root of the distance and halves
-    the factor: it gives 0.70 of the variance of a Gaussian in five dimensions.
+    the factor: it gives 0.70 of the variance of a Gaussian in five dimensions. Between walkers at
+    the same place there is no line: such a move is proposed where the walker stands, and refused.
 
     Args:
         walkers: those to move, x, shape (n, dim).
@@ -208,13 +193,16 @@ def snooker(
     order = np.argsort(random.rand(3, n), axis=0)[:, :, None]
     z, z1, z2 = np.take_along_axis(drawn, order, axis=0)
     distance = np.linalg.norm(walkers - z, axis=1, keepdims=True)
-    along = (walkers - z) / distance
+    safe = np.where(distance > 0, distance, 1.0)
+    along = (walkers - z) / safe
     proposals = walkers + gamma * along * np.sum(along * (z1 - z2), axis=1, keepdims=True)
     after = np.linalg.norm(proposals - z, axis=1)
-    return proposals, (dim - 1) * np.log(after / distance[:, 0])
+    with np.errstate(divide="ignore"):
+        factors = (dim - 1) * np.log(after / safe[:, 0])
+    return proposals, np.where((distance[:, 0] > 0) & (after > 0), factors, -np.inf)
 
 
-def _judge(walkers: Array, thin: int) -> tuple[dict[str, float], bool, str]:
+def _judge(walkers: Array, thin: int) -> tuple[dict[str, float], Ended, str]:
     """Numbers, verdict and sentence from walkers (ensemble, kept step, walker, dim).
 
     R-hat compares the means of the ensembles, never walkers of one ensemble.
@@ -232,6 +220,6 @@ def _judge(walkers: Array, thin: int) -> tuple[dict[str, float], bool, str]:
         r_hat = found["r_hat_of_means"] = summary(walkers.mean(axis=2)).r_hat
         if not r_hat < R_HAT:
             faults.append(f"the ensembles disagree (R-hat of their means {r_hat:.2f})")
-    if faults:
-        return found, False, f"not converged: {length}, {', '.join(faults)}; draw more"
-    return found, True, f"converged: {length}"
+    ended = Ended.UNMIXED if faults else Ended.CONVERGED
+    text = ", ".join([f"{ended.words}: {length}", *faults])
+    return found, ended, ended.sentence(text)

@@ -9,21 +9,25 @@ step is the preconditioned Crank-Nicolson proposal about the reference with b = 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
-from pdeinv.engines.base import first_point
-from pdeinv.engines.gaussian.laplace_reference import laplace_reference
+from pdeinv.engines.acceptance import log_acceptance
+from pdeinv.engines.base import DERIVATIVES
+from pdeinv.engines.gaussian.approximation import laplace_reference
+from pdeinv.engines.mcmc.chains import adapted
+from pdeinv.engines.requests import Linearize, Misfit, Steps
+from pdeinv.engines.solvable import Place, first_point
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.model.forward import Capability
 from pdeinv.typing import Array
 
-__all__ = ["Kernel", "Walker", "has_gradient", "tune"]
+__all__ = ["Kernel", "Moved", "Point", "Tuned", "kernel_about", "tune"]
 
 MOMENT_DIM = 200
 """Largest dimension in which sample moments refine the reference."""
@@ -31,21 +35,15 @@ MOMENT_DIM = 200
 LONGEST_STEP = 1.5
 """Upper limit of ε: a quarter turn forgets the start."""
 
-
-@dataclass(frozen=True)
-class Walker:
-    """A position with its misfit under the posterior that the kernel explores."""
-
-    xi: Array
-    misfit: float
+MOST = float(np.log(LONGEST_STEP))
 
 
 @dataclass(frozen=True)
-class _Point:
-    """A position in reference coordinates with Ψ and its gradient (zero without derivatives)."""
+class Point:
+    """A position in reference coordinates with Ψ and its gradient (empty without derivatives)."""
 
     z: Array
-    walker: Walker
+    place: Place
     psi: float
     gradient: Array
 
@@ -54,9 +52,12 @@ class _Point:
         return self.psi + 0.5 * float(self.z @ self.z) + 0.5 * float(velocity @ velocity)
 
 
-def has_gradient(posterior: Posterior) -> bool:
-    """Whether the kernel can use derivatives of the posterior."""
-    return Capability.VJP in posterior.model.capabilities
+@dataclass(frozen=True)
+class Moved:
+    """Where one move led, and its mean acceptance probability."""
+
+    point: Point
+    chance: float
 
 
 @dataclass(frozen=True)
@@ -66,75 +67,73 @@ class Kernel:
     Attributes:
         reference: the Gaussian N(mean, C).
         log_step: log ε.
+        guided: whether derivatives guide it.
         leapfrogs: mean number of model evaluations of one move.
     """
 
     reference: Reference
     log_step: float
+    guided: bool
     leapfrogs: int = 8
 
-    def moves(
-        self, posterior: Posterior, walker: Walker, n: int, rng: np.random.Generator
-    ) -> Iterator[tuple[Walker, float]]:
-        """``n`` moves; after each, the walker and the mean acceptance probability of the move."""
-        guided = has_gradient(posterior)
-        here = self._point(posterior, self.reference.whiten(walker.xi), walker, guided)
+    def at(self, place: Place) -> Steps[Point]:
+        """Where moves from ``place`` begin."""
+        return (yield from self._point(self.reference.whiten(place.xi), place))
+
+    def move(self, here: Point, rng: np.random.Generator) -> Steps[Moved]:
+        """One trajectory, or as many single steps as it has evaluations."""
+        step = min(np.exp(self.log_step), LONGEST_STEP)
+        if self.guided:
+            return (yield from self._trajectory(here, step * rng.uniform(0.7, 1.3), rng))
+        return (yield from self._rotations(here, step, rng))
+
+    def trail(self, place: Place, n: int, rng: np.random.Generator) -> Steps[list[Place]]:
+        """Where each of ``n`` moves leads."""
+        here, places = (yield from self.at(place)), []
         for _ in range(n):
-            here, chance = (self._trajectory if guided else self._rotations)(posterior, here, rng)
-            yield here.walker, chance
+            here = (yield from self.move(here, rng)).point
+            places.append(here.place)
+        return places
 
-    def walk(
-        self, posterior: Posterior, walker: Walker, n: int, rng: np.random.Generator
-    ) -> Walker:
-        """The walker after ``n`` moves."""
-        last = walker
-        for moved, _ in self.moves(posterior, walker, n, rng):
-            last = moved
-        return last
-
-    def _trajectory(
-        self, posterior: Posterior, here: _Point, rng: np.random.Generator
-    ) -> tuple[_Point, float]:
-        """One Hamiltonian trajectory of random length and step, accepted or not."""
-        step = min(np.exp(self.log_step), LONGEST_STEP) * rng.uniform(0.7, 1.3)
+    def _trajectory(self, here: Point, step: float, rng: np.random.Generator) -> Steps[Moved]:
+        """One Hamiltonian trajectory of random length, accepted or not."""
         velocity = rng.standard_normal(len(here.z))
         start, point = here.energy(velocity), here
         for _ in range(rng.integers(1, 2 * self.leapfrogs)):
             velocity = velocity - 0.5 * step * point.gradient
             z, velocity = _rotate(point.z, velocity, step)
-            point = self._point(posterior, z, None, True)
+            point = yield from self._point(z)
             if not np.isfinite(point.psi):
-                return here, 0.0
+                return Moved(here, 0.0)
             velocity = velocity - 0.5 * step * point.gradient
         return _metropolis(here, point, start - point.energy(velocity), rng)
 
-    def _rotations(
-        self, posterior: Posterior, here: _Point, rng: np.random.Generator
-    ) -> tuple[_Point, float]:
-        """As many Crank-Nicolson steps as a trajectory has evaluations."""
+    def _rotations(self, here: Point, step: float, rng: np.random.Generator) -> Steps[Moved]:
+        """Crank-Nicolson steps, each accepted or not."""
         chances = []
-        step = min(np.exp(self.log_step), LONGEST_STEP)
         for _ in range(self.leapfrogs):
             z, _ = _rotate(here.z, rng.standard_normal(len(here.z)), step)
-            point = self._point(posterior, z, None, False)
-            here, chance = _metropolis(here, point, here.psi - point.psi, rng)
-            chances.append(chance)
-        return here, float(np.mean(chances))
+            point = yield from self._point(z)
+            moved = _metropolis(here, point, here.psi - point.psi, rng)
+            here = moved.point
+            chances.append(moved.chance)
+        return Moved(here, float(np.mean(chances)))
 
-    def _point(self, posterior: Posterior, z: Array, walker: Walker | None, guided: bool) -> _Point:
-        """Ψ at ``z``, infinite where the solve fails; ``walker`` saves a solve without gradient."""
-        xi = self.reference.unwhiten(z)
-        if not guided:
-            walker = walker or Walker(xi, float(posterior.misfit(xi)))
-            psi = walker.misfit + float(cost(xi)) - 0.5 * float(z @ z)
-            return _Point(z, walker, psi if np.isfinite(psi) else np.inf, np.zeros(0))
-        try:
-            at = posterior.linearize(xi)
-        except SolverDiverged:
-            return _Point(z, Walker(xi, np.inf), np.inf, np.zeros_like(z))
-        psi = at.neg_log_posterior - 0.5 * float(z @ z)
-        gradient = self.reference.root(at.gradient) - z
-        return _Point(z, Walker(xi, at.misfit), psi if np.isfinite(psi) else np.inf, gradient)
+    def _point(self, z: Array, place: Place | None = None) -> Steps[Point]:
+        """Ψ at ``z``, infinite where the solve fails; ``place`` saves a solve without gradient."""
+        xi, gradient = self.reference.unwhiten(z), np.zeros(0)
+        if self.guided:
+            try:
+                at = yield Linearize(xi)
+            except SolverDiverged:
+                return Point(z, Place(xi, np.inf), np.inf, np.zeros_like(z))
+            place, density = Place(xi, at.misfit), at.neg_log_posterior
+            gradient = self.reference.root(at.gradient) - z
+        else:
+            place = place or Place(xi, float((yield Misfit(xi))))
+            density = place.misfit + float(cost(xi))
+        psi = density - 0.5 * float(z @ z)
+        return Point(z, place, psi if np.isfinite(psi) else np.inf, gradient)
 
 
 def _rotate(z: Array, velocity: Array, step: float) -> tuple[Array, Array]:
@@ -142,21 +141,22 @@ def _rotate(z: Array, velocity: Array, step: float) -> tuple[Array, Array]:
     return c * z + s * velocity, c * velocity - s * z
 
 
-def _metropolis(
-    here: _Point, point: _Point, log_ratio: float, rng: np.random.Generator
-) -> tuple[_Point, float]:
-    chance = float(np.exp(min(0.0, log_ratio))) if np.isfinite(point.psi) else 0.0
-    return (point if rng.random() < chance else here), chance
+def _metropolis(here: Point, point: Point, log_ratio: float, rng: np.random.Generator) -> Moved:
+    chance = float(np.exp(log_acceptance(log_ratio)))
+    return Moved(point if rng.random() < chance else here, chance)
 
 
-def _reference_for(posterior: Posterior, rng: np.random.Generator) -> Reference:
+def kernel_about(posterior: Posterior, reference: Reference, log_step: float) -> Kernel:
+    """The kernel, guided where the model of ``posterior`` has adjoint derivatives."""
+    return Kernel(reference, log_step, Capability.VJP in posterior.model.capabilities)
+
+
+def _reference_for(posterior: Posterior, rng: np.random.Generator) -> Steps[Reference]:
     """The Laplace approximation where the model has derivatives, else the prior."""
-    if not {Capability.JVP, Capability.VJP} <= posterior.model.capabilities:
-        return Reference.standard(posterior.dim)
-    try:
-        return laplace_reference(posterior, rng)
-    except (SolverDiverged, RunFailed):
-        return Reference.standard(posterior.dim)
+    if posterior.model.capabilities >= DERIVATIVES:
+        with suppress(SolverDiverged, RunFailed):
+            return (yield from laplace_reference(posterior, rng))
+    return Reference.standard(posterior.dim)
 
 
 def _blend(reference: Reference, xis: Array) -> Reference:
@@ -169,10 +169,18 @@ def _blend(reference: Reference, xis: Array) -> Reference:
     return Reference.from_moments(mean, np.atleast_2d(covariance))
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """A frozen kernel and where its chain is."""
+
+    kernel: Kernel
+    place: Place
+
+
 def tune(
     posterior: Posterior, n_moves: int, rng: np.random.Generator, windows: int = 4
-) -> tuple[Kernel, Walker]:
-    """Adapt reference and step size over ``n_moves`` and return the frozen kernel and where it is.
+) -> Steps[Tuned]:
+    """Adapt reference and step size over ``n_moves``.
 
     The moments of the second half of each window refine the reference (in at most 200 dimensions);
     the step size adapts throughout, to an acceptance of 0.8 with and 0.3 without derivatives.
@@ -180,28 +188,21 @@ def tune(
     Raises:
         RunFailed: no starting point could be solved.
     """
-    kernel = Kernel(_reference_for(posterior, rng), float(np.log(0.3)))
-    walker = Walker(*first_point(posterior, rng, kernel.reference.mean))
+    reference = yield from _reference_for(posterior, rng)
+    kernel = kernel_about(posterior, reference, float(np.log(0.3)))
+    place = yield from first_point(rng, reference.mean)
     length = max(2, n_moves // windows)
     for window in range(windows):
-        kernel, walker, kept = _adapt(posterior, kernel, walker, length, rng)
+        places = []
+        for i in range(length):
+            here = yield from kernel.at(place)
+            moved = yield from kernel.move(here, rng)
+            place = moved.point.place
+            places.append(place.xi)
+            target = 0.8 if kernel.guided else 0.3
+            log_step = adapted(kernel.log_step, moved.chance, target, i + 5, MOST)
+            kernel = replace(kernel, log_step=log_step)
+        kept = np.asarray(places[length // 2 :])
         if window < windows - 1 and posterior.dim <= MOMENT_DIM and len(kept) > 2:
-            kernel = Kernel(_blend(kernel.reference, kept), kernel.log_step, kernel.leapfrogs)
-    return kernel, walker
-
-
-def _adapt(
-    posterior: Posterior, kernel: Kernel, walker: Walker, length: int, rng: np.random.Generator
-) -> tuple[Kernel, Walker, Array]:
-    """One window of Robbins-Monro steps; returns also the positions of its second half."""
-    target = 0.8 if has_gradient(posterior) else 0.3
-    kept = []
-    for i in range(length):
-        walker, chance = next(kernel.moves(posterior, walker, 1, rng))
-        log_step = kernel.log_step + (chance - target) / (i + 5) ** 0.6
-        kernel = Kernel(
-            kernel.reference, min(log_step, float(np.log(LONGEST_STEP))), kernel.leapfrogs
-        )
-        if i >= length // 2:
-            kept.append(walker.xi)
-    return kernel, walker, np.asarray(kept)
+            kernel = replace(kernel, reference=_blend(kernel.reference, kept))
+    return Tuned(kernel, place)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -18,13 +18,16 @@ from pydantic import Field
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
-from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Outcome, Produces, SamplerConfig, first_point, stack
-from pdeinv.engines.gaussian.laplace_reference import laplace_reference
-from pdeinv.model.forward import Capability, require
+from pdeinv.engines.acceptance import log_acceptance
+from pdeinv.engines.base import DERIVATIVES, Chain, Outcome
+from pdeinv.engines.gaussian.approximation import laplace_reference
+from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, adapted
+from pdeinv.engines.requests import Misfit, Steps
+from pdeinv.engines.solvable import first_point
+from pdeinv.model.forward import require
 from pdeinv.typing import Array
 
-__all__ = ["Pcn", "PcnConfig", "PcnState", "adapted", "sampler_outcome"]
+__all__ = ["Pcn", "PcnConfig", "PcnState"]
 
 
 class PcnConfig(SamplerConfig):
@@ -41,30 +44,16 @@ class PcnConfig(SamplerConfig):
 
 
 @dataclass(frozen=True)
-class PcnState:
-    """The chain's position, its misfit, the adapted step size and the Gaussian it moves about."""
+class PcnState(ChainState):
+    """The chain's position with its misfit, the step size and the Gaussian it moves about."""
 
     xi: Array
     misfit: float
     log_beta: float
-    n: int
-    n_accepted: int
-    ref_mean: Array
-    ref_basis: Array
-    ref_excess: Array
-
-    @property
-    def reference(self) -> Reference:
-        """N(0, I) for moves about the prior."""
-        return Reference(self.ref_mean, self.ref_basis, self.ref_excess)
+    reference: Reference
 
 
-def adapted(log_beta: float, acceptance: float, target: float, n: int) -> float:
-    """Robbins-Monro update of the log step size with gain n^(-0.6), at most log 1."""
-    return float(min(0.0, log_beta + (acceptance - target) / (n + 1) ** 0.6))
-
-
-class Pcn:
+class Pcn(Sampler[PcnState]):
     """z' = sqrt(1 - b²) z + b w, w ~ N(0, I), accepted with min(1, exp(Ψ(z) - Ψ(z'))).
 
     xi = mean + C^(1/2) z and Ψ(z) = Φ + ½|xi|² - ½|z|². About the prior z = xi and Ψ = Φ: in
@@ -72,28 +61,14 @@ class Pcn:
     mean and covariance of m are. The step size adapts during warm-up only.
     """
 
-    name: ClassVar[str] = "pcn"
-    produces: ClassVar[Produces] = "posterior"
-    requires: ClassVar[frozenset[Capability]] = frozenset()
-    Config: ClassVar[type[Config]] = PcnConfig
+    name = "pcn"
+    Config = PcnConfig
+    config: PcnConfig
 
-    def __init__(self, config: PcnConfig) -> None:
-        self.config = config
-
-    @property
-    def n_chains(self) -> int:
-        """As configured."""
-        return self.config.chains
-
-    @property
-    def n_steps(self) -> int:
-        """Warm-up and draws."""
-        return self.config.warmup + self.config.draws
-
-    def init(self, posterior: Posterior, rng: np.random.Generator) -> PcnState:
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[PcnState]:
         """Start from a draw of the Gaussian that the chain moves about, where it can be solved.
 
-        Each chain minimises from its own prior draw, so that chains about different modes disagree
+        Each chain minimizes from its own prior draw, so that chains about different modes disagree
         and R-hat shows it.
 
         Raises:
@@ -102,35 +77,23 @@ class Pcn:
         """
         reference = Reference.standard(posterior.dim)
         if self.config.proposal == "laplace":
-            derivatives = frozenset({Capability.JVP, Capability.VJP})
-            require(posterior.model, derivatives, "engine 'pcn' with proposal = 'laplace'")
-            reference = laplace_reference(posterior, rng, "prior")
+            require(posterior.model, DERIVATIVES, "engine 'pcn' with proposal = 'laplace'")
+            reference = yield from laplace_reference(posterior, rng, "prior")
         start = reference.unwhiten(rng.standard_normal(posterior.dim))
-        xi, misfit = first_point(posterior, rng, start)
-        log_beta = float(np.log(self.config.beta))
-        return PcnState(
-            xi, misfit, log_beta, 0, 0, reference.mean, reference.basis, reference.excess
-        )
+        place = yield from first_point(rng, start)
+        return PcnState(place.xi, place.misfit, float(np.log(self.config.beta)), reference)
 
-    def step(self, posterior: Posterior, state: PcnState, rng: np.random.Generator) -> PcnState:
+    def move(
+        self, posterior: Posterior, state: PcnState, rng: np.random.Generator
+    ) -> Steps[Move[PcnState]]:
         """Propose, accept or stay; a failed solve has infinite misfit and is never accepted."""
         proposal, gain = self._proposed(state, rng.standard_normal(posterior.dim))
-        misfit = float(posterior.misfit(proposal))
+        misfit = float((yield Misfit(proposal)))
         gain += state.misfit - misfit
-        chance = math.exp(min(0.0, gain)) if math.isfinite(misfit) else 0.0
-        accept = rng.random() < chance
-        warm = state.n >= self.config.warmup
-        log_beta = state.log_beta
-        if not warm:
-            log_beta = adapted(log_beta, chance, self.config.target_acceptance, state.n)
-        return replace(
-            state,
-            xi=proposal if accept else state.xi,
-            misfit=misfit if accept else state.misfit,
-            log_beta=log_beta,
-            n=state.n + 1,
-            n_accepted=state.n_accepted + (accept and warm),
-        )
+        chance = math.exp(log_acceptance(gain))
+        if rng.random() < chance:
+            return Move(replace(state, xi=proposal, misfit=misfit), 1, chance)
+        return Move(state, 0, chance)
 
     def _proposed(self, state: PcnState, noise: Array) -> tuple[Array, float]:
         """The proposal, and by how much ½|xi|² - ½|z|² falls towards it (0 about the prior)."""
@@ -138,41 +101,24 @@ class Pcn:
         keep = math.sqrt(1 - beta**2)
         if self.config.proposal == "prior":
             return keep * state.xi + beta * noise, 0.0
-        reference = state.reference
-        z = reference.whiten(state.xi)
+        z = state.reference.whiten(state.xi)
         moved = keep * z + beta * noise
-        xi = reference.unwhiten(moved)
+        xi = state.reference.unwhiten(moved)
         return xi, float(cost(state.xi) - cost(z) - cost(xi) + cost(moved))
 
-    def record(self, state: PcnState, step: int) -> Mapping[str, Any] | None:
-        """Position and misfit of every thin-th draw."""
-        k = step - self.config.warmup
-        if k <= 0 or k % self.config.thin:
-            return None
-        return {"xi": state.xi, "misfit": state.misfit}
+    def adapt(self, state: PcnState, chance: float) -> PcnState:
+        """b by Robbins and Monro, at most 1."""
+        target = self.config.target_acceptance
+        return replace(state, log_beta=adapted(state.log_beta, chance, target, state.n + 1))
 
-    def finished(self, state: PcnState) -> bool:
-        """Never before the last draw."""
-        return False
+    def kept(self, state: PcnState) -> Mapping[str, Any]:
+        """Position and misfit."""
+        return {"xi": state.xi, "misfit": state.misfit}
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
     ) -> Outcome:
         """The draws of all chains."""
-        rates = [c.state.n_accepted / max(1, c.state.n - self.config.warmup) for c in chains]
-        betas = [float(np.exp(c.state.log_beta)) for c in chains]
-        return sampler_outcome(chains, rates, {"beta": float(np.mean(betas))})
-
-
-def sampler_outcome(
-    chains: Sequence[Chain], rates: Sequence[float], summary: Mapping[str, float]
-) -> Outcome:
-    """The outcome of independent Markov chains that recorded ``xi`` and ``misfit``."""
-    xi, misfit = stack(chains, "xi"), stack(chains, "misfit")
-    stats = {
-        "misfit": misfit,
-        "lp": -(misfit + cost(xi)),
-        "acceptance_rate": np.broadcast_to(np.asarray(rates)[:, None], misfit.shape).copy(),
-    }
-    found = {"acceptance_rate": float(np.mean(rates)), **summary}
-    return Outcome(xi, stats, True, "all draws done; convergence is judged by R-hat and ESS", found)
+        found = super().finalize(posterior, chains, rng)
+        beta = float(np.mean([float(np.exp(c.state.log_beta)) for c in chains]))
+        return replace(found, summary={**found.summary, "beta": beta})

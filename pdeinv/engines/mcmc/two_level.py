@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.bayes.reference import Reference
-from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Outcome, Produces, SamplerConfig, stack
+from pdeinv.engines.acceptance import log_acceptance
+from pdeinv.engines.base import Chain, Need, Outcome
+from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, stack
 from pdeinv.engines.mcmc.estimators import Pairs, plain, replicated, split
-from pdeinv.engines.mcmc.hmc import Kernel, Walker, tune
-from pdeinv.engines.mcmc.pcn import sampler_outcome
-from pdeinv.model.forward import Capability
+from pdeinv.engines.mcmc.hmc import Kernel, tune
+from pdeinv.engines.requests import Misfit, Steps, on_coarse
+from pdeinv.engines.solvable import Place
 from pdeinv.typing import Array
 
 __all__ = ["TwoLevel", "TwoLevelConfig", "TwoLevelState"]
@@ -40,38 +40,31 @@ class TwoLevelConfig(SamplerConfig):
 
 
 @dataclass(frozen=True)
-class TwoLevelState:
-    """Positions of the corrected chain and of the base chain, with the frozen kernel.
-
-    ``fine``/``coarse`` are Φ_f and Φ_s at ``xi``; ``base_*`` the same for the base chain, where
-    ``base_fine`` is NaN at states without a fine solve. ``base_sum`` adds up (xi, m) over
-    ``base_count`` base states.
-    """
+class Levels:
+    """A position with Φ_f and Φ_s there; Φ_f is NaN where it was not solved for."""
 
     xi: Array
     fine: float
     coarse: float
-    base_xi: Array
-    base_fine: float
-    base_coarse: float
+
+
+@dataclass(frozen=True)
+class TwoLevelState(ChainState):
+    """The corrected chain and the base chain, with the frozen kernel that moves both.
+
+    ``base_sum`` adds up (xi, m) over ``base_count`` base states.
+    """
+
+    here: Levels
+    base: Levels
     base_sum: Array
     base_count: int
-    ref_mean: Array
-    ref_basis: Array
-    ref_excess: Array
-    log_step: float
-    n: int
-    n_accepted: int
+    kernel: Kernel
 
     @property
     def misfit(self) -> float:
         """Φ_f, for the progress line."""
-        return self.fine
-
-    @property
-    def kernel(self) -> Kernel:
-        """The kernel of both surrogate chains."""
-        return Kernel(Reference(self.ref_mean, self.ref_basis, self.ref_excess), self.log_step)
+        return self.here.fine
 
 
 def _quantities(posterior: Posterior, xi: Array) -> Array:
@@ -79,134 +72,85 @@ def _quantities(posterior: Posterior, xi: Array) -> Array:
     return np.concatenate([xi, posterior.prior.unwhiten(xi)], axis=-1)
 
 
-class TwoLevel:
+class TwoLevel(Sampler[TwoLevelState]):
     """Surrogate subchains propose, the fine model accepts; a base chain carries the means."""
 
-    name: ClassVar[str] = "two-level"
-    produces: ClassVar[Produces] = "posterior"
-    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.COARSE})
-    Config: ClassVar[type[Config]] = TwoLevelConfig
+    name = "two-level"
+    needs = frozenset({Need.COARSE})
+    Config = TwoLevelConfig
+    config: TwoLevelConfig
 
-    def __init__(self, config: TwoLevelConfig) -> None:
-        self.config = config
-
-    @property
-    def n_chains(self) -> int:
-        """As configured."""
-        return self.config.chains
-
-    @property
-    def n_steps(self) -> int:
-        """Burn-in and draws, in fine-model steps."""
-        return self.config.warmup + self.config.draws
-
-    def init(self, posterior: Posterior, rng: np.random.Generator) -> TwoLevelState:
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[TwoLevelState]:
         """Tune the kernel on the surrogate posterior and start both chains where that ended."""
-        coarse = _coarse(posterior)
-        kernel, walker = tune(coarse, self.config.tuning, rng)
-        fine = float(posterior.misfit(walker.xi))
-        reference = kernel.reference
-        return TwoLevelState(
-            xi=walker.xi,
-            fine=fine,
-            coarse=walker.misfit,
-            base_xi=walker.xi,
-            base_fine=fine,
-            base_coarse=walker.misfit,
-            base_sum=np.zeros(posterior.dim + posterior.prior.space.size),
-            base_count=0,
-            ref_mean=reference.mean,
-            ref_basis=reference.basis,
-            ref_excess=reference.excess,
-            log_step=kernel.log_step,
-            n=0,
-            n_accepted=0,
-        )
+        assert posterior.coarse is not None
+        tuned = yield from on_coarse(tune(posterior.coarse, self.config.tuning, rng))
+        fine = float((yield Misfit(tuned.place.xi)))
+        start = Levels(tuned.place.xi, fine, tuned.place.misfit)
+        nothing = np.zeros(posterior.dim + posterior.prior.space.size)
+        return TwoLevelState(start, start, nothing, 0, tuned.kernel)
 
-    def step(
+    def move(
         self, posterior: Posterior, state: TwoLevelState, rng: np.random.Generator
-    ) -> TwoLevelState:
+    ) -> Steps[Move[TwoLevelState]]:
         """One delayed-acceptance step and one stretch of the base chain."""
-        state = self._delayed_acceptance(posterior, state, rng)
-        state = self._advance_base(posterior, state, rng)
-        return replace(state, n=state.n + 1)
+        here = yield from self._delayed_acceptance(state, rng)
+        accepted = int(here is not state.here)
+        moved = yield from self._advance_base(posterior, replace(state, here=here), rng)
+        return Move(moved, accepted)
 
-    def _delayed_acceptance(
-        self, posterior: Posterior, state: TwoLevelState, rng: np.random.Generator
-    ) -> TwoLevelState:
+    def _delayed_acceptance(self, state: TwoLevelState, rng: np.random.Generator) -> Steps[Levels]:
         """Subchain proposal; accept with min(1, exp[(Φ_s(v) - Φ_f(v)) - (Φ_s(u) - Φ_f(u))])."""
-        here = Walker(state.xi, state.coarse)
-        walker = state.kernel.walk(_coarse(posterior), here, self.config.subchain, rng)
-        if walker is here:
-            return state
-        fine = float(posterior.misfit(walker.xi))
-        log_ratio = (walker.misfit - fine) - (state.coarse - state.fine)
-        if not (np.isfinite(fine) and np.log(rng.random()) < log_ratio):
-            return state
-        counted = state.n >= self.config.warmup
-        return replace(
-            state,
-            xi=walker.xi,
-            fine=fine,
-            coarse=walker.misfit,
-            n_accepted=state.n_accepted + counted,
-        )
+        here = state.here
+        start = Place(here.xi, here.coarse)
+        trail = yield from on_coarse(state.kernel.trail(start, self.config.subchain, rng))
+        place = trail[-1]
+        if place is start:
+            return here
+        fine = float((yield Misfit(place.xi)))
+        log_ratio = (place.misfit - fine) - (here.coarse - here.fine)
+        if np.isfinite(fine) and np.log(rng.random()) < log_acceptance(log_ratio):
+            return Levels(place.xi, fine, place.misfit)
+        return here
 
     def _advance_base(
         self, posterior: Posterior, state: TwoLevelState, rng: np.random.Generator
-    ) -> TwoLevelState:
+    ) -> Steps[TwoLevelState]:
         """Run the base chain, add to its sums, and solve the fine model where it is due."""
-        walker = Walker(state.base_xi, state.base_coarse)
-        total, count = state.base_sum, state.base_count
-        moves = state.kernel.moves(_coarse(posterior), walker, self.config.subchain, rng)
-        for walker, _ in moves:
-            if state.n >= self.config.warmup:
-                total, count = total + _quantities(posterior, walker.xi), count + 1
-        due = state.n >= self.config.warmup and state.n % self.config.correction_every == 0
-        return replace(
-            state,
-            base_xi=walker.xi,
-            base_coarse=walker.misfit,
-            base_fine=float(posterior.misfit(walker.xi)) if due else np.nan,
-            base_sum=total,
-            base_count=count,
-        )
+        start = Place(state.base.xi, state.base.coarse)
+        trail = yield from on_coarse(state.kernel.trail(start, self.config.subchain, rng))
+        counted = trail if self.warm(state) else []
+        total, last = state.base_sum, trail[-1]
+        for place in counted:
+            total = total + _quantities(posterior, place.xi)
+        due = counted and state.n % self.config.correction_every == 0
+        fine = float((yield Misfit(last.xi))) if due else np.nan
+        base = Levels(last.xi, fine, last.misfit)
+        n = state.base_count + len(counted)
+        return replace(state, base=base, base_sum=total, base_count=n)
 
-    def record(self, state: TwoLevelState, step: int) -> Mapping[str, Any] | None:
-        """Both chains' positions and misfits after the burn-in."""
-        k = step - self.config.warmup
-        if k <= 0 or k % self.config.thin:
-            return None
+    def kept(self, state: TwoLevelState) -> Mapping[str, Any]:
+        """Both chains' positions and misfits."""
         return {
-            "xi": state.xi,
-            "misfit": state.fine,
-            "coarse_misfit": state.coarse,
-            "base_xi": state.base_xi,
-            "base_misfit": state.base_fine,
-            "base_coarse_misfit": state.base_coarse,
+            "xi": state.here.xi,
+            "misfit": state.here.fine,
+            "coarse_misfit": state.here.coarse,
+            "base_xi": state.base.xi,
+            "base_misfit": state.base.fine,
+            "base_coarse_misfit": state.base.coarse,
         }
-
-    def finished(self, state: TwoLevelState) -> bool:
-        """Never before the last draw."""
-        return False
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
     ) -> Outcome:
         """Delayed-acceptance draws, and a group ``two_level`` with the estimates of the means."""
-        rates = [c.state.n_accepted / max(1, c.state.n - self.config.warmup) for c in chains]
-        delta = stack(chains, "misfit") - stack(chains, "coarse_misfit")
-        outcome = sampler_outcome(chains, rates, {"sd_misfit_difference": float(np.std(delta))})
+        found, coarse = super().finalize(posterior, chains, rng), stack(chains, "coarse_misfit")
+        sd = float(np.std(found.stats["misfit"] - coarse))
         return replace(
-            outcome,
-            stats={**outcome.stats, "coarse_misfit": stack(chains, "coarse_misfit")},
+            found,
+            stats={**found.stats, "coarse_misfit": coarse},
+            summary={**found.summary, "sd_misfit_difference": sd},
             groups={"two_level": _estimates(posterior, chains)},
         )
-
-
-def _coarse(posterior: Posterior) -> Posterior:
-    assert posterior.coarse is not None
-    return posterior.coarse
 
 
 def _pairs(posterior: Posterior, chain: Chain, prefix: str) -> Pairs:

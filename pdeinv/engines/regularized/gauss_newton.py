@@ -1,37 +1,33 @@
-"""Regularised Gauss-Newton in the unknown itself: the classical reconstructions.
+"""Regularized Gauss-Newton in the unknown itself: the classical reconstructions.
 
-min Φ(m) + λ P(p - p_ref), with p = m, p = ln m or p = ξ, by linearising G at each step. One step is
-the linearised (dynamic, difference) method.
+min Φ(m) + λ P(p - p_ref), with p = m, p = ln m or p = ξ, by linearizing G at each step. One step is
+the linearized (dynamic, difference) method.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-import xarray as xr
-from numpy.typing import NDArray
 
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Outcome, Produces
-from pdeinv.engines.gaussian.newton_cg import backtrack
+from pdeinv.engines.base import DERIVATIVES, Chain, Engine, Need, Outcome
+from pdeinv.engines.ended import Ended
+from pdeinv.engines.line_search import backtrack
 from pdeinv.engines.regularized.config import GaussNewtonConfig
 from pdeinv.engines.regularized.parametrization import Parametrization
-from pdeinv.engines.regularized.penalties import Penalty
-from pdeinv.engines.regularized.reconstruction import at_bounds, penalty_of, typical_gradient
+from pdeinv.engines.regularized.penalties import Penalty, penalty_of, typical_gradient
 from pdeinv.engines.regularized.step import RegularizedStep, choose, prepare
+from pdeinv.engines.requests import Steps
 from pdeinv.errors import RunFailed, SolverDiverged
-from pdeinv.model.forward import Capability
 from pdeinv.typing import Array
 
 __all__ = ["GaussNewton", "GaussNewtonState"]
 
-RUNNING, CONVERGED, STALLED = 0, 1, 2
 PROGRESS = 0.1
-"""One step aims at no less than this share of the misfit: the linearisation reaches no further."""
+"""One step aims at no less than this share of the misfit: the linearization reaches no further."""
 
 MET = 1.05
 """The discrepancy principle counts as met up to this multiple of its misfit."""
@@ -46,11 +42,11 @@ class GaussNewtonState:
         misfit: Φ there.
         objective: Φ + λ P with the weight of the last step.
         weight: λ of the last step.
-        decrement: how much the last linearisation promised, relative to the objective.
+        decrement: how much the last linearization promised, relative to the objective.
         scale: diagonal of Jᵀ Γ⁻¹ J at the start (NOSER), empty before the first step.
         beta: smoothing of the total variation, 0 before it is known.
         n: steps done.
-        status: running, converged or stalled.
+        ended: how it ended.
     """
 
     p: Array
@@ -59,28 +55,31 @@ class GaussNewtonState:
     weight: float
     decrement: float
     scale: Array
-    beta: float
-    n: int
-    status: int
+    beta: float = 0.0
+    n: int = 0
+    ended: Ended = Ended.RUNNING
 
 
 @dataclass(frozen=True)
 class _Local:
-    """The linearised problem at one point: its parts, its weight and its step."""
+    """The linearized problem at one point: its parts, its weight and its step."""
 
     r: Array
     a: Array
     penalty: Penalty
     e: Array
-    free: NDArray[np.bool_]
     weight: float
     d: Array
 
     @property
+    def gradient(self) -> Array:
+        """Derivative of the objective."""
+        return np.asarray(self.a.T @ self.r + self.weight * (self.penalty.matrix(self.e) @ self.e))
+
+    @property
     def slope(self) -> float:
         """Derivative of the objective along the step."""
-        gradient = self.a.T @ self.r + self.weight * (self.penalty.matrix(self.e) @ self.e)
-        return float(gradient @ self.d)
+        return float(self.gradient @ self.d)
 
     @property
     def objective(self) -> float:
@@ -88,37 +87,31 @@ class _Local:
         return 0.5 * float(self.r @ self.r) + self.weight * self.penalty.value(self.e)
 
 
-class GaussNewton:
-    """Iterated (or one-step) regularised Gauss-Newton with a dense Jacobian.
+class GaussNewton(Engine[GaussNewtonState]):
+    """Iterated (or one-step) regularized Gauss-Newton with a dense Jacobian.
 
     Reference: Cheney et al. (1990) for NOSER; Kaltenbacher, Neubauer and Scherzer (2008, §4) for
     the iteration; Bertsekas (1982) for bounds; Vogel and Oman (1996) for total variation.
     """
 
-    name: ClassVar[str] = "gauss-newton"
-    produces: ClassVar[Produces] = "point"
-    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.JVP, Capability.VJP})
-    Config: ClassVar[type[Config]] = GaussNewtonConfig
+    name = "gauss-newton"
+    produces = "point"
+    requires = DERIVATIVES
+    needs = frozenset({Need.UNKNOWN})
+    Config = GaussNewtonConfig
+    config: GaussNewtonConfig
 
     def __init__(self, config: GaussNewtonConfig) -> None:
-        self.config = config
-
-    @property
-    def moves_unknown(self) -> bool:
-        """Whether the steps leave the image of the prior's map."""
-        return self.config.regularization != "prior"
-
-    @property
-    def n_chains(self) -> int:
-        """One."""
-        return 1
+        super().__init__(config)
+        if config.regularization == "prior":
+            self.needs = frozenset()
 
     @property
     def n_steps(self) -> int:
         """As configured."""
         return self.config.steps
 
-    def init(self, posterior: Posterior, rng: np.random.Generator) -> GaussNewtonState:
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[GaussNewtonState]:
         """At the reference, or at a prior draw.
 
         Raises:
@@ -131,60 +124,52 @@ class GaussNewton:
         if self.config.start == "prior":
             p = coordinates.place(rng.standard_normal(posterior.dim))
         penalty_of(self.config, posterior, coordinates, np.ones(len(p)), 0.0)
-        misfit = coordinates.misfit(p)
+        misfit = yield from coordinates.misfit(p)
         if not np.isfinite(misfit):
             raise RunFailed(
                 "gauss-newton cannot solve the model at its starting point; set "
                 "engine.reference to a value of the background"
             )
-        weight = self.config.weight or 0.0
-        return GaussNewtonState(p, misfit, misfit, weight, np.inf, np.zeros(0), 0.0, 0, RUNNING)
+        return GaussNewtonState(p, misfit, misfit, self.config.weight or 0.0, np.inf, np.zeros(0))
 
     def step(
         self, posterior: Posterior, state: GaussNewtonState, rng: np.random.Generator
-    ) -> GaussNewtonState:
-        """Linearise, choose the weight, solve, search along the step."""
+    ) -> Steps[GaussNewtonState]:
+        """Linearize, choose the weight, solve, search along the step."""
         coordinates = Parametrization.of(posterior, self.config)
         try:
-            value, jacobian = coordinates.linearize(state.p)
+            at = yield from coordinates.linearize(state.p)
         except SolverDiverged:
-            return replace(state, status=STALLED)
-        a = posterior.noise.whiten(jacobian.T).T
-        r = posterior.noise.whiten(value - posterior.data)
+            return replace(state, ended=Ended.STALLED)
+        a = posterior.noise.whiten(at.jacobian.T).T
+        r = posterior.noise.whiten(at.value - posterior.data)
         if not state.scale.size:
             state = replace(state, scale=np.asarray(np.sum(a**2, axis=0)))
-        local = self._local(posterior, coordinates, state, (r, a))
-        return self._search(posterior, coordinates, state, local)
-
-    def _local(
-        self,
-        posterior: Posterior,
-        coordinates: Parametrization,
-        state: GaussNewtonState,
-        data: tuple[Array, Array],
-    ) -> _Local:
-        """The weight and the step of the linearised problem."""
-        r, a = data
         penalty = penalty_of(self.config, posterior, coordinates, state.scale, state.beta)
         e = state.p - coordinates.reference
-        R = penalty.matrix(e)
-        gradient = a.T @ r + state.weight * (R @ e)
-        free = ~at_bounds(self.config, state.p, gradient)
-        d = np.zeros_like(e)
+        local = self._local(coordinates, state, _Local(r, a, penalty, e, state.weight, 0 * e))
+        return (yield from self._search(posterior, coordinates, state, local))
+
+    def _local(self, coordinates: Parametrization, state: GaussNewtonState, here: _Local) -> _Local:
+        """The linearized problem with its weight and its step, entries at bounds held."""
+        free = ~coordinates.held(state.p, here.gradient)
         if not free.any():
-            return _Local(r, a, penalty, e, free, state.weight, d)
-        problem = prepare(a, r, R, e, free)
-        weight = self._weight(problem, state)
+            return here
+        problem = prepare(here.a, here.r, here.penalty.matrix(here.e), here.e, free)
+        weight, d = self._weight(problem, state), np.zeros_like(here.e)
         d[free] = problem.step(weight)
-        return _Local(r, a, penalty, e, free, weight, d)
+        return replace(here, weight=weight, d=d)
 
     def _weight(self, problem: RegularizedStep, state: GaussNewtonState) -> float:
         wanted = 0.5 * self.config.discrepancy**2 * problem.n_data
         target = wanted if self.config.steps == 1 else max(wanted, PROGRESS * state.misfit)
-        rule = self.config.weight_rule
-        if self.config.regularization == "tv" and state.beta == 0:
-            rule = "discrepancy"  # a smooth first picture, which sets β
+        # tv begins with a smooth first picture, which sets β
+        rule = "discrepancy" if self._smooth_first(state) else self.config.weight_rule
         return choose(problem, rule, self.config.weight or 0.0, target)
+
+    def _smooth_first(self, state: GaussNewtonState) -> bool:
+        """Whether the step is the smooth one that total variation begins with."""
+        return self.config.regularization == "tv" and state.beta == 0
 
     def _search(
         self,
@@ -192,73 +177,45 @@ class GaussNewton:
         coordinates: Parametrization,
         state: GaussNewtonState,
         local: _Local,
-    ) -> GaussNewtonState:
+    ) -> Steps[GaussNewtonState]:
         """Along the step, bounds kept; without a line search only failed solves shorten it."""
-        start = local.objective
-        reached: dict[float, tuple[Array, float]] = {}
-
-        def objective(t: float) -> float:
-            p = coordinates.inside(state.p + t * local.d)
-            misfit = coordinates.misfit(p)
-            reached[t] = p, misfit
-            return misfit + local.weight * local.penalty.value(p - coordinates.reference)
-
-        def solvable(t: float) -> float:
-            return start if np.isfinite(objective(t)) else np.inf
-
+        start, slope = local.objective, local.slope
         searched = self.config.line_search and self.config.steps > 1
-        slope, promised = local.slope, -local.slope / max(start, 1e-300)
-        t, value = backtrack(objective if searched else solvable, start, slope if searched else 0.0)
-        settled = promised <= self.config.tolerance and not self._unfinished(state)
-        if t == 0:
-            end = CONVERGED if settled else STALLED
-            return replace(state, weight=local.weight, decrement=promised, status=end)
-        p, misfit = reached[t]
-        if not searched:
-            value = misfit + local.weight * local.penalty.value(p - coordinates.reference)
-        beta = state.beta or typical_gradient(self.config, posterior, p - coordinates.reference)
-        return GaussNewtonState(
-            p,
-            misfit,
-            float(value),
-            local.weight,
-            promised,
-            state.scale,
-            beta,
-            state.n + 1,
-            CONVERGED if settled or self.config.steps == 1 else RUNNING,
-        )
+        reached: dict[float, GaussNewtonState] = {}
 
-    def _unfinished(self, state: GaussNewtonState) -> bool:
-        """Total variation begins after its smooth first step."""
-        return self.config.regularization == "tv" and state.beta == 0
+        def value_at(t: float) -> Steps[float]:
+            p = coordinates.inside(state.p + t * local.d)
+            misfit = yield from coordinates.misfit(p)
+            value = misfit + local.weight * local.penalty.value(p - coordinates.reference)
+            reached[t] = replace(state, p=p, misfit=misfit, objective=float(value), n=state.n + 1)
+            return value if searched else start if np.isfinite(value) else np.inf
+
+        promised = -slope / max(start, 1e-300)
+        settled = promised <= self.config.tolerance and not self._smooth_first(state)
+        state = replace(state, weight=local.weight, decrement=promised)
+        found = yield from backtrack(value_at, start, slope if searched else 0.0)
+        if found.t == 0:
+            return replace(state, ended=Ended.CONVERGED if settled else Ended.STALLED)
+        new = reached[found.t]
+        beta = state.beta or typical_gradient(self.config, posterior, new.p - coordinates.reference)
+        ended = Ended.CONVERGED if settled or self.config.steps == 1 else Ended.RUNNING
+        return replace(new, beta=beta, ended=ended)
 
     def record(self, state: GaussNewtonState, step: int) -> Mapping[str, Any] | None:
         """The course of the reconstruction."""
-        return {
-            "objective": state.objective,
-            "misfit": state.misfit,
-            "weight": state.weight,
-            "decrement": state.decrement,
-        }
-
-    def finished(self, state: GaussNewtonState) -> bool:
-        """Converged or stalled."""
-        return state.status != RUNNING
+        return {k: getattr(state, k) for k in ("objective", "misfit", "weight", "decrement")}
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
     ) -> Outcome:
         """The last point, with the course in group ``gauss_newton``."""
         state: GaussNewtonState = chains[0].state
-        coordinates = Parametrization.of(posterior, self.config)
-        met = self._met(posterior, state)
-        course = {k: ("iteration", v) for k, v in chains[0].records.items()}
-        moved = self.moves_unknown
+        m = Parametrization.of(posterior, self.config).unknown(state.p)
+        met, moved = self._met(state, posterior.n_data), Need.UNKNOWN in self.needs
         return Outcome(
             xi=np.zeros((1, 1, 0)) if moved else state.p[None, None],
             stats={"misfit": np.array([[state.misfit]])},
-            converged=bool(state.status == CONVERGED and met),
+            ended=state.ended if met or not state.ended.converged else Ended.MISSED,
             message=self._message(state, posterior.n_data, met),
             summary={
                 "iterations": float(state.n),
@@ -266,27 +223,23 @@ class GaussNewton:
                 "misfit_per_datum": state.misfit / posterior.n_data,
                 "weight": state.weight,
             },
-            groups={"gauss_newton": xr.Dataset(course)},
-            m=coordinates.unknown(state.p)[None, None] if moved else None,
+            groups={"gauss_newton": chains[0].course("iteration")},
+            m=m[None, None] if moved else None,
         )
 
-    def _met(self, posterior: Posterior, state: GaussNewtonState) -> bool:
+    def _met(self, state: GaussNewtonState, n_data: int) -> bool:
         """Whether the noise level was reached, where that is the rule; one step may miss it."""
         if self.config.weight_rule != "discrepancy" or self.config.steps == 1:
             return True
-        return state.misfit <= MET * 0.5 * self.config.discrepancy**2 * posterior.n_data
+        return state.misfit <= MET * 0.5 * self.config.discrepancy**2 * n_data
 
     def _message(self, state: GaussNewtonState, n_data: int, met: bool) -> str:
         """One sentence on how it ended."""
-        how = {
-            RUNNING: "stopped at the largest number of steps",
-            CONVERGED: "converged" if self.config.steps > 1 else "took its one linearised step",
-            STALLED: "stalled, no step lowers the objective (see positivity where solves fail, "
-            "'pdeinv check' for the derivatives),",
-        }[state.status]
-        missed = "; the noise level was not reached: noise too small, or model wrong"
-        return (
+        one = self.config.steps == 1 and state.ended is Ended.CONVERGED
+        how = "took its one linearized step" if one else state.ended.words
+        text = state.ended.sentence(
             f"{self.config.regularization} {how} after {state.n} steps, weight {state.weight:.3g} "
             f"({self.config.weight_rule}), misfit {state.misfit:.4g} for {n_data} data (half the "
-            f"number of data is expected){'' if met else missed}"
+            "number of data is expected)"
         )
+        return text if met else Ended.MISSED.sentence(text)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pdeinv.bayes.jacobian import dense_jacobian, in_unknown
+from pdeinv.bayes.jacobian import DenseLinearization
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import Prior
 from pdeinv.engines.regularized.config import GaussNewtonConfig
+from pdeinv.engines.requests import Jacobian, Level, Misfit, Steps
 from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.typing import Array
 
@@ -24,14 +26,12 @@ class Parametrization:
     Attributes:
         kind: which.
         prior: the prior.
-        target: the posterior in m, or in ξ for ``xi``.
         reference: where the penalty vanishes, in p.
         bounds: least and largest p.
     """
 
     kind: Literal["m", "log", "xi"]
     prior: Prior
-    target: Posterior
     reference: Array
     bounds: tuple[float, float]
 
@@ -50,8 +50,7 @@ class Parametrization:
                     f"{who} with regularization 'prior' needs a differentiable prior; use 'noser', "
                     "'smoothness' or 'tv', which need none"
                 )
-            return cls("xi", prior, posterior, np.zeros(prior.dim), (-np.inf, np.inf))
-        target = in_unknown(posterior, who)
+            return cls("xi", prior, np.zeros(prior.dim), (-np.inf, np.inf))
         m = prior.unwhiten(np.zeros(prior.dim))
         if config.reference is not None:
             m = np.full_like(m, config.reference)
@@ -59,8 +58,8 @@ class Parametrization:
         high = np.inf if config.upper is None else config.upper
         _check(m, config, (low, high))
         if config.positivity == "log":
-            return cls("log", prior, target, np.log(m), (-np.inf, np.inf))
-        return cls("m", prior, target, np.asarray(m, dtype=np.float64), (low, high))
+            return cls("log", prior, np.log(m), (-np.inf, np.inf))
+        return cls("m", prior, np.asarray(m, dtype=np.float64), (low, high))
 
     def place(self, xi: Array) -> Array:
         """p of a prior draw."""
@@ -73,32 +72,39 @@ class Parametrization:
         """The nearest point within the bounds."""
         return np.clip(p, *self.bounds)
 
+    def held(self, p: Array, gradient: Array) -> NDArray[np.bool_]:
+        """Entries at a bound that the objective pushes against."""
+        low, high = self.bounds
+        return np.asarray(((p <= low) & (gradient > 0)) | ((p >= high) & (gradient < 0)))
+
     def unknown(self, p: Array) -> Array:
         """m of p."""
-        if self.kind == "xi":
-            return self.prior.unwhiten(p)
-        return self._argument(p)
+        return self.prior.unwhiten(p) if self.kind == "xi" else self._argument(p)
 
     def _argument(self, p: Array) -> Array:
-        """What the target is evaluated at."""
+        """What the model is evaluated at."""
         if self.kind != "log":
             return p
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(p))
 
-    def misfit(self, p: Array) -> float:
-        """Φ, infinite where the solve failed."""
-        return float(self.target.misfit(self._argument(p)))
+    @property
+    def _level(self) -> Level:
+        return "fine" if self.kind == "xi" else "unknown"
 
-    def linearize(self, p: Array) -> tuple[Array, Array]:
-        """G and dG/dp, shapes (n_d,) and (n_d, n).
+    def misfit(self, p: Array) -> Steps[float]:
+        """Φ, infinite where the solve failed."""
+        return float((yield Misfit(self._argument(p), self._level)))
+
+    def linearize(self, p: Array) -> Steps[DenseLinearization]:
+        """G and dG/dp.
 
         Raises:
             SolverDiverged: the solve failed.
         """
         x = self._argument(p)
-        value, jacobian = dense_jacobian(self.target, x)
-        return value, jacobian * x if self.kind == "log" else jacobian
+        found: DenseLinearization = yield Jacobian(x, self._level)
+        return replace(found, jacobian=found.jacobian * x) if self.kind == "log" else found
 
 
 def _check(m: Array, config: GaussNewtonConfig, bounds: tuple[float, float]) -> None:

@@ -1,4 +1,4 @@
-"""What a regularised reconstruction pays for the departure e = p - reference from its reference."""
+"""What a regularized reconstruction pays for the departure e = p - reference from its reference."""
 
 from __future__ import annotations
 
@@ -8,10 +8,20 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import sparse
 
-from pdeinv.engines.regularized.differences import Differences
+from pdeinv.bayes.posterior import Posterior
+from pdeinv.engines.regularized.config import GaussNewtonConfig
+from pdeinv.engines.regularized.differences import Differences, differences
+from pdeinv.engines.regularized.parametrization import Parametrization
 from pdeinv.typing import Array
 
-__all__ = ["Penalty", "Quadratic", "TotalVariation", "smoothness"]
+__all__ = [
+    "Penalty",
+    "Quadratic",
+    "TotalVariation",
+    "penalty_of",
+    "smoothness",
+    "typical_gradient",
+]
 
 FLOOR = 1e-4
 """Share of ∫ e² (over the squared extent) that keeps ∫ |∇e|², blind to constants, definite."""
@@ -94,3 +104,45 @@ class TotalVariation:
         d, (length, _) = self.differences, self._lengths(e)
         lagged = d.matrix.T @ sparse.diags_array(d.weights / length[d.group]) @ d.matrix
         return sparse.csc_array(lagged + self._diagonal())
+
+
+def penalty_of(
+    config: GaussNewtonConfig,
+    posterior: Posterior,
+    coordinates: Parametrization,
+    scale: Array,
+    beta: float,
+) -> Penalty:
+    """The penalty of p - p_ref.
+
+    Args:
+        config: the options.
+        posterior: whose unknown has the coordinates.
+        coordinates: p and its reference.
+        scale: diagonal of Jᵀ Γ⁻¹ J, for NOSER.
+        beta: β of the total variation; where 0, the penalty is the smooth one.
+
+    Raises:
+        CapabilityError: the unknown has no coordinates.
+    """
+    n = len(coordinates.reference)
+    if config.regularization in ("tikhonov", "prior"):
+        return Quadratic(sparse.csc_array(sparse.eye_array(n)))
+    if config.regularization == "noser":
+        # An entry that no datum sees still has to stay where it is.
+        seen = np.maximum(scale, 1e-12 * scale.max(initial=0.0) or 1.0)
+        return Quadratic(sparse.csc_array(sparse.diags_array(seen**config.noser_power)))
+    who = f"engine 'gauss-newton' with regularization '{config.regularization}'"
+    neighbours = differences(posterior.prior.space, who)
+    if config.regularization == "smoothness" or beta == 0:
+        return smoothness(neighbours, coordinates.reference)
+    return TotalVariation(neighbours, coordinates.reference, beta)
+
+
+def typical_gradient(config: GaussNewtonConfig, posterior: Posterior, e: Array) -> float:
+    """β: a share of the steepest gradient of e; 0 where it is not asked for."""
+    if config.regularization != "tv":
+        return 0.0
+    d = differences(posterior.prior.space, "tv")
+    steepest = float(np.sqrt(np.max(np.bincount(d.group, (d.matrix @ e) ** 2), initial=0.0)))
+    return config.edge * (steepest or 1.0)

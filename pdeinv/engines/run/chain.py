@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import Engine
+from pdeinv.engines.requests import drive
 from pdeinv.engines.run.checkpoint import ChainStore, Saved
 from pdeinv.engines.run.spec import Progress, Run
 from pdeinv.errors import RunFailed
@@ -25,8 +26,8 @@ LOOK_SECONDS = 0.2
 
 
 def state_type(engine: Engine[Any]) -> type[Any]:
-    """What ``engine.init`` returns, by its annotation."""
-    kind = get_type_hints(type(engine).init)["return"]
+    """What ``engine.init`` ends with, by its annotation ``Steps[S]``."""
+    kind = get_args(get_type_hints(type(engine).init)["return"])[-1]
     assert isinstance(kind, type)
     return kind
 
@@ -43,9 +44,14 @@ def run_chain(
     if spec.stop_file.exists():
         return
     began, store = time.monotonic(), ChainStore(spec.folder, k)
-    saved = store.load(state_type(engine)) or _started(engine, posterior, spec, k)
+    saved = store.load(state_type(engine))
+    if saved is None:
+        saved = Saved(None, stream(spec.seed, "chain", k), 0, 0, Counters(), 0.0)
     counters, state, rng, step = saved.counters, saved.state, saved.rng, saved.step
     posterior.charge(counters)
+    if state is None:
+        state = drive(posterior, engine.init(posterior, rng))
+        _check_failures(counters)
     save_at, look_at = began + spec.checkpoint_seconds, 0.0
     began -= saved.seconds
     now, records = time.monotonic(), list[Mapping[str, Any]]()
@@ -54,7 +60,7 @@ def run_chain(
         and not engine.finished(state)
         and not spec.budget.spent(counters, now - began)
     ):
-        state = engine.step(posterior, state, rng)
+        state = drive(posterior, engine.step(posterior, state, rng))
         step += 1
         record = engine.record(state, step)
         if record is not None:
@@ -72,15 +78,6 @@ def run_chain(
             saved, records = store.save(saved, records), []
     progress(k, step, engine.n_steps, _note(state))
     store.save(Saved(state, rng, step, saved.n_chunks, counters, now - began), records)
-
-
-def _started(engine: Engine[Any], posterior: Posterior, spec: Run, k: int) -> Saved:
-    """The chain before its first step."""
-    counters, rng = Counters(), stream(spec.seed, "chain", k)
-    posterior.charge(counters)
-    state = engine.init(posterior, rng)
-    _check_failures(counters)
-    return Saved(state, rng, 0, 0, counters, 0.0)
 
 
 def _note(state: Any) -> str:

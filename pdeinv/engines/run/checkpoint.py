@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,6 +21,9 @@ __all__ = ["ChainStore", "Saved"]
 
 DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile)
 """What reading a truncated or foreign file may raise."""
+
+SCALARS = (int, float)
+"""Parts of a state that are no arrays: these types and those derived from them (bool, enums)."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,8 @@ class ChainStore:
             "counters": saved.counters.as_dict(),
             "seconds": saved.seconds,
         }
-        parts = {f.name: np.asarray(getattr(saved.state, f.name)) for f in fields(saved.state)}
-        arrays = {f"state_{name}": value for name, value in parts.items()}
-        _write(self._state_file, {"meta": np.array(json.dumps(meta)), **arrays})
+        meta_text = np.array(json.dumps(meta))
+        _write(self._state_file, {"meta": meta_text, **_arrays("state", saved.state)})
         return replace(saved, n_chunks=n)
 
     def load(self, state_type: type[Any]) -> Saved | None:
@@ -107,14 +109,25 @@ def _read[T](file: Path, use: Callable[[Any], T]) -> T:
         ) from None
 
 
+def _arrays(name: str, value: Any) -> dict[str, Array]:
+    """A value by names, those of a dataclass within a dataclass joined by dots."""
+    if not is_dataclass(value):
+        return {name: np.asarray(value)}
+    parts = [_arrays(f"{name}.{f.name}", getattr(value, f.name)) for f in fields(value)]
+    return {k: v for part in parts for k, v in part.items()}
+
+
+def _value(name: str, kind: Any, arrays: Mapping[str, Array]) -> Any:
+    """The inverse of :func:`_arrays` for a value annotated as ``kind``."""
+    if is_dataclass(kind):
+        kinds = get_type_hints(kind)
+        parts = {f.name: _value(f"{name}.{f.name}", kinds[f.name], arrays) for f in fields(kind)}
+        return cast(Any, kind)(**parts)
+    value = arrays[name]
+    return kind(value.item()) if isinstance(kind, type) and issubclass(kind, SCALARS) else value
+
+
 def _restored(state_type: type[Any], arrays: Mapping[str, Array]) -> Saved:
-    meta, kinds = json.loads(str(arrays["meta"])), get_type_hints(state_type)
-    parts = {}
-    for f in fields(state_type):
-        value, kind = arrays[f"state_{f.name}"], kinds[f.name]
-        parts[f.name] = kind(value) if kind in (int, float, bool) else value
-    counters = Counters(**meta["counters"])
-    rng = load_state(meta["rng"])
-    return Saved(
-        state_type(**parts), rng, meta["step"], meta["n_chunks"], counters, meta["seconds"]
-    )
+    meta, state = json.loads(str(arrays["meta"])), _value("state", state_type, arrays)
+    counters, rng = Counters(**meta["counters"]), load_state(meta["rng"])
+    return Saved(state, rng, meta["step"], meta["n_chunks"], counters, meta["seconds"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import Chain, Engine, Outcome, check_posterior
+from pdeinv.engines.ended import Ended
 from pdeinv.engines.run.chain import done, run_chain, state_type
 from pdeinv.engines.run.checkpoint import ChainStore
 from pdeinv.engines.run.folder import claimed
@@ -79,7 +80,8 @@ def _finalized(engine: Engine[Any], posterior: Posterior, spec: Run, partial: bo
     for chain in chains:
         total.add(chain.counters)
     if partial:
-        outcome = replace(outcome, converged=False, message=f"budget spent; {outcome.message}")
+        message = f"{Ended.BUDGET.words}; {outcome.message}"
+        outcome = replace(outcome, ended=Ended.BUDGET, message=message)
     return RunResult(outcome, total, sum(c.seconds for c in chains), partial)
 
 

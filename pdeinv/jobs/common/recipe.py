@@ -14,20 +14,23 @@ from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.io.checkpoints import read_metadata
 from pdeinv.io.observations import Observations
 from pdeinv.model.forward import ForwardModel
+from pdeinv.model.learned import Role
 from pdeinv.model.observed import Sensors
 from pdeinv.model.strong_form import StrongFormOf
 from pdeinv.plugins import registry
 from pdeinv.plugins.hooks import HasStrongForm
-from pdeinv.plugins.problem import Problem, Surrogate
+from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.surrogate import Surrogate, check_installed, check_role
 from pdeinv.typing import Array
 
 __all__ = [
     "ModelChoice",
     "PosteriorRecipe",
     "Prepared",
+    "bound_forward",
     "load_surrogate",
     "make_problem",
-    "stored_kind",
+    "surrogate_kind",
 ]
 
 ModelChoice = Literal["reference", "surrogate"]
@@ -43,28 +46,49 @@ def make_problem(name: str, config: Mapping[str, Any]) -> Problem:
     return cast(Problem, registry.build("problems", name, config))
 
 
-def load_surrogate(folder: Path) -> Surrogate:
-    """The surrogate stored in ``folder``, of whatever kind.
+def surrogate_kind(folder: Path) -> type[Surrogate]:
+    """The class of the surrogate stored in ``folder``; its arrays are not read.
 
     Raises:
         DataSchemaError: the folder is missing or holds no surrogate.
-        MissingDependency: its kind needs an extra that is not installed.
+        MissingDependency: a package that it cannot be used without is not installed.
     """
-    name = stored_kind(folder)
-    registry.require("surrogates", name)
-    return cast(Surrogate, registry.load("surrogates", name).load(folder))
-
-
-def stored_kind(folder: Path) -> str:
-    """The registered name of the surrogate in ``folder``.
-
-    Raises:
-        DataSchemaError: the folder is missing or holds no surrogate.
-    """
-    name = read_metadata(folder).get("surrogate")
+    metadata = read_metadata(folder)
+    name = metadata.get("surrogate")
     if not isinstance(name, str):
         raise DataSchemaError(f"{folder}: metadata.json names no surrogate; train it again")
-    return name
+    kind = registry.load("surrogates", name)
+    check_installed(kind, metadata.get("config", {}), training=False)
+    return cast(type[Surrogate], kind)
+
+
+def load_surrogate(folder: Path, verb: str | None = None) -> Surrogate:
+    """The surrogate stored in ``folder``, of whatever kind.
+
+    Args:
+        folder: what ``train-surrogate`` wrote.
+        verb: who needs a forward model of it; None takes a member of any role.
+
+    Raises:
+        CapabilityError: it is no forward model, and one is needed.
+        DataSchemaError: the folder is missing or holds no surrogate.
+        MissingDependency: a package that it cannot be used without is not installed.
+    """
+    kind = surrogate_kind(folder)
+    if verb is not None:
+        check_role(kind, Role.FORWARD, verb)
+    return kind.load(folder)
+
+
+def bound_forward(
+    surrogate: Surrogate, problem: Problem, prior: Prior, sensors: Sensors
+) -> ForwardModel:
+    """A surrogate of role ``forward`` as the model on xi that it binds to.
+
+    Raises:
+        SurrogateRejected: trained for another problem, prior or sensor set.
+    """
+    return cast(ForwardModel, surrogate.bind(problem, prior, sensors))
 
 
 @dataclass(frozen=True)
@@ -119,8 +143,8 @@ class PosteriorRecipe:
     def cheap(self, problem: Problem, prior: Prior) -> Posterior:
         """The posterior of the surrogate alone."""
         assert self.surrogate is not None
-        surrogate = load_surrogate(self.surrogate)
-        return self._on(prior, surrogate.bind(problem, prior, self.sensors), None)
+        surrogate = load_surrogate(self.surrogate, "invert")
+        return self._on(prior, bound_forward(surrogate, problem, prior, self.sensors), None)
 
     def _on(self, prior: Prior, model: ForwardModel, coarse: Posterior | None) -> Posterior:
         return Posterior(prior, model, self.data, self.noise, coarse)

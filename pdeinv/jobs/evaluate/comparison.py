@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.model.observed import Sensors
-from pdeinv.plugins.problem import Problem, Surrogate
+from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.surrogate import Surrogate
 from pdeinv.typing import Array
 
 __all__ = ["Comparison", "Region", "summary", "to_tree"]

@@ -20,12 +20,13 @@ from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, SolverDiverge
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.jobs.common.case import Case, read_case
-from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.jobs.common.recipe import bound_forward, load_surrogate, make_problem
 from pdeinv.jobs.evaluate.comparison import Comparison, Region
 from pdeinv.model.forward import Capability, ForwardModel, evaluate
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins import registry
-from pdeinv.plugins.problem import Problem, Surrogate
+from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.surrogate import Surrogate
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
@@ -76,6 +77,7 @@ def compare(request: Request, progress: Callable[[int, int], None] = _silent) ->
         progress: told after each solve of the reference: done, in all.
 
     Raises:
+        CapabilityError: the surrogate is no forward model.
         SurrogateRejected: trained for another problem, prior or sensor set.
         DataSchemaError: a file does not fit.
         RunFailed: every solve failed.
@@ -87,7 +89,7 @@ def compare(request: Request, progress: Callable[[int, int], None] = _silent) ->
 
 
 def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparison:
-    surrogate = load_surrogate(request.checkpoint)
+    surrogate = load_surrogate(request.checkpoint, "evaluate")
     case = None
     if request.obs is not None:
         case = read_case(request.obs, request.tables.get("problem", {}), request.noise)
@@ -95,7 +97,7 @@ def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparis
     registry.require("problems", problem.name)
     prior = problem.prior()
     sensors = _sensors(request, problem, case, surrogate)
-    model = surrogate.bind(problem, prior, sensors)
+    model = bound_forward(surrogate, problem, prior, sensors)
     level = int(surrogate.metadata.get("level", 0)) if request.level is None else request.level
     reference = WhitenedModel(prior, problem.forward_model(sensors, level))
     draws = _draws(request, problem, prior)
@@ -199,10 +201,10 @@ class _Stopwatch:
 def _region(
     name: str, xi: Array, values: Array, failures: list[str], model: ForwardModel
 ) -> Region:
-    predicted, lost = evaluate(model, xi)
-    for row, text in lost.items():
+    predicted = evaluate(model, xi)
+    for row, text in predicted.failures.items():
         failures[row] = failures[row] or f"surrogate: {text}"
-    return Region(name, xi, values, predicted, tuple(failures))
+    return Region(name, xi, values, predicted.values, tuple(failures))
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def check_inputs(training: TrainingSet, kind: Any) -> None:
     Raises:
         DataSchemaError: xi are needed and not there.
     """
-    if not (getattr(kind, "learns_fields", False) or np.isfinite(training.xi).all()):
+    if not (kind.learns_fields or np.isfinite(training.xi).all()):
         raise DataSchemaError(
             f"surrogate '{kind.name}' learns from xi, which this data set does not determine; "
             "use a surrogate of fields such as 'fno', or add xi(sample, xi_dim)"

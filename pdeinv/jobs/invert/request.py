@@ -14,16 +14,17 @@ from typing import Any, cast
 from pydantic import Field
 
 from pdeinv.config import Config, named, parse
-from pdeinv.engines.base import Engine, check_posterior
+from pdeinv.engines.base import Engine, Need, check_posterior
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.io.observations import NoiseSpec, Observations
 from pdeinv.jobs.common.case import Case, read_case
-from pdeinv.jobs.common.recipe import ModelChoice, PosteriorRecipe, stored_kind
+from pdeinv.jobs.common.recipe import ModelChoice, PosteriorRecipe, surrogate_kind
 from pdeinv.jobs.two_level.admission import GivenSurrogate
-from pdeinv.jobs.two_level.train import RoundsConfig
-from pdeinv.model.forward import Capability
+from pdeinv.jobs.two_level.train import RoundsConfig, learner
+from pdeinv.model.learned import Role
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.surrogate import check_role
 from pdeinv.rng import fresh_seed
 
 __all__ = ["BudgetConfig", "Inversion", "NoiseConfig", "RunConfig"]
@@ -94,10 +95,24 @@ class Inversion:
         name, table = named(run.engine)
         engine = cast(Engine[Any], registry.build("engines", str(name or "two-level"), table))
         said = hooks.remarks(case.problem, case.observations)
-        if "path" in run.surrogate:
-            parse(GivenSurrogate, run.surrogate, "surrogate")
         notes = (*_notes(run, observations, case), *said)
-        return cls(run, case.problem, case.observations, engine, notes)
+        found = cls(run, case.problem, case.observations, engine, notes)
+        found.check_surrogate()
+        return found
+
+    def check_surrogate(self) -> None:
+        """Refuse a surrogate that this run cannot use or train, before anything is computed.
+
+        Raises:
+            CapabilityError: it is no forward model, or does not learn from pairs.
+            ConfigError: a wrong key or value of the table ``[surrogate]``.
+            MissingDependency: a package that it needs is not installed.
+        """
+        if self.surrogate_path is not None:
+            parse(GivenSurrogate, self.run.surrogate, "surrogate")
+            check_role(surrogate_kind(self.surrogate_path), Role.FORWARD, "invert")
+        elif self.trains_surrogate:
+            learner(self.rounds_config())
 
     @property
     def seed(self) -> int:
@@ -114,7 +129,7 @@ class Inversion:
     @property
     def trains_surrogate(self) -> bool:
         """Whether a surrogate has to be made first."""
-        return Capability.COARSE in self.engine.requires and self.surrogate_path is None
+        return Need.COARSE in self.engine.needs and self.surrogate_path is None
 
     def require(self) -> None:
         """Refuse to begin where an extra that the run needs is not installed.
@@ -123,10 +138,6 @@ class Inversion:
             MissingDependency: with the command that installs it.
         """
         registry.require("engines", self.engine.name)
-        if self.trains_surrogate:
-            registry.require("surrogates", self.rounds_config().name)
-        elif self.surrogate_path is not None:
-            registry.require("surrogates", stored_kind(self.surrogate_path))
         if self.run.model == "reference":
             registry.require("problems", self.problem.name)
 

@@ -16,10 +16,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.bayes.diagnostics import summary as diagnose
-from pdeinv.bayes.jacobian import in_unknown
+from pdeinv.bayes.jacobian import unwhitened
 from pdeinv.bayes.posterior import Counters, Posterior, xi_space
 from pdeinv.bayes.prior import Prior, sample
 from pdeinv.engines.base import Outcome, Produces
+from pdeinv.engines.ended import Ended
 from pdeinv.engines.run.driver import RunResult
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.common.mask import masks
@@ -91,7 +92,7 @@ def _predictive(posterior: Posterior, outcome: Outcome, rng: np.random.Generator
     if outcome.m is None:
         source, points = posterior, outcome.xi.reshape(-1, posterior.dim)
     else:
-        source = in_unknown(posterior, "the result")
+        source = unwhitened(posterior, "the result")
         points = outcome.m.reshape(-1, source.dim)
     n = min(N_PREDICTIVE, len(points))
     chosen = points[np.unique(np.linspace(0, len(points) - 1, n).astype(int))]
@@ -106,7 +107,11 @@ def _judged(inversion: Inversion, result: RunResult) -> tuple[Outcome, dict[str,
     found = diagnose(outcome.xi)
     checks = {"r_hat": found.r_hat, "ess_bulk": found.ess_bulk, "ess_tail": found.ess_tail}
     return (
-        replace(outcome, converged=outcome.converged and found.converged, message=found.verdict),
+        replace(
+            outcome,
+            ended=outcome.ended if found.converged else Ended.UNMIXED,
+            message=found.verdict,
+        ),
         {k: v for k, v in checks.items() if math.isfinite(v)},
     )
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.engines.base import check_posterior
+from pdeinv.engines.base import Need, check_posterior
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Progress, Run, silent
 from pdeinv.errors import PdeinvError
@@ -115,7 +115,7 @@ def _with_surrogate(
         report = train_in_rounds(rounds, folder, progress)
         assert report.folder is not None
         return made.beside(report.folder), report
-    if given is not None and Capability.COARSE in inversion.engine.requires:
+    if given is not None and Need.COARSE in inversion.engine.needs:
         return made, admit(made(), given, inversion.seed)
     if asked.model == "surrogate" and asked.surrogate.get("inflate"):
         wide = inflated_noise(made(), given, inversion.seed)

@@ -22,6 +22,7 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.config import Config
 from pdeinv.engines.mcmc.hmc import tune
+from pdeinv.engines.requests import Steps, drive
 from pdeinv.errors import CapabilityError, SurrogateRejected
 from pdeinv.model.forward import Capability
 from pdeinv.rng import stream
@@ -32,6 +33,7 @@ __all__ = [
     "GivenSurrogate",
     "SurrogateReport",
     "admit",
+    "expectation",
     "expected_sd",
     "explore",
     "inflated_noise",
@@ -82,19 +84,28 @@ class SurrogateReport:
 
 def explore(posterior: Posterior, n: int, moves_per_draw: int, rng: np.random.Generator) -> Array:
     """``n`` thinned draws of a cheap posterior, shape (n, dim), after as much tuning again."""
-    kernel, walker = tune(posterior, max(TUNING, n), rng)
-    draws = []
-    for _ in range(n):
-        walker = kernel.walk(posterior, walker, moves_per_draw, rng)
-        draws.append(walker.xi)
-    return np.asarray(draws)
+
+    def draws() -> Steps[list[Array]]:
+        tuned = yield from tune(posterior, max(TUNING, n), rng)
+        places = [tuned.place]
+        for _ in range(n):
+            trail = yield from tuned.kernel.trail(places[-1], moves_per_draw, rng)
+            places.append(trail[-1])
+        return [place.xi for place in places[1:]]
+
+    return np.asarray(drive(posterior, draws()))
 
 
 def sd_of_difference(posterior: Posterior, xis: Array, fine: Array) -> float:
-    """sd(Φ_f - Φ_s) over draws whose fine predictions are known."""
+    """sd(Φ_f - Φ_s) over draws whose fine predictions are known; NaN where it cannot be told."""
     ok = np.isfinite(fine).all(axis=1)
     delta = posterior.misfit_of(fine[ok]) - posterior.misfit(xis[ok])
-    return float(np.std(delta, ddof=1))
+    return _spread(delta)
+
+
+def _spread(delta: Array) -> float:
+    """The sd of misfit differences; NaN for fewer than two, or where a misfit is infinite."""
+    return float(np.std(delta, ddof=1)) if len(delta) > 1 and np.isfinite(delta).all() else np.nan
 
 
 def judge(sd: float, advice: str) -> dict[str, float]:
@@ -103,7 +114,7 @@ def judge(sd: float, advice: str) -> dict[str, float]:
     Raises:
         SurrogateRejected: with the figure and what to do.
     """
-    if sd > REJECT_SD:
+    if not sd <= REJECT_SD:  # also where too few fine solves succeeded to tell it
         raise SurrogateRejected(
             f"surrogate is too inaccurate for two-level sampling: sd of the misfit difference on "
             f"posterior draws is {sd:.2g}, at most {REJECT_SD:g} can work "
@@ -130,19 +141,23 @@ def admit(posterior: Posterior, folder: Path, seed: int) -> SurrogateReport:
     coarse, spent = posterior.coarse, Counters()
     assert coarse is not None
     posterior.charge(spent)
-    expected = _expectation(coarse, stream(seed, "expected"))
+    expected = expectation(coarse, stream(seed, "expected"))
     xis = explore(coarse, N_ADMISSION, 10, stream(seed, "admission"))
     sd = sd_of_difference(coarse, xis, posterior.predict(xis))
     found = judge(sd, "train it on draws around a posterior ('generate --around RESULT')")
     return SurrogateReport(folder, spent, {**found, **expected})
 
 
-def _expectation(posterior: Posterior, rng: np.random.Generator) -> dict[str, float]:
-    """What a surrogate with a variance says of itself, before any fine model is solved."""
+def expectation(posterior: Posterior, rng: np.random.Generator) -> dict[str, float]:
+    """What a surrogate with a variance says of itself, before any fine model is solved.
+
+    Raises:
+        SurrogateRejected: it expects to be too inaccurate.
+    """
     if not _knows_variance(posterior):
         return {}
     sd = expected_sd(posterior, rng)
-    if sd > REJECT_SD:
+    if not sd <= REJECT_SD:
         raise SurrogateRejected(
             f"surrogate expects to be too inaccurate for two-level sampling: by its own variance "
             f"the sd of the misfit difference is {sd:.2g}, at most {REJECT_SD:g} can work; train "
@@ -160,7 +175,7 @@ def expected_sd(posterior: Posterior, rng: np.random.Generator) -> float:
     predicted = posterior.predict(xis)
     error = np.sqrt(_variance(posterior, xis)) * rng.standard_normal(predicted.shape)
     delta = posterior.misfit_of(predicted + error) - posterior.misfit_of(predicted)
-    return float(np.std(delta, ddof=1))
+    return _spread(delta)
 
 
 def inflated_noise(posterior: Posterior, folder: Path | None, seed: int) -> InflatedNoise:

@@ -15,11 +15,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.engines.gaussian.laplace import LaplaceApproximation, gaussian_approximation
-from pdeinv.engines.gaussian.laplace_reference import RANK
-from pdeinv.engines.gaussian.map import OptimizerConfig, find_map
+from pdeinv.engines.base import DERIVATIVES
+from pdeinv.engines.gaussian.approximation import (
+    RANK,
+    LaplaceApproximation,
+    gaussian_approximation,
+)
+from pdeinv.engines.gaussian.minimize import OptimizerConfig, find_map
+from pdeinv.engines.requests import drive
 from pdeinv.errors import RunFailed, SolverDiverged
-from pdeinv.model.forward import Capability, require
+from pdeinv.model.forward import require
 from pdeinv.model.tangent import Tangent
 from pdeinv.typing import Array
 
@@ -30,8 +35,6 @@ ROUGH = OptimizerConfig.model_validate({"tolerance": 1e-2, "max_iterations": 20}
 
 FULL = 200
 """Up to so many unknowns the whole derivative costs less than a sketch of the Hessian."""
-
-DERIVATIVES = frozenset({Capability.JVP, Capability.VJP})
 
 
 def can_start_at_map(fine: Posterior) -> bool:
@@ -45,7 +48,7 @@ class AtMap:
 
     Attributes:
         laplace: N(xi_map, (I + H)^(-1)), H the Gauss-Newton Hessian of the misfit.
-        tangent: the model's linearisation there, along the directions that H knows.
+        tangent: the model's linearization there, along the directions that H knows.
     """
 
     laplace: LaplaceApproximation
@@ -58,7 +61,7 @@ class AtMap:
 
 
 def at_the_map(fine: Posterior, coarse: Posterior, rng: np.random.Generator) -> AtMap:
-    """Search the fine MAP point and linearise there.
+    """Search the fine MAP point and linearize there.
 
     Args:
         fine: the posterior; its solves, tangents and adjoints are counted there.
@@ -68,11 +71,13 @@ def at_the_map(fine: Posterior, coarse: Posterior, rng: np.random.Generator) -> 
     Raises:
         CapabilityError: the fine model has no derivatives.
         RunFailed: no starting point could be solved.
-        SolverDiverged: the linearisation at the start or at the MAP point failed.
+        SolverDiverged: the linearization at the start or at the MAP point failed.
     """
     require(fine.model, DERIVATIVES, "training with start = 'laplace'")
-    xi = find_map(fine, rng, ROUGH, _coarse_map(coarse, rng))
-    sketched = None if fine.dim <= FULL else gaussian_approximation(fine, xi, RANK, rng)
+    xi = drive(fine, find_map(fine, rng, ROUGH, _coarse_map(coarse, rng)))
+    sketched = None
+    if fine.dim > FULL:
+        sketched = drive(fine, gaussian_approximation(fine, xi, RANK, rng))
     at = fine.linearize(xi)
     directions = np.eye(fine.dim) if sketched is None else sketched.vectors
     tangent = Tangent.along(directions, xi, at.prediction, at.jvp)
@@ -90,6 +95,6 @@ def _coarse_map(coarse: Posterior, rng: np.random.Generator) -> Array | None:
     if not can_start_at_map(coarse):
         return None
     try:
-        return find_map(coarse, rng)
+        return drive(coarse, find_map(coarse, rng))
     except (RunFailed, SolverDiverged):
         return None

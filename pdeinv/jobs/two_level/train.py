@@ -19,24 +19,32 @@ import numpy as np
 from pydantic import Field
 
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
-from pdeinv.config import Config
+from pdeinv.config import Config, parse
 from pdeinv.engines.run.spec import Progress
 from pdeinv.errors import DataSchemaError, RunFailed, SolverDiverged
 from pdeinv.executors import process_pool
 from pdeinv.io.arrays import opened_arrays, write_arrays
 from pdeinv.io.atomic import atomic, write_text
 from pdeinv.io.observations import Observations
-from pdeinv.jobs.common.recipe import PosteriorRecipe
+from pdeinv.jobs.common.recipe import PosteriorRecipe, bound_forward
 from pdeinv.jobs.two_level.admission import SurrogateReport, explore, judge, sd_of_difference
 from pdeinv.jobs.two_level.start import AtMap, at_the_map, can_start_at_map
 from pdeinv.model.forward import ForwardModel
+from pdeinv.model.learned import Role
 from pdeinv.model.tangent import Tangent
 from pdeinv.plugins import registry
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.surrogate import (
+    SolvedPairs,
+    Surrogate,
+    check_installed,
+    check_pairs,
+    check_role,
+)
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["Rounds", "RoundsConfig", "solve_all", "train_in_rounds"]
+__all__ = ["Rounds", "RoundsConfig", "learner", "solve_all", "train_in_rounds"]
 
 TESTS = "tests.json"
 """In the run folder: pairs that the surrogate had learned from, and its sd on fresh draws."""
@@ -67,6 +75,25 @@ class RoundsConfig(Config):
     def n_fine(self) -> int:
         """The most fine solves that the training can take."""
         return self.round_size * self.max_rounds
+
+
+def learner(config: RoundsConfig) -> tuple[type[Surrogate], Config]:
+    """The class that is trained in rounds, and its options.
+
+    Raises:
+        CapabilityError: it is no forward model, or does not learn from pairs.
+        ConfigError: a wrong option.
+        MissingDependency: a package that its training needs is not installed.
+    """
+    kind = registry.load("surrogates", config.name)
+    check_role(kind, Role.FORWARD, "two-level")
+    check_pairs(kind)
+    own = {"coarse_level": config.coarse_level}
+    if "coarse_level" not in kind.Config.model_fields:  # no coarse physics model of its own
+        own = {}
+    options = parse(kind.Config, {**own, **config.options}, "surrogate.options")
+    check_installed(kind, options.model_dump(), training=True)
+    return kind, options
 
 
 _worker: Posterior | None = None
@@ -127,14 +154,12 @@ class Rounds:
         noise = self.observations.noise.scaled(inflation**2)
         return Posterior(self.problem.prior(), model, self.observations.values, noise)
 
-    def fit(self, xis: Array, fine: Array, tangent: Tangent | None) -> Any:
+    def fit(self, xis: Array, fine: Array, tangent: Tangent | None) -> Surrogate:
         """The surrogate fitted on all pairs so far."""
         ok = np.isfinite(fine).all(axis=1)
-        kind = registry.load("surrogates", self.config.name)
-        config = kind.Config(**{"coarse_level": self.config.coarse_level, **self.config.options})
-        return kind.from_pairs(
-            self.problem, self.observations, xis[ok], fine[ok], config, self.seed, tangent
-        )
+        kind, config = learner(self.config)
+        pairs = SolvedPairs(self.observations, xis[ok], fine[ok], tangent)
+        return kind.from_pairs(self.problem, pairs, config, self.seed)
 
 
 def train_in_rounds(rounds: Rounds, folder: Path, progress: Progress) -> SurrogateReport:
@@ -160,12 +185,14 @@ def train_in_rounds(rounds: Rounds, folder: Path, progress: Progress) -> Surroga
     return SurrogateReport(target, rounds.counters, figures)
 
 
-def _trained(rounds: Rounds, folder: Path, progress: Progress) -> tuple[Any, dict[str, float]]:
+def _trained(
+    rounds: Rounds, folder: Path, progress: Progress
+) -> tuple[Surrogate, dict[str, float]]:
     """Rounds until the held-out test is passed; the surrogate returned knows that round too."""
     prior, sensors = rounds.problem.prior(), rounds.observations.coords
     coarse = rounds.problem.forward_model(sensors, rounds.config.coarse_level)
     posterior = rounds.posterior(WhitenedModel(prior, coarse), rounds.config.inflation)
-    surrogate: Any = None
+    surrogate: Surrogate | None = None
     tangent: Tangent | None = None
     xis, fine = np.zeros((0, prior.dim)), np.zeros((0, rounds.observations.size))
     sd, most, tests = np.inf, rounds.config.max_rounds, list[dict[str, float]]()
@@ -180,10 +207,12 @@ def _trained(rounds: Rounds, folder: Path, progress: Progress) -> tuple[Any, dic
             write_text(folder / TESTS, json.dumps(tests))
         xis, fine = np.concatenate([xis, new.xis]), np.concatenate([fine, new.fine])
         surrogate = rounds.fit(xis, fine, tangent)
-        posterior = rounds.posterior(surrogate.bind(rounds.problem, prior, sensors))
+        model = bound_forward(surrogate, rounds.problem, prior, sensors)
+        posterior = rounds.posterior(model)
         if sd < rounds.config.target_sd:
             break
     progress(-1, most, most, f"surrogate trained with {rounds.counters.n_forward} fine solves")
+    assert surrogate is not None  # there are two rounds at least
     return surrogate, judge(sd, "raise max_rounds in [surrogate], or use a finer coarse_level")
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pdeinv.bayes.jacobian import in_unknown
+from pdeinv.bayes.jacobian import unwhitened
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Outcome, Produces
+from pdeinv.engines.base import Chain, Engine, Need, Outcome
+from pdeinv.engines.ended import Ended
+from pdeinv.engines.requests import Steps
 from pdeinv.errors import RunFailed
-from pdeinv.model.forward import Capability
 from pdeinv.typing import Array
 
 from .equation import KGrid, solve_at
@@ -86,39 +87,32 @@ class DbarState:
     total: int
 
 
-class Dbar:
+class Dbar(Engine[DbarState]):
     """σ(z) = σ₀ Re(μ(z, 0))² by the ∂̄ equation, with t cut off at |k| = R.
 
     Reference: Nachman (1996); Siltanen, Mueller and Isaacson (2000); Knudsen, Lassas, Mueller and
     Siltanen (2009) for the cut as a regularisation; Mueller and Siltanen (2012, §15).
     """
 
-    name: ClassVar[str] = "d-bar"
-    produces: ClassVar[Produces] = "point"
-    requires: ClassVar[frozenset[Capability]] = frozenset()
-    Config: ClassVar[type[Config]] = DbarConfig
-    moves_unknown: ClassVar[bool] = True
-
-    def __init__(self, config: DbarConfig) -> None:
-        self.config = config
-
-    @property
-    def n_chains(self) -> int:
-        """One."""
-        return 1
+    name = "d-bar"
+    produces = "point"
+    needs = frozenset({Need.UNKNOWN})
+    Config = DbarConfig
+    config: DbarConfig
 
     @property
     def n_steps(self) -> int:
         """As many parts."""
         return self.config.parts
 
-    def init(self, posterior: Posterior, rng: np.random.Generator) -> DbarState:
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[DbarState]:
         """The map, its background, and R from draws of the noise.
 
         Raises:
             CapabilityError: not the continuum model of a plane disc with a conductivity field.
             DataSchemaError: part of the map is missing.
         """
+        yield from ()
         setting = Setting.of(posterior)
         matrix = setting.matrix(posterior.data)
         background = self.config.background or setting.boundary.background(matrix)
@@ -153,8 +147,11 @@ class Dbar:
         layer = 1 / (2 * np.repeat(np.arange(1.0, len(excess) // 2 + 1), 2))
         return np.asarray(excess @ np.linalg.inv(np.eye(len(excess)) + layer[:, None] * excess))
 
-    def step(self, posterior: Posterior, state: DbarState, rng: np.random.Generator) -> DbarState:
+    def step(
+        self, posterior: Posterior, state: DbarState, rng: np.random.Generator
+    ) -> Steps[DbarState]:
         """The next points."""
+        yield from ()
         setting = Setting.of(posterior)
         grid = KGrid(state.radius, self.config.grid)
         end = min(state.total, state.done - (-state.total // self.config.parts))
@@ -170,10 +167,6 @@ class Dbar:
             residual=max(state.residual, float(residual.max())),
             done=end,
         )
-
-    def record(self, state: DbarState, step: int) -> Mapping[str, Any] | None:
-        """Nothing; the last state says it all."""
-        return None
 
     def finished(self, state: DbarState) -> bool:
         """When all points are done."""
@@ -193,7 +186,7 @@ class Dbar:
                 f"d-bar stopped after {state.done} of {state.total} points; raise the budget and "
                 "continue with --resume"
             )
-        misfit = float(in_unknown(posterior, "engine 'd-bar'").misfit(state.m))
+        misfit = float(unwhitened(posterior, "engine 'd-bar'").misfit(state.m))
         if not np.isfinite(misfit):
             raise RunFailed(
                 "the conductivity that d-bar found cannot be solved for; lower engine.radius "
@@ -204,7 +197,7 @@ class Dbar:
         return Outcome(
             xi=np.zeros((1, 1, 0)),
             stats={"misfit": np.array([[misfit]])},
-            converged=converged,
+            ended=Ended.CONVERGED if converged else Ended.STALLED,
             message=f"direct: |k| < {state.radius:.2f} ({why}), background {state.background:.4g} "
             f"S m-1, misfit {misfit:.4g} for {posterior.n_data} data"
             + ("" if converged else f"; linear solver stopped at {state.residual:.1e}"),

@@ -5,29 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pdeinv.rng import stream
+from pdeinv.executors.ranks import ALONE, Ranks
 from pdeinv.typing import Array
 
-from .log import EpochRow
-from .ranks import ALONE, Ranks
-from .torch_env import Precision
+__all__ = ["EpochRow", "FitProgress", "FitRun", "Precision"]
 
-__all__ = ["FitProgress", "FitRun", "Index", "Split"]
-
-Index = NDArray[np.intp]
-"""Row or column numbers."""
+Precision = Literal["float32", "bfloat16", "float64"]
+"""Weights and data are float32 or float64; bfloat16 computes float32 networks in half precision."""
 
 
-class FitProgress(Protocol):
-    """Told after each epoch how training stands."""
+@dataclass(frozen=True)
+class EpochRow:
+    """One epoch, as the log holds it.
 
-    def __call__(self, epoch: int, epochs: int, train_loss: float, valid_loss: float) -> None:
-        """Epoch done, epochs planned at most, and the two losses."""
+    Attributes:
+        epoch: from 1.
+        epochs: planned at most.
+        train: mean training loss.
+        valid: validation loss.
+        valid_relative: root of the squared validation error over the squared scaled targets.
+        best_epoch: epoch of the smallest validation loss so far.
+        rate: learning rate of the last step.
+        seconds: wall time of the epoch.
+        samples_per_second: training samples of all processes over ``seconds``.
+        waiting: share of ``seconds`` that the first process waited for data.
+    """
+
+    epoch: int
+    epochs: int
+    train: float
+    valid: float
+    valid_relative: float
+    best_epoch: int
+    rate: float
+    seconds: float
+    samples_per_second: float
+    waiting: float
+
+
+FitProgress = Callable[[int, int, float, float], None]
+"""Told after each epoch: those done, those planned at most, training and validation loss (NaN where
+there is none)."""
 
 
 def _silent(epoch: int, epochs: int, train_loss: float, valid_loss: float) -> None:
@@ -51,15 +71,18 @@ def _never() -> bool:
 class FitRun:
     """How to fit.
 
+    A surrogate without a training loop of its own need heed ``noise_std`` alone.
+
     Attributes:
         folder: where training checkpoints go; None keeps none.
-        resume: continue from the checkpoint in ``folder``.
+        resume: continue from the checkpoint in ``folder``; begin where there is none.
         device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         noise_std: σ that errors are weighed against, one number or one per datum; None takes the
             surrogate's ``noise_rel`` of the peak.
         checkpoint_seconds: time between checkpoints.
         progress: told after each epoch.
-        should_stop: asked after each step.
+        should_stop: asked after each step; where it says yes, the training saves and raises
+            :class:`pdeinv.errors.Preempted`.
         dtype: precision of the training.
         ranks: the processes that train together.
         tensorboard: folder for TensorBoard event files; None writes none.
@@ -79,30 +102,3 @@ class FitRun:
     tensorboard: Path | None = None
     watch: Callable[[EpochRow], None] = _unwatched
     tick: Callable[[int, int, int], None] = _no_tick
-
-
-@dataclass(frozen=True)
-class Split:
-    """Which samples train, which choose the stopping point, and which measure the error.
-
-    Attributes:
-        train: row numbers.
-        valid: row numbers.
-        test: row numbers.
-    """
-
-    train: Index
-    valid: Index
-    test: Index
-
-    @classmethod
-    def of(cls, n: int, seed: int, share: float = 0.1) -> Split:
-        """A split of ``n`` samples; ``share`` of them, at least one, for each of valid and test."""
-        order = stream(seed, "split").permutation(n)
-        k = max(1, round(share * n))
-        return cls(np.sort(order[2 * k :]), np.sort(order[:k]), np.sort(order[k : 2 * k]))
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """The numbers of samples by use."""
-        return {"train": len(self.train), "valid": len(self.valid), "test": len(self.test)}

@@ -17,16 +17,14 @@ from typing import Any
 
 from pdeinv.config import parse
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
+from pdeinv.executors.devices import find_device, import_torch
+from pdeinv.executors.ranks import Place, Ranks, leave, opened
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.training_set import check_inputs, open_training_set
-from pdeinv.plugins.problem import Surrogate
+from pdeinv.plugins.fitting import FitRun, Precision
 from pdeinv.plugins.registry import load
-
-from ..common.fitting import FitRun
-from ..common.ranks import Place, Ranks, leave, opened
-from ..common.torch_env import Precision, find_device, import_torch
-from .config import TrainingConfig
+from pdeinv.plugins.surrogate import Surrogate, check_installed
 
 __all__ = ["Job", "execute", "together"]
 
@@ -64,13 +62,31 @@ class Job:
     problem: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def kind(self) -> Any:
+        """The surrogate's class.
+
+        Raises:
+            UnknownPlugin: no such surrogate.
+        """
+        return load("surrogates", self.surrogate)
+
+    @property
     def config(self) -> Any:
         """The checked configuration.
 
         Raises:
             ConfigError: a wrong key or value.
         """
-        return parse(load("surrogates", self.surrogate).Config, self.options, "surrogate")
+        return parse(self.kind.Config, self.options, "surrogate")
+
+    def check(self) -> None:
+        """Everything about the surrogate that can be wrong before any work is done.
+
+        Raises:
+            ConfigError: a wrong key or value.
+            MissingDependency: a package that its training needs is not installed.
+        """
+        check_installed(self.kind, self.config.model_dump(), training=True)
 
     def read(self) -> TrainingSet:
         """The data set.
@@ -79,7 +95,7 @@ class Job:
             DataSchemaError: it is none, or not one that the surrogate can learn from.
         """
         training = open_training_set(self.data, self.problem)
-        check_inputs(training, load("surrogates", self.surrogate))
+        check_inputs(training, self.kind)
         return training
 
     def check_together(self, size: int) -> None:
@@ -88,7 +104,7 @@ class Job:
         Raises:
             ConfigError: another surrogate or device.
         """
-        if size > 1 and not _has_epochs(self.config):
+        if size > 1 and not self.kind.shares_work(self.config):
             raise ConfigError(
                 f"surrogate '{self.surrogate}' trains in one process; leave out --devices, or "
                 "start one task"
@@ -105,14 +121,6 @@ class Job:
             return self.device
         # where the launcher shows each task only its own GPU, that is number 0
         return f"cuda:{local % max(import_torch().cuda.device_count(), 1)}"
-
-
-def _has_epochs(config: Any) -> bool:
-    """Whether the training loop trains it, or the members of which it consists."""
-    member = getattr(config, "member", None)
-    if isinstance(member, str):
-        return issubclass(load("surrogates", member).Config, TrainingConfig)
-    return isinstance(config, TrainingConfig)
 
 
 def execute(job: Job, ranks: Ranks, training: TrainingSet | None = None, **how: Any) -> Surrogate:
@@ -136,8 +144,7 @@ def execute(job: Job, ranks: Ranks, training: TrainingSet | None = None, **how: 
         tensorboard=job.tensorboard,
         **how,
     )
-    cls = load("surrogates", job.surrogate)
-    fitted: Surrogate = cls.fit(training, problem, job.config, job.seed, run)
+    fitted: Surrogate = job.kind.fit(training, problem, job.config, job.seed, run)
     return fitted
 
 

@@ -1,0 +1,53 @@
+"""How a minimization, a chain or a whole run ended, in words, with what to do about it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Self
+
+__all__ = ["Ended"]
+
+
+class Ended(IntEnum):
+    """Why there are no more steps; checkpoints hold its number.
+
+    Attributes:
+        words: how it ended, for the middle of a sentence.
+        advice: what to do about it, a clause of its own; empty where nothing needs doing.
+    """
+
+    words: str
+    advice: str
+
+    RUNNING = 0, "stopped at the largest number of iterations", "allow more"
+    CONVERGED = 1, "converged", ""
+    STALLED = (
+        2,
+        "stalled",
+        "no step lowers the objective: 'pdeinv check' tests the derivatives; where solves fail, "
+        "start elsewhere or see positivity",
+    )
+    MISSED = (
+        3,
+        "converged",
+        "the noise level was not reached: noise too small, or model wrong",
+    )
+    DRAWN = 4, "all draws done", "convergence is judged by R-hat and ESS"
+    UNMIXED = 5, "not converged", "draw more"
+    BUDGET = 6, "budget spent", "raise the budget and continue with --resume"
+
+    def __new__(cls, code: int, words: str, advice: str) -> Self:
+        """The number with its two texts."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.words, member.advice = words, advice
+        return member
+
+    @property
+    def converged(self) -> bool:
+        """Whether the engine's own criterion was met."""
+        return self in (Ended.CONVERGED, Ended.DRAWN)
+
+    def sentence(self, found: str) -> str:
+        """What was found, with the advice."""
+        return f"{found}; {self.advice}" if self.advice else found

@@ -1,0 +1,206 @@
+"""The minimum of J = Φ + R in whitened coordinates, by Gauss-Newton-CG or L-BFGS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from pdeinv.bayes.posterior import Posterior, PosteriorPoint
+from pdeinv.bayes.prior import cost
+from pdeinv.config import Config
+from pdeinv.engines.ended import Ended
+from pdeinv.engines.gaussian import newton_cg
+from pdeinv.engines.gaussian.lbfgs import Memory
+from pdeinv.engines.line_search import Point, backtrack, wolfe_search
+from pdeinv.engines.requests import Linearize, Misfit, Steps
+from pdeinv.engines.solvable import first_point
+from pdeinv.errors import SolverDiverged
+from pdeinv.typing import Array
+
+__all__ = ["Minimum", "OptimizerConfig", "find_map", "first_minimum", "improved"]
+
+REACH = 10.0
+"""A step is cut to this many times sqrt(dim), the norm of a typical prior draw."""
+
+
+class OptimizerConfig(Config):
+    """Options of every engine that starts from a maximum a posteriori point."""
+
+    method: Literal["newton-cg", "lbfgs"] = Field(
+        "newton-cg", description="inexact Gauss-Newton-CG, or limited-memory BFGS"
+    )
+    max_iterations: int = Field(200, ge=1, description="largest number of outer iterations")
+    tolerance: float = Field(
+        1e-6, gt=0, lt=1, description="stop when the gradient has shrunk to this share of the first"
+    )
+    cg_iterations: int = Field(200, ge=1, description="most CG iterations in one outer iteration")
+    memory: int = Field(20, ge=1, description="pairs that L-BFGS remembers")
+    start: Literal["mean", "prior"] | None = Field(
+        None, description="start from the prior mean or a prior draw; unset: the mean for one start"
+    )
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """Where the minimization of J stands.
+
+    ``gradient_norm`` belongs to the last point that was linearized; Gauss-Newton-CG has no memory.
+    """
+
+    xi: Array
+    objective: float
+    misfit: float
+    gradient: Array
+    memory: Memory
+    gradient_norm: float = 0.0
+    first_norm: float = 0.0
+    forcing: float = 0.5
+    n: int = 0
+    ended: Ended = Ended.RUNNING
+
+    def on(self, config: OptimizerConfig) -> bool:
+        """Whether another iteration is due."""
+        return self.ended is Ended.RUNNING and self.n < config.max_iterations
+
+    def moved(self, xi: Array, objective: float) -> Minimum:
+        """The next iterate."""
+        misfit = objective - float(cost(xi))
+        return replace(self, xi=xi, objective=objective, misfit=misfit, n=self.n + 1)
+
+    def without_success(self, slope: float, objective: float) -> Minimum:
+        """What a search without success means: only rounding left to gain, or a real stall."""
+        least = abs(slope) <= 1e-10 * max(1.0, abs(objective))
+        return replace(self, ended=Ended.CONVERGED if least else Ended.STALLED)
+
+    def message(self, method: str, n_data: int) -> str:
+        """One sentence on how it ended."""
+        drop = self.gradient_norm / self.first_norm if self.first_norm else 1.0
+        return self.ended.sentence(
+            f"{method} {self.ended.words} after {self.n} iterations, gradient reduced to "
+            f"{drop:.1e} of the first, misfit {self.misfit:.4g} for {n_data} data (half the number "
+            "of data is expected)"
+        )
+
+    def summary(self, n_data: int) -> dict[str, float]:
+        """The numbers that describe it."""
+        return {
+            "iterations": float(self.n),
+            "misfit": self.misfit,
+            "misfit_per_datum": self.misfit / n_data,
+            "gradient_norm": self.gradient_norm,
+        }
+
+
+def first_minimum(
+    posterior: Posterior,
+    config: OptimizerConfig,
+    rng: np.random.Generator,
+    xi0: Array | None = None,
+    *,
+    from_prior: bool | None = None,
+) -> Steps[Minimum]:
+    """At ``xi0``, else at 0 or a prior draw; at another draw where that solve fails."""
+    if xi0 is None:
+        drawn = config.start == "prior" if from_prior is None else from_prior
+        xi0 = rng.standard_normal(posterior.dim) if drawn else np.zeros(posterior.dim)
+    place = yield from first_point(rng, xi0)
+    xi, dim, newton = place.xi, posterior.dim, config.method == "newton-cg"
+    objective = place.misfit + float(cost(xi))
+    memory = Memory.empty(0 if newton else config.memory, dim)
+    state = Minimum(xi, objective, place.misfit, np.zeros(dim), memory)
+    if newton:
+        return state
+    at: PosteriorPoint = yield Linearize(xi)
+    norm = float(np.linalg.norm(at.gradient))
+    return replace(state, gradient=at.gradient, gradient_norm=norm, first_norm=norm)
+
+
+def improved(state: Minimum, config: OptimizerConfig) -> Steps[Minimum]:
+    """One outer iteration of the configured method."""
+    step = _newton_step if config.method == "newton-cg" else _lbfgs_step
+    return (yield from step(state, config))
+
+
+def _cut(direction: Array) -> Array:
+    """The direction, no longer than ``REACH`` typical prior draws."""
+    reach = REACH * np.sqrt(direction.size)
+    return np.asarray(direction * min(1.0, reach / float(np.linalg.norm(direction))))
+
+
+def _newton_step(state: Minimum, config: OptimizerConfig) -> Steps[Minimum]:
+    """(I + J^T Γ^(-1) J) p = -g, solved inexactly, then Armijo backtracking along p."""
+    try:
+        at: PosteriorPoint = yield Linearize(state.xi)
+    except SolverDiverged:
+        return replace(state, ended=Ended.STALLED)
+    norm = float(np.linalg.norm(at.gradient))
+    first = state.first_norm or norm
+    eta = newton_cg.forcing(norm, state.gradient_norm, state.forcing)
+    state = replace(state, gradient=at.gradient, gradient_norm=norm, first_norm=first, forcing=eta)
+    if norm <= config.tolerance * first:
+        return replace(state, ended=Ended.CONVERGED)
+    p, _ = newton_cg.conjugate_gradient(
+        lambda v: v + at.gauss_newton(v), -at.gradient, eta * norm, config.cg_iterations
+    )
+    p = _cut(p)
+
+    def objective(t: float) -> Steps[float]:
+        xi = state.xi + t * p
+        return float((yield Misfit(xi)) + cost(xi))
+
+    slope = float(at.gradient @ p)
+    found = yield from backtrack(objective, at.neg_log_posterior, slope)
+    if found.t == 0:
+        return state.without_success(slope, found.value)
+    return state.moved(state.xi + found.t * p, found.value)
+
+
+def _lbfgs_step(state: Minimum, config: OptimizerConfig) -> Steps[Minimum]:
+    """A quasi-Newton direction, then a weak Wolfe search that linearizes every trial point."""
+    start = Point(state.xi, state.objective, state.gradient)
+    direction = _cut(state.memory.descent_direction(state.gradient))
+
+    def point_at(t: float) -> Steps[Point]:
+        x = state.xi + t * direction
+        try:
+            at: PosteriorPoint = yield Linearize(x)
+        except SolverDiverged:
+            return Point(x, np.inf, start.gradient)
+        value = at.neg_log_posterior
+        return Point(x, value if np.isfinite(value) else np.inf, at.gradient)
+
+    length = float(np.linalg.norm(direction))
+    first = 1.0 if state.memory.n_pairs else min(1.0, 1.0 / length)
+    new = yield from wolfe_search(point_at, start, direction, first)
+    if new is start:
+        return state.without_success(float(state.gradient @ direction), state.objective)
+    norm = float(np.linalg.norm(new.gradient))
+    return replace(
+        state.moved(new.x, new.value),
+        gradient=new.gradient,
+        gradient_norm=norm,
+        ended=Ended.CONVERGED if norm <= config.tolerance * state.first_norm else Ended.RUNNING,
+        memory=state.memory.remember(new.x - state.xi, new.gradient - state.gradient),
+    )
+
+
+def find_map(
+    posterior: Posterior,
+    rng: np.random.Generator,
+    config: OptimizerConfig | None = None,
+    xi0: Array | None = None,
+) -> Steps[Array]:
+    """The point where the minimization from ``xi0`` ends, (dim,), for all that starts from it.
+
+    Raises:
+        RunFailed: no starting point could be solved.
+        SolverDiverged: the first linearization failed.
+    """
+    config = config or OptimizerConfig.model_validate({})
+    state = yield from first_minimum(posterior, config, rng, xi0)
+    while state.on(config):
+        state = yield from improved(state, config)
+    return state.xi

@@ -1,0 +1,143 @@
+"""What an engine asks of a posterior: it yields requests, and whoever drives it sends the answers.
+
+An engine thus never knows how many chains run, nor whether its solves are made one by one, in
+batches or elsewhere. A solve of one point that fails is raised at the ``yield``; among rows of
+points it is a row that is not finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from pdeinv.bayes.jacobian import dense_jacobian, unwhitened
+from pdeinv.bayes.posterior import Posterior
+from pdeinv.errors import SolverDiverged
+from pdeinv.typing import Array
+
+__all__ = [
+    "Jacobian",
+    "Level",
+    "Linearize",
+    "Misfit",
+    "Predict",
+    "Request",
+    "Steps",
+    "answer",
+    "drive",
+    "on_coarse",
+]
+
+Level = Literal["fine", "coarse", "unknown"]
+"""Who is asked: the posterior, its coarse twin, or the posterior's model as a function of m."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A question about the posterior; it carries all that an answer needs.
+
+    Attributes:
+        xi: where; with level ``unknown`` these are values of m.
+        level: who is asked.
+    """
+
+    xi: Array
+    level: Level = "fine"
+
+
+class Misfit(Request):
+    """Φ at xi, a number for shape (dim,), shape (n,) for (n, dim); infinite where a solve fails."""
+
+
+class Predict(Request):
+    """G(m(xi)), shape (n_d,) or (n, n_d); not finite where a solve fails."""
+
+
+class Linearize(Request):
+    """Φ, its gradient and derivative actions at one xi, shape (dim,).
+
+    The answer is a :class:`pdeinv.bayes.posterior.PosteriorPoint`. A solve that fails raises
+    :class:`pdeinv.errors.SolverDiverged`.
+    """
+
+
+@dataclass(frozen=True)
+class Jacobian(Request):
+    """G and its whole Jacobian at one xi, shape (dim,), or the ``part`` of its shorter side.
+
+    The answer is a :class:`pdeinv.bayes.jacobian.DenseLinearization`; see
+    :func:`pdeinv.bayes.jacobian.dense_jacobian`. A solve that fails raises
+    :class:`pdeinv.errors.SolverDiverged`.
+    """
+
+    part: slice | None = None
+
+
+type Steps[T] = Generator[Request, Any, T]
+"""A computation that yields requests, is sent their answers and returns a T."""
+
+
+def _asked(posterior: Posterior, level: Level) -> Posterior:
+    if level == "fine":
+        return posterior
+    if level == "unknown":
+        return unwhitened(posterior, "this engine")
+    assert posterior.coarse is not None
+    return posterior.coarse
+
+
+def answer(posterior: Posterior, request: Request) -> Any:
+    """The answer to one request, charged to the posterior's counters.
+
+    Raises:
+        CapabilityError: the model has no derivative, or is no model of m.
+        SolverDiverged: a linearisation failed.
+    """
+    asked = _asked(posterior, request.level)
+    match request:
+        case Misfit():
+            return asked.misfit(request.xi)
+        case Predict():
+            return asked.predict(request.xi)
+        case Linearize():
+            return asked.linearize(request.xi)
+        case Jacobian():
+            return dense_jacobian(asked, request.xi, request.part)
+    raise TypeError(f"no answer to a {type(request).__name__}")
+
+
+def drive[T](posterior: Posterior, steps: Steps[T]) -> T:
+    """Answer the requests of ``steps`` one by one until it returns.
+
+    Raises:
+        PdeinvError: what ``steps`` raises, and what a request cannot be answered for.
+    """
+    try:
+        request = next(steps)
+        while True:
+            try:
+                found = answer(posterior, request)
+            except SolverDiverged as error:
+                request = steps.throw(error)
+            else:
+                request = steps.send(found)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+
+
+def on_coarse[T](steps: Steps[T]) -> Steps[T]:
+    """The same steps with all their requests made of the coarse twin."""
+    try:
+        request = next(steps)
+        while True:
+            try:
+                found = yield replace(request, level="coarse")
+            except SolverDiverged as error:
+                request = steps.throw(error)
+            else:
+                request = steps.send(found)
+    except StopIteration as end:
+        value: T = end.value
+        return value

@@ -1,0 +1,86 @@
+"""Points where the model can be solved, others being drawn anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pdeinv.bayes.posterior import Posterior
+from pdeinv.engines.requests import Misfit, Predict, Steps
+from pdeinv.errors import RunFailed
+from pdeinv.typing import Array
+
+__all__ = ["Place", "SolvedRows", "first_point", "solved_rows"]
+
+TRIES = 20
+"""Solves of a starting point, and rounds of replacing failed rows, before giving up."""
+
+ADVICE = "check the problem's configuration with 'pdeinv check', or narrow the prior"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A point with its misfit."""
+
+    xi: Array
+    misfit: float
+
+
+@dataclass(frozen=True)
+class SolvedRows:
+    """Points (n, dim) with their predictions (n, n_d) and finite misfits (n,).
+
+    ``replaced`` counts those that had to be drawn anew.
+    """
+
+    xi: Array
+    predictions: Array
+    misfit: Array
+    replaced: int
+
+
+def first_point(rng: np.random.Generator, xi: Array) -> Steps[Place]:
+    """A point where the model can be solved: ``xi``, else a prior draw.
+
+    Raises:
+        RunFailed: no point was found.
+    """
+    for _ in range(TRIES):
+        misfit = float((yield Misfit(xi)))
+        if np.isfinite(misfit):
+            return Place(xi, misfit)
+        xi = rng.standard_normal(len(xi))
+    raise RunFailed(f"no starting point: {TRIES} solves failed; {ADVICE}")
+
+
+def solved_rows(
+    posterior: Posterior, xi: Array, draw: Callable[[Array, int], Array], most: float = 1.0
+) -> Steps[SolvedRows]:
+    """Predictions at all rows of ``xi``; rows whose misfit is infinite are drawn anew.
+
+    Args:
+        posterior: whose data the misfits are of.
+        xi: points, shape (n, dim).
+        draw: (rows that could be solved, k) to k new rows.
+        most: the largest share of rows that may fail at once.
+
+    Raises:
+        RunFailed: more of the rows cannot be solved, or the new ones keep failing.
+    """
+    xi, replaced = xi.copy(), 0
+    predictions = np.array((yield Predict(xi)))
+    for _ in range(TRIES):
+        # A prediction may be finite and too large to be squared.
+        misfit = posterior.misfit_of(predictions)
+        failed = ~np.isfinite(misfit)
+        n = int(failed.sum())
+        if n == 0:
+            return SolvedRows(xi, predictions, misfit, replaced)
+        if n > most * len(xi):
+            break
+        xi[failed] = draw(xi[~failed], n)
+        predictions[failed] = yield Predict(xi[failed])
+        replaced += n
+    raise RunFailed(f"{n} of {len(xi)} points cannot be solved; {ADVICE}")

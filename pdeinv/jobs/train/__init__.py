@@ -1,0 +1,1 @@
+"""Training of a surrogate as a job."""

@@ -1,0 +1,102 @@
+"""What is trained, and what it stands for once it is bound: roles and their protocols.
+
+A learned map is a forward model (from xi to data, like the solver), an inverse (from data to the
+unknown) or a denoiser (from a noisy whitened field to a clean one). Engines and verbs ask for a
+role; what has another one is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from pdeinv.model.spaces import Space
+from pdeinv.typing import Array
+
+__all__ = ["Denoiser", "Estimate", "Inverse", "Role"]
+
+
+class Role(StrEnum):
+    """What a trained member does."""
+
+    FORWARD = "forward"
+    """From xi to data: bound, it is a :class:`pdeinv.model.forward.ForwardModel` on xi."""
+    INVERSE = "inverse"
+    """From data to the unknown: bound, it is an :class:`Inverse`."""
+    DENOISER = "denoiser"
+    """From a noisy whitened field to a clean one: bound, it is a :class:`Denoiser`."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an inverse says of the unknown behind each row of data.
+
+    Attributes:
+        mean: shape (n, dim).
+        std: how far the truth may lie from it, one standard deviation, shape (n, dim).
+    """
+
+    mean: Array
+    std: Array
+
+
+class Inverse(Protocol):
+    """From data to estimates of the unknown, with their spread."""
+
+    @property
+    def of(self) -> Literal["xi", "m"]:
+        """Whether the whitened unknown is estimated, or the unknown itself."""
+
+    @property
+    def d_space(self) -> Space:
+        """The space of one row of data, of size n_d."""
+
+    @property
+    def space(self) -> Space:
+        """The space of one estimate, of size dim."""
+
+    def __call__(self, data: Array, noise_std: Array) -> Estimate:
+        """Estimates from rows of data.
+
+        Args:
+            data: shape (n, n_d), in the units of the data.
+            noise_std: σ of each datum, shape (n_d,), in the same units.
+
+        Raises:
+            ShapeError: the shapes do not fit ``d_space``.
+        """
+
+
+class Denoiser(Protocol):
+    """The mean of a clean whitened field xi ~ N(0, I) given xi + level · noise."""
+
+    @property
+    def space(self) -> Space:
+        """The space of xi, of size dim."""
+
+    def __call__(self, noisy: Array, level: float) -> Array:
+        """The denoised fields.
+
+        Args:
+            noisy: shape (..., dim).
+            level: standard deviation of the noise, in units of xi, positive.
+
+        Returns:
+            Shape (..., dim).
+
+        Raises:
+            ShapeError: the last axis does not fit ``space``.
+        """
+
+    def vjp(self, noisy: Array, level: float, w: Array) -> Array:
+        """The adjoint action of its derivative by ``noisy``, at one field, on ``w``.
+
+        Args:
+            noisy: shape (dim,).
+            level: as in :meth:`__call__`.
+            w: shape (dim,).
+
+        Returns:
+            Shape (dim,).
+        """

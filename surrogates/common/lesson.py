@@ -1,0 +1,121 @@
+"""What a surrogate learns from and how, checked; and where it is used afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from pdeinv.bayes.prior import Prior
+from pdeinv.io.datasets import TrainingSet
+from pdeinv.model.observed import Sensors
+from pdeinv.plugins.fitting import FitRun
+from pdeinv.plugins.problem import Problem
+from pdeinv.typing import Array
+
+from .identity import Identity
+from .record import Record
+from .scaling import reference_noise
+from .split import Index, Split
+
+__all__ = ["Lesson", "Where"]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a surrogate is asked.
+
+    Attributes:
+        problem: the one that it was trained for.
+        prior: likewise.
+        sensors: places of the data; None for all that it was trained at, in their order.
+    """
+
+    problem: Problem
+    prior: Prior
+    sensors: Sensors | None = None
+
+    def chosen(self, identity: Identity) -> Index | slice:
+        """The positions of the sensors among the trained ones.
+
+        Raises:
+            SurrogateRejected: a sensor is not among them.
+        """
+        return slice(None) if self.sensors is None else identity.select(self.sensors)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One fit: its data, options and seed.
+
+    Attributes:
+        dataset: all samples.
+        problem: the one that they belong to.
+        config: the surrogate's options.
+        seed: root seed.
+        run: device, checkpoints, progress, stopping.
+        split: which samples serve what.
+    """
+
+    dataset: TrainingSet
+    problem: Problem
+    config: Any
+    seed: int
+    run: FitRun
+    split: Split
+
+    def check(self) -> None:
+        """Refuse data of another problem.
+
+        Raises:
+            SurrogateRejected: names the first difference.
+        """
+        Identity.of_dataset(self.dataset).check(self.problem, self.problem.prior())
+
+    @cached_property
+    def noise_std(self) -> Array:
+        """σ that errors are weighed against, shape (n_obs,)."""
+        return reference_noise(self.values, self.run.noise_std, self.config.noise_rel)
+
+    @property
+    def xi(self) -> Array:
+        """Those of the training samples, shape (n, dim)."""
+        return self.dataset.xi[self.split.train]
+
+    @property
+    def values(self) -> Array:
+        """Data of the training samples, shape (n, n_obs)."""
+        return self.dataset.values[self.split.train]
+
+    @property
+    def where(self) -> Where:
+        """Where the data are."""
+        return Where(self.problem, self.problem.prior())
+
+    def record(self, kind: Any, extra: Mapping[str, Any], **known: Any) -> Record:
+        """The metadata of what ``kind`` learned here.
+
+        Args:
+            kind: class of the surrogate.
+            extra: further facts.
+            **known: what differs: ``sizes``, or ``errors`` where they are known already.
+        """
+        xi, data = self.xi, self.dataset
+        facts = {"sizes": self.split.sizes, "errors": {}, **known}
+        return Record(
+            kind.name,
+            Identity.of_dataset(data),
+            np.min(xi, axis=0),
+            np.max(xi, axis=0),
+            self.noise_std,
+            self.config.model_dump(mode="json"),
+            self.seed,
+            data.digest,
+            data.level,
+            extra=extra,
+            role=kind.role,
+            **facts,
+        )

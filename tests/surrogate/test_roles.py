@@ -1,0 +1,306 @@
+"""Roles: an inverse and a denoiser train, are stored and shown, and no verb mistakes them."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pdeinv.bayes.noise import Noise
+from pdeinv.cli.main import app
+from pdeinv.config import Config
+from pdeinv.errors import CapabilityError
+from pdeinv.io import datasets, netcdf
+from pdeinv.io.observations import Observations, to_dataset
+from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.jobs.generate.run import generate
+from pdeinv.model.learned import Estimate, Role
+from pdeinv.model.spaces import Space
+from pdeinv.plugins import registry
+from pdeinv.plugins.surrogate import check_pairs, check_role, role_of
+from pdeinv.provenance import attributes
+from pdeinv.surrogates.common.identity import data_space
+from pdeinv.surrogates.common.record import Judgement
+from pdeinv.surrogates.common.trained import Trained
+
+pytestmark = pytest.mark.usefixtures("solves_here")
+
+CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
+
+
+class RidgeConfig(Config):
+    penalty: float = 1e-3
+    noise_rel: float = 0.02
+
+
+@dataclass(frozen=True)
+class BoundInverse:
+    matrix: np.ndarray
+    std: np.ndarray
+    space: Space
+    d_space: Space
+    of: str = "xi"
+
+    def __call__(self, data, noise_std):
+        mean = np.concatenate([data, np.ones((len(data), 1))], axis=1) @ self.matrix
+        return Estimate(mean, np.broadcast_to(self.std, mean.shape))
+
+
+@dataclass(frozen=True)
+class ToyInverse(Trained):
+    """Ridge regression from data to xi."""
+
+    matrix: np.ndarray
+    std: np.ndarray
+
+    name = "toy-inverse"
+    Config = RidgeConfig
+    role = Role.INVERSE
+
+    @classmethod
+    def learn(cls, lesson):
+        a = np.concatenate([lesson.values, np.ones((len(lesson.xi), 1))], axis=1)
+        gram = a.T @ a + lesson.config.penalty * np.eye(a.shape[1])
+        matrix = np.linalg.solve(gram, a.T @ lesson.xi)
+        return cls(lesson.record(cls, {}), matrix, (a @ matrix - lesson.xi).std(axis=0))
+
+    def judge(self, lesson):
+        test = lesson.split.test
+        bound = self.bind(lesson.problem, lesson.problem.prior(), lesson.dataset.sensors)
+        found = bound(lesson.dataset.values[test], lesson.noise_std).mean
+        return Judgement(
+            {"xi_rms": float(np.sqrt(np.mean((found - lesson.dataset.xi[test]) ** 2)))}
+        )
+
+    def arrays(self):
+        return {"matrix": self.matrix, "std": self.std}
+
+    @classmethod
+    def restored(cls, arrays, record):
+        return cls(record, arrays["matrix"], arrays["std"])
+
+    def bind(self, problem, prior, sensors):
+        identity = self.record.identity
+        identity.check(problem, prior)
+        space = data_space(identity.observed, sensors)
+        return BoundInverse(self.matrix, self.std, prior.space, space)
+
+
+@dataclass(frozen=True)
+class Shrinkage:
+    """The posterior mean of xi ~ N(0, S) with S diagonal."""
+
+    variance: np.ndarray
+    space: Space
+
+    def __call__(self, noisy, level):
+        return noisy * (self.variance / (self.variance + level**2))
+
+    def vjp(self, noisy, level, w):
+        return w * (self.variance / (self.variance + level**2))
+
+
+@dataclass(frozen=True)
+class ToyDenoiser(Trained):
+    """Componentwise shrinkage with variances of the samples."""
+
+    variance: np.ndarray
+
+    name = "toy-denoiser"
+    Config = RidgeConfig
+    role = Role.DENOISER
+
+    @classmethod
+    def learn(cls, lesson):
+        return cls(lesson.record(cls, {}), lesson.xi.var(axis=0))
+
+    def judge(self, lesson):
+        return Judgement({"variance": float(self.variance.mean())})
+
+    def arrays(self):
+        return {"variance": self.variance}
+
+    @classmethod
+    def restored(cls, arrays, record):
+        return cls(record, arrays["variance"])
+
+    def bind(self, problem, prior, sensors):
+        self.record.identity.check(problem, prior)
+        return Shrinkage(self.variance, prior.space)
+
+
+TOYS = {"toy-inverse": ToyInverse, "toy-denoiser": ToyDenoiser}
+TEXTS = {
+    name: f"expects a surrogate of role 'forward', got '{name}' of role '{kind.role}'; choose one"
+    for name, kind in TOYS.items()
+}
+
+
+class Entry:
+    """An entry point of an installed package, whose class lives here."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def load(self):
+        return TOYS[self.name]
+
+
+@pytest.fixture(autouse=True)
+def toys(monkeypatch):
+    ours = registry.entry_points
+
+    def found(group):
+        more = [Entry(name) for name in TOYS] if group == "pdeinv.surrogates" else []
+        return [*ours(group=group), *more]
+
+    monkeypatch.setattr(registry, "entry_points", found)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A data set and an observation file of the same sensors."""
+    folder = tmp_path_factory.mktemp("files")
+    problem = make_problem("darcy", CONFIG)
+    sensors = problem.sensors("grid:3x3")
+    generate(Plan("darcy", CONFIG, sensors, 60, 4), folder / "data.nc", folder / "run")
+    truth = datasets.read(folder / "data.nc").values[0]
+    noise = Noise(np.full(9, 0.02 * np.abs(truth).max()))
+    data = Observations(problem.observed, truth, sensors, noise)
+    netcdf.write(folder / "obs.nc", to_dataset(data, attributes({}, 1)))
+    (folder / "run.toml").write_text(
+        'problem = {name = "darcy", cells = [8, 8], unknown = {kind = "piecewise", cells = [2, 2], '
+        "std = 0.5}}\n"
+    )
+    return folder
+
+
+def call(*words):
+    return CliRunner().invoke(app, [str(w) for w in words])
+
+
+@pytest.fixture(params=TOYS)
+def trained(request, files):
+    """Name and folder of a toy, trained by the command line."""
+    out = files / request.param
+    if not out.exists():
+        done = call("train-surrogate", request.param, "--data", files / "data.nc", "--out", out)
+        assert done.exit_code == 0, done.stderr
+    return request.param, out
+
+
+def test_training_stores_and_info_shows_the_role(trained):
+    name, folder = trained
+    metadata = json.loads((folder / "metadata.json").read_text())
+    assert (metadata["surrogate"], metadata["role"]) == (name, str(TOYS[name].role))
+    shown = json.loads(call("info", folder, "--json").stdout)
+    assert shown["attributes"]["role"] == TOYS[name].role
+    assert str(TOYS[name].role) in call("info", folder).stdout
+
+
+def test_what_is_loaded_binds_to_what_its_role_says(trained, files):
+    name, folder = trained
+    data, problem = datasets.read(files / "data.nc"), make_problem("darcy", CONFIG)
+    bound = load_surrogate(folder).bind(problem, problem.prior(), data.sensors)
+    if name == "toy-inverse":
+        found = bound(data.values, np.full(9, 0.01))
+        assert found.mean.shape == found.std.shape == data.xi.shape
+        assert np.corrcoef(found.mean.ravel(), data.xi.ravel())[0, 1] > 0.9
+        return
+    noisy = data.xi + np.random.default_rng(0).standard_normal(data.xi.shape)
+    assert np.mean((bound(noisy, 1.0) - data.xi) ** 2) < 0.7 * np.mean((noisy - data.xi) ** 2)
+    w, v = np.eye(4)[:2]
+    step = 1e-6 * v
+    slope = (bound(noisy[0] + step, 1.0) - bound(noisy[0], 1.0)) / 1e-6
+    assert w @ slope == pytest.approx(bound.vjp(noisy[0], 1.0, w) @ v, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [("--engine", "two-level"), ("--model", "surrogate", "--engine", "map"), ("--engine", "pcn")],
+)
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_invert_refuses_it_before_anything_is_computed(trained, files, flags, dry, tmp_path):
+    name, folder = trained
+    config = ("--config", files / "run.toml", "--seed", 1, "--out", tmp_path / "r.nc")
+    done = call("invert", files / "obs.nc", "--surrogate", folder, *flags, *config, *dry)
+    assert done.exit_code == 2
+    assert f"invert {TEXTS[name]}" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_evaluate_refuses_it(trained):
+    name, folder = trained
+    done = call("evaluate", folder, "--seed", 1)
+    assert done.exit_code == 2
+    assert f"evaluate {TEXTS[name]}" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_two_level_refuses_to_train_it_on_its_way(trained, files, tmp_path):
+    name, _ = trained
+    words = ("--set", f"surrogate.name={name}", "--config", files / "run.toml", "--seed", 1)
+    done = call("invert", files / "obs.nc", *words, "--out", tmp_path / "r.nc")
+    assert done.exit_code == 2
+    assert f"two-level {TEXTS[name]}" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_level_refuses_what_does_not_learn_from_pairs(files, tmp_path):
+    words = ("--set", "surrogate.name=latent", "--config", files / "run.toml", "--seed", 1)
+    done = call("invert", files / "obs.nc", *words, "--out", tmp_path / "r.nc")
+    assert done.exit_code == 2
+    assert "surrogate 'latent' cannot be trained on the way: expected one that" in done.stderr
+    assert "--surrogate FOLDER" in done.stderr
+    wrong = ("--set", "surrogate.options={coarsen=1}", *words[2:])
+    done = call("invert", files / "obs.nc", *wrong, "--out", tmp_path / "r.nc")
+    assert done.exit_code == 2
+    assert "unknown key 'surrogate.options.coarsen'" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_ensemble_takes_forward_models_alone(files, tmp_path):
+    words = ("train-surrogate", "ensemble", "--data", files / "data.nc", "--out", tmp_path / "e")
+    done = call(*words, "--set", "surrogate.member=toy-inverse")
+    assert done.exit_code == 2
+    assert TEXTS["toy-inverse"] in done.stderr
+    assert not (tmp_path / "e").exists()
+
+
+def test_list_shows_roles():
+    found = {
+        e["name"]: e.get("role") for e in json.loads(call("list", "--json").stdout)["surrogates"]
+    }
+    assert found["toy-inverse"] == "inverse"
+    assert found["toy-denoiser"] == "denoiser"
+    assert {found[n] for n in found if n not in TOYS} == {"forward"}
+    assert "denoiser" in call("list", "surrogates").stdout
+
+
+def test_a_class_without_a_role_is_a_forward_model():
+    class Plain:
+        name = "plain"
+
+    assert role_of(Plain) is Role.FORWARD
+    check_role(Plain, Role.FORWARD, "invert")
+    with pytest.raises(CapabilityError, match="role 'inverse', got 'plain' of role 'forward'"):
+        check_role(Plain, Role.INVERSE, "estimate")
+    with pytest.raises(CapabilityError, match="'plain' cannot be trained on the way"):
+        check_pairs(Plain)
+
+
+def test_a_folder_of_an_earlier_version_holds_a_forward_model(files, tmp_path):
+    data, problem = datasets.read(files / "data.nc"), make_problem("darcy", CONFIG)
+    kind = registry.load("surrogates", "gp")
+    kind.fit(data, problem, kind.Config(iterations=2), 1).save(tmp_path / "s")
+    file = tmp_path / "s" / "metadata.json"
+    metadata = json.loads(file.read_text())
+    assert metadata.pop("role") == "forward"
+    file.write_text(json.dumps(metadata))
+    assert load_surrogate(tmp_path / "s").metadata["role"] == "forward"
+    assert (
+        json.loads(call("info", tmp_path / "s", "--json").stdout)["attributes"]["role"] == "forward"
+    )
