@@ -89,7 +89,7 @@ def _solve(
     workers: int,
 ) -> None:
     """Check, solve, and say what became of it."""
-    from pdeinv.jobs.generate.run import How
+    from pdeinv.jobs.generate.run import Execution
     from pdeinv.jobs.generate.run import generate as solve_all
     from pdeinv.plugins import registry
 
@@ -113,8 +113,10 @@ def _solve(
             tally["failed"] = failed
             step(done, total, f"{failed} failed")
 
-        how = How(workers, parts.resume, executor, part, parts.assemble, progress, stop.requested)
-        solve_all(plan, output.out, folder, how)
+        execution = Execution(
+            workers, parts.resume, executor, part, parts.assemble, progress, stop.requested
+        )
+        solve_all(plan, output.out, folder, execution)
     _report(terminal, {**data, **tally}, plan, parts, folder)
 
 

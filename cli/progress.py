@@ -28,7 +28,7 @@ from .terminal import Terminal
 
 if TYPE_CHECKING:
     from pdeinv.engines.run.spec import Progress as Report
-    from pdeinv.surrogates.common.log import EpochRow
+    from pdeinv.plugins.fitting import EpochRow
 
 __all__ = [
     "HEARTBEAT",

@@ -63,7 +63,7 @@ class Solver:
         if name == "pinn":
             from pdeinv.surrogates.pinn.config import PinnConfig
 
-            extras.require("torch", "--solver pinn")
+            extras.require("torch", "networks need")
             return parse(PinnConfig, options, "solver")
         given = [f"--{k}" for k in ("compare", "resume") if getattr(self, k)]
         # --solver fenicsx on top of a file that sets up the network is meant
@@ -143,7 +143,7 @@ def _check_outputs(output: Output, vtk: Path | None, network: bool, resume: bool
 
     output.check(resume=resume, folder=network)
     if vtk is not None:
-        extras.require("h5py", "--vtk")
+        extras.require("h5py", "--vtk needs")
         check_output(vtk, overwrite=output.overwrite)
 
 
@@ -240,7 +240,7 @@ def _trained(
     resume: bool,
 ) -> Any:
     from pdeinv.io.runs import remember
-    from pdeinv.surrogates.common.fitting import FitRun
+    from pdeinv.plugins.fitting import FitRun
     from pdeinv.surrogates.pinn.forward import solve
 
     message = f"stopped; the training so far is saved in {folder}; continue with --resume"

@@ -114,7 +114,7 @@ def train_surrogate(
         tables.get("problem", {}),
     )  # fmt: skip
     if slurm.print_sbatch:
-        job.config  # noqa: B018  parsed for its errors
+        job.config  # noqa: B018  parsed for its errors; packages are those of the other machine
         output.check(resume=resume, folder=True)
         given = {"--config": settings.config, "--seed": random.seed}
         text = _slurm_script(slurm, job, machine, {"--out": output.out, **given}, settings)
@@ -167,7 +167,7 @@ class _Training:
         job = self.job
         self.output.check(resume=job.resume, folder=True)
         if job.tensorboard is not None:
-            extras.require("tensorboard", "--tensorboard")
+            extras.require("tensorboard", "--tensorboard needs")
         if job.device != "cpu":
             find_device(job.device)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pdeinv.errors import MissingDependency
 
-__all__ = ["EXTRAS", "load", "missing", "remedy", "require"]
+__all__ = ["EXTRAS", "installed", "load", "missing", "remedy", "require"]
 
 EXTRAS = {
     "fem": ("dolfinx", "petsc4py", "mpi4py", "gmsh", "h5py"),
@@ -22,16 +22,17 @@ EXTRAS = {
 def remedy(package: str) -> str:
     """What to do to get a package."""
     extra = next(name for name, packages in EXTRAS.items() if package in packages)
-    other = " (or FEniCSx 0.11 from conda-forge)" if extra == "fem" else ""
-    return f"pdeinv[{extra}] brings it: run pip install -e '.[{extra}]' in the clone{other}"
+    other = " (or take FEniCSx 0.11 from conda-forge)" if extra == "fem" else ""
+    return f"run pip install -e '.[{extra}]' in your clone of pdeinv{other}"
 
 
-def missing(package: str, user: str, why: object = "not installed") -> MissingDependency:
-    """The error of ``user``, which needs a package that cannot be had."""
-    return MissingDependency(f"{user} needs {package} ({why}); {remedy(package)}")
+def missing(package: str, needs: str, why: object = None) -> MissingDependency:
+    """The error of what ``needs`` a package, such as "networks need", that cannot be had."""
+    trouble = "is not installed" if why is None else f"cannot be loaded ({why})"
+    return MissingDependency(f"{needs} the package {package}, which {trouble}; {remedy(package)}")
 
 
-def load(package: str, user: str) -> Any:
+def load(package: str, needs: str) -> Any:
     """The module of an optional package.
 
     Raises:
@@ -40,22 +41,26 @@ def load(package: str, user: str) -> Any:
     try:
         return import_module(package)
     except (ImportError, OSError) as error:
-        raise missing(package, user, error) from None
+        raise missing(package, needs, error) from None
 
 
-def require(package: str, user: str) -> None:
+def require(package: str, needs: str) -> None:
     """Refuse to begin where a package is not installed; nothing is imported.
 
     Args:
         package: the name to import it by.
-        user: what needs it, for the message.
+        needs: who needs it, for the message.
 
     Raises:
         MissingDependency: it is not there; the message has the command that installs it.
     """
+    if not installed(package):
+        raise missing(package, needs)
+
+
+def installed(package: str) -> bool:
+    """Whether a package is there; nothing is imported."""
     try:
-        found = find_spec(package) is not None
-    except ModuleNotFoundError:
-        found = False
-    if not found:
-        raise missing(package, user)
+        return find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False

@@ -22,7 +22,7 @@ def dask_workers(config: ExecutorConfig, workers: int) -> Iterator[tuple[Executo
         MissingDependency: distributed is not installed.
         RunFailed: the scheduler does not answer.
     """
-    distributed = extras.load("distributed", "--executor dask")
+    distributed = extras.load("distributed", "--executor dask needs")
     if config.scheduler is not None:
         try:
             client = distributed.Client(config.scheduler, timeout="30s", set_as_default=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from pdeinv import extras
@@ -16,11 +17,8 @@ def import_torch() -> Any:
     Raises:
         MissingDependency: it is not installed.
     """
-    try:
-        import torch
-    except ImportError:
-        raise extras.missing("torch", "a network") from None
-    return torch
+    extras.require("torch", "networks need")
+    return import_module("torch")
 
 
 def find_device(name: str) -> Any:

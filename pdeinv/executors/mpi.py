@@ -50,7 +50,7 @@ def mpi_session() -> Iterator[bool]:
         from mpi4py import MPI
         from mpi4py.futures import MPICommExecutor
     except ImportError as error:
-        raise extras.missing("mpi4py", "--executor mpi", error) from None
+        raise extras.missing("mpi4py", "--executor mpi needs", error) from None
     if MPI.COMM_WORLD.size < 2:
         raise ConfigError(
             "--executor mpi needs at least 2 ranks; start it with mpiexec -n N or srun, "

@@ -27,7 +27,7 @@ def require_backend(config: ExecutorConfig) -> None:
         MissingDependency: with the command that installs it.
     """
     if config.name in PACKAGES:
-        extras.require(PACKAGES[config.name], f"--executor {config.name}")
+        extras.require(PACKAGES[config.name], f"--executor {config.name} needs")
 
 
 @dataclass(frozen=True)

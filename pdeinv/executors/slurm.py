@@ -109,7 +109,7 @@ def _settle(future: Future[Any], job: Any) -> None:
 
 
 def _submitter(config: ExecutorConfig, workers: int, folder: Path) -> Any:
-    submitit = extras.load("submitit", "--executor slurm")
+    submitit = extras.load("submitit", "--executor slurm needs")
     try:
         made = submitit.AutoExecutor(folder=folder, cluster=config.cluster)
     except RuntimeError as error:

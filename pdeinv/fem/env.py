@@ -87,7 +87,7 @@ def fenicsx() -> Fenicsx:
         importlib.import_module("petsc4py").init(["pdeinv", "-no_signal_handler"], comm=_world())
         return Fenicsx(*(importlib.import_module(name) for name in _MODULES))
     except ImportError as error:
-        raise extras.missing("dolfinx", "the finite-element solver", error) from None
+        raise extras.missing("dolfinx", "the finite-element solver needs", error) from None
 
 
 def require_gmsh() -> Any:
@@ -96,4 +96,4 @@ def require_gmsh() -> Any:
     Raises:
         MissingDependency: gmsh is not installed.
     """
-    return extras.load("gmsh", "meshing, or reading a .msh file,")
+    return extras.load("gmsh", "meshing, or reading a .msh file, needs")

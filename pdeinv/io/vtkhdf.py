@@ -37,7 +37,7 @@ def write_fields(path: Path, fields: xr.Dataset) -> None:
         DataSchemaError: no mesh in the dataset.
         MissingDependency: h5py is not installed.
     """
-    h5py = extras.load("h5py", "writing VTKHDF")
+    h5py = extras.load("h5py", "writing VTKHDF needs")
     kind = next((k for k in ("volume", "face", "edge") if f"{k}_node_connectivity" in fields), None)
     if kind is None or "x" not in fields.coords:
         raise DataSchemaError("no mesh to write as VTKHDF: x or a node connectivity is missing")

@@ -3,7 +3,7 @@
 A third party adds one by shipping an entry point in the group ``pdeinv.problems``,
 ``pdeinv.surrogates`` or ``pdeinv.engines``. The object found is the class that implements the
 protocol of the group (see :mod:`pdeinv.plugins.problem`). Where the entry point names an extra of
-pdeinv, as in ``latent = "pdeinv.surrogates.latent.surrogate:Latent [surrogate]"``, the plug-in
+pdeinv, as in ``darcy = "pdeinv.problems.darcy:Darcy [fem]"``, the plug-in
 needs what that extra brings before it can compute.
 """
 
@@ -64,4 +64,4 @@ def require(kind: Kind, name: str) -> None:
     entry = _found(kind).get(name)
     for extra in entry.extras if entry else ():
         if extra in extras.EXTRAS:
-            extras.require(extras.EXTRAS[extra][0], f"{kind[:-1]} '{name}'")
+            extras.require(extras.EXTRAS[extra][0], f"{kind[:-1]} '{name}' needs")

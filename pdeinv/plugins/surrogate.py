@@ -219,6 +219,7 @@ def check_installed(kind: Any, config: Mapping[str, Any], training: bool) -> Non
     Raises:
         MissingDependency: names the first package, and the command that brings it.
     """
+    needed = kind.needs(config, training) if hasattr(kind, "needs") else frozenset()
     doing = "training" if training else "using"
-    for name in sorted(kind.needs(config, training) if hasattr(kind, "needs") else ()):
-        extras.require(name, f"{doing} surrogate '{kind.name}'")
+    for name in sorted(needed):
+        extras.require(name, f"{doing} surrogate '{kind.name}' needs")

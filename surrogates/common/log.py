@@ -69,7 +69,7 @@ def check_tensorboard() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise extras.missing("tensorboard", "--tensorboard") from None
+        raise extras.missing("tensorboard", "--tensorboard needs") from None
     return SummaryWriter
 
 

@@ -105,7 +105,7 @@ def _library() -> tuple[Any, Any]:
             from neuralop import models
             from neuralop.layers.spectral_convolution import SpectralConv
     except ImportError:
-        raise extras.missing("neuralop", "a neural operator (package neuraloperator)") from None
+        raise extras.missing("neuralop", "neural operators need") from None
 
     class Spectral(SpectralConv):  # type: ignore[misc]
         """v -> F^(-1)(W F v) on the kept frequencies, in the precision of v, for any grid."""

@@ -196,5 +196,5 @@ def test_without_torch_both_say_what_to_install(rod, call, monkeypatch):
     ):
         done = call(*command, "--out", "x.nc")
         assert done.exit_code == 2
-        assert "pip install -e '.[surrogate]'" in done.stderr
+        assert "pip install -e '.[surrogate]' in your clone of pdeinv" in done.stderr
         assert not list(rod.glob("x.nc*"))

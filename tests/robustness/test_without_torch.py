@@ -16,7 +16,7 @@ from pdeinv.plugins import registry
 pytestmark = pytest.mark.usefixtures("solves_here")
 
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
-INSTALL = "pip install -e '.[surrogate]'"
+INSTALL = "pip install -e '.[surrogate]' in your clone of pdeinv"
 
 WORK = """
 import json, sys
@@ -152,12 +152,12 @@ def test_numpy_is_enough(name, found):
         *((f"train {name}", "training surrogate") for name in NETWORKS),
         (
             "train multifidelity network",
-            "training surrogate 'multifidelity' needs torch",
+            "training surrogate 'multifidelity' needs the package torch",
         ),
-        ("invert two-level network", "training surrogate 'multifidelity' needs torch"),
-        ("invert fno", "using surrogate 'fno' needs neuralop"),
-        ("evaluate fno", "using surrogate 'fno' needs neuralop"),
-        ("solve pinn", "solver 'pinn'"),
+        ("invert two-level network", "training surrogate 'multifidelity' needs the package torch"),
+        ("invert fno", "using surrogate 'fno' needs the package neuralop"),
+        ("evaluate fno", "using surrogate 'fno' needs the package neuralop"),
+        ("solve pinn", "networks need the package torch"),
     ],
 )
 def test_what_needs_torch_is_one_line_and_leaves_nothing(name, text, found, work):

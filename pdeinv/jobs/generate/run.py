@@ -33,7 +33,7 @@ from pdeinv.plugins import registry
 from pdeinv.plugins.problem import Problem
 from pdeinv.provenance import attributes
 
-__all__ = ["How", "Progress", "generate"]
+__all__ = ["Execution", "Progress", "generate"]
 
 TASK = "pdeinv.jobs.generate.batches:solve_batches"
 LOOK_SECONDS = 2.0
@@ -57,7 +57,7 @@ def _never() -> bool:
 
 
 @dataclass(frozen=True)
-class How:
+class Execution:
     """How a data set is made; none of it changes a number.
 
     Attributes:
@@ -84,7 +84,9 @@ class How:
         return self.resume or self.assemble or self.part is not None
 
 
-def generate(plan: Plan, out: Path, folder: Path, how: How | None = None, **options: Any) -> None:
+def generate(
+    plan: Plan, out: Path, folder: Path, execution: Execution | None = None, **options: Any
+) -> None:
     """Solve the plan's samples and write them to ``out``.
 
     The numbers are the same, bit for bit, for every executor, every number of workers and after
@@ -94,37 +96,37 @@ def generate(plan: Plan, out: Path, folder: Path, how: How | None = None, **opti
         plan: what to solve.
         out: the data set file.
         folder: where batches are kept until the output is written.
-        how: with what.
-        **options: fields of ``how``, where that is absent.
+        execution: where and with what.
+        **options: fields of ``execution``, where that is absent.
 
     Raises:
         ConfigError: the batches in ``folder`` belong to another plan.
         Preempted: a stop was asked for.
         RunFailed: a worker died, every solve failed, or a batch to assemble is missing.
     """
-    how = how or How(**options)
+    execution = execution or Execution(**options)
     registry.require("problems", plan.problem)
-    require_backend(how.executor)
+    require_backend(execution.executor)
     problem = make_problem(plan.problem, plan.problem_config)
     plan.draw(0, problem.prior().dim)
     check_derivatives(problem, plan)
     axes = {} if plan.grid is None else experiments(problem, plan.sensors, plan.grid, plan.times)
-    _claim(plan, folder, how.joins)
+    _claim(plan, folder, execution.joins)
     numbers = range(plan.n_batches)
-    if how.part is not None:
-        numbers = range(how.part[0] - 1, plan.n_batches, how.part[1])
+    if execution.part is not None:
+        numbers = range(execution.part[0] - 1, plan.n_batches, execution.part[1])
     total = sum(len(plan.batch(k)) for k in numbers)
-    tally = _Tally(plan, folder, total, how.progress)
+    tally = _Tally(plan, folder, total, execution.progress)
     tally.look(numbers)
     missing = [k for k in numbers if k not in tally.have]
-    if missing and how.assemble:
+    if missing and execution.assemble:
         raise RunFailed(
             f"{len(missing)} of {plan.n_batches} batches are missing in {folder}, the first is "
             f"batch {missing[0]}; run the parts that are not done, or use --resume to solve them"
         )
     if missing:
-        _solve_missing(tally, missing, how)
-    if how.part is None:
+        _solve_missing(tally, missing, execution)
+    if execution.part is None:
         _write(problem, plan, tally, axes, out)
 
 
@@ -183,17 +185,17 @@ class _Tally:
         self.progress(sum(s.samples for s in found), self.total, sum(s.failed for s in found))
 
 
-def _solve_missing(tally: _Tally, missing: list[int], how: How) -> None:
+def _solve_missing(tally: _Tally, missing: list[int], execution: Execution) -> None:
     """Solve the missing batches.
 
     Raises:
         Preempted: a stop was asked for.
         RunFailed: a worker died.
     """
-    workers = min(how.workers, len(missing))
+    workers = min(execution.workers, len(missing))
     try:
-        with opened(how.executor, workers, tally.folder) as pool:
-            _solve_by(pool, tally, missing, how.should_stop)
+        with opened(execution.executor, workers, tally.folder) as pool:
+            _solve_by(pool, tally, missing, execution.should_stop)
     except BrokenExecutor:
         raise RunFailed(
             f"a worker process died (out of memory?); finished batches are kept in {tally.folder}; "

@@ -33,13 +33,13 @@ __all__ = [
     "GivenSurrogate",
     "SurrogateReport",
     "admit",
+    "expectation",
     "expected_sd",
     "explore",
     "inflated_noise",
     "judge",
     "mean_variance_added",
     "sd_of_difference",
-    "spread",
 ]
 
 WARN_SD = 1.5
@@ -100,10 +100,10 @@ def sd_of_difference(posterior: Posterior, xis: Array, fine: Array) -> float:
     """sd(Φ_f - Φ_s) over draws whose fine predictions are known; NaN where it cannot be told."""
     ok = np.isfinite(fine).all(axis=1)
     delta = posterior.misfit_of(fine[ok]) - posterior.misfit(xis[ok])
-    return spread(delta)
+    return _spread(delta)
 
 
-def spread(delta: Array) -> float:
+def _spread(delta: Array) -> float:
     """The sd of misfit differences; NaN for fewer than two, or where a misfit is infinite."""
     return float(np.std(delta, ddof=1)) if len(delta) > 1 and np.isfinite(delta).all() else np.nan
 
@@ -141,15 +141,19 @@ def admit(posterior: Posterior, folder: Path, seed: int) -> SurrogateReport:
     coarse, spent = posterior.coarse, Counters()
     assert coarse is not None
     posterior.charge(spent)
-    expected = _expectation(coarse, stream(seed, "expected"))
+    expected = expectation(coarse, stream(seed, "expected"))
     xis = explore(coarse, N_ADMISSION, 10, stream(seed, "admission"))
     sd = sd_of_difference(coarse, xis, posterior.predict(xis))
     found = judge(sd, "train it on draws around a posterior ('generate --around RESULT')")
     return SurrogateReport(folder, spent, {**found, **expected})
 
 
-def _expectation(posterior: Posterior, rng: np.random.Generator) -> dict[str, float]:
-    """What a surrogate with a variance says of itself, before any fine model is solved."""
+def expectation(posterior: Posterior, rng: np.random.Generator) -> dict[str, float]:
+    """What a surrogate with a variance says of itself, before any fine model is solved.
+
+    Raises:
+        SurrogateRejected: it expects to be too inaccurate.
+    """
     if not _knows_variance(posterior):
         return {}
     sd = expected_sd(posterior, rng)
@@ -171,7 +175,7 @@ def expected_sd(posterior: Posterior, rng: np.random.Generator) -> float:
     predicted = posterior.predict(xis)
     error = np.sqrt(_variance(posterior, xis)) * rng.standard_normal(predicted.shape)
     delta = posterior.misfit_of(predicted + error) - posterior.misfit_of(predicted)
-    return spread(delta)
+    return _spread(delta)
 
 
 def inflated_noise(posterior: Posterior, folder: Path | None, seed: int) -> InflatedNoise:

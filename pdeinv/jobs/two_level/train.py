@@ -88,15 +88,12 @@ def learner(config: RoundsConfig) -> tuple[type[Surrogate], Config]:
     kind = registry.load("surrogates", config.name)
     check_role(kind, Role.FORWARD, "two-level")
     check_pairs(kind)
-    own = {"coarse_level": config.coarse_level} if _has_level(kind) else {}
+    own = {"coarse_level": config.coarse_level}
+    if "coarse_level" not in kind.Config.model_fields:  # no coarse physics model of its own
+        own = {}
     options = parse(kind.Config, {**own, **config.options}, "surrogate.options")
     check_installed(kind, options.model_dump(), training=True)
     return kind, options
-
-
-def _has_level(kind: Any) -> bool:
-    """Whether the surrogate has a coarse physics model of its own."""
-    return "coarse_level" in kind.Config.model_fields
 
 
 _worker: Posterior | None = None
@@ -202,15 +199,16 @@ def _trained(
     for j in range(most):
         found = f", sd of the misfit difference {sd:.2g}" if np.isfinite(sd) else ""
         progress(-1, j, most, f"training, {rounds.counters.n_forward} fine solves so far{found}")
-        new_xis, new_fine, found_tangent = _round(rounds, folder, posterior, j)
-        tangent = tangent or found_tangent
+        new = _round(rounds, folder, posterior, j)
+        tangent = tangent or new.tangent
         if surrogate is not None:
-            sd = sd_of_difference(posterior, new_xis, new_fine)
+            sd = sd_of_difference(posterior, new.xis, new.fine)
             tests.append({"pairs": len(xis), "sd": sd})
             write_text(folder / TESTS, json.dumps(tests))
-        xis, fine = np.concatenate([xis, new_xis]), np.concatenate([fine, new_fine])
+        xis, fine = np.concatenate([xis, new.xis]), np.concatenate([fine, new.fine])
         surrogate = rounds.fit(xis, fine, tangent)
-        posterior = rounds.posterior(bound_forward(surrogate, rounds.problem, prior, sensors))
+        model = bound_forward(surrogate, rounds.problem, prior, sensors)
+        posterior = rounds.posterior(model)
         if sd < rounds.config.target_sd:
             break
     progress(-1, most, most, f"surrogate trained with {rounds.counters.n_forward} fine solves")
@@ -218,9 +216,16 @@ def _trained(
     return surrogate, judge(sd, "raise max_rounds in [surrogate], or use a finer coarse_level")
 
 
-def _round(
-    rounds: Rounds, folder: Path, posterior: Posterior, j: int
-) -> tuple[Array, Array, Tangent | None]:
+@dataclass(frozen=True)
+class _Solved:
+    """What a round gave: draws, the fine model's data there, and its tangent at the MAP point."""
+
+    xis: Array
+    fine: Array
+    tangent: Tangent | None
+
+
+def _round(rounds: Rounds, folder: Path, posterior: Posterior, j: int) -> _Solved:
     """Draws and fine solves of round ``j``, from its file where an earlier run left one."""
     file = folder / f"round{j}.npz"
     if not file.exists():
@@ -238,7 +243,7 @@ def _round(
         write_arrays(file, xis=xis, fine=fine, spent=json.dumps(asdict(spent)), **more)
     with opened_arrays(file, lambda kind: _damaged(file, kind)) as data:
         rounds.counters.add(Counters(**json.loads(str(data["spent"]))))
-        return data["xis"], data["fine"], Tangent.from_arrays(data)
+        return _Solved(data["xis"], data["fine"], Tangent.from_arrays(data))
 
 
 def _damaged(file: Path, kind: str) -> DataSchemaError:
