@@ -2,7 +2,8 @@
 
 A third party adds one by shipping an entry point in the group ``pdeinv.problems``,
 ``pdeinv.surrogates`` or ``pdeinv.engines``. The object found is the class that implements the
-protocol of the group (see :mod:`pdeinv.plugins.problem`).
+protocol of the group (:mod:`pdeinv.plugins.problem`, :mod:`pdeinv.plugins.surrogate`,
+:mod:`pdeinv.engines.base`).
 """
 
 from __future__ import annotations

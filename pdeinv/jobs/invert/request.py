@@ -61,9 +61,9 @@ class Inversion:
         data = read(observations, problem.observed, noise)
         engine = _resolve_engine(run)
         said = hooks.remarks(problem, data)
-        found = cls(run, problem, data, engine, (*_notes(run, observations, data), *said))
-        found.check_surrogate()
-        return found
+        if "path" in run.surrogate:
+            parse(GivenSurrogate, run.surrogate, "surrogate")
+        return cls(run, problem, data, engine, (*_notes(run, observations, data), *said))
 
     def check_surrogate(self) -> None:
         """Refuse a surrogate that this run cannot use or train, before anything is computed.
@@ -71,10 +71,10 @@ class Inversion:
         Raises:
             CapabilityError: it is no forward model, or does not learn from pairs.
             ConfigError: a wrong key or value of the table ``[surrogate]``.
+            DataSchemaError: the folder is missing or holds no surrogate.
             MissingDependency: a package that it needs is not installed.
         """
         if self.surrogate_path is not None:
-            parse(GivenSurrogate, self.run.surrogate, "surrogate")
             check_role(surrogate_kind(self.surrogate_path), Role.FORWARD, "invert")
         elif self.trains_surrogate:
             learner(self.refine_config())
@@ -125,6 +125,7 @@ class Inversion:
 
     def plan(self) -> dict[str, Any]:
         """What a run would do, for ``--dry-run``: sizes, solves and memory; builds the models."""
+        self.check_surrogate()
         posterior = self.recipe()()
         if not self.trains_surrogate:
             check_posterior(self.engine, posterior)
