@@ -2,9 +2,10 @@
 
 A third party adds one by shipping an entry point in the group ``pdeinv.problems``,
 ``pdeinv.surrogates`` or ``pdeinv.engines``. The object found is the class that implements the
-protocol of the group (see :mod:`pdeinv.plugins.problem`). Where the entry point names an extra of
-pdeinv, as in ``darcy = "pdeinv.problems.darcy:Darcy [fem]"``, the plug-in
-needs what that extra brings before it can compute.
+protocol of the group (:mod:`pdeinv.plugins.problem`, :mod:`pdeinv.plugins.surrogate`,
+:mod:`pdeinv.engines.base`). Where the entry point names an extra of pdeinv, as in
+``darcy = "pdeinv.problems.darcy:Darcy [fem]"``, the plug-in needs what that extra brings before it
+can compute.
 """
 
 from __future__ import annotations

@@ -95,10 +95,10 @@ class Inversion:
         name, table = named(run.engine)
         engine = cast(Engine[Any], registry.build("engines", str(name or "two-level"), table))
         said = hooks.remarks(case.problem, case.observations)
+        if "path" in run.surrogate:
+            parse(GivenSurrogate, run.surrogate, "surrogate")
         notes = (*_notes(run, observations, case), *said)
-        found = cls(run, case.problem, case.observations, engine, notes)
-        found.check_surrogate()
-        return found
+        return cls(run, case.problem, case.observations, engine, notes)
 
     def check_surrogate(self) -> None:
         """Refuse a surrogate that this run cannot use or train, before anything is computed.
@@ -106,10 +106,10 @@ class Inversion:
         Raises:
             CapabilityError: it is no forward model, or does not learn from pairs.
             ConfigError: a wrong key or value of the table ``[surrogate]``.
+            DataSchemaError: the folder is missing or holds no surrogate.
             MissingDependency: a package that it needs is not installed.
         """
         if self.surrogate_path is not None:
-            parse(GivenSurrogate, self.run.surrogate, "surrogate")
             check_role(surrogate_kind(self.surrogate_path), Role.FORWARD, "invert")
         elif self.trains_surrogate:
             learner(self.rounds_config())
@@ -164,6 +164,7 @@ class Inversion:
     def plan(self) -> dict[str, Any]:
         """What a run would do, for ``--dry-run``: sizes, solves and memory; builds the models."""
         self.require()
+        self.check_surrogate()
         posterior = self.recipe()()
         if not self.trains_surrogate:
             check_posterior(self.engine, posterior)

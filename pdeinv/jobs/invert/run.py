@@ -53,6 +53,7 @@ def invert(
     check_output(out, overwrite=overwrite, resume=resume)
     folder = run_folder(out)
     check_output(folder, overwrite=overwrite, resume=resume)
+    inversion.check_surrogate()
     made = Prepared.of(inversion.recipe())
     verified = _verify(inversion, made.posterior)
     if overwrite:
