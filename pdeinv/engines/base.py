@@ -36,7 +36,7 @@ Produces = Literal["posterior", "approximate", "point"]
 """``posterior``: exact as the run grows; ``approximate``: a Gaussian or ensemble; ``point``."""
 
 DERIVATIVES = frozenset({Capability.JVP, Capability.VJP})
-"""What engines that linearise require of the model."""
+"""What engines that linearize require of the model."""
 
 
 class Need(StrEnum):
@@ -108,8 +108,8 @@ class Outcome:
 class Engine[S](Protocol):
     """An inversion method. ``Engine(config)`` builds it; the driver calls the rest.
 
-    Subclass it and give ``name``, ``produces``, ``Config``, ``n_steps``, ``init``, ``step`` and
-    ``finalize``; the rest has defaults. A class of its own with all of these members does as well.
+    Subclass it and give ``name``, ``produces``, ``Config``, ``init``, ``step`` and ``finalize``;
+    the rest has defaults. A class of its own with all of these members does as well.
 
     **What the driver does.** For each of ``n_chains`` chains it makes a random generator of its
     own and runs ``init``, then ``step`` until ``finished`` or ``n_steps``, a budget or a stop. It
@@ -131,7 +131,7 @@ class Engine[S](Protocol):
     ``predict`` or ``linearize`` of the posterior, of which they read ``dim``, ``n_data``,
     ``data``, ``noise``, ``prior`` and ``model.capabilities``. A helper that solves is a generator
     too and is run by ``yield from``; one that never solves begins with ``yield from ()``. A failed
-    solve has an infinite misfit and a prediction that is not finite; a failed linearisation raises
+    solve has an infinite misfit and a prediction that is not finite; a failed linearization raises
     :class:`pdeinv.errors.SolverDiverged` at the ``yield``, where it can be caught. All are counted,
     and the driver ends a run in which most solves fail. :func:`pdeinv.engines.requests.drive` runs
     any such generator by hand.
@@ -165,8 +165,8 @@ class Engine[S](Protocol):
 
     @property
     def n_steps(self) -> int:
-        """The largest number of steps of one chain."""
-        ...
+        """The largest number of steps of one chain; the option ``max_iterations``."""
+        return int(self.config.max_iterations)
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[S]:
         """The state before the first step."""
@@ -184,8 +184,8 @@ class Engine[S](Protocol):
         return None
 
     def finished(self, state: S) -> bool:
-        """Whether to stop before ``n_steps``; never."""
-        return False
+        """Whether to stop before ``n_steps``; where the state's member ``ended`` says so."""
+        return getattr(state, "ended", Ended.RUNNING) is not Ended.RUNNING
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,7 +14,7 @@ from scipy.linalg import cho_factor, cho_solve
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Engine, Outcome, Produces
+from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.requests import Steps
 from pdeinv.engines.solvable import solved_rows
@@ -96,15 +96,10 @@ class Eki(Engine[EkiState]):
     vanish with the ensemble. References: Iglesias, Law, Stuart (2013); Iglesias, Yang (2021).
     """
 
-    name: ClassVar[str] = "eki"
-    produces: ClassVar[Produces] = "approximate"
-    Config: ClassVar[type[Config]] = EkiConfig
+    name = "eki"
+    produces = "approximate"
+    Config = EkiConfig
     config: EkiConfig
-
-    @property
-    def n_steps(self) -> int:
-        """As configured."""
-        return self.config.max_iterations
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[EkiState]:
         """Prior draws that can be solved.

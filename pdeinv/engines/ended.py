@@ -1,4 +1,4 @@
-"""How a minimisation, a chain or a whole run ended, in words, with what to do about it."""
+"""How a minimization, a chain or a whole run ended, in words, with what to do about it."""
 
 from __future__ import annotations
 

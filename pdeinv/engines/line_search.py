@@ -47,7 +47,7 @@ def backtrack(
     """The first step length t that lowers the objective enough (Armijo), with its value.
 
     A value that is not finite (a failed solve) halves the step; a finite one that is too large
-    moves to the minimiser of the parabola through what is known, kept within [t/10, t/2].
+    moves to the minimizer of the parabola through what is known, kept within [t/10, t/2].
 
     Args:
         value_at: the objective at step length t, infinite where the solve failed.

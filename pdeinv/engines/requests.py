@@ -34,11 +34,11 @@ Level = Literal["fine", "coarse", "unknown"]
 
 
 @dataclass(frozen=True)
-class Misfit:
-    """Φ at xi, a number for shape (dim,), shape (n,) for (n, dim); infinite where a solve fails.
+class Request:
+    """A question about the posterior; it carries all that an answer needs.
 
     Attributes:
-        xi: the points; with level ``unknown`` these are values of m.
+        xi: where; with level ``unknown`` these are values of m.
         level: who is asked.
     """
 
@@ -46,28 +46,24 @@ class Misfit:
     level: Level = "fine"
 
 
-@dataclass(frozen=True)
-class Predict:
+class Misfit(Request):
+    """Φ at xi, a number for shape (dim,), shape (n,) for (n, dim); infinite where a solve fails."""
+
+
+class Predict(Request):
     """G(m(xi)), shape (n_d,) or (n, n_d); not finite where a solve fails."""
 
-    xi: Array
-    level: Level = "fine"
 
-
-@dataclass(frozen=True)
-class Linearize:
+class Linearize(Request):
     """Φ, its gradient and derivative actions at one xi, shape (dim,).
 
     The answer is a :class:`pdeinv.bayes.posterior.PosteriorPoint`. A solve that fails raises
     :class:`pdeinv.errors.SolverDiverged`.
     """
 
-    xi: Array
-    level: Level = "fine"
-
 
 @dataclass(frozen=True)
-class Jacobian:
+class Jacobian(Request):
     """G and its whole Jacobian at one xi, shape (dim,), or the ``part`` of its shorter side.
 
     The answer is a :class:`pdeinv.bayes.jacobian.DenseLinearization`; see
@@ -75,12 +71,9 @@ class Jacobian:
     :class:`pdeinv.errors.SolverDiverged`.
     """
 
-    xi: Array
-    level: Level = "fine"
     part: slice | None = None
 
 
-type Request = Misfit | Predict | Linearize | Jacobian
 type Steps[T] = Generator[Request, Any, T]
 """A computation that yields requests, is sent their answers and returns a T."""
 
@@ -111,6 +104,7 @@ def answer(posterior: Posterior, request: Request) -> Any:
             return asked.linearize(request.xi)
         case Jacobian():
             return dense_jacobian(asked, request.xi, request.part)
+    raise TypeError(f"no answer to a {type(request).__name__}")
 
 
 def drive[T](posterior: Posterior, steps: Steps[T]) -> T:

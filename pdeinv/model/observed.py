@@ -1,13 +1,18 @@
-"""What is measured, and where."""
+"""What is measured, where, and which entries of a prediction the data are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
-__all__ = ["Observed", "Sensors"]
+__all__ = ["Observed", "Picked", "Sensors"]
 
 Sensors = Mapping[str, Array]
 """Where the data are: one array (n_d,) per coordinate, for example ``{"x": ..., "y": ...}``."""
@@ -31,3 +36,40 @@ class Observed:
     long_name: str
     coords: Mapping[str, str] = field(default_factory=dict)
     dims: tuple[str, ...] = ()
+
+    def space(self, sensors: Sensors) -> Space:
+        """The space of the data at sensors: one variable over ``obs`` with their coordinates."""
+        coords = {name: (("obs",), np.asarray(sensors[name])) for name in self.coords}
+        n = len(next(iter(coords.values()))[1])
+        attrs = {name: {"units": units} for name, units in self.coords.items()}
+        labels = (self.units, self.long_name)
+        return Space((Variable(self.name, ("obs",), (n,), *labels, coords, attrs),))
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Which entries of a table of predictions are data; the table may be complex.
+
+    Attributes:
+        row: of each datum.
+        column: of each datum.
+        imaginary: whether it is the imaginary part.
+    """
+
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    imaginary: NDArray[np.bool_]
+
+    def take(self, table: Any) -> Array:
+        """The data out of a table."""
+        chosen = table[self.row, self.column]
+        return np.asarray(np.where(self.imaginary, chosen.imag, chosen.real))
+
+    def put(self, w: Array, shape: tuple[int, int]) -> Any:
+        """C with w·take(D) = Re Σ C D for every table D of that shape."""
+        mixed = bool(self.imaginary.any())
+        out = np.zeros(shape, dtype=np.complex128 if mixed else np.float64)
+        np.add.at(
+            out, (self.row, self.column), np.where(self.imaginary, -1j * w, w) if mixed else w
+        )
+        return out

@@ -40,7 +40,7 @@ class Tangent:
     def along(
         cls, directions: Array, point: Array, value: Array, jvp: Callable[[Array], Array]
     ) -> Self:
-        """From a linearisation at ``point``; r directional derivatives."""
+        """From a linearization at ``point``; r directional derivatives."""
         return cls(point, value, directions, np.stack([jvp(v) for v in directions.T], axis=1))
 
     def less(self, model: ForwardModel) -> Tangent:
@@ -114,7 +114,7 @@ class Corrected:
         return np.asarray(self.model(x) + self.difference(x))
 
     def linearize(self, x: Array) -> Linearization:
-        """Both linearised at ``x`` of shape (dim,)."""
+        """Both linearized at ``x`` of shape (dim,)."""
         at, tilt = self.model.linearize(x), self.difference
         return Linearization(
             at.value + tilt(x),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .config import EitConfig
-from .files import Measured, to_dataset
+from .frames.files import Measured, to_dataset
 from .problem import Eit
+from .setup.config import EitConfig
 
 __all__ = ["Eit", "EitConfig", "Measured", "to_dataset"]

@@ -22,8 +22,8 @@ from pdeinv.fem.solids import read_solid, refined_solid
 from pdeinv.fem.triangulate import extruded, refined_to, triangulated
 from pdeinv.typing import Array
 
-from .config import EitConfig
-from .geometry import Layout, MshDomain, outline_of, placed
+from .setup.config import EitConfig
+from .setup.geometry import Layout, MshDomain, outline_of, placed
 
 __all__ = ["Domain"]
 

@@ -13,7 +13,7 @@ from pdeinv.io.fields import described, description
 from pdeinv.model.observed import Observed
 from pdeinv.typing import Array
 
-from .config import EitConfig
+from .setup.config import EitConfig
 
 __all__ = ["config_of", "table_of", "to_dataset"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from .config import EitConfig
 from .domain import Domain
-from .files import electrodes_of
+from .frames.files import electrodes_of
+from .setup.config import EitConfig
 
-__all__ = ["fixtures"]
+__all__ = ["electrodes", "fixtures"]
 
 POINTS = 256
 """Corners of the polygon that stands for the outline, besides the body's own."""
@@ -18,9 +18,16 @@ POINTS = 256
 def fixtures(config: EitConfig, domain: Domain) -> xr.Dataset:
     """The electrodes, where there are any, and the closed outline, which a .msh has not."""
     has_electrodes = config.model == "electrodes"
-    return (electrodes_of(config, domain) if has_electrodes else xr.Dataset()).merge(
+    return (electrodes(config, domain) if has_electrodes else xr.Dataset()).merge(
         xr.Dataset() if domain.file is not None else _outline(domain)
     )
+
+
+def electrodes(config: EitConfig, domain: Domain) -> xr.Dataset:
+    """Place, width and contact impedance of every electrode."""
+    places, widths = domain.electrode_places()
+    e = config.electrodes
+    return electrodes_of(places, widths, e.per_electrode("impedance", e.impedance, len(places)))
 
 
 def _outline(domain: Domain) -> xr.Dataset:

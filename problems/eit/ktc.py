@@ -23,7 +23,7 @@ from pdeinv.errors import ShapeError
 from pdeinv.plugins.problem import Metric
 from pdeinv.typing import Array
 
-from .presets import KTC_RADIUS
+from .setup.presets import KTC_RADIUS
 
 __all__ = [
     "CONDUCTIVE",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,61 +9,19 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import SolverDiverged
 from pdeinv.model.forward import Capability, Linearization, ModelKind
+from pdeinv.model.observed import Picked
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
-from .config import EitConfig
+from .frames.protocol import Sheet
 from .response import Body, Response
+from .setup.config import EitConfig
 from .unknown import FieldMap, Unknown
 
-__all__ = ["EitModel", "Rows", "Sheet"]
+__all__ = ["EitModel"]
 
 Numbers = Any
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """The protocol: which inputs are applied and which outputs are compared.
-
-    Attributes:
-        drives: shape (injections, r).
-        measures: shape (measurements, r).
-    """
-
-    drives: Array
-    measures: Array
-
-    def voltages(self, x: Numbers) -> Numbers:
-        """All data of a response matrix, shape (injections, measurements)."""
-        return self.drives @ x @ self.measures.T
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Which entries of the (injection, measurement) table are data.
-
-    Attributes:
-        injection: row of each datum.
-        measurement: column of each datum.
-        imaginary: whether it is the imaginary part.
-    """
-
-    injection: Ints
-    measurement: Ints
-    imaginary: NDArray[np.bool_]
-
-    def take(self, table: Numbers) -> Array:
-        """The data out of a table."""
-        chosen = table[self.injection, self.measurement]
-        return np.asarray(np.where(self.imaginary, chosen.imag, chosen.real))
-
-    def put(self, w: Array, shape: tuple[int, int]) -> Numbers:
-        """C with w·take(D) = Re Σ C D for every table D."""
-        out = np.zeros(shape, dtype=np.complex128 if self.imaginary.any() else np.float64)
-        part = np.where(self.imaginary, -1j * w, w) if self.imaginary.any() else w
-        np.add.at(out, (self.injection, self.measurement), part)
-        return out
 
 
 class EitModel:
@@ -89,7 +46,7 @@ class EitModel:
     capabilities = frozenset({Capability.JVP, Capability.VJP})
 
     def __init__(
-        self, spaces: tuple[Space, Space], unknown: Unknown, body: Body, sheet: Sheet, rows: Rows
+        self, spaces: tuple[Space, Space], unknown: Unknown, body: Body, sheet: Sheet, rows: Picked
     ) -> None:
         self.m_space, self.d_space = spaces
         self._unknown, self._body, self.sheet, self.rows = unknown, body, sheet, rows
@@ -182,8 +139,7 @@ class EitModel:
 
     def _adjoint(self, m: Array, w: Array) -> Array:
         r, (a, b) = self.response(m), self._cuts
-        shape = (len(self.sheet.drives), len(self.sheet.measures))
-        c = self.sheet.measures.T @ self.rows.put(w, shape).T @ self.sheet.drives
+        c = self.sheet.measures.T @ self.rows.put(w, self.sheet.shape).T @ self.sheet.drives
         g = r.sign * self._body.energy.gradient(r.fields, r.fields @ c.T)
         parts = [self._sigma.vjp(m[:a], np.real(g))]
         if self._epsilon is not None:
@@ -200,15 +156,15 @@ class EitModel:
         """
         m = self.m_space.check(m)
         r, (a, b) = self.response(m), self._cuts
-        energy, out = self._body.energy, np.empty((self.rows.injection.size, self.m_space.size))
+        energy, out = self._body.energy, np.empty((self.rows.row.size, self.m_space.size))
         p_sigma = self._sigma.jacobian(m[:a])
         p_eps = None if self._epsilon is None else self._epsilon.jacobian(m[a:b])
         measured = energy.slopes(r.fields @ self.sheet.measures.T)
         driven = energy.slopes(r.fields @ self.sheet.drives.T)
         weights = r.sign * energy.rule.weights
-        for i in np.unique(self.rows.injection):
-            rows = np.flatnonzero(self.rows.injection == i)
-            columns, which = np.unique(self.rows.measurement[rows], return_inverse=True)
+        for i in np.unique(self.rows.row):
+            rows = np.flatnonzero(self.rows.row == i)
+            columns, which = np.unique(self.rows.column[rows], return_inverse=True)
             product = np.einsum("dq,dqk->qk", driven[:, :, i] * weights, measured[:, :, columns])
             imaginary = self.rows.imaginary[rows]
             out[rows, :a] = _part(p_sigma.T @ product, which, imaginary)

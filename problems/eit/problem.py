@@ -18,23 +18,22 @@ from pdeinv.fem.simplices import located
 from pdeinv.io.fields import UNKNOWN
 from pdeinv.io.observations import Observations
 from pdeinv.model.observed import Observed, Sensors
-from pdeinv.model.spaces import Space, Variable
 from pdeinv.plugins.problem import Card, Importer, Metric
 from pdeinv.typing import Array
 
-from .config import Constant, EitConfig
 from .domain import Domain
 from .fields import config_of, table_of, to_dataset
-from .files import annotated, tables_of
-from .fixtures import fixtures
+from .fixtures import electrodes, fixtures
+from .frames.files import annotated, tables_of
+from .frames.protocol import Protocol
+from .frames.remarks import remarks
 from .importers import IMPORTERS
 from .ktc import KTC
 from .model import EitModel
 from .phantoms import phantom
 from .phantoms import unknown as unknown_of
-from .protocol import Protocol
-from .remarks import remarks
 from .response import Body, DirichletToNeumann, ElectrodeBody, NeumannToDirichlet
+from .setup.config import Constant, EitConfig
 from .unknown import MatrixMap, Unknown
 
 __all__ = ["Eit"]
@@ -117,13 +116,6 @@ class Eit:
         """
         return self.protocol.sensors(spec)
 
-    def _data_space(self, sensors: Sensors) -> Space:
-        o = self.observed
-        coords = {name: (("obs",), np.asarray(sensors[name])) for name in o.coords}
-        n = len(coords["injection"][1])
-        attrs = {name: {"units": units} for name, units in o.coords.items()}
-        return Space((Variable(o.name, ("obs",), (n,), o.units, o.long_name, coords, attrs),))
-
     def body(self, level: int = 0) -> Body:
         """The discretised body on the mesh of ``level``."""
         energy, config = Energy.on(self.domain.space(level)), self.config
@@ -139,7 +131,7 @@ class Eit:
             DataSchemaError: a datum that the protocol has not.
         """
         rows = self.protocol.rows(sensors)
-        spaces = self.prior().space, self._data_space(sensors)
+        spaces = self.prior().space, self.observed.space(sensors)
         return EitModel(spaces, self.unknown, self.body(level), self.protocol.sheet, rows)
 
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
@@ -171,13 +163,14 @@ class Eit:
         """
         config = config_of(fields)
         own = self if config == self.config else Eit(config)
-        sheet = own.protocol.sheet
-        shape = (len(sheet.drives), len(sheet.measures))
-        return own.protocol.rows(sensors).take(table_of(fields, own.observed.name, shape))
+        table = table_of(fields, own.observed.name, own.protocol.sheet.shape)
+        return own.protocol.rows(sensors).take(table)
 
     def annotated(self, dataset: xr.Dataset) -> xr.Dataset:
         """An observation file with currents, patterns and electrodes for whoever reads it."""
-        return annotated(dataset, self.config, self.domain, self.protocol)
+        if self.config.model == "continuum":
+            return dataset
+        return annotated(dataset, self.protocol.sheet, electrodes(self.config, self.domain))
 
     @classmethod
     def tables_of(cls, dataset: xr.Dataset) -> dict[str, Any]:

@@ -23,9 +23,9 @@ from pdeinv.fem.simplices import cell_values_on, linear_on
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
-from .config import Constant, EitConfig, ElementsConfig
 from .domain import Domain
-from .shapes import EllipsesConfig, HeartAndLungsConfig, ellipse_map, shape_prior
+from .setup.config import Constant, EitConfig, ElementsConfig
+from .setup.shapes import EllipsesConfig, HeartAndLungsConfig, ellipse_map, shape_prior
 
 __all__ = ["Field", "FieldMap", "MatrixMap", "Unknown"]
 

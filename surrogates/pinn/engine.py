@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
-from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Engine, Outcome, Produces, strong_form_of
+from pdeinv.engines.base import Chain, Engine, Outcome, strong_form_of
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.requests import Steps
 from pdeinv.errors import RunFailed
@@ -51,10 +50,10 @@ class Pinn(Engine[PinnState]):
     References: Raissi, Perdikaris and Karniadakis (2019); Wang, Teng and Perdikaris (2021).
     """
 
-    name: ClassVar[str] = "pinn"
-    produces: ClassVar[Produces] = "point"
-    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.STRONG_FORM})
-    Config: ClassVar[type[Config]] = PinnEngineConfig
+    name = "pinn"
+    produces = "point"
+    requires = frozenset({Capability.STRONG_FORM})
+    Config = PinnEngineConfig
 
     config: PinnEngineConfig
 

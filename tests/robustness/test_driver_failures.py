@@ -124,7 +124,7 @@ def test_a_tenth_of_failed_solves_is_survived_and_counted(name, as_nan, tmp_path
 
 
 @pytest.mark.parametrize("method", ["newton-cg", "lbfgs"])
-def test_optimisers_shorten_the_step_past_failed_solves(method, tmp_path):
+def test_optimizers_shorten_the_step_past_failed_solves(method, tmp_path):
     """Two solves in five fail, and still the minimum is found to the tolerance."""
     mean = CASE.exact()[0]
     on, model = fragile(0.4)

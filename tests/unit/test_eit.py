@@ -8,7 +8,7 @@ from pdeinv.config import dump_toml, parse, parse_toml
 from pdeinv.errors import ConfigError, DataSchemaError, ShapeError, SolverDiverged
 from pdeinv.fem.outlines import RectangleOutline, disc, distance_along_ray, ellipse, snapped, thorax
 from pdeinv.problems.eit import Eit, EitConfig
-from pdeinv.problems.eit.patterns import pattern_matrix
+from pdeinv.problems.eit.setup.patterns import pattern_matrix
 
 
 def config(**settings):

@@ -11,8 +11,9 @@ from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.observations import NoiseSpec, Observations, read, to_dataset
 from pdeinv.jobs.invert.run import Inversion
 from pdeinv.jobs.observe import make_observations, make_truth
-from pdeinv.problems.eit import Eit, EitConfig, Measured, files
-from pdeinv.problems.eit.reciprocity import reciprocity
+from pdeinv.problems.eit import Eit, EitConfig, Measured
+from pdeinv.problems.eit.frames import files
+from pdeinv.problems.eit.frames.reciprocity import reciprocity
 
 CONFIG = {"cells": 8, "electrodes": {"count": 8, "cells": 2}}
 ENGINE = {"engine": {"name": "map"}}

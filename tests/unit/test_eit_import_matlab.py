@@ -6,7 +6,7 @@ from eit_frames import carried, dipoles, read, voltages
 from scipy.io import savemat
 
 from pdeinv.errors import DataSchemaError
-from pdeinv.problems.eit.presets import ktc_drives, ktc_measurements
+from pdeinv.problems.eit.setup.presets import ktc_drives, ktc_measurements
 
 
 def kit4_fields():

@@ -16,7 +16,7 @@ from pdeinv.problems.eit.phantoms import (
     phantom,
     tank,
 )
-from pdeinv.problems.eit.presets import ktc_drives, ktc_removed
+from pdeinv.problems.eit.setup.presets import ktc_drives, ktc_removed
 from pdeinv.rng import stream
 
 COUNTS = {1: (76, 31), 2: (56, 29), 3: (52, 27), 4: (48, 25), 5: (44, 23), 6: (30, 21), 7: (27, 19)}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pdeinv.problems.eit.objections import objection
-from pdeinv.problems.eit.reciprocity import reciprocity
+from pdeinv.problems.eit.frames.objections import objection
+from pdeinv.problems.eit.frames.reciprocity import reciprocity
 from pdeinv.rng import stream
 
 N = 16

@@ -1,4 +1,4 @@
-"""Regularised Gauss-Newton and its parts, on problems whose answers are known."""
+"""Regularized Gauss-Newton and its parts, on problems whose answers are known."""
 
 from dataclasses import replace
 

@@ -23,6 +23,7 @@ ROOMS = (
     "pdeinv.problems",
     "pdeinv.surrogates",
     "pdeinv.jobs.evaluate",
+    "pdeinv.jobs.train",
     "pdeinv.jobs.invert",
     "pdeinv.jobs.two_level",
     "pdeinv.jobs.generate",

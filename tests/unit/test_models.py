@@ -49,7 +49,7 @@ def test_a_linear_model_is_a_forward_model():
         MODEL(np.zeros(4))
 
 
-def test_its_linearisation_is_the_matrix():
+def test_its_linearization_is_the_matrix():
     at = MODEL.linearize(np.ones(3))
     np.testing.assert_array_equal(at.value, MODEL(np.ones(3)))
     np.testing.assert_array_equal(np.stack([at.jvp(e) for e in np.eye(3)], axis=1), A)
@@ -84,7 +84,7 @@ def test_values_that_are_not_finite_are_failures_with_and_without_batches():
         }
 
 
-def test_linearisations_of_rows_are_points_or_failures():
+def test_linearizations_of_rows_are_points_or_failures():
     rows = np.array([[1.0, 0, 0], [-1.0, 0, 0], [9.5, 0, 0], [2.0, 1, 0]])
     found = linearize_rows(FRAGILE, rows)
     assert [at is None for at in found.values] == [False, True, True, False]

@@ -148,11 +148,11 @@ def gaussian_approximation(
 ) -> Steps[LaplaceApproximation]:
     """The Gaussian at ``xi_map`` with the Gauss-Newton Hessian there.
 
-    Costs one linearisation and 2 (rank + oversampling) Hessian actions; the rank doubles while its
+    Costs one linearization and 2 (rank + oversampling) Hessian actions; the rank doubles while its
     last eigenvalue is above 1, up to the number of unknowns or data.
 
     Raises:
-        SolverDiverged: the linearisation failed.
+        SolverDiverged: the linearization failed.
     """
     at: PosteriorPoint = yield Linearize(xi_map)
     spectrum = Spectrum.unknown(posterior, rank)
@@ -168,12 +168,12 @@ def laplace_at_map(
 
     Args:
         posterior: a model with derivatives.
-        rng: for the start of the minimisation and the sketch of the Hessian.
-        config: of the minimisation.
+        rng: for the start of the minimization and the sketch of the Hessian.
+        config: of the minimization.
 
     Raises:
         RunFailed: no starting point could be solved.
-        SolverDiverged: the linearisation at the start or at the end failed.
+        SolverDiverged: the linearization at the start or at the end failed.
     """
     xi = yield from find_map(posterior, rng, config)
     return (yield from gaussian_approximation(posterior, xi, RANK, rng))
@@ -182,7 +182,7 @@ def laplace_at_map(
 def laplace_reference(
     posterior: Posterior, rng: np.random.Generator, start: Literal["mean", "prior"] = "mean"
 ) -> Steps[Reference]:
-    """The same as a reference measure, the minimisation from the prior mean or a prior draw."""
+    """The same as a reference measure, the minimization from the prior mean or a prior draw."""
     config = OptimizerConfig.model_validate({"start": start})
     found = yield from laplace_at_map(posterior, rng, config)
     return Reference(found.mean, found.vectors, -found.eigenvalues / (1 + found.eigenvalues))

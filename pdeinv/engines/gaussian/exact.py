@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -19,13 +18,12 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
-from pdeinv.engines.base import DERIVATIVES, Chain, Engine, Outcome, Produces
+from pdeinv.engines.base import DERIVATIVES, Chain, Engine, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.gaussian.approximation import LaplaceApproximation
 from pdeinv.engines.requests import Jacobian, Predict, Steps
 from pdeinv.engines.solvable import first_point
 from pdeinv.errors import CapabilityError, RunFailed
-from pdeinv.model.forward import Capability
 from pdeinv.typing import Array
 
 __all__ = ["Gaussian", "GaussianConfig", "GaussianState", "exact_posterior"]
@@ -106,10 +104,10 @@ class Gaussian(Engine[GaussianState]):
     The draws are independent and exact. A model that is not linear in xi is refused.
     """
 
-    name: ClassVar[str] = "gaussian"
-    produces: ClassVar[Produces] = "posterior"
-    requires: ClassVar[frozenset[Capability]] = DERIVATIVES
-    Config: ClassVar[type[Config]] = GaussianConfig
+    name = "gaussian"
+    produces = "posterior"
+    requires = DERIVATIVES
+    Config = GaussianConfig
     config: GaussianConfig
 
     @property

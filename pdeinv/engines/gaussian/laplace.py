@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior, PosteriorPoint
 from pdeinv.bayes.prior import cost
-from pdeinv.config import Config
-from pdeinv.engines.base import DERIVATIVES, Chain, Engine, Outcome, Produces
+from pdeinv.engines.base import DERIVATIVES, Chain, Engine, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.gaussian.approximation import (
     CUTOFF,
@@ -24,7 +22,6 @@ from pdeinv.engines.gaussian.approximation import (
 from pdeinv.engines.gaussian.minimize import Minimum, OptimizerConfig, first_minimum, improved
 from pdeinv.engines.requests import Linearize, Steps
 from pdeinv.errors import RunFailed
-from pdeinv.model.forward import Capability
 from pdeinv.typing import Array
 
 __all__ = ["Laplace", "LaplaceConfig", "LaplaceState"]
@@ -43,7 +40,7 @@ class LaplaceConfig(OptimizerConfig):
 
 @dataclass(frozen=True)
 class LaplaceState:
-    """The minimisation, then the growing spectrum of the Hessian at its end."""
+    """The minimization, then the growing spectrum of the Hessian at its end."""
 
     minimum: Minimum
     spectrum: Spectrum
@@ -60,19 +57,19 @@ class Laplace(Engine[LaplaceState]):
     Exact where G(m(xi)) is linear in xi; elsewhere a Gaussian with the right mode and curvature.
     """
 
-    name: ClassVar[str] = "laplace"
-    produces: ClassVar[Produces] = "approximate"
-    requires: ClassVar[frozenset[Capability]] = DERIVATIVES
-    Config: ClassVar[type[Config]] = LaplaceConfig
+    name = "laplace"
+    produces = "approximate"
+    requires = DERIVATIVES
+    Config = LaplaceConfig
     config: LaplaceConfig
 
     @property
     def n_steps(self) -> int:
-        """The minimisation, then at most 32 doublings of the rank."""
+        """The minimization, then at most 32 doublings of the rank."""
         return self.config.max_iterations + 32
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[LaplaceState]:
-        """The first point of the minimisation and an empty sketch."""
+        """The first point of the minimization and an empty sketch."""
         minimum = yield from first_minimum(posterior, self.config, rng)
         return LaplaceState(minimum, Spectrum.unknown(posterior, self.config.rank))
 

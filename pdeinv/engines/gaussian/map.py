@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
 from pydantic import Field, model_validator
 
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.config import Config
-from pdeinv.engines.base import DERIVATIVES, Chain, Engine, Outcome, Produces
-from pdeinv.engines.ended import Ended
+from pdeinv.engines.base import DERIVATIVES, Chain, Engine, Outcome
 from pdeinv.engines.gaussian.minimize import Minimum, OptimizerConfig, first_minimum, improved
 from pdeinv.engines.requests import Steps
-from pdeinv.model.forward import Capability
 
 __all__ = ["Map", "MapConfig"]
 
@@ -41,21 +38,16 @@ class Map(Engine[Minimum]):
     it is not the mode of m. Reference: Nocedal and Wright (2006, §7.1, §7.2).
     """
 
-    name: ClassVar[str] = "map"
-    produces: ClassVar[Produces] = "point"
-    requires: ClassVar[frozenset[Capability]] = DERIVATIVES
-    Config: ClassVar[type[Config]] = MapConfig
+    name = "map"
+    produces = "point"
+    requires = DERIVATIVES
+    Config = MapConfig
     config: MapConfig
 
     @property
     def n_chains(self) -> int:
         """One per start."""
         return self.config.starts
-
-    @property
-    def n_steps(self) -> int:
-        """As configured."""
-        return self.config.max_iterations
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[Minimum]:
         """The prior mean for one start, prior draws for several."""
@@ -70,12 +62,8 @@ class Map(Engine[Minimum]):
         return improved(state, self.config)
 
     def record(self, state: Minimum, step: int) -> Mapping[str, Any] | None:
-        """The course of the minimisation."""
+        """The course of the minimization."""
         return {"objective": state.objective, "gradient_norm": state.gradient_norm}
-
-    def finished(self, state: Minimum) -> bool:
-        """Converged or stalled."""
-        return state.ended is not Ended.RUNNING
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator

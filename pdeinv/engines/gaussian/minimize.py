@@ -45,9 +45,9 @@ class OptimizerConfig(Config):
 
 @dataclass(frozen=True)
 class Minimum:
-    """Where the minimisation of J stands.
+    """Where the minimization of J stands.
 
-    ``gradient_norm`` belongs to the last point that was linearised; Gauss-Newton-CG has no memory.
+    ``gradient_norm`` belongs to the last point that was linearized; Gauss-Newton-CG has no memory.
     """
 
     xi: Array
@@ -159,7 +159,7 @@ def _newton_step(state: Minimum, config: OptimizerConfig) -> Steps[Minimum]:
 
 
 def _lbfgs_step(state: Minimum, config: OptimizerConfig) -> Steps[Minimum]:
-    """A quasi-Newton direction, then a weak Wolfe search that linearises every trial point."""
+    """A quasi-Newton direction, then a weak Wolfe search that linearizes every trial point."""
     start = Point(state.xi, state.objective, state.gradient)
     direction = _cut(state.memory.descent_direction(state.gradient))
 
@@ -193,11 +193,11 @@ def find_map(
     config: OptimizerConfig | None = None,
     xi0: Array | None = None,
 ) -> Steps[Array]:
-    """The point where the minimisation from ``xi0`` ends, (dim,), for all that starts from it.
+    """The point where the minimization from ``xi0`` ends, (dim,), for all that starts from it.
 
     Raises:
         RunFailed: no starting point could be solved.
-        SolverDiverged: the first linearisation failed.
+        SolverDiverged: the first linearization failed.
     """
     config = config or OptimizerConfig.model_validate({})
     state = yield from first_minimum(posterior, config, rng, xi0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -17,7 +17,7 @@ from pydantic import Field
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Engine, Outcome, Produces
+from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.requests import Steps
 from pdeinv.errors import RunFailed
@@ -55,7 +55,7 @@ class Move[S]:
 class Sampler[S: ChainState](Engine[S]):
     """A Markov chain sampler: a subclass says how it moves, what it keeps and how it adapts."""
 
-    produces: ClassVar[Produces] = "posterior"
+    produces = "posterior"
     config: Any
 
     @property

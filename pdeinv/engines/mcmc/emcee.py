@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -68,8 +68,8 @@ class Emcee(Sampler[EmceeState]):
     Weare (2010); Foreman-Mackey, Hogg, Lang and Goodman (2013).
     """
 
-    name: ClassVar[str] = "emcee"
-    Config: ClassVar[type[Config]] = EmceeConfig
+    name = "emcee"
+    Config = EmceeConfig
     config: EmceeConfig
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -18,7 +18,6 @@ from pydantic import Field
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
-from pdeinv.config import Config
 from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.base import DERIVATIVES, Chain, Outcome
 from pdeinv.engines.gaussian.approximation import laplace_reference
@@ -62,14 +61,14 @@ class Pcn(Sampler[PcnState]):
     mean and covariance of m are. The step size adapts during warm-up only.
     """
 
-    name: ClassVar[str] = "pcn"
-    Config: ClassVar[type[Config]] = PcnConfig
+    name = "pcn"
+    Config = PcnConfig
     config: PcnConfig
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[PcnState]:
         """Start from a draw of the Gaussian that the chain moves about, where it can be solved.
 
-        Each chain minimises from its own prior draw, so that chains about different modes disagree
+        Each chain minimizes from its own prior draw, so that chains about different modes disagree
         and R-hat shows it.
 
         Raises:

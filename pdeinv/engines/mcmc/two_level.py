@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.config import Config
 from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.base import Chain, Need, Outcome
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, stack
@@ -76,9 +75,9 @@ def _quantities(posterior: Posterior, xi: Array) -> Array:
 class TwoLevel(Sampler[TwoLevelState]):
     """Surrogate subchains propose, the fine model accepts; a base chain carries the means."""
 
-    name: ClassVar[str] = "two-level"
+    name = "two-level"
     needs = frozenset({Need.COARSE})
-    Config: ClassVar[type[Config]] = TwoLevelConfig
+    Config = TwoLevelConfig
     config: TwoLevelConfig
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[TwoLevelState]:

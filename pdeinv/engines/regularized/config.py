@@ -20,7 +20,7 @@ class GaussNewtonConfig(Config):
     regularization: Regularization = Field(
         "noser", description="diag(JᵀΓ⁻¹J)^p, identity, ∫|∇m|², ∫|∇m|, or the prior's ½‖ξ‖²"
     )
-    steps: int = Field(50, ge=1, description="most steps; 1 is the linearised one-step method")
+    steps: int = Field(50, ge=1, description="most steps; 1 is the linearized one-step method")
     weight: float | None = Field(None, gt=0, description="λ; unset: by the rule (prior: 1)")
     rule: Rule | None = Field(
         None, description="how λ is chosen; unset: fixed where weight is given, else discrepancy"
@@ -64,25 +64,31 @@ class GaussNewtonConfig(Config):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if self.rule == "fixed" and self.weight is None:
-            raise ValueError("rule 'fixed' needs weight; set engine.weight, or rule 'discrepancy'")
-        if self.rule not in (None, "fixed") and self.weight is not None:
-            raise ValueError(f"weight is chosen by rule '{self.rule}'; leave out one of the two")
-        if self.regularization == "tv" and self.steps == 1:
-            raise ValueError("tv needs several steps (its first is a smooth one); set steps = 10")
-        if self.regularization == "prior" and self.positivity != "none":
-            raise ValueError("the prior's map keeps m where it belongs; leave out positivity")
-        if self.regularization == "prior" and self.reference is not None:
-            raise ValueError("the prior brings its own reference; leave out reference")
-        return self._bounds_agree()
-
-    def _bounds_agree(self) -> Self:
-        given = self.lower is not None or self.upper is not None
-        if given != (self.positivity == "bounds"):
-            raise ValueError(
-                "lower and upper go with positivity 'bounds', which needs one of them; "
-                f"got positivity '{self.positivity}', lower {self.lower}, upper {self.upper}"
-            )
-        if self.lower is not None and self.upper is not None and not self.lower < self.upper:
-            raise ValueError(f"expected lower < upper, got {self.lower:g} and {self.upper:g}")
+        prior, low, high = self.regularization == "prior", self.lower, self.upper
+        bounds = (low is not None or high is not None) == (self.positivity == "bounds")
+        faults = {
+            "rule 'fixed' needs weight; set engine.weight, or rule 'discrepancy'": (
+                self.rule == "fixed" and self.weight is None
+            ),
+            f"weight is chosen by rule '{self.rule}'; leave out one of the two": (
+                self.rule not in (None, "fixed") and self.weight is not None
+            ),
+            "tv needs several steps (its first is a smooth one); set steps = 10": (
+                self.regularization == "tv" and self.steps == 1
+            ),
+            "the prior's map keeps m where it belongs; leave out positivity": (
+                prior and self.positivity != "none"
+            ),
+            "the prior brings its own reference; leave out reference": (
+                prior and self.reference is not None
+            ),
+            "lower and upper go with positivity 'bounds', which needs one of them; got positivity "
+            f"'{self.positivity}', lower {low}, upper {high}": not bounds,
+            f"expected lower < upper, got {low} and {high}": (
+                low is not None and high is not None and not low < high
+            ),
+        }
+        for text, wrong in faults.items():
+            if wrong:
+                raise ValueError(text)
         return self

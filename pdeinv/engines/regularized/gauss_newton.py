@@ -1,20 +1,19 @@
 """Regularized Gauss-Newton in the unknown itself: the classical reconstructions.
 
-min Φ(m) + λ P(p - p_ref), with p = m, p = ln m or p = ξ, by linearising G at each step. One step is
-the linearised (dynamic, difference) method.
+min Φ(m) + λ P(p - p_ref), with p = m, p = ln m or p = ξ, by linearizing G at each step. One step is
+the linearized (dynamic, difference) method.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.config import Config
-from pdeinv.engines.base import DERIVATIVES, Chain, Engine, Need, Outcome, Produces
+from pdeinv.engines.base import DERIVATIVES, Chain, Engine, Need, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.line_search import backtrack
 from pdeinv.engines.regularized.config import GaussNewtonConfig
@@ -23,13 +22,12 @@ from pdeinv.engines.regularized.penalties import Penalty, penalty_of, typical_gr
 from pdeinv.engines.regularized.step import RegularizedStep, choose, prepare
 from pdeinv.engines.requests import Steps
 from pdeinv.errors import RunFailed, SolverDiverged
-from pdeinv.model.forward import Capability
 from pdeinv.typing import Array
 
 __all__ = ["GaussNewton", "GaussNewtonState"]
 
 PROGRESS = 0.1
-"""One step aims at no less than this share of the misfit: the linearisation reaches no further."""
+"""One step aims at no less than this share of the misfit: the linearization reaches no further."""
 
 MET = 1.05
 """The discrepancy principle counts as met up to this multiple of its misfit."""
@@ -44,7 +42,7 @@ class GaussNewtonState:
         misfit: Φ there.
         objective: Φ + λ P with the weight of the last step.
         weight: λ of the last step.
-        decrement: how much the last linearisation promised, relative to the objective.
+        decrement: how much the last linearization promised, relative to the objective.
         scale: diagonal of Jᵀ Γ⁻¹ J at the start (NOSER), empty before the first step.
         beta: smoothing of the total variation, 0 before it is known.
         n: steps done.
@@ -64,7 +62,7 @@ class GaussNewtonState:
 
 @dataclass(frozen=True)
 class _Local:
-    """The linearised problem at one point: its parts, its weight and its step."""
+    """The linearized problem at one point: its parts, its weight and its step."""
 
     r: Array
     a: Array
@@ -96,11 +94,11 @@ class GaussNewton(Engine[GaussNewtonState]):
     the iteration; Bertsekas (1982) for bounds; Vogel and Oman (1996) for total variation.
     """
 
-    name: ClassVar[str] = "gauss-newton"
-    produces: ClassVar[Produces] = "point"
-    requires: ClassVar[frozenset[Capability]] = DERIVATIVES
+    name = "gauss-newton"
+    produces = "point"
+    requires = DERIVATIVES
     needs = frozenset({Need.UNKNOWN})
-    Config: ClassVar[type[Config]] = GaussNewtonConfig
+    Config = GaussNewtonConfig
     config: GaussNewtonConfig
 
     def __init__(self, config: GaussNewtonConfig) -> None:
@@ -137,7 +135,7 @@ class GaussNewton(Engine[GaussNewtonState]):
     def step(
         self, posterior: Posterior, state: GaussNewtonState, rng: np.random.Generator
     ) -> Steps[GaussNewtonState]:
-        """Linearise, choose the weight, solve, search along the step."""
+        """Linearize, choose the weight, solve, search along the step."""
         coordinates = Parametrization.of(posterior, self.config)
         try:
             at = yield from coordinates.linearize(state.p)
@@ -153,7 +151,7 @@ class GaussNewton(Engine[GaussNewtonState]):
         return (yield from self._search(posterior, coordinates, state, local))
 
     def _local(self, coordinates: Parametrization, state: GaussNewtonState, here: _Local) -> _Local:
-        """The linearised problem with its weight and its step, entries at bounds held."""
+        """The linearized problem with its weight and its step, entries at bounds held."""
         free = ~coordinates.held(state.p, here.gradient)
         if not free.any():
             return here
@@ -207,10 +205,6 @@ class GaussNewton(Engine[GaussNewtonState]):
         """The course of the reconstruction."""
         return {k: getattr(state, k) for k in ("objective", "misfit", "weight", "decrement")}
 
-    def finished(self, state: GaussNewtonState) -> bool:
-        """Converged or stalled."""
-        return state.ended is not Ended.RUNNING
-
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
     ) -> Outcome:
@@ -242,7 +236,7 @@ class GaussNewton(Engine[GaussNewtonState]):
     def _message(self, state: GaussNewtonState, n_data: int, met: bool) -> str:
         """One sentence on how it ended."""
         one = self.config.steps == 1 and state.ended is Ended.CONVERGED
-        how = "took its one linearised step" if one else state.ended.words
+        how = "took its one linearized step" if one else state.ended.words
         text = state.ended.sentence(
             f"{self.config.regularization} {how} after {state.n} steps, weight {state.weight:.3g} "
             f"({self.config.weight_rule}), misfit {state.misfit:.4g} for {n_data} data (half the "

@@ -109,9 +109,9 @@ def choose(problem: RegularizedStep, rule: Rule, weight: float, target: float) -
     """The weight by a rule.
 
     Args:
-        problem: the linearised problem.
+        problem: the linearized problem.
         rule: ``fixed`` takes ``weight``; ``discrepancy`` the largest λ with misfit ``target``
-            (Morozov 1966); ``gcv`` the minimiser of misfit / (n_d - degrees)² (Golub, Heath and
+            (Morozov 1966); ``gcv`` the minimizer of misfit / (n_d - degrees)² (Golub, Heath and
             Wahba 1979).
         weight: for ``fixed``.
         target: Φ to reach, for ``discrepancy``.

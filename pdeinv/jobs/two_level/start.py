@@ -48,7 +48,7 @@ class AtMap:
 
     Attributes:
         laplace: N(xi_map, (I + H)^(-1)), H the Gauss-Newton Hessian of the misfit.
-        tangent: the model's linearisation there, along the directions that H knows.
+        tangent: the model's linearization there, along the directions that H knows.
     """
 
     laplace: LaplaceApproximation
@@ -61,7 +61,7 @@ class AtMap:
 
 
 def at_the_map(fine: Posterior, coarse: Posterior, rng: np.random.Generator) -> AtMap:
-    """Search the fine MAP point and linearise there.
+    """Search the fine MAP point and linearize there.
 
     Args:
         fine: the posterior; its solves, tangents and adjoints are counted there.
@@ -71,7 +71,7 @@ def at_the_map(fine: Posterior, coarse: Posterior, rng: np.random.Generator) -> 
     Raises:
         CapabilityError: the fine model has no derivatives.
         RunFailed: no starting point could be solved.
-        SolverDiverged: the linearisation at the start or at the MAP point failed.
+        SolverDiverged: the linearization at the start or at the MAP point failed.
     """
     require(fine.model, DERIVATIVES, "training with start = 'laplace'")
     xi = drive(fine, find_map(fine, rng, ROUGH, _coarse_map(coarse, rng)))

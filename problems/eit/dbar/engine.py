@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -14,7 +14,7 @@ from pydantic import Field
 from pdeinv.bayes.jacobian import unwhitened
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Engine, Need, Outcome, Produces
+from pdeinv.engines.base import Chain, Engine, Need, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.requests import Steps
 from pdeinv.errors import RunFailed
@@ -94,10 +94,10 @@ class Dbar(Engine[DbarState]):
     Siltanen (2009) for the cut as a regularisation; Mueller and Siltanen (2012, §15).
     """
 
-    name: ClassVar[str] = "d-bar"
-    produces: ClassVar[Produces] = "point"
+    name = "d-bar"
+    produces = "point"
     needs = frozenset({Need.UNKNOWN})
-    Config: ClassVar[type[Config]] = DbarConfig
+    Config = DbarConfig
     config: DbarConfig
 
     @property

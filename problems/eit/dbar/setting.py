@@ -13,7 +13,7 @@ from pdeinv.errors import CapabilityError
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
-from ..geometry import Disc
+from ..setup.geometry import Disc
 from .scattering import BoundaryMap, full_matrix
 
 __all__ = ["Setting"]

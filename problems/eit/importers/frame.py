@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.typing import Array
 
-from ..files import Measured, to_dataset
-from ..objections import objection
+from ..frames.files import Measured, to_dataset
+from ..frames.objections import objection
 from .instrument import Electrodes, Instrument, electrodes
 
 __all__ = ["Frame", "to_observations"]

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from pdeinv.plugins.problem import Importer
 
-from ..presets import KTC_FIRST_ANGLE, KTC_RADIUS, KTC_WIDTH, ktc_removed
+from ..setup.presets import KTC_FIRST_ANGLE, KTC_RADIUS, KTC_WIDTH, ktc_removed
 from .frame import Frame, to_observations
 from .instrument import Instrument, Positive
 from .matlab import frame_of, load, matrix

@@ -7,8 +7,8 @@ import numpy as np
 from pdeinv.io.observations import Observations
 from pdeinv.typing import Array
 
-from .model import Sheet
 from .objections import objection
+from .protocol import Sheet
 from .reciprocity import Numbers
 
 __all__ = ["remarks"]
@@ -26,7 +26,7 @@ def remarks(
         difference: whether the data are differences of two frames.
     """
     std = float(np.sqrt(np.mean(observations.noise.std**2)))
-    table = _table(observations, (len(sheet.drives), len(sheet.measures)))
+    table = _table(observations, sheet.shape)
     found = objection(
         sheet.drives, sheet.measures, table, places, noise_std=std, signed=not difference
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,40 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.sensor_table import csv_rows
-from pdeinv.model.observed import Sensors
+from pdeinv.model.observed import Picked, Sensors
+from pdeinv.typing import Array
 
-from .config import EitConfig
-from .model import Rows, Sheet
-from .patterns import pattern_matrix
+from ..setup.config import EitConfig
+from ..setup.patterns import pattern_matrix
 
-__all__ = ["Protocol"]
+__all__ = ["Protocol", "Sheet"]
 
 _HELP = (
     "all, injections:0,3, list:I,M;I,M or the path of a CSV file with header injection,measurement"
 )
 _BALANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Which inputs are applied and which outputs are compared.
+
+    Attributes:
+        drives: shape (injections, r).
+        measures: shape (measurements, r).
+    """
+
+    drives: Array
+    measures: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Injections and measurements."""
+        return len(self.drives), len(self.measures)
+
+    def voltages(self, x: Any) -> Any:
+        """All data of a response matrix, shape (injections, measurements)."""
+        return self.drives @ x @ self.measures.T
 
 
 class Protocol:
@@ -107,7 +130,7 @@ class Protocol:
             found["component"] = np.tile([0.0, 1.0], len(pairs))
         return found
 
-    def rows(self, sensors: Sensors) -> Rows:
+    def rows(self, sensors: Sensors) -> Picked:
         """The entries that sensors name.
 
         Raises:
@@ -126,11 +149,11 @@ class Protocol:
                 )
             imaginary = component == 1
         whole = table.astype(np.int64)
-        return Rows(whole[:, 0], whole[:, 1], imaginary)
+        return Picked(whole[:, 0], whole[:, 1], imaginary)
 
     def _check(self, table: NDArray[Any], error: type[Exception]) -> None:
-        shape = (len(self.sheet.drives), len(self.sheet.measures))
-        for column, (name, n) in enumerate(zip(("injection", "measurement"), shape, strict=True)):
+        for column, name in enumerate(("injection", "measurement")):
+            n = self.sheet.shape[column]
             values = table[:, column]
             bad = np.flatnonzero((values < 0) | (values >= n) | (values != np.round(values)))
             if len(bad):

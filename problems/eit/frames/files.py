@@ -19,9 +19,8 @@ from pdeinv.config import dump_toml, merge, parse
 from pdeinv.errors import DataSchemaError
 from pdeinv.typing import Array
 
-from .config import EitConfig
-from .domain import Domain
-from .protocol import Protocol
+from ..setup.config import EitConfig
+from .protocol import Sheet
 
 __all__ = ["Measured", "annotated", "electrodes_of", "tables_of", "to_dataset"]
 
@@ -248,23 +247,17 @@ def _numbers(variables: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def annotated(
-    dataset: xr.Dataset, config: EitConfig, domain: Domain, protocol: Protocol
-) -> xr.Dataset:
-    """A written observation file with the protocol and the electrodes."""
-    if config.model == "continuum" or not set(_TABLE) <= set(dataset.dims):
+def annotated(dataset: xr.Dataset, sheet: Sheet, electrodes: xr.Dataset) -> xr.Dataset:
+    """A written observation file with the drives, the measurements and the electrodes."""
+    if not set(_TABLE) <= set(dataset.dims):
         return dataset
     chosen = {name: np.asarray(dataset[name], dtype=np.int64) for name in _TABLE}
-    sheet = protocol.sheet
     variables = _patterns(sheet.drives[chosen["injection"]], sheet.measures[chosen["measurement"]])
-    return dataset.assign(variables).merge(electrodes_of(config, domain))
+    return dataset.assign(variables).merge(electrodes)
 
 
-def electrodes_of(config: EitConfig, domain: Domain) -> xr.Dataset:
+def electrodes_of(places: Array, widths: Any, impedances: Any) -> xr.Dataset:
     """Place, width and contact impedance of every electrode."""
-    places, widths = domain.electrode_places()
-    e = config.electrodes
-    impedances = e.per_electrode("impedance", e.impedance, len(places))
     variables = _electrodes(places, widths, impedances)
     return xr.Dataset(variables, _numbers(variables))
 

@@ -1,0 +1,1 @@
+"""What `unchanged.py` runs, reads and compares."""
