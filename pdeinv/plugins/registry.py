@@ -8,14 +8,16 @@ protocol of the group (see :mod:`pdeinv.plugins.problem`).
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from pdeinv.errors import UnknownPlugin
 
-__all__ = ["Kind", "load", "names"]
+__all__ = ["Kind", "kind_of", "load", "names"]
 
 Kind = Literal["problems", "surrogates", "engines"]
+KINDS: tuple[Kind, ...] = ("problems", "engines", "surrogates")
 
 
 def _found(kind: Kind) -> dict[str, EntryPoint]:
@@ -36,6 +38,24 @@ def load(kind: Kind, name: str) -> Any:
     found = _found(kind)
     if name in found:
         return found[name].load()
-    near = difflib.get_close_matches(name, found, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(found)) or 'none'}"
-    raise UnknownPlugin(f"unknown {kind[:-1]} '{name}'; {hint} ('pdeinv list' shows all)")
+    raise _unknown(kind[:-1], name, found)
+
+
+def kind_of(name: str) -> Kind:
+    """What is registered under ``name``; a problem, engine or surrogate in this order.
+
+    Raises:
+        UnknownPlugin: no such name; the message gives the nearest match.
+    """
+    found = {kind: _found(kind) for kind in KINDS}
+    for kind in KINDS:
+        if name in found[kind]:
+            return kind
+    raise _unknown("plug-in", name, [n for kind in KINDS for n in found[kind]])
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> UnknownPlugin:
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known) or 'none'}"
+    return UnknownPlugin(f"unknown {what} '{name}'; {hint} ('pdeinv list' shows all)")
