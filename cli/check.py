@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pdeinv.errors import ConfigError
+
 from .options import Reproducible, SensorSpec, Settings, verb
 from .settings import build_problem, load_tables, seed_of, with_flags
 from .terminal import Terminal
@@ -37,15 +39,56 @@ def check(
     terminal: Terminal,
     settings: Settings,
     random: Reproducible,
-    subject: Annotated[str, typer.Argument(metavar="OBSERVATIONS|PROBLEM", help="What to check.")],
+    subject: Annotated[
+        str | None, typer.Argument(metavar="[OBSERVATIONS|PROBLEM]", help="What to check.")
+    ] = None,
+    plugin: Annotated[
+        str | None,
+        typer.Option(
+            "--plugin",
+            metavar="NAME",
+            help="Try every clause of the protocol on a problem, engine or surrogate instead.",
+        ),
+    ] = None,
     sensors: SensorSpec = None,
     level: Annotated[int, typer.Option("--level", help="Mesh level of the checked model.")] = 0,
 ) -> None:
     """Test the adjoint (dot product) and gradient (Taylor) of a problem, and audit observations.
 
-    Exit 1 if a test fails.
+    With --plugin, test whether a plug-in keeps its protocol. Exit 1 if a test fails.
     """
     tables = with_flags(load_tables(settings), seed=random.seed)
+    if (plugin is None) == (subject is None):
+        raise ConfigError("give one of OBSERVATIONS, PROBLEM and --plugin NAME")
+    if plugin is not None:
+        _conformance(terminal, plugin, tables, sensors)
+    elif subject is not None:
+        _numbers(terminal, subject, tables, sensors, level)
+
+
+def _conformance(
+    terminal: Terminal, name: str, tables: dict[str, Any], sensors: str | None
+) -> None:
+    """Every clause of the protocol of a plug-in, one line each."""
+    from pdeinv.plugins.conformance import check_plugin
+
+    report = check_plugin(name, tables, sensors=sensors)
+    words = {True: "passed", False: "FAILED", None: "skipped"}
+    terminal.result(
+        {"ok": report.ok, "subject": report.subject, "clauses": [vars(f) for f in report.findings]},
+        terminal.table(
+            f"check {report.subject}",
+            ("clause", "verdict", "sentence"),
+            [(f.clause, words[f.ok], f.sentence) for f in report.findings],
+        ),
+    )
+    _end(terminal, [f.clause for f in report.failures])
+
+
+def _numbers(
+    terminal: Terminal, subject: str, tables: dict[str, Any], sensors: str | None, level: int
+) -> None:
+    """Derivatives of a model, and figures of data."""
     seed = seed_of(tables)
     if Path(subject).suffix or Path(subject).exists():
         model, audit = _of_observations(Path(subject), tables, level)
@@ -60,6 +103,11 @@ def check(
         {"ok": not failed, "seed": seed, "tests": [vars(v) for v in verdicts]},
         terminal.table(f"check {subject}", ("test", "value", "limit", "verdict"), rows),
     )
+    _end(terminal, failed)
+
+
+def _end(terminal: Terminal, failed: list[str]) -> None:
+    """Exit 1 where something failed."""
     if failed:
         terminal.note(f"failed: {', '.join(failed)}")
         raise typer.Exit(1)

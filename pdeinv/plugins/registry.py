@@ -10,7 +10,7 @@ can compute.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
@@ -18,9 +18,10 @@ from pdeinv import extras
 from pdeinv.config import parse
 from pdeinv.errors import UnknownPlugin, hint
 
-__all__ = ["Kind", "build", "load", "names", "require"]
+__all__ = ["Kind", "build", "kind_of", "load", "names", "require"]
 
 Kind = Literal["problems", "surrogates", "engines"]
+KINDS: tuple[Kind, ...] = ("problems", "engines", "surrogates")
 
 
 def _found(kind: Kind) -> dict[str, EntryPoint]:
@@ -41,8 +42,20 @@ def load(kind: Kind, name: str) -> Any:
     found = _found(kind)
     if name in found:
         return found[name].load()
-    near = hint(name, sorted(found))
-    raise UnknownPlugin(f"unknown {kind[:-1]} '{name}'; {near} ('pdeinv list' shows all)")
+    raise _unknown(kind[:-1], name, found)
+
+
+def kind_of(name: str) -> Kind:
+    """What is registered under ``name``; a problem, engine or surrogate in this order.
+
+    Raises:
+        UnknownPlugin: no such name; the message gives the nearest match.
+    """
+    found = {kind: _found(kind) for kind in KINDS}
+    for kind in KINDS:
+        if name in found[kind]:
+            return kind
+    raise _unknown("plug-in", name, [n for kind in KINDS for n in found[kind]])
 
 
 def build(kind: Kind, name: str, table: Mapping[str, Any]) -> Any:
@@ -66,3 +79,8 @@ def require(kind: Kind, name: str) -> None:
     for extra in entry.extras if entry else ():
         if extra in extras.EXTRAS:
             extras.require(extras.EXTRAS[extra][0], f"{kind[:-1]} '{name}' needs")
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> UnknownPlugin:
+    near = hint(name, sorted(known))
+    return UnknownPlugin(f"unknown {what} '{name}'; {near} ('pdeinv list' shows all)")

@@ -73,10 +73,10 @@ class FieldFile(Config):
 class Units(Config):
     """UDUNITS text of each quantity; numbers are never converted."""
 
-    u: str = "m"
-    coordinate: str = "m"
-    conductivity: str = "m s-1"
-    source: str = "s-1"
+    u: str = Field("m", description="of u")
+    coordinate: str = Field("m", description="of places")
+    conductivity: str = Field("m s-1", description="of the conductivity")
+    source: str = Field("s-1", description="of the source")
 
 
 DarcyUnknown = Annotated[
@@ -105,7 +105,7 @@ class DarcyConfig(Config):
         1.0, description="f: a number, a formula in x and y, or a field in a file"
     )
     unknown: DarcyUnknown = Field(LogGaussianConfig(), description="the prior of κ")
-    units: Units = Units()
+    units: Units = Field(Units(), description="UDUNITS text of each quantity")
 
     @field_validator("lengths")
     @classmethod

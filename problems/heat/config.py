@@ -61,14 +61,14 @@ class TimeConfig(Config):
 class Units(Config):
     """UDUNITS text of each quantity; numbers are never converted."""
 
-    u: str = "K"
-    coordinate: str = "m"
-    time: str = "s"
-    conductivity: str = "W m-1 K-1"
-    capacity: str = "J m-3 K-1"
-    source: str = "W m-3"
-    flux: str = "W m-2"
-    robin: str = "W m-2 K-1"
+    u: str = Field("K", description="of u")
+    coordinate: str = Field("m", description="of places")
+    time: str = Field("s", description="of time")
+    conductivity: str = Field("W m-1 K-1", description="of the conductivity")
+    capacity: str = Field("J m-3 K-1", description="of the capacity ρc")
+    source: str = Field("W m-3", description="of the source")
+    flux: str = Field("W m-2", description="of fluxes")
+    robin: str = Field("W m-2 K-1", description="of the heat transfer coefficient")
 
 
 class HeatConfig(Config):
@@ -84,7 +84,7 @@ class HeatConfig(Config):
         32, description="cells of the inversion mesh along each side, or along x, y, z"
     )
     element: ElementName = Field("P1", description="P1, P2 on simplices; Q1, Q2 on boxes")
-    time: TimeConfig = TimeConfig()
+    time: TimeConfig = Field(TimeConfig(), description="the run and its time steps")
     boundary: dict[str, Boundary] = Field(
         default_factory=dict,
         description="condition by side (left, right along x; bottom, top along y; in a box front, "
@@ -96,7 +96,7 @@ class HeatConfig(Config):
     source: Formula = Field(0.0, description="q where it is known, t included")
     initial: Formula = Field(0.0, description="u at t = 0 where it is known")
     unknown: HeatUnknown = Field(InitialStateConfig(), description="what is sought, and its prior")
-    units: Units = Units()
+    units: Units = Field(Units(), description="UDUNITS text of each quantity")
 
     @model_validator(mode="before")
     @classmethod

@@ -183,8 +183,8 @@ class SourceField(_LinearLoad):
 
     def own(self, m: Array, n: int) -> Array:
         """s(t_n) ∫ (P m) v; the integral is kept for the last m."""
-        if self._last[0] is not m:
-            self._last = (m, self._spread @ m)
+        if not np.array_equal(self._last[0], m):
+            self._last = (m.copy(), self._spread @ m)
         return np.asarray(self._profile[n] * self._last[1])
 
     def gather(self, m: Array) -> Gatherer:

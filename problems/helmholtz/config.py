@@ -122,10 +122,10 @@ class Inclusions(_Shapes):
 class Units(Config):
     """UDUNITS text of each quantity; numbers are never converted."""
 
-    u: str = "1"
-    coordinate: str = "m"
-    frequency: str = "s-1"
-    source: str = "m-2"
+    u: str = Field("1", description="of u")
+    coordinate: str = Field("m", description="of places")
+    frequency: str = Field("s-1", description="of frequencies")
+    source: str = Field("m-2", description="of the source")
 
 
 Unknown = Annotated[
@@ -157,8 +157,12 @@ class HelmholtzConfig(Config):
     wavenumbers: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] | None = Field(
         None, min_length=1, description="k, in place of frequencies"
     )
-    truncation: Annotated[Pml | Impedance | Walls, Field(discriminator="kind")] = Pml()
-    incident: Annotated[PlaneWaves | PointSources, Field(discriminator="kind")] = PlaneWaves()
+    truncation: Annotated[Pml | Impedance | Walls, Field(discriminator="kind")] = Field(
+        Pml(), description="how waves leave the rectangle, or that none does"
+    )
+    incident: Annotated[PlaneWaves | PointSources, Field(discriminator="kind")] = Field(
+        PlaneWaves(), description="the waves that are sent in, one after another"
+    )
     measure: Literal["field", "normal-derivative", "far-field"] = Field(
         "field", description="what sensors give: u, ∂u/∂n on the sides, or the far-field pattern"
     )
@@ -182,7 +186,7 @@ class HelmholtzConfig(Config):
     unknown: Unknown = Field(
         GaussianConfig(length=0.2, std=0.3), description="the prior of the unknown"
     )
-    units: Units = Units()
+    units: Units = Field(Units(), description="UDUNITS text of each quantity")
 
     @model_validator(mode="after")
     def _one_law(self) -> HelmholtzConfig:

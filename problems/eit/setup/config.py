@@ -109,9 +109,11 @@ class EitConfig(Config):
     thickness: Positive = Field(
         1.0, description="height in m of the slab that a plane domain stands for"
     )
-    electrodes: ElectrodesConfig = ElectrodesConfig()
-    drive: Drive = Drive()
-    measure: Measure = Measure()
+    electrodes: ElectrodesConfig = Field(
+        ElectrodesConfig(), description="their number, size, places and contact impedances"
+    )
+    drive: Drive = Field(Drive(), description="the injected currents")
+    measure: Measure = Field(Measure(), description="the measured voltages")
     map: Literal["neumann-to-dirichlet", "dirichlet-to-neumann"] = Field(
         "dirichlet-to-neumann", description="continuum: which map is measured"
     )

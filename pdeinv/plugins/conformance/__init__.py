@@ -1,0 +1,11 @@
+"""Does a plug-in keep its protocol? Every clause of it as a check with a sentence.
+
+``pdeinv check --plugin NAME`` and our own contract tests call the same functions as the author of
+a plug-in does (docs/plugins.md).
+"""
+
+from .common.clauses import Clause, Finding, Report
+from .named import check_plugin
+from .problem.kit import check_problem
+
+__all__ = ["Clause", "Finding", "Report", "check_plugin", "check_problem"]

@@ -1,0 +1,1 @@
+"""What the three kits share: clauses, tables of them, and reports."""

@@ -1,0 +1,154 @@
+"""Hooks: what a problem offers besides has the shape that its users expect."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.bayes.noise import Noise
+from pdeinv.config import Config
+from pdeinv.errors import CapabilityError, ConfigError
+from pdeinv.io.observations import Observations
+from pdeinv.model.strong_form import StrongForm
+from pdeinv.plugins.hooks import (
+    HasInside,
+    HasStrongForm,
+    fixtures,
+    importers,
+    inside,
+    memory_estimate,
+    metrics,
+    phantom,
+    remarks,
+)
+from pdeinv.plugins.problem import Importer, Metric
+
+from ..common.clauses import Table, hold, refused
+from .case import PROTOCOL, Case
+
+__all__ = ["CLAUSES"]
+
+CLAUSES: Table[Case] = Table(PROTOCOL)
+
+HOOKS = "pdeinv.plugins.hooks"
+
+
+@CLAUSES.clause(
+    "inside", "`inside` tells for each point (n, d) whether it lies in the domain", needs=("grid",),
+    where=f"{HOOKS}.HasInside",
+)  # fmt: skip
+def inside_(case: Case) -> str | None:
+    if not isinstance(case.problem, HasInside):
+        return "not offered"
+    grid = case.problem.grid((9,) * case.dims[0])
+    nodes = np.stack([grid[a] for a in "xyz"[: case.dims[0]]], axis=1)
+    found = inside(case.problem, nodes)
+    hold(np.shape(found) == (len(nodes),), f"shape {np.shape(found)} for {len(nodes)} points")
+    hold(np.asarray(found).dtype == bool, f"it gives {np.asarray(found).dtype}, not bool")
+    hold(np.asarray(found).any(), "no node of the grid lies inside")
+    far = inside(case.problem, nodes.max() + 10 * np.ptp(nodes) + nodes[:2])
+    hold(not np.asarray(far).any(), "points outside the box lie inside")
+    return None
+
+
+@CLAUSES.clause(
+    "phantom", "`phantom` refuses names that it does not know with ConfigError", needs=("built",),
+    where=f"{HOOKS}.HasPhantom",
+)  # fmt: skip
+def phantom_(case: Case) -> str | None:
+    make = phantom(case.problem)
+    if make is None:
+        return "not offered"
+    refused(lambda: make("no-such-phantom", case.rng()), "an unknown phantom", ConfigError)
+    return None
+
+
+@CLAUSES.clause(
+    "importers", "`importers` holds an Importer by name, each with a summary and Options",
+    where=f"{HOOKS}.HasImporters",
+)  # fmt: skip
+def importers_(case: Case) -> str | None:
+    found = importers(case.kind)
+    for name, importer in found.items():
+        hold(isinstance(importer, Importer), f"'{name}' is {type(importer).__name__}")
+        hold(importer.summary.strip(), f"'{name}' has no summary")
+        good = isinstance(importer.Options, type) and issubclass(importer.Options, Config)
+        hold(good, f"Options of '{name}' is no Config")
+        dumb = [k for k, f in importer.Options.model_fields.items() if not f.description]
+        hold(not dumb, f"options of '{name}' without description: {', '.join(dumb)}")
+        hold(callable(importer.read), f"'{name}' cannot read")
+    return None if found else "not offered"
+
+
+@CLAUSES.clause(
+    "metrics", "`metrics` holds a Metric by name, each a number of two coefficients",
+    needs=("axes",), where=f"{HOOKS}.HasMetrics",
+)  # fmt: skip
+def metrics_(case: Case) -> str | None:
+    found = metrics(case.problem)
+    for name, metric in found.items():
+        hold(isinstance(metric, Metric), f"'{name}' is {type(metric).__name__}")
+        hold(metric.summary.strip(), f"'{name}' has no summary")
+        shape = metric.shape or (9,) * case.dims[0]
+        truth = 1.0 + np.abs(case.rng().standard_normal(shape))
+        number = metric.evaluate(truth, truth)
+        hold(isinstance(number, float | int), f"'{name}' gives {type(number).__name__}")
+    return None if found else "not offered"
+
+
+@CLAUSES.clause(
+    "fixtures", "`fixtures` gives a dataset that holds whole pairs of coordinates",
+    needs=("built",), where=f"{HOOKS}.HasFixtures",
+)  # fmt: skip
+def fixtures_(case: Case) -> str | None:
+    found = fixtures(case.problem)
+    hold(isinstance(found, xr.Dataset), f"it gives {type(found).__name__}")
+    for stem in {str(k)[:-2] for k in found.variables if str(k).endswith(("_x", "_y"))}:
+        lost = [a for a in ("x", "y") if f"{stem}_{a}" not in found]
+        hold(not lost, f"'{stem}' has no {', '.join(lost)}")
+    return None if found.variables else "not offered"
+
+
+@CLAUSES.clause(
+    "memory", "`memory_estimate(level)` is a number of bytes that does not fall with the level",
+    needs=("built",), where=f"{HOOKS}.HasMemoryEstimate",
+)  # fmt: skip
+def memory(case: Case) -> str | None:
+    found = [memory_estimate(case.problem, level) for level in (0, 1)]
+    if found[0] is None or found[1] is None:
+        return "not offered"
+    hold(all(isinstance(n, int) for n in found), f"it is {found}")
+    hold(0 < found[0] <= found[1], f"levels 0 and 1 take {found}")
+    return None
+
+
+@CLAUSES.clause(
+    "remarks", "`remarks` on good data is a tuple of lines", needs=("data",),
+    where=f"{HOOKS}.HasRemarks",
+)  # fmt: skip
+def remarks_(case: Case) -> None:
+    values = case.model()(case.m())
+    noise = Noise(np.full(case.size, 0.1 * float(np.abs(values).max()) or 1.0))
+    found = remarks(case.problem, Observations(case.problem.observed, values, case.sensors, noise))
+    hold(isinstance(found, tuple), f"it gives {type(found).__name__}")
+    hold(all(isinstance(t, str) and "\n" not in t for t in found), f"it says {found}")
+
+
+@CLAUSES.clause(
+    "strong-form", "`strong_form` gives a StrongForm, or is refused with ConfigError",
+    needs=("sensors",), where=f"{HOOKS}.HasStrongForm",
+)  # fmt: skip
+def strong_form(case: Case) -> str | None:
+    if not isinstance(case.problem, HasStrongForm):
+        return "not offered"
+    try:
+        found = case.problem.strong_form()
+    except (ConfigError, CapabilityError) as error:
+        hold("\n" not in str(error), "the refusal takes more than one line")
+        return "this configuration has none"
+    hold(isinstance(found, StrongForm), f"it gives {type(found).__name__}")
+    hold(len(found.axes) == len(found.box), f"axes {found.axes} for the box {found.box}")
+    points, _ = found.sensing(case.sensors)
+    wanted = (case.size, found.dim)
+    hold(np.shape(points) == wanted, f"sensing gives points {np.shape(points)}, expected {wanted}")
+    return None

@@ -1,0 +1,56 @@
+"""Every registered problem against every clause of the protocol, on small meshes."""
+
+import pytest
+from ours import ours
+
+from pdeinv.plugins.conformance import check_problem
+
+CASES = {
+    "darcy": ({"cells": 8, "unknown": {"kind": "log-gaussian", "modes": 6, "grid": [9, 9]}}, None),
+    "darcy, cells": ({"cells": [8, 6], "unknown": {"kind": "piecewise", "cells": [2, 3]}}, None),
+    "darcy, phases": ({"cells": 8, "element": "Q2", "unknown": {"kind": "two-phase"}}, "all"),
+    "eit": ({"cells": 8, "unknown": {"kind": "piecewise", "cells": [3, 2]}}, None),
+    "eit, ellipses": ({"cells": 8, "frequency": 100.0, "unknown": {"kind": "ellipses"}}, None),
+    "eit, map": ({"model": "continuum", "cells": 8, "modes": 4}, None),
+    "heat": ({"cells": 8, "time": {"steps": 8}}, None),
+    "heat, k": (
+        {"cells": 8, "source": 1.0, "time": {"steps": 8}, "unknown": {"kind": "conductivity"}},
+        "grid:3x2@0.2:1:3",
+    ),
+    "heat, q": ({"cells": 8, "time": {"steps": 8}, "unknown": {"kind": "source"}}, None),
+    "heat, rod": ({"lengths": [1.0], "cells": 16, "time": {"steps": 8}}, None),
+    "helmholtz": (
+        {
+            "cells": 6,
+            "element": "P2",
+            "frequencies": [1.0],
+            "truncation": {"kind": "impedance"},
+            "incident": {"kind": "plane", "count": 1},
+            "unknown": {"kind": "gaussian", "length": 0.2, "std": 0.3, "grid": [9, 9]},
+        },
+        "ring:5",
+    ),
+    "helmholtz, f": (
+        {
+            "cells": 6,
+            "element": "P2",
+            "frequencies": [1.0],
+            "quantity": "source",
+            "truncation": {"kind": "dirichlet"},
+        },
+        None,
+    ),
+}
+"""Configuration and sensors; a problem that is not here stands before the kit as it comes."""
+
+
+def cases():
+    """Each of our problems, and each variant of one."""
+    names = ours("problems")
+    return [*names, *(c for c in CASES if "," in c and c.partition(",")[0] in names)]
+
+
+@pytest.mark.parametrize("case", cases())
+def test_a_problem_keeps_its_protocol(case):
+    config, sensors = CASES.get(case, (None, None))
+    check_problem(case.partition(",")[0], config, sensors=sensors).raise_for_failures()
