@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pdeinv.model.strong_form import Coefficient, Coefficients, Side, StrongForm
+from pdeinv.model.coefficient import Coefficient
+from pdeinv.model.strong_form import Coefficients, Side, StrongForm
 from pdeinv.typing import Array
 
 __all__ = ["on_side", "inside", "tensors", "through"]

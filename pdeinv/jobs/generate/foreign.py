@@ -12,8 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pdeinv.bayes.prior import Prior
-from pdeinv.bayes.whitening import whiten
+from pdeinv.bayes.prior import Prior, whiten
 from pdeinv.errors import CapabilityError, DataSchemaError, ShapeError
 from pdeinv.io import netcdf
 from pdeinv.io.datasets import EAGER_BYTES, Grids, TrainingSet, prior_probe
