@@ -8,15 +8,17 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pdeinv.errors import ConfigError
 
 __all__ = [
     "Config",
+    "Finite",
+    "Positive",
     "dump_toml",
     "fingerprint",
     "merge",
@@ -25,6 +27,10 @@ __all__ = [
     "parse_toml",
     "read_toml",
 ]
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""Numbers of a configuration, finite and, the second, above zero."""
 
 
 class Config(BaseModel):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import SolverDiverged
+from pdeinv.model.coefficient import Coefficient, jacobian
 from pdeinv.model.forward import Capability, Linearization, ModelKind
 from pdeinv.model.observed import Picked
 from pdeinv.model.spaces import Space
@@ -16,7 +17,7 @@ from pdeinv.typing import Array
 from .frames.protocol import Sheet
 from .response import Body, Response
 from .setup.config import EitConfig
-from .unknown import FieldMap, Unknown
+from .unknown import Unknown
 
 __all__ = ["EitModel"]
 
@@ -51,9 +52,9 @@ class EitModel:
         self.m_space, self.d_space = spaces
         self._unknown, self._body, self.sheet, self.rows = unknown, body, sheet, rows
         points = body.energy.rule.points
-        self._sigma: FieldMap = unknown.conductivity.at(points)
+        self._sigma: Coefficient = unknown.conductivity.at(points)
         eps = unknown.permittivity
-        self._epsilon: FieldMap | None = None if eps is None else eps.at(points)
+        self._epsilon: Coefficient | None = None if eps is None else eps.at(points)
         self._cuts, self._omega = unknown.cuts, unknown.config.omega
         self._known = getattr(unknown.config.permittivity, "value", 0.0)
         self._m: Array | None = None
@@ -157,8 +158,8 @@ class EitModel:
         m = self.m_space.check(m)
         r, (a, b) = self.response(m), self._cuts
         energy, out = self._body.energy, np.empty((self.rows.row.size, self.m_space.size))
-        p_sigma = self._sigma.jacobian(m[:a])
-        p_eps = None if self._epsilon is None else self._epsilon.jacobian(m[a:b])
+        p_sigma = jacobian(self._sigma, m[:a])
+        p_eps = None if self._epsilon is None else jacobian(self._epsilon, m[a:b])
         measured = energy.slopes(r.fields @ self.sheet.measures.T)
         driven = energy.slopes(r.fields @ self.sheet.drives.T)
         weights = r.sign * energy.rule.weights

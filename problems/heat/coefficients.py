@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import ConfigError, SolverDiverged
+from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.fem.transient import Forcing
 from pdeinv.typing import Array
 
@@ -15,7 +16,6 @@ from .config import Robin
 from .discrete import HeatDiscretisation
 from .entries import Change, Entry, Gatherer
 from .unknown_config import RobinConfig
-from .unknowns import Unknown
 
 __all__ = ["Conductivity", "HeatTransfer"]
 
@@ -27,9 +27,9 @@ class Conductivity(Entry):
     loads = False
     linear = False
 
-    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+    def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         super().__init__(discretisation, unknown)
-        self._to_points = unknown.to_points(discretisation.system.conduction.points)
+        self._to_points = unknown.matrix(discretisation.system.conduction.points)
         self._from_points = self._to_points.T.tocsr()
         self._robin = discretisation.robin()
 
@@ -97,7 +97,7 @@ class HeatTransfer(Entry):
     operator = True
     linear = False
 
-    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+    def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         super().__init__(discretisation, unknown)
         d, config = discretisation, discretisation.config.unknown
         assert isinstance(config, RobinConfig)

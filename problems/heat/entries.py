@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from pdeinv.errors import ConfigError
+from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.fem.multilinear import multilinear
 from pdeinv.fem.spacetime import SpaceTime
 from pdeinv.fem.transient import Forcing
@@ -22,7 +23,6 @@ from pdeinv.typing import Array
 from .config import Dirichlet
 from .discrete import HeatDiscretisation
 from .unknown_config import SideFluxConfig, SourceConfig
-from .unknowns import Unknown
 
 __all__ = [
     "Change",
@@ -73,7 +73,7 @@ class Entry(ABC):
     loads: ClassVar[bool] = True
     linear: ClassVar[bool] = True
 
-    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+    def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         self.discretisation, self.unknown = discretisation, unknown
         self._loads = discretisation.loads()
         self._initial = discretisation.known_initial()
@@ -116,9 +116,9 @@ class InitialState(Entry):
 
     loads = False
 
-    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+    def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         super().__init__(discretisation, unknown)
-        self._to_nodes = unknown.to_points(discretisation.space.points)
+        self._to_nodes = unknown.matrix(discretisation.space.points)
 
     def initial(self, m: Array) -> Array:
         """P m, with the boundary's values on Dirichlet sides."""
@@ -170,7 +170,7 @@ class _LinearLoad(Entry):
 class SourceField(_LinearLoad):
     """q = q_known + s(t) P m."""
 
-    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+    def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         super().__init__(discretisation, unknown)
         config = discretisation.config.unknown
         assert isinstance(config, SourceConfig)
@@ -178,7 +178,7 @@ class SourceField(_LinearLoad):
         point = np.zeros((1, 0))
         self._profile = np.array([profile(point, float(t))[0] for t in discretisation.times])
         volume = discretisation.system.volume
-        self._spread = (volume.load @ unknown.to_points(volume.points)).tocsr()
+        self._spread = (volume.load @ unknown.matrix(volume.points)).tocsr()
         self._last: tuple[Array, Array] = (np.zeros(0), np.zeros(0))
 
     def own(self, m: Array, n: int) -> Array:
@@ -211,7 +211,7 @@ class _Weighted:
 class SideFlux(_LinearLoad):
     """F^n = F_known^n + g(t_n) ∫ v over one side, g linear between knots."""
 
-    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+    def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         super().__init__(discretisation, unknown)
         config = discretisation.config.unknown
         assert isinstance(config, SideFluxConfig)

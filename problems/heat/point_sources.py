@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.fem.transient import Forcing
 from pdeinv.typing import Array
 
 from .discrete import HeatDiscretisation
 from .entries import Change, Entry, Gatherer
 from .unknown_config import PointSourcesConfig
-from .unknowns import Unknown
 
 __all__ = ["PointSources"]
 
@@ -25,7 +25,7 @@ class PointSources(Entry):
 
     linear = False
 
-    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+    def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         super().__init__(discretisation, unknown)
         config = discretisation.config.unknown
         assert isinstance(config, PointSourcesConfig)

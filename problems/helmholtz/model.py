@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.fem.complex_system import WaveSystem
+from pdeinv.model.coefficient import Affine, Coefficient
 from pdeinv.model.forward import Capability, Linearization, LinearModel, ModelKind
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 from .detectors import Detector
 from .receivers import Rows
-from .unknown import Coefficient
 
 __all__ = ["Band", "ScatteringModel", "check_finite", "scattered", "source_model"]
 
@@ -124,7 +124,7 @@ class ScatteringModel:
     def _gather(self, predictions: list[Complex]) -> Array:
         data = np.zeros(self.d_space.size)
         for band, found in self._pairs(predictions):
-            data[band.rows.index] = band.rows.take(found)
+            data[band.rows.index] = band.rows.picked.take(found)
         return data
 
     def linearize(self, m: Array) -> Linearization:
@@ -158,7 +158,9 @@ class ScatteringModel:
         return np.asarray(slope + band.detector.direct(c, t))
 
 
-def source_model(spaces: tuple[Space, Space], coefficient: Any, bands: list[Band]) -> LinearModel:
+def source_model(
+    spaces: tuple[Space, Space], coefficient: Affine, bands: list[Band]
+) -> LinearModel:
     """G(m) = H m for a source f = P m: ∇²u + k²u = f, H by one adjoint solve per receiver.
 
     Args:
@@ -186,8 +188,8 @@ def source_model(spaces: tuple[Space, Space], coefficient: Any, bands: list[Band
             unit[chosen, np.arange(len(chosen))] = 1.0
             adjoint = band.system.rule.values @ band.system.solve(band.detector.load(unit, check))
             part = -(coefficient.matrix.T @ (band.system.rule.weights[:, None] * adjoint)).T
-            rows = np.flatnonzero(np.isin(band.rows.receiver, chosen))
-            found = part[band.rows.receiver[rows] - start]
-            imaginary = band.rows.imaginary[rows, None]
+            rows = np.flatnonzero(np.isin(band.rows.picked.row, chosen))
+            found = part[band.rows.picked.row[rows] - start]
+            imaginary = band.rows.picked.imaginary[rows, None]
             matrix[band.rows.index[rows]] = np.where(imaginary, found.imag, found.real)
     return LinearModel(m_space, d_space, matrix, np.zeros(d_space.size))

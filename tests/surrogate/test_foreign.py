@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pdeinv.bayes.whitening import whiten
+from pdeinv.bayes.prior import whiten
 from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.io import datasets, netcdf
 from pdeinv.jobs.common.recipe import make_problem

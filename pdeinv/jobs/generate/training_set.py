@@ -15,8 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pdeinv.bayes.prior import Prior
-from pdeinv.bayes.whitening import whiten
+from pdeinv.bayes.prior import Prior, whiten
 from pdeinv.config import named
 from pdeinv.errors import CapabilityError, DataSchemaError, ShapeError
 from pdeinv.io import datasets, netcdf
