@@ -6,7 +6,10 @@ Every message is one line that says what is wrong, what was expected, what was g
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "CapabilityError",
