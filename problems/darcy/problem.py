@@ -19,6 +19,7 @@ from pdeinv.fem.mesh import PlainMesh
 from pdeinv.fem.points import observation_matrix
 from pdeinv.fem.space import LagrangeSpace, PointFunction, lattice
 from pdeinv.model.observed import Observed, Sensors
+from pdeinv.model.reference import check_positive
 from pdeinv.model.sensors import check_inside, columns, grid_nodes, parse_places, points_of
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.problem import Card
@@ -26,7 +27,7 @@ from pdeinv.typing import Array
 
 from .config import DarcyConfig, Dirichlet, FieldFile, Flux, Formula
 from .fields import config_of, field_function, to_dataset
-from .model import DarcyModel, check_conductivity
+from .model import DarcyModel
 from .strong_form import strong_form
 
 __all__ = ["Darcy"]
@@ -146,9 +147,8 @@ class Darcy:
         system = self.system(level)
         observation = observation_matrix(system.space, sensors["x"], sensors["y"])
         to_points = self.unknown.matrix(system.quadrature.points)
-        return DarcyModel(
-            self.prior().space, self.observed.space(sensors), system, to_points, observation
-        )
+        spaces = self.prior().space, self.observed.space(sensors)
+        return DarcyModel(spaces, system, to_points, observation)
 
     def state(self, m: Array, level: int = 0, comm: Any = None) -> tuple[DiffusionSystem, Array]:
         """The discrete equation at m and its solution, local values.
@@ -157,7 +157,7 @@ class Darcy:
             SolverDiverged: m is not positive and finite, or the linear solver failed.
         """
         m = self.prior().space.check(m)
-        check_conductivity(m)
+        check_positive(m, "conductivity", " of m")
         system = self.system(level, comm)
         system.factor(self.unknown.matrix(system.quadrature.points) @ m)
         return system, system.state()

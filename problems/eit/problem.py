@@ -147,8 +147,8 @@ class Eit:
         """
         model = self.forward_model(self.sensors("all"), level)
         m, (a, b) = model.m_space.check(m), self.unknown.cuts
-        space = self.domain.space(level)
-        potentials = (model.response(m).fields @ self.protocol.sheet.drives.T).T
+        space, state = self.domain.space(level), model.state(m)
+        potentials = (state.fields @ self.protocol.sheet.drives.T).T
         nodes = space.points[np.argsort(space.node_of_dof)]
         rest = {"sigma": (self.unknown.conductivity.at(nodes)(m[:a]), {
             "units": "S m-1", "long_name": "conductivity at nodes", UNKNOWN: "conductivity",
@@ -157,7 +157,7 @@ class Eit:
             rest["epsilon"] = (self.unknown.permittivity.at(nodes)(m[a:b]), {
                 "units": "F m-1", "long_name": "permittivity at nodes", UNKNOWN: "permittivity",
             })  # fmt: skip
-        table = model.voltages(m)
+        table = model.table(state)
         return to_dataset(self.config, self.observed, level, space, potentials, table, rest)
 
     def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:

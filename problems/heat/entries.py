@@ -8,8 +8,9 @@ discrete adjoint (see :meth:`pdeinv.fem.transient.ParabolicSystem.adjoint`) the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -25,9 +26,9 @@ from .discrete import HeatDiscretisation
 from .unknown_config import SideFluxConfig, SourceConfig
 
 __all__ = [
+    "AdjointStep",
     "Change",
     "Entry",
-    "Gatherer",
     "InitialState",
     "SideFlux",
     "SourceField",
@@ -48,16 +49,20 @@ class Change:
     stiffness: Any = None
 
 
-class Gatherer(Protocol):
-    """Adds up a gradient over the time levels of the adjoint, from the last to the first."""
+class AdjointStep(NamedTuple):
+    """One time level of the adjoint; levels come from the last to the first.
 
-    def add(
-        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
-    ) -> None:
-        """Take λ^n, μ^n where loads depend on m, and v^n where K does (None at n = 0)."""
+    Attributes:
+        n: the level.
+        adjoint: λ^n.
+        load_adjoint: μ^n, None where no load depends on m.
+        average: v^n, None where K does not depend on m, and at n = 0.
+    """
 
-    def result(self) -> Array:
-        """The gradient, shape (n_m,)."""
+    n: int
+    adjoint: Array
+    load_adjoint: Array | None
+    average: Array | None
 
 
 class Entry(ABC):
@@ -96,8 +101,8 @@ class Entry(ABC):
         """The derivative along ``dm``."""
 
     @abstractmethod
-    def gather(self, m: Array) -> Gatherer:
-        """The adjoint of :meth:`change`."""
+    def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
+        """The adjoint of :meth:`change`: the gradient, shape (n_m,)."""
 
     def with_load(self, own: Forcing) -> Forcing:
         """The known load and one more."""
@@ -130,25 +135,12 @@ class InitialState(Entry):
         du[self.discretisation.system.fixed] = 0.0
         return Change(initial=du)
 
-    def gather(self, m: Array) -> Gatherer:
+    def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
         """P^T λ^0."""
-        return _Initial(self._to_nodes)
-
-
-@dataclass
-class _Initial:
-    to_nodes: Any
-    total: Array | None = None
-
-    def add(
-        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
-    ) -> None:
-        if n == 0:
-            self.total = np.asarray(self.to_nodes.T @ adjoint)
-
-    def result(self) -> Array:
-        assert self.total is not None
-        return self.total
+        adjoint = np.zeros(self._to_nodes.shape[0])
+        for step in steps:
+            adjoint = step.adjoint
+        return np.asarray(self._to_nodes.T @ adjoint)
 
 
 class _LinearLoad(Entry):
@@ -187,25 +179,13 @@ class SourceField(_LinearLoad):
             self._last = (m.copy(), self._spread @ m)
         return np.asarray(self._profile[n] * self._last[1])
 
-    def gather(self, m: Array) -> Gatherer:
+    def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
         """(∫ P^T v) Σ_n s(t_n) μ^n."""
-        return _Weighted(self._spread.T, self._profile, np.zeros(self._spread.shape[0]))
-
-
-@dataclass
-class _Weighted:
-    back: Any
-    weights: Array
-    total: Array
-
-    def add(
-        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
-    ) -> None:
-        if load_adjoint is not None:
-            self.total += self.weights[n] * load_adjoint
-
-    def result(self) -> Array:
-        return np.asarray(self.back @ self.total)
+        total = np.zeros(self._spread.shape[0])
+        for step in steps:
+            if step.load_adjoint is not None:
+                total += self._profile[step.n] * step.load_adjoint
+        return np.asarray(self._spread.T @ total)
 
 
 class SideFlux(_LinearLoad):
@@ -229,22 +209,10 @@ class SideFlux(_LinearLoad):
         """g(t_n) ∫ v."""
         return np.asarray(float((self._in_time[[n]] @ m)[0]) * self._column)
 
-    def gather(self, m: Array) -> Gatherer:
+    def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
         """T^T (μ^n · ∫ v)_n."""
-        return _InTime(self._in_time, self._column, np.zeros(self._in_time.shape[0]))
-
-
-@dataclass
-class _InTime:
-    in_time: Any
-    column: Array
-    values: Array
-
-    def add(
-        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
-    ) -> None:
-        if load_adjoint is not None:
-            self.values[n] = load_adjoint @ self.column
-
-    def result(self) -> Array:
-        return np.asarray(self.in_time.T @ self.values)
+        values = np.zeros(self._in_time.shape[0])
+        for step in steps:
+            if step.load_adjoint is not None:
+                values[step.n] = step.load_adjoint @ self._column
+        return np.asarray(self._in_time.T @ values)

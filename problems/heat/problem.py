@@ -127,7 +127,7 @@ class Heat:
         entry = self._entry(level)
         d = entry.discretisation
         found = TimeSensors.on(d.space, d.times, sensors)
-        return HeatModel(self.prior().space, self.observed.space(sensors), entry, found)
+        return HeatModel((self.prior().space, self.observed.space(sensors)), entry, found)
 
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
         """The temperature at all nodes and times of ``level``; every rank computes all of it.

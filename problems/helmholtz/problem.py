@@ -16,6 +16,7 @@ from pdeinv.fem.high_order import CellRule
 from pdeinv.model.coefficient import Affine, Coefficient
 from pdeinv.model.forward import LinearModel
 from pdeinv.model.observed import Observed, Sensors
+from pdeinv.model.reference import check_finite
 from pdeinv.model.sensors import grid_nodes, outside, points_of
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.problem import Card
@@ -26,7 +27,7 @@ from .detectors import detector
 from .domain import Domain
 from .fields import config_of, to_dataset, waves_of
 from .incident import check_outside, waves
-from .model import Band, ScatteringModel, check_finite, scattered, source_model
+from .model import Band, ScatteringModel, scattered, source_model
 from .receivers import outward, parse_receivers, places_of, product, rows_of
 from .strong_form import strong_form
 from .unknown import coefficient, unknown_of
@@ -185,7 +186,7 @@ class Helmholtz:
         if self.config.quantity == "source":
             assert isinstance(to_points, Affine)
             return source_model(spaces, to_points, bands)
-        return ScatteringModel(*spaces, to_points, bands)
+        return ScatteringModel(spaces, to_points, bands)
 
     def waves(self, m: Array, level: int = 0) -> Complex:
         """u of every frequency and incident wave, shape (frequency, incident, n).
