@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 import xarray as xr
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.bayes.prior import Prior
@@ -25,6 +25,7 @@ __all__ = [
     "Produces",
     "SamplerConfig",
     "check_posterior",
+    "check_thinning",
     "first_point",
     "stack",
     "strong_form_of",
@@ -91,6 +92,24 @@ class SamplerConfig(BaseConfig):
     draws: int = Field(2000, ge=1, description="total steps after warm-up, per chain")
     warmup: int = Field(1000, ge=0, description="adaptation steps before the first draw, discarded")
     thin: int = Field(1, ge=1, description="keep every thin-th draw")
+
+    @model_validator(mode="after")
+    def _keeps_a_draw(self) -> Self:
+        check_thinning(self.draws, self.thin)
+        return self
+
+
+def check_thinning(draws: int, thin: int) -> None:
+    """Refuse a chain that would end before its first kept draw, with all its solves spent.
+
+    Raises:
+        ValueError: ``thin`` exceeds ``draws``.
+    """
+    if thin > draws:
+        raise ValueError(
+            f"draws = {draws} keeps nothing, thin = {thin} keeps every {thin}-th draw only; "
+            f"ask for at least {thin} draws, or lower thin"
+        )
 
 
 class Engine(Protocol[S]):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pdeinv.bayes.diagnostics import autocorrelation, summary
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
-from pdeinv.engines.base import Chain, Outcome, Produces, stack
+from pdeinv.engines.base import Chain, Outcome, Produces, check_thinning, stack
 from pdeinv.errors import CapabilityError, ConfigError, RunFailed
 from pdeinv.models import Capability
 from pdeinv.typing import Array
@@ -46,6 +46,11 @@ class EmceeConfig(Config):
     spread: float = Field(
         1.0, gt=0, description="spread of the first walkers in prior standard deviations"
     )
+
+    @model_validator(mode="after")
+    def _keeps_a_draw(self) -> Self:
+        check_thinning(self.draws, self.thin)
+        return self
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,8 @@ def start_state(
         return state
     at = posterior.linearize(xi)
     norm = float(np.linalg.norm(at.gradient))
-    return replace(state, gradient=at.gradient, gradient_norm=norm, first_norm=norm)
+    status = RUNNING if norm else CONVERGED  # nothing to divide by: the start is the minimum
+    return replace(state, gradient=at.gradient, gradient_norm=norm, first_norm=norm, status=status)
 
 
 def optimize[S: MapState](posterior: Posterior, state: S, config: OptimizerConfig) -> S:

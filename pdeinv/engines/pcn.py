@@ -176,4 +176,4 @@ def sampler_outcome(
         "acceptance_rate": np.broadcast_to(np.asarray(rates)[:, None], misfit.shape).copy(),
     }
     found = {"acceptance_rate": float(np.mean(rates)), **summary}
-    return Outcome(xi, stats, True, "all draws done; convergence is judged by R-hat and ESS", found)
+    return Outcome(xi, stats, True, "judged by R-hat and ESS", found)

@@ -19,9 +19,10 @@ from pdeinv.bayes.reference import Reference
 from pdeinv.config import Config
 from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.base import Chain, Outcome, Produces, SamplerConfig, stack
-from pdeinv.engines.estimators import Pairs, plain, replicated, split
+from pdeinv.engines.estimators import Pairs, average, plain, replicated, split
 from pdeinv.engines.hilbert_hmc import Kernel, Walker, tune
 from pdeinv.engines.pcn import sampler_outcome
+from pdeinv.engines.two_level_faults import faults_of
 from pdeinv.models import Capability
 from pdeinv.typing import Array
 
@@ -73,6 +74,9 @@ class TwoLevelState:
     def kernel(self) -> Kernel:
         """The kernel of both surrogate chains."""
         return Kernel(Reference(self.ref_mean, self.ref_basis, self.ref_excess), self.log_step)
+
+
+FINITE = {"long_name": "1 where every chain determines the estimate, else 0"}
 
 
 def _quantities(posterior: Posterior, xi: Array) -> Array:
@@ -194,14 +198,23 @@ class TwoLevel:
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
     ) -> Outcome:
-        """Delayed-acceptance draws, and a group ``two_level`` with the estimates of the means."""
+        """Delayed-acceptance draws, and a group ``two_level`` with the estimates of the means.
+
+        Not converged where the run itself shows that the surrogate is wrong.
+        """
         rates = [c.state.n_accepted / max(1, c.state.n - self.config.warmup) for c in chains]
-        delta = stack(chains, "misfit") - stack(chains, "coarse_misfit")
-        outcome = sampler_outcome(chains, rates, {"sd_misfit_difference": float(np.std(delta))})
+        fine, coarse = stack(chains, "misfit"), stack(chains, "coarse_misfit")
+        # A chain whose first fine solve failed has an infinite misfit until it moves.
+        sd = float(np.std(fine - coarse)) if np.isfinite(fine).all() else np.nan
+        outcome = sampler_outcome(chains, rates, {"sd_misfit_difference": sd})
+        estimates = _estimates(posterior, chains)
+        faults = faults_of(chains, rates, estimates)
         return replace(
             outcome,
-            stats={**outcome.stats, "coarse_misfit": stack(chains, "coarse_misfit")},
-            groups={"two_level": _estimates(posterior, chains)},
+            stats={**outcome.stats, "coarse_misfit": coarse},
+            converged=outcome.converged and not faults,
+            message=faults or outcome.message,
+            groups={"two_level": estimates},
         )
 
 
@@ -214,12 +227,17 @@ def _pairs(posterior: Posterior, chain: Chain, prefix: str) -> Pairs:
     """The states of one chain with finite misfits on both levels."""
     fine, coarse = chain.records[f"{prefix}misfit"], chain.records[f"{prefix}coarse_misfit"]
     known = np.isfinite(fine)
-    q = _quantities(posterior, chain.records[f"{prefix}xi"][known])
+    xi = chain.records[f"{prefix}xi"][known]
+    n_q = posterior.dim + posterior.prior.space.size
+    q = _quantities(posterior, xi) if len(xi) else np.zeros((0, n_q))
     return Pairs(q, fine[known], coarse[known])
 
 
 def _estimates(posterior: Posterior, chains: Sequence[Chain]) -> xr.Dataset:
-    """Means of xi and m by the split and plain estimators and by the draws, with errors."""
+    """Means of xi and m by the split and plain estimators and by the draws, with errors.
+
+    ``finite`` is 0 for estimators that some chain does not determine.
+    """
     sums = [(c.state.base_sum, c.state.base_count) for c in chains]
     fine = [_pairs(posterior, c, "") for c in chains]
     coarse = [_pairs(posterior, c, "base_") for c in chains]
@@ -227,7 +245,7 @@ def _estimates(posterior: Posterior, chains: Sequence[Chain]) -> xr.Dataset:
     found = {
         "split": replicated(lambda k: split(own[k], fine[k], coarse[k]), len(chains)),
         "plain": replicated(lambda k: plain(own[k], fine[k]), len(chains)),
-        "draws": replicated(lambda k: fine[k].q.mean(axis=0), len(chains)),
+        "draws": replicated(lambda k: average(own[k], fine[k]), len(chains)),
         "surrogate": replicated(lambda k: own[k], len(chains)),
     }
     return _labelled_estimates(posterior, found)
@@ -244,6 +262,7 @@ def _labelled_estimates(
         {
             "xi_mean": (("estimator", "xi_dim"), means[:, :dim]),
             "xi_mcse": (("estimator", "xi_dim"), errors[:, :dim]),
+            "finite": ("estimator", np.isfinite(means).all(axis=1).astype(np.int8), FINITE),
         },
         {"estimator": names},
     )
