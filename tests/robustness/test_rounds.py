@@ -19,6 +19,7 @@ from pdeinv.jobs.two_level import start
 from pdeinv.jobs.two_level.admission import REJECT_SD, admit, sd_of_difference
 from pdeinv.jobs.two_level.start import at_the_map, can_start_at_map
 from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, solve_all, train_in_rounds
+from pdeinv.plugins.surrogate import SolvedPairs
 from pdeinv.rng import stream
 from pdeinv.surrogates.common.storage import load_folder
 from pdeinv.surrogates.multifidelity.surrogate import Multifidelity
@@ -139,12 +140,13 @@ def test_the_derivative_at_the_map_makes_up_for_draws():
     coarse = WhitenedModel(problem.prior(), problem.forward_model(data.coords, -1))
     at = at_the_map(fine, replace(fine, model=coarse), stream(1, "search"))
     xis = at.draws(12, 2.0, stream(1, "draws"))
-    pairs = (xis, fine.predict(xis), Multifidelity.Config(), 3)
+    solved = fine.predict(xis)
     draws = at.draws(40, 1.0, stream(2, "draws"))
     values = fine.predict(draws)
 
     def sd(tangent):
-        made = Multifidelity.from_pairs(problem, data, *pairs, tangent)
+        pairs = SolvedPairs(data, xis, solved, tangent)
+        made = Multifidelity.from_pairs(problem, pairs, Multifidelity.Config(), 3)
         model = made.bind(problem, problem.prior(), data.coords)
         return sd_of_difference(replace(fine, model=model), draws, values)
 
