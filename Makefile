@@ -1,11 +1,15 @@
 # Two commands: `make demo` and `make test`. Both set up .venv first, and both can be repeated.
+# The demo installs the solver alone (0.9 GB); what needs torch or the tools adds the rest (6 GB).
 
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+SOLVER := $(VENV)/.installed-fem
+EVERYTHING := $(VENV)/.installed-all
 OUT := out/darcy
 DEMO := examples/darcy
+# for example --set engine.draws=40
+DEMO_OPTIONS ?=
 JOBS ?= 2
 
 # One BLAS thread per process; the work is shared by processes.
@@ -16,15 +20,15 @@ export OPENBLAS_NUM_THREADS := 1
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo       install, then invert the shipped Darcy observations ($(OUT))"
-	@echo "make test       install, then run the fast tests"
-	@echo "make test-slow  install, then run the long tests"
-	@echo "make docs       install, then run every example of README.md and docs/"
-	@echo "make lint       install, then check style, types and layers"
-	@echo "make venv       install into $(VENV)"
+	@echo "make demo       install the solver, then invert the shipped Darcy observations ($(OUT))"
+	@echo "make test       install everything, then run the fast tests"
+	@echo "make test-slow  install everything, then run the long tests"
+	@echo "make docs       install everything, then run every example of README.md and docs/"
+	@echo "make lint       install everything, then check style, types and layers"
+	@echo "make venv       install everything into $(VENV)"
 	@echo "make clean      remove $(VENV), out and build folders"
 
-venv: $(STAMP)
+venv: $(EVERYTHING)
 
 # A Python >= 3.12 that can make virtual environments: on PATH, else one of pyenv's.
 define FIND_PYTHON
@@ -35,43 +39,49 @@ for candidate in python3 python3.12 python3.13 python3.14 \
 done
 endef
 
-$(STAMP): pyproject.toml constraints.txt
-	@if [ ! -x $(BIN)/python ]; then \
-	  python=$$($(FIND_PYTHON)); \
-	  if [ -z "$$python" ]; then \
-	    echo "error: no Python >= 3.12 with venv found on PATH or in ~/.pyenv/versions;" \
-	      "install one (for example 'pyenv install 3.12') and repeat" >&2; exit 1; \
-	  fi; \
-	  echo "using $$python ($$("$$python" -V 2>&1))"; \
-	  rm -rf $(VENV) && "$$python" -m venv $(VENV); \
-	fi
-	@echo "installing into $(VENV) (about 7 GB; some minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input \
-	  -c constraints.txt -e '.[all,dev]'
+$(BIN)/python:
+	@python=$$($(FIND_PYTHON)); \
+	if [ -z "$$python" ]; then \
+	  echo "error: no Python >= 3.12 with venv found on PATH or in ~/.pyenv/versions;" \
+	    "install one (for example 'pyenv install 3.12') and repeat" >&2; exit 1; \
+	fi; \
+	echo "using $$python ($$("$$python" -V 2>&1))"; \
+	rm -rf $(VENV) && "$$python" -m venv $(VENV)
+
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
+
+$(SOLVER): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the solver into $(VENV) (0.9 GB; some minutes the first time)"
+	@$(PIP) -e '.[fem]'
 	@touch $@
+
+$(EVERYTHING): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing everything into $(VENV) (about 7 GB; some minutes the first time)"
+	@$(PIP) -e '.[all,dev]'
+	@touch $(SOLVER) $@
 
 compiler:
 	@command -v "$${CC:-cc}" >/dev/null || { \
 	  echo "error: no C compiler ('$${CC:-cc}'); the equations are compiled when first used:" \
 	    "apt install gcc libc6-dev, or set CC" >&2; exit 1; }
 
-demo: $(STAMP) compiler
+demo: $(SOLVER) compiler
 	@mkdir -p $(OUT)
 	$(BIN)/pdeinv invert $(DEMO)/obs.nc --config $(DEMO)/run.toml \
-	  --out $(OUT)/posterior.nc --overwrite
+	  --out $(OUT)/posterior.nc --overwrite $(DEMO_OPTIONS)
 	$(BIN)/pdeinv plot $(OUT)/posterior.nc $(addprefix --truth ,$(wildcard $(DEMO)/truth.nc)) \
 	  --out $(OUT)/posterior.png --overwrite
 
-test: $(STAMP) compiler
+test: $(EVERYTHING) compiler
 	@$(BIN)/python -m pytest -q -n $(JOBS)
 
-test-slow: $(STAMP) compiler
+test-slow: $(EVERYTHING) compiler
 	@$(BIN)/python -m pytest -q -n $(JOBS) -m slow
 
-docs: $(STAMP) compiler
+docs: $(EVERYTHING) compiler
 	@$(BIN)/python -m pytest -q tests/docs
 
-lint: $(STAMP)
+lint: $(EVERYTHING)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -54,11 +54,11 @@ from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
 from pdeinv.jobs.generate.plan import Around, Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.jobs.two_level.admission import REJECT_SD
-from pdeinv.jobs.two_level.train import RefineConfig, refine
+from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, train_in_rounds
 from pdeinv.model.forward import evaluate
 from pdeinv.plugins import registry
 from pdeinv.plugins.fitting import FitRun
-from pdeinv.provenance import versions
+from pdeinv.provenance import Source, versions
 from pdeinv.rng import stream
 
 EIT = {"cells": 24, "unknown": {"kind": "log-gaussian", "std": 1.0, "length": 0.6, "modes": 20}}
@@ -150,7 +150,7 @@ def about_the_map(recipe):
     posterior = recipe()
     found = drive(posterior, laplace_at_map(posterior, stream(SEED, "laplace")))
     root = found.root(np.eye(posterior.dim))
-    return Around(found.mean, root, INFLATION, ("laplace", "")), posterior.counters
+    return Around(found.mean, root, INFLATION, Source("laplace", "")), posterior.counters
 
 
 def fitted(kind, setting, dataset, table, limit):
@@ -174,13 +174,12 @@ def trained(setting, name, region, options):
     """Folder of the surrogate, what it cost, and facts of the training."""
     folder = setting.scratch / f"{setting.name}-{name}-{region}"
     if name == "two-level":
-        config = RefineConfig(target_sd=0.5)
+        rounds = Rounds(setting.problem, setting.data, RoundsConfig(target_sd=0.5), SEED)
         start = time.process_time()
-        how = (SEED, 1, 0)
-        refined = refine(setting.problem, setting.data, config, folder, how, lambda *_: None)
-        c = refined.counters
+        found = train_in_rounds(rounds, folder, lambda *_: None)
+        c = found.counters
         spent = {"fine_solves": c.n_forward, "tangents": c.n_tangent, "adjoints": c.n_adjoint}
-        return refined.folder, spent, {"training_seconds": time.process_time() - start}
+        return found.folder, spent, {"training_seconds": time.process_time() - start}
     base, _, informed = name.partition("+")
     dataset, spent = setting.sets[region], dict(setting.spent[region])
     if not informed:

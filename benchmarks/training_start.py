@@ -28,7 +28,7 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.errors import SurrogateRejected
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.common.recipe import make_problem
-from pdeinv.jobs.two_level.train import RefineConfig, refine
+from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, train_in_rounds
 from pdeinv.rng import stream
 
 CASES = {"aligned": 28, "not aligned": 32}
@@ -50,15 +50,15 @@ def case(cells: int, seed: int):
 
 def train(problem, data, start: str, rounds: int, folder: Path) -> dict[str, object]:
     """One training: the tests of its surrogates with what had been spent on each."""
-    config = RefineConfig(round_size=ROUND, max_rounds=rounds, start=start)
+    config = RoundsConfig(round_size=ROUND, max_rounds=rounds, start=start)
     try:
-        refine(problem, data, config, folder, (1, 1, 0), lambda *_: None)
+        train_in_rounds(Rounds(problem, data, config, 1), folder, lambda *_: None)
         verdict = "accepted"
     except SurrogateRejected:
         verdict = "refused"
     spent, tests = np.zeros(3, dtype=int), []
     for j, test in enumerate(json.loads((folder / "tests.json").read_text())):
-        with np.load(folder / f"refine{j}.npz") as found:
+        with np.load(folder / f"round{j}.npz") as found:
             counts = json.loads(str(found["spent"]))
         spent += [counts["n_forward"], counts["n_tangent"], counts["n_adjoint"]]
         names = ("fine_solves", "tangents", "adjoints")

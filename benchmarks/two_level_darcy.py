@@ -38,7 +38,7 @@ from pdeinv.engines.run.spec import Run
 from pdeinv.executors import process_pool
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
-from pdeinv.jobs.two_level.train import RefineConfig, refine
+from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, train_in_rounds
 from pdeinv.rng import stream
 
 CONFIG = {"cells": [28, 28], "unknown": {"kind": "piecewise", "cells": [7, 7], "std": 1.5}}
@@ -107,11 +107,11 @@ def running(xi, reference, ends, skip=0.2):
 
 
 def two_level(problem, data, seed, folder, *, start, draws, chains=2):
-    training = RefineConfig(start=start)
-    refined = refine(problem, data, training, folder, (seed, 2, 0), lambda *_: None)
+    rounds = Rounds(problem, data, RoundsConfig(start=start), seed, workers=2)
+    surrogate = train_in_rounds(rounds, folder, lambda *_: None)
     config = TwoLevelConfig(draws=draws, warmup=5, chains=chains, correction_every=draws + 1)
-    result = run(TwoLevel(config), recipe(data, refined.folder), Run(seed, folder, workers=2))
-    return refined, config, result
+    result = run(TwoLevel(config), recipe(data, surrogate.folder), Run(seed, folder, workers=2))
+    return surrogate, config, result
 
 
 def row(method, seed, costs, errors, **more):
@@ -167,18 +167,18 @@ def hamiltonian_rows(data, reference, k, pool):
 
 def two_level_row(problem, data, reference, folder, seed, start):
     began = time.perf_counter()
-    refined, config, result = two_level(problem, data, seed, folder, start=start, draws=150)
-    overhead = refined.counters.n_forward + config.chains * (config.warmup + 1)
+    surrogate, config, result = two_level(problem, data, seed, folder, start=start, draws=150)
+    overhead = surrogate.counters.n_forward + config.chains * (config.warmup + 1)
     ends = np.arange(2, 151, 2)
     xi = result.outcome.xi
     errors = [error_of(xi[:, :e].mean(axis=(0, 1)), reference) for e in ends]
     return row(
         STARTS[start], seed, overhead + ends * config.chains, errors,
-        training=refined.counters.n_forward,
-        training_adjoints=refined.counters.n_adjoint,
-        training_tangents=refined.counters.n_tangent,
+        training=surrogate.counters.n_forward,
+        training_adjoints=surrogate.counters.n_adjoint,
+        training_tangents=surrogate.counters.n_tangent,
         seconds=time.perf_counter() - began,
-        acceptance=result.outcome.summary["acceptance_rate"], **refined.report,
+        acceptance=result.outcome.summary["acceptance_rate"], **surrogate.figures,
     )  # fmt: skip
 
 

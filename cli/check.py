@@ -115,9 +115,11 @@ def _end(terminal: Terminal, failed: list[str]) -> None:
 
 def _of_problem(tables: dict[str, Any], sensors: str | None, level: int) -> WhitenedModel:
     from pdeinv.bayes.posterior import WhitenedModel
+    from pdeinv.plugins import registry
     from pdeinv.plugins.hooks import default_sensors
 
     problem = build_problem(tables["problem"])
+    registry.require("problems", problem.name)
     places = problem.sensors(default_sensors(problem) if sensors is None else sensors)
     return WhitenedModel(problem.prior(), problem.forward_model(places, level))
 
@@ -127,9 +129,11 @@ def _of_observations(
 ) -> tuple[WhitenedModel, list[Verdict]]:
     from pdeinv.bayes.posterior import WhitenedModel
     from pdeinv.jobs.invert.run import Inversion
+    from pdeinv.plugins import registry
 
     inversion = Inversion.resolve(tables, path)
     problem, data = inversion.problem, inversion.observations
+    registry.require("problems", problem.name)
     model = WhitenedModel(problem.prior(), problem.forward_model(data.coords, level))
     return model, [*_audit(data), *(Verdict("note", note, "", None) for note in inversion.notes)]
 

@@ -72,7 +72,7 @@ def evaluate(
     decides whether an inversion may trust the surrogate, and how much faster it is (CPU time).
     """
     from pdeinv.io.observations import NoiseSpec
-    from pdeinv.jobs.evaluate.report import summary
+    from pdeinv.jobs.evaluate.comparison import summary
     from pdeinv.jobs.evaluate.run import Request, compare
 
     written.check()
@@ -92,13 +92,14 @@ def _write(
     written: Written, found: Any, figures: Mapping[str, Any], inputs: tuple[Path | None, ...]
 ) -> Iterator[Path]:
     from pdeinv.io import netcdf
-    from pdeinv.jobs.evaluate.report import figure, to_tree
-    from pdeinv.provenance import attributes, sha256
+    from pdeinv.jobs.evaluate.comparison import to_tree
+    from pdeinv.jobs.plot.comparison import figure
+    from pdeinv.provenance import Source, attributes
 
     if written.out is not None:
         files = (Path(figures["checkpoint"]), *(p for p in inputs if p is not None))
         config = {k: figures[k] for k in ("checkpoint", "noise_from", "data_from")}
-        attrs = attributes(config, figures["seed"], {p.name: sha256(p) for p in files})
+        attrs = attributes(config, figures["seed"], map(Source.of, files))
         netcdf.write(written.out, to_tree(found, attrs))
         yield written.out
     if written.figure is not None:

@@ -51,23 +51,20 @@ def generate(
     Failed solves are recorded, never dropped. The numbers depend neither on the executor nor on
     the number of workers.
     """
+    from pdeinv.config import parse
+    from pdeinv.executors.config import ExecutorConfig
+    from pdeinv.executors.pools import require_backend
+
     flags = {"problem__name": problem, "executor__name": parts.executor}
     tables = with_flags(load_tables(settings), seed=random.seed, workers=workers, **flags)
-    executor = _executor(tables)
+    executor = parse(ExecutorConfig, tables.get("executor", {}), "executor")
+    require_backend(executor)
     with _leading(executor) as leads:
         if leads:
             physics, places = _subject(tables, obs, sensors)
-            rest = {**design.fields(), **stored.fields(places)}
             seed = _seed(tables, output, parts)
-            plan = _plan(physics, places, n=n, seed=seed, **rest)
-            _solve(terminal, output, parts, plan, (physics, executor, tables.get("workers", 1)))
-
-
-def _executor(tables: Mapping[str, Any]) -> ExecutorConfig:
-    from pdeinv.config import parse
-    from pdeinv.executors.config import ExecutorConfig
-
-    return parse(ExecutorConfig, tables.get("executor", {}), "executor")
+            plan = _plan(physics, places, design, stored, n, seed)
+            _solve(terminal, output, parts, plan, physics, executor, tables.get("workers", 1))
 
 
 @contextmanager
@@ -87,29 +84,27 @@ def _solve(
     output: Output,
     parts: Parts,
     plan: Plan,
-    what: tuple[Problem, ExecutorConfig, int],
+    physics: Problem,
+    executor: ExecutorConfig,
+    workers: int,
 ) -> None:
     """Check, solve, and say what became of it."""
-    from pdeinv.io.atomic import check_output
-    from pdeinv.io.runs import run_folder
-    from pdeinv.jobs.generate.run import How
+    from pdeinv.jobs.generate.run import Execution
     from pdeinv.jobs.generate.run import generate as solve_all
+    from pdeinv.plugins import registry
 
-    physics, executor, workers = what
-    part, folder = parts.part(), run_folder(output.out)
+    registry.require("problems", physics.name)
     if output.overwrite and parts.joins:
         raise ConfigError(
             "--overwrite starts again, --resume, --shard and --assemble go on; give one of them"
         )
-    for path in (output.out, folder):
-        check_output(path, overwrite=output.overwrite, resume=parts.joins)
+    part, folder = parts.part(), output.folder
+    output.check(resume=parts.joins, folder=True)
     data = {
         "out": str(output.out), "n": plan.n, "seed": plan.seed, "dofs": physics.dofs(plan.level),
         "batches": plan.n_batches, "executor": executor.name,
     }  # fmt: skip
-    if output.dry_run:
-        terminal.result({"dry_run": True, **data}, *(f"{k}: {v}" for k, v in data.items()))
-        return
+    terminal.plan(data, output.dry_run)
     message = f"stopped; finished batches are kept in {folder}; continue with --resume"
     tally = {"failed": 0}
     with stoppable(None, message) as stop, step_progress(terminal, "generate") as step:
@@ -118,8 +113,10 @@ def _solve(
             tally["failed"] = failed
             step(done, total, f"{failed} failed")
 
-        how = How(workers, parts.resume, executor, part, parts.assemble, progress, stop.requested)
-        solve_all(plan, output.out, folder, how)
+        execution = Execution(
+            workers, parts.resume, executor, part, parts.assemble, progress, stop.requested
+        )
+        solve_all(plan, output.out, folder, execution)
     _report(terminal, {**data, **tally}, plan, parts, folder)
 
 
@@ -141,9 +138,9 @@ def _seed(tables: Mapping[str, Any], output: Output, parts: Parts) -> int:
     Raises:
         ConfigError: parts without a common seed.
     """
-    from pdeinv.io.runs import recalled_seed, run_folder
+    from pdeinv.io.runs import recalled_seed
 
-    folder = run_folder(output.out)
+    folder = output.folder
     known = tables.get("seed") is not None or recalled_seed(folder) is not None
     if parts.shard is not None and not known:
         raise ConfigError("--shard needs --seed, so that all parts belong to one data set")
@@ -167,7 +164,10 @@ def _subject(
     return physics, physics.sensors(sensors)
 
 
-def _plan(physics: Problem, places: Sensors, **rest: Any) -> Plan:
+def _plan(
+    physics: Problem, places: Sensors, design: Design, stored: Stored, n: int, seed: int
+) -> Plan:
     from pdeinv.jobs.generate.plan import Plan
 
-    return Plan(physics.name, physics.config.model_dump(mode="json"), places, **rest)
+    config, drawn = physics.config.model_dump(mode="json"), design.fields()
+    return Plan(physics.name, config, places, n=n, seed=seed, **drawn, **stored.fields(places))

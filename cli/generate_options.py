@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Design", "Parts", "Stored"]
 
 SAMPLING = ("prior", "lhs", "sobol")
-DESIGN, STORED, PARTS = "Design", "What is stored", "Where and in which parts"
+design_option = partial(typer.Option, rich_help_panel="Design")
+stored_option = partial(typer.Option, rich_help_panel="What is stored")
+parts_option = partial(typer.Option, rich_help_panel="Where and in which parts")
 
 
 @dataclass(frozen=True)
@@ -26,26 +29,19 @@ class Design:
 
     sampling: Annotated[
         str,
-        typer.Option(
+        design_option(
             "--design",
             metavar="prior|lhs|sobol",
             help="Independent draws, a Latin hypercube of --n samples, or a Sobol sequence.",
-            rich_help_panel=DESIGN,
         ),
     ] = "prior"
     around: Annotated[
         Path | None,
-        typer.Option(
-            "--around", help="Draw around this result, not from the prior.", rich_help_panel=DESIGN
-        ),
+        design_option("--around", help="Draw around this result, not from the prior."),
     ] = None
     inflation: Annotated[
         float,
-        typer.Option(
-            "--inflation",
-            help="Factor on the result's standard deviations.",
-            rich_help_panel=DESIGN,
-        ),
+        design_option("--inflation", help="Factor on the result's standard deviations."),
     ] = 1.5
 
     def fields(self) -> dict[str, Any]:
@@ -70,35 +66,26 @@ class Stored:
 
     grid: Annotated[
         str | None,
-        typer.Option(
-            "--grid",
-            metavar="ROWSxCOLS",
-            help="Also store fields on a grid.",
-            rich_help_panel=STORED,
-        ),
+        stored_option("--grid", metavar="ROWSxCOLS", help="Also store fields on a grid."),
     ] = None
     times: Annotated[
         str | None,
-        typer.Option(
+        stored_option(
             "--times",
             metavar="SPEC",
             help="Times of gridded fields: sensors, FIRST:LAST:COUNT or t,t; else the last.",
-            rich_help_panel=STORED,
         ),
     ] = None
     jacobian: Annotated[
         int,
-        typer.Option(
+        stored_option(
             "--jacobian",
             metavar="K",
             min=0,
             help="Also store the derivative in K random directions of xi; all of it from K = dim.",
-            rich_help_panel=STORED,
         ),
     ] = 0
-    level: Annotated[
-        int, typer.Option("--level", help="Mesh level of the solves.", rich_help_panel=STORED)
-    ] = 0
+    level: Annotated[int, stored_option("--level", help="Mesh level of the solves.")] = 0
 
     def fields(self, places: Sensors) -> dict[str, Any]:
         """The plan's fields.
@@ -121,37 +108,27 @@ class Parts:
 
     executor: Annotated[
         str | None,
-        typer.Option(
+        parts_option(
             "--executor",
             metavar="process|mpi|slurm|dask",
             help="Where to solve; options in table \\[executor].",
-            rich_help_panel=PARTS,
         ),
     ] = None
     shard: Annotated[
         str | None,
-        typer.Option(
+        parts_option(
             "--shard",
             metavar="I/N",
             help="Solve the I-th of N parts into OUT.run and write no output.",
-            rich_help_panel=PARTS,
         ),
     ] = None
     assemble: Annotated[
         bool,
-        typer.Option(
-            "--assemble",
-            help="Solve nothing; write the output from the parts.",
-            rich_help_panel=PARTS,
-        ),
+        parts_option("--assemble", help="Solve nothing; write the output from the parts."),
     ] = False
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume",
-            help="Keep the batches in OUT.run; --n may have grown.",
-            rich_help_panel=PARTS,
-        ),
+        parts_option("--resume", help="Keep the batches in OUT.run; --n may have grown."),
     ] = False
 
     @property

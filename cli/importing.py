@@ -75,8 +75,18 @@ def _command(problem: str, name: str, importer: Importer) -> Any:
     )
 
     def run(terminal: Terminal, output: Output, given: Any, source: Path) -> None:
+        from pdeinv.io.netcdf import write
+        from pdeinv.jobs.import_data import import_file
+
         options = {k: v for k, v in vars(given).items() if v is not None}
-        _import(terminal, output, (problem, name), source, options)
+        output.check()
+        dataset = import_file(problem, name, source, options)
+        sizes = {str(k): int(n) for k, n in dataset.sizes.items()}
+        plan = {"out": str(output.out), "problem": problem, "format": name, **sizes}
+        terminal.plan(plan, output.dry_run)
+        write(output.out, dataset)
+        terminal.note(f"{source}: " + ", ".join(f"{n} {k}s" for k, n in sizes.items()))
+        terminal.result({"command": "import", **plan}, str(output.out))
 
     run.__annotations__ |= {
         "terminal": Terminal,
@@ -117,23 +127,3 @@ def _plain(annotation: Any) -> Any:
     if origin is Literal and not all(isinstance(a, str) for a in args):
         return type(args[0])
     return annotation
-
-
-def _import(
-    terminal: Terminal, output: Output, kind: tuple[str, str], source: Path, options: dict[str, Any]
-) -> None:
-    from pdeinv.io.atomic import check_output
-    from pdeinv.io.netcdf import write
-    from pdeinv.jobs.import_data import import_file
-
-    check_output(output.out, overwrite=output.overwrite)
-    problem, name = kind
-    dataset = import_file(problem, name, source, options)
-    sizes = {str(k): int(n) for k, n in dataset.sizes.items()}
-    plan = {"out": str(output.out), "problem": problem, "format": name, **sizes}
-    if output.dry_run:
-        terminal.result({"dry_run": True, **plan}, *(f"{k}: {v}" for k, v in plan.items()))
-        return
-    write(output.out, dataset)
-    terminal.note(f"{source}: " + ", ".join(f"{n} {k}s" for k, n in sizes.items()))
-    terminal.result({"command": "import", **plan}, str(output.out))

@@ -96,18 +96,32 @@ def invert(
     Stopped by a signal, the run saves and exits with 75 (130 after Ctrl-C); --resume continues it
     to the same result as an uninterrupted run.
     """
+    from pdeinv.config import dump_toml
+    from pdeinv.io.atomic import write_text
+    from pdeinv.jobs.invert.run import invert as run_inversion
+
     flags = {"seed": random.seed, "workers": workers, "problem__name": problem}
     tables = with_flags(load_tables(settings), **flags, **noise.flags(), **method.flags())
     inversion = _resolved(tables, observations, output, resume)
     for remark in inversion.notes:
         terminal.note(f"note: {remark}")
+    output.check(resume=resume, folder=True)
     if output.dry_run:
-        _check_output(output, resume)
         plan = inversion.plan()
         shown = terminal.table("plan", ("what", "value"), list(plan.items()))
         terminal.result({"dry_run": True, **plan}, shown)
         return
-    attrs = _run(terminal, inversion, output, resume)
+    message = f"stopped; what was done is saved in {output.folder}; continue with --resume"
+    with stoppable(output.folder, message) as stop, chain_progress(terminal, "invert") as report:
+        tree = run_inversion(
+            inversion,
+            output.out,
+            overwrite=output.overwrite,
+            resume=resume,
+            progress=stop.watching(report),
+        )
+    write_text(output.out.with_name(f"{output.out.name}.toml"), dump_toml(inversion.resolved()))
+    attrs = {str(k): v for k, v in tree.attrs.items()}
     terminal.result(*_outcome(terminal, output.out, attrs))
     if fail_unconverged and not attrs["pdeinv_converged"]:
         terminal.note(f"not converged: {attrs['pdeinv_message']}")
@@ -118,47 +132,15 @@ def _resolved(
     tables: dict[str, Any], observations: Path | None, output: Output, resume: bool
 ) -> Inversion:
     """The checked inversion, with the seed of the run that it resumes."""
-    from pdeinv.io.runs import run_folder
     from pdeinv.jobs.invert.run import Inversion
 
-    seed = seed_of(tables, run_folder(output.out) if resume else None)
+    seed = seed_of(tables, output.folder if resume else None)
     source = observations or tables.get("observations")
     if source is None:
         raise ConfigError(
             "no observation file; give it as argument or as 'observations' in the run file"
         )
     return Inversion.resolve({**tables, "seed": seed}, Path(source))
-
-
-def _check_output(output: Output, resume: bool) -> None:
-    from pdeinv.io.atomic import check_output
-    from pdeinv.io.runs import run_folder
-
-    for path in (output.out, run_folder(output.out)):
-        check_output(path, overwrite=output.overwrite, resume=resume)
-
-
-def _run(terminal: Terminal, inversion: Inversion, output: Output, resume: bool) -> dict[str, Any]:
-    """Run and write the result and its configuration; returns the result's attributes."""
-    from pdeinv.config import dump_toml
-    from pdeinv.io.atomic import atomic
-    from pdeinv.io.runs import run_folder
-    from pdeinv.jobs.invert.run import invert as run_inversion
-
-    _check_output(output, resume)
-    folder = run_folder(output.out)
-    message = f"stopped; what was done is saved in {folder}; continue with --resume"
-    with stoppable(folder, message) as stop, chain_progress(terminal, "invert") as report:
-        tree = run_inversion(
-            inversion,
-            output.out,
-            overwrite=output.overwrite,
-            resume=resume,
-            progress=stop.watching(report),
-        )
-    with atomic(output.out.with_name(output.out.name + ".toml")) as file:
-        file.write_text(dump_toml(inversion.resolved()), encoding="utf-8")
-    return {str(k): v for k, v in tree.attrs.items()}
 
 
 COUNTS = ("n_forward", "n_forward_training", "n_adjoint", "n_surrogate", "n_failed")

@@ -108,20 +108,29 @@ def _root(
     """Options of the command itself."""
 
 
-app.command("list")(listing.list_plugins)
-app.command("solve")(solve.solve)
-app.command("observe")(observe.observe)
-app.command("generate")(generate.generate)
-app.command("train-surrogate")(train_surrogate.train_surrogate)
-app.command("evaluate")(evaluate.evaluate)
-app.command("invert")(invert.invert)
-app.command("check")(check.check)
-app.command("score")(score.score)
-app.command("plot")(plot.plot)
-app.add_typer(importing.app, name="import")
-app.command("info")(info.info)
-app.command("doctor")(doctor.doctor)
-app.add_typer(config.app, name="config")
+VERBS: dict[str, Any] = {
+    "list": listing.list_plugins,
+    "solve": solve.solve,
+    "observe": observe.observe,
+    "generate": generate.generate,
+    "train-surrogate": train_surrogate.train_surrogate,
+    "evaluate": evaluate.evaluate,
+    "invert": invert.invert,
+    "check": check.check,
+    "score": score.score,
+    "plot": plot.plot,
+    "import": importing.app,
+    "info": info.info,
+    "doctor": doctor.doctor,
+    "config": config.app,
+}
+"""In the order that ``--help`` shows."""
+
+for _name, _verb in VERBS.items():
+    if isinstance(_verb, typer.Typer):
+        app.add_typer(_verb, name=_name)
+    else:
+        app.command(_name)(_verb)
 
 
 def _terminated(signum: int, _: FrameType | None) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .options import NoiseFlags, Output, Reproducible, SensorSpec, Settings, verb
 from .settings import load_tables, noise_spec, seed_of, with_flags
 from .terminal import Terminal
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 __all__ = ["observe"]
 
@@ -29,31 +26,20 @@ def observe(
 ) -> None:
     """Observe a truth at sensors, with Gaussian noise, as a CF observation file."""
     from pdeinv.errors import ConfigError
-    from pdeinv.io.atomic import check_output
     from pdeinv.io.netcdf import write
     from pdeinv.jobs.observe import make_observations
 
     tables = with_flags(load_tables(settings), seed=random.seed, **noise.flags())
     if sensors is None:
         raise ConfigError("no sensors given; pass --sensors, for example --sensors grid:13x13")
-    check_output(output.out, overwrite=output.overwrite)
+    output.check()
     seed = seed_of(tables)
     dataset = make_observations(truth, sensors, noise_spec(tables), seed=seed)
-    data = {
-        "command": "observe",
-        "out": str(output.out),
-        "seed": seed,
-        "n_data": _count(dataset),
-    }
-    if output.dry_run:
-        terminal.result({"dry_run": True, **data}, *(f"{k}: {v}" for k, v in data.items()))
-        return
+    noise_of = next(v for name, v in dataset.data_vars.items() if str(name).endswith("_sigma"))
+    # in points, in time series or in an array with gaps
+    n_data = int(noise_of.notnull().sum())
+    data = {"command": "observe", "out": str(output.out), "seed": seed, "n_data": n_data}
+    terminal.plan(data, output.dry_run)
     write(output.out, dataset)
     terminal.note(f"{data['n_data']} data, seed {seed}")
     terminal.result(data, str(output.out))
-
-
-def _count(dataset: xr.Dataset) -> int:
-    """The number of data, in points, in time series or in an array with gaps."""
-    noise = next(v for name, v in dataset.data_vars.items() if str(name).endswith("_sigma"))
-    return int(noise.notnull().sum())

@@ -14,7 +14,6 @@ import typer
 from .terminal import Terminal
 
 __all__ = [
-    "RUN",
     "Device",
     "NoiseFlags",
     "Output",
@@ -23,10 +22,12 @@ __all__ = [
     "SensorSpec",
     "Settings",
     "Workers",
+    "run_option",
     "verb",
 ]
 
-RUN, REPORT = "Run options", "Reporting"
+run_option = functools.partial(typer.Option, rich_help_panel="Run options")
+report_option = functools.partial(typer.Option, rich_help_panel="Reporting")
 
 SensorSpec = Annotated[
     str | None,
@@ -34,23 +35,17 @@ SensorSpec = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(
-        "--workers",
-        "-j",
-        envvar="PDEINV_WORKERS",
-        min=1,
-        help="Processes that share the work.",
-        rich_help_panel=RUN,
+    run_option(
+        "--workers", "-j", envvar="PDEINV_WORKERS", min=1, help="Processes that share the work."
     ),
 ]
 Device = Annotated[
     str | None,
-    typer.Option(
+    run_option(
         "--device",
         envvar="PDEINV_DEVICE",
         metavar="cpu|cuda[:N]|mps",
         help="Where the network runs; an absent device is an error.",
-        rich_help_panel=RUN,
     ),
 ]
 
@@ -61,21 +56,15 @@ class Reporting:
 
     json: Annotated[
         bool,
-        typer.Option(
-            "--json", help="One JSON object on stdout, errors included.", rich_help_panel=REPORT
-        ),
+        report_option("--json", help="One JSON object on stdout, errors included."),
     ] = False
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress, no notes.", rich_help_panel=REPORT)
-    ] = False
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Log details on stderr.", rich_help_panel=REPORT)
-    ] = False
+    quiet: Annotated[bool, report_option("--quiet", "-q", help="No progress, no notes.")] = False
+    verbose: Annotated[bool, report_option("--verbose", "-v", help="Log details on stderr.")] = (
+        False
+    )
     debug: Annotated[
         bool,
-        typer.Option(
-            "--debug", envvar="PDEINV_DEBUG", help="Traceback on errors.", rich_help_panel=REPORT
-        ),
+        report_option("--debug", envvar="PDEINV_DEBUG", help="Traceback on errors."),
     ] = False
 
 
@@ -85,22 +74,20 @@ class Settings:
 
     config: Annotated[
         Path | None,
-        typer.Option(
+        run_option(
             "--config",
             "-c",
             envvar="PDEINV_CONFIG",
             metavar="TOML",
             help="Run configuration; flags and PDEINV_* variables go before it.",
-            rich_help_panel=RUN,
         ),
     ] = None
     assignments: Annotated[
         list[str] | None,
-        typer.Option(
+        run_option(
             "--set",
             metavar="KEY=VALUE",
             help="Set one key of the configuration, e.g. engine.draws=5000; repeatable.",
-            rich_help_panel=RUN,
         ),
     ] = None
 
@@ -111,12 +98,11 @@ class Reproducible:
 
     seed: Annotated[
         int | None,
-        typer.Option(
+        run_option(
             "--seed",
             envvar="PDEINV_SEED",
             min=0,
             help="Root seed of all random streams; drawn and reported if absent.",
-            rich_help_panel=RUN,
         ),
     ] = None
 
@@ -142,19 +128,28 @@ class NoiseFlags:
 class Output:
     """The one file or folder that a verb writes."""
 
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write.", rich_help_panel=RUN)]
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing output.", rich_help_panel=RUN)
-    ] = False
+    out: Annotated[Path, run_option("--out", "-o", help="Where to write.")]
+    overwrite: Annotated[bool, run_option("--overwrite", help="Replace an existing output.")] = (
+        False
+    )
     dry_run: Annotated[
         bool,
-        typer.Option(
-            "--dry-run",
-            "-n",
-            help="Check everything, show the plan, write nothing.",
-            rich_help_panel=RUN,
-        ),
+        run_option("--dry-run", "-n", help="Check everything, show the plan, write nothing."),
     ] = False
+
+    @property
+    def folder(self) -> Path:
+        """The run folder beside the output."""
+        from pdeinv.io.runs import run_folder
+
+        return run_folder(self.out)
+
+    def check(self, *, resume: bool = False, folder: bool = False) -> None:
+        """Refuse an output that exists or cannot be written; with its run folder if asked."""
+        from pdeinv.io.atomic import check_output
+
+        for path in (self.out, self.folder) if folder else (self.out,):
+            check_output(path, overwrite=self.overwrite, resume=resume)
 
 
 def _leaves(parameter: inspect.Parameter, group: Any) -> Iterator[inspect.Parameter]:

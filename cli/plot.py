@@ -24,12 +24,10 @@ def plot(
     dpi: Annotated[int, typer.Option("--dpi", min=30, max=1200, help="Resolution of a PNG.")] = 150,
 ) -> None:
     """Draw a result (mean, sd, data fit), an observation file or a truth as PNG, PDF or SVG."""
-    from pdeinv.io.atomic import check_output
     from pdeinv.jobs.plot.figure import plot as draw
 
-    check_output(output.out, overwrite=output.overwrite)
-    if output.dry_run:
-        terminal.result({"dry_run": True, "out": str(output.out)}, str(output.out))
-        return
-    draw(path, output.out, truth=truth, dpi=dpi)
-    terminal.result({"out": str(output.out)}, str(output.out))
+    output.check()
+    if not output.dry_run:
+        draw(path, output.out, truth=truth, dpi=dpi)
+    dry = {"dry_run": True} if output.dry_run else {}
+    terminal.result({**dry, "out": str(output.out)}, str(output.out))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import typer
 
 __all__ = ["Slurm", "script"]
 
-SLURM = "Slurm script"
+slurm_option = partial(typer.Option, rich_help_panel="Slurm script")
 
 
 @dataclass(frozen=True)
@@ -20,31 +21,19 @@ class Slurm:
 
     print_sbatch: Annotated[
         bool,
-        typer.Option(
-            "--print-sbatch",
-            help="Print a Slurm script for this command and do nothing else.",
-            rich_help_panel=SLURM,
+        slurm_option(
+            "--print-sbatch", help="Print a Slurm script for this command and do nothing else."
         ),
     ] = False
-    nodes: Annotated[
-        int, typer.Option("--nodes", min=1, help="Machines.", rich_help_panel=SLURM)
-    ] = 1
+    nodes: Annotated[int, slurm_option("--nodes", min=1, help="Machines.")] = 1
     gpus: Annotated[
         int,
-        typer.Option("--gpus", min=0, help="GPUs of a machine; 0: CPUs.", rich_help_panel=SLURM),
+        slurm_option("--gpus", min=0, help="GPUs of a machine; 0: CPUs."),
     ] = 1
-    cpus: Annotated[
-        int, typer.Option("--cpus", min=1, help="Cores of a process.", rich_help_panel=SLURM)
-    ] = 8
-    time: Annotated[
-        str, typer.Option("--time", help="Of one allocation.", rich_help_panel=SLURM)
-    ] = "12:00:00"
-    partition: Annotated[
-        str | None, typer.Option("--partition", help="Queue.", rich_help_panel=SLURM)
-    ] = None
-    account: Annotated[
-        str | None, typer.Option("--account", help="Who pays.", rich_help_panel=SLURM)
-    ] = None
+    cpus: Annotated[int, slurm_option("--cpus", min=1, help="Cores of a process.")] = 8
+    time: Annotated[str, slurm_option("--time", help="Of one allocation.")] = "12:00:00"
+    partition: Annotated[str | None, slurm_option("--partition", help="Queue.")] = None
+    account: Annotated[str | None, slurm_option("--account", help="Who pays.")] = None
 
 
 def script(slurm: Slurm, name: str, tasks: int, command: Sequence[str]) -> str:

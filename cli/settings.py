@@ -111,10 +111,10 @@ def build_problem(table: Mapping[str, Any]) -> Problem:
     Raises:
         ConfigError: no name, an unknown name, or a key that the problem does not know.
     """
+    from pdeinv.config import named
     from pdeinv.jobs.common.recipe import make_problem
 
-    keys = dict(table)
-    name = keys.pop("name", None)
+    name, keys = named(table)
     if not isinstance(name, str):
         raise ConfigError("no problem named; give it as PROBLEM or as 'name' in table [problem]")
     return make_problem(name, keys)

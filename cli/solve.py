@@ -1,20 +1,78 @@
-"""``pdeinv solve``: the fields for one unknown."""
+"""``pdeinv solve``: the fields for one unknown, by finite elements or by a network."""
 
 from __future__ import annotations
 
+import json
+import os
+import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pdeinv import extras
 from pdeinv.errors import ConfigError
 
-from .networks import Solver, network_plan, solve_by_network, solver_config
 from .options import Output, Reproducible, Settings, verb
+from .progress import step_progress
 from .settings import build_problem, load_tables, seed_of, with_flags
+from .stop import stoppable
 from .terminal import Terminal
 
+if TYPE_CHECKING:
+    from pdeinv.plugins.problem import Problem
+    from pdeinv.surrogates.pinn.config import PinnConfig
+    from pdeinv.typing import Array
+
 __all__ = ["solve"]
+
+SOLVERS = ("fenicsx", "pinn")
+SHOWN = ("residual", "iterations", "seconds", "relative_l2")
+"""What a solve by a network tells beside its file."""
+
+
+@dataclass(frozen=True)
+class Solver:
+    """What solves the equation."""
+
+    solver: Annotated[
+        str | None,
+        typer.Option("--solver", metavar="fenicsx|pinn", help="Finite elements, or a network."),
+    ] = None
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="pinn: also solve by FEniCSx and report the error."),
+    ] = False
+    resume: Annotated[
+        bool, typer.Option("--resume", help="pinn: continue from the checkpoint in OUT.run.")
+    ] = False
+
+    def network(self, tables: dict[str, Any]) -> PinnConfig | None:
+        """The options of the network; None where finite elements solve.
+
+        Raises:
+            ConfigError: an unknown solver or option, or a flag that belongs to the other solver.
+            MissingDependency: torch is not installed.
+        """
+        from pdeinv.config import named, parse
+
+        name, options = named({"name": "fenicsx", **tables.get("solver", {})})
+        if name not in SOLVERS:
+            raise ConfigError(f"unknown solver '{name}'; expected {' or '.join(SOLVERS)}")
+        if name == "pinn":
+            from pdeinv.surrogates.pinn.config import PinnConfig
+
+            extras.require("torch", "networks need")
+            return parse(PinnConfig, options, "solver")
+        given = [f"--{k}" for k in ("compare", "resume") if getattr(self, k)]
+        # --solver fenicsx on top of a file that sets up the network is meant
+        wrong = given or ([] if self.solver else [f"solver.{k}" for k in options])
+        if wrong:
+            raise ConfigError(
+                f"{wrong[0]} belongs to the solver pinn; add --solver pinn or drop it"
+            )
+        return None
 
 
 @verb
@@ -46,60 +104,58 @@ def solve(
     Under 'mpiexec -n N' the ranks share the solve and the first one writes. With --solver pinn a
     network is trained on the equation instead; its weights stay in OUT.run.
     """
-    from pdeinv.io.runs import run_folder
     from pdeinv.jobs.observe import choose_unknown
+    from pdeinv.plugins import registry
     from pdeinv.plugins.hooks import phantom
 
     flags = {"problem__name": problem, "solver__name": solver.solver}
     tables = with_flags(load_tables(settings), seed=random.seed, **flags)
-    network = solver_config(tables, solver)
+    network = solver.network(tables)
     physics = build_problem(tables.get("problem", {}))
     _check_outputs(output, vtk, network is not None, solver.resume)
+    if network is None or solver.compare:
+        registry.require("problems", physics.name)
     world = _communicator()
     if world is not None and network is not None:
         raise ConfigError("solver pinn trains in one process; start it without mpiexec")
-    resumed = run_folder(output.out) if solver.resume else None
-    seed = seed_of(tables, resumed) if world is None else world.bcast(seed_of(tables))
+    seed = seed_of(tables, output.folder if solver.resume else None)
+    seed = seed if world is None else world.bcast(seed)
     unknown = choose_unknown(physics.prior(), m, seed, phantom(physics))
     plan = {"out": str(output.out), "problem": physics.name, "level": level, "seed": seed}
     plan["dofs"] = physics.dofs(level)
     if network is not None:
-        plan |= network_plan(physics, network)
-    if output.dry_run:
-        terminal.result({"dry_run": True, **plan}, *(f"{k}: {v}" for k, v in plan.items()))
-        return
+        plan |= _network_plan(physics, network)
+    terminal.plan(plan, output.dry_run)
     if network is not None:
-        if output.overwrite:
-            _forget(run_folder(output.out))
-        plan |= solve_by_network(terminal, physics, unknown, network, plan, solver)
+        plan |= _by_network(terminal, physics, unknown, network, plan, output, solver)
         _view(output.out, vtk)
         terminal.result(plan, *(f"{k}: {plan[k]}" for k in SHOWN if k in plan), str(output.out))
         return
-    _write(physics, unknown, plan, output.out, vtk, world)
+    _by_elements(physics, unknown, plan, output.out, world)
     if world is None or world.rank == 0:
+        _view(output.out, vtk)
         terminal.note(f"solved {physics.name} with {plan['dofs']} dofs, seed {seed}")
         terminal.result(plan, str(output.out))
 
 
-SHOWN = ("residual", "iterations", "seconds", "relative_l2")
-"""What a solve by a network tells beside its file."""
-
-
 def _check_outputs(output: Output, vtk: Path | None, network: bool, resume: bool) -> None:
     from pdeinv.io.atomic import check_output
-    from pdeinv.io.runs import run_folder
 
-    check_output(output.out, overwrite=output.overwrite, resume=resume)
-    if network:
-        check_output(run_folder(output.out), overwrite=output.overwrite, resume=resume)
+    output.check(resume=resume, folder=network)
     if vtk is not None:
+        extras.require("h5py", "--vtk needs")
         check_output(vtk, overwrite=output.overwrite)
 
 
-def _forget(folder: Path) -> None:
-    from pdeinv.io.atomic import remove
+def _communicator() -> Any:
+    """The world communicator when a launcher started several ranks, else None."""
+    launchers = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+    if not any(name in os.environ for name in launchers):
+        return None
+    from pdeinv.fem.env import fenicsx
 
-    remove(folder)
+    comm = fenicsx().MPI.COMM_WORLD
+    return comm if comm.size > 1 else None
 
 
 def _view(out: Path, vtk: Path | None) -> None:
@@ -110,30 +166,89 @@ def _view(out: Path, vtk: Path | None) -> None:
         write_fields(vtk, read_dataset(out))
 
 
-def _write(
-    physics: Any, unknown: Any, plan: dict[str, Any], out: Path, vtk: Path | None, world: Any
-) -> None:
+def _by_elements(problem: Problem, m: Array, plan: dict[str, Any], out: Path, world: Any) -> None:
     from pdeinv.io.netcdf import write
     from pdeinv.jobs.observe import make_truth
 
-    tree = make_truth(physics, unknown, seed=plan["seed"], level=plan["level"], comm=world)
-    if world is not None and world.rank != 0:
-        return
-    if vtk is not None:
-        from pdeinv.io.vtkhdf import write_fields
-
-        write_fields(vtk, tree.to_dataset())
-    write(out, tree)
+    tree = make_truth(problem, m, seed=plan["seed"], level=plan["level"], comm=world)
+    if world is None or world.rank == 0:
+        write(out, tree)
 
 
-def _communicator() -> Any:
-    """The world communicator when a launcher started several ranks, else None."""
-    import os
+def _network_plan(problem: Problem, config: PinnConfig) -> dict[str, Any]:
+    """What a training would do, and whether the problem allows it.
 
-    launchers = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
-    if not any(name in os.environ for name in launchers):
-        return None
-    from pdeinv.fem.env import fenicsx
+    Raises:
+        ConfigError: the problem has no strong form.
+    """
+    from pdeinv.surrogates.pinn.ansatz import Ansatz
+    from pdeinv.surrogates.pinn.forward import strong_form
 
-    comm = fenicsx().MPI.COMM_WORLD
-    return comm if comm.size > 1 else None
+    form = Ansatz(strong_form(problem)).form
+    return {
+        "solver": "pinn",
+        "outputs": len(form.outputs),
+        "blocks": config.blocks,
+        "soft_conditions": len(form.soft),
+    }
+
+
+def _by_network(
+    terminal: Terminal,
+    problem: Problem,
+    m: Array,
+    config: PinnConfig,
+    plan: dict[str, Any],
+    output: Output,
+    solver: Solver,
+) -> dict[str, Any]:
+    """Train, and write truth file and weights; returns what to report."""
+    from pdeinv.io.atomic import remove
+    from pdeinv.io.netcdf import write
+    from pdeinv.jobs.observe import truth_tree
+    from pdeinv.surrogates.pinn.forward import relative_l2, strong_form
+
+    folder, began = output.folder, time.perf_counter()
+    if output.overwrite:
+        remove(folder)
+    solution = _trained(terminal, problem, m, config, plan["seed"], folder, solver.resume)
+    found: dict[str, Any] = {
+        "residual": solution.state.residual,
+        "converged": solution.converged,
+        "iterations": solution.state.iterations,
+        "seconds": time.perf_counter() - began,
+    }
+    fields = solution.fields(plan["level"])
+    if solver.compare:
+        reference = problem.solve(m, plan["level"])
+        found["relative_l2"] = relative_l2(strong_form(problem), fields, reference)
+    solution.save(folder)
+    more = {f"pdeinv_solver_{k}": int(v) if k == "converged" else v for k, v in found.items()}
+    more |= {"pdeinv_solver": "pinn", "pdeinv_solver_config": json.dumps(config.model_dump())}
+    tree = truth_tree(problem, m, fields, seed=plan["seed"], level=plan["level"], more=more)
+    write(output.out, tree)
+    return {**found, "weights": str(folder)}
+
+
+def _trained(
+    terminal: Terminal,
+    problem: Problem,
+    m: Array,
+    config: PinnConfig,
+    seed: int,
+    folder: Path,
+    resume: bool,
+) -> Any:
+    from pdeinv.io.runs import remember
+    from pdeinv.plugins.fitting import FitRun
+    from pdeinv.surrogates.pinn.forward import solve
+
+    message = f"stopped; the training so far is saved in {folder}; continue with --resume"
+    with stoppable(None, message) as stop, step_progress(terminal, "train") as step:
+
+        def progress(block: int, blocks: int, loss: float, residual: float) -> None:
+            step(block, blocks, f"loss {loss:.3g}, residual {residual:.3g}")
+
+        remember(folder, {"seed": seed, "solver": {"name": "pinn", **config.model_dump()}})
+        run = FitRun(folder, resume, progress=progress, should_stop=stop.requested)
+        return solve(problem, m, config, seed, run)

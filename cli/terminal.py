@@ -117,6 +117,12 @@ class Terminal:
             else:
                 emit(self.stdout, lambda table=item: console.print(table))  # type: ignore[misc]
 
+    def plan(self, data: Mapping[str, Any], dry_run: bool) -> None:
+        """Show what would be done and end the command there, if that is all that was asked for."""
+        if dry_run:
+            self.result({"dry_run": True, **data}, *(f"{k}: {v}" for k, v in data.items()))
+            raise typer.Exit
+
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
         """A table whose cells are plain text (no markup is read from them)."""
         table = Table(title=title, title_justify="left", header_style="bold", show_edge=False)

@@ -5,28 +5,29 @@ from __future__ import annotations
 import atexit
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from pdeinv import extras
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
 
-from .limits import Limits, seconds_of
-from .options import RUN, Device, Output, Reproducible, Settings, verb
+from .options import Device, Output, Reproducible, Settings, run_option, verb
+from .progress import training_view
 from .sbatch import Slurm, script
 from .settings import load_tables, seed_of, with_flags
-from .stop import stoppable
+from .stop import Limits, seconds_of, stoppable
 from .terminal import Terminal
-from .training_view import training_view
 
 if TYPE_CHECKING:
-    from pdeinv.executors.ranks import Ranks
+    from pdeinv.executors.ranks import Place, Ranks
     from pdeinv.io.datasets import TrainingSet
     from pdeinv.jobs.train.launch import Job
+    from pdeinv.plugins.fitting import Precision
 
 __all__ = ["train_surrogate"]
 
@@ -40,33 +41,25 @@ class Machine:
     device: Device = None
     devices: Annotated[
         int,
-        typer.Option(
-            "--devices", min=1, help="GPUs (or CPU processes) that share it.", rich_help_panel=RUN
-        ),
+        run_option("--devices", min=1, help="GPUs (or CPU processes) that share it."),
     ] = 1
     dtype: Annotated[
         str,
-        typer.Option(
+        run_option(
             "--dtype",
             metavar="|".join(PRECISIONS),
             help="Precision; bfloat16 keeps weights and transforms in float32.",
-            rich_help_panel=RUN,
         ),
     ] = "float32"
     time_limit: Annotated[
         str | None,
-        typer.Option(
-            "--time-limit",
-            metavar="HH:MM:SS",
-            help="Save and exit with 75 before so long.",
-            rich_help_panel=RUN,
+        run_option(
+            "--time-limit", metavar="HH:MM:SS", help="Save and exit with 75 before so long."
         ),
     ] = None
     tensorboard: Annotated[
         Path | None,
-        typer.Option(
-            "--tensorboard", metavar="DIR", help="Also write event files.", rich_help_panel=RUN
-        ),
+        run_option("--tensorboard", metavar="DIR", help="Also write event files."),
     ] = None
 
 
@@ -102,23 +95,32 @@ def train_surrogate(
     the work under srun and torchrun, or with --devices. Stopped by a signal, a time limit or a
     file STOP in OUT.run, the training saves and exits with 75.
     """
-    from pdeinv.executors.ranks import FirstFailed, leave, opened, place_of
-    from pdeinv.io.runs import run_folder
+    from pdeinv.config import named
+    from pdeinv.executors.ranks import place_of
     from pdeinv.jobs.train.launch import Job
 
     end = None if machine.time_limit is None else time.monotonic() + seconds_of(machine.time_limit)
     tables = with_flags(load_tables(settings), seed=random.seed, surrogate__name=name)
-    surrogate, options = _surrogate(tables)
-    device = machine.device or "cpu"
+    surrogate, options = named(tables.get("surrogate", {}))
+    if not isinstance(surrogate, str):
+        raise ConfigError("no surrogate named; give it as NAME or as 'name' in table [surrogate]")
+    if machine.dtype not in PRECISIONS:
+        raise ConfigError(
+            f"--dtype: expected one of {', '.join(PRECISIONS)}, got '{machine.dtype}'"
+        )
     job = Job(
-        surrogate, options, data, 0, run_folder(output.out), device,
-        _precision(machine.dtype), noise_std, resume, machine.tensorboard,
+        surrogate, options, data, 0, output.folder, machine.device or "cpu",
+        cast("Precision", machine.dtype), noise_std, resume, machine.tensorboard,
         tables.get("problem", {}),
     )  # fmt: skip
     if slurm.print_sbatch:
-        _check(job, output, here=False)
-        terminal.result(*_slurm_script(slurm, job, output, settings, (random, machine)))
+        job.config  # noqa: B018  parsed for its errors; packages are those of the other machine
+        output.check(resume=resume, folder=True)
+        given = {"--config": settings.config, "--seed": random.seed}
+        text = _slurm_script(slurm, job, machine, {"--out": output.out, **given}, settings)
+        terminal.result({"script": text}, text.rstrip("\n"))
         return
+    job.check()
     place = place_of(os.environ)
     if place is not None and machine.devices > 1:
         raise ConfigError(
@@ -128,95 +130,115 @@ def train_surrogate(
     if place is not None:
         job.check_together(place.size)
         terminal = terminal if place.rank == 0 else replace(terminal, quiet=True)
-    if output.dry_run:
-        if place is None or place.rank == 0:
-            _check(job, output)
-            _show_plan(terminal, _plan(job, output, job.read(), seed_of(tables)))
-        return
-    where = "cpu" if place is None else job.device_of(place.local, place.size)
-    code = 1
-    try:
-        with opened(place, where, ends=True) as ranks:
-            held: list[TrainingSet] = []
-            how = (machine.devices, held)
-            job = replace(job, seed=ranks.by_first(lambda: _prepared(tables, job, output, how)))
-            with _resumable(job, ranks), _workforce(job, machine.devices, ranks) as everyone:
-                _train(terminal, job, output, (everyone, held.pop() if held else job.read()), end)
-        code = 0
-    except PdeinvError as error:
-        code = error.exit_code
-        told = isinstance(error, Preempted | RunFailed | FirstFailed)
-        if place is not None and place.rank > 0 and told:
-            raise typer.Exit(code) from None  # the first process says why
-        raise
-    finally:
-        if place is not None:
-            atexit.register(leave, code)
+    work = _Training(terminal, output, tables, job, machine.devices, end)
+    if not output.dry_run:
+        work.run(place)
+    elif place is None or place.rank == 0:
+        work.check()
+        terminal.plan(work.plan(job.read(), seed_of(tables)), True)
 
 
-def _precision(name: str) -> Any:
-    if name not in PRECISIONS:
-        raise ConfigError(f"--dtype: expected one of {', '.join(PRECISIONS)}, got '{name}'")
-    return name
+@dataclass
+class _Training:
+    """One training of the command line.
 
-
-def _surrogate(tables: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The surrogate's name and its own options."""
-    options = dict(tables.get("surrogate", {}))
-    name = options.pop("name", None)
-    if not isinstance(name, str):
-        raise ConfigError("no surrogate named; give it as NAME or as 'name' in table [surrogate]")
-    return name, options
-
-
-def _check(job: Job, output: Output, here: bool = True) -> None:
-    """Everything that can be wrong before any work is done ``here`` or elsewhere."""
-    from pdeinv.executors.devices import find_device
-    from pdeinv.io.atomic import check_output
-
-    job.check()
-    for path in (output.out, job.folder):
-        check_output(path, overwrite=output.overwrite, resume=job.resume)
-    if here and job.tensorboard is not None:
-        from pdeinv.surrogates.common.log import check_tensorboard
-
-        check_tensorboard()
-    if here and job.device != "cpu":
-        find_device(job.device)
-
-
-def _prepared(
-    tables: dict[str, Any], job: Job, output: Output, how: tuple[int, list[TrainingSet]]
-) -> int:
-    """Check, clear and remember; returns the seed.
-
-    ``how`` is the number of devices, and a list that receives the data set.
+    Attributes:
+        terminal: where it tells.
+        output: where the surrogate goes.
+        tables: of the run file.
+        job: what is trained; its seed counts when the training begins.
+        devices: how many share the work where no launcher has started processes.
+        end: when to stop, by the monotonic clock.
+        held: the data set in the process that has read it first.
     """
-    from pdeinv.io.atomic import remove
-    from pdeinv.io.runs import remember
 
-    _check(job, output)
-    job.check_together(how[0])
-    how[1].append(job.read())
-    seed = seed_of(tables, job.folder if job.resume else None)
-    if output.overwrite:
-        remove(job.folder)
-    options = job.config.model_dump()
-    remember(job.folder, {"seed": seed, "surrogate": {"name": job.surrogate, **options}})
-    return seed
+    terminal: Terminal
+    output: Output
+    tables: dict[str, Any]
+    job: Job
+    devices: int
+    end: float | None
+    held: TrainingSet | None = None
 
+    def check(self) -> None:
+        """Everything that can be wrong before any work is done."""
+        from pdeinv.executors.devices import find_device
 
-def _plan(job: Job, output: Output, training: TrainingSet, seed: int) -> dict[str, Any]:
-    return {
-        "surrogate": job.surrogate,
-        "out": str(output.out),
-        "samples": training.size,
-        "seed": seed,
-    }
+        job = self.job
+        self.output.check(resume=job.resume, folder=True)
+        if job.tensorboard is not None:
+            extras.require("tensorboard", "--tensorboard needs")
+        if job.device != "cpu":
+            find_device(job.device)
 
+    def prepare(self) -> int:
+        """Check, read, clear and remember; returns the seed."""
+        from pdeinv.io.atomic import remove
+        from pdeinv.io.runs import remember
 
-def _show_plan(terminal: Terminal, plan: Mapping[str, Any]) -> None:
-    terminal.result({"dry_run": True, **plan}, *(f"{k}: {v}" for k, v in plan.items()))
+        job = self.job
+        self.check()
+        job.check_together(self.devices)
+        self.held = job.read()
+        seed = seed_of(self.tables, job.folder if job.resume else None)
+        if self.output.overwrite:
+            remove(job.folder)
+        options = {"name": job.surrogate, **job.config.model_dump()}
+        remember(job.folder, {"seed": seed, "surrogate": options})
+        return seed
+
+    def plan(self, training: TrainingSet, seed: int) -> dict[str, Any]:
+        """What would be done, or was."""
+        out, surrogate = str(self.output.out), self.job.surrogate
+        return {"surrogate": surrogate, "out": out, "samples": training.size, "seed": seed}
+
+    def run(self, place: Place | None) -> None:
+        """Train with the processes of a launcher, or with those that are started here."""
+        from pdeinv.executors.ranks import FirstFailed, leave, opened
+
+        job, code = self.job, 1
+        where = "cpu" if place is None else job.device_of(place.local, place.size)
+        try:
+            with opened(place, where, ends=True) as ranks:
+                self.job = replace(job, seed=ranks.by_first(self.prepare))
+                with _resumable(job, ranks), _workforce(self.job, self.devices, ranks) as everyone:
+                    self.train(everyone)
+            code = 0
+        except PdeinvError as error:
+            code = error.exit_code
+            told = isinstance(error, Preempted | RunFailed | FirstFailed)
+            if place is not None and place.rank > 0 and told:
+                raise typer.Exit(code) from None  # the first process says why
+            raise
+        finally:
+            if place is not None:
+                atexit.register(leave, code)
+
+    def train(self, ranks: Ranks) -> None:
+        """Train, save and show."""
+        from pdeinv.io.atomic import atomic
+        from pdeinv.jobs.train.launch import execute
+
+        job, terminal = self.job, self.terminal
+        training = self.held or job.read()
+        terminal.note(f"{training.size} samples, {training.n_failed} failed ones left out")
+        message = f"stopped; the training so far is saved in {job.folder}; continue with --resume"
+        with stoppable(None, message) as stop, training_view(terminal) as view:
+            limits = Limits(job.folder, self.end) if ranks.first else None
+            surrogate = execute(
+                job, ranks, training,
+                progress=view.progress, watch=view.watch, tick=view.tick,
+                should_stop=lambda: stop.requested() or (limits is not None and limits.reached()),
+            )  # fmt: skip
+        if not ranks.first:
+            return
+        with atomic(self.output.out) as target:
+            surrogate.save(target)
+        plan = self.plan(training, job.seed)
+        errors = surrogate.metadata.get("errors", {})
+        rows = [*plan.items(), *errors.items()]
+        shown = terminal.table(f"{job.surrogate}: held-out errors", ("figure", "value"), rows)
+        terminal.result({**plan, "errors": errors}, shown, str(self.output.out))
 
 
 @contextmanager
@@ -244,61 +266,23 @@ def _workforce(job: Job, devices: int, ranks: Ranks) -> Iterator[Ranks]:
         yield everyone
 
 
-def _train(
-    terminal: Terminal,
-    job: Job,
-    output: Output,
-    parts: tuple[Ranks, TrainingSet],
-    end: float | None,
-) -> None:
-    """Train, save and show."""
-    from pdeinv.io.atomic import atomic
-    from pdeinv.jobs.train.launch import execute
-
-    ranks, training = parts
-    terminal.note(f"{training.size} samples, {training.n_failed} failed ones left out")
-    message = f"stopped; the training so far is saved in {job.folder}; continue with --resume"
-    with stoppable(None, message) as stop, training_view(terminal) as view:
-        limits = Limits(job.folder, end) if ranks.first else None
-        surrogate = execute(
-            job, ranks, training,
-            progress=view.progress, watch=view.watch, tick=view.tick,
-            should_stop=lambda: stop.requested() or (limits is not None and limits.reached()),
-        )  # fmt: skip
-    if not ranks.first:
-        return
-    with atomic(output.out) as target:
-        surrogate.save(target)
-    plan, errors = _plan(job, output, training, job.seed), surrogate.metadata.get("errors", {})
-    rows = [*plan.items(), *errors.items()]
-    shown = terminal.table(f"{job.surrogate}: held-out errors", ("figure", "value"), rows)
-    terminal.result({**plan, "errors": errors}, shown, str(output.out))
-
-
 def _slurm_script(
-    slurm: Slurm,
-    job: Job,
-    output: Output,
-    settings: Settings,
-    how: tuple[Reproducible, Machine],
-) -> tuple[dict[str, Any], str]:
-    """The script as JSON and as text."""
+    slurm: Slurm, job: Job, machine: Machine, given: dict[str, Any], settings: Settings
+) -> str:
     command = ["pdeinv", "train-surrogate", job.surrogate, "--data", str(job.data)]
-    given = {
-        "--out": output.out,
+    flags = {
+        "--out": given["--out"],
         "--device": "cuda" if slurm.gpus else job.device,
         "--dtype": job.dtype,
         "--noise-std": job.noise_std,
         "--tensorboard": job.tensorboard,
-        "--config": settings.config,
-        "--seed": how[0].seed,
-        "--time-limit": how[1].time_limit,
+        **given,
+        "--time-limit": machine.time_limit,
     }
-    for flag, value in given.items():
+    for flag, value in flags.items():
         command += [] if value is None else [flag, str(value)]
     for assignment in settings.assignments or ():
         command += ["--set", assignment]
-    tasks = slurm.gpus or how[1].devices
+    tasks = slurm.gpus or machine.devices
     job.check_together(slurm.nodes * tasks)
-    text = script(slurm, f"train-{job.surrogate}", tasks, [*command, "--resume"])
-    return {"script": text}, text.rstrip("\n")
+    return script(slurm, f"train-{job.surrogate}", tasks, [*command, "--resume"])

@@ -8,14 +8,29 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pdeinv.errors import ConfigError
 
-__all__ = ["Config", "dump_toml", "fingerprint", "merge", "parse", "parse_toml", "read_toml"]
+__all__ = [
+    "Config",
+    "Finite",
+    "Positive",
+    "dump_toml",
+    "fingerprint",
+    "merge",
+    "named",
+    "parse",
+    "parse_toml",
+    "read_toml",
+]
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""Numbers of a configuration, finite and, the second, above zero."""
 
 
 class Config(BaseModel):
@@ -122,6 +137,12 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         nested = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
         out[key] = merge(out[key], value) if nested else value
     return out
+
+
+def named(table: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The key ``name`` of a table, None where it is missing, and the other keys."""
+    keys = dict(table)
+    return keys.pop("name", None), keys
 
 
 def fingerprint(data: Mapping[str, Any]) -> str:

@@ -5,6 +5,12 @@ Every message is one line that says what is wrong, what was expected, what was g
 
 from __future__ import annotations
 
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 __all__ = [
     "CapabilityError",
     "ConfigError",
@@ -18,6 +24,7 @@ __all__ = [
     "SolverDiverged",
     "SurrogateRejected",
     "UnknownPlugin",
+    "hint",
     "reason",
 ]
 
@@ -82,3 +89,12 @@ def reason(error: BaseException) -> str:
     """The first line of an error's text, or its type where it has none."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
+
+
+def hint(name: str, known: Iterable[str], more: Iterable[str] = ()) -> str:
+    """What to write instead of an unknown name: the nearest of ``known``, else all there are."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return (
+        f"did you mean '{near[0]}'?" if near else f"known: {', '.join([*names, *more]) or 'none'}"
+    )

@@ -6,15 +6,15 @@ import hashlib
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pdeinv.config import dump_toml
 
-__all__ = ["attributes", "sha256", "versions"]
+__all__ = ["Source", "attributes", "sha256", "versions"]
 
 _TRACKED = ("pdeinv", "numpy", "scipy", "xarray", "dolfinx-solver-real", "fenics-dolfinx", "torch")
 
@@ -43,15 +43,27 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+class Source(NamedTuple):
+    """A file that something was read from: its name and its hash."""
+
+    name: str
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Source:
+        """That of a file or a folder."""
+        return cls(path.name, sha256(path))
+
+
 def attributes(
-    config: Mapping[str, Any], seed: int | None, inputs: Mapping[str, str] | None = None
+    config: Mapping[str, Any], seed: int | None, inputs: Iterable[Source] = ()
 ) -> dict[str, Any]:
     """Global attributes: CF ``history``, command, resolved configuration, seed, versions, inputs.
 
     Args:
         config: the resolved configuration, stored as TOML text.
         seed: the root seed, or None where nothing was drawn.
-        inputs: sha256 by input file name.
+        inputs: the files that it was made of.
     """
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
@@ -63,7 +75,7 @@ def attributes(
         "pdeinv_config": dump_toml(config),
         **({} if seed is None else {"pdeinv_seed": int(seed)}),
         "pdeinv_versions": ", ".join(f"{k}={v}" for k, v in versions().items()),
-        "pdeinv_inputs": ", ".join(f"{k}:sha256={v}" for k, v in (inputs or {}).items()),
+        "pdeinv_inputs": ", ".join(f"{k}:sha256={v}" for k, v in dict(inputs).items()),
         "pdeinv_platform": (
             f"{platform.system()} {platform.machine()} Python {platform.python_version()}"
         ),

@@ -1,8 +1,10 @@
 """What tests of every kind share."""
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,3 +40,11 @@ def solves_here() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pools, "process_pool", _no_processes)
         yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what ``.ci/run`` did before the tests and how long it took, ahead of the summary."""
+    times = Path(os.environ.get("CI_TIMES", ""))
+    if times.is_file():
+        terminalreporter.section("time of the parts before")
+        terminalreporter.write_line(times.read_text().rstrip())

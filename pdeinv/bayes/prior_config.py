@@ -1,42 +1,37 @@
-"""Priors by configuration: what a user writes about the unknown, and the prior that it means."""
+"""Priors by configuration: what a user writes about the unknown."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from pdeinv.bayes.fields.base import GaussianField, IndependentField
-from pdeinv.bayes.fields.cosine import CosineField
-from pdeinv.bayes.fields.fft import CirculantField
-from pdeinv.bayes.fields.grid import AXES, Extent, RegularGrid, axis_attrs, cells
-from pdeinv.bayes.fields.kl import KarhunenLoeveField
 from pdeinv.bayes.fields.matern import Matern
-from pdeinv.bayes.fields.spde import MeshMatrices, SpdeField
-from pdeinv.bayes.prior import FieldPrior
-from pdeinv.bayes.transforms import Exponential, Identity, Interval, LevelSet, Transform
-from pdeinv.config import Config
+from pdeinv.bayes.transforms import LevelSet
+from pdeinv.config import Config, Finite, Positive
 from pdeinv.errors import ConfigError
-from pdeinv.model.spaces import Space, Variable
 
 __all__ = [
+    "FieldKinds",
     "GaussianConfig",
     "LevelSetConfig",
     "LogGaussianConfig",
+    "MaternConfig",
+    "PhaseConfig",
     "PiecewiseConfig",
+    "PositiveKinds",
     "TwoPhaseConfig",
     "UniformConfig",
     "UnknownConfig",
-    "build",
-    "build_spde",
+    "conducting",
+    "is_positive",
 ]
 
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, max_length=3)]
 
 
-class _MaternConfig(Config):
+class MaternConfig(Config):
     """What Gaussian and log-Gaussian fields share."""
 
     representation: Literal["kl", "fft", "spde"] = Field(
@@ -45,11 +40,9 @@ class _MaternConfig(Config):
         "per point of a larger grid; spde: on the mesh, one unknown per node",
     )
     smoothness: float = Field(1.5, gt=0, description="Matérn ν; inf: squared exponential")
-    length: float = Field(
-        0.4, gt=0, allow_inf_nan=False, description="correlation length, in coordinate units"
-    )
-    std: float = Field(1.0, gt=0, allow_inf_nan=False, description="pointwise standard deviation")
-    mean: float = Field(0.0, allow_inf_nan=False, description="pointwise mean")
+    length: Positive = Field(0.4, description="correlation length, in coordinate units")
+    std: Positive = Field(1.0, description="pointwise standard deviation")
+    mean: Finite = Field(0.0, description="pointwise mean")
     modes: int | float = Field(
         16, gt=0, description="kl: number of modes (1 or more), or the share of variance kept (< 1)"
     )
@@ -75,13 +68,13 @@ class _MaternConfig(Config):
         return Matern(self.smoothness, self.length, self.std)
 
 
-class GaussianConfig(_MaternConfig):
+class GaussianConfig(MaternConfig):
     """m = x, a Gaussian field with Matérn covariance; mean and std in the units of m."""
 
     kind: Literal["gaussian"] = "gaussian"
 
 
-class LogGaussianConfig(_MaternConfig):
+class LogGaussianConfig(MaternConfig):
     """ln m = x, a Gaussian field with Matérn covariance; mean and std are those of ln m."""
 
     kind: Literal["log-gaussian"] = "log-gaussian"
@@ -92,8 +85,8 @@ class PiecewiseConfig(Config):
 
     kind: Literal["piecewise"] = "piecewise"
     cells: Counts = Field((4, 4), description="cells along x, y, z")
-    mean: float = Field(0.0, allow_inf_nan=False, description="centre of ln m, see measure")
-    std: float = Field(1.0, gt=0, allow_inf_nan=False, description="standard deviation of ln m")
+    mean: Finite = Field(0.0, description="centre of ln m, see measure")
+    std: Positive = Field(1.0, description="standard deviation of ln m")
     measure: Literal["log", "linear"] = Field(
         "log",
         description="what has the density exp(-(ln m - mean)²/(2 std²)): 'log' d(ln m), so that "
@@ -106,16 +99,11 @@ class PiecewiseConfig(Config):
         return self.mean + (self.std**2 if self.measure == "linear" else 0.0)
 
 
-class _PhaseConfig(Config):
+class PhaseConfig(Config):
     """The Gaussian field of level sets: (tau² - Δ)^(-alpha), zero flux, average variance one."""
 
-    tau: float = Field(
-        3.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="inverse length of the field, in 1/coordinate units",
-    )
-    alpha: float = Field(2.0, gt=0, allow_inf_nan=False, description="decay of its spectrum")
+    tau: Positive = Field(3.0, description="inverse length of the field, in 1/coordinate units")
+    alpha: Positive = Field(2.0, description="decay of its spectrum")
     grid: Counts = Field((65, 65), description="nodes along x, y, z, boundary included")
     modes: int | None = Field(
         None, ge=1, description="cosine modes along each axis; one per node where not given"
@@ -131,19 +119,19 @@ class _PhaseConfig(Config):
     )
 
 
-class TwoPhaseConfig(_PhaseConfig):
+class TwoPhaseConfig(PhaseConfig):
     """m is ``high`` where a Gaussian field is at or above the threshold, ``low`` elsewhere.
 
     The defaults are the operator-learning benchmark N(0, (-Δ + 9)^(-2)) (Li et al. 2021).
     """
 
     kind: Literal["two-phase"] = "two-phase"
-    low: float = Field(3.0, allow_inf_nan=False, description="value below the threshold")
-    high: float = Field(12.0, allow_inf_nan=False, description="value at and above the threshold")
-    threshold: float = Field(0.0, allow_inf_nan=False, description="in the field's std")
+    low: Finite = Field(3.0, description="value below the threshold")
+    high: Finite = Field(12.0, description="value at and above the threshold")
+    threshold: Finite = Field(0.0, description="in the field's std")
 
 
-class LevelSetConfig(_PhaseConfig):
+class LevelSetConfig(PhaseConfig):
     """m takes k values, separated where a Gaussian field crosses k - 1 thresholds."""
 
     kind: Literal["level-set"] = "level-set"
@@ -167,8 +155,8 @@ class UniformConfig(Config):
     """Independent values, uniform between ``low`` and ``high``: one number, or one per cell."""
 
     kind: Literal["uniform"] = "uniform"
-    low: float = Field(0.0, allow_inf_nan=False, description="lower end")
-    high: float = Field(1.0, allow_inf_nan=False, description="upper end")
+    low: Finite = Field(0.0, description="lower end")
+    high: Finite = Field(1.0, description="upper end")
     cells: Counts | None = Field(
         None, description="cells along x, y, z; a single number where not given"
     )
@@ -182,123 +170,38 @@ class UniformConfig(Config):
         return self
 
 
-UnknownConfig = Annotated[
-    LogGaussianConfig
-    | GaussianConfig
-    | PiecewiseConfig
-    | TwoPhaseConfig
-    | LevelSetConfig
-    | UniformConfig,
-    Field(discriminator="kind"),
-]
+PositiveKinds = (
+    LogGaussianConfig | PiecewiseConfig | TwoPhaseConfig | LevelSetConfig | UniformConfig
+)
+"""The priors of a field that is positive, but for phases and bounds that a user sets below zero."""
+
+FieldKinds = GaussianConfig | PositiveKinds
+"""All priors of a field."""
+
+UnknownConfig = Annotated[FieldKinds, Field(discriminator="kind")]
 """The prior of an unknown, told apart by ``kind``."""
 
 
-def build(
-    config: UnknownConfig,
-    *,
-    name: str,
-    units: str,
-    long_name: str,
-    extent: Extent = ((0.0, 1.0), (0.0, 1.0)),
-    coord_units: str = "m",
-) -> FieldPrior:
-    """The prior that a configuration describes, on an interval, a rectangle or a box.
+def is_positive(config: Any) -> bool:
+    """Whether all values that a prior allows are positive."""
+    match config:
+        case GaussianConfig():
+            return False
+        case TwoPhaseConfig():
+            return min(config.low, config.high) > 0
+        case LevelSetConfig():
+            return min(config.values) > 0
+        case UniformConfig():
+            return config.low > 0
+    return True
 
-    Args:
-        config: any of the configurations above, but for ``representation = "spde"``.
-        name: the unknown's name in files.
-        units: its units.
-        long_name: what it is, in words.
-        extent: ends of the domain along x, y, z.
-        coord_units: units of the coordinates.
+
+def conducting(config: Any) -> Any:
+    """The prior itself, for the validator of a conductivity.
 
     Raises:
-        ConfigError: the configuration does not fit the domain, or needs a mesh.
+        ValueError: it allows values that are not positive.
     """
-    if isinstance(config, PiecewiseConfig | UniformConfig):
-        variable = _cell_variable(config.cells, (name, units, long_name), extent, coord_units)
-        return _independent(config, variable)
-    grid = RegularGrid(extent, config.grid)
-    variable = grid.variable(name, units, long_name, coord_units)
-    if isinstance(config, TwoPhaseConfig | LevelSetConfig):
-        return FieldPrior(Space((variable,)), _cosine(config, grid), _phases(config))
-    return FieldPrior(Space((variable,)), _matern(config, grid), _pointwise(config))
-
-
-def build_spde(
-    config: GaussianConfig | LogGaussianConfig,
-    mesh: MeshMatrices,
-    *,
-    name: str,
-    units: str,
-    long_name: str,
-    coord_units: str = "m",
-) -> FieldPrior:
-    """The prior on the nodes of a mesh, for ``representation = "spde"``; its dimension is ``node``.
-
-    Smoothness, length, std and mean are used; the labels are those of :func:`build`.
-
-    Raises:
-        ConfigError: the smoothness is none that the equation can give.
-    """
-    n, d = mesh.coordinates.shape
-    coords = {axis: (("node",), mesh.coordinates[:, i]) for i, axis in enumerate(AXES[:d])}
-    attrs = {axis: axis_attrs(axis, coord_units) for axis in coords}
-    variable = Variable(name, ("node",), (n,), units, long_name, coords, attrs)
-    field = SpdeField.on_mesh(mesh, config.covariance, mean=config.mean)
-    return FieldPrior(Space((variable,)), field, _pointwise(config))
-
-
-def _cell_variable(
-    counts: tuple[int, ...] | None, labels: tuple[str, str, str], extent: Extent, coord_units: str
-) -> Variable:
-    if counts is None:
-        name, units, long_name = labels
-        return Variable(name, (), (), units, long_name)
-    return cells(extent, counts, labels, coord_units)
-
-
-def _independent(config: PiecewiseConfig | UniformConfig, variable: Variable) -> FieldPrior:
-    space, one = Space((variable,)), np.ones(variable.size)
-    if isinstance(config, UniformConfig):
-        interval = Interval(config.low * one, config.high * one)
-        return FieldPrior(space, IndependentField(0.0 * one, one), interval)
-    field = IndependentField(config.log_mean * one, config.std * one)
-    return FieldPrior(space, field, Exponential())
-
-
-def _cosine(config: _PhaseConfig, grid: RegularGrid) -> CosineField:
-    return CosineField.on_grid(
-        grid,
-        tau=config.tau,
-        alpha=config.alpha,
-        modes=config.modes,
-        constant_mode=config.constant_mode,
-        normalise=True,
-    )
-
-
-def _phases(config: TwoPhaseConfig | LevelSetConfig) -> LevelSet:
-    if isinstance(config, TwoPhaseConfig):
-        return LevelSet((config.threshold,), (config.low, config.high), config.blend)
-    return LevelSet(config.thresholds, config.values, config.blend)
-
-
-def _pointwise(config: _MaternConfig) -> Transform:
-    return Exponential() if isinstance(config, LogGaussianConfig) else Identity()
-
-
-def _matern(config: _MaternConfig, grid: RegularGrid) -> GaussianField:
-    if config.representation == "spde":
-        raise ConfigError(
-            "representation 'spde' needs a mesh, which this unknown has not; use 'kl' or 'fft'"
-        )
-    if config.length < max(grid.spacing):
-        raise ConfigError(
-            f"length: {config.length:g} is below the grid spacing {max(grid.spacing):g}; "
-            "raise the number of grid nodes or the length"
-        )
-    if config.representation == "fft":
-        return CirculantField.on_grid(grid, config.covariance, mean=config.mean)
-    return KarhunenLoeveField.on_grid(grid, config.covariance, config.modes, mean=config.mean)
+    if not is_positive(config):
+        raise ValueError("the conductivity must be positive everywhere")
+    return config

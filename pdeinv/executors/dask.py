@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from importlib import import_module
-from typing import Any
 
-from pdeinv.errors import MissingDependency, RunFailed, reason
+from pdeinv import extras
+from pdeinv.errors import RunFailed, reason
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.processes import single_threaded
 
@@ -23,12 +22,7 @@ def dask_workers(config: ExecutorConfig, workers: int) -> Iterator[tuple[Executo
         MissingDependency: distributed is not installed.
         RunFailed: the scheduler does not answer.
     """
-    try:
-        distributed: Any = import_module("distributed")
-    except ImportError:
-        raise MissingDependency(
-            "--executor dask needs dask.distributed; run pip install 'pdeinv[dask]'"
-        ) from None
+    distributed = extras.load("distributed", "--executor dask needs")
     if config.scheduler is not None:
         try:
             client = distributed.Client(config.scheduler, timeout="30s", set_as_default=False)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-from pdeinv.errors import ConfigError, MissingDependency
+from pdeinv import extras
+from pdeinv.errors import ConfigError
 
-__all__ = ["INSTALL", "find_device", "import_torch"]
-
-INSTALL = "pip install -e '.[surrogate]'"
-"""What brings torch and the other packages of networks, from a clone."""
+__all__ = ["find_device", "import_torch"]
 
 
 def import_torch() -> Any:
@@ -18,14 +17,8 @@ def import_torch() -> Any:
     Raises:
         MissingDependency: it is not installed.
     """
-    try:
-        import torch
-    except ImportError:
-        raise MissingDependency(
-            f"networks need the package torch, which is not installed; run {INSTALL} in your clone "
-            "of pdeinv"
-        ) from None
-    return torch
+    extras.require("torch", "networks need")
+    return import_module("torch")
 
 
 def find_device(name: str) -> Any:

@@ -13,7 +13,8 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any
 
-from pdeinv.errors import ConfigError, MissingDependency
+from pdeinv import extras
+from pdeinv.errors import ConfigError
 from pdeinv.executors.processes import leave_signals_to_the_parent
 from pdeinv.executors.task import call
 
@@ -49,9 +50,7 @@ def mpi_session() -> Iterator[bool]:
         from mpi4py import MPI
         from mpi4py.futures import MPICommExecutor
     except ImportError as error:
-        raise MissingDependency(
-            f"--executor mpi needs mpi4py ({error}); run pip install 'pdeinv[fem]'"
-        ) from None
+        raise extras.missing("mpi4py", "--executor mpi needs", error) from None
     if MPI.COMM_WORLD.size < 2:
         raise ConfigError(
             "--executor mpi needs at least 2 ranks; start it with mpiexec -n N or srun, "

@@ -9,11 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pdeinv import extras
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.processes import process_pool
 from pdeinv.executors.task import call
 
-__all__ = ["Pool", "opened"]
+__all__ = ["Pool", "opened", "require_backend"]
+
+PACKAGES = {"mpi": "mpi4py", "slurm": "submitit", "dask": "distributed"}
+"""What a backend needs beside pdeinv's core."""
+
+
+def require_backend(config: ExecutorConfig) -> None:
+    """Refuse a backend whose package is not installed.
+
+    Raises:
+        MissingDependency: with the command that installs it.
+    """
+    if config.name in PACKAGES:
+        extras.require(PACKAGES[config.name], f"--executor {config.name} needs")
 
 
 @dataclass(frozen=True)

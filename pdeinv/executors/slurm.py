@@ -13,7 +13,8 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
-from pdeinv.errors import MissingDependency, RunFailed, reason
+from pdeinv import extras
+from pdeinv.errors import RunFailed, reason
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.task import call
 
@@ -108,12 +109,7 @@ def _settle(future: Future[Any], job: Any) -> None:
 
 
 def _submitter(config: ExecutorConfig, workers: int, folder: Path) -> Any:
-    try:
-        import submitit
-    except ImportError:
-        raise MissingDependency(
-            "--executor slurm needs submitit; run pip install 'pdeinv[hpc]'"
-        ) from None
+    submitit = extras.load("submitit", "--executor slurm needs")
     try:
         made = submitit.AutoExecutor(folder=folder, cluster=config.cluster)
     except RuntimeError as error:
@@ -121,20 +117,19 @@ def _submitter(config: ExecutorConfig, workers: int, folder: Path) -> Any:
             f"Slurm cannot be reached ({reason(error)}); run this where sbatch works, or set "
             "executor.cluster to 'local'"
         ) from None
-    made.update_parameters(
-        name="pdeinv",
-        timeout_min=config.time,
-        cpus_per_task=config.cpus,
+    asked: dict[str, Any] = {
+        "name": "pdeinv",
+        "timeout_min": config.time,
+        "cpus_per_task": config.cpus,
         **({} if config.memory is None else {"mem_gb": config.memory}),
-    )
+    }
     if config.cluster == "slurm":
         own = {"partition": config.partition, "account": config.account}
-        made.update_parameters(
-            slurm_array_parallelism=workers,
-            slurm_setup=list(config.setup),
-            slurm_additional_parameters={
-                **{k: v for k, v in own.items() if v is not None},
-                **config.parameters,
-            },
-        )
+        more = {k: v for k, v in own.items() if v is not None} | config.parameters
+        asked |= {
+            "slurm_array_parallelism": workers,
+            "slurm_setup": list(config.setup),
+            "slurm_additional_parameters": more,
+        }
+    made.update_parameters(**asked)
     return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations
@@ -12,10 +12,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pdeinv.errors import ConfigError
 from pdeinv.fem.gmsh import read_msh
 from pdeinv.fem.levels import counts_of, refined
 from pdeinv.fem.mesh import SIDES, PlainMesh, rectangle
-from pdeinv.fem.space import ElementName, degree
+from pdeinv.fem.space import ElementName, cell_shape, degree
 from pdeinv.typing import Array
 
 __all__ = ["BOX_SIDES", "LOCAL_FACETS", "CellMesh", "Domain", "Shape", "boundary_facets"]
@@ -156,6 +157,19 @@ class Domain:
         """The names of the sides; the empty name stands for facets without one."""
         return BOX_SIDES[self.dim] if self.file is None else ("", *self.plane.sides)
 
+    def check_sides(self, named: Iterable[str]) -> None:
+        """Refuse names that no side has.
+
+        Raises:
+            ConfigError: names the first one, and those that there are.
+        """
+        wrong = [s for s in named if s and s not in self.sides]
+        if wrong:
+            known = ", ".join(sorted(s for s in self.sides if s)) or "none"
+            raise ConfigError(
+                f"boundary side '{wrong[0]}' is no physical curve of {self.file}; it has {known}"
+            )
+
     @cached_property
     def extent(self) -> tuple[tuple[float, float], ...]:
         """The ends of the bounding box along x, y, z."""
@@ -169,19 +183,20 @@ class Domain:
         Raises:
             ConfigError: there is no mesh that coarse.
         """
-        shape = _SHAPES[self.dim, self.element[0]]
-        if self.file is not None:
-            return _from_plane(refined(self.plane, level, self.file))
-        counts = counts_of(self.cells, level)
         if self.dim == 2:
-            return _from_plane(
-                rectangle(
-                    (self.lengths[0], self.lengths[1]),
-                    (counts[0], counts[1]),
-                    "triangle" if shape == "triangle" else "quadrilateral",
-                )
-            )
-        return _box(self.lengths, counts, shape)
+            return _from_plane(self.plain(level))
+        return _box(self.lengths, counts_of(self.cells, level), _SHAPES[self.dim, self.element[0]])
+
+    def plain(self, level: int = 0) -> PlainMesh:
+        """The mesh of a level of a plane domain, in canonical order.
+
+        Raises:
+            ConfigError: there is no mesh that coarse.
+        """
+        if self.file is not None:
+            return refined(self.plane, level, self.file)
+        (lx, ly), (nx, ny) = self.lengths, counts_of(self.cells, level)
+        return rectangle((lx, ly), (nx, ny), cell_shape(self.element))
 
     def nodes(self, level: int = 0) -> CellMesh:
         """The mesh whose nodes are the degrees of freedom of the element on :meth:`mesh`."""

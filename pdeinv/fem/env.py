@@ -9,7 +9,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-from pdeinv.errors import MissingDependency
+from pdeinv import extras
 
 __all__ = ["Fenicsx", "fenicsx", "require_gmsh"]
 
@@ -87,10 +87,7 @@ def fenicsx() -> Fenicsx:
         importlib.import_module("petsc4py").init(["pdeinv", "-no_signal_handler"], comm=_world())
         return Fenicsx(*(importlib.import_module(name) for name in _MODULES))
     except ImportError as error:
-        raise MissingDependency(
-            f"the finite-element solver cannot be loaded ({error}); run pip install 'pdeinv[fem]', "
-            "or install fenics-dolfinx 0.11 from conda-forge"
-        ) from None
+        raise extras.missing("dolfinx", "the finite-element solver needs", error) from None
 
 
 def require_gmsh() -> Any:
@@ -99,9 +96,4 @@ def require_gmsh() -> Any:
     Raises:
         MissingDependency: gmsh is not installed.
     """
-    try:
-        return importlib.import_module("gmsh")
-    except (ModuleNotFoundError, OSError) as error:
-        raise MissingDependency(
-            f"reading .msh files needs gmsh ({error}); run pip install 'pdeinv[fem]'"
-        ) from None
+    return extras.load("gmsh", "meshing, or reading a .msh file, needs")

@@ -11,8 +11,9 @@ from pdeinv.bayes.prior import FieldPrior, Prior
 from pdeinv.errors import ConfigError
 from pdeinv.fem.spacetime import SpaceTime
 from pdeinv.fem.splines import spline_field
+from pdeinv.model.coefficient import Affine
 from pdeinv.model.spaces import Variable
-from pdeinv.model.strong_form import Affine, Box, Coefficients, Derivatives, Side
+from pdeinv.model.strong_form import Box, Coefficients, Derivatives, Side
 from pdeinv.typing import Array
 
 __all__ = [

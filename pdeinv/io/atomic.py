@@ -11,7 +11,7 @@ from tempfile import mkdtemp
 
 from pdeinv.errors import OutputExists, RunFailed
 
-__all__ = ["atomic", "check_output", "remove"]
+__all__ = ["atomic", "check_output", "remove", "write_text"]
 
 
 def remove(path: Path) -> None:
@@ -74,3 +74,13 @@ def atomic(path: Path) -> Iterator[Path]:
         raise RunFailed(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one step.
+
+    Raises:
+        RunFailed: the disk is full or not writable; nothing is left behind.
+    """
+    with atomic(path) as target:
+        target.write_text(text, encoding="utf-8")

@@ -12,9 +12,9 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.config import parse_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
+from pdeinv.io.fields import config_of
 from pdeinv.io.rows import FileRows
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.provenance import sha256
@@ -131,11 +131,10 @@ def _training_set(dataset: xr.Dataset, path: Path, eager_bytes: int) -> Training
     values = np.asarray(dataset[observed.name], dtype=np.float64)[good]
     if not np.isfinite(values).all():
         raise DataSchemaError(f"{path}: '{observed.name}' is not finite in a sample of status 0")
-    text = str(dataset.attrs.get("pdeinv_problem_config", ""))
     grids = Grids.of(dataset, f"{observed.name}_grid", path, np.flatnonzero(good), eager_bytes)
     return TrainingSet(
         problem=str(dataset.attrs.get("pdeinv_problem")),
-        problem_config=parse_toml(text, f"{path}: attribute pdeinv_problem_config"),
+        problem_config=config_of(dataset.attrs, path),
         observed=observed,
         sensors={c: np.asarray(dataset[c], dtype=np.float64) for c in observed.coords},
         xi=np.asarray(dataset["xi"], dtype=np.float64)[good],
@@ -151,10 +150,7 @@ def _training_set(dataset: xr.Dataset, path: Path, eager_bytes: int) -> Training
 
 
 def _check_kind(dataset: xr.Dataset, path: Path) -> None:
-    kind = dataset.attrs.get("pdeinv_kind")
-    if kind != "dataset":
-        got = f"a file of kind '{kind}'" if kind else "a file that pdeinv did not write"
-        raise DataSchemaError(f"{path}: expected the output of 'pdeinv generate', got {got}")
+    netcdf.check_kind(dataset.attrs, path, {"dataset": "generate"})
     missing = [v for v in ("xi", "status") if v not in dataset]
     if missing:
         raise DataSchemaError(f"{path}: variable '{missing[0]}' is missing; generate it again")

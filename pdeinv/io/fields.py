@@ -2,33 +2,135 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from pdeinv.config import Config, dump_toml, parse, parse_toml
 from pdeinv.errors import DataSchemaError
+from pdeinv.typing import Array
 
-__all__ = ["CONFIG", "LEVEL", "PROBLEM", "UNKNOWN", "described", "description"]
+__all__ = [
+    "CONFIG",
+    "INSIDE",
+    "LEVEL",
+    "PROBLEM",
+    "UNKNOWN",
+    "Layout",
+    "config_of",
+    "described",
+    "description",
+    "problem_attributes",
+]
 
 UNKNOWN = "pdeinv_unknown"
 """Attribute of a field: the variable of an unknown that it shows, however that is parametrised."""
 
+INSIDE = "_inside"
+"""What is appended to the name of a field for its mask: the variable that says which nodes lie in
+the body."""
+
 PROBLEM, CONFIG, LEVEL = "pdeinv_problem", "pdeinv_problem_config", "pdeinv_level"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The mesh of the nodes of a solution, as UGRID has it in files.
+
+    Attributes:
+        points: shape (n, d).
+        cells: nodes of each cell, shape (k, corners), counter-clockwise in the plane.
+        element: what the nodes are those of.
+        length: units of the coordinates.
+    """
+
+    points: Array
+    cells: NDArray[Any]
+    element: str
+    length: str
+
+    @property
+    def _axes(self) -> str:
+        return "xyz"[: self.points.shape[1]]
+
+    def node(
+        self, values: Array, units: str, long_name: str, *lead: str, **more: str
+    ) -> tuple[tuple[str, ...], Array, dict[str, str]]:
+        """A variable on the nodes, with the names of dimensions that lead."""
+        place = {"mesh": "mesh", "location": "node", "coordinates": " ".join(self._axes)}
+        attrs = {"units": units, "long_name": long_name, **place, **more}
+        return (*lead, "node"), values, attrs
+
+    def dataset(
+        self,
+        variables: Mapping[str, Any],
+        coords: Mapping[str, Any],
+        about: tuple[str, Config, int],
+    ) -> xr.Dataset:
+        """The file of a solution: its variables, the mesh, and the problem that it belongs to.
+
+        Args:
+            variables: of the problem.
+            coords: besides those of the nodes.
+            about: name and configuration of the problem, and the level of the mesh.
+        """
+        cell = {1: "edge", 2: "face", 3: "volume"}[self.points.shape[1]]
+        link = f"{cell}_node_connectivity"
+        mesh = {
+            "cf_role": "mesh_topology",
+            "topology_dimension": self.points.shape[1],
+            "node_coordinates": " ".join(self._axes),
+            link: link,
+            "long_name": f"mesh of the nodes of {self.element} elements",
+            "units": "1",
+        }
+        corners = {"cf_role": link, "start_index": 0, "units": "1"}
+        corners["long_name"] = f"nodes of each {cell}"
+        topology = {
+            "mesh": ((), np.int32(0), mesh),
+            link: ((cell, "corner"), self.cells.astype(np.int32), corners),
+        }
+        places = {
+            axis: ("node", column, {"units": self.length, "long_name": f"{axis} coordinate"})
+            for axis, column in zip(self._axes, self.points.T, strict=True)
+        }
+        attrs = description(*about)
+        return xr.Dataset({**variables, **topology}, {**places, **coords}, attrs)
 
 
 def description(problem: str, config: Config, level: int) -> dict[str, str | int]:
     """The attributes of a dataset of fields on an unstructured mesh."""
     return {
         "Conventions": "CF-1.11 UGRID-1.0",
-        PROBLEM: problem,
-        CONFIG: dump_toml(config.model_dump(mode="json")),
+        **problem_attributes(problem, config),
         LEVEL: level,
     }
+
+
+def problem_attributes(problem: str, config: BaseModel) -> dict[str, str]:
+    """The attributes of any file that belongs to a problem."""
+    return {PROBLEM: problem, CONFIG: dump_toml(config.model_dump(mode="json"))}
+
+
+def config_of(attrs: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The problem's configuration that the attributes of a file hold, empty without any.
+
+    Raises:
+        ConfigError: it is damaged.
+    """
+    return parse_toml(str(attrs.get(CONFIG, "")), f"{path}: attribute {CONFIG}")
 
 
 def described[C: Config](
     fields: xr.Dataset, problem: str, config_type: type[C], *variables: frozenset[str]
 ) -> tuple[C, int]:
-    """The configuration and mesh level of a dataset with the attributes of :func:`description`.
+    """The configuration and mesh level of a dataset with the attributes of :meth:`Layout.dataset`.
 
     Args:
         fields: what ``solve`` made.

@@ -2,16 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from pdeinv.errors import DataSchemaError, RunFailed, reason
 from pdeinv.io.atomic import atomic
+from pdeinv.typing import Array
 
-__all__ = ["opened_tree", "read_dataset", "read_tree", "write"]
+__all__ = [
+    "KIND",
+    "check_kind",
+    "kind_of",
+    "opened_tree",
+    "read_dataset",
+    "read_tree",
+    "whitened_draws",
+    "write",
+]
+
+KIND = "pdeinv_kind"
+"""The attribute of the root that says what a file is."""
+
+
+def kind_of(tree: xr.DataTree) -> str:
+    """What a file is: what it says, else what its layout shows."""
+    said = tree.attrs.get(KIND)
+    if said is not None:
+        return str(said)
+    if "posterior" in tree.children:
+        return "result"
+    measured = any(f"{name}_sigma" in tree.data_vars for name in tree.data_vars)
+    known = tree.attrs.get("featureType") in ("point", "timeSeries")
+    return "observations" if measured or known else "unknown"
+
+
+def check_kind(attrs: Mapping[Any, Any], path: Path, verbs: Mapping[str, str]) -> None:
+    """Refuse a file of another kind than expected.
+
+    Args:
+        attrs: of its root.
+        path: named in the error.
+        verbs: what writes the kinds that may be, by kind.
+
+    Raises:
+        DataSchemaError: with the kind that it has.
+    """
+    kind = attrs.get(KIND)
+    if kind not in verbs:
+        got = f"a file of kind '{kind}'" if kind else "a file that pdeinv did not write"
+        wanted = " or ".join(f"'pdeinv {verb}'" for verb in verbs.values())
+        raise DataSchemaError(f"{path}: expected the output of {wanted}, got {got}")
 
 
 def _check_readable(path: Path) -> None:
@@ -43,6 +88,22 @@ def read_tree(path: Path) -> xr.DataTree:
     """
     with opened_tree(path) as tree:
         return tree.load()
+
+
+def whitened_draws(tree: xr.DataTree, path: Path) -> Array:
+    """All draws of the whitened unknown in a result, shape (n, dim).
+
+    Raises:
+        DataSchemaError: it holds none.
+    """
+    group = tree.children.get("unconstrained_posterior")
+    if group is None or "xi" not in group.data_vars:
+        raise DataSchemaError(
+            f"{path}: no whitened draws (group unconstrained_posterior, variable xi); "
+            "expected the output of 'pdeinv invert'"
+        )
+    xi = np.asarray(group["xi"], dtype=np.float64)
+    return xi.reshape(-1, xi.shape[-1])
 
 
 @contextmanager

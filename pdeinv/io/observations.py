@@ -9,8 +9,7 @@ Layout of ``featureType = "point"`` (docs/files.md has the whole of it)::
     u_qc(obs)   quality flag, 0 = good (optional)
     x(obs), y(obs)  where
 
-``featureType = "timeSeries"`` is read and written by :mod:`pdeinv.io.time_series`, quantities over
-several numbered dimensions (``Observed.dims``) by :mod:`pdeinv.io.product`.
+Time series, and quantities over several numbered dimensions, are in :mod:`pdeinv.io.layouts`.
 """
 
 from __future__ import annotations
@@ -24,12 +23,18 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.noise import Noise
-from pdeinv.config import parse_toml
 from pdeinv.errors import DataSchemaError
-from pdeinv.io import netcdf, product
-from pdeinv.io.time_series import flattened, gathered, is_series
+from pdeinv.io import netcdf
+from pdeinv.io.fields import PROBLEM, config_of
+from pdeinv.io.layouts import (
+    flattened_array,
+    flattened_series,
+    gathered_array,
+    gathered_series,
+    is_series,
+)
 from pdeinv.model.observed import Observed
-from pdeinv.provenance import sha256
+from pdeinv.provenance import Source
 from pdeinv.typing import Array
 
 __all__ = ["NoiseSpec", "Observations", "read", "to_dataset"]
@@ -84,7 +89,7 @@ class Observations:
         problem: name of the problem that the file names, if any.
         problem_config: the problem's configuration that the file carries, if any.
         n_dropped: data left out because they were missing or flagged.
-        source: file name and sha256, where they came from a file.
+        source: the file that they came from, if any.
     """
 
     observed: Observed
@@ -94,7 +99,7 @@ class Observations:
     problem: str | None = None
     problem_config: Mapping[str, Any] = field(default_factory=dict)
     n_dropped: int = 0
-    source: tuple[str, str] | None = None
+    source: Source | None = None
 
     @property
     def size(self) -> int:
@@ -111,9 +116,7 @@ def header(path: Path) -> tuple[xr.Dataset, str | None, dict[str, Any]]:
             f"{path}: expected an observation file, got a file of kind '{kind}'; "
             "make one with 'pdeinv observe'"
         )
-    name = dataset.attrs.get("pdeinv_problem")
-    text = dataset.attrs.get("pdeinv_problem_config", "")
-    return dataset, name, parse_toml(str(text), f"{path}: attribute pdeinv_problem_config")
+    return dataset, dataset.attrs.get(PROBLEM), config_of(dataset.attrs, path)
 
 
 def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Observations:
@@ -129,9 +132,9 @@ def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Obse
     """
     dataset, problem, problem_config = header(path)
     if is_series(dataset):
-        dataset = flattened(dataset, observed.name, path)
+        dataset = flattened_series(dataset, observed.name, path)
     elif observed.dims:
-        dataset = product.flattened(dataset, observed, path)
+        dataset = flattened_array(dataset, observed, path)
     values = _column(dataset, observed.name, observed.units, path)
     coords = {c: _column(dataset, c, u, path, len(values)) for c, u in observed.coords.items()}
     good = np.isfinite(values) & _unflagged(dataset, observed.name, path)
@@ -151,7 +154,7 @@ def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Obse
         problem,
         problem_config,
         int((~good).sum()),
-        (path.name, sha256(path)),
+        Source.of(path),
     )
 
 
@@ -280,7 +283,7 @@ def to_dataset(observations: Observations, attrs: Mapping[str, Any]) -> xr.Datas
         for c, array in observations.coords.items()
     }
     flat = xr.Dataset(variables, coords, {**attrs, "featureType": "point"})
-    return product.gathered(flat, o) if o.dims else gathered(flat)
+    return gathered_array(flat, o) if o.dims else gathered_series(flat)
 
 
 def _coord_attrs(name: str, units: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv.config import dump_toml, read_toml
-from pdeinv.io.atomic import atomic, remove
+from pdeinv.io.atomic import remove, write_text
 
 __all__ = ["drop_unless_resumable", "recalled_seed", "remember", "run_folder"]
 
@@ -24,8 +24,7 @@ def run_folder(out: Path) -> Path:
 def remember(folder: Path, resolved: Mapping[str, Any]) -> None:
     """Keep the resolved configuration in the run folder, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic(folder / CONFIG) as target:
-        target.write_text(dump_toml(resolved), encoding="utf-8")
+    write_text(folder / CONFIG, dump_toml(resolved))
 
 
 def recalled_seed(folder: Path) -> int | None:

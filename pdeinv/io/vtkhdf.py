@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pdeinv.errors import DataSchemaError, MissingDependency
+from pdeinv import extras
+from pdeinv.errors import DataSchemaError
 from pdeinv.io.atomic import atomic
 
 __all__ = ["write_fields"]
@@ -36,12 +37,7 @@ def write_fields(path: Path, fields: xr.Dataset) -> None:
         DataSchemaError: no mesh in the dataset.
         MissingDependency: h5py is not installed.
     """
-    try:
-        import h5py
-    except ModuleNotFoundError:
-        raise MissingDependency(
-            "writing VTKHDF needs h5py, which is not installed; run pip install 'pdeinv[fem]'"
-        ) from None
+    h5py = extras.load("h5py", "writing VTKHDF needs")
     kind = next((k for k in ("volume", "face", "edge") if f"{k}_node_connectivity" in fields), None)
     if kind is None or "x" not in fields.coords:
         raise DataSchemaError("no mesh to write as VTKHDF: x or a node connectivity is missing")
@@ -59,13 +55,17 @@ def _write_grid(root: Any, fields: xr.Dataset, kind: str) -> None:
     points = np.zeros((fields.sizes["node"], 3))
     for i, axis in enumerate(a for a in ("x", "y", "z") if a in fields.coords):
         points[:, i] = fields[axis]
-    root["NumberOfPoints"] = np.array([len(points)])
-    root["NumberOfCells"] = np.array([n_cells])
-    root["NumberOfConnectivityIds"] = np.array([cells.size])
-    root["Points"] = points
-    root["Connectivity"] = cells.ravel()
-    root["Offsets"] = np.arange(n_cells + 1) * corners
-    root["Types"] = np.full(n_cells, CELL_TYPES[kind, corners], dtype=np.uint8)
+    parts = {
+        "NumberOfPoints": np.array([len(points)]),
+        "NumberOfCells": np.array([n_cells]),
+        "NumberOfConnectivityIds": np.array([cells.size]),
+        "Points": points,
+        "Connectivity": cells.ravel(),
+        "Offsets": np.arange(n_cells + 1) * corners,
+        "Types": np.full(n_cells, CELL_TYPES[kind, corners], dtype=np.uint8),
+    }
+    for name, values in parts.items():
+        root[name] = values
 
 
 def _write_data(root: Any, fields: xr.Dataset) -> None:
@@ -75,14 +75,11 @@ def _write_data(root: Any, fields: xr.Dataset) -> None:
     for name, variable in fields.data_vars.items():
         if "node" in variable.dims and variable.dtype.kind == "f":
             for label, part in _parts(str(name), variable):
-                values = part if times is None or "time" in part.dims else _repeated(part, times)
-                data[label] = np.asarray(values, dtype=np.float64).ravel()
+                if times is not None and "time" not in part.dims:
+                    part = part.expand_dims(time=len(times))  # noqa: PLW2901
+                data[label] = np.asarray(part, dtype=np.float64).ravel()
     if times is not None:
         _write_steps(root, np.asarray(times, dtype=np.float64), list(data), fields.sizes["node"])
-
-
-def _repeated(part: xr.DataArray, times: Any) -> xr.DataArray:
-    return part.expand_dims(time=len(times))
 
 
 def _parts(name: str, variable: xr.DataArray) -> Iterator[tuple[str, xr.DataArray]]:

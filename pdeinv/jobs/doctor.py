@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from pdeinv import extras
 from pdeinv.errors import UnknownPlugin
 from pdeinv.plugins import registry
 
@@ -63,14 +64,9 @@ def examine() -> list[Finding]:
     return [
         _python(),
         *_core(),
-        *_probed(
-            "dolfinx_solver",
-            "dolfinx",
-            DOLFINX,
-            "pip install 'pdeinv[fem]' (Linux), or conda-forge",
-        ),
+        *_probed("dolfinx_solver", "dolfinx", DOLFINX, extras.remedy("dolfinx")),
         _compiler(),
-        *_probed("torch", None, TORCH, "pip install 'pdeinv[surrogate]'"),
+        *_probed("torch", None, TORCH, extras.remedy("torch")),
         *_plugins(),
         _threads(),
         *_disk(),
@@ -78,14 +74,8 @@ def examine() -> list[Finding]:
 
 
 def _python() -> Finding:
-    enough = sys.version_info >= (3, 12)
-    libc = " ".join(platform.libc_ver())
-    detail = (
-        f"{platform.python_version()} on {platform.system()} {platform.machine()} {libc}".strip()
-    )
-    return Finding(
-        "python", "ok" if enough else "broken", detail if enough else f"{detail}; need >= 3.12"
-    )
+    parts = (platform.python_version(), "on", platform.system(), platform.machine())
+    return Finding("python", "ok", " ".join((*parts, *platform.libc_ver())).strip())
 
 
 def _core() -> Iterator[Finding]:

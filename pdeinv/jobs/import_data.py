@@ -5,7 +5,6 @@ A problem lists the formats that it reads (:class:`pdeinv.plugins.hooks.HasImpor
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from typing import Any
 import xarray as xr
 
 from pdeinv.config import parse
-from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin
+from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin, hint
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.problem import Importer
-from pdeinv.provenance import attributes, sha256
+from pdeinv.provenance import Source, attributes
 
 __all__ = ["import_file", "importers", "problems"]
 
@@ -39,9 +38,7 @@ def _importer(problem: str, name: str) -> Importer:
     found = importers(problem)
     if name in found:
         return found[name]
-    near = difflib.get_close_matches(name, found, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(found) or 'none'}"
-    raise UnknownPlugin(f"problem {problem} has no importer '{name}'; {hint}")
+    raise UnknownPlugin(f"problem {problem} has no importer '{name}'; {hint(name, found)}")
 
 
 def import_file(problem: str, name: str, source: Path, options: Mapping[str, Any]) -> xr.Dataset:
@@ -67,7 +64,7 @@ def import_file(problem: str, name: str, source: Path, options: Mapping[str, Any
     dataset = importer.read(source, checked)
     table = {"format": name, "source": str(source), **checked.model_dump(mode="json")}
     attrs = {
-        **attributes({"import": table}, None, {file.name: sha256(file) for file in files}),
+        **attributes({"import": table}, None, map(Source.of, files)),
         "pdeinv_kind": "observations",
         "pdeinv_problem": problem,
     }

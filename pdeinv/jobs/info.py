@@ -13,26 +13,14 @@ import xarray as xr
 from pdeinv.config import read_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
+from pdeinv.io.arrays import opened_arrays
 from pdeinv.io.checkpoints import read_metadata
 from pdeinv.model.learned import Role
 
-__all__ = ["describe", "kind_of"]
+__all__ = ["describe"]
 
 CONFIG = "pdeinv_config"
 """The attribute with the resolved configuration, shown apart from the others."""
-
-
-def kind_of(root: xr.Dataset, groups: list[str]) -> str:
-    """What a NetCDF file is: what it says, else what its layout shows."""
-    said = root.attrs.get("pdeinv_kind")
-    if said is not None:
-        return str(said)
-    if "posterior" in groups:
-        return "result"
-    if root.attrs.get("featureType") in ("point", "timeSeries"):
-        return "observations"
-    measured = any(f"{name}_sigma" in root for name in root.data_vars)
-    return "observations" if measured else "unknown"
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -49,7 +37,7 @@ def describe(path: Path) -> dict[str, Any]:
         # files of earlier versions hold forward models and do not say so
         metadata = {"role": str(Role.FORWARD), **read_metadata(path)}
         return {"path": str(path), "kind": "surrogate", "attributes": metadata}
-    if (path / "run.json").exists() or any(path.glob("refine*.npz")):
+    if (path / "run.json").exists() or any(path.glob("round*.npz")):
         return {"path": str(path), "kind": "run", **_run(path)}
     raise DataSchemaError(
         f"{path} is a folder of no known kind; expected a surrogate (metadata.json) or a run "
@@ -62,7 +50,7 @@ def _netcdf(path: Path) -> dict[str, Any]:
         root = tree.to_dataset()
         attrs = {str(k): v for k, v in root.attrs.items()}
         return {
-            "kind": kind_of(root, list(tree.children)),
+            "kind": netcdf.kind_of(tree),
             "groups": {
                 node.path: {
                     str(name): _variable(v) for name, v in node.to_dataset().variables.items()
@@ -104,7 +92,7 @@ def _run(folder: Path) -> dict[str, Any]:
         return _batches(folder)
     return {
         "engine": json.loads(mark.read_text())["engine"] if mark.exists() else None,
-        "training_rounds_done": len(list(folder.glob("refine*.npz"))),
+        "training_rounds_done": len(list(folder.glob("round*.npz"))),
         "stop_asked": (folder / "STOP").exists(),
         "chains": [_chain(file) for file in sorted(folder.glob("chain*.state.npz"))],
     }
@@ -125,12 +113,11 @@ def _batches(folder: Path) -> dict[str, Any]:
 
 
 def _chain(file: Path) -> dict[str, Any]:
-    try:
-        with np.load(file, allow_pickle=False) as data:
-            meta = json.loads(str(data["meta"]))
-            misfit = float(data["state_misfit"]) if "state_misfit" in data else None
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise DataSchemaError(f"checkpoint {file} is damaged ({type(error).__name__})") from None
+    with opened_arrays(
+        file, lambda kind: DataSchemaError(f"checkpoint {file} is damaged ({kind})")
+    ) as data:
+        meta = json.loads(str(data["meta"]))
+        misfit = float(data["state_misfit"]) if "state_misfit" in data else None
     spent = meta["counters"]
     return {
         "chain": file.name.partition(".")[0].removeprefix("chain"),

@@ -10,15 +10,15 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.config import dump_toml, parse_toml
 from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
 from pdeinv.io import netcdf
+from pdeinv.io.fields import LEVEL, PROBLEM, config_of, problem_attributes
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
-from pdeinv.jobs.common.inside import inside_of
+from pdeinv.jobs.common.mask import masks
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.plugins.hooks import annotated
 from pdeinv.plugins.problem import Problem
-from pdeinv.provenance import attributes, sha256
+from pdeinv.provenance import Source, attributes
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
@@ -121,13 +121,12 @@ def truth_tree(
     attrs = {
         **attributes({"seed": seed, "problem": table}, seed),
         "pdeinv_kind": "truth",
-        "pdeinv_problem": problem.name,
-        "pdeinv_problem_config": dump_toml(problem.config.model_dump(mode="json")),
-        "pdeinv_level": level,
+        **problem_attributes(problem.name, problem.config),
+        LEVEL: level,
         **(more or {}),
     }
     space = problem.prior().space
-    unknown = space.unpack(m).merge(inside_of(problem, space))
+    unknown = space.unpack(m).merge(masks(problem, space))
     return xr.DataTree.from_dict(
         {"/": fields.assign_attrs({**attrs, **fields.attrs}), UNKNOWN: unknown}
     )
@@ -140,13 +139,9 @@ def read_truth(path: Path) -> tuple[Problem, xr.Dataset]:
         DataSchemaError: not a truth file.
     """
     fields = netcdf.read_dataset(path)
-    kind = fields.attrs.get("pdeinv_kind")
-    if kind != "truth":
-        got = f"a file of kind '{kind}'" if kind else "a file that pdeinv did not write"
-        raise DataSchemaError(f"{path}: expected the output of 'pdeinv solve', got {got}")
-    text = str(fields.attrs.get("pdeinv_problem_config", ""))
-    config = parse_toml(text, f"{path}: attribute pdeinv_problem_config")
-    return make_problem(str(fields.attrs.get("pdeinv_problem")), config), fields
+    netcdf.check_kind(fields.attrs, path, {"truth": "solve"})
+    name = str(fields.attrs.get(PROBLEM))
+    return make_problem(name, config_of(fields.attrs, path)), fields
 
 
 def make_observations(truth: Path, sensors: str, noise: NoiseSpec, *, seed: int) -> xr.Dataset:
@@ -172,19 +167,17 @@ def make_observations(truth: Path, sensors: str, noise: NoiseSpec, *, seed: int)
     values = problem.observe(fields, places)
     spread = noise.for_values(values)
     noisy = values + spread.sample(stream(seed, "noise"))
-    config = problem.config.model_dump(mode="json")
     resolved = {
         "seed": seed,
         "sensors": sensors,
         "noise": {"std": noise.std, "rel": noise.rel},
-        "problem": {"name": problem.name, **config},
+        "problem": {"name": problem.name, **problem.config.model_dump(mode="json")},
     }
     attrs = {
-        **attributes(resolved, seed, {truth.name: sha256(truth)}),
+        **attributes(resolved, seed, [Source.of(truth)]),
         "pdeinv_kind": "observations",
-        "pdeinv_problem": problem.name,
-        "pdeinv_problem_config": dump_toml(config),
-        "pdeinv_level": fields.attrs["pdeinv_level"],
+        **problem_attributes(problem.name, problem.config),
+        LEVEL: fields.attrs[LEVEL],
     }
     found = to_dataset(Observations(problem.observed, noisy, places, spread), attrs)
     return annotated(problem, found)

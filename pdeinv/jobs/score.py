@@ -7,15 +7,15 @@ out where the problem says which those are. A problem may bring metrics of its o
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pdeinv.config import parse_toml
-from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin
+from pdeinv.config import named, parse_toml
+from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin, hint
 from pdeinv.io import netcdf
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.observe import read_truth, unknown_of
@@ -95,7 +95,7 @@ def score(
         UnknownPlugin: no such metric.
     """
     problem, _ = read_truth(truth)
-    other = _problem_of(result)
+    true, guess = _Stored(problem, truth), _Stored(_problem_of(result), result)
     known = metrics_of(problem, threshold)
     chosen = {name: _metric(name, known, problem.name) for name in names}
     grids: dict[tuple[int, ...], tuple[Array, Array]] = {}
@@ -103,7 +103,7 @@ def score(
     for name, metric in chosen.items():
         shape = metric.shape or (nodes,) * _dimension(problem)
         if shape not in grids:
-            grids[shape] = _pair((problem, truth), (other, result), shape)
+            grids[shape] = _pair(true, guess, shape)
         found[name] = float(metric.evaluate(*grids[shape]))
     return found
 
@@ -113,22 +113,16 @@ def _metric(name: str, known: Mapping[str, Metric], problem: str) -> Metric:
         return known[name]
     if name == "dice":
         raise ConfigError("metric dice needs --threshold, the value that counts as inside")
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join([*known, 'dice'])}"
-    raise UnknownPlugin(f"problem {problem} has no metric '{name}'; {hint}")
+    raise UnknownPlugin(f"problem {problem} has no metric '{name}'; {hint(name, known, ['dice'])}")
 
 
 def _problem_of(path: Path) -> Problem:
     """The problem that a result or truth file carries."""
     attrs = netcdf.read_dataset(path).attrs
-    if attrs.get("pdeinv_kind") not in ("result", "truth"):
-        raise DataSchemaError(
-            f"{path}: expected the output of 'pdeinv invert' or 'pdeinv solve', got a file of kind "
-            f"'{attrs.get('pdeinv_kind')}'"
-        )
+    netcdf.check_kind(attrs, path, {"result": "invert", "truth": "solve"})
     table = parse_toml(str(attrs.get("pdeinv_config", "")), f"{path}: attribute pdeinv_config")
-    config = dict(table.get("problem", {}))
-    return make_problem(str(config.pop("name", attrs.get("pdeinv_problem"))), config)
+    name, config = named(table.get("problem", {}))
+    return make_problem(str(name or attrs.get("pdeinv_problem")), config)
 
 
 def _dimension(problem: Problem) -> int:
@@ -142,16 +136,25 @@ def _dimension(problem: Problem) -> int:
     raise ConfigError(f"problem {problem.name} has no grid to compare on")
 
 
-def _pair(
-    truth: tuple[Problem, Path], result: tuple[Problem, Path], shape: tuple[int, ...]
-) -> tuple[Array, Array]:
+@dataclass(frozen=True)
+class _Stored:
+    """A file with an unknown, and the problem that it carries."""
+
+    problem: Problem
+    path: Path
+
+    def on_grid(self, shape: tuple[int, ...]) -> Array:
+        """The coefficient on the problem's grid."""
+        return on_grid(self.problem, unknown_of(self.problem.prior(), self.path), shape)
+
+
+def _pair(truth: _Stored, result: _Stored, shape: tuple[int, ...]) -> tuple[Array, Array]:
     """Both coefficients on the truth's grid; the truth is NaN outside the body."""
-    a, b = truth[0].grid(shape), result[0].grid(shape)
+    a, b = truth.problem.grid(shape), result.problem.grid(shape)
     size = max(float(np.ptp(c)) for c in a.values())
     if set(a) != set(b) or any(np.abs(a[k] - b[k]).max() > 1e-6 * size for k in a):
         raise DataSchemaError(
-            f"{result[1]} and {truth[1]} belong to different domains; compare files of one body"
+            f"{result.path} and {truth.path} belong to different domains; compare files of one body"
         )
-    values = [on_grid(p, unknown_of(p.prior(), path), shape) for p, path in (truth, result)]
-    body = inside(truth[0], np.stack(list(a.values()), axis=1)).reshape(shape)
-    return np.where(body, values[0], np.nan), values[1]
+    body = inside(truth.problem, np.stack(list(a.values()), axis=1)).reshape(shape)
+    return np.where(body, truth.on_grid(shape), np.nan), result.on_grid(shape)

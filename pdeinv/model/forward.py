@@ -203,8 +203,15 @@ class LinearModel:
     )
 
     def __call__(self, m: Array) -> Array:
-        """A m + c for (..., n_m)."""
-        return np.asarray(self.m_space.check(m) @ self.matrix.T + self.offset)
+        """A m + c for (..., n_m).
+
+        Raises:
+            SolverDiverged: one m whose data are not finite; in a batch its row is not.
+        """
+        data = np.asarray(self.m_space.check(m) @ self.matrix.T + self.offset)
+        if data.ndim == 1 and not np.isfinite(data).all():
+            raise SolverDiverged("the data of a linear model are not finite; m must be finite")
+        return data
 
     def linearize(self, m: Array) -> Linearization:
         """The value at ``m``; the derivative is A everywhere."""

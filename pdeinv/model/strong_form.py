@@ -14,12 +14,11 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
+from pdeinv.model.coefficient import Coefficient
 from pdeinv.typing import Array
 
 __all__ = [
     "Box",
-    "Affine",
-    "Coefficient",
     "Coefficients",
     "Derivatives",
     "Equation",
@@ -46,46 +45,8 @@ class Derivatives(Protocol):
         """∂²u along one axis, twice."""
 
 
-class Coefficient(Protocol):
-    """The unknown m to values at fixed points, with its derivative."""
-
-    def __call__(self, m: Array, /) -> Array:
-        """The values, shape (n,), or (1, outputs) where they are the same at all points."""
-
-    def jvp(self, m: Array, dm: Array, /) -> Array:
-        """The derivative along dm, in the shape of the values."""
-
-    def vjp(self, m: Array, w: Array, /) -> Array:
-        """The derivative's transpose on w, shape (n_m,)."""
-
-
 Coefficients = Mapping[str, Coefficient | Array]
 """By name; a plain array, (n,) or (n or 1, outputs), is known and does not depend on m."""
-
-
-@dataclass(frozen=True)
-class Affine:
-    """P m + c at points.
-
-    Attributes:
-        matrix: P, sparse or dense, shape (n, n_m).
-        offset: c, a number or shape (n,).
-    """
-
-    matrix: Any
-    offset: Array | float = 0.0
-
-    def __call__(self, m: Array) -> Array:
-        """P m + c."""
-        return np.asarray(self.matrix @ m + self.offset)
-
-    def jvp(self, m: Array, dm: Array) -> Array:
-        """P dm."""
-        return np.asarray(self.matrix @ dm)
-
-    def vjp(self, m: Array, w: Array) -> Array:
-        """P^T w."""
-        return np.asarray(self.matrix.T @ w)
 
 
 @dataclass(frozen=True)

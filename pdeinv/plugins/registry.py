@@ -2,19 +2,23 @@
 
 A third party adds one by shipping an entry point in the group ``pdeinv.problems``,
 ``pdeinv.surrogates`` or ``pdeinv.engines``. The object found is the class that implements the
-protocol of the group (see :mod:`pdeinv.plugins.problem`).
+protocol of the group (:mod:`pdeinv.plugins.problem`, :mod:`pdeinv.plugins.surrogate`,
+:mod:`pdeinv.engines.base`). Where the entry point names an extra of pdeinv, as in
+``darcy = "pdeinv.problems.darcy:Darcy [fem]"``, the plug-in needs what that extra brings before it
+can compute.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from pdeinv.errors import UnknownPlugin
+from pdeinv import extras
+from pdeinv.config import parse
+from pdeinv.errors import UnknownPlugin, hint
 
-__all__ = ["Kind", "kind_of", "load", "names"]
+__all__ = ["Kind", "build", "kind_of", "load", "names", "require"]
 
 Kind = Literal["problems", "surrogates", "engines"]
 KINDS: tuple[Kind, ...] = ("problems", "engines", "surrogates")
@@ -54,8 +58,29 @@ def kind_of(name: str) -> Kind:
     raise _unknown("plug-in", name, [n for kind in KINDS for n in found[kind]])
 
 
+def build(kind: Kind, name: str, table: Mapping[str, Any]) -> Any:
+    """The problem or engine registered under ``name`` with its configuration checked.
+
+    Raises:
+        UnknownPlugin: no such name.
+        ConfigError: a wrong key or value.
+    """
+    made = load(kind, name)
+    return made(parse(made.Config, table, kind[:-1]))
+
+
+def require(kind: Kind, name: str) -> None:
+    """Refuse to begin where the main package of an extra that a plug-in needs is not installed.
+
+    Raises:
+        MissingDependency: it is not; the message has the command that installs it.
+    """
+    entry = _found(kind).get(name)
+    for extra in entry.extras if entry else ():
+        if extra in extras.EXTRAS:
+            extras.require(extras.EXTRAS[extra][0], f"{kind[:-1]} '{name}' needs")
+
+
 def _unknown(what: str, name: str, known: Iterable[str]) -> UnknownPlugin:
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known) or 'none'}"
-    return UnknownPlugin(f"unknown {what} '{name}'; {hint} ('pdeinv list' shows all)")
+    near = hint(name, sorted(known))
+    return UnknownPlugin(f"unknown {what} '{name}'; {near} ('pdeinv list' shows all)")

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
+from pdeinv import extras
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config as BaseConfig
-from pdeinv.errors import CapabilityError, MissingDependency
-from pdeinv.executors.devices import INSTALL
+from pdeinv.errors import CapabilityError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.io.observations import Observations
 from pdeinv.model.forward import ForwardModel
@@ -221,17 +220,6 @@ def check_installed(kind: Any, config: Mapping[str, Any], training: bool) -> Non
         MissingDependency: names the first package, and the command that brings it.
     """
     needed = kind.needs(config, training) if hasattr(kind, "needs") else frozenset()
-    missing = sorted(name for name in needed if not _is_there(name))
-    if missing:
-        doing = "training" if training else "using"
-        raise MissingDependency(
-            f"{doing} surrogate '{kind.name}' needs the package {missing[0]}, which is not "
-            f"installed; run {INSTALL} in your clone of pdeinv"
-        )
-
-
-def _is_there(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
+    doing = "training" if training else "using"
+    for name in sorted(needed):
+        extras.require(name, f"{doing} surrogate '{kind.name}' needs")

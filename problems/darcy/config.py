@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from pdeinv.bayes.bounds import lowest
-from pdeinv.bayes.prior_config import (
-    LevelSetConfig,
-    LogGaussianConfig,
-    PiecewiseConfig,
-    TwoPhaseConfig,
-    UniformConfig,
-)
+from pdeinv.bayes.prior_config import LogGaussianConfig, PositiveKinds, conducting
 from pdeinv.config import Config
 from pdeinv.errors import ConfigError
 from pdeinv.fem.expressions import Expression
@@ -79,10 +72,7 @@ class Units(Config):
     source: str = Field("s-1", description="of the source")
 
 
-DarcyUnknown = Annotated[
-    LogGaussianConfig | PiecewiseConfig | TwoPhaseConfig | LevelSetConfig | UniformConfig,
-    Field(discriminator="kind"),
-]
+DarcyUnknown = Annotated[PositiveKinds, Field(discriminator="kind")]
 
 
 class DarcyConfig(Config):
@@ -126,12 +116,7 @@ class DarcyConfig(Config):
     def _readable(cls, value: Formula | FieldFile) -> Formula | FieldFile:
         return value if isinstance(value, FieldFile) else _formula(value)
 
-    @field_validator("unknown")
-    @classmethod
-    def _conducting(cls, value: Any) -> Any:
-        if lowest(value) <= 0:
-            raise ValueError("the conductivity must be positive everywhere")
-        return value
+    _conducting = field_validator("unknown")(conducting)
 
     @model_validator(mode="after")
     def _known_sides(self) -> DarcyConfig:

@@ -10,7 +10,7 @@ from scipy.interpolate import RegularGridInterpolator
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.fem.mesh import PlainMesh
-from pdeinv.io.fields import described, description
+from pdeinv.io.fields import Layout, described
 from pdeinv.io.netcdf import read_dataset
 from pdeinv.model.observed import Observed
 from pdeinv.typing import Array
@@ -32,34 +32,12 @@ def to_dataset(
 
     The mesh is that of all degrees of freedom, so that elements of degree 2 lose nothing.
     """
-    length = config.units.coordinate
-    mesh = {
-        "cf_role": "mesh_topology",
-        "topology_dimension": 2,
-        "node_coordinates": "x y",
-        "face_node_connectivity": "face_node_connectivity",
-        "long_name": f"mesh of the nodes of {config.element} elements",
-    }
-    connectivity = {"cf_role": "face_node_connectivity", "start_index": 0, "units": "1"}
-    on_mesh = {"mesh": "mesh", "location": "node", "coordinates": "x y"}
-    conductivity = {"units": config.units.conductivity, "long_name": "hydraulic conductivity"}
-    head = {"units": observed.units, "long_name": observed.long_name}
+    layout = Layout(nodes.points, nodes.cells, config.element, config.units.coordinate)
     variables = {
-        observed.name: ("node", u, {**head, **on_mesh}),
-        "kappa": ("node", kappa, {**conductivity, **on_mesh}),
-        "mesh": ((), np.int32(0), {**mesh, "units": "1"}),
-        "face_node_connectivity": (
-            ("face", "corner"),
-            nodes.cells.astype(np.int32),
-            {**connectivity, "long_name": "nodes of each face, counter-clockwise"},
-        ),
+        observed.name: layout.node(u, observed.units, observed.long_name),
+        "kappa": layout.node(kappa, config.units.conductivity, "hydraulic conductivity"),
     }
-    coords = {
-        name: ("node", nodes.points[:, i], {"units": length, "long_name": f"{name} coordinate"})
-        for i, name in enumerate(("x", "y"))
-    }
-    attrs = description("darcy", config, level)
-    return xr.Dataset(variables, coords, attrs)
+    return layout.dataset(variables, {}, ("darcy", config, level))
 
 
 def config_of(fields: xr.Dataset) -> tuple[DarcyConfig, int]:

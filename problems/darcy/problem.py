@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
 
-from pdeinv.bayes.prior import FieldPrior
-from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.bayes.prior import Prior
+from pdeinv.errors import DataSchemaError
 from pdeinv.fem.diffusion import BoundaryData, DiffusionSystem
+from pdeinv.fem.domain import Domain
 from pdeinv.fem.env import fenicsx
 from pdeinv.fem.expressions import Expression
-from pdeinv.fem.gmsh import read_msh
-from pdeinv.fem.levels import counts_of, refined
-from pdeinv.fem.mesh import SIDES, PlainMesh, rectangle
+from pdeinv.fem.field_unknown import FieldUnknown, Labels, Nodes
+from pdeinv.fem.mesh import PlainMesh
 from pdeinv.fem.points import observation_matrix
-from pdeinv.fem.space import ElementName, LagrangeSpace, PointFunction, cell_shape, lattice
+from pdeinv.fem.space import LagrangeSpace, PointFunction, lattice
 from pdeinv.model.observed import Observed, Sensors
-from pdeinv.model.spaces import Space, Variable
+from pdeinv.model.reference import check_positive
+from pdeinv.model.sensors import check_inside, columns, grid_nodes, parse_places, points_of
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.problem import Card
 from pdeinv.typing import Array
 
 from .config import DarcyConfig, Dirichlet, FieldFile, Flux, Formula
 from .fields import config_of, field_function, to_dataset
-from .manufactured import SMOOTH, Manufactured, configuration
-from .model import DarcyModel, check_conductivity
-from .sensors import grid_points, parse_sensors
+from .model import DarcyModel
 from .strong_form import strong_form
-from .unknown import build_prior, parameter_mesh, points_operator
 
 __all__ = ["Darcy"]
 
@@ -60,6 +57,9 @@ class Darcy:
         reference="Dashti and Stuart (2017); two-phase case: Li et al. (2021)",
     )
 
+    axes: ClassVar[tuple[str, ...]] = ("x", "y")
+    default_sensors: ClassVar[str] = "grid:5x5"
+
     def __init__(self, config: DarcyConfig | None = None) -> None:
         self.config = config if config is not None else DarcyConfig()
 
@@ -71,18 +71,16 @@ class Darcy:
         return Observed("u", units.u, "hydraulic head", coords)
 
     @cached_property
-    def _file_mesh(self) -> PlainMesh | None:
-        if self.config.mesh is None:
-            return None
-        mesh = read_msh(Path(self.config.mesh))
-        unknown = [s for s in self.config.boundary if s not in mesh.sides]
-        if unknown:
-            known = ", ".join(sorted(mesh.sides)) or "none"
-            raise ConfigError(
-                f"boundary side '{unknown[0]}' is no physical curve of {self.config.mesh}; "
-                f"it has {known}"
-            )
-        return mesh
+    def domain(self) -> Domain:
+        """The domain with its meshes.
+
+        Raises:
+            ConfigError: the .msh has no side that the configuration names.
+        """
+        config = self.config
+        domain = Domain(config.lengths, config.counts, config.element, config.mesh)
+        domain.check_sides(config.boundary)
+        return domain
 
     def mesh(self, level: int = 0) -> PlainMesh:
         """The mesh of a level: cells doubled along each side per level.
@@ -90,51 +88,25 @@ class Darcy:
         Raises:
             ConfigError: there is no mesh that coarse.
         """
-        if self._file_mesh is None:
-            nx, ny = counts_of(self.config.counts, level)
-            return rectangle(self.config.lengths, (nx, ny), cell_shape(self.config.element))
-        assert self.config.mesh is not None
-        return refined(self._file_mesh, level, self.config.mesh)
+        return self.domain.plain(level)
 
     @cached_property
-    def _parameter_mesh(self) -> PlainMesh | None:
-        return parameter_mesh(self.config, self.mesh())
-
-    @cached_property
-    def _prior(self) -> FieldPrior:
-        return build_prior(self.config, self.mesh(), self._parameter_mesh)
-
-    def prior(self) -> FieldPrior:
-        """The prior of κ, on a grid, on cells or on the nodes of a mesh."""
-        return self._prior
-
-    def unknown_nodes(self) -> Array:
-        """Where the entries of m live, shape (n_m, 2)."""
-        variable = self.prior().space.variables[0]
-        x, y = variable.coords["x"][1], variable.coords["y"][1]
-        if variable.dims == ("y", "x"):
-            x, y = (a.ravel() for a in np.meshgrid(x, y))
-        return np.stack([x, y], axis=1)
-
-    @classmethod
-    def manufactured(cls) -> tuple[Manufactured, ...]:
-        """Exact solutions with smooth variable κ: head on all sides, and flux on two."""
-        elements: tuple[ElementName, ...] = ("P1", "P2", "Q1", "Q2")
-        sides: dict[str, tuple[str, ...]] = {"fixed head": (), "mixed": ("right", "top")}
-        return tuple(
-            Manufactured.of(f"{e}, {name}", cls(configuration(SMOOTH, e, flux_sides=s)), SMOOTH)
-            for e in elements
-            for name, s in sides.items()
+    def unknown(self) -> FieldUnknown:
+        """The conductivity."""
+        domain, units = self.domain, self.config.units
+        mesh = None if domain.file is None else lambda: Nodes.of_plane(domain.plane)
+        labels = Labels(
+            "conductivity", units.conductivity, "hydraulic conductivity", units.coordinate
         )
+        return FieldUnknown.of(self.config.unknown, domain.extent, labels, mesh)
 
-    def _conductivity_at(self, points: Array) -> Any:
-        variable = self.prior().space.variables[0]
-        return points_operator(self.config, variable, self._parameter_mesh, self.mesh(), points)
+    def prior(self) -> Prior:
+        """The prior of κ, on a grid, on cells or on the nodes of a mesh."""
+        return self.unknown.prior
 
     def boundary(self) -> BoundaryData:
         """The boundary conditions; sides that the configuration does not name hold u = 0."""
-        named = SIDES if self._file_mesh is None else ("", *self._file_mesh.sides)
-        given = {side: self.config.boundary.get(side, Dirichlet()) for side in named}
+        given = {side: self.config.boundary.get(side, Dirichlet()) for side in self.domain.sides}
         return BoundaryData(
             {s: _function(c.value) for s, c in given.items() if isinstance(c, Dirichlet)},
             {s: _function(c.value) for s, c in given.items() if isinstance(c, Flux)},
@@ -156,30 +128,15 @@ class Darcy:
         Raises:
             ConfigError: the text is not understood, or a sensor lies outside the rectangle.
         """
-        nodes = lattice(self.mesh(), self.config.element)
-        free = np.ones(len(nodes.points), dtype=bool)
-        free[nodes.nodes_on(list(self.boundary().dirichlet))] = False
-        found = parse_sensors(spec, nodes.box, nodes.points[free])
-        self._check_inside(found)
+        extent = self.domain.extent
+        found = columns(parse_places(spec, extent, self._free_nodes))
+        check_inside(found, extent)
         return found
 
-    def _check_inside(self, sensors: Sensors) -> None:
-        """Refuse places outside the bounding box; the solver checks the rest of the domain."""
-        x0, x1, y0, y1 = self.mesh().box
-        x, y, slack = sensors["x"], sensors["y"], 1e-9 * max(x1 - x0, y1 - y0)
-        inside = (x >= x0 - slack) & (x <= x1 + slack) & (y >= y0 - slack) & (y <= y1 + slack)
-        if not inside.all():
-            k = int(np.flatnonzero(~inside)[0])
-            raise ConfigError(
-                f"sensor {k} at (x, y) = ({x[k]:g}, {y[k]:g}) lies outside the domain "
-                f"[{x0:g}, {x1:g}] x [{y0:g}, {y1:g}]; remove it or correct its coordinates"
-            )
-
-    def _data_space(self, sensors: Sensors) -> Space:
-        o, n = self.observed, len(sensors["x"])
-        coords = {name: (("obs",), np.asarray(sensors[name])) for name in o.coords}
-        attrs = {name: {"units": units} for name, units in o.coords.items()}
-        return Space((Variable(o.name, ("obs",), (n,), o.units, o.long_name, coords, attrs),))
+    def _free_nodes(self) -> Array:
+        """The nodes of the inversion mesh that are not on a Dirichlet side."""
+        nodes = self.nodes()
+        return np.delete(nodes.points, nodes.nodes_on(list(self.boundary().dirichlet)), axis=0)
 
     def forward_model(self, sensors: Sensors, level: int = 0) -> DarcyModel:
         """G: κ's parameters to the head at the sensors, on the mesh of ``level``.
@@ -189,10 +146,9 @@ class Darcy:
         """
         system = self.system(level)
         observation = observation_matrix(system.space, sensors["x"], sensors["y"])
-        to_points = self._conductivity_at(system.quadrature.points)
-        return DarcyModel(
-            self.prior().space, self._data_space(sensors), system, to_points, observation
-        )
+        to_points = self.unknown.matrix(system.quadrature.points)
+        spaces = self.prior().space, self.observed.space(sensors)
+        return DarcyModel(spaces, system, to_points, observation)
 
     def state(self, m: Array, level: int = 0, comm: Any = None) -> tuple[DiffusionSystem, Array]:
         """The discrete equation at m and its solution, local values.
@@ -201,9 +157,9 @@ class Darcy:
             SolverDiverged: m is not positive and finite, or the linear solver failed.
         """
         m = self.prior().space.check(m)
-        check_conductivity(m)
+        check_positive(m, "conductivity", " of m")
         system = self.system(level, comm)
-        system.factor(self._conductivity_at(system.quadrature.points) @ m)
+        system.factor(self.unknown.matrix(system.quadrature.points) @ m)
         return system, system.state()
 
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
@@ -222,7 +178,7 @@ class Darcy:
     def dataset(self, m: Array, u: Array, level: int) -> xr.Dataset:
         """The head u at the nodes of ``level`` with the conductivity of m there."""
         nodes = self.nodes(level)
-        kappa = self._conductivity_at(nodes.points) @ m
+        kappa = self.unknown.matrix(nodes.points) @ m
         return to_dataset(self.config, self.observed, level, nodes, u, kappa)
 
     def strong_form(self) -> StrongForm:
@@ -253,12 +209,11 @@ class Darcy:
 
     def grid(self, shape: tuple[int, ...]) -> Sensors:
         """The nodes of a grid of ``shape`` (along y, along x) on the bounding box, row-major."""
-        return grid_points(self.mesh().box, shape)
+        return grid_nodes(self.domain.extent, shape)
 
     def grid_operator(self, shape: tuple[int, ...]) -> Any:
         """The sparse matrix from m to κ at :meth:`grid`."""
-        places = self.grid(shape)
-        return self._conductivity_at(np.stack([places["x"], places["y"]], axis=1))
+        return self.unknown.matrix(points_of(self.grid(shape), self.axes))
 
     def dofs(self, level: int) -> int:
         """The number of degrees of freedom on the mesh of ``level``."""

@@ -9,7 +9,7 @@ import xarray as xr
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.fem.nodal import NodalSpace
-from pdeinv.io.fields import described, description
+from pdeinv.io.fields import Layout, described
 from pdeinv.model.observed import Observed
 from pdeinv.typing import Array
 
@@ -17,30 +17,9 @@ from .setup.config import EitConfig
 
 __all__ = ["config_of", "table_of", "to_dataset"]
 
-_ELEMENT = {2: "face", 3: "volume"}
 _TABLE = ("injection", "measurement")
 
 Numbers = Any
-
-
-def _mesh(config: EitConfig, space: NodalSpace) -> dict[str, Any]:
-    nodes, element = space.nodes, _ELEMENT[space.nodes.dim]
-    return {
-        "mesh": ((), np.int32(0), {
-            "cf_role": "mesh_topology",
-            "topology_dimension": nodes.dim,
-            "node_coordinates": " ".join("xyz"[: nodes.dim]),
-            f"{element}_node_connectivity": f"{element}_node_connectivity",
-            "long_name": f"mesh of the nodes of {config.element} elements",
-            "units": "1",
-        }),
-        f"{element}_node_connectivity": ((element, "corner"), nodes.cells.astype(np.int32), {
-            "cf_role": f"{element}_node_connectivity",
-            "start_index": 0,
-            "units": "1",
-            "long_name": f"nodes of each {element}",
-        }),
-    }  # fmt: skip
 
 
 def _parts(name: str, text: str, values: Numbers, dims: tuple[str, ...], attrs: Any) -> Any:
@@ -73,22 +52,19 @@ def to_dataset(
         table: what would be measured, shape (injections, measurements).
         rest: node fields with units and long name, in the order of nodes.
     """
-    axes, order = "xyz"[: space.mesh.dim], np.argsort(space.node_of_dof)
-    on_mesh = {"mesh": "mesh", "location": "node", "coordinates": " ".join(axes)}
+    order = np.argsort(space.node_of_dof)
+    layout = Layout(space.points[order], space.nodes.cells, config.element, "m")
     variables: dict[str, Any] = {
-        name: ("node", values, {**attrs, **on_mesh}) for name, (values, attrs) in rest.items()
+        name: layout.node(values, **attrs) for name, (values, attrs) in rest.items()
     }
-    volt = {"units": "V", **on_mesh}
-    variables |= _parts("u", "potential", potentials[:, order], ("injection", "node"), volt)
+    dims, u, attrs = layout.node(potentials[:, order], "V", "", "injection")
+    variables |= _parts("u", "potential", u, dims, attrs)
     variables |= _parts(observed.name, observed.long_name, table, _TABLE, {"units": observed.units})
-    variables |= _mesh(config, space)
-    coords: dict[str, Any] = {
-        name: ("node", space.points[order, i], {"units": "m", "long_name": f"{name} of a node"})
-        for i, name in enumerate(axes)
+    coords = {
+        name: (name, np.arange(n), {"units": "1", "long_name": f"number of the {name}"})
+        for name, n in zip(_TABLE, table.shape, strict=True)
     }
-    for name, n in zip(_TABLE, table.shape, strict=True):
-        coords[name] = (name, np.arange(n), {"units": "1", "long_name": f"number of the {name}"})
-    return xr.Dataset(variables, coords, description("eit", config, level))
+    return layout.dataset(variables, coords, ("eit", config, level))
 
 
 def config_of(fields: xr.Dataset) -> EitConfig:

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pdeinv.errors import SolverDiverged
-from pdeinv.model.forward import Capability, Linearization, ModelKind
+from pdeinv.model.coefficient import Coefficient, jacobian
 from pdeinv.model.observed import Picked
+from pdeinv.model.reference import ReferenceModel, check_positive
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 from .frames.protocol import Sheet
 from .response import Body, Response
 from .setup.config import EitConfig
-from .unknown import FieldMap, Unknown
+from .unknown import Unknown
 
 __all__ = ["EitModel"]
 
@@ -24,7 +24,7 @@ Numbers = Any
 Ints = NDArray[np.int64]
 
 
-class EitModel:
+class EitModel(ReferenceModel):
     """G(m): conductivity, permittivity and impedances to voltages.
 
     One factorisation and one solve per electrode serve the value, both derivative actions and the
@@ -42,22 +42,17 @@ class EitModel:
         sheet, rows: as given.
     """
 
-    kind: ModelKind = "reference"
-    capabilities = frozenset({Capability.JVP, Capability.VJP})
-
     def __init__(
         self, spaces: tuple[Space, Space], unknown: Unknown, body: Body, sheet: Sheet, rows: Picked
     ) -> None:
-        self.m_space, self.d_space = spaces
+        super().__init__(*spaces)
         self._unknown, self._body, self.sheet, self.rows = unknown, body, sheet, rows
         points = body.energy.rule.points
-        self._sigma: FieldMap = unknown.conductivity.at(points)
+        self._sigma: Coefficient = unknown.conductivity.at(points)
         eps = unknown.permittivity
-        self._epsilon: FieldMap | None = None if eps is None else eps.at(points)
+        self._epsilon: Coefficient | None = None if eps is None else eps.at(points)
         self._cuts, self._omega = unknown.cuts, unknown.config.omega
         self._known = getattr(unknown.config.permittivity, "value", 0.0)
-        self._m: Array | None = None
-        self._last: Response | None = None
         self._offset = self._reference() if unknown.config.difference else 0.0
 
     @property
@@ -69,7 +64,7 @@ class EitModel:
         """σ + iωε at the quadrature points; real at frequency zero."""
         a, b = self._cuts
         sigma = self._sigma(m[:a])
-        _check_positive(sigma, "conductivity")
+        check_positive(sigma, "conductivity")
         if self._omega == 0:
             return sigma
         eps = self._known if self._epsilon is None else self._epsilon(m[a:b])
@@ -85,49 +80,25 @@ class EitModel:
         z = self._unknown.impedances
         return self.sheet.voltages(self._body.respond(gamma, z).value)
 
-    def response(self, m: Array) -> Response:
-        """The response matrix with its fields; kept for the last m.
-
-        Raises:
-            SolverDiverged: m is not positive and finite, or a matrix is singular.
-        """
-        m = self.m_space.check(m)
-        if self._m is not None and self._last is not None and np.array_equal(self._m, m):
-            return self._last
-        self._m = None
-        if not np.isfinite(m).all():
-            k = int(np.flatnonzero(~np.isfinite(m))[0])
-            raise SolverDiverged(f"the unknown must be finite; value {k} of m is {m[k]:g}")
+    def solved(self, m: Array) -> Response:
+        """The response matrix with its fields."""
         z = np.zeros(0)
         if self._unknown.config.model == "electrodes":
             z = self._unknown.impedances_of(m)
-            _check_positive(z, "contact impedance")
-        self._last = self._body.respond(self._gamma(m), z)
-        self._m = m.copy()
-        return self._last
+            check_positive(z, "contact impedance")
+        return self._body.respond(self._gamma(m), z)
 
-    def voltages(self, m: Array) -> Numbers:
-        """The whole table (injections, measurements), driven electrodes included."""
-        return self.sheet.voltages(self.response(m).value) - self._offset
+    def table(self, state: Response) -> Numbers:
+        """All voltages (injections, measurements), those of driven electrodes included."""
+        return self.sheet.voltages(state.value) - self._offset
 
-    def __call__(self, m: Array) -> Array:
-        """The data of ``m``, shape (n_d,)."""
-        return self.rows.take(self.voltages(m))
+    def data(self, m: Array, *, again: bool) -> Array:
+        """The voltages that are data."""
+        return self.rows.take(self.table(self.state(m)))
 
-    def linearize(self, m: Array) -> Linearization:
-        """The data with tangent and adjoint actions, which stay valid after calls at other m."""
-        m = self.m_space.check(m).copy()
-
-        def jvp(dm: Array) -> Array:
-            return self._tangent(m, self.m_space.check(dm))
-
-        def vjp(w: Array) -> Array:
-            return self._adjoint(m, self.d_space.check(w))
-
-        return Linearization(self(m), jvp, vjp)
-
-    def _tangent(self, m: Array, dm: Array) -> Array:
-        r, (a, b) = self.response(m), self._cuts
+    def tangent(self, m: Array, dm: Array) -> Array:
+        """The voltages of dX."""
+        r, (a, b) = self.state(m), self._cuts
         dgamma: Numbers = self._sigma.jvp(m[:a], dm[:a])
         if self._epsilon is not None:
             dgamma = dgamma + 1j * self._omega * self._epsilon.jvp(m[a:b], dm[a:b])
@@ -137,8 +108,9 @@ class EitModel:
             dx = dx + np.tensordot(dm[b:], r.contacts, axes=1)
         return self.rows.take(self.sheet.voltages(dx))
 
-    def _adjoint(self, m: Array, w: Array) -> Array:
-        r, (a, b) = self.response(m), self._cuts
+    def adjoint(self, m: Array, w: Array) -> Array:
+        """The gradient of w·G(m)."""
+        r, (a, b) = self.state(m), self._cuts
         c = self.sheet.measures.T @ self.rows.put(w, self.sheet.shape).T @ self.sheet.drives
         g = r.sign * self._body.energy.gradient(r.fields, r.fields @ c.T)
         parts = [self._sigma.vjp(m[:a], np.real(g))]
@@ -155,10 +127,10 @@ class EitModel:
         u^I the potential of the injection and u^M that of the measurement pattern as a current.
         """
         m = self.m_space.check(m)
-        r, (a, b) = self.response(m), self._cuts
+        r, (a, b) = self.state(m), self._cuts
         energy, out = self._body.energy, np.empty((self.rows.row.size, self.m_space.size))
-        p_sigma = self._sigma.jacobian(m[:a])
-        p_eps = None if self._epsilon is None else self._epsilon.jacobian(m[a:b])
+        p_sigma = jacobian(self._sigma, m[:a])
+        p_eps = None if self._epsilon is None else jacobian(self._epsilon, m[a:b])
         measured = energy.slopes(r.fields @ self.sheet.measures.T)
         driven = energy.slopes(r.fields @ self.sheet.drives.T)
         weights = r.sign * energy.rule.weights
@@ -183,15 +155,3 @@ def _part(columns: Numbers, which: Ints, imaginary: NDArray[np.bool_]) -> Array:
     if not imaginary.any():
         return np.asarray(chosen.real)
     return np.asarray(np.where(imaginary[:, None], chosen.imag, chosen.real))
-
-
-def _check_positive(values: Array, what: str) -> None:
-    """Refuse what is not positive and finite.
-
-    Raises:
-        SolverDiverged: names the first bad value.
-    """
-    if values.min() > 0 and values.max() < np.inf:
-        return
-    k = int(np.flatnonzero(~((values > 0) & (values < np.inf)))[0])
-    raise SolverDiverged(f"{what} must be positive and finite; value {k} is {values[k]:g}")

@@ -11,13 +11,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.errors import ConfigError
 from pdeinv.fem.energy import Energy
 from pdeinv.fem.outlines import distance_along_ray
 from pdeinv.fem.simplices import located
 from pdeinv.io.fields import UNKNOWN
 from pdeinv.io.observations import Observations
 from pdeinv.model.observed import Observed, Sensors
+from pdeinv.model.sensors import AXES, grid_nodes, points_of
 from pdeinv.plugins.problem import Card, Importer, Metric
 from pdeinv.typing import Array
 
@@ -33,8 +33,8 @@ from .model import EitModel
 from .phantoms import phantom
 from .phantoms import unknown as unknown_of
 from .response import Body, DirichletToNeumann, ElectrodeBody, NeumannToDirichlet
-from .setup.config import Constant, EitConfig
-from .unknown import MatrixMap, Unknown
+from .setup.config import EitConfig
+from .unknown import Unknown
 
 __all__ = ["Eit"]
 
@@ -65,6 +65,11 @@ class Eit:
     def __init__(self, config: EitConfig | None = None) -> None:
         self.config = config if config is not None else EitConfig()
         self.domain = Domain(self.config)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The coordinates of the body."""
+        return AXES[: self.domain.dim]
 
     @cached_property
     def protocol(self) -> Protocol:
@@ -142,8 +147,8 @@ class Eit:
         """
         model = self.forward_model(self.sensors("all"), level)
         m, (a, b) = model.m_space.check(m), self.unknown.cuts
-        space = self.domain.space(level)
-        potentials = (model.response(m).fields @ self.protocol.sheet.drives.T).T
+        space, state = self.domain.space(level), model.state(m)
+        potentials = (state.fields @ self.protocol.sheet.drives.T).T
         nodes = space.points[np.argsort(space.node_of_dof)]
         rest = {"sigma": (self.unknown.conductivity.at(nodes)(m[:a]), {
             "units": "S m-1", "long_name": "conductivity at nodes", UNKNOWN: "conductivity",
@@ -152,7 +157,7 @@ class Eit:
             rest["epsilon"] = (self.unknown.permittivity.at(nodes)(m[a:b]), {
                 "units": "F m-1", "long_name": "permittivity at nodes", UNKNOWN: "permittivity",
             })  # fmt: skip
-        table = model.voltages(m)
+        table = model.table(state)
         return to_dataset(self.config, self.observed, level, space, potentials, table, rest)
 
     def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:
@@ -192,13 +197,7 @@ class Eit:
         Raises:
             ConfigError: another number of axes than the domain has, or fewer than two nodes.
         """
-        d = self.domain.dim
-        if len(shape) != d or min(shape) < 2:
-            raise ConfigError(f"grid shape: expected {d} numbers of at least 2, got {shape}")
-        axes = [np.linspace(a, b, n) for (a, b), n in
-                zip(self.domain.extent[::-1], shape, strict=True)]  # fmt: skip
-        found = np.meshgrid(*axes, indexing="ij")[::-1]
-        return {name: c.ravel() for name, c in zip("xyz", found, strict=False)}
+        return grid_nodes(self.domain.extent, shape)
 
     def fixtures(self) -> xr.Dataset:
         """Electrodes and outline, for results and figures."""
@@ -227,29 +226,15 @@ class Eit:
         """
         from scipy import sparse
 
-        places = self.grid(shape)
-        found = self.unknown.conductivity.at(np.stack(list(places.values()), axis=1))
-        if not isinstance(found, MatrixMap):
-            raise ConfigError(
-                f"unknown '{self.config.unknown.kind}' is no linear function of its parameters, so "
-                "it has no matrix to a grid; use a field, or a surrogate that works on xi"
-            )
-        rest = self.prior().space.size - found.matrix.shape[1]
-        nothing = sparse.csr_array((found.matrix.shape[0], rest))
-        return sparse.hstack([found.matrix, nothing], format="csr")
+        found = self.unknown.conductivity.matrix(points_of(self.grid(shape), self.axes))
+        rest = self.prior().space.size - found.shape[1]
+        return sparse.hstack([found, sparse.csr_array((found.shape[0], rest))], format="csr")
 
     def on_grid(self, m: Array, shape: tuple[int, ...]) -> Array:
         """σ at :meth:`grid`, shape (n,), of any unknown, ellipses included."""
-        places = self.grid(shape)
-        field = self.unknown.conductivity.at(np.stack(list(places.values()), axis=1))
-        return np.asarray(field(m[: self.unknown.cuts[0]]))
+        field = self.unknown.conductivity.at(points_of(self.grid(shape), self.axes))
+        return field(m[: self.unknown.cuts[0]])
 
     def dofs(self, level: int) -> int:
         """The number of unknown potentials on the mesh of ``level``."""
         return len(self.domain.nodes(level).points) + len(self.domain.electrodes)
-
-    @property
-    def known_permittivity(self) -> float | None:
-        """ε where it is given."""
-        given = self.config.permittivity
-        return given.value if isinstance(given, Constant) else None

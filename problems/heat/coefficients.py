@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
+from itertools import batched
 
 import numpy as np
 
 from pdeinv.errors import ConfigError, SolverDiverged
+from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.fem.transient import Forcing
+from pdeinv.model.reference import check_positive
 from pdeinv.typing import Array
 
 from .config import Robin
 from .discrete import HeatDiscretisation
-from .entries import Change, Entry, Gatherer
+from .entries import AdjointStep, Change, Entry
 from .unknown_config import RobinConfig
-from .unknowns import Unknown
 
 __all__ = ["Conductivity", "HeatTransfer"]
+
+_BLOCK_BYTES = 1 << 20
+"""Slopes of one block; larger ones leave the cache and cost three times as much."""
 
 
 class Conductivity(Entry):
@@ -27,9 +31,9 @@ class Conductivity(Entry):
     loads = False
     linear = False
 
-    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+    def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         super().__init__(discretisation, unknown)
-        self._to_points = unknown.to_points(discretisation.system.conduction.points)
+        self._to_points = unknown.matrix(discretisation.system.conduction.points)
         self._from_points = self._to_points.T.tocsr()
         self._robin = discretisation.robin()
 
@@ -39,56 +43,26 @@ class Conductivity(Entry):
         Raises:
             SolverDiverged: m is not positive and finite.
         """
-        if not (m.min() > 0 and m.max() < np.inf):
-            k = int(np.flatnonzero(~((m > 0) & (m < np.inf)))[0])
-            raise SolverDiverged(
-                f"conductivity must be positive and finite; value {k} of m is {m[k]:g}"
-            )
+        check_positive(m, "conductivity", " of m")
         self.discretisation.system.set_operator(self._to_points @ m, self._robin)
 
     def change(self, m: Array, dm: Array) -> Change:
         """dK = K(P dm)."""
         return Change(stiffness=self.discretisation.system.stiffness_of(self._to_points @ dm))
 
-    def gather(self, m: Array) -> Gatherer:
-        """-P^T (ω Σ_n ∇λ^n·∇v^n)."""
-        return _Slopes(self.discretisation.system.conduction, self._from_points)
-
-
-class _Slopes:
-    """Sums ∇λ·∇v at quadrature points, a block of time levels at once."""
-
-    BLOCK_BYTES = 1 << 20
-    """Slopes of one block; larger ones leave the cache and cost three times as much."""
-
-    def __init__(self, rule: Any, back: Any) -> None:
-        self._rule, self._back = rule, back
-        n = rule.values.shape[1]
-        self._block = max(1, min(32, self.BLOCK_BYTES // (8 * len(rule.weights))))
-        self._pairs = np.empty((2, self._block, n))
-        self._filled = 0
-        self._total = np.zeros(len(rule.weights))
-
-    def add(
-        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
-    ) -> None:
-        if average is None:
-            return
-        self._pairs[0, self._filled] = adjoint
-        self._pairs[1, self._filled] = average
-        self._filled += 1
-        if self._filled == self._block:
-            self._flush()
-
-    def _flush(self) -> None:
-        adjoints, averages = (np.ascontiguousarray(p[: self._filled].T) for p in self._pairs)
-        for slope in self._rule.slopes:
-            self._total += np.einsum("ij,ij->i", slope @ adjoints, slope @ averages)
-        self._filled = 0
-
-    def result(self) -> Array:
-        self._flush()
-        return np.asarray(self._back @ (-self._rule.weights * self._total))
+    def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
+        """-P^T (ω Σ_n ∇λ^n·∇v^n), a block of time levels at once."""
+        rule = self.discretisation.system.conduction
+        block = max(1, min(32, _BLOCK_BYTES // (8 * len(rule.weights))))
+        total = np.zeros(len(rule.weights))
+        pairs = ((s.adjoint, s.average) for s in steps if s.average is not None)
+        for some in batched(pairs, block):
+            adjoints, averages = (
+                np.ascontiguousarray(np.stack(s).T) for s in zip(*some, strict=True)
+            )
+            for slope in rule.slopes:
+                total += np.einsum("ij,ij->i", slope @ adjoints, slope @ averages)
+        return np.asarray(self._from_points @ (-rule.weights * total))
 
 
 class HeatTransfer(Entry):
@@ -97,7 +71,7 @@ class HeatTransfer(Entry):
     operator = True
     linear = False
 
-    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+    def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         super().__init__(discretisation, unknown)
         d, config = discretisation, discretisation.config.unknown
         assert isinstance(config, RobinConfig)
@@ -150,25 +124,13 @@ class HeatTransfer(Entry):
         dh = float(dm[0])
         return Change(load=self._times_ambient(dh), stiffness=dh * self._unit_matrix)
 
-    def gather(self, m: Array) -> Gatherer:
+    def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
         """Σ_n μ^n·∫ u_ambient v - λ^n·(R_1 v^n)."""
-        return _Transfer(self._unit_matrix, self._ambient_load)
-
-
-@dataclass
-class _Transfer:
-    unit: Any
-    ambient: Forcing
-    total: float = 0.0
-
-    def add(
-        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
-    ) -> None:
-        load = self.ambient(n)
-        if load is not None and load_adjoint is not None:
-            self.total += float(load_adjoint @ load)
-        if average is not None:
-            self.total -= float(adjoint @ (self.unit @ average))
-
-    def result(self) -> Array:
-        return np.array([self.total])
+        total = 0.0
+        for step in steps:
+            load = self._ambient_load(step.n)
+            if load is not None and step.load_adjoint is not None:
+                total += float(step.load_adjoint @ load)
+            if step.average is not None:
+                total -= float(step.adjoint @ (self._unit_matrix @ step.average))
+        return np.array([total])

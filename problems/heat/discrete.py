@@ -29,13 +29,7 @@ def domain_of(config: HeatConfig) -> Domain:
         ConfigError: the .msh has no side that the configuration names.
     """
     domain = Domain(config.lengths, config.counts, config.element, config.mesh)
-    named = [*config.boundary, getattr(config.unknown, "side", "")]
-    wrong = [s for s in named if s and s not in domain.sides]
-    if wrong:
-        known = ", ".join(s for s in domain.sides if s) or "none"
-        raise ConfigError(
-            f"boundary side '{wrong[0]}' is no physical curve of {config.mesh}; it has {known}"
-        )
+    domain.check_sides([*config.boundary, getattr(config.unknown, "side", "")])
     return domain
 
 

@@ -8,12 +8,14 @@ discrete adjoint (see :meth:`pdeinv.fem.transient.ParabolicSystem.adjoint`) the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from pdeinv.errors import ConfigError
+from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.fem.multilinear import multilinear
 from pdeinv.fem.spacetime import SpaceTime
 from pdeinv.fem.transient import Forcing
@@ -22,12 +24,11 @@ from pdeinv.typing import Array
 from .config import Dirichlet
 from .discrete import HeatDiscretisation
 from .unknown_config import SideFluxConfig, SourceConfig
-from .unknowns import Unknown
 
 __all__ = [
+    "AdjointStep",
     "Change",
     "Entry",
-    "Gatherer",
     "InitialState",
     "SideFlux",
     "SourceField",
@@ -48,16 +49,20 @@ class Change:
     stiffness: Any = None
 
 
-class Gatherer(Protocol):
-    """Adds up a gradient over the time levels of the adjoint, from the last to the first."""
+class AdjointStep(NamedTuple):
+    """One time level of the adjoint; levels come from the last to the first.
 
-    def add(
-        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
-    ) -> None:
-        """Take λ^n, μ^n where loads depend on m, and v^n where K does (None at n = 0)."""
+    Attributes:
+        n: the level.
+        adjoint: λ^n.
+        load_adjoint: μ^n, None where no load depends on m.
+        average: v^n, None where K does not depend on m, and at n = 0.
+    """
 
-    def result(self) -> Array:
-        """The gradient, shape (n_m,)."""
+    n: int
+    adjoint: Array
+    load_adjoint: Array | None
+    average: Array | None
 
 
 class Entry(ABC):
@@ -73,7 +78,7 @@ class Entry(ABC):
     loads: ClassVar[bool] = True
     linear: ClassVar[bool] = True
 
-    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+    def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         self.discretisation, self.unknown = discretisation, unknown
         self._loads = discretisation.loads()
         self._initial = discretisation.known_initial()
@@ -96,8 +101,8 @@ class Entry(ABC):
         """The derivative along ``dm``."""
 
     @abstractmethod
-    def gather(self, m: Array) -> Gatherer:
-        """The adjoint of :meth:`change`."""
+    def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
+        """The adjoint of :meth:`change`: the gradient, shape (n_m,)."""
 
     def with_load(self, own: Forcing) -> Forcing:
         """The known load and one more."""
@@ -116,9 +121,9 @@ class InitialState(Entry):
 
     loads = False
 
-    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+    def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         super().__init__(discretisation, unknown)
-        self._to_nodes = unknown.to_points(discretisation.space.points)
+        self._to_nodes = unknown.matrix(discretisation.space.points)
 
     def initial(self, m: Array) -> Array:
         """P m, with the boundary's values on Dirichlet sides."""
@@ -130,25 +135,12 @@ class InitialState(Entry):
         du[self.discretisation.system.fixed] = 0.0
         return Change(initial=du)
 
-    def gather(self, m: Array) -> Gatherer:
+    def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
         """P^T λ^0."""
-        return _Initial(self._to_nodes)
-
-
-@dataclass
-class _Initial:
-    to_nodes: Any
-    total: Array | None = None
-
-    def add(
-        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
-    ) -> None:
-        if n == 0:
-            self.total = np.asarray(self.to_nodes.T @ adjoint)
-
-    def result(self) -> Array:
-        assert self.total is not None
-        return self.total
+        adjoint = np.zeros(self._to_nodes.shape[0])
+        for step in steps:
+            adjoint = step.adjoint
+        return np.asarray(self._to_nodes.T @ adjoint)
 
 
 class _LinearLoad(Entry):
@@ -170,7 +162,7 @@ class _LinearLoad(Entry):
 class SourceField(_LinearLoad):
     """q = q_known + s(t) P m."""
 
-    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+    def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         super().__init__(discretisation, unknown)
         config = discretisation.config.unknown
         assert isinstance(config, SourceConfig)
@@ -178,7 +170,7 @@ class SourceField(_LinearLoad):
         point = np.zeros((1, 0))
         self._profile = np.array([profile(point, float(t))[0] for t in discretisation.times])
         volume = discretisation.system.volume
-        self._spread = (volume.load @ unknown.to_points(volume.points)).tocsr()
+        self._spread = (volume.load @ unknown.matrix(volume.points)).tocsr()
         self._last: tuple[Array, Array] = (np.zeros(0), np.zeros(0))
 
     def own(self, m: Array, n: int) -> Array:
@@ -187,31 +179,19 @@ class SourceField(_LinearLoad):
             self._last = (m.copy(), self._spread @ m)
         return np.asarray(self._profile[n] * self._last[1])
 
-    def gather(self, m: Array) -> Gatherer:
+    def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
         """(∫ P^T v) Σ_n s(t_n) μ^n."""
-        return _Weighted(self._spread.T, self._profile, np.zeros(self._spread.shape[0]))
-
-
-@dataclass
-class _Weighted:
-    back: Any
-    weights: Array
-    total: Array
-
-    def add(
-        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
-    ) -> None:
-        if load_adjoint is not None:
-            self.total += self.weights[n] * load_adjoint
-
-    def result(self) -> Array:
-        return np.asarray(self.back @ self.total)
+        total = np.zeros(self._spread.shape[0])
+        for step in steps:
+            if step.load_adjoint is not None:
+                total += self._profile[step.n] * step.load_adjoint
+        return np.asarray(self._spread.T @ total)
 
 
 class SideFlux(_LinearLoad):
     """F^n = F_known^n + g(t_n) ∫ v over one side, g linear between knots."""
 
-    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+    def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         super().__init__(discretisation, unknown)
         config = discretisation.config.unknown
         assert isinstance(config, SideFluxConfig)
@@ -229,22 +209,10 @@ class SideFlux(_LinearLoad):
         """g(t_n) ∫ v."""
         return np.asarray(float((self._in_time[[n]] @ m)[0]) * self._column)
 
-    def gather(self, m: Array) -> Gatherer:
+    def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
         """T^T (μ^n · ∫ v)_n."""
-        return _InTime(self._in_time, self._column, np.zeros(self._in_time.shape[0]))
-
-
-@dataclass
-class _InTime:
-    in_time: Any
-    column: Array
-    values: Array
-
-    def add(
-        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
-    ) -> None:
-        if load_adjoint is not None:
-            self.values[n] = load_adjoint @ self.column
-
-    def result(self) -> Array:
-        return np.asarray(self.in_time.T @ self.values)
+        values = np.zeros(self._in_time.shape[0])
+        for step in steps:
+            if step.load_adjoint is not None:
+                values[step.n] = step.load_adjoint @ self._column
+        return np.asarray(self._in_time.T @ values)

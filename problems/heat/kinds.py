@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pdeinv.errors import ConfigError
+from pdeinv.fem.field_unknown import FieldUnknown
 
 from .coefficients import Conductivity, HeatTransfer
 from .discrete import HeatDiscretisation
 from .entries import Entry, InitialState, SideFlux, SourceField
 from .point_sources import PointSources
-from .unknowns import Unknown
 
 __all__ = ["ENTRIES", "entry_of"]
 
@@ -22,7 +22,7 @@ ENTRIES: dict[str, type[Entry]] = {
 }
 
 
-def entry_of(discretisation: HeatDiscretisation, unknown: Unknown) -> Entry:
+def entry_of(discretisation: HeatDiscretisation, unknown: FieldUnknown) -> Entry:
     """The entry of the configured unknown, bound to a discretisation.
 
     Raises:

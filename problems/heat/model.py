@@ -9,12 +9,12 @@ import numpy as np
 
 from pdeinv.fem.trajectory import Trajectory, segment_length
 from pdeinv.fem.transient import Forcing
-from pdeinv.model.forward import Capability, Linearization, ModelKind
+from pdeinv.model.reference import ReferenceModel, check_finite
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 from .discrete import HeatDiscretisation
-from .entries import Entry
+from .entries import AdjointStep, Entry
 from .sensors import TimeSensors
 
 __all__ = ["HeatModel"]
@@ -22,7 +22,7 @@ __all__ = ["HeatModel"]
 States = Iterator[tuple[int, Array]]
 
 
-class HeatModel:
+class HeatModel(ReferenceModel):
     """G(m) = B u(m) with u the discrete solution in time, up to the last time of a sensor.
 
     The factor of the operator is kept: one serves all runs where the operator is known, one per m
@@ -30,8 +30,7 @@ class HeatModel:
     recomputed within the configured memory.
 
     Args:
-        m_space: the space of m.
-        d_space: the space of the data.
+        spaces: of m and of the data.
         entry: how m enters the equation.
         sensors: where and when the data are.
 
@@ -40,11 +39,8 @@ class HeatModel:
         linear: whether G is affine in m.
     """
 
-    kind: ModelKind = "reference"
-    capabilities = frozenset({Capability.JVP, Capability.VJP})
-
-    def __init__(self, m_space: Space, d_space: Space, entry: Entry, sensors: TimeSensors) -> None:
-        self.m_space, self.d_space = m_space, d_space
+    def __init__(self, spaces: tuple[Space, Space], entry: Entry, sensors: TimeSensors) -> None:
+        super().__init__(*spaces)
         self.discretisation: HeatDiscretisation = entry.discretisation
         self.linear = entry.linear
         self._entry, self._sensors = entry, sensors
@@ -54,16 +50,19 @@ class HeatModel:
         self._segment = (
             segment_length(last, self._system.space.size, bound) if entry.operator else 0
         )
-        self._m: Array | None = None
         self._trajectory: Trajectory | None = None
 
-    def _prepare(self, m: Array) -> None:
-        """Make the system's operator that of ``m``."""
-        if self._m is not None and (not self._entry.operator or np.array_equal(self._m, m)):
-            return
-        self._m = self._trajectory = None
+    def kept(self, m: Array) -> bool:
+        """Whether the operator is that of ``m``."""
+        if self._entry.operator or self._m is None:
+            return super().kept(m)
+        check_finite(m)
+        return True
+
+    def solved(self, m: Array) -> None:
+        """Make the system's operator that of ``m``; states are marched when they are asked for."""
+        self._trajectory = None
         self._entry.set_operator(m)
-        self._m = m.copy()
 
     def states(self, m: Array, last: int | None = None) -> States:
         """(n, u^n) from n = 0 on.
@@ -71,7 +70,7 @@ class HeatModel:
         Raises:
             SolverDiverged: m is out of range, or a linear solve failed.
         """
-        self._prepare(m)
+        self.state(m)
         first = self._entry.initial(m)
         run = self._system.march([first], self._entry.load(m), self._held, last=last)
         return chain([(0, first)], run)
@@ -80,39 +79,21 @@ class HeatModel:
     def _held(self) -> Forcing:
         return self.discretisation.held
 
-    def __call__(self, m: Array) -> Array:
-        """The data of ``m``, shape (n_d,).
-
-        Raises:
-            SolverDiverged: m is out of range, or a linear solve failed.
-        """
-        m = self.m_space.check(m)
+    def data(self, m: Array, *, again: bool) -> Array:
+        """B u; the states are kept where derivatives ask for them."""
+        if again and self._entry.operator:
+            return self._sensors.data(self._walked(m))
         return self._sensors.data(self.states(m, self._sensors.last))
 
-    def linearize(self, m: Array) -> Linearization:
-        """The data with tangent and adjoint actions, which stay valid after calls at other m."""
-        m = self.m_space.check(m).copy()
-        return Linearization(
-            self._value(m),
-            lambda dm: self._tangent(m, self.m_space.check(dm)),
-            lambda w: self._adjoint(m, self.d_space.check(w)),
-        )
-
-    def _value(self, m: Array) -> Array:
-        if not self._entry.operator:
-            return self(m)
-        return self._sensors.data((n, u) for n, u in self._kept(m))
-
-    def _kept(self, m: Array) -> States:
-        """All states of ``m``, by the trajectory, which stays for derivatives."""
-        trajectory = self._states_of(m)
-        for n, now, before in trajectory.forward():
+    def _walked(self, m: Array) -> States:
+        """All states of ``m``, by the trajectory."""
+        for n, now, before in self._states_of(m).forward():
             if n == 1:
                 yield 0, before
             yield n, now
 
     def _states_of(self, m: Array) -> Trajectory:
-        self._prepare(m)
+        self.state(m)
         if self._trajectory is None:
             last = max(1, self._sensors.last)
 
@@ -123,8 +104,9 @@ class HeatModel:
             self._trajectory = Trajectory(self.states(m, last), last, self._segment, restart)
         return self._trajectory
 
-    def _tangent(self, m: Array, dm: Array) -> Array:
-        self._prepare(m)
+    def tangent(self, m: Array, dm: Array) -> Array:
+        """B du, by one run of the linearised equation."""
+        self.state(m)
         system, change = self._system, self._entry.change(m, dm)
         extra: Forcing | None = None
         if change.stiffness is not None:
@@ -139,9 +121,13 @@ class HeatModel:
         run = system.march([first], change.load, extra=extra, last=self._sensors.last)
         return self._sensors.data(chain([(0, first)], run))
 
-    def _adjoint(self, m: Array, w: Array) -> Array:
-        self._prepare(m)
-        system, gatherer = self._system, self._entry.gather(m)
+    def adjoint(self, m: Array, w: Array) -> Array:
+        """The gradient of w·G(m), by one run backwards."""
+        self.state(m)
+        return self._entry.gather(m, self._backward(m, w))
+
+    def _backward(self, m: Array, w: Array) -> Iterator[AdjointStep]:
+        system = self._system
         walk = self._states_of(m).backward() if self._entry.operator else None
         last = max(1, self._sensors.last) if walk is not None else self._sensors.last
         source = self._sensors.source(w)
@@ -150,5 +136,4 @@ class HeatModel:
             if walk is not None and n > 0:
                 _, now, before = next(walk)
                 average = system.average(n, now, before)
-            gatherer.add(n, adjoint, loads, average)
-        return gatherer.result()
+            yield AdjointStep(n, adjoint, loads, average)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 
+from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.fem.transient import Forcing
 from pdeinv.typing import Array
 
 from .discrete import HeatDiscretisation
-from .entries import Change, Entry, Gatherer
+from .entries import AdjointStep, Change, Entry
 from .unknown_config import PointSourcesConfig
-from .unknowns import Unknown
 
 __all__ = ["PointSources"]
 
@@ -25,7 +25,7 @@ class PointSources(Entry):
 
     linear = False
 
-    def __init__(self, discretisation: HeatDiscretisation, unknown: Unknown) -> None:
+    def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         super().__init__(discretisation, unknown)
         config = discretisation.config.unknown
         assert isinstance(config, PointSourcesConfig)
@@ -70,11 +70,15 @@ class PointSources(Entry):
 
         return Change(load=load)
 
-    def gather(self, m: Array) -> Gatherer:
+    def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
         """The adjoint of :meth:`change`."""
-        return _Moments(self, m, np.zeros(m.size))
+        total = np.zeros(m.size)
+        for step in steps:
+            if step.load_adjoint is not None and step.load_adjoint.any():
+                total += self._pull(m, step.n, step.load_adjoint)
+        return total
 
-    def pull(self, m: Array, n: int, load_adjoint: Array) -> Array:
+    def _pull(self, m: Array, n: int, load_adjoint: Array) -> Array:
         """(dF^n/dm)^T μ^n, shape (n_m,)."""
         offset, bump, strength = self._bumps(m, n)
         weighted = bump * (self._volume.load.T @ load_adjoint)[:, None]
@@ -82,19 +86,3 @@ class PointSources(Entry):
         t = float(self.discretisation.times[n])
         moving = [t * along] if self._moving else []
         return np.concatenate([along, *moving, weighted.sum(axis=0)[None]]).ravel()
-
-
-@dataclass
-class _Moments:
-    entry: PointSources
-    m: Array
-    total: Array
-
-    def add(
-        self, n: int, adjoint: Array, load_adjoint: Array | None, average: Array | None
-    ) -> None:
-        if load_adjoint is not None and load_adjoint.any():
-            self.total += self.entry.pull(self.m, n, load_adjoint)
-
-    def result(self) -> Array:
-        return self.total

@@ -9,10 +9,19 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.errors import CapabilityError, ConfigError, DataSchemaError
+from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.domain import Domain
+from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.model.observed import Observed, Sensors
-from pdeinv.model.spaces import Space, Variable
+from pdeinv.model.sensors import (
+    AXES,
+    check_inside,
+    check_times,
+    columns,
+    grid_nodes,
+    parse_timed,
+    points_of,
+)
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.problem import Card
 from pdeinv.typing import Array
@@ -24,9 +33,9 @@ from .fields import config_of, to_dataset
 from .kinds import entry_of
 from .memory import state_bytes
 from .model import HeatModel
-from .sensors import TimeSensors, check_times, parse_sensors
+from .sensors import TimeSensors
 from .strong_form import strong_form
-from .unknowns import Unknown, unknown_of
+from .unknowns import unknown_of
 
 __all__ = ["Heat"]
 
@@ -57,10 +66,15 @@ class Heat:
         self.config = config if config is not None else HeatConfig()
 
     @property
+    def axes(self) -> tuple[str, ...]:
+        """The coordinates of the domain."""
+        return AXES[: self.config.dim]
+
+    @property
     def observed(self) -> Observed:
         """The temperature."""
         units = self.config.units
-        axes = dict.fromkeys("xyz"[: self.config.dim], units.coordinate)
+        axes = dict.fromkeys(self.axes, units.coordinate)
         return Observed("u", units.u, "temperature", {**axes, "t": units.time})
 
     @cached_property
@@ -69,17 +83,13 @@ class Heat:
         return domain_of(self.config)
 
     @cached_property
-    def unknown(self) -> Unknown:
+    def unknown(self) -> FieldUnknown:
         """What is sought."""
         return unknown_of(self.config, self.domain)
 
     def prior(self) -> Prior:
         """The prior of the unknown."""
         return self.unknown.prior
-
-    def unknown_nodes(self) -> Array:
-        """Where the entries of a field m live, shape (n_m, d)."""
-        return self.unknown.nodes
 
     def sensors(self, spec: str) -> Sensors:
         """Sensors from ``PLACES`` or ``PLACES@TIMES``, such as ``grid:9x9@0.1:1:10``.
@@ -91,45 +101,18 @@ class Heat:
         Raises:
             ConfigError: not understood, or a sensor lies outside the domain or the run.
         """
-        nodes = self.domain.nodes()
-        free = np.ones(len(nodes.points), dtype=bool)
-        held = [
-            s
-            for s in self.domain.sides
-            if isinstance(self.config.boundary.get(s, Dirichlet()), Dirichlet)
-        ]
-        free[nodes.nodes_on(held)] = False
-        final = self.config.time.final
-        found = parse_sensors(spec, self.domain.extent, nodes.points[free], final)
-        self._check_inside(found)
+        extent, final = self.domain.extent, self.config.time.final
+        found = parse_timed(spec, extent, self._free_nodes, final)
+        check_inside(found, extent)
+        check_times(found["t"], final, ConfigError)
         return found
 
-    def _check_inside(self, sensors: Sensors) -> None:
-        """Refuse places outside the bounding box; the solver checks the rest of the domain."""
-        extent = self.domain.extent
-        slack = 1e-9 * max(b - a for a, b in extent)
-        bad = np.zeros(len(sensors["t"]), dtype=bool)
-        for axis, (a, b) in zip("xyz", extent, strict=False):
-            bad |= (sensors[axis] < a - slack) | (sensors[axis] > b + slack)
-        if bad.any():
-            k = int(np.flatnonzero(bad)[0])
-            names = "xyz"[: len(extent)]
-            place = ", ".join(f"{sensors[a][k]:g}" for a in names)
-            box = " x ".join(f"[{a:g}, {b:g}]" for a, b in extent)
-            raise ConfigError(
-                f"sensor {k} at ({', '.join(names)}) = ({place}) lies outside the domain {box}; "
-                "remove it or correct its coordinates"
-            )
-        try:
-            check_times(sensors["t"], self.config.time.final)
-        except DataSchemaError as error:
-            raise ConfigError(str(error)) from None
-
-    def _data_space(self, sensors: Sensors) -> Space:
-        o, n = self.observed, len(sensors["t"])
-        coords = {name: (("obs",), np.asarray(sensors[name])) for name in o.coords}
-        attrs = {name: {"units": units} for name, units in o.coords.items()}
-        return Space((Variable(o.name, ("obs",), (n,), o.units, o.long_name, coords, attrs),))
+    def _free_nodes(self) -> Array:
+        """The nodes of the inversion mesh that are not on a Dirichlet side."""
+        given = {s: self.config.boundary.get(s, Dirichlet()) for s in self.domain.sides}
+        held = [s for s, c in given.items() if isinstance(c, Dirichlet)]
+        nodes = self.domain.nodes()
+        return np.delete(nodes.points, nodes.nodes_on(held), axis=0)
 
     def _entry(self, level: int) -> Entry:
         return entry_of(HeatDiscretisation(self.config, self.domain, level), self.unknown)
@@ -144,7 +127,7 @@ class Heat:
         entry = self._entry(level)
         d = entry.discretisation
         found = TimeSensors.on(d.space, d.times, sensors)
-        return HeatModel(self.prior().space, self._data_space(sensors), entry, found)
+        return HeatModel((self.prior().space, self.observed.space(sensors)), entry, found)
 
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
         """The temperature at all nodes and times of ``level``; every rank computes all of it.
@@ -154,7 +137,7 @@ class Heat:
         """
         m = self.prior().space.check(m)
         place = self.domain.nodes(level).points[:1]
-        corner = {a: place[:, i] for i, a in enumerate("xyz"[: self.config.dim])}
+        corner = columns(place)
         model = self.forward_model({**corner, "t": np.array([self.config.time.final])}, level)
         space = model.discretisation.space
         u = np.empty((len(model.discretisation.times), space.size))
@@ -194,14 +177,7 @@ class Heat:
         Raises:
             ConfigError: not as many numbers, of at least two, as the domain has dimensions.
         """
-        extent = self.domain.extent
-        if len(shape) != len(extent) or min(shape) < 2:
-            raise ConfigError(
-                f"grid shape: expected {len(extent)} numbers of at least 2, got {shape}"
-            )
-        axes = [np.linspace(a, b, n) for (a, b), n in zip(extent, shape[::-1], strict=True)]
-        mesh = np.meshgrid(*axes[::-1], indexing="ij")[::-1]
-        found = {name: c.ravel() for name, c in zip("xyz", mesh, strict=False)}
+        found = grid_nodes(self.domain.extent, shape)
         return {**found, "t": np.full(found["x"].size, self.config.time.final)}
 
     def grid_operator(self, shape: tuple[int, ...]) -> Any:
@@ -210,14 +186,7 @@ class Heat:
         Raises:
             CapabilityError: the unknown is no field.
         """
-        if self.config.unknown.kind not in ("initial-state", "source", "conductivity"):
-            raise CapabilityError(
-                f"unknown '{self.config.unknown.kind}' is no field on the domain; use a surrogate "
-                "that works on the whitened unknown (gp, latent, multifidelity)"
-            )
-        places = self.grid(shape)
-        points = np.stack([places[a] for a in "xyz"[: len(shape)]], axis=1)
-        return self.unknown.to_points(points)
+        return self.unknown.matrix(points_of(self.grid(shape), self.axes))
 
     def dofs(self, level: int) -> int:
         """The number of degrees of freedom of one time level on the mesh of ``level``."""

@@ -24,8 +24,8 @@ from pdeinv.fem.strong_diffusion import (
     samples,
     smooth_field,
 )
+from pdeinv.model.coefficient import Affine
 from pdeinv.model.strong_form import (
-    Affine,
     Box,
     Coefficients,
     Derivatives,
@@ -220,7 +220,7 @@ class _Form:
         if isinstance(config.unknown, SourceConfig):
             profile = SpaceTime(config.unknown.profile, 0, "profile")
             factor = profile(np.zeros((len(t), 0)), t)
-            matrix = self.problem.unknown.to_points(x).multiply(factor[:, None]).tocsr()
+            matrix = self.problem.unknown.matrix(x).multiply(factor[:, None]).tocsr()
             source = Affine(matrix, source)
         return {**self._k(x), "capacity": capacity, "source": source}
 
@@ -233,7 +233,7 @@ class _Form:
     def _start(self, points: Array) -> Coefficients:
         x = points[:, :-1]
         if self.initial is None:
-            return {"initial": Affine(self.problem.unknown.to_points(x))}
+            return {"initial": Affine(self.problem.unknown.matrix(x))}
         return {"initial": self.initial(x)}
 
     def _through(self, side: Side, condition: Flux | Robin) -> Equation:

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pdeinv.bayes.prior_config import (
+    FieldKinds,
     GaussianConfig,
-    LevelSetConfig,
     LogGaussianConfig,
-    PiecewiseConfig,
-    TwoPhaseConfig,
+    PositiveKinds,
     UniformConfig,
+    conducting,
 )
-from pdeinv.config import Config
+from pdeinv.config import Config, Finite, Positive
 from pdeinv.errors import ConfigError
 from pdeinv.fem.spacetime import SpaceTime
 
@@ -34,27 +34,16 @@ __all__ = [
 Formula = float | str
 """A number, or a formula in x, y, z (as the domain has) and, where said, t."""
 
-FieldPriorConfig = Annotated[
-    GaussianConfig
-    | LogGaussianConfig
-    | PiecewiseConfig
-    | TwoPhaseConfig
-    | LevelSetConfig
-    | UniformConfig,
-    Field(discriminator="kind"),
-]
-PositivePriorConfig = Annotated[
-    LogGaussianConfig | PiecewiseConfig | TwoPhaseConfig | LevelSetConfig | UniformConfig,
-    Field(discriminator="kind"),
-]
+FieldPriorConfig = Annotated[FieldKinds, Field(discriminator="kind")]
+PositivePriorConfig = Annotated[PositiveKinds, Field(discriminator="kind")]
 
 
 class LogNormalConfig(Config):
     """One log-normal number."""
 
     kind: Literal["log-normal"] = "log-normal"
-    mean: float = Field(0.0, allow_inf_nan=False, description="mean of the logarithm")
-    std: float = Field(0.5, gt=0, allow_inf_nan=False, description="its standard deviation")
+    mean: Finite = Field(0.0, description="mean of the logarithm")
+    std: Positive = Field(0.5, description="its standard deviation")
 
 
 class _UnknownConfig(Config):
@@ -91,21 +80,7 @@ class ConductivityConfig(_UnknownConfig):
         LogGaussianConfig(mean=-3.0, std=0.5, length=0.3), description="its prior"
     )
 
-    @field_validator("prior")
-    @classmethod
-    def _positive(cls, value: Any) -> Any:
-        match value:
-            case TwoPhaseConfig():
-                low = min(value.low, value.high)
-            case LevelSetConfig():
-                low = min(value.values)
-            case UniformConfig():
-                low = value.low
-            case _:
-                low = 1.0
-        if low <= 0:
-            raise ValueError("the conductivity must be positive everywhere")
-        return value
+    _conducting = field_validator("prior")(conducting)
 
 
 class PointSourcesConfig(_UnknownConfig):

@@ -7,15 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pdeinv.bayes.prior_config import (
-    GaussianConfig,
-    LevelSetConfig,
-    LogGaussianConfig,
-    PiecewiseConfig,
-    TwoPhaseConfig,
-    UniformConfig,
-)
-from pdeinv.config import Config
+from pdeinv.bayes.prior_config import FieldKinds, GaussianConfig
+from pdeinv.config import Config, Finite, Positive
 
 __all__ = [
     "Bumps",
@@ -31,8 +24,6 @@ __all__ = [
 ]
 
 ElementName = Literal["P1", "P2", "P3", "P4", "Q1", "Q2", "Q3", "Q4"]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 Range = tuple[Finite, Finite]
 Box = tuple[Finite, Finite, Finite, Finite]
 
@@ -128,17 +119,7 @@ class Units(Config):
     source: str = Field("m-2", description="of the source")
 
 
-Unknown = Annotated[
-    GaussianConfig
-    | LogGaussianConfig
-    | PiecewiseConfig
-    | TwoPhaseConfig
-    | LevelSetConfig
-    | UniformConfig
-    | Bumps
-    | Inclusions,
-    Field(discriminator="kind"),
-]
+Unknown = Annotated[FieldKinds | Bumps | Inclusions, Field(discriminator="kind")]
 
 
 class HelmholtzConfig(Config):
@@ -262,6 +243,11 @@ class HelmholtzConfig(Config):
         lx, ly = self.lengths
         part = 0.0 if isinstance(self.truncation, Walls) else 0.2
         return part * lx, (1 - part) * lx, part * ly, (1 - part) * ly
+
+    @property
+    def extent(self) -> tuple[tuple[float, float], ...]:
+        """The ends of the rectangle along x and y."""
+        return tuple((0.0, length) for length in self.lengths)
 
     @property
     def margin(self) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.fem.high_order import HighOrderSpace
-from pdeinv.io.fields import described, description
+from pdeinv.io.fields import Layout, described
 from pdeinv.typing import Array
 
 from .config import HelmholtzConfig
@@ -18,7 +18,6 @@ from .config import HelmholtzConfig
 __all__ = ["config_of", "to_dataset", "waves_of"]
 
 Complex = NDArray[np.complex128]
-_WAVE = ("frequency", "incident", "node")
 
 
 def to_dataset(
@@ -39,41 +38,25 @@ def to_dataset(
         rest: further real node fields with units and long name, in canonical order, and the
             unknown ``m``.
     """
-    length, on_mesh = config.units.coordinate, {"mesh": "mesh", "location": "node"}
-    nodes = waves[:, :, space.order]
-    u = {"units": config.units.u, **on_mesh}
-    word = "wave" if config.quantity == "source" else "scattered wave"
+    points = space.points[space.order]
+    layout = Layout(points, space.faces, config.element, config.units.coordinate)
+    nodes, units = waves[:, :, space.order], config.units
     variables: dict[str, Any] = {
-        name: ("node" if name != "m" else "parameter", values, attrs)
+        name: ("parameter", values, attrs)
+        if name == "m"
+        else layout.node(values, attrs["units"], attrs["long_name"])
         for name, (values, attrs) in rest.items()
     }
     if config.static:
-        variables["u"] = ("node", nodes[0, 0].real, {**u, "long_name": "solution"})
-    else:
-        variables["u_re"] = (_WAVE, nodes.real, {**u, "long_name": f"real part of the {word}"})
-        variables["u_im"] = (_WAVE, nodes.imag, {**u, "long_name": f"imaginary part of the {word}"})
-    variables["mesh"] = ((), np.int32(0), {
-        "cf_role": "mesh_topology",
-        "topology_dimension": 2,
-        "node_coordinates": "x y",
-        "face_node_connectivity": "face_node_connectivity",
-        "long_name": f"mesh of the nodes of {config.element} elements",
-        "units": "1",
-    })  # fmt: skip
-    variables["face_node_connectivity"] = (("face", "corner"), space.faces.astype(np.int32), {
-        "cf_role": "face_node_connectivity",
-        "start_index": 0,
-        "units": "1",
-        "long_name": "nodes of each face, counter-clockwise",
-    })  # fmt: skip
-    coords: dict[str, Any] = {
-        name: ("node", column, {"units": length, "long_name": f"{name} of a node"})
-        for name, column in zip(("x", "y"), space.points[space.order].T, strict=True)
-    }
-    if not config.static:
-        attrs = {"units": config.units.frequency, "long_name": "frequency"}
-        coords["frequency"] = ("frequency", np.asarray(config.fs), attrs)
-    return xr.Dataset(variables, coords, description("helmholtz", config, level))
+        variables["u"] = layout.node(nodes[0, 0].real, units.u, "solution")
+        return layout.dataset(variables, {}, ("helmholtz", config, level))
+    word = "wave" if config.quantity == "source" else "scattered wave"
+    for name, text, part in (("u_re", "real", nodes.real), ("u_im", "imaginary", nodes.imag)):
+        long_name = f"{text} part of the {word}"
+        variables[name] = layout.node(part, units.u, long_name, "frequency", "incident")
+    attrs = {"units": units.frequency, "long_name": "frequency"}
+    coords = {"frequency": ("frequency", np.asarray(config.fs), attrs)}
+    return layout.dataset(variables, coords, ("helmholtz", config, level))
 
 
 def config_of(fields: xr.Dataset) -> tuple[HelmholtzConfig, int]:

@@ -9,12 +9,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pdeinv.bayes.prior import FieldPrior
+from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.fem.high_order import CellRule
+from pdeinv.model.coefficient import Affine, Coefficient
 from pdeinv.model.forward import LinearModel
 from pdeinv.model.observed import Observed, Sensors
-from pdeinv.model.spaces import Space, Variable
+from pdeinv.model.reference import check_finite
+from pdeinv.model.sensors import grid_nodes, outside, points_of
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.problem import Card
 from pdeinv.typing import Array
@@ -24,10 +27,10 @@ from .detectors import detector
 from .domain import Domain
 from .fields import config_of, to_dataset, waves_of
 from .incident import check_outside, waves
-from .model import Band, ScatteringModel, check_finite, scattered, source_model
+from .model import Band, ScatteringModel, scattered, source_model
 from .receivers import outward, parse_receivers, places_of, product, rows_of
 from .strong_form import strong_form
-from .unknown import Coefficient, build_prior, coefficient, coefficient_on, field_operator
+from .unknown import coefficient, unknown_of
 
 __all__ = ["Helmholtz"]
 
@@ -58,9 +61,18 @@ class Helmholtz:
         reference="Colton and Kress (2019); traces: Molinaro et al. (2023)",
     )
 
+    axes: ClassVar[tuple[str, ...]] = ("x", "y")
+
     def __init__(self, config: HelmholtzConfig | None = None) -> None:
         self.config = config if config is not None else HelmholtzConfig()
         self.domain = Domain(self.config)
+
+    @property
+    def default_sensors(self) -> str:
+        """Sensors that suit what is measured."""
+        sides = self.config.measure == "normal-derivative"
+        inner = self.config.measure == "field" and self.config.receivers == "interpolate"
+        return "boundary:5" if sides else ("grid:5x5" if inner else "ring:16")
 
     @property
     def observed(self) -> Observed:
@@ -81,12 +93,13 @@ class Helmholtz:
         return Observed(name, value, f"{part}{text}, component 0 real, 1 imaginary", coords)
 
     @cached_property
-    def _prior(self) -> FieldPrior:
-        return build_prior(self.config)
+    def unknown(self) -> FieldUnknown:
+        """Contrast, index or source on the region."""
+        return unknown_of(self.config)
 
-    def prior(self) -> FieldPrior:
+    def prior(self) -> Prior:
         """The prior of contrast, index or source on the region."""
-        return self._prior
+        return self.unknown.prior
 
     def sensors(self, spec: str) -> Sensors:
         """Data rows of all sources and frequencies at receivers from text.
@@ -97,14 +110,7 @@ class Helmholtz:
         Raises:
             ConfigError: the text is not understood, or a receiver lies outside the rectangle.
         """
-        nodes = np.zeros((0, 2))
-        if spec == "all":
-            space = self.domain.space()
-            free = np.ones(space.n, dtype=bool)
-            free[space.boundary if isinstance(self.config.truncation, Walls) else []] = False
-            points = space.points[space.order][free[space.order]]
-            nodes = points[self._inside(points)]
-        places = parse_receivers(self.config, spec, nodes)
+        places = parse_receivers(self.config, spec, self._free_nodes)
         self._check_places(places, ConfigError)
         found = product(self.config, places)
         if self.config.measure == "normal-derivative":
@@ -113,14 +119,17 @@ class Helmholtz:
 
     def _checked(self, sensors: Sensors) -> None:
         try:
-            outward(self.config, np.stack([sensors["x"], sensors["y"]], axis=1))
+            outward(self.config, points_of(sensors, ("x", "y")))
         except DataSchemaError as error:
             raise ConfigError(str(error)) from None
 
-    def _inside(self, places: Array) -> NDArray[np.bool_]:
-        slack = 1e-9 * max(self.config.lengths)
-        high = np.asarray(self.config.lengths) + slack
-        return np.asarray(((places >= -slack) & (places <= high)).all(axis=1))
+    def _free_nodes(self) -> Array:
+        """The nodes in the rectangle, without those at which walls hold the wave."""
+        space = self.domain.space()
+        free = np.ones(space.n, dtype=bool)
+        free[space.boundary if isinstance(self.config.truncation, Walls) else []] = False
+        points = space.points[space.order][free[space.order]]
+        return np.delete(points, outside(points, self.config.extent), axis=0)
 
     def _check_places(self, places: Array, error: type[Exception]) -> None:
         """Refuse receivers in the absorbing layer or outside; angles are all good."""
@@ -129,7 +138,7 @@ class Helmholtz:
         if self.config.receivers == "integrate":
             check_outside(self.config, places, "sensor", error)
             return
-        bad = np.flatnonzero(~self._inside(places))
+        bad = outside(places, self.config.extent)
         if len(bad) == 0:
             return
         k, (lx, ly) = int(bad[0]), self.config.lengths
@@ -142,19 +151,12 @@ class Helmholtz:
             f"rectangle [0, {lx:g}] x [0, {ly:g}]; remove it or correct its coordinates"
         )
 
-    def _data_space(self, sensors: Sensors) -> Space:
-        o = self.observed
-        coords = {name: (("obs",), np.asarray(sensors[name])) for name in o.coords}
-        n = len(next(iter(coords.values()))[1])
-        attrs = {name: {"units": units} for name, units in o.coords.items()}
-        return Space((Variable(o.name, ("obs",), (n,), o.units, o.long_name, coords, attrs),))
-
     def coefficient_at(self, points: Array) -> Coefficient:
         """The map from m to contrast or source at points (n, 2)."""
-        return coefficient(self.config, self.prior().space.variables[0], points)
+        return coefficient(self.config, self.unknown, points)
 
     def _bands(self, sensors: Sensors, level: int) -> tuple[CellRule, list[Band]]:
-        places = np.stack([np.asarray(sensors[n]) for n in places_of(self.config)], axis=1)
+        places = points_of(sensors, places_of(self.config))
         self._check_places(places, DataSchemaError)
         space, rule = self.domain.space(level), self.domain.rule(level)
         bands = []
@@ -179,11 +181,12 @@ class Helmholtz:
                 that the problem has not.
         """
         rule, bands = self._bands(sensors, level)
-        spaces = self.prior().space, self._data_space(sensors)
+        spaces = self.prior().space, self.observed.space(sensors)
         to_points = self.coefficient_at(rule.points)
         if self.config.quantity == "source":
+            assert isinstance(to_points, Affine)
             return source_model(spaces, to_points, bands)
-        return ScatteringModel(*spaces, to_points, bands)
+        return ScatteringModel(spaces, to_points, bands)
 
     def waves(self, m: Array, level: int = 0) -> Complex:
         """u of every frequency and incident wave, shape (frequency, incident, n).
@@ -217,7 +220,7 @@ class Helmholtz:
         """Waves (frequency, incident, n) on the elements of ``level`` with the coefficient of m."""
         config, space = self.config, self.domain.space(level)
         nodes = space.points[space.order]
-        variable = self.prior().space.variables[0]
+        variable = self.unknown.variable
         units = config.units.source if config.quantity == "source" else "1"
         name = "source" if config.quantity == "source" else "contrast"
         rest = {
@@ -250,11 +253,11 @@ class Helmholtz:
         rule, bands = own._bands(sensors, level)
         found = waves_of(fields, own.domain.space(level))
         values = own.coefficient_at(rule.points)(np.asarray(fields["m"], dtype=np.float64))
-        data = np.zeros(own._data_space(sensors).size)
+        data = np.zeros(own.observed.space(sensors).size)
         for band in bands:
             u = found[config.ks.index(band.system.k)].T
             t = band.incident + rule.values @ u
-            data[band.rows.index] = band.rows.take(band.detector(u, t, values))
+            data[band.rows.index] = band.rows.picked.take(band.detector(u, t, values))
         return data
 
     def strong_form(self) -> StrongForm:
@@ -267,16 +270,12 @@ class Helmholtz:
 
     def grid(self, shape: tuple[int, ...]) -> Sensors:
         """The nodes of a grid of ``shape`` (along y, along x) on the region, row-major."""
-        if len(shape) != 2 or min(shape) < 2:
-            raise ConfigError(f"grid shape: expected two numbers (y, x) of at least 2, got {shape}")
         x0, x1, y0, y1 = self.config.box
-        xx, yy = np.meshgrid(np.linspace(x0, x1, shape[1]), np.linspace(y0, y1, shape[0]))
-        return {"x": xx.ravel(), "y": yy.ravel()}
+        return grid_nodes(((x0, x1), (y0, y1)), shape)
 
     def on_grid(self, m: Array, shape: tuple[int, ...]) -> Array:
         """Contrast, index or source at :meth:`grid`, before the taper, of any unknown."""
-        points = np.stack(list(self.grid(shape).values()), axis=1)
-        return coefficient_on(self.config, self.prior().space.variables[0], points, m)
+        return self.unknown.at(points_of(self.grid(shape), self.axes))(m)
 
     def grid_operator(self, shape: tuple[int, ...]) -> Any:
         """The sparse matrix from m to the field at :meth:`grid`, before the taper.
@@ -284,9 +283,7 @@ class Helmholtz:
         Raises:
             ConfigError: bumps and inclusions have none.
         """
-        places = self.grid(shape)
-        points = np.stack([places["x"], places["y"]], axis=1)
-        return field_operator(self.config, self.prior().space.variables[0], points)
+        return self.unknown.matrix(points_of(self.grid(shape), self.axes))
 
     def dofs(self, level: int) -> int:
         """The number of complex unknowns of one wave on the mesh of ``level``."""

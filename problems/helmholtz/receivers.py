@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.io.sensor_table import csv_rows, numbers
-from pdeinv.model.observed import Sensors
+from pdeinv.model.observed import Picked, Sensors
+from pdeinv.model.sensors import listed, parse_places, points_of
 from pdeinv.typing import Array
 
 from .config import HelmholtzConfig
@@ -32,7 +31,7 @@ def places_of(config: HelmholtzConfig) -> tuple[str, ...]:
     return ("angle",) if config.measure == "far-field" else ("x", "y")
 
 
-def parse_receivers(config: HelmholtzConfig, spec: str, nodes: Array) -> Array:
+def parse_receivers(config: HelmholtzConfig, spec: str, nodes: Callable[[], Array]) -> Array:
     """Receivers from text, shape (r, 2), or (r, 1) for angles in degrees.
 
     Args:
@@ -44,23 +43,14 @@ def parse_receivers(config: HelmholtzConfig, spec: str, nodes: Array) -> Array:
         ConfigError: the text is not understood.
     """
     kind, _, rest = spec.partition(":")
-    far, sides = (config.measure == m for m in ("far-field", "normal-derivative"))
-    if kind == "list":
-        return _columns([pair.split(",") for pair in rest.split(";")], spec, config)
-    if kind == "ring" and not sides:
+    if kind == "ring" and config.measure != "normal-derivative":
         return _ring(config, rest, spec)
+    sides = config.measure == "normal-derivative"
     if kind == "boundary" and sides and re.fullmatch(r"[1-9]\d{0,3}", rest):
         return _sides(config.lengths, int(rest))
-    grid = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", rest) if kind == "grid" else None
-    if grid is not None and not far and not sides:
-        lengths = zip(config.lengths, (int(grid[1]), int(grid[2])), strict=True)
-        x, y = (length * np.arange(1, n + 1) / (n + 1) for length, n in lengths)
-        return np.stack([a.ravel() for a in np.meshgrid(x, y)], axis=1)
-    if spec == "all" and not far and not sides:
-        return nodes
-    if Path(spec).is_file():
-        return _columns(csv_rows(Path(spec), [places_of(config)])[1], spec, config)
-    raise ConfigError(f"sensors '{spec}': not understood; expected {_HELP[config.measure]}")
+    if config.measure == "field":
+        return parse_places(spec, config.extent, nodes, _HELP["field"])
+    return listed(spec, places_of(config), _HELP[config.measure])
 
 
 def _ring(config: HelmholtzConfig, text: str, spec: str) -> Array:
@@ -88,14 +78,6 @@ def _sides(lengths: tuple[float, float], n: int) -> Array:
     return np.concatenate([np.stack(s, axis=1) for s in sides])
 
 
-def _columns(rows: list[list[str]], where: str, config: HelmholtzConfig) -> Array:
-    names = places_of(config)
-    table = numbers(rows, {len(names)})
-    if table is None:
-        raise ConfigError(f"sensors '{where}': expected rows of finite numbers {','.join(names)}")
-    return table
-
-
 def product(config: HelmholtzConfig, places: Array) -> Sensors:
     """One row per frequency, source, receiver and component, the last fastest."""
     columns = dict(zip(places_of(config), places.T, strict=True))
@@ -113,39 +95,37 @@ def product(config: HelmholtzConfig, places: Array) -> Sensors:
     return {**rows, **labels}
 
 
+@dataclass(frozen=True)
 class Rows:
-    """The data of one frequency as a selection from (receiver, source) matrices.
+    """The data of one frequency as a selection from (receiver, source) tables.
 
     Attributes:
         where: places of distinct receivers, shape (r, 2) or (r, 1).
         index: which data they are, shape (k,).
-        receiver: row of each datum.
-        source: column of each datum.
-        imaginary: whether it is the imaginary part.
-        n_sources: columns.
+        picked: their entries in the table.
+        n_sources: columns of the table.
     """
 
-    def __init__(self, places: Array, sensors: Sensors, index: Any, n_sources: int) -> None:
-        self.index, self.n_sources = index, n_sources
-        self.where, receiver = np.unique(places[index], axis=0, return_inverse=True)
-        self.receiver = receiver.ravel()
-        self.source: NDArray[np.int64] = np.zeros(len(index), dtype=np.int64)
-        self.imaginary = np.zeros(len(index), dtype=bool)
-        if "source" in sensors:
-            self.source = sensors["source"][index].astype(np.int64)
-            self.imaginary = sensors["component"][index] == 1
+    where: Array
+    index: NDArray[np.int64]
+    picked: Picked
+    n_sources: int
 
-    def take(self, matrix: Any) -> Array:
-        """The data out of complex predictions (r, s)."""
-        chosen = matrix[self.receiver, self.source]
-        return np.asarray(np.where(self.imaginary, chosen.imag, chosen.real))
+    @classmethod
+    def of(cls, places: Array, sensors: Sensors, index: NDArray[np.int64], n: int) -> Rows:
+        """The rows of some data, of ``n`` sources; places of all data, shape (n_d, 2 or 1)."""
+        where, receiver = np.unique(places[index], axis=0, return_inverse=True)
+        source: NDArray[np.int64] = np.zeros(len(index), dtype=np.int64)
+        imaginary = np.zeros(len(index), dtype=bool)
+        if "source" in sensors:
+            source = sensors["source"][index].astype(np.int64)
+            imaginary = sensors["component"][index] == 1
+        return cls(where, index, Picked(receiver.ravel(), source, imaginary), n)
 
     def put(self, w: Array) -> NDArray[np.complex128]:
-        """C with w·take(D) = Re Σ C D for every complex D, shape (r, s)."""
-        out = np.zeros((len(self.where), self.n_sources), dtype=np.complex128)
-        part = np.where(self.imaginary, -1j * w[self.index], w[self.index])
-        np.add.at(out, (self.receiver, self.source), part)
-        return out
+        """C with w·take(D) = Re Σ C D for every complex table D, of all data ``w``."""
+        found = self.picked.put(w[self.index], (len(self.where), self.n_sources))
+        return np.asarray(found, dtype=np.complex128)
 
 
 def rows_of(config: HelmholtzConfig, sensors: Sensors) -> dict[int, Rows]:
@@ -154,10 +134,9 @@ def rows_of(config: HelmholtzConfig, sensors: Sensors) -> dict[int, Rows]:
     Raises:
         DataSchemaError: a source, frequency or component that the problem has not.
     """
-    places = np.stack([np.asarray(sensors[n], dtype=np.float64) for n in places_of(config)], axis=1)
-    n = count(config)
+    places, n = points_of(sensors, places_of(config)), count(config)
     if config.static:
-        return {0: Rows(places, sensors, np.arange(len(places)), n)}
+        return {0: Rows.of(places, sensors, np.arange(len(places)), n)}
     _check_label(sensors["source"], range(n), "source")
     _check_label(sensors["component"], range(2), "component")
     _check_label(sensors["frequency"], config.fs, "frequency")
@@ -165,7 +144,7 @@ def rows_of(config: HelmholtzConfig, sensors: Sensors) -> dict[int, Rows]:
     for i, f in enumerate(config.fs):
         index = np.flatnonzero(np.isclose(sensors["frequency"], f, rtol=1e-9, atol=0.0))
         if len(index):
-            found[i] = Rows(places, sensors, index, n)
+            found[i] = Rows.of(places, sensors, index, n)
     return found
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pdeinv.bayes.fields.base import IndependentField
+from pdeinv.bayes.field_prior import uniform_prior
 from pdeinv.bayes.prior import FieldPrior
-from pdeinv.bayes.transforms import Interval
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
@@ -37,8 +36,7 @@ def shape_prior(config: HelmholtzConfig, shapes: Bumps | Inclusions) -> FieldPri
         np.repeat([r[0][i] for r in ranges.values()], shapes.count).astype(np.float64)
         for i in range(2)
     )
-    field = IndependentField(np.zeros(len(low)), np.ones(len(low)))
-    return FieldPrior(Space(variables), field, Interval(low, high))
+    return uniform_prior(Space(variables), low, high)
 
 
 @dataclass(frozen=True)

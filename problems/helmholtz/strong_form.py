@@ -14,6 +14,7 @@ from pdeinv.bayes.prior import sample
 from pdeinv.errors import ConfigError
 from pdeinv.fem.mesh import SIDES
 from pdeinv.fem.strong_diffusion import rms, samples
+from pdeinv.model.sensors import points_of
 from pdeinv.model.strong_form import (
     Box,
     Coefficients,
@@ -172,12 +173,11 @@ class _Form:
 
     def _sensing(self, sensors: Mapping[str, Array]) -> tuple[Array, Callable[[Derivatives], Any]]:
         config = self.problem.config
-        names = places_of(config)
-        where = np.stack([np.asarray(sensors[n], dtype=np.float64) for n in names], axis=1)
+        where = points_of(sensors, places_of(config))
         row, column = np.arange(len(where)), np.zeros(len(where), dtype=np.int64)
         n = count(config)
         for i, rows in rows_of(config, sensors).items():
-            column[rows.index] = (i * n + rows.source) * self._parts + rows.imaginary
+            column[rows.index] = (i * n + rows.picked.column) * self._parts + rows.picked.imaginary
         sloped = config.measure == "normal-derivative"
         normal = outward(config, where) if sloped else np.zeros((len(where), 2))
         offset = self._measured_incident(where, sensors) if config.total else np.zeros(len(where))
@@ -201,7 +201,7 @@ class _Form:
                 found = waves(config, k, rows.where)
             else:
                 found = derivatives(config, k, rows.where, outward(config, rows.where))
-            data[rows.index] = rows.take(found)
+            data[rows.index] = rows.picked.take(found)
         return data
 
     def _dataset(self, m: Array, u: Array, level: int) -> xr.Dataset:

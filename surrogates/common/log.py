@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pdeinv.errors import MissingDependency
+from pdeinv import extras
 from pdeinv.io.atomic import atomic
-from pdeinv.plugins.fitting import EpochRow
+from pdeinv.plugins.fitting import EpochRow, FitRun
 
-__all__ = ["LOG", "Tracker", "check_tensorboard"]
+__all__ = ["LOG", "check_tensorboard", "tracked"]
 
 LOG = "log.jsonl"
 
@@ -28,36 +30,28 @@ def _earlier(path: Path, epoch: int) -> list[str]:
     return kept
 
 
-class Tracker:
-    """Writes the log; a resumed training continues it without doubled or missing epochs."""
+@contextmanager
+def tracked(run: FitRun, epoch: int) -> Iterator[Callable[[EpochRow], None]]:
+    """How to note an epoch while the block runs; ``epoch`` of them are done.
 
-    def __init__(self, folder: Path | None, tensorboard: Path | None, epoch: int) -> None:
-        """``epoch`` epochs are done."""
-        self._path = None if folder is None else folder / LOG
-        self._events: Any = None
-        if self._path is not None:
-            kept = _earlier(self._path, epoch)
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic(self._path) as target:
-                target.write_text("".join(kept), encoding="utf-8")
-        if tensorboard is not None:
-            self._events = _writer(tensorboard, epoch)
+    A resumed training continues the log without doubled or missing epochs. Only the first of
+    several processes writes.
+    """
+    path = run.folder / LOG if run.folder is not None and run.ranks.first else None
+    if path is not None:
+        kept = _earlier(path, epoch)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as target:
+            target.write_text("".join(kept), encoding="utf-8")
+    with _events(run.tensorboard if run.ranks.first else None, epoch) as events:
 
-    def write(self, row: EpochRow) -> None:
-        """Append one epoch."""
-        if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(row)) + "\n")
-        if self._events is not None:
-            for name, value in asdict(row).items():
-                if name not in ("epoch", "epochs"):
-                    self._events.add_scalar(name, value, row.epoch)
-            self._events.flush()
+        def write(row: EpochRow) -> None:
+            if path is not None:
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(asdict(row)) + "\n")
+            events(row)
 
-    def close(self) -> None:
-        """Close the event files."""
-        if self._events is not None:
-            self._events.close()
+        yield write
 
 
 def check_tensorboard() -> Any:
@@ -69,12 +63,23 @@ def check_tensorboard() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise MissingDependency(
-            "--tensorboard needs the package tensorboard; install pdeinv[hpc]"
-        ) from None
+        raise extras.missing("tensorboard", "--tensorboard needs") from None
     return SummaryWriter
 
 
-def _writer(folder: Path, epoch: int) -> Any:
-    """A TensorBoard writer that hides events of epochs that are done again."""
-    return check_tensorboard()(str(folder), purge_step=epoch + 1)
+@contextmanager
+def _events(folder: Path | None, epoch: int) -> Iterator[Callable[[EpochRow], None]]:
+    """How to write an epoch's event, which hides those of epochs that are done again."""
+    if folder is None:
+        yield lambda _: None
+        return
+    writer = check_tensorboard()(str(folder), purge_step=epoch + 1)
+
+    def write(row: EpochRow) -> None:
+        for name, value in asdict(row).items():
+            if name not in ("epoch", "epochs"):
+                writer.add_scalar(name, value, row.epoch)
+        writer.flush()
+
+    with closing(writer):
+        yield write

@@ -1,5 +1,6 @@
-"""A small fully connected network: trained by torch, evaluated by NumPy in float64.
+"""A small fully connected network, and the map of xi that networks share.
 
+It is trained by torch and evaluated by NumPy in float64.
 NumPy keeps inference free of torch, of its per-call overhead and of rounding in derivatives.
 """
 

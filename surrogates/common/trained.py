@@ -6,7 +6,7 @@ arrays it is made of (``arrays``, ``restored``), and what it is at given sensors
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,7 +34,7 @@ __all__ = ["Trained"]
 
 
 @dataclass(frozen=True)
-class Trained(ABC):
+class Trained(metaclass=ABCMeta):
     """A trained member of any role; see :class:`pdeinv.plugins.surrogate.Surrogate`.
 
     Members of role ``forward`` get held-out errors and ``bind`` from ``emulator``; others overwrite

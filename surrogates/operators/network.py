@@ -23,8 +23,8 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 from typing import Any
 
-from pdeinv.errors import DataSchemaError, MissingDependency
-from pdeinv.executors.devices import INSTALL
+from pdeinv import extras
+from pdeinv.errors import DataSchemaError
 
 from ..common.torch_env import built, in_precision, torch
 from ..training.checkpointing import packed, unpacked
@@ -105,10 +105,7 @@ def _library() -> tuple[Any, Any]:
             from neuralop import models
             from neuralop.layers.spectral_convolution import SpectralConv
     except ImportError:
-        raise MissingDependency(
-            f"neural operators need the package neuraloperator; run {INSTALL} in your clone of "
-            "pdeinv"
-        ) from None
+        raise extras.missing("neuralop", "neural operators need") from None
 
     class Spectral(SpectralConv):  # type: ignore[misc]
         """v -> F^(-1)(W F v) on the kept frequencies, in the precision of v, for any grid."""

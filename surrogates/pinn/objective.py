@@ -10,7 +10,8 @@ import numpy as np
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.prior import Prior
-from pdeinv.model.strong_form import Coefficient, Coefficients, Equation, Side, StrongForm
+from pdeinv.model.coefficient import Coefficient
+from pdeinv.model.strong_form import Coefficients, Equation, Side, StrongForm
 from pdeinv.typing import Array
 
 from ..common.torch_env import torch

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from pdeinv.errors import Preempted, RunFailed
 from pdeinv.executors.devices import find_device
 from pdeinv.plugins.fitting import EpochRow, FitRun
 
-from ..common.log import Tracker
+from ..common.log import tracked
 from ..common.torch_env import (
     exact_spectra,
     in_precision,
@@ -93,19 +94,14 @@ def train(
         if run.folder is not None and run.ranks.first:
             clear(run.folder)
         loop.save()
-    tracker = Tracker(run.folder, run.tensorboard, loop.epoch) if run.ranks.first else None
-    try:
-        with exact_spectra(module, run.dtype):
-            _run(loop, tracker)
-    finally:
-        if tracker is not None:
-            tracker.close()
+    with tracked(run, loop.epoch) as note, exact_spectra(module, run.dtype):
+        _run(loop, note)
     loop.restore_best()
     module.eval()
     return loop.history
 
 
-def _run(loop: Loop, tracker: Tracker | None) -> None:
+def _run(loop: Loop, note: Callable[[EpochRow], None]) -> None:
     """All remaining epochs."""
     saver = _Saver(loop)
     while loop.epoch < loop.config.epochs and not loop.patience_spent:
@@ -124,8 +120,7 @@ def _run(loop: Loop, tracker: Tracker | None) -> None:
             loop.history.best_epoch, loop.optimizer.rate, seconds, samples / seconds,
             (loop.train.waited - waited) / seconds,
         )  # fmt: skip
-        if tracker is not None:
-            tracker.write(row)
+        note(row)
         loop.run.progress(loop.epoch, loop.config.epochs, train_loss, valid_loss)
         loop.run.watch(row)
         saver.agree()

@@ -14,8 +14,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from pdeinv.cli.progress import training_view
 from pdeinv.cli.terminal import Terminal
-from pdeinv.cli.training_view import training_view
 from pdeinv.errors import RunFailed
 from pdeinv.executors.ranks import Place, opened
 from pdeinv.plugins.fitting import EpochRow

@@ -42,7 +42,7 @@ CASES = {
 }
 
 SMALL = {
-    "epochs": 40, "iterations": 40, "members": 2, "widths": (48, 48), "basis": 24, "width": 8,
+    "epochs": 16, "iterations": 40, "members": 2, "widths": (48, 48), "basis": 24, "width": 8,
     "layers": 4, "modes": 8,
 }  # fmt: skip
 """Whatever of these a surrogate's options know makes its training one of seconds."""

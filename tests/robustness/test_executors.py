@@ -148,7 +148,7 @@ def test_dask_gives_the_same_bits(tmp_path, by_processes):
 def test_a_missing_package_names_the_extra(tmp_path, monkeypatch, executor, package, extra):
     monkeypatch.setitem(sys.modules, package, None)
     with (
-        pytest.raises(MissingDependency, match=rf"pip install 'pdeinv\[{extra}\]'"),
+        pytest.raises(MissingDependency, match=rf"pip install -e '\.\[{extra}\]'"),
         opened(executor, 1, tmp_path),
     ):
         pass

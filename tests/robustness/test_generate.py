@@ -32,8 +32,8 @@ from pdeinv.bayes.transforms import Identity
 from pdeinv.config import Config
 from pdeinv.errors import SolverDiverged
 from pdeinv.model.observed import Observed
-from pdeinv.plugins.problem import Card
 from pdeinv.model.spaces import Space, Variable
+from pdeinv.plugins.problem import Card
 
 
 class RodConfig(Config):

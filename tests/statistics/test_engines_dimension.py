@@ -10,7 +10,9 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior, cost
 from pdeinv.bayes.transforms import Identity
+from pdeinv.engines.mcmc.chains import Move
 from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
+from pdeinv.engines.requests import Misfit
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.model.forward import LinearModel
@@ -31,13 +33,12 @@ def build(dim):
 class RandomWalk(Pcn):
     """A Metropolis random walk with the same steps."""
 
-    def step(self, posterior, state, rng):
+    def move(self, posterior, state, rng):
         xi = state.xi + np.exp(state.log_beta) * rng.standard_normal(posterior.dim)
-        misfit = float(posterior.misfit(xi))
+        misfit = float((yield Misfit(xi)))
         gain = state.misfit + cost(state.xi) - misfit - cost(xi)
         accept = bool(np.log(rng.random()) < gain)
-        moved = replace(state, xi=xi, misfit=misfit) if accept else state
-        return replace(moved, n=state.n + 1, n_accepted=state.n_accepted + accept)
+        return Move(replace(state, xi=xi, misfit=misfit) if accept else state, accept)
 
 
 def acceptance(kind, dim, folder):

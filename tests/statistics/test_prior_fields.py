@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+from pdeinv.bayes.field_prior import build
 from pdeinv.bayes.fields.grid import RegularGrid
 from pdeinv.bayes.fields.matern import Matern
 from pdeinv.bayes.prior import sample
-from pdeinv.bayes.prior_config import GaussianConfig, TwoPhaseConfig, build
+from pdeinv.bayes.prior_config import GaussianConfig, TwoPhaseConfig
 from pdeinv.rng import stream
 
 N = 4000

@@ -5,8 +5,9 @@ import pytest
 from scipy.integrate import cumulative_trapezoid
 from scipy.stats import kstest, lognorm
 
+from pdeinv.bayes.field_prior import build
 from pdeinv.bayes.prior import sample
-from pdeinv.bayes.prior_config import PiecewiseConfig, UniformConfig, build
+from pdeinv.bayes.prior_config import PiecewiseConfig, UniformConfig
 from pdeinv.rng import stream
 
 MEAN, STD = 0.4, 0.8

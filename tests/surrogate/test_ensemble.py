@@ -14,7 +14,7 @@ from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.jobs.invert.run import Inversion, invert
-from pdeinv.jobs.two_level.variance import expected_sd, inflated
+from pdeinv.jobs.two_level.admission import expected_sd, explore, mean_variance_added
 from pdeinv.model.forward import Capability
 from pdeinv.provenance import attributes
 from pdeinv.surrogates.ensemble.spread import Spread, coverage
@@ -123,7 +123,7 @@ def posterior_of(model, problem, data, std):
 def test_noise_is_inflated_by_the_mean_variance_of_the_posterior(ensemble, problem, fresh):
     model = bound(ensemble, problem)
     posterior = posterior_of(model, problem, fresh[1][0], 2e-3)
-    noise = inflated(posterior, np.random.default_rng(1))
+    noise = mean_variance_added(posterior, np.random.default_rng(1))
     extra = noise.std**2 - posterior.noise.std**2
     at_truth = model.variance(fresh[0][:1])[0]
     assert (extra > 0).all()
@@ -134,8 +134,6 @@ def test_noise_is_inflated_by_the_mean_variance_of_the_posterior(ensemble, probl
 
 def test_expected_sd_is_that_of_fine_solves(ensemble, problem, fresh):
     """The surrogate's own word against fine solves on draws of its posterior, within a factor."""
-    from pdeinv.jobs.two_level.admission import explore
-
     sensors = problem.sensors("grid:3x3")
     reference = WhitenedModel(problem.prior(), problem.forward_model(sensors))
     posterior = posterior_of(bound(ensemble, problem), problem, fresh[1][0], 3e-3)
@@ -152,7 +150,9 @@ def test_a_surrogate_without_variance_says_so(problem, dataset, fresh):
     with pytest.raises(CapabilityError, match=r"'latent' knows no predictive variance"):
         plain.variance(np.zeros(4))
     with pytest.raises(CapabilityError, match=r"surrogate\.inflate needs.*gp, ensemble"):
-        inflated(posterior_of(plain, problem, fresh[1][0], 1e-3), np.random.default_rng(0))
+        mean_variance_added(
+            posterior_of(plain, problem, fresh[1][0], 1e-3), np.random.default_rng(0)
+        )
 
 
 @pytest.fixture(scope="module")

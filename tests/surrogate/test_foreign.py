@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pdeinv.bayes.whitening import whiten
+from pdeinv.bayes.prior import whiten
 from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.io import datasets, netcdf
 from pdeinv.jobs.common.recipe import make_problem
-from pdeinv.jobs.generate.foreign import read_foreign
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
-from pdeinv.jobs.generate.training_set import check_inputs, open_training_set
+from pdeinv.jobs.generate.training_set import check_inputs, open_training_set, read_foreign
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

@@ -19,8 +19,7 @@ from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
 from pdeinv.engines.requests import drive
 from pdeinv.engines.solvable import Place
 from pdeinv.errors import SurrogateRejected
-from pdeinv.jobs.two_level.admission import judge, sd_of_difference
-from pdeinv.jobs.two_level.variance import expectation
+from pdeinv.jobs.two_level.admission import expectation, judge, sd_of_difference
 from pdeinv.model.forward import Capability
 
 CASE = LinearGaussian.example(np.random.default_rng(0))

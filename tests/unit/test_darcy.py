@@ -160,10 +160,10 @@ def test_sensors_from_a_list_and_from_a_csv_file_agree(default, tmp_path):
     ("spec", "message"),
     [
         ("grid:0x3", "expected grid:KxL"),
-        ("grid:13", "expected grid:KxL"),
-        ("list:", "expected pairs of numbers"),
-        ("list:0.1,0.2;0.3", "expected pairs of numbers"),
-        ("list:0.1,nan", "expected pairs of numbers"),
+        ("grid:13x13x13", "expected grid:KxL"),
+        ("list:", "expected rows of finite numbers x,y"),
+        ("list:0.1,0.2;0.3", "expected rows of finite numbers x,y"),
+        ("list:0.1,nan", "expected rows of finite numbers x,y"),
         ("wells.txt", "not understood, and no such file; expected grid:KxL, all, list"),
         ("list:0.5,0.5;1.5,0.5", r"sensor 1 at \(x, y\) = \(1.5, 0.5\) lies outside the domain"),
     ],
@@ -262,7 +262,7 @@ def test_the_grid_operator_gives_the_conductivity_of_the_solve(unknown):
 
 @pytest.mark.parametrize("shape", [(5,), (1, 5), (2, 2, 2)])
 def test_a_grid_needs_two_numbers(default, shape):
-    with pytest.raises(ConfigError, match="grid shape: expected two numbers"):
+    with pytest.raises(ConfigError, match="grid shape: expected 2 numbers"):
         default.grid(shape)
 
 
@@ -308,7 +308,7 @@ def test_priors_sensors_and_operators_need_no_dolfinx():
 
     code = (
         "import sys; from pdeinv.problems.darcy import Darcy; p = Darcy(); p.prior(); "
-        "p.sensors('all'); p.grid_operator((9, 9)); p.dofs(1); p.manufactured; "
+        "p.sensors('all'); p.grid_operator((9, 9)); p.dofs(1); "
         "bad = {'dolfinx', 'petsc4py', 'mpi4py', 'torch', 'gmsh'} & set(sys.modules); "
         "sys.exit(str(bad) if bad else 0)"
     )

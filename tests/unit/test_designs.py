@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import kstest, norm, qmc
 
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.jobs.generate.plan import Around, Plan
-from pdeinv.jobs.generate.sampling import white_draws
+from pdeinv.jobs.generate.plan import Around, Plan, white_draws
+from pdeinv.provenance import Source
 
 PLACES = {"x": np.array([0.1, 0.7])}
 
@@ -62,7 +62,7 @@ def test_too_many_dimensions_for_sobol_is_one_line():
 
 
 def test_designs_around_a_result_are_space_filling_there():
-    around = Around(np.array([1.0, -2.0]), np.diag([0.5, 0.1]), 2.0, ("r.nc", "0"))
+    around = Around(np.array([1.0, -2.0]), np.diag([0.5, 0.1]), 2.0, Source("r.nc", "0"))
     xi = plan(n=40, sampling="lhs", design=around).draws(range(40), 2)
     u = norm.cdf((xi - around.mean) / (2 * np.array([0.5, 0.1])))
     for column in u.T:
@@ -74,7 +74,7 @@ def test_designs_around_a_result_are_space_filling_there():
     [
         {},
         {"grid": (5, 6), "times": (0.1, 0.30000000000000004), "jacobian": 3, "level": 1},
-        {"design": Around(np.array([1 / 3, 2.0]), np.eye(2) / 7, 1.5, ("r.nc", "ab"))},
+        {"design": Around(np.array([1 / 3, 2.0]), np.eye(2) / 7, 1.5, Source("r.nc", "ab"))},
         {"sampling": "lhs"},
     ],
 )

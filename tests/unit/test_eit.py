@@ -221,7 +221,7 @@ def test_values_out_of_range_are_refused(settings, text):
 @pytest.mark.parametrize(
     ("spec", "text"),
     [
-        ("grid:3x3", "not understood; expected all"),
+        ("grid:3x3", "not understood, and no such file; expected all"),
         ("list:0,99", "measurement 99, the protocol has 0 to 7"),
         ("injections:8", "injection 8, the protocol has 0 to 7"),
         ("list:0.5,1", "expected whole numbers"),

@@ -191,7 +191,7 @@ def reading(path, out, change, noise=0.002, parts=(0, 1), **settings):
     """
     body = problem(**settings)
     m = body.prior().unwhiten(np.random.default_rng(4).standard_normal(body.prior().dim))
-    x = body.forward_model(body.sensors("all"), 1).response(m).value
+    x = body.forward_model(body.sensors("all"), 1).state(m).value
     sheet = body.protocol.sheet
     right, wrong = (sheet.drives @ x @ rows.T for rows in (sheet.measures, change(sheet.measures)))
     tables = [(wrong if k in parts else right) for k in (0, 1)]
@@ -261,7 +261,8 @@ def test_reciprocity_of_predicted_voltages_holds_to_rounding():
     body = problem(domain={"kind": "thorax"}, drive={"pattern": {"kind": "skip", "skip": 1}},
                    measure={"pattern": {"kind": "skip", "skip": 1, "sign": -1}})  # fmt: skip
     m = body.prior().unwhiten(np.random.default_rng(4).standard_normal(body.prior().dim))
-    table = body.forward_model(body.sensors("all")).voltages(m)
+    model = body.forward_model(body.sensors("all"))
+    table = model.table(model.state(m))
     sheet, places = body.protocol.sheet, body.domain.electrode_places()[0]
     found = reciprocity(sheet.drives, sheet.measures, table, places)
     # two rings of four electrodes: pairs span six dimensions, symmetric tables of them 6 * 7 / 2

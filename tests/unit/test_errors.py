@@ -7,7 +7,7 @@ from pdeinv import errors
 
 def test_all_errors_are_exported_and_of_one_family():
     classes = {n for n, v in vars(errors).items() if isinstance(v, type)}
-    assert classes | {"reason"} == set(errors.__all__)
+    assert classes | {"hint", "reason"} == set(errors.__all__)
     assert all(issubclass(getattr(errors, n), errors.PdeinvError) for n in classes)
 
 

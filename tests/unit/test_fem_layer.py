@@ -204,4 +204,4 @@ def test_an_absent_package_is_named_with_its_remedy(module, call):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert module in done.stdout
-    assert "pip install 'pdeinv[fem]'" in done.stdout
+    assert "pip install -e '.[fem]'" in done.stdout

@@ -152,9 +152,9 @@ def test_sensors_from_csv_carry_their_times_or_take_common_ones(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("grid:0x3", "expected grid:9x9 or grid:9"),
-        ("grid:3x3x3", "expected grid:9x9 or grid:9"),
-        ("list:0.1", "expected rows of 2 numbers"),
+        ("grid:0x3", "expected grid:KxL such as grid:9x9"),
+        ("grid:3x3x3", "expected grid:KxL such as grid:9x9"),
+        ("list:0.1", "expected rows of finite numbers x,y"),
         ("grid:3@a:b:c", "times 'a:b:c' not understood"),
         ("nowhere", "not understood, and no such file; expected PLACES"),
         ("list:0.5,1.5", r"sensor 0 at \(x, y\) = \(0.5, 1.5\) lies outside the domain"),

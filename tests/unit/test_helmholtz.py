@@ -171,9 +171,9 @@ def test_the_static_problem_has_real_data_at_places_alone():
         ("ring:0", "expected ring:N"),
         ("ring:8:-1", "expected ring:N"),
         ("ring:8:x", "expected ring:N"),
-        ("grid:0x3", "not understood; expected ring:N"),
-        ("nonsense", "not understood; expected ring:N"),
-        ("boundary:4", "not understood; expected ring:N"),
+        ("grid:0x3", "expected grid:KxL"),
+        ("nonsense", "not understood, and no such file; expected ring:N"),
+        ("boundary:4", "not understood, and no such file; expected ring:N"),
         ("list:0.1", "expected rows of finite numbers x,y"),
         (
             "list:0.5,0.5;0.5,1.1",

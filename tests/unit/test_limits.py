@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from pdeinv.cli.limits import Limits, seconds_of
 from pdeinv.cli.sbatch import Slurm, script
+from pdeinv.cli.stop import Limits, seconds_of
 from pdeinv.errors import ConfigError
 
 

@@ -8,7 +8,7 @@ from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.jobs.plot import figure
 from pdeinv.jobs.plot.overlays import overlay_of
 from pdeinv.jobs.plot.panels import colour_scale, with_units
-from pdeinv.jobs.plot.slices import first_experiment, is_line, is_map, slices, within
+from pdeinv.jobs.plot.slices import first_experiment, is_line, is_map, masked, slices
 
 RNG = np.random.default_rng(0)
 SHAPES = {
@@ -161,7 +161,7 @@ def test_a_result_that_says_nothing_of_a_body_is_drawn_whole(tmp_path, monkeypat
 def test_a_body_of_another_grid_masks_nothing():
     k, other = unknown("map"), unknown("map").isel(x=slice(1, None))
     estimates = (0 * other).astype(np.int8).to_dataset(name="k_inside")
-    xr.testing.assert_equal(within(k, estimates), k)
+    xr.testing.assert_equal(masked(k, estimates), k)
 
 
 def test_electrodes_are_told_from_sensors():

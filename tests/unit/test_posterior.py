@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from pdeinv.bayes.field_prior import build
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel, xi_space
 from pdeinv.bayes.prior import cost
-from pdeinv.bayes.prior_config import LogGaussianConfig, TwoPhaseConfig, build
+from pdeinv.bayes.prior_config import LogGaussianConfig, TwoPhaseConfig
 from pdeinv.errors import CapabilityError, ConfigError, ShapeError, SolverDiverged
 from pdeinv.model.forward import Capability, Linearization, LinearModel
 from pdeinv.model.spaces import Space, Variable

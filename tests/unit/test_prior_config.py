@@ -8,6 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 from scipy import sparse
 
+from pdeinv.bayes.field_prior import build, build_spde
 from pdeinv.bayes.fields.fft import CirculantField
 from pdeinv.bayes.fields.kl import KarhunenLoeveField
 from pdeinv.bayes.fields.spde import MeshMatrices
@@ -19,8 +20,6 @@ from pdeinv.bayes.prior_config import (
     TwoPhaseConfig,
     UniformConfig,
     UnknownConfig,
-    build,
-    build_spde,
 )
 from pdeinv.config import Config, dump_toml, parse, parse_toml
 from pdeinv.errors import ConfigError
@@ -122,7 +121,7 @@ def test_a_uniform_unknown_without_cells_is_one_number():
     assert prior.space.unpack(np.array([2.5]))["kappa"].item() == 2.5
 
 
-def test_a_mesh_prior_is_labelled_by_node():
+def test_a_mesh_prior_is_labelled_by_vertex():
     n = 5
     eye = sparse.eye(n, format="csr")
     xy = np.random.default_rng(0).uniform(size=(n, 2))
@@ -130,7 +129,7 @@ def test_a_mesh_prior_is_labelled_by_node():
     config = LogGaussianConfig(representation="spde", smoothness=1.0, mean=2.0)
     prior = build_spde(config, mesh, **LABELS)
     array = prior.space.unpack(prior.unwhiten(np.zeros(n)))["kappa"]
-    assert array.dims == ("node",)
+    assert array.dims == ("vertex",)
     np.testing.assert_allclose(array, math.exp(2.0))
     np.testing.assert_array_equal(array.y, xy[:, 1])
 
@@ -149,7 +148,7 @@ def test_a_mesh_prior_is_labelled_by_node():
             ((0, 1),),
             r"grid: expected 1 numbers for a 1-D domain, got \(33, 33\)",
         ),
-        (PiecewiseConfig(), ((0, 1),), r"grid: expected 1 numbers for a 1-D domain, got \(4, 4\)"),
+        (PiecewiseConfig(), ((0, 1),), r"cells: expected 1 numbers for a 1-D domain, got \(4, 4\)"),
         (TwoPhaseConfig(modes=66), ((0, 1), (0, 1)), "modes: expected 1 to 65 per axis"),
         (
             LogGaussianConfig(modes=2000),

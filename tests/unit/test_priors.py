@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pdeinv.bayes.field_prior import build
 from pdeinv.bayes.prior import FieldPrior, Prior, ProductPrior, cost, sample
 from pdeinv.bayes.prior_config import (
     GaussianConfig,
@@ -10,7 +11,6 @@ from pdeinv.bayes.prior_config import (
     PiecewiseConfig,
     TwoPhaseConfig,
     UniformConfig,
-    build,
 )
 from pdeinv.bayes.transforms import Exponential
 from pdeinv.errors import CapabilityError

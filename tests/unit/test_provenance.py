@@ -4,12 +4,12 @@ import hashlib
 import sys
 
 from pdeinv.config import parse_toml
-from pdeinv.provenance import attributes, sha256, versions
+from pdeinv.provenance import Source, attributes, sha256, versions
 
 
 def test_attributes_hold_what_repeats_the_run(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/usr/bin/pdeinv", "invert", "my obs.nc"])
-    found = attributes({"a": {"b": 1}, "c": None}, 42, {"obs.nc": "abc"})
+    found = attributes({"a": {"b": 1}, "c": None}, 42, [Source("obs.nc", "abc")])
     assert found["Conventions"] == "CF-1.11"
     assert found["pdeinv_command"] == "pdeinv invert 'my obs.nc'"
     assert found["history"].endswith(found["pdeinv_command"])

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from darcy_exact import LINEAR, QUADRATIC, Manufactured, configuration, manufactured
 
 from pdeinv.fem.expressions import Expression
 from pdeinv.problems.darcy import Darcy
-from pdeinv.problems.darcy.manufactured import LINEAR, QUADRATIC, Manufactured, configuration
 
-MMS = {case.name: case for case in Darcy.manufactured()}
+MMS = {case.name: case for case in manufactured()}
 CAPS = {"P1": 1.0e-3, "Q1": 1.0e-3, "P2": 6.0e-6, "Q2": 4.0e-6}
 
 

@@ -30,7 +30,7 @@ def corner(shape: tuple[int, ...]) -> Any:
     return (..., *(slice(n) for n in shape))
 
 
-def _check(extent: Extent, counts: tuple[int, ...], least: int) -> tuple[int, ...]:
+def _check(extent: Extent, counts: tuple[int, ...], least: int, name: str) -> None:
     if not 1 <= len(extent) <= len(AXES):
         raise ConfigError(f"extent: expected 1 to 3 intervals, got {len(extent)}")
     for axis, (low, high) in zip(AXES, extent, strict=False):
@@ -38,11 +38,10 @@ def _check(extent: Extent, counts: tuple[int, ...], least: int) -> tuple[int, ..
             raise ConfigError(f"extent along {axis}: expected low < high, got ({low:g}, {high:g})")
     if len(counts) != len(extent):
         raise ConfigError(
-            f"grid: expected {len(extent)} numbers for a {len(extent)}-D domain, got {counts}"
+            f"{name}: expected {len(extent)} numbers for a {len(extent)}-D domain, got {counts}"
         )
     if min(counts) < least:
-        raise ConfigError(f"grid: expected at least {least} along each axis, got {counts}")
-    return counts
+        raise ConfigError(f"{name}: expected at least {least} along each axis, got {counts}")
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class RegularGrid:
     nodes: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        _check(self.extent, self.nodes, 2)
+        _check(self.extent, self.nodes, 2, "grid")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -123,7 +122,7 @@ def cells(
     Raises:
         ConfigError: an interval is empty, or the numbers of axes differ.
     """
-    _check(extent, counts, 1)
+    _check(extent, counts, 1, "cells")
     centres = tuple(
         low + (np.arange(n) + 0.5) * (high - low) / n
         for (low, high), n in zip(extent, counts, strict=True)

@@ -10,9 +10,9 @@ from typing import Any, Literal, cast
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.bayes.prior import Prior
-from pdeinv.config import parse
 from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.io.checkpoints import read_metadata
+from pdeinv.io.observations import Observations
 from pdeinv.model.forward import ForwardModel
 from pdeinv.model.learned import Role
 from pdeinv.model.observed import Sensors
@@ -43,8 +43,7 @@ def make_problem(name: str, config: Mapping[str, Any]) -> Problem:
         UnknownPlugin: no such problem.
         ConfigError: a wrong key or value.
     """
-    kind = registry.load("problems", name)
-    return cast(Problem, kind(parse(kind.Config, config, "problem")))
+    return cast(Problem, registry.build("problems", name, config))
 
 
 def surrogate_kind(folder: Path) -> type[Surrogate]:
@@ -115,6 +114,12 @@ class PosteriorRecipe:
     level: int = 0
     model: ModelChoice = "reference"
     surrogate: Path | None = None
+
+    @classmethod
+    def of(cls, problem: Problem, observations: Observations, **more: Any) -> PosteriorRecipe:
+        """That of a problem with its data, and ``more`` attributes."""
+        config, o = problem.config.model_dump(mode="json"), observations
+        return cls(problem.name, config, o.coords, o.values, o.noise, **more)
 
     def __call__(self) -> Posterior:
         """Build it: the reference posterior with its coarse twin, or the surrogate posterior."""

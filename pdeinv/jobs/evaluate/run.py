@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,16 @@ import numpy as np
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.bayes.prior import Prior
-from pdeinv.config import merge
+from pdeinv.config import merge, named
 from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, SolverDiverged, reason
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec
+from pdeinv.jobs.common.case import Case, read_case
 from pdeinv.jobs.common.recipe import bound_forward, load_surrogate, make_problem
 from pdeinv.jobs.evaluate.comparison import Comparison, Region
-from pdeinv.jobs.invert.run import Inversion
 from pdeinv.model.forward import Capability, ForwardModel, evaluate
 from pdeinv.model.observed import Sensors
+from pdeinv.plugins import registry
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import Surrogate
 from pdeinv.rng import stream
@@ -89,9 +90,13 @@ def compare(request: Request, progress: Callable[[int, int], None] = _silent) ->
 
 def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparison:
     surrogate = load_surrogate(request.checkpoint, "evaluate")
-    problem, inversion = _problem(request, surrogate)
+    case = None
+    if request.obs is not None:
+        case = read_case(request.obs, request.tables.get("problem", {}), request.noise)
+    problem = case.problem if case else _trained_problem(request, surrogate)
+    registry.require("problems", problem.name)
     prior = problem.prior()
-    sensors = _sensors(request, problem, inversion, surrogate)
+    sensors = _sensors(request, problem, case, surrogate)
     model = bound_forward(surrogate, problem, prior, sensors)
     level = int(surrogate.metadata.get("level", 0)) if request.level is None else request.level
     reference = WhitenedModel(prior, problem.forward_model(sensors, level))
@@ -107,35 +112,33 @@ def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparis
         regions.append(_region(name, xi, values, failures, model))
     if not any(r.good.any() for r in regions):
         raise RunFailed(f"all {total} solves failed, the first with: {regions[0].failures[0]}")
-    noise, data, sources = _weights(request, inversion, surrogate, (regions, reference))
+    weights = _weights(request, case, surrogate, regions, reference)
     seconds = {"reference": spent.mean, **_surrogate_seconds(model, draws["prior"])}
-    return Comparison(surrogate, problem, sensors, noise, data, sources, tuple(regions), seconds)
+    return Comparison(
+        surrogate, problem, sensors, **vars(weights), regions=tuple(regions), seconds=seconds
+    )
 
 
-def _problem(request: Request, surrogate: Surrogate) -> tuple[Problem, Inversion | None]:
-    """The problem of the observation file, or that of the surrogate with changes from the tables.
+def _trained_problem(request: Request, surrogate: Surrogate) -> Problem:
+    """The problem of the surrogate with changes from the tables.
 
     A configuration that differs from the trained one is refused by the surrogate itself.
     """
-    if request.obs is not None:
-        inversion = Inversion.resolve(request.tables, request.obs)
-        return inversion.problem, inversion
-    table = dict(request.tables.get("problem", {}))
+    asked, keys = named(request.tables.get("problem", {}))
     trained = surrogate.metadata
-    name = str(table.pop("name", trained["problem"]))
-    base = trained["problem_config"] if name == trained["problem"] else {}
-    return make_problem(name, merge(base, table)), None
+    base = trained["problem_config"] if asked in (None, trained["problem"]) else {}
+    return make_problem(str(asked or trained["problem"]), merge(base, keys))
 
 
 def _sensors(
-    request: Request, problem: Problem, inversion: Inversion | None, surrogate: Surrogate
+    request: Request, problem: Problem, case: Case | None, surrogate: Surrogate
 ) -> Sensors:
-    if request.sensors is not None and inversion is not None:
-        raise ConfigError("give the sensors once: --obs or --sensors, not both")
     if request.sensors is not None:
+        if case is not None:
+            raise ConfigError("give the sensors once: --obs or --sensors, not both")
         return problem.sensors(request.sensors)
-    if inversion is not None:
-        return inversion.observations.coords
+    if case is not None:
+        return case.observations.coords
     trained = surrogate.metadata["sensors"]
     return {c: np.asarray(v, dtype=np.float64) for c, v in trained.items()}
 
@@ -158,17 +161,13 @@ def _posterior_draws(path: Path, problem: Problem, dim: int) -> Array:
         DataSchemaError: not a result of this problem, or one without draws.
     """
     tree = netcdf.read_tree(path)
-    group = tree.children.get("unconstrained_posterior")
-    if group is None or "xi" not in group.data_vars:
-        raise DataSchemaError(f"{path}: no whitened draws; expected the output of 'pdeinv invert'")
-    xi = np.asarray(group["xi"], dtype=np.float64)
-    named = tree.attrs.get("pdeinv_problem", problem.name)
-    if named != problem.name or xi.shape[-1] != dim:
+    xi = netcdf.whitened_draws(tree, path)
+    held = tree.attrs.get("pdeinv_problem", problem.name)
+    if held != problem.name or xi.shape[1] != dim:
         raise DataSchemaError(
-            f"{path}: a result of problem '{named}' with {xi.shape[-1]} unknowns, expected "
+            f"{path}: a result of problem '{held}' with {xi.shape[1]} unknowns, expected "
             f"'{problem.name}' with {dim}; use a result of the same problem"
         )
-    xi = xi.reshape(-1, dim)
     if len(xi) < 2:
         raise DataSchemaError(f"{path}: a point estimate has no draws; use another engine")
     return xi
@@ -208,34 +207,40 @@ def _region(
     return Region(name, xi, values, predicted.values, tuple(failures))
 
 
+@dataclass(frozen=True)
+class _Weights:
+    """Noise and data of the misfits, and where they are from, in words."""
+
+    noise: Noise
+    data: Array
+    sources: Mapping[str, str]
+
+
 def _weights(
     request: Request,
-    inversion: Inversion | None,
+    case: Case | None,
     surrogate: Surrogate,
-    made: tuple[list[Region], ForwardModel],
-) -> tuple[Noise, Array, dict[str, str]]:
-    """Noise and data of the misfits, and where they are from.
-
-    Without measurements the data are the reference's at one more prior draw, with noise.
-    """
-    regions, reference = made
-    if inversion is not None:
-        noise, data = inversion.observations.noise, inversion.observations.values
-        return noise, data, {"noise": "observations", "data": "observations"}
+    regions: list[Region],
+    reference: ForwardModel,
+) -> _Weights:
+    """Without measurements the data are the reference's at one more prior draw, with noise."""
+    if case is not None:
+        o = case.observations
+        return _Weights(o.noise, o.values, {"noise": "observations", "data": "observations"})
     size = reference.d_space.size
     stored = None if request.around is None else _measured(request.around, size)
     if request.noise:
         good = np.concatenate([r.reference[r.good] for r in regions])
         noise, source = request.noise.for_values(np.abs(good).max(axis=0)), "flag"
     elif stored is not None:
-        noise, source = stored[1], "result"
+        noise, source = stored.noise, "result"
     else:
         noise, source = Noise(_trained_noise(surrogate, size)), "training"
     if stored is not None:
-        return noise, stored[0], {"noise": source, "data": "result"}
+        return replace(stored, noise=noise, sources={"noise": source, "data": "result"})
     rng = stream(request.seed, "evaluate-data")
     data = _some_value(reference, rng) + noise.sample(rng)
-    return noise, data, {"noise": source, "data": "synthetic"}
+    return _Weights(noise, data, {"noise": source, "data": "synthetic"})
 
 
 def _some_value(reference: ForwardModel, rng: np.random.Generator) -> Array:
@@ -248,7 +253,7 @@ def _some_value(reference: ForwardModel, rng: np.random.Generator) -> Array:
     raise RunFailed("100 solves at prior draws failed; check the problem with 'pdeinv check'")
 
 
-def _measured(path: Path, size: int) -> tuple[Array, Noise] | None:
+def _measured(path: Path, size: int) -> _Weights | None:
     """Data and noise that a result holds, if they are those of as many sensors."""
     tree = netcdf.read_tree(path)
     try:
@@ -257,7 +262,7 @@ def _measured(path: Path, size: int) -> tuple[Array, Noise] | None:
         noise = Noise(np.asarray(tree["constant_data"]["noise_std"], dtype=np.float64))
     except (KeyError, ValueError):
         return None
-    return (data, noise) if len(data) == size else None
+    return _Weights(noise, data, {}) if len(data) == size else None
 
 
 def _trained_noise(surrogate: Surrogate, size: int) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,9 @@ class BatchSolver:
         problem = make_problem(plan.problem, plan.problem_config)
         self.prior = problem.prior()
         self.n_obs = len(next(iter(plan.sensors.values())))
-        places, self.to_grid, self.field_shape = _places(problem, plan)
-        self.model: ForwardModel = WhitenedModel(
-            self.prior, problem.forward_model(places, plan.level)
-        )
+        self.places = _places(problem, plan)
+        inner = problem.forward_model(self.places.sensors, plan.level)
+        self.model: ForwardModel = WhitenedModel(self.prior, inner)
 
     def solve(self, k: int) -> Samples:
         """The samples of batch ``k``."""
@@ -87,20 +87,20 @@ class BatchSolver:
                 values[j], tangents[j] = self._checked(xi[j], i)
             except SolverDiverged as error:
                 failures[j] = reason(error)
-        on_grid, field = plan.grid is not None, self.field_shape is not None
+        on_grid, shape = plan.grid is not None, self.places.field_shape
         return Samples(
             xi,
             m,
             values[:, : self.n_obs],
             tuple(failures),
             self._coefficient(m) if on_grid else None,
-            values[:, self.n_obs :].reshape(len(xi), *(self.field_shape or ())) if field else None,
+            None if shape is None else values[:, self.n_obs :].reshape(len(xi), *shape),
             self._probes(rows) if plan.jacobian else None,
             tangents if plan.jacobian else None,
         )
 
     def _coefficient(self, m: Array) -> Array:
-        return np.asarray((self.to_grid @ m.T).T).reshape(len(m), *(self.plan.grid or ()))
+        return np.asarray((self.places.to_grid @ m.T).T).reshape(len(m), *(self.plan.grid or ()))
 
     def _probes(self, rows: range) -> Array:
         dim = self.prior.dim
@@ -126,17 +126,25 @@ class BatchSolver:
         return value, tangent
 
 
-def _places(problem: Problem, plan: Plan) -> tuple[Sensors, Any, tuple[int, ...] | None]:
+@dataclass(frozen=True)
+class _Places:
     """Sensors and grid nodes in one set, the map from m to the grid, and the field's shape."""
+
+    sensors: Sensors
+    to_grid: Any = None
+    field_shape: tuple[int, ...] | None = None
+
+
+def _places(problem: Problem, plan: Plan) -> _Places:
     if plan.grid is None:
-        return plan.sensors, None, None
+        return _Places(plan.sensors)
     if not measures_field(problem, plan.grid):
-        return plan.sensors, problem.grid_operator(plan.grid), None
+        return _Places(plan.sensors, problem.grid_operator(plan.grid))
     axes = experiments(problem, plan.sensors, plan.grid, plan.times)
     nodes = grid_places(problem.grid(plan.grid), axes)
     both = {c: np.concatenate([plan.sensors[c], nodes[c]]) for c in plan.sensors}
     shape = (*(len(values) for values in axes.values()), *plan.grid)
-    return both, problem.grid_operator(plan.grid), shape
+    return _Places(both, problem.grid_operator(plan.grid), shape)
 
 
 _lock = threading.Lock()

@@ -5,23 +5,81 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, Literal
 
 import numpy as np
+from scipy.special import ndtri
 
 from pdeinv.config import fingerprint
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
-from pdeinv.io.atomic import atomic
-from pdeinv.jobs.generate.sampling import Sampling, white_draws
+from pdeinv.io.arrays import opened_arrays, write_arrays
 from pdeinv.model.observed import Sensors
-from pdeinv.provenance import sha256
+from pdeinv.provenance import Source
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["Around", "Plan"]
+__all__ = ["Around", "Plan", "Sampling", "white_draws"]
+
+
+Sampling = Literal["prior", "lhs", "sobol"]
+"""Independent draws, a Latin hypercube of all n samples, or a scrambled Sobol sequence."""
+
+SOBOL_BITS = 30
+SOBOL_DIM = 21201
+
+
+def white_draws(sampling: Sampling, seed: int, n: int, rows: Sequence[int], dim: int) -> Array:
+    """Samples ``rows`` of n points whose margins are standard normal, shape (len(rows), dim).
+
+    Independent and Sobol points depend on the seed and their number alone, so that n may grow; a
+    Latin hypercube (McKay, Beckman and Conover 1979) is a design of exactly n points. The Sobol
+    sequence (Sobol 1967; scrambled as by Matousek 1998) and the hypercube reach the normal
+    distribution through its quantile function.
+
+    Raises:
+        ConfigError: more dimensions than the Sobol sequence has.
+    """
+    if sampling == "prior":
+        return np.stack([stream(seed, "sample", i).standard_normal(dim) for i in rows])
+    if sampling == "lhs":
+        return np.asarray(ndtri(_hypercube(seed, n, dim)[list(rows)]))
+    return np.concatenate([_sobol(seed, i, dim) for i in rows])
+
+
+@lru_cache(maxsize=1)
+def _hypercube(seed: int, n: int, dim: int) -> Array:
+    """All n points in the unit cube; kept, since every batch needs some of them."""
+    from scipy.stats import qmc
+
+    return np.asarray(qmc.LatinHypercube(dim, rng=stream(seed, "hypercube")).random(n))
+
+
+@lru_cache(maxsize=1)
+def _sequence(seed: int, dim: int) -> Any:
+    from scipy.stats import qmc
+
+    if dim > SOBOL_DIM:
+        raise ConfigError(
+            f"--design sobol has {SOBOL_DIM} dimensions, the problem has {dim} unknowns; use "
+            "prior or lhs"
+        )
+    return qmc.Sobol(dim, bits=SOBOL_BITS, rng=stream(seed, "sobol"))
+
+
+def _sobol(seed: int, i: int, dim: int) -> Array:
+    """Point ``i`` of the sequence, shape (1, dim).
+
+    Points lie on a lattice that contains 0; half a cell is added so that the quantile is finite.
+    """
+    engine = _sequence(seed, dim)
+    if engine.num_generated > i:
+        engine.reset()
+    if engine.num_generated < i:
+        engine.fast_forward(i - engine.num_generated)
+    return np.asarray(ndtri(engine.random(1) + 0.5 ** (SOBOL_BITS + 1)))
 
 
 @dataclass(frozen=True)
@@ -32,13 +90,13 @@ class Around:
         mean: shape (dim,).
         root: square root of the draws' covariance, shape (dim, dim).
         inflation: factor on the standard deviations.
-        source: file name and sha256 of the draws.
+        source: the file of the draws.
     """
 
     mean: Array
     root: Array
     inflation: float
-    source: tuple[str, str]
+    source: Source
 
     @classmethod
     def from_result(cls, path: Path, inflation: float = 1.5) -> Around:
@@ -53,15 +111,7 @@ class Around:
         """
         if not inflation > 0:
             raise ConfigError(f"--inflation must be positive, got {inflation:g}")
-        tree = netcdf.read_tree(path)
-        group = tree.children.get("unconstrained_posterior")
-        if group is None or "xi" not in group.data_vars:
-            raise DataSchemaError(
-                f"{path}: no whitened draws (group unconstrained_posterior, variable xi); "
-                "expected the output of 'pdeinv invert'"
-            )
-        draws = np.asarray(group["xi"], dtype=np.float64)
-        draws = draws.reshape(-1, draws.shape[-1])
+        draws = netcdf.whitened_draws(netcdf.read_tree(path), path)
         if len(draws) < 10:
             raise DataSchemaError(
                 f"{path}: {len(draws)} draw(s) give no spread; use a result with at least 10 draws"
@@ -69,7 +119,7 @@ class Around:
         dim, cov = draws.shape[1], np.atleast_2d(np.cov(draws.T))
         shrink = dim / (dim + len(draws))
         cov = (1 - shrink) * cov + shrink * np.diag(np.diag(cov)) + 1e-12 * np.eye(dim)
-        return cls(draws.mean(0), np.linalg.cholesky(cov), inflation, (path.name, sha256(path)))
+        return cls(draws.mean(0), np.linalg.cholesky(cov), inflation, Source.of(path))
 
 
 @dataclass(frozen=True)
@@ -115,7 +165,7 @@ class Plan:
             return white
         if len(self.design.mean) != dim:
             raise ConfigError(
-                f"--around: {self.design.source[0]} has {len(self.design.mean)} unknowns, the "
+                f"--around: {self.design.source.name} has {len(self.design.mean)} unknowns, the "
                 f"problem has {dim}; use a result of the same problem"
             )
         # one product per sample: blocks would round differently from batch to batch
@@ -136,9 +186,9 @@ class Plan:
         """The resolved configuration as TOML-ready data."""
         design: dict[str, Any] = {"kind": "prior", "sampling": self.sampling}
         if self.design is not None:
-            name, digest = self.design.source
-            design |= {"kind": "around", "inflation": self.design.inflation}
-            design |= {"draws": name, "draws_sha256": digest}
+            source, factor = self.design.source, self.design.inflation
+            design |= {"kind": "around", "inflation": factor}
+            design |= {"draws": source.name, "draws_sha256": source.sha256}
         return {
             "seed": self.seed,
             "n": self.n,
@@ -172,8 +222,7 @@ class Plan:
         if self.design is not None:
             plain["design"] = [self.design.inflation, *self.design.source]
             arrays |= {"design.mean": self.design.mean, "design.root": self.design.root}
-        with atomic(file) as target, target.open("wb") as out:
-            np.savez(out, allow_pickle=False, plan=np.array(json.dumps(plain)), **arrays)
+        write_arrays(file, plan=json.dumps(plain), **arrays)
 
     @classmethod
     def load(cls, file: Path) -> Plan:
@@ -182,22 +231,19 @@ class Plan:
         Raises:
             DataSchemaError: missing or damaged.
         """
-        try:
-            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as data:
-                arrays = {name: data[name] for name in data.files}
+        remedy = "repeat the first command with --overwrite"
+        with opened_arrays(
+            file, lambda kind: DataSchemaError(f"{file} cannot be read ({kind}); {remedy}")
+        ) as data:
+            arrays = {name: data[name] for name in data.files}
             plain = json.loads(str(arrays.pop("plan")))
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise DataSchemaError(
-                f"{file} cannot be read ({type(error).__name__}); repeat the first command with "
-                "--overwrite"
-            ) from None
         sensors = {
             k.removeprefix("sensors."): v for k, v in arrays.items() if k.startswith("sensors.")
         }
         if "design" in plain:
             inflation, *source = plain["design"]
             fitted = arrays["design.mean"], arrays["design.root"]
-            plain["design"] = Around(*fitted, inflation, (source[0], source[1]))
+            plain["design"] = Around(*fitted, inflation, Source(*source))
         lists = {name: tuple(plain[name]) for name in ("times", "grid") if plain[name] is not None}
         return cls(**{**plain, **lists}, sensors=sensors)
 

@@ -18,8 +18,8 @@ import xarray as xr
 
 from pdeinv.errors import ConfigError, Preempted, RunFailed
 from pdeinv.executors.config import ExecutorConfig
-from pdeinv.executors.pools import Pool, opened
-from pdeinv.io.atomic import atomic
+from pdeinv.executors.pools import Pool, opened, require_backend
+from pdeinv.io.atomic import write_text
 from pdeinv.io.runs import remember
 from pdeinv.io.streaming import write_stream
 from pdeinv.jobs.common.recipe import make_problem
@@ -29,10 +29,11 @@ from pdeinv.jobs.generate.grid import experiments
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import to_dataset
 from pdeinv.jobs.generate.shards import Shard
+from pdeinv.plugins import registry
 from pdeinv.plugins.problem import Problem
 from pdeinv.provenance import attributes
 
-__all__ = ["How", "Progress", "generate"]
+__all__ = ["Execution", "Progress", "generate"]
 
 TASK = "pdeinv.jobs.generate.batches:solve_batches"
 LOOK_SECONDS = 2.0
@@ -56,7 +57,7 @@ def _never() -> bool:
 
 
 @dataclass(frozen=True)
-class How:
+class Execution:
     """How a data set is made; none of it changes a number.
 
     Attributes:
@@ -83,7 +84,9 @@ class How:
         return self.resume or self.assemble or self.part is not None
 
 
-def generate(plan: Plan, out: Path, folder: Path, how: How | None = None, **options: Any) -> None:
+def generate(
+    plan: Plan, out: Path, folder: Path, execution: Execution | None = None, **options: Any
+) -> None:
     """Solve the plan's samples and write them to ``out``.
 
     The numbers are the same, bit for bit, for every executor, every number of workers and after
@@ -93,35 +96,37 @@ def generate(plan: Plan, out: Path, folder: Path, how: How | None = None, **opti
         plan: what to solve.
         out: the data set file.
         folder: where batches are kept until the output is written.
-        how: with what.
-        **options: fields of ``how``, where that is absent.
+        execution: where and with what.
+        **options: fields of ``execution``, where that is absent.
 
     Raises:
         ConfigError: the batches in ``folder`` belong to another plan.
         Preempted: a stop was asked for.
         RunFailed: a worker died, every solve failed, or a batch to assemble is missing.
     """
-    how = how or How(**options)
+    execution = execution or Execution(**options)
+    registry.require("problems", plan.problem)
+    require_backend(execution.executor)
     problem = make_problem(plan.problem, plan.problem_config)
     plan.draw(0, problem.prior().dim)
     check_derivatives(problem, plan)
     axes = {} if plan.grid is None else experiments(problem, plan.sensors, plan.grid, plan.times)
-    _claim(plan, folder, how.joins)
+    _claim(plan, folder, execution.joins)
     numbers = range(plan.n_batches)
-    if how.part is not None:
-        numbers = range(how.part[0] - 1, plan.n_batches, how.part[1])
+    if execution.part is not None:
+        numbers = range(execution.part[0] - 1, plan.n_batches, execution.part[1])
     total = sum(len(plan.batch(k)) for k in numbers)
-    tally = _Tally(plan, folder, total, how.progress)
+    tally = _Tally(plan, folder, total, execution.progress)
     tally.look(numbers)
     missing = [k for k in numbers if k not in tally.have]
-    if missing and how.assemble:
+    if missing and execution.assemble:
         raise RunFailed(
             f"{len(missing)} of {plan.n_batches} batches are missing in {folder}, the first is "
             f"batch {missing[0]}; run the parts that are not done, or use --resume to solve them"
         )
     if missing:
-        _solve_missing(tally, missing, how)
-    if how.part is None:
+        _solve_missing(tally, missing, execution)
+    if execution.part is None:
         _write(problem, plan, tally, axes, out)
 
 
@@ -139,9 +144,7 @@ def _claim(plan: Plan, folder: Path, join: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if not join:
             shards.forget(folder)
-        facts = {"fingerprint": plan.mark(), "kind": "dataset"}
-        with atomic(file) as target:
-            target.write_text(json.dumps(facts))
+        write_text(file, json.dumps({"fingerprint": plan.mark(), "kind": "dataset"}))
     plan.save(folder / PLAN)
     remember(folder, plan.table())
 
@@ -182,20 +185,17 @@ class _Tally:
         self.progress(sum(s.samples for s in found), self.total, sum(s.failed for s in found))
 
 
-def _solve_missing(tally: _Tally, missing: list[int], how: How) -> None:
+def _solve_missing(tally: _Tally, missing: list[int], execution: Execution) -> None:
     """Solve the missing batches.
 
     Raises:
         Preempted: a stop was asked for.
         RunFailed: a worker died.
     """
-    workers = min(how.workers, len(missing))
+    workers = min(execution.workers, len(missing))
     try:
-        with opened(how.executor, workers, tally.folder) as pool:
-            if pool.arrays:
-                _by_array(pool, tally, missing, how.should_stop)
-            else:
-                _one_by_one(pool, tally, missing, how.should_stop)
+        with opened(execution.executor, workers, tally.folder) as pool:
+            _solve_by(pool, tally, missing, execution.should_stop)
     except BrokenExecutor:
         raise RunFailed(
             f"a worker process died (out of memory?); finished batches are kept in {tally.folder}; "
@@ -203,44 +203,30 @@ def _solve_missing(tally: _Tally, missing: list[int], how: How) -> None:
         ) from None
 
 
-def _stopped(folder: Path) -> Preempted:
-    return Preempted(f"stopped; batches are kept in {folder}; continue with --resume")
-
-
-def _one_by_one(
+def _solve_by(
     pool: Pool, tally: _Tally, missing: list[int], should_stop: Callable[[], bool]
 ) -> None:
-    """Hand out a few batches at a time, so that a stop is quick."""
+    """Hand out a few batches at a time, so that a stop is quick; to a scheduler all of them.
+
+    What the jobs of an array have done is seen in the folder.
+    """
     arguments = (str(tally.folder.absolute()), tally.plan.key())
     waiting, pending = pool.groups(missing), dict[Future[Any], tuple[int, ...]]()
     while waiting or pending:
-        while waiting and len(pending) < 2 * pool.workers and not should_stop():
-            group = waiting.pop(0)
-            pending[pool.submit(TASK, arguments, [group])[0]] = group
-        if not pending:
-            raise _stopped(tally.folder)
-        ready, _ = wait(pending, return_when=FIRST_COMPLETED)
-        for future in ready:
+        room = len(waiting) if pool.arrays else 2 * pool.workers - len(pending)
+        groups = [] if should_stop() else waiting[:room]
+        if groups:
+            waiting = waiting[room:]
+            pending |= zip(pool.submit(TASK, arguments, groups), groups, strict=True)
+        elif not pending or (pool.arrays and should_stop()):
+            raise Preempted(f"stopped; batches are kept in {tally.folder}; continue with --resume")
+        look = LOOK_SECONDS if pool.arrays else None
+        for future in wait(pending, look, FIRST_COMPLETED).done:
             future.result()
             tally.done(pending.pop(future))
-
-
-def _by_array(
-    pool: Pool, tally: _Tally, missing: list[int], should_stop: Callable[[], bool]
-) -> None:
-    """Hand everything to the scheduler, and watch what appears in the folder."""
-    arguments = (str(tally.folder.absolute()), tally.plan.key())
-    groups = pool.groups(missing)
-    pending = dict(zip(pool.submit(TASK, arguments, groups), groups, strict=True))
-    while pending:
-        ready, _ = wait(pending, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
-        for future in ready:
-            future.result()
-            tally.done(pending.pop(future))
-        tally.look([k for group in pending.values() for k in group])
-        tally.tell()
-        if pending and should_stop():
-            raise _stopped(tally.folder)
+        if pool.arrays:
+            tally.look([k for group in pending.values() for k in group])
+            tally.tell()
 
 
 def _write(problem: Problem, plan: Plan, tally: _Tally, axes: dict[str, Any], out: Path) -> None:
@@ -256,7 +242,7 @@ def _write(problem: Problem, plan: Plan, tally: _Tally, axes: dict[str, Any], ou
     table = plan.table()
     facts = {name: table[name] for name in ("seed", "n", "design")}
     shards.write_manifest(tally.folder, {"fingerprint": plan.mark(), **facts}, found)
-    inputs = {} if plan.design is None else dict([plan.design.source])
+    inputs = [] if plan.design is None else [plan.design.source]
     attrs = {**attributes(table, plan.seed, inputs), "pdeinv_level": plan.level}
 
     def batches() -> Iterator[xr.Dataset]:
@@ -269,18 +255,12 @@ def _write(problem: Problem, plan: Plan, tally: _Tally, axes: dict[str, Any], ou
 
 def _sources(found: Sequence[Shard]) -> xr.Dataset:
     """What each shard held: for the record."""
-
-    def column(values: list[Any], text: str) -> xr.Variable:
-        return xr.Variable("batch", np.array(values), {"long_name": text})
-
+    columns = {
+        "sha256": (np.array([s.digest for s in found], dtype=object),
+                   "hash of the batch in the run folder"),
+        "samples": (np.array([s.samples for s in found]), "number of samples"),
+        "failed": (np.array([s.failed for s in found]), "number of failed solves"),
+    }  # fmt: skip
     return xr.Dataset(
-        {
-            "sha256": xr.Variable(
-                "batch",
-                np.array([s.digest for s in found], dtype=object),
-                {"long_name": "hash of the batch in the run folder"},
-            ),
-            "samples": column([s.samples for s in found], "number of samples"),
-            "failed": column([s.failed for s in found], "number of failed solves"),
-        }
+        {k: xr.Variable("batch", values, {"long_name": t}) for k, (values, t) in columns.items()}
     )

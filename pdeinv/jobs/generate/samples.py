@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pdeinv.config import dump_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.datasets import prior_probe
+from pdeinv.io.fields import problem_attributes
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
@@ -183,8 +183,7 @@ def to_dataset(
         {
             **attrs,
             "pdeinv_kind": "dataset",
-            "pdeinv_problem": problem.name,
-            "pdeinv_problem_config": dump_toml(problem.config.model_dump(mode="json")),
+            **problem_attributes(problem.name, problem.config),
             "pdeinv_prior_probe": prior_probe(prior),
             "pdeinv_failed": int(failed.sum()),
         }

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from pdeinv.errors import RunFailed
-from pdeinv.io.atomic import atomic
+from pdeinv.io.arrays import opened_arrays, write_arrays
+from pdeinv.io.atomic import write_text
 from pdeinv.jobs.generate.samples import Samples
 from pdeinv.provenance import sha256
 
@@ -52,15 +52,13 @@ def save(folder: Path, k: int, samples: Samples) -> None:
         if getattr(samples, f.name) is not None
     }
     file = _arrays(folder, k)
-    with atomic(file) as target, target.open("wb") as out:
-        np.savez(out, allow_pickle=False, **arrays)
+    write_arrays(file, **arrays)
     facts = {
         "samples": len(samples.xi),
         "failed": [i for i, text in enumerate(samples.failures) if text],
         "sha256": sha256(file),
     }
-    with atomic(file.with_suffix(".json")) as target:
-        target.write_text(json.dumps(facts))
+    write_text(file.with_suffix(".json"), json.dumps(facts))
 
 
 def verified(folder: Path, k: int, n: int) -> Shard | None:
@@ -81,16 +79,14 @@ def load(folder: Path, k: int, n: int) -> Samples:
     Raises:
         RunFailed: the file cannot be read.
     """
-    try:
-        with _arrays(folder, k).open("rb") as file, np.load(file, allow_pickle=False) as data:
-            arrays = {name: _cut(name, data[name], n) for name in data.files}
+    lost = f"batch {k} in {folder} cannot be read back"
+    remedy = "check the disk and continue with --resume"
+    with opened_arrays(
+        _arrays(folder, k), lambda kind: RunFailed(f"{lost} ({kind}); {remedy}")
+    ) as data:
+        arrays = {name: _cut(name, data[name], n) for name in data.files}
         failures = tuple(str(text) for text in arrays.pop("failures"))
         return Samples(failures=failures, **arrays)
-    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
-        raise RunFailed(
-            f"batch {k} in {folder} cannot be read back ({type(error).__name__}); check the disk "
-            "and continue with --resume"
-        ) from None
 
 
 def _cut(name: str, array: Any, n: int) -> Any:
@@ -113,5 +109,5 @@ def write_manifest(folder: Path, facts: Mapping[str, Any], shards: Iterable[Shar
         }
         for s in shards
     }  # fmt: skip
-    with atomic(folder / "manifest.json") as target:
-        target.write_text(json.dumps({"format": 1, **facts, "shards": listed}, indent=1) + "\n")
+    manifest = {"format": 1, **facts, "shards": listed}
+    write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")

@@ -1,4 +1,9 @@
-"""Training sets from files of either kind: those of ``generate`` and those made elsewhere."""
+"""Training sets from files of either kind: those of ``generate`` and those made elsewhere.
+
+docs/surrogates.md has the schema of the latter. Such a file holds data and places under the names
+of the problem, and xi or the unknown itself, whose xi follow from the prior. Where they do not,
+fields on a grid are left to learn from.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
 
-from pdeinv.errors import DataSchemaError
+from pdeinv.bayes.prior import Prior, whiten
+from pdeinv.config import named
+from pdeinv.errors import CapabilityError, DataSchemaError, ShapeError
 from pdeinv.io import datasets, netcdf
-from pdeinv.io.datasets import TrainingSet
+from pdeinv.io.datasets import EAGER_BYTES, Grids, TrainingSet, prior_probe
 from pdeinv.jobs.common.recipe import make_problem
-from pdeinv.jobs.generate.foreign import read_foreign
+from pdeinv.plugins.problem import Problem
+from pdeinv.provenance import sha256
+from pdeinv.typing import Array
 
-__all__ = ["check_inputs", "open_training_set"]
+__all__ = ["check_inputs", "open_training_set", "read_foreign"]
 
 
 def open_training_set(path: Path, table: Mapping[str, Any]) -> TrainingSet:
@@ -32,8 +43,7 @@ def open_training_set(path: Path, table: Mapping[str, Any]) -> TrainingSet:
         foreign = "pdeinv_kind" not in tree.attrs
     if not foreign:
         return datasets.read(path)
-    keys = dict(table)
-    name = keys.pop("name", None)
+    name, keys = named(table)
     if name is None:
         raise DataSchemaError(
             f"{path} was not written by 'pdeinv generate'; say what it belongs to with a table "
@@ -56,4 +66,130 @@ def check_inputs(training: TrainingSet, kind: Any) -> None:
         raise DataSchemaError(
             f"surrogate '{kind.name}' learns from xi, which this data set does not determine; "
             "use a surrogate of fields such as 'fno', or add xi(sample, xi_dim)"
+        )
+
+
+def read_foreign(path: Path, problem: Problem, eager_bytes: int = EAGER_BYTES) -> TrainingSet:
+    """A data set of ``problem`` that another program wrote.
+
+    Args:
+        path: NetCDF file.
+        problem: what it belongs to.
+        eager_bytes: as of :func:`pdeinv.io.datasets.read`.
+
+    Raises:
+        DataSchemaError: it does not follow the schema, or does not fit the problem.
+    """
+    with netcdf.opened_tree(path) as tree:
+        return _training_set(tree.to_dataset(), path, problem, eager_bytes)
+
+
+def _training_set(
+    dataset: xr.Dataset, path: Path, problem: Problem, eager_bytes: int
+) -> TrainingSet:
+    observed, prior = problem.observed, problem.prior()
+    values = _column(dataset, observed.name, ("sample", "obs"), observed.units, path)
+    sensors = {c: _column(dataset, c, ("obs",), u, path) for c, u in observed.coords.items()}
+    for name, array in sensors.items():
+        if not np.isfinite(array).all():
+            raise DataSchemaError(f"{path}: coordinate '{name}' is not finite")
+    good = np.isfinite(values).all(axis=1)
+    if "status" in dataset:
+        good &= np.asarray(dataset["status"] == 0)
+    if not good.any():
+        raise DataSchemaError(f"{path}: no sample with finite '{observed.name}' and status 0")
+    kept = np.flatnonzero(good)
+    grids = Grids.of(dataset, f"{observed.name}_grid", path, kept, eager_bytes)
+    return TrainingSet(
+        problem=problem.name,
+        problem_config=problem.config.model_dump(mode="json"),
+        observed=observed,
+        sensors=sensors,
+        xi=_xi(dataset, prior, path, kept, grids.coefficient is not None),
+        values=values[good],
+        prior_probe=prior_probe(prior),
+        level=int(dataset.attrs.get("pdeinv_level", 0)),
+        digest=sha256(path),
+        n_failed=int((~good).sum()),
+        **vars(grids),
+    )
+
+
+def _column(dataset: xr.Dataset, name: str, dims: tuple[str, ...], units: str, path: Path) -> Array:
+    """A variable, checked.
+
+    Raises:
+        DataSchemaError: missing, on other dims, or in other units.
+    """
+    if name not in dataset.variables:
+        raise DataSchemaError(
+            f"{path}: variable '{name}' is missing; expected it on ({', '.join(dims)}), found "
+            f"{', '.join(map(str, dataset.variables))}"
+        )
+    variable = dataset[name]
+    if variable.dims != dims:
+        raise DataSchemaError(
+            f"{path}: '{name}' is on ({', '.join(map(str, variable.dims))}), expected "
+            f"({', '.join(dims)})"
+        )
+    if variable.attrs.get("units") != units:
+        raise DataSchemaError(
+            f"{path}: units of '{name}' are {variable.attrs.get('units')!r}, the problem has "
+            f"{units!r}; convert the values and set the attribute"
+        )
+    return np.asarray(variable, dtype=np.float64)
+
+
+def _xi(
+    dataset: xr.Dataset, prior: Prior, path: Path, kept: NDArray[np.intp], gridded: bool
+) -> Array:
+    """xi as stored or from the unknown; NaN where neither is possible but fields are there.
+
+    Raises:
+        DataSchemaError: nothing to learn from, or xi and unknown contradict each other.
+    """
+    known = set(prior.space.names) <= set(map(str, dataset.data_vars))
+    if "xi" in dataset:
+        xi = np.asarray(dataset["xi"], dtype=np.float64)
+        if dataset["xi"].dims != ("sample", "xi_dim") or xi.shape[1] != prior.dim:
+            raise DataSchemaError(
+                f"{path}: 'xi' has shape {dict(dataset['xi'].sizes)}, expected (sample, xi_dim) "
+                f"with xi_dim = {prior.dim}; correct the prior's configuration"
+            )
+        if known:
+            _agree(prior, xi[kept], _unknown(dataset, prior, path)[kept], path)
+        return np.asarray(xi[kept])
+    try:
+        if known:
+            return whiten(prior, _unknown(dataset, prior, path)[kept])
+        reason = f"it holds neither 'xi' nor the unknown ({', '.join(prior.space.names)})"
+    except (CapabilityError, DataSchemaError) as error:
+        reason = str(error)
+    if not gridded:
+        raise DataSchemaError(
+            f"{path}: no xi to learn from: {reason}; add xi(sample, xi_dim), or 'coefficient' and "
+            "the state on a grid for an operator"
+        )
+    return np.full((len(kept), prior.dim), np.nan)
+
+
+def _unknown(dataset: xr.Dataset, prior: Prior, path: Path) -> Array:
+    try:
+        m = prior.space.pack(dataset)
+    except (ShapeError, ValueError) as error:
+        raise DataSchemaError(f"{path}: {error}") from None
+    if m.ndim != 2:
+        raise DataSchemaError(
+            f"{path}: the unknown must be on 'sample' and its own dimensions, "
+            f"got shape {m.shape} when packed"
+        )
+    return m
+
+
+def _agree(prior: Prior, xi: Array, m: Array, path: Path) -> None:
+    miss = np.abs(prior.unwhiten(xi) - m)
+    if not (miss <= 1e-6 * max(float(np.std(m)), 1e-300)).all():
+        raise DataSchemaError(
+            f"{path}: the unknown is not what the prior makes of 'xi' (they differ by up to "
+            f"{np.nanmax(miss):.3g}); the prior's configuration is another one"
         )

@@ -1,28 +1,64 @@
-"""An inversion that has been checked: tables and data in agreement, nothing solved yet."""
+"""What ``invert`` is asked for: the tables of a run file, and the checked inversion they make.
+
+An inversion has tables and data in agreement, and nothing solved yet.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from pdeinv.config import merge, parse
+from pydantic import Field
+
+from pdeinv.config import Config, named, parse
 from pdeinv.engines.base import Engine, Need, check_posterior
-from pdeinv.errors import ConfigError
-from pdeinv.io.observations import NoiseSpec, Observations, header, read
-from pdeinv.jobs.common.memory import predicted_peak
-from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem, surrogate_kind
-from pdeinv.jobs.invert.config import RunConfig
-from pdeinv.jobs.two_level.train import RefineConfig, learner
-from pdeinv.jobs.two_level.variance import GivenSurrogate
+from pdeinv.executors.config import ExecutorConfig
+from pdeinv.io.observations import NoiseSpec, Observations
+from pdeinv.jobs.common.case import Case, read_case
+from pdeinv.jobs.common.recipe import ModelChoice, PosteriorRecipe, surrogate_kind
+from pdeinv.jobs.two_level.admission import GivenSurrogate
+from pdeinv.jobs.two_level.train import RoundsConfig, learner
 from pdeinv.model.learned import Role
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import check_role
 from pdeinv.rng import fresh_seed
 
-__all__ = ["Inversion"]
+__all__ = ["BudgetConfig", "Inversion", "NoiseConfig", "RunConfig"]
+
+
+class NoiseConfig(Config):
+    """The table ``[noise]``; it replaces the noise of the observation file."""
+
+    std: float | None = Field(None, gt=0, description="absolute standard deviation")
+    rel: float | None = Field(None, gt=0, description="relative to the largest absolute value")
+
+
+class BudgetConfig(Config):
+    """The table ``[budget]``: limits of one chain."""
+
+    n_forward: int | None = Field(None, ge=1, description="reference solves")
+    seconds: float | None = Field(None, gt=0, description="wall time")
+
+
+class RunConfig(Config):
+    """The tables of a run file; those with a ``name`` are checked by what they name."""
+
+    seed: int | None = Field(None, ge=0, description="root seed; drawn and stored when absent")
+    workers: int = Field(1, ge=1, description="processes")
+    observations: str | None = Field(None, description="observation file")
+    model: ModelChoice = Field("reference", description="which model to invert with")
+    level: int = Field(0, description="mesh level of the reference model")
+    problem: dict[str, Any] = Field(default_factory=dict)
+    noise: NoiseConfig = NoiseConfig()
+    engine: dict[str, Any] = Field(default_factory=dict)
+    surrogate: dict[str, Any] = Field(default_factory=dict)
+    solver: dict[str, Any] = Field(default_factory=dict)
+    budget: BudgetConfig = BudgetConfig()
+    executor: ExecutorConfig = ExecutorConfig()
 
 
 @dataclass(frozen=True)
@@ -55,14 +91,14 @@ class Inversion:
             update={"seed": fresh_seed() if given.seed is None else given.seed,
                     "observations": str(observations)}
         )  # fmt: skip
-        problem = _resolve_problem(run, observations)
-        noise = NoiseSpec(run.noise.std, run.noise.rel)
-        data = read(observations, problem.observed, noise)
-        engine = _resolve_engine(run)
-        said = hooks.remarks(problem, data)
-        found = cls(run, problem, data, engine, (*_notes(run, observations, data), *said))
-        found.check_surrogate()
-        return found
+        case = read_case(observations, run.problem, NoiseSpec(run.noise.std, run.noise.rel))
+        name, table = named(run.engine)
+        engine = cast(Engine[Any], registry.build("engines", str(name or "two-level"), table))
+        said = hooks.remarks(case.problem, case.observations)
+        if "path" in run.surrogate:
+            parse(GivenSurrogate, run.surrogate, "surrogate")
+        notes = (*_notes(run, observations, case), *said)
+        return cls(run, case.problem, case.observations, engine, notes)
 
     def check_surrogate(self) -> None:
         """Refuse a surrogate that this run cannot use or train, before anything is computed.
@@ -70,13 +106,13 @@ class Inversion:
         Raises:
             CapabilityError: it is no forward model, or does not learn from pairs.
             ConfigError: a wrong key or value of the table ``[surrogate]``.
+            DataSchemaError: the folder is missing or holds no surrogate.
             MissingDependency: a package that it needs is not installed.
         """
         if self.surrogate_path is not None:
-            parse(GivenSurrogate, self.run.surrogate, "surrogate")
             check_role(surrogate_kind(self.surrogate_path), Role.FORWARD, "invert")
         elif self.trains_surrogate:
-            learner(self.refine_config())
+            learner(self.rounds_config())
 
     @property
     def seed(self) -> int:
@@ -95,23 +131,26 @@ class Inversion:
         """Whether a surrogate has to be made first."""
         return Need.COARSE in self.engine.needs and self.surrogate_path is None
 
+    def require(self) -> None:
+        """Refuse to begin where an extra that the run needs is not installed.
+
+        Raises:
+            MissingDependency: with the command that installs it.
+        """
+        registry.require("engines", self.engine.name)
+        if self.run.model == "reference":
+            registry.require("problems", self.problem.name)
+
     def recipe(self) -> PosteriorRecipe:
         """How to build the posterior in any process."""
-        o = self.observations
-        return PosteriorRecipe(
-            self.problem.name,
-            self.problem.config.model_dump(mode="json"),
-            o.coords,
-            o.values,
-            o.noise,
-            self.run.level,
-            self.run.model,
-            self.surrogate_path,
+        run, folder = self.run, self.surrogate_path
+        return PosteriorRecipe.of(
+            self.problem, self.observations, level=run.level, model=run.model, surrogate=folder
         )
 
-    def refine_config(self) -> RefineConfig:
+    def rounds_config(self) -> RoundsConfig:
         """The table ``[surrogate]`` where a surrogate is trained on the way."""
-        return parse(RefineConfig, self.run.surrogate, "surrogate")
+        return parse(RoundsConfig, self.run.surrogate, "surrogate")
 
     def resolved(self) -> dict[str, Any]:
         """The complete configuration; run again, it repeats the result."""
@@ -119,17 +158,19 @@ class Inversion:
         base["problem"] = {"name": self.problem.name, **self.problem.config.model_dump(mode="json")}
         base["engine"] = {"name": self.engine.name, **self.engine.config.model_dump(mode="json")}
         if self.trains_surrogate:
-            base["surrogate"] = self.refine_config().model_dump(mode="json")
+            base["surrogate"] = self.rounds_config().model_dump(mode="json")
         return base
 
     def plan(self) -> dict[str, Any]:
         """What a run would do, for ``--dry-run``: sizes, solves and memory; builds the models."""
+        self.require()
+        self.check_surrogate()
         posterior = self.recipe()()
         if not self.trains_surrogate:
             check_posterior(self.engine, posterior)
         chains, steps = self.engine.n_chains, self.engine.n_steps
         stored = chains * steps * posterior.dim * 8
-        peak = predicted_peak(hooks.memory_estimate(self.problem, self.run.level), stored)
+        peak = _predicted_peak(hooks.memory_estimate(self.problem, self.run.level), stored)
         return {
             "problem": self.problem.name,
             "engine": self.engine.name,
@@ -139,46 +180,43 @@ class Inversion:
             "dofs": self.problem.dofs(self.run.level),
             "chains": chains,
             "steps per chain": steps,
-            "training solves": self.refine_config().n_fine if self.trains_surrogate else 0,
+            "training solves": self.rounds_config().n_fine if self.trains_surrogate else 0,
             "draws in memory (MB)": round(stored / 1e6, 1),
             **({} if peak is None else {"peak memory per process (MB)": round(peak / 1e6)}),
             "seed": self.seed,
         }
 
 
-def _resolve_problem(run: RunConfig, observations: Path) -> Problem:
-    dataset, named, carried = header(observations)
-    table = dict(run.problem)
-    name = table.pop("name", None)
-    if name is None and named is None:
-        raise ConfigError(
-            f"{observations} names no problem; pass --problem NAME or set name in [problem]"
-        )
-    if name is not None and named is not None and name != named:
-        raise ConfigError(
-            f"{observations} holds data of problem '{named}', the configuration asks for '{name}'"
-        )
-    chosen = str(name or named)
-    # a file that pdeinv did not write may describe its experiment by variables of its own
-    tables = carried or hooks.tables_of(registry.load("problems", chosen), dataset)
-    return make_problem(chosen, merge(tables, table))
-
-
-def _resolve_engine(run: RunConfig) -> Engine[Any]:
-    table = dict(run.engine)
-    name = str(table.pop("name", "two-level"))
-    kind = registry.load("engines", name)
-    return cast(Engine[Any], kind(parse(kind.Config, table, "engine")))
-
-
-def _notes(run: RunConfig, path: Path, data: Observations) -> tuple[str, ...]:
-    notes = []
-    if data.n_dropped:
-        notes.append(f"{path.name}: {data.n_dropped} missing or flagged data dropped")
-    made_at = header(path)[0].attrs.get("pdeinv_level")
-    if made_at is not None and int(made_at) <= run.level:
+def _notes(run: RunConfig, path: Path, case: Case) -> tuple[str, ...]:
+    notes, dropped = [], case.observations.n_dropped
+    if dropped:
+        notes.append(f"{path.name}: {dropped} missing or flagged data dropped")
+    if case.made_on is not None and case.made_on <= run.level:
         notes.append(
-            f"{path.name} was made on mesh level {made_at}, no finer than the inversion's "
+            f"{path.name} was made on mesh level {case.made_on}, no finer than the inversion's "
             f"({run.level}): errors will look too small (inverse crime)"
         )
     return tuple(notes)
+
+
+def _resident_peak() -> int:
+    """Bytes that this process held at most so far; 0 where the system does not tell."""
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak) if sys.platform == "darwin" else 1024 * int(peak)
+
+
+def _predicted_peak(model: int | None, stored: int) -> int | None:
+    """Bytes at the peak of a run: the program with its models built, states, and stored draws.
+
+    Args:
+        model: bytes of one running model, where its problem estimates them.
+        stored: bytes of what the engine keeps, counted twice since results are assembled from it.
+
+    Returns:
+        None without such an estimate.
+    """
+    return None if model is None else _resident_peak() + model + 2 * stored

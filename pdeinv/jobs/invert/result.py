@@ -1,31 +1,38 @@
-"""From what an engine found to a result file: predictive draws, diagnostics, costs, provenance."""
+"""From what an engine found to a result file: predictive draws, diagnostics, costs, provenance.
+
+The layout is that of ArviZ: groups of an ``xarray.DataTree``, readable without pdeinv.
+"""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from pdeinv.bayes.diagnostics import summary as diagnose
 from pdeinv.bayes.jacobian import unwhitened
-from pdeinv.bayes.posterior import Counters, Posterior
-from pdeinv.bayes.prior import sample
-from pdeinv.engines.base import Outcome
+from pdeinv.bayes.posterior import Counters, Posterior, xi_space
+from pdeinv.bayes.prior import Prior, sample
+from pdeinv.engines.base import Outcome, Produces
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.run.driver import RunResult
-from pdeinv.jobs.common.inside import inside_of
-from pdeinv.jobs.invert.layout import ResultParts, result_tree
+from pdeinv.io.observations import Observations
+from pdeinv.jobs.common.mask import masks
 from pdeinv.jobs.invert.request import Inversion
-from pdeinv.jobs.two_level.admission import Refined
+from pdeinv.jobs.two_level.admission import SurrogateReport
+from pdeinv.model.spaces import Space
 from pdeinv.plugins.hooks import fixtures
-from pdeinv.provenance import attributes, sha256
+from pdeinv.provenance import Source, attributes
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["conclude"]
+__all__ = ["ResultParts", "conclude", "estimates", "result_tree"]
 
 N_PREDICTIVE = 100
 """Posterior-predictive draws in a result; each costs one solve."""
@@ -35,7 +42,7 @@ def conclude(
     inversion: Inversion,
     posterior: Posterior,
     result: RunResult,
-    refined: Refined,
+    surrogate: SurrogateReport,
     verified: Mapping[str, float],
 ) -> xr.DataTree:
     """All groups of the result file.
@@ -44,27 +51,27 @@ def conclude(
         inversion: what was asked for.
         posterior: what the engine worked on; solved once for each predictive draw.
         result: what the engine found.
-        refined: the surrogate, what it cost and what is said of it.
+        surrogate: the surrogate, what it cost and what is said of it.
         verified: figures of the derivative tests.
     """
     counters = Counters()
     posterior.charge(counters)
     predictive = _predictive(posterior, result.outcome, stream(inversion.seed, "predictive"))
-    for part in (result.counters, refined.counters):
+    for part in (result.counters, surrogate.counters):
         counters.add(part)
     outcome, checks = _judged(inversion, result)
     attrs = {
         **attributes(inversion.resolved(), inversion.seed, _inputs(inversion)),
         **{f"pdeinv_{k}": v for k, v in counters.as_dict().items()},
-        "pdeinv_n_forward_training": refined.counters.n_forward,
-        "pdeinv_n_tangent_training": refined.counters.n_tangent,
-        "pdeinv_n_adjoint_training": refined.counters.n_adjoint,
+        "pdeinv_n_forward_training": surrogate.counters.n_forward,
+        "pdeinv_n_tangent_training": surrogate.counters.n_tangent,
+        "pdeinv_n_adjoint_training": surrogate.counters.n_adjoint,
         "pdeinv_n_forward_predictive": len(predictive),
         "pdeinv_problem": inversion.problem.name,
         "pdeinv_engine": inversion.engine.name,
         "pdeinv_seconds": result.seconds,
         **verified,
-        **{f"pdeinv_{k}": v for k, v in refined.report.items()},
+        **{f"pdeinv_{k}": v for k, v in surrogate.figures.items()},
     }
     parts = ResultParts(
         posterior.prior,
@@ -74,7 +81,7 @@ def conclude(
         predictive,
         sample(posterior.prior, stream(inversion.seed, "prior"), 200),
         attrs,
-        inside_of(inversion.problem, posterior.prior.space),
+        masks(inversion.problem, posterior.prior.space),
         fixtures(inversion.problem),
     )
     return result_tree(parts)
@@ -109,8 +116,146 @@ def _judged(inversion: Inversion, result: RunResult) -> tuple[Outcome, dict[str,
     )
 
 
-def _inputs(inversion: Inversion) -> dict[str, str]:
-    inputs = dict([inversion.observations.source] if inversion.observations.source else [])
-    if inversion.surrogate_path is not None:
-        inputs[inversion.surrogate_path.name] = sha256(inversion.surrogate_path)
-    return inputs
+def _inputs(inversion: Inversion) -> list[Source]:
+    data, folder = inversion.observations.source, inversion.surrogate_path
+    return [*([data] if data else []), *([Source.of(folder)] if folder else [])]
+
+
+MAX_STORED = 4_000_000
+"""How many numbers of the unknown the ``posterior`` group holds at most; xi is stored whole."""
+
+Index = NDArray[np.int64]
+
+LEAD = ("chain", "draw")
+
+
+@dataclass(frozen=True)
+class ResultParts:
+    """What a result file is made of.
+
+    Attributes:
+        prior: maps xi to the unknown.
+        outcome: the engine's outcome.
+        produces: what the engine claims its draws to be.
+        observations: the data that were inverted.
+        predictive: (draw, n_d) draws of data with noise, at evenly spaced posterior draws.
+        prior_draws: (draw, n_m) prior draws of the unknown.
+        attrs: provenance and summary attributes.
+        inside: which nodes of the unknown lie in the body, for ``estimates``.
+        fixtures: electrodes and the like, for ``constant_data``.
+    """
+
+    prior: Prior
+    outcome: Outcome
+    produces: Produces
+    observations: Observations
+    predictive: Array
+    prior_draws: Array
+    attrs: Mapping[str, Any]
+    inside: xr.Dataset = field(default_factory=xr.Dataset)
+    fixtures: xr.Dataset = field(default_factory=xr.Dataset)
+
+
+def _labelled(space: Space, flat: Array, draws: Index | None = None) -> xr.Dataset:
+    """(chain, draw, size) numbers as a dataset with chain and draw coordinates."""
+    dataset = space.unpack(flat, LEAD)
+    numbers = np.arange(flat.shape[1]) if draws is None else draws
+    return dataset.assign_coords(chain=np.arange(flat.shape[0]), draw=numbers)
+
+
+def _batches(prior: Prior, outcome: Outcome, size: int = 512) -> Iterator[Array]:
+    """The unknown of all draws, (n, n_m) at a time."""
+    rows = outcome.xi if outcome.m is None else outcome.m
+    rows = rows.reshape(-1, rows.shape[-1])
+    for i in range(0, len(rows), size):
+        part = rows[i : i + size]
+        yield prior.unwhiten(part) if outcome.m is None else part
+
+
+def estimates(prior: Prior, outcome: Outcome) -> xr.Dataset:
+    """Pointwise mean and standard deviation of the unknown over all draws."""
+    total, square, n = 0.0, 0.0, 0
+    shift = outcome.unknowns(prior, slice(1))[0, 0]
+    for rows in _batches(prior, outcome):
+        m = rows - shift
+        total, square, n = total + m.sum(axis=0), square + (m**2).sum(axis=0), n + len(rows)
+    mean = total / n
+    std = np.sqrt(np.maximum(square / n - mean**2, 0.0) * n / max(1, n - 1))
+    found = prior.space.unpack(mean + shift).rename({v: f"{v}_mean" for v in prior.space.names})
+    spread = prior.space.unpack(std).rename({v: f"{v}_sd" for v in prior.space.names})
+    return found.merge(spread)
+
+
+def _posterior(parts: ResultParts) -> xr.Dataset:
+    chains, draws, _ = parts.outcome.xi.shape
+    room = max(1, MAX_STORED // (chains * parts.prior.space.size))
+    every = max(1, -(-draws // room))
+    keep = np.arange(draws)[::every]
+    m = parts.outcome.unknowns(parts.prior, slice(None, None, every))
+    dataset = _labelled(parts.prior.space, m, keep)
+    return dataset.assign_attrs(stored_every=int(keep[1] - keep[0]) if len(keep) > 1 else 1)
+
+
+def _whitened(parts: ResultParts) -> dict[str, xr.Dataset]:
+    """The group of xi, where the outcome has one."""
+    if parts.outcome.m is not None:
+        return {}
+    space = xi_space(parts.prior.dim)
+    return {"unconstrained_posterior": _labelled(space, parts.outcome.xi)}
+
+
+def _data(parts: ResultParts, values: Array, lead: tuple[str, ...]) -> xr.Dataset:
+    o = parts.observations
+    attrs = {"units": o.observed.units, "long_name": o.observed.long_name}
+    variable = xr.Variable((*lead, "obs"), values, attrs)
+    return xr.Dataset({o.observed.name: variable}, {"obs": np.arange(o.size)})
+
+
+def _constants(parts: ResultParts) -> xr.Dataset:
+    o = parts.observations
+    variables = {
+        name: xr.Variable("obs", array, {"units": o.observed.coords[name]})
+        for name, array in o.coords.items()
+    }
+    variables["noise_std"] = xr.Variable("obs", o.noise.std, {"units": o.observed.units})
+    return xr.Dataset(variables, {"obs": np.arange(o.size)})
+
+
+def _stats(parts: ResultParts) -> xr.Dataset:
+    o = parts.outcome
+    coords = {"chain": np.arange(o.xi.shape[0]), "draw": np.arange(o.xi.shape[1])}
+    return xr.Dataset({k: (LEAD, v) for k, v in o.stats.items()}, coords)
+
+
+def result_tree(parts: ResultParts) -> xr.DataTree:
+    """All groups of a result file; the root holds the attributes.
+
+    Groups: ``posterior``, ``unconstrained_posterior`` (xi, where the draws have one),
+    ``sample_stats``, ``estimates`` (mean and sd over all draws), ``prior``,
+    ``posterior_predictive`` (with noise), ``observed_data``, ``constant_data`` and those of the
+    engine.
+    """
+    o = parts.outcome
+    groups: dict[str, xr.Dataset] = {
+        "posterior": _posterior(parts),
+        **_whitened(parts),
+        "sample_stats": _stats(parts),
+        "estimates": estimates(parts.prior, o).merge(parts.inside),
+        "prior": _labelled(parts.prior.space, parts.prior_draws[None]),
+        "posterior_predictive": _data(parts, parts.predictive[None], LEAD).assign_coords(
+            chain=[0], draw=np.arange(len(parts.predictive))
+        ),
+        "observed_data": _data(parts, parts.observations.values, ()),
+        "constant_data": _constants(parts).merge(parts.fixtures),
+        **o.groups,
+    }
+    root = xr.Dataset(attrs={
+        **parts.attrs,
+        "pdeinv_kind": "result",
+        "pdeinv_produces": parts.produces,
+        "pdeinv_converged": int(o.converged),
+        "pdeinv_message": o.message,
+        "pdeinv_summary": json.dumps({k: float(v) for k, v in o.summary.items()}),
+        "inference_library": "pdeinv",
+    })  # fmt: skip
+    return xr.DataTree.from_dict({"/": root, **groups})

@@ -7,29 +7,23 @@ from pathlib import Path
 import xarray as xr
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
-from pdeinv.bayes.posterior import Counters, Posterior
+from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Need, check_posterior
 from pdeinv.engines.run.driver import run
-from pdeinv.engines.run.spec import Budget, Progress, Run
+from pdeinv.engines.run.spec import Budget, Progress, Run, silent
 from pdeinv.errors import PdeinvError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output, remove
 from pdeinv.io.runs import drop_unless_resumable, remember, run_folder
 from pdeinv.jobs.common.recipe import Prepared
-from pdeinv.jobs.invert.config import RunConfig
-from pdeinv.jobs.invert.request import Inversion
+from pdeinv.jobs.invert.request import Inversion, RunConfig
 from pdeinv.jobs.invert.result import conclude
-from pdeinv.jobs.two_level.admission import Refined
-from pdeinv.jobs.two_level.train import refine
-from pdeinv.jobs.two_level.variance import examined, widened
+from pdeinv.jobs.two_level.admission import SurrogateReport, admit, inflated_noise
+from pdeinv.jobs.two_level.train import Rounds, train_in_rounds
 from pdeinv.model.forward import Capability
 from pdeinv.rng import stream
 
 __all__ = ["Inversion", "RunConfig", "invert"]
-
-
-def _silent(chain: int, step: int, n_steps: int, note: str) -> None:
-    """No progress."""
 
 
 def invert(
@@ -38,7 +32,7 @@ def invert(
     *,
     overwrite: bool = False,
     resume: bool = False,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> xr.DataTree:
     """Run an inversion and write its result.
 
@@ -55,26 +49,28 @@ def invert(
     Raises:
         PdeinvError: as each stage says; the output is complete or absent.
     """
+    inversion.require()
     check_output(out, overwrite=overwrite, resume=resume)
     folder = run_folder(out)
     check_output(folder, overwrite=overwrite, resume=resume)
+    inversion.check_surrogate()
     made = Prepared.of(inversion.recipe())
     verified = _verify(inversion, made.posterior)
     if overwrite:
         remove(folder)
     remember(folder, inversion.resolved())
     try:
-        made, refined = _with_surrogate(inversion, made, folder, progress)
-        result = run(inversion.engine, made, _how(inversion, folder, resume), progress)
+        made, report = _with_surrogate(inversion, made, folder, progress)
+        result = run(inversion.engine, made, _spec(inversion, folder, resume), progress)
     except PdeinvError:
         drop_unless_resumable(folder)
         raise
-    tree = conclude(inversion, made(), result, refined, verified)
+    tree = conclude(inversion, made(), result, report, verified)
     netcdf.write(out, tree)
     return tree
 
 
-def _how(inversion: Inversion, folder: Path, resume: bool) -> Run:
+def _spec(inversion: Inversion, folder: Path, resume: bool) -> Run:
     asked = inversion.run
     budget = Budget(asked.budget.n_forward, asked.budget.seconds)
     return Run(inversion.seed, folder, resume, asked.workers, budget, tag=_tag(inversion))
@@ -86,7 +82,7 @@ def _tag(inversion: Inversion) -> str:
     for free in ("engine", "workers", "seed", "budget", "observations"):
         resolved.pop(free, None)
     source = inversion.observations.source
-    return f"{resolved}{source[1] if source else ''}"
+    return f"{resolved}{source.sha256 if source else ''}"
 
 
 def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:
@@ -109,24 +105,20 @@ def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:
 
 def _with_surrogate(
     inversion: Inversion, made: Prepared, folder: Path, progress: Progress
-) -> tuple[Prepared, Refined]:
+) -> tuple[Prepared, SurrogateReport]:
     """The posterior with the surrogate that it is to use, which is trained or tested here."""
     asked, given = inversion.run, inversion.surrogate_path
     if inversion.trains_surrogate:
-        how = (inversion.seed, asked.workers, asked.level)
-        refined = refine(
-            inversion.problem,
-            inversion.observations,
-            inversion.refine_config(),
-            folder,
-            how,
-            progress,
-        )
-        assert refined.folder is not None
-        return made.beside(refined.folder), refined
+        rounds = Rounds(
+            inversion.problem, inversion.observations, inversion.rounds_config(),
+            inversion.seed, asked.workers, asked.level,
+        )  # fmt: skip
+        report = train_in_rounds(rounds, folder, progress)
+        assert report.folder is not None
+        return made.beside(report.folder), report
     if given is not None and Need.COARSE in inversion.engine.needs:
-        return made, examined(made(), given, inversion.seed)
+        return made, admit(made(), given, inversion.seed)
     if asked.model == "surrogate" and asked.surrogate.get("inflate"):
-        noise, report, spent = widened(made(), inversion.seed)
-        return made.with_noise(noise), Refined(given, spent, report)
-    return made, Refined(given, Counters(), {})
+        wide = inflated_noise(made(), given, inversion.seed)
+        return made.with_noise(wide.noise), wide.report
+    return made, SurrogateReport(given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
 from pdeinv.io.fields import UNKNOWN
-from pdeinv.jobs.info import kind_of
 from pdeinv.jobs.plot.overlays import Overlay, overlay_of
 from pdeinv.jobs.plot.panels import (
     BLUE,
@@ -25,6 +24,7 @@ from pdeinv.jobs.plot.panels import (
     field_panel,
     histogram,
     line_panel,
+    panel,
     places_panel,
     sensor_panel,
     series_panel,
@@ -32,7 +32,7 @@ from pdeinv.jobs.plot.panels import (
     units_of,
     with_units,
 )
-from pdeinv.jobs.plot.slices import first_experiment, is_line, is_map, part_of, slices, within
+from pdeinv.jobs.plot.slices import first_experiment, is_line, is_map, masked, part_of, slices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +69,7 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
     """
     check_suffix(out)
     tree = netcdf.read_tree(path)
-    found = kind_of(tree.to_dataset(), list(tree.children))
+    found = netcdf.kind_of(tree)
     reference = None if truth is None else netcdf.read_tree(truth)
     if reference is not None and truth is not None:
         _unknown(reference, truth)
@@ -128,57 +128,59 @@ def _result_panels(tree: xr.DataTree, truth: xr.DataTree | None) -> list[Panel]:
     overlay = overlay_of(tree["constant_data"].to_dataset())
     panels: list[Panel] = []
     for name in map(str, posterior.data_vars):
-        mean, sd = (within(estimates[f"{name}_{what}"], estimates) for what in ("mean", "sd"))
-        true, mesh = _true(name, truth, estimates)
+        mean, sd = (masked(estimates[f"{name}_{what}"], estimates) for what in ("mean", "sd"))
+        true = _true(name, truth, estimates)
         if is_map(mean):
-            if true is not None and not is_map(true):
-                true = None
-            panels += _map_panels(mean, None if point else sd, (true, mesh), overlay)
+            panels += _map_panels(mean, None if point else sd, true, overlay)
         elif is_line(mean) and mean.ndim == 1:
-            panels.append(band_panel(mean, sd, true))
+            panels.append(band_panel(mean, sd, true.values))
         else:
-            panels += _marginal_panels(posterior[name], true)
+            panels += _marginal_panels(posterior[name], true.values)
     return [*panels, _fit_panel(tree)]
 
 
-Truth = tuple[xr.DataArray | None, xr.Dataset | None]
-"""The true values of an unknown, if they are known, and the mesh that they are on, if any."""
+@dataclass(frozen=True)
+class _True:
+    """The true values of an unknown, if they are known, and the mesh that they are on, if any."""
+
+    values: xr.DataArray | None = None
+    mesh: xr.Dataset | None = None
 
 
-def _true(name: str, truth: xr.DataTree | None, estimates: xr.Dataset) -> Truth:
+def _true(name: str, truth: xr.DataTree | None, estimates: xr.Dataset) -> _True:
     """The variable of a truth's unknown, else the field on its mesh that shows the same."""
     if truth is None:
-        return None, None
+        return _True()
     unknown = truth.children["unknown"].to_dataset(inherit=False)
     if name in unknown:
-        return within(within(unknown[name], unknown), estimates), None
+        return _True(masked(masked(unknown[name], unknown), estimates))
     root = truth.to_dataset()
     for array in (a for a in root.data_vars.values() if "node" in a.dims):
         if array.attrs.get(UNKNOWN, array.name) == name:
-            return array, root
-    return None, None
+            return _True(array, root)
+    return _True()
 
 
 def _map_panels(
-    mean: xr.DataArray, sd: xr.DataArray | None, truth: Truth, overlay: Overlay
+    mean: xr.DataArray, sd: xr.DataArray | None, truth: _True, overlay: Overlay
 ) -> list[Panel]:
-    true, mesh = truth
+    true = None if truth.values is None or not is_map(truth.values) else truth.values
     scale, name = colour_scale(*([mean] if true is None else [true, mean])), title_of(mean)
     panels: list[Panel] = []
     if true is not None:
-        panels += _cuts(true, f"truth: {name}", scale, overlay=overlay, mesh=mesh)
+        panels += _cuts(true, f"truth: {name}", scale, overlay=overlay, mesh=truth.mesh)
     title = f"{'estimate' if sd is None else 'posterior mean'}: {name}"
     panels += _cuts(mean, title, scale, overlay=overlay)
     if sd is not None:
-        how = {"overlay": overlay, "cmap": "magma"}
-        panels += _cuts(sd, "posterior standard deviation", colour_scale(sd), **how)
+        title = "posterior standard deviation"
+        panels += _cuts(sd, title, colour_scale(sd), overlay=overlay, cmap="magma")
     return panels
 
 
-def _cuts(array: xr.DataArray, title: str, scale: Any, **how: Any) -> list[Panel]:
+def _cuts(array: xr.DataArray, title: str, scale: Any, **looks: Any) -> list[Panel]:
     """One panel for each part of the field that is a plain map."""
     return [
-        field_panel(part, ", ".join(t for t in (title, text) if t), scale, **how)
+        field_panel(part, ", ".join(t for t in (title, text) if t), scale, **looks)
         for part, text in slices(array)
     ]
 
@@ -199,23 +201,20 @@ def _marginal_panels(draws: xr.DataArray, truth: xr.DataArray | None) -> list[Pa
     ]
 
 
-def _fit_panel(tree: xr.DataTree) -> Panel:
+@panel
+def _fit_panel(ax: Axes, tree: xr.DataTree) -> None:
     """Data against the posterior predictive: points on the line fit, bars are ± 2 sd with noise."""
     observed = tree["observed_data"].to_dataset()
     name = next(iter(observed.data_vars))
     y = observed[name]
     draws = tree["posterior_predictive"].to_dataset()[name]
     mean, sd = draws.mean(("chain", "draw")), draws.std(("chain", "draw"))
-
-    def draw(ax: Axes) -> None:
-        ends = [float(min(y.min(), mean.min())), float(max(y.max(), mean.max()))]
-        ax.plot(ends, ends, color=GREY, lw=0.8)
-        ax.errorbar(y, mean, 2 * sd, fmt=".", ms=3, color=BLUE, elinewidth=0.6, alpha=0.8)
-        bars = " ± 2 sd" if float(sd.max()) > 0 else ""
-        labels = [with_units(t, y) for t in (f"observed {name}", f"predicted {name}{bars}")]
-        ax.set(title="data fit", xlabel=labels[0], ylabel=labels[1], box_aspect=1)
-
-    return draw
+    ends = [float(min(y.min(), mean.min())), float(max(y.max(), mean.max()))]
+    ax.plot(ends, ends, color=GREY, lw=0.8)
+    ax.errorbar(y, mean, 2 * sd, fmt=".", ms=3, color=BLUE, elinewidth=0.6, alpha=0.8)
+    bars = " ± 2 sd" if float(sd.max()) > 0 else ""
+    labels = [with_units(t, y) for t in (f"observed {name}", f"predicted {name}{bars}")]
+    ax.set(title="data fit", xlabel=labels[0], ylabel=labels[1], box_aspect=1)
 
 
 def _observation_panels(dataset: xr.Dataset) -> list[Panel]:
@@ -272,7 +271,7 @@ def _truth_panels(tree: xr.DataTree, path: Path) -> list[Panel]:
     """The unknown, then every field of the solution that can be drawn."""
     root = tree.to_dataset()
     unknown = _unknown(tree, path)
-    arrays = [*(within(a, unknown) for a in unknown.data_vars.values()), *root.data_vars.values()]
+    arrays = [*(masked(a, unknown) for a in unknown.data_vars.values()), *root.data_vars.values()]
     panels: list[Panel] = []
     for array in (a for a in arrays if a.dtype.kind == "f"):
         if is_map(array):

@@ -6,7 +6,8 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate
 
 import numpy as np
 import xarray as xr
@@ -25,6 +26,7 @@ __all__ = [
     "field_panel",
     "histogram",
     "line_panel",
+    "panel",
     "places_panel",
     "sensor_panel",
     "series_panel",
@@ -35,6 +37,17 @@ __all__ = [
 
 Panel = Callable[["Axes"], None]
 """Draws one panel into its axes."""
+
+
+def panel[**P](draw: Callable[Concatenate[Axes, P], None]) -> Callable[P, Panel]:
+    """Make a function of axes and what to draw a function of what to draw: the axes come later."""
+
+    @wraps(draw)
+    def later(*args: P.args, **kwargs: P.kwargs) -> Panel:
+        return lambda ax: draw(ax, *args, **kwargs)
+
+    return later
+
 
 TITLE_WIDTH = 40
 LOG_RANGE = 30.0
@@ -113,7 +126,9 @@ def _triangles(array: xr.DataArray, mesh: xr.Dataset | None) -> Any:
     return Triangulation(array["x"], array["y"], np.concatenate(halves))
 
 
+@panel
 def field_panel(
+    ax: Axes,
     array: xr.DataArray,
     title: str,
     scale: Mapping[str, Any],
@@ -121,35 +136,28 @@ def field_panel(
     *,
     cmap: str = "viridis",
     mesh: xr.Dataset | None = None,
-) -> Panel:
+) -> None:
     """A map: cells of a grid, or triangles between nodes, with what lies over it."""
-
-    def draw(ax: Axes) -> None:
-        x, y = array["x"], array["y"]
-        colours: Any = {"cmap": cmap, **scale}
-        image: Any
-        if array.ndim == 2:
-            values = array.transpose(*y.dims, *x.dims)
-            image = ax.pcolormesh(x, y, values, shading="nearest", rasterized=True, **colours)
-        else:
-            shown = _triangles(array, mesh)
-            image = ax.tripcolor(shown, array, shading="gouraud", rasterized=True, **colours)
-        if overlay is not None:
-            overlay.draw(ax, image)
-        _colour_bar(ax, image, array)
-        _plane(ax, title, x, y)
-
-    return draw
+    x, y = array["x"], array["y"]
+    colours: Any = {"cmap": cmap, **scale}
+    image: Any
+    if array.ndim == 2:
+        values = array.transpose(*y.dims, *x.dims)
+        image = ax.pcolormesh(x, y, values, shading="nearest", rasterized=True, **colours)
+    else:
+        shown = _triangles(array, mesh)
+        image = ax.tripcolor(shown, array, shading="gouraud", rasterized=True, **colours)
+    if overlay is not None:
+        overlay.draw(ax, image)
+    _colour_bar(ax, image, array)
+    _plane(ax, title, x, y)
 
 
-def places_panel(dataset: xr.Dataset, overlay: Overlay, title: str) -> Panel:
+@panel
+def places_panel(ax: Axes, dataset: xr.Dataset, overlay: Overlay, title: str) -> None:
     """An overlay alone: where electrodes are, by ``electrode_x`` and ``electrode_y``."""
-
-    def draw(ax: Axes) -> None:
-        overlay.draw(ax)
-        _plane(ax, title, *(dataset[f"electrode_{axis}"].rename(axis) for axis in "xy"))
-
-    return draw
+    overlay.draw(ax)
+    _plane(ax, title, *(dataset[f"electrode_{axis}"].rename(axis) for axis in "xy"))
 
 
 def _plane(ax: Axes, title: str, x: xr.DataArray, y: xr.DataArray) -> None:
@@ -157,41 +165,33 @@ def _plane(ax: Axes, title: str, x: xr.DataArray, y: xr.DataArray) -> None:
     ax.set(title=_wrapped(title), aspect="equal", **labels)
 
 
-def band_panel(mean: xr.DataArray, sd: xr.DataArray, truth: xr.DataArray | None) -> Panel:
+@panel
+def band_panel(ax: Axes, mean: xr.DataArray, sd: xr.DataArray, truth: xr.DataArray | None) -> None:
     """A field over one coordinate: mean with a band of two standard deviations."""
-
-    def draw(ax: Axes) -> None:
-        x, order = _abscissa(mean)
-        centre, width = mean.values[order], 2 * sd.values[order]
-        ax.fill_between(
-            x, centre - width, centre + width, color=BLUE, alpha=0.2, lw=0, label="± 2 sd"
-        )
-        ax.plot(x, centre, color=BLUE, label="posterior mean")
-        if truth is not None:
-            ax.plot(x, truth.values[order], color=RED, ls="--", label="truth")
-        ax.set(title=_wrapped(title_of(mean)), xlabel=with_units(x.name, x), ylabel=units_of(mean))
-        ax.legend(frameon=False)
-
-    return draw
+    x, order = _abscissa(mean)
+    centre, width = mean.values[order], 2 * sd.values[order]
+    ax.fill_between(x, centre - width, centre + width, color=BLUE, alpha=0.2, lw=0, label="± 2 sd")
+    ax.plot(x, centre, color=BLUE, label="posterior mean")
+    if truth is not None:
+        ax.plot(x, truth.values[order], color=RED, ls="--", label="truth")
+    ax.set(title=_wrapped(title_of(mean)), xlabel=with_units(x.name, x), ylabel=units_of(mean))
+    ax.legend(frameon=False)
 
 
-def line_panel(lines: Sequence[tuple[xr.DataArray, str]], title: str) -> Panel:
+@panel
+def line_panel(ax: Axes, lines: Sequence[tuple[xr.DataArray, str]], title: str) -> None:
     """Lines over one coordinate, each with its label or none."""
+    from matplotlib.ticker import MaxNLocator
 
-    def draw(ax: Axes) -> None:
-        from matplotlib.ticker import MaxNLocator
-
-        for line, text in lines:
-            x, order = _abscissa(line)
-            ax.plot(x, line.values[order], lw=1.2, label=text or None)
-        along = with_units(x.name, x)
-        ax.set(title=_wrapped(title), xlabel=along, ylabel=units_of(lines[0][0]))
-        if _counts(x):
-            ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-        if any(text for _, text in lines):
-            ax.legend(fontsize=7, framealpha=0.7, edgecolor="none", ncols=1 + len(lines) // 4)
-
-    return draw
+    for line, text in lines:
+        x, order = _abscissa(line)
+        ax.plot(x, line.values[order], lw=1.2, label=text or None)
+    along = with_units(x.name, x)
+    ax.set(title=_wrapped(title), xlabel=along, ylabel=units_of(lines[0][0]))
+    if _counts(x):
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    if any(text for _, text in lines):
+        ax.legend(fontsize=7, framealpha=0.7, edgecolor="none", ncols=1 + len(lines) // 4)
 
 
 def _abscissa(line: xr.DataArray) -> tuple[xr.DataArray, np.ndarray[Any, Any]]:
@@ -207,44 +207,37 @@ def _counts(x: xr.DataArray) -> bool:
     return not units_of(x) and bool((x.values == np.round(x.values)).all())
 
 
-def histogram(values: np.ndarray[Any, Any], title: str, units: str, truth: float | None) -> Panel:
+@panel
+def histogram(
+    ax: Axes, values: np.ndarray[Any, Any], title: str, units: str, truth: float | None
+) -> None:
     """The marginal of one number."""
-
-    def draw(ax: Axes) -> None:
-        ax.hist(values, bins=min(40, max(1, len(values) // 10)), color=BLUE, alpha=0.7)
-        ax.axvline(float(values.mean()), color=BLUE, label="mean")
-        if truth is not None:
-            ax.axvline(truth, color=RED, ls="--", label="truth")
-        ax.set(title=_wrapped(title), xlabel=units, yticks=[])
-        ax.legend(frameon=False)
-
-    return draw
+    ax.hist(values, bins=min(40, max(1, len(values) // 10)), color=BLUE, alpha=0.7)
+    ax.axvline(float(values.mean()), color=BLUE, label="mean")
+    if truth is not None:
+        ax.axvline(truth, color=RED, ls="--", label="truth")
+    ax.set(title=_wrapped(title), xlabel=units, yticks=[])
+    ax.legend(frameon=False)
 
 
+@panel
 def sensor_panel(
-    dataset: xr.Dataset, values: xr.DataArray, title: str, cmap: str = "viridis"
-) -> Panel:
+    ax: Axes, dataset: xr.Dataset, values: xr.DataArray, title: str, cmap: str = "viridis"
+) -> None:
     """Values where they were measured."""
-
-    def draw(ax: Axes) -> None:
-        size = max(6.0, min(60.0, 6000.0 / max(1, values.size)))
-        colours: Any = {"cmap": cmap, **colour_scale(values)}
-        dots = ax.scatter(dataset["x"], dataset["y"], c=values, s=size, lw=0, **colours)
-        _colour_bar(ax, dots, values)
-        _plane(ax, title, dataset["x"], dataset["y"])
-
-    return draw
+    size = max(6.0, min(60.0, 6000.0 / max(1, values.size)))
+    colours: Any = {"cmap": cmap, **colour_scale(values)}
+    dots = ax.scatter(dataset["x"], dataset["y"], c=values, s=size, lw=0, **colours)
+    _colour_bar(ax, dots, values)
+    _plane(ax, title, dataset["x"], dataset["y"])
 
 
-def series_panel(value: xr.DataArray, sigma: xr.DataArray | None) -> Panel:
+@panel
+def series_panel(ax: Axes, value: xr.DataArray, sigma: xr.DataArray | None) -> None:
     """Values along x or time, or in file order, with bars of two standard deviations."""
-
-    def draw(ax: Axes) -> None:
-        along = next((value[c] for c in ("x", "t", "time") if c in value.coords), None)
-        x = np.arange(value.size) if along is None else along
-        bars = None if sigma is None else 2 * sigma
-        ax.errorbar(x, value, bars, fmt=".", ms=4, color=BLUE, elinewidth=0.7)
-        label = "datum" if along is None else with_units(along.name, along)
-        ax.set(title=_wrapped(title_of(value)), xlabel=label, ylabel=units_of(value))
-
-    return draw
+    along = next((value[c] for c in ("x", "t", "time") if c in value.coords), None)
+    x = np.arange(value.size) if along is None else along
+    bars = None if sigma is None else 2 * sigma
+    ax.errorbar(x, value, bars, fmt=".", ms=4, color=BLUE, elinewidth=0.7)
+    label = "datum" if along is None else with_units(along.name, along)
+    ax.set(title=_wrapped(title_of(value)), xlabel=label, ylabel=units_of(value))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from pdeinv.jobs.common.inside import INSIDE
+from pdeinv.io.fields import INSIDE
 
-__all__ = ["first_experiment", "is_line", "is_map", "part_of", "slices", "within"]
+__all__ = ["first_experiment", "is_line", "is_map", "masked", "part_of", "slices"]
 
 View = tuple[xr.DataArray, str]
 """A part that can be drawn, and what tells it from the other parts (or nothing)."""
@@ -71,7 +71,7 @@ def slices(array: xr.DataArray) -> list[View]:
     return views
 
 
-def within(array: xr.DataArray, dataset: xr.Dataset) -> xr.DataArray:
+def masked(array: xr.DataArray, dataset: xr.Dataset) -> xr.DataArray:
     """The array with NaN outside the body, where the dataset has a variable that tells.
 
     Args:
@@ -79,12 +79,12 @@ def within(array: xr.DataArray, dataset: xr.Dataset) -> xr.DataArray:
         dataset: may hold ``NAME_inside`` on the array's own grid.
     """
     name = str(array.name).removesuffix("_mean").removesuffix("_sd")
-    inside = dataset.get(f"{name}{INSIDE}")
-    fits = inside is not None and all(
-        d in array.dims and array[d].size == n and np.array_equal(array[d], inside[d])
-        for d, n in inside.sizes.items()
+    mask = dataset.get(f"{name}{INSIDE}")
+    fits = mask is not None and all(
+        d in array.dims and array[d].size == n and np.array_equal(array[d], mask[d])
+        for d, n in mask.sizes.items()
     )
-    return array.where(inside == 1) if fits and inside is not None else array
+    return array.where(mask == 1) if fits and mask is not None else array
 
 
 def part_of(name: str, value: float) -> str:
@@ -111,8 +111,8 @@ def first_experiment(dataset: xr.Dataset, dim: str) -> tuple[xr.Dataset, str]:
         str(c) for c in dataset.coords if dataset[c].dims == (dim,) and c != dim and c not in PLACES
     ]
     differs = [c for c in others if (dataset[c] != dataset[c][0]).any()]
-    mask = np.ones(dataset.sizes[dim], dtype=bool)
+    same = np.ones(dataset.sizes[dim], dtype=bool)
     for name in differs:
-        mask &= np.asarray(dataset[name] == dataset[name][0])
+        same &= np.asarray(dataset[name] == dataset[name][0])
     text = ", ".join(part_of(c, float(dataset[c][0])) for c in differs)
-    return dataset.isel({dim: np.flatnonzero(mask)}), text
+    return dataset.isel({dim: np.flatnonzero(same)}), text

@@ -1,20 +1,46 @@
-"""May a surrogate drive two-level sampling? The spread of its misfit error on its own draws."""
+"""How far a surrogate is believed: before two-level sampling, and where it is inverted with alone.
+
+Two-level sampling wants its misfit close to the reference's on draws of its own posterior. A
+surrogate that knows its predictive variance v(xi) errs by e ~ N(0, diag(v)), which tells beforehand
+how far the two misfits would lie apart. Inverting with it alone, the data's noise is Γ + diag(v̄)
+with v̄ the mean of v over draws of the very posterior: a constant, so that every engine and both of
+its derivatives stay as they are (the enhanced error model of Kaipio and Somersalo 2007, its mean
+left out).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pydantic import Field
 
+from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, Posterior
+from pdeinv.config import Config
 from pdeinv.engines.mcmc.hmc import tune
 from pdeinv.engines.requests import Steps, drive
-from pdeinv.errors import SurrogateRejected
+from pdeinv.errors import CapabilityError, SurrogateRejected
+from pdeinv.model.forward import Capability
+from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["REJECT_SD", "Refined", "admit", "explore", "judge", "sd_of_difference", "spread"]
+__all__ = [
+    "REJECT_SD",
+    "GivenSurrogate",
+    "SurrogateReport",
+    "admit",
+    "expectation",
+    "expected_sd",
+    "explore",
+    "inflated_noise",
+    "judge",
+    "mean_variance_added",
+    "sd_of_difference",
+]
 
 WARN_SD = 1.5
 """Above this sd of the misfit difference, delayed acceptance gets slow."""
@@ -25,23 +51,35 @@ REJECT_SD = 4.0
 N_ADMISSION = 40
 """Fine solves of the admission test of a surrogate that was trained elsewhere."""
 
+N_DRAWS = 200
+"""Draws over which variances are averaged."""
+
 TUNING = 400
 """Surrogate moves that tune the kernel before draws are taken."""
 
 
+class GivenSurrogate(Config):
+    """The table ``[surrogate]`` when it names a trained one."""
+
+    path: str = Field(description="folder that 'train-surrogate' wrote")
+    inflate: bool = Field(
+        False, description="with model = surrogate: add its mean predictive variance to the noise"
+    )
+
+
 @dataclass(frozen=True)
-class Refined:
-    """A surrogate that passed its test.
+class SurrogateReport:
+    """What is known of the surrogate of a run before its engine starts.
 
     Attributes:
         folder: its checkpoint, None where the engine needs none.
         counters: what training and testing spent.
-        report: figures for the result's attributes.
+        figures: for the result's attributes.
     """
 
-    folder: Path | None
-    counters: Counters
-    report: Mapping[str, float]
+    folder: Path | None = None
+    counters: Counters = field(default_factory=Counters)
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def explore(posterior: Posterior, n: int, moves_per_draw: int, rng: np.random.Generator) -> Array:
@@ -62,10 +100,10 @@ def sd_of_difference(posterior: Posterior, xis: Array, fine: Array) -> float:
     """sd(Φ_f - Φ_s) over draws whose fine predictions are known; NaN where it cannot be told."""
     ok = np.isfinite(fine).all(axis=1)
     delta = posterior.misfit_of(fine[ok]) - posterior.misfit(xis[ok])
-    return spread(delta)
+    return _spread(delta)
 
 
-def spread(delta: Array) -> float:
+def _spread(delta: Array) -> float:
     """The sd of misfit differences; NaN for fewer than two, or where a misfit is infinite."""
     return float(np.std(delta, ddof=1)) if len(delta) > 1 and np.isfinite(delta).all() else np.nan
 
@@ -86,16 +124,110 @@ def judge(sd: float, advice: str) -> dict[str, float]:
     return {"sd_misfit_difference_heldout": sd, "surrogate_weak": float(sd > WARN_SD)}
 
 
-def admit(posterior: Posterior, folder: Path, rng: np.random.Generator) -> Refined:
-    """Test a surrogate that was trained elsewhere on draws of its own posterior.
+def admit(posterior: Posterior, folder: Path, seed: int) -> SurrogateReport:
+    """Test a surrogate that was trained elsewhere before it drives two-level sampling.
+
+    Its own variance is asked first, where it knows one, then the reference model on draws of the
+    surrogate's posterior.
+
+    Args:
+        posterior: of the reference model, with the surrogate as its coarse twin.
+        folder: the surrogate.
+        seed: the root seed.
 
     Raises:
-        SurrogateRejected: sd(Φ_f - Φ_s) is too large.
+        SurrogateRejected: sd(Φ_f - Φ_s) is, or is expected to be, too large.
     """
-    assert posterior.coarse is not None
-    counters = Counters()
-    posterior.charge(counters)
-    xis = explore(posterior.coarse, N_ADMISSION, 10, rng)
-    sd = sd_of_difference(posterior.coarse, xis, posterior.predict(xis))
-    report = judge(sd, "train it on draws around a posterior ('generate --around RESULT')")
-    return Refined(folder, counters, report)
+    coarse, spent = posterior.coarse, Counters()
+    assert coarse is not None
+    posterior.charge(spent)
+    expected = expectation(coarse, stream(seed, "expected"))
+    xis = explore(coarse, N_ADMISSION, 10, stream(seed, "admission"))
+    sd = sd_of_difference(coarse, xis, posterior.predict(xis))
+    found = judge(sd, "train it on draws around a posterior ('generate --around RESULT')")
+    return SurrogateReport(folder, spent, {**found, **expected})
+
+
+def expectation(posterior: Posterior, rng: np.random.Generator) -> dict[str, float]:
+    """What a surrogate with a variance says of itself, before any fine model is solved.
+
+    Raises:
+        SurrogateRejected: it expects to be too inaccurate.
+    """
+    if not _knows_variance(posterior):
+        return {}
+    sd = expected_sd(posterior, rng)
+    if not sd <= REJECT_SD:
+        raise SurrogateRejected(
+            f"surrogate expects to be too inaccurate for two-level sampling: by its own variance "
+            f"the sd of the misfit difference is {sd:.2g}, at most {REJECT_SD:g} can work; train "
+            "it on draws around a posterior ('generate --around RESULT')"
+        )
+    return {"sd_misfit_difference_expected": sd}
+
+
+def expected_sd(posterior: Posterior, rng: np.random.Generator) -> float:
+    """sd(Φ_f - Φ_s) on draws of a surrogate posterior, as the surrogate's variance has it.
+
+    Errors of different data count as independent. No fine model is solved.
+    """
+    xis = explore(posterior, N_DRAWS, 5, rng)
+    predicted = posterior.predict(xis)
+    error = np.sqrt(_variance(posterior, xis)) * rng.standard_normal(predicted.shape)
+    delta = posterior.misfit_of(predicted + error) - posterior.misfit_of(predicted)
+    return _spread(delta)
+
+
+def inflated_noise(posterior: Posterior, folder: Path | None, seed: int) -> InflatedNoise:
+    """The noise that allows for the errors of the surrogate that is inverted with.
+
+    Raises:
+        CapabilityError: the surrogate knows no variance.
+    """
+    spent = Counters()
+    posterior.charge(spent)
+    noise = mean_variance_added(posterior, stream(seed, "inflation"))
+    factor = float(np.sqrt(np.mean((noise.std / posterior.noise.std) ** 2)))
+    return InflatedNoise(noise, SurrogateReport(folder, spent, {"noise_inflation": factor}))
+
+
+@dataclass(frozen=True)
+class InflatedNoise:
+    """Noise with a surrogate's errors in it; the report has the rms factor on σ."""
+
+    noise: Noise
+    report: SurrogateReport
+
+
+def mean_variance_added(posterior: Posterior, rng: np.random.Generator, rounds: int = 2) -> Noise:
+    """Γ + diag(v̄), v̄ averaged over draws of the posterior with that noise.
+
+    Args:
+        posterior: of a surrogate.
+        rng: draws prior and posterior.
+        rounds: v̄ starts at the prior's average and is found again so many times.
+
+    Raises:
+        CapabilityError: the model knows no variance.
+    """
+    if not _knows_variance(posterior):
+        raise CapabilityError(
+            "surrogate.inflate needs a surrogate with a predictive variance (gp, ensemble); "
+            "choose one, or leave inflate out"
+        )
+    noise = posterior.noise
+    xis = rng.standard_normal((N_DRAWS, posterior.dim))
+    for _ in range(rounds):
+        wide = noise.plus(_variance(posterior, xis).mean(axis=0))
+        xis = explore(replace(posterior, noise=wide), N_DRAWS, 5, rng)
+    return noise.plus(_variance(posterior, xis).mean(axis=0))
+
+
+def _knows_variance(posterior: Posterior) -> bool:
+    return Capability.VARIANCE in posterior.model.capabilities
+
+
+def _variance(posterior: Posterior, xis: Array) -> Array:
+    """v at the rows of ``xis``, shape (n, n_d)."""
+    model: Any = posterior.model
+    return np.asarray(model.variance(xis))

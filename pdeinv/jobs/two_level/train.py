@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,12 +21,13 @@ from pydantic import Field
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.config import Config, parse
 from pdeinv.engines.run.spec import Progress
-from pdeinv.errors import RunFailed, SolverDiverged
+from pdeinv.errors import DataSchemaError, RunFailed, SolverDiverged
 from pdeinv.executors import process_pool
-from pdeinv.io.atomic import atomic
+from pdeinv.io.arrays import opened_arrays, write_arrays
+from pdeinv.io.atomic import atomic, write_text
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.common.recipe import PosteriorRecipe, bound_forward
-from pdeinv.jobs.two_level.admission import Refined, explore, judge, sd_of_difference
+from pdeinv.jobs.two_level.admission import SurrogateReport, explore, judge, sd_of_difference
 from pdeinv.jobs.two_level.start import AtMap, at_the_map, can_start_at_map
 from pdeinv.model.forward import ForwardModel
 from pdeinv.model.learned import Role
@@ -43,13 +44,13 @@ from pdeinv.plugins.surrogate import (
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["RefineConfig", "learner", "refine", "solve_all"]
+__all__ = ["Rounds", "RoundsConfig", "learner", "solve_all", "train_in_rounds"]
 
 TESTS = "tests.json"
 """In the run folder: pairs that the surrogate had learned from, and its sd on fresh draws."""
 
 
-class RefineConfig(Config):
+class RoundsConfig(Config):
     """The table ``[surrogate]`` when ``two-level`` trains its own."""
 
     name: str = Field("multifidelity", description="registered surrogate that learns from pairs")
@@ -76,7 +77,7 @@ class RefineConfig(Config):
         return self.round_size * self.max_rounds
 
 
-def learner(config: RefineConfig) -> tuple[type[Surrogate], Config]:
+def learner(config: RoundsConfig) -> tuple[type[Surrogate], Config]:
     """The class that is trained in rounds, and its options.
 
     Raises:
@@ -87,15 +88,12 @@ def learner(config: RefineConfig) -> tuple[type[Surrogate], Config]:
     kind = registry.load("surrogates", config.name)
     check_role(kind, Role.FORWARD, "two-level")
     check_pairs(kind)
-    own = {"coarse_level": config.coarse_level} if _has_level(kind) else {}
+    own = {"coarse_level": config.coarse_level}
+    if "coarse_level" not in kind.Config.model_fields:  # no coarse physics model of its own
+        own = {}
     options = parse(kind.Config, {**own, **config.options}, "surrogate.options")
     check_installed(kind, options.model_dump(), training=True)
     return kind, options
-
-
-def _has_level(kind: Any) -> bool:
-    """Whether the surrogate has a coarse physics model of its own."""
-    return "coarse_level" in kind.Config.model_fields
 
 
 _worker: Posterior | None = None
@@ -125,16 +123,31 @@ def solve_all(recipe: PosteriorRecipe, xis: Array, workers: int, counters: Count
 
 
 @dataclass(frozen=True)
-class _Setting:
-    """What every round needs."""
+class Rounds:
+    """What every round of a training needs.
+
+    Attributes:
+        problem: supplies prior and models.
+        observations: the data whose posterior is explored.
+        config: rounds and options.
+        seed: the root seed.
+        workers: processes that share the fine solves.
+        level: mesh level of the fine model.
+        counters: what was spent.
+    """
 
     problem: Problem
     observations: Observations
-    config: RefineConfig
-    recipe: PosteriorRecipe
+    config: RoundsConfig
     seed: int
-    workers: int
-    counters: Counters
+    workers: int = 1
+    level: int = 0
+    counters: Counters = field(default_factory=Counters)
+
+    @property
+    def recipe(self) -> PosteriorRecipe:
+        """How to build the posterior of the fine model."""
+        return PosteriorRecipe.of(self.problem, self.observations, level=self.level)
 
     def posterior(self, model: ForwardModel, inflation: float = 1.0) -> Posterior:
         """The posterior of a cheap model; its solves are counted as surrogate evaluations."""
@@ -149,109 +162,96 @@ class _Setting:
         return kind.from_pairs(self.problem, pairs, config, self.seed)
 
 
-def refine(
-    problem: Problem,
-    observations: Observations,
-    config: RefineConfig,
-    folder: Path,
-    how: tuple[int, int, int],
-    progress: Progress,
-) -> Refined:
+def train_in_rounds(rounds: Rounds, folder: Path, progress: Progress) -> SurrogateReport:
     """Train a surrogate in rounds and save it in ``folder/surrogate``; finished rounds are kept.
 
     Args:
-        problem: supplies prior and models.
-        observations: the data whose posterior is explored.
-        config: rounds and options.
+        rounds: what to train, on what and how.
         folder: the run folder; rounds found there are not repeated.
-        how: root seed, worker processes and mesh level of the fine model.
         progress: told the round.
 
     Raises:
         SurrogateRejected: the last held-out test failed.
     """
-    seed, workers, level = how
     folder.mkdir(parents=True, exist_ok=True)
-    done = folder / "refined.json"
-    target = folder / "surrogate"
+    done, target = folder / "rounds.json", folder / "surrogate"
     if done.exists():
         saved = json.loads(done.read_text())
-        return Refined(target, Counters(**saved["counters"]), saved["report"])
-    recipe = PosteriorRecipe(
-        problem.name,
-        problem.config.model_dump(mode="json"),
-        observations.coords,
-        observations.values,
-        observations.noise,
-        level,
-    )
-    setting = _Setting(problem, observations, config, recipe, seed, workers, Counters())
-    surrogate, report = _rounds(setting, folder, progress)
+        return SurrogateReport(target, Counters(**saved["counters"]), saved["figures"])
+    surrogate, figures = _trained(rounds, folder, progress)
     with atomic(target) as scratch:
         surrogate.save(scratch)
-    with atomic(done) as file:
-        file.write_text(json.dumps({"counters": asdict(setting.counters), "report": report}))
-    return Refined(target, setting.counters, report)
+    write_text(done, json.dumps({"counters": asdict(rounds.counters), "figures": figures}))
+    return SurrogateReport(target, rounds.counters, figures)
 
 
-def _rounds(
-    setting: _Setting, folder: Path, progress: Progress
+def _trained(
+    rounds: Rounds, folder: Path, progress: Progress
 ) -> tuple[Surrogate, dict[str, float]]:
     """Rounds until the held-out test is passed; the surrogate returned knows that round too."""
-    prior, sensors = setting.problem.prior(), setting.observations.coords
-    coarse = setting.problem.forward_model(sensors, setting.config.coarse_level)
-    posterior = setting.posterior(WhitenedModel(prior, coarse), setting.config.inflation)
+    prior, sensors = rounds.problem.prior(), rounds.observations.coords
+    coarse = rounds.problem.forward_model(sensors, rounds.config.coarse_level)
+    posterior = rounds.posterior(WhitenedModel(prior, coarse), rounds.config.inflation)
     surrogate: Surrogate | None = None
     tangent: Tangent | None = None
-    xis, fine = np.zeros((0, prior.dim)), np.zeros((0, setting.observations.size))
-    sd, most, tests = np.inf, setting.config.max_rounds, list[dict[str, float]]()
+    xis, fine = np.zeros((0, prior.dim)), np.zeros((0, rounds.observations.size))
+    sd, most, tests = np.inf, rounds.config.max_rounds, list[dict[str, float]]()
     for j in range(most):
         found = f", sd of the misfit difference {sd:.2g}" if np.isfinite(sd) else ""
-        progress(-1, j, most, f"training, {setting.counters.n_forward} fine solves so far{found}")
-        new_xis, new_fine, found_tangent = _round(setting, folder, posterior, j)
-        tangent = tangent or found_tangent
+        progress(-1, j, most, f"training, {rounds.counters.n_forward} fine solves so far{found}")
+        new = _round(rounds, folder, posterior, j)
+        tangent = tangent or new.tangent
         if surrogate is not None:
-            sd = sd_of_difference(posterior, new_xis, new_fine)
+            sd = sd_of_difference(posterior, new.xis, new.fine)
             tests.append({"pairs": len(xis), "sd": sd})
-            with atomic(folder / TESTS) as file:
-                file.write_text(json.dumps(tests))
-        xis, fine = np.concatenate([xis, new_xis]), np.concatenate([fine, new_fine])
-        surrogate = setting.fit(xis, fine, tangent)
-        model = bound_forward(surrogate, setting.problem, prior, sensors)
-        posterior = setting.posterior(model)
-        if sd < setting.config.target_sd:
+            write_text(folder / TESTS, json.dumps(tests))
+        xis, fine = np.concatenate([xis, new.xis]), np.concatenate([fine, new.fine])
+        surrogate = rounds.fit(xis, fine, tangent)
+        model = bound_forward(surrogate, rounds.problem, prior, sensors)
+        posterior = rounds.posterior(model)
+        if sd < rounds.config.target_sd:
             break
-    progress(-1, most, most, f"surrogate trained with {setting.counters.n_forward} fine solves")
+    progress(-1, most, most, f"surrogate trained with {rounds.counters.n_forward} fine solves")
     assert surrogate is not None  # there are two rounds at least
     return surrogate, judge(sd, "raise max_rounds in [surrogate], or use a finer coarse_level")
 
 
-def _round(
-    setting: _Setting, folder: Path, posterior: Posterior, j: int
-) -> tuple[Array, Array, Tangent | None]:
+@dataclass(frozen=True)
+class _Solved:
+    """What a round gave: draws, the fine model's data there, and its tangent at the MAP point."""
+
+    xis: Array
+    fine: Array
+    tangent: Tangent | None
+
+
+def _round(rounds: Rounds, folder: Path, posterior: Posterior, j: int) -> _Solved:
     """Draws and fine solves of round ``j``, from its file where an earlier run left one."""
-    file = folder / f"refine{j}.npz"
+    file = folder / f"round{j}.npz"
     if not file.exists():
         spent, cheap = Counters(), Counters()
         posterior.charge(cheap)
-        rng = stream(setting.seed, "refine", j)
-        at = _at_map(setting, posterior, spent, rng) if j == 0 else None
+        rng = stream(rounds.seed, "refine", j)  # the name that the draws have always had
+        at = _at_map(rounds, posterior, spent, rng) if j == 0 else None
         if at is None:
-            xis = _explored(setting, posterior, rng)
+            xis = _explored(rounds, posterior, rng)
         else:
-            xis = at.draws(setting.config.round_size, setting.config.inflation, rng)
-        fine = solve_all(setting.recipe, xis, setting.workers, spent)
+            xis = at.draws(rounds.config.round_size, rounds.config.inflation, rng)
+        fine = solve_all(rounds.recipe, xis, rounds.workers, spent)
         spent.add(_as_surrogate(cheap))
         more: dict[str, Any] = {} if at is None else at.tangent.arrays()
-        with atomic(file) as target, target.open("wb") as stream_:
-            np.savez(stream_, xis=xis, fine=fine, spent=json.dumps(asdict(spent)), **more)
-    with np.load(file, allow_pickle=False) as data:
-        setting.counters.add(Counters(**json.loads(str(data["spent"]))))
-        return data["xis"], data["fine"], Tangent.from_arrays(data)
+        write_arrays(file, xis=xis, fine=fine, spent=json.dumps(asdict(spent)), **more)
+    with opened_arrays(file, lambda kind: _damaged(file, kind)) as data:
+        rounds.counters.add(Counters(**json.loads(str(data["spent"]))))
+        return _Solved(data["xis"], data["fine"], Tangent.from_arrays(data))
+
+
+def _damaged(file: Path, kind: str) -> DataSchemaError:
+    return DataSchemaError(f"{file} is damaged ({kind}); delete it and continue with --resume")
 
 
 def _at_map(
-    setting: _Setting, coarse: Posterior, spent: Counters, rng: np.random.Generator
+    rounds: Rounds, coarse: Posterior, spent: Counters, rng: np.random.Generator
 ) -> AtMap | None:
     """What the fine model says of its MAP point; None where the coarse model has to do.
 
@@ -259,10 +259,10 @@ def _at_map(
         CapabilityError: ``start = "laplace"`` for a model without derivatives.
         RunFailed, SolverDiverged: ``start = "laplace"`` and no MAP point was found.
     """
-    config = setting.config
+    config = rounds.config
     if config.start == "coarse":
         return None
-    fine = setting.recipe()
+    fine = rounds.recipe()
     if config.start == "auto" and not can_start_at_map(fine):
         return None
     fine.charge(spent)
@@ -274,11 +274,11 @@ def _at_map(
         return None
 
 
-def _explored(setting: _Setting, posterior: Posterior, rng: np.random.Generator) -> Array:
+def _explored(rounds: Rounds, posterior: Posterior, rng: np.random.Generator) -> Array:
     with warnings.catch_warnings():
         # draws beyond the range of the round before are what a round is for
         warnings.simplefilter("ignore", UserWarning)
-        return explore(posterior, setting.config.round_size, setting.config.moves_per_draw, rng)
+        return explore(posterior, rounds.config.round_size, rounds.config.moves_per_draw, rng)
 
 
 def _as_surrogate(cheap: Counters) -> Counters:

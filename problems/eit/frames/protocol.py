@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.io.sensor_table import csv_rows
 from pdeinv.model.observed import Picked, Sensors
+from pdeinv.model.sensors import listed
 from pdeinv.typing import Array
 
 from ..setup.config import EitConfig
@@ -102,25 +101,20 @@ class Protocol:
         kind, _, rest = spec.partition(":")
         if spec == "all":
             return self._product(np.argwhere(self.measured))
-        try:
-            if kind == "injections":
+        wrong = f"sensors '{spec}': expected whole numbers injection,measurement"
+        if kind == "injections":
+            try:
                 wanted = [int(v) for v in rest.split(",")]
-                pairs = np.argwhere(self.measured)
-                self._check(np.array([[i, 0] for i in wanted]), ConfigError)
-                return self._product(pairs[np.isin(pairs[:, 0], wanted)])
-            if kind == "list":
-                rows = [pair.split(",") for pair in rest.split(";")]
-            elif Path(spec).is_file():
-                _, rows = csv_rows(Path(spec), [("injection", "measurement")])
-            else:
-                raise ConfigError(f"sensors '{spec}': not understood; expected {_HELP}")
-            table = np.array([[int(a), int(b)] for a, b in rows], dtype=np.int64)
-        except ValueError:
-            raise ConfigError(
-                f"sensors '{spec}': expected whole numbers injection,measurement"
-            ) from None
+            except ValueError:
+                raise ConfigError(wrong) from None
+            self._check(np.array([[i, 0] for i in wanted]), ConfigError)
+            pairs = np.argwhere(self.measured)
+            return self._product(pairs[np.isin(pairs[:, 0], wanted)])
+        table = listed(spec, ("injection", "measurement"), _HELP)
+        if (table != np.round(table)).any():
+            raise ConfigError(wrong)
         self._check(table, ConfigError)
-        return self._product(table)
+        return self._product(table.astype(np.int64))
 
     def _product(self, pairs: NDArray[np.int64]) -> Sensors:
         parts = 2 if self.config.complex else 1

@@ -6,12 +6,12 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from pdeinv.config import Config
+from pdeinv.config import Config, Positive
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.typing import Array
 
@@ -19,7 +19,6 @@ from .text_table import read_table
 
 __all__ = ["Electrodes", "Instrument", "Positive", "electrodes"]
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 AMPERE = {"A": 1.0, "mA": 1e-3, "uA": 1e-6}
 VOLT = {"V": 1.0, "mV": 1e-3, "uV": 1e-6}
 

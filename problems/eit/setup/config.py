@@ -8,15 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pdeinv.bayes.bounds import lowest
 from pdeinv.bayes.prior_config import (
-    LevelSetConfig,
     LogGaussianConfig,
     PiecewiseConfig,
-    TwoPhaseConfig,
+    PositiveKinds,
     UniformConfig,
+    conducting,
 )
-from pdeinv.config import Config, merge
+from pdeinv.config import Config, Finite, Positive, merge
 
 from .geometry import Disc, DomainConfig, ElectrodesConfig, MshDomain
 from .patterns import Adjacent, MatrixPattern, Pattern, Single, Trigonometric
@@ -25,15 +24,13 @@ from .shapes import EllipsesConfig, HeartAndLungsConfig
 
 __all__ = ["Constant", "Drive", "EitConfig", "ElementsConfig", "Measure"]
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
 
 class ElementsConfig(Config):
     """One independent log-normal value per cell of the mesh of level 0."""
 
     kind: Literal["elements"] = "elements"
-    mean: float = Field(0.0, allow_inf_nan=False, description="mean of ln m")
-    std: float = Field(0.5, gt=0, allow_inf_nan=False, description="standard deviation of ln m")
+    mean: Finite = Field(0.0, description="mean of ln m")
+    std: Positive = Field(0.5, description="standard deviation of ln m")
 
 
 class Constant(Config):
@@ -44,14 +41,7 @@ class Constant(Config):
 
 
 Unknown = Annotated[
-    LogGaussianConfig
-    | PiecewiseConfig
-    | ElementsConfig
-    | TwoPhaseConfig
-    | LevelSetConfig
-    | UniformConfig
-    | EllipsesConfig
-    | HeartAndLungsConfig,
+    PositiveKinds | ElementsConfig | EllipsesConfig | HeartAndLungsConfig,
     Field(discriminator="kind"),
 ]
 
@@ -134,12 +124,7 @@ class EitConfig(Config):
         """A preset is filled in; a field prior without length or grid gets those of the body."""
         return _with_defaults(_with_preset(data)) if isinstance(data, dict) else data
 
-    @field_validator("unknown")
-    @classmethod
-    def _conducting(cls, value: Any) -> Any:
-        if lowest(value) <= 0:
-            raise ValueError("the conductivity must be positive everywhere")
-        return value
+    _conducting = field_validator("unknown")(conducting)
 
     @model_validator(mode="after")
     def _one_model(self) -> EitConfig:

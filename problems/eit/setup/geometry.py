@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from pdeinv.config import Config
+from pdeinv.config import Config, Finite, Positive
 from pdeinv.errors import ConfigError
 from pdeinv.fem import outlines
 from pdeinv.fem.outlines import Outline
@@ -28,9 +28,6 @@ __all__ = [
     "outline_of",
     "placed",
 ]
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Outlined(Config):

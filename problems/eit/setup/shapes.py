@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, field_validator
 
-from pdeinv.bayes.fields.base import IndependentField
+from pdeinv.bayes.field_prior import uniform_prior
 from pdeinv.bayes.prior import FieldPrior
-from pdeinv.bayes.transforms import Interval
-from pdeinv.config import Config
+from pdeinv.config import Config, Finite, Positive
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
 __all__ = ["EllipseMap", "EllipsesConfig", "HeartAndLungsConfig", "ellipse_map", "shape_prior"]
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 Between = tuple[Positive, Positive]
 
 _PARTS = 6
@@ -128,9 +125,7 @@ def shape_prior(
         Variable(name, ("ellipse",), (count,), units, text)
         for name, (units, text) in labels.items()
     )
-    size = low.size
-    field = IndependentField(np.zeros(size), np.ones(size))
-    return FieldPrior(Space(variables), field, Interval(low.ravel(), high.ravel()))
+    return uniform_prior(Space(variables), low.ravel(), high.ravel())
 
 
 @dataclass(frozen=True)
@@ -185,11 +180,6 @@ class EllipseMap:
         """Its transpose on w."""
         sigma, parts = self._parts(m)
         return np.asarray(np.einsum("kni,n->ki", parts, sigma * w)).ravel()
-
-    def jacobian(self, m: Array) -> Array:
-        """All derivatives, shape (n, n_m)."""
-        sigma, parts = self._parts(m)
-        return np.asarray((sigma[:, None] * parts).transpose(1, 0, 2).reshape(len(sigma), -1))
 
 
 def ellipse_map(config: EllipsesConfig | HeartAndLungsConfig, points: Array) -> EllipseMap:

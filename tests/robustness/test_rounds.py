@@ -18,13 +18,14 @@ from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
 from pdeinv.jobs.two_level import start
 from pdeinv.jobs.two_level.admission import REJECT_SD, admit, sd_of_difference
 from pdeinv.jobs.two_level.start import at_the_map, can_start_at_map
-from pdeinv.jobs.two_level.train import RefineConfig, refine, solve_all
+from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, solve_all, train_in_rounds
+from pdeinv.plugins.surrogate import SolvedPairs
 from pdeinv.rng import stream
 from pdeinv.surrogates.common.storage import load_folder
 from pdeinv.surrogates.multifidelity.surrogate import Multifidelity
 
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
-ROUNDS = RefineConfig(round_size=20)
+ROUNDS = RoundsConfig(round_size=20)
 
 
 def silent(*_):
@@ -49,7 +50,7 @@ def case():
 def trained(case, tmp_path_factory):
     """A whole training, its folder and what it returned; for looking at only."""
     folder = tmp_path_factory.mktemp("trained")
-    return folder, refine(*case, ROUNDS, folder, (3, 1, 0), silent)
+    return folder, train_in_rounds(Rounds(*case, ROUNDS, 3), folder, silent)
 
 
 def recipe(data, surrogate=None):
@@ -70,10 +71,10 @@ def test_solves_do_not_depend_on_workers(case):
 def test_training_passes_its_heldout_test_and_repeats_nothing(case, trained):
     folder, first = trained
     assert 40 < first.counters.n_forward < 70  # two rounds, and the search for the MAP point
-    assert first.report["sd_misfit_difference_heldout"] < 0.5
+    assert first.figures["sd_misfit_difference_heldout"] < 0.5
     told = []
-    again = refine(*case, ROUNDS, folder, (3, 1, 0), lambda *note: told.append(note))
-    assert (again.counters, again.report) == (first.counters, first.report)
+    again = train_in_rounds(Rounds(*case, ROUNDS, 3), folder, lambda *note: told.append(note))
+    assert (again.counters, again.figures) == (first.counters, first.figures)
     assert told == []
 
 
@@ -81,7 +82,7 @@ def test_the_search_for_the_map_point_is_counted_with_its_derivatives(case, trai
     """And nothing else is: the coarse model's solves are surrogate evaluations."""
     found = trained[1].counters
     config = ROUNDS.model_copy(update={"start": "coarse"})
-    plain = refine(*case, config, tmp_path, (3, 1, 0), silent).counters
+    plain = train_in_rounds(Rounds(*case, config, 3), tmp_path, silent).counters
     assert (plain.n_forward, plain.n_tangent, plain.n_adjoint) == (40, 0, 0)
     assert found.n_forward > 40
     assert found.n_tangent > 4  # the whole derivative, and the search
@@ -139,12 +140,13 @@ def test_the_derivative_at_the_map_makes_up_for_draws():
     coarse = WhitenedModel(problem.prior(), problem.forward_model(data.coords, -1))
     at = at_the_map(fine, replace(fine, model=coarse), stream(1, "search"))
     xis = at.draws(12, 2.0, stream(1, "draws"))
-    pairs = (xis, fine.predict(xis), Multifidelity.Config(), 3)
+    solved = fine.predict(xis)
     draws = at.draws(40, 1.0, stream(2, "draws"))
     values = fine.predict(draws)
 
     def sd(tangent):
-        made = Multifidelity.from_pairs(problem, data, *pairs, tangent)
+        pairs = SolvedPairs(data, xis, solved, tangent)
+        made = Multifidelity.from_pairs(problem, pairs, Multifidelity.Config(), 3)
         model = made.bind(problem, problem.prior(), data.coords)
         return sd_of_difference(replace(fine, model=model), draws, values)
 
@@ -168,17 +170,17 @@ def test_training_without_derivatives_takes_the_coarse_posterior(tmp_path):
     m = problem.prior().unwhiten(stream(2, "truth").standard_normal(problem.prior().dim))
     clean = problem.forward_model(sensors, 1)(m)
     data = Observations(problem.observed, clean, sensors, Noise(np.full(9, 0.2 * clean.max())))
-    rounds = RefineConfig(round_size=12, max_rounds=2, target_sd=50, moves_per_draw=1)
-    found = refine(problem, data, rounds, tmp_path / "auto", (3, 1, 0), silent).counters
+    rounds = RoundsConfig(round_size=12, max_rounds=2, target_sd=50, moves_per_draw=1)
+    found = train_in_rounds(Rounds(problem, data, rounds, 3), tmp_path / "auto", silent).counters
     assert (found.n_forward, found.n_tangent) == (24, 0)
     asked = rounds.model_copy(update={"start": "laplace"})
     with pytest.raises(CapabilityError, match="start = 'laplace'"):
-        refine(problem, data, asked, tmp_path / "laplace", (3, 1, 0), silent)
+        train_in_rounds(Rounds(problem, data, asked, 3), tmp_path / "laplace", silent)
 
 
 def test_tests_of_all_rounds_are_kept_where_the_surrogate_is_refused_too(case, tmp_path):
-    strict = RefineConfig(round_size=12, max_rounds=3, target_sd=1e-9)
-    refine(*case, strict, tmp_path, (3, 1, 0), silent)
+    strict = RoundsConfig(round_size=12, max_rounds=3, target_sd=1e-9)
+    train_in_rounds(Rounds(*case, strict, 3), tmp_path, silent)
     tests = json.loads((tmp_path / "tests.json").read_text())
     assert [t["pairs"] for t in tests] == [12, 24]
     assert all(t["sd"] > 0 for t in tests)
@@ -186,9 +188,9 @@ def test_tests_of_all_rounds_are_kept_where_the_surrogate_is_refused_too(case, t
 
 def test_interrupted_training_ends_like_an_uninterrupted_one(case, trained, tmp_path):
     folder, whole = trained
-    shutil.copy(folder / "refine0.npz", tmp_path)
-    resumed = refine(*case, ROUNDS, tmp_path, (3, 1, 0), silent)
-    assert resumed.report == whole.report
+    shutil.copy(folder / "round0.npz", tmp_path)
+    resumed = train_in_rounds(Rounds(*case, ROUNDS, 3), tmp_path, silent)
+    assert resumed.figures == whole.figures
     assert resumed.counters == whole.counters
     weights = [load_folder(f / "surrogate", "multifidelity")[0] for f in (folder, tmp_path)]
     for name in weights[0]:
@@ -198,8 +200,8 @@ def test_interrupted_training_ends_like_an_uninterrupted_one(case, trained, tmp_
 def test_admission_accepts_what_was_trained_here(case, trained):
     folder = trained[1].folder
     assert folder is not None
-    found = admit(recipe(case[1], folder)(), folder, stream(4, "admission"))
-    assert found.report["sd_misfit_difference_heldout"] < 1.0
+    found = admit(recipe(case[1], folder)(), folder, 4)
+    assert found.figures["sd_misfit_difference_heldout"] < 1.0
     assert found.counters.n_forward > 0
 
 
@@ -216,9 +218,9 @@ def test_a_surrogate_far_from_the_fine_model_is_refused(case, trained):
         surrogate=folder,
     )
     with pytest.raises(SurrogateRejected, match=f"at most {REJECT_SD:g}.*generate --around"):
-        admit(precise(), folder, stream(4, "admission"))
+        admit(precise(), folder, 4)
 
 
 def test_report_is_json(trained):
-    saved = json.loads((trained[0] / "refined.json").read_text())
-    assert set(saved) == {"counters", "report"}
+    saved = json.loads((trained[0] / "rounds.json").read_text())
+    assert set(saved) == {"counters", "figures"}

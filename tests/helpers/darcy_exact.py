@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pdeinv.fem.expressions import Expression
 from pdeinv.fem.norms import l2_error
 from pdeinv.fem.space import ElementName, degree
+from pdeinv.problems.darcy import Darcy, DarcyConfig
 from pdeinv.typing import Array
-
-from .config import DarcyConfig
-
-if TYPE_CHECKING:
-    from .problem import Darcy
-
-__all__ = ["CASES", "SMOOTH", "ExactCase", "Manufactured", "configuration"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +51,6 @@ QUADRATIC = ExactCase(
     u_x="2*x + y",
     u_y="x - 4*y",
 )
-
-CASES = {"smooth": SMOOTH, "linear": LINEAR, "quadratic": QUADRATIC}
 
 _OUTWARD = {"left": ("", "u_x"), "right": ("-", "u_x"), "bottom": ("", "u_y"), "top": ("-", "u_y")}
 """Sign and name of the derivative in −κ∂u/∂n by side."""
@@ -113,7 +104,7 @@ class Manufactured:
     @classmethod
     def of(cls, name: str, problem: Darcy, case: ExactCase) -> Manufactured:
         """The case with κ at the nodes of the problem's parameter grid."""
-        x, y = problem.unknown_nodes().T
+        x, y = problem.unknown.nodes.T
         kappa = Expression(case.kappa)(x, y)
         order = degree(problem.config.element) + 1
         return cls(name, problem, kappa, Expression(case.u), order)
@@ -122,3 +113,14 @@ class Manufactured:
         """The relative L2 error on the mesh of ``level``."""
         system, u = self.problem.state(self.m, level)
         return l2_error(system.space, u, self.exact)
+
+
+def manufactured() -> tuple[Manufactured, ...]:
+    """Exact solutions with smooth variable κ: head on all sides, and flux on two."""
+    elements: tuple[ElementName, ...] = ("P1", "P2", "Q1", "Q2")
+    sides: dict[str, tuple[str, ...]] = {"fixed head": (), "mixed": ("right", "top")}
+    return tuple(
+        Manufactured.of(f"{e}, {name}", Darcy(configuration(SMOOTH, e, flux_sides=s)), SMOOTH)
+        for e in elements
+        for name, s in sides.items()
+    )

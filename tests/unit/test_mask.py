@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pdeinv.jobs.common.inside import inside_of
+from pdeinv.jobs.common.mask import masks
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.plugins.hooks import fixtures
@@ -17,7 +17,7 @@ def eit(**settings):
 
 def test_a_disc_is_told_from_its_bounding_box():
     problem = eit()
-    inside = inside_of(problem, problem.prior().space)["conductivity_inside"]
+    inside = masks(problem, problem.prior().space)["conductivity_inside"]
     x, y = np.meshgrid(inside["x"], inside["y"])
     r, half = np.hypot(x, y), 0.05 * np.sqrt(2)
     assert inside.dims == ("y", "x")
@@ -32,9 +32,9 @@ def test_a_coarse_cell_belongs_to_the_body_where_any_of_it_does():
     problem = eit(unknown={"kind": "piecewise", "cells": [4, 4]})
     middle = 0.75 * np.ones((1, 2))
     assert not problem.inside(middle).any()
-    assert inside_of(problem, problem.prior().space).data_vars == {}
+    assert masks(problem, problem.prior().space).data_vars == {}
     finer = eit(unknown={"kind": "piecewise", "cells": [8, 8]})
-    inside = inside_of(finer, finer.prior().space)["conductivity_inside"]
+    inside = masks(finer, finer.prior().space)["conductivity_inside"]
     assert [int(inside[k, k]) for k in range(8)] == [0, 1, 1, 1, 1, 1, 1, 0]
 
 
@@ -44,7 +44,7 @@ def test_the_axes_are_those_of_the_variable():
     coords = {a: ((a,), nodes) for a, nodes in axes.items()}
     plain = Variable("k", ("y", "x"), (5, 9), coords=coords)
     turned = Variable("k", ("time", "x", "y"), (2, 9, 5), coords=coords)
-    a, b = (inside_of(problem, Space((v,)))["k_inside"] for v in (plain, turned))
+    a, b = (masks(problem, Space((v,)))["k_inside"] for v in (plain, turned))
     assert (a.dims, b.dims) == (("y", "x"), ("x", "y"))
     np.testing.assert_array_equal(a, b.transpose("y", "x"))
 
@@ -55,7 +55,7 @@ def test_a_solid_is_as_high_as_it_is():
         electrodes={"count": 4},
         unknown={"kind": "log-gaussian", "grid": [9, 9, 5], "modes": 2},
     )
-    inside = inside_of(problem, problem.prior().space)["conductivity_inside"]
+    inside = masks(problem, problem.prior().space)["conductivity_inside"]
     assert inside.dims == ("z", "y", "x")
     corner, middle = inside[:, 0, 0], inside[:, 4, 4]
     assert (corner == 0).all()
@@ -74,7 +74,7 @@ def test_a_solid_is_as_high_as_it_is():
 )
 def test_where_nothing_is_outside_nothing_is_said(problem):
     problem = problem()
-    assert inside_of(problem, problem.prior().space).data_vars == {}
+    assert masks(problem, problem.prior().space).data_vars == {}
 
 
 def test_results_keep_electrodes_and_the_closed_outline():

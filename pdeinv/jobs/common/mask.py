@@ -1,4 +1,4 @@
-"""What a file has to say of the body beside numbers: where it ends."""
+"""The mask of a field on a regular grid: which of its nodes lie in the body."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from pdeinv.io.fields import INSIDE
 from pdeinv.model.spaces import Space
 from pdeinv.plugins.hooks import HasInside
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
-__all__ = ["INSIDE", "inside_of"]
-
-INSIDE = "_inside"
-"""What is appended to the name of a field for the variable that says which nodes lie inside."""
+__all__ = ["masks"]
 
 SAMPLES = {2: np.linspace(-0.5, 0.5, 5), 3: np.linspace(-0.5, 0.5, 3)}
 """Where a cell is looked at along each axis, in units of its width, by dimension."""
@@ -29,7 +27,7 @@ ATTRS = {
 }
 
 
-def inside_of(problem: Problem, space: Space) -> xr.Dataset:
+def masks(problem: Problem, space: Space) -> xr.Dataset:
     """Which nodes of each field on a regular grid belong to the body: ``NAME_inside``, 0 or 1.
 
     A node belongs to it where its cell, half-way to each neighbour, meets the body: the field there

@@ -1,0 +1,66 @@
+"""Optional packages: which extra brings each, and one line with the remedy where one is missing."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from pdeinv.errors import MissingDependency
+
+__all__ = ["EXTRAS", "installed", "load", "missing", "remedy", "require"]
+
+EXTRAS = {
+    "fem": ("dolfinx", "petsc4py", "mpi4py", "gmsh", "h5py"),
+    "surrogate": ("torch", "neuralop"),
+    "hpc": ("submitit", "tensorboard"),
+    "dask": ("distributed",),
+}
+"""What each extra brings, by the name to import it by; the first is what it is there for."""
+
+
+def remedy(package: str) -> str:
+    """What to do to get a package."""
+    extra = next(name for name, packages in EXTRAS.items() if package in packages)
+    other = " (or take FEniCSx 0.11 from conda-forge)" if extra == "fem" else ""
+    return f"run pip install -e '.[{extra}]' in your clone of pdeinv{other}"
+
+
+def missing(package: str, needs: str, why: object = None) -> MissingDependency:
+    """The error of what ``needs`` a package, such as "networks need", that cannot be had."""
+    trouble = "is not installed" if why is None else f"cannot be loaded ({why})"
+    return MissingDependency(f"{needs} the package {package}, which {trouble}; {remedy(package)}")
+
+
+def load(package: str, needs: str) -> Any:
+    """The module of an optional package.
+
+    Raises:
+        MissingDependency: it cannot be imported; the message has the command that installs it.
+    """
+    try:
+        return import_module(package)
+    except (ImportError, OSError) as error:
+        raise missing(package, needs, error) from None
+
+
+def require(package: str, needs: str) -> None:
+    """Refuse to begin where a package is not installed; nothing is imported.
+
+    Args:
+        package: the name to import it by.
+        needs: who needs it, for the message.
+
+    Raises:
+        MissingDependency: it is not there; the message has the command that installs it.
+    """
+    if not installed(package):
+        raise missing(package, needs)
+
+
+def installed(package: str) -> bool:
+    """Whether a package is there; nothing is imported."""
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False

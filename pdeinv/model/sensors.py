@@ -1,0 +1,228 @@
+"""Sensors from text: places in an interval, a rectangle or a box, and times.
+
+``grid:9x9`` (or ``grid:9``) means inner points of the box, ``all`` the nodes of the mesh,
+``list:0.1,0.2;0.3,0.4`` places one by one; anything else is the path of a CSV file with a header.
+Behind an ``@``, where the data have times, ``0.1:1:10`` or ``0.1,0.5`` says when.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.model.observed import Sensors
+from pdeinv.typing import Array
+
+__all__ = [
+    "AXES",
+    "check_inside",
+    "check_times",
+    "columns",
+    "grid_nodes",
+    "listed",
+    "outside",
+    "parse_places",
+    "parse_timed",
+    "place_help",
+    "points_of",
+]
+
+Extent = tuple[tuple[float, float], ...]
+AXES = ("x", "y", "z")
+
+
+def columns(points: Array) -> dict[str, Array]:
+    """Points (n, d) as one array per coordinate."""
+    return {axis: points[:, i] for i, axis in enumerate(AXES[: points.shape[1]])}
+
+
+def points_of(sensors: Sensors, names: Sequence[str]) -> Array:
+    """The coordinates of some names side by side, shape (n, len(names))."""
+    return np.stack([np.asarray(sensors[a], dtype=np.float64) for a in names], axis=1)
+
+
+def _product(axes: Sequence[Array]) -> Array:
+    """All points of a grid with these coordinates along x, y, z; x fastest, shape (n, d)."""
+    mesh = np.meshgrid(*axes[::-1], indexing="ij")[::-1]
+    return np.stack([c.ravel() for c in mesh], axis=1)
+
+
+def grid_nodes(extent: Extent, shape: tuple[int, ...]) -> dict[str, Array]:
+    """The nodes of a grid of ``shape`` (along (z,) y, x) on a box, boundary included, row-major.
+
+    Raises:
+        ConfigError: not as many numbers, of at least two, as the box has dimensions.
+    """
+    if len(shape) != len(extent) or min(shape) < 2:
+        raise ConfigError(f"grid shape: expected {len(extent)} numbers of at least 2, got {shape}")
+    ends = zip(extent, shape[::-1], strict=True)
+    return columns(_product([np.linspace(a, b, n) for (a, b), n in ends]))
+
+
+def place_help(d: int) -> str:
+    """What the text of places may be, in words, for a domain of ``d`` dimensions."""
+    names = ",".join(AXES[:d])
+    grid = "x".join("KLM"[:d])
+    return f"grid:{grid}, all, list:{names};{names} or a CSV file with header {names}"
+
+
+def parse_places(
+    spec: str, extent: Extent, nodes: Callable[[], Array], wanted: str | None = None
+) -> Array:
+    """Places from text, shape (n, d).
+
+    Args:
+        spec: the text.
+        extent: ends of the box along x, y, z.
+        nodes: what ``all`` means, shape (n, d).
+        wanted: what is expected, for messages; :func:`place_help` where None.
+
+    Raises:
+        ConfigError: the text is not understood.
+    """
+    if spec == "all":
+        return nodes()
+    d = len(extent)
+    kind, _, rest = spec.partition(":")
+    if kind == "grid":
+        counts = rest.split("x")
+        if len(counts) not in (1, d) or not all(re.fullmatch(r"[1-9]\d{0,3}", c) for c in counts):
+            name, example = "x".join("KLM"[:d]), "x".join(["9"] * d)
+            raise ConfigError(f"sensors '{spec}': expected grid:{name} such as grid:{example}")
+        # inner points at i/(k + 1) of each side
+        ends = zip(extent, counts * (d if len(counts) == 1 else 1), strict=True)
+        steps = [(a, b, int(c)) for (a, b), c in ends]
+        return _product([a + (b - a) * np.arange(1, k + 1) / (k + 1) for a, b, k in steps])
+    return listed(spec, AXES[:d], wanted or place_help(d))
+
+
+def listed(spec: str, names: Sequence[str], wanted: str) -> Array:
+    """Rows of numbers from ``list:a,b;a,b`` or a CSV file with these names as its header.
+
+    Raises:
+        ConfigError: the text is not understood; says what is ``wanted``.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "list":
+        return _table([row.split(",") for row in rest.split(";")], spec, names)
+    if not Path(spec).is_file():
+        raise ConfigError(f"sensors '{spec}': not understood, and no such file; expected {wanted}")
+    return _table(_csv_rows(Path(spec), [names])[1], spec, names)
+
+
+def _csv_rows(path: Path, headers: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """The header of a CSV file, one of ``headers``, and its other rows, empty ones left out."""
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(stream) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"cannot read sensors {path}: {error}") from None
+    if not rows or rows[0] not in [list(h) for h in headers]:
+        wanted = " or ".join(",".join(h) for h in headers)
+        raise ConfigError(f"sensors {path}: expected a CSV file with header {wanted}")
+    return rows[0], rows[1:]
+
+
+def _table(rows: list[list[str]], where: str, names: Sequence[str]) -> Array:
+    try:
+        table = np.array([[float(value) for value in row] for row in rows])
+    except ValueError:
+        table = np.zeros(0)
+    if table.ndim != 2 or table.shape[1] != len(names) or not np.isfinite(table).all():
+        raise ConfigError(f"sensors '{where}': expected rows of finite numbers {','.join(names)}")
+    return table
+
+
+def parse_timed(spec: str, extent: Extent, nodes: Callable[[], Array], final: float) -> Sensors:
+    """Every place at every time from ``PLACES@TIMES``, the times of one place behind each other.
+
+    Args:
+        spec: the text; ten equidistant times up to the end where none are given.
+        extent: ends of the box along x, y, z.
+        nodes: what ``all`` means, shape (n, d).
+        final: the end of the run.
+
+    Raises:
+        ConfigError: the text is not understood.
+    """
+    d = len(extent)
+    wanted = (
+        f"PLACES or PLACES@TIMES, places being {place_help(d)} or {','.join(AXES[:d])},t, times "
+        "being FIRST:LAST:COUNT or t,t,..."
+    )
+    where, at, when = spec.rpartition("@")
+    if not at:
+        where, when = spec, ""
+    if Path(where).is_file():
+        names = AXES[:d]
+        header, rows = _csv_rows(Path(where), [names, (*names, "t")])
+        table = _table(rows, where, header)
+        if len(header) > d:
+            if at:
+                raise ConfigError(f"sensors '{spec}': give the times once, in {where} or after @")
+            return {**columns(table[:, :d]), "t": table[:, d]}
+        places = table
+    else:
+        places = parse_places(where, extent, nodes, wanted)
+    times = final * np.arange(1, 11) / 10 if not when else _times(when, spec, wanted)
+    found = {axis: np.repeat(column, len(times)) for axis, column in columns(places).items()}
+    return {**found, "t": np.tile(times, len(places))}
+
+
+def _times(when: str, spec: str, wanted: str) -> Array:
+    parts = when.split(":")
+    try:
+        if len(parts) == 3:
+            return np.linspace(float(parts[0]), float(parts[1]), max(int(parts[2]), 1))
+        if len(parts) == 1:
+            return np.array([float(t) for t in when.split(",")])
+    except ValueError:
+        pass
+    raise ConfigError(f"sensors '{spec}': times '{when}' not understood; expected {wanted}")
+
+
+def outside(places: Array, extent: Extent) -> NDArray[np.int64]:
+    """Which of the places (n, d) lie outside a box by more than rounding."""
+    low, high = np.asarray(extent).T
+    slack = 1e-9 * float((high - low).max())
+    inside = ((places >= low - slack) & (places <= high + slack)).all(axis=1)
+    return np.flatnonzero(~inside)
+
+
+def check_inside(sensors: Sensors, extent: Extent) -> None:
+    """Refuse places outside the bounding box; the solver checks the rest of the domain.
+
+    Raises:
+        ConfigError: names the first one.
+    """
+    names = AXES[: len(extent)]
+    places = points_of(sensors, names)
+    bad = outside(places, extent)
+    if len(bad):
+        place = ", ".join(f"{v:g}" for v in places[bad[0]])
+        box = " x ".join(f"[{a:g}, {b:g}]" for a, b in extent)
+        raise ConfigError(
+            f"sensor {bad[0]} at ({', '.join(names)}) = ({place}) lies outside the domain {box}; "
+            "remove it or correct its coordinates"
+        )
+
+
+def check_times(t: Array, final: float, error: type[Exception] = DataSchemaError) -> None:
+    """Refuse times outside the run.
+
+    Raises:
+        Exception: of the kind ``error``; names the first one.
+    """
+    bad = np.flatnonzero(~((t >= -1e-9 * final) & (t <= (1 + 1e-9) * final)))
+    if len(bad):
+        k = int(bad[0])
+        raise error(
+            f"sensor {k} at t = {t[k]:g} lies outside the run [0, {final:g}]; remove it, or raise "
+            "final in [problem.time]"
+        )
