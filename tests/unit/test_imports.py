@@ -31,6 +31,7 @@ ROOMS = (
     "pdeinv.jobs",
     "pdeinv.jobs.common",
     "pdeinv.plugins.conformance",
+    "pdeinv.plugins.conformance.engine",
     "pdeinv.plugins.conformance.problem",
     "pdeinv.plugins.conformance.common",
     "pdeinv.plugins",

@@ -5,7 +5,8 @@ a plug-in does (docs/plugins.md).
 """
 
 from .common.clauses import Clause, Finding, Report
+from .engine.kit import check_engine
 from .named import check_plugin
 from .problem.kit import check_problem
 
-__all__ = ["Clause", "Finding", "Report", "check_plugin", "check_problem"]
+__all__ = ["Clause", "Finding", "Report", "check_engine", "check_plugin", "check_problem"]

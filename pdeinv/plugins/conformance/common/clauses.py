@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from pdeinv.errors import PdeinvError, RunFailed, reason
@@ -55,7 +55,8 @@ class Finding:
 
     Attributes:
         clause: its id.
-        ok: whether it holds; None where it could not be tried because another one does not.
+        ok: whether it holds; None where it was not tried: another one does not hold, or the caller
+            left it out.
         sentence: the promise, and what was found where it is broken.
     """
 
@@ -78,8 +79,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every clause holds."""
-        return all(f.ok for f in self.findings)
+        """Whether no clause is broken."""
+        return not self.failures
 
     @property
     def failures(self) -> tuple[Finding, ...]:
@@ -169,17 +170,18 @@ class Table[C]:
 
         return enter
 
-    def report(self, subject: str, case: C) -> Report:
-        """Every clause, tried on ``case``."""
-        return Report(subject, tuple(self._findings(case)))
+    def report(self, subject: str, case: C, without: Collection[str] = ()) -> Report:
+        """Every clause, tried on ``case``, but for those that the caller leaves out."""
+        return Report(subject, tuple(self._findings(case, without)))
 
-    def _findings(self, case: C) -> Iterator[Finding]:
+    def _findings(self, case: C, without: Collection[str]) -> Iterator[Finding]:
         lost: set[str] = set()
         for clause in self.clauses.values():
             missing = [n for n in clause.needs if n in lost]
-            if missing:
-                text = f"skipped: needs {', '.join(missing)}"
-                finding = Finding(clause.id, None, text)
+            if clause.id in without:
+                finding = Finding(clause.id, None, "skipped: left out by the caller")
+            elif missing:
+                finding = Finding(clause.id, None, f"skipped: needs {', '.join(missing)}")
             else:
                 finding = clause.judged(case)
             if not finding.ok:

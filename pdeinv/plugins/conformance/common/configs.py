@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -12,7 +13,7 @@ from pdeinv.errors import ConfigError
 
 from .clauses import Table, hold, refused
 
-__all__ = ["add_config_clauses", "options_from"]
+__all__ = ["add_config_clauses", "options_from", "shortened", "undescribed"]
 
 WHERE = "pdeinv.config.Config"
 
@@ -26,6 +27,25 @@ def options_from(kind: Any, options: Any) -> Any:
     if isinstance(options, BaseModel):
         return options
     return parse(kind.Config, dict(options or {}), kind.name)
+
+
+def shortened(kind: Any, options: Any, small: Mapping[str, Any]) -> Any:
+    """``options``, and what ``kind.Config`` knows and takes of ``small`` where they say nothing."""
+    if isinstance(options, BaseModel):
+        return options
+    found = dict(options or {})
+    for key, value in small.items():
+        if key in kind.Config.model_fields and key not in found and _valid(kind, key, value):
+            found[key] = value
+    return found
+
+
+def _valid(kind: Any, key: str, value: Any) -> bool:
+    try:
+        kind.Config(**{key: value})
+    except ValidationError:
+        return False
+    return True
 
 
 def undescribed(kind: type[BaseModel]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pdeinv.config import Config
@@ -27,6 +27,7 @@ def check_problem(
     config: Config | Mapping[str, Any] | None = None,
     *,
     sensors: str | None = None,
+    without: Collection[str] = (),
 ) -> Report:
     """Try every clause of :class:`pdeinv.plugins.problem.Problem`.
 
@@ -36,6 +37,7 @@ def check_problem(
         problem: a registered name, or a class.
         config: the problem's configuration; its defaults where not given.
         sensors: text for the problem's ``sensors``; its own default where not given.
+        without: clauses that are not tried.
 
     Raises:
         UnknownPlugin: no such name.
@@ -44,4 +46,4 @@ def check_problem(
     kind = registry.load("problems", problem) if isinstance(problem, str) else problem
     name = problem if isinstance(problem, str) else None
     case = Case(kind, options_from(kind, config), name, sensors)
-    return CLAUSES.report(f"problem '{getattr(kind, 'name', kind.__name__)}'", case)
+    return CLAUSES.report(f"problem '{getattr(kind, 'name', kind.__name__)}'", case, without)

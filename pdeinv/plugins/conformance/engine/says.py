@@ -1,0 +1,111 @@
+"""What an engine says of itself, and whether that is so."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from enum import StrEnum
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, get_args
+
+import numpy as np
+
+from pdeinv.bayes.posterior import WhitenedModel
+from pdeinv.engines.base import Need, Produces, check_posterior
+from pdeinv.errors import CapabilityError
+from pdeinv.model.forward import Capability, ForwardModel, Linearization
+from pdeinv.typing import Array
+
+from ..common.clauses import Table, hold, refused
+from ..common.configs import add_config_clauses
+from .case import PROTOCOL, Case
+
+__all__ = ["CLAUSES"]
+
+CLAUSES: Table[Case] = Table(PROTOCOL)
+
+
+@CLAUSES.clause(
+    "name", "`name` is lower-case letters, digits and hyphens, and what it is registered under"
+)
+def name(case: Case) -> None:
+    found = case.kind.name
+    hold(re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", found), f"`name` is {found!r}")
+    good = case.registered in (None, found)
+    hold(good, f"`name` is '{found}', registered under '{case.registered}'")
+
+
+@CLAUSES.clause("summary", "the class has a docstring, whose first line says what it computes")
+def summary(case: Case) -> None:
+    hold((case.kind.__doc__ or "").strip(), "there is none")
+
+
+@CLAUSES.clause("produces", "`produces` is posterior, approximate or point")
+def produces(case: Case) -> None:
+    hold(case.kind.produces in get_args(Produces), f"it is {case.kind.produces!r}")
+
+
+def _members(found: object, of: type[StrEnum]) -> bool:
+    return isinstance(found, frozenset) and all(isinstance(v, of) for v in found)
+
+
+@CLAUSES.clause(
+    "requires", "`requires` is a frozenset of Capability, `needs` one of Need",
+)  # fmt: skip
+def requires(case: Case) -> None:
+    hold(_members(case.kind.requires, Capability), f"`requires` is {case.kind.requires!r}")
+    hold(_members(case.engine().needs, Need), f"`needs` is {case.engine().needs!r}")
+
+
+add_config_clauses(CLAUSES)
+
+
+@CLAUSES.clause(
+    "built", "`Engine(config)` keeps `config`; `n_chains` and `n_steps` are whole and positive"
+)
+def built(case: Case) -> None:
+    engine = case.engine()
+    hold(engine.config == case.config, "`config` is another one")
+    for what, n in {"n_chains": engine.n_chains, "n_steps": engine.n_steps}.items():
+        hold(isinstance(n, int | np.integer) and n >= 1, f"`{what}` is {n!r}")
+
+
+@CLAUSES.clause("travels", "an engine can be sent to worker processes", needs=("built",))
+def travels(case: Case) -> None:
+    there: Any = ForkingPickler.loads(ForkingPickler.dumps(case.engine()))
+    hold(there.config == case.config, "it arrives with another configuration")
+
+
+class Bare:
+    """A model without derivatives or anything else beside its values."""
+
+    def __init__(self, inner: ForwardModel) -> None:
+        self.inner, self.capabilities = inner, frozenset[Capability]()
+        self.m_space, self.d_space, self.kind = inner.m_space, inner.d_space, inner.kind
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def __call__(self, m: Array, /) -> Array:
+        return self.inner(m)
+
+    def linearize(self, m: Array, /) -> Linearization:
+        raise CapabilityError("this model has no derivative")
+
+
+@CLAUSES.clause(
+    "refuses", "a posterior without what it requires is refused with CapabilityError before any "
+    "solve; without what it does not require, it works", needs=("built", "requires"),
+    where="pdeinv.engines.base.check_posterior",
+)  # fmt: skip
+def refuses(case: Case) -> None:
+    engine, full = case.engine(), case.build()
+    model = full.model.model if isinstance(full.model, WhitenedModel) else full.model
+    on = replace(full, model=WhitenedModel(full.prior, Bare(model)), coarse=None)
+    if not engine.requires and Need.COARSE not in engine.needs:
+        check_posterior(engine, on)
+        hold(np.isfinite(replace(case, build=lambda: on).draws()).all(), "draws are not finite")
+        return
+    error = refused(lambda: check_posterior(engine, on), "such a posterior", CapabilityError)
+    hold(engine.name in str(error), f"the message does not name the engine: {error}")
+    hold(on.counters.n_forward == 0, "it was solved before")
