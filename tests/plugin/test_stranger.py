@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 PACKAGE = Path(__file__).parents[2] / "examples" / "plugin"
 MOST_LINES = 150
-"""What the problem may take, its solver included."""
+"""What the problem may take, its solver included; blank lines do not count."""
 
 ENGINES = {
     "map": (),
@@ -57,7 +57,9 @@ def stranger(tmp_path_factory):
 
     def run(*words, code=0):
         command = [python, "-m", "pdeinv", *map(str, words)]
-        done = subprocess.run(command, cwd=work, env=variables, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=work, env=variables, capture_output=True, text=True, check=False
+        )
         assert done.returncode == code, done.stderr
         return done
 
@@ -75,13 +77,13 @@ def settings(*pairs):
 
 def test_the_problem_is_short():
     text = (PACKAGE / "pdeinv_tracer" / "problem.py").read_text()
-    assert text.count("\n") <= MOST_LINES
+    assert sum(bool(line.strip()) for line in text.splitlines()) <= MOST_LINES
 
 
 @pytest.mark.parametrize("name", ["tracer", "random-walk", "quadratic"])
 def test_it_passes_the_conformance_kit(name, stranger):
     found = json.loads(stranger("check", "--plugin", name, "--json").stdout)
-    assert found["passed"]
+    assert found["ok"]
 
 
 def test_it_is_listed(stranger):

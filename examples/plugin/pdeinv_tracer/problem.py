@@ -163,8 +163,8 @@ class Tracer:
 
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
         model = self.forward_model({"x": np.zeros(1), "t": np.zeros(1)}, level)
-        words = {k: {"units": u, "long_name": n} for k, u, n in
-                 (("t", "h", "time"), ("x", "m", "distance"), ("c", "mg L-1", "concentration"))}  # fmt: skip
+        names = {"t": ("h", "time"), "x": ("m", "distance"), "c": ("mg L-1", "concentration")}
+        words = {k: {"units": unit, "long_name": name} for k, (unit, name) in names.items()}
         coords = {"t": ("t", model.t, words["t"]), "x": ("x", model.x, words["x"])}
         return xr.Dataset({"c": (("t", "x"), model.state(m), words["c"])}, coords)
 
