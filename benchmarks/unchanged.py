@@ -58,7 +58,10 @@ def record(options: argparse.Namespace) -> int:
         folder = options.scratch or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         executable = Executable(options.pdeinv.absolute(), folder.absolute())
-        run_all(executable, chosen(options.only), options.jobs, report)
+        cases = chosen(options.only)
+        if options.resume:
+            cases = [c for c in cases if c.name not in store.cases or not executable.has(c)]
+        run_all(executable, cases, options.jobs, report)
     print(f"{time.perf_counter() - start:.0f} s; failed: {', '.join(failed) or 'none'}")
     return bool(failed)
 
@@ -88,6 +91,10 @@ def main() -> int:
     one.add_argument("--jobs", type=int, default=1, help="cases side by side")
     one.add_argument("--only", help="regular expression of cases")
     one.add_argument("--scratch", type=Path, help="folder that keeps the outputs")
+    one.add_argument(
+        "--resume", action="store_true",
+        help="leave out what store and --scratch hold; only where the code is still the same",
+    )  # fmt: skip
     one.set_defaults(run=record)
     two = verbs.add_parser("compare", help="tell what differs between two stores")
     two.add_argument("a", type=Path)

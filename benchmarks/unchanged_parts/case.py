@@ -23,6 +23,11 @@ class Case:
     lines: tuple[str, ...]
 
     @property
+    def text(self) -> str:
+        """All of it."""
+        return "\n".join((*self.lines, self.toml))
+
+    @property
     def after(self) -> tuple[str, ...]:
         """Cases whose files this one reads."""
         return tuple(sorted(set(OTHER.findall("\n".join(self.lines)))))

@@ -96,11 +96,11 @@ cells = [1, 2]
 PINN = (
     "width=6",
     "depth=2",
-    "points=40",
+    "points=24",
     "side_points=8",
-    "adam_steps=20",
-    "newton_block=4",
-    "block=10",
+    "adam_steps=10",
+    "newton_block=2",
+    "block=5",
 )
 SOLVER = " ".join(f"--set solver.{word}" for word in PINN)
 ENGINE = " ".join(f"--set engine.{word}" for word in PINN)
@@ -223,11 +223,11 @@ CASES = (
     ),
     case(
         "darcy-pinn",
-        f"solve --config run.toml --solver pinn --compare {SOLVER} --set solver.newton_steps=8 "
+        f"solve --config run.toml --solver pinn --compare {SOLVER} --set solver.newton_steps=4 "
         "--seed 1 --out net.nc --json",
-        f"solve --config run.toml --solver pinn --compare {SOLVER} --set solver.newton_steps=16 "
+        f"solve --config run.toml --solver pinn --compare {SOLVER} --set solver.newton_steps=8 "
         "--resume --out net.nc --json",
-        f"invert ../darcy/obs.nc --engine pinn {ENGINE} --set engine.newton_steps=12 --seed 3 "
+        f"invert ../darcy/obs.nc --engine pinn {ENGINE} --set engine.newton_steps=6 --seed 3 "
         "--out pinn.nc --json",
         toml=PLAIN,
     ),

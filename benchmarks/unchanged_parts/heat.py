@@ -223,8 +223,8 @@ CASES = (
     case(
         "heat-pinn",
         "solve --config run.toml --solver pinn --set solver.width=6 --set solver.depth=2 "
-        "--set solver.points=40 --set solver.side_points=8 --set solver.adam_steps=20 "
-        "--set solver.block=10 --set solver.finish=lbfgs --set solver.lbfgs_steps=20 --seed 1 "
+        "--set solver.points=40 --set solver.side_points=8 --set solver.adam_steps=10 "
+        "--set solver.block=5 --set solver.finish=lbfgs --set solver.lbfgs_steps=10 --seed 1 "
         "--out net.nc --json",
         toml=TRANSFER,
     ),

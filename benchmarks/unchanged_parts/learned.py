@@ -15,8 +15,8 @@ def learned(name: str, data: str, options: str, *more: str, label: str = "", obs
         label or f"learned-{name}",
         f"train-surrogate {name} --data {data} {words} --seed 5 --out net --json",
         f"evaluate net --obs {obs} --n 4 --seed 6 --out evaluation.nc --json",
-        *(more or (f"invert {obs} --model surrogate --surrogate net --engine map --seed 7 "
-                   "--out map.nc",)),
+        *(more or (f"invert {obs} --model surrogate --surrogate net --engine map "
+                   "--set engine.max_iterations=3 --seed 7 --out map.nc",)),
     )  # fmt: skip
 
 

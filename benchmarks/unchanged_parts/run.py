@@ -25,6 +25,9 @@ from .spelling import Spelling
 STOPPED = 75
 """Exit code of a command that saved its state."""
 
+DONE = "done.txt"
+"""In the folder of a case that ran to its end: what it was."""
+
 MOST_SECONDS = 600
 """Of one command."""
 
@@ -96,9 +99,15 @@ class Executable:
             for i, line in enumerate(one.lines):
                 self.line(line, folder, i, found)
             found.arrays |= outputs(folder)
+            (folder / DONE).write_text(one.text)
         except Failed as error:
             found.failure = " ".join(str(error).split())
         return found
+
+    def has(self, one: Case) -> bool:
+        """Whether the scratch folder holds all that this very case wrote."""
+        mark = self.scratch / one.name / DONE
+        return mark.exists() and mark.read_text() == one.text
 
     def line(self, line: str, folder: Path, number: int, found: Ran) -> None:
         """Run one line, and keep what it printed as JSON."""
@@ -139,7 +148,7 @@ def run_all(
     lock, futures = threading.Lock(), dict[str, Future[Ran]]()
 
     def work(one: Case) -> Ran:
-        needed = {name: futures[name].result() for name in one.after}
+        needed = {name: futures[name].result() for name in one.after if name in futures}
         broken = [name for name, ran in needed.items() if ran.failure]
         ran = Ran(failure=f"needs {', '.join(broken)}") if broken else executable.run(one)
         with lock:
@@ -159,7 +168,8 @@ def ordered(cases: Sequence[Case]) -> list[Case]:
 
     def add(one: Case) -> None:
         for name in one.after:
-            add(by_name[name])
+            if name in by_name:
+                add(by_name[name])
         done.setdefault(one.name, one)
 
     for one in cases:

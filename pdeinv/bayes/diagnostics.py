@@ -56,7 +56,8 @@ class Autocorrelation:
     """Integrated autocorrelation times of an ensemble.
 
     Attributes:
-        tau: steps per independent draw, shape (dim,); inf where a walker never moved.
+        tau: steps per independent draw, shape (dim,); inf where a walker never moved or the chain
+            is too short for an estimate (one that is not positive).
         reliable: whether the chain is at least 50 of the longest time.
     """
 
@@ -173,5 +174,7 @@ def autocorrelation(xi: Array) -> Autocorrelation:
     moved = (np.ptp(xi, axis=1) > 0).all(axis=0)
     tau = np.full(xi.shape[-1], np.inf)
     if moved.any():
-        tau[moved] = integrated_time(np.moveaxis(xi[..., moved], 0, 1), tol=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            tau[moved] = integrated_time(np.moveaxis(xi[..., moved], 0, 1), tol=0)
+    tau[~(tau > 0)] = np.inf
     return Autocorrelation(tau, bool(xi.shape[1] >= 50 * tau.max()))

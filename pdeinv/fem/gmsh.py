@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from pdeinv.errors import DataSchemaError
+from pdeinv.errors import DataSchemaError, RunFailed
 from pdeinv.fem.env import require_gmsh
 from pdeinv.fem.mesh import PlainMesh
 
@@ -40,7 +42,9 @@ def session() -> Iterator[Any]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """The model of a .msh file.
+    """The model of a .msh file, of which Gmsh sees a copy that is alone in its folder.
+
+    Beside NAME.msh Gmsh looks for options in NAME.msh.opt, whose language can run commands.
 
     Raises:
         DataSchemaError: missing, or not a mesh.
@@ -49,19 +53,42 @@ def opened(path: Path) -> Iterator[Any]:
         raise DataSchemaError(f"no such mesh file: {path}; give the path of a Gmsh .msh file")
     if path.suffix != ".msh":
         raise DataSchemaError(f"{path} is not a .msh file; export the mesh from Gmsh as .msh")
-    _check_header(path)
-    with session() as gmsh:
+    with _alone(path) as copy, session() as gmsh:
         try:
-            gmsh.merge(str(path))
+            gmsh.merge(str(copy))
             yield gmsh.model
         except Exception as error:
             if isinstance(error, DataSchemaError):
                 raise
+            said = str(error).strip().replace(str(copy), str(path)) or type(error).__name__
             raise DataSchemaError(
-                f"cannot read {path} as a Gmsh mesh "
-                f"({str(error).strip() or type(error).__name__}); "
-                "export it again as .msh with Gmsh 4"
+                f"cannot read {path} as a Gmsh mesh ({said}); export it again as .msh with Gmsh 4"
             ) from None
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[Path]:
+    """A copy of a mesh in a folder of this process, with nothing beside it.
+
+    Raises:
+        DataSchemaError: it cannot be read, or is no mesh.
+        RunFailed: there is no room for the copy.
+    """
+    try:
+        source = path.open("rb")
+    except OSError as error:
+        raise DataSchemaError(f"cannot read {path}: {error.strerror}") from None
+    with source, TemporaryDirectory(prefix="pdeinv-") as folder:
+        copy = Path(folder) / "mesh.msh"
+        try:
+            with copy.open("wb") as target:
+                shutil.copyfileobj(source, target)
+        except OSError as error:
+            raise RunFailed(
+                f"cannot copy {path} to {folder}: {error.strerror}; set TMPDIR to another folder"
+            ) from None
+        _check_header(copy, path)
+        yield copy
 
 
 def read_msh(path: Path) -> PlainMesh:
@@ -89,9 +116,14 @@ def read_msh(path: Path) -> PlainMesh:
     return _assemble(xy, _counter_clockwise(xy, index[cells]), lines, tags, sides)
 
 
-def _check_header(path: Path) -> None:
-    """Refuse what is no mesh by its first bytes: Gmsh would run other text as a script."""
-    with path.open("rb") as stream:
+def _check_header(copy: Path, path: Path) -> None:
+    """Refuse what is no mesh by its first bytes: Gmsh would run other text as a script.
+
+    Args:
+        copy: the very file that Gmsh reads.
+        path: what the user calls it.
+    """
+    with copy.open("rb") as stream:
         head = stream.read(16)
     if not head.startswith((b"$MeshFormat", b"$Comments", b"$NOD")):
         raise DataSchemaError(

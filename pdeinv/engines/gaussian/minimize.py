@@ -115,7 +115,9 @@ def first_minimum(
         return state
     at: PosteriorPoint = yield Linearize(xi)
     norm = float(np.linalg.norm(at.gradient))
-    return replace(state, gradient=at.gradient, gradient_norm=norm, first_norm=norm)
+    # where the gradient is zero there is nothing to divide by: the start is the minimum
+    ended = Ended.RUNNING if norm else Ended.CONVERGED
+    return replace(state, gradient=at.gradient, gradient_norm=norm, first_norm=norm, ended=ended)
 
 
 def improved(state: Minimum, config: OptimizerConfig) -> Steps[Minimum]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
@@ -23,7 +23,15 @@ from pdeinv.engines.requests import Steps
 from pdeinv.errors import RunFailed
 from pdeinv.typing import Array
 
-__all__ = ["ChainState", "Move", "Sampler", "SamplerConfig", "adapted", "stack"]
+__all__ = [
+    "ChainState",
+    "Move",
+    "Sampler",
+    "SamplerConfig",
+    "adapted",
+    "check_thinning",
+    "stack",
+]
 
 
 class SamplerConfig(Config):
@@ -33,6 +41,24 @@ class SamplerConfig(Config):
     draws: int = Field(2000, ge=1, description="total steps after warm-up, per chain")
     warmup: int = Field(1000, ge=0, description="adaptation steps before the first draw, discarded")
     thin: int = Field(1, ge=1, description="keep every thin-th draw")
+
+    @model_validator(mode="after")
+    def _keeps_a_draw(self) -> Self:
+        check_thinning(self.draws, self.thin)
+        return self
+
+
+def check_thinning(draws: int, thin: int) -> None:
+    """Refuse a chain that would end before its first kept draw, with all its solves spent.
+
+    Raises:
+        ValueError: ``thin`` exceeds ``draws``.
+    """
+    if thin > draws:
+        raise ValueError(
+            f"draws = {draws} keeps nothing, thin = {thin} keeps every {thin}-th draw only; "
+            f"ask for at least {thin} draws, or lower thin"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pdeinv.bayes.diagnostics import autocorrelation, summary
 from pdeinv.bayes.posterior import Posterior
@@ -15,7 +15,7 @@ from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Outcome
 from pdeinv.engines.ended import Ended
-from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, stack
+from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, check_thinning, stack
 from pdeinv.engines.requests import Misfit, Steps
 from pdeinv.engines.solvable import solved_rows
 from pdeinv.errors import CapabilityError, ConfigError
@@ -46,6 +46,11 @@ class EmceeConfig(Config):
     spread: float = Field(
         1.0, gt=0, description="spread of the first walkers in prior standard deviations"
     )
+
+    @model_validator(mode="after")
+    def _keeps_a_draw(self) -> Self:
+        check_thinning(self.draws, self.thin)
+        return self
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ form can have infinite variance. Splitting by I = 1{Φ_f <= Φ_s} keeps every ex
 
 (the modification that Hoang, Quek, Schwab 2020 make for unbounded parameters). Q is centred by its
 base-chain mean first, which removes most of the variance.
+
+An estimate that its states do not determine is not finite, and never an error: w has no bound where
+the base chain stays at states that the fine posterior gives no weight (b = 1).
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ import numpy as np
 
 from pdeinv.typing import Array
 
-__all__ = ["Pairs", "plain", "replicated", "split"]
+__all__ = ["Pairs", "average", "plain", "replicated", "split"]
 
 
 @dataclass(frozen=True)
@@ -54,30 +57,44 @@ def _mean(weight: Array, q: Array) -> Array:
     return np.asarray((weight[:, None] * q).mean(axis=0))
 
 
+def _unknown(base_mean: Array) -> Array:
+    return np.full(base_mean.shape, np.nan)
+
+
 def split(base_mean: Array, fine: Pairs, coarse: Pairs) -> Array:
-    """The indicator-split estimate of E_f[Q], shape (n_q,).
+    """The indicator-split estimate of E_f[Q], shape (n_q,); not finite where b = 1 or no states.
 
     Args:
         base_mean: E_s[Q] from the long surrogate chain.
         fine: states of a chain on the fine posterior.
         coarse: (thinned) states of a chain on the surrogate posterior.
     """
+    if not (len(fine.q) and len(coarse.q)):
+        return _unknown(base_mean)
     inside = fine.delta <= 0
     outside = coarse.delta > 0
     r = np.where(inside, np.exp(np.minimum(fine.delta, 0)), 1.0)
     inverse_r = np.where(outside, np.exp(-np.maximum(coarse.delta, 0)), 1.0)
-    a, b = float(np.mean(r - 1)), float(np.mean(1 - inverse_r))
-    w = (1 + a) / (1 - b)
+    a, b = np.mean(r - 1), np.mean(1 - inverse_r)
     q_f, q_s = fine.q - base_mean, coarse.q - base_mean
-    correction = _mean(1 - r, q_f) + _mean(inverse_r - 1, q_s) + (w - 1) * _mean(inverse_r, q_s)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        w = (1 + a) / (1 - b)
+        correction = _mean(1 - r, q_f) + _mean(inverse_r - 1, q_s) + (w - 1) * _mean(inverse_r, q_s)
     return np.asarray(base_mean + correction)
 
 
 def plain(base_mean: Array, fine: Pairs) -> Array:
     """The plain telescoping estimate of E_f[Q], shape (n_q,); unbounded variance is possible."""
-    with np.errstate(over="ignore"):
+    if not len(fine.q):
+        return _unknown(base_mean)
+    with np.errstate(over="ignore", invalid="ignore"):
         r = np.exp(fine.delta)
-    return np.asarray(base_mean + _mean(1 - r, fine.q - base_mean))
+        return np.asarray(base_mean + _mean(1 - r, fine.q - base_mean))
+
+
+def average(like: Array, fine: Pairs) -> Array:
+    """The mean of Q over the states, shape (n_q,) as ``like``; NaN where there are none."""
+    return np.asarray(fine.q.mean(axis=0)) if len(fine.q) else _unknown(like)
 
 
 def replicated(estimate: Callable[[int], Array], n: int) -> tuple[Array, Array]:

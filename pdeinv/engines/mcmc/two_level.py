@@ -17,8 +17,10 @@ from pydantic import Field
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.base import Chain, Need, Outcome
+from pdeinv.engines.ended import Ended
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, stack
-from pdeinv.engines.mcmc.estimators import Pairs, plain, replicated, split
+from pdeinv.engines.mcmc.estimators import Pairs, average, plain, replicated, split
+from pdeinv.engines.mcmc.faults import faults_of
 from pdeinv.engines.mcmc.hmc import Kernel, tune
 from pdeinv.engines.requests import Misfit, Steps, on_coarse
 from pdeinv.engines.solvable import Place
@@ -65,6 +67,9 @@ class TwoLevelState(ChainState):
     def misfit(self) -> float:
         """Φ_f, for the progress line."""
         return self.here.fine
+
+
+FINITE = {"long_name": "1 where every chain determines the estimate, else 0"}
 
 
 def _quantities(posterior: Posterior, xi: Array) -> Array:
@@ -142,14 +147,22 @@ class TwoLevel(Sampler[TwoLevelState]):
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
     ) -> Outcome:
-        """Delayed-acceptance draws, and a group ``two_level`` with the estimates of the means."""
+        """Delayed-acceptance draws, and a group ``two_level`` with the estimates of the means.
+
+        Not converged where the run itself shows that the surrogate is wrong.
+        """
         found, coarse = super().finalize(posterior, chains, rng), stack(chains, "coarse_misfit")
-        sd = float(np.std(found.stats["misfit"] - coarse))
+        fine, estimates = found.stats["misfit"], _estimates(posterior, chains)
+        # a chain whose first fine solve failed has an infinite misfit until it moves
+        sd = float(np.std(fine - coarse)) if np.isfinite(fine).all() else np.nan
+        faults = faults_of(chains, found.stats["acceptance_rate"][:, 0], estimates)
+        if faults:
+            found = replace(found, ended=Ended.MISLED, message=faults)
         return replace(
             found,
             stats={**found.stats, "coarse_misfit": coarse},
             summary={**found.summary, "sd_misfit_difference": sd},
-            groups={"two_level": _estimates(posterior, chains)},
+            groups={"two_level": estimates},
         )
 
 
@@ -157,12 +170,17 @@ def _pairs(posterior: Posterior, chain: Chain, prefix: str) -> Pairs:
     """The states of one chain with finite misfits on both levels."""
     fine, coarse = chain.records[f"{prefix}misfit"], chain.records[f"{prefix}coarse_misfit"]
     known = np.isfinite(fine)
-    q = _quantities(posterior, chain.records[f"{prefix}xi"][known])
+    xi = chain.records[f"{prefix}xi"][known]
+    n_q = posterior.dim + posterior.prior.space.size
+    q = _quantities(posterior, xi) if len(xi) else np.zeros((0, n_q))
     return Pairs(q, fine[known], coarse[known])
 
 
 def _estimates(posterior: Posterior, chains: Sequence[Chain]) -> xr.Dataset:
-    """Means of xi and m by the split and plain estimators and by the draws, with errors."""
+    """Means of xi and m by the split and plain estimators and by the draws, with errors.
+
+    ``finite`` is 0 for estimators that some chain does not determine.
+    """
     sums = [(c.state.base_sum, c.state.base_count) for c in chains]
     fine = [_pairs(posterior, c, "") for c in chains]
     coarse = [_pairs(posterior, c, "base_") for c in chains]
@@ -170,7 +188,7 @@ def _estimates(posterior: Posterior, chains: Sequence[Chain]) -> xr.Dataset:
     found = {
         "split": replicated(lambda k: split(own[k], fine[k], coarse[k]), len(chains)),
         "plain": replicated(lambda k: plain(own[k], fine[k]), len(chains)),
-        "draws": replicated(lambda k: fine[k].q.mean(axis=0), len(chains)),
+        "draws": replicated(lambda k: average(own[k], fine[k]), len(chains)),
         "surrogate": replicated(lambda k: own[k], len(chains)),
     }
     return _labelled_estimates(posterior, found)
@@ -187,6 +205,7 @@ def _labelled_estimates(
         {
             "xi_mean": (("estimator", "xi_dim"), means[:, :dim]),
             "xi_mcse": (("estimator", "xi_dim"), errors[:, :dim]),
+            "finite": ("estimator", np.isfinite(means).all(axis=1).astype(np.int8), FINITE),
         },
         {"estimator": names},
     )

@@ -105,13 +105,15 @@ def _judged(inversion: Inversion, result: RunResult) -> tuple[Outcome, dict[str,
     if inversion.engine.produces != "posterior" or not outcome.independent_chains:
         return outcome, {}
     found = diagnose(outcome.xi)
+    verdict = found.verdict
+    if not outcome.converged:  # the engine, or a budget, has something to say as well
+        figures = verdict.removeprefix("not ").removeprefix("converged: ")
+        verdict = f"not converged: {outcome.message}; {figures}"
+    elif not found.converged:
+        outcome = replace(outcome, ended=Ended.UNMIXED)
     checks = {"r_hat": found.r_hat, "ess_bulk": found.ess_bulk, "ess_tail": found.ess_tail}
     return (
-        replace(
-            outcome,
-            ended=outcome.ended if found.converged else Ended.UNMIXED,
-            message=found.verdict,
-        ),
+        replace(outcome, message=verdict),
         {k: v for k, v in checks.items() if math.isfinite(v)},
     )
 
