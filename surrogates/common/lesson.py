@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pdeinv.bayes.prior import Prior
+from pdeinv.errors import DataSchemaError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.fitting import FitRun
@@ -22,6 +23,9 @@ from .scaling import reference_noise
 from .split import Index, Split
 
 __all__ = ["Lesson", "Where"]
+
+FEWEST = 3
+"""Samples of which one each trains, stops the training and is held out."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,18 @@ class Lesson:
     split: Split
 
     def check(self) -> None:
-        """Refuse data of another problem.
+        """Refuse data of another problem, and too few of them.
 
         Raises:
             SurrogateRejected: names the first difference.
+            DataSchemaError: some use of samples would be left without any.
         """
         Identity.of_dataset(self.dataset).check(self.problem, self.problem.prior())
+        if self.dataset.size < FEWEST:
+            raise DataSchemaError(
+                f"expected at least {FEWEST} solved samples, to train on and to hold out, got "
+                f"{self.dataset.size}; generate more (--n)"
+            )
 
     @cached_property
     def noise_std(self) -> Array:

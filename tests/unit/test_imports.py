@@ -33,6 +33,7 @@ ROOMS = (
     "pdeinv.plugins.conformance",
     "pdeinv.plugins.conformance.engine",
     "pdeinv.plugins.conformance.problem",
+    "pdeinv.plugins.conformance.surrogate",
     "pdeinv.plugins.conformance.common",
     "pdeinv.plugins",
     "pdeinv.engines.run",

@@ -53,6 +53,14 @@ def test_an_empty_group_says_so(monkeypatch):
         registry.load("surrogates", "fno")
 
 
+def test_the_kind_of_a_name_is_found():
+    assert registry.kind_of("darcy") == "problems"
+    assert registry.kind_of("pcn") == "engines"
+    assert registry.kind_of("gp") == "surrogates"
+    with pytest.raises(UnknownPlugin, match=r"^unknown plug-in 'pnc'; did you mean 'pcn'\?"):
+        registry.kind_of("pnc")
+
+
 def test_a_third_party_adds_one_by_an_entry_point(monkeypatch):
     def found(group):
         return [EntryPoint("toy", "collections:OrderedDict", group)]

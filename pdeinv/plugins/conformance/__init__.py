@@ -8,5 +8,14 @@ from .common.clauses import Clause, Finding, Report
 from .engine.kit import check_engine
 from .named import check_plugin
 from .problem.kit import check_problem
+from .surrogate.kit import check_surrogate
 
-__all__ = ["Clause", "Finding", "Report", "check_engine", "check_plugin", "check_problem"]
+__all__ = [
+    "Clause",
+    "Finding",
+    "Report",
+    "check_engine",
+    "check_plugin",
+    "check_problem",
+    "check_surrogate",
+]

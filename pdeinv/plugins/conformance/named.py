@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.errors import ConfigError
+from pdeinv.model.observed import Sensors
+from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins import registry
 from pdeinv.plugins.hooks import HasStrongForm, default_sensors
 from pdeinv.plugins.problem import Problem
@@ -19,6 +22,7 @@ from .common.clauses import Report
 from .common.configs import options_from
 from .engine.kit import check_engine
 from .problem.kit import check_problem
+from .surrogate.kit import check_surrogate
 
 __all__ = ["check_plugin"]
 
@@ -30,8 +34,8 @@ def check_plugin(
 
     Args:
         name: as it is registered.
-        tables: a run configuration, of which ``problem`` and ``engine`` are used; an engine is
-            tried on the problem, where one is named.
+        tables: a run configuration, of which ``problem``, ``engine`` and ``surrogate`` are used;
+            an engine or surrogate is tried on the problem, where one is named.
         sensors: text for the problem's ``sensors``.
 
     Raises:
@@ -41,31 +45,12 @@ def check_plugin(
     kind, given = registry.kind_of(name), dict(tables or {})
     if kind == "problems":
         return check_problem(name, _of(given.get("problem", {}), name), sensors=sensors)
-    build = _posterior_of(given.get("problem", {}), sensors)
-    return check_engine(name, _of(given.get("engine", {}), name), posterior=build)
-
-
-def _posterior_of(table: Mapping[str, Any], sensors: str | None) -> Callable[[], Posterior] | None:
-    """Builds the posterior of made-up data of the problem that a table names; None for none."""
-    keys = dict(table)
-    name = keys.pop("name", None)
-    if name is None:
-        return None
-    kind = registry.load("problems", name)
-    config = options_from(kind, keys)
-    return lambda: _made_up(kind(config), sensors)
-
-
-def _made_up(problem: Problem, spec: str | None) -> Posterior:
-    """Data of a prior draw with 1 % noise."""
-    places = problem.sensors(default_sensors(problem) if spec is None else spec)
-    prior, model, rng = problem.prior(), problem.forward_model(places), stream(0, "conformance")
-    values = model(prior.unwhiten(0.5 * rng.standard_normal(prior.dim)))
-    noise = Noise(np.full(len(values), 0.01 * float(np.abs(values).max())))
-    strong = (
-        (lambda: (problem.strong_form(), places)) if isinstance(problem, HasStrongForm) else None
-    )
-    return Posterior(prior, WhitenedModel(prior, model, strong), values + noise.sample(rng), noise)
+    build = _builder(given.get("problem", {}))
+    if kind == "surrogates":
+        problem = None if build is None else build()
+        return check_surrogate(name, _of(given.get("surrogate", {}), name), problem=problem)
+    on = None if build is None else partial(_made_up, build, sensors)
+    return check_engine(name, _of(given.get("engine", {}), name), posterior=on)
 
 
 def _of(table: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -79,3 +64,31 @@ def _of(table: Mapping[str, Any], name: str) -> dict[str, Any]:
     if other != name:
         raise ConfigError(f"--plugin {name}: the configuration names '{other}'; name it in one way")
     return keys
+
+
+def _builder(table: Mapping[str, Any]) -> Callable[[], Problem] | None:
+    """Builds the problem that a table names; None where it names none."""
+    keys = dict(table)
+    name = keys.pop("name", None)
+    if name is None:
+        return None
+    kind = registry.load("problems", name)
+    config = options_from(kind, keys)
+    return lambda: cast(Problem, kind(config))
+
+
+def _made_up(build: Callable[[], Problem], spec: str | None) -> Posterior:
+    """The posterior of data of a prior draw with 1 % noise."""
+    problem = build()
+    places = problem.sensors(default_sensors(problem) if spec is None else spec)
+    prior, model, rng = problem.prior(), problem.forward_model(places), stream(0, "conformance")
+    values = model(prior.unwhiten(0.5 * rng.standard_normal(prior.dim)))
+    noise = Noise(np.full(len(values), 0.01 * float(np.abs(values).max())))
+    strong = partial(_strong_form, problem, places) if isinstance(problem, HasStrongForm) else None
+    on = WhitenedModel(prior, model, strong)
+    return Posterior(prior, on, values + noise.sample(rng), noise)
+
+
+def _strong_form(problem: HasStrongForm, places: Sensors) -> tuple[StrongForm, Sensors]:
+    """Residuals of a problem at points, with the sensors."""
+    return problem.strong_form(), places

@@ -1,0 +1,1 @@
+"""Every clause of the protocol of surrogates."""

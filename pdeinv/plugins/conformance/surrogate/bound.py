@@ -1,0 +1,202 @@
+"""What a surrogate predicts once it is bound: right to the stated error, and for nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from pdeinv.bayes.check import dot_product_test, taylor_test
+from pdeinv.errors import SurrogateRejected
+from pdeinv.model.forward import Capability, ForwardModel
+from pdeinv.model.learned import Role
+from pdeinv.typing import Array
+
+from ..common.clauses import Table, hold, one_line, refused
+from .case import PROTOCOL, Case
+from .lessons import neighbour
+
+__all__ = ["CLAUSES"]
+
+CLAUSES: Table[Case] = Table(PROTOCOL)
+
+BIND = "pdeinv.plugins.surrogate.Surrogate.bind"
+ANOTHER = "it is no forward model"
+FRESH = 40
+HONEST = 4.0
+MAX_DOT_PRODUCT_ERROR = 1e-8
+MIN_TAYLOR_SLOPE = 1.9
+
+
+@CLAUSES.clause(
+    "bound", "`bind` gives what the role says, with spaces and shapes of xi and data",
+    needs=("fit",), where=BIND,
+)  # fmt: skip
+def bound(case: Case) -> None:
+    found, n, dim, size = case.bound(), 3, case.prior.dim, case.dataset.values.shape[1]
+    if case.forward:
+        hold(isinstance(found, ForwardModel), "a member of ForwardModel is missing")
+        hold(found.kind == "surrogate", f"`kind` is {found.kind!r}")
+        hold(found.m_space.size == dim, f"`m_space` has size {found.m_space.size}, xi {dim}")
+        hold(found.d_space.size == size, f"`d_space` has size {found.d_space.size}, data {size}")
+        one = found(case.xi(1)[0])
+        hold(np.shape(one) == (size,), f"a prediction has shape {np.shape(one)}")
+    wanted = {Role.FORWARD: (n, size), Role.DENOISER: (n, dim), Role.INVERSE: (2, n, dim)}
+    shape = wanted[case.kind.role]
+    if case.kind.role == Role.INVERSE and found.of == "m":
+        shape = (2, n, case.prior.space.size)
+    answers = case.answers()
+    hold(answers.shape == shape, f"answers have shape {answers.shape}, expected {shape}")
+    hold(np.isfinite(answers).all(), "an answer is not finite")
+
+
+@CLAUSES.clause(
+    "learns", "it learns the operator: the held-out relative error is small, and recorded",
+    needs=("metadata",),
+)  # fmt: skip
+def learns(case: Case) -> str | None:
+    if not case.forward:
+        return ANOTHER
+    error = case.trained.metadata["errors"].get("relative_l2")
+    hold(error is not None, f"no `relative_l2` in {case.trained.metadata['errors']}")
+    hold(0 <= error < case.allowed, f"it is {error:.3g}, allowed {case.allowed:g}")
+    return None
+
+
+def _true(case: Case, xi: Array) -> Array:
+    reference = case.problem.forward_model(case.sensors, case.dataset.level)
+    return np.stack([reference(m) for m in case.prior.unwhiten(xi)])
+
+
+@CLAUSES.clause(
+    "honest", "the recorded error is that of fresh draws: what is held out is kept out of training",
+    needs=("learns", "bound"),
+)  # fmt: skip
+def honest(case: Case) -> str | None:
+    if not case.forward:
+        return ANOTHER
+    xi = case.xi(FRESH, 1)
+    true, found = _true(case, xi), np.asarray(case.bound()(xi))
+    error = np.mean(np.linalg.norm(found - true, axis=1) / np.linalg.norm(true, axis=1))
+    said = case.trained.metadata["errors"]["relative_l2"]
+    hold(error < HONEST * said + 1e-12, f"recorded {said:.3g}, fresh draws show {error:.3g}")
+    return None
+
+
+@CLAUSES.clause(
+    "batches", "a batch gives what its points give alone, where BATCH is declared",
+    needs=("bound",), where=BIND,
+)  # fmt: skip
+def batches(case: Case) -> str | None:
+    if not case.forward or Capability.BATCH not in case.model().capabilities:
+        return "it takes no batches"
+    model, xi = case.model(), case.xi(3)
+    alone = np.stack([model(x) for x in xi])
+    worst = np.abs(model(xi) - alone).max() / np.abs(alone).max()
+    hold(worst < 1e-6, f"they differ by {worst:.2g} of the peak")
+    return None
+
+
+@CLAUSES.clause(
+    "derivatives", "declared derivatives pass dot-product and Taylor test", needs=("bound",),
+    where="pdeinv.bayes.check",
+)  # fmt: skip
+def derivatives(case: Case) -> str | None:
+    if not case.forward or not {Capability.JVP, Capability.VJP} <= case.model().capabilities:
+        return "it declares none"
+    model, rng = case.model(), np.random.default_rng(3)
+    xi = 0.3 * case.xi(1)[0]
+    error = dot_product_test(model, xi, rng)
+    hold(error < MAX_DOT_PRODUCT_ERROR, f"dot-product error {error:.2g}")
+    slope = taylor_test(model, xi, rng).slope
+    hold(slope >= MIN_TAYLOR_SLOPE, f"the order of the Taylor remainder is {slope:.3g}, not 2")
+    return None
+
+
+@CLAUSES.clause(
+    "variance", "where VARIANCE is declared, `variance` is positive and of the shape of the data",
+    needs=("bound",), where="pdeinv.model.forward.Capability",
+)  # fmt: skip
+def variance(case: Case) -> str | None:
+    if not case.forward or Capability.VARIANCE not in case.model().capabilities:
+        return "it declares none"
+    model: Any = case.model()
+    found = np.asarray(model.variance(case.xi(3)))
+    wanted = (3, case.dataset.values.shape[1])
+    hold(found.shape == wanted, f"shape {found.shape}, expected {wanted}")
+    hold((found >= 0).all() and np.isfinite(found).all(), "it is negative, or not finite")
+    return None
+
+
+@CLAUSES.clause(
+    "order", "predictions are in the order of the sensors that it is bound to", needs=("bound",),
+    where=BIND,
+)  # fmt: skip
+def order(case: Case) -> str | None:
+    if not case.forward:
+        return ANOTHER
+    turn = np.random.default_rng(4).permutation(case.dataset.values.shape[1])
+    turned = {c: np.asarray(a)[turn] for c, a in case.sensors.items()}
+    other = cast(ForwardModel, case.trained.bind(case.problem, case.prior, turned))
+    xi = case.xi(1)[0]
+    worst = np.abs(other(xi) - case.model()(xi)[turn]).max() / np.abs(other(xi)).max()
+    hold(worst < 1e-6, f"they differ by {worst:.2g} of the peak")
+    return None
+
+
+class _Wider:
+    """A prior with draws that lie further out."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def unwhiten(self, xi: Array) -> Array:
+        return np.asarray(self.inner.unwhiten(1.1 * np.asarray(xi)))
+
+
+@CLAUSES.clause(
+    "another-problem", "another problem or configuration is refused with SurrogateRejected",
+    needs=("fit",), where=BIND,
+)  # fmt: skip
+def another_problem(case: Case) -> str | None:
+    other = neighbour(case.problem)
+    if other is None:
+        return "no number of the problem's configuration can be changed"
+    bind = case.trained.bind
+    refused(lambda: bind(other, other.prior(), case.sensors), "such a problem", SurrogateRejected)
+    return None
+
+
+@CLAUSES.clause(
+    "another-prior", "another prior of the same size is refused with SurrogateRejected",
+    needs=("fit",), where=BIND,
+)  # fmt: skip
+def another_prior(case: Case) -> None:
+    prior: Any = _Wider(case.prior)
+    bind = case.trained.bind
+    refused(lambda: bind(case.problem, prior, case.sensors), "such a prior", SurrogateRejected)
+
+
+@CLAUSES.clause(
+    "another-sensors", "sensors that it was not trained at are predicted to the same error, or "
+    "refused with SurrogateRejected in one line", needs=("learns", "bound"), where=BIND,
+)  # fmt: skip
+def another_sensors(case: Case) -> str | None:
+    if not case.forward:
+        return ANOTHER
+    moved = {c: 0.5 * (np.asarray(a)[1:] + np.asarray(a)[:-1]) for c, a in case.sensors.items()}
+    try:
+        model = cast(ForwardModel, case.trained.bind(case.problem, case.prior, moved))
+    except SurrogateRejected as error:
+        hold(one_line(error), f"the message must be one line, got {str(error)!r}")
+        return None
+    xi = case.xi(10, 2)
+    reference = case.problem.forward_model(moved, case.dataset.level)
+    true = np.stack([reference(m) for m in case.prior.unwhiten(xi)])
+    found = np.stack([model(x) for x in xi])
+    error_there = np.mean(np.linalg.norm(found - true, axis=1) / np.linalg.norm(true, axis=1))
+    hold(error_there < 2 * case.allowed, f"predicted with a relative error of {error_there:.2g}")
+    return None
