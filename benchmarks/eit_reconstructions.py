@@ -192,7 +192,7 @@ def chest_table(levels: tuple[float, ...], quick: bool, figure: Path | None) -> 
                     continue
                 places = problem.grid(GRID)
                 points = np.stack([places["x"], places["y"]], axis=1)
-                inside, truth = problem.inside(points), at(points)(true_m)
+                inside, truth = problem.mask(points), at(points)(true_m)
                 held = at(nodes(problem))(true_m)
                 if method.unknown["kind"] == "level-set":
                     held = nearest_phase(held, method.unknown["values"])
@@ -283,7 +283,7 @@ def tank_table(levels: tuple[int, ...], count: int) -> list[dict]:
                     row, m, problem = reconstruct(method, body, path, False)
                     flat = pixels.reshape(-1, 2)
                     seen = problem.unknown.conductivity.at(flat)(m)
-                    seen = np.where(problem.inside(flat), seen, np.nan).reshape(labels.shape)
+                    seen = np.where(problem.mask(flat), seen, np.nan).reshape(labels.shape)
                     row = {"level": level, "tank": k, **row,
                            "score": ktc.score(labels, ktc.segment(np.log(seen)))}  # fmt: skip
                     rows.append(row)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ import numpy as np
 from pdeinv.fem.complex_system import WaveSystem, helmholtz_matrix
 from pdeinv.fem.high_order import HighOrderSpace
 from pdeinv.fem.pml import Layer, framed_rectangle
-from pdeinv.problems.helmholtz.exact import cylinder, gaussian_source
+
+sys.path.append(str(Path(__file__).parents[1] / "tests/helpers"))
+from helmholtz_exact import cylinder, gaussian_source
 
 SIDES = (1.0, 1.0)
 CENTRE = np.array([0.5, 0.5])

@@ -116,11 +116,10 @@ def _end(terminal: Terminal, failed: list[str]) -> None:
 def _of_problem(tables: dict[str, Any], sensors: str | None, level: int) -> WhitenedModel:
     from pdeinv.bayes.posterior import WhitenedModel
     from pdeinv.plugins import registry
-    from pdeinv.plugins.hooks import default_sensors
 
     problem = build_problem(tables["problem"])
     registry.require("problems", problem.name)
-    places = problem.sensors(default_sensors(problem) if sensors is None else sensors)
+    places = problem.sensors(problem.default_sensors if sensors is None else sensors)
     return WhitenedModel(problem.prior(), problem.forward_model(places, level))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pdeinv.errors import ConfigError
 
@@ -19,6 +19,8 @@ __all__ = [
     "Config",
     "Finite",
     "Positive",
+    "PositiveRange",
+    "Range",
     "dump_toml",
     "fingerprint",
     "merge",
@@ -28,9 +30,20 @@ __all__ = [
     "read_toml",
 ]
 
+
+def _increasing(value: tuple[float, float]) -> tuple[float, float]:
+    if not value[0] < value[1]:
+        raise ValueError("expected two increasing numbers")
+    return value
+
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """Numbers of a configuration, finite and, the second, above zero."""
+
+Range = Annotated[tuple[Finite, Finite], AfterValidator(_increasing)]
+PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_increasing)]
+"""The low and the high end of a range of such numbers."""
 
 
 class Config(BaseModel):

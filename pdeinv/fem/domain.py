@@ -19,7 +19,15 @@ from pdeinv.fem.mesh import SIDES, PlainMesh, rectangle
 from pdeinv.fem.space import ElementName, cell_shape, degree
 from pdeinv.typing import Array
 
-__all__ = ["BOX_SIDES", "LOCAL_FACETS", "CellMesh", "Domain", "Shape", "boundary_facets"]
+__all__ = [
+    "BOX_SIDES",
+    "LOCAL_FACETS",
+    "CellMesh",
+    "Domain",
+    "Shape",
+    "boundary_facets",
+    "from_plane",
+]
 
 Ints = NDArray[np.int64]
 Shape = Literal["interval", "triangle", "quadrilateral", "tetrahedron", "hexahedron"]
@@ -95,7 +103,8 @@ def boundary_facets(cells: Ints, shape: Shape) -> tuple[Ints, Ints, Ints]:
     return outer // len(local), outer % len(local), flat[outer]
 
 
-def _from_plane(plain: PlainMesh) -> CellMesh:
+def from_plane(plain: PlainMesh) -> CellMesh:
+    """The same mesh with corners in the order of basix."""
     order = [0, 1, 2] if plain.shape == "triangle" else [0, 1, 3, 2]
     return CellMesh(
         plain.points, plain.cells[:, order], plain.shape, plain.edges, plain.tags, plain.sides
@@ -184,7 +193,7 @@ class Domain:
             ConfigError: there is no mesh that coarse.
         """
         if self.dim == 2:
-            return _from_plane(self.plain(level))
+            return from_plane(self.plain(level))
         return _box(self.lengths, counts_of(self.cells, level), _SHAPES[self.dim, self.element[0]])
 
     def plain(self, level: int = 0) -> PlainMesh:

@@ -25,41 +25,53 @@ _SUPERLU: Mapping[str, Any] = {
     "diag_pivot_thresh": 0.1,
     "options": {"SymmetricMode": True},
 }
+"""Half the time of the default (COLAMD): 0.10 s against 0.20 s at 9409 unknowns of degree 2."""
 
 _SOLID_LIMIT = 4_000
 """Unknowns of a solid mesh up to which SuperLU is the faster one."""
 
 
-def factored(matrix: Any, *, solid: bool = False) -> Solve:
+def factored(
+    matrix: Any,
+    *,
+    solid: bool = False,
+    hint: str = "the conductivity varies too much or is invalid",
+) -> Solve:
     """The factor of a symmetric matrix as a function of right-hand sides.
 
     Args:
         matrix: CSC, positive definite where it is real.
         solid: whether it belongs to a mesh of solids.
+        hint: what may be wrong where it cannot be factored, for messages.
 
     Raises:
         SolverDiverged: the matrix is singular, here or when solving.
     """
     if not np.isfinite(matrix.data).all():
-        raise SolverDiverged("the matrix is not finite; the conductivity is invalid")
+        raise SolverDiverged(f"the matrix is not finite; {hint}")
     if solid and matrix.dtype.kind == "f" and matrix.shape[0] > _SOLID_LIMIT:
-        return _mumps(matrix)
+        return _mumps(matrix, hint)
     try:
         lu = splu(matrix, **_SUPERLU)
     except RuntimeError as error:
-        raise SolverDiverged(f"the matrix cannot be factored ({error})") from None
-    return lambda b: _finite(lu.solve(b))
+        raise SolverDiverged(f"the matrix cannot be factored ({error}); {hint}") from None
+
+    def solve(b: Any) -> Any:
+        if matrix.dtype.kind == "f" and b.dtype.kind == "c":
+            parts = (lu.solve(np.ascontiguousarray(part)) for part in (b.real, b.imag))
+            return _finite(next(parts) + 1j * next(parts), hint)
+        return _finite(lu.solve(b), hint)
+
+    return solve
 
 
-def _finite(x: Any) -> Any:
+def _finite(x: Any, hint: str) -> Any:
     if not np.isfinite(x).all():
-        raise SolverDiverged(
-            "the solution is not finite; the conductivity varies too much or is invalid"
-        )
+        raise SolverDiverged(f"the solution is not finite; {hint}")
     return x
 
 
-def _mumps(matrix: Any) -> Solve:
+def _mumps(matrix: Any, hint: str) -> Solve:
     fx = fenicsx()
     PETSc, n = fx.PETSc, matrix.shape[0]
     kind = PETSc.IntType
@@ -91,6 +103,6 @@ def _mumps(matrix: Any) -> Solve:
             held.destroy()
         # the factor goes away with its preconditioner
         assert pc is not None
-        return _finite(x)
+        return _finite(x, hint)
 
     return solve

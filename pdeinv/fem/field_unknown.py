@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -150,16 +150,6 @@ class FieldUnknown:
     def variable(self) -> Variable:
         """The first variable of m."""
         return self.prior.space.variables[0]
-
-    @cached_property
-    def nodes(self) -> Array:
-        """Where the entries of m live, shape (n_m, d)."""
-        v = self.variable
-        axes = [a for a in "xyz" if a in v.coords]
-        values = [v.coords[a][1] for a in axes]
-        if v.dims == tuple(axes[::-1]):
-            values = [c.ravel() for c in np.meshgrid(*values[::-1], indexing="ij")[::-1]]
-        return np.stack(values, axis=1)
 
     def matrix(self, points: Array) -> Any:
         """P with field(points) = P m, sparse.

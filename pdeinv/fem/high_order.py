@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pdeinv.errors import DataSchemaError
 from pdeinv.fem.env import fenicsx
 from pdeinv.fem.mesh import PlainMesh, canonical_order
+from pdeinv.fem.points import located_in
 from pdeinv.typing import Array
 
 __all__ = ["CellRule", "HighOrderSpace"]
@@ -134,11 +134,6 @@ class HighOrderSpace:
     def _geometry(self) -> Any:
         return self.mesh.ufl_domain().ufl_coordinate_element().basix_element
 
-    @property
-    def cell_size(self) -> float:
-        """The longest extent of a cell along x or y."""
-        return float(np.ptp(self._corners, axis=1).max())
-
     def rule(self, degree: int, box: tuple[float, float, float, float]) -> CellRule:
         """A rule of a given degree on all cells with a point in the box (x0, x1, y0, y1)."""
         fx = fenicsx()
@@ -160,13 +155,12 @@ class HighOrderSpace:
             self.n,
         )
 
-    def at(self, points: Array, direction: Array | None = None, what: str = "sensor") -> Any:
+    def at(self, points: Array, direction: Array | None = None) -> Any:
         """B with (B u)_k = u(p_k), or the derivative of u along a direction at p_k.
 
         Args:
             points: shape (k, 2).
             direction: shape (k, 2); values where None.
-            what: names the points in errors.
 
         Returns:
             CSR matrix of shape (k, n).
@@ -174,13 +168,10 @@ class HighOrderSpace:
         Raises:
             DataSchemaError: a point lies outside the mesh.
         """
-        cells = self._locate(points, what)
-        geometry, element = self.mesh.geometry, self.V.element.basix_element
-        local = np.zeros_like(points)
-        for k, cell in enumerate(cells):
-            corners = self._corners[cell]
-            local[k] = geometry.cmaps[0].pull_back(points[k : k + 1], corners)[0]
-        table = element.tabulate(0 if direction is None else 1, local)[..., 0]
+        low, high = self.points.min(axis=0), self.points.max(axis=0)
+        extent = tuple(zip(low.tolist(), high.tolist(), strict=True))
+        cells, local = located_in(self.mesh, points, extent)
+        table = self.V.element.basix_element.tabulate(0 if direction is None else 1, local)[..., 0]
         values = table[0] if direction is None else self._along(table[1:], local, cells, direction)
         columns = self._dofs[cells]
         rows = np.arange(0, columns.size + 1, columns.shape[1])
@@ -192,30 +183,6 @@ class HighOrderSpace:
         jacobian = np.einsum("kpg,pgd->pdk", table[1:], self._corners[cells])
         reference = np.linalg.solve(jacobian, direction[:, :, None])[:, :, 0]
         return np.asarray(np.einsum("pk,kpd->pd", reference, slopes))
-
-    def _locate(self, points: Array, what: str) -> NDArray[np.int64]:
-        fx = fenicsx()
-        low, high = self.points.min(axis=0), self.points.max(axis=0)
-        slack = 1e-10 * float((high - low).max())
-        where = np.column_stack([points, np.zeros(len(points))])
-        tree = fx.geometry.bb_tree(self.mesh, 2, padding=slack)
-        near = fx.geometry.compute_collisions_points(tree, where)
-        hits = fx.geometry.compute_colliding_cells(self.mesh, near, where)
-        found = np.diff(hits.offsets) > 0
-        cells = np.full(len(points), -1, dtype=np.int64)
-        cells[found] = hits.array[hits.offsets[:-1][found]]
-        for k in np.flatnonzero(~found):
-            # rounding may put a point of the boundary outside: take a cell within the slack
-            for cell in near.links(k):
-                if fx.geometry.squared_distance(self.mesh, 2, [cell], where[k])[0] <= slack**2:
-                    cells[k] = int(cell)
-        if (cells < 0).any():
-            lost = int(np.flatnonzero(cells < 0)[0])
-            raise DataSchemaError(
-                f"{what} {lost} at (x, y) = ({points[lost, 0]:g}, {points[lost, 1]:g}) lies "
-                f"outside the mesh [{low[0]:g}, {high[0]:g}] x [{low[1]:g}, {high[1]:g}]; move it"
-            )
-        return cells
 
 
 def _sub_cells(shape: str, degree: int) -> NDArray[np.int64]:

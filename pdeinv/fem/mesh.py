@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -74,16 +73,11 @@ class PlainMesh:
         """The shape of its cells."""
         return "triangle" if self.cells.shape[1] == 3 else "quadrilateral"
 
-    @cached_property
-    def diameter(self) -> float:
-        """The longer side of the bounding box."""
-        return float(np.ptp(self.points, axis=0).max())
-
     @property
-    def box(self) -> tuple[float, float, float, float]:
-        """The bounding box (x_min, x_max, y_min, y_max)."""
+    def extent(self) -> tuple[tuple[float, float], ...]:
+        """The ends of the bounding box along x and y."""
         low, high = self.points.min(axis=0), self.points.max(axis=0)
-        return float(low[0]), float(high[0]), float(low[1]), float(high[1])
+        return tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))
 
     def nodes_on(self, sides: list[str]) -> Ints:
         """The nodes of the edges of some sides; the empty name stands for edges without a name."""

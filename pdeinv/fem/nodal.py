@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.errors import ConfigError
 from pdeinv.fem.domain import LOCAL_FACETS, CellMesh, boundary_facets
 from pdeinv.fem.env import fenicsx
+from pdeinv.fem.points import evaluation
 from pdeinv.fem.space import ElementName, degree
 from pdeinv.typing import Array
 
@@ -184,48 +185,13 @@ class NodalSpace:
             np.concatenate(points), np.concatenate(measure), sparse.vstack(values, format="csr")
         )
 
-    def _locate(self, points: Array) -> NDArray[np.int64]:
-        """A cell that holds each point, -1 where there is none."""
-        fx, tdim = fenicsx(), self.mesh.dim
-        slack = 1e-10 * float(np.ptp(self.mesh.points, axis=0).max())
-        tree = fx.geometry.bb_tree(self.domain, tdim, padding=slack)
-        near = fx.geometry.compute_collisions_points(tree, points)
-        hits = fx.geometry.compute_colliding_cells(self.domain, near, points)
-        cells = np.full(len(points), -1, dtype=np.int64)
-        found = np.diff(hits.offsets) > 0
-        cells[found] = hits.array[hits.offsets[:-1][found]]
-        for k in np.flatnonzero(~found):
-            for cell in near.links(k):
-                gap = fx.geometry.squared_distance(self.domain, tdim, [cell], points[k])[0]
-                if gap <= slack**2:
-                    cells[k] = cell
-                    break
-        return cells
-
-    def evaluation(self, places: Array, what: str = "sensor") -> Any:
-        """B with (B u)_k = u(place k) by the element's own interpolation, CSR of shape (n, dofs).
-
-        Args:
-            places: shape (n, d).
-            what: names the places in errors.
+    def evaluation(self, places: Array) -> Any:
+        """B with (B u)_k = u(place k), CSR of shape (n, dofs), for places (n, d).
 
         Raises:
             DataSchemaError: a place lies outside the domain; the first one is named.
         """
-        d = self.mesh.dim
-        padded = np.zeros((len(places), 3))
-        padded[:, :d] = places
-        cells = self._locate(padded)
-        if (cells < 0).any():
-            raise _outside(places, int(np.flatnonzero(cells < 0)[0]), self.mesh, what)
-        cmap, local = self.domain.geometry.cmaps[0], np.zeros((len(places), d))
-        for k, cell in enumerate(cells):
-            local[k] = cmap.pull_back(padded[k : k + 1, :d], self._corners[cell])[0]
-        table = self._tabulate(0, local)[0][0]
-        matrix = self._matrix(table[:, None, :], cells)
-        matrix.data[np.abs(matrix.data) < 1e-14] = 0.0
-        matrix.eliminate_zeros()
-        return matrix
+        return evaluation(self.V, places, self.mesh.extent)
 
 
 def _facet_table(corners: int, order: int) -> tuple[Array, Array, Array]:
@@ -238,13 +204,3 @@ def _facet_table(corners: int, order: int) -> tuple[Array, Array, Array]:
     points, weights = fx.basix.make_quadrature(shape, order)
     table = fx.basix.create_element(fx.basix.ElementFamily.P, shape, 1).tabulate(1, points)[..., 0]
     return table[0], table[1:], weights
-
-
-def _outside(places: Array, k: int, mesh: CellMesh, what: str) -> DataSchemaError:
-    names = ", ".join("xyz"[: mesh.dim])
-    place = ", ".join(f"{v:g}" for v in places[k])
-    box = " x ".join(f"[{a:g}, {b:g}]" for a, b in mesh.extent)
-    return DataSchemaError(
-        f"{what} {k} at ({names}) = ({place}) lies outside the domain {box}; remove it or correct "
-        "its coordinates"
-    )

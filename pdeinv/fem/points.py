@@ -1,4 +1,4 @@
-"""Evaluation at points as a sparse matrix."""
+"""Values of finite-element functions at places: the cells that hold them, and a sparse matrix."""
 
 from __future__ import annotations
 
@@ -10,65 +10,74 @@ from scipy import sparse
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.fem.env import fenicsx
-from pdeinv.fem.space import LagrangeSpace
+from pdeinv.model.sensors import Extent, misplaced
 from pdeinv.typing import Array
 
-__all__ = ["observation_matrix"]
+__all__ = ["evaluation", "located_in"]
 
 
-def _locate(space: LagrangeSpace, points: Array) -> NDArray[np.int64]:
-    """A cell that holds each point, -1 where there is none."""
-    fx = fenicsx()
-    slack = 1e-10 * space.plain.diameter
-    tree = fx.geometry.bb_tree(space.mesh, 2, padding=slack)
-    near = fx.geometry.compute_collisions_points(tree, points)
-    hits = fx.geometry.compute_colliding_cells(space.mesh, near, points)
-    cells = np.full(len(points), -1, dtype=np.int64)
-    found = np.diff(hits.offsets) > 0
-    cells[found] = hits.array[hits.offsets[:-1][found]]
-    for k in np.flatnonzero(~found):
-        # a point on the boundary may be missed by rounding: take a cell within the slack
-        for cell in near.links(k):
-            if fx.geometry.squared_distance(space.mesh, 2, [cell], points[k])[0] <= slack**2:
-                cells[k] = cell
-                break
-    return cells
-
-
-def observation_matrix(space: LagrangeSpace, x: Array, y: Array, what: str = "sensor") -> Any:
-    """B with (B u)_k = u(x_k, y_k) by the element's own interpolation; u in dolfinx order.
+def located_in(
+    mesh: Any, places: Array, extent: Extent, what: str = "sensor"
+) -> tuple[NDArray[np.int64], Array]:
+    """The cell that holds each place, and where it lies in the reference cell.
 
     Args:
-        space: finite-element space on one rank.
-        x: shape (n,).
-        y: shape (n,).
-        what: names the points in errors.
+        mesh: dolfinx mesh on one rank.
+        places: shape (n, d).
+        extent: ends of the mesh along x, y, z.
+        what: names the places in errors.
+
+    Raises:
+        DataSchemaError: a place lies outside the mesh; the first one is named.
+    """
+    fx, d = fenicsx(), places.shape[1]
+    slack = 1e-10 * max(b - a for a, b in extent)
+    padded = np.zeros((len(places), 3))
+    padded[:, :d] = places
+    tree = fx.geometry.bb_tree(mesh, d, padding=slack)
+    near = fx.geometry.compute_collisions_points(tree, padded)
+    hits = fx.geometry.compute_colliding_cells(mesh, near, padded)
+    cells = np.full(len(places), -1, dtype=np.int64)
+    found = np.diff(hits.offsets) > 0
+    cells[found] = hits.array[hits.offsets[:-1][found]]
+    for i in np.flatnonzero(~found):
+        # a place on the boundary may be missed by rounding: take a cell within the slack
+        for cell in near.links(i):
+            if fx.geometry.squared_distance(mesh, d, [cell], padded[i])[0] <= slack**2:
+                cells[i] = cell
+                break
+    if (cells < 0).any():
+        lost = int(np.flatnonzero(cells < 0)[0])
+        raise DataSchemaError(misplaced(f"{what} {lost}", places[lost], extent))
+    geometry, local = mesh.geometry, np.zeros((len(places), d))
+    corners = geometry.x[geometry.dofmaps[0]][:, :, :d]
+    for k, cell in enumerate(cells):
+        local[k] = geometry.cmaps[0].pull_back(padded[k : k + 1, :d], corners[cell])[0]
+    return cells, local
+
+
+def evaluation(V: Any, places: Array, extent: Extent, what: str = "sensor") -> Any:
+    """B with (B u)_k = u(place k) by the element's own interpolation; u in dolfinx order.
+
+    Args:
+        V: dolfinx function space on one rank.
+        places: shape (n, d).
+        extent: ends of the mesh along x, y, z.
+        what: names the places in errors.
 
     Returns:
         CSR matrix of shape (n, dofs).
 
     Raises:
-        DataSchemaError: a point lies outside the domain; the first one is named.
+        DataSchemaError: a place lies outside the domain; the first one is named.
     """
-    points = np.stack([x, y, np.zeros_like(x)], axis=1).astype(np.float64)
-    cells = _locate(space, points)
-    if (cells < 0).any():
-        k = int(np.flatnonzero(cells < 0)[0])
-        x0, x1, y0, y1 = space.plain.box
-        raise DataSchemaError(
-            f"{what} {k} at (x, y) = ({x[k]:g}, {y[k]:g}) lies outside the domain "
-            f"[{x0:g}, {x1:g}] x [{y0:g}, {y1:g}]; remove it or correct its coordinates"
-        )
-    geometry = space.mesh.geometry
-    corners = geometry.x[geometry.dofmaps[0]]
-    local = np.zeros((len(points), 2))
-    for k, cell in enumerate(cells):
-        local[k] = geometry.cmaps[0].pull_back(points[k : k + 1, :2], corners[cell][:, :2])[0]
-    values = space.V.element.basix_element.tabulate(0, local)[0, :, :, 0]
-    columns = space.V.dofmap.list[cells]
-    rows = np.repeat(np.arange(len(points)), columns.shape[1])
-    shape = (len(points), space.n_global)
-    matrix = sparse.csr_array((values.ravel(), (rows, columns.ravel())), shape)
+    cells, local = located_in(V.mesh, places, extent, what)
+    values = V.element.basix_element.tabulate(0, local)[0, :, :, 0]
+    columns = V.dofmap.list[cells].astype(np.int64)
+    starts = np.arange(len(places) + 1) * columns.shape[1]
+    shape = (len(places), int(V.dofmap.index_map.size_global))
+    matrix = sparse.csr_array((values.ravel(), columns.ravel(), starts), shape)
+    matrix.sort_indices()
     matrix.data[np.abs(matrix.data) < 1e-14] = 0.0
     matrix.eliminate_zeros()
     return matrix

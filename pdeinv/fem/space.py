@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from pdeinv.errors import ConfigError
 from pdeinv.fem.env import fenicsx
 from pdeinv.fem.mesh import CellShape, PlainMesh
+from pdeinv.fem.points import evaluation
 from pdeinv.typing import Array
 
 __all__ = ["ElementName", "LagrangeSpace", "PointFunction", "cell_shape", "degree", "lattice"]
@@ -78,6 +79,14 @@ class LagrangeSpace:
         """The dolfinx function space."""
         return fenicsx().fem.functionspace(self.mesh, ("Lagrange", degree(self.element)))
 
+    def evaluation(self, places: Array) -> Any:
+        """B with (B u)_k = u(place k), CSR of shape (n, dofs), for places (n, 2); on one rank.
+
+        Raises:
+            DataSchemaError: a place lies outside the domain; the first one is named.
+        """
+        return evaluation(self.V, places, self.plain.extent)
+
     @cached_property
     def lattice(self) -> PlainMesh:
         """The mesh of all degrees of freedom; its points are the canonical nodes."""
@@ -88,7 +97,7 @@ class LagrangeSpace:
         """The canonical node of each local degree of freedom, ghosts included."""
         dofs = self.V.tabulate_dof_coordinates()[:, :2]
         distance, node = cKDTree(self.lattice.points).query(dofs)
-        if len(distance) and distance.max() > 1e-9 * self.plain.diameter:
+        if len(distance) and distance.max() > 1e-9 * np.ptp(self.plain.points, axis=0).max():
             raise ConfigError("mesh nodes could not be matched; does the mesh have doubled nodes?")
         return np.asarray(node, dtype=np.int64)
 

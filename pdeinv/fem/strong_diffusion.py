@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from pdeinv.errors import ConfigError
 from pdeinv.fem.spacetime import SpaceTime
 from pdeinv.fem.splines import spline_field
 from pdeinv.model.coefficient import Affine
+from pdeinv.model.observed import Sensors
+from pdeinv.model.sensors import points_of
 from pdeinv.model.spaces import Variable
 from pdeinv.model.strong_form import Box, Coefficients, Derivatives, Side
 from pdeinv.typing import Array
@@ -19,13 +21,18 @@ from pdeinv.typing import Array
 __all__ = [
     "divergence",
     "known_field",
+    "length_of",
     "outward_flux",
+    "prescribed",
     "require_smooth",
     "rms",
     "samples",
     "smooth_field",
+    "typical_of",
+    "values_at",
 ]
 
+Reader = Callable[[Derivatives], Any]
 JUMPS = ("piecewise", "two-phase", "level-set")
 
 
@@ -87,6 +94,26 @@ def divergence(u: Derivatives, c: Mapping[str, Any], name: str, d: int) -> Any:
     """∇·(k∇u) = k Δu + ∇k·∇u."""
     laplacian: Any = sum(u.second(i) for i in range(d))
     return c[name] * laplacian + sum(c[f"{name}_{i}"] * u.first(i) for i in range(d))
+
+
+def length_of(box: Box) -> float:
+    """The length that counts for diffusion, 1/L² = Σ 1/L_i²."""
+    return float(sum((b - a) ** -2 for a, b in box) ** -0.5)
+
+
+def typical_of(prior: Prior) -> float:
+    """The geometric mean of a positive field at xi = 0."""
+    return float(np.exp(np.mean(np.log(prior.unwhiten(np.zeros(prior.dim))))))
+
+
+def prescribed(function: SpaceTime) -> Callable[[Any], Any]:
+    """A known function on a side as a tensor (n, 1) of points."""
+    return lambda points: function.tensors(points)[:, None]
+
+
+def values_at(axes: tuple[str, ...]) -> Callable[[Sensors], tuple[Array, Reader]]:
+    """How data that are values of u at sensors with these coordinates are read off."""
+    return lambda sensors: (points_of(sensors, axes), lambda u: u.value[:, 0])
 
 
 def outward_flux(u: Derivatives, k: Any, side: Side) -> Any:

@@ -26,6 +26,8 @@ __all__ = [
     "config_of",
     "described",
     "description",
+    "joined",
+    "parted",
     "problem_attributes",
 ]
 
@@ -60,8 +62,8 @@ class Layout:
         return "xyz"[: self.points.shape[1]]
 
     def node(
-        self, values: Array, units: str, long_name: str, *lead: str, **more: str
-    ) -> tuple[tuple[str, ...], Array, dict[str, str]]:
+        self, values: Any, units: str, long_name: str, *lead: str, **more: str
+    ) -> tuple[tuple[str, ...], Any, dict[str, str]]:
         """A variable on the nodes, with the names of dimensions that lead."""
         place = {"mesh": "mesh", "location": "node", "coordinates": " ".join(self._axes)}
         attrs = {"units": units, "long_name": long_name, **place, **more}
@@ -91,7 +93,8 @@ class Layout:
             "units": "1",
         }
         corners = {"cf_role": link, "start_index": 0, "units": "1"}
-        corners["long_name"] = f"nodes of each {cell}"
+        turning = ", counter-clockwise" if cell == "face" else ""
+        corners["long_name"] = f"nodes of each {cell}{turning}"
         topology = {
             "mesh": ((), np.int32(0), mesh),
             link: ((cell, "corner"), self.cells.astype(np.int32), corners),
@@ -152,3 +155,28 @@ def described[C: Config](
         )
     table = parse_toml(str(fields.attrs[CONFIG]), f"attribute {CONFIG}")
     return parse(config_type, table, CONFIG), int(fields.attrs[LEVEL])
+
+
+def parted(
+    name: str, text: str, values: Any, dims: tuple[str, ...], attrs: Mapping[str, str]
+) -> dict[str, Any]:
+    """One variable, or two of real and imaginary parts."""
+    if values.dtype.kind != "c":
+        return {name: (dims, values, {**attrs, "long_name": text})}
+    return {
+        f"{name}_re": (dims, values.real, {**attrs, "long_name": f"real part of {text}"}),
+        f"{name}_im": (dims, values.imag, {**attrs, "long_name": f"imaginary part of {text}"}),
+    }
+
+
+def joined(fields: xr.Dataset, name: str) -> Any:
+    """The array of a variable that :func:`parted` made, real or complex.
+
+    Raises:
+        DataSchemaError: it is missing.
+    """
+    if name in fields:
+        return np.asarray(fields[name], dtype=np.float64)
+    if f"{name}_re" in fields and f"{name}_im" in fields:
+        return np.asarray(fields[f"{name}_re"]) + 1j * np.asarray(fields[f"{name}_im"])
+    raise DataSchemaError(f"variable '{name}' is missing; solve again")

@@ -19,7 +19,7 @@ from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin, hint
 from pdeinv.io import netcdf
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.observe import read_truth, unknown_of
-from pdeinv.plugins.hooks import inside, metrics, on_grid
+from pdeinv.plugins.hooks import mask, metrics, on_grid
 from pdeinv.plugins.problem import Metric, Problem
 from pdeinv.typing import Array
 
@@ -101,7 +101,7 @@ def score(
     grids: dict[tuple[int, ...], tuple[Array, Array]] = {}
     found = {}
     for name, metric in chosen.items():
-        shape = metric.shape or (nodes,) * _dimension(problem)
+        shape = metric.shape or (nodes,) * len(problem.axes)
         if shape not in grids:
             grids[shape] = _pair(true, guess, shape)
         found[name] = float(metric.evaluate(*grids[shape]))
@@ -125,17 +125,6 @@ def _problem_of(path: Path) -> Problem:
     return make_problem(str(name or attrs.get("pdeinv_problem")), config)
 
 
-def _dimension(problem: Problem) -> int:
-    """How many axes the problem's grid has."""
-    for d in (2, 1, 3):
-        try:
-            problem.grid((2,) * d)
-        except ConfigError:
-            continue
-        return d
-    raise ConfigError(f"problem {problem.name} has no grid to compare on")
-
-
 @dataclass(frozen=True)
 class _Stored:
     """A file with an unknown, and the problem that it carries."""
@@ -156,5 +145,6 @@ def _pair(truth: _Stored, result: _Stored, shape: tuple[int, ...]) -> tuple[Arra
         raise DataSchemaError(
             f"{result.path} and {truth.path} belong to different domains; compare files of one body"
         )
-    body = inside(truth.problem, np.stack(list(a.values()), axis=1)).reshape(shape)
+    places = np.stack([a[axis] for axis in truth.problem.axes], axis=1)
+    body = mask(truth.problem, places).reshape(shape)
     return np.where(body, truth.on_grid(shape), np.nan), result.on_grid(shape)

@@ -21,11 +21,13 @@ from pdeinv.typing import Array
 
 __all__ = [
     "AXES",
+    "Extent",
     "check_inside",
     "check_times",
     "columns",
     "grid_nodes",
     "listed",
+    "misplaced",
     "outside",
     "parse_places",
     "parse_timed",
@@ -201,16 +203,20 @@ def check_inside(sensors: Sensors, extent: Extent) -> None:
     Raises:
         ConfigError: names the first one.
     """
-    names = AXES[: len(extent)]
-    places = points_of(sensors, names)
+    places = points_of(sensors, AXES[: len(extent)])
     bad = outside(places, extent)
     if len(bad):
-        place = ", ".join(f"{v:g}" for v in places[bad[0]])
-        box = " x ".join(f"[{a:g}, {b:g}]" for a, b in extent)
-        raise ConfigError(
-            f"sensor {bad[0]} at ({', '.join(names)}) = ({place}) lies outside the domain {box}; "
-            "remove it or correct its coordinates"
-        )
+        raise ConfigError(misplaced(f"sensor {bad[0]}", places[bad[0]], extent))
+
+
+def misplaced(what: str, place: Array, extent: Extent) -> str:
+    """What to tell of a place (d,) that is outside the domain."""
+    at, names = ", ".join(f"{v:g}" for v in place), ", ".join(AXES[: len(place)])
+    box = " x ".join(f"[{a:g}, {b:g}]" for a, b in extent)
+    return (
+        f"{what} at ({names}) = ({at}) lies outside the domain {box}; remove it or correct its "
+        "coordinates"
+    )
 
 
 def check_times(t: Array, final: float, error: type[Exception] = DataSchemaError) -> None:

@@ -42,6 +42,15 @@ class Variable:
         """How many numbers the variable holds."""
         return prod(self.shape)
 
+    @property
+    def places(self) -> Array:
+        """Where the entries are, shape (size, d), by the coordinates x, y, z that there are."""
+        axes = [a for a in "xyz" if a in self.coords]
+        values = [self.coords[a][1] for a in axes]
+        if self.dims == tuple(axes[::-1]):
+            values = [c.ravel() for c in np.meshgrid(*values[::-1], indexing="ij")[::-1]]
+        return np.stack(values, axis=1)
+
     def to_xarray(self, values: Array, lead: tuple[str, ...] = ()) -> xr.DataArray:
         """Label ``values`` of shape (*lead, size) or (*lead, *shape)."""
         values = np.asarray(values).reshape((*np.shape(values)[: len(lead)], *self.shape))

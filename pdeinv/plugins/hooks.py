@@ -3,6 +3,13 @@
 A problem offers a hook by having a method or attribute of that name and shape; there is nothing to
 register. Each hook stands here twice: as the protocol ``Has...`` that says what to write, and as
 the function by which everybody asks for it, which knows the answer for problems without it.
+
+A hook is here because a part of pdeinv that knows no problem has to ask for it: what reads,
+writes, plots, plans or scores. None is specific to one kind of physics: any body may have a shape
+(``mask``) and fixtures, any coefficient may depend on m nonlinearly (``on_grid``), any field of
+work has formats, scores and phantoms of its own, and any problem may find its data odd
+(``remarks``) or its solves large (``memory_estimate``). Files that other programs wrote take two
+hooks, each the way back of the other: ``annotated`` writes what ``tables_of`` reads.
 """
 
 from __future__ import annotations
@@ -21,10 +28,9 @@ from pdeinv.typing import Array
 
 __all__ = [
     "HasAnnotated",
-    "HasDefaultSensors",
     "HasFixtures",
     "HasImporters",
-    "HasInside",
+    "HasMask",
     "HasMemoryEstimate",
     "HasMetrics",
     "HasOnGrid",
@@ -33,10 +39,9 @@ __all__ = [
     "HasStrongForm",
     "HasTablesOf",
     "annotated",
-    "default_sensors",
     "fixtures",
     "importers",
-    "inside",
+    "mask",
     "memory_estimate",
     "metrics",
     "on_grid",
@@ -50,17 +55,17 @@ __all__ = [
 
 
 @runtime_checkable
-class HasInside(Protocol):
+class HasMask(Protocol):
     """A domain that is not the box which :meth:`pdeinv.plugins.problem.Problem.grid` covers."""
 
-    def inside(self, points: Array) -> NDArray[np.bool_]:
+    def mask(self, points: Array) -> NDArray[np.bool_]:
         """Which of the points (n, d) with columns x, y, z lie in the domain, shape (n,)."""
 
 
-def inside(problem: Problem, points: Array) -> NDArray[np.bool_]:
+def mask(problem: Problem, points: Array) -> NDArray[np.bool_]:
     """Which of the points (n, d) lie in the domain; without the hook all do."""
-    if isinstance(problem, HasInside):
-        return problem.inside(points)
+    if isinstance(problem, HasMask):
+        return problem.mask(points)
     return np.ones(len(points), dtype=bool)
 
 
@@ -82,22 +87,6 @@ def on_grid(problem: Problem, m: Array, shape: tuple[int, ...]) -> Array:
 
 
 # --- what a user may leave out ---------------------------------------------------------------
-
-
-DEFAULT_SENSORS = "grid:5x5"
-
-
-@runtime_checkable
-class HasDefaultSensors(Protocol):
-    """A problem whose sensors cannot be a 5 x 5 grid of points where nobody says otherwise."""
-
-    default_sensors: ClassVar[str]
-    """Text for :meth:`pdeinv.plugins.problem.Problem.sensors`; ``check`` takes it."""
-
-
-def default_sensors(problem: Problem) -> str:
-    """Sensors for a check of a problem without ``--sensors``."""
-    return problem.default_sensors if isinstance(problem, HasDefaultSensors) else DEFAULT_SENSORS
 
 
 @runtime_checkable

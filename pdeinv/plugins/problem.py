@@ -70,7 +70,21 @@ class Metric:
 class Problem(Protocol):
     """One physical problem with its reference solver. ``Problem(config)`` builds it.
 
-    A problem may offer more, which is used where it is there: :mod:`pdeinv.plugins.hooks`.
+    What every run relies on, beyond the shapes below:
+
+    - The unknown is the same on every mesh level, and so are its prior and its grid.
+    - Dimensions and coordinates of the unknown must not be named like the data's dimensions
+      (``obs`` or :attr:`~pdeinv.model.observed.Observed.dims`) or the nodes of a solution
+      (``node``): one file holds them all. Unknowns on a mesh use ``vertex`` or ``element``.
+    - The forward model declares what it can do: where it lists VJP, its linearization has a
+      ``vjp`` that is the transpose of ``jvp``.
+    - A solve, tangent or adjoint that fails raises SolverDiverged with the reason. An unknown that
+      is not finite never gives finite data, and derivatives that are not finite are no result:
+      both raise SolverDiverged (:class:`pdeinv.model.reference.ReferenceModel` sees to it).
+
+    The noise of data belongs to observation files, and truths come from ``pdeinv solve`` (a prior
+    draw by its seed, or a phantom): a problem offers neither. It may offer more, which is used
+    where it is there: :mod:`pdeinv.plugins.hooks`.
     """
 
     name: ClassVar[str]
@@ -84,6 +98,17 @@ class Problem(Protocol):
         """The resolved configuration."""
 
     @property
+    def axes(self) -> tuple[str, ...]:
+        """The coordinates of the domain: ``("x",)``, ``("x", "y")`` or ``("x", "y", "z")``.
+
+        The problem's grid has these axes and no others.
+        """
+
+    @property
+    def default_sensors(self) -> str:
+        """Text for :meth:`sensors` that suits the domain, where a user gives none."""
+
+    @property
     def observed(self) -> Observed:
         """The quantity that sensors measure."""
 
@@ -92,6 +117,8 @@ class Problem(Protocol):
 
     def sensors(self, spec: str) -> Sensors:
         """Sensor places from text such as ``grid:13x13``, ``all`` or ``list:0.1,0.2;0.3,0.4``.
+
+        :mod:`pdeinv.model.sensors` reads places in 1-D, 2-D and 3-D, and times.
 
         Raises:
             ConfigError: the text is not understood, or a sensor lies outside the domain.
@@ -105,7 +132,11 @@ class Problem(Protocol):
         """
 
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
-        """All fields for one m, in an order that does not depend on the ranks of ``comm``."""
+        """All fields for one m, in an order that does not depend on the ranks of ``comm``.
+
+        Raises:
+            SolverDiverged: m is not finite or out of range, or the solve failed.
+        """
 
     def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:
         """The observed quantity of a dataset that :meth:`solve` made, at the sensors, (n_d,)."""
@@ -114,7 +145,13 @@ class Problem(Protocol):
         """The sparse matrix that takes m to the coefficient on a regular grid (row-major nodes)."""
 
     def grid(self, shape: tuple[int, ...]) -> Sensors:
-        """The nodes of that grid, boundary included, in the same order."""
+        """The nodes of a grid of ``shape`` (along (z,) y, x), boundary included, row-major.
+
+        Its coordinates are :attr:`axes` and whatever else the data need, such as a time.
+
+        Raises:
+            ConfigError: not as many numbers, of at least two, as there are axes.
+        """
 
     def dofs(self, level: int) -> int:
         """The number of unknowns of one reference solve."""

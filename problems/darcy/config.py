@@ -11,9 +11,8 @@ from pydantic import Field, field_validator, model_validator
 from pdeinv.bayes.prior_config import LogGaussianConfig, PositiveKinds, conducting
 from pdeinv.config import Config
 from pdeinv.errors import ConfigError
+from pdeinv.fem.box_config import BoxConfig
 from pdeinv.fem.expressions import Expression
-from pdeinv.fem.mesh import SIDES
-from pdeinv.fem.space import ElementName
 
 __all__ = ["Boundary", "DarcyConfig", "Dirichlet", "FieldFile", "Flux", "Units"]
 
@@ -75,17 +74,13 @@ class Units(Config):
 DarcyUnknown = Annotated[PositiveKinds, Field(discriminator="kind")]
 
 
-class DarcyConfig(Config):
+class DarcyConfig(BoxConfig):
     """Steady flow through a porous medium: −∇·(κ∇u) = f."""
 
-    mesh: Path | None = Field(
-        None, description="Gmsh .msh file; the rectangle below where not given"
-    )
     lengths: tuple[float, float] = Field((1.0, 1.0), description="side lengths of the rectangle")
     cells: int | tuple[int, int] = Field(
         32, description="cells of the inversion mesh along each side, or along x and y"
     )
-    element: ElementName = Field("P1", description="P1, P2 on triangles; Q1, Q2 on quadrilaterals")
     boundary: dict[str, Boundary] = Field(
         default_factory=dict,
         description="condition by side (left, right, bottom, top, or the physical names of the "
@@ -97,20 +92,6 @@ class DarcyConfig(Config):
     unknown: DarcyUnknown = Field(LogGaussianConfig(), description="the prior of κ")
     units: Units = Field(Units(), description="UDUNITS text of each quantity")
 
-    @field_validator("lengths")
-    @classmethod
-    def _positive(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not all(np.isfinite(v) and v > 0 for v in value):
-            raise ValueError("must be positive and finite")
-        return value
-
-    @field_validator("cells")
-    @classmethod
-    def _enough(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
-        if min(np.atleast_1d(value)) < 1:
-            raise ValueError("must be at least 1")
-        return value
-
     @field_validator("source")
     @classmethod
     def _readable(cls, value: Formula | FieldFile) -> Formula | FieldFile:
@@ -120,14 +101,5 @@ class DarcyConfig(Config):
 
     @model_validator(mode="after")
     def _known_sides(self) -> DarcyConfig:
-        unknown = [] if self.mesh else [s for s in self.boundary if s not in SIDES]
-        if unknown:
-            raise ValueError(
-                f"boundary side '{unknown[0]}' does not exist; a rectangle has {', '.join(SIDES)}"
-            )
+        self.check_box(self.boundary)
         return self
-
-    @property
-    def counts(self) -> tuple[int, int]:
-        """Cells along x and y."""
-        return (self.cells, self.cells) if isinstance(self.cells, int) else self.cells

@@ -1,52 +1,19 @@
-"""Darcy fields as labelled datasets, and datasets as functions."""
+"""Fields of NetCDF files as functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
-import xarray as xr
 from scipy.interpolate import RegularGridInterpolator
 
 from pdeinv.errors import DataSchemaError
-from pdeinv.fem.mesh import PlainMesh
-from pdeinv.io.fields import Layout, described
 from pdeinv.io.netcdf import read_dataset
-from pdeinv.model.observed import Observed
 from pdeinv.typing import Array
 
-from .config import DarcyConfig, FieldFile
+from .config import FieldFile
 
-__all__ = ["config_of", "field_function", "to_dataset"]
-
-
-def to_dataset(
-    config: DarcyConfig,
-    observed: Observed,
-    level: int,
-    nodes: PlainMesh,
-    u: Array,
-    kappa: Array,
-) -> xr.Dataset:
-    """Node values with their mesh in the UGRID layout.
-
-    The mesh is that of all degrees of freedom, so that elements of degree 2 lose nothing.
-    """
-    layout = Layout(nodes.points, nodes.cells, config.element, config.units.coordinate)
-    variables = {
-        observed.name: layout.node(u, observed.units, observed.long_name),
-        "kappa": layout.node(kappa, config.units.conductivity, "hydraulic conductivity"),
-    }
-    return layout.dataset(variables, {}, ("darcy", config, level))
-
-
-def config_of(fields: xr.Dataset) -> tuple[DarcyConfig, int]:
-    """The configuration and mesh level of a dataset that :func:`to_dataset` made.
-
-    Raises:
-        DataSchemaError: an attribute or the head is missing, or it is another problem's.
-    """
-    return described(fields, "darcy", DarcyConfig, frozenset({"u"}))
+__all__ = ["field_function"]
 
 
 def field_function(source: FieldFile) -> Callable[[Array, Array], Array]:

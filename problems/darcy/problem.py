@@ -16,8 +16,8 @@ from pdeinv.fem.env import fenicsx
 from pdeinv.fem.expressions import Expression
 from pdeinv.fem.field_unknown import FieldUnknown, Labels, Nodes
 from pdeinv.fem.mesh import PlainMesh
-from pdeinv.fem.points import observation_matrix
 from pdeinv.fem.space import LagrangeSpace, PointFunction, lattice
+from pdeinv.io.fields import Layout, described
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_positive
 from pdeinv.model.sensors import check_inside, columns, grid_nodes, parse_places, points_of
@@ -26,7 +26,7 @@ from pdeinv.plugins.problem import Card
 from pdeinv.typing import Array
 
 from .config import DarcyConfig, Dirichlet, FieldFile, Flux, Formula
-from .fields import config_of, field_function, to_dataset
+from .fields import field_function
 from .model import DarcyModel
 from .strong_form import strong_form
 
@@ -77,10 +77,7 @@ class Darcy:
         Raises:
             ConfigError: the .msh has no side that the configuration names.
         """
-        config = self.config
-        domain = Domain(config.lengths, config.counts, config.element, config.mesh)
-        domain.check_sides(config.boundary)
-        return domain
+        return self.config.domain(self.config.boundary)
 
     def mesh(self, level: int = 0) -> PlainMesh:
         """The mesh of a level: cells doubled along each side per level.
@@ -145,7 +142,7 @@ class Darcy:
             DataSchemaError: a sensor lies outside the domain.
         """
         system = self.system(level)
-        observation = observation_matrix(system.space, sensors["x"], sensors["y"])
+        observation = system.space.evaluation(points_of(sensors, self.axes))
         to_points = self.unknown.matrix(system.quadrature.points)
         spaces = self.prior().space, self.observed.space(sensors)
         return DarcyModel(spaces, system, to_points, observation)
@@ -177,9 +174,14 @@ class Darcy:
 
     def dataset(self, m: Array, u: Array, level: int) -> xr.Dataset:
         """The head u at the nodes of ``level`` with the conductivity of m there."""
-        nodes = self.nodes(level)
-        kappa = self.unknown.matrix(nodes.points) @ m
-        return to_dataset(self.config, self.observed, level, nodes, u, kappa)
+        config, observed, nodes = self.config, self.observed, self.nodes(level)
+        layout = Layout(nodes.points, nodes.cells, config.element, config.units.coordinate)
+        kappa, v = self.unknown.at(nodes.points)(m), self.unknown.variable
+        variables = {
+            observed.name: layout.node(u, observed.units, observed.long_name),
+            "kappa": layout.node(kappa, v.units, v.long_name),
+        }
+        return layout.dataset(variables, {}, ("darcy", config, level))
 
     def strong_form(self) -> StrongForm:
         """Residuals at points, for solvers without a mesh.
@@ -195,10 +197,10 @@ class Darcy:
         Raises:
             DataSchemaError: not such a dataset, or a sensor outside the domain.
         """
-        config, level = config_of(fields)
+        config, level = described(fields, "darcy", DarcyConfig, frozenset({"u"}))
         mesh = (self if config == self.config else Darcy(config)).mesh(level)
         space = LagrangeSpace(mesh, config.element, fenicsx().MPI.COMM_SELF)
-        matrix = observation_matrix(space, sensors["x"], sensors["y"])
+        matrix = space.evaluation(points_of(sensors, self.axes))
         u = np.asarray(fields[self.observed.name], dtype=np.float64)
         if u.shape != (space.n_global,):
             raise DataSchemaError(

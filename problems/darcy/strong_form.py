@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from pdeinv.errors import ConfigError
 from pdeinv.fem.mesh import SIDES
 from pdeinv.fem.spacetime import SpaceTime
 from pdeinv.fem.strong_diffusion import (
     divergence,
+    length_of,
     outward_flux,
+    prescribed,
     require_smooth,
     rms,
     samples,
     smooth_field,
+    typical_of,
+    values_at,
 )
 from pdeinv.model.strong_form import (
     Box,
@@ -55,7 +58,9 @@ def strong_form(problem: Darcy) -> StrongForm:
     box: Box = tuple((0.0, float(length)) for length in config.lengths)
     sides = {s: config.boundary.get(s, Dirichlet()) for s in SIDES}
     held = {
-        box_side(SIDES, s): _tensors(c.value) for s, c in sides.items() if isinstance(c, Dirichlet)
+        box_side(SIDES, s): prescribed(SpaceTime(c.value, 2, "head on a side", timed=False))
+        for s, c in sides.items()
+        if isinstance(c, Dirichlet)
     }
     fluxes = {box_side(SIDES, s): c for s, c in sides.items() if isinstance(c, Flux)}
     scale, size = _sizes(problem, box, list(sides.values()))
@@ -67,22 +72,12 @@ def strong_form(problem: Darcy) -> StrongForm:
         curved=(0, 1),
         interior=Equation(_balance, lambda p: _inside(problem, p), size),
         held=held,
-        soft={side: _flux(problem, side, c, size * _length(box)) for side, c in fluxes.items()},
-        sensing=sensing,
+        soft={side: _flux(problem, side, c, size * length_of(box)) for side, c in fluxes.items()},
+        sensing=values_at(problem.axes),
         fields=(problem.observed.name,),
         nodes=lambda level: problem.nodes(level).points,
-        dataset=lambda m, u, level: _dataset(problem, m, u, level),
+        dataset=lambda m, u, level: problem.dataset(m, u[:, 0], level),
     )
-
-
-def _tensors(value: float | str) -> Callable[[Any], Any]:
-    function = SpaceTime(value, 2, "head on a side", timed=False)
-    return lambda points: function.tensors(points)[:, None]
-
-
-def _length(box: Box) -> float:
-    """The length that counts for diffusion, 1/L² = Σ 1/L_i²."""
-    return float(sum((b - a) ** -2 for a, b in box) ** -0.5)
 
 
 def _source(problem: Darcy, points: Array) -> Array:
@@ -94,9 +89,8 @@ def _source(problem: Darcy, points: Array) -> Array:
 
 def _sizes(problem: Darcy, box: Box, conditions: list[Dirichlet | Flux]) -> tuple[float, float]:
     """Typical sizes of u and of the residual, from sources and boundary values."""
-    points, length = samples(box), _length(box)
-    prior = problem.prior()
-    kappa = float(np.exp(np.mean(np.log(prior.unwhiten(np.zeros(prior.dim))))))
+    points, length = samples(box), length_of(box)
+    kappa = typical_of(problem.prior())
     source = rms(_source(problem, points))
     sizes = [source * length**2 / kappa / 4]
     for c in conditions:
@@ -127,13 +121,3 @@ def _flux(problem: Darcy, side: Side, condition: Flux, size: float) -> Equation:
         return outward_flux(u, c["kappa"], side) - c["value"]
 
     return Equation(residual, coefficients, size)
-
-
-def sensing(sensors: Mapping[str, Array]) -> tuple[Array, Callable[[Derivatives], Any]]:
-    """The head at the sensors."""
-    points = np.stack([np.asarray(sensors[a], dtype=np.float64) for a in ("x", "y")], axis=1)
-    return points, lambda u: u.value[:, 0]
-
-
-def _dataset(problem: Darcy, m: Array, u: Array, level: int) -> xr.Dataset:
-    return problem.dataset(m, u[:, 0], level)

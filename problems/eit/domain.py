@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError
-from pdeinv.fem.domain import CellMesh
+from pdeinv.fem.domain import CellMesh, from_plane
 from pdeinv.fem.gmsh import read_msh
 from pdeinv.fem.levels import at_least_zero
 from pdeinv.fem.mesh import PlainMesh
@@ -159,9 +159,7 @@ class Domain:
             return refined_solid(mesh, at_least_zero(level, self.file.file))
         plane = self.plane(level)
         if self.dim == 2:
-            return CellMesh(
-                plane.points, plane.cells, "triangle", plane.edges, plane.tags, plane.sides
-            )
+            return from_plane(plane)
         return self._solid(plane, level)
 
     def _solid(self, plane: PlainMesh, level: int) -> CellMesh:
@@ -195,8 +193,7 @@ class Domain:
             return mesh
         if self.dim == 3:
             return refined_solid(mesh, 1)
-        fine = self.plane(level).refined()
-        return CellMesh(fine.points, fine.cells, "triangle", fine.edges, fine.tags, fine.sides)
+        return from_plane(self.plane(level).refined())
 
     def space(self, level: int = 0) -> NodalSpace:
         """The elements on the mesh of a level; built once."""

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError
@@ -203,7 +202,7 @@ def phantom(name: str, rng: np.random.Generator, radius: float) -> Phantom:
     return PHANTOMS[name](rng, radius)
 
 
-def unknown(body: Phantom, space: Space) -> xr.Dataset:
+def unknown(body: Phantom, space: Space) -> Array:
     """The phantom as the unknown of a problem whose conductivity has a value at every place.
 
     Args:
@@ -220,15 +219,4 @@ def unknown(body: Phantom, space: Space) -> xr.Dataset:
             "a phantom needs an unknown with a conductivity at every place and nothing else; "
             f"got {', '.join(space.names)}; take kind piecewise, elements or log-gaussian"
         )
-    dataset = space.unpack(np.zeros(space.size))
-    places: list[Any] = [a.transpose(*_dims(dataset["conductivity"], a)) for a in xr.broadcast(
-        dataset["x"], dataset["y"]
-    )]  # fmt: skip
-    values = places[0].copy(data=body.at(np.stack([a.values for a in places], axis=-1)))
-    wide = values.broadcast_like(dataset["conductivity"]).transpose(*variable.dims)
-    dataset["conductivity"] = dataset["conductivity"].copy(data=wide.values)
-    return dataset
-
-
-def _dims(whole: xr.DataArray, part: xr.DataArray) -> list[str]:
-    return [str(d) for d in whole.dims if d in part.dims]
+    return body.at(variable.places[:, :2])

@@ -11,10 +11,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.bayes.prior import Prior
+from pdeinv.errors import ConfigError
 from pdeinv.fem.energy import Energy
 from pdeinv.fem.outlines import distance_along_ray
 from pdeinv.fem.simplices import located
-from pdeinv.io.fields import UNKNOWN
+from pdeinv.io.fields import UNKNOWN, described
 from pdeinv.io.observations import Observations
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.sensors import AXES, grid_nodes, points_of
@@ -22,7 +23,7 @@ from pdeinv.plugins.problem import Card, Importer, Metric
 from pdeinv.typing import Array
 
 from .domain import Domain
-from .fields import config_of, table_of, to_dataset
+from .fields import table_of, to_dataset
 from .fixtures import electrodes, fixtures
 from .frames.files import annotated, tables_of
 from .frames.protocol import Protocol
@@ -110,8 +111,9 @@ class Eit:
             ConfigError: no such phantom, or an unknown that cannot hold one.
         """
         radius = min(-low for low, _ in self.domain.extent[:2])
-        space = self.prior().space
-        return space.pack(unknown_of(phantom(name, rng, radius), space))
+        if radius <= 0:
+            raise ConfigError("a phantom needs a body around the origin; move the mesh there")
+        return unknown_of(phantom(name, rng, radius), self.prior().space)
 
     def sensors(self, spec: str) -> Sensors:
         """Data rows: ``all``, ``injections:0,3``, ``list:I,M;I,M`` or a CSV file.
@@ -166,7 +168,8 @@ class Eit:
         Raises:
             DataSchemaError: not such a dataset, or a datum that its protocol has not.
         """
-        config = config_of(fields)
+        parts = frozenset({"u"}), frozenset({"u_re", "u_im"})
+        config, _ = described(fields, self.name, EitConfig, *parts)
         own = self if config == self.config else Eit(config)
         table = table_of(fields, own.observed.name, own.protocol.sheet.shape)
         return own.protocol.rows(sensors).take(table)
@@ -192,7 +195,7 @@ class Eit:
     def grid(self, shape: tuple[int, ...]) -> Sensors:
         """The nodes of a regular grid on the bounding box, row-major, (z,) y, x.
 
-        Nodes outside the body are kept; see :meth:`inside`.
+        Nodes outside the body are kept; see :meth:`mask`.
 
         Raises:
             ConfigError: another number of axes than the domain has, or fewer than two nodes.
@@ -203,7 +206,7 @@ class Eit:
         """Electrodes and outline, for results and figures."""
         return fixtures(self.config, self.domain)
 
-    def inside(self, points: Array) -> NDArray[np.bool_]:
+    def mask(self, points: Array) -> NDArray[np.bool_]:
         """Which points (n, d) lie in the body; on :meth:`grid` the others are padding."""
         if self.domain.file is None:
             slack = 1e-9 * max(self.domain.outline.half_widths)

@@ -52,8 +52,9 @@ def _field(config: Any, domain: Domain, labels: Labels) -> FieldUnknown:
             )
         case ElementsConfig():
             return _on_elements(config, domain, labels)
-    mesh = domain.mesh
-    return FieldUnknown.of(config, domain.extent, labels, lambda: Nodes.of_simplices(mesh(0)))
+    return FieldUnknown.of(
+        config, domain.extent, labels, lambda: Nodes.of_simplices(domain.mesh(0))
+    )
 
 
 class Unknown:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from pdeinv.config import Config
 from pdeinv.errors import ConfigError
-from pdeinv.fem.domain import BOX_SIDES
+from pdeinv.fem.box_config import BoxConfig
 from pdeinv.fem.schemes import SchemeName
-from pdeinv.fem.space import ElementName
 from pdeinv.fem.spacetime import SpaceTime
 
 from .unknown_config import Formula, HeatUnknown, InitialStateConfig, with_grid
@@ -71,19 +69,9 @@ class Units(Config):
     robin: str = Field("W m-2 K-1", description="of the heat transfer coefficient")
 
 
-class HeatConfig(Config):
+class HeatConfig(BoxConfig):
     """Heat conduction in time: ρc ∂u/∂t − ∇·(k∇u) = q."""
 
-    mesh: Path | None = Field(
-        None, description="Gmsh .msh file of a plane domain; the box below where not given"
-    )
-    lengths: tuple[float, ...] = Field(
-        (1.0, 1.0), min_length=1, max_length=3, description="side lengths along x, y, z"
-    )
-    cells: int | tuple[int, ...] = Field(
-        32, description="cells of the inversion mesh along each side, or along x, y, z"
-    )
-    element: ElementName = Field("P1", description="P1, P2 on simplices; Q1, Q2 on boxes")
     time: TimeConfig = Field(TimeConfig(), description="the run and its time steps")
     boundary: dict[str, Boundary] = Field(
         default_factory=dict,
@@ -103,31 +91,10 @@ class HeatConfig(Config):
     def _fitting_grid(cls, data: Any) -> Any:
         return with_grid(data) if isinstance(data, dict) else data
 
-    @field_validator("lengths")
-    @classmethod
-    def _positive(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if not all(np.isfinite(v) and v > 0 for v in value):
-            raise ValueError("must be positive and finite")
-        return value
-
-    @field_validator("cells")
-    @classmethod
-    def _enough(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
-        if min(np.atleast_1d(value)) < 1:
-            raise ValueError("must be at least 1")
-        return value
-
     @model_validator(mode="after")
     def _consistent(self) -> HeatConfig:
-        if not isinstance(self.cells, int) and len(self.cells) != self.dim:
-            raise ValueError(f"cells: expected {self.dim} numbers, as many as lengths")
-        sides = BOX_SIDES[self.dim]
-        named = [*self.boundary, *([s] if (s := getattr(self.unknown, "side", None)) else [])]
-        wrong = [] if self.mesh else [s for s in named if s not in sides]
-        if wrong:
-            raise ValueError(
-                f"boundary side '{wrong[0]}' does not exist; this domain has {', '.join(sides)}"
-            )
+        side = getattr(self.unknown, "side", None)
+        self.check_box([*self.boundary, *([side] if side else [])])
         try:
             self._read_formulas()
         except ConfigError as error:
@@ -144,16 +111,6 @@ class HeatConfig(Config):
             else:
                 self.function(c.value, f"{c.kind} value on side '{side}'")
         self.unknown.check(self.dim)
-
-    @property
-    def dim(self) -> int:
-        """The dimension of the domain."""
-        return 2 if self.mesh else len(self.lengths)
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """Cells along x, y, z."""
-        return (self.cells,) * self.dim if isinstance(self.cells, int) else self.cells
 
     def function(self, value: Formula, what: str, *, timed: bool = True) -> SpaceTime:
         """A setting as a function of place and time.

@@ -19,18 +19,7 @@ from pdeinv.typing import Array
 
 from .config import Boundary, Dirichlet, Flux, HeatConfig, Robin
 
-__all__ = ["HeatDiscretisation", "domain_of", "steps_at"]
-
-
-def domain_of(config: HeatConfig) -> Domain:
-    """The domain that a configuration describes.
-
-    Raises:
-        ConfigError: the .msh has no side that the configuration names.
-    """
-    domain = Domain(config.lengths, config.counts, config.element, config.mesh)
-    domain.check_sides([*config.boundary, getattr(config.unknown, "side", "")])
-    return domain
+__all__ = ["HeatDiscretisation", "steps_at"]
 
 
 def steps_at(config: HeatConfig, level: int) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import xarray as xr
 
-from pdeinv.io.fields import Layout, described
+from pdeinv.io.fields import Layout
 from pdeinv.model.observed import Observed
 from pdeinv.typing import Array
 
 from .config import HeatConfig
 from .discrete import HeatDiscretisation
 
-__all__ = ["config_of", "to_dataset"]
+__all__ = ["to_dataset"]
 
 _QUADRILATERAL = [0, 1, 3, 2]
 _HEXAHEDRON = [0, 1, 3, 2, 4, 5, 7, 6]
@@ -29,12 +29,3 @@ def to_dataset(
     when = {"units": units.time, "long_name": "time", "axis": "T"}
     coords = {"time": ("time", discretisation.times, when)}
     return layout.dataset({observed.name: state}, coords, ("heat", config, discretisation.level))
-
-
-def config_of(fields: xr.Dataset) -> tuple[HeatConfig, int]:
-    """The configuration and level of a dataset that :func:`to_dataset` made.
-
-    Raises:
-        DataSchemaError: an attribute or the state is missing, or it is another problem's.
-    """
-    return described(fields, "heat", HeatConfig, frozenset({"u"}))

@@ -12,6 +12,7 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.domain import Domain
 from pdeinv.fem.field_unknown import FieldUnknown
+from pdeinv.io.fields import described
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.sensors import (
     AXES,
@@ -26,18 +27,28 @@ from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.problem import Card
 from pdeinv.typing import Array
 
+from .coefficients import Conductivity, HeatTransfer
 from .config import Dirichlet, HeatConfig
-from .discrete import HeatDiscretisation, domain_of
-from .entries import Entry
-from .fields import config_of, to_dataset
-from .kinds import entry_of
+from .discrete import HeatDiscretisation
+from .entries import Entry, InitialState, SideFlux, SourceField
+from .fields import to_dataset
 from .memory import state_bytes
 from .model import HeatModel
+from .point_sources import PointSources
 from .sensors import TimeSensors
 from .strong_form import strong_form
 from .unknowns import unknown_of
 
 __all__ = ["Heat"]
+
+_ENTRIES: dict[str, type[Entry]] = {
+    "initial-state": InitialState,
+    "source": SourceField,
+    "conductivity": Conductivity,
+    "point-sources": PointSources,
+    "robin": HeatTransfer,
+    "flux": SideFlux,
+}
 
 
 class Heat:
@@ -80,7 +91,8 @@ class Heat:
     @cached_property
     def domain(self) -> Domain:
         """The domain with its meshes."""
-        return domain_of(self.config)
+        unknown = getattr(self.config.unknown, "side", "")
+        return self.config.domain([*self.config.boundary, unknown])
 
     @cached_property
     def unknown(self) -> FieldUnknown:
@@ -115,7 +127,8 @@ class Heat:
         return np.delete(nodes.points, nodes.nodes_on(held), axis=0)
 
     def _entry(self, level: int) -> Entry:
-        return entry_of(HeatDiscretisation(self.config, self.domain, level), self.unknown)
+        d = HeatDiscretisation(self.config, self.domain, level)
+        return _ENTRIES[self.config.unknown.kind](d, self.unknown)
 
     def forward_model(self, sensors: Sensors, level: int = 0) -> HeatModel:
         """G: m to temperatures, on the mesh and with the time step of ``level``.
@@ -159,7 +172,7 @@ class Heat:
         Raises:
             DataSchemaError: not such a dataset, or a sensor outside the domain or the run.
         """
-        config, level = config_of(fields)
+        config, level = described(fields, "heat", HeatConfig, frozenset({"u"}))
         other = self if config == self.config else Heat(config)
         d = HeatDiscretisation(config, other.domain, level)
         found = TimeSensors.on(d.space, d.times, sensors)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,15 @@ from pdeinv.fem.spacetime import SpaceTime
 from pdeinv.fem.strong_diffusion import (
     divergence,
     known_field,
+    length_of,
     outward_flux,
+    prescribed,
     require_smooth,
     rms,
     samples,
     smooth_field,
+    typical_of,
+    values_at,
 )
 from pdeinv.model.coefficient import Affine
 from pdeinv.model.strong_form import (
@@ -111,7 +115,11 @@ class _Form:
         return self._function(config.initial, "initial state", timed=False)
 
     def build(self) -> StrongForm:
-        held = {s: self._held(c) for s, c in self.conditions.items() if isinstance(c, Dirichlet)}
+        held = {
+            s: prescribed(self._function(c.value, "temperature on a side"))
+            for s, c in self.conditions.items()
+            if isinstance(c, Dirichlet)
+        }
         soft = {
             s: self._through(s, c)
             for s, c in self.conditions.items()
@@ -119,8 +127,7 @@ class _Form:
         }
         start = Side(self.d, 0)
         if self.initial is not None and self._agrees():
-            begin = self.initial
-            held[start] = lambda points: begin.tensors(points)[:, None]
+            held[start] = prescribed(self.initial)
         else:
             soft[start] = Equation(_begins, self._start, self.scale)
         return StrongForm(
@@ -132,15 +139,11 @@ class _Form:
             interior=Equation(self._balance, self._inside, self.size),
             held=held,
             soft=soft,
-            sensing=self._sensing,
+            sensing=values_at((*self.problem.axes, "t")),
             fields=(self.problem.observed.name,),
             nodes=self._nodes,
             dataset=self._dataset,
         )
-
-    def _held(self, condition: Dirichlet) -> Callable[[Any], Any]:
-        function = self._function(condition.value, "temperature on a side")
-        return lambda points: function.tensors(points)[:, None]
 
     def _agrees(self) -> bool:
         """Whether the initial state equals u on the sides that hold it, at t = 0."""
@@ -163,9 +166,9 @@ class _Form:
 
     @cached_property
     def _conductivity(self) -> float:
-        config, prior = self.problem.config, self.problem.prior()
+        config = self.problem.config
         if isinstance(config.unknown, ConductivityConfig):
-            return float(np.exp(np.mean(np.log(prior.unwhiten(np.zeros(prior.dim))))))
+            return typical_of(self.problem.prior())
         return rms(self._function(config.conductivity, "conductivity", timed=False)(self._places))
 
     @cached_property
@@ -174,7 +177,7 @@ class _Form:
 
     @property
     def _length(self) -> float:
-        return float(sum((b - a) ** -2 for a, b in self.box[: self.d]) ** -0.5)
+        return length_of(self.box[: self.d])
 
     @cached_property
     def _capacity(self) -> float:
@@ -265,11 +268,6 @@ class _Form:
             return {"h": Affine(np.ones((len(points), 1)))}
         knots = self.problem.unknown.variable.coords["knot"][1]
         return {"inward": Affine(multilinear([knots], points[:, -1:]))}
-
-    def _sensing(self, sensors: Mapping[str, Array]) -> tuple[Array, Callable[[Derivatives], Any]]:
-        axes = (*"xyz"[: self.d], "t")
-        points = np.stack([np.asarray(sensors[a], dtype=np.float64) for a in axes], axis=1)
-        return points, lambda u: u.value[:, 0]
 
     def _discretisation(self, level: int) -> HeatDiscretisation:
         return HeatDiscretisation(self.problem.config, self.problem.domain, level)

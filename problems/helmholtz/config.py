@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from pdeinv.bayes.prior_config import FieldKinds, GaussianConfig
-from pdeinv.config import Config, Finite, Positive
+from pdeinv.config import Config, Finite, Positive, PositiveRange, Range
 
 __all__ = [
     "Bumps",
@@ -24,14 +24,7 @@ __all__ = [
 ]
 
 ElementName = Literal["P1", "P2", "P3", "P4", "Q1", "Q2", "Q3", "Q4"]
-Range = tuple[Finite, Finite]
 Box = tuple[Finite, Finite, Finite, Finite]
-
-
-def _ordered(value: Range) -> Range:
-    if not value[0] < value[1]:
-        raise ValueError("expected two increasing numbers")
-    return value
 
 
 class PlaneWaves(Config):
@@ -88,26 +81,20 @@ class _Shapes(Config):
     count: int = Field(2, ge=1, description="how many")
     amplitude: Range = Field((0.1, 1.0), description="range of the contrast")
 
-    _check = field_validator("amplitude")(_ordered)
-
 
 class Bumps(_Shapes):
     """q = Σ a exp(−|x − c|²/(2 s²)); a, c and s uniform, c over the region."""
 
     kind: Literal["bumps"] = "bumps"
-    width: tuple[Positive, Positive] = Field((0.05, 0.15), description="range of s")
-
-    _check_width = field_validator("width")(_ordered)
+    width: PositiveRange = Field((0.05, 0.15), description="range of s")
 
 
 class Inclusions(_Shapes):
     """q = Σ a ½(1 − tanh((|x − c| − r)/edge)): discs; a, c and r uniform, c over the region."""
 
     kind: Literal["inclusions"] = "inclusions"
-    radius: tuple[Positive, Positive] = Field((0.05, 0.15), description="range of r")
+    radius: PositiveRange = Field((0.05, 0.15), description="range of r")
     edge: Positive = Field(0.01, description="half width over which the contrast falls")
-
-    _check_radius = field_validator("radius")(_ordered)
 
 
 class Units(Config):

@@ -13,7 +13,7 @@ from pdeinv.fem.high_order import CellRule, HighOrderSpace
 from pdeinv.typing import Array
 
 from .config import HelmholtzConfig
-from .incident import derivatives, waves
+from .incident import measured
 from .receivers import outward
 
 __all__ = ["Detector", "Integral", "NearField", "detector"]
@@ -128,11 +128,7 @@ def detector(
     if config.measure == "far-field":
         return Integral.far(k, where[:, 0], rule)
     normal = outward(config, where) if config.measure == "normal-derivative" else None
-    offset = NOTHING
-    if config.total:
-        offset = (
-            waves(config, k, where) if normal is None else derivatives(config, k, where, normal)
-        )
+    offset = measured(config, k, where, normal) if config.total else NOTHING
     if config.receivers == "integrate":
         return Integral.near(k, where, rule, offset)
     return NearField(space.at(where, normal).astype(np.complex128), offset)

@@ -74,5 +74,9 @@ class Domain:
 
     def dofs(self, level: int) -> int:
         """The number of complex unknowns of one wave on the mesh of ``level``."""
-        (nx, ny), (_, frame), p = self._counts(level), self._frame(level), self.config.degree
+        (nx, ny), (_, frame), p = (
+            counts_of(self.config.counts, level),
+            self._frame(level),
+            self.config.degree,
+        )
         return ((nx + 2 * frame) * p + 1) * ((ny + 2 * frame) * p + 1)

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.fem.high_order import HighOrderSpace
-from pdeinv.io.fields import Layout, described
+from pdeinv.io.fields import Layout, joined, parted
 from pdeinv.typing import Array
 
 from .config import HelmholtzConfig
 
-__all__ = ["config_of", "to_dataset", "waves_of"]
+__all__ = ["to_dataset", "waves_of"]
 
 Complex = NDArray[np.complex128]
 
@@ -51,22 +51,11 @@ def to_dataset(
         variables["u"] = layout.node(nodes[0, 0].real, units.u, "solution")
         return layout.dataset(variables, {}, ("helmholtz", config, level))
     word = "wave" if config.quantity == "source" else "scattered wave"
-    for name, text, part in (("u_re", "real", nodes.real), ("u_im", "imaginary", nodes.imag)):
-        long_name = f"{text} part of the {word}"
-        variables[name] = layout.node(part, units.u, long_name, "frequency", "incident")
+    dims, _, about = layout.node(nodes, units.u, "", "frequency", "incident")
+    variables |= parted("u", f"the {word}", nodes, dims, about)
     attrs = {"units": units.frequency, "long_name": "frequency"}
     coords = {"frequency": ("frequency", np.asarray(config.fs), attrs)}
     return layout.dataset(variables, coords, ("helmholtz", config, level))
-
-
-def config_of(fields: xr.Dataset) -> tuple[HelmholtzConfig, int]:
-    """The configuration and mesh level of a dataset that :func:`to_dataset` made.
-
-    Raises:
-        DataSchemaError: an attribute or a variable is missing, or it is another problem's.
-    """
-    static, waves = frozenset({"u", "m"}), frozenset({"u_re", "u_im", "m"})
-    return described(fields, "helmholtz", HelmholtzConfig, static, waves)
 
 
 def waves_of(fields: xr.Dataset, space: HighOrderSpace) -> Complex:
@@ -75,10 +64,8 @@ def waves_of(fields: xr.Dataset, space: HighOrderSpace) -> Complex:
     Raises:
         DataSchemaError: another number of nodes than the mesh has.
     """
-    if "u" in fields:
-        nodes = np.asarray(fields["u"], dtype=np.complex128)[None, None]
-    else:
-        nodes = np.asarray(fields["u_re"]) + 1j * np.asarray(fields["u_im"])
+    found = joined(fields, "u").astype(np.complex128)
+    nodes: Complex = found if found.ndim == 3 else found[None, None]
     if nodes.shape[-1] != space.n:
         raise DataSchemaError(
             f"the waves have {nodes.shape[-1]} nodes, their mesh has {space.n}; solve again"

@@ -11,7 +11,7 @@ from pdeinv.typing import Array
 
 from .config import HelmholtzConfig, PlaneWaves
 
-__all__ = ["check_outside", "count", "derivatives", "source_places", "waves"]
+__all__ = ["check_outside", "count", "derivatives", "measured", "source_places", "waves"]
 
 Complex = NDArray[np.complex128]
 
@@ -77,6 +77,11 @@ def derivatives(config: HelmholtzConfig, k: float, points: Array, along: Array) 
     r = _distance(points, places)
     offset = points[:, None] - places[None]
     return np.asarray(-0.25j * k * hankel1(1, k * r) * np.einsum("nsd,nd->ns", offset, along) / r)
+
+
+def measured(config: HelmholtzConfig, k: float, points: Array, normal: Array | None) -> Complex:
+    """What receivers see of u_inc, (n, s): itself, or its derivative along ``normal``."""
+    return waves(config, k, points) if normal is None else derivatives(config, k, points, normal)
 
 
 def _distance(points: Array, places: Array) -> Array:

@@ -13,6 +13,7 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.fem.high_order import CellRule
+from pdeinv.io.fields import described
 from pdeinv.model.coefficient import Affine, Coefficient
 from pdeinv.model.forward import LinearModel
 from pdeinv.model.observed import Observed, Sensors
@@ -25,7 +26,7 @@ from pdeinv.typing import Array
 from .config import HelmholtzConfig, Pml, Walls
 from .detectors import detector
 from .domain import Domain
-from .fields import config_of, to_dataset, waves_of
+from .fields import to_dataset, waves_of
 from .incident import check_outside, waves
 from .model import Band, ScatteringModel, scattered, source_model
 from .receivers import outward, parse_receivers, places_of, product, rows_of
@@ -114,14 +115,8 @@ class Helmholtz:
         self._check_places(places, ConfigError)
         found = product(self.config, places)
         if self.config.measure == "normal-derivative":
-            self._checked(found)
+            outward(self.config, places, ConfigError)
         return found
-
-    def _checked(self, sensors: Sensors) -> None:
-        try:
-            outward(self.config, points_of(sensors, ("x", "y")))
-        except DataSchemaError as error:
-            raise ConfigError(str(error)) from None
 
     def _free_nodes(self) -> Array:
         """The nodes in the rectangle, without those at which walls hold the wave."""
@@ -248,7 +243,8 @@ class Helmholtz:
         Raises:
             DataSchemaError: not such a dataset, or a sensor outside the rectangle.
         """
-        config, level = config_of(fields)
+        static, waves = frozenset({"u", "m"}), frozenset({"u_re", "u_im", "m"})
+        config, level = described(fields, self.name, HelmholtzConfig, static, waves)
         own = self if config == self.config else Helmholtz(config)
         rule, bands = own._bands(sensors, level)
         found = waves_of(fields, own.domain.space(level))

@@ -161,11 +161,13 @@ def _check_label(values: Array, known: Sequence[float], name: str) -> None:
         )
 
 
-def outward(config: HelmholtzConfig, places: Array) -> Array:
+def outward(
+    config: HelmholtzConfig, places: Array, error: type[Exception] = DataSchemaError
+) -> Array:
     """The outward normal of the side that each place lies on, shape (n, 2).
 
     Raises:
-        DataSchemaError: a place lies on no side, or on a corner.
+        Exception: of the kind ``error``; a place lies on no side, or on a corner.
     """
     slack = 1e-9 * max(config.lengths)
     low = np.abs(places) <= slack
@@ -174,7 +176,7 @@ def outward(config: HelmholtzConfig, places: Array) -> Array:
     bad = np.flatnonzero(np.abs(normal).sum(axis=1) != 1)
     if len(bad):
         k = int(bad[0])
-        raise DataSchemaError(
+        raise error(
             f"sensor {k} at (x, y) = ({places[k, 0]:g}, {places[k, 1]:g}) lies on no side of the "
             "rectangle (or on a corner), where ∂u/∂n is measured; correct it"
         )

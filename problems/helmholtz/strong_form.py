@@ -27,7 +27,7 @@ from pdeinv.model.strong_form import (
 from pdeinv.typing import Array
 
 from .config import Impedance, Pml
-from .incident import count, derivatives, waves
+from .incident import count, measured, waves
 from .receivers import Rows, outward, places_of, rows_of
 
 if TYPE_CHECKING:
@@ -197,11 +197,8 @@ class _Form:
         bands: Mapping[int, Rows] = rows_of(config, sensors)
         for i, rows in bands.items():
             k = config.ks[i]
-            if config.measure == "field":
-                found = waves(config, k, rows.where)
-            else:
-                found = derivatives(config, k, rows.where, outward(config, rows.where))
-            data[rows.index] = rows.picked.take(found)
+            normal = None if config.measure == "field" else outward(config, rows.where)
+            data[rows.index] = rows.picked.take(measured(config, k, rows.where, normal))
         return data
 
     def _dataset(self, m: Array, u: Array, level: int) -> xr.Dataset:

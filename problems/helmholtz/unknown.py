@@ -29,8 +29,7 @@ def unknown_of(config: HelmholtzConfig) -> FieldUnknown:
         return FieldUnknown(shapes.kind, prior, lambda p: shape_map(shapes, p, np.ones(len(p))))
     x0, x1, y0, y1 = config.box
     units = config.units.source if config.quantity == "source" else "1"
-    name = config.quantity
-    labels = Labels(name, units, LONG_NAMES[name], config.units.coordinate)
+    labels = Labels(config.quantity, units, LONG_NAMES[config.quantity], config.units.coordinate)
     field = FieldUnknown.of(shapes, ((x0, x1), (y0, y1)), labels)
     return FieldUnknown(field.kind, field.prior, lambda p: field.at(np.clip(p, [x0, y0], [x1, y1])))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pdeinv.errors import SurrogateRejected
-from pdeinv.fem.grids import bilinear
+from pdeinv.fem.multilinear import multilinear
 from pdeinv.model.observed import Sensors
 from pdeinv.typing import Array
 
@@ -55,7 +55,7 @@ class Grid:
 
     def interpolation(self, points: Array) -> Any:
         """The sparse matrix from node values to (n, 2) points inside."""
-        return bilinear(self.x, self.y, points[:, ::-1])
+        return multilinear([self.x, self.y], points[:, ::-1])
 
     def at(self, sensors: Sensors, experiments: Mapping[str, Array] | None = None) -> Array:
         """Places in the order of ``names``, shape (n, 2).

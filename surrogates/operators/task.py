@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from pdeinv.errors import ConfigError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.jobs.generate.samples import grid_axes
-from pdeinv.plugins.hooks import inside
+from pdeinv.plugins.hooks import mask
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
@@ -132,7 +132,7 @@ def _readout_task(lesson: Lesson) -> Task:
     m = problem.prior().unwhiten(dataset.xi)
     coefficient = np.asarray((problem.grid_operator(shape) @ m.T).T).reshape(-1, *shape)
     places = np.stack([nodes[name] for name in sorted(nodes)], axis=1)
-    body = inside(problem, places).reshape(shape)
+    body = mask(problem, places).reshape(shape)
     pod = Pod.fit(lesson.values, lesson.noise_std, config.tolerance)
     target = pod.encode(dataset.values)
     return Task(Grid((slow, fast), y, x), coefficient, target, body, {}, pod)

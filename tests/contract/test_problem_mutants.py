@@ -399,10 +399,10 @@ class Doubled(Toy):
 # ---- hooks ----
 
 
-@mutant("inside")
+@mutant("mask")
 class Counting(Toy):
-    def inside(self, points):
-        return super().inside(points).astype(int)
+    def mask(self, points):
+        return super().mask(points).astype(int)
 
 
 @mutant("phantom")

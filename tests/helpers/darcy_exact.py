@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from norms import l2_error
+
 from pdeinv.fem.expressions import Expression
-from pdeinv.fem.norms import l2_error
 from pdeinv.fem.space import ElementName, degree
 from pdeinv.problems.darcy import Darcy, DarcyConfig
 from pdeinv.typing import Array
@@ -104,7 +105,7 @@ class Manufactured:
     @classmethod
     def of(cls, name: str, problem: Darcy, case: ExactCase) -> Manufactured:
         """The case with κ at the nodes of the problem's parameter grid."""
-        x, y = problem.unknown.nodes.T
+        x, y = problem.unknown.variable.places.T
         kappa = Expression(case.kappa)(x, y)
         order = degree(problem.config.element) + 1
         return cls(name, problem, kappa, Expression(case.u), order)

@@ -178,7 +178,7 @@ class Toy:
     def dofs(self, level):
         return self.cells(level) - 1
 
-    def inside(self, points):
+    def mask(self, points):
         return (points[:, 0] >= 0) & (points[:, 0] <= 1)
 
     def on_grid(self, m, shape):

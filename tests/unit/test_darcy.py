@@ -62,7 +62,7 @@ def test_a_configuration_survives_toml():
         ({"source": "1 + z"}, "'z' is not understood"),
         ({"source": float("nan")}, "problem.source.*must be finite"),
         ({"boundary": {"top": {"kind": "dirichlet", "value": "x +"}}}, "cannot be read"),
-        ({"boundary": {"north": {"kind": "flux"}}}, "'north' does not exist; a rectangle has left"),
+        ({"boundary": {"north": {"kind": "flux"}}}, "'north' does not exist; this domain has left"),
         ({"unknown": {"kind": "gaussian"}}, "problem.unknown"),
         ({"unknown": {"kind": "two-phase", "low": 0.0}}, "must be positive everywhere"),
         ({"unknown": {"kind": "level-set", "values": (-1, 2, 3)}}, "must be positive everywhere"),

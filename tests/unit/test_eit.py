@@ -294,7 +294,7 @@ def test_a_difference_vanishes_for_the_reference_and_has_the_slope_of_the_voltag
 def test_a_grid_covers_the_box_and_knows_what_is_inside(small):
     places = small.grid((5, 4))
     points = np.stack([places["x"], places["y"]], axis=1)
-    inside = small.inside(points)
+    inside = small.mask(points)
     assert points.shape == (20, 2)
     assert 0 < inside.sum() < 20
     assert (np.hypot(*points[inside].T) <= 1 + 1e-9).all()
@@ -315,7 +315,7 @@ def test_a_grid_over_a_solid_has_three_axes_and_nothing_for_impedances():
     places = problem.grid((3, 4, 5))
     assert len(places["z"]) == 60
     assert problem.grid_operator((3, 4, 5)).shape == (60, 12)
-    assert problem.inside(np.array([[0, 0, 0.1], [0, 0, 0.6], [0.9, 0.9, 0.1]])).tolist() == [
+    assert problem.mask(np.array([[0, 0, 0.1], [0, 0, 0.6], [0.9, 0.9, 0.1]])).tolist() == [
         True, False, False,
     ]  # fmt: skip
 

@@ -9,10 +9,9 @@ import pytest
 from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
 from pdeinv.fem import linear
 from pdeinv.fem.env import fenicsx
-from pdeinv.fem.grids import bilinear, cell_values
 from pdeinv.fem.mesh import PlainMesh, canonical_order, rectangle
+from pdeinv.fem.multilinear import cell_choice, multilinear
 from pdeinv.fem.p1 import barycentric, p1_matrices
-from pdeinv.fem.points import observation_matrix
 from pdeinv.fem.quadrature import QuadratureSpace
 from pdeinv.fem.space import LagrangeSpace
 
@@ -73,17 +72,17 @@ def test_a_mesh_needs_a_cell():
 def test_bilinear_interpolation_is_exact_for_bilinear_fields_and_convex():
     x, y = np.linspace(0, 2, 4), np.linspace(0, 1, 6)
     nodes = np.stack([a.ravel() for a in np.meshgrid(x, y)], axis=1)
-    matrix = bilinear(x, y, SOME)
+    matrix = multilinear([x, y], SOME)
     np.testing.assert_allclose(matrix @ field(nodes), field(SOME), rtol=1e-13)
     assert matrix.data.min() >= 0
     np.testing.assert_allclose(matrix.sum(axis=1), 1.0)
-    np.testing.assert_allclose((bilinear(x, y, nodes) - np.eye(24)), 0, atol=1e-14)
+    np.testing.assert_allclose((multilinear([x, y], nodes) - np.eye(24)), 0, atol=1e-14)
 
 
 def test_cell_values_are_those_of_the_cell_that_holds_the_point():
     x, y = np.array([0.0, 0.5, 2.0]), np.array([0.0, 0.25, 0.5, 1.0])
     points = np.array([[0.1, 0.1], [1.9, 0.1], [0.1, 0.3], [2.0, 1.0], [0.5, 0.0]])
-    np.testing.assert_array_equal(cell_values(x, y, points) @ np.arange(6.0), [0, 1, 2, 5, 1])
+    np.testing.assert_array_equal(cell_choice([x, y], points) @ np.arange(6.0), [0, 1, 2, 5, 1])
 
 
 def test_hat_functions_have_the_known_integrals():
@@ -157,7 +156,7 @@ def test_observation_is_the_elements_own_interpolation(element):
     V = space(element)
     exact = field if element in ("P2", "Q1", "Q2") else linear_field
     u = V.interpolate(lambda x, y: exact(np.stack([x, y], axis=1))).x.array
-    matrix = observation_matrix(V, SOME[:, 0], SOME[:, 1])
+    matrix = V.evaluation(SOME)
     np.testing.assert_allclose(matrix @ u, exact(SOME), rtol=1e-11, atol=1e-12)
 
 

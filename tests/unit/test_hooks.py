@@ -27,7 +27,6 @@ class Bare:
 class Full(Bare):
     """All of them."""
 
-    default_sensors = "all"
     importers = {"csv": "an importer"}
     metrics = {"none": SCORE}
 
@@ -35,7 +34,7 @@ class Full(Bare):
     def tables_of(cls, dataset):
         return {"cells": dataset.sizes.get("x", 3)}
 
-    def inside(self, points):
+    def mask(self, points):
         return points[:, 0] < 0.6
 
     def on_grid(self, m, shape):
@@ -64,11 +63,10 @@ def asked(problem):
     """The answer to each hook, by its name."""
     data, phantom = SimpleNamespace(size=7), hooks.phantom(problem)
     return {
-        "default_sensors": hooks.default_sensors(problem),
         "importers": hooks.importers(type(problem)),
         "metrics": hooks.metrics(problem),
         "tables_of": hooks.tables_of(type(problem), EMPTY),
-        "inside": hooks.inside(problem, POINTS).tolist(),
+        "mask": hooks.mask(problem, POINTS).tolist(),
         "on_grid": hooks.on_grid(problem, np.arange(4.0), (2, 2)).tolist(),
         "phantom": phantom and phantom("3", np.random.default_rng(0)).tolist(),
         "annotated": dict(hooks.annotated(problem, EMPTY).attrs),
@@ -81,11 +79,10 @@ def asked(problem):
 
 def test_a_hook_that_is_there_is_asked():
     assert asked(Full()) == {
-        "default_sensors": "all",
         "importers": {"csv": "an importer"},
         "metrics": {"none": SCORE},
         "tables_of": {"cells": 3},
-        "inside": [True, False, True],
+        "mask": [True, False, True],
         "on_grid": [[0.0, 1.0], [4.0, 9.0]],
         "phantom": [3.0, 3.0],
         "annotated": {"seen": 1},
@@ -98,11 +95,10 @@ def test_a_hook_that_is_there_is_asked():
 
 def test_without_a_hook_its_default_holds():
     assert asked(Bare()) == {
-        "default_sensors": "grid:5x5",
         "importers": {},
         "metrics": {},
         "tables_of": {},
-        "inside": [True, True, True],
+        "mask": [True, True, True],
         "on_grid": [[0.0, 2.0], [4.0, 6.0]],
         "phantom": None,
         "annotated": {},
@@ -119,7 +115,7 @@ def test_nobody_asks_for_a_hook_in_another_way():
     names = {re.sub(r"(?<!^)([A-Z])", r"_\1", name[3:]).lower() for name in protocols}
     assert names == set(asked(Bare())) == {*(set(hooks.__all__) - protocols), "strong_form"}
     look_up = re.compile(rf'(?:get|has)attr\([\w.\[\]]+, "(?:{"|".join(names)})"')
-    assert look_up.search('x = getattr(truth[0], "inside", None)')
+    assert look_up.search('x = getattr(truth[0], "mask", None)')
     files = [
         f for d in ("pdeinv", "problems", "surrogates", "cli") for f in (ROOT / d).rglob("*.py")
     ]

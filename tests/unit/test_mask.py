@@ -31,7 +31,7 @@ def test_a_disc_is_told_from_its_bounding_box():
 def test_a_coarse_cell_belongs_to_the_body_where_any_of_it_does():
     problem = eit(unknown={"kind": "piecewise", "cells": [4, 4]})
     middle = 0.75 * np.ones((1, 2))
-    assert not problem.inside(middle).any()
+    assert not problem.mask(middle).any()
     assert masks(problem, problem.prior().space).data_vars == {}
     finer = eit(unknown={"kind": "piecewise", "cells": [8, 8]})
     inside = masks(finer, finer.prior().space)["conductivity_inside"]

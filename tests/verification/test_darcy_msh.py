@@ -3,10 +3,10 @@
 import gmsh
 import numpy as np
 import pytest
+from norms import l2_error
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.gmsh import read_msh
-from pdeinv.fem.norms import l2_error
 from pdeinv.problems.darcy import Darcy, DarcyConfig
 
 HOLE = (0.55, 0.45, 0.15)

@@ -7,7 +7,6 @@ from scipy.sparse.linalg import spsolve
 
 from pdeinv.fem.diffusion import DiffusionSystem
 from pdeinv.fem.linear import SpdSystem
-from pdeinv.fem.points import observation_matrix
 from pdeinv.problems.darcy import Darcy, DarcyConfig
 
 
@@ -118,9 +117,7 @@ def test_a_positive_source_gives_a_positive_head():
 def test_a_point_source_and_a_point_sensor_may_be_exchanged():
     problem = darcy(cells=16)
     system, _ = problem.state(random_m(problem))
-    here, there = observation_matrix(
-        system.space, np.array([0.31, 0.77]), np.array([0.62, 0.18])
-    ).toarray()
+    here, there = system.space.evaluation(np.array([[0.31, 0.62], [0.77, 0.18]])).toarray()
     first, second = system.linear.solve(here), system.linear.solve(there)
     assert there @ first == pytest.approx(here @ second, rel=1e-12)
     assert there @ first > 0

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from helmholtz_exact import cylinder, cylinder_pattern, gaussian_source
 
 from pdeinv.fem.complex_system import WaveSystem, helmholtz_matrix
 from pdeinv.fem.high_order import HighOrderSpace
 from pdeinv.fem.pml import Layer, framed_rectangle
 from pdeinv.problems.helmholtz import Helmholtz, HelmholtzConfig
-from pdeinv.problems.helmholtz.exact import cylinder, cylinder_pattern, gaussian_source
 
 ELEMENTS = [f"{shape}{p}" for shape in "PQ" for p in (1, 2, 3, 4)]
 SIDES = (1.0, 1.0)

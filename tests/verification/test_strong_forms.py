@@ -54,7 +54,7 @@ def darcy_exact(x):
 def test_darcy_with_variable_conductivity(flux):
     config = configuration(SMOOTH, "P1", flux_sides=flux).model_dump(mode="json")
     problem = make_problem("darcy", config)
-    x, y = problem.unknown.nodes.T
+    x, y = problem.unknown.variable.places.T
     form, m = problem.strong_form(), 1 + x + 2 * y + x * y / 2
     assert set(form.soft) == {box_side(SIDES, s) for s in flux}
     holds(form, darcy_exact, lambda p: 1.001 * darcy_exact(p), m)
@@ -87,7 +87,7 @@ def test_heat_with_an_unknown_conductivity_in_the_plane():
     table = {"capacity": 2.0, "source": source, "unknown": {"kind": "conductivity"}}
     sides = {s: {"kind": "dirichlet", "value": "t*(x + y)"} for s in SIDES}
     problem = make_problem("heat", {**table, "boundary": sides})
-    x, y = problem.unknown.nodes.T
+    x, y = problem.unknown.variable.places.T
     exact = lambda p: column(p[:, 2] * (p[:, 0] + p[:, 1]))  # noqa: E731
     holds(problem.strong_form(), exact, lambda p: 1.01 * exact(p), 1 + x + 2 * y)
 
@@ -100,7 +100,7 @@ def test_heat_with_an_unknown_source_profile_and_box():
         for s in ("left", "right", "front", "back", "bottom", "top")
     }
     problem = make_problem("heat", {**table, "unknown": unknown, "boundary": sides})
-    nodes = problem.unknown.nodes
+    nodes = problem.unknown.variable.places
     exact = lambda p: column(p[:, 3] ** 2 * (p[:, 0] - p[:, 2]))  # noqa: E731
     m = nodes[:, 0] - nodes[:, 2]
     holds(problem.strong_form(), exact, lambda p: 1.01 * exact(p), m)
@@ -137,7 +137,7 @@ def test_heat_with_an_unknown_initial_state():
         "boundary": {"right": {"kind": "dirichlet", "value": "1 + t"}},
     }
     problem = make_problem("heat", {**table, "unknown": {"kind": "initial-state"}})
-    form, m = problem.strong_form(), problem.unknown.nodes[:, 0]
+    form, m = problem.strong_form(), problem.unknown.variable.places[:, 0]
     exact = lambda p: column((1 + p[:, 1]) * p[:, 0])  # noqa: E731
     holds(form, exact, lambda p: exact(p) * p[:, :1], m)
     assert everywhere(form, exact, 0.9 * m)[Side(1, 0)] > 1e-2

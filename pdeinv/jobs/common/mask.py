@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pdeinv.io.fields import INSIDE
 from pdeinv.model.spaces import Space
-from pdeinv.plugins.hooks import HasInside
+from pdeinv.plugins.hooks import HasMask
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
@@ -34,18 +34,18 @@ def masks(problem: Problem, space: Space) -> xr.Dataset:
     acts on the data. A field whose nodes all do has no such variable.
 
     Args:
-        problem: says by its hook ``inside`` which points lie in the body; without it all do.
+        problem: says by its hook ``mask`` which points lie in the body; without it all do.
         space: of the unknown.
     """
     found: dict[str, xr.DataArray] = {}
-    if not isinstance(problem, HasInside):
+    if not isinstance(problem, HasMask):
         return xr.Dataset()
     for variable in space.variables:
         axes = [a for a in "xyz" if variable.coords.get(a, ((),))[0] == (a,)]
         if len(axes) < 2:
             continue
         nodes = [np.asarray(variable.coords[a][1], dtype=np.float64) for a in axes]
-        meets = _meets(problem.inside, nodes)
+        meets = _meets(problem.mask, nodes)
         if not meets.all():
             attrs = {**ATTRS, "long_name": f"whether the place lies in the body: {variable.name}"}
             places = variable.to_xarray(np.zeros(variable.size)).coords

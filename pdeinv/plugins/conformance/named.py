@@ -14,7 +14,7 @@ from pdeinv.errors import ConfigError
 from pdeinv.model.observed import Sensors
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins import registry
-from pdeinv.plugins.hooks import HasStrongForm, default_sensors
+from pdeinv.plugins.hooks import HasStrongForm
 from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
 
@@ -80,7 +80,7 @@ def _builder(table: Mapping[str, Any]) -> Callable[[], Problem] | None:
 def _made_up(build: Callable[[], Problem], spec: str | None) -> Posterior:
     """The posterior of data of a prior draw with 1 % noise."""
     problem = build()
-    places = problem.sensors(default_sensors(problem) if spec is None else spec)
+    places = problem.sensors(problem.default_sensors if spec is None else spec)
     prior, model, rng = problem.prior(), problem.forward_model(places), stream(0, "conformance")
     values = model(prior.unwhiten(0.5 * rng.standard_normal(prior.dim)))
     noise = Noise(np.full(len(values), 0.01 * float(np.abs(values).max())))

@@ -98,13 +98,10 @@ def _places(space: Space) -> NDArray[np.complex128]:
         CapabilityError: m is not one conductivity field.
     """
     variable = space.variables[0]
-    coords = variable.coords
-    if len(space.variables) > 1 or not {"x", "y"} <= set(coords):
+    if len(space.variables) > 1 or not {"x", "y"} <= set(variable.coords):
         raise CapabilityError(
             f"engine 'd-bar' gives a conductivity field; the unknown here is "
             f"{'+'.join(space.names)} without places; use a field, cells or elements"
         )
-    x, y = coords["x"][1], coords["y"][1]
-    if variable.dims == ("y", "x"):
-        x, y = (a.ravel() for a in np.meshgrid(x, y))
+    x, y = variable.places[:, :2].T
     return np.asarray(x + 1j * y)

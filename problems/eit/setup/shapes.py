@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from pdeinv.bayes.field_prior import uniform_prior
 from pdeinv.bayes.prior import FieldPrior
-from pdeinv.config import Config, Finite, Positive
+from pdeinv.config import Config, Positive, PositiveRange, Range
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
 __all__ = ["EllipseMap", "EllipsesConfig", "HeartAndLungsConfig", "ellipse_map", "shape_prior"]
 
-Between = tuple[Positive, Positive]
 
 _PARTS = 6
 """Numbers per ellipse: conductivity, centre, half axes, tilt."""
@@ -34,40 +33,26 @@ class EllipsesConfig(_Inclusions):
 
     kind: Literal["ellipses"] = "ellipses"
     count: int = Field(2, ge=1, description="how many")
-    conductivity: Between = Field((0.2, 5.0), description="range of c in S m-1")
+    conductivity: PositiveRange = Field((0.2, 5.0), description="range of c in S m-1")
     reach: float = Field(
         0.6, gt=0, le=1, description="centres lie within this share of the half widths of the body"
     )
-    axes: Between = Field(
+    axes: PositiveRange = Field(
         (0.1, 0.4), description="range of the half axes, as a share of the half width along x"
     )
-    tilt: tuple[Finite, Finite] = Field((0.0, 180.0), description="range of the tilt in degrees")
-
-    @field_validator("conductivity", "axes", "tilt")
-    @classmethod
-    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not value[0] < value[1]:
-            raise ValueError("expected two increasing numbers")
-        return value
+    tilt: Range = Field((0.0, 180.0), description="range of the tilt in degrees")
 
 
 class HeartAndLungsConfig(_Inclusions):
     """Three ellipses of a chest with jittered conductivity, place, size and tilt."""
 
     kind: Literal["heart-and-lungs"] = "heart-and-lungs"
-    heart: Between = Field((1.5, 2.5), description="range of the heart's conductivity, S m-1")
-    lungs: Between = Field((0.4, 0.9), description="range of each lung's conductivity, S m-1")
+    heart: PositiveRange = Field((1.5, 2.5), description="range of the heart's conductivity, S m-1")
+    lungs: PositiveRange = Field((0.4, 0.9), description="range of each lung's conductivity, S m-1")
     jitter: float = Field(
         0.08, gt=0, lt=0.5, description="largest shift of a centre, as a share of the half width"
     )
     scaling: float = Field(0.2, gt=0, lt=1, description="largest relative change of a half axis")
-
-    @field_validator("heart", "lungs")
-    @classmethod
-    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not value[0] < value[1]:
-            raise ValueError("expected two increasing numbers")
-        return value
 
 
 _ORGANS = (

@@ -15,7 +15,6 @@ from pdeinv.config import Config, parse
 from pdeinv.errors import PdeinvError
 from pdeinv.model.forward import ForwardModel
 from pdeinv.model.observed import Sensors
-from pdeinv.plugins.hooks import default_sensors
 from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
 from pdeinv.typing import Array
@@ -68,7 +67,7 @@ class Case:
     @cached_property
     def sensors(self) -> Sensors:
         """Where the data are."""
-        spec = default_sensors(self.problem) if self.spec is None else self.spec
+        spec = self.problem.default_sensors if self.spec is None else self.spec
         return self.problem.sensors(spec)
 
     @property

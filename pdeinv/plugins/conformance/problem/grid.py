@@ -8,7 +8,7 @@ import numpy as np
 
 from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.io.fields import UNKNOWN
-from pdeinv.plugins.hooks import inside, on_grid
+from pdeinv.plugins.hooks import mask, on_grid
 from pdeinv.typing import Array
 
 from ..common.clauses import Table, hold
@@ -20,13 +20,14 @@ CLAUSES: Table[Case] = Table(PROTOCOL)
 
 
 def _nodes(case: Case, shape: tuple[int, ...]) -> Array:
-    """The nodes as rows (x, y, z)."""
+    """The nodes as rows of their coordinates along the axes."""
     grid = case.problem.grid(shape)
-    return np.stack([grid[a] for a in "xyz"[: len(shape)]], axis=1)
+    return np.stack([grid[a] for a in case.problem.axes], axis=1)
 
 
 @CLAUSES.clause(
-    "grid", "`grid(shape)` has every node of a box, row-major: x, the last axis, runs fastest",
+    "grid", "`grid(shape)` has every node of a box, row-major: the first of `axes` runs "
+    "fastest",
     needs=("axes",),
 )  # fmt: skip
 def grid(case: Case) -> None:
@@ -34,7 +35,7 @@ def grid(case: Case) -> None:
     found = case.problem.grid(shape)
     sizes = {c: np.shape(a) for c, a in found.items()}
     hold(set(sizes.values()) == {(prod(shape),)}, f"shapes {sizes} for {prod(shape)} nodes")
-    for i, name in enumerate("xyz"[: len(shape)]):
+    for i, name in enumerate(case.problem.axes):
         values = np.asarray(found[name]).reshape(shape)
         axis = len(shape) - 1 - i
         steps = np.diff(values, axis=axis)
@@ -77,7 +78,7 @@ def coefficient(case: Case) -> str | None:
     if found is None:
         return "this unknown is no field"
     hold(found.shape == case.shape, f"shape {found.shape}, expected {case.shape}")
-    within = inside(case.problem, _nodes(case, case.shape)).reshape(case.shape)
+    within = mask(case.problem, _nodes(case, case.shape)).reshape(case.shape)
     hold(np.isfinite(found[within]).all(), "it is not finite at a node inside")
     try:
         matrix = case.problem.grid_operator(case.shape)
@@ -98,7 +99,7 @@ def coefficient_solved(case: Case) -> str | None:
     marked = [v for v in case.fields.data_vars.values() if v.attrs.get(UNKNOWN) == name]
     d = case.dims[0]
     values = _coefficient(case, (5,) * d)
-    axes = "xyz"[:d]
+    axes = case.problem.axes
     if values is None or not marked or not set(axes) <= set(marked[0].coords):
         return f"`solve` marks none by the attribute {UNKNOWN}, or not at nodes"
     places = np.stack([np.asarray(marked[0].coords[a]) for a in axes], axis=1)
@@ -107,7 +108,7 @@ def coefficient_solved(case: Case) -> str | None:
     # on the border of the box a coefficient may jump to what it is outside
     ends = np.isclose(nodes, nodes.min(axis=0)) | np.isclose(nodes, nodes.max(axis=0))
     here = (apart.min(axis=1) < 1e-9 * np.ptp(nodes)) & ~ends.any(axis=1)
-    here &= inside(case.problem, nodes)
+    here &= mask(case.problem, nodes)
     if not here.any():
         return "grid and mesh have no inner node in common"
     solved = np.asarray(marked[0]).ravel()[apart.argmin(axis=1)][here]

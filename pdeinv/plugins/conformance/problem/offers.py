@@ -11,11 +11,11 @@ from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.io.observations import Observations
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.hooks import (
-    HasInside,
+    HasMask,
     HasStrongForm,
     fixtures,
     importers,
-    inside,
+    mask,
     memory_estimate,
     metrics,
     phantom,
@@ -34,19 +34,19 @@ HOOKS = "pdeinv.plugins.hooks"
 
 
 @CLAUSES.clause(
-    "inside", "`inside` tells for each point (n, d) whether it lies in the domain", needs=("grid",),
-    where=f"{HOOKS}.HasInside",
+    "mask", "`mask` tells for each point (n, d) whether it lies in the domain", needs=("grid",),
+    where=f"{HOOKS}.HasMask",
 )  # fmt: skip
-def inside_(case: Case) -> str | None:
-    if not isinstance(case.problem, HasInside):
+def mask_(case: Case) -> str | None:
+    if not isinstance(case.problem, HasMask):
         return "not offered"
     grid = case.problem.grid((9,) * case.dims[0])
-    nodes = np.stack([grid[a] for a in "xyz"[: case.dims[0]]], axis=1)
-    found = inside(case.problem, nodes)
+    nodes = np.stack([grid[a] for a in case.problem.axes], axis=1)
+    found = mask(case.problem, nodes)
     hold(np.shape(found) == (len(nodes),), f"shape {np.shape(found)} for {len(nodes)} points")
     hold(np.asarray(found).dtype == bool, f"it gives {np.asarray(found).dtype}, not bool")
     hold(np.asarray(found).any(), "no node of the grid lies inside")
-    far = inside(case.problem, nodes.max() + 10 * np.ptp(nodes) + nodes[:2])
+    far = mask(case.problem, nodes.max() + 10 * np.ptp(nodes) + nodes[:2])
     hold(not np.asarray(far).any(), "points outside the box lie inside")
     return None
 

@@ -152,8 +152,7 @@ def axes(case: Case) -> None:
     d, grid = case.dims[0], case.problem.grid
     for shape in ((3,) * (d % MOST_AXES + 1), (3,) * (MOST_AXES + 1), (1,) * d):
         refused(lambda shape=shape: grid(shape), f"grid({shape})", ConfigError)  # type: ignore[misc]
-    named = getattr(case.problem, "axes", None)
-    if named is not None:
-        hold(len(named) == d, f"`axes` is {named}, the grid has {d} axes")
-        lost = [a for a in named if a not in grid((3,) * d)]
-        hold(not lost, f"the grid has no coordinate {', '.join(lost)}")
+    named = case.problem.axes
+    hold(len(named) == d, f"`axes` is {named}, the grid has {d} axes")
+    lost = [a for a in named if a not in grid((3,) * d)]
+    hold(not lost, f"the grid has no coordinate {', '.join(lost)}")

@@ -9,7 +9,6 @@ from pdeinv.config import Config
 from pdeinv.errors import ConfigError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.plugins import registry
-from pdeinv.plugins.hooks import default_sensors
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import check_installed
 
@@ -76,7 +75,7 @@ def check_surrogate(
     config = options_from(kind, shortened(kind, options, SHORT))
     check_installed(kind, config.model_dump(), training=True)
     what = problem or trial_problem()
-    data = dataset or lesson(what, what.sensors(default_sensors(what)), SAMPLES)
+    data = dataset or lesson(what, what.sensors(what.default_sensors), SAMPLES)
     if getattr(kind, "learns_fields", False) and data.field is None:
         raise ConfigError(
             f"surrogate '{kind.name}' learns fields, and problem '{what.name}' has none on a plane "
