@@ -16,8 +16,13 @@ from safetensors.numpy import load_file
 
 Arrays = dict[str, NDArray[Any]]
 
-LEFT_OUT = re.compile(r"seconds|speed_ratio|_FillValue|_Netcdf4|DIMENSION_LABELS|nodes_per_second")
-"""Names (or parts of them) whose numbers are times, or bookkeeping of the file format."""
+LEFT_OUT = re.compile(
+    r"seconds|speed_ratio|_FillValue|_Netcdf4|DIMENSION_LABELS"
+    r"|metadata\.json:(problem_)?config/|[:_]seed$|json:(schema|format)$"
+    r"|:(prior|estimates)/[xyzt]$"
+)
+"""Names (or parts) of times, bookkeeping of file formats, what the user set, and the places of a
+field, which stand in the group `posterior` as well."""
 
 KINDS = "biufc"
 """Kinds of numpy's dtypes that are numbers."""

@@ -17,15 +17,15 @@ INDEX = "unchanged.json"
 
 
 def digest(value: np.ndarray[Any, Any]) -> str:
-    """Type, shape, SHA-256 of the bytes (its first 48 bits) and Euclidean norm; of one number `=`.
+    """Type, shape, SHA-256 of the bytes (its first 40 bits) and Euclidean norm.
 
-    Of one number type, shape and the number itself are all that there is to tell.
+    Of a single number type, shape and the number itself, which is all that there is to tell.
     """
     head = f"{value.dtype.str[1:]} {'x'.join(map(str, value.shape)) or 1}"
     if value.size == 1:
-        return f"{head} ={int(value) if value.dtype.kind == 'b' else value.item()!r}"
+        return f"{head} ={int(value.item()) if value.dtype.kind == 'b' else value.item()!r}"
     plain = np.ascontiguousarray(value)
-    code = hashlib.sha256(plain.tobytes()).hexdigest()[:12]
+    code = hashlib.sha256(plain.tobytes()).hexdigest()[:10]
     finite = np.abs(plain[np.isfinite(plain)]).astype(float)
     return f"{head} {code} {np.linalg.norm(finite):.4g}"
 
@@ -38,7 +38,7 @@ class Store:
         self.folder = path if path.is_dir() or not path.suffix else None
         self.index = path / INDEX if self.folder else path
         known = json.loads(self.index.read_text()) if self.index.exists() else {}
-        self.cases = {name: _flat(files) for name, files in known.get("cases", {}).items()}
+        self.cases = {name: _flat(groups) for name, groups in known.get("cases", {}).items()}
         self.failures: dict[str, str] = known.get("failures", {})
         self.seconds: dict[str, float] = known.get("seconds", {})
 
@@ -58,7 +58,7 @@ class Store:
 
     def write(self, path: Path, times: bool = False) -> None:
         """The digests; with the seconds that each case took, which are never the same."""
-        parts: dict[str, Any] = {"cases": {k: _by_file(v) for k, v in sorted(self.cases.items())}}
+        parts: dict[str, Any] = {"cases": {k: _by_group(v) for k, v in sorted(self.cases.items())}}
         if self.failures or times:
             parts["failures"] = dict(sorted(self.failures.items()))
         if times:
@@ -79,17 +79,26 @@ class Store:
             return {newest(_plain(k)): data[k] for k in data.files}
 
 
-def _by_file(digests: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Digests by file and array, so that the name of a file is written once."""
-    found: dict[str, dict[str, str]] = {}
+Groups = dict[str, dict[str, str | int | float]]
+
+
+def _by_group(digests: dict[str, str]) -> Groups:
+    """Digests by file and group, whose names are then written once, and single numbers as such."""
+    found: Groups = {}
     for name, value in digests.items():
-        file, _, array = name.partition(":")
-        found.setdefault(file, {})[array] = value
+        end = max(name.rfind(":"), name.rfind("/")) + 1
+        head, _, number = value.partition(" 1 =")
+        kind = {"i8": int, "f8": float}.get(head)
+        found.setdefault(name[:end], {})[name[end:]] = kind(number) if kind else value
     return found
 
 
-def _flat(files: dict[str, dict[str, str]]) -> dict[str, str]:
-    return {f"{file}:{array}": v for file, arrays in files.items() for array, v in arrays.items()}
+def _flat(groups: Groups) -> dict[str, str]:
+    return {
+        f"{group}{name}": value if isinstance(value, str) else digest(np.asarray(value))
+        for group, names in groups.items()
+        for name, value in names.items()
+    }
 
 
 def _escaped(arrays: Arrays) -> Arrays:
