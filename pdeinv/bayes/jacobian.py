@@ -109,5 +109,8 @@ def _by_actions(posterior: Posterior, x: Array) -> tuple[Array, Array]:
     charge(posterior, min(n_d, dim), tangents=dim <= n_d)
     at = posterior.model.linearize(x)
     if dim <= n_d:
-        return at.value, np.stack([at.jvp(e) for e in np.eye(dim)], axis=1)
-    return at.value, np.stack([at.vjp(e) for e in np.eye(n_d)])
+        jacobian = np.stack([at.jvp(e) for e in np.eye(dim)], axis=1)
+    else:
+        jacobian = np.stack([at.vjp(e) for e in np.eye(n_d)])
+    posterior.count_hidden()
+    return at.value, jacobian

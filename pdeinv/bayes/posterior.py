@@ -11,7 +11,14 @@ import numpy as np
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.prior import Prior, cost
 from pdeinv.errors import ConfigError, ShapeError, SolverDiverged
-from pdeinv.model.forward import Capability, ForwardModel, Linearization, ModelKind, evaluate
+from pdeinv.model.forward import (
+    Capability,
+    ForwardModel,
+    HiddenCost,
+    Linearization,
+    ModelKind,
+    evaluate,
+)
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.model.strong_form import StrongFormOf
 from pdeinv.typing import Array
@@ -90,6 +97,11 @@ class WhitenedModel:
         lost = set() if self.prior.differentiable else derivatives
         strong = set() if self.strong_form is None else {Capability.STRONG_FORM}
         return (self.model.capabilities - lost) | strong
+
+    @property
+    def hidden_cost(self) -> HiddenCost | None:
+        """That of the inner model, where it has one."""
+        return getattr(self.model, "hidden_cost", None)
 
     def __call__(self, xi: Array) -> Array:
         """G(m(xi))."""
@@ -182,6 +194,13 @@ class Posterior:
         self.counters.n_tangent += tangent
         self.counters.n_adjoint += adjoint
 
+    def count_hidden(self) -> None:
+        """Count what the model did beyond what it was asked for (finite differences)."""
+        hidden: HiddenCost | None = getattr(self.model, "hidden_cost", None)
+        if hidden is not None:
+            forward, tangent, adjoint = hidden.take()
+            self._count(forward=forward, tangent=tangent, adjoint=adjoint)
+
     def _count_failed(self, n: int) -> None:
         if self.model.kind == "surrogate":
             self.counters.n_surrogate_failed += n
@@ -248,11 +267,15 @@ class Posterior:
 
         def vjp(w: Array) -> Array:
             self._count(adjoint=1)
-            return at.vjp(self.noise.whiten_transpose(w))
+            found = at.vjp(self.noise.whiten_transpose(w))
+            self.count_hidden()
+            return found
 
         def jvp(v: Array) -> Array:
             self._count(tangent=1)
-            return at.jvp(v)
+            found = at.jvp(v)
+            self.count_hidden()
+            return found
 
         def gauss_newton(v: Array) -> Array:
             return vjp(self.noise.whiten(jvp(v)))

@@ -157,6 +157,7 @@ class Gaussian:
             else:
                 jacobian[k] = at.vjp(_unit(n_d, k))
         charge(posterior, end - state.done, tangents=dim <= n_d)
+        posterior.count_hidden()
         return replace(state, jacobian=jacobian, done=end)
 
     def record(self, state: GaussianState, step: int) -> Mapping[str, Any] | None:
