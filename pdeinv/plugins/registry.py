@@ -17,6 +17,9 @@ __all__ = ["Kind", "load", "names"]
 
 Kind = Literal["problems", "surrogates", "engines"]
 
+OWN = EntryPoint("own", "pdeinv.plugins.own_problem:OwnProblem", "pdeinv.problems")
+"""The problem that a user's function is; it is not listed, since it is nothing without one."""
+
 
 def _found(kind: Kind) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=f"pdeinv.{kind}")}
@@ -36,6 +39,8 @@ def load(kind: Kind, name: str) -> Any:
     found = _found(kind)
     if name in found:
         return found[name].load()
+    if kind == "problems" and name == OWN.name:
+        return OWN.load()
     near = difflib.get_close_matches(name, found, n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(found)) or 'none'}"
     raise UnknownPlugin(f"unknown {kind[:-1]} '{name}'; {hint} ('pdeinv list' shows all)")

@@ -24,11 +24,12 @@ from pdeinv.io.runs import remember
 from pdeinv.io.streaming import write_stream
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate import shards
-from pdeinv.jobs.generate.batches import PLAN, check_derivatives
+from pdeinv.jobs.generate.batches import PLAN, check_derivatives, solve_batches
 from pdeinv.jobs.generate.grid import experiments
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import to_dataset
 from pdeinv.jobs.generate.shards import Shard
+from pdeinv.plugins.own_declared import brought, check_travels, stays
 from pdeinv.plugins.problem import Problem
 from pdeinv.provenance import attributes
 
@@ -189,7 +190,11 @@ def _solve_missing(tally: _Tally, missing: list[int], how: How) -> None:
         Preempted: a stop was asked for.
         RunFailed: a worker died.
     """
-    workers = min(how.workers, len(missing))
+    workers, plan = min(how.workers, len(missing)), tally.plan
+    if workers == 1 and how.executor.name == "process" and stays(plan.problem, plan.problem_config):
+        _here(tally, missing, how.should_stop)
+        return
+    check_travels(plan.problem, plan.problem_config, how.workers)
     try:
         with opened(how.executor, workers, tally.folder) as pool:
             if pool.arrays:
@@ -207,11 +212,28 @@ def _stopped(folder: Path) -> Preempted:
     return Preempted(f"stopped; batches are kept in {folder}; continue with --resume")
 
 
+def _arguments(tally: _Tally) -> tuple[str, str, object]:
+    """What a worker needs to know besides the numbers of its batches."""
+    plan = tally.plan
+    sent = brought(plan.problem, plan.problem_config)
+    return str(tally.folder.absolute()), plan.key(), sent
+
+
+def _here(tally: _Tally, missing: list[int], should_stop: Callable[[], bool]) -> None:
+    """Solve in this process, which alone has the function of a model that was made in it."""
+    folder, key, sent = _arguments(tally)
+    for k in missing:
+        if should_stop():
+            raise _stopped(tally.folder)
+        solve_batches(folder, key, sent, (k,))
+        tally.done((k,))
+
+
 def _one_by_one(
     pool: Pool, tally: _Tally, missing: list[int], should_stop: Callable[[], bool]
 ) -> None:
     """Hand out a few batches at a time, so that a stop is quick."""
-    arguments = (str(tally.folder.absolute()), tally.plan.key())
+    arguments = _arguments(tally)
     waiting, pending = pool.groups(missing), dict[Future[Any], tuple[int, ...]]()
     while waiting or pending:
         while waiting and len(pending) < 2 * pool.workers and not should_stop():
@@ -229,7 +251,7 @@ def _by_array(
     pool: Pool, tally: _Tally, missing: list[int], should_stop: Callable[[], bool]
 ) -> None:
     """Hand everything to the scheduler, and watch what appears in the folder."""
-    arguments = (str(tally.folder.absolute()), tally.plan.key())
+    arguments = _arguments(tally)
     groups = pool.groups(missing)
     pending = dict(zip(pool.submit(TASK, arguments, groups), groups, strict=True))
     while pending:

@@ -8,12 +8,13 @@ import xarray as xr
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import Counters, Posterior
+from pdeinv.config import dump_toml
 from pdeinv.engines.base import check_posterior
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Progress, Run
 from pdeinv.errors import PdeinvError
 from pdeinv.io import netcdf
-from pdeinv.io.atomic import check_output, remove
+from pdeinv.io.atomic import atomic, check_output, remove
 from pdeinv.io.runs import drop_unless_resumable, remember, run_folder
 from pdeinv.jobs.common.recipe import Prepared
 from pdeinv.jobs.invert.config import RunConfig
@@ -23,9 +24,11 @@ from pdeinv.jobs.two_level.admission import Refined
 from pdeinv.jobs.two_level.train import refine
 from pdeinv.jobs.two_level.variance import examined, widened
 from pdeinv.model.forward import Capability
+from pdeinv.plugins.hooks import judge_derivative
+from pdeinv.plugins.own_declared import check_travels
 from pdeinv.rng import stream
 
-__all__ = ["Inversion", "RunConfig", "invert"]
+__all__ = ["Inversion", "RunConfig", "invert", "write_configuration"]
 
 
 def _silent(chain: int, step: int, n_steps: int, note: str) -> None:
@@ -58,6 +61,8 @@ def invert(
     check_output(out, overwrite=overwrite, resume=resume)
     folder = run_folder(out)
     check_output(folder, overwrite=overwrite, resume=resume)
+    problem = inversion.problem
+    check_travels(problem.name, problem.config.model_dump(mode="json"), inversion.run.workers)
     made = Prepared.of(inversion.recipe())
     verified = _verify(inversion, made.posterior)
     if overwrite:
@@ -72,6 +77,12 @@ def invert(
     tree = conclude(inversion, made(), result, refined, verified)
     netcdf.write(out, tree)
     return tree
+
+
+def write_configuration(inversion: Inversion, out: Path) -> None:
+    """The resolved configuration beside a result, as ``<out>.toml``."""
+    with atomic(out.with_name(out.name + ".toml")) as file:
+        file.write_text(dump_toml(inversion.resolved()), encoding="utf-8")
 
 
 def _how(inversion: Inversion, folder: Path, resume: bool) -> Run:
@@ -93,7 +104,7 @@ def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:
     """Dot-product and Taylor tests of the very model that is inverted, where it has derivatives.
 
     Raises:
-        CapabilityError: the posterior lacks what the engine needs.
+        CapabilityError: the posterior lacks what the engine needs, or its derivative is wrong.
     """
     if not inversion.trains_surrogate:
         check_posterior(inversion.engine, posterior)
@@ -101,10 +112,11 @@ def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:
         return {}
     rng = stream(inversion.seed, "verify")
     xi = 0.5 * rng.standard_normal(posterior.dim)
-    return {
-        "pdeinv_dot_product_error": dot_product_test(posterior.model, xi, rng),
-        "pdeinv_taylor_slope": float(taylor_test(posterior.model, xi, rng).slope),
-    }
+    error = dot_product_test(posterior.model, xi, rng)
+    slope = float(taylor_test(posterior.model, xi, rng).slope)
+    if inversion.run.model == "reference":
+        judge_derivative(inversion.problem, error, slope)
+    return {"pdeinv_dot_product_error": error, "pdeinv_taylor_slope": slope}
 
 
 def _with_surrogate(
