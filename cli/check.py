@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from .options import Reproducible, SensorSpec, Settings, verb
+from .options import Own, Reproducible, SensorSpec, Settings, verb
 from .settings import build_problem, load_tables, seed_of, with_flags
 from .terminal import Terminal
 
-if TYPE_CHECKING:
-    from pdeinv.bayes.posterior import WhitenedModel
-    from pdeinv.io.observations import Observations
-
 __all__ = ["check"]
-
-MAX_DOT_PRODUCT_ERROR = 1e-10
-MIN_TAYLOR_SLOPE = 1.9
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One line of the report; ``ok`` is None for a figure that is neither good nor bad."""
-
-    test: str
-    value: float | int | str
-    limit: str
-    ok: bool | None
 
 
 @verb
@@ -37,6 +19,7 @@ def check(
     terminal: Terminal,
     settings: Settings,
     random: Reproducible,
+    own: Own,
     subject: Annotated[str, typer.Argument(metavar="OBSERVATIONS|PROBLEM", help="What to check.")],
     sensors: SensorSpec = None,
     level: Annotated[int, typer.Option("--level", help="Mesh level of the checked model.")] = 0,
@@ -45,14 +28,17 @@ def check(
 
     Exit 1 if a test fails.
     """
+    from pdeinv.jobs.check import check_observations, check_problem
+
+    a_file = bool(Path(subject).suffix) or Path(subject).exists()
     tables = with_flags(load_tables(settings), seed=random.seed)
+    tables = own.into(tables, None if a_file else subject)
     seed = seed_of(tables)
-    if Path(subject).suffix or Path(subject).exists():
-        model, audit = _of_observations(Path(subject), tables, level)
+    if a_file:
+        verdicts = check_observations(tables, Path(subject), level, seed)
     else:
-        tables = with_flags(tables, problem__name=subject)
-        model, audit = _of_problem(tables, sensors, level), []
-    verdicts = [*audit, *_derivatives(model, seed)]
+        problem = build_problem(with_flags(tables, problem__name=subject)["problem"])
+        verdicts = check_problem(problem, sensors, level, seed)
     failed = [v.test for v in verdicts if v.ok is False]
     words = {True: "ok", False: "FAILED", None: ""}
     rows = [(v.test, v.value, v.limit, words[v.ok]) for v in verdicts]
@@ -63,58 +49,3 @@ def check(
     if failed:
         terminal.note(f"failed: {', '.join(failed)}")
         raise typer.Exit(1)
-
-
-def _of_problem(tables: dict[str, Any], sensors: str | None, level: int) -> WhitenedModel:
-    from pdeinv.bayes.posterior import WhitenedModel
-    from pdeinv.plugins.hooks import default_sensors
-
-    problem = build_problem(tables["problem"])
-    places = problem.sensors(default_sensors(problem) if sensors is None else sensors)
-    return WhitenedModel(problem.prior(), problem.forward_model(places, level))
-
-
-def _of_observations(
-    path: Path, tables: dict[str, Any], level: int
-) -> tuple[WhitenedModel, list[Verdict]]:
-    from pdeinv.bayes.posterior import WhitenedModel
-    from pdeinv.jobs.invert.run import Inversion
-
-    inversion = Inversion.resolve(tables, path)
-    problem, data = inversion.problem, inversion.observations
-    model = WhitenedModel(problem.prior(), problem.forward_model(data.coords, level))
-    return model, [*_audit(data), *(Verdict("note", note, "", None) for note in inversion.notes)]
-
-
-def _audit(data: Observations) -> list[Verdict]:
-    """Figures of data that were read without error: units, signs and places are right by then."""
-    import numpy as np
-
-    peak = float(np.max(np.abs(data.values)))
-    units = data.observed.units
-    return [
-        Verdict("data", data.size, "", None),
-        Verdict("dropped data", data.n_dropped, "", None),
-        Verdict(f"largest |{data.observed.name}| ({units})", peak, "", None),
-        Verdict(f"median noise std ({units})", float(np.median(data.noise.std)), "", None),
-        Verdict("median noise / largest value", float(np.median(data.noise.std)) / peak, "", None),
-    ]
-
-
-def _derivatives(model: WhitenedModel, seed: int) -> list[Verdict]:
-    from pdeinv.bayes.check import dot_product_test, taylor_test
-    from pdeinv.model.forward import Capability
-    from pdeinv.rng import stream
-
-    if not {Capability.JVP, Capability.VJP} <= model.capabilities:
-        return [Verdict("derivatives", "none declared", "", None)]
-    rng = stream(seed, "check")
-    xi = 0.5 * rng.standard_normal(model.m_space.size)
-    error = dot_product_test(model, xi, rng)
-    slope = float(taylor_test(model, xi, rng).slope)
-    return [
-        Verdict(
-            "dot product", error, f"<= {MAX_DOT_PRODUCT_ERROR:g}", error <= MAX_DOT_PRODUCT_ERROR
-        ),
-        Verdict("Taylor slope", slope, f">= {MIN_TAYLOR_SLOPE:g}", slope >= MIN_TAYLOR_SLOPE),
-    ]

@@ -12,7 +12,7 @@ import typer
 
 from pdeinv.errors import ConfigError
 
-from .options import NoiseFlags, Output, Reproducible, Settings, Workers, verb
+from .options import NoiseFlags, Output, Own, Reproducible, Settings, Workers, verb
 from .progress import chain_progress
 from .settings import load_tables, seed_of, with_flags
 from .stop import stoppable
@@ -76,6 +76,7 @@ def invert(
     random: Reproducible,
     noise: NoiseFlags,
     method: Method,
+    own: Own,
     observations: Annotated[
         Path | None, typer.Argument(help="Observation file; else 'observations' of the run file.")
     ] = None,
@@ -98,6 +99,7 @@ def invert(
     """
     flags = {"seed": random.seed, "workers": workers, "problem__name": problem}
     tables = with_flags(load_tables(settings), **flags, **noise.flags(), **method.flags())
+    tables = own.into(tables, problem)
     inversion = _resolved(tables, observations, output, resume)
     for remark in inversion.notes:
         terminal.note(f"note: {remark}")
@@ -140,10 +142,9 @@ def _check_output(output: Output, resume: bool) -> None:
 
 def _run(terminal: Terminal, inversion: Inversion, output: Output, resume: bool) -> dict[str, Any]:
     """Run and write the result and its configuration; returns the result's attributes."""
-    from pdeinv.config import dump_toml
-    from pdeinv.io.atomic import atomic
     from pdeinv.io.runs import run_folder
     from pdeinv.jobs.invert.run import invert as run_inversion
+    from pdeinv.jobs.invert.run import write_configuration
 
     _check_output(output, resume)
     folder = run_folder(output.out)
@@ -156,8 +157,7 @@ def _run(terminal: Terminal, inversion: Inversion, output: Output, resume: bool)
             resume=resume,
             progress=stop.watching(report),
         )
-    with atomic(output.out.with_name(output.out.name + ".toml")) as file:
-        file.write_text(dump_toml(inversion.resolved()), encoding="utf-8")
+    write_configuration(inversion, output.out)
     return {str(k): v for k, v in tree.attrs.items()}
 
 

@@ -10,7 +10,7 @@ import typer
 from pdeinv.errors import ConfigError
 
 from .networks import Solver, network_plan, solve_by_network, solver_config
-from .options import Output, Reproducible, Settings, verb
+from .options import Output, Own, Reproducible, Settings, verb
 from .settings import build_problem, load_tables, seed_of, with_flags
 from .terminal import Terminal
 
@@ -24,6 +24,7 @@ def solve(
     settings: Settings,
     random: Reproducible,
     solver: Solver,
+    own: Own,
     problem: Annotated[
         str | None, typer.Argument(help="Name of the problem; else 'name' in table \\[problem].")
     ] = None,
@@ -51,7 +52,8 @@ def solve(
     from pdeinv.plugins.hooks import phantom
 
     flags = {"problem__name": problem, "solver__name": solver.solver}
-    tables = with_flags(load_tables(settings), seed=random.seed, **flags)
+    tables = own.into(with_flags(load_tables(settings), seed=random.seed, **flags), problem)
+    level = level if own.own_model is None else min(level, 0)
     network = solver_config(tables, solver)
     physics = build_problem(tables.get("problem", {}))
     _check_outputs(output, vtk, network is not None, solver.resume)

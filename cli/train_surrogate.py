@@ -16,7 +16,7 @@ import typer
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
 
 from .limits import Limits, seconds_of
-from .options import RUN, Device, Output, Reproducible, Settings, verb
+from .options import RUN, Device, Output, Own, Reproducible, Settings, verb
 from .sbatch import Slurm, script
 from .settings import load_tables, seed_of, with_flags
 from .stop import stoppable
@@ -78,6 +78,7 @@ def train_surrogate(
     random: Reproducible,
     machine: Machine,
     slurm: Slurm,
+    own: Own,
     data: Annotated[
         Path,
         typer.Option(
@@ -108,6 +109,7 @@ def train_surrogate(
 
     end = None if machine.time_limit is None else time.monotonic() + seconds_of(machine.time_limit)
     tables = with_flags(load_tables(settings), seed=random.seed, surrogate__name=name)
+    tables = own.into(tables)
     surrogate, options = _surrogate(tables)
     device = machine.device or "cpu"
     job = Job(
@@ -117,7 +119,7 @@ def train_surrogate(
     )  # fmt: skip
     if slurm.print_sbatch:
         _check(job, output, here=False)
-        terminal.result(*_slurm_script(slurm, job, output, settings, (random, machine)))
+        terminal.result(*_slurm_script(slurm, job, output, settings, (random, machine, own)))
         return
     place = place_of(os.environ)
     if place is not None and machine.devices > 1:
@@ -280,7 +282,7 @@ def _slurm_script(
     job: Job,
     output: Output,
     settings: Settings,
-    how: tuple[Reproducible, Machine],
+    how: tuple[Reproducible, Machine, Own],
 ) -> tuple[dict[str, Any], str]:
     """The script as JSON and as text."""
     command = ["pdeinv", "train-surrogate", job.surrogate, "--data", str(job.data)]
@@ -291,6 +293,7 @@ def _slurm_script(
         "--noise-std": job.noise_std,
         "--tensorboard": job.tensorboard,
         "--config": settings.config,
+        "--own-model": how[2].own_model,
         "--seed": how[0].seed,
         "--time-limit": how[1].time_limit,
     }
