@@ -18,10 +18,9 @@ from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.observations import Observations, to_dataset
 from pdeinv.jobs.common.recipe import make_problem
-from pdeinv.plugins.own_declared import OWN, OwnTable, declare
+from pdeinv.plugins.own_declared import OWN, OwnTable, declare, load_reference
 from pdeinv.plugins.own_model import OwnModel
 from pdeinv.plugins.own_problem import OwnProblem
-from pdeinv.plugins.own_reference import load_reference
 from pdeinv.plugins.problem import Problem
 from pdeinv.rng import fresh_seed
 

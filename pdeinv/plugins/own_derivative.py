@@ -1,4 +1,4 @@
-"""Calls of what a user wrote, and the derivative given with a function, whole or by its actions, as both actions.
+"""The derivative that a user gives with a function, as both actions, and calls of either.
 
 What is missing is made of what is there: the Jacobian is built once for each point, from columns
 dG[e_i], rows dG^T e_i, or central differences. What that costs is counted, since each column or row
