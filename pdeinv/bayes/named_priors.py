@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pdeinv.bayes.field_prior import build
 from pdeinv.bayes.fields.base import DenseField, GaussianField, IndependentField
 from pdeinv.bayes.prior import FieldPrior, Prior, ProductPrior
-from pdeinv.bayes.prior_config import UnknownConfig, build
+from pdeinv.bayes.prior_config import UnknownConfig
 from pdeinv.bayes.transforms import Exponential, Identity, Interval, Transform
 from pdeinv.config import Config, parse
 from pdeinv.errors import ConfigError
