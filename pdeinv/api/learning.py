@@ -27,9 +27,8 @@ from pdeinv.io.observations import NoiseSpec
 from pdeinv.io.runs import recalled_seed, run_folder
 from pdeinv.jobs.evaluate.comparison import summary
 from pdeinv.jobs.evaluate.run import Request, compare
-from pdeinv.jobs.generate.plan import Around, Plan
+from pdeinv.jobs.generate.plan import Around, Plan, Sampling
 from pdeinv.jobs.generate.run import generate as solve_all
-from pdeinv.jobs.generate.sampling import Sampling
 from pdeinv.jobs.invert.run import Inversion
 from pdeinv.jobs.train.launch import Job, execute
 from pdeinv.model.observed import Sensors
