@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import NoiseFlags, Reproducible, SensorSpec, Settings, verb
+from .options import NoiseFlags, Own, Reproducible, SensorSpec, Settings, verb
 from .progress import step_progress
 from .settings import load_tables, seed_of, with_flags
 from .terminal import Terminal
@@ -51,6 +51,7 @@ def evaluate(
     settings: Settings,
     random: Reproducible,
     noise: NoiseFlags,
+    own: Own,
     checkpoint: Annotated[Path, typer.Argument(help="Folder that 'train-surrogate' wrote.")],
     obs: Annotated[
         Path | None,
@@ -76,7 +77,7 @@ def evaluate(
     from pdeinv.jobs.evaluate.run import Request, compare
 
     written.check()
-    tables = with_flags(load_tables(settings), seed=random.seed, **noise.flags())
+    tables = own.into(with_flags(load_tables(settings), seed=random.seed, **noise.flags()))
     seed = seed_of(tables)
     spec = NoiseSpec(**tables.get("noise", {}))
     request = Request(checkpoint, tables, obs, around, sensors, spec, n, seed, level)

@@ -12,7 +12,7 @@ import typer
 from pdeinv.errors import ConfigError
 
 from .generate_options import Design, Parts, Stored
-from .options import Output, Reproducible, SensorSpec, Settings, Workers, verb
+from .options import Output, Own, Reproducible, SensorSpec, Settings, Workers, verb
 from .progress import step_progress
 from .settings import build_problem, load_tables, seed_of, with_flags
 from .stop import stoppable
@@ -36,6 +36,7 @@ def generate(
     design: Design,
     stored: Stored,
     parts: Parts,
+    own: Own,
     n: Annotated[int, typer.Option("--n", min=1, help="Samples in all, resumed or not.")],
     problem: Annotated[
         str | None, typer.Argument(help="Name of the problem; else from --config or --obs.")
@@ -57,6 +58,9 @@ def generate(
 
     flags = {"problem__name": problem, "executor__name": parts.executor}
     tables = with_flags(load_tables(settings), seed=random.seed, workers=workers, **flags)
+    tables = own.into(tables, problem)
+    if own.own_model is not None and obs is None and sensors is None:
+        sensors = "all"
     executor = parse(ExecutorConfig, tables.get("executor", {}), "executor")
     require_backend(executor)
     with _leading(executor) as leads:

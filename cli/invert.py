@@ -12,7 +12,7 @@ import typer
 
 from pdeinv.errors import ConfigError
 
-from .options import NoiseFlags, Output, Reproducible, Settings, Workers, verb
+from .options import NoiseFlags, Output, Own, Reproducible, Settings, Workers, verb
 from .progress import chain_progress
 from .settings import load_tables, seed_of, with_flags
 from .stop import stoppable
@@ -76,6 +76,7 @@ def invert(
     random: Reproducible,
     noise: NoiseFlags,
     method: Method,
+    own: Own,
     observations: Annotated[
         Path | None, typer.Argument(help="Observation file; else 'observations' of the run file.")
     ] = None,
@@ -96,12 +97,12 @@ def invert(
     Stopped by a signal, the run saves and exits with 75 (130 after Ctrl-C); --resume continues it
     to the same result as an uninterrupted run.
     """
-    from pdeinv.config import dump_toml
-    from pdeinv.io.atomic import write_text
     from pdeinv.jobs.invert.run import invert as run_inversion
+    from pdeinv.jobs.invert.run import write_configuration
 
     flags = {"seed": random.seed, "workers": workers, "problem__name": problem}
     tables = with_flags(load_tables(settings), **flags, **noise.flags(), **method.flags())
+    tables = own.into(tables, problem)
     inversion = _resolved(tables, observations, output, resume)
     for remark in inversion.notes:
         terminal.note(f"note: {remark}")
@@ -120,7 +121,7 @@ def invert(
             resume=resume,
             progress=stop.watching(report),
         )
-    write_text(output.out.with_name(f"{output.out.name}.toml"), dump_toml(inversion.resolved()))
+    write_configuration(inversion, output.out)
     attrs = {str(k): v for k, v in tree.attrs.items()}
     terminal.result(*_outcome(terminal, output.out, attrs))
     if fail_unconverged and not attrs["pdeinv_converged"]:

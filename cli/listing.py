@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import asdict, is_dataclass
 from typing import Annotated, Any
 
 import typer
 
-from pdeinv.plugins.registry import Kind
+from pdeinv.plugins.listing import KINDS, describe
 
 from .options import verb
 from .terminal import Terminal
 
-__all__ = ["describe", "list_plugins"]
+__all__ = ["list_plugins"]
 
-KINDS: tuple[Kind, ...] = ("problems", "surrogates", "engines")
 COLUMNS = {
     "problems": ("name", "title", "unknown", "state", "equation"),
     "surrogates": ("name", "role", "summary"),
@@ -39,38 +36,6 @@ def list_plugins(
         for k, rows in found.items()
     ]
     terminal.result(found, *tables)
-
-
-def describe(kind: Kind) -> list[dict[str, Any]]:
-    """What is known of each plug-in of one kind, without solving or loading anything heavy."""
-    from pdeinv.plugins import registry
-
-    return [_entry(kind, name) for name in registry.names(kind)]
-
-
-def _entry(kind: Kind, name: str) -> dict[str, Any]:
-    from pdeinv.plugins import registry
-
-    try:
-        cls = registry.load(kind, name)
-    except (ImportError, AttributeError) as error:
-        return {"name": name, "available": False, "summary": f"not importable: {error}"}
-    entry: dict[str, Any] = {"name": name, "available": True, "summary": _summary(cls)}
-    card = getattr(cls, "card", None)
-    if is_dataclass(card) and not isinstance(card, type):
-        entry |= asdict(card)
-    for key in ("role", "produces", "requires", "needs", "capabilities", "kind"):
-        value = getattr(cls, key, None)
-        if isinstance(value, str):
-            entry[key] = str(value)
-        elif isinstance(value, frozenset):
-            entry[key] = sorted(map(str, value))
-    return entry
-
-
-def _summary(cls: type) -> str:
-    """The first line of the plug-in's module, which says what it is in words."""
-    return (sys.modules[cls.__module__].__doc__ or cls.__doc__ or "").strip().partition("\n")[0]
 
 
 def _text(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import NoiseFlags, Output, Reproducible, SensorSpec, Settings, verb
+from .options import NoiseFlags, Output, Own, Reproducible, SensorSpec, Settings, verb
 from .settings import load_tables, noise_spec, seed_of, with_flags
 from .terminal import Terminal
 
@@ -21,6 +21,7 @@ def observe(
     settings: Settings,
     random: Reproducible,
     noise: NoiseFlags,
+    own: Own,
     truth: Annotated[Path, typer.Argument(help="File that 'pdeinv solve' wrote.")],
     sensors: SensorSpec = None,
 ) -> None:
@@ -29,7 +30,9 @@ def observe(
     from pdeinv.io.netcdf import write
     from pdeinv.jobs.observe import make_observations
 
-    tables = with_flags(load_tables(settings), seed=random.seed, **noise.flags())
+    tables = own.into(with_flags(load_tables(settings), seed=random.seed, **noise.flags()))
+    if sensors is None and own.own_model is not None:
+        sensors = "all"
     if sensors is None:
         raise ConfigError("no sensors given; pass --sensors, for example --sensors grid:13x13")
     output.check()

@@ -17,6 +17,7 @@ __all__ = [
     "Device",
     "NoiseFlags",
     "Output",
+    "Own",
     "Reporting",
     "Reproducible",
     "SensorSpec",
@@ -150,6 +151,36 @@ class Output:
 
         for path in (self.out, self.folder) if folder else (self.out,):
             check_output(path, overwrite=self.overwrite, resume=resume)
+
+
+@dataclass(frozen=True)
+class Own:
+    """A model of the user's own: the only way in which the command imports code by name."""
+
+    own_model: Annotated[
+        str | None,
+        run_option(
+            "--own-model",
+            metavar="MODULE:FACTORY",
+            help="Your own function as the problem: its module (or file.py) and what makes it.",
+        ),
+    ] = None
+
+    def into(self, tables: dict[str, Any], problem: str | None = None) -> dict[str, Any]:
+        """``tables`` with the model as the problem; it is imported and may be used from now on.
+
+        Raises:
+            ConfigError: it cannot be imported, or another problem was named.
+        """
+        if self.own_model is None:
+            return tables
+        from pdeinv.errors import ConfigError
+        from pdeinv.plugins.own_declared import OWN, OwnTable, declared
+
+        named = problem or tables.get("problem", {}).get("name")
+        if named not in (None, OWN):
+            raise ConfigError(f"give the problem once: '{named}' or --own-model, not both")
+        return {**tables, "problem": OwnTable({"name": OWN, **declared(self.own_model)})}
 
 
 def _leaves(parameter: inspect.Parameter, group: Any) -> Iterator[inspect.Parameter]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import verb
+from .options import Own, verb
 from .terminal import Terminal
 
 __all__ = ["score"]
@@ -16,6 +16,7 @@ __all__ = ["score"]
 @verb
 def score(
     terminal: Terminal,
+    own: Own,
     result: Annotated[Path, typer.Argument(help="File of 'pdeinv invert' (or of 'pdeinv solve').")],
     truth: Annotated[Path, typer.Option("--truth", help="File of 'pdeinv solve'.")],
     metric: Annotated[
@@ -32,6 +33,7 @@ def score(
     """Compare the mean of a result with the truth on a grid: relative error, Dice and others."""
     from pdeinv.jobs.score import score as evaluate
 
+    own.into({})
     names = metric or ["rel-l2", "rel-l1", *(["dice"] if threshold is not None else [])]
     found = evaluate(result, truth, names, threshold=threshold, nodes=grid)
     rows = list(found.items())

@@ -14,7 +14,7 @@ import typer
 from pdeinv import extras
 from pdeinv.errors import ConfigError
 
-from .options import Output, Reproducible, Settings, verb
+from .options import Output, Own, Reproducible, Settings, verb
 from .progress import step_progress
 from .settings import build_problem, load_tables, seed_of, with_flags
 from .stop import stoppable
@@ -82,6 +82,7 @@ def solve(
     settings: Settings,
     random: Reproducible,
     solver: Solver,
+    own: Own,
     problem: Annotated[
         str | None, typer.Argument(help="Name of the problem; else 'name' in table \\[problem].")
     ] = None,
@@ -109,7 +110,8 @@ def solve(
     from pdeinv.plugins.hooks import phantom
 
     flags = {"problem__name": problem, "solver__name": solver.solver}
-    tables = with_flags(load_tables(settings), seed=random.seed, **flags)
+    tables = own.into(with_flags(load_tables(settings), seed=random.seed, **flags), problem)
+    level = level if own.own_model is None else min(level, 0)
     network = solver.network(tables)
     physics = build_problem(tables.get("problem", {}))
     _check_outputs(output, vtk, network is not None, solver.resume)

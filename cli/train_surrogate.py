@@ -16,7 +16,7 @@ import typer
 from pdeinv import extras
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
 
-from .options import Device, Output, Reproducible, Settings, run_option, verb
+from .options import Device, Output, Own, Reproducible, Settings, run_option, verb
 from .progress import training_view
 from .sbatch import Slurm, script
 from .settings import load_tables, seed_of, with_flags
@@ -71,6 +71,7 @@ def train_surrogate(
     random: Reproducible,
     machine: Machine,
     slurm: Slurm,
+    own: Own,
     data: Annotated[
         Path,
         typer.Option(
@@ -101,6 +102,7 @@ def train_surrogate(
 
     end = None if machine.time_limit is None else time.monotonic() + seconds_of(machine.time_limit)
     tables = with_flags(load_tables(settings), seed=random.seed, surrogate__name=name)
+    tables = own.into(tables)
     surrogate, options = named(tables.get("surrogate", {}))
     if not isinstance(surrogate, str):
         raise ConfigError("no surrogate named; give it as NAME or as 'name' in table [surrogate]")
@@ -116,7 +118,7 @@ def train_surrogate(
     if slurm.print_sbatch:
         job.config  # noqa: B018  parsed for its errors; packages are those of the other machine
         output.check(resume=resume, folder=True)
-        given = {"--config": settings.config, "--seed": random.seed}
+        given = {"--config": settings.config, "--own-model": own.own_model, "--seed": random.seed}
         text = _slurm_script(slurm, job, machine, {"--out": output.out, **given}, settings)
         terminal.result({"script": text}, text.rstrip("\n"))
         return

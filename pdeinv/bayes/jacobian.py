@@ -120,4 +120,6 @@ def _by_actions(posterior: Posterior, x: Array, part: slice) -> tuple[Array, Arr
     at = posterior.model.linearize(x)
     act = at.jvp if columns else at.vjp
     units = (np.asarray(np.arange(size) == k, dtype=np.float64) for k in chosen)
-    return at.value, np.stack([act(e) for e in units], axis=1 if columns else 0)
+    jacobian = np.stack([act(e) for e in units], axis=1 if columns else 0)
+    counters.count_hidden(posterior.model)
+    return at.value, jacobian

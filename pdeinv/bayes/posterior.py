@@ -14,6 +14,7 @@ from pdeinv.errors import ConfigError, ShapeError, SolverDiverged
 from pdeinv.model.forward import (
     Capability,
     ForwardModel,
+    HiddenCost,
     Linearization,
     ModelKind,
     Rows,
@@ -68,6 +69,13 @@ class Counters:
         self.n_adjoint += adjoint
         self.n_failed += failed
 
+    def count_hidden(self, model: ForwardModel) -> None:
+        """Add what the model did beyond what it was asked for (finite differences)."""
+        hidden: HiddenCost | None = getattr(model, "hidden_cost", None)
+        if hidden is not None:
+            forward, tangent, adjoint = hidden.take()
+            self.count(model.kind, forward=forward, tangent=tangent, adjoint=adjoint)
+
     def add(self, other: Counters) -> None:
         """Add the counts of ``other``."""
         for f in fields(self):
@@ -119,6 +127,11 @@ class WhitenedModel:
         lost = set() if self.prior.differentiable else derivatives
         strong = set() if self.strong_form is None else {Capability.STRONG_FORM}
         return (self.model.capabilities - lost) | strong
+
+    @property
+    def hidden_cost(self) -> HiddenCost | None:
+        """That of the inner model, where it has one."""
+        return getattr(self.model, "hidden_cost", None)
 
     def __call__(self, xi: Array) -> Array:
         """G(m(xi))."""
@@ -263,11 +276,15 @@ class Posterior:
 
         def vjp(w: Array) -> Array:
             counters.count(kind, adjoint=1)
-            return at.vjp(self.noise.whiten_transpose(w))
+            found = at.vjp(self.noise.whiten_transpose(w))
+            counters.count_hidden(self.model)
+            return found
 
         def jvp(v: Array) -> Array:
             counters.count(kind, tangent=1)
-            return at.jvp(v)
+            found = at.jvp(v)
+            counters.count_hidden(self.model)
+            return found
 
         misfit = 0.5 * float(residual @ residual)
         return PosteriorPoint(

@@ -19,7 +19,7 @@ from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin, hint
 from pdeinv.io import netcdf
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.observe import read_truth, unknown_of
-from pdeinv.plugins.hooks import mask, metrics, on_grid
+from pdeinv.plugins.hooks import grid_shape, mask, metrics, on_grid
 from pdeinv.plugins.problem import Metric, Problem
 from pdeinv.typing import Array
 
@@ -101,7 +101,7 @@ def score(
     grids: dict[tuple[int, ...], tuple[Array, Array]] = {}
     found = {}
     for name, metric in chosen.items():
-        shape = metric.shape or (nodes,) * len(problem.axes)
+        shape = metric.shape or grid_shape(problem, nodes) or (nodes,) * len(problem.axes)
         if shape not in grids:
             grids[shape] = _pair(true, guess, shape)
         found[name] = float(metric.evaluate(*grids[shape]))

@@ -19,6 +19,7 @@ from pdeinv.typing import Array
 __all__ = [
     "Capability",
     "ForwardModel",
+    "HiddenCost",
     "LinearModel",
     "Linearization",
     "ModelKind",
@@ -98,6 +99,25 @@ class ForwardModel(Protocol):
             CapabilityError: neither JVP nor VJP is declared.
             SolverDiverged: the solve failed.
         """
+
+
+@dataclass
+class HiddenCost:
+    """What a model did beyond the evaluations and actions that it was asked for.
+
+    A model that puts derivatives together from other evaluations has one of these as attribute
+    ``hidden_cost`` and adds to it; whoever counts takes it over.
+    """
+
+    n_forward: int = 0
+    n_tangent: int = 0
+    n_adjoint: int = 0
+
+    def take(self) -> tuple[int, int, int]:
+        """The counts since the last time, which begin anew."""
+        found = (self.n_forward, self.n_tangent, self.n_adjoint)
+        self.n_forward = self.n_tangent = self.n_adjoint = 0
+        return found
 
 
 def require(model: ForwardModel, needed: frozenset[Capability], who: str) -> None:

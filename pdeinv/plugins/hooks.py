@@ -29,7 +29,9 @@ from pdeinv.typing import Array
 __all__ = [
     "HasAnnotated",
     "HasFixtures",
+    "HasGridShape",
     "HasImporters",
+    "HasJudgeDerivative",
     "HasMask",
     "HasMemoryEstimate",
     "HasMetrics",
@@ -40,7 +42,9 @@ __all__ = [
     "HasTablesOf",
     "annotated",
     "fixtures",
+    "grid_shape",
     "importers",
+    "judge_derivative",
     "mask",
     "memory_estimate",
     "metrics",
@@ -84,6 +88,19 @@ def on_grid(problem: Problem, m: Array, shape: tuple[int, ...]) -> Array:
     else:
         flat = problem.grid_operator(shape) @ m
     return np.asarray(flat, dtype=np.float64).reshape(shape)
+
+
+@runtime_checkable
+class HasGridShape(Protocol):
+    """A coefficient that only one grid can hold, such as a list of numbers."""
+
+    def grid_shape(self, nodes: int) -> tuple[int, ...]:
+        """The shape to compare on, where ``nodes`` along each axis were asked for."""
+
+
+def grid_shape(problem: Problem, nodes: int) -> tuple[int, ...] | None:
+    """The shape to compare on; without the hook None, and any shape will do."""
+    return problem.grid_shape(nodes) if isinstance(problem, HasGridShape) else None
 
 
 # --- what a user may leave out ---------------------------------------------------------------
@@ -163,6 +180,24 @@ def importers(kind: Any) -> dict[str, Importer]:
 
 
 # --- judging, planning and showing -------------------------------------------------------------
+
+
+@runtime_checkable
+class HasJudgeDerivative(Protocol):
+    """A problem whose derivative others wrote, so that an inversion must not rely on it unseen."""
+
+    def judge_derivative(self, dot_product_error: float, taylor_slope: float) -> None:
+        """Refuse a derivative by the figures of its tests.
+
+        Raises:
+            CapabilityError: it is wrong.
+        """
+
+
+def judge_derivative(problem: Problem, dot_product_error: float, taylor_slope: float) -> None:
+    """Refuse a wrong derivative; without the hook the figures are reported and nothing else."""
+    if isinstance(problem, HasJudgeDerivative):
+        problem.judge_derivative(dot_product_error, taylor_slope)
 
 
 @runtime_checkable

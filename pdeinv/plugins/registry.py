@@ -23,6 +23,9 @@ __all__ = ["Kind", "build", "kind_of", "load", "names", "require"]
 Kind = Literal["problems", "surrogates", "engines"]
 KINDS: tuple[Kind, ...] = ("problems", "engines", "surrogates")
 
+OWN = EntryPoint("own", "pdeinv.plugins.own_problem:OwnProblem", "pdeinv.problems")
+"""The problem that a user's function is; it is not listed, since it is nothing without one."""
+
 
 def _found(kind: Kind) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=f"pdeinv.{kind}")}
@@ -42,6 +45,8 @@ def load(kind: Kind, name: str) -> Any:
     found = _found(kind)
     if name in found:
         return found[name].load()
+    if kind == "problems" and name == OWN.name:
+        return OWN.load()
     raise _unknown(kind[:-1], name, found)
 
 

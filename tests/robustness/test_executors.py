@@ -111,9 +111,9 @@ def test_a_failed_array_task_names_its_log(tmp_path):
         pytest.raises(RunFailed, match=r"array task .* failed .*log is .*\.err; finished"),
         opened(local(), 1, tmp_path) as pool,
     ):
-        pool.submit("pdeinv.jobs.generate.batches:solve_batches", (str(tmp_path), "x"), [(0,)])[
-            0
-        ].result()
+        pool.submit(
+            "pdeinv.jobs.generate.batches:solve_batches", (str(tmp_path), "x", None), [(0,)]
+        )[0].result()
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ ROOMS = (
     "pdeinv.cli",
     "pdeinv.problems",
     "pdeinv.surrogates",
+    "pdeinv.api",
     "pdeinv.jobs.evaluate",
     "pdeinv.jobs.train",
     "pdeinv.jobs.invert",

@@ -152,7 +152,7 @@ _built: tuple[str, BatchSolver] | None = None
 """The solver of this process and the plan that it was built for."""
 
 
-def solve_batches(folder: str, key: str, numbers: Sequence[int]) -> None:
+def solve_batches(folder: str, key: str, _brought: object, numbers: Sequence[int]) -> None:
     """Solve batches in a worker; the model is built once, and only numbers travel here.
 
     Each batch is a file as soon as it is solved, hence a worker that dies loses at most one.
@@ -160,6 +160,7 @@ def solve_batches(folder: str, key: str, numbers: Sequence[int]) -> None:
     Args:
         folder: the run folder, which holds the plan and receives the shards.
         key: of the plan that the caller has.
+        _brought: what unpickling it has made known here, so that the problem can be built; or None.
         numbers: of the batches; those that are there already are left alone.
 
     Raises:

@@ -24,12 +24,13 @@ from pdeinv.io.runs import remember
 from pdeinv.io.streaming import write_stream
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate import shards
-from pdeinv.jobs.generate.batches import PLAN, check_derivatives
+from pdeinv.jobs.generate.batches import PLAN, check_derivatives, solve_batches
 from pdeinv.jobs.generate.grid import experiments
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import to_dataset
 from pdeinv.jobs.generate.shards import Shard
 from pdeinv.plugins import registry
+from pdeinv.plugins.own_declared import brought, check_travels, stays
 from pdeinv.plugins.problem import Problem
 from pdeinv.provenance import attributes
 
@@ -192,7 +193,12 @@ def _solve_missing(tally: _Tally, missing: list[int], execution: Execution) -> N
         Preempted: a stop was asked for.
         RunFailed: a worker died.
     """
-    workers = min(execution.workers, len(missing))
+    workers, plan = min(execution.workers, len(missing)), tally.plan
+    own = stays(plan.problem, plan.problem_config)
+    if workers == 1 and execution.executor.name == "process" and own:
+        _solve_here(tally, missing, execution.should_stop)
+        return
+    check_travels(plan.problem, plan.problem_config, execution.workers)
     try:
         with opened(execution.executor, workers, tally.folder) as pool:
             _solve_by(pool, tally, missing, execution.should_stop)
@@ -203,6 +209,27 @@ def _solve_missing(tally: _Tally, missing: list[int], execution: Execution) -> N
         ) from None
 
 
+def _arguments(tally: _Tally) -> tuple[str, str, object]:
+    """What a worker needs to know besides the numbers of its batches."""
+    plan = tally.plan
+    sent = brought(plan.problem, plan.problem_config)
+    return str(tally.folder.absolute()), plan.key(), sent
+
+
+def _stopped(folder: Path) -> Preempted:
+    return Preempted(f"stopped; batches are kept in {folder}; continue with --resume")
+
+
+def _solve_here(tally: _Tally, missing: list[int], should_stop: Callable[[], bool]) -> None:
+    """Solve in this process, which alone has the function of a model that was made in it."""
+    arguments = _arguments(tally)
+    for k in missing:
+        if should_stop():
+            raise _stopped(tally.folder)
+        solve_batches(*arguments, (k,))
+        tally.done((k,))
+
+
 def _solve_by(
     pool: Pool, tally: _Tally, missing: list[int], should_stop: Callable[[], bool]
 ) -> None:
@@ -210,7 +237,7 @@ def _solve_by(
 
     What the jobs of an array have done is seen in the folder.
     """
-    arguments = (str(tally.folder.absolute()), tally.plan.key())
+    arguments = _arguments(tally)
     waiting, pending = pool.groups(missing), dict[Future[Any], tuple[int, ...]]()
     while waiting or pending:
         room = len(waiting) if pool.arrays else 2 * pool.workers - len(pending)
@@ -219,7 +246,7 @@ def _solve_by(
             waiting = waiting[room:]
             pending |= zip(pool.submit(TASK, arguments, groups), groups, strict=True)
         elif not pending or (pool.arrays and should_stop()):
-            raise Preempted(f"stopped; batches are kept in {tally.folder}; continue with --resume")
+            raise _stopped(tally.folder)
         look = LOOK_SECONDS if pool.arrays else None
         for future in wait(pending, look, FIRST_COMPLETED).done:
             future.result()

@@ -8,12 +8,13 @@ import xarray as xr
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import Posterior
+from pdeinv.config import dump_toml
 from pdeinv.engines.base import Need, check_posterior
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Progress, Run, silent
 from pdeinv.errors import PdeinvError
 from pdeinv.io import netcdf
-from pdeinv.io.atomic import check_output, remove
+from pdeinv.io.atomic import check_output, remove, write_text
 from pdeinv.io.runs import drop_unless_resumable, remember, run_folder
 from pdeinv.jobs.common.recipe import Prepared
 from pdeinv.jobs.invert.request import Inversion, RunConfig
@@ -21,9 +22,11 @@ from pdeinv.jobs.invert.result import conclude
 from pdeinv.jobs.two_level.admission import SurrogateReport, admit, inflated_noise
 from pdeinv.jobs.two_level.train import Rounds, train_in_rounds
 from pdeinv.model.forward import Capability
+from pdeinv.plugins.hooks import judge_derivative
+from pdeinv.plugins.own_declared import check_travels
 from pdeinv.rng import stream
 
-__all__ = ["Inversion", "RunConfig", "invert"]
+__all__ = ["Inversion", "RunConfig", "invert", "write_configuration"]
 
 
 def invert(
@@ -53,6 +56,8 @@ def invert(
     check_output(out, overwrite=overwrite, resume=resume)
     folder = run_folder(out)
     check_output(folder, overwrite=overwrite, resume=resume)
+    problem = inversion.problem
+    check_travels(problem.name, problem.config.model_dump(mode="json"), inversion.run.workers)
     inversion.check_surrogate()
     made = Prepared.of(inversion.recipe())
     verified = _verify(inversion, made.posterior)
@@ -68,6 +73,11 @@ def invert(
     tree = conclude(inversion, made(), result, report, verified)
     netcdf.write(out, tree)
     return tree
+
+
+def write_configuration(inversion: Inversion, out: Path) -> None:
+    """The resolved configuration beside a result, as ``<out>.toml``."""
+    write_text(out.with_name(f"{out.name}.toml"), dump_toml(inversion.resolved()))
 
 
 def _spec(inversion: Inversion, folder: Path, resume: bool) -> Run:
@@ -89,7 +99,7 @@ def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:
     """Dot-product and Taylor tests of the very model that is inverted, where it has derivatives.
 
     Raises:
-        CapabilityError: the posterior lacks what the engine needs.
+        CapabilityError: the posterior lacks what the engine needs, or its derivative is wrong.
     """
     if not inversion.trains_surrogate:
         check_posterior(inversion.engine, posterior)
@@ -97,10 +107,11 @@ def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:
         return {}
     rng = stream(inversion.seed, "verify")
     xi = 0.5 * rng.standard_normal(posterior.dim)
-    return {
-        "pdeinv_dot_product_error": dot_product_test(posterior.model, xi, rng),
-        "pdeinv_taylor_slope": float(taylor_test(posterior.model, xi, rng).slope),
-    }
+    error = dot_product_test(posterior.model, xi, rng)
+    slope = float(taylor_test(posterior.model, xi, rng).slope)
+    if inversion.run.model == "reference":
+        judge_derivative(inversion.problem, error, slope)
+    return {"pdeinv_dot_product_error": error, "pdeinv_taylor_slope": slope}
 
 
 def _with_surrogate(

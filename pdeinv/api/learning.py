@@ -1,0 +1,218 @@
+"""Data sets of solves, surrogates learned from them, and how good they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from pdeinv.api.given import (
+    Data,
+    File,
+    Model,
+    Subject,
+    declare_model,
+    files,
+    problem_table,
+    seed_or_fresh,
+    to_problem,
+    written,
+)
+from pdeinv.errors import ConfigError
+from pdeinv.executors.ranks import ALONE
+from pdeinv.io import netcdf
+from pdeinv.io.atomic import atomic, check_output
+from pdeinv.io.observations import NoiseSpec
+from pdeinv.io.runs import recalled_seed, run_folder
+from pdeinv.jobs.evaluate.comparison import summary
+from pdeinv.jobs.evaluate.run import Request, compare
+from pdeinv.jobs.generate.plan import Around, Plan, Sampling
+from pdeinv.jobs.generate.run import generate as solve_all
+from pdeinv.jobs.invert.run import Inversion
+from pdeinv.jobs.train.launch import Job, execute
+from pdeinv.model.observed import Sensors
+from pdeinv.plugins.fitting import Precision
+from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.surrogate import Surrogate
+
+__all__ = ["evaluate", "generate", "train_surrogate"]
+
+
+def generate(
+    problem: Subject | None = None,
+    *,
+    n: int,
+    obs: File | None = None,
+    sensors: str | None = None,
+    around: File | None = None,
+    inflation: float = 1.5,
+    design: Sampling = "prior",
+    grid: tuple[int, ...] | None = None,
+    jacobian: int = 0,
+    level: int = 0,
+    seed: int | None = None,
+    workers: int = 1,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+) -> xr.Dataset:
+    """Solve at many drawn unknowns: ``pdeinv generate``.
+
+    Args:
+        problem: a built problem, an own model, or a name; or None with ``obs``.
+        n: samples.
+        obs: observations that give problem and sensors.
+        sensors: places as text; the problem's own where neither is given.
+        around: a result of :func:`invert`, to draw around instead of from the prior.
+        inflation: factor on that result's standard deviations.
+        design: ``prior``, ``lhs`` or ``sobol``.
+        grid: also store fields on a grid of this shape.
+        jacobian: also store the derivative in so many directions.
+        level: mesh level.
+        seed: root seed; drawn and recorded where None.
+        workers: processes.
+        out: the data set file; batches stay in ``<out>.run``. Nothing is kept where None.
+        overwrite: replace an existing file.
+        resume: continue from the batches of ``out``; n may have grown.
+
+    Returns:
+        The data set (docs/surrogates.md), failed solves included.
+
+    Raises:
+        PdeinvError: an argument is wrong, or every solve failed.
+    """
+    with files() as folder:
+        physics, places = _places(problem, obs, sensors, folder)
+        fitted = None
+        if around is not None:
+            fitted = Around.from_result(written(around, folder, "result"), inflation)
+        target = folder / "data.nc" if out is None else Path(out)
+        for path in (target, run_folder(target)):
+            check_output(path, overwrite=overwrite, resume=resume)
+        if resume and seed is None:
+            seed = recalled_seed(run_folder(target))
+        plan = Plan(
+            physics.name, physics.config.model_dump(mode="json"), places, n, seed_or_fresh(seed),
+            grid=grid, level=level, design=fitted, jacobian=jacobian, sampling=design,
+        )  # fmt: skip
+        solve_all(plan, target, run_folder(target), workers=workers, resume=resume)
+        return netcdf.read_dataset(target)
+
+
+def _places(
+    problem: Subject | None, obs: File | None, sensors: str | None, folder: Path
+) -> tuple[Problem, Sensors]:
+    if obs is not None:
+        if sensors is not None:
+            raise ConfigError("give the sensors once: obs= or sensors=, not both")
+        path = written(obs, folder, "observations")
+        inversion = Inversion.resolve({"problem": problem_table(problem, None)}, path)
+        return inversion.problem, inversion.observations.coords
+    if problem is None:
+        raise ConfigError("no problem given; pass a problem, an own model, or obs=")
+    physics = to_problem(problem)
+    return physics, physics.sensors(physics.default_sensors if sensors is None else sensors)
+
+
+def train_surrogate(
+    name: str,
+    data: File,
+    *,
+    model: Model | None = None,
+    noise_std: float | None = None,
+    device: str = "cpu",
+    dtype: Precision = "float32",
+    seed: int | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    **options: Any,
+) -> Surrogate:
+    """Fit a surrogate to a data set: ``pdeinv train-surrogate``.
+
+    Args:
+        name: registered name (``pdeinv list surrogates``).
+        data: what :func:`generate` returned or wrote.
+        model: the own model that the data belong to, in another process than they were made in.
+        noise_std: standard deviation that errors are weighed by.
+        device: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        dtype: precision.
+        seed: root seed; drawn where None.
+        out: also write the surrogate into this folder; checkpoints go to ``<out>.run``.
+        overwrite: replace an existing folder.
+        resume: continue from the checkpoint of ``out``.
+        **options: of the surrogate, as in table ``[surrogate]``.
+
+    Raises:
+        PdeinvError: an argument is wrong, or the training failed.
+    """
+    declare_model(model)
+    with files() as folder:
+        target = folder / "surrogate" if out is None else Path(out)
+        for path in (target, run_folder(target)):
+            check_output(path, overwrite=overwrite, resume=resume)
+        job = Job(
+            name, options, written(data, folder, "data"), seed_or_fresh(seed), run_folder(target),
+            device, dtype, noise_std, resume,
+        )  # fmt: skip
+        job.check()
+        found = execute(job, ALONE)
+        if out is not None:
+            with atomic(target) as scratch:
+                found.save(scratch)
+    return found
+
+
+def evaluate(
+    surrogate: str | Path | Surrogate,
+    *,
+    obs: Data | None = None,
+    around: File | None = None,
+    model: Model | None = None,
+    sensors: str | None = None,
+    noise_rel: float | None = None,
+    noise_std: float | None = None,
+    n: int = 50,
+    level: int | None = None,
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Compare a surrogate with its reference at fresh draws: ``pdeinv evaluate``.
+
+    Args:
+        surrogate: a trained one, or its folder.
+        obs: observations that give sensors, noise and data.
+        around: a result of :func:`invert`, to evaluate at its draws too.
+        model: the own model that it was trained for, in another process.
+        sensors: places as text; else those of the training.
+        noise_rel: noise relative to the largest |y|.
+        noise_std: the same, absolute.
+        n: draws of each kind.
+        level: mesh level of the reference; else as trained.
+        seed: root seed; drawn where None.
+
+    Returns:
+        The figures that the command prints, by region and name.
+
+    Raises:
+        PdeinvError: it does not belong to the problem, or every solve failed.
+    """
+    own = declare_model(model)
+    with files() as folder:
+        if isinstance(surrogate, str | Path):
+            checkpoint = Path(surrogate)
+        else:
+            checkpoint = folder / "surrogate"
+            surrogate.save(checkpoint)
+        request = Request(
+            checkpoint,
+            {"problem": problem_table(None, model)},
+            None if obs is None else written(obs, folder, "observations", own),
+            None if around is None else written(around, folder, "result"),
+            sensors,
+            NoiseSpec(noise_std, noise_rel),
+            n,
+            seed_or_fresh(seed),
+            level,
+        )
+        return dict(summary(compare(request)))

@@ -1,0 +1,116 @@
+"""Look at what was found: scores, figures, files, and what is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import xarray as xr
+
+from pdeinv.api.given import Data, File, Model, declare_model, files, written
+from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.io import netcdf
+from pdeinv.io.atomic import check_output
+from pdeinv.jobs.common.recipe import load_surrogate
+from pdeinv.jobs.plot.figure import plot as draw
+from pdeinv.jobs.score import NODES
+from pdeinv.jobs.score import score as evaluate
+from pdeinv.plugins.listing import KINDS, describe
+from pdeinv.plugins.surrogate import Surrogate
+
+__all__ = ["list_plugins", "load", "plot", "score"]
+
+
+def score(
+    result: File,
+    truth: File,
+    *,
+    metrics: Sequence[str] = ("rel-l2", "rel-l1"),
+    threshold: float | None = None,
+    grid: int = NODES,
+    model: Model | None = None,
+) -> dict[str, float]:
+    """Compare the mean of a result with the truth: ``pdeinv score``.
+
+    Args:
+        result: of :func:`invert`, or another truth.
+        truth: of :func:`solve`.
+        metrics: ``rel-l2``, ``rel-l1``, ``dice``, or one of the problem.
+        threshold: for ``dice``.
+        grid: nodes along each axis of the grid that both are compared on.
+        model: the own model that they belong to, in another process than they were made in.
+
+    Raises:
+        PdeinvError: files that do not fit, or no such metric.
+    """
+    declare_model(model)
+    with files() as folder:
+        a, b = written(result, folder, "result"), written(truth, folder, "truth")
+        return evaluate(a, b, metrics, threshold=threshold, nodes=grid)
+
+
+def plot(
+    what: Data,
+    out: str | Path | None = None,
+    *,
+    truth: File | None = None,
+    dpi: int = 150,
+    overwrite: bool = False,
+) -> Path:
+    """Draw a result, observations or a truth: ``pdeinv plot``.
+
+    Args:
+        what: what to draw.
+        out: .png, .pdf or .svg; a PNG in a temporary folder where None.
+        truth: a truth to show beside a result.
+        dpi: resolution of a PNG.
+        overwrite: replace an existing file.
+
+    Returns:
+        Where the figure is.
+
+    Raises:
+        PdeinvError: nothing that can be drawn.
+    """
+    target = Path(mkdtemp(prefix="pdeinv-")) / "figure.png" if out is None else Path(out)
+    check_output(target, overwrite=overwrite)
+    with files() as folder:
+        shown = written(what, folder, "shown")
+        reference = None if truth is None else written(truth, folder, "truth")
+        draw(shown, target, truth=reference, dpi=dpi)
+    return target
+
+
+def load(path: str | Path) -> xr.Dataset | xr.DataTree | Surrogate:
+    """What a file or folder of pdeinv holds.
+
+    Returns:
+        A tree for a result or truth, a dataset for observations or a data set, a surrogate for its
+        folder.
+
+    Raises:
+        DataSchemaError: missing, damaged or none of these.
+    """
+    source = Path(path)
+    if source.is_dir():
+        return load_surrogate(source)
+    tree = netcdf.read_tree(source)
+    kind = netcdf.kind_of(tree)
+    if kind in ("result", "truth"):
+        return tree
+    if kind in ("observations", "dataset"):
+        return tree.to_dataset()
+    raise DataSchemaError(f"{source}: a file of kind '{kind}'; open it with xarray")
+
+
+def list_plugins(kind: str | None = None) -> dict[str, list[dict[str, Any]]]:
+    """The problems, surrogates and engines that are installed: ``pdeinv list``.
+
+    Raises:
+        ConfigError: no such kind.
+    """
+    if kind is not None and kind not in KINDS:
+        raise ConfigError(f"unknown kind '{kind}'; choose {', '.join(KINDS)}")
+    return {str(k): describe(k) for k in KINDS if kind in (None, k)}

@@ -1,0 +1,98 @@
+"""Are the derivatives of a model right, and do the data make sense? The findings, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pdeinv.bayes.check import dot_product_test, taylor_test
+from pdeinv.bayes.posterior import WhitenedModel
+from pdeinv.io.observations import Observations
+from pdeinv.model.forward import Capability
+from pdeinv.plugins import registry
+from pdeinv.plugins.problem import Problem
+from pdeinv.rng import stream
+
+__all__ = ["Verdict", "check_observations", "check_problem"]
+
+MAX_DOT_PRODUCT_ERROR = 1e-10
+MIN_TAYLOR_SLOPE = 1.9
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line of the report; ``ok`` is None for a figure that is neither good nor bad."""
+
+    test: str
+    value: float | int | str
+    limit: str
+    ok: bool | None
+
+
+def check_problem(problem: Problem, sensors: str | None, level: int, seed: int) -> list[Verdict]:
+    """Test the derivatives of a problem.
+
+    Args:
+        problem: the physics.
+        sensors: places as text; the problem's own where None.
+        level: mesh level.
+        seed: draws the point and the directions.
+
+    Raises:
+        MissingDependency: what the problem needs is not installed.
+    """
+    registry.require("problems", problem.name)
+    places = problem.sensors(problem.default_sensors if sensors is None else sensors)
+    model = WhitenedModel(problem.prior(), problem.forward_model(places, level))
+    return _derivatives(model, seed)
+
+
+def check_observations(
+    problem: Problem, data: Observations, notes: Sequence[str], level: int, seed: int
+) -> list[Verdict]:
+    """Audit observations and test the derivatives of their problem.
+
+    Args:
+        problem: the physics.
+        data: what was measured of it.
+        notes: remarks on both, which become lines of the report.
+        level: mesh level.
+        seed: draws the point and the directions.
+
+    Raises:
+        MissingDependency: what the problem needs is not installed.
+    """
+    registry.require("problems", problem.name)
+    model = WhitenedModel(problem.prior(), problem.forward_model(data.coords, level))
+    told = (Verdict("note", note, "", None) for note in notes)
+    return [*_audit(data), *told, *_derivatives(model, seed)]
+
+
+def _audit(data: Observations) -> list[Verdict]:
+    """Figures of data that were read without error: units, signs and places are right by then."""
+    peak = float(np.max(np.abs(data.values)))
+    units = data.observed.units
+    return [
+        Verdict("data", data.size, "", None),
+        Verdict("dropped data", data.n_dropped, "", None),
+        Verdict(f"largest |{data.observed.name}| ({units})", peak, "", None),
+        Verdict(f"median noise std ({units})", float(np.median(data.noise.std)), "", None),
+        Verdict("median noise / largest value", float(np.median(data.noise.std)) / peak, "", None),
+    ]
+
+
+def _derivatives(model: WhitenedModel, seed: int) -> list[Verdict]:
+    if not {Capability.JVP, Capability.VJP} <= model.capabilities:
+        return [Verdict("derivatives", "none declared", "", None)]
+    rng = stream(seed, "check")
+    xi = 0.5 * rng.standard_normal(model.m_space.size)
+    error = dot_product_test(model, xi, rng)
+    slope = float(taylor_test(model, xi, rng).slope)
+    return [
+        Verdict(
+            "dot product", error, f"<= {MAX_DOT_PRODUCT_ERROR:g}", error <= MAX_DOT_PRODUCT_ERROR
+        ),
+        Verdict("Taylor slope", slope, f">= {MIN_TAYLOR_SLOPE:g}", slope >= MIN_TAYLOR_SLOPE),
+    ]
