@@ -26,7 +26,7 @@ from .terminal import Terminal
 if TYPE_CHECKING:
     from pdeinv.executors.ranks import Place, Ranks
     from pdeinv.io.datasets import TrainingSet
-    from pdeinv.jobs.train.launch import Job
+    from pdeinv.jobs.train import Job
     from pdeinv.plugins.fitting import Precision
 
 __all__ = ["train_surrogate"]
@@ -98,7 +98,7 @@ def train_surrogate(
     """
     from pdeinv.config import named
     from pdeinv.executors.ranks import place_of
-    from pdeinv.jobs.train.launch import Job
+    from pdeinv.jobs.train import Job
 
     end = None if machine.time_limit is None else time.monotonic() + seconds_of(machine.time_limit)
     tables = with_flags(load_tables(settings), seed=random.seed, surrogate__name=name)
@@ -219,7 +219,7 @@ class _Training:
     def train(self, ranks: Ranks) -> None:
         """Train, save and show."""
         from pdeinv.io.atomic import atomic
-        from pdeinv.jobs.train.launch import execute
+        from pdeinv.jobs.train import execute
 
         job, terminal = self.job, self.terminal
         training = self.held or job.read()
@@ -259,7 +259,7 @@ def _resumable(job: Job, ranks: Ranks) -> Iterator[None]:
 @contextmanager
 def _workforce(job: Job, devices: int, ranks: Ranks) -> Iterator[Ranks]:
     """The processes of the launcher, or those that are started here."""
-    from pdeinv.jobs.train.launch import together
+    from pdeinv.jobs.train import together
 
     if devices == 1:
         yield ranks

@@ -30,7 +30,7 @@ from pdeinv.jobs.evaluate.run import Request, compare
 from pdeinv.jobs.generate.plan import Around, Plan, Sampling
 from pdeinv.jobs.generate.run import generate as solve_all
 from pdeinv.jobs.invert.run import Inversion
-from pdeinv.jobs.train.launch import Job, execute
+from pdeinv.jobs.train import Job, execute
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.fitting import Precision
 from pdeinv.plugins.problem import Problem

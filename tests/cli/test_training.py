@@ -140,7 +140,7 @@ def test_devices_starts_processes_whose_work_equals_that_of_one(call, data, work
 
 
 def test_a_process_that_is_lost_at_its_start_is_not_waited_for(call, data, work, monkeypatch):
-    monkeypatch.setattr("pdeinv.jobs.train.launch._follow", max)  # its arguments do not compare
+    monkeypatch.setattr("pdeinv.jobs.train._follow", max)  # its arguments do not compare
     result = call(*train(data, work / "ckpt"), "--devices", 2)
     assert result.exit_code == RunFailed.exit_code
     assert "a training process ended with exit code 1 before it began" in result.stderr

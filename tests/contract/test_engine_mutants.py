@@ -12,7 +12,7 @@ from pdeinv.engines.requests import Linearize, Misfit, Steps
 from pdeinv.errors import RunFailed
 from pdeinv.model.forward import Capability
 from pdeinv.plugins.conformance import check_engine
-from pdeinv.plugins.conformance.engine.kit import CLAUSES
+from pdeinv.plugins.conformance.engine_kit import CLAUSES
 from pdeinv.typing import Array
 
 MUTANTS = {}

@@ -13,9 +13,9 @@ from pdeinv.engines.requests import Misfit, Predict, answer, drive
 from pdeinv.errors import CapabilityError
 from pdeinv.plugins import registry
 from pdeinv.plugins.conformance import check_engine
-from pdeinv.plugins.conformance.common.configs import options_from, shortened
-from pdeinv.plugins.conformance.engine.case import same
-from pdeinv.plugins.conformance.engine.kit import SHORT
+from pdeinv.plugins.conformance.configs import options_from, shortened
+from pdeinv.plugins.conformance.engine_case import same
+from pdeinv.plugins.conformance.engine_kit import SHORT
 from pdeinv.rng import stream
 
 

@@ -15,7 +15,7 @@ from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.model.forward import Capability, Linearization
 from pdeinv.model.spaces import Space
 from pdeinv.plugins.conformance import check_problem
-from pdeinv.plugins.conformance.problem.kit import CLAUSES
+from pdeinv.plugins.conformance.problem_kit import CLAUSES
 from pdeinv.plugins.problem import Importer, Metric
 
 MUTANTS = {}

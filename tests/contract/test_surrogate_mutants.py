@@ -13,7 +13,7 @@ from pdeinv.errors import SurrogateRejected
 from pdeinv.model.forward import Capability, LinearModel
 from pdeinv.model.learned import Estimate, Role
 from pdeinv.plugins.conformance import check_surrogate
-from pdeinv.plugins.conformance.surrogate.kit import CLAUSES
+from pdeinv.plugins.conformance.surrogate_kit import CLAUSES
 from pdeinv.surrogates.common.identity import Identity
 
 MUTANTS = {}

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pdeinv.plugins.conformance.engine import kit as engines
-from pdeinv.plugins.conformance.problem import kit as problems
-from pdeinv.plugins.conformance.surrogate import kit as surrogates
+from pdeinv.plugins.conformance import engine_kit as engines
+from pdeinv.plugins.conformance import problem_kit as problems
+from pdeinv.plugins.conformance import surrogate_kit as surrogates
 
 PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
 KITS = {"problems": problems, "engines": engines, "surrogates": surrogates}

@@ -4,11 +4,11 @@
 a plug-in does (docs/plugins.md).
 """
 
-from .common.clauses import Clause, Finding, Report
-from .engine.kit import check_engine
+from .clauses import Clause, Finding, Report
+from .engine_kit import check_engine
 from .named import check_plugin
-from .problem.kit import check_problem
-from .surrogate.kit import check_surrogate
+from .problem_kit import check_problem
+from .surrogate_kit import check_surrogate
 
 __all__ = [
     "Clause",

@@ -18,11 +18,11 @@ from pdeinv.plugins.hooks import HasStrongForm
 from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
 
-from .common.clauses import Report
-from .common.configs import options_from
-from .engine.kit import check_engine
-from .problem.kit import check_problem
-from .surrogate.kit import check_surrogate
+from .clauses import Report
+from .configs import options_from
+from .engine_kit import check_engine
+from .problem_kit import check_problem
+from .surrogate_kit import check_surrogate
 
 __all__ = ["check_plugin"]
 

@@ -12,10 +12,12 @@ from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.plugins import registry
 from pdeinv.rng import stream
 
-from ..common.clauses import Report, Table
-from ..common.configs import options_from, shortened
-from . import outcomes, says, steps
-from .case import PROTOCOL, Case, linear
+from . import engine_outcomes as outcomes
+from . import engine_says as says
+from . import engine_steps as steps
+from .clauses import Report, Table
+from .configs import options_from, shortened
+from .engine_case import PROTOCOL, Case, linear
 
 __all__ = ["CLAUSES", "LONG", "SHORT", "check_engine"]
 

@@ -8,10 +8,16 @@ from typing import Any
 from pdeinv.config import Config
 from pdeinv.plugins import registry
 
-from ..common.clauses import Report, Table
-from ..common.configs import options_from
-from . import derivatives, fields, grid, offers, says, sensors, values
-from .case import PROTOCOL, Case
+from . import problem_derivatives as derivatives
+from . import problem_fields as fields
+from . import problem_grid as grid
+from . import problem_offers as offers
+from . import problem_says as says
+from . import problem_sensors as sensors
+from . import problem_values as values
+from .clauses import Report, Table
+from .configs import options_from
+from .problem_case import PROTOCOL, Case
 
 __all__ = ["CLAUSES", "check_problem"]
 

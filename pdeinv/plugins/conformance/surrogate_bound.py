@@ -12,9 +12,9 @@ from pdeinv.model.forward import Capability, ForwardModel
 from pdeinv.model.learned import Role
 from pdeinv.typing import Array
 
-from ..common.clauses import Table, hold, one_line, refused
-from .case import PROTOCOL, Case
-from .lessons import neighbour
+from .clauses import Table, hold, one_line, refused
+from .surrogate_case import PROTOCOL, Case
+from .surrogate_lessons import neighbour
 
 __all__ = ["CLAUSES"]
 

@@ -14,8 +14,8 @@ from pdeinv.io import netcdf
 from pdeinv.io.observations import Observations, header, read, to_dataset
 from pdeinv.plugins.hooks import annotated, tables_of
 
-from ..common.clauses import Table, hold
-from .case import PROTOCOL, Case, gap
+from .clauses import Table, hold
+from .problem_case import PROTOCOL, Case, gap
 
 __all__ = ["CLAUSES"]
 

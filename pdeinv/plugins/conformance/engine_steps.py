@@ -23,8 +23,8 @@ from pdeinv.errors import SolverDiverged
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-from ..common.clauses import Broken, Table, hold
-from .case import PROTOCOL, STEPS, Case, Walk, same
+from .clauses import Broken, Table, hold
+from .engine_case import PROTOCOL, STEPS, Case, Walk, same
 
 __all__ = ["CLAUSES"]
 

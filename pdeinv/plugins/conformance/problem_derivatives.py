@@ -12,10 +12,10 @@ from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import Capability, ForwardModel
 from pdeinv.typing import Array
 
-from ..common.clauses import Table, hold, refused
-from .case import PROTOCOL, Case, gap
-from .says import MAX_DOT_PRODUCT_ERROR, MIN_TAYLOR_SLOPE
-from .values import HUGE, MODEL, typed
+from .clauses import Table, hold, refused
+from .problem_case import PROTOCOL, Case, gap
+from .problem_says import MAX_DOT_PRODUCT_ERROR, MIN_TAYLOR_SLOPE
+from .problem_values import HUGE, MODEL, typed
 
 __all__ = ["CLAUSES"]
 

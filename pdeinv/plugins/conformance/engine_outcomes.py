@@ -19,8 +19,8 @@ from pdeinv.model.forward import ForwardModel, Linearization
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-from ..common.clauses import Broken, Table, hold, one_line
-from .case import PROTOCOL, Case, example, linear, same
+from .clauses import Broken, Table, hold, one_line
+from .engine_case import PROTOCOL, Case, example, linear, same
 
 __all__ = ["CLAUSES"]
 

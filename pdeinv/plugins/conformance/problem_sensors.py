@@ -7,8 +7,8 @@ import numpy as np
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.model.observed import Sensors
 
-from ..common.clauses import Table, hold, refused
-from .case import PROTOCOL, Case
+from .clauses import Table, hold, refused
+from .problem_case import PROTOCOL, Case
 
 __all__ = ["CLAUSES"]
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from pdeinv.errors import DataSchemaError
 
-from ..common.clauses import Table, hold, refused
-from .case import PROTOCOL, Case
+from .clauses import Table, hold, refused
+from .surrogate_case import PROTOCOL, Case
 
 __all__ = ["CLAUSES"]
 

@@ -16,9 +16,9 @@ from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import Capability, ForwardModel, Linearization
 from pdeinv.typing import Array
 
-from ..common.clauses import Table, hold, refused
-from ..common.configs import add_config_clauses
-from .case import PROTOCOL, Case
+from .clauses import Table, hold, refused
+from .configs import add_config_clauses
+from .engine_case import PROTOCOL, Case
 
 __all__ = ["CLAUSES"]
 

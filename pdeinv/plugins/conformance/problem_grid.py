@@ -11,8 +11,8 @@ from pdeinv.io.fields import UNKNOWN
 from pdeinv.plugins.hooks import mask, on_grid
 from pdeinv.typing import Array
 
-from ..common.clauses import Table, hold
-from .case import PROTOCOL, Case, gap
+from .clauses import Table, hold
+from .problem_case import PROTOCOL, Case, gap
 
 __all__ = ["CLAUSES"]
 

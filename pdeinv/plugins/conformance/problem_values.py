@@ -9,9 +9,9 @@ import numpy as np
 from pdeinv.errors import PdeinvError, ShapeError, SolverDiverged, reason
 from pdeinv.model.forward import Capability, ForwardModel
 
-from ..common.clauses import Broken, Table, hold, refused
-from .case import PROTOCOL, Case, gap
-from .says import labels
+from .clauses import Broken, Table, hold, refused
+from .problem_case import PROTOCOL, Case, gap
+from .problem_says import labels
 
 __all__ = ["CLAUSES", "HUGE", "MODEL", "typed"]
 

@@ -14,9 +14,9 @@ from pdeinv.model.spaces import Space
 from pdeinv.plugins.problem import Card
 from pdeinv.typing import Array
 
-from ..common.clauses import Table, hold, refused
-from ..common.configs import add_config_clauses
-from .case import MOST_AXES, PROTOCOL, Case, gap
+from .clauses import Table, hold, refused
+from .configs import add_config_clauses
+from .problem_case import MOST_AXES, PROTOCOL, Case, gap
 
 __all__ = ["CLAUSES", "MAX_DOT_PRODUCT_ERROR", "MIN_TAYLOR_SLOPE", "labels"]
 

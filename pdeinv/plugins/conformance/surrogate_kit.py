@@ -12,11 +12,13 @@ from pdeinv.plugins import registry
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import check_installed
 
-from ..common.clauses import Report, Table
-from ..common.configs import options_from, shortened
-from . import bound, says, stored
-from .case import PROTOCOL, Case
-from .lessons import lesson
+from . import surrogate_bound as bound
+from . import surrogate_says as says
+from . import surrogate_stored as stored
+from .clauses import Report, Table
+from .configs import options_from, shortened
+from .surrogate_case import PROTOCOL, Case
+from .surrogate_lessons import lesson
 
 __all__ = ["CLAUSES", "SHORT", "check_surrogate", "trial_problem"]
 

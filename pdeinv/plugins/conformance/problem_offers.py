@@ -23,8 +23,8 @@ from pdeinv.plugins.hooks import (
 )
 from pdeinv.plugins.problem import Importer, Metric
 
-from ..common.clauses import Table, hold, refused
-from .case import PROTOCOL, Case
+from .clauses import Table, hold, refused
+from .problem_case import PROTOCOL, Case
 
 __all__ = ["CLAUSES"]
 

@@ -10,10 +10,10 @@ import numpy as np
 from pdeinv.errors import CapabilityError, DataSchemaError, SurrogateRejected
 from pdeinv.model.learned import Role
 
-from ..common.clauses import Table, hold, refused
-from ..common.configs import add_config_clauses
-from .case import PROTOCOL, SEED, Case
-from .lessons import neighbour
+from .clauses import Table, hold, refused
+from .configs import add_config_clauses
+from .surrogate_case import PROTOCOL, SEED, Case
+from .surrogate_lessons import neighbour
 
 __all__ = ["CLAUSES"]
 

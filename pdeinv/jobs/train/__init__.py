@@ -1,1 +1,0 @@
-"""Training of a surrogate as a job."""

@@ -1,1 +1,0 @@
-"""What the three kits share: clauses, tables of them, and reports."""
