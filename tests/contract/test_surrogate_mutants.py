@@ -267,6 +267,22 @@ def test_the_planted_violation_is_found(clause):
     assert len(report.failures) <= 6, [f.sentence for f in report.failures]
 
 
+def test_without_a_recorded_error_fresh_draws_are_judged():
+    class Quiet(ToySurrogate):
+        scale = 1.0
+
+        @classmethod
+        def fit(cls, dataset, problem, config, seed, run=None):
+            found = super().fit(dataset, problem, config, seed, run)
+            bare = {**found.metadata, "errors": {"rms": 0.1}}
+            return replace(found, matrix=cls.scale * found.matrix, metadata=bare)
+
+    check_surrogate(Quiet, problem=Toy(), without=("another-sensors",)).raise_for_failures()
+    Quiet.scale = 9.0
+    report = check_surrogate(Quiet, problem=Toy())
+    assert {f.clause for f in report.failures} == {"learns"}
+
+
 class Shrinking:
     """A denoiser."""
 

@@ -23,6 +23,7 @@ CLAUSES: Table[Case] = Table(PROTOCOL)
 BIND = "pdeinv.plugins.surrogate.Surrogate.bind"
 ANOTHER = "it is no forward model"
 FRESH = 40
+RECORDED = "relative_l2"
 HONEST = 4.0
 MAX_DOT_PRODUCT_ERROR = 1e-8
 MIN_TAYLOR_SLOPE = 1.9
@@ -51,21 +52,25 @@ def bound(case: Case) -> None:
 
 
 @CLAUSES.clause(
-    "learns", "it learns the operator: the held-out relative error is small, and recorded",
-    needs=("metadata",),
+    "learns", "it learns the operator: the held-out relative error is small",
+    needs=("metadata", "bound"),
 )  # fmt: skip
 def learns(case: Case) -> str | None:
     if not case.forward:
         return ANOTHER
-    error = case.trained.metadata["errors"].get("relative_l2")
-    hold(error is not None, f"no `relative_l2` in {case.trained.metadata['errors']}")
+    said = case.trained.metadata["errors"].get(RECORDED)
+    error = _fresh(case) if said is None else said
     hold(0 <= error < case.allowed, f"it is {error:.3g}, allowed {case.allowed:g}")
     return None
 
 
-def _true(case: Case, xi: Array) -> Array:
+def _fresh(case: Case) -> float:
+    """The mean relative error of draws that nobody has seen."""
+    xi, model = case.xi(FRESH, 1), case.model()
     reference = case.problem.forward_model(case.sensors, case.dataset.level)
-    return np.stack([reference(m) for m in case.prior.unwhiten(xi)])
+    true = np.stack([reference(m) for m in case.prior.unwhiten(xi)])
+    found = np.stack([model(x) for x in xi])
+    return float(np.mean(np.linalg.norm(found - true, axis=1) / np.linalg.norm(true, axis=1)))
 
 
 @CLAUSES.clause(
@@ -75,10 +80,10 @@ def _true(case: Case, xi: Array) -> Array:
 def honest(case: Case) -> str | None:
     if not case.forward:
         return ANOTHER
-    xi = case.xi(FRESH, 1)
-    true, found = _true(case, xi), np.asarray(case.bound()(xi))
-    error = np.mean(np.linalg.norm(found - true, axis=1) / np.linalg.norm(true, axis=1))
-    said = case.trained.metadata["errors"]["relative_l2"]
+    said = case.trained.metadata["errors"].get(RECORDED)
+    if said is None:
+        return f"no error is recorded under the name {RECORDED}"
+    error = _fresh(case)
     hold(error < HONEST * said + 1e-12, f"recorded {said:.3g}, fresh draws show {error:.3g}")
     return None
 
