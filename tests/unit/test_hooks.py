@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 import xarray as xr
 
+from pdeinv.errors import CapabilityError
 from pdeinv.plugins import hooks
 from pdeinv.plugins.problem import Metric
 
@@ -52,11 +53,26 @@ class Full(Bare):
     def memory_estimate(self, level=0):
         return 100 + level
 
+    def grid_shape(self, nodes):
+        return (nodes, 2)
+
+    def judge_derivative(self, dot_product_error, taylor_slope):
+        raise CapabilityError(f"slope {taylor_slope:g}")
+
     def fixtures(self):
         return xr.Dataset({"electrode_x": 3.0})
 
     def strong_form(self):
         raise NotImplementedError
+
+
+def _judged(problem):
+    """What the problem says against a derivative."""
+    try:
+        hooks.judge_derivative(problem, 0.0, 1.0)
+    except CapabilityError as error:
+        return str(error)
+    return ""
 
 
 def asked(problem):
@@ -72,6 +88,8 @@ def asked(problem):
         "annotated": dict(hooks.annotated(problem, EMPTY).attrs),
         "remarks": hooks.remarks(problem, data),
         "memory_estimate": hooks.memory_estimate(problem, 2),
+        "grid_shape": hooks.grid_shape(problem, 5),
+        "judge_derivative": _judged(problem),
         "fixtures": {k: float(v) for k, v in hooks.fixtures(problem).items()},
         "strong_form": isinstance(problem, hooks.HasStrongForm),
     }
@@ -88,6 +106,8 @@ def test_a_hook_that_is_there_is_asked():
         "annotated": {"seen": 1},
         "remarks": ("7 data",),
         "memory_estimate": 102,
+        "grid_shape": (5, 2),
+        "judge_derivative": "slope 1",
         "fixtures": {"electrode_x": 3.0},
         "strong_form": True,
     }
@@ -104,6 +124,8 @@ def test_without_a_hook_its_default_holds():
         "annotated": {},
         "remarks": (),
         "memory_estimate": None,
+        "grid_shape": None,
+        "judge_derivative": "",
         "fixtures": {},
         "strong_form": False,
     }
