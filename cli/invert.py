@@ -136,6 +136,13 @@ def _check_output(output: Output, resume: bool) -> None:
 
     for path in (output.out, run_folder(output.out)):
         check_output(path, overwrite=output.overwrite, resume=resume)
+    # It goes with the result, which may be gone; so it is replaced without being asked.
+    check_output(_configuration(output.out), overwrite=True)
+
+
+def _configuration(out: Path) -> Path:
+    """Where the resolved configuration of a result stands."""
+    return out.with_name(out.name + ".toml")
 
 
 def _run(terminal: Terminal, inversion: Inversion, output: Output, resume: bool) -> dict[str, Any]:
@@ -143,6 +150,7 @@ def _run(terminal: Terminal, inversion: Inversion, output: Output, resume: bool)
     from pdeinv.config import dump_toml
     from pdeinv.inversion import invert as run_inversion
     from pdeinv.io.atomic import atomic
+    from pdeinv.io.marks import noted
     from pdeinv.io.runs import run_folder
 
     _check_output(output, resume)
@@ -156,8 +164,8 @@ def _run(terminal: Terminal, inversion: Inversion, output: Output, resume: bool)
             resume=resume,
             progress=stop.watching(report),
         )
-    with atomic(output.out.with_name(output.out.name + ".toml")) as file:
-        file.write_text(dump_toml(inversion.resolved()), encoding="utf-8")
+    with atomic(_configuration(output.out)) as file:
+        file.write_text(noted(dump_toml(inversion.resolved())), encoding="utf-8")
     return {str(k): v for k, v in tree.attrs.items()}
 
 

@@ -144,7 +144,10 @@ class Output:
 
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write.", rich_help_panel=RUN)]
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing output.", rich_help_panel=RUN)
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace an existing output of pdeinv.", rich_help_panel=RUN
+        ),
     ] = False
     dry_run: Annotated[
         bool,

@@ -47,7 +47,7 @@ def solve(
     network is trained on the equation instead; its weights stay in OUT.run.
     """
     from pdeinv.hooks import phantom
-    from pdeinv.io.runs import run_folder
+    from pdeinv.io.runs import discard, run_folder
     from pdeinv.synthetic import choose_unknown
 
     flags = {"problem__name": problem, "solver__name": solver.solver}
@@ -70,7 +70,7 @@ def solve(
         return
     if network is not None:
         if output.overwrite:
-            _forget(run_folder(output.out))
+            discard(run_folder(output.out))
         plan |= solve_by_network(terminal, physics, unknown, network, plan, solver)
         _view(output.out, vtk)
         terminal.result(plan, *(f"{k}: {plan[k]}" for k in SHOWN if k in plan), str(output.out))
@@ -94,12 +94,6 @@ def _check_outputs(output: Output, vtk: Path | None, network: bool, resume: bool
         check_output(run_folder(output.out), overwrite=output.overwrite, resume=resume)
     if vtk is not None:
         check_output(vtk, overwrite=output.overwrite)
-
-
-def _forget(folder: Path) -> None:
-    from pdeinv.io.atomic import remove
-
-    remove(folder)
 
 
 def _view(out: Path, vtk: Path | None) -> None:

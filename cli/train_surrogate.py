@@ -192,15 +192,14 @@ def _prepared(
 
     ``how`` is the number of devices, and a list that receives the data set.
     """
-    from pdeinv.io.atomic import remove
-    from pdeinv.io.runs import remember
+    from pdeinv.io.runs import discard, remember
 
     _check(job, output)
     job.check_together(how[0])
     how[1].append(job.read())
     seed = seed_of(tables, job.folder if job.resume else None)
     if output.overwrite:
-        remove(job.folder)
+        discard(job.folder)
     options = job.config.model_dump()
     remember(job.folder, {"seed": seed, "surrogate": {"name": job.surrogate, **options}})
     return seed

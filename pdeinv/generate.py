@@ -25,7 +25,7 @@ from pdeinv.executors.pools import Pool, opened
 from pdeinv.gridding import experiments
 from pdeinv.io import shards
 from pdeinv.io.atomic import atomic
-from pdeinv.io.runs import remember
+from pdeinv.io.runs import make_run_folder, remember
 from pdeinv.io.samples import to_dataset
 from pdeinv.io.shards import Shard
 from pdeinv.io.streaming import write_stream
@@ -136,7 +136,7 @@ def _claim(plan: Plan, folder: Path, join: bool) -> None:
                 f"{hint}; repeat the first command with --resume, or start again with --overwrite"
             )
     else:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_run_folder(folder)
         if not join:
             shards.forget(folder)
         facts = {"fingerprint": plan.mark(), "kind": "dataset"}

@@ -15,8 +15,8 @@ from pdeinv.engines.base import check_posterior
 from pdeinv.engines.driver import Budget, Progress, Run, run
 from pdeinv.errors import PdeinvError
 from pdeinv.io import netcdf
-from pdeinv.io.atomic import check_output, remove
-from pdeinv.io.runs import drop_unless_resumable, remember, run_folder
+from pdeinv.io.atomic import check_output
+from pdeinv.io.runs import discard, drop_unless_resumable, remember, run_folder
 from pdeinv.models import Capability
 from pdeinv.refine import refine
 from pdeinv.resolved import Inversion
@@ -44,7 +44,7 @@ def invert(
     Args:
         inversion: from :meth:`Inversion.resolve`.
         out: the result file; checkpoints go to ``<out>.run``.
-        overwrite: replace an existing result and its checkpoints.
+        overwrite: replace an existing result and its checkpoints, if pdeinv wrote them.
         resume: continue from the checkpoints.
         progress: told how far each chain is.
 
@@ -60,7 +60,7 @@ def invert(
     made = Prepared.of(inversion.recipe())
     verified = _verify(inversion, made.posterior)
     if overwrite:
-        remove(folder)
+        discard(folder)
     remember(folder, inversion.resolved())
     try:
         made, refined = _with_surrogate(inversion, made, folder, progress)

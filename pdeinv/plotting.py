@@ -15,6 +15,7 @@ from pdeinv.inspection import kind_of
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
 from pdeinv.io.fields import UNKNOWN
+from pdeinv.io.marks import figure_metadata
 from pdeinv.overlays import Overlay, overlay_of
 from pdeinv.panels import (
     BLUE,
@@ -112,7 +113,7 @@ def draw(panels: list[Panel], out: Path, dpi: int) -> None:
         for ax in axes[len(panels) :]:
             ax.set_visible(False)
         with atomic(out) as target:
-            figure.savefig(target, dpi=dpi)
+            figure.savefig(target, dpi=dpi, metadata=figure_metadata(out.suffix))
 
 
 def _unknown(tree: xr.DataTree, path: Path) -> xr.Dataset:
