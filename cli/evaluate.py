@@ -28,9 +28,9 @@ class Written:
     figure: Annotated[
         Path | None, typer.Option("--figure", help="Picture of the errors (.png, .pdf, .svg).")
     ] = None
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = (
-        False
-    )
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing outputs of pdeinv.")
+    ] = False
 
     def check(self) -> None:
         """Refuse what exists or cannot be written, before any work."""

@@ -97,8 +97,8 @@ def invert(
     Stopped by a signal, the run saves and exits with 75 (130 after Ctrl-C); --resume continues it
     to the same result as an uninterrupted run.
     """
+    from pdeinv.jobs.invert.run import check_outputs, write_configuration
     from pdeinv.jobs.invert.run import invert as run_inversion
-    from pdeinv.jobs.invert.run import write_configuration
 
     flags = {"seed": random.seed, "workers": workers, "problem__name": problem}
     tables = with_flags(load_tables(settings), **flags, **noise.flags(), **method.flags())
@@ -106,7 +106,7 @@ def invert(
     inversion = _resolved(tables, observations, output, resume)
     for remark in inversion.notes:
         terminal.note(f"note: {remark}")
-    output.check(resume=resume, folder=True)
+    check_outputs(output.out, overwrite=output.overwrite, resume=resume)
     if output.dry_run:
         plan = inversion.plan()
         shown = terminal.table("plan", ("what", "value"), list(plan.items()))

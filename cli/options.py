@@ -130,9 +130,9 @@ class Output:
     """The one file or folder that a verb writes."""
 
     out: Annotated[Path, run_option("--out", "-o", help="Where to write.")]
-    overwrite: Annotated[bool, run_option("--overwrite", help="Replace an existing output.")] = (
-        False
-    )
+    overwrite: Annotated[
+        bool, run_option("--overwrite", help="Replace an existing output of pdeinv.")
+    ] = False
     dry_run: Annotated[
         bool,
         run_option("--dry-run", "-n", help="Check everything, show the plan, write nothing."),

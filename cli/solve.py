@@ -205,14 +205,14 @@ def _by_network(
     solver: Solver,
 ) -> dict[str, Any]:
     """Train, and write truth file and weights; returns what to report."""
-    from pdeinv.io.atomic import remove
     from pdeinv.io.netcdf import write
+    from pdeinv.io.runs import discard
     from pdeinv.jobs.observe import truth_tree
     from pdeinv.surrogates.pinn.forward import relative_l2, strong_form
 
     folder, began = output.folder, time.perf_counter()
     if output.overwrite:
-        remove(folder)
+        discard(folder)
     solution = _trained(terminal, problem, m, config, plan["seed"], folder, solver.resume)
     found: dict[str, Any] = {
         "residual": solution.state.residual,

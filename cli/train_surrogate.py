@@ -175,8 +175,7 @@ class _Training:
 
     def prepare(self) -> int:
         """Check, read, clear and remember; returns the seed."""
-        from pdeinv.io.atomic import remove
-        from pdeinv.io.runs import remember
+        from pdeinv.io.runs import discard, remember
 
         job = self.job
         self.check()
@@ -184,7 +183,7 @@ class _Training:
         self.held = job.read()
         seed = seed_of(self.tables, job.folder if job.resume else None)
         if self.output.overwrite:
-            remove(job.folder)
+            discard(job.folder)
         options = {"name": job.surrogate, **job.config.model_dump()}
         remember(job.folder, {"seed": seed, "surrogate": options})
         return seed

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from pdeinv.errors import OutputExists, RunFailed
+from pdeinv.io.marks import check_mark
 
 __all__ = ["atomic", "check_output", "remove", "write_text"]
 
@@ -27,12 +28,15 @@ def check_output(path: Path, *, overwrite: bool = False, resume: bool = False) -
 
     Raises:
         OutputExists: it is there, and neither ``overwrite`` nor ``resume`` is set.
+        OutputExists: it is there, one of them is set, and pdeinv did not write it.
         OutputExists: its folder does not exist or is not writable.
     """
-    if path.exists() and not (overwrite or resume):
-        raise OutputExists(
-            f"{path} already exists; add --overwrite or --resume, or choose another --out"
-        )
+    if os.path.lexists(path):
+        if not (overwrite or resume):
+            raise OutputExists(
+                f"{path} already exists; add --overwrite or --resume, or choose another --out"
+            )
+        check_mark(path)
     folder = path.absolute().parent
     if not folder.is_dir():
         raise OutputExists(

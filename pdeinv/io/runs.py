@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 from pdeinv.config import dump_toml, read_toml
+from pdeinv.errors import RunFailed
 from pdeinv.io.atomic import remove, write_text
+from pdeinv.io.marks import ATTRIBUTE, RUN_MARK, check_mark, written_by_pdeinv
+from pdeinv.provenance import versions
 
-__all__ = ["drop_unless_resumable", "recalled_seed", "remember", "run_folder"]
+__all__ = [
+    "discard",
+    "drop_unless_resumable",
+    "make_run_folder",
+    "recalled_seed",
+    "remember",
+    "run_folder",
+]
 
 CONFIG = "config.toml"
 RESUMABLE = ("*.npz", "*.safetensors")
@@ -21,9 +34,52 @@ def run_folder(out: Path) -> Path:
     return out.with_name(out.name + ".run")
 
 
+def make_run_folder(folder: Path) -> None:
+    """Make a run folder with its mark, both at once: the parts of a data set share one.
+
+    Raises:
+        OutputExists: there is one already that pdeinv did not make.
+        RunFailed: it cannot be made.
+    """
+    if not written_by_pdeinv(folder):
+        try:
+            _put(folder)
+        except OSError as error:
+            raise RunFailed(f"cannot make {folder}: {error.strerror}") from None
+    check_mark(folder)
+
+
+def _put(folder: Path) -> None:
+    """A marked folder in the place of nothing, or of an empty folder."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
+    try:
+        target = scratch / folder.name
+        target.mkdir()
+        mark = {ATTRIBUTE: versions().get("pdeinv", "unknown"), "kind": "run"}
+        (target / RUN_MARK).write_text(json.dumps(mark) + "\n", encoding="utf-8")
+        target.rename(folder)
+    except OSError:
+        if not folder.exists():  # else another process was faster, or it is somebody else's
+            raise
+    finally:
+        rmtree(scratch, ignore_errors=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove a run folder, if it is there.
+
+    Raises:
+        OutputExists: pdeinv did not make it.
+    """
+    if folder.exists() or folder.is_symlink():
+        check_mark(folder)
+        remove(folder)
+
+
 def remember(folder: Path, resolved: Mapping[str, Any]) -> None:
     """Keep the resolved configuration in the run folder, which is made if need be."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_run_folder(folder)
     write_text(folder / CONFIG, dump_toml(resolved))
 
 
@@ -40,5 +96,5 @@ def recalled_seed(folder: Path) -> int | None:
 
 def drop_unless_resumable(folder: Path) -> None:
     """Remove a run folder that holds no checkpoint and no training round: nothing could go on."""
-    if not any(any(folder.rglob(kind)) for kind in RESUMABLE):
+    if written_by_pdeinv(folder) and not any(any(folder.rglob(kind)) for kind in RESUMABLE):
         remove(folder)

@@ -15,6 +15,7 @@ import xarray as xr
 from pdeinv import extras
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.atomic import atomic
+from pdeinv.io.marks import ATTRIBUTE, maker
 
 __all__ = ["write_fields"]
 
@@ -42,6 +43,7 @@ def write_fields(path: Path, fields: xr.Dataset) -> None:
     if kind is None or "x" not in fields.coords:
         raise DataSchemaError("no mesh to write as VTKHDF: x or a node connectivity is missing")
     with atomic(path) as target, h5py.File(target, "w") as file:
+        file.attrs[ATTRIBUTE] = maker()
         root = file.create_group("VTKHDF")
         _write_grid(root, fields, kind)
         _write_data(root, fields)

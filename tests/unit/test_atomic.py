@@ -6,9 +6,12 @@ import subprocess
 import sys
 
 import pytest
+import xarray as xr
 
 from pdeinv.errors import OutputExists, RunFailed
+from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic, check_output, remove
+from pdeinv.provenance import attributes
 
 
 def left_over(folder):
@@ -119,8 +122,26 @@ def test_an_existing_output_is_refused_unless_told_otherwise(tmp_path):
         OutputExists, match=r"a\.nc already exists; add --overwrite or --resume, or"
     ):
         check_output(path)
+    netcdf.write(path, xr.Dataset(attrs=attributes({}, None)))
+    with pytest.raises(OutputExists, match="already exists"):
+        check_output(path)
     check_output(path, overwrite=True)
     check_output(path, resume=True)
+
+
+@pytest.mark.parametrize("how", [{"overwrite": True}, {"resume": True}])
+@pytest.mark.parametrize("kind", ["file", "folder", "link to nothing"])
+def test_what_pdeinv_did_not_write_is_refused_whatever_is_told(kind, how, tmp_path):
+    path = tmp_path / "a.nc"
+    if kind == "file":
+        path.write_text("old")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path / "none")
+    with pytest.raises(OutputExists, match=r"a\.nc carries no mark of pdeinv.*delete it yourself"):
+        check_output(path, **how)
+    assert left_over(tmp_path) == ["a.nc"]
 
 
 def test_an_output_in_a_missing_folder_is_refused(tmp_path):

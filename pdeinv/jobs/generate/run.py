@@ -20,7 +20,7 @@ from pdeinv.errors import ConfigError, Preempted, RunFailed
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.pools import Pool, opened, require_backend
 from pdeinv.io.atomic import write_text
-from pdeinv.io.runs import remember
+from pdeinv.io.runs import make_run_folder, remember
 from pdeinv.io.streaming import write_stream
 from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate import shards
@@ -142,7 +142,7 @@ def _claim(plan: Plan, folder: Path, join: bool) -> None:
                 f"{hint}; repeat the first command with --resume, or start again with --overwrite"
             )
     else:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_run_folder(folder)
         if not join:
             shards.forget(folder)
         write_text(file, json.dumps({"fingerprint": plan.mark(), "kind": "dataset"}))

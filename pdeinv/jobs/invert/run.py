@@ -14,8 +14,9 @@ from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Progress, Run, silent
 from pdeinv.errors import PdeinvError
 from pdeinv.io import netcdf
-from pdeinv.io.atomic import check_output, remove, write_text
-from pdeinv.io.runs import drop_unless_resumable, remember, run_folder
+from pdeinv.io.atomic import check_output, write_text
+from pdeinv.io.marks import noted
+from pdeinv.io.runs import discard, drop_unless_resumable, remember, run_folder
 from pdeinv.jobs.common.recipe import Prepared
 from pdeinv.jobs.invert.request import Inversion, RunConfig
 from pdeinv.jobs.invert.result import conclude
@@ -26,7 +27,7 @@ from pdeinv.plugins.hooks import judge_derivative
 from pdeinv.plugins.own_declared import check_travels
 from pdeinv.rng import stream
 
-__all__ = ["Inversion", "RunConfig", "invert", "write_configuration"]
+__all__ = ["Inversion", "RunConfig", "check_outputs", "invert", "write_configuration"]
 
 
 def invert(
@@ -42,7 +43,7 @@ def invert(
     Args:
         inversion: from :meth:`Inversion.resolve`.
         out: the result file; checkpoints go to ``<out>.run``.
-        overwrite: replace an existing result and its checkpoints.
+        overwrite: replace an existing result and its checkpoints, if pdeinv wrote them.
         resume: continue from the checkpoints.
         progress: told how far each chain is.
 
@@ -53,16 +54,15 @@ def invert(
         PdeinvError: as each stage says; the output is complete or absent.
     """
     inversion.require()
-    check_output(out, overwrite=overwrite, resume=resume)
+    check_outputs(out, overwrite=overwrite, resume=resume)
     folder = run_folder(out)
-    check_output(folder, overwrite=overwrite, resume=resume)
     problem = inversion.problem
     check_travels(problem.name, problem.config.model_dump(mode="json"), inversion.run.workers)
     inversion.check_surrogate()
     made = Prepared.of(inversion.recipe())
     verified = _verify(inversion, made.posterior)
     if overwrite:
-        remove(folder)
+        discard(folder)
     remember(folder, inversion.resolved())
     try:
         made, report = _with_surrogate(inversion, made, folder, progress)
@@ -77,7 +77,24 @@ def invert(
 
 def write_configuration(inversion: Inversion, out: Path) -> None:
     """The resolved configuration beside a result, as ``<out>.toml``."""
-    write_text(out.with_name(f"{out.name}.toml"), dump_toml(inversion.resolved()))
+    write_text(configuration_of(out), noted(dump_toml(inversion.resolved())))
+
+
+def configuration_of(out: Path) -> Path:
+    """Where the resolved configuration of a result stands."""
+    return out.with_name(f"{out.name}.toml")
+
+
+def check_outputs(out: Path, *, overwrite: bool, resume: bool) -> None:
+    """Refuse what is there already, or is not ours: the result, its run folder, its configuration.
+
+    Raises:
+        OutputExists: names the first.
+    """
+    for path in (out, run_folder(out)):
+        check_output(path, overwrite=overwrite, resume=resume)
+    # it goes with the result, which may be gone; so it is replaced without being asked
+    check_output(configuration_of(out), overwrite=True)
 
 
 def _spec(inversion: Inversion, folder: Path, resume: bool) -> Run:

@@ -14,6 +14,7 @@ from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
 from pdeinv.io.fields import UNKNOWN
+from pdeinv.io.marks import figure_metadata
 from pdeinv.jobs.plot.overlays import Overlay, overlay_of
 from pdeinv.jobs.plot.panels import (
     BLUE,
@@ -112,7 +113,7 @@ def draw(panels: list[Panel], out: Path, dpi: int) -> None:
         for ax in axes[len(panels) :]:
             ax.set_visible(False)
         with atomic(out) as target:
-            figure.savefig(target, dpi=dpi)
+            figure.savefig(target, dpi=dpi, metadata=figure_metadata(out.suffix))
 
 
 def _unknown(tree: xr.DataTree, path: Path) -> xr.Dataset:

@@ -1,0 +1,157 @@
+"""What tells an output of pdeinv from somebody else's file, so that only the former is replaced.
+
+NetCDF and VTKHDF files carry the attribute ``pdeinv_version``, figures name pdeinv as the software
+that made them, TOML begins with a note, surrogates have their ``metadata.json`` and run folders a
+file ``pdeinv.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pdeinv.errors import OutputExists
+from pdeinv.provenance import versions
+
+__all__ = [
+    "ATTRIBUTE",
+    "RUN_MARK",
+    "check_mark",
+    "figure_metadata",
+    "maker",
+    "noted",
+    "written_by_pdeinv",
+]
+
+ATTRIBUTE = "pdeinv_version"
+"""Of the root of NetCDF and HDF5 files."""
+
+RUN_MARK = "pdeinv.json"
+"""In a run folder."""
+
+_NOTE = "# written by pdeinv"
+_SVG = re.compile(rb"<dc:creator>\s*<cc:Agent>\s*<dc:title>pdeinv\b")
+_HEAD, _TAIL = 1 << 14, 1 << 20
+"""How much of a figure is looked at: metadata stand at the start of SVG and at the end of PDF."""
+
+
+def maker() -> str:
+    """The name and version of this software."""
+    return f"pdeinv {versions().get('pdeinv', '')}".strip()
+
+
+def figure_metadata(suffix: str) -> dict[str, str]:
+    """What matplotlib is to write into a figure of that format."""
+    return {"Software" if suffix == ".png" else "Creator": maker()}
+
+
+def noted(text: str) -> str:
+    """TOML text behind the note that marks it."""
+    return f"{_NOTE}{maker().removeprefix('pdeinv')}\n{text}"
+
+
+def check_mark(path: Path) -> None:
+    """Refuse to replace what is at ``path``, unless pdeinv wrote it.
+
+    Raises:
+        OutputExists: it did not, or left no mark.
+    """
+    if not written_by_pdeinv(path):
+        raise OutputExists(
+            f"{path} carries no mark of pdeinv, and only what pdeinv wrote is replaced; move or "
+            "delete it yourself, or choose another --out"
+        )
+
+
+def written_by_pdeinv(path: Path) -> bool:
+    """Whether a file or folder carries a mark of pdeinv; False where it cannot be read."""
+    try:
+        if path.is_dir():
+            return _is_run(path / RUN_MARK) or _is_surrogate(path / "metadata.json")
+        if not path.is_file():  # a device, or a link to nothing
+            return False
+        with path.open("rb") as file:
+            head = file.read(len(_NOTE))
+            look = next((f for start, f in _LOOKS.items() if head.startswith(start)), None)
+            return look is not None and look(path, file)
+    except OSError:
+        return False
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_run(file: Path) -> bool:
+    return isinstance(_json(file).get(ATTRIBUTE), str)
+
+
+def _is_surrogate(file: Path) -> bool:
+    return isinstance(_json(file).get("surrogate"), str)
+
+
+def _in_netcdf(path: Path, _file: BinaryIO) -> bool:
+    import netCDF4
+
+    try:
+        with netCDF4.Dataset(str(path.absolute())) as dataset:
+            return ATTRIBUTE in dataset.ncattrs()
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
+def _in_hdf5(path: Path, file: BinaryIO) -> bool:
+    """NetCDF-4 is HDF5; not every HDF5 file opens as NetCDF."""
+    if _in_netcdf(path, file):
+        return True
+    try:
+        import h5py
+    except ModuleNotFoundError:
+        return False
+    try:
+        with h5py.File(path, "r") as found:
+            return ATTRIBUTE in found.attrs
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
+def _in_png(_path: Path, file: BinaryIO) -> bool:
+    """A text chunk before the picture names the software."""
+    file.seek(8)
+    while len(begin := file.read(8)) == 8 and begin[4:] != b"IDAT":
+        size = int.from_bytes(begin[:4], "big")
+        if begin[4:] == b"tEXt" and size < _HEAD:
+            if file.read(size).startswith(b"Software\0pdeinv"):
+                return True
+            size = 0
+        file.seek(size + 4, os.SEEK_CUR)  # the rest, and the checksum
+    return False
+
+
+def _in_pdf(path: Path, file: BinaryIO) -> bool:
+    file.seek(-min(_TAIL, path.stat().st_size), os.SEEK_END)
+    return b"/Creator (pdeinv" in file.read()
+
+
+def _in_svg(_path: Path, file: BinaryIO) -> bool:
+    file.seek(0)
+    return _SVG.search(file.read(_HEAD)) is not None
+
+
+_LOOKS: dict[bytes, Callable[[Path, BinaryIO], bool]] = {
+    b"\x89HDF\r\n\x1a\n": _in_hdf5,
+    b"CDF": _in_netcdf,
+    b"\x89PNG\r\n\x1a\n": _in_png,
+    b"%PDF-": _in_pdf,
+    b"<?xml": _in_svg,
+    _NOTE.encode(): lambda _path, _file: True,
+}
+"""How a file of each format is looked at, by its first bytes."""

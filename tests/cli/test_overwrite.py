@@ -1,0 +1,124 @@
+"""--overwrite and --resume replace what pdeinv wrote, and leave everything else alone."""
+
+import pytest
+
+MAP = ("invert", "obs.nc", "--config", "small.toml", "--engine", "map", "--seed", 1)
+SMALL = ("--config", "small.toml", "--seed", 1)
+SET = ("generate", "--obs", "obs.nc", "--n", 20, "--seed", 1)
+NETWORK = ("solve", *SMALL, "--solver", "pinn")
+TRAINING = ("train-surrogate", "latent", "--data", "data.nc", "--seed", 1)
+TAKEN = {
+    "solve": (("solve", *SMALL, "--out"), "--overwrite"),
+    "solve --solver pinn": ((*NETWORK, "--out"), "--overwrite"),
+    "solve --resume": ((*NETWORK, "--out"), "--resume"),
+    "solve --vtk": (("solve", *SMALL, "--out", "t.nc", "--vtk"), "--overwrite"),
+    "observe": (
+        ("observe", "truth.nc", "--sensors", "all", "--noise-rel", 0.1, "--out"),
+        "--overwrite",
+    ),
+    "generate": ((*SET, "--out"), "--overwrite"),
+    "generate --resume": ((*SET, "--out"), "--resume"),
+    "generate --assemble": ((*SET, "--out"), "--assemble"),
+    "train-surrogate": ((*TRAINING, "--out"), "--overwrite"),
+    "train-surrogate --resume": ((*TRAINING, "--out"), "--resume"),
+    "invert": ((*MAP, "--out"), "--overwrite"),
+    "invert --resume": ((*MAP, "--out"), "--resume"),
+    "invert --dry-run": ((*MAP, "--dry-run", "--out"), "--overwrite"),
+    "plot": (("plot", "obs.nc", "--out"), "--overwrite"),
+    "evaluate": (("evaluate", "surrogate", "--out"), "--overwrite"),
+    "evaluate --figure": (("evaluate", "surrogate", "--figure"), "--overwrite"),
+    "import": (("import", "eit", "pyeit", "frame.txt", "--out"), "--overwrite"),
+}
+
+
+def contents(folder):
+    return {
+        str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None
+        for p in folder.rglob("*")
+    }
+
+
+def refused(result, folder, before):
+    assert result.exit_code == 2, result.stderr
+    assert "carries no mark of pdeinv" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert contents(folder) == before
+
+
+def folder_of_somebody(path):
+    path.mkdir()
+    (path / "thesis.txt").write_text("precious")
+    (path / "config.toml").write_text("seed = 1\n")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("verb", TAKEN)
+def test_somebody_elses_output_is_refused_in_one_line(verb, kind, call, work):
+    words, flag = TAKEN[verb]
+    out = work / "taken.png"
+    if kind == "file":
+        out.write_text("precious")
+    else:
+        folder_of_somebody(out)
+    before = contents(work)
+    refused(call(*words, out, flag), work, before)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        *("solve --solver pinn", "solve --resume", "generate", "generate --resume"),
+        *("train-surrogate", "train-surrogate --resume", "invert", "invert --resume"),
+    ],
+)
+def test_somebody_elses_run_folder_is_refused_too(verb, call, work):
+    words, flag = TAKEN[verb]
+    folder_of_somebody(work / "new.nc.run")
+    before = contents(work)
+    refused(call(*words, "new.nc", flag), work, before)
+
+
+def test_what_lies_where_the_configuration_goes_is_refused_before_the_run(call, work):
+    (work / "r.nc.toml").write_text("# notes\n")
+    before = contents(work)
+    refused(call(*MAP, "--out", "r.nc"), work, before)
+
+
+REPEATED = {
+    "solve": ("solve", *SMALL, "--vtk", "v.vtkhdf", "--out", "t.nc"),
+    "observe": ("observe", "truth.nc", "--sensors", "all", "--noise-rel", 0.1, "--out", "o.nc"),
+    "invert": (*MAP, "--out", "r.nc"),
+    "plot": ("plot", "truth.nc", "--out", "t.svg"),
+}
+
+
+@pytest.mark.parametrize("verb", REPEATED)
+def test_own_outputs_are_replaced(verb, call, work):
+    words = REPEATED[verb]
+    for flags in ((), ("--overwrite",)):
+        done = call(*words, *flags)
+        assert done.exit_code == 0, done.stderr
+    assert call(*words).exit_code == 2
+    assert "already exists" in call(*words).stderr
+
+
+def test_a_result_goes_on_with_the_marks_it_left(call, work):
+    assert call(*MAP, "--out", "r.nc").exit_code == 0
+    done = call(*MAP, "--out", "r.nc", "--resume")
+    assert done.exit_code == 0, done.stderr
+    assert (work / "r.nc.toml").read_text().startswith("# written by pdeinv ")
+
+
+@pytest.mark.usefixtures("solves_here")
+def test_data_sets_and_surrogates_are_replaced(call, work):
+    for flags in ((), ("--overwrite",), ("--resume",)):
+        done = call(*SET, "--out", "data.nc", *flags)
+        assert done.exit_code == 0, done.stderr
+    short = ("--set", "surrogate.epochs=2", "--out", "surrogate")
+    for flags in ((), ("--overwrite",), ("--resume",)):
+        done = call(*TRAINING, *short, *flags)
+        assert done.exit_code == 0, done.stderr
+    assert {p.name for p in (work / "surrogate").iterdir()} == {
+        "metadata.json",
+        "weights.safetensors",
+    }
