@@ -34,15 +34,19 @@ def shortened(kind: Any, options: Any, small: Mapping[str, Any]) -> Any:
     if isinstance(options, BaseModel):
         return options
     found = dict(options or {})
-    for key, value in small.items():
-        if key in kind.Config.model_fields and key not in found and _valid(kind, key, value):
+    free = {k: v for k, v in small.items() if k in kind.Config.model_fields and k not in found}
+    if _valid(kind, {**found, **free}):
+        return {**found, **free}
+    # one by one, where some of them mean something else here
+    for key, value in free.items():
+        if _valid(kind, {**found, key: value}):
             found[key] = value
     return found
 
 
-def _valid(kind: Any, key: str, value: Any) -> bool:
+def _valid(kind: Any, options: Mapping[str, Any]) -> bool:
     try:
-        kind.Config(**{key: value})
+        kind.Config(**options)
     except ValidationError:
         return False
     return True

@@ -33,7 +33,7 @@ SHORT = {
 """Whatever of these an engine's options know makes its runs short."""
 
 LONG = {
-    **{"chains": 1, "ensembles": 1, "draws": 300, "warmup": 150, "thin": 1},
+    **{"chains": 1, "ensembles": 1, "draws": 200, "warmup": 100, "thin": 1},
     **{"tuning": 60, "subchain": 2, "beta": 0.5},
 }
 """The same for runs that are held against an exact posterior."""
