@@ -34,12 +34,12 @@ class Ended(IntEnum):
     )
     DRAWN = 4, "all draws done", "convergence is judged by R-hat and ESS"
     UNMIXED = 5, "not converged", "draw more"
+    BUDGET = 6, "budget spent", "raise the budget and continue with --resume"
     MISLED = (
         7,
         "not converged",
         "train the surrogate on more samples around the posterior, or use engine pcn",
     )
-    BUDGET = 6, "budget spent", "raise the budget and continue with --resume"
 
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""
