@@ -276,9 +276,7 @@ def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "neuralop", None)
     network._library.cache_clear()
     try:
-        with pytest.raises(
-            MissingDependency, match=r"neuraloperator.*\[surrogate\]' in your clone"
-        ):
+        with pytest.raises(MissingDependency, match=r"neuralop.*\[surrogate\]' in your clone"):
             network._library()
     finally:
         network._library.cache_clear()

@@ -141,6 +141,8 @@ TEXTS = {
 class Entry:
     """An entry point of an installed package, whose class lives here."""
 
+    extras = ()
+
     def __init__(self, name):
         self.name = name
 
