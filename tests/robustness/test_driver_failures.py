@@ -10,6 +10,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
+from ours import ours
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.posterior import Counters, WhitenedModel
@@ -36,7 +37,7 @@ EXEMPT = {
     "gaussian": "refuses a model with failed solves, because it cannot be linear",
     "pinn": "trains on residuals and solves once, at its end; see tests/surrogate/test_pinn.py",
 }
-NAMES = registry.names("engines")
+NAMES = ours("engines")
 SURVIVORS = pytest.mark.parametrize("name", sorted(OPTIONS))
 CASE = LinearGaussian.example(np.random.default_rng(4), 3, 12)
 

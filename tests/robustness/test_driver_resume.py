@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ours import ours
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.engines.run.driver import run
@@ -40,7 +41,7 @@ OPTIONS = {
     },
     "two-level": {"chains": 2, "draws": 12, "warmup": 2, "tuning": 20, "subchain": 2},
 }
-NAMES = registry.names("engines")
+NAMES = ours("engines")
 ALL = pytest.mark.parametrize("name", NAMES)
 CASE = LinearGaussian.example(np.random.default_rng(4), 3, 12)
 BUILD = partial(CASE.posterior, replace(CASE, matrix=1.01 * CASE.matrix))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from ours import ours
 
 from pdeinv.bayes.coverage import rank, uniformity
 from pdeinv.bayes.fields.base import DenseField
@@ -82,7 +83,7 @@ LINEAR_ONLY = {"gaussian"}
 
 EXACT = [
     n
-    for n in registry.names("engines")
+    for n in ours("engines")
     if registry.load("engines", n).produces == "posterior" and n not in LINEAR_ONLY
 ]
 
