@@ -44,8 +44,15 @@ class Intended:
         return bool(re.fullmatch(self.case, case) and re.fullmatch(self.array, array))
 
 
-INTENDED: tuple[Intended, ...] = ()
-"""None so far."""
+INTENDED: tuple[Intended, ...] = (
+    Intended(
+        ".*", ".*:two_level/finite", "whether every chain determines an estimate is kept beside it"
+    ),
+    Intended(
+        ".*pinn.*", ".*:features", "a network's fixed random features are stored beside its weights"
+    ),
+)
+"""Nothing that was computed before has changed; these arrays are new."""
 
 
 @dataclass(frozen=True)
