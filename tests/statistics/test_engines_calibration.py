@@ -92,9 +92,8 @@ def test_every_engine_that_claims_a_posterior_is_calibrated_here():
     assert set(EXACT) == set(OPTIONS)
 
 
-@pytest.mark.parametrize(
-    "name", [n if n == "pcn" else pytest.param(n, marks=pytest.mark.slow) for n in EXACT]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXACT)
 def test_ranks_are_uniform(name, tmp_path):
     kind = registry.load("engines", name)
     ranks = ranks_of(kind(kind.Config(**OPTIONS[name])), 300, tmp_path)

@@ -102,8 +102,6 @@ class TracerModel(ReferenceModel):
 
 
 class Tracer:
-    """Advection and dispersion of a solute (Ogata and Banks 1961)."""
-
     name: ClassVar[str] = "tracer"
     Config: ClassVar[type[TracerConfig]] = TracerConfig
     card: ClassVar[Card] = Card(
@@ -145,11 +143,9 @@ class Tracer:
         return found
 
     def x(self, level: int) -> Array:
-        """The nodes of a level."""
         return np.linspace(0.0, self.config.length, int(self.config.cells * 2.0**level) + 1)
 
     def t(self, level: int) -> Array:
-        """Its times."""
         return np.linspace(0.0, self.config.time, int(self.config.steps * 2.0**level) + 1)
 
     def forward_model(self, sensors: Sensors, level: int = 0) -> TracerModel:
