@@ -68,7 +68,7 @@ class Store:
     def digests(self, name: str) -> dict[str, str] | None:
         """Of one case, by the newest names of its arrays."""
         found = self.cases.get(name)
-        return None if found is None else {newest(k): v for k, v in found.items()}
+        return None if found is None else {newest(_plain(k)): v for k, v in found.items()}
 
     def arrays(self, name: str) -> Arrays:
         """Of one case; nothing where only digests are there."""
