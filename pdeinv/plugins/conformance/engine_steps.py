@@ -49,10 +49,13 @@ def _plain(state: Any, kind: Any, path: str = "state") -> None:
         hints = get_type_hints(kind)
         for f in fields(kind):
             _plain(getattr(state, f.name), hints[f.name], f"{path}.{f.name}")
-    elif kind == Array:
+    elif kind in (Array, np.ndarray):
         hold(isinstance(state, np.ndarray), f"{path} is {type(state).__name__}, not an array")
     else:
-        hold(kind in {int, float, bool, Ended}, f"{path} is annotated {kind}")
+        hold(
+            kind in {int, float, bool, Ended},
+            f"{path} is annotated {kind}; expected an array, int, float, bool or Ended",
+        )
         hold(isinstance(state, kind), f"{path} is {type(state).__name__}, annotated {kind}")
 
 
