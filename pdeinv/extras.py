@@ -6,9 +6,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from pdeinv.errors import MissingDependency
+from pdeinv.errors import MissingDependency, reason
 
-__all__ = ["EXTRAS", "installed", "load", "missing", "remedy", "require"]
+__all__ = ["EXTRAS", "UNLOADABLE", "installed", "load", "missing", "remedy", "require"]
 
 EXTRAS = {
     "fem": ("dolfinx", "petsc4py", "mpi4py", "gmsh", "h5py"),
@@ -18,6 +18,9 @@ EXTRAS = {
 }
 """What each extra brings, by the name to import it by; the first is what it is there for."""
 
+UNLOADABLE = (ImportError, OSError, RuntimeError)
+"""What importing a broken package raises: a missing library is the second, or mpi4py's third."""
+
 
 def remedy(package: str) -> str:
     """What to do to get a package."""
@@ -26,9 +29,9 @@ def remedy(package: str) -> str:
     return f"run pip install -e '.[{extra}]' in your clone of pdeinv{other}"
 
 
-def missing(package: str, needs: str, why: object = None) -> MissingDependency:
+def missing(package: str, needs: str, why: Exception | None = None) -> MissingDependency:
     """The error of what ``needs`` a package, such as "networks need", that cannot be had."""
-    trouble = "is not installed" if why is None else f"cannot be loaded ({why})"
+    trouble = "is not installed" if why is None else f"cannot be loaded ({reason(why)})"
     return MissingDependency(f"{needs} the package {package}, which {trouble}; {remedy(package)}")
 
 
@@ -40,7 +43,7 @@ def load(package: str, needs: str) -> Any:
     """
     try:
         return import_module(package)
-    except (ImportError, OSError) as error:
+    except UNLOADABLE as error:
         raise missing(package, needs, error) from None
 
 

@@ -12,7 +12,18 @@ from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.model.forward import Capability, ForwardModel, require
 from pdeinv.typing import Array
 
-__all__ = ["TaylorResult", "dot_product_test", "gradient_test", "taylor_test"]
+__all__ = [
+    "MAX_DOT_PRODUCT_ERROR",
+    "MIN_TAYLOR_SLOPE",
+    "TaylorResult",
+    "dot_product_test",
+    "gradient_test",
+    "taylor_test",
+]
+
+MAX_DOT_PRODUCT_ERROR = 1e-10
+MIN_TAYLOR_SLOPE = 1.9
+"""What a model's own derivatives keep: a right one has slope 2, a wrong one slope 1."""
 
 _HALVINGS = 26
 _TRIALS = 2

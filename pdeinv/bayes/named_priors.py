@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pdeinv.bayes.field_prior import build
+from pdeinv.bayes.field_prior import build, uniform_prior
 from pdeinv.bayes.fields.base import DenseField, GaussianField, IndependentField
 from pdeinv.bayes.prior import FieldPrior, Prior, ProductPrior
 from pdeinv.bayes.prior_config import UnknownConfig
-from pdeinv.bayes.transforms import Exponential, Identity, Interval, Transform
+from pdeinv.bayes.transforms import Exponential, Identity, Transform
 from pdeinv.config import Config, parse
 from pdeinv.errors import ConfigError
 from pdeinv.model.spaces import Space, Variable
@@ -98,8 +98,7 @@ def uniform(
     if not (np.isfinite(a).all() and np.isfinite(b).all() and (a < b).all()):
         raise ConfigError(f"prior of {name}: low must be less than high, got {low!r} and {high!r}")
     space = Space((_variable((name, units, long_name), shape),))
-    white = IndependentField(np.zeros(a.size), np.ones(a.size))
-    return FieldPrior(space, white, Interval(a, b))
+    return uniform_prior(space, a, b)
 
 
 def field(name: str, table: Mapping[str, Any]) -> FieldPrior:

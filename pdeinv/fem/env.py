@@ -86,9 +86,8 @@ def fenicsx() -> Fenicsx:
         # PETSc would end the process on SIGTERM, before a run could save
         importlib.import_module("petsc4py").init(["pdeinv", "-no_signal_handler"], comm=_world())
         return Fenicsx(*(importlib.import_module(name) for name in _MODULES))
-    except (ImportError, RuntimeError) as error:  # mpi4py raises the latter without an MPI library
-        why = str(error).partition("\n")[0]
-        raise extras.missing("dolfinx", "the finite-element solver needs", why) from None
+    except extras.UNLOADABLE as error:
+        raise extras.missing("dolfinx", "the finite-element solver needs", error) from None
 
 
 def require_gmsh() -> Any:

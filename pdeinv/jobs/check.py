@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pdeinv.bayes.check import dot_product_test, taylor_test
+from pdeinv.bayes.check import (
+    MAX_DOT_PRODUCT_ERROR,
+    MIN_TAYLOR_SLOPE,
+    dot_product_test,
+    taylor_test,
+)
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.io.observations import Observations
 from pdeinv.model.forward import Capability
@@ -16,9 +21,6 @@ from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
 
 __all__ = ["Verdict", "check_observations", "check_problem"]
-
-MAX_DOT_PRODUCT_ERROR = 1e-10
-MIN_TAYLOR_SLOPE = 1.9
 
 
 @dataclass(frozen=True)

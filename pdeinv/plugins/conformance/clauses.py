@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from pdeinv.errors import PdeinvError, RunFailed, reason
 
-__all__ = ["Broken", "Clause", "Finding", "Report", "Table", "hold", "one_line", "refused"]
+__all__ = [
+    "Broken",
+    "Clause",
+    "Finding",
+    "Report",
+    "Table",
+    "hold",
+    "one_line",
+    "other_global_random",
+    "refused",
+]
 
 
 class Broken(Exception):
@@ -47,6 +60,17 @@ def refused(call: Callable[[], object], what: str, *kinds: type[PdeinvError]) ->
             f"{what} must raise {wanted}, got {type(error).__name__}: {reason(error)}"
         ) from None
     raise Broken(f"{what} must raise {wanted}, and was accepted")
+
+
+@contextmanager
+def other_global_random() -> Iterator[None]:
+    """NumPy's global generator in another state while the block runs, and as it was afterwards."""
+    before = np.random.get_state()  # noqa: NPY002
+    try:
+        np.random.seed(1234)  # noqa: NPY002
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""What every configuration promises, whichever plug-in it belongs to."""
+"""What every plug-in promises of its name and its configuration."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from pdeinv.errors import ConfigError
 
 from .clauses import Table, hold, refused
 
-__all__ = ["add_config_clauses", "options_from", "shortened", "undescribed"]
+__all__ = ["add_config_clauses", "add_name_clause", "options_from", "shortened", "undescribed"]
 
 WHERE = "pdeinv.config.Config"
 
@@ -59,6 +60,19 @@ def undescribed(kind: type[BaseModel]) -> list[str]:
         keys = schema.get("properties", {}).items()
         found += [f"{table}.{k}" for k, s in keys if "const" not in s and "description" not in s]
     return found
+
+
+def add_name_clause(table: Table[Any]) -> None:
+    """Enter the clause on ``case.kind.name`` and ``case.registered``, the name in the registry."""
+
+    @table.clause(
+        "name", "`name` is lower-case letters, digits and hyphens, and what it is registered under"
+    )
+    def name(case: Any) -> None:
+        found = case.kind.name
+        hold(re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", found), f"`name` is {found!r}")
+        same = case.registered in (None, found)
+        hold(same, f"`name` is '{found}', registered under '{case.registered}'")
 
 
 def add_config_clauses(table: Table[Any]) -> None:

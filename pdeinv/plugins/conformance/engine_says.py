@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from enum import StrEnum
 from multiprocessing.reduction import ForkingPickler
@@ -17,22 +16,13 @@ from pdeinv.model.forward import Capability, ForwardModel, Linearization
 from pdeinv.typing import Array
 
 from .clauses import Table, hold, refused
-from .configs import add_config_clauses
+from .configs import add_config_clauses, add_name_clause
 from .engine_case import PROTOCOL, Case
 
 __all__ = ["CLAUSES"]
 
 CLAUSES: Table[Case] = Table(PROTOCOL)
-
-
-@CLAUSES.clause(
-    "name", "`name` is lower-case letters, digits and hyphens, and what it is registered under"
-)
-def name(case: Case) -> None:
-    found = case.kind.name
-    hold(re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", found), f"`name` is {found!r}")
-    good = case.registered in (None, found)
-    hold(good, f"`name` is '{found}', registered under '{case.registered}'")
+add_name_clause(CLAUSES)
 
 
 @CLAUSES.clause("summary", "the class has a docstring, whose first line says what it computes")

@@ -6,7 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pdeinv.bayes.check import dot_product_test, taylor_test
+from pdeinv.bayes.check import (
+    MAX_DOT_PRODUCT_ERROR,
+    MIN_TAYLOR_SLOPE,
+    dot_product_test,
+    taylor_test,
+)
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import Capability, ForwardModel
@@ -14,7 +19,6 @@ from pdeinv.typing import Array
 
 from .clauses import Table, hold, refused
 from .problem_case import PROTOCOL, Case, gap
-from .problem_says import MAX_DOT_PRODUCT_ERROR, MIN_TAYLOR_SLOPE
 from .problem_values import HUGE, MODEL, typed
 
 __all__ = ["CLAUSES"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import fields, is_dataclass
 
 import numpy as np
 
-from pdeinv.bayes.check import dot_product_test, taylor_test
+from pdeinv.bayes.check import (
+    MAX_DOT_PRODUCT_ERROR,
+    MIN_TAYLOR_SLOPE,
+    dot_product_test,
+    taylor_test,
+)
 from pdeinv.errors import ConfigError
 from pdeinv.model.forward import Capability, Linearization, ModelKind
 from pdeinv.model.spaces import Space
@@ -15,27 +19,16 @@ from pdeinv.plugins.problem import Card
 from pdeinv.typing import Array
 
 from .clauses import Table, hold, refused
-from .configs import add_config_clauses
+from .configs import add_config_clauses, add_name_clause
 from .problem_case import MOST_AXES, PROTOCOL, Case, gap
 
-__all__ = ["CLAUSES", "MAX_DOT_PRODUCT_ERROR", "MIN_TAYLOR_SLOPE", "labels"]
+__all__ = ["CLAUSES", "labels"]
 
 CLAUSES: Table[Case] = Table(PROTOCOL)
+add_name_clause(CLAUSES)
 
 PRIOR = "pdeinv.bayes.prior.Prior"
 SPACE = "pdeinv.model.spaces.Variable"
-MAX_DOT_PRODUCT_ERROR = 1e-10
-MIN_TAYLOR_SLOPE = 1.9
-
-
-@CLAUSES.clause(
-    "name", "`name` is lower-case letters, digits and hyphens, and what it is registered under"
-)
-def name(case: Case) -> None:
-    found = case.kind.name
-    hold(re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", found), f"`name` is {found!r}")
-    same = case.registered in (None, found)
-    hold(same, f"`name` is '{found}', registered under '{case.registered}'")
 
 
 @CLAUSES.clause(

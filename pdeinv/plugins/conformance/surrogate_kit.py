@@ -43,8 +43,7 @@ def trial_problem() -> Problem:
     Raises:
         UnknownPlugin: ``darcy`` is not installed.
     """
-    kind = registry.load("problems", "darcy")
-    return cast(Problem, kind(options_from(kind, TRIAL)))
+    return cast(Problem, registry.build("problems", "darcy", TRIAL))
 
 
 def check_surrogate(

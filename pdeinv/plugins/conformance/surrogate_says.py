@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 import numpy as np
 
@@ -11,28 +10,19 @@ from pdeinv.errors import CapabilityError, DataSchemaError, SurrogateRejected
 from pdeinv.model.learned import Role
 
 from .clauses import Table, hold, refused
-from .configs import add_config_clauses
+from .configs import add_config_clauses, add_name_clause
 from .surrogate_case import PROTOCOL, SEED, Case
 from .surrogate_lessons import neighbour
 
 __all__ = ["CLAUSES"]
 
 CLAUSES: Table[Case] = Table(PROTOCOL)
+add_name_clause(CLAUSES)
 
 METADATA = (
     *("surrogate", "role", "problem", "problem_config", "sensors", "noise_std", "level"),
     *("config", "errors", "dataset_sha256"),
 )
-
-
-@CLAUSES.clause(
-    "name", "`name` is lower-case letters, digits and hyphens, and what it is registered under"
-)
-def name(case: Case) -> None:
-    found = case.kind.name
-    hold(re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", found), f"`name` is {found!r}")
-    good = case.registered in (None, found)
-    hold(good, f"`name` is '{found}', registered under '{case.registered}'")
 
 
 @CLAUSES.clause(
