@@ -22,7 +22,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.io.observations import Observations
-from pdeinv.model.strong_form import StrongForm
+from pdeinv.model.observed import Sensors
+from pdeinv.model.strong_form import StrongForm, StrongFormOf
 from pdeinv.plugins.problem import Importer, Metric, Problem
 from pdeinv.typing import Array
 
@@ -51,6 +52,7 @@ __all__ = [
     "on_grid",
     "phantom",
     "remarks",
+    "strong_form",
     "tables_of",
 ]
 
@@ -255,3 +257,10 @@ class HasStrongForm(Protocol):
         Raises:
             ConfigError: this configuration has none (another domain, or a coefficient that jumps).
         """
+
+
+def strong_form(problem: Problem, sensors: Sensors) -> StrongFormOf | None:
+    """Residuals at points with the sensors, made when asked for; without the hook None."""
+    if not isinstance(problem, HasStrongForm):
+        return None
+    return lambda: (problem.strong_form(), sensors)

@@ -93,19 +93,6 @@ class Identity:
             data.sensors,
         )
 
-    @classmethod
-    def of_problem(cls, problem: Problem, sensors: Sensors) -> Identity:
-        """That of a problem with sensors."""
-        prior = problem.prior()
-        return cls(
-            problem.name,
-            problem.config.model_dump(mode="json"),
-            prior.dim,
-            prior_probe(prior),
-            problem.observed,
-            sensors,
-        )
-
     def check(self, problem: Problem, prior: Prior) -> None:
         """Refuse another problem, configuration or prior.
 

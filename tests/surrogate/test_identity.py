@@ -48,8 +48,8 @@ def surrogate(problem, file):
 
 
 @pytest.fixture
-def identity(problem, sensors):
-    return Identity.of_problem(problem, sensors)
+def identity(file):
+    return Identity.of_dataset(datasets.read(file))
 
 
 def rejected(call, text):

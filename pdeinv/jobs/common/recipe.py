@@ -16,9 +16,8 @@ from pdeinv.io.observations import Observations
 from pdeinv.model.forward import ForwardModel
 from pdeinv.model.learned import Role
 from pdeinv.model.observed import Sensors
-from pdeinv.model.strong_form import StrongFormOf
 from pdeinv.plugins import registry
-from pdeinv.plugins.hooks import HasStrongForm
+from pdeinv.plugins.hooks import strong_form
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import Surrogate, check_installed, check_role
 from pdeinv.typing import Array
@@ -132,13 +131,8 @@ class PosteriorRecipe:
             assert cheap is not None
             return cheap
         inner = problem.forward_model(self.sensors, self.level)
-        return self._on(prior, WhitenedModel(prior, inner, self._strong_form(problem)), cheap)
-
-    def _strong_form(self, problem: Problem) -> StrongFormOf | None:
-        """Residuals of the problem at points with the sensors, where it knows them."""
-        if not isinstance(problem, HasStrongForm):
-            return None
-        return lambda: (problem.strong_form(), self.sensors)
+        model = WhitenedModel(prior, inner, strong_form(problem, self.sensors))
+        return self._on(prior, model, cheap)
 
     def cheap(self, problem: Problem, prior: Prior) -> Posterior:
         """The posterior of the surrogate alone."""

@@ -11,10 +11,8 @@ import numpy as np
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.errors import ConfigError
-from pdeinv.model.observed import Sensors
-from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins import registry
-from pdeinv.plugins.hooks import HasStrongForm
+from pdeinv.plugins.hooks import strong_form
 from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
 
@@ -84,11 +82,5 @@ def _made_up(build: Callable[[], Problem], spec: str | None) -> Posterior:
     prior, model, rng = problem.prior(), problem.forward_model(places), stream(0, "conformance")
     values = model(prior.unwhiten(0.5 * rng.standard_normal(prior.dim)))
     noise = Noise(np.full(len(values), 0.01 * float(np.abs(values).max())))
-    strong = partial(_strong_form, problem, places) if isinstance(problem, HasStrongForm) else None
-    on = WhitenedModel(prior, model, strong)
+    on = WhitenedModel(prior, model, strong_form(problem, places))
     return Posterior(prior, on, values + noise.sample(rng), noise)
-
-
-def _strong_form(problem: HasStrongForm, places: Sensors) -> tuple[StrongForm, Sensors]:
-    """Residuals of a problem at points, with the sensors."""
-    return problem.strong_form(), places
