@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import ConfigDict, Field, field_serializer
+from mutants import Mutants
 from toy_engine import ToyEngine, ToyState, WalkConfig
 
 from pdeinv.engines.requests import Linearize, Misfit, Steps
@@ -15,25 +15,9 @@ from pdeinv.plugins.conformance import check_engine
 from pdeinv.plugins.conformance.engine_kit import CLAUSES
 from pdeinv.typing import Array
 
-MUTANTS = {}
+mutant = MUTANTS = Mutants(ToyEngine, WalkConfig, CLAUSES)
 LATE = "exact"
 """What takes longest is left out where it is not what is looked for."""
-
-
-def mutant(clause):
-    """Enter a class as the violation of a clause."""
-
-    def enter(kind):
-        assert clause not in MUTANTS
-        MUTANTS[clause] = kind
-        return kind
-
-    return enter
-
-
-@mutant("name")
-class Shouting(ToyEngine):
-    name = "Toy Engine"
 
 
 @mutant("summary")
@@ -53,50 +37,6 @@ class Listing(ToyEngine):
     """A list where a frozenset belongs."""
 
     requires = [Capability.JVP]
-
-
-@mutant("config-described")
-class Silent(ToyEngine):
-    """A key without words."""
-
-    class Config(WalkConfig):
-        extra: int = 3
-
-
-@mutant("config-defaults")
-class Demanding(ToyEngine):
-    """A key without default."""
-
-    class Config(WalkConfig):
-        needed: int = Field(description="has no default")
-
-
-@mutant("config-strict")
-class Lenient(ToyEngine):
-    """Takes any key."""
-
-    class Config(WalkConfig):
-        model_config = ConfigDict(extra="ignore")
-
-
-@mutant("config-frozen")
-class Soft(ToyEngine):
-    """Can be changed."""
-
-    class Config(WalkConfig):
-        model_config = ConfigDict(frozen=False)
-
-
-@mutant("config-round-trip")
-class Rounding(ToyEngine):
-    """Files lose something."""
-
-    class Config(WalkConfig):
-        size: float = Field(0.5, description="is rounded in files")
-
-        @field_serializer("size")
-        def _short(self, value):
-            return round(value)
 
 
 @mutant("built")
@@ -352,11 +292,7 @@ def test_every_clause_has_its_mutant():
 
 @pytest.mark.parametrize("clause", MUTANTS)
 def test_the_planted_violation_is_found(clause):
-    options = {"needed": 1} if clause == "config-defaults" else None
+    options = MUTANTS.options(clause)
     without = () if clause == LATE else (LATE,)
     report = check_engine(MUTANTS[clause], options, long=options, without=without)
-    found = {f.clause: f for f in report.findings}
-    assert found[clause].ok is False, found[clause]
-    assert CLAUSES.clauses[clause].promise in found[clause].sentence
-    assert "\n" not in found[clause].sentence
-    assert len(report.failures) <= 6, [f.sentence for f in report.failures]
+    MUTANTS.assert_found(clause, report, most=6)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
-from pydantic import ConfigDict, Field, field_serializer
+from mutants import Mutants
 from toy_problem import KNOTS, Toy, ToyConfig, ToyModel
 
 from pdeinv.bayes.prior import FieldPrior
@@ -18,18 +18,7 @@ from pdeinv.plugins.conformance import check_problem
 from pdeinv.plugins.conformance.problem_kit import CLAUSES
 from pdeinv.plugins.problem import Importer, Metric
 
-MUTANTS = {}
-
-
-def mutant(clause):
-    """Enter a class, or a function that gives one, as the violation of a clause."""
-
-    def enter(kind):
-        assert clause not in MUTANTS
-        MUTANTS[clause] = kind
-        return kind
-
-    return enter
+mutant = MUTANTS = Mutants(Toy, ToyConfig, CLAUSES)
 
 
 def variable(space, **changes):
@@ -39,48 +28,9 @@ def variable(space, **changes):
 # ---- what it says of itself ----
 
 
-@mutant("name")
-class Shouting(Toy):
-    name = "Toy Problem"
-
-
 @mutant("card")
 class NoReference(Toy):
     card = replace(Toy.card, reference=" ")
-
-
-@mutant("config-described")
-class Silent(Toy):
-    class Config(ToyConfig):
-        extra: int = 3
-
-
-@mutant("config-defaults")
-class Demanding(Toy):
-    class Config(ToyConfig):
-        needed: int = Field(description="has no default")
-
-
-@mutant("config-strict")
-class Lenient(Toy):
-    class Config(ToyConfig):
-        model_config = ConfigDict(extra="ignore")
-
-
-@mutant("config-frozen")
-class Soft(Toy):
-    class Config(ToyConfig):
-        model_config = ConfigDict(frozen=False)
-
-
-@mutant("config-round-trip")
-class Forgetful(Toy):
-    class Config(ToyConfig):
-        width: float = Field(0.5, description="is rounded in files")
-
-        @field_serializer("width")
-        def _short(self, value):
-            return round(value)
 
 
 @mutant("built")
@@ -457,12 +407,8 @@ def test_every_clause_has_its_mutant():
 
 @pytest.mark.parametrize("clause", MUTANTS)
 def test_the_planted_violation_is_found(clause):
-    report = check_problem(MUTANTS[clause], {"needed": 1} if clause == "config-defaults" else None)
-    found = {f.clause: f for f in report.findings}
-    assert found[clause].ok is False, found[clause]
-    assert CLAUSES.clauses[clause].promise in found[clause].sentence
-    assert "\n" not in found[clause].sentence
-    assert len(report.failures) <= 8, [f.sentence for f in report.failures]
+    report = check_problem(MUTANTS[clause], MUTANTS.options(clause))
+    MUTANTS.assert_found(clause, report, most=8)
 
 
 def test_without_derivatives_the_clauses_on_them_hold():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydantic import ConfigDict, Field, field_serializer
+from mutants import Mutants
 from toy_problem import Toy
 from toy_surrogate import LineConfig, ToySurrogate
 
@@ -16,62 +16,12 @@ from pdeinv.plugins.conformance import check_surrogate
 from pdeinv.plugins.conformance.surrogate_kit import CLAUSES
 from pdeinv.surrogates.common.identity import Identity
 
-MUTANTS = {}
-
-
-def mutant(clause):
-    """Enter a class as the violation of a clause."""
-
-    def enter(kind):
-        assert clause not in MUTANTS
-        MUTANTS[clause] = kind
-        return kind
-
-    return enter
-
-
-@mutant("name")
-class Shouting(ToySurrogate):
-    name = "Toy Line"
+mutant = MUTANTS = Mutants(ToySurrogate, LineConfig, CLAUSES)
 
 
 @mutant("role")
 class Titled(ToySurrogate):
     role = "forward"
-
-
-@mutant("config-described")
-class Silent(ToySurrogate):
-    class Config(LineConfig):
-        extra: int = 3
-
-
-@mutant("config-defaults")
-class Demanding(ToySurrogate):
-    class Config(LineConfig):
-        needed: int = Field(description="has no default")
-
-
-@mutant("config-strict")
-class Lenient(ToySurrogate):
-    class Config(LineConfig):
-        model_config = ConfigDict(extra="ignore")
-
-
-@mutant("config-frozen")
-class Soft(ToySurrogate):
-    class Config(LineConfig):
-        model_config = ConfigDict(frozen=False)
-
-
-@mutant("config-round-trip")
-class Rounding(ToySurrogate):
-    class Config(LineConfig):
-        size: float = Field(0.5, description="is rounded in files")
-
-        @field_serializer("size")
-        def _short(self, value):
-            return round(value)
 
 
 @mutant("packages")
@@ -258,13 +208,9 @@ def test_every_clause_has_its_mutant():
 
 @pytest.mark.parametrize("clause", MUTANTS)
 def test_the_planted_violation_is_found(clause):
-    options = {"needed": 1} if clause == "config-defaults" else None
+    options = MUTANTS.options(clause)
     report = check_surrogate(MUTANTS[clause], options, problem=Toy())
-    found = {f.clause: f for f in report.findings}
-    assert found[clause].ok is False, found[clause]
-    assert CLAUSES.clauses[clause].promise in found[clause].sentence
-    assert "\n" not in found[clause].sentence
-    assert len(report.failures) <= 6, [f.sentence for f in report.failures]
+    MUTANTS.assert_found(clause, report, most=6)
 
 
 def test_without_a_recorded_error_fresh_draws_are_judged():
