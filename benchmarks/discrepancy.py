@@ -21,7 +21,6 @@ from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.model.forward import evaluate
 from pdeinv.provenance import versions
 from pdeinv.rng import stream
-from pdeinv.surrogates.common.identity import data_space
 from pdeinv.surrogates.common.scaling import reference_noise
 from pdeinv.surrogates.multifidelity.discrepancy import Discrepancy, DiscrepancyConfig
 from pdeinv.surrogates.multifidelity.model import TangentPlane
@@ -58,7 +57,7 @@ def solved(name, n):
         "coarser mesh": evaluate(
             WhitenedModel(prior, problem.forward_model(sensors, -1)), xi
         ).values,
-        "linearisation": plane.model(data_space(problem.observed, sensors))(xi),
+        "linearisation": plane.model(problem.observed.space(sensors))(xi),
     }
     return xi, fine, coarse, reference_noise(fine[:n], None, 0.02)
 

@@ -17,13 +17,12 @@ from pdeinv.bayes.named_priors import as_prior
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError, ShapeError, SolverDiverged
 from pdeinv.model.observed import Observed, Sensors
-from pdeinv.model.spaces import Space, Variable
 from pdeinv.plugins.own_derivative import Derivative, answer, called, numbers, steps_of
 from pdeinv.provenance import sha256
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["Origin", "OwnModel", "data_space", "own_model", "rows_of"]
+__all__ = ["Origin", "OwnModel", "own_model", "rows_of"]
 
 RESERVED = {"obs", "xi", "chain", "draw", "sample", "noise_std", "status", "failure"}
 """Names that files give to other things."""
@@ -242,15 +241,6 @@ def _origin(function: Callable[..., Any]) -> Origin:
         code = getattr(function, "__code__", None)
         seen = b"" if code is None else code.co_code + repr(code.co_consts).encode()
         return Origin(name, hashlib.sha256(seen).hexdigest())
-
-
-def data_space(model: OwnModel, sensors: Sensors) -> Space:
-    """The space of data at ``sensors``."""
-    o = model.observed
-    coords = {c: (("obs",), np.asarray(sensors[c], dtype=np.float64)) for c in o.coords}
-    attrs: Mapping[str, Mapping[str, str]] = {c: {"units": u} for c, u in o.coords.items()}
-    n = len(next(iter(coords.values()))[1])
-    return Space((Variable(o.name, ("obs",), (n,), o.units, o.long_name, coords, attrs),))
 
 
 def rows_of(model: OwnModel, sensors: Sensors) -> NDArray[np.intp]:

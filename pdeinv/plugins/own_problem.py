@@ -24,7 +24,7 @@ from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.spaces import Space
 from pdeinv.plugins.own_declared import OWN, OwnTable, declare, find
 from pdeinv.plugins.own_derivative import Actions
-from pdeinv.plugins.own_model import OwnModel, data_space, rows_of
+from pdeinv.plugins.own_model import OwnModel, rows_of
 from pdeinv.plugins.problem import Card, Metric
 from pdeinv.typing import Array
 
@@ -101,7 +101,7 @@ def forward_model(model: OwnModel, sensors: Sensors) -> OwnForward:
         DataSchemaError: a datum that the function does not predict.
     """
     kind = OwnForward if model.derivative.jacobian is None else WithJacobian
-    return kind(model, data_space(model, sensors), rows_of(model, sensors))
+    return kind(model, model.observed.space(sensors), rows_of(model, sensors))
 
 
 class OwnConfig(BaseConfig):

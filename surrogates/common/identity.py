@@ -13,30 +13,15 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.errors import SurrogateRejected
 from pdeinv.io.datasets import TrainingSet, prior_probe
 from pdeinv.model.observed import Observed, Sensors
-from pdeinv.model.spaces import Space, Variable
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
 from .split import Index
 
-__all__ = ["Identity", "check_coordinates", "data_space"]
+__all__ = ["Identity", "check_coordinates"]
 
 PLACE_TOLERANCE = 1e-9
 """Sensors closer than this share of their extent are the same."""
-
-
-def data_space(observed: Observed, sensors: Sensors) -> Space:
-    """The space of data at ``sensors``."""
-    n = len(next(iter(sensors.values())))
-    coords = {c: (("obs",), np.asarray(sensors[c])) for c in observed.coords}
-    attrs = {c: {"units": units} for c, units in observed.coords.items()}
-    return Space(
-        (
-            Variable(
-                observed.name, ("obs",), (n,), observed.units, observed.long_name, coords, attrs
-            ),
-        )
-    )
 
 
 def check_coordinates(trained: Iterable[str], sensors: Sensors) -> None:

@@ -24,7 +24,6 @@ from pdeinv.plugins.surrogate import Bound, SolvedPairs
 from pdeinv.typing import Array
 
 from .bound import BoundModel, Emulator, RangeWatch
-from .identity import data_space
 from .lesson import Lesson, Where
 from .record import Judgement, Record, heldout_errors
 from .split import Split
@@ -173,7 +172,7 @@ class Trained(metaclass=ABCMeta):
         return BoundModel(
             emulator,
             prior.dim,
-            data_space(self.record.identity.observed, sensors),
+            self.record.identity.observed.space(sensors),
             RangeWatch(self.record.low, self.record.high, self.name),
             emulator.capabilities,
             report=self.metadata,

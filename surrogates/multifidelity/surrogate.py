@@ -29,7 +29,7 @@ from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import SolvedPairs
 from pdeinv.typing import Array
 
-from ..common.identity import Identity, data_space
+from ..common.identity import Identity
 from ..common.lesson import Lesson, Where
 from ..common.record import Judgement, Record, heldout_errors
 from ..common.split import Split
@@ -215,5 +215,5 @@ def _coarse(
 ) -> ForwardModel:
     """The coarse model on xi: the linearization, or the problem on a coarser mesh."""
     if plane is not None:
-        return plane.model(data_space(identity.observed, identity.sensors))
+        return plane.model(identity.observed.space(identity.sensors))
     return _on_level(where.problem, where.prior, identity.sensors, config.coarse_level)

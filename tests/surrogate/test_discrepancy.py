@@ -7,7 +7,6 @@ from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import xi_space
 from pdeinv.errors import DataSchemaError
 from pdeinv.model.forward import Capability, Linearization
-from pdeinv.surrogates.common.identity import data_space
 from pdeinv.surrogates.multifidelity.discrepancy import Discrepancy, DiscrepancyConfig
 from pdeinv.surrogates.multifidelity.kernel_ridge import Grams, KernelFit
 from pdeinv.surrogates.multifidelity.model import MultifidelityModel
@@ -156,7 +155,7 @@ class Coarse:
         from pdeinv.model.observed import Observed
 
         places = {"x": np.arange(float(N_OBS))}
-        self.d_space = data_space(Observed("u", "1", "u", {"x": "1"}), places)
+        self.d_space = Observed("u", "1", "u", {"x": "1"}).space(places)
 
     def __call__(self, xi):
         return coarse_of(xi)

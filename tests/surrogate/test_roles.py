@@ -21,7 +21,6 @@ from pdeinv.model.spaces import Space
 from pdeinv.plugins import registry
 from pdeinv.plugins.surrogate import check_pairs, check_role, role_of
 from pdeinv.provenance import attributes
-from pdeinv.surrogates.common.identity import data_space
 from pdeinv.surrogates.common.record import Judgement
 from pdeinv.surrogates.common.trained import Trained
 
@@ -84,7 +83,7 @@ class ToyInverse(Trained):
     def bind(self, problem, prior, sensors):
         identity = self.record.identity
         identity.check(problem, prior)
-        space = data_space(identity.observed, sensors)
+        space = identity.observed.space(sensors)
         return BoundInverse(self.matrix, self.std, prior.space, space)
 
 
