@@ -9,7 +9,7 @@ import numpy as np
 
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.errors import RunFailed, SolverDiverged
-from pdeinv.model.forward import Capability, ForwardModel, require
+from pdeinv.model.forward import DERIVATIVES, Capability, ForwardModel, require
 from pdeinv.typing import Array
 
 __all__ = [
@@ -67,7 +67,7 @@ def dot_product_test(model: ForwardModel, m: Array, rng: np.random.Generator) ->
 
     Reference: Claerbout (2014), ch. 1, dot-product test.
     """
-    require(model, frozenset({Capability.JVP, Capability.VJP}), "the dot-product test")
+    require(model, DERIVATIVES, "the dot-product test")
     at = model.linearize(m)
     worst = 0.0
     for _ in range(_TRIALS):

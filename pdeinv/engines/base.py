@@ -22,7 +22,6 @@ from pdeinv.model.strong_form import StrongForm
 from pdeinv.typing import Array
 
 __all__ = [
-    "DERIVATIVES",
     "Chain",
     "Engine",
     "Need",
@@ -34,9 +33,6 @@ __all__ = [
 
 Produces = Literal["posterior", "approximate", "point"]
 """``posterior``: exact as the run grows; ``approximate``: a Gaussian or ensemble; ``point``."""
-
-DERIVATIVES = frozenset({Capability.JVP, Capability.VJP})
-"""What engines that linearize require of the model."""
 
 
 class Need(StrEnum):

@@ -15,7 +15,7 @@ from pdeinv.bayes.check import (
 )
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.io.observations import Observations
-from pdeinv.model.forward import Capability
+from pdeinv.model.forward import DERIVATIVES
 from pdeinv.plugins import registry
 from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
@@ -86,7 +86,7 @@ def _audit(data: Observations) -> list[Verdict]:
 
 
 def _derivatives(model: WhitenedModel, seed: int) -> list[Verdict]:
-    if not {Capability.JVP, Capability.VJP} <= model.capabilities:
+    if not model.capabilities >= DERIVATIVES:
         return [Verdict("derivatives", "none declared", "", None)]
     rng = stream(seed, "check")
     xi = 0.5 * rng.standard_normal(model.m_space.size)

@@ -17,6 +17,7 @@ from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 __all__ = [
+    "DERIVATIVES",
     "Capability",
     "ForwardModel",
     "HiddenCost",
@@ -48,6 +49,10 @@ class Capability(StrEnum):
     """The problem as residuals at points (:mod:`pdeinv.model.strong_form`), beside the solver."""
     VARIANCE = "variance"
     """``model.variance(m)``: the predictive variance of each datum, of surrogates that know it."""
+
+
+DERIVATIVES = frozenset({Capability.JVP, Capability.VJP})
+"""Both derivative actions."""
 
 
 @dataclass(frozen=True)
@@ -218,9 +223,7 @@ class LinearModel:
     matrix: Array
     offset: Array
     kind: ModelKind = "reference"
-    capabilities: frozenset[Capability] = frozenset(
-        {Capability.BATCH, Capability.JVP, Capability.VJP}
-    )
+    capabilities: frozenset[Capability] = DERIVATIVES | {Capability.BATCH}
 
     def __call__(self, m: Array) -> Array:
         """A m + c for (..., n_m).

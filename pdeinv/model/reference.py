@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import SolverDiverged
-from pdeinv.model.forward import Capability, Linearization, ModelKind
+from pdeinv.model.forward import DERIVATIVES, Linearization, ModelKind
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
@@ -51,7 +51,7 @@ class ReferenceModel(ABC):
     """
 
     kind: ModelKind = "reference"
-    capabilities = frozenset({Capability.JVP, Capability.VJP})
+    capabilities = DERIVATIVES
 
     def __init__(self, m_space: Space, d_space: Space) -> None:
         self.m_space, self.d_space = m_space, d_space

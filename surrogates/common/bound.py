@@ -12,13 +12,13 @@ import numpy as np
 
 from pdeinv.bayes.posterior import xi_space
 from pdeinv.errors import CapabilityError
-from pdeinv.model.forward import Capability, Linearization, ModelKind
+from pdeinv.model.forward import DERIVATIVES, Capability, Linearization, ModelKind
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 __all__ = ["ALL", "BoundModel", "Emulator", "OutsideTrainingRange", "RangeWatch"]
 
-ALL = frozenset({Capability.BATCH, Capability.JVP, Capability.VJP})
+ALL = DERIVATIVES | {Capability.BATCH}
 
 
 class OutsideTrainingRange(UserWarning):

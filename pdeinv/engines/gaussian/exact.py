@@ -18,12 +18,13 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
-from pdeinv.engines.base import DERIVATIVES, Chain, Engine, Outcome
+from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.gaussian.approximation import LaplaceApproximation
 from pdeinv.engines.requests import Jacobian, Predict, Steps
 from pdeinv.engines.solvable import first_point
 from pdeinv.errors import CapabilityError, RunFailed
+from pdeinv.model.forward import DERIVATIVES
 from pdeinv.typing import Array
 
 __all__ = ["Gaussian", "GaussianConfig", "GaussianState", "exact_posterior"]

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior, PosteriorPoint
 from pdeinv.bayes.prior import cost
-from pdeinv.engines.base import DERIVATIVES, Chain, Engine, Outcome
+from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.gaussian.approximation import (
     CUTOFF,
@@ -22,6 +22,7 @@ from pdeinv.engines.gaussian.approximation import (
 from pdeinv.engines.gaussian.minimize import Minimum, OptimizerConfig, first_minimum, improved
 from pdeinv.engines.requests import Linearize, Steps
 from pdeinv.errors import RunFailed
+from pdeinv.model.forward import DERIVATIVES
 from pdeinv.typing import Array
 
 __all__ = ["Laplace", "LaplaceConfig", "LaplaceState"]

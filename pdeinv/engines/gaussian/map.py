@@ -10,9 +10,10 @@ import xarray as xr
 from pydantic import Field, model_validator
 
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.engines.base import DERIVATIVES, Chain, Engine, Outcome
+from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.gaussian.minimize import Minimum, OptimizerConfig, first_minimum, improved
 from pdeinv.engines.requests import Steps
+from pdeinv.model.forward import DERIVATIVES
 
 __all__ = ["Map", "MapConfig"]
 

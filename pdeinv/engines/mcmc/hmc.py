@@ -18,13 +18,12 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
 from pdeinv.engines.acceptance import log_acceptance
-from pdeinv.engines.base import DERIVATIVES
 from pdeinv.engines.gaussian.approximation import laplace_reference
 from pdeinv.engines.mcmc.chains import adapted
 from pdeinv.engines.requests import Linearize, Misfit, Steps
 from pdeinv.engines.solvable import Place, first_point
 from pdeinv.errors import RunFailed, SolverDiverged
-from pdeinv.model.forward import Capability
+from pdeinv.model.forward import DERIVATIVES, Capability
 from pdeinv.typing import Array
 
 __all__ = ["Kernel", "Moved", "Point", "Tuned", "kernel_about", "tune"]

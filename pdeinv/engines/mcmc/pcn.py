@@ -19,12 +19,12 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
 from pdeinv.engines.acceptance import log_acceptance
-from pdeinv.engines.base import DERIVATIVES, Chain, Outcome
+from pdeinv.engines.base import Chain, Outcome
 from pdeinv.engines.gaussian.approximation import laplace_reference
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, adapted
 from pdeinv.engines.requests import Misfit, Steps
 from pdeinv.engines.solvable import first_point
-from pdeinv.model.forward import require
+from pdeinv.model.forward import DERIVATIVES, require
 from pdeinv.typing import Array
 
 __all__ = ["Pcn", "PcnConfig", "PcnState"]

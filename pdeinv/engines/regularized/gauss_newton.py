@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.engines.base import DERIVATIVES, Chain, Engine, Need, Outcome
+from pdeinv.engines.base import Chain, Engine, Need, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.line_search import backtrack
 from pdeinv.engines.regularized.config import GaussNewtonConfig
@@ -22,6 +22,7 @@ from pdeinv.engines.regularized.penalties import Penalty, penalty_of, typical_gr
 from pdeinv.engines.regularized.step import RegularizedStep, choose, prepare
 from pdeinv.engines.requests import Steps
 from pdeinv.errors import RunFailed, SolverDiverged
+from pdeinv.model.forward import DERIVATIVES
 from pdeinv.typing import Array
 
 __all__ = ["GaussNewton", "GaussNewtonState"]

@@ -17,7 +17,7 @@ from pdeinv.jobs.generate import shards
 from pdeinv.jobs.generate.grid import experiments, grid_places, measures_field
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import Samples
-from pdeinv.model.forward import Capability, ForwardModel, Linearization
+from pdeinv.model.forward import DERIVATIVES, Capability, ForwardModel, Linearization
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
@@ -26,8 +26,6 @@ __all__ = ["PLAN", "BatchSolver", "actions", "check_derivatives", "solve_batches
 
 PLAN = "plan.npz"
 """The plan in the run folder."""
-
-DERIVATIVES = frozenset({Capability.JVP, Capability.VJP})
 
 
 def check_derivatives(problem: Problem, plan: Plan) -> None:

@@ -22,7 +22,7 @@ from pdeinv.jobs.invert.request import Inversion, RunConfig
 from pdeinv.jobs.invert.result import conclude
 from pdeinv.jobs.two_level.admission import SurrogateReport, admit, inflated_noise
 from pdeinv.jobs.two_level.train import Rounds, train_in_rounds
-from pdeinv.model.forward import Capability
+from pdeinv.model.forward import DERIVATIVES
 from pdeinv.plugins.hooks import judge_derivative
 from pdeinv.plugins.own_declared import check_travels
 from pdeinv.rng import stream
@@ -120,7 +120,7 @@ def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:
     """
     if not inversion.trains_surrogate:
         check_posterior(inversion.engine, posterior)
-    if not {Capability.JVP, Capability.VJP} <= posterior.model.capabilities:
+    if not posterior.model.capabilities >= DERIVATIVES:
         return {}
     rng = stream(inversion.seed, "verify")
     xi = 0.5 * rng.standard_normal(posterior.dim)

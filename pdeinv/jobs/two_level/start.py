@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.engines.base import DERIVATIVES
 from pdeinv.engines.gaussian.approximation import (
     RANK,
     LaplaceApproximation,
@@ -24,7 +23,7 @@ from pdeinv.engines.gaussian.approximation import (
 from pdeinv.engines.gaussian.minimize import OptimizerConfig, find_map
 from pdeinv.engines.requests import drive
 from pdeinv.errors import RunFailed, SolverDiverged
-from pdeinv.model.forward import require
+from pdeinv.model.forward import DERIVATIVES, require
 from pdeinv.model.tangent import Tangent
 from pdeinv.typing import Array
 

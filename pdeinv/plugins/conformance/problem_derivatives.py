@@ -14,7 +14,7 @@ from pdeinv.bayes.check import (
 )
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.errors import CapabilityError
-from pdeinv.model.forward import Capability, ForwardModel
+from pdeinv.model.forward import DERIVATIVES, Capability, ForwardModel
 from pdeinv.typing import Array
 
 from .clauses import Table, hold, refused
@@ -29,7 +29,7 @@ NOTHING = "the model declares no derivative"
 
 
 def _declared(case: Case) -> frozenset[Capability]:
-    return case.model().capabilities & {Capability.JVP, Capability.VJP}
+    return case.model().capabilities & DERIVATIVES
 
 
 def _tested(case: Case) -> ForwardModel:

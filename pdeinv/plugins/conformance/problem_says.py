@@ -13,7 +13,7 @@ from pdeinv.bayes.check import (
     taylor_test,
 )
 from pdeinv.errors import ConfigError
-from pdeinv.model.forward import Capability, Linearization, ModelKind
+from pdeinv.model.forward import DERIVATIVES, Linearization, ModelKind
 from pdeinv.model.spaces import Space
 from pdeinv.plugins.problem import Card
 from pdeinv.typing import Array
@@ -83,7 +83,7 @@ class _Map:
     """The prior's map as a forward model, for the tests of derivatives."""
 
     kind: ModelKind = "reference"
-    capabilities = frozenset({Capability.JVP, Capability.VJP})
+    capabilities = DERIVATIVES
 
     def __init__(self, case: Case, m_space: Space) -> None:
         self.prior, self.m_space, self.d_space = case.prior, m_space, case.prior.space
