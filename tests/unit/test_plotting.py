@@ -337,9 +337,12 @@ def test_only_one_experiment_is_drawn_at_a_place():
         source=("obs", [0.0, 0, 0, 1, 1, 1]), frequency=("obs", [2.0] * 6)
     )
     shown, text = first_experiment(dataset, "obs")
-    assert (shown.sizes["obs"], text) == (3, "source 0")
+    assert (shown.sizes["obs"], text) == (3, "source 0, 1 of 2 experiments")
     parts = dataset.rename(source="component")
-    assert first_experiment(parts.isel(obs=slice(2, None)), "obs")[1] == "real part"
+    assert (
+        first_experiment(parts.isel(obs=slice(2, None)), "obs")[1]
+        == "real part, 1 of 2 experiments"
+    )
 
 
 def test_records_of_stations_are_drawn_over_time(tmp_path, monkeypatch):

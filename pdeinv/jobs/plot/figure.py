@@ -33,7 +33,15 @@ from pdeinv.jobs.plot.panels import (
     units_of,
     with_units,
 )
-from pdeinv.jobs.plot.slices import first_experiment, is_line, is_map, masked, part_of, slices
+from pdeinv.jobs.plot.slices import (
+    first_experiment,
+    is_line,
+    is_map,
+    masked,
+    part_of,
+    series,
+    slices,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -223,6 +231,8 @@ def _observation_panels(dataset: xr.Dataset) -> list[Panel]:
     if name is None:
         name = str(next(iter(dataset.data_vars)))
     dim = str(dataset[name].dims[0])
+    if dataset[name].ndim == 1 and not {"x", "y"} <= set(dataset.variables):
+        return [_series_panel(dataset, name)]
     shown, experiment = (dataset, "") if dataset[name].ndim > 1 else first_experiment(dataset, dim)
     value, sigma = shown[name], shown.get(f"{name}_sigma")
     title = ", ".join(t for t in (title_of(value), experiment) if t)
@@ -234,8 +244,6 @@ def _observation_panels(dataset: xr.Dataset) -> list[Panel]:
         return [*(p for v, n in tables for p in _station_panels(shown, v, n)), *_places(shown)]
     if value.ndim > 1:
         return [*_station_panels(shown, value), *_places(shown)]
-    if not {"x", "y"} <= set(shown.variables):
-        return [series_panel(value, sigma)]
     if sigma is None:
         return [sensor_panel(shown, value, title)]
     if float(sigma.min()) == float(sigma.max()):
@@ -243,6 +251,18 @@ def _observation_panels(dataset: xr.Dataset) -> list[Panel]:
         return [sensor_panel(shown, value, f"{title}, {noise}")]
     panels = [sensor_panel(shown, value, title)]
     return [*panels, sensor_panel(shown, sigma, "noise standard deviation", "magma")]
+
+
+def _series_panel(dataset: xr.Dataset, name: str) -> Panel:
+    """Data of an interval, or of no place: all of one run, or a few of many runs."""
+    value = dataset[name]
+    along, parts = series(dataset, str(value.dims[0]))
+    few = np.unique(
+        np.linspace(0, len(parts) - 1, min(MAX_RECORDS, len(parts))).round().astype(int)
+    )
+    title = title_of(value)
+    title = title if len(few) == len(parts) else f"{title}, {len(few)} of {len(parts)} series"
+    return series_panel([parts[k] for k in few], name, along, title)
 
 
 def _station_panels(dataset: xr.Dataset, value: xr.DataArray, part: str = "") -> list[Panel]:

@@ -191,7 +191,11 @@ def line_panel(ax: Axes, lines: Sequence[tuple[xr.DataArray, str]], title: str) 
     if _counts(x):
         ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     if any(text for _, text in lines):
-        ax.legend(fontsize=7, framealpha=0.7, edgecolor="none", ncols=1 + len(lines) // 4)
+        _legend(ax, len(lines))
+
+
+def _legend(ax: Axes, n: int) -> None:
+    ax.legend(fontsize=7, framealpha=0.7, edgecolor="none", ncols=1 + n // 4)
 
 
 def _abscissa(line: xr.DataArray) -> tuple[xr.DataArray, np.ndarray[Any, Any]]:
@@ -233,11 +237,17 @@ def sensor_panel(
 
 
 @panel
-def series_panel(ax: Axes, value: xr.DataArray, sigma: xr.DataArray | None) -> None:
-    """Values along x or time, or in file order, with bars of two standard deviations."""
-    along = next((value[c] for c in ("x", "t", "time") if c in value.coords), None)
-    x = np.arange(value.size) if along is None else along
-    bars = None if sigma is None else 2 * sigma
-    ax.errorbar(x, value, bars, fmt=".", ms=4, color=BLUE, elinewidth=0.7)
-    label = "datum" if along is None else with_units(along.name, along)
-    ax.set(title=_wrapped(title_of(value)), xlabel=label, ylabel=units_of(value))
+def series_panel(
+    ax: Axes, parts: Sequence[tuple[xr.Dataset, str]], name: str, along: str | None, title: str
+) -> None:
+    """Values over a coordinate, or in file order, with bars of two standard deviations."""
+    for k, (part, text) in enumerate(parts):
+        x = np.arange(part[name].size) if along is None else part[along]
+        sigma = part.get(f"{name}_sigma")
+        bars = None if sigma is None else 2 * sigma
+        ax.errorbar(x, part[name], bars, fmt=".", ms=4, color=f"C{k}", elinewidth=0.7, label=text)
+    first = parts[0][0]
+    label = "datum" if along is None else with_units(along, first[along])
+    ax.set(title=_wrapped(title), xlabel=label, ylabel=units_of(first[name]))
+    if len(parts) > 1:
+        _legend(ax, len(parts))

@@ -7,7 +7,7 @@ import xarray as xr
 
 from pdeinv.io.fields import INSIDE
 
-__all__ = ["first_experiment", "is_line", "is_map", "masked", "part_of", "slices"]
+__all__ = ["first_experiment", "is_line", "is_map", "masked", "part_of", "series", "slices"]
 
 View = tuple[xr.DataArray, str]
 """A part that can be drawn, and what tells it from the other parts (or nothing)."""
@@ -114,5 +114,36 @@ def first_experiment(dataset: xr.Dataset, dim: str) -> tuple[xr.Dataset, str]:
     same = np.ones(dataset.sizes[dim], dtype=bool)
     for name in differs:
         same &= np.asarray(dataset[name] == dataset[name][0])
-    text = ", ".join(part_of(c, float(dataset[c][0])) for c in differs)
-    return dataset.isel({dim: np.flatnonzero(same)}), text
+    texts = [part_of(c, float(dataset[c][0])) for c in differs]
+    n = len(np.unique([dataset[c] for c in differs], axis=1).T) if differs else 1
+    texts += [f"1 of {n} experiments"] if n > 1 else []
+    return dataset.isel({dim: np.flatnonzero(same)}), ", ".join(texts)
+
+
+def series(dataset: xr.Dataset, dim: str) -> tuple[str | None, list[tuple[xr.Dataset, str]]]:
+    """Data that no map holds, as lines: what they run over, and the parts that share the rest.
+
+    They run over the coordinate with the most values, or over their number where there is none.
+    """
+    varies = {
+        str(c): np.unique(dataset[c])
+        for c in dataset.coords
+        if dataset[c].dims == (dim,) and c != dim
+    }
+    along = max(varies, key=lambda c: len(varies[c]), default=None)
+    others = [c for c, values in varies.items() if c != along and len(values) > 1]
+    if not others:
+        return along, [(dataset, "")]
+    groups, which = np.unique([dataset[c] for c in others], axis=1, return_inverse=True)
+    return along, [
+        (
+            dataset.isel({dim: np.flatnonzero(np.ravel(which) == k)}),
+            ", ".join(_value_of(dataset[c], v) for c, v in zip(others, group, strict=True)),
+        )
+        for k, group in enumerate(groups.T)
+    ]
+
+
+def _value_of(coord: xr.DataArray, value: float) -> str:
+    units = str(coord.attrs.get("units", "1"))
+    return part_of(str(coord.name), float(value)) + ("" if units == "1" else f" {units}")
