@@ -21,6 +21,8 @@ from .stop import stoppable
 from .terminal import Terminal
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from pdeinv.plugins.problem import Problem
     from pdeinv.surrogates.pinn.config import PinnConfig
     from pdeinv.typing import Array
@@ -105,7 +107,7 @@ def solve(
     Under 'mpiexec -n N' the ranks share the solve and the first one writes. With --solver pinn a
     network is trained on the equation instead; its weights stay in OUT.run.
     """
-    from pdeinv.jobs.observe import choose_unknown
+    from pdeinv.jobs.observe import choose_unknown, make_truth
     from pdeinv.plugins import registry
     from pdeinv.plugins.hooks import phantom
 
@@ -129,13 +131,14 @@ def solve(
         plan |= _network_plan(physics, network)
     terminal.plan(plan, output.dry_run)
     if network is not None:
-        plan |= _by_network(terminal, physics, unknown, network, plan, output, solver)
-        _view(output.out, vtk)
+        tree, found = _by_network(terminal, physics, unknown, network, plan, output, solver)
+        _write(output.out, vtk, tree)
+        plan |= found
         terminal.result(plan, *(f"{k}: {plan[k]}" for k in SHOWN if k in plan), str(output.out))
         return
-    _by_elements(physics, unknown, plan, output.out, world)
+    tree = make_truth(physics, unknown, seed=seed, level=level, comm=world)
     if world is None or world.rank == 0:
-        _view(output.out, vtk)
+        _write(output.out, vtk, tree)
         terminal.note(f"solved {physics.name} with {plan['dofs']} dofs, seed {seed}")
         terminal.result(plan, str(output.out))
 
@@ -160,21 +163,17 @@ def _communicator() -> Any:
     return comm if comm.size > 1 else None
 
 
-def _view(out: Path, vtk: Path | None) -> None:
-    if vtk is not None:
-        from pdeinv.io.netcdf import read_dataset
-        from pdeinv.io.vtkhdf import write_fields
-
-        write_fields(vtk, read_dataset(out))
-
-
-def _by_elements(problem: Problem, m: Array, plan: dict[str, Any], out: Path, world: Any) -> None:
+def _write(out: Path, vtk: Path | None, tree: xr.DataTree) -> None:
+    """Write the truth file and its view, or neither where there is no mesh to view."""
     from pdeinv.io.netcdf import write
-    from pdeinv.jobs.observe import make_truth
+    from pdeinv.io.vtkhdf import cells_of, write_fields
 
-    tree = make_truth(problem, m, seed=plan["seed"], level=plan["level"], comm=world)
-    if world is None or world.rank == 0:
-        write(out, tree)
+    fields = tree.to_dataset()
+    if vtk is not None:
+        cells_of(fields)
+    write(out, tree)
+    if vtk is not None:
+        write_fields(vtk, fields)
 
 
 def _network_plan(problem: Problem, config: PinnConfig) -> dict[str, Any]:
@@ -203,9 +202,8 @@ def _by_network(
     plan: dict[str, Any],
     output: Output,
     solver: Solver,
-) -> dict[str, Any]:
-    """Train, and write truth file and weights; returns what to report."""
-    from pdeinv.io.netcdf import write
+) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Train and save the weights; returns the truth file and what to report."""
     from pdeinv.io.runs import discard
     from pdeinv.jobs.observe import truth_tree
     from pdeinv.surrogates.pinn.forward import relative_l2, strong_form
@@ -228,8 +226,7 @@ def _by_network(
     more = {f"pdeinv_solver_{k}": int(v) if k == "converged" else v for k, v in found.items()}
     more |= {"pdeinv_solver": "pinn", "pdeinv_solver_config": json.dumps(config.model_dump())}
     tree = truth_tree(problem, m, fields, seed=plan["seed"], level=plan["level"], more=more)
-    write(output.out, tree)
-    return {**found, "weights": str(folder)}
+    return tree, {**found, "weights": str(folder)}
 
 
 def _trained(

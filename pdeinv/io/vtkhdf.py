@@ -17,7 +17,7 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.io.atomic import atomic
 from pdeinv.io.marks import ATTRIBUTE, maker
 
-__all__ = ["write_fields"]
+__all__ = ["cells_of", "write_fields"]
 
 CELL_TYPES = {
     ("edge", 2): 3, ("face", 3): 5, ("face", 4): 9, ("volume", 4): 10, ("volume", 8): 12,
@@ -39,14 +39,24 @@ def write_fields(path: Path, fields: xr.Dataset) -> None:
         MissingDependency: h5py is not installed.
     """
     h5py = extras.load("h5py", "writing VTKHDF needs")
-    kind = next((k for k in ("volume", "face", "edge") if f"{k}_node_connectivity" in fields), None)
-    if kind is None or "x" not in fields.coords:
-        raise DataSchemaError("no mesh to write as VTKHDF: x or a node connectivity is missing")
+    kind = cells_of(fields)
     with atomic(path) as target, h5py.File(target, "w") as file:
         file.attrs[ATTRIBUTE] = maker()
         root = file.create_group("VTKHDF")
         _write_grid(root, fields, kind)
         _write_data(root, fields)
+
+
+def cells_of(fields: xr.Dataset) -> str:
+    """The kind of the mesh's cells: volume, face or edge.
+
+    Raises:
+        DataSchemaError: no mesh in the dataset.
+    """
+    kind = next((k for k in ("volume", "face", "edge") if f"{k}_node_connectivity" in fields), None)
+    if kind is None or "x" not in fields.coords:
+        raise DataSchemaError("no mesh to write as VTKHDF: x or a node connectivity is missing")
+    return kind
 
 
 def _write_grid(root: Any, fields: xr.Dataset, kind: str) -> None:
