@@ -8,8 +8,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from pdeinv.bayes.prior import Prior
+from pdeinv.config import Config
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.model.observed import Sensors
@@ -22,10 +24,18 @@ from .record import Record
 from .scaling import reference_noise
 from .split import Index, Split
 
-__all__ = ["Lesson", "Where"]
+__all__ = ["Lesson", "LessonConfig", "Where"]
 
 FEWEST = 3
 """Samples of which one each trains, stops the training and is held out."""
+
+
+class LessonConfig(Config):
+    """The option that every surrogate has."""
+
+    noise_rel: float = Field(
+        0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
+    )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.config import Config
 from pdeinv.errors import CapabilityError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.model.learned import Role
@@ -24,7 +23,7 @@ from pdeinv.plugins.surrogate import Bound, SolvedPairs
 from pdeinv.typing import Array
 
 from .bound import BoundModel, Emulator, RangeWatch
-from .lesson import Lesson, Where
+from .lesson import Lesson, LessonConfig, Where
 from .record import Judgement, Record, heldout_errors
 from .split import Split
 from .storage import complete, load_folder, save_folder
@@ -46,7 +45,7 @@ class Trained(metaclass=ABCMeta):
     record: Record
 
     name: ClassVar[str]
-    Config: ClassVar[type[Config]]
+    Config: ClassVar[type[LessonConfig]]
     role: ClassVar[Role] = Role.FORWARD
     learns_fields: ClassVar[bool] = False
     learns_pairs: ClassVar[bool] = False

@@ -63,9 +63,6 @@ class DeeponetConfig(TrainingConfig):
     octaves: int = Field(
         1, ge=0, le=8, description="frequencies π, 2π, … of places that the trunk sees, for waves"
     )
-    noise_rel: float = Field(
-        0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
-    )
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from pdeinv.config import Config, parse
+from pdeinv.config import parse
 from pdeinv.errors import ConfigError
 from pdeinv.io.checkpoints import write_metadata
 from pdeinv.model.forward import Capability, Linearization
@@ -29,7 +29,7 @@ from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 from ..common.bound import Emulator
-from ..common.lesson import Lesson, Where
+from ..common.lesson import Lesson, LessonConfig, Where
 from ..common.record import Judgement, Record, heldout_errors
 from ..common.split import Index, Split
 from ..common.storage import complete, read_kind
@@ -39,7 +39,7 @@ from .spread import Spread, coverage
 __all__ = ["Ensemble", "EnsembleConfig"]
 
 
-class EnsembleConfig(Config):
+class EnsembleConfig(LessonConfig):
     """Options of ``ensemble``."""
 
     member: str = Field("latent", description="registered surrogate of every member")
@@ -47,9 +47,6 @@ class EnsembleConfig(Config):
     options: dict[str, Any] = Field(default_factory=dict, description="options of each member")
     share: float = Field(
         0.1, gt=0, lt=0.5, description="of the samples that calibrate, and as many that test"
-    )
-    noise_rel: float = Field(
-        0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
     )
 
 

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from pdeinv.config import Config
 from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import Capability, Linearization
 from pdeinv.plugins.fitting import FitRun
 from pdeinv.typing import Array
 
 from ..common.bound import ALL
-from ..common.lesson import Lesson, Where
+from ..common.lesson import Lesson, LessonConfig, Where
 from ..common.record import Judgement, Record, heldout_errors
 from ..common.scaling import Pod
 from ..common.split import Split
@@ -36,7 +35,7 @@ MAX_UNKNOWNS = 20
 """Above this many unknowns a stationary kernel needs more samples than exact regression takes."""
 
 
-class GpConfig(Config):
+class GpConfig(LessonConfig):
     """Options of ``gp``."""
 
     max_points: int = Field(
@@ -47,9 +46,6 @@ class GpConfig(Config):
     tune_points: int = Field(300, ge=20, description="samples that tune the hyper-parameters")
     iterations: int = Field(60, ge=1, description="search steps on the marginal likelihood")
     tolerance: float = Field(0.1, gt=0, description="rms truncation of the data, in units of σ")
-    noise_rel: float = Field(
-        0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
-    )
 
 
 @dataclass(frozen=True)

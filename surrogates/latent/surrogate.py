@@ -37,9 +37,6 @@ class LatentConfig(TrainingConfig):
     derivative_weight: float = Field(
         1.0, ge=0, description="weight of Jacobian actions, where the data set has them; 0: unused"
     )
-    noise_rel: float = Field(
-        0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
-    )
 
 
 @dataclass(frozen=True)

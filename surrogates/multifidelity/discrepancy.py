@@ -14,9 +14,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from pdeinv.config import Config
 from pdeinv.typing import Array
 
+from ..common.lesson import LessonConfig
 from ..common.mlp import Decoded, Mlp
 from ..common.scaling import Pod, Standard
 from ..common.storage import under, within
@@ -31,7 +31,7 @@ FOLDS = 5
 """One of so many pairs judges a network."""
 
 
-class DiscrepancyConfig(Config):
+class DiscrepancyConfig(LessonConfig):
     """How the discrepancy is learned."""
 
     method: Literal["kernel", "network", "linear"] = Field(

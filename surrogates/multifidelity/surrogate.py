@@ -52,9 +52,6 @@ class MultifidelityConfig(DiscrepancyConfig):
         "level", description="a coarser mesh, or the linearization about the samples' mean"
     )
     coarse_level: int = Field(-1, lt=0, description="mesh level of the coarser mesh")
-    noise_rel: float = Field(
-        0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
-    )
 
 
 @dataclass(frozen=True)

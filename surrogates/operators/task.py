@@ -62,9 +62,6 @@ class OperatorConfig(TrainingConfig):
         33, ge=8, description="nodes along each side, where the data are not values at places"
     )
     tolerance: float = Field(0.05, gt=0, description="rms truncation of such data, in units of σ")
-    noise_rel: float = Field(
-        0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
-    )
 
     @model_validator(mode="before")
     @classmethod

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from pdeinv.config import Config
-
+from ..common.lesson import LessonConfig
 from ..common.split import Split
 
 __all__ = ["FREE", "Data", "History", "Loss", "TrainingConfig", "summed_squares"]
@@ -19,7 +18,7 @@ FREE = ("accumulation", "learning_rate", "clip")
 """Options that may change when a training is resumed: the ways out of a failed one."""
 
 
-class TrainingConfig(Config):
+class TrainingConfig(LessonConfig):
     """How a network is trained."""
 
     epochs: int = Field(400, ge=1, description="passes over the training samples at most")

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from pdeinv.config import Config
 from pdeinv.model.forward import Linearization
 from pdeinv.surrogates.common.bound import ALL
-from pdeinv.surrogates.common.lesson import Lesson, Where
+from pdeinv.surrogates.common.lesson import Lesson, LessonConfig, Where
 from pdeinv.surrogates.common.record import Record
 from pdeinv.surrogates.common.trained import Trained
 from pdeinv.typing import Array
@@ -20,13 +19,10 @@ from pdeinv.typing import Array
 __all__ = ["Quadratic", "QuadraticConfig"]
 
 
-class QuadraticConfig(Config):
+class QuadraticConfig(LessonConfig):
     """Options of ``quadratic``."""
 
     ridge: float = Field(1e-6, gt=0, description="penalty on the weights, relative to the samples")
-    noise_rel: float = Field(
-        0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
-    )
 
 
 def features(xi: Array) -> Array:
