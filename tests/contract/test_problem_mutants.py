@@ -339,6 +339,14 @@ class Squared(Toy):
         return super().on_grid(m, shape) ** 2
 
 
+@mutant("score-grid")
+class Listed(Toy):
+    def on_grid(self, m, shape):
+        if shape != (4,):
+            raise ConfigError("there are four numbers")
+        return super().grid_operator(shape) @ m
+
+
 @mutant("coefficient-solved")
 class Doubled(Toy):
     def solve(self, m, level=1, comm=None):

@@ -8,7 +8,7 @@ import numpy as np
 
 from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.io.fields import UNKNOWN
-from pdeinv.plugins.hooks import mask, on_grid
+from pdeinv.plugins.hooks import grid_shape, mask, on_grid
 from pdeinv.typing import Array
 
 from .clauses import Table, hold
@@ -17,6 +17,8 @@ from .problem_case import PROTOCOL, Case, gap
 __all__ = ["CLAUSES"]
 
 CLAUSES: Table[Case] = Table(PROTOCOL)
+
+NO_FIELD = "this unknown is no field on a grid; `score` compares numbers where `grid_shape` tells"
 
 
 def _nodes(case: Case, shape: tuple[int, ...]) -> Array:
@@ -76,7 +78,7 @@ def _coefficient(case: Case, shape: tuple[int, ...]) -> Array | None:
 def coefficient(case: Case) -> str | None:
     found = _coefficient(case, case.shape)
     if found is None:
-        return "this unknown is no field"
+        return NO_FIELD
     hold(found.shape == case.shape, f"shape {found.shape}, expected {case.shape}")
     within = mask(case.problem, _nodes(case, case.shape)).reshape(case.shape)
     hold(np.isfinite(found[within]).all(), "it is not finite at a node inside")
@@ -86,6 +88,19 @@ def coefficient(case: Case) -> str | None:
         return None
     worst = gap(found.ravel(), np.asarray(matrix @ case.m()))
     hold(worst < 1e-12, f"on_grid and grid_operator differ by {worst:.2g} of the peak")
+    return None
+
+
+@CLAUSES.clause(
+    "score-grid", "the coefficient is there on the grid that `score` compares on: "
+    "`grid_shape(nodes)`, else as many nodes along each axis", needs=("coefficient",),
+    where="pdeinv.plugins.hooks.HasGridShape",
+)  # fmt: skip
+def score_grid(case: Case) -> str | None:
+    if _coefficient(case, case.shape) is None and grid_shape(case.problem, 9) is None:
+        return NO_FIELD
+    shape = grid_shape(case.problem, 9) or (9,) * case.dims[0]
+    hold(_coefficient(case, shape) is not None, f"it is refused on {shape}, so `score` fails")
     return None
 
 
