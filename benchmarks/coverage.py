@@ -34,9 +34,9 @@ import xarray as xr
 from pdeinv.config import read_toml
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.invert.run import Inversion, invert
 from pdeinv.jobs.observe import choose_unknown, make_observations, make_truth
+from pdeinv.plugins.recipe import make_problem
 
 ROOT = Path(__file__).parents[1]
 SENSORS = {"heat": ("grid:6@0.1:1:8", 0.03), "helmholtz": ("ring:16", 0.02)}

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from pdeinv.bayes.posterior import WhitenedModel
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.model.forward import evaluate
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import versions
 from pdeinv.rng import stream
 from pdeinv.surrogates.common.scaling import reference_noise

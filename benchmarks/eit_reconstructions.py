@@ -30,8 +30,8 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.errors import PdeinvError
 from pdeinv.io import netcdf
 from pdeinv.io.observations import Observations, to_dataset
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.invert.run import Inversion, invert
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import attributes
 from pdeinv.rng import stream
 

@@ -19,9 +19,9 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.io import netcdf
 from pdeinv.io.observations import Observations, to_dataset
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.invert.run import Inversion, invert
 from pdeinv.plugins import registry
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import attributes
 from pdeinv.rng import stream
 

@@ -27,10 +27,10 @@ from scipy.ndimage import uniform_filter
 
 from pdeinv.executors.devices import import_torch
 from pdeinv.io import datasets
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.plugins.fitting import FitRun
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import versions
 from pdeinv.surrogates.common.torch_env import seeded
 from pdeinv.surrogates.operators.fields import FieldMap, FieldScaling, relative_loss

@@ -31,9 +31,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from pdeinv.io import netcdf
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
+from pdeinv.plugins.recipe import make_problem
 
 
 def seconds(plan: Plan, workers: int, folder: Path) -> float:

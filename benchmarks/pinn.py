@@ -33,7 +33,7 @@ import numpy as np
 from pdeinv.bayes.noise import Noise
 from pdeinv.engines.gaussian.minimize import find_map
 from pdeinv.engines.requests import drive
-from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
+from pdeinv.plugins.recipe import PosteriorRecipe, make_problem
 from pdeinv.provenance import versions
 from pdeinv.rng import stream
 from pdeinv.surrogates.pinn.config import PinnConfig

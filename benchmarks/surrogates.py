@@ -34,11 +34,11 @@ from pdeinv.config import fingerprint
 from pdeinv.errors import PdeinvError
 from pdeinv.executors.devices import import_torch
 from pdeinv.io import datasets
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.model.forward import Capability, evaluate
 from pdeinv.plugins import registry
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import versions
 from pdeinv.rng import stream
 from pdeinv.surrogates.common.record import heldout_errors

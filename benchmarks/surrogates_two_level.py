@@ -50,7 +50,6 @@ from pdeinv.executors import process_pool
 from pdeinv.executors.devices import import_torch
 from pdeinv.io import datasets
 from pdeinv.io.observations import Observations
-from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
 from pdeinv.jobs.generate.plan import Around, Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.jobs.two_level.admission import REJECT_SD
@@ -58,6 +57,7 @@ from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, train_in_rounds
 from pdeinv.model.forward import evaluate
 from pdeinv.plugins import registry
 from pdeinv.plugins.fitting import FitRun
+from pdeinv.plugins.recipe import PosteriorRecipe, make_problem
 from pdeinv.provenance import Source, versions
 from pdeinv.rng import stream
 

@@ -37,8 +37,8 @@ from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.executors import process_pool
 from pdeinv.io.observations import Observations
-from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
 from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, train_in_rounds
+from pdeinv.plugins.recipe import PosteriorRecipe, make_problem
 from pdeinv.rng import stream
 
 CONFIG = {"cells": [28, 28], "unknown": {"kind": "piecewise", "cells": [7, 7], "std": 1.5}}

@@ -73,8 +73,8 @@ def evaluate(
     decides whether an inversion may trust the surrogate, and how much faster it is (CPU time).
     """
     from pdeinv.io.observations import NoiseSpec
-    from pdeinv.jobs.evaluate.comparison import summary
-    from pdeinv.jobs.evaluate.run import Request, compare
+    from pdeinv.jobs.comparison import summary
+    from pdeinv.jobs.evaluate import Request, compare
 
     written.check()
     tables = own.into(with_flags(load_tables(settings), seed=random.seed, **noise.flags()))
@@ -93,7 +93,7 @@ def _write(
     written: Written, found: Any, figures: Mapping[str, Any], inputs: tuple[Path | None, ...]
 ) -> Iterator[Path]:
     from pdeinv.io import netcdf
-    from pdeinv.jobs.evaluate.comparison import to_tree
+    from pdeinv.jobs.comparison import to_tree
     from pdeinv.jobs.plot.comparison import figure
     from pdeinv.provenance import Source, attributes
 

@@ -164,7 +164,10 @@ def _subject(
         return inversion.problem, inversion.observations.coords
     physics = build_problem(tables.get("problem", {}))
     if sensors is None:
-        raise ConfigError("no sensors given; pass --obs FILE or --sensors, e.g. grid:13x13")
+        raise ConfigError(
+            "no sensors given; pass --obs FILE or --sensors, "
+            f"for example --sensors {physics.default_sensors}"
+        )
     return physics, physics.sensors(sensors)
 
 

@@ -26,15 +26,12 @@ def observe(
     sensors: SensorSpec = None,
 ) -> None:
     """Observe a truth at sensors, with Gaussian noise, as a CF observation file."""
-    from pdeinv.errors import ConfigError
     from pdeinv.io.netcdf import write
     from pdeinv.jobs.observe import make_observations
 
     tables = own.into(with_flags(load_tables(settings), seed=random.seed, **noise.flags()))
     if sensors is None and own.own_model is not None:
         sensors = "all"
-    if sensors is None:
-        raise ConfigError("no sensors given; pass --sensors, for example --sensors grid:13x13")
     output.check()
     seed = seed_of(tables)
     dataset = make_observations(truth, sensors, noise_spec(tables), seed=seed)

@@ -27,7 +27,7 @@ from rich.text import Text
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from pdeinv.engines.run.spec import Progress as Report
+    from pdeinv.engines.progress import Progress as Report
     from pdeinv.plugins.fitting import EpochRow
 
 __all__ = [
@@ -100,7 +100,7 @@ def _clock(seconds: float) -> str:
 @contextmanager
 def chain_progress(terminal: Terminal, label: str) -> Iterator[Report]:
     """The progress of an engine run, shown as fits the terminal."""
-    from pdeinv.engines.run.spec import silent
+    from pdeinv.engines.progress import silent
 
     console = terminal.error_console()
     if terminal.quiet:

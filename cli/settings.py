@@ -112,7 +112,7 @@ def build_problem(table: Mapping[str, Any]) -> Problem:
         ConfigError: no name, an unknown name, or a key that the problem does not know.
     """
     from pdeinv.config import named
-    from pdeinv.jobs.common.recipe import make_problem
+    from pdeinv.plugins.recipe import make_problem
 
     name, keys = named(table)
     if not isinstance(name, str):

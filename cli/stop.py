@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pdeinv.errors import ConfigError, Preempted, RunFailed
 
 if TYPE_CHECKING:
-    from pdeinv.engines.run.spec import Progress as Report
+    from pdeinv.engines.progress import Progress as Report
 
 __all__ = ["INTERRUPTED", "Limits", "StopRequest", "seconds_of", "stoppable"]
 

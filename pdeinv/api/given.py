@@ -12,16 +12,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from pdeinv.bayes.noise import Noise
 from pdeinv.config import dump_toml
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
-from pdeinv.io.observations import Observations, to_dataset
-from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.io.observations import Observations, noise_of, to_dataset
 from pdeinv.plugins.own_declared import OWN, OwnTable, declare, load_reference
 from pdeinv.plugins.own_model import OwnModel
 from pdeinv.plugins.own_problem import OwnProblem
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.rng import fresh_seed
 
 __all__ = [
@@ -145,16 +144,5 @@ def _measured(pair: tuple[Any, ...], model: OwnTable | None) -> xr.Dataset:
         "pdeinv_problem": problem.name,
         "pdeinv_problem_config": dump_toml(model),
     }
-    observations = Observations(problem.observed, values, places, _noise(pair[1], n))
+    observations = Observations(problem.observed, values, places, noise_of(pair[1], n))
     return to_dataset(observations, attrs)
-
-
-def _noise(sigma: ArrayLike, n: int) -> Noise:
-    spread = np.asarray(sigma, dtype=np.float64)
-    if spread.ndim == 2:
-        return Noise.from_covariance(spread)
-    if spread.ndim > 1 or spread.size not in (1, n):
-        raise DataSchemaError(
-            f"observations: sigma must be a number, {n} numbers or a covariance, got {spread.shape}"
-        )
-    return Noise(np.broadcast_to(spread.ravel(), (n,)).copy())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
@@ -20,21 +20,22 @@ from pdeinv.api.given import (
     written,
 )
 from pdeinv.errors import ConfigError
-from pdeinv.executors.ranks import ALONE
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic, check_output
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.io.runs import recalled_seed, run_folder
-from pdeinv.jobs.evaluate.comparison import summary
-from pdeinv.jobs.evaluate.run import Request, compare
+from pdeinv.jobs.comparison import summary
+from pdeinv.jobs.evaluate import Request, compare
 from pdeinv.jobs.generate.plan import Around, Plan, Sampling
 from pdeinv.jobs.generate.run import generate as solve_all
 from pdeinv.jobs.invert.run import Inversion
 from pdeinv.jobs.train import Job, execute
-from pdeinv.model.observed import Sensors
 from pdeinv.plugins.fitting import Precision
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import Surrogate
+
+if TYPE_CHECKING:
+    from pdeinv.model.observed import Sensors
 
 __all__ = ["evaluate", "generate", "train_surrogate"]
 
@@ -157,7 +158,7 @@ def train_surrogate(
             device, dtype, noise_std, resume,
         )  # fmt: skip
         job.check()
-        found = execute(job, ALONE)
+        found = execute(job)
         if out is not None:
             with atomic(target) as scratch:
                 found.save(scratch)

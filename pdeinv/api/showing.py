@@ -13,11 +13,11 @@ from pdeinv.api.given import Data, File, Model, declare_model, files, written
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output
-from pdeinv.jobs.common.recipe import load_surrogate
 from pdeinv.jobs.plot.figure import plot as draw
 from pdeinv.jobs.score import NODES
 from pdeinv.jobs.score import score as evaluate
 from pdeinv.plugins.listing import KINDS, describe
+from pdeinv.plugins.recipe import load_surrogate
 from pdeinv.plugins.surrogate import Surrogate
 
 __all__ = ["list_plugins", "load", "plot", "score"]

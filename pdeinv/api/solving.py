@@ -23,11 +23,11 @@ from pdeinv.errors import ConfigError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output
 from pdeinv.io.observations import NoiseSpec
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.observe import choose_unknown, make_observations, make_truth
 from pdeinv.plugins.hooks import phantom
 from pdeinv.plugins.own_declared import OWN
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.typing import Array
 
 __all__ = ["observe", "problem", "solve"]

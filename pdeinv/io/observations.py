@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.errors import DataSchemaError
@@ -37,7 +38,7 @@ from pdeinv.model.observed import Observed
 from pdeinv.provenance import Source
 from pdeinv.typing import Array
 
-__all__ = ["NoiseSpec", "Observations", "read", "to_dataset"]
+__all__ = ["NoiseSpec", "Observations", "noise_of", "read", "to_dataset"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,18 @@ class NoiseSpec:
                 "relative noise of values that are all zero is zero; use --noise-std"
             )
         return Noise(np.full(len(values), std))
+
+
+def noise_of(sigma: ArrayLike, n: int) -> Noise:
+    """The noise of ``n`` data from one σ, one for each, or a covariance (n, n)."""
+    spread = np.asarray(sigma, dtype=np.float64)
+    if spread.ndim == 2:
+        return Noise.from_covariance(spread)
+    if spread.ndim > 1 or spread.size not in (1, n):
+        raise DataSchemaError(
+            f"observations: sigma must be a number, {n} numbers or a covariance, got {spread.shape}"
+        )
+    return Noise(np.broadcast_to(spread.ravel(), (n,)).copy())
 
 
 @dataclass(frozen=True)

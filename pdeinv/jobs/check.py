@@ -18,6 +18,7 @@ from pdeinv.io.observations import Observations
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.plugins import registry
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.recipe import whitened_model
 from pdeinv.rng import stream
 
 __all__ = ["Verdict", "check_observations", "check_problem"]
@@ -47,7 +48,7 @@ def check_problem(problem: Problem, sensors: str | None, level: int, seed: int) 
     """
     registry.require("problems", problem.name)
     places = problem.sensors(problem.default_sensors if sensors is None else sensors)
-    model = WhitenedModel(problem.prior(), problem.forward_model(places, level))
+    model = whitened_model(problem, places, level)
     return _derivatives(model, seed)
 
 
@@ -67,7 +68,7 @@ def check_observations(
         MissingDependency: what the problem needs is not installed.
     """
     registry.require("problems", problem.name)
-    model = WhitenedModel(problem.prior(), problem.forward_model(data.coords, level))
+    model = whitened_model(problem, data.coords, level)
     told = (Verdict("note", note, "", None) for note in notes)
     return [*_audit(data), *told, *_derivatives(model, seed)]
 

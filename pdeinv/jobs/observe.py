@@ -14,10 +14,10 @@ from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
 from pdeinv.io import netcdf
 from pdeinv.io.fields import LEVEL, PROBLEM, config_of, problem_attributes
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
-from pdeinv.jobs.common.mask import masks
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.plugins.hooks import annotated
+from pdeinv.plugins.mask import masks
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import Source, attributes
 from pdeinv.rng import stream
 from pdeinv.typing import Array
@@ -144,7 +144,9 @@ def read_truth(path: Path) -> tuple[Problem, xr.Dataset]:
     return make_problem(name, config_of(fields.attrs, path)), fields
 
 
-def make_observations(truth: Path, sensors: str, noise: NoiseSpec, *, seed: int) -> xr.Dataset:
+def make_observations(
+    truth: Path, sensors: str | None, noise: NoiseSpec, *, seed: int
+) -> xr.Dataset:
     """What the sensors of ``truth`` would measure: y = G(m) + eta, eta from stream "noise".
 
     Args:
@@ -155,7 +157,7 @@ def make_observations(truth: Path, sensors: str, noise: NoiseSpec, *, seed: int)
 
     Raises:
         DataSchemaError: no noise given, or not a truth file.
-        ConfigError: the sensors are not understood or lie outside the domain.
+        ConfigError: the sensors are missing, are not understood or lie outside the domain.
     """
     if not noise:
         raise DataSchemaError(
@@ -163,6 +165,10 @@ def make_observations(truth: Path, sensors: str, noise: NoiseSpec, *, seed: int)
             "value)"
         )
     problem, fields = read_truth(truth)
+    if sensors is None:
+        raise ConfigError(
+            f"no sensors given; pass --sensors, for example --sensors {problem.default_sensors}"
+        )
     places = problem.sensors(sensors)
     values = problem.observe(fields, places)
     spread = noise.for_values(values)

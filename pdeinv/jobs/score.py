@@ -17,10 +17,10 @@ import numpy as np
 from pdeinv.config import named, parse_toml
 from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin, hint
 from pdeinv.io import netcdf
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.observe import read_truth, unknown_of
 from pdeinv.plugins.hooks import grid_shape, mask, metrics, on_grid
 from pdeinv.plugins.problem import Metric, Problem
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.typing import Array
 
 __all__ = ["dice", "metrics_of", "relative_l1", "relative_l2", "score"]

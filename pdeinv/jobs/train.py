@@ -18,11 +18,11 @@ from typing import Any
 from pdeinv.config import parse
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
 from pdeinv.executors.devices import find_device, import_torch
-from pdeinv.executors.ranks import Place, Ranks, leave, opened
+from pdeinv.executors.ranks import ALONE, Place, Ranks, leave, opened
 from pdeinv.io.datasets import TrainingSet
-from pdeinv.jobs.common.recipe import make_problem
-from pdeinv.jobs.generate.training_set import check_inputs, open_training_set
+from pdeinv.jobs.training_set import check_inputs, open_training_set
 from pdeinv.plugins.fitting import FitRun, Precision
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.plugins.registry import load
 from pdeinv.plugins.surrogate import Surrogate, check_installed
 
@@ -123,12 +123,14 @@ class Job:
         return f"cuda:{local % max(import_torch().cuda.device_count(), 1)}"
 
 
-def execute(job: Job, ranks: Ranks, training: TrainingSet | None = None, **how: Any) -> Surrogate:
+def execute(
+    job: Job, ranks: Ranks = ALONE, training: TrainingSet | None = None, **how: Any
+) -> Surrogate:
     """Fit the surrogate; all processes of ``ranks`` have to call this.
 
     Args:
         job: what to train.
-        ranks: the processes.
+        ranks: the processes; this one alone by default.
         training: the data set, where it has been read already.
         **how: further attributes of :class:`FitRun`.
     """

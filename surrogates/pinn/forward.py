@@ -15,11 +15,11 @@ from pdeinv.config import fingerprint, parse
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted
 from pdeinv.executors.devices import import_torch
 from pdeinv.io.atomic import atomic
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.fitting import FitRun
 from pdeinv.plugins.hooks import HasStrongForm
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 

@@ -6,11 +6,11 @@ import pytest
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.errors import CapabilityError
 from pdeinv.io import datasets
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.batches import BatchSolver, actions
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.model.forward import Capability
+from pdeinv.plugins.recipe import make_problem
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

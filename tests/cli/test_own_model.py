@@ -220,6 +220,19 @@ def test_a_reference_that_leads_nowhere_is_one_line(flow, call, own, message):
     assert message in refused(call, "solve", "--own-model", own, "--out", "x.nc")
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("generate", "--n", 4, "--grid", "5x5"), "no field on a grid"),
+        (("solve", "--vtk", "v.vtkhdf"), "no mesh to write as VTKHDF"),
+    ],
+)
+def test_what_it_cannot_give_is_refused_and_leaves_nothing(flow, call, words, message):
+    before = set(flow.rglob("*"))
+    assert message in refused(call, *words, "--own-model", "flow:build", "--out", "x.nc")
+    assert {path for path in flow.rglob("*") if "__pycache__" not in path.parts} <= before
+
+
 def test_two_problems_are_refused(flow, call):
     message = refused(call, "solve", "darcy", "--own-model", "flow:build", "--out", "x.nc")
     assert "'darcy' or --own-model, not both" in message

@@ -12,12 +12,12 @@ import pytest
 
 from pdeinv.errors import SurrogateRejected
 from pdeinv.io import datasets
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.model.learned import Role
 from pdeinv.plugins import registry
 from pdeinv.plugins.conformance import check_surrogate
+from pdeinv.plugins.recipe import make_problem
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

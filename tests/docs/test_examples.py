@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from pdeinv.cli.main import app
 from pdeinv.config import parse, parse_toml
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.invert.run import RunConfig
+from pdeinv.plugins.recipe import make_problem
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

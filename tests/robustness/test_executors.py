@@ -15,9 +15,9 @@ from pdeinv.executors.mpi import mpi_session, mpi_workers
 from pdeinv.executors.pools import opened
 from pdeinv.executors.task import THREADS
 from pdeinv.io import netcdf
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
+from pdeinv.plugins.recipe import make_problem
 
 CONFIG = {"cells": 4, "unknown": {"kind": "piecewise", "cells": [2, 2]}}
 TOML = (

@@ -14,11 +14,11 @@ from pdeinv.engines.gaussian.minimize import find_map
 from pdeinv.engines.requests import drive
 from pdeinv.errors import CapabilityError, SurrogateRejected
 from pdeinv.io.observations import Observations
-from pdeinv.jobs.common.recipe import PosteriorRecipe, make_problem
 from pdeinv.jobs.two_level import start
 from pdeinv.jobs.two_level.admission import REJECT_SD, admit, sd_of_difference
 from pdeinv.jobs.two_level.start import at_the_map, can_start_at_map
 from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, solve_all, train_in_rounds
+from pdeinv.plugins.recipe import PosteriorRecipe, make_problem
 from pdeinv.plugins.surrogate import SolvedPairs
 from pdeinv.rng import stream
 from pdeinv.surrogates.common.storage import load_folder

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pdeinv.errors import SolverDiverged
-from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.plugins.recipe import make_problem
 
 CONFIG = {"cells": [14, 14], "unknown": {"kind": "piecewise", "cells": [7, 7]}}
 

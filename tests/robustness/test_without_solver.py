@@ -11,10 +11,10 @@ import xarray as xr
 from ours import ours
 
 from pdeinv.io import datasets
-from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.plugins import registry
+from pdeinv.plugins.recipe import load_surrogate, make_problem
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -39,7 +39,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from typer.testing import CliRunner
-from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.plugins.recipe import load_surrogate, make_problem
 from pdeinv.cli.main import app
 
 def predicted(folder):

@@ -8,10 +8,10 @@ import pytest
 
 from pdeinv.config import dump_toml
 from pdeinv.io import datasets
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.plugins import registry
+from pdeinv.plugins.recipe import make_problem
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

@@ -10,12 +10,12 @@ from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.errors import CapabilityError, ConfigError, DataSchemaError, UnknownPlugin
 from pdeinv.io import datasets, netcdf
 from pdeinv.io.observations import Observations, to_dataset
-from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.jobs.invert.run import Inversion, invert
 from pdeinv.jobs.two_level.admission import expected_sd, explore, mean_variance_added
 from pdeinv.model.forward import Capability
+from pdeinv.plugins.recipe import load_surrogate, make_problem
 from pdeinv.provenance import attributes
 from pdeinv.surrogates.ensemble.spread import Spread, coverage
 from pdeinv.surrogates.ensemble.surrogate import Ensemble, EnsembleConfig

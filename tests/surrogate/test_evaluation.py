@@ -11,13 +11,13 @@ from pdeinv.bayes.posterior import WhitenedModel, xi_space
 from pdeinv.errors import DataSchemaError, RunFailed, SolverDiverged, SurrogateRejected
 from pdeinv.io import datasets, netcdf
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
-from pdeinv.jobs.common.recipe import make_problem
-from pdeinv.jobs.evaluate import run
-from pdeinv.jobs.evaluate.comparison import summary, to_tree
-from pdeinv.jobs.evaluate.run import Request, compare
+from pdeinv.jobs import evaluate as run
+from pdeinv.jobs.comparison import summary, to_tree
+from pdeinv.jobs.evaluate import Request, compare
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.jobs.plot.comparison import figure
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.surrogates.latent.surrogate import Latent
 
 pytestmark = pytest.mark.usefixtures("solves_here")

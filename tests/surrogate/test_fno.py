@@ -17,10 +17,10 @@ from pdeinv.errors import (
     SurrogateRejected,
 )
 from pdeinv.io import datasets
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.plugins.fitting import FitRun
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.surrogates.common.split import Split
 from pdeinv.surrogates.operators import network
 from pdeinv.surrogates.operators.fields import FieldScaling
@@ -289,7 +289,7 @@ import pdeinv.surrogates.operators.fno as fno
 assert "torch" not in sys.modules and "neuralop" not in sys.modules
 from pathlib import Path
 import numpy as np
-from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.plugins.recipe import load_surrogate, make_problem
 from pdeinv.io import datasets
 data = datasets.read(Path(sys.argv[1]))
 problem = make_problem(data.problem, data.problem_config)

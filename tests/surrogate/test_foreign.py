@@ -7,10 +7,10 @@ import xarray as xr
 from pdeinv.bayes.prior import whiten
 from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.io import datasets, netcdf
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
-from pdeinv.jobs.generate.training_set import check_inputs, open_training_set, read_foreign
+from pdeinv.jobs.training_set import check_inputs, open_training_set, read_foreign
+from pdeinv.plugins.recipe import make_problem
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

@@ -10,10 +10,10 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.errors import DataSchemaError, SurrogateRejected
 from pdeinv.io import datasets
 from pdeinv.io.observations import Observations
-from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.plugins.fitting import FitRun
+from pdeinv.plugins.recipe import load_surrogate, make_problem
 from pdeinv.plugins.surrogate import SolvedPairs
 from pdeinv.surrogates.common.bound import OutsideTrainingRange, RangeWatch
 from pdeinv.surrogates.common.identity import Identity

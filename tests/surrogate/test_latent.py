@@ -9,9 +9,9 @@ from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import datasets
-from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
+from pdeinv.plugins.recipe import load_surrogate, make_problem
 from pdeinv.surrogates.latent.surrogate import Latent, LatentConfig
 
 pytestmark = pytest.mark.usefixtures("solves_here")

@@ -13,8 +13,8 @@ from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.errors import CapabilityError
 from pdeinv.io.datasets import TrainingSet, prior_probe
 from pdeinv.io.observations import Observations
-from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.model.tangent import Tangent
+from pdeinv.plugins.recipe import load_surrogate, make_problem
 from pdeinv.plugins.surrogate import SolvedPairs
 from pdeinv.surrogates.multifidelity.surrogate import Multifidelity, MultifidelityConfig
 
@@ -139,7 +139,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
-from pdeinv.jobs.common.recipe import load_surrogate, make_problem
+from pdeinv.plugins.recipe import load_surrogate, make_problem
 surrogate = load_surrogate(Path(sys.argv[1]))
 identity = surrogate.record.identity
 problem = make_problem(identity.problem, identity.problem_config)

@@ -8,9 +8,9 @@ import pytest
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.errors import ConfigError, SurrogateRejected
 from pdeinv.io import datasets
-from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
+from pdeinv.plugins.recipe import load_surrogate, make_problem
 from pdeinv.surrogates.deeponet.operator import Deeponet, DeeponetConfig
 from pdeinv.surrogates.operators.fno import Fno, FnoConfig
 from pdeinv.surrogates.operators.network import Architecture, build

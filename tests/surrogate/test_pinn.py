@@ -12,9 +12,9 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed, SolverDiverged
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.model.strong_form import Equation, Side, StrongForm
 from pdeinv.plugins.fitting import FitRun
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.surrogates.pinn.ansatz import Ansatz, derivatives
 from pdeinv.surrogates.pinn.config import PinnConfig
 from pdeinv.surrogates.pinn.engine import Pinn, PinnEngineConfig

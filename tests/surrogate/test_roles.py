@@ -9,18 +9,18 @@ from typer.testing import CliRunner
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.cli.main import app
-from pdeinv.config import Config
 from pdeinv.errors import CapabilityError
 from pdeinv.io import datasets, netcdf
 from pdeinv.io.observations import Observations, to_dataset
-from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.model.learned import Estimate, Role
 from pdeinv.model.spaces import Space
 from pdeinv.plugins import registry
+from pdeinv.plugins.recipe import load_surrogate, make_problem
 from pdeinv.plugins.surrogate import check_pairs, check_role, role_of
 from pdeinv.provenance import attributes
+from pdeinv.surrogates.common.lesson import LessonConfig
 from pdeinv.surrogates.common.record import Judgement
 from pdeinv.surrogates.common.trained import Trained
 
@@ -29,9 +29,8 @@ pytestmark = pytest.mark.usefixtures("solves_here")
 CONFIG = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 0.5}}
 
 
-class RidgeConfig(Config):
+class RidgeConfig(LessonConfig):
     penalty: float = 1e-3
-    noise_rel: float = 0.02
 
 
 @dataclass(frozen=True)

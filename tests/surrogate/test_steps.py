@@ -8,10 +8,10 @@ import pytest
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, SurrogateRejected
 from pdeinv.io import datasets
-from pdeinv.jobs.common.recipe import load_surrogate, make_problem
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.plugins.fitting import FitRun
+from pdeinv.plugins.recipe import load_surrogate, make_problem
 from pdeinv.surrogates.common.lesson import Lesson
 from pdeinv.surrogates.common.scaling import Pod
 from pdeinv.surrogates.common.split import Split

@@ -5,7 +5,7 @@ import pytest
 
 from pdeinv.config import parse
 from pdeinv.errors import ConfigError
-from pdeinv.jobs.common.recipe import make_problem
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.problems.eit import EitConfig
 from pdeinv.problems.eit.ktc import CONDUCTIVE, RESISTIVE, pixels
 from pdeinv.problems.eit.phantoms import (

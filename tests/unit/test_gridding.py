@@ -5,10 +5,10 @@ import pytest
 
 from pdeinv.errors import ConfigError
 from pdeinv.io import datasets, netcdf
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate.grid import grid_places, parse_times
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
+from pdeinv.plugins.recipe import make_problem
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

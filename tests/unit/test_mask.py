@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from pdeinv.jobs.common.mask import masks
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.plugins.hooks import fixtures
+from pdeinv.plugins.mask import masks
+from pdeinv.plugins.recipe import make_problem
 
 FIELD = {"kind": "log-gaussian", "grid": [21, 21], "modes": 3}
 

@@ -8,7 +8,7 @@ from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.jobs.plot import figure
 from pdeinv.jobs.plot.overlays import overlay_of
 from pdeinv.jobs.plot.panels import colour_scale, with_units
-from pdeinv.jobs.plot.slices import first_experiment, is_line, is_map, masked, slices
+from pdeinv.jobs.plot.slices import first_experiment, is_line, is_map, masked, series, slices
 
 RNG = np.random.default_rng(0)
 SHAPES = {
@@ -338,11 +338,23 @@ def test_only_one_experiment_is_drawn_at_a_place():
     )
     shown, text = first_experiment(dataset, "obs")
     assert (shown.sizes["obs"], text) == (3, "source 0, 1 of 2 experiments")
-    parts = dataset.rename(source="component")
-    assert (
-        first_experiment(parts.isel(obs=slice(2, None)), "obs")[1]
-        == "real part, 1 of 2 experiments"
-    )
+    parts = dataset.rename(source="component").isel(obs=slice(2, None))
+    assert first_experiment(parts, "obs")[1] == "real part, 1 of 2 experiments"
+
+
+def test_data_of_no_plane_run_over_what_varies_most():
+    species = np.repeat([0.0, 1.0], 3)
+    dataset = observations(np.full(6, 0.1), t=np.tile([1.0, 2.0, 4.0], 2), species=species)
+    along, parts = series(dataset, "obs")
+    assert (along, [text for _, text in parts]) == ("t", ["species 0 m", "species 1 m"])
+    xr.testing.assert_equal(xr.concat([part for part, _ in parts], "obs"), dataset)
+
+
+def test_a_single_run_of_data_is_one_part():
+    plain = observations(np.full(6, 0.1))
+    assert series(plain, "obs") == (None, [(plain, "")])
+    along, ((_, text),) = series(plain.assign_coords(t=("obs", np.arange(6.0))), "obs")
+    assert (along, text) == ("t", "")
 
 
 def test_records_of_stations_are_drawn_over_time(tmp_path, monkeypatch):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from pdeinv.errors import SolverDiverged
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.model.coefficient import Affine, jacobian
 from pdeinv.model.forward import LinearModel
 from pdeinv.model.reference import ReferenceModel
 from pdeinv.model.spaces import Space, Variable
+from pdeinv.plugins.recipe import make_problem
 
 THREE, TWO = (Space((Variable(n, ("i",), (k,)),)) for n, k in (("m", 3), ("d", 2)))
 MATRIX = np.array([[1.0, 2.0, 0.0], [0.0, 1.0, -1.0]])

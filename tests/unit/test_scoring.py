@@ -5,9 +5,9 @@ import pytest
 
 from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin
 from pdeinv.io import netcdf
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.observe import make_truth
 from pdeinv.jobs.score import dice, relative_l1, relative_l2, score
+from pdeinv.plugins.recipe import make_problem
 
 GRID = {"cells": 8, "unknown": {"kind": "piecewise", "cells": [2, 2]}}
 

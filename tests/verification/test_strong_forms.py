@@ -7,8 +7,8 @@ from darcy_exact import SMOOTH, configuration
 
 from pdeinv.bayes.prior import sample
 from pdeinv.fem.mesh import SIDES
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.model.strong_form import Side, box_side
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.surrogates.pinn.ansatz import derivatives
 from pdeinv.surrogates.pinn.objective import inside, on_side, tensors
 

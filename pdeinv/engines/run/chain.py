@@ -10,9 +10,10 @@ import numpy as np
 
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import Engine
+from pdeinv.engines.progress import Progress
 from pdeinv.engines.requests import drive
 from pdeinv.engines.run.checkpoint import ChainStore, Saved
-from pdeinv.engines.run.spec import Progress, Run
+from pdeinv.engines.run.spec import Run
 from pdeinv.errors import RunFailed
 from pdeinv.rng import stream
 

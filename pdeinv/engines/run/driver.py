@@ -9,11 +9,12 @@ from typing import Any
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import Chain, Engine, Outcome, check_posterior
 from pdeinv.engines.ended import Ended
+from pdeinv.engines.progress import Progress, silent
 from pdeinv.engines.run.chain import done, run_chain, state_type
 from pdeinv.engines.run.checkpoint import ChainStore
 from pdeinv.engines.run.folder import claimed
 from pdeinv.engines.run.pool import run_chains
-from pdeinv.engines.run.spec import Progress, Run, silent
+from pdeinv.engines.run.spec import Run
 from pdeinv.errors import Preempted
 from pdeinv.rng import stream
 

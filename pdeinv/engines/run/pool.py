@@ -11,8 +11,9 @@ from typing import Any
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Engine
+from pdeinv.engines.progress import Progress
 from pdeinv.engines.run.chain import run_chain
-from pdeinv.engines.run.spec import Progress, Run
+from pdeinv.engines.run.spec import Run
 from pdeinv.errors import RunFailed
 from pdeinv.executors import process_pool
 from pdeinv.io.atomic import atomic

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from pdeinv.bayes.posterior import Counters
 
-__all__ = ["Budget", "Progress", "Run", "silent"]
-
-
-class Progress(Protocol):
-    """Told now and then how far each chain is."""
-
-    def __call__(self, chain: int, step: int, n_steps: int, note: str) -> None:
-        """Chain ``chain`` has done ``step`` of ``n_steps``."""
-
-
-def silent(chain: int, step: int, n_steps: int, note: str) -> None:
-    """No progress."""
+__all__ = ["Budget", "Run"]
 
 
 @dataclass(frozen=True)

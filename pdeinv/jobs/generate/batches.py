@@ -10,33 +10,37 @@ from typing import Any
 
 import numpy as np
 
-from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.errors import CapabilityError, ConfigError, SolverDiverged, reason
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate import shards
 from pdeinv.jobs.generate.grid import experiments, grid_places, measures_field
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import Samples
-from pdeinv.model.forward import DERIVATIVES, Capability, ForwardModel, Linearization
+from pdeinv.model.forward import DERIVATIVES, Capability, Linearization
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.recipe import make_problem, whitened_model
 from pdeinv.typing import Array
 
-__all__ = ["PLAN", "BatchSolver", "actions", "check_derivatives", "solve_batches"]
+__all__ = ["PLAN", "BatchSolver", "actions", "check_offers", "solve_batches"]
 
 PLAN = "plan.npz"
 """The plan in the run folder."""
 
 
-def check_derivatives(problem: Problem, plan: Plan) -> None:
-    """Refuse ``plan.jacobian`` where the problem has no derivative; builds the model for it.
+def check_offers(problem: Problem, plan: Plan) -> None:
+    """Refuse what the problem cannot give: a coefficient on the grid, or derivatives.
+
+    Builds the model where derivatives are asked for.
 
     Raises:
         CapabilityError: neither JVP nor VJP is offered.
+        ConfigError: the unknown is no field on that grid.
     """
+    if plan.grid is not None:
+        problem.grid_operator(plan.grid)
     if plan.jacobian == 0:
         return
-    model = WhitenedModel(problem.prior(), problem.forward_model(plan.sensors, plan.level))
+    model = whitened_model(problem, plan.sensors, plan.level)
     if not DERIVATIVES & model.capabilities:
         raise CapabilityError(
             f"--jacobian needs the derivative of problem '{plan.problem}', which it does not offer "
@@ -66,11 +70,10 @@ class BatchSolver:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         problem = make_problem(plan.problem, plan.problem_config)
-        self.prior = problem.prior()
         self.n_obs = len(next(iter(plan.sensors.values())))
         self.places = _places(problem, plan)
-        inner = problem.forward_model(self.places.sensors, plan.level)
-        self.model: ForwardModel = WhitenedModel(self.prior, inner)
+        self.model = whitened_model(problem, self.places.sensors, plan.level)
+        self.prior = self.model.prior
 
     def solve(self, k: int) -> Samples:
         """The samples of batch ``k``."""

@@ -22,9 +22,8 @@ from pdeinv.executors.pools import Pool, opened, require_backend
 from pdeinv.io.atomic import write_text
 from pdeinv.io.runs import make_run_folder, remember
 from pdeinv.io.streaming import write_stream
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.jobs.generate import shards
-from pdeinv.jobs.generate.batches import PLAN, check_derivatives, solve_batches
+from pdeinv.jobs.generate.batches import PLAN, check_offers, solve_batches
 from pdeinv.jobs.generate.grid import experiments
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import to_dataset
@@ -32,6 +31,7 @@ from pdeinv.jobs.generate.shards import Shard
 from pdeinv.plugins import registry
 from pdeinv.plugins.own_declared import brought, check_travels, stays
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import attributes
 
 __all__ = ["Execution", "Progress", "generate"]
@@ -110,7 +110,7 @@ def generate(
     require_backend(execution.executor)
     problem = make_problem(plan.problem, plan.problem_config)
     plan.draw(0, problem.prior().dim)
-    check_derivatives(problem, plan)
+    check_offers(problem, plan)
     axes = {} if plan.grid is None else experiments(problem, plan.sensors, plan.grid, plan.times)
     _claim(plan, folder, execution.joins)
     numbers = range(plan.n_batches)

@@ -17,13 +17,13 @@ from pdeinv.config import Config, named, parse
 from pdeinv.engines.base import Engine, Need, check_posterior
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.io.observations import NoiseSpec, Observations
-from pdeinv.jobs.common.case import Case, read_case
-from pdeinv.jobs.common.recipe import ModelChoice, PosteriorRecipe, surrogate_kind
 from pdeinv.jobs.two_level.admission import GivenSurrogate
 from pdeinv.jobs.two_level.train import RoundsConfig, learner
 from pdeinv.model.learned import Role
 from pdeinv.plugins import hooks, registry
+from pdeinv.plugins.case import Case, read_case
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.recipe import ModelChoice, PosteriorRecipe, surrogate_kind
 from pdeinv.plugins.surrogate import check_role
 from pdeinv.rng import fresh_seed
 

@@ -23,11 +23,11 @@ from pdeinv.engines.base import Outcome, Produces
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.run.driver import RunResult
 from pdeinv.io.observations import Observations
-from pdeinv.jobs.common.mask import masks
 from pdeinv.jobs.invert.request import Inversion
 from pdeinv.jobs.two_level.admission import SurrogateReport
 from pdeinv.model.spaces import Space
 from pdeinv.plugins.hooks import fixtures
+from pdeinv.plugins.mask import masks
 from pdeinv.provenance import Source, attributes
 from pdeinv.rng import stream
 from pdeinv.typing import Array

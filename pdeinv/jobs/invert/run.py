@@ -10,14 +10,14 @@ from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import dump_toml
 from pdeinv.engines.base import Need, check_posterior
+from pdeinv.engines.progress import Progress, silent
 from pdeinv.engines.run.driver import run
-from pdeinv.engines.run.spec import Budget, Progress, Run, silent
+from pdeinv.engines.run.spec import Budget, Run
 from pdeinv.errors import PdeinvError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output, write_text
 from pdeinv.io.marks import noted
 from pdeinv.io.runs import discard, drop_unless_resumable, remember, run_folder
-from pdeinv.jobs.common.recipe import Prepared
 from pdeinv.jobs.invert.request import Inversion, RunConfig
 from pdeinv.jobs.invert.result import conclude
 from pdeinv.jobs.two_level.admission import SurrogateReport, admit, inflated_noise
@@ -25,6 +25,7 @@ from pdeinv.jobs.two_level.train import Rounds, train_in_rounds
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.plugins.hooks import judge_derivative
 from pdeinv.plugins.own_declared import check_travels
+from pdeinv.plugins.recipe import Prepared
 from pdeinv.rng import stream
 
 __all__ = ["Inversion", "RunConfig", "check_outputs", "invert", "write_configuration"]

@@ -13,7 +13,7 @@ from pdeinv.jobs.plot.panels import BLUE, GREY, panel
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pdeinv.jobs.evaluate.comparison import Comparison
+    from pdeinv.jobs.comparison import Comparison
 
 __all__ = ["figure"]
 

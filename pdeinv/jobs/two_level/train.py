@@ -20,13 +20,12 @@ from pydantic import Field
 
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.config import Config, parse
-from pdeinv.engines.run.spec import Progress
+from pdeinv.engines.progress import Progress
 from pdeinv.errors import DataSchemaError, RunFailed, SolverDiverged
 from pdeinv.executors import process_pool
 from pdeinv.io.arrays import opened_arrays, write_arrays
 from pdeinv.io.atomic import atomic, write_text
 from pdeinv.io.observations import Observations
-from pdeinv.jobs.common.recipe import PosteriorRecipe, bound_forward
 from pdeinv.jobs.two_level.admission import SurrogateReport, explore, judge, sd_of_difference
 from pdeinv.jobs.two_level.start import AtMap, at_the_map, can_start_at_map
 from pdeinv.model.forward import ForwardModel
@@ -34,6 +33,7 @@ from pdeinv.model.learned import Role
 from pdeinv.model.tangent import Tangent
 from pdeinv.plugins import registry
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.recipe import PosteriorRecipe, bound_forward
 from pdeinv.plugins.surrogate import (
     SolvedPairs,
     Surrogate,

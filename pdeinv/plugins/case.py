@@ -10,9 +10,9 @@ from typing import Any
 from pdeinv.config import merge, named
 from pdeinv.errors import ConfigError
 from pdeinv.io.observations import NoiseSpec, Observations, header, read
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.recipe import make_problem
 
 __all__ = ["Case", "read_case"]
 

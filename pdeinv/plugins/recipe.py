@@ -30,6 +30,7 @@ __all__ = [
     "load_surrogate",
     "make_problem",
     "surrogate_kind",
+    "whitened_model",
 ]
 
 ModelChoice = Literal["reference", "surrogate"]
@@ -43,6 +44,11 @@ def make_problem(name: str, config: Mapping[str, Any]) -> Problem:
         ConfigError: a wrong key or value.
     """
     return cast(Problem, registry.build("problems", name, config))
+
+
+def whitened_model(problem: Problem, sensors: Sensors, level: int) -> WhitenedModel:
+    """The reference model at ``sensors``, of the whitened coordinates of the problem's prior."""
+    return WhitenedModel(problem.prior(), problem.forward_model(sensors, level))
 
 
 def surrogate_kind(folder: Path) -> type[Surrogate]:

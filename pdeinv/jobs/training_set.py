@@ -20,8 +20,8 @@ from pdeinv.config import named
 from pdeinv.errors import CapabilityError, DataSchemaError, ShapeError
 from pdeinv.io import datasets, netcdf
 from pdeinv.io.datasets import EAGER_BYTES, Grids, TrainingSet, prior_probe
-from pdeinv.jobs.common.recipe import make_problem
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import sha256
 from pdeinv.typing import Array
 

@@ -19,13 +19,13 @@ from pdeinv.config import merge, named
 from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, SolverDiverged, reason
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec
-from pdeinv.jobs.common.case import Case, read_case
-from pdeinv.jobs.common.recipe import bound_forward, load_surrogate, make_problem
-from pdeinv.jobs.evaluate.comparison import Comparison, Region
+from pdeinv.jobs.comparison import Comparison, Region
 from pdeinv.model.forward import Capability, ForwardModel, evaluate
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins import registry
+from pdeinv.plugins.case import Case, read_case
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.recipe import bound_forward, load_surrogate, make_problem
 from pdeinv.plugins.surrogate import Surrogate
 from pdeinv.rng import stream
 from pdeinv.typing import Array

@@ -1,1 +1,0 @@
-"""What several jobs share: recipes of problems and surrogates, and memory."""

@@ -1,1 +1,0 @@
-"""A surrogate against the reference model on fresh draws."""
