@@ -59,7 +59,7 @@ def matrices(pattern: Any, rows: int, rng: np.random.Generator) -> Any:
     row, column = np.repeat(np.arange(n), np.diff(pattern.indptr)), pattern.indices
     key = np.minimum(row, column).astype(np.int64) * n + np.maximum(row, column)
     _, edge = np.unique(key, return_inverse=True)
-    weights = np.exp(rng.standard_normal((rows, edge.max() + 1)))[:, edge]
+    weights = np.exp(rng.standard_normal((rows, edge.max() + 1)))[:, edge].copy("C")
     weights[:, row == column] = 0.0
     values = -weights
     for v, w in zip(values, weights, strict=True):

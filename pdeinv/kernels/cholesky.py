@@ -19,13 +19,34 @@ from pdeinv.kernels.build import library
 from pdeinv.kernels.layout import Layout, layout
 from pdeinv.kernels.ordering import Index, dissection, graph, minimum_degree
 from pdeinv.kernels.symbolic import Supernodes, supernodes
-from pdeinv.kernels.tiles import Part, empty, lanes, parts, rows_of, tile_of
+from pdeinv.kernels.tiles import empty, lanes, parts, rows_of, tile_of
 from pdeinv.typing import Array
 
-__all__ = ["Cholesky", "Factor"]
+__all__ = ["Cholesky", "Factor", "Storage"]
 
 SINGLE = 2
 """Rows left over by whole tiles that are solved faster one by one than in a tile of their own."""
+
+
+class Storage:
+    """Memory for the factors of one tile and for solves with them, to be used again and again.
+
+    Args:
+        size: numbers of the factors.
+
+    Attributes:
+        held: the factors, as the kernels keep them.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.held = empty(size)
+        self._room = empty(0)
+
+    def room(self, size: int) -> Array:
+        """Working memory of a solve."""
+        if self._room.size < size:
+            self._room = empty(size)
+        return self._room
 
 
 @dataclass(frozen=True)
@@ -34,12 +55,12 @@ class Factor:
 
     Attributes:
         of: pattern and order.
-        storage: L, as the kernels keep it.
+        storage: memory that holds L.
         column: (width,), 0 where the factor exists, else 1 + the column at which it broke down.
     """
 
     of: Cholesky
-    storage: Array
+    storage: Storage
     column: Index
 
     @property
@@ -68,9 +89,8 @@ class Factor:
         b = np.ascontiguousarray(b, dtype=np.float64)
         x = empty(*b.shape) if out is None else out
         sides = b.size // (of.n * width * (1 + of.complex))
-        of.kernel("solve", width)(
-            of.plan, _at(self.storage), _at(b), _at(x), sides, _at(of.room(width, sides))
-        )
+        room = self.storage.room(of.room(width, sides))
+        of.kernel("solve", width)(of.plan, _at(self.storage.held), _at(b), _at(x), sides, _at(room))
         return x
 
 
@@ -109,7 +129,6 @@ class Cholesky:
         self.n, self.nnz, self.complex = len(indptr) - 1, len(indices), complex
         self.groups = _groups(indptr, indices, points, order)
         self._layout: Layout = layout(self.groups, indptr, indices)
-        self._rooms: dict[tuple[int, int], Array] = {}
         library()
 
     @property
@@ -125,19 +144,16 @@ class Cholesky:
         """Bytes of the factors of one tile."""
         return 32 * int(self._layout.plan.quads) * width * (1 + self.complex)
 
-    def room(self, width: int, sides: int) -> Array:
-        """Working memory of a solve."""
-        key = width, sides
-        if key not in self._rooms:
-            rows = self.n * sides + 4 * self._layout.plan.tallest
-            self._rooms[key] = empty(max(rows, 1) * width * (1 + self.complex))
-        return self._rooms[key]
+    def room(self, width: int, sides: int) -> int:
+        """Numbers that a solve keeps besides."""
+        rows = self.n * sides + 4 * int(self._layout.plan.tallest)
+        return rows * width * (1 + self.complex)
 
-    def storage(self, width: int) -> Array:
-        """Memory for the factors of one tile, to be used again and again."""
-        return empty(self.bytes(width) // 8)
+    def storage(self, width: int) -> Storage:
+        """Memory for the factors of one tile."""
+        return Storage(self.bytes(width) // 8)
 
-    def factor(self, values: Array, storage: Array | None = None) -> Factor:
+    def factor(self, values: Array, storage: Storage | None = None) -> Factor:
         """The factors of a tile of matrices.
 
         Args:
@@ -158,7 +174,7 @@ class Cholesky:
         values = np.ascontiguousarray(values, dtype=np.float64)
         held = self.storage(width) if storage is None else storage
         column = np.zeros(width, dtype=np.int64)
-        self.kernel("factor", width)(self.plan, _at(values), _at(held), _at(column))
+        self.kernel("factor", width)(self.plan, _at(values), _at(held.held), _at(column))
         return Factor(self, held, column)
 
     def parts(self, rows: int) -> Any:
@@ -181,22 +197,15 @@ class Cholesky:
         values, b = self._rows(values, b)
         x = np.empty((len(values), *b.shape[1:]), dtype=values.dtype)
         failed = np.empty(len(values), dtype=bool)
-        storage: dict[int, Array] = {}
+        desks: dict[int, _Desk] = {}
         for part in self.parts(len(values)):
-            held = storage.setdefault(part.width, self.storage(part.width))
-            factor = self.factor(tile_of(values[part.rows], part.width), held)
-            solution = factor.solve(self._sides(b, part))
+            desk = desks.get(part.width) or desks.setdefault(part.width, _Desk(self, part.width))
+            factor, solution = desk.solved(values[part.rows], b[part.rows] if len(b) > 1 else b)
             count = part.rows.stop - part.rows.start
             rows_of(solution, count, x[part.rows].reshape(count, -1))
             failed[part.rows] = factor.failed[:count]
         x[failed] = np.nan
         return x, failed
-
-    def _sides(self, b: Any, part: Part) -> Array:
-        """Right-hand sides of some rows as a tile."""
-        mine = b[part.rows] if len(b) > 1 or part.rows.stop == 1 else b
-        tile = tile_of(mine.reshape(len(mine), -1), part.width)
-        return tile.reshape(*b.shape[1:], *tile.shape[1:])
 
     def _rows(self, values: Any, b: Any) -> tuple[Any, Any]:
         kind = np.complex128 if self.complex else np.float64
@@ -209,6 +218,23 @@ class Cholesky:
                 f"right-hand sides of shape {b.shape}, expected ({len(values)} or 1, {self.n}[, k])"
             )
         return values, b
+
+
+class _Desk:
+    """Memory in which one tile of rows after the other is solved."""
+
+    def __init__(self, of: Cholesky, width: int) -> None:
+        self._of, self._width, self._storage = of, width, of.storage(width)
+        self._values: Array | None = None
+        self._sides: Array | None = None
+
+    def solved(self, values: Any, b: Any) -> tuple[Factor, Array]:
+        """Factor and solutions of up to a tile of rows."""
+        self._values = tile_of(values, self._width, self._values)
+        self._sides = tile_of(b.reshape(len(b), -1), self._width, self._sides)
+        factor = self._of.factor(self._values, self._storage)
+        sides = self._sides.reshape(*b.shape[1:], *self._sides.shape[1:])
+        return factor, factor.solve(sides, sides if self._width > 1 else None)
 
 
 def _kind(complex: bool, width: int) -> str:

@@ -91,6 +91,59 @@ void untile_rows(const double *tile, int64_t count, int64_t entries, double *row
     }
 }
 
+typedef double wide __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+typedef double eight __attribute__((vector_size(64), aligned(8), may_alias));
+
+/* Y = A X, A in CSR; X and Y have `columns` numbers in a row. */
+INLINE void csr_chunk(int64_t rows, const int64_t *start, const int32_t *index, const double *a,
+                      const double *x, double *y, int64_t columns, int vectors) {
+    for (int64_t i = 0; i < rows; i++) {
+        wide sum[4];
+        for (int v = 0; v < vectors; v++) sum[v] = (wide){0};
+        for (int64_t k = start[i]; k < start[i + 1]; k++)
+            for (int v = 0; v < vectors; v++)
+                sum[v] += a[k] * *(const wide *)(x + index[k] * columns + v * LANES);
+        for (int v = 0; v < vectors; v++) *(wide *)(y + i * columns + v * LANES) = sum[v];
+    }
+}
+
+void csr_times(int64_t rows, const int64_t *start, const int32_t *index, const double *a,
+               const double *x, double *y, int64_t columns) {
+    int64_t c = 0;
+    for (; c + 4 * LANES <= columns; c += 4 * LANES)
+        csr_chunk(rows, start, index, a, x + c, y + c, columns, 4);
+    for (; c + LANES <= columns; c += LANES)
+        csr_chunk(rows, start, index, a, x + c, y + c, columns, 1);
+    for (; c < columns; c++)
+        for (int64_t i = 0; i < rows; i++) {
+            double sum = 0;
+            for (int64_t k = start[i]; k < start[i + 1]; k++) sum += a[k] * x[index[k] * columns + c];
+            y[i * columns + c] = sum;
+        }
+}
+
+/* Y = A X for A of `height` rows, which lie in groups of 8: a[group][k][row]. */
+void dense_times(int64_t height, int64_t width, const double *a, const double *x, double *y,
+                 int64_t columns) {
+    for (int64_t i = 0; i < height; i += 8, a += 8 * width) {
+        int64_t many = height - i < 8 ? height - i : 8, c = 0;
+        for (; c + LANES <= columns; c += LANES) {
+            wide sum[8];
+            for (int r = 0; r < 8; r++) sum[r] = (wide){0};
+            for (int64_t k = 0; k < width; k++) {
+                wide one = *(const wide *)(x + k * columns + c);
+                for (int r = 0; r < 8; r++) sum[r] += a[k * 8 + r] * one;
+            }
+            for (int r = 0; r < many; r++) *(wide *)(y + (i + r) * columns + c) = sum[r];
+        }
+        for (; c < columns; c++) {
+            eight sum = {0};
+            for (int64_t k = 0; k < width; k++) sum += *(const eight *)(a + k * 8) * x[k * columns + c];
+            for (int r = 0; r < many; r++) y[(i + r) * columns + c] = sum[r];
+        }
+    }
+}
+
 #else
 
 #undef PACK

@@ -66,12 +66,18 @@ def empty(*shape: int) -> Array:
     return room[skip : skip + size].reshape(shape)
 
 
-def tile_of(rows: Any, width: int) -> Array:
-    """Rows (r, k), r ≤ width, as a tile: (k, width), or (k, 2, width) where they are complex."""
+def tile_of(rows: Any, width: int, out: Array | None = None) -> Array:
+    """Rows (r, k), r ≤ width, as a tile: (k, width), or (k, 2, width) where they are complex.
+
+    Args:
+        rows: real or complex numbers.
+        width: lanes; with 1 the tile is a view of the one row where it can be.
+        out: a tile to be used again; new memory where None.
+    """
     flat, shape = _numbers(rows)
     if width == 1:
         return flat.reshape(*shape, 1)
-    tile = empty(*shape, width)
+    tile = empty(*shape, width) if out is None else out
     library().tile_rows(_at(flat), len(flat), flat.shape[1], _at(tile))
     return tile
 

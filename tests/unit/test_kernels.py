@@ -207,7 +207,7 @@ def test_storage_is_counted_and_used_again(rng):
     pattern, _ = grid(7, 7)
     ours = Cholesky(pattern.indptr, pattern.indices)
     storage = ours.storage(lanes())
-    assert storage.nbytes == ours.bytes(lanes()) == lanes() * ours.bytes(1)
+    assert storage.held.nbytes == ours.bytes(lanes()) == lanes() * ours.bytes(1)
     first, second = matrices(pattern, 2 * lanes(), rng).reshape(2, lanes(), -1)
     b = rng.standard_normal((49, lanes()))
     for values in (first, second):
