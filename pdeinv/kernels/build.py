@@ -39,7 +39,7 @@ KINDS = ("real_1", "real_n", "complex_1", "complex_n")
 """Real and complex numbers, one row and a tile of them."""
 
 _P, _N = ctypes.c_void_p, ctypes.c_int64
-SIGNATURES = {"factor": (_P,) * 4, "solve": (*(_P,) * 4, _N, _P)}
+SIGNATURES = {"factor": (*(_P,) * 6, _N, _P), "solve": (*(_P,) * 4, _N, _P)}
 """Functions that exist for each kind."""
 
 PLAIN = {

@@ -9,7 +9,7 @@ import numpy as np
 
 from pdeinv.kernels.build import library
 from pdeinv.kernels.product import Product
-from pdeinv.kernels.tiles import empty
+from pdeinv.kernels.tiles import address, empty
 from pdeinv.typing import Array
 
 __all__ = ["Dense"]
@@ -38,5 +38,5 @@ class Dense(Product):
 
     def multiply(self, x: Array, out: Array, columns: int) -> None:
         """``out`` = A ``x`` for that many numbers in a row."""
-        addresses = (a.ctypes.data for a in (self._groups, x, out))
+        addresses = (address(a) for a in (self._groups, x, out))
         library().dense_times(*self.shape, *addresses, columns)

@@ -404,17 +404,6 @@ static void begin(const plan *p, int64_t s, double *f, const double *given) {
                 at(given + (int64_t)p->source[a] * ENTRY + c * WIDTH);
 }
 
-/* Factors a tile; given (entries, part, lane), f the factor, failed (lane) a column + 1 or 0. */
-void NAME(factor)(const plan *p, const double *given, double *f, int64_t *failed) {
-    for (int l = 0; l < WIDTH; l++) failed[l] = 0;
-    for (int64_t s = 0; s < p->groups; s++) {
-        for (int32_t i = p->fresh_at[s]; i < p->fresh_at[s + 1]; i++)
-            begin(p, p->fresh[i], f, given);
-        panel(p, s, f, given, failed);
-        update(p, s, f);
-    }
-}
-
 #define gather NAME(gather)
 /* Four numbers of a vector whose rows lie `apart`, at most `count` of them, else zero. */
 INLINE quad gather(const double *x, int64_t apart, int64_t count) {
@@ -543,24 +532,58 @@ INLINE void backward(const plan *p, int64_t s, const double *f, double *x, int64
             above(square, rest, mine, found, w, fours, k, apart, (int)(w - k));
 }
 
-/* x = A^-1 b for `sides` right-hand sides, b and x (n, sides, part, lane); room as large as x, and
- * then the tallest group's quads. */
-void NAME(solve)(const plan *p, const double *f, const double *b, double *x, int64_t sides, double *room) {
-    int64_t apart = sides * ENTRY;
-    quad *found = (quad *)(room + p->n * apart);
+#define sweep NAME(sweep)
+/* L^-1 for one group and any number of right-hand sides, as many at a time as registers hold. */
+static void sweep(const plan *p, int64_t s, const double *f, double *room, int64_t sides) {
+    int64_t t = 0, apart = sides * ENTRY;
+#if PARTS == 1
+    for (; t + 4 <= sides; t += 4) forward(p, s, f, room + t * ENTRY, apart, 4);
+#else
+    for (; t + 2 <= sides; t += 2) forward(p, s, f, room + t * ENTRY, apart, 2);
+#endif
+    for (; t < sides; t++) forward(p, s, f, room + t * ENTRY, apart, 1);
+}
+
+#define ordered NAME(ordered)
+static void ordered(const plan *p, const double *b, double *room, int64_t apart) {
     for (int64_t i = 0; i < p->n; i++)
         memcpy(room + i * apart, b + p->order[i] * apart, (size_t)apart * 8);
-    for (int64_t s = 0; s < p->groups; s++) {
-        int64_t t = 0;
-#if PARTS == 1
-        for (; t + 4 <= sides; t += 4) forward(p, s, f, room + t * ENTRY, apart, 4);
-#endif
-        for (; t < sides; t++) forward(p, s, f, room + t * ENTRY, apart, 1);
-    }
+}
+
+#define finish NAME(finish)
+/* x = L^-T y for y in `room`, and back to the order of the nodes. */
+static void finish(const plan *p, const double *f, double *x, int64_t sides, double *room) {
+    int64_t apart = sides * ENTRY;
+    quad *found = (quad *)(room + p->n * apart);
     for (int64_t s = p->groups - 1; s >= 0; s--)
         for (int64_t t = 0; t < sides; t++) backward(p, s, f, room + t * ENTRY, apart, found);
     for (int64_t i = 0; i < p->n; i++)
         memcpy(x + p->order[i] * apart, room + i * apart, (size_t)apart * 8);
+}
+
+/* Factors a tile; given (entries, part, lane), f the factor, failed (lane) a column + 1 or 0. With
+ * right-hand sides it solves as well, as `solve` does: forward while the columns are in the cache. */
+void NAME(factor)(const plan *p, const double *given, double *f, int64_t *failed, const double *b,
+                  double *x, int64_t sides, double *room) {
+    for (int l = 0; l < WIDTH; l++) failed[l] = 0;
+    if (sides) ordered(p, b, room, sides * ENTRY);
+    for (int64_t s = 0; s < p->groups; s++) {
+        for (int32_t i = p->fresh_at[s]; i < p->fresh_at[s + 1]; i++)
+            begin(p, p->fresh[i], f, given);
+        panel(p, s, f, given, failed);
+        update(p, s, f);
+        if (sides) sweep(p, s, f, room, sides);
+    }
+    if (sides) finish(p, f, x, sides, room);
+}
+
+/* x = A^-1 b for `sides` right-hand sides, b and x (n, sides, part, lane); room as large as x, and
+ * then the tallest group's quads. */
+void NAME(solve)(const plan *p, const double *f, const double *b, double *x, int64_t sides,
+                 double *room) {
+    ordered(p, b, room, sides * ENTRY);
+    for (int64_t s = 0; s < p->groups; s++) sweep(p, s, f, room, sides);
+    finish(p, f, x, sides, room);
 }
 
 #endif

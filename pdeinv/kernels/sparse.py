@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from pdeinv.kernels.build import library
 from pdeinv.kernels.product import Product
+from pdeinv.kernels.tiles import address
 from pdeinv.typing import Array
 
 __all__ = ["Sparse"]
@@ -34,4 +35,4 @@ class Sparse(Product):
     def multiply(self, x: Array, out: Array, columns: int) -> None:
         """``out`` = A ``x`` for that many numbers in a row."""
         arrays = (self._start, self._index, self._values, x, out)
-        library().csr_times(self.shape[0], *(a.ctypes.data for a in arrays), columns)
+        library().csr_times(self.shape[0], *(address(a) for a in arrays), columns)
