@@ -35,6 +35,9 @@ from pdeinv.rng import stream
 TARGETS = {33: 0.35, 65: 0.3, 129: 0.5}
 """Batches against the faster of PETSc and MUMPS."""
 
+FEW = 4
+"""Rows that are solved one by one at a time."""
+
 
 def stencil(nodes: int) -> tuple[Any, Any]:
     """Pattern and nodes of P1 elements on a square cut into triangles."""
@@ -59,7 +62,7 @@ def matrices(pattern: Any, rows: int, rng: np.random.Generator) -> Any:
     row, column = np.repeat(np.arange(n), np.diff(pattern.indptr)), pattern.indices
     key = np.minimum(row, column).astype(np.int64) * n + np.maximum(row, column)
     _, edge = np.unique(key, return_inverse=True)
-    weights = np.exp(rng.standard_normal((rows, edge.max() + 1)))[:, edge]
+    weights = np.exp(rng.standard_normal((rows, edge.max() + 1)))[:, edge].copy("C")
     weights[:, row == column] = 0.0
     values = -weights
     for v, w in zip(values, weights, strict=True):
@@ -116,20 +119,20 @@ def candidates(pattern: Any, points: Any, values: Any, b: Any) -> dict[str, tupl
     """By name: a call and how many rows it works on."""
     ours = Cholesky(pattern.indptr, pattern.indices, points=points)
     tile, sides = tile_of(values[: lanes()], lanes()), tile_of(np.tile(b, (lanes(), 1)), lanes())
-    single, side = tile_of(values[:1], 1), tile_of(b[None], 1)
+    singles, side = [tile_of(v[None], 1) for v in values[:FEW]], tile_of(b[None], 1)
     wide, narrow = ours.storage(lanes()), ours.storage(1)
-    few = values[:4]
+    few = values[:FEW]
     found = {
         "batch": (lambda: ours.solve_rows(values, b), len(values)),
-        "tile": (lambda: ours.factor(tile, wide).solve(sides), lanes()),
+        "tile": (lambda: ours.factor_and_solve(tile, sides, wide), lanes()),
         "tile factor": (lambda: ours.factor(tile, wide), lanes()),
-        "single": (lambda: ours.factor(single, narrow).solve(side), 1),
-        "single factor": (lambda: ours.factor(single, narrow), 1),
-        "petsc": (one_by_one(petsc(pattern, "cholesky"), few, b), len(few)),
-        "mumps": (one_by_one(petsc(pattern, "mumps"), few, b), len(few)),
+        "single": (lambda: [ours.factor_and_solve(v, side, narrow) for v in singles], FEW),
+        "single factor": (lambda: [ours.factor(v, narrow) for v in singles], FEW),
+        "petsc": (one_by_one(petsc(pattern, "cholesky"), few, b), FEW),
+        "mumps": (one_by_one(petsc(pattern, "mumps"), few, b), FEW),
     }
     other = cholmod(pattern)
-    return found if other is None else found | {"cholmod": (one_by_one(other, few, b), len(few))}
+    return found if other is None else found | {"cholmod": (one_by_one(other, few, b), FEW)}
 
 
 def measure(nodes: int, rows: int, repeats: int) -> dict[str, Any]:

@@ -31,14 +31,24 @@ ALWAYS = (
 )
 """No ``-ffast-math``: it would reorder sums and lose what is not finite."""
 
-TUNED = (("-march=native",), ())
-"""Flags for the machine, tried in turn."""
+TUNED = (("-march=native", "--param=avoid-fma-max-bits=0"), ("-march=native",), ())
+"""Flags for the machine, tried in turn. The second of GCC keeps it from fusing multiply and add in
+vectors but not in single numbers, as it does for some processors."""
+
+KINDS = ("real_1", "real_n", "complex_1", "complex_n")
+"""Real and complex numbers, one row and a tile of them."""
 
 _P, _N = ctypes.c_void_p, ctypes.c_int64
-SIGNATURES = {"factor": (_P,) * 4, "solve": (*(_P,) * 4, _N, _P)}
-"""Functions that exist for real and complex numbers, one row and a tile."""
+SIGNATURES = {"factor": (*(_P,) * 6, _N, _P), "solve": (*(_P,) * 4, _N, _P)}
+"""Functions that exist for each kind."""
 
-PLAIN = {"tile_rows": (_P, _N, _N, _P), "untile_rows": (_P, _N, _N, _P), "lanes": ()}
+PLAIN = {
+    "lanes": (),
+    "tile_rows": (_P, _N, _N, _P),
+    "untile_rows": (_P, _N, _N, _P),
+    "csr_times": (_N, *(_P,) * 5, _N),
+    "dense_times": (_N, _N, *(_P,) * 3, _N),
+}
 
 _TOO_LONG_S = 300.0
 
@@ -66,8 +76,7 @@ def library() -> ctypes.CDLL:
         MissingDependency: there is no C compiler, or it fails.
     """
     compiler = _compiler()
-    source = files("pdeinv.kernels").joinpath("kernels.c").read_bytes()
-    version = _version(compiler)
+    source, version = _source(), _version(compiler)
     last: Exception | None = None
     for folder in store.folders():
         for tuned in TUNED:
@@ -80,9 +89,13 @@ def library() -> ctypes.CDLL:
     raise _missing(f"'{shlex.join(compiler)}' cannot compile them ({_first_line(last)})")
 
 
+def _source() -> bytes:
+    return files("pdeinv.kernels").joinpath("kernels.c").read_bytes()
+
+
 def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
     """The library with the types of its functions."""
-    for kind in ("real_1", "real_n", "complex_1", "complex_n"):
+    for kind in KINDS:
         for name, kinds in SIGNATURES.items():
             getattr(kernels, f"{name}_{kind}").argtypes = kinds
     for name, kinds in PLAIN.items():

@@ -18,10 +18,14 @@ __all__ = ["folders", "own"]
 
 def folders() -> Iterator[Path]:
     """Folders to keep compiled code in, the best first; each exists when it is given."""
-    shared = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pdeinv"
-    if _usable(shared):
+    # without a home "~" stays, which is no absolute path
+    shared = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "pdeinv"
+    if shared.is_absolute() and _usable(shared):
         yield shared
-    private = Path(tempfile.mkdtemp(prefix="pdeinv-kernels-"))
+    try:
+        private = Path(tempfile.mkdtemp(prefix="pdeinv-kernels-"))
+    except OSError:
+        return
     atexit.register(shutil.rmtree, private, ignore_errors=True)
     yield private
 
@@ -38,6 +42,6 @@ def own(path: Path) -> bool:
 def _usable(folder: Path) -> bool:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
+    except OSError:
         return False
     return own(folder) and os.access(folder, os.W_OK)

@@ -8,7 +8,6 @@ down fails alone.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -16,62 +15,17 @@ import numpy as np
 
 from pdeinv.errors import ShapeError
 from pdeinv.kernels.build import library
+from pdeinv.kernels.factor import Factor, Storage
 from pdeinv.kernels.layout import Layout, layout
 from pdeinv.kernels.ordering import Index, dissection, graph, minimum_degree
 from pdeinv.kernels.symbolic import Supernodes, supernodes
-from pdeinv.kernels.tiles import Part, empty, lanes, parts, rows_of, tile_of
+from pdeinv.kernels.tiles import address, lanes, parts, rows_of, tile_of
 from pdeinv.typing import Array
 
-__all__ = ["Cholesky", "Factor"]
+__all__ = ["Cholesky"]
 
 SINGLE = 2
 """Rows left over by whole tiles that are solved faster one by one than in a tile of their own."""
-
-
-@dataclass(frozen=True)
-class Factor:
-    """The factors of one tile of matrices.
-
-    Attributes:
-        of: pattern and order.
-        storage: L, as the kernels keep it.
-        column: (width,), 0 where the factor exists, else 1 + the column at which it broke down.
-    """
-
-    of: Cholesky
-    storage: Array
-    column: Index
-
-    @property
-    def failed(self) -> Any:
-        """(width,), which matrices are not positive definite; their solutions hold NaN."""
-        return self.column > 0
-
-    def solve(self, b: Array, out: Array | None = None) -> Array:
-        """A^(-1) b, lane by lane.
-
-        Args:
-            b: (n, width) or (n, k, width); for complex matrices (n, 2, width) or (n, k, 2, width),
-                real and imaginary parts.
-            out: where to put the result, may be ``b``; a new array where None.
-
-        Raises:
-            ShapeError: ``b`` has another shape.
-        """
-        of, width = self.of, len(self.column)
-        tail = (2, width) if of.complex else (width,)
-        if b.shape[:1] != (of.n,) or b.shape[-len(tail) :] != tail or b.ndim > len(tail) + 2:
-            raise ShapeError(
-                f"right-hand sides of shape {b.shape}, expected ({of.n}, [k,] "
-                f"{', '.join(map(str, tail))}); put the lanes last"
-            )
-        b = np.ascontiguousarray(b, dtype=np.float64)
-        x = empty(*b.shape) if out is None else out
-        sides = b.size // (of.n * width * (1 + of.complex))
-        of.kernel("solve", width)(
-            of.plan, _at(self.storage), _at(b), _at(x), sides, _at(of.room(width, sides))
-        )
-        return x
 
 
 class Cholesky:
@@ -109,7 +63,6 @@ class Cholesky:
         self.n, self.nnz, self.complex = len(indptr) - 1, len(indices), complex
         self.groups = _groups(indptr, indices, points, order)
         self._layout: Layout = layout(self.groups, indptr, indices)
-        self._rooms: dict[tuple[int, int], Array] = {}
         library()
 
     @property
@@ -125,19 +78,16 @@ class Cholesky:
         """Bytes of the factors of one tile."""
         return 32 * int(self._layout.plan.quads) * width * (1 + self.complex)
 
-    def room(self, width: int, sides: int) -> Array:
-        """Working memory of a solve."""
-        key = width, sides
-        if key not in self._rooms:
-            rows = self.n * sides + 4 * self._layout.plan.tallest
-            self._rooms[key] = empty(max(rows, 1) * width * (1 + self.complex))
-        return self._rooms[key]
+    def room(self, width: int, sides: int) -> int:
+        """Numbers that a solve keeps besides."""
+        rows = self.n * sides + 4 * int(self._layout.plan.tallest)
+        return rows * width * (1 + self.complex)
 
-    def storage(self, width: int) -> Array:
-        """Memory for the factors of one tile, to be used again and again."""
-        return empty(self.bytes(width) // 8)
+    def storage(self, width: int) -> Storage:
+        """Memory for the factors of one tile."""
+        return Storage(self.bytes(width) // 8)
 
-    def factor(self, values: Array, storage: Array | None = None) -> Factor:
+    def factor(self, values: Array, storage: Storage | None = None) -> Factor:
         """The factors of a tile of matrices.
 
         Args:
@@ -148,6 +98,37 @@ class Cholesky:
         Raises:
             ShapeError: ``values`` has another shape.
         """
+        return self._factor(values, storage)[0]
+
+    def factor_and_solve(
+        self,
+        values: Array,
+        b: Array,
+        storage: Storage | None = None,
+        out: Array | None = None,
+    ) -> tuple[Factor, Array]:
+        """Factors and A^(-1) b at once: fewer bytes are moved, and no bit is another one.
+
+        Args:
+            values: as for :meth:`factor`.
+            b: as for :meth:`Factor.solve`.
+            storage: as for :meth:`factor`.
+            out: as for :meth:`Factor.solve`.
+
+        Raises:
+            ShapeError: ``values`` or ``b`` has another shape.
+        """
+        factor, x = self._factor(values, storage, b, out)
+        assert x is not None
+        return factor, x
+
+    def _factor(
+        self,
+        values: Array,
+        storage: Storage | None,
+        b: Array | None = None,
+        out: Array | None = None,
+    ) -> tuple[Factor, Array | None]:
         width = values.shape[-1]
         tail = (2, width) if self.complex else (width,)
         if values.shape != (self.nnz, *tail) or width not in (1, lanes()):
@@ -157,9 +138,17 @@ class Cholesky:
             )
         values = np.ascontiguousarray(values, dtype=np.float64)
         held = self.storage(width) if storage is None else storage
-        column = np.zeros(width, dtype=np.int64)
-        self.kernel("factor", width)(self.plan, _at(values), _at(held), _at(column))
-        return Factor(self, held, column)
+        if held.held.size != self.bytes(width) // 8:
+            raise ShapeError(f"the storage is not one of {width} lanes of these matrices")
+        factor = Factor(self, held, np.zeros(width, dtype=np.int64))
+        given = self.plan, address(values), address(held.held), address(factor.column)
+        call = self.kernel("factor", width)
+        if b is None:
+            call(*given, None, None, 0, None)
+            return factor, None
+        b, x, sides = factor.sides(b, out)
+        call(*given, address(b), address(x), sides, address(factor.room(sides)))
+        return factor, x
 
     def parts(self, rows: int) -> Any:
         """A batch as tiles and single rows, whichever is faster; no bit depends on it."""
@@ -181,22 +170,15 @@ class Cholesky:
         values, b = self._rows(values, b)
         x = np.empty((len(values), *b.shape[1:]), dtype=values.dtype)
         failed = np.empty(len(values), dtype=bool)
-        storage: dict[int, Array] = {}
+        desks: dict[int, _Desk] = {}
         for part in self.parts(len(values)):
-            held = storage.setdefault(part.width, self.storage(part.width))
-            factor = self.factor(tile_of(values[part.rows], part.width), held)
-            solution = factor.solve(self._sides(b, part))
+            desk = desks.get(part.width) or desks.setdefault(part.width, _Desk(self, part.width))
+            factor, solution = desk.solved(values[part.rows], b[part.rows] if len(b) > 1 else b)
             count = part.rows.stop - part.rows.start
             rows_of(solution, count, x[part.rows].reshape(count, -1))
             failed[part.rows] = factor.failed[:count]
         x[failed] = np.nan
         return x, failed
-
-    def _sides(self, b: Any, part: Part) -> Array:
-        """Right-hand sides of some rows as a tile."""
-        mine = b[part.rows] if len(b) > 1 or part.rows.stop == 1 else b
-        tile = tile_of(mine.reshape(len(mine), -1), part.width)
-        return tile.reshape(*b.shape[1:], *tile.shape[1:])
 
     def _rows(self, values: Any, b: Any) -> tuple[Any, Any]:
         kind = np.complex128 if self.complex else np.float64
@@ -211,12 +193,25 @@ class Cholesky:
         return values, b
 
 
+class _Desk:
+    """Memory in which one tile of rows after the other is solved."""
+
+    def __init__(self, of: Cholesky, width: int) -> None:
+        self._of, self._width, self._storage = of, width, of.storage(width)
+        self._values: Array | None = None
+        self._sides: Array | None = None
+
+    def solved(self, values: Any, b: Any) -> tuple[Factor, Array]:
+        """Factor and solutions of up to a tile of rows."""
+        self._values = tile_of(values, self._width, self._values)
+        self._sides = tile_of(b.reshape(len(b), -1), self._width, self._sides)
+        sides = self._sides.reshape(*b.shape[1:], *self._sides.shape[1:])
+        out = sides if self._width > 1 else None
+        return self._of.factor_and_solve(self._values, sides, self._storage, out)
+
+
 def _kind(complex: bool, width: int) -> str:
     return f"{'complex' if complex else 'real'}_{'1' if width == 1 else 'n'}"
-
-
-def _at(array: Any) -> Any:
-    return array.ctypes.data
 
 
 def _groups(indptr: Index, indices: Index, points: Array | None, order: Any) -> Supernodes:

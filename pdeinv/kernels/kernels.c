@@ -91,6 +91,59 @@ void untile_rows(const double *tile, int64_t count, int64_t entries, double *row
     }
 }
 
+typedef double wide __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+typedef double eight __attribute__((vector_size(64), aligned(8), may_alias));
+
+/* Y = A X, A in CSR; X and Y have `columns` numbers in a row. */
+INLINE void csr_chunk(int64_t rows, const int64_t *start, const int32_t *index, const double *a,
+                      const double *x, double *y, int64_t columns, int vectors) {
+    for (int64_t i = 0; i < rows; i++) {
+        wide sum[4];
+        for (int v = 0; v < vectors; v++) sum[v] = (wide){0};
+        for (int64_t k = start[i]; k < start[i + 1]; k++)
+            for (int v = 0; v < vectors; v++)
+                sum[v] += a[k] * *(const wide *)(x + index[k] * columns + v * LANES);
+        for (int v = 0; v < vectors; v++) *(wide *)(y + i * columns + v * LANES) = sum[v];
+    }
+}
+
+void csr_times(int64_t rows, const int64_t *start, const int32_t *index, const double *a,
+               const double *x, double *y, int64_t columns) {
+    int64_t c = 0;
+    for (; c + 4 * LANES <= columns; c += 4 * LANES)
+        csr_chunk(rows, start, index, a, x + c, y + c, columns, 4);
+    for (; c + LANES <= columns; c += LANES)
+        csr_chunk(rows, start, index, a, x + c, y + c, columns, 1);
+    for (; c < columns; c++)
+        for (int64_t i = 0; i < rows; i++) {
+            double sum = 0;
+            for (int64_t k = start[i]; k < start[i + 1]; k++) sum += a[k] * x[index[k] * columns + c];
+            y[i * columns + c] = sum;
+        }
+}
+
+/* Y = A X for A of `height` rows, which lie in groups of 8: a[group][k][row]. */
+void dense_times(int64_t height, int64_t width, const double *a, const double *x, double *y,
+                 int64_t columns) {
+    for (int64_t i = 0; i < height; i += 8, a += 8 * width) {
+        int64_t many = height - i < 8 ? height - i : 8, c = 0;
+        for (; c + LANES <= columns; c += LANES) {
+            wide sum[8];
+            for (int r = 0; r < 8; r++) sum[r] = (wide){0};
+            for (int64_t k = 0; k < width; k++) {
+                wide one = *(const wide *)(x + k * columns + c);
+                for (int r = 0; r < 8; r++) sum[r] += a[k * 8 + r] * one;
+            }
+            for (int r = 0; r < many; r++) *(wide *)(y + (i + r) * columns + c) = sum[r];
+        }
+        for (; c < columns; c++) {
+            eight sum = {0};
+            for (int64_t k = 0; k < width; k++) sum += *(const eight *)(a + k * 8) * x[k * columns + c];
+            for (int r = 0; r < many; r++) y[(i + r) * columns + c] = sum[r];
+        }
+    }
+}
+
 #else
 
 #undef PACK
@@ -351,17 +404,6 @@ static void begin(const plan *p, int64_t s, double *f, const double *given) {
                 at(given + (int64_t)p->source[a] * ENTRY + c * WIDTH);
 }
 
-/* Factors a tile; given (entries, part, lane), f the factor, failed (lane) a column + 1 or 0. */
-void NAME(factor)(const plan *p, const double *given, double *f, int64_t *failed) {
-    for (int l = 0; l < WIDTH; l++) failed[l] = 0;
-    for (int64_t s = 0; s < p->groups; s++) {
-        for (int32_t i = p->fresh_at[s]; i < p->fresh_at[s + 1]; i++)
-            begin(p, p->fresh[i], f, given);
-        panel(p, s, f, given, failed);
-        update(p, s, f);
-    }
-}
-
 #define gather NAME(gather)
 /* Four numbers of a vector whose rows lie `apart`, at most `count` of them, else zero. */
 INLINE quad gather(const double *x, int64_t apart, int64_t count) {
@@ -490,24 +532,58 @@ INLINE void backward(const plan *p, int64_t s, const double *f, double *x, int64
             above(square, rest, mine, found, w, fours, k, apart, (int)(w - k));
 }
 
-/* x = A^-1 b for `sides` right-hand sides, b and x (n, sides, part, lane); room as large as x, and
- * then the tallest group's quads. */
-void NAME(solve)(const plan *p, const double *f, const double *b, double *x, int64_t sides, double *room) {
-    int64_t apart = sides * ENTRY;
-    quad *found = (quad *)(room + p->n * apart);
+#define sweep NAME(sweep)
+/* L^-1 for one group and any number of right-hand sides, as many at a time as registers hold. */
+static void sweep(const plan *p, int64_t s, const double *f, double *room, int64_t sides) {
+    int64_t t = 0, apart = sides * ENTRY;
+#if PARTS == 1
+    for (; t + 4 <= sides; t += 4) forward(p, s, f, room + t * ENTRY, apart, 4);
+#else
+    for (; t + 2 <= sides; t += 2) forward(p, s, f, room + t * ENTRY, apart, 2);
+#endif
+    for (; t < sides; t++) forward(p, s, f, room + t * ENTRY, apart, 1);
+}
+
+#define ordered NAME(ordered)
+static void ordered(const plan *p, const double *b, double *room, int64_t apart) {
     for (int64_t i = 0; i < p->n; i++)
         memcpy(room + i * apart, b + p->order[i] * apart, (size_t)apart * 8);
-    for (int64_t s = 0; s < p->groups; s++) {
-        int64_t t = 0;
-#if PARTS == 1
-        for (; t + 4 <= sides; t += 4) forward(p, s, f, room + t * ENTRY, apart, 4);
-#endif
-        for (; t < sides; t++) forward(p, s, f, room + t * ENTRY, apart, 1);
-    }
+}
+
+#define finish NAME(finish)
+/* x = L^-T y for y in `room`, and back to the order of the nodes. */
+static void finish(const plan *p, const double *f, double *x, int64_t sides, double *room) {
+    int64_t apart = sides * ENTRY;
+    quad *found = (quad *)(room + p->n * apart);
     for (int64_t s = p->groups - 1; s >= 0; s--)
         for (int64_t t = 0; t < sides; t++) backward(p, s, f, room + t * ENTRY, apart, found);
     for (int64_t i = 0; i < p->n; i++)
         memcpy(x + p->order[i] * apart, room + i * apart, (size_t)apart * 8);
+}
+
+/* Factors a tile; given (entries, part, lane), f the factor, failed (lane) a column + 1 or 0. With
+ * right-hand sides it solves as well, as `solve` does: forward while the columns are in the cache. */
+void NAME(factor)(const plan *p, const double *given, double *f, int64_t *failed, const double *b,
+                  double *x, int64_t sides, double *room) {
+    for (int l = 0; l < WIDTH; l++) failed[l] = 0;
+    if (sides) ordered(p, b, room, sides * ENTRY);
+    for (int64_t s = 0; s < p->groups; s++) {
+        for (int32_t i = p->fresh_at[s]; i < p->fresh_at[s + 1]; i++)
+            begin(p, p->fresh[i], f, given);
+        panel(p, s, f, given, failed);
+        update(p, s, f);
+        if (sides) sweep(p, s, f, room, sides);
+    }
+    if (sides) finish(p, f, x, sides, room);
+}
+
+/* x = A^-1 b for `sides` right-hand sides, b and x (n, sides, part, lane); room as large as x, and
+ * then the tallest group's quads. */
+void NAME(solve)(const plan *p, const double *f, const double *b, double *x, int64_t sides,
+                 double *room) {
+    ordered(p, b, room, sides * ENTRY);
+    for (int64_t s = 0; s < p->groups; s++) sweep(p, s, f, room, sides);
+    finish(p, f, x, sides, room);
 }
 
 #endif

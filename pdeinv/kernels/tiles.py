@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from pdeinv.errors import ShapeError
 from pdeinv.kernels.build import library
 from pdeinv.typing import Array
 
-__all__ = ["Part", "empty", "lanes", "parts", "rows_of", "tile_of"]
+__all__ = ["Part", "address", "empty", "lanes", "parts", "rows_of", "tile_of"]
 
 _ALIGNED = 8
 """Numbers of one cache line."""
@@ -66,13 +67,24 @@ def empty(*shape: int) -> Array:
     return room[skip : skip + size].reshape(shape)
 
 
-def tile_of(rows: Any, width: int) -> Array:
-    """Rows (r, k), r ≤ width, as a tile: (k, width), or (k, 2, width) where they are complex."""
+def tile_of(rows: Any, width: int, out: Array | None = None) -> Array:
+    """Rows (r, k), r ≤ width, as a tile: (k, width), or (k, 2, width) where they are complex.
+
+    Args:
+        rows: real or complex numbers.
+        width: lanes; with 1 the tile is a view of the one row where it can be.
+        out: a tile to be used again where it has the right shape; else new memory.
+
+    Raises:
+        ShapeError: there are more rows than lanes.
+    """
     flat, shape = _numbers(rows)
+    if len(flat) > width:
+        raise ShapeError(f"{len(flat)} rows for a tile of {width}; take them in parts")
     if width == 1:
         return flat.reshape(*shape, 1)
-    tile = empty(*shape, width)
-    library().tile_rows(_at(flat), len(flat), flat.shape[1], _at(tile))
+    tile = out if out is not None and out.shape == (*shape, width) else empty(*shape, width)
+    library().tile_rows(address(flat), len(flat), flat.shape[1], address(tile))
     return tile
 
 
@@ -82,7 +94,7 @@ def rows_of(tile: Array, count: int, into: Any) -> None:
     if tile.shape[-1] == 1:
         flat[:] = tile.reshape(1, -1)
     else:
-        library().untile_rows(_at(tile), count, flat.shape[1], _at(flat))
+        library().untile_rows(address(tile), count, flat.shape[1], address(flat))
 
 
 def _numbers(rows: Any) -> tuple[Array, tuple[int, ...]]:
@@ -93,5 +105,6 @@ def _numbers(rows: Any) -> tuple[Array, tuple[int, ...]]:
     return np.ascontiguousarray(rows, dtype=np.float64), (rows.shape[1],)
 
 
-def _at(array: Any) -> Any:
-    return array.ctypes.data
+def address(array: Any) -> int:
+    """Where an array's numbers begin."""
+    return int(array.ctypes.data)

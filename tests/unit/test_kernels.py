@@ -189,6 +189,14 @@ def test_a_singular_matrix_fails_and_a_nearly_singular_one_does_not(rng):
     assert failed[:-1].any()
 
 
+def test_no_rows_give_no_rows():
+    pattern, _ = grid(5, 5)
+    ours = Cholesky(pattern.indptr, pattern.indices)
+    x, failed = ours.solve_rows(np.ones((0, ours.nnz)), np.ones(25))
+    assert x.shape == (0, 25)
+    assert failed.shape == (0,)
+
+
 def test_shapes_are_checked(rng):
     pattern, _ = grid(5, 5)
     ours = Cholesky(pattern.indptr, pattern.indices)
@@ -201,13 +209,33 @@ def test_shapes_are_checked(rng):
     factor = ours.factor(tile_of(matrices(pattern, 1, rng), 1))
     with pytest.raises(ShapeError, match="put the lanes last"):
         factor.solve(np.ones((25, lanes())))
+    with pytest.raises(ShapeError, match="in C order"):
+        factor.solve(np.ones((25, 1)), np.ones((24, 1)))
+    with pytest.raises(ShapeError, match="not one of 1 lanes"):
+        ours.factor(tile_of(matrices(pattern, 1, rng), 1), ours.storage(lanes()))
+    with pytest.raises(ShapeError, match="take them in parts"):
+        tile_of(np.ones((lanes() + 1, 2)), lanes())
+
+
+@pytest.mark.parametrize("width", [1, 0])
+@pytest.mark.parametrize("complex", [False, True])
+def test_factor_and_solve_at_once_gives_the_bits_of_both(complex, width, rng):
+    pattern, points = grid(14, 11)
+    width = width or lanes()
+    values = tile_of(matrices(pattern, width, rng, complex=complex), width)
+    ours = Cholesky(pattern.indptr, pattern.indices, points=points, complex=complex)
+    b = rng.standard_normal((ours.n, 7, *values.shape[1:]))
+    factor, x = ours.factor_and_solve(values, b)
+    np.testing.assert_array_equal(x, ours.factor(values).solve(b))
+    np.testing.assert_array_equal(factor.solve(b, b), x)
+    np.testing.assert_array_equal(b, x)
 
 
 def test_storage_is_counted_and_used_again(rng):
     pattern, _ = grid(7, 7)
     ours = Cholesky(pattern.indptr, pattern.indices)
     storage = ours.storage(lanes())
-    assert storage.nbytes == ours.bytes(lanes()) == lanes() * ours.bytes(1)
+    assert storage.held.nbytes == ours.bytes(lanes()) == lanes() * ours.bytes(1)
     first, second = matrices(pattern, 2 * lanes(), rng).reshape(2, lanes(), -1)
     b = rng.standard_normal((49, lanes()))
     for values in (first, second):
