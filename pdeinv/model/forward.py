@@ -27,6 +27,7 @@ __all__ = [
     "OffersRows",
     "Rows",
     "RowsLinearization",
+    "each_product",
     "finite",
     "require",
 ]

@@ -6,13 +6,21 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from pdeinv.bayes.posterior import xi_space
 from pdeinv.errors import CapabilityError
-from pdeinv.model.forward import DERIVATIVES, Capability, Linearization, ModelKind
+from pdeinv.model.forward import (
+    DERIVATIVES,
+    Capability,
+    Linearization,
+    ModelKind,
+    OffersRows,
+    Rows,
+    RowsLinearization,
+)
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
@@ -30,7 +38,7 @@ class Emulator(Protocol):
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What it offers; with VARIANCE also a method ``variance``."""
+        """What it offers; with VARIANCE also a method ``variance``, with ROWS those of rows."""
 
     def __call__(self, xi: Array) -> Array:
         """Data (..., n_obs) of (..., dim)."""
@@ -140,3 +148,17 @@ class BoundModel:
     def linearize(self, xi: Array) -> Linearization:
         """Value and derivative at ``xi`` of shape (dim,)."""
         return self.emulator.linearize(self.m_space.check(xi))
+
+    def rows(self, xis: Array) -> Rows[Array]:
+        """Data (n, n_d) of (n, dim); where the emulator takes rows."""
+        xis = self.m_space.check(xis)
+        self.watch.note(xis)
+        return self._by_rows.rows(xis)
+
+    def linearize_rows(self, xis: Array) -> RowsLinearization:
+        """Values and derivatives at (n, dim); where the emulator takes rows."""
+        return self._by_rows.linearize_rows(self.m_space.check(xis))
+
+    @property
+    def _by_rows(self) -> OffersRows:
+        return cast(OffersRows, self.emulator)

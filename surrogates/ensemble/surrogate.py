@@ -60,7 +60,7 @@ class _Mean:
     @property
     def capabilities(self) -> frozenset[Capability]:
         common = (member.capabilities for member in self.members)
-        return reduce(frozenset.__and__, common) | {Capability.VARIANCE}
+        return reduce(frozenset.__and__, common) - {Capability.ROWS} | {Capability.VARIANCE}
 
     def _all(self, xi: Array) -> Array:
         return np.stack([member(xi) for member in self.members])

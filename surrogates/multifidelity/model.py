@@ -19,13 +19,16 @@ from pdeinv.model.forward import (
     Linearization,
     LinearModel,
     ModelKind,
+    Rows,
+    RowsLinearization,
 )
-from pdeinv.model.rows import evaluate
+from pdeinv.model.rows import evaluate, linearize_rows
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 from ..common.split import Index
 from ..common.storage import under, within
+from .chained import ChainedRows, chained
 from .discrepancy import Discrepancy
 
 __all__ = ["MultifidelityModel", "Selected", "TangentPlane"]
@@ -57,7 +60,7 @@ class MultifidelityModel:
 
     @cached_property
     def capabilities(self) -> frozenset[Capability]:
-        """Batches, and the coarse model's derivatives."""
+        """Batches, and the coarse model's derivatives and rows."""
         return self.coarse.capabilities | {Capability.BATCH}
 
     def __call__(self, xi: Array) -> Array:
@@ -76,17 +79,25 @@ class MultifidelityModel:
     def linearize(self, xi: Array) -> Linearization:
         """Chain rule through the coarse model and D."""
         coarse = self.coarse.linearize(xi)
-        d = self.discrepancy.linearize(xi, coarse.value)
+        return chained(coarse, self.discrepancy.linearize(xi, coarse.value))
 
-        def jvp(dxi: Array) -> Array:
-            dc = coarse.jvp(dxi)
-            return np.asarray(dc + d.jvp(dxi, dc))
+    def rows(self, xis: Array) -> Rows[Array]:
+        """Data (n, n_d) of (n, dim), D row by row; where the coarse model takes rows."""
+        found = evaluate(self.coarse, xis)
+        values = found.values.copy()
+        for i in range(len(xis)):
+            if i not in found.failures:
+                values[i] += self.discrepancy(xis[i], found.values[i])
+        return Rows(values, found.failures)
 
-        def vjp(w: Array) -> Array:
-            to_xi, to_coarse = d.vjp(w)
-            return np.asarray(to_xi + coarse.vjp(w + to_coarse))
-
-        return Linearization(coarse.value + d.value, jvp, vjp)
+    def linearize_rows(self, xis: Array) -> RowsLinearization:
+        """Chain rule through the coarse model and D at each row of (n, dim)."""
+        coarse = linearize_rows(self.coarse, xis)
+        points = [
+            None if i in coarse.failures else self.discrepancy.linearize(xi, coarse.values[i])
+            for i, xi in enumerate(xis)
+        ]
+        return ChainedRows(coarse, points).linearization()
 
 
 @dataclass(frozen=True)
@@ -112,14 +123,35 @@ class Selected:
 
     def linearize(self, xi: Array) -> Linearization:
         """The same with its derivative at one point."""
-        inner = self.model.linearize(xi)
+        return self._chosen(self.model.linearize(xi))
 
-        def vjp(w: Array) -> Array:
-            full = np.zeros(self.model.d_space.size)
-            np.add.at(full, self.chosen, w)
-            return inner.vjp(full)
+    def rows(self, xis: Array) -> Rows[Array]:
+        """The chosen data of (n, dim)."""
+        found = self.model.rows(xis)
+        return Rows(found.values[:, self.chosen], found.failures)
 
-        return Linearization(inner.value[self.chosen], lambda v: inner.jvp(v)[self.chosen], vjp)
+    def linearize_rows(self, xis: Array) -> RowsLinearization:
+        """The same with its derivative at each row."""
+        found = self.model.linearize_rows(xis)
+        return RowsLinearization(
+            found.values[:, self.chosen],
+            found.failures,
+            lambda vs: found.jvp(vs)[:, self.chosen],
+            lambda ws: found.vjp(np.array([self._full(w) for w in ws])),
+            lambda i: self._chosen(found.at(i)),
+        )
+
+    def _full(self, w: Array) -> Array:
+        full = np.zeros(self.model.d_space.size)
+        np.add.at(full, self.chosen, w)
+        return full
+
+    def _chosen(self, inner: Linearization) -> Linearization:
+        return Linearization(
+            inner.value[self.chosen],
+            lambda v: inner.jvp(v)[self.chosen],
+            lambda w: inner.vjp(self._full(w)),
+        )
 
 
 @dataclass(frozen=True)

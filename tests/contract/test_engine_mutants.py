@@ -204,6 +204,28 @@ class Sharing(ToyEngine):
         return found if self.now is state else replace(found, xi=found.xi + 1e-9)
 
 
+@mutant("gathered")
+class Buffered(ToyEngine):
+    """Asks in one array, which the next chain overwrites."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.buffer = None
+
+    def step(self, posterior, state, rng) -> Steps[ToyState]:
+        steps = super().step(posterior, state, rng)
+        request = next(steps)
+        if self.buffer is None:
+            self.buffer = request.xi.copy()
+        self.buffer[:] = request.xi
+        misfit = yield replace(request, xi=self.buffer)
+        try:
+            steps.send(misfit)
+        except StopIteration as end:
+            return end.value
+        raise AssertionError("the toy asks once")
+
+
 def with_outcome(clause, change):
     """The toy with a changed outcome."""
 

@@ -9,7 +9,7 @@ from ours import ours
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
-from pdeinv.engines.requests import Misfit, Predict, answer, drive
+from pdeinv.engines.requests import drive
 from pdeinv.errors import CapabilityError
 from pdeinv.plugins import registry
 from pdeinv.plugins.conformance import check_engine
@@ -87,76 +87,3 @@ def test_pcn_about_the_laplace_approximation_wants_derivatives():
     with pytest.raises(CapabilityError, match="engine 'pcn' with proposal = 'laplace' needs jvp"):
         drive(on, make("pcn", proposal="laplace").init(on, stream(0, "chain")))
     assert on.counters.n_forward == 0
-
-
-def answered_together(on, requests):
-    """Answers to one request of each chain: rows of one kind and level in a single call."""
-    answers = [None] * len(requests)
-    groups = {}
-    for i, request in enumerate(requests):
-        rows = isinstance(request, Misfit | Predict) and (type(request), request.level)
-        groups.setdefault(rows or i, []).append(i)
-    for kind, members in groups.items():
-        if not isinstance(kind, tuple):
-            answers[members[0]] = answer(on, requests[members[0]])
-            continue
-        points = [np.atleast_2d(requests[i].xi) for i in members]
-        values = answer(on, kind[0](np.concatenate(points), kind[1]))
-        parts = np.split(values, np.cumsum([len(p) for p in points])[:-1])
-        for i, part in zip(members, parts, strict=True):
-            answers[i] = part if np.ndim(requests[i].xi) > 1 else part[0]
-    return answers
-
-
-def together(engine, on, n):
-    """The states of ``n`` chains whose requests are answered side by side."""
-
-    def whole(k):
-        rng = stream(0, "chain", k)
-        states = [(yield from engine.init(on, rng))]
-        for _ in range(5):
-            if not engine.finished(states[-1]):
-                states.append((yield from engine.step(on, states[-1], rng)))
-        return states
-
-    chains = [whole(k) for k in range(n)]
-    found, requests = {}, {}
-
-    def go_on(k, value):
-        try:
-            requests[k] = chains[k].send(value)
-        except StopIteration as end:
-            found[k] = end.value
-
-    for k in range(n):
-        go_on(k, None)
-    while requests:
-        pending, requests = list(requests.items()), {}
-        answers = answered_together(on, [request for _, request in pending])
-        for (k, _), value in zip(pending, answers, strict=True):
-            go_on(k, value)
-    return [found[k] for k in range(n)]
-
-
-def single(n_m=3):
-    """A posterior, twin included, whose models take one unknown at a time and offer nothing else.
-
-    Its noise is independent: a triangular solve of many right-hand sides rounds otherwise.
-    """
-    case = LinearGaussian.example(np.random.default_rng(0), n_m)
-    case = replace(case, noise=Noise(case.noise.std))
-    on = case.posterior(replace(case, matrix=1.01 * case.matrix))
-    twin = replace(on.coarse, model=WhitenedModel(on.prior, Plain(on.coarse.model.model)))
-    return replace(on, model=WhitenedModel(on.prior, Plain(on.model.model)), coarse=twin)
-
-
-@pytest.mark.parametrize("name", ["pcn", "emcee", "eki", "two-level"])
-def test_chains_are_the_same_whether_answered_apart_or_together(name):
-    engine, on = make(name), single()
-    batched = together(engine, on, 3)
-    solves = on.counters.n_forward
-    for k, states in enumerate(batched):
-        apart = advance(engine, on, k=k, most=5)
-        assert len(apart) == len(states)
-        assert all(same(a, b) for a, b in zip(apart, states, strict=True))
-    assert on.counters.n_forward == 2 * solves

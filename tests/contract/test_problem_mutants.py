@@ -265,6 +265,51 @@ class FragileTangent(ToyModel):
         return super().linearize(m)
 
 
+# ---- rows ----
+
+
+@with_model("rows")
+class Crowded(ToyModel):
+    def rows(self, ms):
+        found = super().rows(ms)
+        return replace(found, values=found.values * (1 + 1e-15 * len(ms)))
+
+
+@with_model("rows-values")
+class Coarsened(ToyModel):
+    def rows(self, ms):
+        found = super().rows(ms)
+        return replace(found, values=np.float32(found.values).astype(float))
+
+
+@with_model("rows-fail")
+class Contagious(ToyModel):
+    def rows(self, ms):
+        found = super().rows(ms)
+        return replace(found, values=found.values + (0 if found.failures == {} else 1e-16))
+
+
+@with_model("rows-linearized")
+class Averaging(ToyModel):
+    def linearize_rows(self, ms):
+        at = super().linearize_rows(ms)
+        return replace(at, vjp=lambda ws: at.vjp(ws) + 1e-15 * ws.sum())
+
+
+@with_model("rows-linearized-fail")
+class Zeroed(ToyModel):
+    def linearize_rows(self, ms):
+        at = super().linearize_rows(ms)
+        return replace(at, vjp=lambda ws: np.nan_to_num(at.vjp(ws)))
+
+
+@with_model("rows-at")
+class Unmoved(ToyModel):
+    def linearize_rows(self, ms):
+        at = super().linearize_rows(ms)
+        return replace(at, at=lambda i: replace(at.at(0), value=at.values[i]))
+
+
 # ---- fields ----
 
 

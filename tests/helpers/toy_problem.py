@@ -15,6 +15,7 @@ from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
 from pdeinv.io.fields import UNKNOWN, described, description
 from pdeinv.model.forward import Capability, Linearization
 from pdeinv.model.observed import Observed
+from pdeinv.model.rows import linearize_each, rows_each
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.model.strong_form import Equation, Side, StrongForm
 from pdeinv.plugins.problem import Card, Importer, Metric
@@ -53,7 +54,7 @@ class ToyModel:
     """G(m) = B u with A(κ) u = b."""
 
     kind = "reference"
-    capabilities = frozenset({Capability.JVP, Capability.VJP})
+    capabilities = frozenset({Capability.JVP, Capability.VJP, Capability.ROWS})
 
     def __init__(self, problem, sensors, level):
         self.m_space, self.d_space = problem.prior().space, problem.observed.space(sensors)
@@ -93,6 +94,12 @@ class ToyModel:
             return -to_cells.T @ ((slope @ adjoint) * (slope @ u))
 
         return Linearization(observation @ u, jvp, vjp)
+
+    def rows(self, ms):
+        return rows_each(self, self.m_space.check(ms))
+
+    def linearize_rows(self, ms):
+        return linearize_each(self, self.m_space.check(ms))
 
 
 class Toy:

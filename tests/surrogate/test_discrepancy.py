@@ -2,14 +2,18 @@
 
 import numpy as np
 import pytest
+from promise_of_rows import assert_rows_keep_their_promise
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import xi_space
-from pdeinv.errors import DataSchemaError
+from pdeinv.errors import DataSchemaError, SolverDiverged
 from pdeinv.model.forward import Capability, Linearization
+from pdeinv.model.rows import linearize_each, rows_each
+from pdeinv.model.spaces import Space, Variable
+from pdeinv.surrogates.common.bound import BoundModel, RangeWatch
 from pdeinv.surrogates.multifidelity.discrepancy import Discrepancy, DiscrepancyConfig
 from pdeinv.surrogates.multifidelity.kernel_ridge import Grams, KernelFit
-from pdeinv.surrogates.multifidelity.model import MultifidelityModel
+from pdeinv.surrogates.multifidelity.model import MultifidelityModel, Selected
 from pdeinv.surrogates.multifidelity.pairs import Pairs, relevance
 
 DIM, N_OBS = 6, 20
@@ -181,6 +185,39 @@ def test_corrected_model_has_the_right_derivatives(learned):
     assert dot_product_test(model, xi, rng) < 1e-10
     assert taylor_test(model, xi, rng).slope > 1.9
     assert dot_product_test(MultifidelityModel(WrongCoarse(), learned), xi, rng) > 1e-4
+
+
+class CoarseRows(Coarse):
+    """The same with rows, where xi is finite."""
+
+    capabilities = frozenset({Capability.ROWS, Capability.JVP, Capability.VJP})
+
+    def __call__(self, xi):
+        if not np.isfinite(xi).all():
+            raise SolverDiverged("planted")
+        return super().__call__(xi)
+
+    def linearize(self, xi):
+        self(xi)
+        return super().linearize(xi)
+
+    def rows(self, xis):
+        return rows_each(self, xis)
+
+    def linearize_rows(self, xis):
+        return linearize_each(self, xis)
+
+
+def test_rows_of_the_corrected_model_keep_the_promise(learned):
+    xis = np.random.default_rng(3).standard_normal((9, DIM))
+    whole = MultifidelityModel(CoarseRows(), learned)
+    assert_rows_keep_their_promise(whole, xis, np.full(DIM, np.nan))
+    some = Selected(whole, np.array([3, 0, 3]))
+    space = CoarseRows().d_space.variables[0]
+    labels = Space((Variable(space.name, ("obs",), (3,)),))
+    watch = RangeWatch(np.full(DIM, -9.0), np.full(DIM, 9.0), "multifidelity")
+    bound = BoundModel(some, DIM, labels, watch, some.capabilities)
+    assert_rows_keep_their_promise(bound, xis, np.full(DIM, np.nan))
 
 
 def test_far_pairs_count_less_and_no_longer_spoil_the_fit():

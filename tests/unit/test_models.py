@@ -4,12 +4,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from promise_of_rows import assert_rows_keep_their_promise
 
 from pdeinv.errors import CapabilityError, ShapeError, SolverDiverged
 from pdeinv.model.forward import (
     Capability,
     ForwardModel,
     LinearModel,
+    Rows,
     require,
 )
 from pdeinv.model.rows import evaluate, linearize, linearize_rows
@@ -107,3 +109,39 @@ def test_what_a_model_lacks_is_named():
     )
     with pytest.raises(CapabilityError, match=message):
         require(FRAGILE, frozenset({Capability.JVP, Capability.VJP}), "engine 'map'")
+
+
+@pytest.mark.parametrize(("n_d", "n_m"), [(1, 1), (2, 3), (7, 5), (33, 64), (100, 300)])
+def test_rows_of_a_linear_model_keep_the_promise(n_d, n_m):
+    rng = np.random.default_rng(n_d)
+    matrix, offset = rng.standard_normal((n_d, n_m)), rng.standard_normal(n_d)
+    model = LinearModel(line("m", n_m), line("d", n_d), matrix, offset)
+    ms = rng.standard_normal((64, n_m))
+    assert_rows_keep_their_promise(model, ms, np.full(n_m, np.nan))
+    with pytest.raises(ShapeError, match=f"expected last axis {n_m}"):
+        model.rows(np.zeros((2, n_m + 1)))
+
+
+@dataclass(frozen=True)
+class Together(LinearModel):
+    """A product of all rows at once, whose bits depend on how many there are."""
+
+    def rows(self, ms):
+        return Rows(self(ms), {})
+
+
+def test_a_product_of_all_rows_at_once_breaks_the_promise():
+    """Negative control."""
+    rng = np.random.default_rng(0)
+    model = Together(line("m", 300), line("d", 100), rng.standard_normal((100, 300)), np.zeros(100))
+    with pytest.raises(AssertionError):
+        assert_rows_keep_their_promise(model, rng.standard_normal((64, 300)))
+
+
+def test_a_model_without_rows_is_linearized_one_by_one():
+    rows = np.abs(np.random.default_rng(0).standard_normal((5, 3)))
+    single = replace(MODEL, capabilities=frozenset({Capability.JVP, Capability.VJP}))
+    one, all_ = linearize_rows(single, rows), linearize_rows(MODEL, rows)
+    np.testing.assert_allclose(one.values, all_.values, rtol=1e-14)
+    np.testing.assert_allclose(one.jvp(rows), all_.jvp(rows), rtol=1e-14)
+    np.testing.assert_allclose(one.vjp(np.ones((5, 2))), all_.vjp(np.ones((5, 2))), rtol=1e-14)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from promise_of_rows import assert_rows_keep_their_promise
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import xi_space
@@ -86,3 +87,12 @@ def test_arrays_come_back():
     x = np.random.default_rng(5).standard_normal((3, DIM))
     np.testing.assert_array_equal(again(x), known(x))
     assert Tangent.from_arrays({"other": x}) is None
+
+
+@pytest.mark.parametrize("rank", [1, DIM])
+def test_rows_of_the_sum_keep_the_promise(rank):
+    linear = LinearModel(xi_space(DIM), DATA, 0.8 * MIX, np.zeros(N))
+    model = Corrected(linear, tangent(rank).less(linear))
+    xs = np.random.default_rng(4).standard_normal((16, DIM))
+    with np.errstate(invalid="ignore"):
+        assert_rows_keep_their_promise(model, xs, np.full(DIM, np.inf))

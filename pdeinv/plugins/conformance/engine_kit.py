@@ -15,13 +15,14 @@ from pdeinv.rng import stream
 from . import engine_outcomes as outcomes
 from . import engine_says as says
 from . import engine_steps as steps
+from . import engine_together as together
 from .clauses import Report, Table
 from .configs import options_from, shortened
 from .engine_case import PROTOCOL, Case, linear
 
 __all__ = ["CLAUSES", "LONG", "SHORT", "check_engine"]
 
-CLAUSES = Table.joined(PROTOCOL, (m.CLAUSES for m in (says, steps, outcomes)))
+CLAUSES = Table.joined(PROTOCOL, (m.CLAUSES for m in (says, steps, together, outcomes)))
 """All of them, in the order in which they are tried."""
 
 SHORT = {

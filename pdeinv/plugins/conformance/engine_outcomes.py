@@ -15,7 +15,8 @@ from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.engines.base import Chain, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.errors import CapabilityError, PdeinvError, RunFailed, SolverDiverged, reason
-from pdeinv.model.forward import ForwardModel, Linearization
+from pdeinv.model.forward import ForwardModel, Linearization, Rows, RowsLinearization
+from pdeinv.model.rows import linearize_each, rows_each
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
@@ -148,6 +149,12 @@ class _Failing:
     def linearize(self, m: Array, /) -> Linearization:
         self._check(m)
         return self.inner.linearize(m)
+
+    def rows(self, ms: Array, /) -> Rows[Array]:
+        return rows_each(self, ms)
+
+    def linearize_rows(self, ms: Array, /) -> RowsLinearization:
+        return linearize_each(self, ms)
 
 
 def _partly(on: Posterior) -> Posterior:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -12,21 +12,19 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from pdeinv.bayes.posterior import Counters, Posterior
-from pdeinv.engines.base import Engine
 from pdeinv.engines.ended import Ended
-from pdeinv.engines.requests import Steps, answer, drive
+from pdeinv.engines.requests import drive
 from pdeinv.engines.run.chain import state_type
 from pdeinv.engines.run.checkpoint import ChainStore, Saved
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
-from pdeinv.errors import SolverDiverged
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 from .clauses import Broken, Table, hold, other_global_random
 from .engine_case import PROTOCOL, STEPS, Case, Walk, same
 
-__all__ = ["CLAUSES"]
+__all__ = ["CLAUSES", "equal_walks"]
 
 CLAUSES: Table[Case] = Table(PROTOCOL)
 
@@ -78,7 +76,14 @@ class _Watched(Posterior):
     """A posterior that nobody may solve."""
 
 
-for _name in ("predict", "misfit", "neg_log_posterior", "linearize", "linearize_rows"):
+for _name in (
+    "predict",
+    "misfit",
+    "neg_log_posterior",
+    "linearize",
+    "linearize_rows",
+    "predict_rows",
+):
     setattr(_Watched, _name, _told)
 
 
@@ -116,7 +121,12 @@ def step_pure(case: Case) -> str | None:
     return None
 
 
-def _equal(a: Walk, b: Walk, what: str) -> None:
+def equal_walks(a: Walk, b: Walk, what: str) -> None:
+    """Hold two walks to the same states, bit for bit; ``what`` names the first.
+
+    Raises:
+        Broken: they differ.
+    """
     hold(len(a.states) == len(b.states), f"{what}: {len(a.states)} and {len(b.states)} states")
     for i, pair in enumerate(zip(a.states, b.states, strict=True)):
         hold(same(*pair), f"{what}: state {i} differs")
@@ -131,7 +141,7 @@ def stream_only(case: Case) -> None:
     first = case.walk()
     with other_global_random():
         second = case.walk()
-    _equal(first, second, "the same stream twice")
+    equal_walks(first, second, "the same stream twice")
 
 
 @CLAUSES.clause(
@@ -141,7 +151,7 @@ def stream_only(case: Case) -> None:
 def no_memory(case: Case) -> None:
     engine = case.engine()
     case.walk(1, engine=engine)
-    _equal(case.walk(0, engine=engine), case.walk(0), "an instance that has run another chain")
+    equal_walks(case.walk(0, engine=engine), case.walk(0), "an instance that has run another chain")
 
 
 @CLAUSES.clause(
@@ -221,44 +231,3 @@ def driver(case: Case) -> None:
                 np.array_equal(found[n], chain.records[n], equal_nan=True) for n in found
             )
             hold(good, f"records of chain {k} differ")
-
-
-def _whole(engine: Engine[Any], on: Posterior, k: int) -> Steps[list[Any]]:
-    """The first states of chain ``k`` as one generator."""
-    rng = stream(0, "chain", k)
-    states = [(yield from engine.init(on, rng))]
-    while len(states) <= min(STEPS, engine.n_steps) and not engine.finished(states[-1]):
-        states.append((yield from engine.step(on, states[-1], rng)))
-    return states
-
-
-def _in_turn(on: Posterior, chains: list[Steps[list[Any]]]) -> Iterator[tuple[int, list[Any]]]:
-    """The states of chains of which one request each is answered in turn."""
-    waiting: dict[int, Any] = dict.fromkeys(range(len(chains)))
-    while waiting:
-        for k, value in list(waiting.items()):
-            try:
-                waiting[k] = _go_on(on, chains[k], value)
-            except StopIteration as end:
-                del waiting[k]
-                yield k, end.value
-
-
-def _go_on(on: Posterior, steps: Steps[list[Any]], value: Any) -> Any:
-    """Send an answer, or the error that took its place; the answer to what is asked next."""
-    failed = isinstance(value, SolverDiverged)
-    request = steps.throw(value) if failed else steps.send(value)
-    try:
-        return answer(on, request)
-    except SolverDiverged as error:
-        return error
-
-
-@CLAUSES.clause(
-    "interleaved", "chains of one instance whose requests are answered in turn are those of chains "
-    "that run one after another", needs=("stream-only", "asks"), where="pdeinv.engines.requests",
-)  # fmt: skip
-def interleaved(case: Case) -> None:
-    engine, n = case.engine(), 3
-    for k, states in _in_turn(case.on, [_whole(engine, case.on, k) for k in range(n)]):
-        _equal(Walk(states, [], stream(0, "x")), case.walk(k), f"chain {k}")

@@ -12,6 +12,7 @@ from . import problem_derivatives as derivatives
 from . import problem_fields as fields
 from . import problem_grid as grid
 from . import problem_offers as offers
+from . import problem_rows as rows
 from . import problem_says as says
 from . import problem_sensors as sensors
 from . import problem_values as values
@@ -23,7 +24,7 @@ __all__ = ["CLAUSES", "check_problem"]
 
 CLAUSES = Table.joined(
     PROTOCOL,
-    (m.CLAUSES for m in (says, sensors, values, derivatives, fields, grid, offers)),
+    (m.CLAUSES for m in (says, sensors, values, derivatives, rows, fields, grid, offers)),
 )
 """All of them, in the order in which they are tried."""
 
