@@ -169,7 +169,8 @@ class DiffusionSystem:
         """
         tensor = SparseTensor.of(self.form, self.kappa).of_parameters(to_points)
         values = np.asarray(self._bc.g.x.array)
-        return ReducedSystem(tensor, self.load, values, self.fixed, self._method)
+        points = self.space.V.tabulate_dof_coordinates()[:, :2]
+        return ReducedSystem(tensor, self.load, values, self.fixed, points, self._method)
 
 
 def _finite(function: PointFunction, points: Array) -> Array:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pdeinv.bayes.fields.spde import MeshMatrices
+from pdeinv.fem.factor import Solve, factored
 from pdeinv.fem.nodal import NodalSpace, Rule
 from pdeinv.fem.quadrature import COEFFICIENT_DEGREE
 from pdeinv.typing import Array
@@ -98,6 +99,12 @@ class Energy:
         """Entries on the pattern as a symmetric CSC matrix."""
         return sparse.csc_array((data, self._pattern[1], self._starts), (self.n, self.n))
 
+    @cached_property
+    def whole(self) -> Block:
+        """All of K."""
+        every = np.ones(self.n, dtype=bool)
+        return self.block(every, every)
+
     def entry_of(self, rows: Ints, columns: Ints) -> Ints:
         """The entries of pairs of degrees of freedom that share a cell."""
         keys = self._pattern[0] * self.n + self._pattern[1]
@@ -111,7 +118,7 @@ class Energy:
         number = np.cumsum(rows) - 1
         starts = np.searchsorted(i[keep], np.append(np.flatnonzero(columns), self.n))
         shape = (int(rows.sum()), int(columns.sum()))
-        return Block(keep, number[j[keep]], starts, shape)
+        return Block(keep, number[j[keep]], starts, shape, self.space.points[rows])
 
     def gradient(self, left: Field, right: Field) -> Field:
         """d/dσ of Σ_s left_sᵀ K(σ) right_s for columns (n, s), at the points: shape (points,)."""
@@ -132,16 +139,26 @@ class Block:
         rows: row of each.
         starts: where each column begins.
         shape: of the part.
+        points: where the degrees of freedom of its rows lie.
     """
 
     keep: Ints
     rows: Ints
     starts: Ints
     shape: tuple[int, int]
+    points: Array
 
     def matrix(self, data: Field) -> Any:
         """The part as CSC."""
         return sparse.csc_array((data[self.keep], self.rows, self.starts), self.shape)
+
+    def factored(self, data: Field) -> Solve:
+        """The factor of a symmetric part, as a function of right-hand sides.
+
+        Raises:
+            SolverDiverged: the matrix is singular or not finite, here or when solving.
+        """
+        return factored(self.matrix(data), self.points)
 
 
 def mesh_matrices(energy: Energy) -> MeshMatrices:

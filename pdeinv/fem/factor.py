@@ -1,7 +1,8 @@
 """Sparse factors of symmetric matrices for many right-hand sides at once, real or complex.
 
-SuperLU with a minimum-degree order of A + Aᵀ serves matrices of plane meshes; those of solids fill
-too much for it, so large real ones go to the Cholesky of MUMPS.
+Definite ones go to the compiled kernels. Where those are missing, and for indefinite ones, SuperLU
+with a minimum-degree order of A + Aᵀ serves matrices of plane meshes; those of solids fill too much
+for it, so large real ones go to the Cholesky of MUMPS.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ import numpy as np
 from scipy.sparse.linalg import splu
 
 from pdeinv.errors import SolverDiverged
+from pdeinv.fem import compiled
+from pdeinv.fem.compiled import CompiledSystem, cholesky_of
 from pdeinv.fem.env import fenicsx
+from pdeinv.kernels.build import available
+from pdeinv.typing import Array
 
-__all__ = ["factored"]
+__all__ = ["Solve", "factored"]
 
 Solve = Callable[[Any], Any]
 """A^(-1) B for B of shape (n, s), of the matrix's own type."""
@@ -33,15 +38,15 @@ _SOLID_LIMIT = 4_000
 
 def factored(
     matrix: Any,
+    points: Array | None = None,
     *,
-    solid: bool = False,
     hint: str = "the conductivity varies too much or is invalid",
 ) -> Solve:
     """The factor of a symmetric matrix as a function of right-hand sides.
 
     Args:
-        matrix: CSC, positive definite where it is real.
-        solid: whether it belongs to a mesh of solids.
+        matrix: CSC, symmetric.
+        points: where the unknowns lie, (n, dim), of a matrix with a positive definite real part.
         hint: what may be wrong where it cannot be factored, for messages.
 
     Raises:
@@ -49,6 +54,9 @@ def factored(
     """
     if not np.isfinite(matrix.data).all():
         raise SolverDiverged(f"the matrix is not finite; {hint}")
+    if points is not None and len(points) <= compiled.LIMIT and available():
+        return _compiled(matrix, points, hint)
+    solid = points is not None and points.shape[1] == 3
     if solid and matrix.dtype.kind == "f" and matrix.shape[0] > _SOLID_LIMIT:
         return _mumps(matrix, hint)
     try:
@@ -63,6 +71,13 @@ def factored(
         return _finite(lu.solve(b), hint)
 
     return solve
+
+
+def _compiled(matrix: Any, points: Array, hint: str) -> Solve:
+    kind = matrix.dtype.kind == "c"
+    system = CompiledSystem(cholesky_of(matrix.indptr, matrix.indices, points, complex=kind), hint)
+    system.fill(matrix.data)
+    return system.solve
 
 
 def _finite(x: Any, hint: str) -> Any:

@@ -6,14 +6,18 @@ factor serves state, tangents and adjoints.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from pdeinv.fem import compiled
+from pdeinv.fem.compiled import CompiledSystem, cholesky_of
 from pdeinv.fem.linear import FilledSystem, Method
 from pdeinv.fem.tensor import SparseTensor
+from pdeinv.kernels.build import available
 from pdeinv.typing import Array
 
 __all__ = ["ReducedSystem"]
@@ -27,11 +31,16 @@ class ReducedSystem:
         load: b, shape (n,).
         values: g at the prescribed degrees of freedom, shape (n,); the rest is ignored.
         fixed: which ones are prescribed.
-        method: linear solver; by size where None.
+        points: where the degrees of freedom lie, (n, dim).
+        method: linear solver; compiled kernels, or PETSc by size, where None.
 
     Attributes:
         free: the degrees of freedom that are solved for.
+        values: g, zero where u is free.
+        load: b_f.
         lower: the tensor of the lower triangle of A_ff.
+        lift: L with A_fd(m) g = L m, CSR; None where g is zero.
+        linear: what solves.
     """
 
     def __init__(
@@ -40,6 +49,7 @@ class ReducedSystem:
         load: Array,
         values: Array,
         fixed: NDArray[np.int32],
+        points: Array,
         method: Method | None = None,
     ) -> None:
         held = np.zeros(len(load), dtype=bool)
@@ -51,13 +61,11 @@ class ReducedSystem:
         inside = ~held[rows] & ~held[columns]
         self.lower = tensor.part(inside & (rows >= columns), new)
         self.load = load[self.free]
-        self._lift = self._lifted(tensor, ~held[rows] & held[columns], new)
-        self._expand = _both_triangles(self.lower)
-        self._diagonal = self.lower.rows == self.lower.columns
-        self.linear = FilledSystem(*_structure(tensor.part(inside, new)), method)
+        self.lift = self._lifted(tensor, ~held[rows] & held[columns], new)
+        self._off = self.lower.rows != self.lower.columns
+        self.linear = _solver(self.lower, points[self.free], method)
 
     def _lifted(self, tensor: SparseTensor, keep: NDArray[np.bool_], new: Any) -> Any:
-        """L with A_fd(m) g = L m, CSR; None where g is zero."""
         g = self.values[tensor.columns[keep]]
         if not g.any():
             return None
@@ -67,7 +75,7 @@ class ReducedSystem:
 
     def factor(self, m: Array) -> None:
         """Take m; the next solve factors A(m)."""
-        self.linear.fill(self.lower.entries(m)[self._expand])
+        self.linear.fill(self.lower.entries(m))
 
     def state(self, m: Array) -> Array:
         """The free part of u at the m that was taken.
@@ -75,17 +83,22 @@ class ReducedSystem:
         Raises:
             SolverDiverged: the solve failed.
         """
-        b = self.load if self._lift is None else self.load - self._lift @ m
+        b = self.load if self.lift is None else self.load - self.lift @ m
         return self.linear.solve(b)
+
+    @cached_property
+    def scatter(self) -> Any:
+        """Products of entries with u, those of both triangles, to the rows that they belong to."""
+        rows = np.concatenate([self.lower.rows, self.lower.columns])
+        shape = (len(self.free), len(rows))
+        return sparse.csr_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape)
 
     def tangent(self, u: Array, dm: Array) -> Array:
         """du with A du = −A(dm) u."""
         entries, rows, columns = self.lower.entries(dm), self.lower.rows, self.lower.columns
-        r = np.bincount(rows, entries * u[columns], len(u))
-        off = np.where(self._diagonal, 0.0, entries)
-        r += np.bincount(columns, off * u[rows], len(u))
-        if self._lift is not None:
-            r += self._lift @ dm
+        r = self.scatter @ np.concatenate([entries * u[columns], self._off * entries * u[rows]])
+        if self.lift is not None:
+            r += self.lift @ dm
         return self.linear.solve(-r)
 
     def pullback(self, u: Array, w: Array) -> Array:
@@ -93,22 +106,34 @@ class ReducedSystem:
         adjoint = self.linear.solve(w)
         rows, columns = self.lower.rows, self.lower.columns
         pairs = adjoint[rows] * u[columns]
-        pairs += np.where(self._diagonal, 0.0, adjoint[columns] * u[rows])
+        pairs += self._off * (adjoint[columns] * u[rows])
         gradient = self.lower.transposed @ pairs
-        if self._lift is not None:
-            gradient += self._lift.T @ adjoint
+        if self.lift is not None:
+            gradient += self.lift.T @ adjoint
         return np.asarray(-gradient)
 
 
-def _structure(tensor: SparseTensor) -> tuple[Any, Any]:
-    """Where each row begins, and the column of each entry."""
-    n = int(tensor.rows[-1]) + 1
-    return np.searchsorted(tensor.rows, np.arange(n + 1)), tensor.columns
+class _Filled(FilledSystem):
+    """PETSc's solvers, given the lower triangle."""
+
+    def __init__(self, lower: SparseTensor, n: int, method: Method | None) -> None:
+        off = np.flatnonzero(lower.rows != lower.columns)
+        rows = np.concatenate([lower.rows, lower.columns[off]])
+        columns = np.concatenate([lower.columns, lower.rows[off]])
+        order = np.lexsort((columns, rows))
+        self._source = np.concatenate([np.arange(len(lower.rows)), off])[order]
+        super().__init__(np.searchsorted(rows[order], np.arange(n + 1)), columns[order], method)
+
+    def fill(self, entries: Array) -> None:
+        """Take the entries of the lower triangle."""
+        super().fill(entries[self._source])
 
 
-def _both_triangles(lower: SparseTensor) -> Any:
-    """For each entry of the whole matrix, row by row, the entry of the lower triangle it equals."""
-    off = np.flatnonzero(lower.rows != lower.columns)
-    rows = np.concatenate([lower.rows, lower.columns[off]])
-    columns = np.concatenate([lower.columns, lower.rows[off]])
-    return np.concatenate([np.arange(len(lower.rows)), off])[np.lexsort((columns, rows))]
+def _solver(
+    lower: SparseTensor, points: Array, method: Method | None
+) -> CompiledSystem | FilledSystem:
+    """The compiled kernels where nothing else is asked for, where they work and pay."""
+    if method is None and len(points) <= compiled.LIMIT and available():
+        starts = np.searchsorted(lower.rows, np.arange(len(points) + 1))
+        return CompiledSystem(cholesky_of(starts, lower.columns, points))
+    return _Filled(lower, len(points), method)

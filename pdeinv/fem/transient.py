@@ -16,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from pdeinv.fem import compiled
+from pdeinv.fem.compiled import CompiledSystem, cholesky_of
 from pdeinv.fem.env import fenicsx
 from pdeinv.fem.linear import FilledSystem
 from pdeinv.fem.nodal import NodalSpace, Rule
 from pdeinv.fem.quadrature import COEFFICIENT_DEGREE, LOAD_DEGREE
 from pdeinv.fem.schemes import SCHEMES, Scheme
+from pdeinv.kernels.build import available
 from pdeinv.typing import Array
 
 __all__ = ["Forcing", "ParabolicSystem"]
@@ -29,13 +32,20 @@ Forcing = Callable[[int], Array | None]
 """Number of the time level to a vector of the degrees of freedom; None where it is zero."""
 
 
+def _solver(indptr: Any, indices: Any, points: Array) -> CompiledSystem | FilledSystem:
+    """The compiled kernels where they work and pay, else PETSc."""
+    if len(points) <= compiled.LIMIT and available():
+        return CompiledSystem(cholesky_of(indptr, indices, points))
+    return FilledSystem(indptr, indices)
+
+
 class _Step:
     """One kind of time step: the factor of A, and C_j = -(α_j M/Δt + β_j K) for the past."""
 
     def __init__(self, system: ParabolicSystem, scheme: Scheme) -> None:
         self.scheme = scheme
         self._system = system
-        self.solver = FilledSystem(*system.structure)
+        self.solver = _solver(*system.structure, system.space.points)
         self.past: list[Any] = []
         self._lift: Any = None
         self._lifted: tuple[Array | None, Array] = (None, np.zeros(0))

@@ -19,7 +19,6 @@ import numpy as np
 
 from pdeinv.errors import SolverDiverged
 from pdeinv.fem.energy import Energy
-from pdeinv.fem.factor import factored
 from pdeinv.typing import Array
 
 __all__ = ["Body", "DirichletToNeumann", "ElectrodeBody", "NeumannToDirichlet", "Response"]
@@ -96,17 +95,17 @@ class ElectrodeBody:
             for m in masses
         ]
 
-    def _matrix(self, data: Numbers, z: Array) -> Any:
+    def _with_contacts(self, data: Numbers, z: Array) -> Numbers:
         whole = data.copy()
         for (entries, values), zl in zip(self._entries, z, strict=True):
             whole[entries] += values / zl
-        return self.energy.matrix(whole)
+        return whole
 
     def respond(self, gamma: Numbers, z: Array) -> Response:
         """Electrode potentials per ampere."""
         energy, count = self.energy, len(self._contacts)
         data = energy.data(gamma)
-        solve = factored(self._matrix(data, z), solid=energy.space.mesh.dim == 3)
+        solve = energy.whole.factored(self._with_contacts(data, z))
         load = np.zeros((energy.n, count), dtype=data.dtype)
         for k, (c, zl) in enumerate(zip(self._contacts, z, strict=True)):
             load[c.dofs, k] = c.mass.sum(axis=1) / zl
@@ -179,7 +178,7 @@ class DirichletToNeumann(_Trace):
     def respond(self, gamma: Numbers, z: Array) -> Response:
         """The map's matrix."""
         data = self.energy.data(gamma)
-        solve = factored(self._inner.matrix(data))
+        solve = self._inner.factored(data)
         load = self._across.matrix(data) @ self._given
         w = np.empty((self.energy.n, load.shape[1]), dtype=load.dtype)
         w[self._rim] = self._given
@@ -211,7 +210,7 @@ class NeumannToDirichlet(_Trace):
     def respond(self, gamma: Numbers, z: Array) -> Response:
         """The map's matrix, potentials of zero mean on the boundary."""
         data = self.energy.data(gamma)
-        found = factored(self._inner.matrix(data))(self._held.astype(data.dtype))
+        found = self._inner.factored(data)(self._held.astype(data.dtype))
         u = np.zeros((self.energy.n, found.shape[1]), dtype=found.dtype)
         u[self._free] = found
         u -= self._mean @ u

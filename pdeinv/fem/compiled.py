@@ -1,0 +1,97 @@
+"""Symmetric positive definite systems on one rank by the compiled kernels, orders kept."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from pdeinv.errors import SolverDiverged
+from pdeinv.kernels.cholesky import Cholesky
+from pdeinv.kernels.factor import Factor
+from pdeinv.kernels.tiles import tile_of
+from pdeinv.typing import Array
+
+__all__ = ["LIMIT", "CompiledSystem", "cholesky_of"]
+
+LIMIT = 70_000
+"""Unknowns up to which the order is found in seconds; beyond, MUMPS takes over."""
+
+
+def cholesky_of(indptr: Any, indices: Any, points: Array, *, complex: bool = False) -> Cholesky:
+    """Order and symbolic factor of a pattern, kept for the next model on the same mesh.
+
+    Args:
+        indptr: CSR pattern; both triangles or the lower one.
+        indices: columns.
+        points: where the unknowns lie, (n, dim).
+        complex: whether the entries are.
+    """
+    where = np.ascontiguousarray(points, dtype=np.float64)
+    starts, columns = (np.asarray(a, np.int64).tobytes() for a in (indptr, indices))
+    return _kept(starts, columns, where.tobytes(), where.shape[1], complex)
+
+
+@lru_cache(maxsize=16)
+def _kept(starts: bytes, columns: bytes, points: bytes, dim: int, complex: bool) -> Cholesky:
+    return Cholesky(
+        np.frombuffer(starts, dtype=np.int64),
+        np.frombuffer(columns, dtype=np.int64),
+        points=np.frombuffer(points).reshape(-1, dim),
+        complex=complex,
+    )
+
+
+class CompiledSystem:
+    """A u = b for one matrix at a time, given by the entries of its pattern.
+
+    Args:
+        cholesky: order and symbolic factor of the pattern.
+        hint: what may be wrong where a matrix cannot be factored, for messages.
+
+    Attributes:
+        cholesky: as given.
+        method: the name of this way to solve.
+    """
+
+    method = "compiled"
+
+    def __init__(
+        self,
+        cholesky: Cholesky,
+        hint: str = "the coefficient varies too much or is invalid",
+    ) -> None:
+        self.cholesky, self._hint = cholesky, hint
+        self._storage = cholesky.storage(1)
+        self._entries: Any = None
+        self._factor: Factor | None = None
+
+    def fill(self, entries: Any) -> None:
+        """Take the entries; the next solve factors them."""
+        self._entries, self._factor = entries, None
+
+    def solve(self, b: Any) -> Any:
+        """A^(-1) b for b (n,) or (n, k), real or complex; the first call factors.
+
+        Raises:
+            SolverDiverged: the matrix is not positive definite, in its real part where complex.
+        """
+        if self._factor is None:
+            self._factor = self.cholesky.factor(tile_of(self._entries[None], 1), self._storage)
+        x = self._solved(b)
+        if not np.isfinite(x).all():
+            raise SolverDiverged(
+                f"linear solver ({self.method}) failed: the matrix is not positive definite or "
+                f"nearly singular; {self._hint}"
+            )
+        return x
+
+    def _solved(self, b: Any) -> Any:
+        assert self._factor is not None
+        if not self.cholesky.complex:
+            if np.iscomplexobj(b):
+                return self._solved(b.real) + 1j * self._solved(b.imag)
+            return self._factor.solve(b[..., None])[..., 0]
+        parts = self._factor.solve(np.stack([b.real, b.imag], axis=-1)[..., None])[..., 0]
+        return parts[..., 0] + 1j * parts[..., 1]

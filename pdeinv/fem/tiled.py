@@ -1,0 +1,196 @@
+"""Rows of a model by tiles: what is written for a tile of unknowns serves any number of them.
+
+A tile is an array with the row innermost (:mod:`pdeinv.kernels.tiles`). Lanes do not hear of each
+other, so a row's bits depend on that row alone.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from pdeinv.errors import SolverDiverged
+from pdeinv.kernels.tiles import Part, rows_of, tile_of
+from pdeinv.model.forward import (
+    DERIVATIVES,
+    Capability,
+    ForwardModel,
+    Linearization,
+    Rows,
+    RowsLinearization,
+)
+from pdeinv.model.reference import ReferenceModel
+from pdeinv.model.rows import linearize_each, rows_each
+from pdeinv.typing import Array
+
+__all__ = ["TileModel", "TiledModel", "TiledRows"]
+
+KEPT_BYTES = 2**29
+"""Factors that linearised rows keep; those of further tiles are made again for each action."""
+
+
+class TileModel(Protocol):
+    """A model of a tile of unknowns m (n_m, width) with data (n_d, width)."""
+
+    def check(self, m: Array) -> None:
+        """Refuse one m of shape (n_m,).
+
+        Raises:
+            SolverDiverged: it is out of range.
+        """
+
+    def parts(self, rows: int) -> Iterator[Part]:
+        """How rows are spread over tiles."""
+
+    def bytes(self, width: int) -> int:
+        """What the state of a tile holds."""
+
+    def solved(self, m: Array) -> Any:
+        """The state of a tile; ``state.failed`` (width,) says where there is none."""
+
+    def data(self, state: Any) -> Array:
+        """G(m), NaN where it failed."""
+
+    def tangent(self, state: Any, dm: Array) -> Array:
+        """dG(m)[dm]."""
+
+    def adjoint(self, state: Any, w: Array) -> Array:
+        """dG(m)^T w, shape (n_m, width)."""
+
+
+@dataclass(frozen=True)
+class TiledRows:
+    """Values and derivatives of rows, for a model whose single calls stay as they are.
+
+    Attributes:
+        single: the model of one unknown.
+        tile: the same for a tile.
+    """
+
+    single: ForwardModel
+    tile: TileModel
+
+    def rows(self, ms: Array) -> Rows[Array]:
+        """G at each row of ``ms`` (n, n_m)."""
+        batch = _Batch.of(self, ms)
+        values = batch.by_parts(self.single.d_space.size, batch.data)
+        return Rows(values, batch.reasons(values))
+
+    def linearize_rows(self, ms: Array) -> RowsLinearization:
+        """The same with derivative actions of all rows together."""
+        batch = _Batch.of(self, ms)
+        n_m, n_d = self.single.m_space.size, self.single.d_space.size
+        batch.keep = True
+        values = batch.by_parts(n_d, batch.data)
+        tile = self.tile
+        return RowsLinearization(
+            values,
+            batch.reasons(values),
+            lambda dms: batch.acted(n_d, dms, tile.tangent),
+            lambda ws: batch.acted(n_m, ws, tile.adjoint),
+            lambda i: batch.point(values, i),
+        )
+
+
+class TiledModel(ReferenceModel):
+    """A reference model that may be there for tiles as well; it then takes rows."""
+
+    @abstractmethod
+    def tiles(self) -> TileModel | None:
+        """The same for tiles of unknowns; None where the kernels are missing or do not pay."""
+
+    @cached_property
+    def _tiled(self) -> TiledRows | None:
+        tile = self.tiles()
+        return None if tile is None else TiledRows(self, tile)
+
+    @cached_property
+    def capabilities(self) -> frozenset[Capability]:  # type: ignore[override]
+        """Both derivatives, and rows where there are tiles."""
+        return DERIVATIVES | (frozenset() if self._tiled is None else {Capability.ROWS})
+
+    def rows(self, ms: Array) -> Rows[Array]:
+        """The data of each row of ``ms`` (n, n_m)."""
+        return rows_each(self, ms) if self._tiled is None else self._tiled.rows(ms)
+
+    def linearize_rows(self, ms: Array) -> RowsLinearization:
+        """The same with derivative actions of all rows together."""
+        return linearize_each(self, ms) if self._tiled is None else self._tiled.linearize_rows(ms)
+
+
+class _Batch:
+    """The good rows of a batch, the states of their tiles, and why the others failed."""
+
+    def __init__(self, model: TiledRows, ms: Array, failures: dict[int, str]) -> None:
+        self.model, self.ms, self.failures = model, ms, failures
+        self.good = np.array([i for i in range(len(ms)) if i not in failures], dtype=np.int64)
+        self.parts = list(model.tile.parts(len(self.good)))
+        self.keep = False
+        self._states = dict[int, Any]()
+        self._held = 0
+
+    @classmethod
+    def of(cls, model: TiledRows, ms: Array) -> _Batch:
+        failures = {}
+        ms = model.single.m_space.check(ms).copy()
+        for i, m in enumerate(ms):
+            try:
+                model.tile.check(m)
+            except SolverDiverged as error:
+                failures[i] = str(error)
+        return cls(model, ms, failures)
+
+    def state(self, part: Part) -> Any:
+        """The state of a tile, as it was or made again."""
+        if part.rows.start in self._states:
+            return self._states[part.rows.start]
+        width = part.width
+        found = self.model.tile.solved(tile_of(self.ms[self.good[part.rows]], width))
+        self._held += self.model.tile.bytes(width)
+        if self.keep and self._held <= KEPT_BYTES:
+            self._states[part.rows.start] = found
+        return found
+
+    def data(self, part: Part) -> Array:
+        return self.model.tile.data(self.state(part))
+
+    def by_parts(self, size: int, work: Callable[[Part], Array]) -> Array:
+        """What ``work`` gives for each tile (size, width), as rows (n, size); NaN for bad rows."""
+        good = np.empty((len(self.good), size))
+        for part in self.parts:
+            rows_of(work(part), part.rows.stop - part.rows.start, good[part.rows])
+        found = np.full((len(self.ms), size), np.nan)
+        found[self.good] = good
+        return found
+
+    def acted(self, size: int, vectors: Array, act: Callable[[Any, Array], Array]) -> Array:
+        """A derivative action on a vector for each row."""
+
+        def work(part: Part) -> Array:
+            return act(self.state(part), tile_of(vectors[self.good[part.rows]], part.width))
+
+        return self.by_parts(size, work)
+
+    def reasons(self, values: Array) -> dict[int, str]:
+        """Why rows have no data."""
+        lost = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        return {
+            int(i): self.failures.get(int(i), "the matrix of the equation cannot be factored")
+            for i in lost
+        }
+
+    def point(self, values: Array, i: int) -> Linearization:
+        """Row ``i`` alone; its actions are those of the model of one unknown."""
+        if not np.isfinite(values[i]).all():
+            raise SolverDiverged(self.reasons(values)[i])
+        m, single = self.ms[i], self.model.single
+        return Linearization(
+            values[i].copy(),
+            lambda dm: single.linearize(m).jvp(dm),
+            lambda w: single.linearize(m).vjp(w),
+        )
