@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from weakref import finalize
 
 import numpy as np
 
 from pdeinv.fem.reduced import ReducedSystem
 from pdeinv.kernels.cholesky import Cholesky
-from pdeinv.kernels.factor import Factor
+from pdeinv.kernels.factor import Factor, Storage
 from pdeinv.kernels.sparse import Sparse
+from pdeinv.kernels.symmetric import Symmetric
 from pdeinv.kernels.tiles import Part
 from pdeinv.typing import Array
 
@@ -45,9 +48,8 @@ class ReducedTiles:
         self._lift = None if system.lift is None else Sparse(system.lift)
         self._lift_back = None if system.lift is None else Sparse(system.lift.T)
         self._load = system.load[:, None]
-        self._rows, self._columns = lower.rows, lower.columns
-        self._off = (lower.rows != lower.columns).astype(float)[:, None]
-        self._spread = Sparse(system.scatter)
+        self._spare = defaultdict[int, list[Storage]](list)
+        self._pattern = Symmetric(len(system.load), lower.rows, lower.columns)
 
     def parts(self, rows: int) -> Iterator[Part]:
         """How rows are spread over tiles."""
@@ -63,23 +65,24 @@ class ReducedTiles:
         b = np.broadcast_to(self._load, (len(self._load), m.shape[-1]))
         if self._lift is not None:
             b = b - self._lift.tile(m)
-        return Solved(*self._cholesky.factor_and_solve(self._entries.tile(m), b))
+        spare = self._spare[m.shape[-1]]
+        storage = spare.pop() if spare else self._cholesky.storage(m.shape[-1])
+        found = Solved(*self._cholesky.factor_and_solve(self._entries.tile(m), b, storage))
+        # fresh memory costs as much as a triangular solve: the next tile takes what this one leaves
+        finalize(found, spare.append, storage)
+        return found
 
     def tangent(self, at: Solved, dm: Array) -> Array:
         """du with A du = −A(dm) u."""
-        entries = self._entries.tile(dm)
-        products = [entries * at.u[self._columns], self._off * entries * at.u[self._rows]]
-        r = self._spread.tile(np.concatenate(products))
+        r = self._pattern.times(self._entries.tile(dm), at.u)
         if self._lift is not None:
             r += self._lift.tile(dm)
         return at.factor.solve(-r)
 
     def pullback(self, at: Solved, w: Array) -> Array:
         """The gradient of w·u along m: −∂/∂m λᵀ A(m) u with A λ = w."""
-        adjoint, u = at.factor.solve(w), at.u
-        pairs = adjoint[self._rows] * u[self._columns]
-        pairs += self._off * (adjoint[self._columns] * u[self._rows])
-        gradient = self._back.tile(pairs)
+        adjoint = at.factor.solve(w)
+        gradient = self._back.tile(self._pattern.pairs(adjoint, at.u))
         if self._lift_back is not None:
             gradient += self._lift_back.tile(adjoint)
         return np.asarray(-gradient)

@@ -47,6 +47,8 @@ PLAIN = {
     "tile_rows": (_P, _N, _N, _P),
     "untile_rows": (_P, _N, _N, _P),
     "csr_times": (_N, *(_P,) * 5, _N),
+    "symmetric_pairs": (_N, *(_P,) * 5, _N),
+    "symmetric_times": (_N, *(_P,) * 5, _N),
     "dense_times": (_N, _N, *(_P,) * 3, _N),
 }
 

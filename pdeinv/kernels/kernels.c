@@ -144,6 +144,47 @@ void dense_times(int64_t height, int64_t width, const double *a, const double *x
     }
 }
 
+/* Entries k of the lower triangle of a symmetric pattern stand in row[k] and column[k]. */
+
+/* out[k] = left_i right_j + left_j right_i, the second off the diagonal. */
+void symmetric_pairs(int64_t entries, const int32_t *row, const int32_t *column,
+                     const double *left, const double *right, double *out, int64_t columns) {
+    for (int64_t k = 0; k < entries; k++, out += columns) {
+        const double *li = left + row[k] * columns, *lj = left + column[k] * columns;
+        const double *ri = right + row[k] * columns, *rj = right + column[k] * columns;
+        int off = row[k] != column[k];
+        int64_t c = 0;
+        for (; c + LANES <= columns; c += LANES) {
+            wide sum = *(const wide *)(li + c) * *(const wide *)(rj + c);
+            if (off) sum += *(const wide *)(lj + c) * *(const wide *)(ri + c);
+            *(wide *)(out + c) = sum;
+        }
+        for (; c < columns; c++) {
+            double sum = li[c] * rj[c];
+            if (off) sum += lj[c] * ri[c];
+            out[c] = sum;
+        }
+    }
+}
+
+/* y += A x, the entries a given for each column of x. */
+void symmetric_times(int64_t entries, const int32_t *row, const int32_t *column, const double *a,
+                     const double *x, double *y, int64_t columns) {
+    for (int64_t k = 0; k < entries; k++, a += columns) {
+        int64_t i = row[k] * columns, j = column[k] * columns, c = 0;
+        int off = i != j;
+        for (; c + LANES <= columns; c += LANES) {
+            wide one = *(const wide *)(a + c);
+            *(wide *)(y + i + c) += one * *(const wide *)(x + j + c);
+            if (off) *(wide *)(y + j + c) += one * *(const wide *)(x + i + c);
+        }
+        for (; c < columns; c++) {
+            y[i + c] += a[c] * x[j + c];
+            if (off) y[j + c] += a[c] * x[i + c];
+        }
+    }
+}
+
 #else
 
 #undef PACK
