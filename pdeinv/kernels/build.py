@@ -32,8 +32,8 @@ ALWAYS = (
 """No ``-ffast-math``: it would reorder sums and lose what is not finite."""
 
 TUNED = (("-march=native", "--param=avoid-fma-max-bits=0"), ("-march=native",), ())
-"""Flags for the machine, tried in turn. The second of GCC keeps it from fusing multiply and add in
-vectors but not in single numbers, as it does for some processors."""
+"""Flags for the machine, tried in turn. The second one is GCC's: without it, products and sums are
+fused in long vectors only on some processors."""
 
 KINDS = ("real_1", "real_n", "complex_1", "complex_n")
 """Real and complex numbers, one row and a tile of them."""
