@@ -13,6 +13,10 @@
  */
 #ifndef WIDTH
 
+#ifdef __clang__ /* within a statement only, so that every width is fused alike */
+#pragma STDC FP_CONTRACT ON
+#endif
+
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -52,12 +56,12 @@ typedef struct {
 #define WIDTH 1
 #define PARTS 1
 #define NAME(x) GLUE(x, _real_1)
-#include __FILE__
+#include "kernels.c"
 #undef NAME
 #undef PARTS
 #define PARTS 2
 #define NAME(x) GLUE(x, _complex_1)
-#include __FILE__
+#include "kernels.c"
 #undef NAME
 #undef PARTS
 #undef WIDTH
@@ -65,12 +69,12 @@ typedef struct {
 #define WIDTH LANES
 #define PARTS 1
 #define NAME(x) GLUE(x, _real_n)
-#include __FILE__
+#include "kernels.c"
 #undef NAME
 #undef PARTS
 #define PARTS 2
 #define NAME(x) GLUE(x, _complex_n)
-#include __FILE__
+#include "kernels.c"
 
 int64_t lanes(void) { return LANES; }
 
