@@ -36,7 +36,8 @@ class Cholesky:
 
     Args:
         indptr: CSR pattern of the values, (n + 1,).
-        indices: columns, (nnz,); both triangles, of which the lower one is read, or one of them.
+        indices: columns, (nnz,), none of them twice; both triangles, of which the lower one is
+            read, or one of them.
         points: (n, dim), where the unknowns lie: nested dissection then cuts straight.
         order: the order of elimination, (n,); without it, that of the fewest multiply-adds of
             nested dissection and minimum degree.
@@ -51,6 +52,7 @@ class Cholesky:
     Raises:
         MissingDependency: the kernels cannot be compiled here.
         ConfigError: the factor is too large.
+        ShapeError: ``order`` is no order of the unknowns.
     """
 
     def __init__(
@@ -221,7 +223,12 @@ def _groups(indptr: Index, indices: Index, points: Array | None, order: Any) -> 
     """The supernodes of the given order, else of the one with the fewest multiply-adds."""
     pattern = graph(indptr, indices)
     if order is not None:
-        return supernodes(pattern, np.asarray(order, dtype=np.int64))
+        given, n = np.asarray(order, dtype=np.int64), len(indptr) - 1
+        if not np.array_equal(np.sort(given), np.arange(n)):
+            raise ShapeError(
+                f"an order of {given.size} places, expected each of the {n} unknowns once"
+            )
+        return supernodes(pattern, given)
     found = (dissection(pattern, points), minimum_degree(pattern))
     return min((supernodes(pattern, o) for o in found), key=Supernodes.work)
 
