@@ -19,6 +19,7 @@ from typing import Literal
 
 from pdeinv import extras
 from pdeinv.errors import UnknownPlugin
+from pdeinv.kernels import build
 from pdeinv.plugins import registry
 
 __all__ = ["Finding", "Status", "examine"]
@@ -66,6 +67,7 @@ def examine() -> list[Finding]:
         *_core(),
         *_probed("dolfinx_solver", "dolfinx", DOLFINX, extras.remedy("dolfinx")),
         _compiler(),
+        _kernels(),
         *_probed("torch", None, TORCH, extras.remedy("torch")),
         *_plugins(),
         _threads(),
@@ -124,6 +126,12 @@ def _compiler() -> Finding:
             "C compiler", bad, "cannot compile against Python.h; install Python's headers"
         )
     return Finding("C compiler", "ok", shutil.which(command[0]) or command[0])
+
+
+def _kernels() -> Finding:
+    """Many solves at once; without them solves are made one by one."""
+    why = build.why_not()
+    return Finding("compiled kernels", "absent" if why else "ok", why or build.library()._name)
 
 
 def _plugins() -> Iterator[Finding]:

@@ -2,7 +2,8 @@
 
 The compiler is the one that FFCx needs as well: ``$CC``, else ``cc``. A library is kept under the
 hash of all that it depends on, so that machines of several kinds can share a home. It is written
-beside its place and renamed: processes that start together each find none or a whole one.
+beside its place and renamed: processes that start together each find none or a whole one. Where
+locks work, one of them compiles for all.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ ALWAYS = (
 """No ``-ffast-math``: it would reorder sums and lose what is not finite."""
 
 TUNED = (("-march=native", "--param=avoid-fma-max-bits=0"), ("-march=native",), ())
-"""Flags for the machine, tried in turn. The second of GCC keeps it from fusing multiply and add in
-vectors but not in single numbers, as it does for some processors."""
+"""Flags for the machine, tried in turn. The second one is GCC's: without it, products and sums are
+fused in long vectors only on some processors."""
 
 KINDS = ("real_1", "real_n", "complex_1", "complex_n")
 """Real and complex numbers, one row and a tile of them."""
@@ -146,13 +147,23 @@ def _cpu() -> bytes:
 
 def _loaded(place: Path, command: Sequence[str], source: bytes) -> ctypes.CDLL:
     """The library at its place, compiled where it is not there or cannot be loaded."""
-    if store.own(place):
-        try:
-            return ctypes.CDLL(str(place))
-        except OSError:
-            place.unlink(missing_ok=True)
-    _compile(place, command, source)
+    found = _kept(place)
+    if found is not None:
+        return found
+    with store.turn(place.parent):
+        # whoever had the turn before may have made it
+        found = _kept(place)
+        if found is not None:
+            return found
+        _compile(place, command, source)
     return ctypes.CDLL(str(place))
+
+
+def _kept(place: Path) -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(str(place)) if store.own(place) else None
+    except OSError:
+        return None
 
 
 def _compile(place: Path, command: Sequence[str], source: bytes) -> None:

@@ -6,14 +6,20 @@ Loading a library runs it: a folder or file that someone else could have written
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["folders", "own"]
+__all__ = ["folders", "own", "turn"]
+
+_PATIENCE_S = 60.0
+"""A lock that is held longer is broken, or its file system is."""
 
 
 def folders() -> Iterator[Path]:
@@ -37,6 +43,24 @@ def own(path: Path) -> bool:
     except OSError:
         return False
     return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+@contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """One process after the other, so that the first one compiles for all; for a while at most."""
+    with (folder / "lock").open("a") as file:
+        end = time.monotonic() + _PATIENCE_S
+        while not _locked(file.fileno()) and time.monotonic() < end:
+            time.sleep(0.05)
+        yield
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _usable(folder: Path) -> bool:

@@ -8,6 +8,7 @@ down fails alone.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -15,9 +16,11 @@ import numpy as np
 
 from pdeinv.errors import ShapeError
 from pdeinv.kernels.build import library
+from pdeinv.kernels.dense import Dense
 from pdeinv.kernels.factor import Factor, Storage
 from pdeinv.kernels.layout import Layout, layout
 from pdeinv.kernels.ordering import Index, dissection, graph, minimum_degree
+from pdeinv.kernels.sparse import Sparse
 from pdeinv.kernels.symbolic import Supernodes, supernodes
 from pdeinv.kernels.tiles import address, lanes, parts, rows_of, tile_of
 from pdeinv.typing import Array
@@ -33,7 +36,8 @@ class Cholesky:
 
     Args:
         indptr: CSR pattern of the values, (n + 1,).
-        indices: columns, (nnz,); both triangles, of which the lower one is read, or one of them.
+        indices: columns, (nnz,), none of them twice; both triangles, of which the lower one is
+            read, or one of them.
         points: (n, dim), where the unknowns lie: nested dissection then cuts straight.
         order: the order of elimination, (n,); without it, that of the fewest multiply-adds of
             nested dissection and minimum degree.
@@ -48,6 +52,7 @@ class Cholesky:
     Raises:
         MissingDependency: the kernels cannot be compiled here.
         ConfigError: the factor is too large.
+        ShapeError: ``order`` is no order of the unknowns.
     """
 
     def __init__(
@@ -218,7 +223,12 @@ def _groups(indptr: Index, indices: Index, points: Array | None, order: Any) -> 
     """The supernodes of the given order, else of the one with the fewest multiply-adds."""
     pattern = graph(indptr, indices)
     if order is not None:
-        return supernodes(pattern, np.asarray(order, dtype=np.int64))
+        given, n = np.asarray(order, dtype=np.int64), len(indptr) - 1
+        if not np.array_equal(np.sort(given), np.arange(n)):
+            raise ShapeError(
+                f"an order of {given.size} places, expected each of the {n} unknowns once"
+            )
+        return supernodes(pattern, given)
     found = (dissection(pattern, points), minimum_degree(pattern))
     return min((supernodes(pattern, o) for o in found), key=Supernodes.work)
 
@@ -234,13 +244,26 @@ def single_agrees() -> bool:
     entries = rng.standard_normal((lanes(), n, n))
     values = np.einsum("rik,rjk->rij", entries, entries) + n * np.eye(n)
     b = rng.standard_normal((lanes(), n))
-    whole = np.arange(n + 1) * n, np.tile(np.arange(n), n)
-    for complex in (False, True):
-        one = Cholesky(*whole, order=np.arange(n), complex=complex)
-        given, sides = (values + 0.3j * values[::-1], b + 1j) if complex else (values, b)
-        tiled = one.factor(tile_of(given.reshape(lanes(), -1), lanes()))
-        many = tiled.solve(tile_of(sides, lanes()))
-        alone = one.factor(tile_of(given.reshape(lanes(), -1)[:1], 1)).solve(tile_of(sides[:1], 1))
-        if not np.array_equal(many[..., 0], alone[..., 0]):
-            return False
-    return True
+    calls = [product(values[0]).tile for product in (Sparse, Dense)]
+    return all(_same(call, b) for call in calls) and all(
+        _same_factor(values, b, kind) for kind in (np.float64, np.complex128)
+    )
+
+
+def _same(call: Callable[[Array], Array], rows: Any) -> bool:
+    """Whether the first lane of a tile comes out as if alone."""
+    many, one = call(tile_of(rows, lanes())), call(tile_of(rows[:1], 1))
+    return bool(np.array_equal(many[..., 0], one[..., 0]))
+
+
+def _same_factor(values: Array, b: Array, kind: Any) -> bool:
+    complex, n = kind is np.complex128, b.shape[1]
+    pattern = np.arange(n + 1) * n, np.tile(np.arange(n), n)
+    one = Cholesky(*pattern, order=np.arange(n), complex=complex)
+    given = (values + 0.3j * values[::-1] if complex else values).reshape(len(values), -1)
+
+    def solved(sides: Array) -> Array:
+        width = sides.shape[-1]
+        return one.factor(tile_of(given[:width], width)).solve(sides)
+
+    return _same(solved, b.astype(kind))

@@ -13,6 +13,10 @@
  */
 #ifndef WIDTH
 
+#ifdef __clang__ /* within a statement only, so that every width is fused alike */
+#pragma STDC FP_CONTRACT ON
+#endif
+
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -52,12 +56,12 @@ typedef struct {
 #define WIDTH 1
 #define PARTS 1
 #define NAME(x) GLUE(x, _real_1)
-#include __FILE__
+#include "kernels.c"
 #undef NAME
 #undef PARTS
 #define PARTS 2
 #define NAME(x) GLUE(x, _complex_1)
-#include __FILE__
+#include "kernels.c"
 #undef NAME
 #undef PARTS
 #undef WIDTH
@@ -65,12 +69,12 @@ typedef struct {
 #define WIDTH LANES
 #define PARTS 1
 #define NAME(x) GLUE(x, _real_n)
-#include __FILE__
+#include "kernels.c"
 #undef NAME
 #undef PARTS
 #define PARTS 2
 #define NAME(x) GLUE(x, _complex_n)
-#include __FILE__
+#include "kernels.c"
 
 int64_t lanes(void) { return LANES; }
 
@@ -208,6 +212,10 @@ typedef some pack;
 #define PACKS (4 * WIDTH / PACK)
 #define ENTRY (PARTS * WIDTH)
 #define QUAD (4 * ENTRY)
+
+/* Columns that go over the rows together where rows do not fit the cache. */
+#undef STRIP
+#define STRIP 32
 
 /* Columns that are worked on at a time: as many as registers hold. */
 #if PARTS == 1 && defined(__AVX512F__)
@@ -379,24 +387,35 @@ INLINE void corner(double *own, int first, int64_t k, int columns, const double 
 /* Quads of the square block before its g-th four rows, which hold 4 g + 4 columns. */
 INLINE int64_t square_quads(int64_t g) { return 2 * g * (g + 1); }
 
+#define strip NAME(strip)
+/* One quad of rows below the columns `from` to `to` of a group, four of which share a quad. */
+INLINE void strip(double *x, const double *square, int64_t from, int64_t to) {
+    for (int64_t k = from; k < to; k += COLUMNS) {
+        const double *own = square + square_quads(k / 4) * QUAD;
+        if (to - k >= COLUMNS)
+            lower(x, own, (int)(k & 3), k, COLUMNS);
+        else
+            lower(x, own, (int)(k & 3), k, (int)(to - k));
+    }
+}
+
 #define panel NAME(panel)
-/* Factors the columns of one group. */
+/* Factors the columns of one group, STRIP of them at a time so that rows stay in the cache. */
 static void panel(const plan *p, int64_t s, double *f, const double *given, int64_t *failed) {
     int64_t w = p->starts[s + 1] - p->starts[s], high = (w + 3) / 4;
     int64_t m = p->below[s + 1] - p->below[s], fours = (m + 3) / 4;
+    const int32_t *pivot = p->pivot + p->starts[s];
     double *square = f + p->diagonal[s] / 4 * QUAD, *rest = f + p->rest[s] / 4 * QUAD;
-    for (int64_t k = 0; k < w; k += COLUMNS) {
-        int64_t g = k / 4;
-        int first = (int)(k & 3), columns = (int)(w - k < COLUMNS ? w - k : COLUMNS);
-        double *own = square + square_quads(g) * QUAD;
-        corner(own, first, k, columns, given, p->pivot + p->starts[s] + k, failed, p->starts[s] + k);
-        if (columns == COLUMNS) {
-            for (int64_t h = g + 1; h < high; h++)
-                lower(square + square_quads(h) * QUAD, own, first, k, COLUMNS);
-            for (int64_t h = 0; h < fours; h++) lower(rest + h * w * QUAD, own, first, k, COLUMNS);
-        } else {
-            for (int64_t h = 0; h < fours; h++) lower(rest + h * w * QUAD, own, first, k, columns);
+    for (int64_t from = 0; from < w; from += STRIP) {
+        int64_t to = w - from < STRIP ? w : from + STRIP;
+        for (int64_t h = from / 4; h < high; h++) {
+            double *x = square + square_quads(h) * QUAD;
+            strip(x, square, from, to < 4 * h ? to : 4 * h);
+            for (int64_t k = 4 * h; k < to && k < 4 * h + 4; k += COLUMNS)
+                corner(x, (int)(k & 3), k, (int)(w - k < COLUMNS ? w - k : COLUMNS), given,
+                       pivot + k, failed, p->starts[s] + k);
         }
+        for (int64_t h = 0; h < fours; h++) strip(rest + h * w * QUAD, square, from, to);
     }
 }
 
@@ -404,6 +423,25 @@ static void panel(const plan *p, int64_t s, double *f, const double *given, int6
 /* target -= row r of a quad. */
 INLINE void subtract(double *target, quad q, int r) {
     for (int c = 0; c < PARTS; c++) *(some *)(target + c * 4 * WIDTH) -= ROW(q, c, r);
+}
+
+#define outer NAME(outer)
+/* Subtracts the products of rows 4 h to 4 h + 3 with rows 4 g + first and on from their targets. */
+INLINE void outer(const int32_t *targets, const int64_t *relative, const int32_t *column, double *f,
+                  const double *rest, int64_t w, int64_t m, int64_t h, int64_t g, int first) {
+    quad sum[COLUMNS];
+    products(sum, rest + h * w * QUAD, rest + g * w * QUAD + first * WIDTH, w, QUAD, WIDTH,
+             4 * WIDTH, COLUMNS);
+#pragma GCC unroll 4
+    for (int c = 0; c < COLUMNS; c++) {
+        int64_t j = 4 * g + first + c;
+        if (j < m) {
+            const int32_t *to = targets + relative[j];
+            for (int r = 0; r < 4; r++)
+                if (4 * h + r >= j && 4 * h + r < m)
+                    subtract(entry(f, (int64_t)to[4 * h + r] + column[j]), sum[c], r);
+        }
+    }
 }
 
 #define update NAME(update)
@@ -414,23 +452,11 @@ static void update(const plan *p, int64_t s, double *f) {
     const double *rest = f + p->rest[s] / 4 * QUAD;
     const int64_t *relative = p->relative + p->below[s];
     const int32_t *column = p->column + p->below[s];
-    for (int64_t g = 0; g < fours; g++)
-        for (int first = 0; first < 4 && 4 * g + first < m; first += COLUMNS)
-            for (int64_t h = g; h < fours; h++) {
-                quad sum[COLUMNS];
-                products(sum, rest + h * w * QUAD, rest + g * w * QUAD + first * WIDTH, w, QUAD, WIDTH,
-                         4 * WIDTH, COLUMNS);
-#pragma GCC unroll 4
-                for (int c = 0; c < COLUMNS; c++) {
-                    int64_t j = 4 * g + first + c;
-                    if (j < m) {
-                        const int32_t *to = p->targets + relative[j];
-                        for (int r = 0; r < 4; r++)
-                            if (4 * h + r >= j && 4 * h + r < m)
-                                subtract(entry(f, (int64_t)to[4 * h + r] + column[j]), sum[c], r);
-                    }
-                }
-            }
+    for (int64_t from = 0; from < fours; from += STRIP / 4)
+        for (int64_t h = from; h < fours; h++)
+            for (int64_t g = from; g <= h && g < from + STRIP / 4; g++)
+                for (int first = 0; first < 4 && 4 * g + first < m; first += COLUMNS)
+                    outer(p->targets, relative, column, f, rest, w, m, h, g, first);
 }
 
 #define begin NAME(begin)

@@ -253,6 +253,7 @@ def test_doctor_finds_this_machine_fit(call):
     found = answer(call("doctor", "--json"))
     pieces = {f["name"]: f["status"] for f in found["findings"]}
     assert pieces["python"] == pieces["C compiler"] == pieces["dolfinx"] == "ok"
+    assert pieces["compiled kernels"] == "ok"
 
 
 def test_doctor_exits_1_where_a_piece_is_broken(call, monkeypatch):

@@ -1,5 +1,7 @@
 """Compiled factors against numpy and scipy, and what a row's bits depend on."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from scipy.sparse import coo_array, csr_array
@@ -64,13 +66,13 @@ def case_of(name, rng):
     if name in GRIDS:
         return grid(*GRIDS[name])
     if name == "full":
-        return both(*np.divmod(np.arange(23 * 23), 23), 23), None
+        return both(*np.divmod(np.arange(77 * 77), 77), 77), None
     return both(
         *rng.integers(0, SCATTERED[name][0], (2, SCATTERED[name][1])), SCATTERED[name][0]
     ), None
 
 
-GRIDS = {"line": (40,), "square": (17, 14), "cube": (6, 5, 7)}
+GRIDS = {"line": (40,), "square": (17, 14), "cube": (6, 5, 7), "wide cube": (9, 10, 9)}
 SCATTERED = {
     **{"one unknown": (1, 1), "two unknowns": (2, 0)},
     **{"scattered": (150, 250), "in pieces": (120, 60)},
@@ -189,6 +191,16 @@ def test_a_singular_matrix_fails_and_a_nearly_singular_one_does_not(rng):
     assert failed[:-1].any()
 
 
+def test_threads_that_share_a_pattern_do_not_meet(rng):
+    pattern, points = grid(20, 20)
+    ours = Cholesky(pattern.indptr, pattern.indices, points=points)
+    values = matrices(pattern, 4 * lanes(), rng)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda k: ours.solve_rows(values[k:], np.ones(400))[0], range(8)))
+    for k, x in enumerate(found):
+        np.testing.assert_array_equal(x, found[0][k:])
+
+
 def test_no_rows_give_no_rows():
     pattern, _ = grid(5, 5)
     ours = Cholesky(pattern.indptr, pattern.indices)
@@ -213,6 +225,8 @@ def test_shapes_are_checked(rng):
         factor.solve(np.ones((25, 1)), np.ones((24, 1)))
     with pytest.raises(ShapeError, match="not one of 1 lanes"):
         ours.factor(tile_of(matrices(pattern, 1, rng), 1), ours.storage(lanes()))
+    with pytest.raises(ShapeError, match="each of the 25 unknowns once"):
+        Cholesky(pattern.indptr, pattern.indices, order=np.zeros(25, dtype=int))
     with pytest.raises(ShapeError, match="take them in parts"):
         tile_of(np.ones((lanes() + 1, 2)), lanes())
 

@@ -57,8 +57,30 @@ def fixture_fresh(monkeypatch, tmp_path):
 @needs_compiler
 def test_processes_that_start_together_leave_one_whole_library(tmp_path):
     found = {ended(p) for p in [used(tmp_path) for _ in range(3)]}
-    assert found == set((tmp_path / "pdeinv").iterdir())
+    assert found == set((tmp_path / "pdeinv").glob("*.so"))
     assert len(found) == 1
+
+
+@needs_compiler
+def test_whoever_waits_for_the_lock_finds_what_was_made_meanwhile(fresh, monkeypatch):
+    place = Path(build.library()._name)
+    kept, asked = build._kept, []
+
+    def first_time_none(where):
+        asked.append(where)
+        return None if len(asked) == 1 else kept(where)
+
+    monkeypatch.setattr(build, "_kept", first_time_none)
+    monkeypatch.setattr(build, "_compile", None)
+    assert Path(build.library()._name) == place
+    assert len(asked) == 2
+
+
+@needs_compiler
+def test_a_lock_that_is_never_released_is_waited_for_in_vain(fresh, monkeypatch):
+    monkeypatch.setattr(cache, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(cache, "_locked", lambda _: False)
+    assert build.available()
 
 
 @needs_compiler
