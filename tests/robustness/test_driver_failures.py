@@ -27,6 +27,7 @@ OPTIONS = {
     "map": {},
     "laplace": {"draws": 50},
     "pcn": {"chains": 2, "draws": 300, "warmup": 50},
+    "hmc": {"chains": 2, "draws": 60, "warmup": 30},
     "emcee": {"ensembles": 2, "draws": 30, "warmup": 5, "thin": 2},
     "eki": {"ensemble_size": 100},
     "gauss-newton": {"start": "prior"},
