@@ -15,11 +15,12 @@ __all__ = ["Moments", "Path", "rebased", "turning_points", "with_directions"]
 QUARTER = float(np.log(np.pi / 2))
 """The path after which a draw of the reference has forgotten its start."""
 
-SHORTEST, LONGEST = float(np.log(0.3)), float(np.log(np.pi))
-"""Limits of the log mean path: half a turn mirrors the start."""
+SHORTEST, LONGEST = float(np.log(0.5)), float(np.log(0.75 * np.pi))
+"""Limits of the log mean path: near half a turn, which mirrors the start, nothing calls it back."""
 
-GAIN, MEMORY = 0.3, 0.9
-"""First move of the log path, and the share of the old mean square that a new slope leaves."""
+GAIN, MEMORY, SETTLED = 0.1, 0.95, 10
+"""Of the moves of the log path: their size, the share of the old mean square that a new slope
+leaves, and how many steps into the course of shrinking moves the first one is."""
 
 SHARES = (0.15, 0.3, 0.55, 0.85)
 """Of the warm-up: moments are taken from the first on; at each later one the reference changes."""
@@ -38,7 +39,7 @@ class Path:
     square: float = 0.0
 
     def climbed(self, slope: float, k: int) -> Path:
-        """One step of size ``GAIN`` k^(-0.6) by the sign and relative size of a slope.
+        """One step of size ``GAIN`` (k + 10)^(-0.6) by the sign and relative size of a slope.
 
         Args:
             slope: derivative of the criterion by the log path along one trajectory.
@@ -47,7 +48,7 @@ class Path:
         square = MEMORY * self.square + (1 - MEMORY) * slope**2
         if square == 0.0:
             return self
-        move = GAIN * k**-0.6 * slope / np.sqrt(square)
+        move = GAIN * (k + SETTLED) ** -0.6 * slope / np.sqrt(square)
         return Path(float(np.clip(self.log_mean + move, SHORTEST, LONGEST)), square)
 
 

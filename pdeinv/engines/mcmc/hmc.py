@@ -191,20 +191,22 @@ class Hmc(Sampler[HmcState]):
         since = k - max([0, *(t for t in turns if t < k)])
         target = self.config.target_acceptance
         log_step = adapted(kernel.log_step, chance, target, since + 4, math.log(LONGEST_STEP))
-        path = state.path.climbed(state.slope, k) if self.config.path is None else state.path
-        state = replace(state, kernel=replace(kernel, log_step=log_step), path=path)
-        return self._learned(state, k in turns) if k > began else state
+        state = replace(state, kernel=replace(kernel, log_step=log_step))
+        return state if k <= began else self._learned(state, k - began, k in turns)
 
-    def _learned(self, state: HmcState, turn: bool) -> HmcState:
-        """One more draw in the moments; where it is time, they change the reference."""
+    def _learned(self, state: HmcState, k: int, turn: bool) -> HmcState:
+        """The path, and one more draw in the moments; where it is time, these move the reference.
+
+        Not so on the way from the start, which says nothing of the posterior.
+        """
         old = state.kernel.reference
+        path = state.path.climbed(state.slope, k) if self.config.path is None else state.path
         moments = state.moments.with_draw(old, state.here.z)
         if not turn:
-            return replace(state, moments=moments)
+            return replace(state, path=path, moments=moments)
         new = moments.refined(old)
-        kernel = replace(state.kernel, reference=new)
-        here = rebased(state.here, old, new)
-        return replace(state, kernel=kernel, here=here, moments=Moments.none(new))
+        kernel, here = replace(state.kernel, reference=new), rebased(state.here, old, new)
+        return replace(state, path=path, kernel=kernel, here=here, moments=Moments.none(new))
 
     def kept(self, state: HmcState) -> Mapping[str, Any]:
         """Position, misfit and what the trajectory was like."""
