@@ -13,6 +13,8 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
+from pdeinv.engines.acceptance import log_acceptance
+from pdeinv.engines.mcmc import hmc
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import ShapeError
@@ -111,6 +113,15 @@ def test_ranks_are_uniform(name, tmp_path):
     kind = registry.load("engines", name)
     ranks = ranks_of(kind(kind.Config(**OPTIONS[name])), 300, tmp_path)
     assert uniformity(ranks, L).min() > REJECT
+
+
+@pytest.mark.slow
+def test_hmc_with_a_wrong_sign_of_the_energy_error_is_rejected(tmp_path, monkeypatch):
+    """Negative control."""
+    monkeypatch.setattr(hmc, "log_acceptance", lambda ratio: log_acceptance(-ratio))
+    options = {**OPTIONS["hmc"], "target_acceptance": 0.5}
+    ranks = ranks_of(hmc.Hmc(hmc.HmcConfig(**options)), 100, tmp_path)
+    assert uniformity(ranks, L).min() < REJECT
 
 
 def gaussian_ranks(factor=1.0, *, prior=False, n_runs=1000):
