@@ -1,7 +1,7 @@
 """Effective sample sizes per gradient and per CPU second of hmc, pcn and two-level on Darcy.
 
-    python benchmarks/samplers.py            # about half an hour on one core
-    python benchmarks/samplers.py --quick    # about six minutes: shorter chains
+    python benchmarks/samplers.py            # some ten CPU minutes
+    python benchmarks/samplers.py --quick    # about two CPU minutes: shorter chains
 
 Case: that of `two_level_darcy.py`, 49 unknowns and 144 data; two chains each, one process. Of each
 run: the median and the smallest effective sample size of the means of the unknowns, the chains
