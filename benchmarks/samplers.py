@@ -1,6 +1,6 @@
 """Effective sample sizes per gradient and per CPU second of hmc, pcn and two-level on Darcy.
 
-    python benchmarks/samplers.py            # some ten CPU minutes
+    python benchmarks/samplers.py            # never timed: by proportion some ten CPU minutes
     python benchmarks/samplers.py --quick    # about two CPU minutes: shorter chains
 
 Case: that of `two_level_darcy.py`, 49 unknowns and 144 data; two chains each, one process. Of each
