@@ -29,7 +29,7 @@ import numpy as np
 
 from pdeinv.bayes.diagnostics import summary
 from pdeinv.bayes.noise import Noise
-from pdeinv.engines.mcmc.hmc import tune
+from pdeinv.engines.mcmc.kernel import tune
 from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
 from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
 from pdeinv.engines.requests import drive

@@ -50,10 +50,14 @@ class Reference:
         """C^(1/2) w for (dim,)."""
         return self._scale(w, self._factors[0])
 
+    def inverse_root(self, v: Array) -> Array:
+        """C^(-1/2) v for (dim,)."""
+        return self._scale(v, self._factors[1])
+
     def unwhiten(self, z: Array) -> Array:
         """xi = mean + C^(1/2) z for (dim,)."""
         return self.mean + self.root(z)
 
     def whiten(self, xi: Array) -> Array:
         """z = C^(-1/2) (xi - mean) for (dim,)."""
-        return self._scale(xi - self.mean, self._factors[1])
+        return self.inverse_root(xi - self.mean)

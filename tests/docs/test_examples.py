@@ -25,6 +25,7 @@ NOT_RUN = ("make ", "git ", "conda ", "mpiexec ", "srun ", "python3.12 -m venv",
 
 TOY_ENGINES = {
     "pcn": ("draws=40", "warmup=20", "thin=1"),
+    "hmc": ("draws=20", "warmup=20"),
     "emcee": ("draws=20", "warmup=10"),
     "eki": ("ensemble_size=30",),
     "pinn": ("width=6", "depth=1", "points=32", "adam_steps=20", "newton_steps=20"),

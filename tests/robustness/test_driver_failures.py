@@ -26,6 +26,7 @@ OPTIONS = {
     "map": {},
     "laplace": {"draws": 50},
     "pcn": {"chains": 2, "draws": 300, "warmup": 50},
+    "hmc": {"chains": 2, "draws": 60, "warmup": 30},
     "emcee": {"ensembles": 2, "draws": 30, "warmup": 5, "thin": 2},
     "eki": {"ensemble_size": 100},
     "gauss-newton": {"start": "prior"},
@@ -134,14 +135,14 @@ def test_optimizers_shorten_the_step_past_failed_solves(method, tmp_path):
     assert np.allclose(on.prior.unwhiten(found.outcome.xi[0, 0]), mean, atol=0.1)
 
 
-@pytest.mark.parametrize("name", ["pcn", "emcee", "eki", "two-level"])
+@pytest.mark.parametrize("name", ["pcn", "hmc", "emcee", "eki", "two-level"])
 def test_mostly_failed_solves_end_the_run(name, tmp_path):
     on, _ = fragile(0.8)
     with pytest.raises(RunFailed, match=r"(solves failed|cannot be solved); check the problem's"):
         go(name, on, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["map", "laplace", "pcn", "emcee", "eki"])
+@pytest.mark.parametrize("name", ["map", "laplace", "pcn", "hmc", "emcee", "eki"])
 def test_nothing_but_failed_solves_is_one_clear_line(name, tmp_path):
     on, _ = fragile(1.0)
     with pytest.raises(RunFailed) as caught:

@@ -24,6 +24,7 @@ OPTIONS = {
     "map": {"starts": 2},
     "laplace": {"draws": 9, "rank": 1, "oversampling": 0},
     "pcn": {"chains": 2, "draws": 60, "warmup": 10, "thin": 2},
+    "hmc": {"chains": 2, "draws": 20, "warmup": 20, "thin": 2},
     "emcee": {"ensembles": 2, "draws": 12, "warmup": 4, "thin": 2, "moves": "de-snooker"},
     "eki": {"ensemble_size": 20},
     "d-bar": {"grid": 16, "parts": 4},

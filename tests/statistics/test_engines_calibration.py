@@ -13,10 +13,12 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
+from pdeinv.engines.acceptance import log_acceptance
+from pdeinv.engines.mcmc import hmc
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import ShapeError
-from pdeinv.model.forward import Capability
+from pdeinv.model.forward import DERIVATIVES, Capability, Linearization
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.plugins import registry
 
@@ -43,6 +45,17 @@ class Bent:
         raise AssertionError("an undeclared capability was used")
 
 
+class Smooth(Bent):
+    """The same with derivatives, for engines that ask for them."""
+
+    capabilities = Bent.capabilities | DERIVATIVES
+
+    def linearize(self, m, /):
+        (a, b), zero = m, 0.0
+        jacobian = self.scale * np.array([[b, a], [np.cos(a), 1.0], [a, zero]])
+        return Linearization(self(m), lambda v: jacobian @ v, lambda w: jacobian.T @ w)
+
+
 PRIOR = FieldPrior(
     Bent().m_space,
     DenseField.from_covariance(np.array([1.0, -0.5]), np.array([[1.0, 0.4], [0.4, 0.8]])),
@@ -51,9 +64,9 @@ PRIOR = FieldPrior(
 NOISE = Noise(np.array([0.5, 0.4, 0.6]))
 
 
-def simulated(rng):
+def simulated(rng, kind=Bent):
     """A truth (whitened) and the posterior of its data."""
-    model, xi = WhitenedModel(PRIOR, Bent()), rng.standard_normal(2)
+    model, xi = WhitenedModel(PRIOR, kind()), rng.standard_normal(2)
     coarse = WhitenedModel(PRIOR, Bent(scale=1.05, kind="surrogate"))
     y = model(xi) + NOISE.sample(rng)
     return xi, Posterior(PRIOR, model, y, NOISE, Posterior(PRIOR, coarse, y, NOISE))
@@ -62,8 +75,9 @@ def simulated(rng):
 def ranks_of(engine, n_runs, folder):
     """Ranks of both unknowns and of the misfit, (n_runs, 3)."""
     rng, found = np.random.default_rng(5), []
+    kind = Smooth if engine.requires else Bent
     for seed in range(n_runs):
-        xi, on = simulated(rng)
+        xi, on = simulated(rng, kind)
         outcome = run(engine, lambda on=on: on, Run(seed, folder)).outcome
         draws = outcome.xi.reshape(-1, 2)
         misfit = outcome.stats["misfit"].reshape(-1, 1)
@@ -75,6 +89,7 @@ def ranks_of(engine, n_runs, folder):
 
 OPTIONS = {
     "pcn": {"chains": 1, "warmup": 300, "draws": 14 * L, "thin": 14, "beta": 0.4},
+    "hmc": {"chains": 1, "warmup": 100, "draws": 4 * L, "thin": 4},
     "emcee": {"ensembles": 1, "walkers": 32, "warmup": 150, "draws": 120, "thin": 30},
     "two-level": {"chains": 1, "warmup": 10, "draws": L, "tuning": 60, "subchain": 3},
 }
@@ -98,6 +113,15 @@ def test_ranks_are_uniform(name, tmp_path):
     kind = registry.load("engines", name)
     ranks = ranks_of(kind(kind.Config(**OPTIONS[name])), 300, tmp_path)
     assert uniformity(ranks, L).min() > REJECT
+
+
+@pytest.mark.slow
+def test_hmc_with_a_wrong_sign_of_the_energy_error_is_rejected(tmp_path, monkeypatch):
+    """Negative control."""
+    monkeypatch.setattr(hmc, "log_acceptance", lambda ratio: log_acceptance(-ratio))
+    options = {**OPTIONS["hmc"], "target_acceptance": 0.5}
+    ranks = ranks_of(hmc.Hmc(hmc.HmcConfig(**options)), 100, tmp_path)
+    assert uniformity(ranks, L).min() < REJECT
 
 
 def gaussian_ranks(factor=1.0, *, prior=False, n_runs=1000):

@@ -26,6 +26,7 @@ OPTIONS = {
     "map": {"tolerance": 1e-10},
     "laplace": {"draws": 500, "tolerance": 1e-10},
     "pcn": {"chains": 1, "draws": 2500, "warmup": 300, "beta": 0.5},
+    "hmc": {"chains": 1, "draws": 400, "warmup": 100},
     "emcee": {"ensembles": 1, "draws": 400, "warmup": 150, "thin": 5},
     "eki": {"ensemble_size": 800},
     "gauss-newton": {"regularization": "prior", "tolerance": 1e-10},

@@ -13,7 +13,7 @@ from pdeinv.bayes.reference import Reference
 from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.eki import Eki, EkiConfig
 from pdeinv.engines.mcmc.emcee import snooker
-from pdeinv.engines.mcmc.hmc import Kernel
+from pdeinv.engines.mcmc.kernel import Kernel
 from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
 from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
 from pdeinv.engines.requests import drive

@@ -117,7 +117,7 @@ def test_a_minimisation_that_starts_at_the_minimum_is_done(tmp_path):
         assert np.abs(found.xi).max() < 1e-12
 
 
-@pytest.mark.parametrize("name", ["pcn", "emcee", "two-level"])
+@pytest.mark.parametrize("name", ["pcn", "hmc", "emcee", "two-level"])
 def test_a_chain_that_would_keep_no_draw_is_refused_before_it_runs(name):
     kind = registry.load("engines", name).Config
     with pytest.raises(ConfigError, match=r"ask for at least 7 draws, or lower thin"):

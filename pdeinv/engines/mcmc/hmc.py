@@ -1,207 +1,239 @@
-"""Hybrid Monte Carlo about a Gaussian reference: the kernel that explores a surrogate posterior.
+"""Hamiltonian Monte Carlo on the model itself, about the Laplace approximation.
 
-With reference N(mean, C), xi = mean + C^(1/2) z and Ψ(z) = Φ + R - ½|z|², position and velocity
-turn exactly under the reference (rotation by the step ε) and Ψ only kicks the velocity (Beskos,
-Pinski, Sanz-Serna, Stuart 2011, §3). Nothing degrades with the dimension of xi, and where the
-posterior equals the reference every step is accepted. Without derivatives the kicks vanish and each
-step is the preconditioned Crank-Nicolson proposal about the reference with b = sin ε.
+With reference N(mean, C), xi = mean + C^(1/2) z and Ψ(z) = Φ + ½|xi|² - ½|z|², position and
+velocity turn exactly about the reference and only Ψ kicks the velocity, so that acceptance does not
+fall with the dimension of xi (Beskos, Pinski, Sanz-Serna, Stuart 2011; Beskos, Girolami, Lan,
+Farrell, Stuart 2017). C is the prior but for the directions that the data inform.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.bayes.prior import cost
-from pdeinv.bayes.reference import Reference
 from pdeinv.engines.acceptance import log_acceptance
-from pdeinv.engines.gaussian.approximation import laplace_reference
-from pdeinv.engines.mcmc.chains import adapted
-from pdeinv.engines.requests import Linearize, Misfit, Steps
-from pdeinv.engines.solvable import Place, first_point
-from pdeinv.errors import RunFailed, SolverDiverged
-from pdeinv.model.forward import DERIVATIVES, Capability
+from pdeinv.engines.base import Chain, Outcome
+from pdeinv.engines.mcmc.adaptation import (
+    Moments,
+    Path,
+    rebased,
+    turning_points,
+    with_directions,
+)
+from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, adapted, stack
+from pdeinv.engines.mcmc.kernel import LONGEST_STEP, Kernel, Point, reference_for
+from pdeinv.engines.requests import Steps
+from pdeinv.engines.solvable import first_point
+from pdeinv.model.forward import Capability
 from pdeinv.typing import Array
 
-__all__ = ["Kernel", "Moved", "Point", "Tuned", "kernel_about", "tune"]
+__all__ = ["Hmc", "HmcConfig", "HmcState"]
 
-MOMENT_DIM = 200
-"""Largest dimension in which sample moments refine the reference."""
+DIVERGENT = 1000.0
+"""An energy error above this is no rounding of the path: the steps are too long there."""
 
-LONGEST_STEP = 1.5
-"""Upper limit of ε: a quarter turn forgets the start."""
+JITTER = 0.4
+"""Paths are uniform within so much of their mean, so that none returns to its start for ever."""
 
-MOST = float(np.log(LONGEST_STEP))
+WIDER = 1.5
+"""First points are drawn with so many times the standard deviation of the reference."""
 
-
-@dataclass(frozen=True)
-class Point:
-    """A position in reference coordinates with Ψ and its gradient (empty without derivatives)."""
-
-    z: Array
-    place: Place
-    psi: float
-    gradient: Array
-
-    def energy(self, velocity: Array) -> float:
-        """Ψ + ½|z|² + ½|v|²."""
-        return self.psi + 0.5 * float(self.z @ self.z) + 0.5 * float(velocity @ velocity)
+FIRST_STEP = float(np.log(0.3))
 
 
-@dataclass(frozen=True)
-class Moved:
-    """Where one move led, and its mean acceptance probability."""
+class HmcConfig(SamplerConfig):
+    """Options of ``hmc``."""
 
-    point: Point
-    chance: float
+    draws: int = Field(1000, ge=1, description="total steps after warm-up, per chain")
+    warmup: int = Field(500, ge=0, description="adaptation steps before the first draw, discarded")
+    target_acceptance: float = Field(0.8, gt=0, lt=1, description="aim of the step's adaptation")
+    path: float | None = Field(
+        None, gt=0, le=2 * math.pi, description="mean path in radians; unset: found in the warm-up"
+    )
+    max_leapfrogs: int = Field(64, ge=1, description="gradients that a step takes at most")
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """The proposal.
+class Trajectory:
+    """Where a trajectory ended.
 
     Attributes:
-        reference: the Gaussian N(mean, C).
-        log_step: log ε.
-        guided: whether derivatives guide it.
-        leapfrogs: mean number of model evaluations of one move.
+        end: the point.
+        chance: the probability of accepting it; 0 for a divergent one.
+        leapfrogs: how many gradients it took.
+        length: its path in radians, as far as planned.
+        divergent: whether a solve failed or the energy error passed the limit.
+        slope: derivative of the criterion of :class:`Path` by the log path.
     """
 
-    reference: Reference
-    log_step: float
-    guided: bool
-    leapfrogs: int = 8
-
-    def at(self, place: Place) -> Steps[Point]:
-        """Where moves from ``place`` begin."""
-        return (yield from self._point(self.reference.whiten(place.xi), place))
-
-    def move(self, here: Point, rng: np.random.Generator) -> Steps[Moved]:
-        """One trajectory, or as many single steps as it has evaluations."""
-        step = min(np.exp(self.log_step), LONGEST_STEP)
-        if self.guided:
-            return (yield from self._trajectory(here, step * rng.uniform(0.7, 1.3), rng))
-        return (yield from self._rotations(here, step, rng))
-
-    def trail(self, place: Place, n: int, rng: np.random.Generator) -> Steps[list[Place]]:
-        """Where each of ``n`` moves leads."""
-        here, places = (yield from self.at(place)), []
-        for _ in range(n):
-            here = (yield from self.move(here, rng)).point
-            places.append(here.place)
-        return places
-
-    def _trajectory(self, here: Point, step: float, rng: np.random.Generator) -> Steps[Moved]:
-        """One Hamiltonian trajectory of random length, accepted or not."""
-        velocity = rng.standard_normal(len(here.z))
-        start, point = here.energy(velocity), here
-        for _ in range(rng.integers(1, 2 * self.leapfrogs)):
-            velocity = velocity - 0.5 * step * point.gradient
-            z, velocity = _rotate(point.z, velocity, step)
-            point = yield from self._point(z)
-            if not np.isfinite(point.psi):
-                return Moved(here, 0.0)
-            velocity = velocity - 0.5 * step * point.gradient
-        return _metropolis(here, point, start - point.energy(velocity), rng)
-
-    def _rotations(self, here: Point, step: float, rng: np.random.Generator) -> Steps[Moved]:
-        """Crank-Nicolson steps, each accepted or not."""
-        chances = []
-        for _ in range(self.leapfrogs):
-            z, _ = _rotate(here.z, rng.standard_normal(len(here.z)), step)
-            point = yield from self._point(z)
-            moved = _metropolis(here, point, here.psi - point.psi, rng)
-            here = moved.point
-            chances.append(moved.chance)
-        return Moved(here, float(np.mean(chances)))
-
-    def _point(self, z: Array, place: Place | None = None) -> Steps[Point]:
-        """Ψ at ``z``, infinite where the solve fails; ``place`` saves a solve without gradient."""
-        xi, gradient = self.reference.unwhiten(z), np.zeros(0)
-        if self.guided:
-            try:
-                at = yield Linearize(xi)
-            except SolverDiverged:
-                return Point(z, Place(xi, np.inf), np.inf, np.zeros_like(z))
-            place, density = Place(xi, at.misfit), at.neg_log_posterior
-            gradient = self.reference.root(at.gradient) - z
-        else:
-            place = place or Place(xi, float((yield Misfit(xi))))
-            density = place.misfit + float(cost(xi))
-        psi = density - 0.5 * float(z @ z)
-        return Point(z, place, psi if np.isfinite(psi) else np.inf, gradient)
-
-
-def _rotate(z: Array, velocity: Array, step: float) -> tuple[Array, Array]:
-    c, s = np.cos(step), np.sin(step)
-    return c * z + s * velocity, c * velocity - s * z
-
-
-def _metropolis(here: Point, point: Point, log_ratio: float, rng: np.random.Generator) -> Moved:
-    chance = float(np.exp(log_acceptance(log_ratio)))
-    return Moved(point if rng.random() < chance else here, chance)
-
-
-def kernel_about(posterior: Posterior, reference: Reference, log_step: float) -> Kernel:
-    """The kernel, guided where the model of ``posterior`` has adjoint derivatives."""
-    return Kernel(reference, log_step, Capability.VJP in posterior.model.capabilities)
-
-
-def _reference_for(posterior: Posterior, rng: np.random.Generator) -> Steps[Reference]:
-    """The Laplace approximation where the model has derivatives, else the prior."""
-    if posterior.model.capabilities >= DERIVATIVES:
-        with suppress(SolverDiverged, RunFailed):
-            return (yield from laplace_reference(posterior, rng))
-    return Reference.standard(posterior.dim)
-
-
-def _blend(reference: Reference, xis: Array) -> Reference:
-    """Moments of the draws, shrunk to the old reference by as much as the draws are few."""
-    n, dim = xis.shape
-    weight = n / (n + 2.0 * dim)
-    old = np.eye(dim) + (reference.basis * reference.excess) @ reference.basis.T
-    covariance = weight * np.cov(xis.T) + (1 - weight) * old
-    mean = weight * xis.mean(axis=0) + (1 - weight) * reference.mean
-    return Reference.from_moments(mean, np.atleast_2d(covariance))
+    end: Point
+    chance: float
+    leapfrogs: int
+    length: float
+    divergent: bool
+    slope: float = 0.0
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """A frozen kernel and where its chain is."""
+class Tally:
+    """What the trajectories after the warm-up add up to."""
 
+    leapfrogs: int = 0
+    length: float = 0.0
+    divergent: int = 0
+
+    def plus(self, one: Trajectory) -> Tally:
+        """With one more."""
+        return Tally(
+            self.leapfrogs + one.leapfrogs,
+            self.length + one.length,
+            self.divergent + one.divergent,
+        )
+
+
+@dataclass(frozen=True)
+class HmcState(ChainState):
+    """Position with its gradient, the kernel, and what the warm-up has learned so far."""
+
+    here: Point
     kernel: Kernel
-    place: Place
+    path: Path
+    moments: Moments
+    slope: float = 0.0
+    leapfrogs: int = 0
+    divergent: bool = False
+    tally: Tally = Tally()
+
+    @property
+    def misfit(self) -> float:
+        """Φ, for the progress line."""
+        return self.here.place.misfit
 
 
-def tune(
-    posterior: Posterior, n_moves: int, rng: np.random.Generator, windows: int = 4
-) -> Steps[Tuned]:
-    """Adapt reference and step size over ``n_moves``.
+class Hmc(Sampler[HmcState]):
+    """v ~ N(0, I); (z, v) flows along H = Ψ + ½|z|² + ½|v|² and is accepted with its energy error.
 
-    The moments of the second half of each window refine the reference (in at most 200 dimensions);
-    the step size adapts throughout, to an acceptance of 0.8 with and 0.3 without derivatives.
-
-    Raises:
-        RunFailed: no starting point could be solved.
+    A leapfrog step kicks v by -½ε∇Ψ, turns (z, v) by ε and kicks again; the end is accepted with
+    min(1, exp(H - H')). The path is uniform about its mean. Step, mean path and reference adapt
+    during warm-up only, those of each chain by itself.
     """
-    reference = yield from _reference_for(posterior, rng)
-    kernel = kernel_about(posterior, reference, float(np.log(0.3)))
-    place = yield from first_point(rng, reference.mean)
-    length = max(2, n_moves // windows)
-    for window in range(windows):
-        places = []
-        for i in range(length):
-            here = yield from kernel.at(place)
-            moved = yield from kernel.move(here, rng)
-            place = moved.point.place
-            places.append(place.xi)
-            target = 0.8 if kernel.guided else 0.3
-            log_step = adapted(kernel.log_step, moved.chance, target, i + 5, MOST)
-            kernel = replace(kernel, log_step=log_step)
-        kept = np.asarray(places[length // 2 :])
-        if window < windows - 1 and posterior.dim <= MOMENT_DIM and len(kept) > 2:
-            kernel = replace(kernel, reference=_blend(kernel.reference, kept))
-    return Tuned(kernel, place)
+
+    name = "hmc"
+    requires = frozenset({Capability.VJP})
+    Config = HmcConfig
+    config: HmcConfig
+
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[HmcState]:
+        """Start from a draw of the widened Laplace approximation, where it can be solved.
+
+        A prior draw would spend the warm-up on its way to informative data. Chains are dispersed
+        all the same: each minimizes from a prior draw of its own, so that modes disagree.
+
+        Raises:
+            RunFailed: no starting point could be solved.
+        """
+        reference = with_directions((yield from reference_for(posterior, rng, "prior")))
+        start = reference.unwhiten(WIDER * rng.standard_normal(posterior.dim))
+        kernel = Kernel(reference, FIRST_STEP, guided=True)
+        here = yield from kernel.at((yield from first_point(rng, start)))
+        path = Path() if self.config.path is None else Path(math.log(self.config.path))
+        return HmcState(here, kernel, path, Moments.none(reference))
+
+    def move(
+        self, posterior: Posterior, state: HmcState, rng: np.random.Generator
+    ) -> Steps[Move[HmcState]]:
+        """One trajectory, accepted or not; a divergent one never is."""
+        one = yield from self.trajectory(state, rng)
+        accepted = rng.random() < one.chance
+        moved = replace(
+            state,
+            here=one.end if accepted else state.here,
+            slope=one.slope,
+            leapfrogs=one.leapfrogs,
+            divergent=one.divergent,
+            tally=state.tally.plus(one) if self.warm(state) else state.tally,
+        )
+        return Move(moved, int(accepted), one.chance)
+
+    def trajectory(self, state: HmcState, rng: np.random.Generator) -> Steps[Trajectory]:
+        """From ``state.here`` along a random velocity.
+
+        Energies along the path are held against both ends, so that the way back ends alike.
+        """
+        here, longest = state.here, min(math.exp(state.kernel.log_step), LONGEST_STEP)
+        length = math.exp(state.path.log_mean) * rng.uniform(1 - JITTER, 1 + JITTER)
+        n = min(self.config.max_leapfrogs, math.ceil(length / longest))
+        step = min(longest, length / n)
+        point, velocity = here, rng.standard_normal(len(here.z))
+        start, highest = here.energy(velocity), -math.inf
+        for k in range(n):
+            point, velocity = yield from state.kernel.leapfrog(point, velocity, step)
+            energy = point.energy(velocity)
+            if not energy - start <= DIVERGENT:  # NaN as well
+                return Trajectory(here, 0.0, k + 1, n * step, True)
+            highest = max(highest, energy)
+        if highest - energy > DIVERGENT:
+            return Trajectory(here, 0.0, n, n * step, True)
+        chance = math.exp(log_acceptance(start - energy))
+        slope = chance * n * step * _pull(state.kernel.reference.basis, here.z, point.z, velocity)
+        return Trajectory(point, chance, n, n * step, False, slope)
+
+    def adapt(self, state: HmcState, chance: float) -> HmcState:
+        """Step and path after every move, the reference at its appointed times."""
+        kernel, k = state.kernel, state.n + 1
+        began, *turns = turning_points(self.config.warmup)
+        since = k - max([0, *(t for t in turns if t < k)])
+        target = self.config.target_acceptance
+        log_step = adapted(kernel.log_step, chance, target, since + 4, math.log(LONGEST_STEP))
+        state = replace(state, kernel=replace(kernel, log_step=log_step))
+        return state if k <= began else self._learned(state, k - began, k in turns)
+
+    def _learned(self, state: HmcState, k: int, turn: bool) -> HmcState:
+        """The path, and one more draw in the moments; where it is time, these move the reference.
+
+        Not so on the way from the start, which says nothing of the posterior.
+        """
+        old = state.kernel.reference
+        path = state.path.climbed(state.slope, k) if self.config.path is None else state.path
+        moments = state.moments.with_draw(old, state.here.z)
+        if not turn:
+            return replace(state, path=path, moments=moments)
+        new = moments.refined(old)
+        kernel, here = replace(state.kernel, reference=new), rebased(state.here, old, new)
+        return replace(state, path=path, kernel=kernel, here=here, moments=Moments.none(new))
+
+    def kept(self, state: HmcState) -> Mapping[str, Any]:
+        """Position, misfit and what the trajectory was like."""
+        return {
+            "xi": state.here.place.xi,
+            "misfit": state.misfit,
+            "n_steps": state.leapfrogs,
+            "diverging": state.divergent,
+        }
+
+    def finalize(
+        self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
+    ) -> Outcome:
+        """The draws of all chains with the length of their paths and the divergences."""
+        found = super().finalize(posterior, chains, rng)
+        stats = {name: stack(chains, name) for name in ("n_steps", "diverging")}
+        tallies = [c.state.tally for c in chains]
+        n = max(1, sum(max(0, c.state.n - self.config.warmup) for c in chains))
+        summary = {
+            "path": sum(t.length for t in tallies) / n,
+            "leapfrogs": sum(t.leapfrogs for t in tallies) / n,
+            "divergences": float(sum(t.divergent for t in tallies)),
+        }
+        return replace(found, stats={**found.stats, **stats}, summary={**found.summary, **summary})
+
+
+def _pull(basis: Array, start: Array, end: Array, velocity: Array) -> float:
+    """(|y'|² - |y|²) y'·w' with y = V^T z and w = V^T v along the directions that are learned."""
+    y, there, w = start @ basis, end @ basis, velocity @ basis
+    return float((there @ there - y @ y) * (there @ w))
