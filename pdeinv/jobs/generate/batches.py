@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pdeinv.bayes.prior_rows import unwhiten_rows
 from pdeinv.errors import CapabilityError, ConfigError, SolverDiverged, reason
 from pdeinv.jobs.generate import shards
 from pdeinv.jobs.generate.actions import actions, actions_of_rows
@@ -79,7 +80,7 @@ class BatchSolver:
         """The samples of batch ``k``."""
         plan, dim, rows = self.plan, self.prior.dim, self.plan.batch(k)
         xi = plan.draws(rows, dim)
-        m = self.prior.unwhiten(xi)
+        m = unwhiten_rows(self.prior, xi)
         one_by_one = by_rows(self.model) is None
         found = self._each(xi, rows) if one_by_one else self._together(xi, rows)
         values = found.values
