@@ -263,7 +263,7 @@ class LinearModel:
     def linearize_rows(self, ms: Array) -> RowsLinearization:
         """The values; the derivative is A everywhere."""
         found = self.rows(ms)
-        lost, turned = list(found.failures), np.ascontiguousarray(self.matrix.T)
+        lost, turned = list(found.failures), self.matrix.T
 
         def actions(matrix: Array) -> Callable[[Array], Array]:
             def act(vs: Array) -> Array:

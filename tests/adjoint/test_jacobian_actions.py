@@ -6,7 +6,8 @@ import pytest
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.errors import CapabilityError
 from pdeinv.io import datasets
-from pdeinv.jobs.generate.batches import BatchSolver, actions
+from pdeinv.jobs.generate.actions import actions
+from pdeinv.jobs.generate.batches import BatchSolver
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.model.forward import Capability

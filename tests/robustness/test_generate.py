@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,7 +32,9 @@ from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
 from pdeinv.config import Config
 from pdeinv.errors import SolverDiverged
+from pdeinv.model.forward import Linearization
 from pdeinv.model.observed import Observed
+from pdeinv.model.rows import linearize_each, rows_each
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.plugins.problem import Card
 
@@ -42,6 +45,7 @@ class RodConfig(Config):
     nan_above: float = 1e9
     pause: float = 0.0
     log: str = ""
+    offers: str = ""
 
 
 class Rod:
@@ -73,9 +77,9 @@ class Rod:
 
 class RodModel:
     kind = "reference"
-    capabilities = frozenset()
 
     def __init__(self, space, x, config):
+        self.capabilities = frozenset(config.offers.split())
         self.m_space, self.x, self.config = space, x, config
         self.d_space = Space((Variable("u", ("obs",), (len(x),)),))
 
@@ -94,6 +98,17 @@ class RodModel:
         if m[0] > self.config.nan_above:
             u = np.full_like(u, np.nan)
         return np.interp(self.x, np.linspace(0, 1, n + 1), np.r_[0, u, 0])
+
+    def linearize(self, m):
+        steps = 1e-5 * np.eye(2)
+        columns = np.stack([(self(m + s) - self(m - s)) / 2e-5 for s in steps], axis=1)
+        return Linearization(self(m), lambda dm: columns @ dm, lambda w: columns.T @ w)
+
+    def rows(self, ms):
+        return rows_each(self, ms)
+
+    def linearize_rows(self, ms):
+        return linearize_each(self, ms)
 '''
 
 
@@ -348,3 +363,25 @@ def test_data_set_that_is_none_is_refused(tmp_path, whole, change, text):
     netcdf.write(tmp_path / "b.nc", change(whole))
     with pytest.raises(DataSchemaError, match=text):
         datasets.read(tmp_path / "b.nc")
+
+
+@pytest.mark.parametrize(
+    ("offers", "jacobian"), [("jvp", 0), ("jvp", 2), ("vjp", 2), ("jvp vjp", 1)]
+)
+def test_samples_solved_in_rows_are_those_solved_one_by_one(offers, jacobian, tmp_path):
+    """Values, actions and failures, bit for bit, whatever the batches."""
+    limits = {"fail_above": 0.8, "nan_above": 0.5}
+
+    def of(offers, name, **more):
+        what = plan(config={**limits, "offers": offers}, jacobian=jacobian)
+        return solved(tmp_path, name, replace(what, **more))
+
+    single, rows = of(offers, "single"), of(f"{offers} rows", "rows")
+    other = of(f"{offers} rows", "other", batch_size=7)
+    assert {0, 1} == set(single["status"].values.tolist())
+    assert len(set(single["failure"].values.tolist())) > 2
+    for found in (rows, other):
+        failed = [np.array(d["failure"].values) != "" for d in (found, single)]
+        assert np.array_equal(*failed)
+        for name in set(single.variables) - {"failure"}:
+            np.testing.assert_array_equal(found[name].values, single[name].values, name)

@@ -14,7 +14,7 @@ import numpy as np
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import Engine
 from pdeinv.engines.progress import Progress
-from pdeinv.engines.requests import Steps
+from pdeinv.engines.requests import Request, Steps
 from pdeinv.engines.run.checkpoint import ChainStore, Saved
 from pdeinv.engines.run.clock import Clock
 from pdeinv.engines.run.spec import Run
@@ -47,6 +47,7 @@ class LiveChain:
 
     Attributes:
         steps: a generator of requests, which saves the chain at its end, a stop or its budget.
+        asks: the request that it waits for, if it does.
         found: what is sent to it next: an answer, or an error to be raised in its place.
         told_to_stop: whether to save and end after this step.
 
@@ -72,6 +73,7 @@ class LiveChain:
         self._progress = progress
         self.counters, self.clock = saved.counters, Clock(saved.seconds)
         self.steps, self.told_to_stop = self._run(), False
+        self.asks: Request | None = None
         self.found: Any = None
 
     @property

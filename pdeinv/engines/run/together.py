@@ -2,14 +2,14 @@
 
 Each chain is a generator of requests. In a round every chain goes on, alone, until it asks for what
 may be shared; then all that was asked for is answered, one call for each kind and level. A chain
-thus waits for the slowest solve of a round and never for the end of another one's step, and one
-that asks a model without rows runs through to its end while the others wait.
+thus waits for the solves of a round and never for the end of another one's step, and one that asks
+a model without rows runs through to its end while the others wait.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pdeinv.bayes.posterior import Posterior
@@ -37,32 +37,32 @@ def run_chains(
     chains = [LiveChain(engine, posterior, spec, k, progress) for k in ks]
     failures = list[Exception]()
     while chains:
-        asked = list(_asked(posterior, chains, failures))
-        _answer(posterior, asked)
-        chains = [chain for chain, _ in asked]
+        chains = [chain for chain in chains if _waits(posterior, chain, chains, failures)]
+        _answer(posterior, chains)
     if failures:
         raise failures[0]
 
 
-def _asked(
-    posterior: Posterior, chains: Sequence[LiveChain], failures: list[Exception]
-) -> Iterator[tuple[LiveChain, Request]]:
-    """The chains that have not ended, each with what it asks for in this round.
+def _waits(
+    posterior: Posterior,
+    chain: LiveChain,
+    chains: Sequence[LiveChain],
+    failures: list[Exception],
+) -> bool:
+    """Whether the chain, after it went on as far as it can alone, waits for an answer.
 
     After a failure those that have a state save it and end; the others are left as they are.
     """
-    for chain in chains:
-        if failures and not chain.begun:
-            continue
-        try:
-            request = _to_shared(posterior, chain, alone=len(chains) == 1)
-        except Exception as error:
-            failures.append(error)
-            for other in chains:
-                other.told_to_stop = True
-        else:
-            if request is not None:
-                yield chain, request
+    if failures and not chain.begun:
+        return False
+    try:
+        if chain.asks is None:
+            chain.asks = _to_shared(posterior, chain, alone=len(chains) == 1)
+    except Exception as error:
+        failures.append(error)
+        for other in chains:
+            other.told_to_stop = True
+    return chain.asks is not None
 
 
 def _to_shared(posterior: Posterior, chain: LiveChain, alone: bool) -> Request | None:
@@ -96,13 +96,20 @@ def _answered(posterior: Posterior, request: Request) -> Any:
         return error
 
 
-def _answer(posterior: Posterior, asked: Sequence[tuple[LiveChain, Request]]) -> None:
-    """All requests of a round; the seconds of a call are shared by those who asked for it."""
-    for members in groups([request for _, request in asked]):
-        began, chains = time.monotonic(), [asked[i][0] for i in members]
-        payers = [chain.counters for chain in chains]
-        found = answer_rows(posterior, [asked[i][1] for i in members], payers)
-        share = (time.monotonic() - began) / len(members)
-        for chain, value in zip(chains, found, strict=True):
-            chain.found = value
+def _answer(posterior: Posterior, chains: Sequence[LiveChain]) -> None:
+    """The requests of the coarse model or, where there are none, all others.
+
+    Chains ask the coarse model a different number of times between two fine solves. Those that
+    come first wait, so that the fine solves, which cost most, are made for all chains at once.
+    """
+    asking = [(chain, chain.asks) for chain in chains if chain.asks is not None]
+    coarse = [(chain, request) for chain, request in asking if request.level == "coarse"]
+    asking = coarse or asking
+    for members in groups([request for _, request in asking]):
+        began, some = time.monotonic(), [asking[i] for i in members]
+        payers = [chain.counters for chain, _ in some]
+        found = answer_rows(posterior, [request for _, request in some], payers)
+        share = (time.monotonic() - began) / len(some)
+        for (chain, _), value in zip(some, found, strict=True):
+            chain.asks, chain.found = None, value
             chain.clock.add(share)

@@ -10,18 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from pdeinv.bayes.prior_rows import unwhiten_rows
 from pdeinv.errors import CapabilityError, ConfigError, SolverDiverged, reason
 from pdeinv.jobs.generate import shards
+from pdeinv.jobs.generate.actions import actions, actions_of_rows
 from pdeinv.jobs.generate.grid import experiments, grid_places, measures_field
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import Samples
-from pdeinv.model.forward import DERIVATIVES, Capability, Linearization
+from pdeinv.model.forward import (
+    DERIVATIVES,
+    Rows,
+)
 from pdeinv.model.observed import Sensors
+from pdeinv.model.rows import by_rows, evaluate, linearize_rows
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem, whitened_model
 from pdeinv.typing import Array
 
-__all__ = ["PLAN", "BatchSolver", "actions", "check_offers", "solve_batches"]
+__all__ = ["PLAN", "BatchSolver", "check_offers", "solve_batches"]
+
+NOT_FINITE = "the solve gave values that are not finite"
 
 PLAN = "plan.npz"
 """The plan in the run folder."""
@@ -48,20 +56,13 @@ def check_offers(problem: Problem, plan: Plan) -> None:
         )
 
 
-def actions(at: Linearization, probes: Array, n_obs: int, offered: frozenset[Capability]) -> Array:
-    """J v for each row v of ``probes``, shape (k, n_obs), by whichever solves are fewer.
+@dataclass(frozen=True)
+class _Solved:
+    """Data (n, n_d) and derivative actions (n, k, n_obs) of samples, and why samples failed."""
 
-    Args:
-        at: the derivative J; its first ``n_obs`` rows are those of the sensors.
-        probes: shape (k, dim).
-        n_obs: how many rows are wanted.
-        offered: JVP, VJP or both.
-    """
-    by_rows = Capability.JVP not in offered or n_obs < len(probes)
-    if by_rows and Capability.VJP in offered:
-        rows = np.stack([at.vjp(w) for w in np.eye(n_obs, len(at.value))])
-        return np.asarray(probes @ rows.T)
-    return np.stack([at.jvp(v)[:n_obs] for v in probes])
+    values: Array
+    tangents: Array
+    failures: tuple[str, ...]
 
 
 class BatchSolver:
@@ -79,26 +80,54 @@ class BatchSolver:
         """The samples of batch ``k``."""
         plan, dim, rows = self.plan, self.prior.dim, self.plan.batch(k)
         xi = plan.draws(rows, dim)
-        m = self.prior.unwhiten(xi)
-        values = np.full((len(xi), self.model.d_space.size), np.nan)
-        tangents = np.full((len(xi), min(plan.jacobian, dim), self.n_obs), np.nan)
+        m = unwhiten_rows(self.prior, xi)
+        one_by_one = by_rows(self.model) is None
+        found = self._each(xi, rows) if one_by_one else self._together(xi, rows)
+        values = found.values
+        on_grid, shape = plan.grid is not None, self.places.field_shape
+        return Samples(
+            xi,
+            m,
+            values[:, : self.n_obs],
+            found.failures,
+            self._coefficient(m) if on_grid else None,
+            None if shape is None else values[:, self.n_obs :].reshape(len(xi), *shape),
+            self._probes(rows) if plan.jacobian else None,
+            found.tangents if plan.jacobian else None,
+        )
+
+    def _each(self, xi: Array, rows: range) -> _Solved:
+        """One sample after another."""
+        values, tangents = self._nothing(len(xi))
         failures = [""] * len(xi)
         for j, i in enumerate(rows):
             try:
                 values[j], tangents[j] = self._checked(xi[j], i)
             except SolverDiverged as error:
                 failures[j] = reason(error)
-        on_grid, shape = plan.grid is not None, self.places.field_shape
-        return Samples(
-            xi,
-            m,
-            values[:, : self.n_obs],
-            tuple(failures),
-            self._coefficient(m) if on_grid else None,
-            None if shape is None else values[:, self.n_obs :].reshape(len(xi), *shape),
-            self._probes(rows) if plan.jacobian else None,
-            tangents if plan.jacobian else None,
-        )
+        return _Solved(values, tangents, tuple(failures))
+
+    def _nothing(self, n: int) -> tuple[Array, Array]:
+        """Data and actions that are not known."""
+        n_probes = min(self.plan.jacobian, self.prior.dim)
+        values = np.full((n, self.model.d_space.size), np.nan)
+        return values, np.full((n, n_probes, self.n_obs), np.nan)
+
+    def _together(self, xi: Array, rows: range) -> _Solved:
+        """All samples at once, each by its own bits."""
+        if self.plan.jacobian == 0:
+            found: Rows[Array] = evaluate(self.model, xi)
+            tangents = np.zeros((len(xi), 0, self.n_obs))
+        else:
+            found = at = linearize_rows(self.model, xi)
+            probes = np.stack([self.plan.probes(i, self.prior.dim) for i in rows])
+            tangents = actions_of_rows(at, probes, self.n_obs, self.model.capabilities)
+        finite = np.isfinite(found.values).all(axis=1) & np.isfinite(tangents).all(axis=(1, 2))
+        lost = {int(j): NOT_FINITE for j in np.flatnonzero(~finite)}
+        reasons = {**lost, **{j: text.splitlines()[0] for j, text in found.failures.items()}}
+        values, actions = self._nothing(len(xi))
+        values[finite], actions[finite] = found.values[finite], tangents[finite]
+        return _Solved(values, actions, tuple(reasons.get(j, "") for j in range(len(xi))))
 
     def _coefficient(self, m: Array) -> Array:
         return np.asarray((self.places.to_grid @ m.T).T).reshape(len(m), *(self.plan.grid or ()))
@@ -123,7 +152,7 @@ class BatchSolver:
             value = at.value
             tangent = actions(at, probes, self.n_obs, self.model.capabilities)
         if not (np.isfinite(value).all() and np.isfinite(tangent).all()):
-            raise SolverDiverged("the solve gave values that are not finite")
+            raise SolverDiverged(NOT_FINITE)
         return value, tangent
 
 

@@ -10,6 +10,7 @@ from pdeinv.bayes.check import MIN_TAYLOR_SLOPE, dot_product_test, taylor_test
 from pdeinv.errors import SurrogateRejected
 from pdeinv.model.forward import DERIVATIVES, Capability, ForwardModel
 from pdeinv.model.learned import Role
+from pdeinv.model.rows import by_rows
 from pdeinv.typing import Array
 
 from .clauses import Table, hold, one_line, refused
@@ -99,6 +100,30 @@ def batches(case: Case) -> str | None:
     alone = np.stack([model(x) for x in xi])
     worst = np.abs(model(xi) - alone).max() / np.abs(alone).max()
     hold(worst < 1e-6, f"they differ by {worst:.2g} of the peak")
+    return None
+
+
+@CLAUSES.clause(
+    "rows", "where ROWS is declared, a row has the bits that it has alone, and is right",
+    needs=("bound",), where="pdeinv.model.forward.OffersRows",
+)  # fmt: skip
+def rows(case: Case) -> str | None:
+    model = by_rows(case.model()) if case.forward else None
+    if model is None:
+        return "it takes no rows"
+    xi = case.xi(7)
+    whole, linear = model.rows(xi), case.model().capabilities >= DERIVATIVES
+    single = np.stack([case.model()(x) for x in xi])
+    worst = np.abs(whole.values - single).max() / np.abs(single).max()
+    hold(worst < 1e-6, f"rows and points alone differ by {worst:.2g} of the peak")
+    ws = np.ones_like(whole.values)
+    back = model.linearize_rows(xi).vjp(ws) if linear else ws
+    for chosen in ([4], [6, 1], [0, 2, 1, 3]):
+        same = np.array_equal(model.rows(xi[chosen]).values, whole.values[chosen])
+        hold(same, f"{len(chosen)} rows have other bits than among 7")
+        if linear:
+            some = model.linearize_rows(xi[chosen]).vjp(ws[chosen])
+            hold(np.array_equal(some, back[chosen]), "adjoint actions have other bits")
     return None
 
 
