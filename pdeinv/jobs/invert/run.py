@@ -7,6 +7,7 @@ from pathlib import Path
 import xarray as xr
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
+from pdeinv.bayes.fields.basis import BASIS
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import dump_toml
 from pdeinv.engines.base import Need, check_posterior
@@ -110,7 +111,7 @@ def _tag(inversion: Inversion) -> str:
     for free in ("engine", "workers", "seed", "budget", "observations"):
         resolved.pop(free, None)
     source = inversion.observations.source
-    return f"{resolved}{source.sha256 if source else ''}"
+    return f"{resolved}{source.sha256 if source else ''}{BASIS}"
 
 
 def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:
