@@ -79,7 +79,7 @@ test-slow: $(EVERYTHING) compiler
 	@$(BIN)/python -m pytest -q -n $(JOBS) -m slow
 
 docs: $(EVERYTHING) compiler
-	@$(BIN)/python -m pytest -q tests/docs
+	@$(BIN)/python -m pytest -q -n $(JOBS) -m "slow or not slow" tests/docs
 
 lint: $(EVERYTHING)
 	$(BIN)/ruff check .

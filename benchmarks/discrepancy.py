@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from pdeinv.bayes.posterior import WhitenedModel
-from pdeinv.model.forward import evaluate
+from pdeinv.model.rows import evaluate
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import versions
 from pdeinv.rng import stream

@@ -36,7 +36,8 @@ from pdeinv.executors.devices import import_torch
 from pdeinv.io import datasets
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
-from pdeinv.model.forward import Capability, evaluate
+from pdeinv.model.forward import Capability
+from pdeinv.model.rows import evaluate
 from pdeinv.plugins import registry
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import versions

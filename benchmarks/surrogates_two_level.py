@@ -54,7 +54,7 @@ from pdeinv.jobs.generate.plan import Around, Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.jobs.two_level.admission import REJECT_SD
 from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, train_in_rounds
-from pdeinv.model.forward import evaluate
+from pdeinv.model.rows import evaluate
 from pdeinv.plugins import registry
 from pdeinv.plugins.fitting import FitRun
 from pdeinv.plugins.recipe import PosteriorRecipe, make_problem

@@ -6,21 +6,30 @@ the prior's map: the steps of a smooth reconstruction are no level sets.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from pdeinv.bayes.counters import Counters
 from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior, Prior
 from pdeinv.bayes.transforms import Identity
 from pdeinv.errors import CapabilityError, SolverDiverged
-from pdeinv.model.forward import ForwardModel, finite
+from pdeinv.model.forward import ForwardModel, Rows, finite
+from pdeinv.model.rows import by_rows, each_row, linearize_rows
 from pdeinv.typing import Array
 
-__all__ = ["DenseLinearization", "OffersJacobian", "by_columns", "dense_jacobian", "unwhitened"]
+__all__ = [
+    "DenseLinearization",
+    "OffersJacobian",
+    "by_columns",
+    "dense_jacobian",
+    "dense_jacobians",
+    "unwhitened",
+]
 
 
 @runtime_checkable
@@ -79,16 +88,49 @@ def dense_jacobian(posterior: Posterior, x: Array, part: slice | None = None) ->
     Raises:
         SolverDiverged: the solve failed or is not finite (counted).
     """
+    found = dense_jacobians(posterior, x[None], part, [posterior.counters])
+    at = found.values[0]
+    if at is None:
+        raise SolverDiverged(found.failures[0])
+    return at
+
+
+def dense_jacobians(
+    posterior: Posterior, xs: Array, part: slice | None, charged: Sequence[Counters]
+) -> Rows[list[DenseLinearization | None]]:
+    """The same at each row of ``xs`` (n, dim), an action at all of them at once where rows are.
+
+    Args:
+        posterior: whose model it is.
+        xs: the points, shape (n, dim).
+        part: as in :func:`dense_jacobian`, of all.
+        charged: who pays for each.
+    """
     direct = None if part else _jacobian_of(posterior.model)
+    if direct is None and by_rows(posterior.model) is not None:
+        return _by_rows(posterior, xs, part or slice(None), charged)
+    payers = iter(charged)
+    return each_row(lambda x: _alone(posterior, x, part, direct, next(payers)), xs)
+
+
+def _alone(
+    posterior: Posterior,
+    x: Array,
+    part: slice | None,
+    direct: Callable[[Array], Array] | None,
+    counters: Counters,
+) -> DenseLinearization:
+    model = posterior.model
     try:
         if direct is None:
-            value, jacobian = _by_actions(posterior, x, part or slice(None))
+            value, jacobian = _by_actions(posterior, x, part or slice(None), counters)
         else:
-            posterior.counters.count(posterior.model.kind, forward=1, adjoint=1)
-            value, jacobian = posterior.model(x), direct(x)
+            counters.count(model.kind, forward=1, adjoint=1)
+            value, jacobian = model(x), direct(x)
         return DenseLinearization(finite(value), finite(jacobian, "derivative"))
     except SolverDiverged:
-        posterior.counters.count(posterior.model.kind, failed=1)
+        counters.count(model.kind, failed=1)
+        counters.count_hidden(model)
         raise
 
 
@@ -111,15 +153,44 @@ def _through(prior: Prior, xi: Array, jacobian: Array) -> Array:
     return np.asarray(jacobian @ np.stack(columns, axis=1))
 
 
-def _by_actions(posterior: Posterior, x: Array, part: slice) -> tuple[Array, Array]:
-    columns, counters = by_columns(posterior), posterior.counters
-    size = posterior.dim if columns else posterior.n_data
-    chosen = range(size)[part]
-    n = {"tangent" if columns else "adjoint": len(chosen)}
-    counters.count(posterior.model.kind, forward=1, **n)
+def _by_actions(
+    posterior: Posterior, x: Array, part: slice, counters: Counters
+) -> tuple[Array, Array]:
+    columns, units = by_columns(posterior), _units(posterior, part)
+    _count_actions(posterior, len(units), counters)
     at = posterior.model.linearize(x)
     act = at.jvp if columns else at.vjp
-    units = (np.asarray(np.arange(size) == k, dtype=np.float64) for k in chosen)
     jacobian = np.stack([act(e) for e in units], axis=1 if columns else 0)
     counters.count_hidden(posterior.model)
     return at.value, jacobian
+
+
+def _units(posterior: Posterior, part: slice) -> Array:
+    """The chosen unit vectors, of unknowns or of data."""
+    size = posterior.dim if by_columns(posterior) else posterior.n_data
+    chosen = np.arange(size)[part]
+    return np.asarray(chosen[:, None] == np.arange(size), dtype=np.float64)
+
+
+def _count_actions(posterior: Posterior, n: int, counters: Counters) -> None:
+    kind = "tangent" if by_columns(posterior) else "adjoint"
+    counters.count(posterior.model.kind, forward=1, **{kind: n})
+
+
+def _by_rows(
+    posterior: Posterior, xs: Array, part: slice, charged: Sequence[Counters]
+) -> Rows[list[DenseLinearization | None]]:
+    """Each unit vector acted on at all points at once."""
+    columns, units = by_columns(posterior), _units(posterior, part)
+    at = linearize_rows(posterior.model, xs)
+    act = at.jvp if columns else at.vjp
+    acted = [act(np.tile(e, (len(xs), 1))) for e in units]
+    found, reasons = list[DenseLinearization | None](), dict(at.failures)
+    for i, counters in enumerate(charged):
+        _count_actions(posterior, len(units), counters)
+        jacobian = np.stack([a[i] for a in acted], axis=1 if columns else 0)
+        if i not in reasons and not np.isfinite(jacobian).all():
+            reasons[i] = "the derivative is not finite"
+        counters.count(posterior.model.kind, failed=int(i in reasons))
+        found.append(None if i in reasons else DenseLinearization(at.values[i], jacobian))
+    return Rows(found, reasons)

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from scipy.linalg import LinAlgError, cholesky
+from scipy.linalg.blas import dtrsv
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.typing import Array
 
-__all__ = ["Noise"]
+__all__ = ["Noise", "half_square"]
+
+
+def half_square(white: Array) -> Array:
+    """½ ‖w‖² for (..., n_d); each w by itself."""
+    return np.asarray(0.5 * np.vecdot(white, white))
 
 
 @dataclass(frozen=True)
@@ -74,18 +80,28 @@ class Noise:
         """The number of data."""
         return len(self.std)
 
+    @cached_property
+    def _columns(self) -> Array:
+        """The same factor column by column, as BLAS takes it without a copy."""
+        return np.asfortranarray(self.root)
+
     def whiten(self, residual: Array) -> Array:
-        """Γ^(-1/2) r for (..., n_d)."""
+        """Γ^(-1/2) r for (..., n_d); each r by itself, so that its bits depend on it alone."""
         if self.covariance is None:
             return np.asarray(residual / self.std)
-        flat = residual.reshape(-1, self.size)
-        return np.asarray(solve_triangular(self.root, flat.T, lower=True).T).reshape(residual.shape)
+        return self._solved(residual, transposed=False)
 
     def whiten_transpose(self, w: Array) -> Array:
-        """Γ^(-T/2) w for one vector, so that ``whiten_transpose(whiten(r))`` is Γ^(-1) r."""
+        """Γ^(-T/2) w for (..., n_d): ``whiten_transpose(whiten(r))`` is Γ^(-1) r."""
         if self.covariance is None:
             return np.asarray(w / self.std)
-        return np.asarray(solve_triangular(self.root, w, lower=True, trans="T"))
+        return self._solved(w, transposed=True)
+
+    def _solved(self, r: Array, *, transposed: bool) -> Array:
+        if r.ndim == 1:
+            return np.asarray(dtrsv(self._columns, r, lower=1, trans=transposed))
+        rows = [self._solved(row, transposed=transposed) for row in r]
+        return np.array(rows).reshape(r.shape)
 
     def sample(self, rng: np.random.Generator, n: int | None = None) -> Array:
         """Draws of eta, shape (n_d,) or (n, n_d)."""
@@ -95,7 +111,7 @@ class Noise:
 
     def misfit(self, residual: Array) -> Array:
         """Φ = ½ ‖Γ^(-1/2) r‖² for (..., n_d)."""
-        return np.asarray(0.5 * np.sum(self.whiten(residual) ** 2, axis=-1))
+        return half_square(self.whiten(residual))
 
     def plus(self, variance: Array) -> Noise:
         """Noise with the covariance Γ + diag(``variance``), for an independent model error.

@@ -2,88 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from pdeinv.bayes.counters import Counters
 from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.point import At, PosteriorPoint
 from pdeinv.bayes.prior import Prior, cost
-from pdeinv.errors import ConfigError, ShapeError, SolverDiverged
+from pdeinv.bayes.prior_rows import linearize_through, through, unwhiten_rows
+from pdeinv.errors import CapabilityError, ConfigError, ShapeError, SolverDiverged
 from pdeinv.model.forward import (
     Capability,
     ForwardModel,
     HiddenCost,
     Linearization,
     ModelKind,
+    OffersRows,
     Rows,
-    each_row,
-    evaluate,
+    RowsLinearization,
     finite,
-    linearize,
 )
+from pdeinv.model.rows import by_rows, each_row, evaluate, linearize
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.model.strong_form import StrongFormOf
 from pdeinv.typing import Array
 
 __all__ = ["Counters", "Posterior", "PosteriorPoint", "WhitenedModel", "xi_space"]
-
-
-@dataclass
-class Counters:
-    """How often each kind of solve ran.
-
-    Attributes:
-        n_forward: reference solves.
-        n_tangent: directional derivatives of the reference model.
-        n_adjoint: adjoint actions of the reference model.
-        n_surrogate: surrogate evaluations (derivative actions included).
-        n_failed: reference solves that failed; each counted above too.
-        n_surrogate_failed: surrogate evaluations that failed; likewise.
-    """
-
-    n_forward: int = 0
-    n_tangent: int = 0
-    n_adjoint: int = 0
-    n_surrogate: int = 0
-    n_failed: int = 0
-    n_surrogate_failed: int = 0
-
-    def count(
-        self,
-        kind: ModelKind,
-        *,
-        forward: int = 0,
-        tangent: int = 0,
-        adjoint: int = 0,
-        failed: int = 0,
-    ) -> None:
-        """Add solves of a model of that kind."""
-        if kind == "surrogate":
-            self.n_surrogate += forward + tangent + adjoint
-            self.n_surrogate_failed += failed
-            return
-        self.n_forward += forward
-        self.n_tangent += tangent
-        self.n_adjoint += adjoint
-        self.n_failed += failed
-
-    def count_hidden(self, model: ForwardModel) -> None:
-        """Add what the model did beyond what it was asked for (finite differences)."""
-        hidden: HiddenCost | None = getattr(model, "hidden_cost", None)
-        if hidden is not None:
-            forward, tangent, adjoint = hidden.take()
-            self.count(model.kind, forward=forward, tangent=tangent, adjoint=adjoint)
-
-    def add(self, other: Counters) -> None:
-        """Add the counts of ``other``."""
-        for f in fields(self):
-            setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
-
-    def as_dict(self) -> dict[str, int]:
-        """The counts by name."""
-        return {f.name: int(getattr(self, f.name)) for f in fields(self)}
 
 
 def xi_space(dim: int) -> Space:
@@ -120,7 +67,7 @@ class WhitenedModel:
         """As the inner model."""
         return self.model.kind
 
-    @property
+    @cached_property
     def capabilities(self) -> frozenset[Capability]:
         """Those of the inner model, without derivatives where the prior has none."""
         derivatives = {Capability.JVP, Capability.VJP}
@@ -139,33 +86,22 @@ class WhitenedModel:
 
     def linearize(self, xi: Array) -> Linearization:
         """Chain rule through the prior's map."""
-        inner = self.model.linearize(self.prior.unwhiten(xi))
-        return Linearization(
-            inner.value,
-            lambda dxi: inner.jvp(self.prior.unwhiten_jvp(xi, dxi)),
-            lambda w: self.prior.unwhiten_vjp(xi, inner.vjp(w)),
-        )
+        return through(self.prior, xi, self.model.linearize(self.prior.unwhiten(xi)))
 
+    def rows(self, xis: Array) -> Rows[Array]:
+        """G(m(xi_i)) for (n, dim)."""
+        return self._inner.rows(unwhiten_rows(self.prior, self.m_space.check(xis)))
 
-@dataclass(frozen=True)
-class PosteriorPoint:
-    """The posterior with its derivatives at one xi.
+    def linearize_rows(self, xis: Array) -> RowsLinearization:
+        """Chain rule through the prior's map, each row by itself."""
+        return linearize_through(self.prior, self._inner, self.m_space.check(xis))
 
-    Attributes:
-        misfit: Φ(xi).
-        neg_log_posterior: Φ + R.
-        prediction: G(m(xi)), shape (n_d,).
-        gradient: ∇(Φ + R), shape (dim,).
-        gauss_newton: v ↦ (J^T Γ^(-1) J) v without the prior's identity, (dim,) to (dim,).
-        jvp: v ↦ J v, (dim,) to (n_d,).
-    """
-
-    misfit: float
-    neg_log_posterior: float
-    prediction: Array
-    gradient: Array
-    gauss_newton: Callable[[Array], Array]
-    jvp: Callable[[Array], Array]
+    @property
+    def _inner(self) -> OffersRows:
+        own = by_rows(self.model)
+        if own is None:
+            raise CapabilityError("the forward model takes no rows; ask for one point at a time")
+        return own
 
 
 @dataclass
@@ -221,15 +157,29 @@ class Posterior:
         if np.ndim(xi) == 1:
             found = self._predict_one(xi)
             return np.full(self.n_data, np.nan) if found is None else found
-        rows = evaluate(self.model, xi)
-        self.counters.count(self.model.kind, forward=len(xi), failed=len(rows.failures))
-        return rows.values
+        return self.predict_rows(xi).values
+
+    def predict_rows(self, xis: Array, charged: Sequence[Counters] | None = None) -> Rows[Array]:
+        """G(m(xi_i)) for (n, dim), NaN where a solve failed, and why.
+
+        Args:
+            xis: shape (n, dim).
+            charged: who pays for each row; this posterior's counters where not given.
+        """
+        rows = evaluate(self.model, xis)
+        for i, counters in enumerate(self._payers(xis, charged)):
+            counters.count(self.model.kind, forward=1, failed=int(i in rows.failures))
+        return rows
+
+    def _payers(self, xis: Array, charged: Sequence[Counters] | None) -> Sequence[Counters]:
+        return [self.counters] * len(xis) if charged is None else charged
 
     def _predict_one(self, xi: Array) -> Array | None:
         """The same for one point, without the cost of rows: samplers call it millions of times."""
         self.counters.count(self.model.kind, forward=1)
+        own = by_rows(self.model)
         try:
-            return finite(self.model(xi))
+            return finite(self.model(xi)) if own is None else finite(own.rows(xi[None]).values[0])
         except SolverDiverged:
             self.counters.count(self.model.kind, failed=1)
             return None
@@ -258,40 +208,38 @@ class Posterior:
             CapabilityError: the model or prior has no derivative.
             SolverDiverged: a solve failed, or its values or the gradient are not finite (counted).
         """
-        self.counters.count(self.model.kind, forward=1)
+        if by_rows(self.model) is None:
+            return self._linearize_one(xi, self.counters)
+        found = self.linearize_rows(xi[None])
+        point = found.values[0]
+        if point is None:
+            raise SolverDiverged(found.failures[0])
+        return point
+
+    def linearize_rows(
+        self, xis: Array, charged: Sequence[Counters] | None = None
+    ) -> Rows[list[PosteriorPoint | None]]:
+        """The same at each row of ``xis`` (n, dim), in one call where the model takes rows.
+
+        Args:
+            xis: shape (n, dim).
+            charged: who pays for each row, now and later; this posterior's counters otherwise.
+        """
+        own, payers = by_rows(self.model), self._payers(xis, charged)
+        if own is None:
+            pairs = iter(payers)
+            return each_row(lambda xi: self._linearize_one(xi, next(pairs)), xis)
+        return self._at.points(xis, own.linearize_rows(xis), payers)
+
+    @property
+    def _at(self) -> At:
+        return At(self.model, self.data, self.noise)
+
+    def _linearize_one(self, xi: Array, counters: Counters) -> PosteriorPoint:
+        counters.count(self.model.kind, forward=1)
         try:
-            return self._point(xi, linearize(self.model, xi))
+            return self._at.point(xi, linearize(self.model, xi), counters)
         except SolverDiverged:
-            self.counters.count(self.model.kind, failed=1)
+            counters.count(self.model.kind, failed=1)
+            counters.count_hidden(self.model)
             raise
-
-    def linearize_rows(self, xis: Array) -> Rows[list[PosteriorPoint | None]]:
-        """The same at each row of ``xis`` (n, dim)."""
-        return each_row(self.linearize, xis)
-
-    def _point(self, xi: Array, at: Linearization) -> PosteriorPoint:
-        # whoever asked for the point also pays for what is done with it later
-        counters, kind = self.counters, self.model.kind
-        residual = self.noise.whiten(at.value - self.data)
-
-        def vjp(w: Array) -> Array:
-            counters.count(kind, adjoint=1)
-            found = at.vjp(self.noise.whiten_transpose(w))
-            counters.count_hidden(self.model)
-            return found
-
-        def jvp(v: Array) -> Array:
-            counters.count(kind, tangent=1)
-            found = at.jvp(v)
-            counters.count_hidden(self.model)
-            return found
-
-        misfit = 0.5 * float(residual @ residual)
-        return PosteriorPoint(
-            misfit,
-            misfit + float(cost(xi)),
-            at.value,
-            finite(vjp(residual) + xi, "gradient"),
-            lambda v: vjp(self.noise.whiten(jvp(v))),
-            jvp,
-        )

@@ -25,6 +25,7 @@ __all__ = [
     "Request",
     "Steps",
     "answer",
+    "asked_of",
     "drive",
     "on_coarse",
 ]
@@ -78,7 +79,8 @@ type Steps[T] = Generator[Request, Any, T]
 """A computation that yields requests, is sent their answers and returns a T."""
 
 
-def _asked(posterior: Posterior, level: Level) -> Posterior:
+def asked_of(posterior: Posterior, level: Level) -> Posterior:
+    """The posterior that a request of that level is put to."""
     if level == "fine":
         return posterior
     if level == "unknown":
@@ -94,7 +96,7 @@ def answer(posterior: Posterior, request: Request) -> Any:
         CapabilityError: the model has no derivative, or is no model of m.
         SolverDiverged: a linearisation failed.
     """
-    asked = _asked(posterior, request.level)
+    asked = asked_of(posterior, request.level)
     match request:
         case Misfit():
             return asked.misfit(request.xi)

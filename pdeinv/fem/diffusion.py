@@ -1,9 +1,10 @@
-"""−∇·(κ∇u) = f with its tangent and adjoint, κ given by values at quadrature points."""
+"""−∇·(κ∇u) = f, κ given by values at quadrature points."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from pdeinv.errors import ConfigError
 from pdeinv.fem.env import fenicsx
 from pdeinv.fem.linear import Method, SpdSystem
 from pdeinv.fem.quadrature import COEFFICIENT_DEGREE, LOAD_DEGREE, QuadratureSpace
+from pdeinv.fem.reduced import ReducedSystem
 from pdeinv.fem.space import LagrangeSpace, PointFunction, degree
+from pdeinv.fem.tensor import SparseTensor
 from pdeinv.typing import Array
 
 __all__ = ["BoundaryData", "DiffusionSystem"]
@@ -32,7 +35,7 @@ class BoundaryData:
 
 
 class DiffusionSystem:
-    """The discrete equation A(κ) u = b(κ) on one space; A is symmetric, so one factor serves all.
+    """The discrete equation A(κ) u = b(κ) on one space, on any number of ranks.
 
     Weak form: ∫ κ∇u·∇v = ∫ f v − ∫_flux g v for all v that vanish on the Dirichlet sides.
 
@@ -48,7 +51,6 @@ class DiffusionSystem:
         fixed: local degrees of freedom on the Dirichlet sides.
         form: the compiled bilinear form.
         load: ∫ f v − ∫ g v, local values.
-        linear: the linear system.
     """
 
     def __init__(
@@ -63,22 +65,17 @@ class DiffusionSystem:
         self.space = space
         self.quadrature = QuadratureSpace(space, COEFFICIENT_DEGREE[space.element])
         self.kappa = self.quadrature.function()
-        self._dkappa = self.quadrature.function()
-        self._u, self._adjoint = fx.fem.Function(space.V), fx.fem.Function(space.V)
         self.fixed, self._bc = self._conditions(boundary)
         trial, test = ufl.TrialFunction(space.V), ufl.TestFunction(space.V)
         dx, grad, inner = self.quadrature.dx, ufl.grad, ufl.inner
         self.form = fx.fem.form(self.kappa * inner(grad(trial), grad(test)) * dx)
-        self._action = fx.fem.form(-self._dkappa * inner(grad(self._u), grad(test)) * dx)
-        sensitivity = -inner(grad(self._u), grad(self._adjoint))
-        self._gradient = fx.fem.form(sensitivity * ufl.TestFunction(self.quadrature.Q) * dx)
         self.load = self._assemble_load(boundary, source)
-        self.linear = SpdSystem(self.form, space.V, [self._bc], method)
+        self._method = method
 
-    @property
-    def method(self) -> Method:
-        """The linear solver in use."""
-        return self.linear.method
+    @cached_property
+    def linear(self) -> SpdSystem:
+        """The linear system."""
+        return SpdSystem(self.form, self.space.V, [self._bc], self._method)
 
     def _conditions(self, boundary: BoundaryData) -> tuple[Any, Any]:
         """The Dirichlet degrees of freedom and the condition that holds all of them."""
@@ -164,21 +161,15 @@ class DiffusionSystem:
         b += moved.array
         b[self.fixed] = self._bc.g.x.array[self.fixed]
 
-    def tangent(self, u: Array, dkappa: Array) -> Array:
-        """The tangent du with A du = −(dA/dκ)[dκ] u, homogeneous on the Dirichlet sides."""
-        self._u.x.array[:] = u
-        self._dkappa.x.array[:] = dkappa
-        b = self._assembled(self._action)
-        b[self.fixed] = 0.0
-        return self.linear.solve(b)
+    def reduced(self, to_points: Any) -> ReducedSystem:
+        """The equation for the free degrees of freedom, on one rank, of parameters m.
 
-    def pullback(self, u: Array, w: Array) -> Array:
-        """dκ-gradient of w·u at quadrature points: −ω ∇u·∇λ with A λ = w, ω the rule's weights."""
-        b = w.copy()
-        b[self.fixed] = 0.0
-        self._u.x.array[:] = u
-        self._adjoint.x.array[:] = self.linear.solve(b)
-        return self._assembled(self._gradient)
+        Args:
+            to_points: P with κ = P m at :attr:`quadrature` points.
+        """
+        tensor = SparseTensor.of(self.form, self.kappa).of_parameters(to_points)
+        values = np.asarray(self._bc.g.x.array)
+        return ReducedSystem(tensor, self.load, values, self.fixed, self._method)
 
 
 def _finite(function: PointFunction, points: Array) -> Array:

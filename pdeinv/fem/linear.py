@@ -1,11 +1,12 @@
 """Symmetric positive definite systems that are refilled often: assemble, factor once, solve many.
 
-In serial the matrix lives in dolfinx's own CSR storage, which PETSc shares; filling it takes half
-the time of PETSc's insertion. Distributed matrices are PETSc's.
+Where the entries are known as numbers (:class:`FilledSystem`), PETSc reads them in place; where
+they come from a form (:class:`SpdSystem`), PETSc inserts them, on any number of ranks.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import count
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from pdeinv.errors import SolverDiverged
 from pdeinv.fem.env import fenicsx
 from pdeinv.typing import Array
 
-__all__ = ["Method", "SpdSystem", "choose_method"]
+__all__ = ["FilledSystem", "Method", "SpdSystem", "choose_method"]
 
 Method = Literal["cholesky", "mumps", "cg"]
 
@@ -61,15 +62,115 @@ def choose_method(n: int, ranks: int = 1) -> Method:
     return "cholesky" if n < CHOLESKY_LIMIT and ranks == 1 else "mumps"
 
 
-def _wrap_vector(vector: Any, comm: Any) -> Any:
-    """A PETSc vector on the storage of a dolfinx vector."""
-    fx = fenicsx()
-    if comm.size > 1:
-        return fx.la_petsc.create_vector_wrap(vector)
-    return fx.PETSc.Vec().createWithArray(vector.array, comm=comm)
+class _PetscSystem(ABC):
+    """A u = b with a matrix whose entries change; the first solve after a change factors it.
+
+    Args:
+        matrix: PETSc matrix, symmetric positive definite.
+        vectors: PETSc vectors of b and x.
+        method: the solver; by size where None.
+    """
+
+    def __init__(self, matrix: Any, vectors: tuple[Any, Any], method: Method | None) -> None:
+        self.matrix, self._vecs = matrix, vectors
+        matrix.setOption(fenicsx().PETSc.Mat.Option.SPD, True)
+        self._comm = matrix.comm.tompi4py()
+        self.method = method or choose_method(matrix.size[0], self._comm.size)
+        self._ksp = self._solver()
+
+    @abstractmethod
+    def solve(self, b: Array) -> Array:
+        """A^(-1) b.
+
+        Raises:
+            SolverDiverged: the factorisation or the iteration failed, with PETSc's reason.
+        """
+
+    def _solver(self) -> Any:
+        """The Krylov object with options of its own prefix, so that no other solver hears them."""
+        PETSc = fenicsx().PETSc
+        ksp = PETSc.KSP().create(self._comm)
+        prefix = f"pdeinv_{next(_serial)}_"
+        ksp.setOptionsPrefix(prefix)
+        options = PETSc.Options(prefix)
+        for key, value in (*_OPTIONS[self.method].items(), ("ksp_error_if_not_converged", True)):
+            options[key] = value
+        ksp.setOperators(self.matrix)
+        ksp.setFromOptions()
+        for key in (*_OPTIONS[self.method], "ksp_error_if_not_converged"):
+            options.delValue(key)
+        return ksp
+
+    def _run(self) -> None:
+        """Solve for what stands in the vectors."""
+        for vec in self._vecs:
+            vec.stateIncrease()
+        try:
+            self._ksp.solve(*self._vecs)
+        except fenicsx().PETSc.Error as error:
+            why = self._why(error)
+            # a factorisation that failed leaves an object that fails ever after
+            self._ksp.destroy()
+            self._ksp = self._solver()
+            raise SolverDiverged(f"linear solver ({self.method}) failed: {why}") from None
+
+    def _finite(self, x: Array) -> Array:
+        if not self._everywhere(bool(np.isfinite(x).all())):
+            raise SolverDiverged(
+                f"linear solver ({self.method}) gave values that are not finite; "
+                "the coefficient varies too much or is invalid"
+            )
+        return x
+
+    def _everywhere(self, good: bool) -> bool:
+        """Whether ``good`` holds on every rank, so that all of them raise or none does."""
+        return good if self._comm.size == 1 else bool(self._comm.allreduce(int(not good)) == 0)
+
+    def _why(self, error: Exception) -> str:
+        PETSc = fenicsx().PETSc
+        names = {
+            value: name.lower()
+            for name, value in vars(PETSc.KSP.ConvergedReason).items()
+            if isinstance(value, int) and value < 0
+        }
+        number = int(getattr(error, "ierr", 0))
+        plain = _ERRORS.get(number, f"PETSc error {number}")
+        why = names.get(self._ksp.getConvergedReason(), plain)
+        return f"{why}; the matrix is not positive definite or nearly singular"
 
 
-class SpdSystem:
+class FilledSystem(_PetscSystem):
+    """A u = b on one rank, with entries that the caller computes.
+
+    Args:
+        indptr: where each row begins.
+        indices: column of each entry of the whole symmetric matrix.
+        method: the solver; by size where None.
+    """
+
+    def __init__(self, indptr: Any, indices: Any, method: Method | None = None) -> None:
+        fx = fenicsx()
+        PETSc, comm, n = fx.PETSc, fx.MPI.COMM_SELF, len(indptr) - 1
+        self._data, self._b, self._x = np.zeros(len(indices)), np.zeros(n), np.zeros(n)
+        arrays = (indptr.astype(PETSc.IntType), indices.astype(PETSc.IntType), self._data)
+        matrix = PETSc.Mat().createAIJWithArrays((n, n), arrays, comm=comm)
+        matrix.assemble()
+        b, x = (PETSc.Vec().createWithArray(v, comm=comm) for v in (self._b, self._x))
+        super().__init__(matrix, (b, x), method)
+
+    def fill(self, entries: Array) -> None:
+        """Take new entries; the next solve factors them."""
+        self._data[:] = entries
+        self.matrix.stateIncrease()
+
+    def solve(self, b: Array) -> Array:
+        """A^(-1) b; the first call factors."""
+        self._b[:] = b
+        self._run()
+        return self._finite(self._x.copy())
+
+
+class SpdSystem(_PetscSystem):
     """A u = b for a bilinear form whose coefficients change between calls of :meth:`assemble`.
 
     Args:
@@ -86,95 +187,18 @@ class SpdSystem:
         self._form, self._bcs = form, list(bcs)
         imap, bs = space.dofmap.index_map, space.dofmap.index_map_bs
         self._b, self._x = fx.la.vector(imap, bs), fx.la.vector(imap, bs)
-        comm = space.mesh.comm
-        self._vecs = [_wrap_vector(v, comm) for v in (self._b, self._x)]
-        self.method = method or choose_method(imap.size_global * bs, comm.size)
-        self._csr = fx.fem.create_matrix(form) if comm.size == 1 else None
-        self.matrix = fx.petsc.create_matrix(form) if self._csr is None else self._wrap(comm)
-        self.matrix.setOption(fx.PETSc.Mat.Option.SPD, True)
-        self._ksp = self._solver(comm)
-
-    def _wrap(self, comm: Any) -> Any:
-        """A PETSc matrix on the storage of the CSR matrix."""
-        fx, csr = fenicsx(), self._csr
-        assert csr is not None
-        n = len(csr.indptr) - 1
-        arrays = (csr.indptr.astype(fx.PETSc.IntType), csr.indices.astype(fx.PETSc.IntType))
-        matrix = fx.PETSc.Mat().createAIJWithArrays((n, n), (*arrays, csr.data), comm=comm)
-        matrix.assemble()
-        return matrix
-
-    def _solver(self, comm: Any) -> Any:
-        """The Krylov object with options of its own prefix, so that no other solver hears them."""
-        PETSc = fenicsx().PETSc
-        ksp = PETSc.KSP().create(comm)
-        prefix = f"pdeinv_{next(_serial)}_"
-        ksp.setOptionsPrefix(prefix)
-        options = PETSc.Options(prefix)
-        for key, value in (*_OPTIONS[self.method].items(), ("ksp_error_if_not_converged", True)):
-            options[key] = value
-        ksp.setOperators(self.matrix)
-        ksp.setFromOptions()
-        for key in (*_OPTIONS[self.method], "ksp_error_if_not_converged"):
-            options.delValue(key)
-        return ksp
+        wrap = fx.la_petsc.create_vector_wrap
+        super().__init__(fx.petsc.create_matrix(form), (wrap(self._b), wrap(self._x)), method)
 
     def assemble(self) -> None:
         """Fill the matrix from the form's present coefficients; the next solve factors it anew."""
-        fx = fenicsx()
-        if self._csr is not None:
-            self._csr.data[:] = 0.0
-            fx.fem.assemble_matrix(self._csr, self._form, bcs=self._bcs)
-            self.matrix.stateIncrease()
-            return
         self.matrix.zeroEntries()
-        fx.petsc.assemble_matrix(self.matrix, self._form, bcs=self._bcs)
+        fenicsx().petsc.assemble_matrix(self.matrix, self._form, bcs=self._bcs)
         self.matrix.assemble()
 
     def solve(self, b: Array) -> Array:
-        """A^(-1) b for local values (ghosts last, theirs are ignored); the first call factors.
-
-        Raises:
-            SolverDiverged: the factorisation or the iteration failed, with PETSc's reason.
-        """
-        fx = fenicsx()
+        """A^(-1) b for local values (ghosts last, theirs are ignored); the first call factors."""
         self._b.array[:] = b
-        for vec in self._vecs:
-            vec.stateIncrease()
-        try:
-            self._ksp.solve(*self._vecs)
-        except fx.PETSc.Error as error:
-            why = self._why(error)
-            self._renew()
-            raise SolverDiverged(f"linear solver ({self.method}) failed: {why}") from None
+        self._run()
         self._x.scatter_forward()
-        x: Array = self._x.array.copy()
-        if not self._everywhere(bool(np.isfinite(x).all())):
-            raise SolverDiverged(
-                f"linear solver ({self.method}) gave values that are not finite; "
-                "the coefficient varies too much or is invalid"
-            )
-        return x
-
-    def _everywhere(self, good: bool) -> bool:
-        """Whether ``good`` holds on every rank, so that all of them raise or none does."""
-        comm = self._ksp.comm
-        return good if comm.size == 1 else bool(comm.tompi4py().allreduce(int(not good)) == 0)
-
-    def _renew(self) -> None:
-        """A new Krylov object: a factorisation that failed leaves one that fails ever after."""
-        comm = self._ksp.comm
-        self._ksp.destroy()
-        self._ksp = self._solver(comm)
-
-    def _why(self, error: Exception) -> str:
-        PETSc = fenicsx().PETSc
-        names = {
-            value: name.lower()
-            for name, value in vars(PETSc.KSP.ConvergedReason).items()
-            if isinstance(value, int) and value < 0
-        }
-        number = int(getattr(error, "ierr", 0))
-        plain = _ERRORS.get(number, f"PETSc error {number}")
-        why = names.get(self._ksp.getConvergedReason(), plain)
-        return f"{why}; the matrix is not positive definite or nearly singular"
+        return self._finite(self._x.array.copy())

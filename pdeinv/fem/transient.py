@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pdeinv.fem.env import fenicsx
-from pdeinv.fem.linear import SpdSystem
+from pdeinv.fem.linear import FilledSystem
 from pdeinv.fem.nodal import NodalSpace, Rule
 from pdeinv.fem.quadrature import COEFFICIENT_DEGREE, LOAD_DEGREE
 from pdeinv.fem.schemes import SCHEMES, Scheme
@@ -29,23 +29,13 @@ Forcing = Callable[[int], Array | None]
 """Number of the time level to a vector of the degrees of freedom; None where it is zero."""
 
 
-class _FilledSystem(SpdSystem):
-    """A linear system whose entries are computed outside, in the pattern of a form."""
-
-    def fill(self, entries: Array) -> None:
-        """Take new entries; the next solve factors them."""
-        assert self._csr is not None
-        self._csr.data[:] = entries
-        self.matrix.stateIncrease()
-
-
 class _Step:
     """One kind of time step: the factor of A, and C_j = -(α_j M/Δt + β_j K) for the past."""
 
     def __init__(self, system: ParabolicSystem, scheme: Scheme) -> None:
         self.scheme = scheme
         self._system = system
-        self.solver = _FilledSystem(system.pattern, system.space.V)
+        self.solver = FilledSystem(*system.structure)
         self.past: list[Any] = []
         self._lift: Any = None
         self._lifted: tuple[Array | None, Array] = (None, np.zeros(0))
@@ -145,6 +135,11 @@ class ParabolicSystem:
         """A CSR matrix with these entries in the common pattern."""
         n = self.space.size
         return sparse.csr_array((entries, self._csr.indices, self._csr.indptr), (n, n))
+
+    @property
+    def structure(self) -> tuple[Any, Any]:
+        """Where each row of the common pattern begins, and the column of each entry."""
+        return self._csr.indptr, self._csr.indices
 
     def _masks(self) -> None:
         """Where the entries of fixed rows and columns are."""

@@ -21,8 +21,9 @@ from pdeinv.io import netcdf
 from pdeinv.io.draws import whitened_draws
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.jobs.comparison import Comparison, Region
-from pdeinv.model.forward import Capability, ForwardModel, evaluate
+from pdeinv.model.forward import Capability, ForwardModel
 from pdeinv.model.observed import Sensors
+from pdeinv.model.rows import evaluate
 from pdeinv.plugins import registry
 from pdeinv.plugins.case import Case, read_case
 from pdeinv.plugins.problem import Problem

@@ -24,12 +24,10 @@ __all__ = [
     "LinearModel",
     "Linearization",
     "ModelKind",
+    "OffersRows",
     "Rows",
-    "each_row",
-    "evaluate",
+    "RowsLinearization",
     "finite",
-    "linearize",
-    "linearize_rows",
     "require",
 ]
 
@@ -40,7 +38,9 @@ class Capability(StrEnum):
     """What a forward model offers beyond evaluation at one point."""
 
     BATCH = "batch"
-    """``model(m)`` takes leading batch axes and is faster for it."""
+    """``model(m)`` takes leading batch axes and is faster for it; bits may depend on the batch."""
+    ROWS = "rows"
+    """:class:`OffersRows`: many unknowns in one call, where the bits of a row are its own."""
     JVP = "jvp"
     """Directional derivatives dG(m)[dm]."""
     VJP = "vjp"
@@ -125,6 +125,71 @@ class HiddenCost:
         return found
 
 
+@dataclass(frozen=True)
+class Rows[T]:
+    """What a model says at several points, one row each.
+
+    Attributes:
+        values: one entry a row: numbers, NaN where the solve failed, or objects, None there.
+        failures: the reason by row.
+    """
+
+    values: T
+    failures: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class RowsLinearization(Rows[Array]):
+    """G at several points with its derivative at each; valid whatever is asked of the model later.
+
+    Attributes:
+        values: G(m_i), shape (n, n_d), NaN where the solve failed.
+        failures: the reason by row.
+        jvp: one direction a row, (n, n_m), to dG(m_i)[dm_i], (n, n_d); NaN where the solve of the
+            row or this action failed.
+        vjp: one covector a row, (n, n_d), to dG(m_i)^T w_i, (n, n_m); likewise.
+        at: the linearization at row i alone. It raises :class:`SolverDiverged` with the reason
+            where that row failed. Its value has the bits of the row, its actions agree with those
+            of all rows to rounding.
+    """
+
+    jvp: Callable[[Array], Array]
+    vjp: Callable[[Array], Array]
+    at: Callable[[int], Linearization]
+
+
+@runtime_checkable
+class OffersRows(Protocol):
+    """What a forward model that declares ROWS has besides.
+
+    The promise: **a row depends on that row alone, to the last bit.** It is the same whether it is
+    asked for with 1, 2 or 64 rows, in any order, beside rows that fail. A failed row fails alone.
+    This holds for values, for the actions of :class:`RowsLinearization` and for its ``at``.
+    ``model(m)`` of one point may have other bits than ``model.rows(m[None])``, hence who wants the
+    bits of rows asks for rows, also for one. Products of whole matrices do not keep the promise
+    (BLAS adds up in another order for another number of rows); products row by row and elementwise
+    functions of arrays do.
+
+    ``rows`` takes any number of them, none included, and does not change them. A model that
+    splits them into blocks does so itself. One with a :class:`HiddenCost` offers no ROWS.
+    """
+
+    def rows(self, ms: Array, /) -> Rows[Array]:
+        """G at each row of ``ms`` (n, n_m): values (n, n_d), and why rows failed.
+
+        Raises:
+            ShapeError: rows of another length.
+        """
+
+    def linearize_rows(self, ms: Array, /) -> RowsLinearization:
+        """G and its derivative at each row of ``ms`` (n, n_m); with JVP or VJP only.
+
+        Raises:
+            CapabilityError: neither JVP nor VJP is declared.
+            ShapeError: rows of another length.
+        """
+
+
 def require(model: ForwardModel, needed: frozenset[Capability], who: str) -> None:
     """Check that ``model`` declares all that ``who`` needs.
 
@@ -140,19 +205,6 @@ def require(model: ForwardModel, needed: frozenset[Capability], who: str) -> Non
         )
 
 
-@dataclass(frozen=True)
-class Rows[T]:
-    """What a model says at several points, one row each.
-
-    Attributes:
-        values: one entry a row: numbers, NaN where the solve failed, or objects, None there.
-        failures: the reason by row.
-    """
-
-    values: T
-    failures: Mapping[int, str]
-
-
 def finite(values: Array, what: str = "prediction") -> Array:
     """``values`` themselves.
 
@@ -162,48 +214,6 @@ def finite(values: Array, what: str = "prediction") -> Array:
     if not np.isfinite(values).all():
         raise SolverDiverged(f"the {what} is not finite")
     return values
-
-
-def each_row[T](ask: Callable[[Array], T], ms: Array) -> Rows[list[T | None]]:
-    """``ask`` at each row of ``ms``; what raises :class:`SolverDiverged` is a failure."""
-    values, failures = list[T | None](), dict[int, str]()
-    for i, m in enumerate(ms):
-        try:
-            values.append(ask(m))
-        except SolverDiverged as error:
-            values.append(None)
-            failures[i] = str(error)
-    return Rows(values, failures)
-
-
-def evaluate(model: ForwardModel, ms: Array) -> Rows[Array]:
-    """G at each row of ``ms`` (n, n_m), in one call where the model takes batches."""
-    if Capability.BATCH in model.capabilities:
-        values = model(ms)
-        if np.isfinite(values).all():
-            return Rows(values, {})
-        lost = np.flatnonzero(~np.isfinite(values).all(axis=-1))
-        return Rows(values, {int(i): "the prediction is not finite" for i in lost})
-    found = each_row(lambda m: finite(model(m)), ms)
-    nothing = np.full(model.d_space.size, np.nan)
-    values = np.array([nothing if v is None else v for v in found.values])
-    return Rows(values.reshape(len(ms), -1), found.failures)
-
-
-def linearize(model: ForwardModel, m: Array) -> Linearization:
-    """G and its derivative at ``m`` of shape (n_m,).
-
-    Raises:
-        SolverDiverged: the solve failed, or G is not finite.
-    """
-    at = model.linearize(m)
-    finite(at.value)
-    return at
-
-
-def linearize_rows(model: ForwardModel, ms: Array) -> Rows[list[Linearization | None]]:
-    """The same at each row of ``ms`` (n, n_m)."""
-    return each_row(lambda m: linearize(model, m), ms)
 
 
 @dataclass(frozen=True)
@@ -223,7 +233,7 @@ class LinearModel:
     matrix: Array
     offset: Array
     kind: ModelKind = "reference"
-    capabilities: frozenset[Capability] = DERIVATIVES | {Capability.BATCH}
+    capabilities: frozenset[Capability] = DERIVATIVES | {Capability.BATCH, Capability.ROWS}
 
     def __call__(self, m: Array) -> Array:
         """A m + c for (..., n_m).
@@ -233,9 +243,51 @@ class LinearModel:
         """
         data = np.asarray(self.m_space.check(m) @ self.matrix.T + self.offset)
         if data.ndim == 1 and not np.isfinite(data).all():
-            raise SolverDiverged("the data of a linear model are not finite; m must be finite")
+            raise SolverDiverged(NOT_FINITE)
         return data
 
     def linearize(self, m: Array) -> Linearization:
         """The value at ``m``; the derivative is A everywhere."""
         return Linearization(self(m), lambda dm: self.matrix @ dm, lambda w: self.matrix.T @ w)
+
+    def rows(self, ms: Array) -> Rows[Array]:
+        """A m_i + c, one product a row."""
+        values = each_product(self.matrix, self.m_space.check(ms)) + self.offset
+        if np.isfinite(values).all():
+            return Rows(values, {})
+        lost = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        values[lost] = np.nan
+        return Rows(values, {int(i): NOT_FINITE for i in lost})
+
+    def linearize_rows(self, ms: Array) -> RowsLinearization:
+        """The values; the derivative is A everywhere."""
+        found = self.rows(ms)
+        lost, turned = list(found.failures), np.ascontiguousarray(self.matrix.T)
+
+        def actions(matrix: Array) -> Callable[[Array], Array]:
+            def act(vs: Array) -> Array:
+                out = each_product(matrix, vs)
+                out[lost] = np.nan
+                return out
+
+            return act
+
+        def at(i: int) -> Linearization:
+            if i in found.failures:
+                raise SolverDiverged(found.failures[i])
+            return Linearization(found.values[i], lambda v: self.matrix @ v, lambda w: turned @ w)
+
+        return RowsLinearization(
+            found.values, found.failures, actions(self.matrix), actions(turned), at
+        )
+
+
+NOT_FINITE = "the data of a linear model are not finite; m must be finite"
+
+
+def each_product(matrix: Array, xs: Array) -> Array:
+    """A x_i for each row of ``xs`` (n, k), as one product of a matrix and a vector each.
+
+    A product with all rows at once would add up in an order that depends on how many there are.
+    """
+    return np.asarray(np.matmul(matrix, np.ascontiguousarray(xs)[..., None])[..., 0])

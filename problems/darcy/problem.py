@@ -143,9 +143,9 @@ class Darcy:
         """
         system = self.system(level)
         observation = system.space.evaluation(points_of(sensors, self.axes))
-        to_points = self.unknown.matrix(system.quadrature.points)
         spaces = self.prior().space, self.observed.space(sensors)
-        return DarcyModel(spaces, system, to_points, observation)
+        reduced = system.reduced(self.unknown.matrix(system.quadrature.points))
+        return DarcyModel(spaces, reduced, observation)
 
     def state(self, m: Array, level: int = 0, comm: Any = None) -> tuple[DiffusionSystem, Array]:
         """The discrete equation at m and its solution, local values.

@@ -19,8 +19,8 @@ from pdeinv.model.forward import (
     Linearization,
     LinearModel,
     ModelKind,
-    evaluate,
 )
+from pdeinv.model.rows import evaluate
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 

@@ -21,8 +21,9 @@ from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import CapabilityError, SolverDiverged
 from pdeinv.io.datasets import TrainingSet, prior_probe
-from pdeinv.model.forward import Capability, ForwardModel, evaluate, require
+from pdeinv.model.forward import Capability, ForwardModel, require
 from pdeinv.model.observed import Sensors
+from pdeinv.model.rows import evaluate
 from pdeinv.model.tangent import Corrected, Tangent
 from pdeinv.plugins.fitting import FitRun
 from pdeinv.plugins.problem import Problem

@@ -115,7 +115,7 @@ def test_the_gradient_test_sees_a_wrong_gradient(rng):
 
     class Wrong:
         m_space, d_space = inner.m_space, inner.d_space
-        capabilities, kind = inner.capabilities, inner.kind
+        capabilities, kind = inner.capabilities - {Capability.ROWS}, inner.kind
 
         def __call__(self, xi):
             return inner(xi)

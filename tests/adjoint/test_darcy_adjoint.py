@@ -63,7 +63,7 @@ def test_the_other_linear_solvers_pass_too(method, monkeypatch):
     monkeypatch.setattr(linear, "CHOLESKY_LIMIT", 0)
     monkeypatch.setattr(linear, "MUMPS_LIMIT", 0 if method == "cg" else 10**9)
     prior, model, xi, rng = setting(UNKNOWNS["kl"])
-    assert model.system.method == method
+    assert model.system.linear.method == method
     assert dot_product_test(model, prior.unwhiten(xi), rng) <= 1e-10
     assert taylor_test(model, prior.unwhiten(xi), rng).slope >= 1.9
 

@@ -206,6 +206,7 @@ def test_every_clause_has_its_mutant():
     assert set(MUTANTS) == set(CLAUSES.clauses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clause", MUTANTS)
 def test_the_planted_violation_is_found(clause):
     options = MUTANTS.options(clause)

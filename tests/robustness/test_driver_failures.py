@@ -1,7 +1,6 @@
 """Failed solves, spent budgets, dead workers, full disks: counted, survived or one clear line."""
 
 import errno
-import itertools
 import os
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -179,13 +178,28 @@ def test_budget_that_is_never_reached_changes_nothing(tmp_path):
     assert found.outcome.converged
 
 
-def test_budget_in_seconds_ends_a_chain_by_its_clock(tmp_path, monkeypatch):
-    clock = itertools.count()  # a second a step
-    ticking = SimpleNamespace(monotonic=lambda: float(next(clock)))
-    monkeypatch.setattr("pdeinv.engines.run.chain.time", ticking)
-    found = go("pcn", CASE.posterior(), tmp_path, budget=Budget(seconds=200))
+class Slow(LinearModel):
+    """A second for each row, by its own clock."""
+
+    now = 0.0
+
+    def rows(self, ms):
+        Slow.now += len(ms)
+        return super().rows(ms)
+
+
+@pytest.mark.parametrize("chains", [1, 2, 3])
+def test_budget_in_seconds_ends_each_chain_by_its_share_of_the_clock(chains, tmp_path, monkeypatch):
+    ticking = SimpleNamespace(monotonic=lambda: Slow.now)
+    for module in ("chain", "clock", "together"):
+        monkeypatch.setattr(f"pdeinv.engines.run.{module}.time", ticking)
+    on = CASE.posterior()
+    on.model = WhitenedModel(on.prior, Slow(**vars(on.model.model)))
+    engine = make("pcn", chains=chains)
+    found = run(engine, lambda: on, Run(3, tmp_path, budget=Budget(seconds=200)))
     assert found.exhausted
-    assert 2 * 190 < found.counters.n_forward < 2 * 210
+    assert found.counters.n_forward == chains * 200
+    assert found.seconds == chains * 200
 
 
 def test_budget_in_seconds_holds(tmp_path):

@@ -31,16 +31,19 @@ def z_scores(result, estimator):
     return ((group.m_mean - FINE.exact()[0]) / group.m_mcse).values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["draws", "split"])
 def test_means_are_those_of_the_fine_posterior(result, estimator):
     assert np.abs(z_scores(result, estimator)).max() < 4
 
 
+@pytest.mark.slow
 def test_the_surrogate_alone_is_wrong(result):
     """Negative control."""
     assert np.abs(z_scores(result, "surrogate")).max() > 10
 
 
+@pytest.mark.slow
 def test_draws_have_the_fine_covariance(result):
     m = build().prior.unwhiten(result.outcome.xi)
     per_chain = np.stack([np.cov(chain.T) for chain in m])
@@ -48,6 +51,7 @@ def test_draws_have_the_fine_covariance(result):
     assert np.abs((per_chain.mean(axis=0) - FINE.exact()[1]) / error).max() < 4.5
 
 
+@pytest.mark.slow
 def test_every_fine_solve_is_counted(result):
     config = TwoLevelConfig(chains=8, draws=500, warmup=20)
     most = config.chains * (1 + config.warmup + 2 * config.draws)

@@ -12,6 +12,7 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed, SolverDiverged
+from pdeinv.model.forward import Capability
 from pdeinv.model.strong_form import Equation, Side, StrongForm
 from pdeinv.plugins.fitting import FitRun
 from pdeinv.plugins.recipe import make_problem
@@ -298,7 +299,8 @@ class Lost:
     def __init__(self, inner):
         self.inner, self.prior = inner, inner.prior
         self.m_space, self.d_space, self.kind = inner.m_space, inner.d_space, inner.kind
-        self.capabilities, self.strong_form = inner.capabilities, inner.strong_form
+        self.capabilities = inner.capabilities - {Capability.ROWS}
+        self.strong_form = inner.strong_form
 
     def __call__(self, xi, /):
         raise SolverDiverged("planted")

@@ -40,7 +40,7 @@ class Broken:
     def __init__(self, inner, limit):
         self.inner, self.limit = inner, limit
         self.m_space, self.d_space, self.kind = inner.m_space, inner.d_space, inner.kind
-        self.capabilities = inner.capabilities
+        self.capabilities = inner.capabilities - {Capability.ROWS}
 
     def __call__(self, m):
         return self.inner(m)
@@ -154,7 +154,7 @@ class Vague(Broken):
 
     def __init__(self, inner):
         super().__init__(inner, math.inf)
-        self.capabilities = inner.capabilities | {Capability.VARIANCE}
+        self.capabilities = inner.capabilities - {Capability.ROWS} | {Capability.VARIANCE}
 
     def variance(self, xis):
         return np.full((len(xis), self.d_space.size), np.nan)

@@ -24,7 +24,7 @@ from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import CapabilityError, ConfigError, RunFailed, SolverDiverged
-from pdeinv.model.forward import Linearization, LinearModel
+from pdeinv.model.forward import Capability, Linearization, LinearModel
 from pdeinv.model.spaces import Space, Variable
 
 
@@ -269,7 +269,7 @@ class Fragile:
     def __init__(self, inner):
         self.inner, self.kind = inner, "reference"
         self.m_space, self.d_space = inner.m_space, inner.d_space
-        self.capabilities = inner.capabilities
+        self.capabilities = inner.capabilities - {Capability.ROWS}
         self.asked = 0
 
     def __call__(self, m, /):

@@ -41,6 +41,7 @@ ROOMS = (
     "pdeinv.bayes",
     "pdeinv.bayes.fields",
     "pdeinv.model",
+    "pdeinv.kernels",
     "pdeinv",
 )
 """From top to bottom: a room imports from itself and from rooms further down.

@@ -1,4 +1,7 @@
-"""The one loop over an engine's steps: progress, checkpoints, budgets, stops, failed solves."""
+"""The one loop over an engine's steps: progress, checkpoints, budgets, stops, failed solves.
+
+It yields what the steps ask for and never solves; :mod:`.together` answers.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,14 @@ import numpy as np
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import Engine
 from pdeinv.engines.progress import Progress
-from pdeinv.engines.requests import drive
+from pdeinv.engines.requests import Steps
 from pdeinv.engines.run.checkpoint import ChainStore, Saved
+from pdeinv.engines.run.clock import Clock
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import RunFailed
 from pdeinv.rng import stream
 
-__all__ = ["done", "run_chain", "state_type"]
+__all__ = ["LiveChain", "done", "state_type"]
 
 FAILED_SHARE = 0.5
 """A chain fails when more than this share of its solves failed (after 20 solves)."""
@@ -33,52 +37,94 @@ def state_type(engine: Engine[Any]) -> type[Any]:
     return kind
 
 
-def done(engine: Engine[Any], saved: Saved) -> bool:
+def done(engine: Engine[Any], state: Any, step: int) -> bool:
     """Whether a chain has come to its end."""
-    return saved.step >= engine.n_steps or engine.finished(saved.state)
+    return step >= engine.n_steps or engine.finished(state)
 
 
-def run_chain(
-    engine: Engine[Any], posterior: Posterior, spec: Run, k: int, progress: Progress
-) -> None:
-    """Advance chain ``k`` to its end, a stop or its budget, and leave it saved."""
-    if spec.stop_file.exists():
-        return
-    began, store = time.monotonic(), ChainStore(spec.folder, k)
-    saved = store.load(state_type(engine))
-    if saved is None:
-        saved = Saved(None, stream(spec.seed, "chain", k), 0, 0, Counters(), 0.0)
-    counters, state, rng, step = saved.counters, saved.state, saved.rng, saved.step
-    posterior.charge(counters)
-    if state is None:
-        state = drive(posterior, engine.init(posterior, rng))
-        _check_failures(counters)
-    save_at, look_at = began + spec.checkpoint_seconds, 0.0
-    began -= saved.seconds
-    now, records = time.monotonic(), list[Mapping[str, Any]]()
-    while (
-        step < engine.n_steps
-        and not engine.finished(state)
-        and not spec.budget.spent(counters, now - began)
-    ):
-        state = drive(posterior, engine.step(posterior, state, rng))
-        step += 1
-        record = engine.record(state, step)
+class LiveChain:
+    """Chain ``k`` while it runs: what it asks for, what it spends, and its files.
+
+    Attributes:
+        steps: a generator of requests, which saves the chain at its end, a stop or its budget.
+        found: what is sent to it next: an answer, or an error to be raised in its place.
+        told_to_stop: whether to save and end after this step.
+
+    Args:
+        engine: says how it steps.
+        posterior: whom it asks; read only, it is answered from outside.
+        spec: how to run.
+        k: its number.
+        progress: told how far it is.
+
+    Raises:
+        DataSchemaError: its checkpoint is damaged.
+    """
+
+    def __init__(
+        self, engine: Engine[Any], posterior: Posterior, spec: Run, k: int, progress: Progress
+    ) -> None:
+        self.engine, self.posterior, self.spec, self.k = engine, posterior, spec, k
+        self._store = ChainStore(spec.folder, k)
+        saved = self._store.load(state_type(engine)) or _fresh(spec, k)
+        self._state, self._rng, self._step = saved.state, saved.rng, saved.step
+        self._n_chunks, self._records = saved.n_chunks, list[Mapping[str, Any]]()
+        self._progress = progress
+        self.counters, self.clock = saved.counters, Clock(saved.seconds)
+        self.steps, self.told_to_stop = self._run(), False
+        self.found: Any = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a state to save."""
+        return self._state is not None
+
+    def _run(self) -> Steps[None]:
+        if self.spec.stop_file.exists():
+            return
+        if not self.begun:
+            self._state = yield from self.engine.init(self.posterior, self._rng)
+            _check_failures(self.counters)
+        save_at, look_at = time.monotonic() + self.spec.checkpoint_seconds, 0.0
+        while not self._ended():
+            state = yield from self.engine.step(self.posterior, self._state, self._rng)
+            self._advance(state)
+            now = time.monotonic()
+            if now >= look_at:
+                look_at = now + LOOK_SECONDS
+                self._report()
+                if self.spec.stop_file.exists():
+                    break
+            if now >= save_at:
+                save_at = now + self.spec.checkpoint_seconds
+                self._save()
+        self._report()
+        self._save()
+
+    def _ended(self) -> bool:
+        if self.told_to_stop or self.spec.budget.spent(self.counters, self.clock.seconds):
+            return True
+        return done(self.engine, self._state, self._step)
+
+    def _advance(self, state: Any) -> None:
+        self._state, self._step = state, self._step + 1
+        record = self.engine.record(state, self._step)
         if record is not None:
-            records.append(record)
-        _check_failures(counters)
-        now = time.monotonic()
-        if now >= look_at:
-            look_at = now + LOOK_SECONDS
-            progress(k, step, engine.n_steps, _note(state))
-            if spec.stop_file.exists():
-                break
-        if now >= save_at:
-            save_at = now + spec.checkpoint_seconds
-            saved = Saved(state, rng, step, saved.n_chunks, counters, now - began)
-            saved, records = store.save(saved, records), []
-    progress(k, step, engine.n_steps, _note(state))
-    store.save(Saved(state, rng, step, saved.n_chunks, counters, now - began), records)
+            self._records.append(record)
+        _check_failures(self.counters)
+
+    def _report(self) -> None:
+        self._progress(self.k, self._step, self.engine.n_steps, _note(self._state))
+
+    def _save(self) -> None:
+        spent = self.counters, self.clock.seconds
+        saved = Saved(self._state, self._rng, self._step, self._n_chunks, *spent)
+        self._n_chunks = self._store.save(saved, self._records).n_chunks
+        self._records = []
+
+
+def _fresh(spec: Run, k: int) -> Saved:
+    return Saved(None, stream(spec.seed, "chain", k), 0, 0, Counters(), 0.0)
 
 
 def _note(state: Any) -> str:

@@ -10,11 +10,12 @@ from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import Chain, Engine, Outcome, check_posterior
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.progress import Progress, silent
-from pdeinv.engines.run.chain import done, run_chain, state_type
+from pdeinv.engines.run.chain import done, state_type
 from pdeinv.engines.run.checkpoint import ChainStore
 from pdeinv.engines.run.folder import claimed
-from pdeinv.engines.run.pool import run_chains
+from pdeinv.engines.run.pool import run_in_workers
 from pdeinv.engines.run.spec import Run
+from pdeinv.engines.run.together import run_chains
 from pdeinv.errors import Preempted
 from pdeinv.rng import stream
 
@@ -57,12 +58,11 @@ def run(
     notify = progress or silent
     with claimed(engine, spec):
         if spec.workers > 1 and engine.n_chains > 1:
-            run_chains(engine, build, spec, notify)
+            run_in_workers(engine, build, spec, notify)
         else:
-            for k in range(engine.n_chains):
-                run_chain(engine, posterior, spec, k, notify)
+            run_chains(engine, posterior, spec, _ks(engine), notify)
         points = [ChainStore(spec.folder, k).load(state_type(engine)) for k in _ks(engine)]
-        partial = any(p is None or not done(engine, p) for p in points)
+        partial = any(p is None or not done(engine, p.state, p.step) for p in points)
         if partial and spec.stop_file.exists():
             raise Preempted(f"stopped and saved in {spec.folder}; continue with --resume")
         return _finalized(engine, posterior, spec, partial)

@@ -1,9 +1,9 @@
-"""Chains spread over processes: each worker builds the posterior once and runs whole chains."""
+"""Chains spread over processes: each worker builds the posterior once and takes its share."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -12,13 +12,13 @@ from typing import Any
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Engine
 from pdeinv.engines.progress import Progress
-from pdeinv.engines.run.chain import run_chain
 from pdeinv.engines.run.spec import Run
+from pdeinv.engines.run.together import run_chains
 from pdeinv.errors import RunFailed
 from pdeinv.executors import process_pool
 from pdeinv.io.atomic import atomic
 
-__all__ = ["run_chains"]
+__all__ = ["run_in_workers"]
 
 _posterior: Posterior | None = None
 """The posterior of this worker process."""
@@ -33,18 +33,18 @@ def _progress_file(folder: Path, k: int) -> Path:
     return folder / f"chain{k}.progress.json"
 
 
-def _work(engine: Engine[Any], spec: Run, k: int) -> None:
-    """One chain, in a worker; its progress goes into a small file that the parent reads."""
+def _work(engine: Engine[Any], spec: Run, ks: Sequence[int]) -> None:
+    """Some chains, in a worker; their progress goes into small files that the parent reads."""
     assert _posterior is not None
 
     def report(chain: int, step: int, n_steps: int, note: str) -> None:
         with atomic(_progress_file(spec.folder, chain)) as target:
             target.write_text(json.dumps([chain, step, n_steps, note]))
 
-    run_chain(engine, _posterior, spec, k, report)
+    run_chains(engine, _posterior, spec, ks, report)
 
 
-def run_chains(
+def run_in_workers(
     engine: Engine[Any], build: Callable[[], Posterior], spec: Run, progress: Progress
 ) -> None:
     """Run all chains in ``spec.workers`` processes; an error in one stops and saves the others.
@@ -54,7 +54,8 @@ def run_chains(
     """
     workers = min(spec.workers, engine.n_chains)
     with process_pool(workers, _start, (build,)) as pool:
-        pending = {pool.submit(_work, engine, spec, k) for k in range(engine.n_chains)}
+        shares = [range(i, engine.n_chains, workers) for i in range(workers)]
+        pending = {pool.submit(_work, engine, spec, ks) for ks in shares}
         try:
             _watch(pending, engine.n_chains, spec, progress)
         except BrokenProcessPool:

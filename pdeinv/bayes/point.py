@@ -1,0 +1,127 @@
+"""The posterior with its derivatives at one point, alone or as one of several rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+
+import numpy as np
+
+from pdeinv.bayes.counters import Counters
+from pdeinv.bayes.noise import Noise, half_square
+from pdeinv.bayes.prior import cost
+from pdeinv.model.forward import ForwardModel, Linearization, Rows, RowsLinearization, finite
+from pdeinv.typing import Array
+
+__all__ = ["At", "PosteriorPoint"]
+
+
+@dataclass(frozen=True)
+class PosteriorPoint:
+    """The posterior with its derivatives at one xi.
+
+    Attributes:
+        misfit: Φ(xi).
+        neg_log_posterior: Φ + R.
+        prediction: G(m(xi)), shape (n_d,).
+        gradient: ∇(Φ + R), shape (dim,).
+        gauss_newton: v ↦ (J^T Γ^(-1) J) v without the prior's identity, (dim,) to (dim,).
+        jvp: v ↦ J v, (dim,) to (n_d,).
+    """
+
+    misfit: float
+    neg_log_posterior: float
+    prediction: Array
+    gradient: Array
+    gauss_newton: Callable[[Array], Array]
+    jvp: Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class At:
+    """What turns linearizations of a model into points of a posterior.
+
+    Attributes:
+        model: who is asked, for how it is counted.
+        data: y.
+        noise: of y - G.
+    """
+
+    model: ForwardModel
+    data: Array
+    noise: Noise
+
+    def point(self, xi: Array, at: Linearization, counters: Counters) -> PosteriorPoint:
+        """The point at ``xi``; what is done with it later is charged to ``counters`` too.
+
+        Raises:
+            SolverDiverged: the gradient is not finite.
+        """
+        white = self.noise.whiten(at.value - self.data)
+        actions = _Actions(self, lambda: at, counters)
+        gradient = finite(actions.vjp(white) + xi, "gradient")
+        return actions.point(float(half_square(white)), float(cost(xi)), at.value, gradient)
+
+    def points(
+        self, xis: Array, at: RowsLinearization, charged: Sequence[Counters]
+    ) -> Rows[list[PosteriorPoint | None]]:
+        """The points at the rows of ``xis`` (n, dim), by one adjoint action for all of them.
+
+        Args:
+            xis: shape (n, dim).
+            at: the linearizations.
+            charged: who pays for each row.
+        """
+        reasons = dict(at.failures)
+        solved = np.array([i not in reasons for i in range(len(xis))])
+        white = self.noise.whiten(np.where(solved[:, None], at.values, self.data) - self.data)
+        gradients = at.vjp(self.noise.whiten_transpose(white)) + xis
+        sound = np.isfinite(gradients).all(axis=1)
+        misfits, costs = half_square(white), cost(xis)
+        found = list[PosteriorPoint | None]()
+        for i, counters in enumerate(charged):
+            counters.count(self.model.kind, forward=1, adjoint=int(solved[i]))
+            if solved[i] and sound[i]:
+                actions = _Actions(self, cache(partial(at.at, i)), counters)
+                numbers = float(misfits[i]), float(costs[i])
+                found.append(actions.point(*numbers, at.values[i], gradients[i]))
+                continue
+            counters.count(self.model.kind, failed=1)
+            reasons.setdefault(i, "the gradient is not finite")
+            found.append(None)
+        return Rows(found, reasons)
+
+
+@dataclass(frozen=True)
+class _Actions:
+    """Counted derivative actions in whitened data, at a point that is linearized when asked for."""
+
+    on: At
+    at: Callable[[], Linearization]
+    counters: Counters
+
+    def vjp(self, white: Array) -> Array:
+        """J^T Γ^(-T/2) w."""
+        self.counters.count(self.on.model.kind, adjoint=1)
+        found = self.at().vjp(self.on.noise.whiten_transpose(white))
+        self.counters.count_hidden(self.on.model)
+        return found
+
+    def jvp(self, v: Array) -> Array:
+        """J v."""
+        self.counters.count(self.on.model.kind, tangent=1)
+        found = self.at().jvp(v)
+        self.counters.count_hidden(self.on.model)
+        return found
+
+    def gauss_newton(self, v: Array) -> Array:
+        """J^T Γ^(-1) J v."""
+        return self.vjp(self.on.noise.whiten(self.jvp(v)))
+
+    def point(
+        self, misfit: float, prior_cost: float, prediction: Array, gradient: Array
+    ) -> PosteriorPoint:
+        """The point with these numbers and actions."""
+        total = misfit + prior_cost
+        return PosteriorPoint(misfit, total, prediction, gradient, self.gauss_newton, self.jvp)

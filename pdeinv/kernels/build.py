@@ -1,0 +1,161 @@
+"""Compile ``kernels.c`` at first use, keep it, and load it.
+
+The compiler is the one that FFCx needs as well: ``$CC``, else ``cc``. A library is kept under the
+hash of all that it depends on, so that machines of several kinds can share a home. It is written
+beside its place and renamed: processes that start together each find none or a whole one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from pdeinv.errors import MissingDependency, reason
+from pdeinv.kernels import cache as store
+
+__all__ = ["available", "library", "why_not"]
+
+ALWAYS = (
+    *("-O3", "-fPIC", "-shared", "-std=gnu17"),
+    *("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"),
+)
+"""No ``-ffast-math``: it would reorder sums and lose what is not finite."""
+
+TUNED = (("-march=native",), ())
+"""Flags for the machine, tried in turn."""
+
+_P, _N = ctypes.c_void_p, ctypes.c_int64
+SIGNATURES = {"factor": (_P,) * 4, "solve": (*(_P,) * 4, _N, _P)}
+"""Functions that exist for real and complex numbers, one row and a tile."""
+
+PLAIN = {"tile_rows": (_P, _N, _N, _P), "untile_rows": (_P, _N, _N, _P), "lanes": ()}
+
+_TOO_LONG_S = 300.0
+
+
+def available() -> bool:
+    """Whether the kernels can be used here; compiles them at the first call."""
+    return why_not() is None
+
+
+@cache
+def why_not() -> str | None:
+    """Why the kernels cannot be used here, in one line; None where they can."""
+    try:
+        library()
+    except MissingDependency as error:
+        return str(error)
+    return None
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The compiled kernels.
+
+    Raises:
+        MissingDependency: there is no C compiler, or it fails.
+    """
+    compiler = _compiler()
+    source = files("pdeinv.kernels").joinpath("kernels.c").read_bytes()
+    version = _version(compiler)
+    last: Exception | None = None
+    for folder in store.folders():
+        for tuned in TUNED:
+            flags = (*ALWAYS, *tuned)
+            place = folder / f"kernels-{_key(source, compiler, version, flags)}.so"
+            try:
+                return _declared(_loaded(place, [*compiler, *flags], source))
+            except (OSError, subprocess.SubprocessError) as error:
+                last = error
+    raise _missing(f"'{shlex.join(compiler)}' cannot compile them ({_first_line(last)})")
+
+
+def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
+    """The library with the types of its functions."""
+    for kind in ("real_1", "real_n", "complex_1", "complex_n"):
+        for name, kinds in SIGNATURES.items():
+            getattr(kernels, f"{name}_{kind}").argtypes = kinds
+    for name, kinds in PLAIN.items():
+        getattr(kernels, name).argtypes = kinds
+    kernels.lanes.restype = _N
+    return kernels
+
+
+def _missing(why: str) -> MissingDependency:
+    return MissingDependency(
+        f"the compiled kernels need a C compiler: {why}; apt install gcc libc6-dev, or set CC"
+    )
+
+
+def _compiler() -> list[str]:
+    command = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    if shutil.which(command[0]) is None:
+        raise _missing(f"'{command[0]}' is not found")
+    return command
+
+
+def _version(compiler: Sequence[str]) -> bytes:
+    try:
+        return subprocess.run(
+            [*compiler, "--version"], capture_output=True, check=True, timeout=_TOO_LONG_S
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _missing(f"'{shlex.join(compiler)}' does not run ({reason(error)})") from None
+
+
+def _key(source: bytes, compiler: Sequence[str], version: bytes, flags: Sequence[str]) -> str:
+    parts = (source, shlex.join(compiler).encode(), version, shlex.join(flags).encode(), _cpu())
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
+
+
+@cache
+def _cpu() -> bytes:
+    """What ``-march=native`` looks at: model and features of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}".encode()
+    wanted = ("vendor_id", "cpu family", "model", "flags", "Features", "CPU part", "cache size")
+    return "\n".join(line for line in lines if line.startswith(wanted)).encode()
+
+
+def _loaded(place: Path, command: Sequence[str], source: bytes) -> ctypes.CDLL:
+    """The library at its place, compiled where it is not there or cannot be loaded."""
+    if store.own(place):
+        try:
+            return ctypes.CDLL(str(place))
+        except OSError:
+            place.unlink(missing_ok=True)
+    _compile(place, command, source)
+    return ctypes.CDLL(str(place))
+
+
+def _compile(place: Path, command: Sequence[str], source: bytes) -> None:
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix="compile-") as scratch:
+        text, made = Path(scratch) / "kernels.c", Path(scratch) / "kernels.so"
+        text.write_bytes(source)
+        subprocess.run(
+            [*command, str(text), "-o", str(made), "-lm"],
+            capture_output=True,
+            check=True,
+            timeout=_TOO_LONG_S,
+        )
+        made.chmod(0o700)
+        made.replace(place)
+
+
+def _first_line(error: Exception | None) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        lines = error.stderr.decode(errors="replace").strip().splitlines()
+        return next((line for line in lines if "error" in line), lines[0] if lines else str(error))
+    return "no folder" if error is None else reason(error)

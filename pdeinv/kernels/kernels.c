@@ -1,0 +1,513 @@
+/* Sparse Cholesky factors, sparse and dense products of many matrices with one pattern.
+ *
+ * A tile holds WIDTH matrices, its lanes; the lane is the innermost index of every array, so that one
+ * vector instruction works on all of them. The file includes itself once per width and number type.
+ *
+ * Four rows of a factor lie together, a quad: [part][row][lane], part being real and imaginary where
+ * numbers are complex. Width 1 makes its vectors of the four rows instead of the lanes. The text of
+ * the arithmetic is the same, so every lane gets the same operations in the same order: its bits
+ * depend neither on its neighbours nor on the width.
+ *
+ * The factorisation is right-looking on supernodes: a group of columns is factored in place, and its
+ * products are subtracted at once from the columns of its ancestors, which are still in the cache.
+ */
+#ifndef WIDTH
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Offsets count entries (a real or complex number of every lane); an entry e is row e % 4 of quad e / 4. */
+typedef struct {
+    int64_t n;                /* rows of the matrix */
+    int64_t groups;           /* supernodes */
+    const int32_t *starts;    /* (groups + 1) first columns */
+    const int64_t *below;     /* (groups + 1) into rows, column and relative */
+    const int32_t *rows;      /* rows under each group's own columns */
+    const int64_t *diagonal;  /* (groups) offsets of the square blocks */
+    const int64_t *rest;      /* (groups) offsets of what lies below them */
+    const int64_t *relative;  /* by row under a group: where its targets begin, see targets */
+    const int32_t *column;    /* by row under a group: its place inside its target, four times */
+    const int32_t *targets;   /* offsets of target rows, from the row itself onwards */
+    const int32_t *fresh;     /* groups in the order of their first use */
+    const int32_t *fresh_at;  /* (groups + 1) into fresh: groups first used at each group */
+    const int32_t *given_at;  /* (groups + 1) into source and place */
+    const int32_t *source;    /* entries of the given values */
+    const int32_t *place;     /* where they go */
+    const int32_t *pivot;     /* (n) entry of the given values on the diagonal, or -1 */
+    const int32_t *order;     /* (n) node of each column */
+    int64_t quads;            /* of the whole factor */
+    int64_t tallest;          /* most quads under one group */
+} plan;
+
+#define INLINE static inline __attribute__((always_inline))
+#define GLUE_(a, b) a##b
+#define GLUE(a, b) GLUE_(a, b)
+
+#ifndef LANES
+#define LANES 8
+#endif
+
+#define WIDTH 1
+#define PARTS 1
+#define NAME(x) GLUE(x, _real_1)
+#include __FILE__
+#undef NAME
+#undef PARTS
+#define PARTS 2
+#define NAME(x) GLUE(x, _complex_1)
+#include __FILE__
+#undef NAME
+#undef PARTS
+#undef WIDTH
+
+#define WIDTH LANES
+#define PARTS 1
+#define NAME(x) GLUE(x, _real_n)
+#include __FILE__
+#undef NAME
+#undef PARTS
+#define PARTS 2
+#define NAME(x) GLUE(x, _complex_n)
+#include __FILE__
+
+int64_t lanes(void) { return LANES; }
+
+/* tile[e][l] = rows[l][e]; lanes without a row of their own get the first one's. */
+void tile_rows(const double *rows, int64_t count, int64_t entries, double *tile) {
+    const double *from[LANES];
+    for (int l = 0; l < LANES; l++) from[l] = rows + (l < count ? l : 0) * entries;
+    for (int64_t e = 0; e < entries; e++)
+        for (int l = 0; l < LANES; l++) tile[e * LANES + l] = from[l][e];
+}
+
+/* rows[l][e] = tile[e][l] for the first `count` lanes. */
+void untile_rows(const double *tile, int64_t count, int64_t entries, double *rows) {
+    for (int64_t begin = 0; begin < entries; begin += 64) {
+        int64_t end = begin + 64 < entries ? begin + 64 : entries;
+        for (int64_t l = 0; l < count; l++)
+            for (int64_t e = begin; e < end; e++) rows[l * entries + e] = tile[e * LANES + l];
+    }
+}
+
+#else
+
+#undef PACK
+#undef ROW
+#undef COLUMNS
+#define pack NAME(pack)
+#define some NAME(some)
+#define quad NAME(quad)
+
+#if WIDTH == 1
+typedef double some;
+typedef double pack __attribute__((vector_size(32), aligned(8), may_alias));
+#define PACK 4
+#define ROW(q, part, r) ((q).p[part][0][r])
+#else
+typedef double some __attribute__((vector_size(8 * WIDTH), aligned(8), may_alias));
+typedef some pack;
+#define PACK WIDTH
+#define ROW(q, part, r) ((q).p[part][r])
+#endif
+#define PACKS (4 * WIDTH / PACK)
+#define ENTRY (PARTS * WIDTH)
+#define QUAD (4 * ENTRY)
+
+/* Columns that are worked on at a time: as many as registers hold. */
+#if PARTS == 1 && defined(__AVX512F__)
+#define COLUMNS 4
+#else
+#define COLUMNS 2
+#endif
+
+typedef struct {
+    pack p[PARTS][PACKS];
+} quad;
+
+#define load NAME(load)
+#define store NAME(store)
+#define zero NAME(zero)
+#define at NAME(at)
+#define multiply_add NAME(multiply_add)
+#define multiply_subtract NAME(multiply_subtract)
+#define minus NAME(minus)
+#define products NAME(products)
+#define entry NAME(entry)
+
+INLINE some at(const double *x) { return *(const some *)x; }
+
+INLINE quad load(const double *x) {
+    quad q;
+    for (int c = 0; c < PARTS; c++)
+        for (int i = 0; i < PACKS; i++) q.p[c][i] = *(const pack *)(x + (c * 4 * WIDTH) + i * PACK);
+    return q;
+}
+
+INLINE void store(double *x, quad q) {
+    for (int c = 0; c < PARTS; c++)
+        for (int i = 0; i < PACKS; i++) *(pack *)(x + (c * 4 * WIDTH) + i * PACK) = q.p[c][i];
+}
+
+INLINE quad zero(void) {
+    quad q;
+    for (int c = 0; c < PARTS; c++)
+        for (int i = 0; i < PACKS; i++) q.p[c][i] = (pack){0};
+    return q;
+}
+
+/* Where the real part of row r of a quad lies, for an offset in entries; the other part is 4 * WIDTH on. */
+INLINE double *entry(double *f, int64_t e) { return f + (e >> 2) * QUAD + (e & 3) * WIDTH; }
+
+/* s + a b for the four rows a and one number b, whose parts lie `part` apart. */
+INLINE quad multiply_add(quad s, quad a, const double *b, int64_t part) {
+    some br = at(b);
+    for (int i = 0; i < PACKS; i++) s.p[0][i] += a.p[0][i] * br;
+#if PARTS == 2
+    some bi = at(b + part);
+    for (int i = 0; i < PACKS; i++) {
+        s.p[0][i] -= a.p[1][i] * bi;
+        s.p[1][i] += a.p[0][i] * bi;
+        s.p[1][i] += a.p[1][i] * br;
+    }
+#else
+    (void)part;
+#endif
+    return s;
+}
+
+INLINE quad multiply_subtract(quad s, quad a, const double *b, int64_t part) {
+    some br = at(b);
+    for (int i = 0; i < PACKS; i++) s.p[0][i] -= a.p[0][i] * br;
+#if PARTS == 2
+    some bi = at(b + part);
+    for (int i = 0; i < PACKS; i++) {
+        s.p[0][i] += a.p[1][i] * bi;
+        s.p[1][i] -= a.p[0][i] * bi;
+        s.p[1][i] -= a.p[1][i] * br;
+    }
+#else
+    (void)part;
+#endif
+    return s;
+}
+
+INLINE quad minus(quad a, quad b) {
+    for (int c = 0; c < PARTS; c++)
+        for (int i = 0; i < PACKS; i++) a.p[c][i] -= b.p[c][i];
+    return a;
+}
+
+/* sum[c] = sum over k of a[k] b[k][c]: quads a in a row; numbers b `step` apart in k and `next` in c. */
+INLINE void products(quad *sum, const double *a, const double *b, int64_t count, int64_t step,
+                     int64_t next, int64_t part, int columns) {
+    for (int c = 0; c < columns; c++) sum[c] = zero();
+    for (int64_t k = 0; k < count; k++, a += QUAD, b += step) {
+        quad four = load(a);
+        for (int c = 0; c < columns; c++) sum[c] = multiply_add(sum[c], four, b + c * next, part);
+    }
+}
+
+#define inverse_root NAME(inverse_root)
+/* 1 / sqrt(d) of one entry, in place; NaN and a mark where it is not positive enough. */
+static void inverse_root(double *d, const double *given, int64_t *failed, int64_t column) {
+    for (int l = 0; l < WIDTH; l++) {
+        double re = d[l], least = given ? 4 * DBL_EPSILON * fabs(given[l]) : 0.0;
+        int bad = !(re > least && re <= DBL_MAX);
+#if PARTS == 1
+        d[l] = bad ? NAN : 1.0 / sqrt(re);
+#else
+        double im = d[4 * WIDTH + l];
+        double size = sqrt(re * re + im * im);
+        double x = sqrt(0.5 * (size + re)), y = 0.5 * im / x;
+        bad |= !(size <= DBL_MAX);
+        d[l] = bad ? NAN : x / size;
+        d[4 * WIDTH + l] = bad ? NAN : -y / size;
+#endif
+        if (bad && !failed[l]) failed[l] = column + 1;
+    }
+}
+
+#define eliminate NAME(eliminate)
+/* x L^-T for the columns of one block, L at rows `first` of the quads at `own`. */
+INLINE void eliminate(quad *x, const double *own, int first, int columns) {
+    for (int j = 0; j < columns; j++) {
+        const double *column = own + j * QUAD + first * WIDTH;
+        x[j] = multiply_add(zero(), x[j], column + j * WIDTH, 4 * WIDTH);
+        for (int l = j + 1; l < columns; l++)
+            x[l] = multiply_subtract(x[l], x[j], column + l * WIDTH, 4 * WIDTH);
+    }
+}
+
+#define lower NAME(lower)
+/* One quad of rows below a block of columns, which begin at column k. */
+INLINE void lower(double *x, const double *own, int first, int64_t k, int columns) {
+    quad sum[COLUMNS];
+    products(sum, x, own + first * WIDTH, k, QUAD, WIDTH, 4 * WIDTH, COLUMNS);
+    for (int c = 0; c < columns; c++) sum[c] = minus(load(x + (k + c) * QUAD), sum[c]);
+    eliminate(sum, own + k * QUAD, first, columns);
+    for (int c = 0; c < columns; c++) store(x + (k + c) * QUAD, sum[c]);
+}
+
+#define corner NAME(corner)
+/* The block on the diagonal itself, and the rows of its quad below it. */
+INLINE void corner(double *own, int first, int64_t k, int columns, const double *given,
+                   const int32_t *pivot, int64_t *failed, int64_t column) {
+    quad sum[COLUMNS];
+    products(sum, own, own + first * WIDTH, k, QUAD, WIDTH, 4 * WIDTH, COLUMNS);
+    for (int c = 0; c < columns; c++) {
+        quad left = minus(load(own + (k + c) * QUAD), sum[c]);
+        for (int r = 0; r < first + c; r++)
+            for (int part = 0; part < PARTS; part++) ROW(left, part, r) = (some){0};
+        store(own + (k + c) * QUAD, left);
+    }
+    for (int j = 0; j < columns; j++) {
+        double *x = own + (k + j) * QUAD;
+        const double *mine = pivot[j] < 0 ? 0 : given + (int64_t)pivot[j] * ENTRY;
+        double *d = x + (first + j) * WIDTH;
+        inverse_root(d, mine, failed, column + j);
+        quad scaled = multiply_add(zero(), load(x), d, 4 * WIDTH);
+        for (int r = first + j + 1; r < 4; r++)
+            for (int c = 0; c < PARTS; c++)
+                *(some *)(x + (c * 4 + r) * WIDTH) = ROW(scaled, c, r);
+        for (int l = j + 1; l < columns; l++) {
+            double *y = own + (k + l) * QUAD;
+            quad left = multiply_subtract(load(y), load(x), x + (first + l) * WIDTH, 4 * WIDTH);
+            for (int r = first + l; r < 4; r++)
+                for (int c = 0; c < PARTS; c++)
+                    *(some *)(y + (c * 4 + r) * WIDTH) = ROW(left, c, r);
+        }
+    }
+}
+
+#define square_quads NAME(square_quads)
+/* Quads of the square block before its g-th four rows, which hold 4 g + 4 columns. */
+INLINE int64_t square_quads(int64_t g) { return 2 * g * (g + 1); }
+
+#define panel NAME(panel)
+/* Factors the columns of one group. */
+static void panel(const plan *p, int64_t s, double *f, const double *given, int64_t *failed) {
+    int64_t w = p->starts[s + 1] - p->starts[s], high = (w + 3) / 4;
+    int64_t m = p->below[s + 1] - p->below[s], fours = (m + 3) / 4;
+    double *square = f + p->diagonal[s] / 4 * QUAD, *rest = f + p->rest[s] / 4 * QUAD;
+    for (int64_t k = 0; k < w; k += COLUMNS) {
+        int64_t g = k / 4;
+        int first = (int)(k & 3), columns = (int)(w - k < COLUMNS ? w - k : COLUMNS);
+        double *own = square + square_quads(g) * QUAD;
+        corner(own, first, k, columns, given, p->pivot + p->starts[s] + k, failed, p->starts[s] + k);
+        if (columns == COLUMNS) {
+            for (int64_t h = g + 1; h < high; h++)
+                lower(square + square_quads(h) * QUAD, own, first, k, COLUMNS);
+            for (int64_t h = 0; h < fours; h++) lower(rest + h * w * QUAD, own, first, k, COLUMNS);
+        } else {
+            for (int64_t h = 0; h < fours; h++) lower(rest + h * w * QUAD, own, first, k, columns);
+        }
+    }
+}
+
+#define subtract NAME(subtract)
+/* target -= row r of a quad. */
+INLINE void subtract(double *target, quad q, int r) {
+    for (int c = 0; c < PARTS; c++) *(some *)(target + c * 4 * WIDTH) -= ROW(q, c, r);
+}
+
+#define update NAME(update)
+/* Subtracts the products of a group's rows from the columns of its ancestors. */
+static void update(const plan *p, int64_t s, double *f) {
+    int64_t w = p->starts[s + 1] - p->starts[s];
+    int64_t m = p->below[s + 1] - p->below[s], fours = (m + 3) / 4;
+    const double *rest = f + p->rest[s] / 4 * QUAD;
+    const int64_t *relative = p->relative + p->below[s];
+    const int32_t *column = p->column + p->below[s];
+    for (int64_t g = 0; g < fours; g++)
+        for (int first = 0; first < 4 && 4 * g + first < m; first += COLUMNS)
+            for (int64_t h = g; h < fours; h++) {
+                quad sum[COLUMNS];
+                products(sum, rest + h * w * QUAD, rest + g * w * QUAD + first * WIDTH, w, QUAD, WIDTH,
+                         4 * WIDTH, COLUMNS);
+#pragma GCC unroll 4
+                for (int c = 0; c < COLUMNS; c++) {
+                    int64_t j = 4 * g + first + c;
+                    if (j < m) {
+                        const int32_t *to = p->targets + relative[j];
+                        for (int r = 0; r < 4; r++)
+                            if (4 * h + r >= j && 4 * h + r < m)
+                                subtract(entry(f, (int64_t)to[4 * h + r] + column[j]), sum[c], r);
+                    }
+                }
+            }
+}
+
+#define begin NAME(begin)
+/* Fills a group with the given values. */
+static void begin(const plan *p, int64_t s, double *f, const double *given) {
+    int64_t w = p->starts[s + 1] - p->starts[s];
+    int64_t end = p->rest[s] / 4 + (p->below[s + 1] - p->below[s] + 3) / 4 * w;
+    memset(f + p->diagonal[s] / 4 * QUAD, 0, (size_t)(end - p->diagonal[s] / 4) * QUAD * 8);
+    for (int32_t a = p->given_at[s]; a < p->given_at[s + 1]; a++)
+        for (int c = 0; c < PARTS; c++)
+            *(some *)(entry(f, p->place[a]) + c * 4 * WIDTH) =
+                at(given + (int64_t)p->source[a] * ENTRY + c * WIDTH);
+}
+
+/* Factors a tile; given (entries, part, lane), f the factor, failed (lane) a column + 1 or 0. */
+void NAME(factor)(const plan *p, const double *given, double *f, int64_t *failed) {
+    for (int l = 0; l < WIDTH; l++) failed[l] = 0;
+    for (int64_t s = 0; s < p->groups; s++) {
+        for (int32_t i = p->fresh_at[s]; i < p->fresh_at[s + 1]; i++)
+            begin(p, p->fresh[i], f, given);
+        panel(p, s, f, given, failed);
+        update(p, s, f);
+    }
+}
+
+#define gather NAME(gather)
+/* Four numbers of a vector whose rows lie `apart`, at most `count` of them, else zero. */
+INLINE quad gather(const double *x, int64_t apart, int64_t count) {
+    quad q = zero();
+    for (int r = 0; r < 4; r++)
+        if (r < count)
+            for (int c = 0; c < PARTS; c++) ROW(q, c, r) = at(x + r * apart + c * WIDTH);
+    return q;
+}
+
+#define spread NAME(spread)
+INLINE void spread(double *x, int64_t apart, int64_t count, quad q) {
+    for (int r = 0; r < 4; r++)
+        if (r < count)
+            for (int c = 0; c < PARTS; c++) *(some *)(x + r * apart + c * WIDTH) = ROW(q, c, r);
+}
+
+#define forward NAME(forward)
+/* x = L^-1 x for one group and `sides` right-hand sides, a row of x being `apart` from the next. */
+INLINE void forward(const plan *p, int64_t s, const double *f, double *x, int64_t apart, int sides) {
+    int64_t w = p->starts[s + 1] - p->starts[s];
+    int64_t m = p->below[s + 1] - p->below[s];
+    const double *square = f + p->diagonal[s] / 4 * QUAD, *rest = f + p->rest[s] / 4 * QUAD;
+    const int32_t *rows = p->rows + p->below[s];
+    double *mine = x + p->starts[s] * apart;
+    quad sum[4];
+    for (int64_t k = 0; k < w; k += 4) {
+        const double *own = square + square_quads(k / 4) * QUAD;
+        products(sum, own, mine, k, apart, ENTRY, WIDTH, sides);
+        for (int t = 0; t < sides; t++) {
+            double *y = mine + k * apart + t * ENTRY;
+            quad left = minus(gather(y, apart, w - k), sum[t]);
+            for (int j = 0; j < 4 && j < w - k; j++) {
+                const double *column = own + (k + j) * QUAD;
+                spread(y, apart, w - k, left);
+                quad done = multiply_add(zero(), left, column + j * WIDTH, 4 * WIDTH);
+                for (int c = 0; c < PARTS; c++)
+                    *(some *)(y + j * apart + c * WIDTH) = ROW(done, c, j);
+                left = multiply_subtract(left, load(column), y + j * apart, WIDTH);
+                for (int c = 0; c < PARTS; c++) ROW(left, c, j) = ROW(done, c, j);
+            }
+            spread(y, apart, w - k, left);
+        }
+    }
+    for (int64_t i = 0; i < m; i += 4, rest += w * QUAD) {
+        products(sum, rest, mine, w, apart, ENTRY, WIDTH, sides);
+        for (int t = 0; t < sides; t++)
+            for (int r = 0; r < 4; r++)
+                if (i + r < m)
+                    for (int c = 0; c < PARTS; c++)
+                        *(some *)(x + rows[i + r] * apart + t * ENTRY + c * WIDTH) -= ROW(sum[t], c, r);
+    }
+}
+
+#define times NAME(times)
+/* s + a b row by row. */
+INLINE quad times(quad s, quad a, quad b) {
+    for (int i = 0; i < PACKS; i++) s.p[0][i] += a.p[0][i] * b.p[0][i];
+#if PARTS == 2
+    for (int i = 0; i < PACKS; i++) {
+        s.p[0][i] -= a.p[1][i] * b.p[1][i];
+        s.p[1][i] += a.p[0][i] * b.p[1][i];
+        s.p[1][i] += a.p[1][i] * b.p[0][i];
+    }
+#endif
+    return s;
+}
+
+#define total NAME(total)
+INLINE some total(quad q, int c) { return (ROW(q, c, 0) + ROW(q, c, 1)) + (ROW(q, c, 2) + ROW(q, c, 3)); }
+
+#define above NAME(above)
+/* Back substitution of `columns` columns at k of a group, with the quads below them in `found`. */
+INLINE void above(const double *square, const double *rest, double *mine, const quad *found,
+                  int64_t w, int64_t fours, int64_t k, int64_t apart, int columns) {
+    quad sum[4];
+    for (int c = 0; c < columns; c++) sum[c] = zero();
+    int64_t high = (w + 3) / 4;
+    for (int64_t h = k / 4 + 1; h < high; h++) {
+        quad below = gather(mine + 4 * h * apart, apart, w - 4 * h);
+        const double *a = square + (square_quads(h) + k) * QUAD;
+        for (int c = 0; c < columns; c++) sum[c] = times(sum[c], load(a + c * QUAD), below);
+    }
+    for (int64_t h = 0; h < fours; h++) {
+        const double *a = rest + (h * w + k) * QUAD;
+        for (int c = 0; c < columns; c++) sum[c] = times(sum[c], load(a + c * QUAD), found[h]);
+    }
+    const double *own = square + (square_quads(k / 4) + k) * QUAD;
+    for (int j = columns - 1; j >= 0; j--) {
+        double *y = mine + (k + j) * apart;
+        const double *column = own + j * QUAD;
+        for (int i = j + 1; i < columns; i++) {
+            quad one = zero(), other = zero();
+            for (int c = 0; c < PARTS; c++) {
+                ROW(one, c, 0) = at(column + (c * 4 + i) * WIDTH);
+                ROW(other, c, 0) = at(mine + (k + i) * apart + c * WIDTH);
+            }
+            sum[j] = times(sum[j], one, other);
+        }
+        quad left = zero();
+        for (int c = 0; c < PARTS; c++)
+            ROW(left, c, 0) = at(y + c * WIDTH) - total(sum[j], c);
+        left = multiply_add(zero(), left, column + j * WIDTH, 4 * WIDTH);
+        for (int c = 0; c < PARTS; c++) *(some *)(y + c * WIDTH) = ROW(left, c, 0);
+    }
+}
+
+#define backward NAME(backward)
+/* x = L^-T x for one group and one right-hand side; `found` is room for the quads below it. */
+INLINE void backward(const plan *p, int64_t s, const double *f, double *x, int64_t apart, quad *found) {
+    int64_t w = p->starts[s + 1] - p->starts[s];
+    int64_t m = p->below[s + 1] - p->below[s], fours = (m + 3) / 4;
+    const double *square = f + p->diagonal[s] / 4 * QUAD, *rest = f + p->rest[s] / 4 * QUAD;
+    const int32_t *rows = p->rows + p->below[s];
+    for (int64_t h = 0; h < fours; h++) {
+        found[h] = zero();
+        for (int r = 0; r < 4 && 4 * h + r < m; r++)
+            for (int c = 0; c < PARTS; c++)
+                ROW(found[h], c, r) = at(x + rows[4 * h + r] * apart + c * WIDTH);
+    }
+    double *mine = x + p->starts[s] * apart;
+    for (int64_t k = (w - 1) / 4 * 4; k >= 0; k -= 4)
+        if (w - k >= 4)
+            above(square, rest, mine, found, w, fours, k, apart, 4);
+        else
+            above(square, rest, mine, found, w, fours, k, apart, (int)(w - k));
+}
+
+/* x = A^-1 b for `sides` right-hand sides, b and x (n, sides, part, lane); room as large as x, and
+ * then the tallest group's quads. */
+void NAME(solve)(const plan *p, const double *f, const double *b, double *x, int64_t sides, double *room) {
+    int64_t apart = sides * ENTRY;
+    quad *found = (quad *)(room + p->n * apart);
+    for (int64_t i = 0; i < p->n; i++)
+        memcpy(room + i * apart, b + p->order[i] * apart, (size_t)apart * 8);
+    for (int64_t s = 0; s < p->groups; s++) {
+        int64_t t = 0;
+#if PARTS == 1
+        for (; t + 4 <= sides; t += 4) forward(p, s, f, room + t * ENTRY, apart, 4);
+#endif
+        for (; t < sides; t++) forward(p, s, f, room + t * ENTRY, apart, 1);
+    }
+    for (int64_t s = p->groups - 1; s >= 0; s--)
+        for (int64_t t = 0; t < sides; t++) backward(p, s, f, room + t * ENTRY, apart, found);
+    for (int64_t i = 0; i < p->n; i++)
+        memcpy(x + p->order[i] * apart, room + i * apart, (size_t)apart * 8);
+}
+
+#endif
