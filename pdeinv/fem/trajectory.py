@@ -1,7 +1,7 @@
 """The states of a run in time, kept or recomputed from uniform checkpoints within a memory bound.
 
-With a bound that holds two levels of states, one recomputation of each segment but the last is enough
-for a walk backwards.
+With a bound that holds two levels of states, one recomputation of each segment but the last is
+enough for a walk backwards.
 
 Reference: Griewank, Walther (2008), ch. 12.
 """
@@ -55,8 +55,9 @@ def segment_length(steps: int, size: int, bound: float) -> int:
 class Trajectory:
     """u^0 ... u^last of one run.
 
-    Without room for every state, checkpoints are kept and the segment that was looked at last: after
-    the run and after a walk forward that is the one at which a walk backward begins, and the reverse.
+    Without room for every state, checkpoints are kept and the segment that was looked at last:
+    after the run and after a walk forward that is the one at which a walk backward begins, and the
+    reverse.
 
     Args:
         last: the last level of the run.
