@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pdeinv.fem.env import fenicsx
-from pdeinv.fem.linear import FilledSystem
+from pdeinv.fem.linear import FilledSystem, choose_method
 from pdeinv.fem.nodal import NodalSpace, Rule
 from pdeinv.fem.quadrature import COEFFICIENT_DEGREE, LOAD_DEGREE
 from pdeinv.fem.schemes import SCHEMES, Scheme
@@ -30,12 +30,16 @@ Forcing = Callable[[int], Array | None]
 
 
 class _Step:
-    """One kind of time step: the factor of A, and C_j = -(α_j M/Δt + β_j K) for the past."""
+    """One kind of time step: the factor of A, and C_j = -(α_j M/Δt + β_j K) for the past.
 
-    def __init__(self, system: ParabolicSystem, scheme: Scheme) -> None:
+    ``solves`` says how many solves a run makes with one factor, which the solver is chosen by.
+    """
+
+    def __init__(self, system: ParabolicSystem, scheme: Scheme, solves: int) -> None:
         self.scheme = scheme
         self._system = system
-        self.solver = FilledSystem(*system.structure)
+        method = choose_method(system.space.size, dim=system.space.mesh.dim, solves=solves)
+        self.solver = FilledSystem(*system.structure, method)
         self.past: list[Any] = []
         self._lift: Any = None
         self._lifted: tuple[Array | None, Array] = (None, np.zeros(0))
@@ -97,10 +101,10 @@ class ParabolicSystem:
         self.mass = self._assembled(self._mass_form)
         self.stiffness: Any = None
         self._masks()
-        self.main = _Step(self, scheme)
+        self.main = _Step(self, scheme, steps)
         self.start = self.main
         if len(scheme.alpha) > 2:
-            self.start = _Step(self, SCHEMES["implicit-euler"])
+            self.start = _Step(self, SCHEMES["implicit-euler"], 2)
 
     def _forms(self) -> None:
         fx, V = fenicsx(), self.space.V
