@@ -18,6 +18,7 @@ from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
 from pdeinv.io import datasets, netcdf
+from pdeinv.jobs.generate import shards
 from pdeinv.jobs.generate.plan import Around, Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.model.spaces import Space, Variable
@@ -240,6 +241,25 @@ def test_batches_in_another_basis_are_refused(copied, monkeypatch):
     monkeypatch.setattr("pdeinv.jobs.generate.plan.BASIS", "another rule")
     with pytest.raises(ConfigError, match="belong to another configuration"):
         solved(copied, resume=True)
+
+
+@pytest.mark.parametrize("limit", [("BLOCK_SAMPLES", 1), ("BLOCK_SAMPLES", 12), ("BLOCK_BYTES", 1)])
+def test_how_many_batches_are_written_at_once_changes_nothing(copied, whole, monkeypatch, limit):
+    monkeypatch.setattr(f"pdeinv.jobs.generate.shards.{limit[0]}", limit[1])
+    xr.testing.assert_identical(numbers(solved(copied, resume=True)), numbers(whole))
+
+
+def test_batches_written_at_once_are_bounded_in_samples_and_bytes(copied, monkeypatch):
+    found = [shards.Shard(k, 5, 0, "") for k in range(4)]
+    folder = copied / "a.run"
+    alone = [s.nbytes for s in (shards.load(folder, k, 5) for k in range(4))]
+    assert [len(s.xi) for s in shards.blocks(folder, found)] == [20]
+    monkeypatch.setattr(shards, "BLOCK_SAMPLES", 10)
+    blocks = list(shards.blocks(folder, found))
+    assert [len(s.xi) for s in blocks] == [10, 10]
+    assert [s.nbytes for s in blocks] == [sum(alone[:2]), sum(alone[2:])]
+    monkeypatch.setattr(shards, "BLOCK_BYTES", alone[0])
+    assert [len(s.xi) for s in shards.blocks(folder, found)] == [5] * 4
 
 
 def test_without_resume_old_batches_are_not_used(copied, whole):
