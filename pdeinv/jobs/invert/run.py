@@ -15,6 +15,7 @@ from pdeinv.engines.progress import Progress, silent
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Run
 from pdeinv.errors import PdeinvError
+from pdeinv.executors import kept_workers
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output, write_text
 from pdeinv.io.marks import noted
@@ -67,8 +68,9 @@ def invert(
         discard(folder)
     remember(folder, inversion.resolved())
     try:
-        made, report = _with_surrogate(inversion, made, folder, progress)
-        result = run(inversion.engine, made, _spec(inversion, folder, resume), progress)
+        with kept_workers(inversion.run.workers):
+            made, report = _with_surrogate(inversion, made, folder, progress)
+            result = run(inversion.engine, made, _spec(inversion, folder, resume), progress)
     except PdeinvError:
         drop_unless_resumable(folder)
         raise
