@@ -64,10 +64,11 @@ def schema(
 
 
 def _config_class(what: str) -> Any:
-    from pdeinv.jobs.invert.run import RunConfig
     from pdeinv.plugins import registry
 
     if what == "run":
+        from pdeinv.jobs.invert.request import RunConfig
+
         return RunConfig
     if what == "solvers/pinn":
         from pdeinv.surrogates.pinn.config import PinnConfig

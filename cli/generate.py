@@ -176,5 +176,5 @@ def _plan(
 ) -> Plan:
     from pdeinv.jobs.generate.plan import Plan
 
-    config, drawn = physics.config.model_dump(mode="json"), design.fields()
+    config, drawn = physics.config.model_dump(mode="json"), design.fields(physics)
     return Plan(physics.name, config, places, n=n, seed=seed, **drawn, **stored.fields(places))

@@ -14,6 +14,7 @@ from pdeinv.errors import ConfigError
 if TYPE_CHECKING:
     from pdeinv.jobs.generate.plan import Around
     from pdeinv.model.observed import Sensors
+    from pdeinv.plugins.problem import Problem
 
 __all__ = ["Design", "Parts", "Stored"]
 
@@ -44,8 +45,8 @@ class Design:
         design_option("--inflation", help="Factor on the result's standard deviations."),
     ] = 1.5
 
-    def fields(self) -> dict[str, Any]:
-        """The plan's fields.
+    def fields(self, problem: Problem) -> dict[str, Any]:
+        """The plan's fields for this problem.
 
         Raises:
             ConfigError: no such design.
@@ -56,7 +57,7 @@ class Design:
             raise ConfigError(f"--design {self.sampling}: expected {', '.join(SAMPLING)}")
         fitted: Around | None = None
         if self.around is not None:
-            fitted = Around.from_result(self.around, self.inflation)
+            fitted = Around.from_result(self.around, problem.prior(), self.inflation)
         return {"sampling": self.sampling, "design": fitted}
 
 

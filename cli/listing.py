@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pdeinv.plugins.listing import KINDS, describe
+from pdeinv.plugins.cards import described
+from pdeinv.plugins.listing import KINDS
 
 from .options import verb
 from .terminal import Terminal
@@ -30,7 +31,7 @@ def list_plugins(
     """List problems, surrogates and engines with what they need and offer."""
     if kind is not None and kind not in KINDS:
         raise typer.BadParameter(f"unknown kind '{kind}'; choose {', '.join(KINDS)}")
-    found = {str(k): describe(k) for k in KINDS if kind in (None, k)}
+    found = {str(k): described(k) for k in KINDS if kind in (None, k)}
     tables = [
         terminal.table(k, COLUMNS[k], [[_text(entry.get(c)) for c in COLUMNS[k]] for entry in rows])
         for k, rows in found.items()

@@ -87,7 +87,9 @@ def generate(
         physics, places = _places(problem, obs, sensors, folder)
         fitted = None
         if around is not None:
-            fitted = Around.from_result(written(around, folder, "result"), inflation)
+            fitted = Around.from_result(
+                written(around, folder, "result"), physics.prior(), inflation
+            )
         target = folder / "data.nc" if out is None else Path(out)
         for path in (target, run_folder(target)):
             check_output(path, overwrite=overwrite, resume=resume)

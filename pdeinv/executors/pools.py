@@ -11,7 +11,7 @@ from typing import Any
 
 from pdeinv import extras
 from pdeinv.executors.config import ExecutorConfig
-from pdeinv.executors.processes import process_pool
+from pdeinv.executors.stages import process_pool
 from pdeinv.executors.task import call
 
 __all__ = ["Pool", "opened", "require_backend"]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 from pdeinv.executors.task import THREADS
 
-__all__ = ["leave_signals_to_the_parent", "process_pool", "single_threaded"]
+__all__ = ["leave_signals_to_the_parent", "postpone", "single_threaded", "spawned"]
 
 GRACE_SECONDS = 20.0
 """How long a worker may take to finish its step after SIGTERM."""
@@ -46,11 +48,11 @@ def leave_signals_to_the_parent() -> None:
     signal.signal(signal.SIGTERM, _end_soon)
 
 
-def _prepare(initializer: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """Leave signals to the parent, follow it when it is gone, then build the model."""
+def _prepare() -> None:
+    """Leave signals to the parent and follow it when it is gone."""
     leave_signals_to_the_parent()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    initializer(*arguments)
+    postpone("xarray")
 
 
 def _end_soon(signum: int, _: FrameType | None) -> None:
@@ -67,23 +69,33 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _nothing() -> None:
-    """No preparation."""
+class _Postponed(ModuleType):
+    """A module that is loaded when something of it is used.
+
+    The LazyLoader of Python 3.12 does not survive a second import statement, which asks for
+    ``__spec__``.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__path__":
+            raise AttributeError(name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        module = importlib.import_module(self.__name__)
+        vars(self).update(vars(module))
+        return getattr(module, name)
+
+
+def postpone(name: str) -> None:
+    """Load a module when something of it is used: a worker that reads no file needs no xarray."""
+    sys.modules.setdefault(name, _Postponed(name))
 
 
 @contextmanager
-def process_pool(
-    workers: int,
-    initializer: Callable[..., None] = _nothing,
-    arguments: tuple[Any, ...] = (),
-) -> Iterator[ProcessPoolExecutor]:
-    """A pool of spawned processes; ``initializer`` runs once in each and builds the model there.
+def spawned(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool of spawned processes, which start with the first task, in the environment of then.
 
     Forking is unsafe once MPI has started, hence ``spawn``.
     """
-    context = multiprocessing.get_context("spawn")
-    with (
-        single_threaded(),
-        ProcessPoolExecutor(workers, context, _prepare, (initializer, arguments)) as pool,
-    ):
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare) as pool:
         yield pool

@@ -21,8 +21,26 @@ __all__ = ["FilledSystem", "Method", "SpdSystem", "choose_method"]
 
 Method = Literal["cholesky", "mumps", "cg"]
 
-CHOLESKY_LIMIT = 5_000
-"""Unknowns up to which PETSc's own Cholesky with nested dissection beats MUMPS (measured, 2-D)."""
+CHOLESKY_LIMITS = {1: ((1, 600_000),), 2: ((1, 150_000), (16, 270_000)),
+                   3: ((1, 3_000), (32, 5_000), (64, 16_000))}  # fmt: skip
+"""By dimension: from how many solves with one factor on, and up to how many unknowns, PETSc's own
+Cholesky with nested dissection beats MUMPS. Measured on one core, milliseconds
+for the factor and for each solve:
+
+=====  ================  ================
+nodes  Cholesky          MUMPS
+=====  ================  ================
+65²    1.8 + 0.11 each   8.1 + 0.36 each
+129²   24 + 0.58         43 + 2.1
+257²   174 + 8.1         165 + 24
+385²   610 + 25          527 + 57
+513²   2453 + 52         1255 + 140
+13³    12 + 0.15         22 + 0.26
+17³    40 + 0.49         30 + 0.83
+25³    537 + 3.3         233 + 7.9
+33³    4948 + 42         1690 + 41
+=====  ================  ================
+"""
 
 MUMPS_LIMIT = 600_000
 """Unknowns up to which a factor, reused by the adjoint, beats CG with multigrid (2-D; at 513² nodes
@@ -55,11 +73,19 @@ _ERRORS = {
 _serial = count()
 
 
-def choose_method(n: int, ranks: int = 1) -> Method:
-    """The solver for ``n`` unknowns on ``ranks`` ranks; PETSc's own Cholesky runs on one only."""
+def choose_method(n: int, ranks: int = 1, *, dim: int = 2, solves: int = 2) -> Method:
+    """The solver for ``n`` unknowns on ``ranks`` ranks; PETSc's own Cholesky runs on one only.
+
+    Args:
+        n: unknowns.
+        ranks: processes that share them.
+        dim: of the domain; it decides how much a factor fills.
+        solves: with one factor; state and adjoint by default.
+    """
     if n > MUMPS_LIMIT:
         return "cg"
-    return "cholesky" if n < CHOLESKY_LIMIT and ranks == 1 else "mumps"
+    limit = max(most for least, most in CHOLESKY_LIMITS[dim] if solves >= least)
+    return "cholesky" if n <= limit and ranks == 1 else "mumps"
 
 
 class _PetscSystem(ABC):

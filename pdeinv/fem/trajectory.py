@@ -1,7 +1,9 @@
 """The states of a run in time, kept or recomputed from uniform checkpoints within a memory bound.
 
-Reference: Griewank, Walther (2008), ch. 12; with a bound that holds two levels of states, one
-recomputation of each segment is enough.
+With a bound that holds two levels of states, one recomputation of each segment but the last is
+enough for a walk backwards.
+
+Reference: Griewank, Walther (2008), ch. 12.
 """
 
 from __future__ import annotations
@@ -53,49 +55,56 @@ def segment_length(steps: int, size: int, bound: float) -> int:
 class Trajectory:
     """u^0 ... u^last of one run.
 
+    Without room for every state, checkpoints are kept and the segment that was looked at last:
+    after the run and after a walk forward that is the one at which a walk backward begins, and the
+    reverse.
+
     Args:
-        states: the run, from level 0 on; it is consumed here.
-        last: its last level.
+        last: the last level of the run.
         segment: steps between checkpoints; ``last`` or more keeps every state.
         restart: runs again from a checkpoint.
     """
 
-    def __init__(
-        self, states: Iterator[tuple[int, Array]], last: int, segment: int, restart: Restart
-    ) -> None:
-        self.last, self._segment, self._restart = last, max(1, segment), restart
-        self._whole: Array | None = None
+    def __init__(self, last: int, segment: int, restart: Restart) -> None:
+        self.last, self._restart = last, restart
+        self._segment = min(max(1, segment), last)
         self._marks: list[list[Array]] = []
-        if segment >= last:
-            self._keep_all(states)
-        else:
-            self._keep_marks(states)
+        self._at, self._held = -1, np.zeros((0, 0))
 
-    def _keep_all(self, states: Iterator[tuple[int, Array]]) -> None:
-        for n, u in states:
-            if self._whole is None:
-                self._whole = np.empty((self.last + 1, len(u)))
-            self._whole[n] = u
-
-    def _keep_marks(self, states: Iterator[tuple[int, Array]]) -> None:
+    def recorded(self, states: Iterator[tuple[int, Array]]) -> Iterator[tuple[int, Array]]:
+        """The run, from level 0 on, as it is; what is to be kept of it is taken on the way."""
         before: Array | None = None
         for n, u in states:
-            if n % self._segment == 0:
+            if n % self._segment == 0 and n < self.last:
                 self._marks.append([u] if before is None else [u, before])
+                self._open(n // self._segment, u)
+            if n > 0:
+                self._held[n - self._at * self._segment] = u
+            yield n, u
             before = u
+
+    def _open(self, k: int, first: Array) -> None:
+        """Make room for the states of segment ``k``; those of another are let go before."""
+        low, high = self._ends(k)
+        self._at, self._held = -1, np.zeros((0, 0))
+        self._at, self._held = k, np.empty((high - low + 1, len(first)))
+        self._held[0] = first
+
+    def _ends(self, k: int) -> tuple[int, int]:
+        low = k * self._segment
+        return low, min(low + self._segment, self.last)
 
     def _part(self, k: int) -> Array:
         """The states of segment ``k``, both ends included."""
-        low = k * self._segment
-        high = min(low + self._segment, self.last)
-        if self._whole is not None:
-            return self._whole[low : high + 1]
-        past = self._marks[k]
-        part = np.empty((high - low + 1, len(past[0])))
-        part[0] = past[0]
-        for n, u in self._restart(past, low + 1, high):
-            part[n - low] = u
-        return part
+        if k != self._at:
+            low, high = self._ends(k)
+            past = self._marks[k]
+            self._open(k, past[0])
+            self._at = -1  # until all of it is there
+            for n, u in self._restart(past, low + 1, high):
+                self._held[n - low] = u
+            self._at = k
+        return self._held
 
     def _parts(self) -> range:
         return range(math.ceil(self.last / self._segment))
@@ -103,13 +112,15 @@ class Trajectory:
     def forward(self) -> Iterator[tuple[int, Array, Array]]:
         """(n, u^n, u^(n-1)) for n = 1 ... last."""
         for k in self._parts():
-            part = self._part(k)
-            for i in range(1, len(part)):
-                yield k * self._segment + i, part[i], part[i - 1]
+            yield from self._walk(k, 1)
 
     def backward(self) -> Iterator[tuple[int, Array, Array]]:
         """The same for n = last ... 1."""
         for k in reversed(self._parts()):
-            part = self._part(k)
-            for i in range(len(part) - 1, 0, -1):
-                yield k * self._segment + i, part[i], part[i - 1]
+            yield from self._walk(k, -1)
+
+    def _walk(self, k: int, direction: int) -> Iterator[tuple[int, Array, Array]]:
+        """Through one segment; a function of its own, so that its states are let go afterwards."""
+        part = self._part(k)
+        for i in range(1, len(part))[::direction]:
+            yield k * self._segment + i, part[i], part[i - 1]

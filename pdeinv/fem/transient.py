@@ -19,7 +19,7 @@ from scipy import sparse
 from pdeinv.fem import compiled
 from pdeinv.fem.compiled import CompiledSystem, cholesky_of
 from pdeinv.fem.env import fenicsx
-from pdeinv.fem.linear import FilledSystem
+from pdeinv.fem.linear import FilledSystem, choose_method
 from pdeinv.fem.nodal import NodalSpace, Rule
 from pdeinv.fem.quadrature import COEFFICIENT_DEGREE, LOAD_DEGREE
 from pdeinv.fem.schemes import SCHEMES, Scheme
@@ -32,20 +32,24 @@ Forcing = Callable[[int], Array | None]
 """Number of the time level to a vector of the degrees of freedom; None where it is zero."""
 
 
-def _solver(indptr: Any, indices: Any, points: Array) -> CompiledSystem | FilledSystem:
+def _solver(indptr: Any, indices: Any, points: Array, solves: int) -> CompiledSystem | FilledSystem:
     """The compiled kernels where they work and pay, else PETSc."""
     if len(points) <= compiled.LIMIT and available():
         return CompiledSystem(cholesky_of(indptr, indices, points))
-    return FilledSystem(indptr, indices)
+    method = choose_method(len(points), dim=points.shape[1], solves=solves)
+    return FilledSystem(indptr, indices, method)
 
 
 class _Step:
-    """One kind of time step: the factor of A, and C_j = -(α_j M/Δt + β_j K) for the past."""
+    """One kind of time step: the factor of A, and C_j = -(α_j M/Δt + β_j K) for the past.
 
-    def __init__(self, system: ParabolicSystem, scheme: Scheme) -> None:
+    ``solves`` says how many solves a run makes with one factor, which the solver is chosen by.
+    """
+
+    def __init__(self, system: ParabolicSystem, scheme: Scheme, solves: int) -> None:
         self.scheme = scheme
         self._system = system
-        self.solver = _solver(*system.structure, system.space.points)
+        self.solver = _solver(*system.structure, system.space.points, solves)
         self.past: list[Any] = []
         self._lift: Any = None
         self._lifted: tuple[Array | None, Array] = (None, np.zeros(0))
@@ -107,10 +111,10 @@ class ParabolicSystem:
         self.mass = self._assembled(self._mass_form)
         self.stiffness: Any = None
         self._masks()
-        self.main = _Step(self, scheme)
+        self.main = _Step(self, scheme, steps)
         self.start = self.main
         if len(scheme.alpha) > 2:
-            self.start = _Step(self, SCHEMES["implicit-euler"])
+            self.start = _Step(self, SCHEMES["implicit-euler"], 2)
 
     def _forms(self) -> None:
         fx, V = fenicsx(), self.space.V

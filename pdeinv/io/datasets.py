@@ -21,7 +21,15 @@ from pdeinv.provenance import sha256
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["EAGER_BYTES", "Grids", "TrainingSet", "observed_of", "prior_probe", "read"]
+__all__ = [
+    "EAGER_BYTES",
+    "Grids",
+    "TrainingSet",
+    "observed_of",
+    "prior_probe",
+    "read",
+    "same_prior",
+]
 
 EAGER_BYTES = 1 << 29
 """Grid variables up to this size are read at once."""
@@ -37,6 +45,11 @@ def prior_probe(prior: Prior) -> Array:
     m = prior.unwhiten(rng.standard_normal((2, prior.dim)))
     weights = rng.standard_normal((prior.space.size, 4)) / np.sqrt(prior.space.size)
     return np.asarray((m @ weights).ravel())
+
+
+def same_prior(prior: Prior, probe: Array) -> bool:
+    """Whether ``probe`` is that of ``prior``: one xi means one unknown in both."""
+    return bool(np.allclose(prior_probe(prior), probe, rtol=1e-6, atol=1e-12))
 
 
 @dataclass(frozen=True)

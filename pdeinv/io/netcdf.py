@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from pdeinv.errors import DataSchemaError, RunFailed, reason
 from pdeinv.io.atomic import atomic
-from pdeinv.typing import Array
 
 __all__ = [
     "KIND",
@@ -21,7 +19,6 @@ __all__ = [
     "opened_tree",
     "read_dataset",
     "read_tree",
-    "whitened_draws",
     "write",
 ]
 
@@ -88,22 +85,6 @@ def read_tree(path: Path) -> xr.DataTree:
     """
     with opened_tree(path) as tree:
         return tree.load()
-
-
-def whitened_draws(tree: xr.DataTree, path: Path) -> Array:
-    """All draws of the whitened unknown in a result, shape (n, dim).
-
-    Raises:
-        DataSchemaError: it holds none.
-    """
-    group = tree.children.get("unconstrained_posterior")
-    if group is None or "xi" not in group.data_vars:
-        raise DataSchemaError(
-            f"{path}: no whitened draws (group unconstrained_posterior, variable xi); "
-            "expected the output of 'pdeinv invert'"
-        )
-    xi = np.asarray(group["xi"], dtype=np.float64)
-    return xi.reshape(-1, xi.shape[-1])
 
 
 @contextmanager

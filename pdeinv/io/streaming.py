@@ -17,6 +17,9 @@ __all__ = ["write_stream"]
 CHUNK_BYTES = 1 << 16
 """Samples share a chunk of the file up to this size, so that reading some of them reads little."""
 
+CACHE_BYTES = 1 << 20
+"""Of a variable while its samples are appended; the library's own default is as large as a file."""
+
 
 def write_stream(
     path: Path,
@@ -63,6 +66,8 @@ def _append(
     import netCDF4
 
     with netCDF4.Dataset(file, "a") as out:
+        for stored in out.variables.values():
+            stored.set_var_chunk_cache(size=CACHE_BYTES)
         for batch in batches:
             stop = start + batch.sizes["sample"]
             for name, variable in batch.variables.items():

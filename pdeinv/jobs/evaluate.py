@@ -18,6 +18,7 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.config import merge, named
 from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, SolverDiverged, reason
 from pdeinv.io import netcdf
+from pdeinv.io.draws import whitened_draws
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.jobs.comparison import Comparison, Region
 from pdeinv.model.forward import Capability, ForwardModel
@@ -149,25 +150,25 @@ def _draws(request: Request, problem: Problem, prior: Prior) -> dict[str, Array]
     rng = [stream(request.seed, "evaluate", i) for i in range(request.n)]
     draws = {"prior": np.stack([r.standard_normal(prior.dim) for r in rng])}
     if request.around is not None:
-        found = _posterior_draws(request.around, problem, prior.dim)
+        found = _posterior_draws(request.around, problem, prior)
         pick = stream(request.seed, "evaluate-posterior").permutation(len(found))[: request.n]
         draws["posterior"] = found[np.sort(pick)]
     return draws
 
 
-def _posterior_draws(path: Path, problem: Problem, dim: int) -> Array:
+def _posterior_draws(path: Path, problem: Problem, prior: Prior) -> Array:
     """All draws of a result, shape (n, dim).
 
     Raises:
         DataSchemaError: not a result of this problem, or one without draws.
     """
     tree = netcdf.read_tree(path)
-    xi = netcdf.whitened_draws(tree, path)
+    xi = whitened_draws(tree, path, prior)
     held = tree.attrs.get("pdeinv_problem", problem.name)
-    if held != problem.name or xi.shape[1] != dim:
+    if held != problem.name or xi.shape[1] != prior.dim:
         raise DataSchemaError(
             f"{path}: a result of problem '{held}' with {xi.shape[1]} unknowns, expected "
-            f"'{problem.name}' with {dim}; use a result of the same problem"
+            f"'{problem.name}' with {prior.dim}; use a result of the same problem"
         )
     if len(xi) < 2:
         raise DataSchemaError(f"{path}: a point estimate has no draws; use another engine")

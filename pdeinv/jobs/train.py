@@ -20,7 +20,7 @@ from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
 from pdeinv.executors.devices import find_device, import_torch
 from pdeinv.executors.ranks import ALONE, Place, Ranks, leave, opened
 from pdeinv.io.datasets import TrainingSet
-from pdeinv.jobs.training_set import check_inputs, open_training_set
+from pdeinv.jobs.training_set import check_inputs, check_prior, open_training_set
 from pdeinv.plugins.fitting import FitRun, Precision
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.plugins.registry import load
@@ -136,6 +136,7 @@ def execute(
     """
     training = training or job.read()
     problem = make_problem(training.problem, training.problem_config)
+    check_prior(training, problem.prior(), job.kind)
     run = FitRun(
         job.folder,
         job.resume,

@@ -19,13 +19,13 @@ from pdeinv.bayes.prior import Prior, whiten
 from pdeinv.config import named
 from pdeinv.errors import CapabilityError, DataSchemaError, ShapeError
 from pdeinv.io import datasets, netcdf
-from pdeinv.io.datasets import EAGER_BYTES, Grids, TrainingSet, prior_probe
+from pdeinv.io.datasets import EAGER_BYTES, Grids, TrainingSet, prior_probe, same_prior
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import sha256
 from pdeinv.typing import Array
 
-__all__ = ["check_inputs", "open_training_set", "read_foreign"]
+__all__ = ["check_inputs", "check_prior", "open_training_set", "read_foreign"]
 
 
 def open_training_set(path: Path, table: Mapping[str, Any]) -> TrainingSet:
@@ -66,6 +66,24 @@ def check_inputs(training: TrainingSet, kind: Any) -> None:
         raise DataSchemaError(
             f"surrogate '{kind.name}' learns from xi, which this data set does not determine; "
             "use a surrogate of fields such as 'fno', or add xi(sample, xi_dim)"
+        )
+
+
+def check_prior(training: TrainingSet, prior: Prior, kind: Any) -> None:
+    """Refuse xi that mean other unknowns today, as those of an older version on a square may.
+
+    Args:
+        training: the data.
+        prior: of the problem that the data name.
+        kind: the surrogate's class; one that learns from fields does not mind.
+
+    Raises:
+        DataSchemaError: the prior makes other unknowns of xi.
+    """
+    if not (kind.learns_fields or same_prior(prior, training.prior_probe)):
+        raise DataSchemaError(
+            "the data set's xi belong to another prior than that of its configuration, perhaps in "
+            "the basis of an older version; generate it again"
         )
 
 

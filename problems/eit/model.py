@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from pdeinv.model.coefficient import Coefficient, jacobian
 from pdeinv.model.observed import Picked
@@ -128,30 +129,50 @@ class EitModel(ReferenceModel):
         """
         m = self.m_space.check(m)
         r, (a, b) = self.state(m), self._cuts
-        energy, out = self._body.energy, np.empty((self.rows.row.size, self.m_space.size))
-        p_sigma = jacobian(self._sigma, m[:a])
-        p_eps = None if self._epsilon is None else jacobian(self._epsilon, m[a:b])
-        measured = energy.slopes(r.fields @ self.sheet.measures.T)
-        driven = energy.slopes(r.fields @ self.sheet.drives.T)
-        weights = r.sign * energy.rule.weights
-        for i in np.unique(self.rows.row):
-            rows = np.flatnonzero(self.rows.row == i)
-            columns, which = np.unique(self.rows.column[rows], return_inverse=True)
-            product = np.einsum("dq,dqk->qk", driven[:, :, i] * weights, measured[:, :, columns])
-            imaginary = self.rows.imaginary[rows]
-            out[rows, :a] = _part(p_sigma.T @ product, which, imaginary)
-            if p_eps is not None:
-                turned = 1j * self._omega * (p_eps.T @ product)
-                out[rows, a:b] = _part(turned, which, imaginary)
+        out = np.empty((self.rows.row.size, self.m_space.size))
+        self._fill(out[:, :a], self._pairs(r, jacobian(self._sigma, m[:a])))
+        if self._epsilon is not None:
+            pairs = self._pairs(r, jacobian(self._epsilon, m[a:b]))
+            self._fill(out[:, a:b], 1j * self._omega * pairs)
         if not self._unknown.knows_impedances:
             tables = [self.rows.take(self.sheet.voltages(x)) for x in r.contacts]
             out[:, b:] = np.stack(tables, axis=1)
         return out
 
+    def _pairs(self, r: Response, points: Any) -> Numbers:
+        """s ∫ ∇F_i·∇F_j P dx for the potentials F of unit inputs, shape (r, r, parameters).
 
-def _part(columns: Numbers, which: Ints, imaginary: NDArray[np.bool_]) -> Array:
+        Injections and measurements are sums of these few, and the table is symmetric.
+
+        Args:
+            r: the response.
+            points: P, the derivative of a coefficient at the points, sparse or dense.
+        """
+        energy, count = self._body.energy, r.fields.shape[1]
+        weights, slopes = r.sign * energy.rule.weights, energy.slopes(r.fields)
+        pulled = points.T.tocsr() if sparse.issparse(points) else points.T
+        table = np.empty((count, count, points.shape[1]), dtype=r.fields.dtype)
+        for i in range(count):
+            product = np.einsum("dq,dqk->qk", slopes[:, :, i] * weights, slopes[:, :, i:])
+            table[i, i:] = (pulled @ product).T
+            table[i:, i] = table[i, i:]
+        return table
+
+    def _fill(self, out: Array, pairs: Numbers) -> None:
+        """Write the rows of the Jacobian, shape (n_d, parameters), from the table of pairs."""
+        for i in np.unique(self.rows.row):
+            rows = np.flatnonzero(self.rows.row == i)
+            columns, which = np.unique(self.rows.column[rows], return_inverse=True)
+            drive = self.sheet.drives[i]
+            fed = np.flatnonzero(drive)
+            driven = np.tensordot(drive[fed], pairs[fed], axes=1)
+            measured = self.sheet.measures[columns] @ driven
+            out[rows] = _part(measured, which, self.rows.imaginary[rows])
+
+
+def _part(values: Numbers, which: Ints, imaginary: NDArray[np.bool_]) -> Array:
     """Rows of real or imaginary parts."""
-    chosen = columns[:, which].T
+    chosen = values[which]
     if not imaginary.any():
         return np.asarray(chosen.real)
     return np.asarray(np.where(imaginary[:, None], chosen.imag, chosen.real))

@@ -50,7 +50,7 @@ class HeatModel(ReferenceModel):
         self._segment = (
             segment_length(last, self._system.space.size, bound) if entry.operator else 0
         )
-        self._trajectory: Trajectory | None = None
+        self._trajectory: tuple[Trajectory, Array] | None = None
 
     def kept(self, m: Array) -> bool:
         """Whether the operator is that of ``m``."""
@@ -82,17 +82,11 @@ class HeatModel(ReferenceModel):
     def data(self, m: Array, *, again: bool) -> Array:
         """B u; the states are kept where derivatives ask for them."""
         if again and self._entry.operator:
-            return self._sensors.data(self._walked(m))
+            return self._states_of(m)[1].copy()
         return self._sensors.data(self.states(m, self._sensors.last))
 
-    def _walked(self, m: Array) -> States:
-        """All states of ``m``, by the trajectory."""
-        for n, now, before in self._states_of(m).forward():
-            if n == 1:
-                yield 0, before
-            yield n, now
-
-    def _states_of(self, m: Array) -> Trajectory:
+    def _states_of(self, m: Array) -> tuple[Trajectory, Array]:
+        """The states of ``m`` and the data, which are taken from the same run."""
         self.state(m)
         if self._trajectory is None:
             last = max(1, self._sensors.last)
@@ -101,7 +95,8 @@ class HeatModel(ReferenceModel):
                 load = self._entry.load(m)
                 return self._system.march(past, load, self._held, first=first, last=end)
 
-            self._trajectory = Trajectory(self.states(m, last), last, self._segment, restart)
+            walked = Trajectory(last, self._segment, restart)
+            self._trajectory = walked, self._sensors.data(walked.recorded(self.states(m, last)))
         return self._trajectory
 
     def tangent(self, m: Array, dm: Array) -> Array:
@@ -110,7 +105,7 @@ class HeatModel(ReferenceModel):
         system, change = self._system, self._entry.change(m, dm)
         extra: Forcing | None = None
         if change.stiffness is not None:
-            walk = self._states_of(m).forward()
+            walk = self._states_of(m)[0].forward()
 
             def extra(n: int) -> Array:
                 _, now, before = next(walk)
@@ -128,7 +123,7 @@ class HeatModel(ReferenceModel):
 
     def _backward(self, m: Array, w: Array) -> Iterator[AdjointStep]:
         system = self._system
-        walk = self._states_of(m).backward() if self._entry.operator else None
+        walk = self._states_of(m)[0].backward() if self._entry.operator else None
         last = max(1, self._sensors.last) if walk is not None else self._sensors.last
         source = self._sensors.source(w)
         for n, adjoint, loads in system.adjoint(source, last, loads=self._entry.loads):

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import SurrogateRejected
-from pdeinv.io.datasets import TrainingSet, prior_probe
+from pdeinv.io.datasets import TrainingSet, same_prior
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
@@ -104,7 +104,7 @@ class Identity:
                     f"surrogate was trained for {self.problem} with {key} = {then.get(key)!r}, "
                     f"this run has {now.get(key)!r}; use that configuration or train it again"
                 )
-        if not np.allclose(prior_probe(prior), self.prior_probe, rtol=1e-6, atol=1e-12):
+        if not same_prior(prior, self.prior_probe):
             raise SurrogateRejected(
                 "surrogate was trained for another prior of the same size; train it again with "
                 "this prior"

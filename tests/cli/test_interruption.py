@@ -122,6 +122,14 @@ def test_resume_refuses_another_configuration(call, work):
     assert "belong to another configuration" in result.stderr
 
 
+def test_resume_refuses_checkpoints_in_another_basis(call, work, monkeypatch):
+    assert call(*pcn(50, 1, "out.nc")).exit_code == 0
+    monkeypatch.setattr("pdeinv.jobs.invert.run.BASIS", "another rule")
+    result = call(*pcn(100, 1, "out.nc"), "--resume")
+    assert result.exit_code == 2
+    assert "belong to another configuration" in result.stderr
+
+
 def test_a_run_that_is_going_on_is_not_disturbed(call, work):
     process = start(*pcn(10**6, 1, "out.nc"))
     try:

@@ -13,11 +13,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.posterior import xi_space
+from pdeinv.bayes.prior import FieldPrior
+from pdeinv.bayes.transforms import Identity
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
 from pdeinv.io import datasets, netcdf
+from pdeinv.jobs.generate import shards
 from pdeinv.jobs.generate.plan import Around, Plan
 from pdeinv.jobs.generate.run import generate
+from pdeinv.model.spaces import Space, Variable
 
 PLUGIN = '''
 """A problem of a third party: -(k u')' = 1 on (0, 1), u = 0 at the ends, ln k = a + b x."""
@@ -247,6 +252,31 @@ def test_batches_of_another_run_are_refused(copied, other):
         solved(copied, what=plan(**other), resume=True)
 
 
+def test_batches_in_another_basis_are_refused(copied, monkeypatch):
+    monkeypatch.setattr("pdeinv.jobs.generate.plan.BASIS", "another rule")
+    with pytest.raises(ConfigError, match="belong to another configuration"):
+        solved(copied, resume=True)
+
+
+@pytest.mark.parametrize("limit", [("BLOCK_SAMPLES", 1), ("BLOCK_SAMPLES", 12), ("BLOCK_BYTES", 1)])
+def test_how_many_batches_are_written_at_once_changes_nothing(copied, whole, monkeypatch, limit):
+    monkeypatch.setattr(f"pdeinv.jobs.generate.shards.{limit[0]}", limit[1])
+    xr.testing.assert_identical(numbers(solved(copied, resume=True)), numbers(whole))
+
+
+def test_batches_written_at_once_are_bounded_in_samples_and_bytes(copied, monkeypatch):
+    found = [shards.Shard(k, 5, 0, "") for k in range(4)]
+    folder = copied / "a.run"
+    alone = [s.nbytes for s in (shards.load(folder, k, 5) for k in range(4))]
+    assert [len(s.xi) for s in shards.blocks(folder, found)] == [20]
+    monkeypatch.setattr(shards, "BLOCK_SAMPLES", 10)
+    blocks = list(shards.blocks(folder, found))
+    assert [len(s.xi) for s in blocks] == [10, 10]
+    assert [s.nbytes for s in blocks] == [sum(alone[:2]), sum(alone[2:])]
+    monkeypatch.setattr(shards, "BLOCK_BYTES", alone[0])
+    assert [len(s.xi) for s in shards.blocks(folder, found)] == [5] * 4
+
+
 def test_without_resume_old_batches_are_not_used(copied, whole):
     other = solved(copied, what=plan(seed=4))
     assert not np.isin(other["xi"], whole["xi"]).any()
@@ -314,6 +344,11 @@ def test_grid_values_agree_with_data_at_the_same_place(whole):
     np.testing.assert_array_equal(whole["u_grid"].values[:, [2, 4]], whole["u"].values[:, :2])
 
 
+PAIR = FieldPrior(
+    Space((Variable("ab", ("term",), (2,)),)), IndependentField(np.zeros(2), np.ones(2)), Identity()
+)
+
+
 def result_file(path, draws):
     space = xi_space(draws.shape[-1])
     group = space.unpack(draws[None], ("chain", "draw"))
@@ -324,7 +359,7 @@ def result_file(path, draws):
 def test_draws_around_a_result_have_its_moments_inflated(tmp_path):
     root = np.array([[0.3, 0.0], [0.2, 0.1]])
     draws = [1.0, -2.0] + np.random.default_rng(0).standard_normal((4000, 2)) @ root.T
-    design = Around.from_result(result_file(tmp_path / "r.nc", draws), 2.0)
+    design = Around.from_result(result_file(tmp_path / "r.nc", draws), PAIR, 2.0)
     around = plan(n=4000, design=design)
     xi = np.stack([around.draw(i, 2) for i in range(4000)])
     spread = 2 * np.sqrt(np.diag(root @ root.T))
@@ -336,16 +371,16 @@ def test_draws_around_a_result_have_its_moments_inflated(tmp_path):
 
 def test_result_that_does_not_fit_is_refused(tmp_path):
     rng = np.random.default_rng(0)
-    wide = Around.from_result(result_file(tmp_path / "r.nc", rng.standard_normal((50, 3))))
+    wide = Around.from_result(result_file(tmp_path / "r.nc", rng.standard_normal((50, 3))), PAIR)
     with pytest.raises(ConfigError, match=r"3 unknowns, the problem has 2"):
         solved(tmp_path, what=plan(design=wide))
     with pytest.raises(DataSchemaError, match="at least 10 draws"):
-        Around.from_result(result_file(tmp_path / "m.nc", rng.standard_normal((1, 3))))
+        Around.from_result(result_file(tmp_path / "m.nc", rng.standard_normal((1, 3))), PAIR)
     with pytest.raises(ConfigError, match="inflation must be positive"):
-        Around.from_result(tmp_path / "r.nc", 0.0)
+        Around.from_result(tmp_path / "r.nc", PAIR, 0.0)
     xr.Dataset({"a": 1}).to_netcdf(tmp_path / "n.nc")
     with pytest.raises(DataSchemaError, match="no whitened draws"):
-        Around.from_result(tmp_path / "n.nc")
+        Around.from_result(tmp_path / "n.nc", PAIR)
 
 
 @pytest.mark.parametrize(

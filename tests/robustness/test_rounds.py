@@ -12,7 +12,7 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, WhitenedModel
 from pdeinv.engines.gaussian.minimize import find_map
 from pdeinv.engines.requests import drive
-from pdeinv.errors import CapabilityError, SurrogateRejected
+from pdeinv.errors import CapabilityError, ConfigError, SurrogateRejected
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.two_level import start
 from pdeinv.jobs.two_level.admission import REJECT_SD, admit, sd_of_difference
@@ -195,6 +195,18 @@ def test_interrupted_training_ends_like_an_uninterrupted_one(case, trained, tmp_
     weights = [load_folder(f / "surrogate", "multifidelity")[0] for f in (folder, tmp_path)]
     for name in weights[0]:
         np.testing.assert_array_equal(weights[0][name], weights[1][name])
+
+
+@pytest.mark.parametrize("change", ["absent", "other"])
+def test_rounds_in_another_basis_are_refused(case, trained, tmp_path, change):
+    with np.load(trained[0] / "round0.npz") as data:
+        arrays = dict(data)
+    probe = arrays.pop("probe")
+    if change == "other":
+        arrays["probe"] = probe + 1e-3
+    np.savez(tmp_path / "round0.npz", **arrays)
+    with pytest.raises(ConfigError, match=r"another prior, perhaps in the basis of an older"):
+        train_in_rounds(Rounds(*case, ROUNDS, 3), tmp_path, silent)
 
 
 def test_admission_accepts_what_was_trained_here(case, trained):

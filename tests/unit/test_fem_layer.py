@@ -14,6 +14,7 @@ from pdeinv.fem.multilinear import cell_choice, multilinear
 from pdeinv.fem.p1 import barycentric, p1_matrices
 from pdeinv.fem.quadrature import QuadratureSpace
 from pdeinv.fem.space import LagrangeSpace
+from pdeinv.plugins.recipe import make_problem
 
 RNG = np.random.default_rng(0)
 SOME = RNG.random((50, 2)) * [2.0, 1.0]
@@ -174,11 +175,35 @@ def test_a_matrix_that_is_not_definite_fails_with_its_reason():
 
 
 @pytest.mark.parametrize(
-    ("n", "ranks", "method"),
-    [(1089, 1, "cholesky"), (1089, 2, "mumps"), (16641, 1, "mumps"), (10**6, 1, "cg")],
+    ("n", "ranks", "work", "method"),
+    [
+        (1089, 1, {}, "cholesky"),
+        (1089, 2, {}, "mumps"),
+        (148_225, 1, {}, "cholesky"),
+        (263_169, 1, {}, "mumps"),
+        (263_169, 1, {"solves": 100}, "cholesky"),
+        (263_169, 2, {"solves": 100}, "mumps"),
+        (4_913, 1, {"dim": 3}, "mumps"),
+        (4_913, 1, {"dim": 3, "solves": 50}, "cholesky"),
+        (15_625, 1, {"dim": 3, "solves": 50}, "mumps"),
+        (15_625, 1, {"dim": 3, "solves": 500}, "cholesky"),
+        (35_937, 1, {"dim": 3, "solves": 500}, "mumps"),
+        (500_000, 1, {"dim": 1}, "cholesky"),
+        (10**6, 1, {"solves": 1000}, "cg"),
+    ],
 )
-def test_the_solver_is_chosen_by_size(n, ranks, method):
-    assert linear.choose_method(n, ranks) == method
+def test_the_solver_is_chosen_by_size_and_solves(n, ranks, work, method):
+    assert linear.choose_method(n, ranks, **work) == method
+
+
+def test_heat_chooses_its_solver_by_the_steps_that_share_a_factor():
+    kinds = {}
+    for steps in (1, 40):
+        scheme = {"time": {"steps": steps, "scheme": "bdf2"}, "cells": 16, "lengths": [1.0] * 3}
+        problem = make_problem("heat", scheme)
+        model = problem.forward_model(problem.sensors("grid:2@1:1:1"))
+        kinds[steps] = model._system.main.solver.method, model._system.start.solver.method
+    assert kinds == {1: ("mumps", "mumps"), 40: ("cholesky", "mumps")}
 
 
 def test_each_solver_hears_its_own_options_alone():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from pdeinv.bayes.fields import kl
+from pdeinv.bayes.fields import kl_grid
 from pdeinv.bayes.fields.base import DenseField, IndependentField
 from pdeinv.bayes.fields.cosine import CosineField
 from pdeinv.bayes.fields.fft import CirculantField
@@ -33,7 +33,7 @@ def on_a_line(n):
 
 def krylov(grid):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kl, "DENSE_LIMIT", 1)
+        patch.setattr(kl_grid, "KRYLOV_SHARE", 0.5)
         return KarhunenLoeveField.on_grid(grid, M, 5, mean=2.0)
 
 

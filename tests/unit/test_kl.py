@@ -7,10 +7,12 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.linalg import eigh
 from scipy.optimize import brentq
 from scipy.spatial.distance import cdist
 
-from pdeinv.bayes.fields import kl
+from pdeinv.bayes.fields import eigen, kl_grid
+from pdeinv.bayes.fields.basis import canonical
 from pdeinv.bayes.fields.grid import RegularGrid
 from pdeinv.bayes.fields.kl import KarhunenLoeveField
 from pdeinv.bayes.fields.matern import Matern
@@ -66,34 +68,88 @@ def test_a_share_of_variance_keeps_the_fewest_modes_that_reach_it(share):
     assert fewer.captured < share
 
 
+def by(monkeypatch, share, grid, covariance, modes):
+    """The field by products where up to ``share`` of a kind's functions are wanted."""
+    monkeypatch.setattr(kl_grid, "KRYLOV_SHARE", share)
+    return KarhunenLoeveField.on_grid(grid, covariance, modes)
+
+
+def nystrom(grid, covariance):
+    """The matrix whose eigenpairs are asked for, formed at once."""
+    half = np.sqrt(grid.weights)
+    return half[:, None] * covariance(cdist(grid.points, grid.points)) * half
+
+
+CUBE = RegularGrid(((0.0, 1.0),) * 3, (7, 7, 7))
+SLAB = RegularGrid(((0.0, 1.0), (0.0, 1.0), (-1.0, 0.5)), (6, 6, 5))
+LINE = RegularGrid(((0.0, 1.0),), (40,))
+GRIDS = {"line": LINE, "square": SQUARE, "oblong": OBLONG, "slab": SLAB, "cube": CUBE}
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+@pytest.mark.parametrize("share", [0.0, 0.5], ids=["dense", "products"])
+def test_eigenvalues_and_covariance_are_those_of_the_whole_matrix(monkeypatch, grid, share):
+    field = by(monkeypatch, share, grid, M, 30)
+    values, vectors = eigh(nystrom(grid, M))
+    values, vectors = values[::-1], vectors[:, ::-1]
+    np.testing.assert_allclose(field.eigenvalues, values[:30], atol=1e-10 * values[0], rtol=1e-9)
+    inside = values[:30] > values[30] * (1 + 1e-6)  # those whose copies are all kept
+    root = field.root[:, inside] * np.sqrt(grid.weights)[:, None]
+    exact = (vectors[:, :30] * values[:30])[:, inside] @ vectors[:, :30][:, inside].T
+    np.testing.assert_allclose(root @ root.T, exact, atol=1e-9)
+    gram = field.root.T @ (grid.weights[:, None] * field.root)
+    np.testing.assert_allclose(gram, np.diag(field.eigenvalues), atol=1e-11)
+
+
+@pytest.mark.parametrize("grid", [SQUARE, CUBE], ids=["square", "cube"])
 @pytest.mark.parametrize("modes", [30, 0.97])
-def test_krylov_and_dense_solvers_agree(monkeypatch, modes):
-    dense = KarhunenLoeveField.on_grid(SQUARE, M, modes)
-    monkeypatch.setattr(kl, "DENSE_LIMIT", 1)
-    krylov = KarhunenLoeveField.on_grid(SQUARE, M, modes)
+def test_krylov_and_dense_solvers_agree(monkeypatch, grid, modes):
+    dense = by(monkeypatch, 0.0, grid, M, modes)
+    krylov = by(monkeypatch, 0.5, grid, M, modes)
     np.testing.assert_allclose(krylov.eigenvalues, dense.eigenvalues, rtol=1e-10)
     np.testing.assert_allclose(krylov.root, dense.root, atol=1e-8)
 
 
-def test_a_rough_field_falls_back_to_the_dense_solver(monkeypatch):
+def test_a_share_of_variance_of_a_rough_field_keeps_as_many_as_it_needs():
     rough = Matern(0.5, 0.1)
-    dense = KarhunenLoeveField.on_grid(SQUARE, rough, 0.95)
-    monkeypatch.setattr(kl, "DENSE_LIMIT", 1)
-    krylov = KarhunenLoeveField.on_grid(SQUARE, rough, 0.95)
-    assert krylov.dim > SQUARE.size / 4
-    np.testing.assert_array_equal(krylov.root, dense.root)
+    field = KarhunenLoeveField.on_grid(SQUARE, rough, 0.95)
+    assert SQUARE.size / 4 < field.dim < SQUARE.size
     assert KarhunenLoeveField.on_grid(SQUARE, rough, SQUARE.size).dim == SQUARE.size
 
 
-def test_krylov_finds_every_copy_of_multiple_eigenvalues(monkeypatch):
-    cube = RegularGrid(((0.0, 1.0),) * 3, (7, 7, 7))
-    dense = KarhunenLoeveField.on_grid(cube, M, 40)
-    monkeypatch.setattr(kl, "DENSE_LIMIT", 1)
-    krylov = KarhunenLoeveField.on_grid(cube, M, 40)
-    copies = dense.eigenvalues[:-1] - dense.eigenvalues[1:] < 1e-9 * dense.eigenvalues[:-1]
-    assert copies.sum() > 10
-    np.testing.assert_allclose(krylov.eigenvalues, dense.eigenvalues, rtol=1e-10)
-    np.testing.assert_allclose(krylov.root, dense.root, atol=1e-8)
+def kinds(field, grid):
+    """-1 where a function is odd along x, y, ..., 1 where it is even; neither fails."""
+    arrays = field.root.reshape(*grid.shape, -1)
+    found = []
+    for axis in reversed(range(len(grid.shape))):
+        turned = np.flip(arrays, axis)
+        sign = np.sign(np.sum(turned * arrays, axis=tuple(range(len(grid.shape)))))
+        np.testing.assert_array_equal(turned, sign * arrays)
+        found.append(sign)
+    return np.array(found)
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+def test_every_function_is_exactly_even_or_odd_along_each_axis(grid):
+    assert len(set(map(tuple, kinds(KarhunenLoeveField.on_grid(grid, M, 30), grid).T))) > 1
+
+
+def test_functions_of_one_eigenvalue_come_by_kind_and_a_cut_keeps_the_even_one():
+    field = KarhunenLoeveField.on_grid(SQUARE, M, 3)
+    assert field.eigenvalues[1] == field.eigenvalues[2]
+    np.testing.assert_array_equal(kinds(field, SQUARE), [[1, 1, -1], [1, -1, 1]])
+    cut = KarhunenLoeveField.on_grid(SQUARE, M, 2)
+    np.testing.assert_array_equal(cut.root, field.root[:, :2])
+    x_spread, y_spread = (np.ptp(cut.root[:, 1].reshape(15, 15), axis=a).max() for a in (1, 0))
+    assert y_spread > 2 * x_spread
+
+
+def test_a_turned_square_has_the_turned_functions_of_an_oblong_its_own():
+    first, second = RegularGrid(((0, 2), (0, 1)), (13, 9)), RegularGrid(((0, 1), (0, 2)), (9, 13))
+    a, b = (KarhunenLoeveField.on_grid(g, M, 12) for g in (first, second))
+    turned = a.root.reshape(9, 13, 12).swapaxes(0, 1).reshape(117, 12)
+    signs = np.sign(np.sum(turned * b.root, axis=0))
+    np.testing.assert_allclose(turned * signs, b.root, atol=1e-10)
 
 
 def test_copies_that_a_krylov_space_misses_are_added():
@@ -104,7 +160,7 @@ def test_copies_that_a_krylov_space_misses_are_added():
     operator = LinearOperator((66, 66), matvec=lambda x: spectrum * x, dtype=float)
     alone, _ = eigsh(operator, 5, which="LA", v0=starts[:, 0])
     assert (alone > 3.9).sum() < 5
-    values, vectors = kl._leading(lambda x: spectrum * x, 5, starts)
+    values, vectors = eigen.krylov(lambda x: spectrum * x, 5, starts)
     np.testing.assert_allclose(values[:6], [5, 5, 5, 4, 4, 4], rtol=1e-9)
     np.testing.assert_allclose(vectors[:, :6].T @ vectors[:, :6], np.eye(6), atol=1e-8)
 
@@ -118,8 +174,8 @@ def test_the_basis_does_not_depend_on_what_the_eigensolver_returns():
     for group in ([0], [1, 2, 3], [4], [5, 6]):
         turn, _ = np.linalg.qr(rng.standard_normal((len(group), len(group))))
         other[:, group] = vectors[:, group] @ turn
-    first = kl._canonical(values, vectors, reference)
-    second = kl._canonical(values, other, reference)
+    first = canonical(values, vectors, reference)
+    second = canonical(values, other, reference)
     np.testing.assert_allclose(first, second, atol=1e-13)
     np.testing.assert_allclose(first @ first.T, vectors * values @ vectors.T, atol=1e-13)
     assert np.abs(vectors - other).max() > 0.1

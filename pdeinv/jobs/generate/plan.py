@@ -12,10 +12,13 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import ndtri
 
+from pdeinv.bayes.fields.basis import BASIS
+from pdeinv.bayes.prior import Prior
 from pdeinv.config import fingerprint
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.arrays import opened_arrays, write_arrays
+from pdeinv.io.draws import whitened_draws
 from pdeinv.model.observed import Sensors
 from pdeinv.provenance import Source
 from pdeinv.rng import stream
@@ -99,19 +102,19 @@ class Around:
     source: Source
 
     @classmethod
-    def from_result(cls, path: Path, inflation: float = 1.5) -> Around:
+    def from_result(cls, path: Path, prior: Prior, inflation: float = 1.5) -> Around:
         """The Gaussian of the whitened draws of a result file.
 
         With n draws of dimension d the covariance is shrunk by d / (d + n) towards its diagonal, so
         that few draws do not leave directions without variance.
 
         Raises:
-            DataSchemaError: the file holds no whitened draws, or fewer than 10.
+            DataSchemaError: the file holds no whitened draws of this prior, or fewer than 10.
             ConfigError: the factor is not positive.
         """
         if not inflation > 0:
             raise ConfigError(f"--inflation must be positive, got {inflation:g}")
-        draws = netcdf.whitened_draws(netcdf.read_tree(path), path)
+        draws = whitened_draws(netcdf.read_tree(path), path, prior)
         if len(draws) < 10:
             raise DataSchemaError(
                 f"{path}: {len(draws)} draw(s) give no spread; use a result with at least 10 draws"
@@ -209,7 +212,7 @@ class Plan:
         free = () if self.sampling == "lhs" else ("n",)
         table = {k: v for k, v in self.table().items() if k not in free}
         places = {c: np.asarray(v).tolist() for c, v in self.sensors.items()}
-        return fingerprint({**table, "sensors": places})
+        return fingerprint({**table, "sensors": places, "basis": BASIS})
 
     def key(self) -> str:
         """The mark with the number of samples: what a worker's copy must agree with."""

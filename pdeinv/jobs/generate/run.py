@@ -257,7 +257,7 @@ def _solve_by(
 
 
 def _write(problem: Problem, plan: Plan, tally: _Tally, axes: dict[str, Any], out: Path) -> None:
-    """Write the manifest and the output, holding one batch at a time in memory."""
+    """Write the manifest and the output, holding a few batches at a time in memory."""
     found = [tally.have[k] for k in range(plan.n_batches)]
     failed = sum(s.failed for s in found)
     if failed == plan.n:
@@ -273,8 +273,7 @@ def _write(problem: Problem, plan: Plan, tally: _Tally, axes: dict[str, Any], ou
     attrs = {**attributes(table, plan.seed, inputs), "pdeinv_level": plan.level}
 
     def batches() -> Iterator[xr.Dataset]:
-        for shard in found:
-            samples = shards.load(tally.folder, shard.number, shard.samples)
+        for samples in shards.blocks(tally.folder, found):
             yield to_dataset(problem, plan.sensors, samples, attrs, axes)
 
     write_stream(out, batches(), plan.n, {"pdeinv_failed": failed}, {"batches": _sources(found)})

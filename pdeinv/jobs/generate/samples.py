@@ -14,7 +14,7 @@ Layout (docs/surrogates.md has the whole of it)::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from pdeinv.model.observed import Observed, Sensors
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
-__all__ = ["Samples", "grid_axes", "to_dataset"]
+__all__ = ["Samples", "grid_axes", "joined", "to_dataset"]
 
 
 def grid_axes(nodes: Sensors, shape: tuple[int, ...]) -> dict[str, Array]:
@@ -72,6 +72,25 @@ class Samples:
     field: Array | None = None
     probes: Array | None = None
     actions: Array | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the arrays."""
+        return sum(v.nbytes for v in vars(self).values() if isinstance(v, np.ndarray))
+
+
+def joined(parts: Sequence[Samples]) -> Samples:
+    """The samples of several batches of one plan, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    arrays = {
+        name: value
+        if name == "probes" and value.ndim == 2  # common to all samples
+        else np.concatenate([getattr(part, name) for part in parts])
+        for name, value in vars(parts[0]).items()
+        if isinstance(value, np.ndarray)
+    }
+    return Samples(failures=tuple(f for part in parts for f in part.failures), **arrays)
 
 
 def _along_obs(observed: Observed, sensors: Sensors) -> dict[str, xr.Variable]:

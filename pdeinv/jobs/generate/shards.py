@@ -7,7 +7,7 @@ rows that failed and the sha256 of the arrays. A shard without a matching hash c
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,14 @@ import numpy as np
 from pdeinv.errors import RunFailed
 from pdeinv.io.arrays import opened_arrays, write_arrays
 from pdeinv.io.atomic import write_text
-from pdeinv.jobs.generate.samples import Samples
+from pdeinv.jobs.generate.samples import Samples, joined
 from pdeinv.provenance import sha256
 
-__all__ = ["Shard", "forget", "load", "save", "verified", "write_manifest"]
+__all__ = ["Shard", "blocks", "forget", "load", "save", "verified", "write_manifest"]
+
+BLOCK_SAMPLES = 256
+BLOCK_BYTES = 1 << 25
+"""Samples that are written at once, whichever comes first: a dataset costs as much as its rows."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,23 @@ def load(folder: Path, k: int, n: int) -> Samples:
         arrays = {name: _cut(name, data[name], n) for name in data.files}
         failures = tuple(str(text) for text in arrays.pop("failures"))
         return Samples(failures=failures, **arrays)
+
+
+def blocks(folder: Path, shards: Sequence[Shard]) -> Iterator[Samples]:
+    """All samples in order, those of some batches together.
+
+    Raises:
+        RunFailed: a file cannot be read.
+    """
+    held: list[Samples] = []
+    for shard in shards:
+        held.append(load(folder, shard.number, shard.samples))
+        samples, size = sum(len(s.xi) for s in held), sum(s.nbytes for s in held)
+        if samples >= BLOCK_SAMPLES or size >= BLOCK_BYTES:
+            yield joined(held)
+            held = []
+    if held:
+        yield joined(held)
 
 
 def _cut(name: str, array: Any, n: int) -> Any:

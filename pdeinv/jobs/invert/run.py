@@ -7,6 +7,7 @@ from pathlib import Path
 import xarray as xr
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
+from pdeinv.bayes.fields.basis import BASIS
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import dump_toml
 from pdeinv.engines.base import Need, check_posterior
@@ -14,6 +15,7 @@ from pdeinv.engines.progress import Progress, silent
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Run
 from pdeinv.errors import PdeinvError
+from pdeinv.executors import kept_workers
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output, write_text
 from pdeinv.io.marks import noted
@@ -66,8 +68,9 @@ def invert(
         discard(folder)
     remember(folder, inversion.resolved())
     try:
-        made, report = _with_surrogate(inversion, made, folder, progress)
-        result = run(inversion.engine, made, _spec(inversion, folder, resume), progress)
+        with kept_workers(inversion.run.workers):
+            made, report = _with_surrogate(inversion, made, folder, progress)
+            result = run(inversion.engine, made, _spec(inversion, folder, resume), progress)
     except PdeinvError:
         drop_unless_resumable(folder)
         raise
@@ -110,7 +113,7 @@ def _tag(inversion: Inversion) -> str:
     for free in ("engine", "workers", "seed", "budget", "observations"):
         resolved.pop(free, None)
     source = inversion.observations.source
-    return f"{resolved}{source.sha256 if source else ''}"
+    return f"{resolved}{source.sha256 if source else ''}{BASIS}"
 
 
 def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:

@@ -21,10 +21,11 @@ from pydantic import Field
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.config import Config, parse
 from pdeinv.engines.progress import Progress
-from pdeinv.errors import DataSchemaError, RunFailed, SolverDiverged
+from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, SolverDiverged
 from pdeinv.executors import process_pool
 from pdeinv.io.arrays import opened_arrays, write_arrays
 from pdeinv.io.atomic import atomic, write_text
+from pdeinv.io.datasets import prior_probe, same_prior
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.two_level.admission import SurrogateReport, explore, judge, sd_of_difference
 from pdeinv.jobs.two_level.start import AtMap, at_the_map, can_start_at_map
@@ -240,10 +241,20 @@ def _round(rounds: Rounds, folder: Path, posterior: Posterior, j: int) -> _Solve
         fine = solve_all(rounds.recipe, xis, rounds.workers, spent)
         spent.add(_as_surrogate(cheap))
         more: dict[str, Any] = {} if at is None else at.tangent.arrays()
+        more["probe"] = prior_probe(rounds.problem.prior())
         write_arrays(file, xis=xis, fine=fine, spent=json.dumps(asdict(spent)), **more)
     with opened_arrays(file, lambda kind: _damaged(file, kind)) as data:
+        _check_prior(data, rounds, folder)
         rounds.counters.add(Counters(**json.loads(str(data["spent"]))))
         return _Solved(data["xis"], data["fine"], Tangent.from_arrays(data))
+
+
+def _check_prior(data: Any, rounds: Rounds, folder: Path) -> None:
+    if "probe" not in data or not same_prior(rounds.problem.prior(), data["probe"]):
+        raise ConfigError(
+            f"training rounds in {folder} belong to another prior, perhaps in the basis of an "
+            "older version; start again with --overwrite"
+        )
 
 
 def _damaged(file: Path, kind: str) -> DataSchemaError:
