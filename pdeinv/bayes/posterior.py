@@ -25,7 +25,7 @@ from pdeinv.model.forward import (
     RowsLinearization,
     finite,
 )
-from pdeinv.model.rows import by_rows, each_row, evaluate, linearize
+from pdeinv.model.rows import by_rows, each_row, evaluate, joined, linearize
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.model.strong_form import StrongFormOf
 from pdeinv.typing import Array
@@ -74,6 +74,11 @@ class WhitenedModel:
         lost = set() if self.prior.differentiable else derivatives
         strong = set() if self.strong_form is None else {Capability.STRONG_FORM}
         return (self.model.capabilities - lost) | strong
+
+    @property
+    def block(self) -> int | None:
+        """That of the inner model, where it has one."""
+        return getattr(self.model, "block", None)
 
     @property
     def hidden_cost(self) -> HiddenCost | None:
@@ -229,7 +234,10 @@ class Posterior:
         if own is None:
             pairs = iter(payers)
             return each_row(lambda xi: self._linearize_one(xi, next(pairs)), xis)
-        return self._at.points(xis, own.linearize_rows(xis), payers)
+        size = getattr(own, "block", None) or max(len(xis), 1)
+        parts = [slice(i, i + size) for i in range(0, len(xis), size)]
+        found = [self._at.points(xis[p], own.linearize_rows(xis[p]), payers[p]) for p in parts]
+        return joined(found)
 
     @property
     def _at(self) -> At:

@@ -7,15 +7,15 @@ other, so a row's bits depend on that row alone.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
 
 from pdeinv.errors import SolverDiverged
-from pdeinv.kernels.tiles import Part, rows_of, tile_of
+from pdeinv.kernels.tiles import Part, lanes, rows_of, tile_of
 from pdeinv.model.forward import (
     DERIVATIVES,
     Capability,
@@ -29,6 +29,9 @@ from pdeinv.model.rows import linearize_each, rows_each
 from pdeinv.typing import Array
 
 __all__ = ["TileModel", "TiledModel", "TiledRows"]
+
+CACHE_BYTES = 2**24
+"""What a core's share of the last cache holds, roughly."""
 
 KEPT_BYTES = 2**29
 """Factors that linearised rows keep; those of further tiles are made again for each action."""
@@ -87,13 +90,14 @@ class TiledRows:
         n_m, n_d = self.single.m_space.size, self.single.d_space.size
         batch.keep = True
         values = batch.by_parts(n_d, batch.data)
-        tile = self.tile
+        tile, reasons = self.tile, batch.reasons(values)
         return RowsLinearization(
             values,
-            batch.reasons(values),
+            reasons,
             lambda dms: batch.acted(n_d, dms, tile.tangent),
             lambda ws: batch.acted(n_m, ws, tile.adjoint),
-            lambda i: batch.point(values, i),
+            # without the batch, whose factors a point would keep
+            partial(_point, self.single, batch.ms, values, reasons),
         )
 
 
@@ -108,6 +112,13 @@ class TiledModel(ReferenceModel):
     def _tiled(self) -> TiledRows | None:
         tile = self.tiles()
         return None if tile is None else TiledRows(self, tile)
+
+    @property
+    def block(self) -> int | None:
+        """Rows whose factors stay in the processor's memory from solve to adjoint."""
+        if self._tiled is None:
+            return None
+        return lanes() * max(1, CACHE_BYTES // self._tiled.tile.bytes(lanes()))
 
     @cached_property
     def capabilities(self) -> frozenset[Capability]:  # type: ignore[override]
@@ -184,13 +195,16 @@ class _Batch:
             for i in lost
         }
 
-    def point(self, values: Array, i: int) -> Linearization:
-        """Row ``i`` alone; its actions are those of the model of one unknown."""
-        if not np.isfinite(values[i]).all():
-            raise SolverDiverged(self.reasons(values)[i])
-        m, single = self.ms[i], self.model.single
-        return Linearization(
-            values[i].copy(),
-            lambda dm: single.linearize(m).jvp(dm),
-            lambda w: single.linearize(m).vjp(w),
-        )
+
+def _point(
+    single: ForwardModel, ms: Array, values: Array, reasons: Mapping[int, str], i: int
+) -> Linearization:
+    """Row ``i`` alone; its actions are those of the model of one unknown."""
+    if i in reasons:
+        raise SolverDiverged(reasons[i])
+    m = ms[i]
+    return Linearization(
+        values[i].copy(),
+        lambda dm: single.linearize(m).jvp(dm),
+        lambda w: single.linearize(m).vjp(w),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -50,7 +51,7 @@ class Product(ABC):
             )
         x = np.ascontiguousarray(x, dtype=np.float64)
         y = empty(m, *x.shape[1:]) if out is None else out
-        self.multiply(x, y, int(np.prod(x.shape[1:])))
+        self.multiply(x, y, math.prod(x.shape[1:]))
         return y
 
     def rows(self, x: Any) -> Any:

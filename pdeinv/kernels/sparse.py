@@ -31,8 +31,8 @@ class Sparse(Product):
         self._start = np.ascontiguousarray(csr.indptr, np.int64)
         self._index = np.ascontiguousarray(csr.indices, np.int32)
         self._values = np.ascontiguousarray(csr.data, np.float64)
+        self._places = [address(a) for a in (self._start, self._index, self._values)]
 
     def multiply(self, x: Array, out: Array, columns: int) -> None:
         """``out`` = A ``x`` for that many numbers in a row."""
-        arrays = (self._start, self._index, self._values, x, out)
-        library().csr_times(self.shape[0], *(address(a) for a in arrays), columns)
+        library().csr_times(self.shape[0], *self._places, address(x), address(out), columns)

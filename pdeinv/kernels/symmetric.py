@@ -30,6 +30,7 @@ class Symmetric:
         self._n = n
         self._rows = np.ascontiguousarray(rows, np.int32)
         self._columns = np.ascontiguousarray(columns, np.int32)
+        self._places = [address(a) for a in (self._rows, self._columns)]
 
     def pairs(self, left: Array, right: Array) -> Array:
         """The derivative of leftᵀ A right along each entry.
@@ -54,5 +55,5 @@ class Symmetric:
 
     def _call(self, name: str, first: Array, second: Array, out: Array) -> None:
         given = [np.ascontiguousarray(a, np.float64) for a in (first, second)]
-        arrays = (self._rows, self._columns, *given, out)
-        getattr(library(), name)(len(self._rows), *map(address, arrays), out.shape[-1])
+        arrays = map(address, (*given, out))
+        getattr(library(), name)(len(self._rows), *self._places, *arrays, out.shape[-1])

@@ -7,6 +7,8 @@ with copies of its first row. What a lane holds does not depend on its neighbour
 
 from __future__ import annotations
 
+import ctypes
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -61,9 +63,9 @@ def parts(rows: int, single: int = 0) -> Iterator[Part]:
 
 def empty(*shape: int) -> Array:
     """An array of numbers that begins at a cache line."""
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     room = np.empty(size + _ALIGNED)
-    skip = -(room.ctypes.data // 8) % _ALIGNED
+    skip = -(address(room) // 8) % _ALIGNED
     return room[skip : skip + size].reshape(shape)
 
 
@@ -107,4 +109,8 @@ def _numbers(rows: Any) -> tuple[Array, tuple[int, ...]]:
 
 def address(array: Any) -> int:
     """Where an array's numbers begin."""
-    return int(array.ctypes.data)
+    try:
+        # a third of the time of array.ctypes.data, for every argument of every call
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    except (BufferError, TypeError, ValueError):
+        return int(array.ctypes.data)

@@ -172,7 +172,9 @@ class OffersRows(Protocol):
     functions of arrays do.
 
     ``rows`` takes any number of them, none included, and does not change them. A model that
-    splits them into blocks does so itself. One with a :class:`HiddenCost` offers no ROWS.
+    splits them into blocks does so itself; where it has an attribute ``block``, a number of rows,
+    whoever wants values and adjoints asks for so many at a time. One with a :class:`HiddenCost`
+    offers no ROWS.
     """
 
     def rows(self, ms: Array, /) -> Rows[Array]:

@@ -23,6 +23,7 @@ __all__ = [
     "by_rows",
     "each_row",
     "evaluate",
+    "joined",
     "linearize",
     "linearize_each",
     "linearize_rows",
@@ -55,6 +56,15 @@ def evaluate(model: ForwardModel, ms: Array) -> Rows[Array]:
     if Capability.BATCH in model.capabilities:
         return checked(Rows(model(ms), {}))
     return rows_each(model, ms)
+
+
+def joined[T](parts: Sequence[Rows[list[T]]]) -> Rows[list[T]]:
+    """Blocks of rows as one."""
+    values, failures = list[T](), dict[int, str]()
+    for part in parts:
+        failures |= {len(values) + i: why for i, why in part.failures.items()}
+        values += part.values
+    return Rows(values, failures)
 
 
 def checked(rows: Rows[Array]) -> Rows[Array]:
