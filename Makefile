@@ -16,7 +16,7 @@ JOBS ?= 2
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help venv compiler demo test test-slow docs lint clean
+.PHONY: help venv compiler demo test test-slow docs lint bench bench-long clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +24,8 @@ help:
 	@echo "make test       install everything, then run the fast tests"
 	@echo "make test-slow  install everything, then run the long tests"
 	@echo "make docs       install everything, then run every example of README.md and docs/"
+	@echo "make bench      measure solves, batches and growth; BEFORE=../checkout compares (20 minutes)"
+	@echo "make bench-long measure samplers, peers, workers and larger sizes as well (2 hours)"
 	@echo "make lint       install everything, then check style, types and layers"
 	@echo "make venv       install everything into $(VENV)"
 	@echo "make clean      remove $(VENV), out and build folders"
@@ -86,6 +88,19 @@ lint: $(EVERYTHING)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit/test_imports.py
+
+BENCH := OMP_NUM_THREADS=1 $(BIN)/python benchmarks
+
+bench: $(EVERYTHING) compiler
+	$(BENCH)/speed.py $(addprefix --before ,$(BEFORE))
+	$(BENCH)/growth.py
+
+bench-long: bench
+	$(BENCH)/kernels.py
+	$(BENCH)/growth.py --long
+	$(BENCH)/samplers.py
+	$(BENCH)/workers.py
+	$(if $(BEFORE),$(BENCH)/same_posterior.py --before $(BEFORE))
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -10,6 +10,7 @@ import xarray as xr
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import DataSchemaError
+from pdeinv.fem.compiled import LIMIT, factor_bytes
 from pdeinv.fem.diffusion import BoundaryData, DiffusionSystem
 from pdeinv.fem.domain import Domain
 from pdeinv.fem.env import fenicsx
@@ -17,7 +18,10 @@ from pdeinv.fem.expressions import Expression
 from pdeinv.fem.field_unknown import FieldUnknown, Labels, Nodes
 from pdeinv.fem.mesh import PlainMesh
 from pdeinv.fem.space import LagrangeSpace, PointFunction, lattice
+from pdeinv.fem.tiled import CACHE_BYTES
 from pdeinv.io.fields import Layout, described
+from pdeinv.kernels.build import available
+from pdeinv.kernels.tiles import lanes
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_positive
 from pdeinv.model.sensors import check_inside, columns, grid_nodes, parse_places, points_of
@@ -182,6 +186,12 @@ class Darcy:
             "kappa": layout.node(kappa, v.units, v.long_name),
         }
         return layout.dataset(variables, {}, ("darcy", config, level))
+
+    def memory_estimate(self, level: int = 0) -> int:
+        """Bytes of factors and tensor that one running model holds, those of rows included."""
+        n = self.dofs(level)
+        tile = lanes() * factor_bytes(n) if n <= LIMIT and available() else 0
+        return factor_bytes(n) + tile + max(tile, CACHE_BYTES) + 100 * 12 * n
 
     def strong_form(self) -> StrongForm:
         """Residuals at points, for solvers without a mesh.
