@@ -25,6 +25,7 @@ from pdeinv.engines.run.driver import RunResult
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.invert.request import Inversion
 from pdeinv.jobs.two_level.admission import SurrogateReport
+from pdeinv.jobs.two_level.cost import advice, cost_ratio
 from pdeinv.model.spaces import Space
 from pdeinv.plugins.hooks import fixtures
 from pdeinv.plugins.mask import masks
@@ -60,6 +61,8 @@ def conclude(
     for part in (result.counters, surrogate.counters):
         counters.add(part)
     outcome, checks = _judged(inversion, result)
+    ratio = cost_ratio(posterior, outcome.xi.reshape(-1, posterior.dim))
+    outcome = replace(outcome, message=outcome.message + advice(ratio))
     attrs = {
         **attributes(inversion.resolved(), inversion.seed, _inputs(inversion)),
         **{f"pdeinv_{k}": v for k, v in counters.as_dict().items()},
@@ -70,6 +73,7 @@ def conclude(
         "pdeinv_problem": inversion.problem.name,
         "pdeinv_engine": inversion.engine.name,
         "pdeinv_seconds": result.seconds,
+        **({} if ratio is None else {"pdeinv_surrogate_cost": ratio}),
         **verified,
         **{f"pdeinv_{k}": v for k, v in surrogate.figures.items()},
     }
