@@ -54,6 +54,7 @@ PLAIN = {
     "tile_rows": (_P, _N, _N, _P),
     "untile_rows": (_P, _N, _N, _P),
     "csr_times": (_N, *(_P,) * 5, _N),
+    "solve_shared": (*(_P,) * 5,),
     "dense_times": (_N, _N, *(_P,) * 3, _N),
 }
 

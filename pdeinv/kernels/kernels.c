@@ -144,6 +144,87 @@ void dense_times(int64_t height, int64_t width, const double *a, const double *x
     }
 }
 
+/* x = A^-1 b for one factor of real numbers and LANES right-hand sides, b and x (n, lane), room as
+ * large. Numbers of the factor meet vectors of the sides, so that no copy of it is made per lane. */
+
+INLINE wide side(const double *x, int64_t row) { return *(const wide *)(x + row * LANES); }
+
+INLINE int least(int64_t a, int b) { return a < b ? (int)a : b; }
+
+/* y = L^-1 y for one group. */
+static void forward_shared(const plan *p, int64_t s, const double *f, double *x) {
+    int64_t w = p->starts[s + 1] - p->starts[s], m = p->below[s + 1] - p->below[s];
+    const double *a = f + p->diagonal[s], *rest = f + p->rest[s];
+    const int32_t *rows = p->rows + p->below[s];
+    double *y = x + p->starts[s] * LANES;
+    for (int64_t k = 0; k < w; k += 4) {
+        int few = least(w - k, 4);
+        wide left[4];
+        for (int r = 0; r < 4; r++) left[r] = r < few ? side(y, k + r) : (wide){0};
+        for (int64_t j = 0; j < k; j++, a += 4) {
+            wide one = side(y, j);
+            for (int r = 0; r < 4; r++) left[r] -= a[r] * one;
+        }
+        for (int j = 0; j < few; j++) {
+            left[j] *= a[4 * j + j];
+            for (int r = j + 1; r < few; r++) left[r] -= a[4 * j + r] * left[j];
+            *(wide *)(y + (k + j) * LANES) = left[j];
+        }
+        a += 16;
+    }
+    for (int64_t i = 0; i < m; i += 4, rest += 4 * w) {
+        wide sum[4] = {{0}, {0}, {0}, {0}};
+        for (int64_t k = 0; k < w; k++) {
+            wide one = side(y, k);
+            for (int r = 0; r < 4; r++) sum[r] += rest[4 * k + r] * one;
+        }
+        for (int r = 0; r < least(m - i, 4); r++) *(wide *)(x + rows[i + r] * LANES) -= sum[r];
+    }
+}
+
+/* What row i of the quads of four columns adds to their sums. */
+INLINE void meet(wide *sum, const double *a, int i, wide one) {
+    for (int c = 0; c < 4; c++) sum[c] += a[4 * c + i] * one;
+}
+
+/* y = L^-T y for one group. */
+static void backward_shared(const plan *p, int64_t s, const double *f, double *x) {
+    int64_t w = p->starts[s + 1] - p->starts[s], m = p->below[s + 1] - p->below[s];
+    const double *square = f + p->diagonal[s], *rest = f + p->rest[s];
+    const int32_t *rows = p->rows + p->below[s];
+    double *y = x + p->starts[s] * LANES;
+    for (int64_t k = (w - 1) / 4 * 4; k >= 0; k -= 4) {
+        int few = least(w - k, 4);
+        wide sum[4] = {{0}, {0}, {0}, {0}};
+        for (int64_t h = k + 4; h < w; h += 4)
+            for (int r = 0; r < least(w - h, 4); r++)
+                meet(sum, square + (h * (h + 4) / 8 + k) * 4, r, side(y, h + r));
+        for (int64_t i = 0; i < m; i++) {
+            const double *a = rest + (i / 4 * w + k) * 4;
+            wide one = side(x, rows[i]);
+            if (few == 4)
+                meet(sum, a, (int)(i & 3), one);
+            else
+                for (int c = 0; c < few; c++) sum[c] += a[4 * c + (i & 3)] * one;
+        }
+        const double *own = square + (k * (k + 4) / 8 + k) * 4;
+        for (int j = few - 1; j >= 0; j--) {
+            wide left = side(y, k + j) - sum[j];
+            for (int i = j + 1; i < few; i++) left -= own[4 * j + i] * side(y, k + i);
+            *(wide *)(y + (k + j) * LANES) = left * own[4 * j + j];
+        }
+    }
+}
+
+void solve_shared(const plan *p, const double *f, const double *b, double *x, double *room) {
+    for (int64_t i = 0; i < p->n; i++)
+        *(wide *)(room + i * LANES) = side(b, p->order[i]);
+    for (int64_t s = 0; s < p->groups; s++) forward_shared(p, s, f, room);
+    for (int64_t s = p->groups - 1; s >= 0; s--) backward_shared(p, s, f, room);
+    for (int64_t i = 0; i < p->n; i++)
+        *(wide *)(x + p->order[i] * LANES) = side(room, i);
+}
+
 #else
 
 #undef PACK
