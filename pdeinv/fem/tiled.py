@@ -28,7 +28,7 @@ from pdeinv.model.reference import ReferenceModel
 from pdeinv.model.rows import linearize_each, rows_each
 from pdeinv.typing import Array
 
-__all__ = ["TileModel", "TiledModel", "TiledRows"]
+__all__ = ["KEPT_BYTES", "TileModel", "TiledModel", "TiledRows"]
 
 KEPT_BYTES = 2**29
 """Factors that linearised rows keep; those of further tiles are made again for each action."""

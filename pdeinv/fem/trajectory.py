@@ -74,7 +74,7 @@ class Trajectory:
     def _keep_all(self, states: Iterator[tuple[int, Array]]) -> None:
         for n, u in states:
             if self._whole is None:
-                self._whole = np.empty((self.last + 1, len(u)))
+                self._whole = np.empty((self.last + 1, *u.shape))
             self._whole[n] = u
 
     def _keep_marks(self, states: Iterator[tuple[int, Array]]) -> None:
@@ -91,7 +91,7 @@ class Trajectory:
         if self._whole is not None:
             return self._whole[low : high + 1]
         past = self._marks[k]
-        part = np.empty((high - low + 1, len(past[0])))
+        part = np.empty((high - low + 1, *past[0].shape))
         part[0] = past[0]
         for n, u in self._restart(past, low + 1, high):
             part[n - low] = u
