@@ -26,7 +26,7 @@ class HeatModel(TiledModel):
 
     Rows of unknowns are solved by tiles. Where the operator is known, they are right-hand sides of
     one factor: 64 of them take 0.2 of the time of single calls (65² nodes, 200 steps); elsewhere
-    each has a factor of its own, and they take 0.45. There are none of unknown point sources, whose
+    each has a factor of its own, and they take 0.4 to 0.6. None are offered of point sources, whose
     loads are 0.8 of a run.
 
     Args:
