@@ -87,8 +87,7 @@ class CompiledSystem:
         Raises:
             SolverDiverged: the matrix is not positive definite, in its real part where complex.
         """
-        if self._factor is None:
-            self._factor = self.cholesky.factor(tile_of(self._entries[None], 1), self._storage)
+        self._factored()
         x = self._solved(b)
         if not np.isfinite(x).all():
             raise SolverDiverged(
@@ -96,6 +95,15 @@ class CompiledSystem:
                 f"nearly singular; {self._hint}"
             )
         return x
+
+    def solve_tile(self, b: Array) -> Array:
+        """A^(-1) b for a tile of right-hand sides (n, lanes), NaN where there is no factor."""
+        return self._factored().solve_shared(b)
+
+    def _factored(self) -> Factor:
+        if self._factor is None:
+            self._factor = self.cholesky.factor(tile_of(self._entries[None], 1), self._storage)
+        return self._factor
 
     def _solved(self, b: Any) -> Any:
         assert self._factor is not None

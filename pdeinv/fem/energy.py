@@ -70,8 +70,18 @@ class Energy:
         """The number of stored entries of K."""
         return len(self._pattern[0])
 
+    @property
+    def pairs(self) -> tuple[Ints, Ints]:
+        """Row and column of each entry."""
+        return self._pattern[:2]
+
     @cached_property
-    def _assembly(self) -> Any:
+    def lower(self) -> Ints:
+        """The entries of the lower triangle among all."""
+        return np.flatnonzero(self._pattern[0] >= self._pattern[1])
+
+    @cached_property
+    def assembly(self) -> Any:
         """T with K.data = T σ, CSR of shape (entries, q)."""
         _, slopes = self._local
         c, q = slopes.shape[:2]
@@ -85,7 +95,7 @@ class Energy:
     @cached_property
     def _spread(self) -> Any:
         """Tᵀ, CSR."""
-        return self._assembly.T.tocsr()
+        return self.assembly.T.tocsr()
 
     @cached_property
     def _starts(self) -> Ints:
@@ -93,7 +103,7 @@ class Energy:
 
     def data(self, sigma: Field) -> Field:
         """The entries of K(σ), linear in σ (points,)."""
-        return self._assembly @ sigma
+        return self.assembly @ sigma
 
     def matrix(self, data: Field) -> Any:
         """Entries on the pattern as a symmetric CSC matrix."""

@@ -28,7 +28,7 @@ from pdeinv.model.reference import ReferenceModel
 from pdeinv.model.rows import linearize_each, rows_each
 from pdeinv.typing import Array
 
-__all__ = ["CACHE_BYTES", "TileModel", "TiledModel", "TiledRows"]
+__all__ = ["CACHE_BYTES", "KEPT_BYTES", "TileModel", "TiledModel", "TiledRows"]
 
 CACHE_BYTES = 2**24
 """What a core's share of the last cache holds, roughly."""

@@ -87,7 +87,7 @@ class Trajectory:
         """Make room for the states of segment ``k``; those of another are let go before."""
         low, high = self._ends(k)
         self._at, self._held = -1, np.zeros((0, 0))
-        self._at, self._held = k, np.empty((high - low + 1, len(first)))
+        self._at, self._held = k, np.empty((high - low + 1, *first.shape))
         self._held[0] = first
 
     def _ends(self, k: int) -> tuple[int, int]:

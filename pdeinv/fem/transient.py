@@ -9,7 +9,8 @@ Reference: Hairer, Wanner (1996), ch. IV.3 and V.1; adjoint in time: Li, Petzold
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,15 @@ from pdeinv.fem import compiled
 from pdeinv.fem.compiled import CompiledSystem, cholesky_of
 from pdeinv.fem.env import fenicsx
 from pdeinv.fem.linear import FilledSystem, choose_method
+from pdeinv.fem.marching import Marching
 from pdeinv.fem.nodal import NodalSpace, Rule
 from pdeinv.fem.quadrature import COEFFICIENT_DEGREE, LOAD_DEGREE
 from pdeinv.fem.schemes import SCHEMES, Scheme
+from pdeinv.fem.tensor import SparseTensor
 from pdeinv.kernels.build import available
 from pdeinv.typing import Array
 
-__all__ = ["Forcing", "ParabolicSystem"]
-
-Forcing = Callable[[int], Array | None]
-"""Number of the time level to a vector of the degrees of freedom; None where it is zero."""
+__all__ = ["ParabolicSystem"]
 
 
 def _solver(indptr: Any, indices: Any, points: Array, solves: int) -> CompiledSystem | FilledSystem:
@@ -66,6 +66,10 @@ class _Step:
             s.like(-(a * m + b * k)) for a, b in zip(scheme.alpha[1:], scheme.beta[1:], strict=True)
         ]
 
+    def solve(self, r: Array) -> Array:
+        """A^(-1) r; the first call after a change factors."""
+        return np.asarray(self.solver.solve(r))
+
     def lifted(self, values: Array) -> Array:
         """What prescribed values add to A u; kept while the same array comes again."""
         if self._lifted[0] is not values:
@@ -73,7 +77,7 @@ class _Step:
         return self._lifted[1]
 
 
-class ParabolicSystem:
+class ParabolicSystem(Marching):
     """The fully discrete equation on one space, K = K(κ) + R given by its coefficients.
 
     Args:
@@ -91,6 +95,9 @@ class ParabolicSystem:
         mass: M, CSR.
         stiffness: K without Dirichlet conditions, CSR, after :meth:`set_operator`.
     """
+
+    main: _Step
+    start: _Step
 
     def __init__(
         self,
@@ -155,6 +162,26 @@ class ParabolicSystem:
         """Where each row of the common pattern begins, and the column of each entry."""
         return self._csr.indptr, self._csr.indices
 
+    @cached_property
+    def tensor(self) -> SparseTensor:
+        """The entries of K(κ) as a linear map of κ at the points of :attr:`conduction`."""
+        kappa = self._functions[1]
+        found = SparseTensor.of(self.pattern, kappa)
+        points = kappa.function_space.dofmap.list.ravel()
+        return SparseTensor(found.rows, found.columns, found.map[:, points])
+
+    @cached_property
+    def lower(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of the lower triangle of the common pattern, in order."""
+        rows, columns = np.divmod(np.sort(self._keys), self.space.size)
+        return rows[rows >= columns], columns[rows >= columns]
+
+    def lower_of(self, entries: Array) -> Array:
+        """The entries of the lower triangle out of those of the common pattern."""
+        rows, columns = self.lower
+        keys = rows * self.space.size + columns
+        return entries[self._order[np.searchsorted(self._keys, keys, sorter=self._order)]]
+
     def _masks(self) -> None:
         """Where the entries of fixed rows and columns are."""
         rows = np.repeat(np.arange(self.space.size), np.diff(self._csr.indptr))
@@ -194,106 +221,6 @@ class ParabolicSystem:
         if self.start is not self.main:
             self.start.fill(self.stiffness.data)
 
-    def step(self, n: int) -> _Step:
-        """The kind of step that leads to time level ``n``."""
-        return self.start if n == 1 else self.main
-
-    def march(
-        self,
-        past: Sequence[Array],
-        load: Forcing,
-        held: Forcing | None = None,
-        *,
-        extra: Forcing | None = None,
-        first: int = 1,
-        last: int | None = None,
-    ) -> Iterator[tuple[int, Array]]:
-        """(n, u^n) for n = first ... last.
-
-        Args:
-            past: u^(first-1) and, where the scheme asks for it, u^(first-2).
-            load: F^n.
-            held: u^n on the fixed degrees of freedom; zero where None.
-            extra: added to the right-hand side of step n as it is.
-            first: the first level to compute.
-            last: the last one; :attr:`steps` where None.
-
-        Raises:
-            SolverDiverged: a solve failed.
-        """
-        past, before = list(past), load(first - 1) if self._two_loads else None
-        for n in range(first, (self.steps if last is None else last) + 1):
-            step = self.step(n)
-            r = step.past[0] @ past[0]
-            for c, u in zip(step.past[1:], past[1:], strict=False):
-                r += c @ u
-            if extra is not None:
-                r += extra(n)
-            before = self._add_load(r, step.scheme, load(n), before)
-            self._hold(r, step, None if held is None else held(n))
-            past = [step.solver.solve(r), *past[: len(self.scheme.alpha) - 2]]
-            yield n, past[0]
-
-    @property
-    def _two_loads(self) -> bool:
-        return self.scheme.beta[1] != 0
-
-    def _add_load(
-        self, r: Array, scheme: Scheme, now: Array | None, before: Array | None
-    ) -> Array | None:
-        if now is not None:
-            r += now if scheme.beta[0] == 1 else scheme.beta[0] * now
-        if before is not None and scheme.beta[1] != 0:
-            r += scheme.beta[1] * before
-        return now
-
-    def _hold(self, r: Array, step: _Step, values: Array | None) -> None:
-        if values is None:
-            r[self.fixed] = 0.0
-            return
-        r -= step.lifted(values)
-        r[self.fixed] = values
-
-    def average(self, n: int, now: Array, before: Array) -> Array:
-        """v^n = Σ_j β_j u^(n-j), what K acts on in step ``n``."""
-        beta = self.step(n).scheme.beta
-        return now if beta[1] == 0 else beta[0] * now + beta[1] * before
-
-    def adjoint(
-        self, source: Forcing, last: int, *, loads: bool = True
-    ) -> Iterator[tuple[int, Array, Array | None]]:
-        """(n, λ^n, μ^n) for n = last ... 0, where J = Σ_n source(n)·u^n up to ``last``.
-
-        μ^n = dJ/dF^n, None where not ``loads``. For n ≥ 1, -λ^n·(dK v^n) is the part of dJ that a
-        change dK of K causes in step n; λ^0 = dJ/du^0. λ vanishes on the fixed ones.
-
-        Raises:
-            SolverDiverged: a solve failed.
-        """
-        ahead: list[Array] = []
-        for n in range(last, -1, -1):
-            r = self._pulled(n, ahead)
-            here = source(n)
-            if here is not None:
-                r += here
-            r[self.fixed] = 0.0
-            now = r if n == 0 else self.step(n).solver.solve(r)
-            yield n, now, self._load_adjoint(n, now, ahead) if loads else None
-            ahead = [now, *ahead[: len(self.scheme.alpha) - 2]]
-
-    def _pulled(self, n: int, ahead: list[Array]) -> Array:
-        if not ahead:
-            return np.zeros(self.space.size)
-        r = self.step(n + 1).past[0] @ ahead[0]
-        for j, later in enumerate(ahead[1:], 1):
-            past = self.step(n + j + 1).past
-            if j < len(past):
-                r += past[j] @ later
-        return np.asarray(r)
-
-    def _load_adjoint(self, n: int, now: Array, ahead: list[Array]) -> Array:
-        """Σ_j β_j λ^(n+j) of the steps that use F^n."""
-        mu = np.zeros_like(now) if n == 0 else self.step(n).scheme.beta[0] * now
-        if ahead and self.step(n + 1).scheme.beta[1] != 0:
-            mu = mu + self.step(n + 1).scheme.beta[1] * ahead[0]
-        return mu
+    def zeros(self) -> Array:
+        """A vector of zeros."""
+        return np.zeros(self.space.size)

@@ -20,11 +20,12 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from pdeinv.errors import MissingDependency, reason
 from pdeinv.kernels import cache as store
 
-__all__ = ["available", "library", "why_not"]
+__all__ = ["available", "kernel", "library", "why_not"]
 
 ALWAYS = (
     *("-O3", "-fPIC", "-shared", "-std=gnu17"),
@@ -40,7 +41,13 @@ KINDS = ("real_1", "real_n", "complex_1", "complex_n")
 """Real and complex numbers, one row and a tile of them."""
 
 _P, _N = ctypes.c_void_p, ctypes.c_int64
-SIGNATURES = {"factor": (*(_P,) * 6, _N, _P), "solve": (*(_P,) * 4, _N, _P)}
+SIGNATURES = {
+    "factor": (*(_P,) * 6, _N, _P),
+    "solve": (*(_P,) * 4, _N, _P),
+    "symmetric_pairs": (_N, *(_P,) * 5, _N),
+    "symmetric_times": (_N, *(_P,) * 5, _N),
+    "lane_products": (_N, _N, _N, _P, _N, _N, _P, _P),
+}
 """Functions that exist for each kind."""
 
 PLAIN = {
@@ -48,12 +55,17 @@ PLAIN = {
     "tile_rows": (_P, _N, _N, _P),
     "untile_rows": (_P, _N, _N, _P),
     "csr_times": (_N, *(_P,) * 5, _N),
-    "symmetric_pairs": (_N, *(_P,) * 5, _N),
-    "symmetric_times": (_N, *(_P,) * 5, _N),
+    "solve_shared": (*(_P,) * 5,),
     "dense_times": (_N, _N, *(_P,) * 3, _N),
 }
 
 _TOO_LONG_S = 300.0
+
+
+def kernel(name: str, *, complex: bool, width: int) -> Any:
+    """The function of that name for a number type and a width, 1 or that of a tile."""
+    kind = f"{'complex' if complex else 'real'}_{'1' if width == 1 else 'n'}"
+    return getattr(library(), f"{name}_{kind}")
 
 
 def available() -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import ShapeError
-from pdeinv.kernels.build import library
+from pdeinv.kernels.build import kernel, library
 from pdeinv.kernels.dense import Dense
 from pdeinv.kernels.factor import Factor, Storage
 from pdeinv.kernels.layout import Layout, layout
@@ -77,7 +77,7 @@ class Cholesky:
 
     def kernel(self, name: str, width: int) -> Any:
         """A compiled function for this number type and width."""
-        return getattr(library(), f"{name}_{_kind(self.complex, width)}")
+        return kernel(name, complex=self.complex, width=width)
 
     def bytes(self, width: int) -> int:
         """Bytes of the factors of one tile."""
@@ -213,10 +213,6 @@ class _Desk:
         sides = self._sides.reshape(*b.shape[1:], *self._sides.shape[1:])
         out = sides if self._width > 1 else None
         return self._of.factor_and_solve(self._values, sides, self._storage, out)
-
-
-def _kind(complex: bool, width: int) -> str:
-    return f"{'complex' if complex else 'real'}_{'1' if width == 1 else 'n'}"
 
 
 def _groups(indptr: Index, indices: Index, points: Array | None, order: Any) -> Supernodes:

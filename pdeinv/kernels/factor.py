@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdeinv.errors import ShapeError
+from pdeinv.kernels.build import library
 from pdeinv.kernels.ordering import Index
-from pdeinv.kernels.tiles import address, empty
+from pdeinv.kernels.tiles import address, empty, lanes
 from pdeinv.typing import Array
 
 if TYPE_CHECKING:
@@ -73,6 +74,23 @@ class Factor:
         arrays = (self.storage.held, b, x)
         solve = self.of.kernel("solve", len(self.column))
         solve(self.of.plan, *map(address, arrays), sides, address(self.room(sides)))
+        return x
+
+    def solve_shared(self, b: Array) -> Array:
+        """A^(-1) b for a tile of right-hand sides (n, lanes) of the one real matrix.
+
+        Raises:
+            ShapeError: the factor is not one of a single real matrix, or ``b`` has another shape.
+        """
+        shape = (self.of.n, lanes())
+        if b.shape != shape or len(self.column) != 1 or self.of.complex:
+            raise ShapeError(
+                f"right-hand sides of shape {b.shape} for {len(self.column)} matrices, expected "
+                f"{shape} and one real matrix"
+            )
+        b, x = np.ascontiguousarray(b, dtype=np.float64), empty(*shape)
+        arrays = (self.storage.held, b, x, self.storage.room(b.size))
+        library().solve_shared(self.of.plan, *map(address, arrays))
         return x
 
     def sides(self, b: Array, out: Array | None) -> tuple[Array, Array, int]:

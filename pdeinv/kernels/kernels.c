@@ -148,45 +148,85 @@ void dense_times(int64_t height, int64_t width, const double *a, const double *x
     }
 }
 
-/* Entries k of the lower triangle of a symmetric pattern stand in row[k] and column[k]. */
+/* x = A^-1 b for one factor of real numbers and LANES right-hand sides, b and x (n, lane), room as
+ * large. Numbers of the factor meet vectors of the sides, so that no copy of it is made per lane. */
 
-/* out[k] = left_i right_j + left_j right_i, the second off the diagonal. */
-void symmetric_pairs(int64_t entries, const int32_t *row, const int32_t *column,
-                     const double *left, const double *right, double *out, int64_t columns) {
-    for (int64_t k = 0; k < entries; k++, out += columns) {
-        const double *li = left + row[k] * columns, *lj = left + column[k] * columns;
-        const double *ri = right + row[k] * columns, *rj = right + column[k] * columns;
-        int off = row[k] != column[k];
-        int64_t c = 0;
-        for (; c + LANES <= columns; c += LANES) {
-            wide sum = *(const wide *)(li + c) * *(const wide *)(rj + c);
-            if (off) sum += *(const wide *)(lj + c) * *(const wide *)(ri + c);
-            *(wide *)(out + c) = sum;
+INLINE wide side(const double *x, int64_t row) { return *(const wide *)(x + row * LANES); }
+
+INLINE int least(int64_t a, int b) { return a < b ? (int)a : b; }
+
+/* y = L^-1 y for one group. */
+static void forward_shared(const plan *p, int64_t s, const double *f, double *x) {
+    int64_t w = p->starts[s + 1] - p->starts[s], m = p->below[s + 1] - p->below[s];
+    const double *a = f + p->diagonal[s], *rest = f + p->rest[s];
+    const int32_t *rows = p->rows + p->below[s];
+    double *y = x + p->starts[s] * LANES;
+    for (int64_t k = 0; k < w; k += 4) {
+        int few = least(w - k, 4);
+        wide left[4];
+        for (int r = 0; r < 4; r++) left[r] = r < few ? side(y, k + r) : (wide){0};
+        for (int64_t j = 0; j < k; j++, a += 4) {
+            wide one = side(y, j);
+            for (int r = 0; r < 4; r++) left[r] -= a[r] * one;
         }
-        for (; c < columns; c++) {
-            double sum = li[c] * rj[c];
-            if (off) sum += lj[c] * ri[c];
-            out[c] = sum;
+        for (int j = 0; j < few; j++) {
+            left[j] *= a[4 * j + j];
+            for (int r = j + 1; r < few; r++) left[r] -= a[4 * j + r] * left[j];
+            *(wide *)(y + (k + j) * LANES) = left[j];
+        }
+        a += 16;
+    }
+    for (int64_t i = 0; i < m; i += 4, rest += 4 * w) {
+        wide sum[4] = {{0}, {0}, {0}, {0}};
+        for (int64_t k = 0; k < w; k++) {
+            wide one = side(y, k);
+            for (int r = 0; r < 4; r++) sum[r] += rest[4 * k + r] * one;
+        }
+        for (int r = 0; r < least(m - i, 4); r++) *(wide *)(x + rows[i + r] * LANES) -= sum[r];
+    }
+}
+
+/* What row i of the quads of four columns adds to their sums. */
+INLINE void meet(wide *sum, const double *a, int i, wide one) {
+    for (int c = 0; c < 4; c++) sum[c] += a[4 * c + i] * one;
+}
+
+/* y = L^-T y for one group. */
+static void backward_shared(const plan *p, int64_t s, const double *f, double *x) {
+    int64_t w = p->starts[s + 1] - p->starts[s], m = p->below[s + 1] - p->below[s];
+    const double *square = f + p->diagonal[s], *rest = f + p->rest[s];
+    const int32_t *rows = p->rows + p->below[s];
+    double *y = x + p->starts[s] * LANES;
+    for (int64_t k = (w - 1) / 4 * 4; k >= 0; k -= 4) {
+        int few = least(w - k, 4);
+        wide sum[4] = {{0}, {0}, {0}, {0}};
+        for (int64_t h = k + 4; h < w; h += 4)
+            for (int r = 0; r < least(w - h, 4); r++)
+                meet(sum, square + (h * (h + 4) / 8 + k) * 4, r, side(y, h + r));
+        for (int64_t i = 0; i < m; i++) {
+            const double *a = rest + (i / 4 * w + k) * 4;
+            wide one = side(x, rows[i]);
+            if (few == 4)
+                meet(sum, a, (int)(i & 3), one);
+            else
+                for (int c = 0; c < few; c++) sum[c] += a[4 * c + (i & 3)] * one;
+        }
+        const double *own = square + (k * (k + 4) / 8 + k) * 4;
+        for (int j = few - 1; j >= 0; j--) {
+            wide left = side(y, k + j) - sum[j];
+            for (int i = j + 1; i < few; i++) left -= own[4 * j + i] * side(y, k + i);
+            *(wide *)(y + (k + j) * LANES) = left * own[4 * j + j];
         }
     }
 }
 
-/* y += A x, the entries a given for each column of x. */
-void symmetric_times(int64_t entries, const int32_t *row, const int32_t *column, const double *a,
-                     const double *x, double *y, int64_t columns) {
-    for (int64_t k = 0; k < entries; k++, a += columns) {
-        int64_t i = row[k] * columns, j = column[k] * columns, c = 0;
-        int off = i != j;
-        for (; c + LANES <= columns; c += LANES) {
-            wide one = *(const wide *)(a + c);
-            *(wide *)(y + i + c) += one * *(const wide *)(x + j + c);
-            if (off) *(wide *)(y + j + c) += one * *(const wide *)(x + i + c);
-        }
-        for (; c < columns; c++) {
-            y[i + c] += a[c] * x[j + c];
-            if (off) y[j + c] += a[c] * x[i + c];
-        }
-    }
+void solve_shared(const plan *p, const double *f, const double *b, double *x, double *room) {
+    for (int64_t i = 0; i < p->n; i++)
+        *(wide *)(room + i * LANES) = side(b, p->order[i]);
+    for (int64_t s = 0; s < p->groups; s++) forward_shared(p, s, f, room);
+    for (int64_t s = p->groups - 1; s >= 0; s--) backward_shared(p, s, f, room);
+    for (int64_t i = 0; i < p->n; i++)
+        *(wide *)(x + p->order[i] * LANES) = side(room, i);
 }
 
 #else
@@ -651,6 +691,110 @@ void NAME(solve)(const plan *p, const double *f, const double *b, double *x, int
     ordered(p, b, room, sides * ENTRY);
     for (int64_t s = 0; s < p->groups; s++) sweep(p, s, f, room, sides);
     finish(p, f, x, sides, room);
+}
+
+/* Products of the matrices of one symmetric pattern, and of dense ones, lane by lane. */
+
+#define fused NAME(fused)
+/* s + a b; compilers fuse these in vectors, but not in all that they make of single numbers. */
+INLINE some fused(some s, some a, some b) {
+#if WIDTH == 1 && (defined(__FMA__) || defined(__ARM_FEATURE_FMA))
+    return __builtin_fma(a, b, s);
+#else
+    return s + a * b;
+#endif
+}
+
+#define add_product NAME(add_product)
+/* sum += a b for one entry each. */
+INLINE void add_product(some *sum, const double *a, const double *b) {
+    some ar = at(a), br = at(b);
+    sum[0] = fused(sum[0], ar, br);
+#if PARTS == 2
+    some ai = at(a + WIDTH), bi = at(b + WIDTH);
+    sum[0] = fused(sum[0], -ai, bi);
+    sum[1] = fused(sum[1], ar, bi);
+    sum[1] = fused(sum[1], ai, br);
+#endif
+}
+
+#define add_to NAME(add_to)
+/* y += a x for one entry a and `sides` entries x and y. */
+INLINE void add_to(double *y, const double *a, const double *x, int64_t sides) {
+    for (int64_t t = 0; t < sides; t++, x += ENTRY, y += ENTRY) {
+        some sum[PARTS];
+        for (int c = 0; c < PARTS; c++) sum[c] = at(y + c * WIDTH);
+        add_product(sum, a, x);
+        for (int c = 0; c < PARTS; c++) *(some *)(y + c * WIDTH) = sum[c];
+    }
+}
+
+/* y += A x; entry k of the lower triangle of A stands in row[k] and column[k]; x (n, sides). */
+void NAME(symmetric_times)(int64_t entries, const int32_t *row, const int32_t *column,
+                           const double *a, const double *x, double *y, int64_t sides) {
+    int64_t apart = sides * ENTRY;
+    for (int64_t k = 0; k < entries; k++, a += ENTRY) {
+        add_to(y + row[k] * apart, a, x + column[k] * apart, sides);
+        if (row[k] != column[k]) add_to(y + column[k] * apart, a, x + row[k] * apart, sides);
+    }
+}
+
+/* out[k] = sum over the sides of left_i right_j + left_j right_i, the second off the diagonal. */
+void NAME(symmetric_pairs)(int64_t entries, const int32_t *row, const int32_t *column,
+                           const double *left, const double *right, double *out, int64_t sides) {
+    int64_t apart = sides * ENTRY;
+    for (int64_t k = 0; k < entries; k++, out += ENTRY) {
+        const double *li = left + row[k] * apart, *lj = left + column[k] * apart;
+        const double *ri = right + row[k] * apart, *rj = right + column[k] * apart;
+        some sum[PARTS];
+        for (int c = 0; c < PARTS; c++) sum[c] = (some){0};
+        for (int64_t t = 0; t < apart; t += ENTRY) add_product(sum, li + t, rj + t);
+        if (row[k] != column[k])
+            for (int64_t t = 0; t < apart; t += ENTRY) add_product(sum, lj + t, ri + t);
+        for (int c = 0; c < PARTS; c++) *(some *)(out + c * WIDTH) = sum[c];
+    }
+}
+
+#define product_block NAME(product_block)
+/* out[a][b] += sum over i of x[i][a] y[i][b] for `as` by `bs` entries; steps count numbers. */
+INLINE void product_block(const double *x, int64_t xi, int64_t xa, const double *y, int64_t yi,
+                          double *out, int64_t apart, int64_t count, int as, int bs) {
+    some sum[4][4][PARTS];
+    for (int a = 0; a < as; a++)
+        for (int b = 0; b < bs; b++)
+            for (int c = 0; c < PARTS; c++)
+                sum[a][b][c] = at(out + a * apart + b * ENTRY + c * WIDTH);
+    for (int64_t i = 0; i < count; i++, x += xi, y += yi)
+        for (int a = 0; a < as; a++)
+            for (int b = 0; b < bs; b++) add_product(sum[a][b], x + a * xa, y + b * ENTRY);
+    for (int a = 0; a < as; a++)
+        for (int b = 0; b < bs; b++)
+            for (int c = 0; c < PARTS; c++)
+                *(some *)(out + a * apart + b * ENTRY + c * WIDTH) = sum[a][b][c];
+}
+
+/* out[a][b] += sum over i of x[i][a] y[i][b]; rows i of x lie `xi` entries apart, its columns `xa`.
+ * Some rows at a time, which stay in the cache. */
+void NAME(lane_products)(int64_t height, int64_t rows, int64_t columns, const double *x, int64_t xi,
+                         int64_t xa, const double *y, double *out) {
+    enum { TALL = 4 / PARTS, WIDE = 4, SOME = 16 };
+    int64_t yi = columns * ENTRY, apart = columns * ENTRY;
+    xi *= ENTRY, xa *= ENTRY;
+    for (int64_t i = 0; i < height; i += SOME) {
+        int64_t count = height - i < SOME ? height - i : SOME;
+        for (int64_t a = 0; a < rows; a += TALL)
+            for (int64_t b = 0; b < columns; b += WIDE) {
+                const double *xs = x + i * xi + a * xa, *ys = y + i * yi + b * ENTRY;
+                double *o = out + a * apart + b * ENTRY;
+                if (rows - a >= TALL && columns - b >= WIDE)
+                    product_block(xs, xi, xa, ys, yi, o, apart, count, TALL, WIDE);
+                else
+                    for (int64_t r = 0; r < TALL && a + r < rows; r++)
+                        for (int64_t q = 0; q < WIDE && b + q < columns; q++)
+                            product_block(xs + r * xa, xi, xa, ys + q * ENTRY, yi,
+                                          o + r * apart + q * ENTRY, apart, count, 1, 1);
+            }
+    }
 }
 
 #endif

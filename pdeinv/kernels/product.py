@@ -71,7 +71,12 @@ class Product(ABC):
         if x.shape != (len(x), n):
             raise ShapeError(f"rows of shape {x.shape}, expected (rows, {n})")
         found = np.empty((len(x), m), dtype=kind)
+        given: Array | None = None
+        made: Array | None = None
         for part in parts(len(x)):
             rows = x[part.rows].astype(kind, copy=False)
-            rows_of(self.tile(tile_of(rows, part.width)), len(rows), found[part.rows])
+            # fresh memory would cost as much as the product
+            given = tile_of(rows, part.width, given)
+            made = self.tile(given, made)
+            rows_of(made, len(rows), found[part.rows])
         return found

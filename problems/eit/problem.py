@@ -22,6 +22,7 @@ from pdeinv.model.sensors import AXES, grid_nodes, points_of
 from pdeinv.plugins.problem import Card, Importer, Metric
 from pdeinv.typing import Array
 
+from .bodies.response import Body, DirichletToNeumann, ElectrodeBody, NeumannToDirichlet
 from .domain import Domain
 from .fields import table_of, to_dataset
 from .fixtures import electrodes, fixtures
@@ -33,7 +34,6 @@ from .ktc import KTC
 from .model import EitModel
 from .phantoms import phantom
 from .phantoms import unknown as unknown_of
-from .response import Body, DirichletToNeumann, ElectrodeBody, NeumannToDirichlet
 from .setup.config import EitConfig
 from .unknown import Unknown
 

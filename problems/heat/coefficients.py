@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import batched
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.fem.field_unknown import FieldUnknown
-from pdeinv.fem.transient import Forcing
+from pdeinv.fem.marching import Forcing
+from pdeinv.fem.pairs import summed_pairs
 from pdeinv.model.reference import check_positive
 from pdeinv.typing import Array
 
@@ -19,9 +21,6 @@ from .entries import AdjointStep, Change, Entry
 from .unknown_config import RobinConfig
 
 __all__ = ["Conductivity", "HeatTransfer"]
-
-_BLOCK_BYTES = 1 << 20
-"""Slopes of one block; larger ones leave the cache and cost three times as much."""
 
 
 class Conductivity(Entry):
@@ -33,9 +32,24 @@ class Conductivity(Entry):
 
     def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         super().__init__(discretisation, unknown)
-        self._to_points = unknown.matrix(discretisation.system.conduction.points)
-        self._from_points = self._to_points.T.tocsr()
-        self._robin = discretisation.robin()
+        self.to_points = unknown.matrix(discretisation.system.conduction.points)
+        self.robin = discretisation.robin()
+
+    @cached_property
+    def tensor(self) -> Any:
+        """T P with K(P m) = T P m in its lower triangle, CSR of shape (lower, n_m)."""
+        found = self.discretisation.system.tensor
+        lower = found.rows >= found.columns
+        every = np.arange(self.discretisation.space.size)
+        return found.part(lower, every).of_parameters(self.to_points).map
+
+    @cached_property
+    def _back(self) -> Any:
+        return self.tensor.T.tocsr()
+
+    def check(self, m: Array) -> None:
+        """Refuse an m that is not positive and finite."""
+        check_positive(m, "conductivity", " of m")
 
     def set_operator(self, m: Array) -> None:
         """K(P m) + R.
@@ -43,26 +57,18 @@ class Conductivity(Entry):
         Raises:
             SolverDiverged: m is not positive and finite.
         """
-        check_positive(m, "conductivity", " of m")
-        self.discretisation.system.set_operator(self._to_points @ m, self._robin)
+        self.check(m)
+        self.discretisation.system.set_operator(self.to_points @ m, self.robin)
 
     def change(self, m: Array, dm: Array) -> Change:
         """dK = K(P dm)."""
-        return Change(stiffness=self.discretisation.system.stiffness_of(self._to_points @ dm))
+        return Change(stiffness=self.discretisation.system.stiffness_of(self.to_points @ dm))
 
     def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
-        """-P^T (ω Σ_n ∇λ^n·∇v^n), a block of time levels at once."""
-        rule = self.discretisation.system.conduction
-        block = max(1, min(32, _BLOCK_BYTES // (8 * len(rule.weights))))
-        total = np.zeros(len(rule.weights))
+        """-(T P)^T of the products of λ^n and v^n on the matrix pattern."""
+        system = self.discretisation.system
         pairs = ((s.adjoint, s.average) for s in steps if s.average is not None)
-        for some in batched(pairs, block):
-            adjoints, averages = (
-                np.ascontiguousarray(np.stack(s).T) for s in zip(*some, strict=True)
-            )
-            for slope in rule.slopes:
-                total += np.einsum("ij,ij->i", slope @ adjoints, slope @ averages)
-        return np.asarray(self._from_points @ (-rule.weights * total))
+        return np.asarray(-(self._back @ summed_pairs(system.space.size, *system.lower, pairs)))
 
 
 class HeatTransfer(Entry):
@@ -82,13 +88,18 @@ class HeatTransfer(Entry):
                 f"'robin' in [problem.boundary.{config.side}]"
             )
         one = d.config.function(1.0, "coefficient", timed=False)
-        self._unit = d.robin_mass(config.side, one)
-        self._unit_matrix = d.system.like(self._unit)
-        self._others = d.robin(without=config.side)
-        self._loads = d.loads(without=config.side)
+        self.unit = d.robin_mass(config.side, one)
+        self.unit_matrix = d.system.like(self.unit)
+        self.others = d.robin(without=config.side)
+        self.known = d.loads(without=config.side)
         rule = d.side_rule(config.side)
         self._rule = rule
         self._ambient = d.config.function(condition.ambient, "ambient value")
+
+    def check(self, m: Array) -> None:
+        """Refuse a negative h, or one that is not finite."""
+        if not (np.isfinite(m[0]) and m[0] >= 0):
+            raise SolverDiverged(f"heat transfer must be finite and not negative, got {m[0]:g}")
 
     def set_operator(self, m: Array) -> None:
         """K + h R_1.
@@ -96,13 +107,13 @@ class HeatTransfer(Entry):
         Raises:
             SolverDiverged: h is negative or not finite.
         """
-        if not (np.isfinite(m[0]) and m[0] >= 0):
-            raise SolverDiverged(f"heat transfer must be finite and not negative, got {m[0]:g}")
+        self.check(m)
         d = self.discretisation
-        others = 0.0 if self._others is None else self._others
-        d.system.set_operator(d.known_conductivity, others + m[0] * self._unit)
+        others = 0.0 if self.others is None else self.others
+        d.system.set_operator(d.known_conductivity, others + m[0] * self.unit)
 
-    def _ambient_load(self, n: int) -> Array | None:
+    def ambient_load(self, n: int) -> Array | None:
+        """∫ u_ambient v, None where it is zero."""
         if self._ambient.zero:
             return None
         t = float(self.discretisation.times[n])
@@ -110,7 +121,7 @@ class HeatTransfer(Entry):
 
     def _times_ambient(self, h: float) -> Forcing:
         def forcing(n: int) -> Array | None:
-            load = self._ambient_load(n)
+            load = self.ambient_load(n)
             return None if load is None else h * load
 
         return forcing
@@ -122,15 +133,15 @@ class HeatTransfer(Entry):
     def change(self, m: Array, dm: Array) -> Change:
         """dh R_1 and dh ∫ u_ambient v."""
         dh = float(dm[0])
-        return Change(load=self._times_ambient(dh), stiffness=dh * self._unit_matrix)
+        return Change(load=self._times_ambient(dh), stiffness=dh * self.unit_matrix)
 
     def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
         """Σ_n μ^n·∫ u_ambient v - λ^n·(R_1 v^n)."""
         total = 0.0
         for step in steps:
-            load = self._ambient_load(step.n)
+            load = self.ambient_load(step.n)
             if load is not None and step.load_adjoint is not None:
                 total += float(step.load_adjoint @ load)
             if step.average is not None:
-                total -= float(step.adjoint @ (self._unit_matrix @ step.average))
+                total -= float(step.adjoint @ (self.unit_matrix @ step.average))
         return np.array([total])

@@ -16,9 +16,10 @@ import numpy as np
 
 from pdeinv.errors import ConfigError
 from pdeinv.fem.field_unknown import FieldUnknown
+from pdeinv.fem.marching import Forcing
 from pdeinv.fem.multilinear import multilinear
 from pdeinv.fem.spacetime import SpaceTime
-from pdeinv.fem.transient import Forcing
+from pdeinv.model.reference import check_finite
 from pdeinv.typing import Array
 
 from .config import Dirichlet
@@ -69,6 +70,8 @@ class Entry(ABC):
     """What is shared by all unknowns: the known initial state, loads and operator.
 
     Attributes:
+        known: F^n without what is unknown.
+        first: u^0 where it is known.
         operator: whether K depends on m, so that derivatives need the states.
         loads: whether F^n depends on m, so that gradients need μ^n.
         linear: whether the data are affine in m.
@@ -80,8 +83,16 @@ class Entry(ABC):
 
     def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         self.discretisation, self.unknown = discretisation, unknown
-        self._loads = discretisation.loads()
-        self._initial = discretisation.known_initial()
+        self.known = discretisation.loads()
+        self.first = discretisation.known_initial()
+
+    def check(self, m: Array) -> None:
+        """Refuse an m that is out of range; here one that is not finite.
+
+        Raises:
+            SolverDiverged: names the first bad value.
+        """
+        check_finite(m)
 
     def set_operator(self, m: Array) -> None:
         """Give the system the operator for ``m``."""
@@ -90,11 +101,11 @@ class Entry(ABC):
 
     def initial(self, m: Array) -> Array:
         """u^0."""
-        return self._initial
+        return self.first
 
     def load(self, m: Array) -> Forcing:
         """F^n."""
-        return self._loads
+        return self.known
 
     @abstractmethod
     def change(self, m: Array, dm: Array) -> Change:
@@ -108,7 +119,7 @@ class Entry(ABC):
         """The known load and one more."""
 
         def total(n: int) -> Array | None:
-            known, mine = self._loads(n), own(n)
+            known, mine = self.known(n), own(n)
             if known is None or mine is None:
                 return known if mine is None else mine
             return known + mine
@@ -123,24 +134,24 @@ class InitialState(Entry):
 
     def __init__(self, discretisation: HeatDiscretisation, unknown: FieldUnknown) -> None:
         super().__init__(discretisation, unknown)
-        self._to_nodes = unknown.matrix(discretisation.space.points)
+        self.to_nodes = unknown.matrix(discretisation.space.points)
 
     def initial(self, m: Array) -> Array:
         """P m, with the boundary's values on Dirichlet sides."""
-        return self.discretisation.with_held(self._to_nodes @ m)
+        return self.discretisation.with_held(self.to_nodes @ m)
 
     def change(self, m: Array, dm: Array) -> Change:
         """P dm, zero on Dirichlet sides."""
-        du = np.asarray(self._to_nodes @ dm)
+        du = np.asarray(self.to_nodes @ dm)
         du[self.discretisation.system.fixed] = 0.0
         return Change(initial=du)
 
     def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
         """P^T λ^0."""
-        adjoint = np.zeros(self._to_nodes.shape[0])
+        adjoint = np.zeros(self.to_nodes.shape[0])
         for step in steps:
             adjoint = step.adjoint
-        return np.asarray(self._to_nodes.T @ adjoint)
+        return np.asarray(self.to_nodes.T @ adjoint)
 
 
 class _LinearLoad(Entry):
@@ -168,24 +179,24 @@ class SourceField(_LinearLoad):
         assert isinstance(config, SourceConfig)
         profile = SpaceTime(config.profile, 0, "profile")
         point = np.zeros((1, 0))
-        self._profile = np.array([profile(point, float(t))[0] for t in discretisation.times])
+        self.profile = np.array([profile(point, float(t))[0] for t in discretisation.times])
         volume = discretisation.system.volume
-        self._spread = (volume.load @ unknown.matrix(volume.points)).tocsr()
+        self.spread = (volume.load @ unknown.matrix(volume.points)).tocsr()
         self._last: tuple[Array, Array] = (np.zeros(0), np.zeros(0))
 
     def own(self, m: Array, n: int) -> Array:
         """s(t_n) ∫ (P m) v; the integral is kept for the last m."""
         if not np.array_equal(self._last[0], m):
-            self._last = (m.copy(), self._spread @ m)
-        return np.asarray(self._profile[n] * self._last[1])
+            self._last = (m.copy(), self.spread @ m)
+        return np.asarray(self.profile[n] * self._last[1])
 
     def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
         """(∫ P^T v) Σ_n s(t_n) μ^n."""
-        total = np.zeros(self._spread.shape[0])
+        total = np.zeros(self.spread.shape[0])
         for step in steps:
             if step.load_adjoint is not None:
-                total += self._profile[step.n] * step.load_adjoint
-        return np.asarray(self._spread.T @ total)
+                total += self.profile[step.n] * step.load_adjoint
+        return np.asarray(self.spread.T @ total)
 
 
 class SideFlux(_LinearLoad):
@@ -201,18 +212,18 @@ class SideFlux(_LinearLoad):
                 f"[problem.boundary.{config.side}]"
             )
         knots = unknown.variable.coords["knot"][1]
-        self._in_time = multilinear([knots], discretisation.times[:, None])
+        self.in_time = multilinear([knots], discretisation.times[:, None])
         rule = discretisation.side_rule(config.side)
-        self._column = np.asarray(rule.load @ np.ones(len(rule.weights)))
+        self.column = np.asarray(rule.load @ np.ones(len(rule.weights)))
 
     def own(self, m: Array, n: int) -> Array:
         """g(t_n) ∫ v."""
-        return np.asarray(float((self._in_time[[n]] @ m)[0]) * self._column)
+        return np.asarray(float((self.in_time[[n]] @ m)[0]) * self.column)
 
     def gather(self, m: Array, steps: Iterable[AdjointStep]) -> Array:
         """T^T (μ^n · ∫ v)_n."""
-        values = np.zeros(self._in_time.shape[0])
+        values = np.zeros(self.in_time.shape[0])
         for step in steps:
             if step.load_adjoint is not None:
-                values[step.n] = step.load_adjoint @ self._column
-        return np.asarray(self._in_time.T @ values)
+                values[step.n] = step.load_adjoint @ self.column
+        return np.asarray(self.in_time.T @ values)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from pdeinv.fem.field_unknown import FieldUnknown
-from pdeinv.fem.transient import Forcing
+from pdeinv.fem.marching import Forcing
 from pdeinv.typing import Array
 
 from .discrete import HeatDiscretisation

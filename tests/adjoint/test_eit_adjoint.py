@@ -119,8 +119,8 @@ def test_a_derivative_without_the_shunt_of_the_electrodes_is_noticed(monkeypatch
 
 def test_a_wrong_sign_of_the_adjoint_is_noticed(monkeypatch):
     prior, found, xi, rng = setting(**SETTINGS["permittivity"])
-    put = type(found.rows).put
-    monkeypatch.setattr(type(found.rows), "put", lambda *args: np.conj(put(*args)))
+    put = type(found.picked).put
+    monkeypatch.setattr(type(found.picked), "put", lambda *args: np.conj(put(*args)))
     assert dot_product_test(found, prior.unwhiten(xi), rng) > 1e-3
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from pdeinv.fem import compiled
 from pdeinv.fem.linear import FilledSystem
 from pdeinv.fem.trajectory import segment_length
 from pdeinv.plugins.recipe import make_problem
@@ -35,6 +36,7 @@ def solves(monkeypatch):
         return solve(self, b)
 
     monkeypatch.setattr(FilledSystem, "solve", counted)
+    monkeypatch.setattr(compiled, "LIMIT", 0)
     return count
 
 

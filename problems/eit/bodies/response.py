@@ -79,6 +79,12 @@ class ElectrodeBody:
         electrodes: sides, in electrode order.
         thickness: of the slab, one for solids.
 
+    Attributes:
+        energy, thickness: as given.
+        areas: of the electrodes.
+        contacts: degrees of freedom and masses of the electrodes.
+        entries: where 1/z of each electrode stands in the stiffness, and its factors.
+
     Reference: Cheng, Isaacson, Newell and Gisser (1989); Somersalo et al. (1992).
     """
 
@@ -88,26 +94,26 @@ class ElectrodeBody:
         rules = [energy.space.facet_rule(side, order) for side in electrodes]
         self.areas = np.array([rule.weights.sum() for rule in rules])
         masses = [(rule.load @ rule.values).tocoo() for rule in rules]
-        self._contacts = [_contact(mass) for mass in masses]
+        self.contacts = [_contact(mass) for mass in masses]
         # an electrode's pairs of degrees of freedom share a cell, hence are on the pattern
-        self._entries = [
+        self.entries = [
             (energy.entry_of(m.coords[0].astype(np.int64), m.coords[1].astype(np.int64)), m.data)
             for m in masses
         ]
 
     def _with_contacts(self, data: Numbers, z: Array) -> Numbers:
         whole = data.copy()
-        for (entries, values), zl in zip(self._entries, z, strict=True):
+        for (entries, values), zl in zip(self.entries, z, strict=True):
             whole[entries] += values / zl
         return whole
 
     def respond(self, gamma: Numbers, z: Array) -> Response:
         """Electrode potentials per ampere."""
-        energy, count = self.energy, len(self._contacts)
+        energy, count = self.energy, len(self.contacts)
         data = energy.data(gamma)
         solve = energy.whole.factored(self._with_contacts(data, z))
         load = np.zeros((energy.n, count), dtype=data.dtype)
-        for k, (c, zl) in enumerate(zip(self._contacts, z, strict=True)):
+        for k, (c, zl) in enumerate(zip(self.contacts, z, strict=True)):
             load[c.dofs, k] = c.mass.sum(axis=1) / zl
         w = solve(load)
         # the energy of W is S without the cancellation that the Schur complement suffers
@@ -121,7 +127,7 @@ class ElectrodeBody:
 
     def _shunt(self, w: Numbers, k: int) -> Numbers:
         """∫ (w_i − δ_ik)(w_j − δ_jk) over electrode k, shape (electrodes, electrodes)."""
-        c = self._contacts[k]
+        c = self.contacts[k]
         jump = w[c.dofs].copy()
         jump[:, k] -= 1.0
         return jump.T @ c.mass @ jump
@@ -165,30 +171,41 @@ class _Trace:
 
 
 class DirichletToNeumann(_Trace):
-    """Boundary potentials to current densities: X_ij = ∫ γ ∇w_i·∇w_j, w_i = f_i on the boundary."""
+    """Boundary potentials to current densities: X_ij = ∫ γ ∇w_i·∇w_j, w_i = f_i on the boundary.
+
+    Attributes:
+        rim: which degrees of freedom lie on the boundary.
+        given: f there.
+    """
 
     def __init__(self, energy: Energy, outline: Any, modes: int) -> None:
         super().__init__(energy, outline, modes)
         rim = np.zeros(energy.n, dtype=bool)
         rim[energy.space.dofs_on(["", *energy.space.mesh.sides])] = True
-        self._rim = rim
-        self._given = self.functions(energy.space.points[rim])
+        self.rim = rim
+        self.given = self.functions(energy.space.points[rim])
         self._inner, self._across = energy.block(~rim, ~rim), energy.block(~rim, rim)
 
     def respond(self, gamma: Numbers, z: Array) -> Response:
         """The map's matrix."""
         data = self.energy.data(gamma)
         solve = self._inner.factored(data)
-        load = self._across.matrix(data) @ self._given
+        load = self._across.matrix(data) @ self.given
         w = np.empty((self.energy.n, load.shape[1]), dtype=load.dtype)
-        w[self._rim] = self._given
-        w[~self._rim] = -solve(load)
+        w[self.rim] = self.given
+        w[~self.rim] = -solve(load)
         x = w.T @ (self.energy.matrix(data) @ w)
         return Response((x + x.T) / 2, w, 1.0, np.zeros((0, *x.shape)))
 
 
 class NeumannToDirichlet(_Trace):
-    """Current densities to boundary potentials: X_ij = ∫ g_i u_j ds with γ ∂u_j/∂n = g_j."""
+    """Current densities to boundary potentials: X_ij = ∫ g_i u_j ds with γ ∂u_j/∂n = g_j.
+
+    Attributes:
+        load: ∫ g v.
+        mean: what gives the mean of u on the boundary.
+        free: all degrees of freedom but one.
+    """
 
     def __init__(self, energy: Energy, outline: Any, modes: int) -> None:
         super().__init__(energy, outline, modes)
@@ -197,22 +214,22 @@ class NeumannToDirichlet(_Trace):
         total = rule.load @ np.ones(len(rule.weights))
         load = rule.load @ self.functions(rule.points)
         # a polygon's sines and cosines miss zero mean by its distance from the curve
-        self._load = load - np.outer(total / total.sum(), load.sum(axis=0))
-        self._mean = total / total.sum()
+        self.load = load - np.outer(total / total.sum(), load.sum(axis=0))
+        self.mean = total / total.sum()
         free = np.ones(energy.n, dtype=bool)
         free[int(np.flatnonzero(total)[0])] = False
-        self._free, self._inner = free, energy.block(free, free)
+        self.free, self._inner = free, energy.block(free, free)
 
     @cached_property
     def _held(self) -> Array:
-        return np.asarray(self._load[self._free])
+        return np.asarray(self.load[self.free])
 
     def respond(self, gamma: Numbers, z: Array) -> Response:
         """The map's matrix, potentials of zero mean on the boundary."""
         data = self.energy.data(gamma)
         found = self._inner.factored(data)(self._held.astype(data.dtype))
         u = np.zeros((self.energy.n, found.shape[1]), dtype=found.dtype)
-        u[self._free] = found
-        u -= self._mean @ u
-        x = self._load.T @ u
+        u[self.free] = found
+        u -= self.mean @ u
+        x = self.load.T @ u
         return Response((x + x.T) / 2, u, -1.0, np.zeros((0, *x.shape)))
