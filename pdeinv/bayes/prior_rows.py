@@ -17,7 +17,7 @@ import numpy as np
 
 from pdeinv.bayes.fields.base import DenseField, GaussianField, IndependentField
 from pdeinv.bayes.prior import FieldPrior, Prior, ProductPrior
-from pdeinv.model.forward import Linearization, OffersRows, RowsLinearization, each_product
+from pdeinv.model.forward import Linearization, OffersRows, RowsLinearization
 from pdeinv.typing import Array
 
 __all__ = ["PriorRows", "linearize_rows", "linearize_through", "through", "unwhiten_rows"]
@@ -79,7 +79,7 @@ def _applied(field: GaussianField, xis: Array) -> Array:
     if isinstance(field, IndependentField):
         return field.apply(xis)
     if isinstance(field, DenseField):
-        return each_product(field.root, xis)
+        return field.apply_rows(xis)
     return _each(field.apply, len(field.mean), xis)
 
 
@@ -88,7 +88,7 @@ def _transposed(field: GaussianField, ws: Array) -> Array:
     if isinstance(field, IndependentField):
         return field.apply_transpose(ws)
     if isinstance(field, DenseField):
-        return each_product(field.root.T, ws)
+        return field.apply_transpose_rows(ws)
     return _each(field.apply_transpose, field.dim, ws)
 
 
