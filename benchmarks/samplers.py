@@ -42,16 +42,16 @@ ROOT = Path(__file__).parents[1]
 LENGTHS = {
     # (warm-up, draws) of each chain
     49: {
-        "hmc": (300, 1000), "pcn": (2000, 20_000), "two-level": (10, 300),
-        "CUQIpy NUTS, Laplace coordinates": (300, 600), "CUQIpy MALA": (4000, 8000),
-        "CUQIpy pCN": (5000, 15_000), "tinyDA pCN": (5000, 10_000),
+        "hmc": (300, 600), "pcn": (2000, 8000), "two-level": (10, 60),
+        "CUQIpy NUTS, Laplace coordinates": (300, 400), "CUQIpy MALA": (2000, 4000),
+        "CUQIpy pCN": (3000, 6000), "tinyDA pCN": (3000, 6000),
     },
     1024: {
-        "hmc": (200, 200), "CUQIpy NUTS, Laplace coordinates": (150, 150),
-        "CUQIpy MALA": (800, 1200), "CUQIpy pCN": (2000, 3000),
+        "hmc": (150, 150), "CUQIpy NUTS, Laplace coordinates": (100, 100),
+        "CUQIpy MALA": (800, 800), "CUQIpy pCN": (1000, 2000),
     },
 }  # fmt: skip
-QUICK = 0.25
+QUICK = 0.3
 """Of the lengths."""
 
 ONE_BY_ONE = 4

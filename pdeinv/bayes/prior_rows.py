@@ -148,11 +148,15 @@ def linearize_through(prior: Prior, model: OffersRows, xis: Array) -> RowsLinear
 
 
 def through(prior: Prior, xi: Array, inner: Linearization) -> Linearization:
-    """The chain rule at one xi for a linearization at m(xi)."""
+    """The chain rule at one xi for a linearization at m(xi).
+
+    The prior's own derivative is kept: searches and Hessians ask for many actions at one point.
+    """
+    by_prior = cache(lambda: linearize_rows(prior, xi[None]))
     return Linearization(
         inner.value,
-        lambda dxi: inner.jvp(prior.unwhiten_jvp(xi, dxi)),
-        lambda w: prior.unwhiten_vjp(xi, inner.vjp(w)),
+        lambda dxi: inner.jvp(by_prior().jvp(dxi[None])[0]),
+        lambda w: by_prior().vjp(inner.vjp(w)[None])[0],
     )
 
 
