@@ -1,7 +1,7 @@
 """Effective sample sizes per CPU second of hmc, pcn and two-level, beside peers on one model.
 
-    python benchmarks/samplers.py --quick                     # some four CPU minutes
-    python benchmarks/samplers.py                             # some fifteen
+    python benchmarks/samplers.py --quick                     # some minutes
+    python benchmarks/samplers.py --peers --before ../before  # eleven CPU minutes
     python benchmarks/samplers.py --before ../before          # pcn and two-level beside before
     $ENV/bin/python benchmarks/samplers.py --peers            # CUQIpy and tinyDA as well
 
@@ -19,7 +19,7 @@ The peers need an environment of their own, for numpy: with 2.5 CUQIpy's NUTS ra
 
     python -m venv $ENV
     $ENV/bin/pip install "numpy==2.2.0" "scipy<1.17" "arviz>=1.3" "dolfinx-solver-real==0.11.*" \
-        gmsh h5py typer rich xarray netcdf4 pydantic tomli-w emcee matplotlib safetensors
+        gmsh h5py typer rich xarray netcdf4 pydantic tomli-w emcee matplotlib safetensors tqdm
     $ENV/bin/pip install --no-deps cuqipy tinyda && $ENV/bin/pip install --no-deps -e .
 """
 
