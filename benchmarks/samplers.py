@@ -1,136 +1,191 @@
-"""Effective sample sizes per gradient and per CPU second of hmc, pcn and two-level on Darcy.
+"""Effective sample sizes per CPU second of hmc, pcn and two-level, beside peers on one model.
 
-    python benchmarks/samplers.py            # never timed: by proportion some ten CPU minutes
-    python benchmarks/samplers.py --quick    # about two CPU minutes: shorter chains
+    python benchmarks/samplers.py --quick                     # some minutes
+    python benchmarks/samplers.py --peers --before ../before  # eleven CPU minutes
+    python benchmarks/samplers.py --before ../before          # pcn and two-level beside before
+    $ENV/bin/python benchmarks/samplers.py --peers            # CUQIpy and tinyDA as well
 
-Case: that of `two_level_darcy.py`, 49 unknowns and 144 data; two chains each, one process. Of each
-run: the median and the smallest effective sample size of the means of the unknowns, the chains
-together. Everything is paid for: search for the MAP point, training, tuning, warm-up. Solves are
-counted in forward solves of the reference model; what an adjoint or a tangent costs beside one is
-timed in the same process.
+Cases: Darcy on the unit square, 144 sensors, noise 2 % of the peak, data from a mesh twice as fine;
+49 unknowns are a piecewise constant ln κ on 28 x 28 cells, 1024 are Karhunen-Loève modes of ln κ on
+65 x 65 nodes. `hmc` runs with 8 and 16 chains in one process, whose solves are made together, and
+one chain after another: with the model as it is, and with one that takes no rows.
+
+Of each run: R-hat (the largest), rank-normalised bulk effective sample sizes of the unknowns, the
+median and the least, and seconds of CPU on one thread, warm-up (with the search for the MAP point,
+Laplace approximation and training) apart. Where R-hat is far from 1 they mean nothing. Building the
+model is not counted. `--before` takes another checkout with its .venv; the two take turns.
+
+The peers need an environment of their own, for numpy: with 2.5 CUQIpy's NUTS raises.
+
+    python -m venv $ENV
+    $ENV/bin/pip install "numpy==2.2.0" "scipy<1.17" "arviz>=1.3" "dolfinx-solver-real==0.11.*" \
+        gmsh h5py typer rich xarray netcdf4 pydantic tomli-w emcee matplotlib safetensors tqdm
+    $ENV/bin/pip install --no-deps cuqipy tinyda && $ENV/bin/pip install --no-deps -e .
 """
-
-from __future__ import annotations
 
 import argparse
 import json
-import time
+import os
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-from two_level_darcy import case, recipe
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"
 
-from pdeinv.bayes.diagnostics import summary
-from pdeinv.engines.mcmc.hmc import Hmc, HmcConfig
-from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
-from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
-from pdeinv.engines.run.driver import run
-from pdeinv.engines.run.spec import Budget, Run
-from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, train_in_rounds
+import numpy as np  # noqa: E402
+from samplers_parts import judged, ours, peers  # noqa: E402
+from samplers_parts.cases import CONFIGS, Case  # noqa: E402
 
+ROOT = Path(__file__).parents[1]
 LENGTHS = {
-    # engine: (warm-up, draws) of each of two chains
-    "hmc": (500, 4000),
-    "pcn": (5000, 100_000),
-    "two-level": (20, 2000),
-}
-QUICK = {"hmc": (300, 600), "pcn": (2000, 15_000), "two-level": (10, 150)}
-ENGINES = {
-    "hmc": (Hmc, HmcConfig, {}),
-    "pcn": (Pcn, PcnConfig, {"proposal": "laplace", "thin": 5}),
-    "two-level": (TwoLevel, TwoLevelConfig, {"correction_every": 10**9}),
-}
+    # (warm-up, draws) of each chain
+    49: {
+        "hmc": (300, 600), "pcn": (2000, 8000), "two-level": (10, 60),
+        "CUQIpy NUTS, Laplace coordinates": (300, 400), "CUQIpy MALA": (2000, 4000),
+        "CUQIpy pCN": (3000, 6000), "tinyDA pCN": (3000, 6000),
+    },
+    1024: {
+        "hmc": (150, 150), "CUQIpy NUTS, Laplace coordinates": (100, 100),
+        "CUQIpy MALA": (800, 800), "CUQIpy pCN": (1000, 2000),
+    },
+}  # fmt: skip
+QUICK = 0.3
+"""Of the lengths."""
+
+ONE_BY_ONE = 4
+"""Chains that run one after another; more tell no more of a second."""
+
+SELF_CHAINS = 8
+"""Chains of pcn and two-level."""
+
+PEER_CHAINS = 2
+"""Chains of peers."""
+
+BEST = ("hmc, 16 chains together", "hmc, 8 chains together")
+ALONE = ("hmc, one after another", "hmc, one after another, no rows")
+NUTS = "CUQIpy NUTS, Laplace coordinates"
 
 
-def ess(xi):
-    """Effective sample sizes of the means of the unknowns, of draws (chain, draw, dim)."""
-    import arviz_stats.base
-
-    stats = arviz_stats.base.array_stats
-    return np.asarray(stats.ess(xi, method="mean", chain_axis=0, draw_axis=1))
+def lengths(unknowns, quick):
+    share = QUICK if quick else 1.0
+    found = LENGTHS[unknowns]
+    return {name: tuple(max(10, int(share * n)) for n in pair) for name, pair in found.items()}
 
 
-def seconds_of_solves(posterior, n=60):
-    """CPU seconds of a solve and of a solve with its gradient, minima of ``n`` in turns."""
-    xis = 0.3 * np.random.default_rng(0).standard_normal((2 * n, posterior.dim))
-    found = np.empty((n, 2))
-    for k in range(n):
-        for j, call in enumerate((posterior.misfit, posterior.linearize)):
-            began = time.process_time()
-            call(xis[2 * k + j])
-            found[k, j] = time.process_time() - began
-    return found.min(axis=0)
+def hmc_rows(posterior, length, seed, folder):
+    """Chains together and one after another, in turns."""
+    plain, common = ours.without_rows(posterior), (length, ONE_BY_ONE, seed, folder)
+    yield ours.together("hmc", BEST[1], posterior, length, 8, seed, folder)
+    yield ours.one_by_one("hmc", ALONE[0], posterior, *common)
+    yield ours.together("hmc", BEST[0], posterior, length, 16, seed, folder)
+    yield ours.one_by_one("hmc", ALONE[1], plain, *common)
 
 
-def trained(problem, data, seed, folder):
-    """A surrogate in the folder, where two-level needs one, and what it spent."""
-    report = train_in_rounds(Rounds(problem, data, RoundsConfig(), seed), folder, lambda *_: None)
-    return report.folder, report.counters
+def peer_rows(posterior, sizes, seed):
+    rng = np.random.default_rng(seed)
+    start = peers.approximation(posterior, rng)
+    starts = [start.unwhiten(rng.standard_normal(posterior.dim)) for _ in range(PEER_CHAINS)]
+    for name in peers.PEERS:
+        if name in sizes:
+            yield peers.sampled(name, posterior, starts, sizes[name], seed)
 
 
-def sampled(name, length, seed, scratch, problem, data):
-    """One run of an engine as a row."""
-    kind, config, options = ENGINES[name]
-    began = time.process_time()
-    surrogate, spent = (None, None)
-    if name == "two-level":
-        surrogate, spent = trained(problem, data, seed, scratch / f"train{seed}")
-    engine = kind(config(chains=2, warmup=length[0], draws=length[1], **options))
-    posterior = recipe(data, surrogate)()
-    spec = Run(seed, scratch / f"{name}{seed}", budget=Budget())
-    found = run(engine, lambda: posterior, spec)
-    cpu, counters = time.process_time() - began, found.counters
-    if spent is not None:
-        counters.add(spent)
-    sizes, judged = ess(found.outcome.xi), summary(found.outcome.xi)
-    return {
-        "engine": name, "seed": seed, "cpu": cpu, "ess_median": float(np.median(sizes)),
-        "ess_min": float(sizes.min()), "r_hat": judged.r_hat,
-        "acceptance": found.outcome.summary["acceptance_rate"], **counters.as_dict(),
-    }  # fmt: skip
+def checkout_rows(roots, sizes, seed):
+    """pcn and two-level of each checkout, each run in a process of its own, in turns."""
+    for name in ("pcn", "two-level"):
+        for label, root in roots.items():
+            asked = json.dumps([name, f"{name}{label}", sizes[name], SELF_CHAINS, seed])
+            command = [root / ".venv/bin/python", __file__, "--child", asked]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
+            if done.returncode:
+                sys.exit(done.stderr)
+            yield json.loads(done.stdout.splitlines()[-1])
 
 
-def cost(row, ratio):
-    """Work on the reference model in forward solves; adjoints and tangents cost ``ratio`` - 1."""
-    return row["n_forward"] + (ratio - 1) * (row["n_adjoint"] + row["n_tangent"])
+def child(asked):
+    """What a checkout is asked for."""
+    name, label, length, chains, seed = json.loads(asked)
+    with TemporaryDirectory() as folder:
+        found = ours.of_checkout(name, label, Case(49), length, chains, seed, Path(folder))
+    print(json.dumps(found))
 
 
-def table(rows, solve):
-    """Printed: one line a run."""
-    ratio = solve[1] / solve[0]
-    print(f"one solve {1e3 * solve[0]:.2f} ms, with gradient {ratio:.2f} times as much")
-    print("engine     seed  R-hat  accept  forward adjoint surrogate    CPU s  ESS median, min"
-          "   per 1000 solves      per CPU s")  # fmt: skip
-    for row in rows:
-        work = row["work"] = cost(row, ratio)
-        both = np.array([row["ess_median"], row["ess_min"]])
-        print(
-            f"{row['engine']:10} {row['seed']:4} {row['r_hat']:6.3f} {row['acceptance']:7.2f} "
-            f"{row['n_forward']:8} {row['n_adjoint']:7} {row['n_surrogate']:9} {row['cpu']:8.1f} "
-            + " ".join(f"{x:8.2f}" for x in (*both, *(1000 * both / work), *(both / row["cpu"])))
-        )
+def measured(unknowns, options, folder):
+    """All rows of a case."""
+    sizes, found = lengths(unknowns, options.quick), []
+    posterior, seed = Case(unknowns).posterior(), options.seed
+
+    def take(rows):
+        for row in rows:
+            found.append(row)
+            print(
+                f"{unknowns}: {row['method']} {row['cpu_warm'] + row['cpu_draws']:.1f} s",
+                flush=True,
+            )
+
+    take(hmc_rows(posterior, sizes["hmc"], seed, folder))
+    if options.peers:
+        take(peer_rows(posterior, sizes, seed))
+    if unknowns == 49:
+        roots = {"": ROOT} | ({", before": options.before.resolve()} if options.before else {})
+        take(checkout_rows(roots, sizes, seed))
+    return found
 
 
-def main() -> None:
+def ratios(rows):
+    """The comparisons that are asked for, as far as both sides ran."""
+    names = {r["method"] for r in rows}
+    pairs = [(one, other) for one in BEST for other in (*ALONE, NUTS)]
+    pairs += [(name, f"{name}, before") for name in ("pcn", "two-level")]
+    return [
+        {"one": one, "other": other, **judged.ratio(rows, one, other)}
+        for one, other in pairs
+        if {one, other} <= names
+    ]
+
+
+def shown(unknowns, rows):
+    print(f"\n{unknowns} unknowns")
+    for line in judged.table(rows):
+        print(line)
+    for r in ratios(rows):
+        texts = (f"{which} {r[which][0]:.2f}, {r[which][1]:.2f}" for which in ("draws", "all"))
+        print(f"  {r['one']} / {r['other']}: " + "; ".join(texts))
+
+
+def parsed():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
-    parser.add_argument("--runs", type=int, default=1, help="runs of each engine")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/samplers.json"))
-    options = parser.parse_args()
-    lengths = QUICK if options.quick else LENGTHS
-    problem, data = case()
-    solve = seconds_of_solves(recipe(data)())
-    rows = []
+    parser.add_argument("--peers", action="store_true", help="CUQIpy and tinyDA too")
+    parser.add_argument("--before", type=Path, help="another checkout with its .venv")
+    parser.add_argument("--unknowns", type=int, nargs="+", choices=CONFIGS, default=list(CONFIGS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/samplers.json")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main():
+    options = parsed()
+    if options.child:
+        child(options.child)
+        return
+    why = peers.missing() if options.peers else None
+    if why:
+        print(f"no peers: {why}; the docstring of this file makes their environment")
+        options.peers = False
+    found = []
     with TemporaryDirectory() as scratch:
-        for seed in range(options.runs):
-            for name in options.engines:
-                rows.append(sampled(name, lengths[name], seed, Path(scratch), problem, data))
-                print(rows[-1], flush=True)
-    table(rows, solve)
+        for unknowns in options.unknowns:
+            folder = Path(scratch) / str(unknowns)
+            rows = measured(unknowns, options, folder)
+            found.append({"unknowns": unknowns, "rows": rows, "ratios": ratios(rows)})
+    for case in found:
+        shown(case["unknowns"], case["rows"])
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps({"seconds_of_solves": list(solve), "rows": rows}, indent=1))
+    options.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 
 from pdeinv.bayes.fields.base import DenseField, GaussianField, IndependentField
 from pdeinv.bayes.prior import FieldPrior, Prior, ProductPrior
-from pdeinv.model.forward import Linearization, OffersRows, RowsLinearization, each_product
+from pdeinv.model.forward import Linearization, OffersRows, RowsLinearization
 from pdeinv.typing import Array
 
 __all__ = ["PriorRows", "linearize_rows", "linearize_through", "through", "unwhiten_rows"]
@@ -79,7 +79,7 @@ def _applied(field: GaussianField, xis: Array) -> Array:
     if isinstance(field, IndependentField):
         return field.apply(xis)
     if isinstance(field, DenseField):
-        return each_product(field.root, xis)
+        return field.apply_rows(xis)
     return _each(field.apply, len(field.mean), xis)
 
 
@@ -88,7 +88,7 @@ def _transposed(field: GaussianField, ws: Array) -> Array:
     if isinstance(field, IndependentField):
         return field.apply_transpose(ws)
     if isinstance(field, DenseField):
-        return each_product(field.root.T, ws)
+        return field.apply_transpose_rows(ws)
     return _each(field.apply_transpose, field.dim, ws)
 
 
@@ -148,11 +148,15 @@ def linearize_through(prior: Prior, model: OffersRows, xis: Array) -> RowsLinear
 
 
 def through(prior: Prior, xi: Array, inner: Linearization) -> Linearization:
-    """The chain rule at one xi for a linearization at m(xi)."""
+    """The chain rule at one xi for a linearization at m(xi).
+
+    The prior's own derivative is kept: searches and Hessians ask for many actions at one point.
+    """
+    by_prior = cache(lambda: linearize_rows(prior, xi[None]))
     return Linearization(
         inner.value,
-        lambda dxi: inner.jvp(prior.unwhiten_jvp(xi, dxi)),
-        lambda w: prior.unwhiten_vjp(xi, inner.vjp(w)),
+        lambda dxi: inner.jvp(by_prior().jvp(dxi[None])[0]),
+        lambda w: by_prior().vjp(inner.vjp(w)[None])[0],
     )
 
 

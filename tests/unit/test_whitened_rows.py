@@ -8,6 +8,8 @@ from promise_of_rows import assert_rows_keep_their_promise
 from scipy import sparse
 
 from pdeinv.bayes.field_prior import build
+from pdeinv.bayes.fields import base
+from pdeinv.bayes.fields.base import DenseField
 from pdeinv.bayes.fields.matern import Matern
 from pdeinv.bayes.fields.spde import MeshMatrices, SpdeField
 from pdeinv.bayes.jacobian import dense_jacobian, dense_jacobians
@@ -84,6 +86,19 @@ def test_rows_through_a_prior_keep_the_promise(name):
     # phases take any number, also none
     fails = None if name == "phases" else np.full(prior.dim, np.nan)
     assert_rows_keep_their_promise(WhitenedModel(prior, model), xis, fails)
+
+
+def test_a_dense_prior_maps_rows_without_a_compiler_too(monkeypatch):
+    """By numpy then: the same fields but for the last digits."""
+    rng = np.random.default_rng(4)
+    xis, ws = rng.standard_normal((11, 30)), rng.standard_normal((11, 289))
+    compiled, back = KL.field.apply_rows(xis), KL.field.apply_transpose_rows(ws)
+    monkeypatch.setattr(base.build, "available", lambda: False)
+    plain = DenseField(KL.field.mean, KL.field.root)
+    np.testing.assert_allclose(plain.apply_rows(xis), compiled, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(plain.apply_transpose_rows(ws), back, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(compiled, xis @ KL.field.root.T, rtol=1e-11, atol=1e-12)
+    assert not np.allclose(compiled, np.roll(compiled, 1, axis=0))
 
 
 def test_a_whitened_model_offers_rows_where_its_model_does():

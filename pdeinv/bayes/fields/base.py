@@ -8,10 +8,14 @@ covariance here, Karhunen-Loève, FFT, cosine and Whittle-SPDE fields in modules
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
+from pdeinv.kernels import build
+from pdeinv.kernels.dense import Dense
+from pdeinv.model.forward import each_product
 from pdeinv.typing import Array
 
 __all__ = ["DenseField", "GaussianField", "IndependentField"]
@@ -85,3 +89,23 @@ class DenseField:
     def apply_transpose(self, w: Array) -> Array:
         """L^T w."""
         return np.asarray(w @ self.root)
+
+    def apply_rows(self, xis: Array) -> Array:
+        """L xi_i for each row of (n, dim), the bits of a row its own."""
+        return _rows(self.root, self._kernels, xis, 0)
+
+    def apply_transpose_rows(self, ws: Array) -> Array:
+        """L^T w_i for each row of (n, size), the bits of a row its own."""
+        return _rows(self.root.T, self._kernels, ws, 1)
+
+    @cached_property
+    def _kernels(self) -> tuple[Dense, Dense] | None:
+        """L and its transpose, each read once for all rows; None where nothing compiles."""
+        return (Dense(self.root), Dense(self.root.T)) if build.available() else None
+
+
+def _rows(matrix: Array, kernels: tuple[Dense, Dense] | None, rows: Array, which: int) -> Array:
+    if kernels is None:
+        return each_product(matrix, rows)
+    # all columns at once, not tile by tile: a large matrix is slow to read
+    return np.ascontiguousarray(kernels[which].tile(rows.T).T)
