@@ -118,7 +118,7 @@ class TiledModel(ReferenceModel):
         """Rows whose factors stay in the processor's memory from solve to adjoint."""
         if self._tiled is None:
             return None
-        return lanes() * max(1, CACHE_BYTES // self._tiled.tile.bytes(lanes()))
+        return lanes() * max(1, CACHE_BYTES // max(1, self._tiled.tile.bytes(lanes())))
 
     @cached_property
     def capabilities(self) -> frozenset[Capability]:  # type: ignore[override]
