@@ -67,7 +67,8 @@ def _append(
 
     with netCDF4.Dataset(file, "a") as out:
         for stored in out.variables.values():
-            stored.set_var_chunk_cache(size=CACHE_BYTES)
+            if "sample" in stored.dimensions:
+                stored.set_var_chunk_cache(size=CACHE_BYTES)
         for batch in batches:
             stop = start + batch.sizes["sample"]
             for name, variable in batch.variables.items():
