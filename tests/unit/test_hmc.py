@@ -22,6 +22,7 @@ from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.engines.solvable import Place
 from pdeinv.errors import CapabilityError, SolverDiverged
+from pdeinv.model.forward import Capability
 from pdeinv.plugins import registry
 
 CASE = LinearGaussian.example(np.random.default_rng(3), 4, 6)

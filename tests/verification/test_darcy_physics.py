@@ -138,4 +138,4 @@ def test_elements_of_different_kinds_agree_on_a_random_field():
     for element in ("P1", "Q1", "P2", "Q2"):
         problem = darcy(cells=32, element=element)
         found.append(problem.forward_model(sensors, level=1)(random_m(problem)))
-    np.testing.assert_allclose(found, np.tile(found[-1], (4, 1)), rtol=3e-3)
+    np.testing.assert_allclose(found, np.tile(found[-1], (4, 1)), rtol=6e-3)
