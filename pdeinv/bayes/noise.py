@@ -16,8 +16,9 @@ __all__ = ["Noise", "half_square"]
 
 
 def half_square(white: Array) -> Array:
-    """½ ‖w‖² for (..., n_d); each w by itself."""
-    return np.asarray(0.5 * np.vecdot(white, white))
+    """½ ‖w‖² for (..., n_d); each w by itself, infinite where it is too large for a number."""
+    with np.errstate(over="ignore"):
+        return np.asarray(0.5 * np.vecdot(white, white))
 
 
 @dataclass(frozen=True)

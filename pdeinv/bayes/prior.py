@@ -53,8 +53,12 @@ class Prior(Protocol):
 
 
 def cost(xi: Array) -> Array:
-    """R = ½ ‖xi‖², the negative log prior density in xi up to a constant; (..., dim) to (...)."""
-    return np.asarray(0.5 * np.sum(np.square(xi), axis=-1))
+    """R = ½ ‖xi‖², the negative log prior density in xi up to a constant; (..., dim) to (...).
+
+    Infinite where the sum is too large for a number.
+    """
+    with np.errstate(over="ignore"):
+        return np.asarray(0.5 * np.sum(np.square(xi), axis=-1))
 
 
 def sample(prior: Prior, rng: np.random.Generator, n: int) -> Array:

@@ -15,6 +15,9 @@ pytestmark = pytest.mark.usefixtures("solves_here")
 
 PATIENCE = 60
 
+DRAWS = 15_000
+"""Steps of a chain: some seconds, so that a signal arrives on the way."""
+
 
 def start(*words):
     """The command in a process (and process group) of its own, in the current folder."""
@@ -42,7 +45,8 @@ def same_posterior(a, b):
     xr.testing.assert_identical(one, two)
 
 
-PCN = ("invert", "obs.nc", "--engine", "pcn", "--set", "engine.warmup=200", "--seed", 7)
+PCN = ("invert", "obs.nc", "--engine", "pcn", "--set", "engine.warmup=200", "--seed", 7,
+       "--set", "engine.thin=5")  # fmt: skip
 
 
 def pcn(draws, chains, out):
@@ -51,9 +55,9 @@ def pcn(draws, chains, out):
 
 @pytest.fixture(scope="module")
 def reference(small, call, tmp_path_factory):
-    """Two uninterrupted chains of 3000 draws."""
+    """Two uninterrupted chains."""
     out = tmp_path_factory.mktemp("reference") / "ref.nc"
-    words = [small / w if w == "obs.nc" else w for w in pcn(3000, 2, out)]
+    words = [small / w if w == "obs.nc" else w for w in pcn(DRAWS, 2, out)]
     result = call(*words)
     assert result.exit_code == 0, result.stderr
     return out
@@ -71,15 +75,17 @@ def test_a_signal_saves_and_resume_equals_the_uninterrupted_run(
     signum, code, call, work, reference
 ):
     run = work / "out.nc.run"
-    process = start(*pcn(3000, 2, "out.nc"), "--json")
-    wait_for((run / "chain0.state.npz").exists, process)
+    process = start(*pcn(DRAWS, 2, "out.nc"), "--json")
+    # the chains run together, so that no state is there before their common end
+    wait_for((run / "run.json").exists, process)
+    time.sleep(0.7)
     process.send_signal(signum)
     stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, stderr
     assert json.loads(stdout)["error"]["exit_code"] == code
     assert "continue with --resume" in stderr
     assert not (work / "out.nc").exists()
-    words = [w for w in pcn(3000, 2, "out.nc") if w not in ("--seed", 7)]
+    words = [w for w in pcn(DRAWS, 2, "out.nc") if w not in ("--seed", 7)]
     result = call(*words, "--resume")
     assert result.exit_code == 0, result.stderr
     same_posterior(reference, "out.nc")
@@ -87,31 +93,31 @@ def test_a_signal_saves_and_resume_equals_the_uninterrupted_run(
 
 def test_with_workers_a_signal_to_the_whole_group_saves_too(call, work, reference):
     run = work / "out.nc.run"
-    process = start(*pcn(3000, 2, "out.nc"), "--workers", 2)
+    process = start(*pcn(DRAWS, 2, "out.nc"), "--workers", 2)
     wait_for((run / "chain0.progress.json").exists, process)
     os.killpg(process.pid, signal.SIGTERM)
     _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 75, stderr
-    assert call(*pcn(3000, 2, "out.nc"), "--resume").exit_code == 0
+    assert call(*pcn(DRAWS, 2, "out.nc"), "--resume").exit_code == 0
     same_posterior(reference, "out.nc")
 
 
 def test_a_killed_inversion_resumes_to_the_same_result(call, work, reference):
     run = work / "out.nc.run"
-    process = start(*pcn(3000, 2, "out.nc"))
+    process = start(*pcn(DRAWS, 2, "out.nc"))
     wait_for((run / "chain0.state.npz").exists, process)
     process.kill()
     process.communicate()
     assert not (work / "out.nc").exists()
     found = json.loads(call("info", run, "--json").stdout)
     assert found["chains"][0]["step"] > 0
-    assert call(*pcn(3000, 2, "out.nc"), "--resume").exit_code == 0
+    assert call(*pcn(DRAWS, 2, "out.nc"), "--resume").exit_code == 0
     same_posterior(reference, "out.nc")
 
 
 def test_resume_continues_to_a_larger_total(call, work, reference):
     assert call(*pcn(1000, 2, "out.nc")).exit_code == 0
-    assert call(*pcn(3000, 2, "out.nc"), "--resume").exit_code == 0
+    assert call(*pcn(DRAWS, 2, "out.nc"), "--resume").exit_code == 0
     same_posterior(reference, "out.nc")
 
 
