@@ -270,7 +270,9 @@ def test_an_ensemble_takes_forward_models_alone(files, tmp_path):
     assert not (tmp_path / "e").exists()
 
 
-def test_list_shows_roles():
+def test_list_shows_roles(monkeypatch, tmp_path):
+    # no descriptions that are kept from a run without the toys
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     found = {
         e["name"]: e.get("role") for e in json.loads(call("list", "--json").stdout)["surrogates"]
     }
