@@ -24,7 +24,9 @@ __all__ = [
     "Predict",
     "Request",
     "Steps",
+    "advance",
     "answer",
+    "answered",
     "asked_of",
     "drive",
     "on_coarse",
@@ -109,21 +111,33 @@ def answer(posterior: Posterior, request: Request) -> Any:
     raise TypeError(f"no answer to a {type(request).__name__}")
 
 
+def answered(posterior: Posterior, request: Request) -> Any:
+    """The same, or the :class:`SolverDiverged` to be raised in its place."""
+    try:
+        return answer(posterior, request)
+    except SolverDiverged as error:
+        return error
+
+
+def advance(steps: Steps[Any], found: Any) -> Request:
+    """What ``steps`` ask for next, after an answer or the error in its place; None begins.
+
+    Raises:
+        StopIteration: they have ended.
+    """
+    return steps.throw(found) if isinstance(found, SolverDiverged) else steps.send(found)
+
+
 def drive[T](posterior: Posterior, steps: Steps[T]) -> T:
     """Answer the requests of ``steps`` one by one until it returns.
 
     Raises:
         PdeinvError: what ``steps`` raises, and what a request cannot be answered for.
     """
+    found = None
     try:
-        request = next(steps)
         while True:
-            try:
-                found = answer(posterior, request)
-            except SolverDiverged as error:
-                request = steps.throw(error)
-            else:
-                request = steps.send(found)
+            found = answered(posterior, advance(steps, found))
     except StopIteration as end:
         value: T = end.value
         return value
@@ -131,15 +145,14 @@ def drive[T](posterior: Posterior, steps: Steps[T]) -> T:
 
 def on_coarse[T](steps: Steps[T]) -> Steps[T]:
     """The same steps with all their requests made of the coarse twin."""
+    found = None
     try:
-        request = next(steps)
         while True:
+            request = advance(steps, found)
             try:
                 found = yield replace(request, level="coarse")
             except SolverDiverged as error:
-                request = steps.throw(error)
-            else:
-                request = steps.send(found)
+                found = error
     except StopIteration as end:
         value: T = end.value
         return value

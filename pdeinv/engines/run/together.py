@@ -16,10 +16,9 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.answers import answer_rows, groups, shareable
 from pdeinv.engines.base import Engine
 from pdeinv.engines.progress import Progress
-from pdeinv.engines.requests import Request, answer
+from pdeinv.engines.requests import Request, advance, answered
 from pdeinv.engines.run.chain import LiveChain
 from pdeinv.engines.run.spec import Run
-from pdeinv.errors import SolverDiverged
 
 __all__ = ["run_chains"]
 
@@ -72,28 +71,14 @@ def _to_shared(posterior: Posterior, chain: LiveChain, alone: bool) -> Request |
     clock.start()
     try:
         while True:
-            request = _next(chain)
+            request = advance(chain.steps, chain.found)
             if not alone and shareable(posterior, request):
                 return request
-            chain.found = _answered(posterior, request)
+            chain.found = answered(posterior, request)
     except StopIteration:
         return None
     finally:
         clock.stop()
-
-
-def _next(chain: LiveChain) -> Request:
-    if isinstance(chain.found, SolverDiverged):
-        return chain.steps.throw(chain.found)
-    return chain.steps.send(chain.found)
-
-
-def _answered(posterior: Posterior, request: Request) -> Any:
-    """The answer, or the error to be raised in its place."""
-    try:
-        return answer(posterior, request)
-    except SolverDiverged as error:
-        return error
 
 
 def _answer(posterior: Posterior, chains: Sequence[LiveChain]) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.answers import answer_rows, groups, shareable
 from pdeinv.engines.base import Engine
-from pdeinv.engines.requests import Request, Steps, answer
-from pdeinv.errors import SolverDiverged
+from pdeinv.engines.requests import Request, Steps, advance, answered
 from pdeinv.rng import stream
 
 from .clauses import Table
@@ -33,25 +32,13 @@ def _whole(engine: Engine[Any], on: Posterior, k: int) -> Steps[list[Any]]:
     return states
 
 
-def _next(steps: Steps[list[Any]], value: Any) -> Request:
-    """What is asked for after an answer, or after the error that took its place."""
-    return steps.throw(value) if isinstance(value, SolverDiverged) else steps.send(value)
-
-
-def _answered(on: Posterior, request: Request) -> Any:
-    try:
-        return answer(on, request)
-    except SolverDiverged as error:
-        return error
-
-
 def _in_turn(on: Posterior, chains: list[Steps[list[Any]]]) -> Iterator[tuple[int, list[Any]]]:
     """The states of chains of which one request each is answered in turn."""
     waiting: dict[int, Any] = dict.fromkeys(range(len(chains)))
     while waiting:
         for k, value in list(waiting.items()):
             try:
-                waiting[k] = _answered(on, _next(chains[k], value))
+                waiting[k] = answered(on, advance(chains[k], value))
             except StopIteration as end:
                 del waiting[k]
                 yield k, end.value
@@ -64,7 +51,7 @@ def _in_rounds(on: Posterior, chains: list[Steps[list[Any]]]) -> Iterator[tuple[
         asked = dict[int, Request]()
         for k, value in waiting.items():
             try:
-                asked[k] = _next(chains[k], value)
+                asked[k] = advance(chains[k], value)
             except StopIteration as end:
                 yield k, end.value
         waiting = dict(zip(asked, _round(on, list(asked.values())), strict=True))
@@ -77,7 +64,7 @@ def _round(on: Posterior, requests: Sequence[Request]) -> list[Any]:
         same = [requests[i] for i in members]
         rows = shareable(on, same[0])
         payers = [on.counters] * len(same)
-        values = answer_rows(on, same, payers) if rows else [_answered(on, r) for r in same]
+        values = answer_rows(on, same, payers) if rows else [answered(on, r) for r in same]
         for i, value in zip(members, values, strict=True):
             found[i] = value
     return found
