@@ -33,12 +33,25 @@ __all__ = [
     "InitialState",
     "SideFlux",
     "SourceField",
+    "plus",
 ]
 
 
 def _nothing(_n: int) -> Array | None:
     """No load."""
     return None
+
+
+def plus(known: Forcing, own: Forcing) -> Forcing:
+    """The sum of two loads."""
+
+    def total(n: int) -> Array | None:
+        one, other = known(n), own(n)
+        if one is None or other is None:
+            return one if other is None else other
+        return one + other
+
+    return total
 
 
 @dataclass(frozen=True)
@@ -117,14 +130,7 @@ class Entry(ABC):
 
     def with_load(self, own: Forcing) -> Forcing:
         """The known load and one more."""
-
-        def total(n: int) -> Array | None:
-            known, mine = self.known(n), own(n)
-            if known is None or mine is None:
-                return known if mine is None else mine
-            return known + mine
-
-        return total
+        return plus(self.known, own)
 
 
 class InitialState(Entry):

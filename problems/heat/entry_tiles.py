@@ -13,21 +13,9 @@ from pdeinv.kernels.dense import Dense
 from pdeinv.kernels.sparse import Sparse
 from pdeinv.typing import Array
 
-from .entries import AdjointStep, Change, Entry, InitialState, SideFlux, SourceField
+from .entries import AdjointStep, Change, Entry, InitialState, SideFlux, SourceField, plus
 
-__all__ = ["EntryTiles", "FluxTiles", "InitialTiles", "SourceTiles", "plus"]
-
-
-def plus(known: Forcing, own: Forcing) -> Forcing:
-    """The sum of two loads."""
-
-    def total(n: int) -> Array | None:
-        one, other = known(n), own(n)
-        if one is None or other is None:
-            return one if other is None else other
-        return one + other
-
-    return total
+__all__ = ["EntryTiles", "FluxTiles", "InitialTiles", "SourceTiles"]
 
 
 class EntryTiles:

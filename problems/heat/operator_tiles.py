@@ -13,8 +13,8 @@ from pdeinv.kernels.sparse import Sparse
 from pdeinv.typing import Array
 
 from .coefficients import Conductivity, HeatTransfer
-from .entries import AdjointStep, Change
-from .entry_tiles import EntryTiles, plus
+from .entries import AdjointStep, Change, plus
+from .entry_tiles import EntryTiles
 
 __all__ = ["ConductivityTiles", "TransferTiles"]
 
