@@ -9,15 +9,21 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import SolverDiverged
+from pdeinv.kernels.build import available
 from pdeinv.kernels.cholesky import Cholesky
 from pdeinv.kernels.factor import Factor
 from pdeinv.kernels.tiles import tile_of
 from pdeinv.typing import Array
 
-__all__ = ["LIMIT", "CompiledSystem", "cholesky_of", "factor_bytes"]
+__all__ = ["LIMIT", "CompiledSystem", "cholesky_of", "factor_bytes", "pays"]
 
 LIMIT = 70_000
 """Unknowns up to which the order is found in seconds; beyond, MUMPS takes over."""
+
+
+def pays(n: int) -> bool:
+    """Whether the kernels solve systems of ``n`` unknowns here: they compile, and order in time."""
+    return n <= LIMIT and available()
 
 
 def cholesky_of(indptr: Any, indices: Any, points: Array, *, complex: bool = False) -> Cholesky:

@@ -14,10 +14,8 @@ import numpy as np
 from scipy.sparse.linalg import splu
 
 from pdeinv.errors import SolverDiverged
-from pdeinv.fem import compiled
-from pdeinv.fem.compiled import CompiledSystem, cholesky_of
+from pdeinv.fem.compiled import CompiledSystem, cholesky_of, pays
 from pdeinv.fem.env import fenicsx
-from pdeinv.kernels.build import available
 from pdeinv.typing import Array
 
 __all__ = ["Solve", "factored"]
@@ -54,7 +52,7 @@ def factored(
     """
     if not np.isfinite(matrix.data).all():
         raise SolverDiverged(f"the matrix is not finite; {hint}")
-    if points is not None and len(points) <= compiled.LIMIT and available():
+    if points is not None and pays(len(points)):
         return _compiled(matrix, points, hint)
     solid = points is not None and points.shape[1] == 3
     if solid and matrix.dtype.kind == "f" and matrix.shape[0] > _SOLID_LIMIT:

@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pdeinv.fem import compiled
-from pdeinv.fem.compiled import CompiledSystem, cholesky_of
+from pdeinv.fem.compiled import CompiledSystem, cholesky_of, pays
 from pdeinv.fem.linear import FilledSystem, Method
 from pdeinv.fem.tensor import SparseTensor
-from pdeinv.kernels.build import available
 from pdeinv.typing import Array
 
 __all__ = ["ReducedSystem"]
@@ -133,7 +131,7 @@ def _solver(
     lower: SparseTensor, points: Array, method: Method | None
 ) -> CompiledSystem | FilledSystem:
     """The compiled kernels where nothing else is asked for, where they work and pay."""
-    if method is None and len(points) <= compiled.LIMIT and available():
+    if method is None and pays(len(points)):
         starts = np.searchsorted(lower.rows, np.arange(len(points) + 1))
         return CompiledSystem(cholesky_of(starts, lower.columns, points))
     return _Filled(lower, len(points), method)

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pdeinv.fem import compiled
-from pdeinv.fem.compiled import CompiledSystem, cholesky_of
+from pdeinv.fem.compiled import CompiledSystem, cholesky_of, pays
 from pdeinv.fem.env import fenicsx
 from pdeinv.fem.linear import FilledSystem, choose_method
 from pdeinv.fem.marching import Marching
@@ -26,7 +25,6 @@ from pdeinv.fem.nodal import NodalSpace, Rule
 from pdeinv.fem.quadrature import COEFFICIENT_DEGREE, LOAD_DEGREE
 from pdeinv.fem.schemes import SCHEMES, Scheme
 from pdeinv.fem.tensor import SparseTensor
-from pdeinv.kernels.build import available
 from pdeinv.typing import Array
 
 __all__ = ["ParabolicSystem"]
@@ -34,7 +32,7 @@ __all__ = ["ParabolicSystem"]
 
 def _solver(indptr: Any, indices: Any, points: Array, solves: int) -> CompiledSystem | FilledSystem:
     """The compiled kernels where they work and pay, else PETSc."""
-    if len(points) <= compiled.LIMIT and available():
+    if pays(len(points)):
         return CompiledSystem(cholesky_of(indptr, indices, points))
     method = choose_method(len(points), dim=points.shape[1], solves=solves)
     return FilledSystem(indptr, indices, method)

@@ -10,7 +10,7 @@ import xarray as xr
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import DataSchemaError
-from pdeinv.fem.compiled import LIMIT, factor_bytes
+from pdeinv.fem.compiled import factor_bytes, pays
 from pdeinv.fem.diffusion import BoundaryData, DiffusionSystem
 from pdeinv.fem.domain import Domain
 from pdeinv.fem.env import fenicsx
@@ -20,7 +20,6 @@ from pdeinv.fem.mesh import PlainMesh
 from pdeinv.fem.space import LagrangeSpace, PointFunction, lattice
 from pdeinv.fem.tiled import CACHE_BYTES
 from pdeinv.io.fields import Layout, described
-from pdeinv.kernels.build import available
 from pdeinv.kernels.tiles import lanes
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_positive
@@ -190,7 +189,7 @@ class Darcy:
     def memory_estimate(self, level: int = 0) -> int:
         """Bytes of factors and tensor that one running model holds, those of rows included."""
         n = self.dofs(level)
-        tile = lanes() * factor_bytes(n) if n <= LIMIT and available() else 0
+        tile = lanes() * factor_bytes(n) if pays(n) else 0
         return factor_bytes(n) + tile + max(tile, CACHE_BYTES) + 100 * 12 * n
 
     def strong_form(self) -> StrongForm:

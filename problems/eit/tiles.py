@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from pdeinv.fem import compiled
 from pdeinv.fem.coefficient_tiles import CoefficientTiles
+from pdeinv.fem.compiled import pays
 from pdeinv.fem.energy_tiles import EnergyTiles
-from pdeinv.kernels.build import available
 from pdeinv.kernels.dense import Dense
 from pdeinv.kernels.sparse import Sparse
 from pdeinv.kernels.tiles import Part
@@ -33,7 +32,7 @@ __all__ = ["EitTiles", "body_tiles"]
 
 def body_tiles(body: Body, *, complex: bool) -> BodyTiles | None:
     """The same body for tiles; None where the compiled kernels do not solve."""
-    if body.energy.n > compiled.LIMIT or not available():
+    if not pays(body.energy.n):
         return None
     energy = EnergyTiles(body.energy, complex=complex)
     match body:
