@@ -7,11 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdeinv.errors import SolverDiverged
 from pdeinv.kernels.build import available
-from pdeinv.kernels.cholesky import Cholesky
+from pdeinv.kernels.cholesky import Cholesky, analyzed
 from pdeinv.kernels.factor import Factor
+from pdeinv.kernels.symbolic import Supernodes
 from pdeinv.kernels.tiles import tile_of
 from pdeinv.typing import Array
 
@@ -42,12 +44,24 @@ def cholesky_of(indptr: Any, indices: Any, points: Array, *, complex: bool = Fal
 
 @lru_cache(maxsize=16)
 def _kept(starts: bytes, columns: bytes, points: bytes, dim: int, complex: bool) -> Cholesky:
-    return Cholesky(
-        np.frombuffer(starts, dtype=np.int64),
-        np.frombuffer(columns, dtype=np.int64),
-        points=np.frombuffer(points).reshape(-1, dim),
-        complex=complex,
-    )
+    indptr, indices = _numbers(starts), _numbers(columns)
+    n = len(indptr) - 1
+    rows = np.repeat(np.arange(n), np.diff(indptr))
+    # one analysis for real and complex entries, for both triangles and for one
+    lower = np.sort((rows * n + indices)[indices <= rows])
+    groups = _analyzed(lower.tobytes(), n, points, dim)
+    return Cholesky(indptr, indices, groups=groups, complex=complex)
+
+
+@lru_cache(maxsize=16)
+def _analyzed(lower: bytes, n: int, points: bytes, dim: int) -> Supernodes:
+    rows, columns = np.divmod(_numbers(lower), n)
+    places = np.frombuffer(points).reshape(-1, dim)
+    return analyzed(np.searchsorted(rows, np.arange(n + 1)), columns, places)
+
+
+def _numbers(held: bytes) -> NDArray[np.int64]:
+    return np.frombuffer(held, dtype=np.int64)
 
 
 def factor_bytes(n: int) -> int:

@@ -25,7 +25,7 @@ from pdeinv.kernels.symbolic import Supernodes, supernodes
 from pdeinv.kernels.tiles import address, lanes, parts, rows_of, tile_of
 from pdeinv.typing import Array
 
-__all__ = ["Cholesky"]
+__all__ = ["Cholesky", "analyzed"]
 
 SINGLE = 2
 """Rows left over by whole tiles that are solved faster one by one than in a tile of their own."""
@@ -41,6 +41,7 @@ class Cholesky:
         points: (n, dim), where the unknowns lie: nested dissection then cuts straight.
         order: the order of elimination, (n,); without it, that of the fewest multiply-adds of
             nested dissection and minimum degree.
+        groups: of :func:`analyzed` for the same matrices, which spares the analysis.
         complex: whether the values are complex.
 
     Attributes:
@@ -62,11 +63,12 @@ class Cholesky:
         *,
         points: Array | None = None,
         order: Any = None,
+        groups: Supernodes | None = None,
         complex: bool = False,
     ) -> None:
         indptr, indices = np.asarray(indptr, np.int64), np.asarray(indices, np.int64)
         self.n, self.nnz, self.complex = len(indptr) - 1, len(indices), complex
-        self.groups = _groups(indptr, indices, points, order)
+        self.groups = groups or analyzed(indptr, indices, points, order)
         self._layout: Layout = layout(self.groups, indptr, indices)
         library()
 
@@ -215,8 +217,22 @@ class _Desk:
         return self._of.factor_and_solve(self._values, sides, self._storage, out)
 
 
-def _groups(indptr: Index, indices: Index, points: Array | None, order: Any) -> Supernodes:
-    """The supernodes of the given order, else of the one with the fewest multiply-adds."""
+def analyzed(
+    indptr: Index, indices: Index, points: Array | None = None, order: Any = None
+) -> Supernodes:
+    """The supernodes of the given order, else of the one with the fewest multiply-adds.
+
+    They depend on where both triangles of the matrix have entries, be one or both of them given.
+
+    Args:
+        indptr: as for :class:`Cholesky`.
+        indices: as there.
+        points: as there.
+        order: as there.
+
+    Raises:
+        ShapeError: ``order`` is no order of the unknowns.
+    """
     pattern = graph(indptr, indices)
     if order is not None:
         given, n = np.asarray(order, dtype=np.int64), len(indptr) - 1
