@@ -14,7 +14,7 @@ from pdeinv.fem.marching import Forcing, Marching, Step
 from pdeinv.fem.schemes import SCHEMES, Scheme
 from pdeinv.fem.transient import ParabolicSystem
 from pdeinv.kernels.cholesky import Cholesky
-from pdeinv.kernels.factor import Factor, Storage
+from pdeinv.kernels.factor import Factor
 from pdeinv.kernels.product import Product
 from pdeinv.kernels.sparse import Sparse
 from pdeinv.kernels.symmetric import Symmetric
@@ -195,8 +195,7 @@ class OwnOperators:
         entries = entries.copy()
         entries[self._cut] = 0.0
         entries[self._unit] = 1.0
-        storage: Storage = self._cholesky.storage(entries.shape[-1])
-        return self._cholesky.factor(entries, storage)
+        return self._cholesky.factor(entries)
 
     def marching(self, stiffness: Array) -> TileMarching:
         """The steps with K of these entries."""

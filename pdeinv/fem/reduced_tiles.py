@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from weakref import finalize
 
 import numpy as np
 
 from pdeinv.fem.reduced import ReducedSystem
 from pdeinv.kernels.cholesky import Cholesky
 from pdeinv.kernels.factor import Factor, Storage
+from pdeinv.kernels.spare import Spare
 from pdeinv.kernels.sparse import Sparse
 from pdeinv.kernels.symmetric import Symmetric
 from pdeinv.kernels.tiles import Part
@@ -48,7 +47,7 @@ class ReducedTiles:
         self._lift = None if system.lift is None else Sparse(system.lift)
         self._lift_back = None if system.lift is None else Sparse(system.lift.T)
         self._load = system.load[:, None]
-        self._spare = defaultdict[int, list[Storage]](list)
+        self._spare = Spare[Storage]()
         self._pattern = Symmetric(len(system.load), lower.rows, lower.columns)
 
     def parts(self, rows: int) -> Iterator[Part]:
@@ -65,11 +64,10 @@ class ReducedTiles:
         b = np.broadcast_to(self._load, (len(self._load), m.shape[-1]))
         if self._lift is not None:
             b = b - self._lift.tile(m)
-        spare = self._spare[m.shape[-1]]
-        storage = spare.pop() if spare else self._cholesky.storage(m.shape[-1])
+        width = m.shape[-1]
+        storage = self._spare.take(width, lambda: self._cholesky.storage(width))
         found = Solved(*self._cholesky.factor_and_solve(self._entries.tile(m), b, storage))
-        # fresh memory costs as much as a triangular solve: the next tile takes what this one leaves
-        finalize(found, spare.append, storage)
+        self._spare.lend(width, storage, found)
         return found
 
     def tangent(self, at: Solved, dm: Array) -> Array:

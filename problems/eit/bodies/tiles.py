@@ -6,17 +6,16 @@ A tile ends in (width,), or in (2, width) where the conductivity is complex; see
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
-from weakref import finalize
 
 import numpy as np
 
 from pdeinv.fem.energy_tiles import EnergyTiles
 from pdeinv.kernels.cholesky import Cholesky
 from pdeinv.kernels.factor import Storage
+from pdeinv.kernels.spare import Spare
 from pdeinv.kernels.tiles import Part, empty
 from pdeinv.typing import Array
 
@@ -75,8 +74,7 @@ class BodyTiles(Protocol):
 class Solver:
     """Solves for the fields of one tile after the other in memory that is used again.
 
-    A response does not need its factor. Fresh memory costs as much as a triangular solve, so that
-    the fields of the next tile take the place of those that nobody holds any more.
+    A response does not need its factor, but its fields.
 
     Args:
         cholesky: of the matrix.
@@ -87,7 +85,7 @@ class Solver:
     def __init__(self, cholesky: Cholesky, n: int, sides: int) -> None:
         self._cholesky, self._shape = cholesky, (n, sides)
         self._storage = dict[int, Storage]()
-        self._spare = defaultdict[int, list[Array]](list)
+        self._spare = Spare[Array]()
 
     def parts(self, rows: int) -> Iterator[Part]:
         """How rows are spread over tiles."""
@@ -107,13 +105,11 @@ class Solver:
 
     def fields(self, tail: tuple[int, ...]) -> Array:
         """Memory for the fields of a tile that ends in ``tail``."""
-        spare = self._spare[tail[-1]]
-        return spare.pop() if spare else empty(*self._shape, *tail)
+        return self._spare.take(tail[-1], lambda: empty(*self._shape, *tail))
 
     def keep(self, response: TileResponse) -> TileResponse:
         """Take the fields back when the response goes."""
-        fields = response.fields
-        finalize(response, self._spare[fields.shape[-1]].append, fields)
+        self._spare.lend(response.fields.shape[-1], response.fields, response)
         return response
 
 
