@@ -12,7 +12,7 @@ from pdeinv.kernels.build import available
 from pdeinv.kernels.symmetric import Symmetric
 from pdeinv.typing import Array
 
-__all__ = ["summed_pairs"]
+__all__ = ["pair_products", "summed_pairs"]
 
 _BLOCK = 16
 """Pairs at a time: one pass over the pattern serves them, and they stay in the cache."""
@@ -39,8 +39,14 @@ def summed_pairs(n: int, rows: Any, columns: Any, pairs: Iterable[tuple[Array, A
 
 
 def _by_numpy(rows: Any, columns: Any, pairs: Iterable[tuple[Array, Array]]) -> Array:
-    total, off = np.zeros(len(rows)), rows != columns
+    total = np.zeros(len(rows))
     for left, right in pairs:
-        total += left[rows] * right[columns]
-        total += off * (left[columns] * right[rows])
+        total += pair_products(rows, columns, left, right)
     return total
+
+
+def pair_products(rows: Any, columns: Any, left: Array, right: Array) -> Array:
+    """left_i right_j + left_j right_i, the second off the diagonal, for one pair of (n,)."""
+    found = left[rows] * right[columns]
+    found += (rows != columns) * (left[columns] * right[rows])
+    return np.asarray(found)

@@ -15,6 +15,7 @@ from scipy import sparse
 
 from pdeinv.fem.compiled import CompiledSystem, cholesky_of, pays
 from pdeinv.fem.linear import FilledSystem, Method
+from pdeinv.fem.pairs import pair_products
 from pdeinv.fem.tensor import SparseTensor
 from pdeinv.typing import Array
 
@@ -102,9 +103,7 @@ class ReducedSystem:
     def pullback(self, u: Array, w: Array) -> Array:
         """The gradient of w·u along m: −∂/∂m λᵀ A(m) u with A λ = w."""
         adjoint = self.linear.solve(w)
-        rows, columns = self.lower.rows, self.lower.columns
-        pairs = adjoint[rows] * u[columns]
-        pairs += self._off * (adjoint[columns] * u[rows])
+        pairs = pair_products(self.lower.rows, self.lower.columns, adjoint, u)
         gradient = self.lower.transposed @ pairs
         if self.lift is not None:
             gradient += self.lift.T @ adjoint
