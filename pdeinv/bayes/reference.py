@@ -37,6 +37,11 @@ class Reference:
         variance, basis = np.linalg.eigh(0.5 * (covariance + covariance.T))
         return cls(mean, basis, np.maximum(variance, floor) - 1.0)
 
+    @property
+    def covariance(self) -> Array:
+        """I + V diag(s) V^T, shape (dim, dim)."""
+        return np.asarray(np.eye(len(self.mean)) + (self.basis * self.excess) @ self.basis.T)
+
     @cached_property
     def _factors(self) -> tuple[Array, Array]:
         """What C^(1/2) and C^(-1/2) add along the basis."""

@@ -98,8 +98,7 @@ def with_directions(reference: Reference) -> Reference:
     """
     dim, r = reference.basis.shape
     if dim <= MOMENT_DIM:
-        covariance = np.eye(dim) + (reference.basis * reference.excess) @ reference.basis.T
-        return Reference.from_moments(reference.mean, covariance)
+        return Reference.from_moments(reference.mean, reference.covariance)
     if r:
         return reference
     return replace(reference, basis=np.eye(dim)[:, :MOMENT_DIM], excess=np.zeros(MOMENT_DIM))

@@ -27,7 +27,7 @@ from pdeinv.engines.mcmc.adaptation import (
     with_directions,
 )
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, adapted, stack
-from pdeinv.engines.mcmc.kernel import LONGEST_STEP, Kernel, Point, reference_for
+from pdeinv.engines.mcmc.kernel import FIRST_STEP, LONGEST_STEP, MOST, Kernel, Point, reference_for
 from pdeinv.engines.requests import Steps
 from pdeinv.engines.solvable import first_point
 from pdeinv.model.forward import Capability
@@ -43,8 +43,6 @@ JITTER = 0.4
 
 WIDER = 1.5
 """First points are drawn with so many times the standard deviation of the reference."""
-
-FIRST_STEP = float(np.log(0.3))
 
 
 class HmcConfig(SamplerConfig):
@@ -190,7 +188,7 @@ class Hmc(Sampler[HmcState]):
         began, *turns = turning_points(self.config.warmup)
         since = k - max([0, *(t for t in turns if t < k)])
         target = self.config.target_acceptance
-        log_step = adapted(kernel.log_step, chance, target, since + 4, math.log(LONGEST_STEP))
+        log_step = adapted(kernel.log_step, chance, target, since + 4, MOST)
         state = replace(state, kernel=replace(kernel, log_step=log_step))
         return state if k <= began else self._learned(state, k - began, k in turns)
 

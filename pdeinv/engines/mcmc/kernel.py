@@ -28,8 +28,10 @@ from pdeinv.model.forward import DERIVATIVES, Capability
 from pdeinv.typing import Array
 
 __all__ = [
+    "FIRST_STEP",
     "LONGEST_STEP",
     "MOMENT_DIM",
+    "MOST",
     "Kernel",
     "Moved",
     "Point",
@@ -45,7 +47,8 @@ MOMENT_DIM = 200
 LONGEST_STEP = 1.5
 """Upper limit of ε: a quarter turn forgets the start."""
 
-MOST = float(np.log(LONGEST_STEP))
+MOST, FIRST_STEP = float(np.log(LONGEST_STEP)), float(np.log(0.3))
+"""Of log ε: its upper limit, and where adaptation begins."""
 
 
 @dataclass(frozen=True)
@@ -185,8 +188,7 @@ def _blend(reference: Reference, xis: Array) -> Reference:
     """Moments of the draws, shrunk to the old reference by as much as the draws are few."""
     n, dim = xis.shape
     weight = n / (n + 2.0 * dim)
-    old = np.eye(dim) + (reference.basis * reference.excess) @ reference.basis.T
-    covariance = weight * np.cov(xis.T) + (1 - weight) * old
+    covariance = weight * np.cov(xis.T) + (1 - weight) * reference.covariance
     mean = weight * xis.mean(axis=0) + (1 - weight) * reference.mean
     return Reference.from_moments(mean, np.atleast_2d(covariance))
 
@@ -211,7 +213,7 @@ def tune(
         RunFailed: no starting point could be solved.
     """
     reference = yield from reference_for(posterior, rng)
-    kernel = kernel_about(posterior, reference, float(np.log(0.3)))
+    kernel = kernel_about(posterior, reference, FIRST_STEP)
     place = yield from first_point(rng, reference.mean)
     length = max(2, n_moves // windows)
     for window in range(windows):
