@@ -2,16 +2,12 @@
 
 import numpy as np
 import pytest
+from heat_sides import BOUNDARY
 
 from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.problems.heat import Heat, HeatConfig
 
-BOUNDARY = {
-    "left": {"kind": "dirichlet", "value": "1 + sin(3*t)"},
-    "top": {"kind": "robin", "coefficient": "1 + x", "ambient": "cos(t)"},
-    "right": {"kind": "flux", "value": "t"},
-}
 UNKNOWNS = {
     "initial state": {"kind": "initial-state"},
     "source": {"kind": "source", "profile": "exp(-t)"},

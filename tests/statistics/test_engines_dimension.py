@@ -4,30 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from smooth_functionals import smooth
 
-from pdeinv.bayes.fields.base import IndependentField
-from pdeinv.bayes.noise import Noise
-from pdeinv.bayes.posterior import Posterior, WhitenedModel
-from pdeinv.bayes.prior import FieldPrior, cost
-from pdeinv.bayes.transforms import Identity
+from pdeinv.bayes.prior import cost
 from pdeinv.engines.mcmc.chains import Move
 from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
 from pdeinv.engines.requests import Misfit
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
-from pdeinv.model.forward import LinearModel
-from pdeinv.model.spaces import Space, Variable
-
-
-def build(dim):
-    """Four smooth functionals of a function in ``dim`` cosine modes with standard deviation 1/k."""
-    k = np.arange(1, dim + 1)
-    space = Space((Variable("m", ("k",), (dim,)),))
-    data = Space((Variable("d", ("i",), (4,)),))
-    matrix = np.cos(np.pi * np.outer([0.1, 0.35, 0.6, 0.85], k))
-    prior = FieldPrior(space, IndependentField(np.ones(dim) / k**2, 1.0 / k), Identity())
-    model = WhitenedModel(prior, LinearModel(space, data, matrix, np.zeros(4)))
-    return Posterior(prior, model, np.array([1.0, 0.5, -0.5, -1.0]), Noise(np.full(4, 0.3)))
 
 
 class RandomWalk(Pcn):
@@ -43,7 +27,7 @@ class RandomWalk(Pcn):
 
 def acceptance(kind, dim, folder):
     engine = kind(PcnConfig(chains=1, draws=4000, warmup=0, beta=0.25))
-    found = run(engine, lambda: build(dim), Run(0, folder)).outcome
+    found = run(engine, lambda: smooth(dim), Run(0, folder)).outcome
     return found.summary["acceptance_rate"]
 
 
@@ -62,5 +46,5 @@ def test_random_walk_acceptance_is_not(tmp_path):
 
 def test_warmup_brings_the_acceptance_to_its_target(tmp_path):
     config = PcnConfig(chains=2, draws=4000, warmup=2000, beta=0.9, target_acceptance=0.3)
-    found = run(Pcn(config), lambda: build(64), Run(0, tmp_path)).outcome
+    found = run(Pcn(config), lambda: smooth(64), Run(0, tmp_path)).outcome
     assert 0.24 < found.summary["acceptance_rate"] < 0.36

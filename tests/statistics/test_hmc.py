@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from scipy import stats
+from smooth_functionals import smooth
 
 from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.linear_gaussian import LinearGaussian
@@ -20,7 +21,7 @@ from pdeinv.engines.mcmc.kernel import Kernel
 from pdeinv.engines.requests import Steps
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
-from pdeinv.model.forward import DERIVATIVES, Capability, Linearization, LinearModel
+from pdeinv.model.forward import DERIVATIVES, Capability, Linearization
 from pdeinv.model.spaces import Space, Variable
 
 SHARP = LinearGaussian.example(np.random.default_rng(7))
@@ -191,17 +192,6 @@ class Gaussian(Hmc):
 def test_a_gaussian_is_no_banana(tmp_path):
     """Negative control."""
     assert banana_scores(Gaussian, tmp_path, draws=800, warmup=50).max() > 4
-
-
-def smooth(dim):
-    """Four smooth functionals of a function in ``dim`` cosine modes with standard deviation 1/k."""
-    k = np.arange(1, dim + 1)
-    space = Space((Variable("m", ("k",), (dim,)),))
-    data = Space((Variable("d", ("i",), (4,)),))
-    matrix = np.cos(np.pi * np.outer([0.1, 0.35, 0.6, 0.85], k))
-    prior = FieldPrior(space, IndependentField(np.ones(dim) / k**2, 1.0 / k), Identity())
-    model = WhitenedModel(prior, LinearModel(space, data, matrix, np.zeros(4)))
-    return Posterior(prior, model, np.array([1.0, 0.5, -0.5, -1.0]), Noise(np.full(4, 0.3)))
 
 
 class AboutThePrior(Hmc):

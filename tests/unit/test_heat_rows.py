@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from heat_sides import BOUNDARY
 from promise_of_rows import assert_rows_keep_their_promise
 
 from pdeinv.fem.tiled import KEPT_BYTES
@@ -11,11 +12,6 @@ from pdeinv.problems.heat import Heat, HeatConfig
 
 pytestmark = pytest.mark.skipif(not build.available(), reason="no C compiler")
 
-BOUNDARY = {
-    "left": {"kind": "dirichlet", "value": "1 + sin(3*t)"},
-    "top": {"kind": "robin", "coefficient": "1 + x", "ambient": "cos(t)"},
-    "right": {"kind": "flux", "value": "t"},
-}
 UNKNOWNS = {
     "initial state": {"kind": "initial-state"},
     "source": {"kind": "source", "profile": "exp(-t)"},
