@@ -21,6 +21,7 @@ from pdeinv import extras
 from pdeinv.errors import UnknownPlugin
 from pdeinv.kernels import build
 from pdeinv.plugins import registry
+from pdeinv.user_cache import user_cache
 
 __all__ = ["Finding", "Status", "examine"]
 
@@ -158,8 +159,7 @@ def _threads() -> Finding:
 
 
 def _disk() -> Iterator[Finding]:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    for name, wanted in (("disk here", Path.cwd()), ("disk of the form cache", cache)):
+    for name, wanted in (("disk here", Path.cwd()), ("disk of the form cache", user_cache())):
         folder = next(p for p in (wanted, *wanted.parents) if p.exists())
         free = shutil.disk_usage(folder).free / 1e9
         low = free < LOW_DISK_GB or not os.access(folder, os.W_OK)

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pdeinv.user_cache import user_cache
+
 __all__ = ["folders", "own", "turn"]
 
 _PATIENCE_S = 60.0
@@ -24,8 +26,7 @@ _PATIENCE_S = 60.0
 
 def folders() -> Iterator[Path]:
     """Folders to keep compiled code in, the best first; each exists when it is given."""
-    # without a home "~" stays, which is no absolute path
-    shared = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "pdeinv"
+    shared = user_cache() / "pdeinv"
     if shared.is_absolute() and _usable(shared):
         yield shared
     try:

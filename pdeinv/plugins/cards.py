@@ -20,6 +20,7 @@ from typing import Any
 from pdeinv.errors import PdeinvError
 from pdeinv.io.atomic import write_text
 from pdeinv.plugins.registry import Kind
+from pdeinv.user_cache import user_cache
 
 __all__ = ["described"]
 
@@ -41,8 +42,7 @@ def described(kind: Kind) -> Entries:
 
 
 def _folder() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(home) / "pdeinv" / "cards"
+    return user_cache() / "pdeinv" / "cards"
 
 
 def _kept(file: Path, stamp: str) -> Entries | None:

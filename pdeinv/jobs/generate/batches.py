@@ -17,10 +17,7 @@ from pdeinv.jobs.generate.actions import actions, actions_of_rows
 from pdeinv.jobs.generate.grid import experiments, grid_places, measures_field
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import Samples
-from pdeinv.model.forward import (
-    DERIVATIVES,
-    Rows,
-)
+from pdeinv.model.forward import DERIVATIVES, Rows
 from pdeinv.model.observed import Sensors
 from pdeinv.model.rows import by_rows, evaluate, linearize_rows
 from pdeinv.plugins.problem import Problem
