@@ -201,14 +201,17 @@ def gradients(model, ms):
 
 
 def rows(model, ms):
-    """The same of all rows together, a row, where the model offers that."""
+    """The same of all rows, a row, where the model offers that; in blocks, as posteriors ask."""
     if "rows" not in model.capabilities:
         return {}
     orders = [np.roll(ms, k, axis=0) for k in range(3)]
+    blocks = [slice(i, i + model.block) for i in range(0, len(ms), model.block)]
 
     def both(k):
-        at = model.linearize_rows(orders[k])
-        at.vjp(at.values)
+        for block in blocks:
+            at = model.linearize_rows(orders[k][block])
+            at.vjp(at.values)
+            del at  # and its factors with it
 
     return {
         "rows value": least(lambda k: model.rows(orders[k]), 3) / len(ms),

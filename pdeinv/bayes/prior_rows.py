@@ -134,9 +134,10 @@ def linearize_through(prior: Prior, model: OffersRows, xis: Array) -> RowsLinear
     xis = xis.copy()
     by_prior = linearize_rows(prior, xis)
     inner = model.linearize_rows(by_prior.m)
+    point = inner.at  # alone: with the rest of it, a point would keep the factors of all rows
 
     def at(i: int) -> Linearization:
-        return through(prior, xis[i], inner.at(i))
+        return through(prior, xis[i], point(i))
 
     return RowsLinearization(
         inner.values,

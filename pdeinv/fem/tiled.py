@@ -30,8 +30,8 @@ from pdeinv.typing import Array
 
 __all__ = ["CACHE_BYTES", "KEPT_BYTES", "TileModel", "TiledModel", "TiledRows"]
 
-CACHE_BYTES = 2**24
-"""What a core's share of the last cache holds, roughly."""
+CACHE_BYTES = 2**23
+"""Less than a core's share of the last cache, which the data of other programs fill as well."""
 
 KEPT_BYTES = 2**29
 """Factors that linearised rows keep; those of further tiles are made again for each action."""
@@ -56,8 +56,8 @@ class TileModel(Protocol):
     def solved(self, m: Array) -> Any:
         """The state of a tile; ``state.failed`` (width,) says where there is none."""
 
-    def data(self, state: Any) -> Array:
-        """G(m), NaN where it failed."""
+    def data(self, state: Any, *, again: bool) -> Array:
+        """G(m), NaN where it failed; ``again`` where derivatives may be asked for next."""
 
     def tangent(self, state: Any, dm: Array) -> Array:
         """dG(m)[dm]."""
@@ -168,7 +168,7 @@ class _Batch:
         return found
 
     def data(self, part: Part) -> Array:
-        return self.model.tile.data(self.state(part))
+        return self.model.tile.data(self.state(part), again=self.keep)
 
     def by_parts(self, size: int, work: Callable[[Part], Array]) -> Array:
         """What ``work`` gives for each tile (size, width), as rows (n, size); NaN for bad rows."""

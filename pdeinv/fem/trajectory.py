@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from pdeinv.errors import ConfigError
+from pdeinv.kernels.spare import SpareArrays
 from pdeinv.typing import Array
 
 __all__ = ["Trajectory", "kept_states", "segment_length"]
@@ -63,10 +64,11 @@ class Trajectory:
         last: the last level of the run.
         segment: steps between checkpoints; ``last`` or more keeps every state.
         restart: runs again from a checkpoint.
+        spare: lends memory for states.
     """
 
-    def __init__(self, last: int, segment: int, restart: Restart) -> None:
-        self.last, self._restart = last, restart
+    def __init__(self, last: int, segment: int, restart: Restart, spare: SpareArrays) -> None:
+        self.last, self._restart, self._spare = last, restart, spare
         self._segment = min(max(1, segment), last)
         self._marks: list[list[Array]] = []
         self._at, self._held = -1, np.zeros((0, 0))
@@ -87,7 +89,7 @@ class Trajectory:
         """Make room for the states of segment ``k``; those of another are let go before."""
         low, high = self._ends(k)
         self._at, self._held = -1, np.zeros((0, 0))
-        self._at, self._held = k, np.empty((high - low + 1, *first.shape))
+        self._at, self._held = k, self._spare.empty(high - low + 1, *first.shape)
         self._held[0] = first
 
     def _ends(self, k: int) -> tuple[int, int]:

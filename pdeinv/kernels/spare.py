@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable
 from weakref import finalize
 
-__all__ = ["Spare"]
+import numpy as np
+
+from pdeinv.typing import Array
+
+__all__ = ["Spare", "SpareArrays"]
 
 
 class Spare[T]:
@@ -23,3 +28,19 @@ class Spare[T]:
     def lend(self, kind: Hashable, piece: T, holder: object) -> None:
         """Take the piece back when nobody holds ``holder`` any more."""
         finalize(holder, self._free[kind].append, piece)
+
+
+class SpareArrays:
+    """Arrays whose memory comes back when they and all views of them are gone."""
+
+    def __init__(self) -> None:
+        self._spare = Spare[memoryview]()
+
+    def empty(self, *shape: int) -> Array:
+        """An array of that shape with whatever numbers the memory held."""
+        size = math.prod(shape)
+        memory = self._spare.take(size, lambda: np.empty(size).data)
+        # views refer to this array, because its own memory is no array
+        numbers = np.frombuffer(memory)
+        self._spare.lend(size, memory, numbers)
+        return numbers.reshape(shape)

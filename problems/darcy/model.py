@@ -113,7 +113,7 @@ class DarcyTiles:
         """Factors and u where it is free."""
         return self.equation.solved(m)
 
-    def data(self, state: Solved) -> Array:
+    def data(self, state: Solved, *, again: bool) -> Array:
         """B u."""
         return np.asarray(self.observed.tile(state.u) + self.model.held[:, None])
 

@@ -147,7 +147,7 @@ class EitTiles:
             return np.ascontiguousarray(np.broadcast_to(z, (len(z), m.shape[-1])))
         return m[self._cuts[1] :]
 
-    def data(self, state: State) -> Array:
+    def data(self, state: State, *, again: bool) -> Array:
         """The voltages that are data."""
         return self._voltages.data(state.response.value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pdeinv.fem.tiled import TiledModel
 from pdeinv.fem.trajectory import segment_length
+from pdeinv.kernels.spare import SpareArrays
 from pdeinv.model.reference import check_finite
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
@@ -52,7 +53,7 @@ class HeatModel(TiledModel):
             segment_length(last, self._system.space.size, bound) if entry.operator else 0
         )
         held = self.discretisation.held
-        self._run = Run(entry, self._system, sensors, held, self._segment)
+        self._run = Run(entry, self._system, sensors, held, self._segment, SpareArrays())
 
     def tiles(self) -> HeatTiles | None:
         """The same for tiles, where the compiled kernels solve and rows pay."""

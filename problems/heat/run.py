@@ -10,6 +10,7 @@ import numpy as np
 
 from pdeinv.fem.marching import Forcing, Marching
 from pdeinv.fem.trajectory import Trajectory
+from pdeinv.kernels.spare import SpareArrays
 from pdeinv.typing import Array
 
 from .entries import AdjointStep, Change
@@ -54,13 +55,20 @@ class Run:
         sensors: where and when the data are.
         held: u on the fixed degrees of freedom.
         segment: steps between states that are kept.
+        spare: lends memory for those.
     """
 
     def __init__(
-        self, entry: _Entry, system: Marching, sensors: _Sensors, held: Forcing, segment: int
+        self,
+        entry: _Entry,
+        system: Marching,
+        sensors: _Sensors,
+        held: Forcing,
+        segment: int,
+        spare: SpareArrays,
     ) -> None:
         self._entry, self._system, self._sensors = entry, system, sensors
-        self._held, self._segment = held, segment
+        self._held, self._segment, self._spare = held, segment, spare
         self._trajectory: tuple[Trajectory, Array] | None = None
 
     def forget(self) -> None:
@@ -83,12 +91,13 @@ class Run:
         """The states of ``m`` and the data, which are taken from the same run."""
         if self._trajectory is None:
             last = max(1, self._sensors.last)
+            entry, system, held = self._entry, self._system, self._held
 
+            # without the run itself, which would hold on to the states until a garbage collection
             def restart(past: Sequence[Array], first: int, end: int) -> States:
-                load = self._entry.load(m)
-                return self._system.march(past, load, self._held, first=first, last=end)
+                return system.march(past, entry.load(m), held, first=first, last=end)
 
-            walked = Trajectory(last, self._segment, restart)
+            walked = Trajectory(last, self._segment, restart, self._spare)
             self._trajectory = walked, self._sensors.data(walked.recorded(self.states(m, last)))
         return self._trajectory
 

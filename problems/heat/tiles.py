@@ -15,6 +15,7 @@ from pdeinv.fem.marching import Forcing
 from pdeinv.fem.marching_tiles import Columns, OwnOperators, SharedOperator
 from pdeinv.fem.tiled import KEPT_BYTES
 from pdeinv.fem.trajectory import kept_states, segment_length
+from pdeinv.kernels.spare import SpareArrays
 from pdeinv.kernels.sparse import Sparse
 from pdeinv.kernels.tiles import Part, lanes
 from pdeinv.typing import Array
@@ -96,6 +97,7 @@ class HeatTiles:
         self._model, self._entry, self._operators = model, entry, operators
         self._sensors = SensorTiles(model.sensors)
         self._held, self._segment = Columns(model.discretisation.held), segment
+        self._spare = SpareArrays()
 
     def check(self, m: Array) -> None:
         """Refuse one m that is out of range."""
@@ -117,11 +119,11 @@ class HeatTiles:
         """The runs, which march when they are asked for."""
         m, entry = m.copy(), self._entry
         marching = self._operators.marching(entry.stiffness(m))
-        return State(m, Run(entry, marching, self._sensors, self._held, self._segment))
+        return State(m, Run(entry, marching, self._sensors, self._held, self._segment, self._spare))
 
-    def data(self, state: State) -> Array:
-        """B u; the states are kept where all of them fit."""
-        return state.run.data(state.m, again=self._segment >= self._sensors.last)
+    def data(self, state: State, *, again: bool) -> Array:
+        """B u; for derivatives the states are kept where all of them fit."""
+        return state.run.data(state.m, again=again and self._segment >= self._sensors.last)
 
     def tangent(self, state: State, dm: Array) -> Array:
         """B du."""

@@ -1,5 +1,7 @@
 """Rows of heat: bits of a row alone, data and derivatives of single calls."""
 
+import gc
+
 import numpy as np
 import pytest
 from heat_sides import BOUNDARY
@@ -65,6 +67,29 @@ def test_recomputed_states_give_the_same_bits_as_stored_ones(scheme):
         assert (3 * model._tiled.tile.bytes(8) < KEPT_BYTES) == (memory > 1)
     for stored, recomputed in zip(*values, strict=True):
         np.testing.assert_array_equal(stored, recomputed)
+
+
+def test_states_use_the_memory_of_those_before_them():
+    """Without a garbage collection: fresh pages would cost as much as the solves."""
+    model, ms = setting(UNKNOWNS["conductivity"], n=8)
+    free = model._tiled.tile._spare._spare._free
+    gc.disable()
+    try:
+        for _ in range(3):
+            at = model.linearize_rows(ms)
+            at.vjp(at.values)
+            del at
+        assert [len(pieces) for pieces in free.values()] == [1]
+        model.rows(ms)
+        assert [len(pieces) for pieces in free.values()] == [1]
+    finally:
+        gc.enable()
+
+
+def test_values_alone_keep_no_states():
+    model, ms = setting(UNKNOWNS["conductivity"], n=8)
+    model.rows(ms)
+    assert not model._tiled.tile._spare._spare._free
 
 
 def test_sources_at_points_take_no_rows():

@@ -1,6 +1,7 @@
 """Rows through priors, noise and the posterior: bits of their own, charged to their own payers."""
 
 from dataclasses import replace
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -148,6 +149,30 @@ def test_a_point_is_the_same_alone_and_among_rows():
     np.testing.assert_allclose(rows.values[0].jvp(XI[1]), direct.jvp(XI[1]), rtol=1e-13)
     gradient = direct.vjp(CASE.noise.whiten_transpose(CASE.noise.whiten(direct.value - on.data)))
     np.testing.assert_allclose(rows.values[0].gradient, gradient + XI[0], rtol=1e-12)
+
+
+class Keeping:
+    """A model of rows whose linearizations keep something large, as factors are."""
+
+    def __init__(self, model):
+        self._model, self.kept = model, []
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+    def linearize_rows(self, ms):
+        found, factors = self._model.linearize_rows(ms), np.zeros(7)
+        self.kept.append(ref(factors))
+        return replace(found, jvp=lambda dms: found.jvp(dms + 0 * factors[0]))
+
+
+def test_points_let_go_of_what_all_rows_needed():
+    on = CASE.posterior()
+    model = Keeping(on.model.model)
+    on.model = WhitenedModel(on.prior, model)
+    rows = on.linearize_rows(XI)
+    assert rows.values[0] is not None
+    assert [kept() for kept in model.kept] == [None]
 
 
 def test_each_row_is_charged_to_its_payer_now_and_later():
