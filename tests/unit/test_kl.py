@@ -213,3 +213,14 @@ def test_bad_numbers_of_modes_are_refused(modes):
     )
     with pytest.raises(ConfigError, match=message):
         KarhunenLoeveField.on_grid(SQUARE, M, modes)
+
+
+@pytest.mark.parametrize("nodes", [(13, 13), (12, 9), (5, 6, 4)])
+def test_products_that_use_the_symmetry_are_those_of_the_whole_matrix(nodes):
+    grid = RegularGrid(tuple((0.0, float(n)) for n in nodes), nodes)
+    field = KarhunenLoeveField.on_grid(grid, Matern(1.0, 3.0, 1.5), 60)
+    ahead, back = field.by_kind(field.root)
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((60, 11)), rng.standard_normal((grid.size, 11))
+    np.testing.assert_allclose(ahead.tile(x), field.root @ x, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(back.tile(w), field.root.T @ w, rtol=1e-12, atol=1e-12)

@@ -67,6 +67,7 @@ CELLS = make(PiecewiseConfig(cells=(2, 3), measure="linear"), "cells")
 BOX = make(UniformConfig(low=1.0, high=3.0, cells=(2, 2)), "box")
 PRIORS = {
     "kl": KL,
+    "kl many": make(LogGaussianConfig(grid=(17, 16), modes=140), "many"),
     "fft": make(LogGaussianConfig(representation="fft", grid=(6, 5)), "fft"),
     "cells": CELLS,
     "box": BOX,

@@ -15,6 +15,7 @@ import numpy as np
 
 from pdeinv.kernels import build
 from pdeinv.kernels.dense import Dense
+from pdeinv.kernels.product import Product
 from pdeinv.model.forward import each_product
 from pdeinv.typing import Array
 
@@ -92,20 +93,22 @@ class DenseField:
 
     def apply_rows(self, xis: Array) -> Array:
         """L xi_i for each row of (n, dim), the bits of a row its own."""
-        return _rows(self.root, self._kernels, xis, 0)
+        return _rows(self.root, self.products, xis, 0)
 
     def apply_transpose_rows(self, ws: Array) -> Array:
         """L^T w_i for each row of (n, size), the bits of a row its own."""
-        return _rows(self.root.T, self._kernels, ws, 1)
+        return _rows(self.root.T, self.products, ws, 1)
 
     @cached_property
-    def _kernels(self) -> tuple[Dense, Dense] | None:
+    def products(self) -> tuple[Product, Product] | None:
         """L and its transpose, each read once for all rows; None where nothing compiles."""
         return (Dense(self.root), Dense(self.root.T)) if build.available() else None
 
 
-def _rows(matrix: Array, kernels: tuple[Dense, Dense] | None, rows: Array, which: int) -> Array:
-    if kernels is None:
+def _rows(
+    matrix: Array, products: tuple[Product, Product] | None, rows: Array, which: int
+) -> Array:
+    if products is None:
         return each_product(matrix, rows)
     # all columns at once, not tile by tile: a large matrix is slow to read
-    return np.ascontiguousarray(kernels[which].tile(rows.T).T)
+    return np.ascontiguousarray(products[which].tile(rows.T).T)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -13,10 +15,17 @@ from pdeinv.bayes.fields.eigen import dense
 from pdeinv.bayes.fields.grid import RegularGrid
 from pdeinv.bayes.fields.kl_grid import count, modes_on_grid
 from pdeinv.bayes.fields.matern import Matern
+from pdeinv.bayes.fields.parity import parities
+from pdeinv.bayes.fields.reflected import reflected
 from pdeinv.errors import ConfigError
+from pdeinv.kernels import build
+from pdeinv.kernels.product import Product
 from pdeinv.typing import Array
 
 __all__ = ["KarhunenLoeveField"]
+
+MANY = 128
+"""Modes from which on their symmetry makes products faster."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +48,19 @@ class KarhunenLoeveField(DenseField):
     Attributes:
         eigenvalues: λ_k in falling order, shape (dim,).
         captured: the share of the field's variance, integrated over the domain, that is kept.
+        by_kind: on a grid, makes products that use the modes' symmetry.
     """
 
     eigenvalues: Array
     captured: float
+    by_kind: Callable[[Array], tuple[Product, Product]] | None = None
+
+    @cached_property
+    def products(self) -> tuple[Product, Product] | None:
+        """L and its transpose for many vectors; None where nothing compiles."""
+        if self.by_kind is None or self.dim < MANY or not build.available():
+            return super().products
+        return self.by_kind(self.root)
 
     @classmethod
     def on_grid(
@@ -60,8 +78,9 @@ class KarhunenLoeveField(DenseField):
             ConfigError: ``modes`` is out of range.
         """
         _check(modes, grid.size)
-        values, root = modes_on_grid(grid, covariance, modes)
-        return cls._of(values, root, grid.weights, covariance, mean)
+        values, root, kind = modes_on_grid(grid, covariance, modes)
+        found = cls._of(values, root, grid.weights, covariance, mean)
+        return replace(found, by_kind=partial(reflected, kinds=parities(grid), kind=kind))
 
     @classmethod
     def at_points(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdeinv.bayes.fields import eigen
 from pdeinv.bayes.fields.basis import canonical, reference_functions
@@ -32,8 +33,12 @@ def count(values: Array, modes: float, total: float) -> int:
     return int(enough[0]) + 1 if len(enough) else len(values)
 
 
-def modes_on_grid(grid: RegularGrid, covariance: Matern, modes: float) -> Pairs:
+def modes_on_grid(
+    grid: RegularGrid, covariance: Matern, modes: float
+) -> tuple[Array, Array, NDArray[np.int64]]:
     """The leading λ_k, and sqrt(λ_k w) φ_k at the nodes with their weights w, shape (size, dim).
+
+    The third of the arrays says which of :func:`pdeinv.bayes.fields.parity.parities` each is.
 
     Args:
         grid: the nodes.
@@ -43,12 +48,12 @@ def modes_on_grid(grid: RegularGrid, covariance: Matern, modes: float) -> Pairs:
     problem, kinds = _Problem(grid, covariance), parities(grid)
     found = _enough(problem, kinds, modes)
     values = np.concatenate([found[k][0] for k in kinds])
-    kind = np.repeat(np.arange(len(kinds)), [len(found[k][0]) for k in kinds])
+    kind: NDArray[np.int64] = np.repeat(np.arange(len(kinds)), [len(found[k][0]) for k in kinds])
     order = np.lexsort((kind, -values))
     order = order[: count(values[order], modes, problem.total)]
     kept = np.bincount(kind[order], minlength=len(kinds)).tolist()
     root = np.hstack([problem.root(k, found[k], n) for k, n in zip(kinds, kept, strict=True)])
-    return values[order], root[:, np.argsort(np.argsort(order))]
+    return values[order], root[:, np.argsort(np.argsort(order))], kind[order]
 
 
 def _enough(problem: _Problem, kinds: list[Parity], modes: float) -> dict[Parity, Pairs]:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from pdeinv.bayes.fields.grid import RegularGrid
 from pdeinv.typing import Array
@@ -65,6 +67,13 @@ class Parity:
         for axis, odd in enumerate(self.odd):
             v = _gather(v, axis, odd)
         return v.reshape(self.size, *x.shape[1:])
+
+    def basis(self) -> Any:
+        """Q, sparse, (grid.size, size)."""
+        found = sparse.csr_array(np.ones((1, 1)))
+        for n, half, odd in zip(self.grid.shape, self.shape, self.odd, strict=True):
+            found = sparse.kron(found, _spread(np.eye(half), 0, n, odd), format="csr")
+        return found
 
     def block(self, table: Array, half: Array) -> Array:
         """Q^T D C D Q for D = diag(``half``) and C that depends on distances along axes alone.
