@@ -511,6 +511,60 @@ static void begin(const plan *p, int64_t s, double *f, const double *given) {
                 at(given + (int64_t)p->source[a] * ENTRY + c * WIDTH);
 }
 
+#define fused NAME(fused)
+/* s + a b; compilers fuse these in vectors, but not in all that they make of single numbers. */
+INLINE some fused(some s, some a, some b) {
+#if WIDTH == 1 && (defined(__FMA__) || defined(__ARM_FEATURE_FMA))
+    return __builtin_fma(a, b, s);
+#else
+    return s + a * b;
+#endif
+}
+
+#define value NAME(value)
+#define value_at NAME(value_at)
+#define put NAME(put)
+#define scaled NAME(scaled)
+#define less NAME(less)
+/* One number of every lane. */
+typedef struct {
+    some p[PARTS];
+} value;
+
+INLINE value value_at(const double *x, int64_t part) {
+    value a;
+    for (int c = 0; c < PARTS; c++) a.p[c] = at(x + c * part);
+    return a;
+}
+
+INLINE void put(double *x, value a) {
+    for (int c = 0; c < PARTS; c++) *(some *)(x + c * WIDTH) = a.p[c];
+}
+
+/* a b */
+INLINE value scaled(value a, value b) {
+    value x;
+#if PARTS == 1
+    x.p[0] = a.p[0] * b.p[0];
+#else
+    /* from zero, so that compilers cannot choose which product they fuse */
+    x.p[0] = fused(fused((some){0}, a.p[0], b.p[0]), -a.p[1], b.p[1]);
+    x.p[1] = fused(fused((some){0}, a.p[0], b.p[1]), a.p[1], b.p[0]);
+#endif
+    return x;
+}
+
+/* s - a b */
+INLINE value less(value s, value a, value b) {
+    s.p[0] = fused(s.p[0], -a.p[0], b.p[0]);
+#if PARTS == 2
+    s.p[0] = fused(s.p[0], a.p[1], b.p[1]);
+    s.p[1] = fused(s.p[1], -a.p[0], b.p[1]);
+    s.p[1] = fused(s.p[1], -a.p[1], b.p[0]);
+#endif
+    return s;
+}
+
 #define gather NAME(gather)
 /* Four numbers of a vector whose rows lie `apart`, at most `count` of them, else zero. */
 INLINE quad gather(const double *x, int64_t apart, int64_t count) {
@@ -521,11 +575,42 @@ INLINE quad gather(const double *x, int64_t apart, int64_t count) {
     return q;
 }
 
-#define spread NAME(spread)
-INLINE void spread(double *x, int64_t apart, int64_t count, quad q) {
+#define stacked NAME(stacked)
+/* Products of four quads of rows with one vector: the sums of `products`, but not one after another. */
+INLINE void stacked(quad *sum, const double *a, int64_t w, const double *b, int64_t step) {
+    for (int h = 0; h < 4; h++) sum[h] = zero();
+    for (int64_t k = 0; k < w; k++, a += QUAD, b += step)
+        for (int h = 0; h < 4; h++)
+            sum[h] = multiply_add(sum[h], load(a + h * w * QUAD), b, WIDTH);
+}
+
+#define scatter NAME(scatter)
+/* Subtracts the first `count` numbers of a quad from places of a vector. */
+INLINE void scatter(double *x, const int32_t *rows, int64_t count, int64_t apart, quad q) {
     for (int r = 0; r < 4; r++)
         if (r < count)
-            for (int c = 0; c < PARTS; c++) *(some *)(x + r * apart + c * WIDTH) = ROW(q, c, r);
+            for (int c = 0; c < PARTS; c++)
+                *(some *)(x + rows[r] * apart + c * WIDTH) -= ROW(q, c, r);
+}
+
+#define corner_forward NAME(corner_forward)
+/* Up to four numbers of y by the block on the diagonal, less a quad that comes from columns before. */
+INLINE void corner_forward(const double *own, double *y, int64_t apart, quad sum, int64_t count) {
+    value left[4];
+    for (int r = 0; r < 4; r++)
+        if (r < count) {
+            left[r] = value_at(y + r * apart, WIDTH);
+            for (int c = 0; c < PARTS; c++) left[r].p[c] -= ROW(sum, c, r);
+        }
+    for (int j = 0; j < 4; j++)
+        if (j < count) {
+            const double *column = own + j * QUAD;
+            left[j] = scaled(left[j], value_at(column + j * WIDTH, 4 * WIDTH));
+            put(y + j * apart, left[j]);
+            for (int r = j + 1; r < 4; r++)
+                if (r < count)
+                    left[r] = less(left[r], value_at(column + r * WIDTH, 4 * WIDTH), left[j]);
+        }
 }
 
 #define forward NAME(forward)
@@ -540,28 +625,18 @@ INLINE void forward(const plan *p, int64_t s, const double *f, double *x, int64_
     for (int64_t k = 0; k < w; k += 4) {
         const double *own = square + square_quads(k / 4) * QUAD;
         products(sum, own, mine, k, apart, ENTRY, WIDTH, sides);
-        for (int t = 0; t < sides; t++) {
-            double *y = mine + k * apart + t * ENTRY;
-            quad left = minus(gather(y, apart, w - k), sum[t]);
-            for (int j = 0; j < 4 && j < w - k; j++) {
-                const double *column = own + (k + j) * QUAD;
-                spread(y, apart, w - k, left);
-                quad done = multiply_add(zero(), left, column + j * WIDTH, 4 * WIDTH);
-                for (int c = 0; c < PARTS; c++)
-                    *(some *)(y + j * apart + c * WIDTH) = ROW(done, c, j);
-                left = multiply_subtract(left, load(column), y + j * apart, WIDTH);
-                for (int c = 0; c < PARTS; c++) ROW(left, c, j) = ROW(done, c, j);
-            }
-            spread(y, apart, w - k, left);
-        }
-    }
-    for (int64_t i = 0; i < m; i += 4, rest += w * QUAD) {
-        products(sum, rest, mine, w, apart, ENTRY, WIDTH, sides);
         for (int t = 0; t < sides; t++)
-            for (int r = 0; r < 4; r++)
-                if (i + r < m)
-                    for (int c = 0; c < PARTS; c++)
-                        *(some *)(x + rows[i + r] * apart + t * ENTRY + c * WIDTH) -= ROW(sum[t], c, r);
+            corner_forward(own + k * QUAD, mine + k * apart + t * ENTRY, apart, sum[t], w - k);
+    }
+    int64_t i = 0;
+    if (sides == 1)
+        for (; i + 16 <= m; i += 16, rest += 4 * w * QUAD) {
+            stacked(sum, rest, w, mine, apart);
+            for (int h = 0; h < 4; h++) scatter(x, rows + i + 4 * h, 4, apart, sum[h]);
+        }
+    for (; i < m; i += 4, rest += w * QUAD) {
+        products(sum, rest, mine, w, apart, ENTRY, WIDTH, sides);
+        for (int t = 0; t < sides; t++) scatter(x + t * ENTRY, rows + i, m - i, apart, sum[t]);
     }
 }
 
@@ -599,22 +674,16 @@ INLINE void above(const double *square, const double *rest, double *mine, const 
         for (int c = 0; c < columns; c++) sum[c] = times(sum[c], load(a + c * QUAD), found[h]);
     }
     const double *own = square + (square_quads(k / 4) + k) * QUAD;
+    value left[4];
+    for (int j = 0; j < columns; j++) {
+        left[j] = value_at(mine + (k + j) * apart, WIDTH);
+        for (int c = 0; c < PARTS; c++) left[j].p[c] -= total(sum[j], c);
+    }
     for (int j = columns - 1; j >= 0; j--) {
-        double *y = mine + (k + j) * apart;
-        const double *column = own + j * QUAD;
-        for (int i = j + 1; i < columns; i++) {
-            quad one = zero(), other = zero();
-            for (int c = 0; c < PARTS; c++) {
-                ROW(one, c, 0) = at(column + (c * 4 + i) * WIDTH);
-                ROW(other, c, 0) = at(mine + (k + i) * apart + c * WIDTH);
-            }
-            sum[j] = times(sum[j], one, other);
-        }
-        quad left = zero();
-        for (int c = 0; c < PARTS; c++)
-            ROW(left, c, 0) = at(y + c * WIDTH) - total(sum[j], c);
-        left = multiply_add(zero(), left, column + j * WIDTH, 4 * WIDTH);
-        for (int c = 0; c < PARTS; c++) *(some *)(y + c * WIDTH) = ROW(left, c, 0);
+        left[j] = scaled(left[j], value_at(own + j * QUAD + j * WIDTH, 4 * WIDTH));
+        put(mine + (k + j) * apart, left[j]);
+        for (int i = 0; i < j; i++)
+            left[i] = less(left[i], value_at(own + i * QUAD + j * WIDTH, 4 * WIDTH), left[j]);
     }
 }
 
@@ -694,16 +763,6 @@ void NAME(solve)(const plan *p, const double *f, const double *b, double *x, int
 }
 
 /* Products of the matrices of one symmetric pattern, and of dense ones, lane by lane. */
-
-#define fused NAME(fused)
-/* s + a b; compilers fuse these in vectors, but not in all that they make of single numbers. */
-INLINE some fused(some s, some a, some b) {
-#if WIDTH == 1 && (defined(__FMA__) || defined(__ARM_FEATURE_FMA))
-    return __builtin_fma(a, b, s);
-#else
-    return s + a * b;
-#endif
-}
 
 #define add_product NAME(add_product)
 /* sum += a b for one entry each. */
