@@ -81,8 +81,17 @@ def test_a_refusal_leaves_an_earlier_run_that_can_be_resumed(folder, call, tmp_p
 def test_a_dry_run_predicts_the_peak_memory(folder, call, tmp_path):
     words = ("--engine", "map", "--dry-run", "--json", "--out", tmp_path / "map.nc")
     done = call("invert", folder / "obs.nc", *words)
-    assert json.loads(done.stdout)["peak memory per process (MB)"] > 50
+    plan = json.loads(done.stdout)
+    assert plan["peak memory per process (MB)"] > 50
+    assert "solve, alone (ms)" not in plan  # one search costs what it costs
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_of_a_sampler_tells_what_it_takes(folder, call, tmp_path):
+    words = ("--engine", "pcn", "--dry-run", "--json", "--out", tmp_path / "pcn.nc")
+    plan = json.loads(call("invert", folder / "obs.nc", *words).stdout)
+    assert 0 < plan["value and gradient, 16 together (ms)"]
+    assert 0 < plan["CPU of hmc for as many steps, about (s)"]
 
 
 @pytest.mark.parametrize(

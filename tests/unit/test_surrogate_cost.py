@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
-from pdeinv.jobs.two_level import cost
+from pdeinv.jobs import cost
+from pdeinv.jobs.cost import solve_costs
 from pdeinv.jobs.two_level.cost import advice, cost_ratio
 
 LINEAR = LinearGaussian.example(np.random.default_rng(1))
@@ -30,13 +31,17 @@ class Timed:
     def __getattr__(self, name):
         return getattr(self.inner, name)
 
+    def rows(self, ms):
+        self.clock.now += self.seconds / 4
+        return self.inner.rows(ms)
+
     def linearize_rows(self, ms):
         self.clock.now += self.seconds
         return self.inner.linearize_rows(ms)
 
 
 @pytest.fixture
-def ratio(monkeypatch):
+def timed(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(cost, "time", clock)
 
@@ -44,6 +49,15 @@ def ratio(monkeypatch):
         posterior = LINEAR.posterior(LINEAR)
         for twin, seconds in ((posterior, fine), (posterior.coarse, coarse)):
             twin.model = Timed(twin.model, clock, seconds)
+        return posterior
+
+    return found
+
+
+@pytest.fixture
+def ratio(timed):
+    def found(fine, coarse):
+        posterior = timed(fine, coarse)
         xis = np.random.default_rng(0).standard_normal((40, posterior.dim))
         value = cost_ratio(posterior, xis)
         assert posterior.counters.n_forward == 0
@@ -65,3 +79,16 @@ def test_without_a_surrogate_there_is_nothing_to_say():
     posterior = replace(LINEAR.posterior(LINEAR), coarse=None)
     assert cost_ratio(posterior, np.zeros((3, posterior.dim))) is None
     assert advice(None) == ""
+
+
+def test_a_dry_run_tells_what_solves_take(timed):
+    posterior = timed(0.08, 0.016)
+    assert solve_costs(posterior, 1000) == {
+        "solve, alone (ms)": 20.0,
+        "solve, 16 together (ms)": 1.2,
+        "value and gradient, alone (ms)": 80.0,
+        "value and gradient, 16 together (ms)": 5.0,
+        "CPU of hmc for as many steps, about (s)": 25.0,
+        "surrogate's value and gradient, 16 together (ms)": 1.0,
+    }
+    assert posterior.counters.n_forward == posterior.coarse.counters.n_surrogate == 0

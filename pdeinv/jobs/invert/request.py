@@ -13,10 +13,12 @@ from typing import Any, cast
 
 from pydantic import Field
 
+from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import Config, named, parse
 from pdeinv.engines.base import Engine, Need, check_posterior
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.io.observations import NoiseSpec, Observations
+from pdeinv.jobs.cost import solve_costs
 from pdeinv.jobs.two_level.admission import GivenSurrogate
 from pdeinv.jobs.two_level.train import RoundsConfig, learner
 from pdeinv.model.learned import Role
@@ -183,8 +185,15 @@ class Inversion:
             "training solves": self.rounds_config().n_fine if self.trains_surrogate else 0,
             "draws in memory (MB)": round(stored / 1e6, 1),
             **({} if peak is None else {"peak memory per process (MB)": round(peak / 1e6)}),
+            **self._costs(posterior),
             "seed": self.seed,
         }
+
+    def _costs(self, posterior: Posterior) -> dict[str, float]:
+        """What a solve takes, for samplers: how long they run, and whether a surrogate can pay."""
+        if self.engine.produces != "posterior":
+            return {}
+        return solve_costs(posterior, self.engine.n_chains * self.engine.n_steps)
 
 
 def _notes(run: RunConfig, path: Path, case: Case) -> tuple[str, ...]:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 
-from pdeinv.bayes.counters import Counters
 from pdeinv.bayes.posterior import Posterior
+from pdeinv.jobs.cost import ROWS, gradient_seconds
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.typing import Array
 
 __all__ = ["DEAR", "advice", "cost_ratio"]
-
-ROWS, SECONDS = 16, 0.1
-"""Points of one call, as many chains ask for together; CPU time that a figure takes at least."""
 
 DEAR = 0.1
 """A share above which walking the surrogate takes most of the time: for one solve a step of
@@ -37,9 +30,7 @@ def cost_ratio(posterior: Posterior, xis: Array) -> float | None:
     if coarse is None or not all(p.model.capabilities >= DERIVATIVES for p in (posterior, coarse)):
         return None
     points = xis[np.unique(np.linspace(0, len(xis) - 1, ROWS).astype(int))]
-    payers = [Counters() for _ in points]
-    cheap, dear = (_least(partial(p.linearize_rows, points, payers)) for p in (coarse, posterior))
-    return cheap / dear
+    return gradient_seconds(coarse, points) / gradient_seconds(posterior, points)
 
 
 def advice(ratio: float | None) -> str:
@@ -47,12 +38,3 @@ def advice(ratio: float | None) -> str:
     if ratio is None or ratio < DEAR:
         return ""
     return f"; a surrogate call takes {ratio:.2g} of a solve with its adjoint, so try engine hmc"
-
-
-def _least(work: Callable[[], object]) -> float:
-    found, began = np.inf, time.process_time()
-    while time.process_time() - began < SECONDS:
-        start = time.process_time()
-        work()
-        found = min(found, time.process_time() - start)
-    return max(found, 1e-9)
