@@ -65,12 +65,14 @@ def sensors(n: int) -> Work:
 
 
 def rows(n: int) -> Work:
-    """A row of n; without the capability rows, one after another."""
+    """A row of n, in blocks as posteriors ask for them."""
     model, xis = darcy()
 
     def work(k: int) -> None:
-        at = model.linearize_rows(np.roll(xis, k, axis=0)[:n])
-        at.vjp(at.values)
+        for i in range(0, n, model.block):
+            at = model.linearize_rows(np.roll(xis, k, axis=0)[i : min(i + model.block, n)])
+            at.vjp(at.values)
+            del at
 
     return work, n
 

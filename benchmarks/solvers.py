@@ -26,7 +26,7 @@ from pdeinv.fem.compiled import CompiledSystem, cholesky_of  # noqa: E402
 from pdeinv.fem.linear import FilledSystem  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "solvers.json"
-SIZES = {2: (31, 63, 127, 255), 3: (7, 11, 15, 23, 31)}
+SIZES = {2: (31, 63, 127, 255, 383), 3: (7, 11, 15, 23, 31)}
 SLOW = 20_000
 """Unknowns of a cube above which PETSc's own Cholesky takes many seconds."""
 

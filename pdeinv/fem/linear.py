@@ -24,27 +24,12 @@ Method = Literal["cholesky", "mumps", "cg"]
 CHOLESKY_LIMITS = {1: ((1, 600_000),), 2: ((1, 150_000), (16, 270_000)),
                    3: ((1, 3_000), (32, 5_000), (64, 16_000))}  # fmt: skip
 """By dimension: from how many solves with one factor on, and up to how many unknowns, PETSc's own
-Cholesky with nested dissection beats MUMPS. Measured on one core, milliseconds
-for the factor and for each solve:
-
-=====  ================  ================
-nodes  Cholesky          MUMPS
-=====  ================  ================
-65²    1.8 + 0.11 each   8.1 + 0.36 each
-129²   24 + 0.58         43 + 2.1
-257²   174 + 8.1         165 + 24
-385²   610 + 25          527 + 57
-513²   2453 + 52         1255 + 140
-13³    12 + 0.15         22 + 0.26
-17³    40 + 0.49         30 + 0.83
-25³    537 + 3.3         233 + 7.9
-33³    4948 + 42         1690 + 41
-=====  ================  ================
-"""
+Cholesky with nested dissection beats MUMPS. ``benchmarks/solvers.py`` prints what they take; near
+a limit machines differ, by some tens of percent."""
 
 MUMPS_LIMIT = 600_000
-"""Unknowns up to which a factor, reused by the adjoint, beats CG with multigrid (2-D; at 513² nodes
-0.55 s and 0.09 s for the adjoint against 0.52 s and 0.41 s, with less memory)."""
+"""Unknowns up to which a factor, reused by the adjoint, beats CG with multigrid in the plane. CG takes
+less memory."""
 
 _OPTIONS: dict[Method, dict[str, Any]] = {
     "cholesky": {

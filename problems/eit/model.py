@@ -29,8 +29,7 @@ class EitModel(TiledModel):
     """G(m): conductivity, permittivity and impedances to voltages.
 
     One factorisation and one solve per electrode serve the value, both derivative actions and the
-    whole Jacobian at one m. Rows of unknowns are solved by tiles: 64 of them take 0.25 to 0.4 of
-    the time of single calls (16 electrodes, 36 and 61 cells across, real and complex).
+    whole Jacobian at one m. Rows of unknowns are solved by tiles.
 
     Args:
         spaces: of m and of the data.

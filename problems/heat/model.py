@@ -25,10 +25,9 @@ class HeatModel(TiledModel):
     elsewhere. Where the operator is unknown, derivatives need the states, which are kept or
     recomputed within the configured memory.
 
-    Rows of unknowns are solved by tiles. Where the operator is known, they are right-hand sides of
-    one factor: 64 of them take 0.2 of the time of single calls (65² nodes, 200 steps); elsewhere
-    each has a factor of its own, and they take 0.4 to 0.6. None are offered of point sources, whose
-    loads are 0.8 of a run.
+    Rows of unknowns are solved by tiles: as right-hand sides of one factor where the operator is
+    known, else with a factor for each. None are offered of point sources, whose loads take most of
+    a run.
 
     Args:
         spaces: of m and of the data.
