@@ -28,8 +28,8 @@ Cholesky with nested dissection beats MUMPS. ``benchmarks/solvers.py`` prints wh
 a limit machines differ, by some tens of percent."""
 
 MUMPS_LIMIT = 600_000
-"""Unknowns up to which a factor, reused by the adjoint, beats CG with multigrid in the plane. CG takes
-less memory."""
+"""Unknowns up to which a factor, reused by the adjoint, beats CG with multigrid in the plane. CG
+takes less memory."""
 
 _OPTIONS: dict[Method, dict[str, Any]] = {
     "cholesky": {
