@@ -3,17 +3,19 @@
     git worktree add ../before COMMIT && make -C ../before venv
     python benchmarks/same_posterior.py --before ../before        # about ten minutes
 
-Each example is inverted by both checkouts with the run file of the old one, and by ``map``. Modes
-are cut where no pair of equal eigenvalues is split. Draws are compared by the difference of
+Each example is inverted by both checkouts with the run file of the old one, and by ``map``; that of
+the demo also by each with its own run file. Modes are cut where no pair of equal eigenvalues is
+split. Draws are compared by the difference of
 posterior means in units of its Monte Carlo standard error, in the physical unknown; root mean
 square about 1 and largest about 3 to 4 are chance. Point estimates and Laplace approximations are
-compared by relative differences.
+compared by relative differences. ``CPU`` is that of a whole command before over now.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -31,15 +33,19 @@ from pdeinv.jobs.invert.run import Inversion
 HERE = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "same_posterior.json"
 EXAMPLES = ("darcy", "heat", "helmholtz", "eit")
+DEMO = "darcy"
 
 
-def inverted(root: Path, example: Path, out: Path, *more: str) -> xr.DataTree:
-    """What one checkout finds."""
+def inverted(root: Path, example: Path, out: Path, *more: str) -> tuple[xr.DataTree, float]:
+    """What one checkout finds, and the CPU seconds that it takes."""
+    began = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [root / ".venv/bin/pdeinv", "invert", example / "obs.nc", "--seed", "1", "--out", out]
     done = subprocess.run([*command, *more], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(map(str, [*command, *more]))}\n{done.stderr}")
-    return xr.open_datatree(out)
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
+    return xr.open_datatree(out), spent
 
 
 def whole_pairs(example: Path, run_file: bool) -> tuple[str, str]:
@@ -112,14 +118,20 @@ def compared(before: Path, name: str, folder: Path) -> list[dict[str, Any]]:
     ways["map"] += ("--set", "engine.tolerance=1e-10")
     if own:
         ways["run file"] += ("--set", "engine.tolerance=1e-10")
+    if name == DEMO:
+        ways["own run file"] = ()
     modes = whole_pairs(example, own)
-    for way, more in ways.items():
-        trees = [
-            inverted(root, example, folder / f"{name}{len(found)}{k}.nc", *more, *modes)
-            for k, root in enumerate((before, HERE))
-        ]
+    for way, given in ways.items():
+        trees, spent = [], []
+        for k, root in enumerate((before, HERE)):
+            more = given or ("--config", str(root / "examples" / name / "run.toml"))
+            out = folder / f"{name}{len(found)}{k}.nc"
+            tree, seconds = inverted(root, example, out, *more, *modes)
+            trees.append(tree)
+            spent.append(seconds)
         draws = trees[0].attrs["pdeinv_produces"] == "posterior"
         figures = by_draws(*trees) if draws else by_estimates(*trees)
+        figures["CPU"] = spent[0] / spent[1]
         found.append({"example": name, "way": way, **figures})
         text = ", ".join(f"{k} {v:.3g}" for k, v in figures.items())
         print(f"{name:10} {way:9} {text}", flush=True)
