@@ -27,8 +27,8 @@ from pdeinv.typing import Array
 
 __all__ = ["Cholesky", "analyzed"]
 
-SINGLE = 2
-"""Rows left over by whole tiles that are solved faster one by one than in a tile of their own."""
+SINGLE = 4
+"""One in so many of the rows of a tile, left over, are solved faster one by one than in a tile."""
 
 
 class Cholesky:
@@ -159,7 +159,7 @@ class Cholesky:
 
     def parts(self, rows: int) -> Any:
         """A batch as tiles and single rows, whichever is faster; no bit depends on it."""
-        return parts(rows, SINGLE if single_agrees() else 0)
+        return parts(rows, max(1, lanes() // SINGLE) if single_agrees() else 0)
 
     def solve_rows(self, values: Any, b: Any) -> tuple[Any, Any]:
         """A^(-1) b for every row, tile by tile: memory does not grow with the rows.

@@ -49,8 +49,13 @@ typedef struct {
 #define GLUE_(a, b) a##b
 #define GLUE(a, b) GLUE_(a, b)
 
+/* Four rows of eight lanes stay in the registers of AVX-512 alone. */
 #ifndef LANES
+#ifdef __AVX512F__
 #define LANES 8
+#else
+#define LANES 4
+#endif
 #endif
 
 #define WIDTH 1

@@ -172,10 +172,10 @@ def test_the_column_where_a_matrix_breaks_down_is_told(complex, rng):
     values = matrices(pattern, lanes(), rng, complex=complex)
     row = np.repeat(np.arange(6), np.diff(pattern.indptr))
     last = (row == 5) & (pattern.indices == 5)
-    values[2, last], values[4, last], values[5] = -1.0, np.inf, 0.0
+    values[1, last], values[2, last], values[3] = -1.0, np.inf, 0.0
     ours = Cholesky(pattern.indptr, pattern.indices, order=np.arange(6), complex=complex)
     column = ours.factor(tile_of(values, lanes())).column
-    assert list(column) == [0, 0, 6, 0, 6, 1, *[0] * (lanes() - 6)]
+    assert list(column) == [0, 6, 6, 1, *[0] * (lanes() - 4)]
 
 
 def test_a_singular_matrix_fails_and_a_nearly_singular_one_does_not(rng):
