@@ -9,10 +9,10 @@ import numpy as np
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.requests import Misfit, Predict, Steps
-from pdeinv.errors import RunFailed
+from pdeinv.errors import RunFailed, SolverDiverged, reason
 from pdeinv.typing import Array
 
-__all__ = ["Place", "SolvedRows", "first_point", "solved_rows"]
+__all__ = ["Place", "SolvedRows", "first_linearized", "first_point", "solved_rows"]
 
 TRIES = 20
 """Solves of a starting point, and rounds of replacing failed rows, before giving up."""
@@ -53,6 +53,27 @@ def first_point(rng: np.random.Generator, xi: Array) -> Steps[Place]:
             return Place(xi, misfit)
         xi = rng.standard_normal(len(xi))
     raise RunFailed(f"no starting point: {TRIES} solves failed; {ADVICE}")
+
+
+def first_linearized[T](
+    rng: np.random.Generator, xi: Array, linearized: Callable[[Place], Steps[T]]
+) -> Steps[T]:
+    """What ``linearized`` finds at ``xi``, or at a prior draw where a solve or derivative fails.
+
+    Raises:
+        RunFailed: no such point was found.
+    """
+    why = ""
+    for _ in range(TRIES):
+        place = yield from first_point(rng, xi)
+        try:
+            return (yield from linearized(place))
+        except SolverDiverged as error:
+            why = reason(error)
+        xi = rng.standard_normal(len(xi))
+    raise RunFailed(
+        f"no starting point: {TRIES} derivatives failed, the last since {why}; {ADVICE}"
+    )
 
 
 def solved_rows(
