@@ -54,8 +54,10 @@ class Region:
         return self.predicted - self.reference
 
     def relative_l2(self) -> Array:
-        """‖error‖ / ‖reference‖ by row."""
-        size = np.maximum(np.linalg.norm(self.reference, axis=1), 1e-300)
+        """‖error‖ by row over the typical ‖u - mean‖ of the reference at these draws."""
+        known = self.reference[self.good]
+        square = np.sum((known - known.mean(axis=0)) ** 2, axis=1) if len(known) else np.zeros(1)
+        size = max(float(np.sqrt(square.mean())), 1e-300)
         return np.asarray(np.linalg.norm(self.error, axis=1) / size)
 
     def rms_over_sigma(self, noise: Noise) -> Array:
