@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.requests import Misfit, Predict, Steps
 from pdeinv.errors import RunFailed, SolverDiverged, reason
 from pdeinv.typing import Array
 
-__all__ = ["Place", "SolvedRows", "first_linearized", "first_point", "solved_rows"]
+__all__ = ["Place", "SolvedRows", "first_linearized", "first_point", "solved_rows", "trained_start"]
 
 TRIES = 20
 """Solves of a starting point, and rounds of replacing failed rows, before giving up."""
@@ -39,6 +40,21 @@ class SolvedRows:
     predictions: Array
     misfit: Array
     replaced: int
+
+
+def trained_start(posterior: Posterior, xi: Array) -> Array:
+    """``xi`` with all components where a learned model was trained.
+
+    Away from its samples a Gaussian process is flat, so that a search that starts there never finds
+    them. A model that knows its range says so by an attribute ``trained_range``, two arrays (dim,):
+    the smallest and the largest ξ it has seen. Each component beyond it moves into it by its rank
+    under N(0, 1), zero hence to the middle; all others stay.
+    """
+    known = getattr(posterior.model, "trained_range", None)
+    if known is None:
+        return xi
+    low, high = known
+    return np.where((xi >= low) & (xi <= high), xi, low + (high - low) * ndtr(xi))
 
 
 def first_point(rng: np.random.Generator, xi: Array) -> Steps[Place]:

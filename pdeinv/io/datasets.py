@@ -25,6 +25,7 @@ __all__ = [
     "EAGER_BYTES",
     "Grids",
     "TrainingSet",
+    "noise_of",
     "observed_of",
     "prior_probe",
     "read",
@@ -160,7 +161,7 @@ def _training_set(dataset: xr.Dataset, path: Path, eager_bytes: int) -> Training
         n_failed=int((~good).sum()),
         probes=_probes(dataset, good),
         actions=_rows(dataset, "action", good),
-        noise_std=_noise(dataset, path),
+        noise_std=noise_of(dataset, path),
         **vars(grids),
     )
 
@@ -172,7 +173,12 @@ def _check_kind(dataset: xr.Dataset, path: Path) -> None:
         raise DataSchemaError(f"{path}: variable '{missing[0]}' is missing; generate it again")
 
 
-def _noise(dataset: xr.Dataset, path: Path) -> Array | None:
+def noise_of(dataset: xr.Dataset, path: Path) -> Array | None:
+    """σ of the observations that the data set was made for, shape (n_obs,), where it holds it.
+
+    Raises:
+        DataSchemaError: not positive, or not on (obs).
+    """
     if "noise_std" not in dataset:
         return None
     noise = np.asarray(dataset["noise_std"], dtype=np.float64)

@@ -125,6 +125,11 @@ class BoundModel:
         """The space of xi."""
         return xi_space(self.dim)
 
+    @property
+    def trained_range(self) -> tuple[Array, Array]:
+        """The smallest and the largest ξ that it was trained at, shape (dim,) each."""
+        return self.watch.low, self.watch.high
+
     def __call__(self, xi: Array) -> Array:
         """Data (..., n_d) of (..., dim)."""
         xi = self.m_space.check(xi)

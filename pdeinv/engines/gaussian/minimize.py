@@ -16,7 +16,7 @@ from pdeinv.engines.gaussian import newton_cg
 from pdeinv.engines.gaussian.lbfgs import Memory
 from pdeinv.engines.line_search import Point, backtrack, wolfe_search
 from pdeinv.engines.requests import Linearize, Misfit, Steps
-from pdeinv.engines.solvable import Place, first_linearized, first_point
+from pdeinv.engines.solvable import Place, first_linearized, first_point, trained_start
 from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
 
@@ -102,7 +102,9 @@ def first_minimum(
     *,
     from_prior: bool | None = None,
 ) -> Steps[Minimum]:
-    """At ``xi0``, else at 0 or a prior draw; at another draw where that solve fails.
+    """At ``xi0``, else at 0 or a prior draw, moved into the range of a learned model.
+
+    Where that solve fails it is another draw.
 
     L-BFGS needs the gradient there too.
 
@@ -112,6 +114,7 @@ def first_minimum(
     if xi0 is None:
         drawn = config.start == "prior" if from_prior is None else from_prior
         xi0 = rng.standard_normal(posterior.dim) if drawn else np.zeros(posterior.dim)
+        xi0 = trained_start(posterior, xi0)
     if config.method == "newton-cg":
         return _begun((yield from first_point(rng, xi0)), 0)
     return (
