@@ -55,7 +55,9 @@ def evaluate(
     checkpoint: Annotated[Path, typer.Argument(help="Folder that 'train-surrogate' wrote.")],
     obs: Annotated[
         Path | None,
-        typer.Option("--obs", help="Observations that give sensors, noise and data."),
+        typer.Option(
+            "--obs", help="Sensors, noise and data; evaluate at draws of their posterior."
+        ),
     ] = None,
     around: Annotated[
         Path | None,
@@ -70,7 +72,8 @@ def evaluate(
     """Compare a surrogate with the reference model at draws that training has not seen.
 
     Tells relative errors, errors in units of the noise, the spread of the misfit difference, which
-    decides whether an inversion may trust the surrogate, and how much faster it is (CPU time).
+    decides whether an inversion may trust the surrogate, and how much faster it is (CPU time). With
+    --obs the draws are those of the Laplace approximation of that posterior.
     """
     from pdeinv.io.observations import NoiseSpec
     from pdeinv.jobs.comparison import summary
@@ -121,3 +124,4 @@ def _tables(terminal: Terminal, figures: Mapping[str, Any]) -> Iterator[Any]:
     worst = [tuple(case[c] for c in columns) for case in figures["worst"]]
     yield terminal.table("worst cases", columns, worst)
     yield f"noise from {figures['noise_from']}, data from {figures['data_from']}"
+    yield f"verdict: {figures['verdict']}"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pdeinv.jobs.generate.plan import Plan
     from pdeinv.model.observed import Sensors
     from pdeinv.plugins.problem import Problem
+    from pdeinv.typing import Array
 
 __all__ = ["generate"]
 
@@ -42,7 +43,7 @@ def generate(
         str | None, typer.Argument(help="Name of the problem; else from --config or --obs.")
     ] = None,
     obs: Annotated[
-        Path | None, typer.Option("--obs", help="Take problem and sensors from this file.")
+        Path | None, typer.Option("--obs", help="Take problem, sensors and noise from this file.")
     ] = None,
     sensors: SensorSpec = None,
     workers: Workers = None,
@@ -65,9 +66,10 @@ def generate(
     require_backend(executor)
     with _leading(executor) as leads:
         if leads:
-            physics, places = _subject(tables, obs, sensors)
+            physics, places, noise = _subject(tables, obs, sensors)
             seed = _seed(tables, output, parts)
-            plan = _plan(physics, places, design, stored, n, seed)
+            drawn = {**design.fields(physics), **stored.fields(places)}
+            plan = _plan(physics, places, n=n, seed=seed, noise_std=noise, **drawn)
             _solve(terminal, output, parts, plan, physics, executor, tables.get("workers", 1))
 
 
@@ -153,28 +155,26 @@ def _seed(tables: Mapping[str, Any], output: Output, parts: Parts) -> int:
 
 def _subject(
     tables: Mapping[str, Any], obs: Path | None, sensors: str | None
-) -> tuple[Problem, Sensors]:
-    """The problem and where its data are."""
+) -> tuple[Problem, Sensors, Array | None]:
+    """The problem, where its data are, and their σ where it is known."""
     if obs is not None:
         from pdeinv.jobs.invert.run import Inversion
 
         if sensors is not None:
             raise ConfigError("give the sensors once: --obs or --sensors, not both")
         inversion = Inversion.resolve(tables, obs)
-        return inversion.problem, inversion.observations.coords
+        observations = inversion.observations
+        return inversion.problem, observations.coords, observations.noise.std
     physics = build_problem(tables.get("problem", {}))
     if sensors is None:
         raise ConfigError(
             "no sensors given; pass --obs FILE or --sensors, "
             f"for example --sensors {physics.default_sensors}"
         )
-    return physics, physics.sensors(sensors)
+    return physics, physics.sensors(sensors), None
 
 
-def _plan(
-    physics: Problem, places: Sensors, design: Design, stored: Stored, n: int, seed: int
-) -> Plan:
+def _plan(physics: Problem, places: Sensors, **more: Any) -> Plan:
     from pdeinv.jobs.generate.plan import Plan
 
-    config, drawn = physics.config.model_dump(mode="json"), design.fields(physics)
-    return Plan(physics.name, config, places, n=n, seed=seed, **drawn, **stored.fields(places))
+    return Plan(physics.name, physics.config.model_dump(mode="json"), places, **more)

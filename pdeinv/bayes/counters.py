@@ -18,7 +18,8 @@ class Counters:
         n_tangent: directional derivatives of the reference model.
         n_adjoint: adjoint actions of the reference model.
         n_surrogate: surrogate evaluations (derivative actions included).
-        n_failed: reference solves that failed; each counted above too.
+        n_failed: reference solves, tangents and adjoint actions that failed or were not finite;
+            each counted above too.
         n_surrogate_failed: surrogate evaluations that failed; likewise.
     """
 

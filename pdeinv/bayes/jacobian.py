@@ -19,7 +19,7 @@ from pdeinv.bayes.prior import FieldPrior, Prior
 from pdeinv.bayes.transforms import Identity
 from pdeinv.errors import CapabilityError, SolverDiverged
 from pdeinv.model.forward import ForwardModel, Rows, finite
-from pdeinv.model.rows import by_rows, each_row, linearize_rows
+from pdeinv.model.rows import by_rows, each_row, linearize, linearize_rows
 from pdeinv.typing import Array
 
 __all__ = [
@@ -158,7 +158,7 @@ def _by_actions(
 ) -> tuple[Array, Array]:
     columns, units = by_columns(posterior), _units(posterior, part)
     _count_actions(posterior, len(units), counters)
-    at = posterior.model.linearize(x)
+    at = linearize(posterior.model, x)
     act = at.jvp if columns else at.vjp
     jacobian = np.stack([act(e) for e in units], axis=1 if columns else 0)
     counters.count_hidden(posterior.model)

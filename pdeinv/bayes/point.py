@@ -11,7 +11,8 @@ import numpy as np
 from pdeinv.bayes.counters import Counters
 from pdeinv.bayes.noise import Noise, half_square
 from pdeinv.bayes.prior import cost
-from pdeinv.model.forward import ForwardModel, Linearization, Rows, RowsLinearization, finite
+from pdeinv.errors import SolverDiverged
+from pdeinv.model.forward import ForwardModel, Linearization, Rows, RowsLinearization
 from pdeinv.typing import Array
 
 __all__ = ["At", "PosteriorPoint"]
@@ -26,8 +27,9 @@ class PosteriorPoint:
         neg_log_posterior: Φ + R.
         prediction: G(m(xi)), shape (n_d,).
         gradient: ∇(Φ + R), shape (dim,).
-        gauss_newton: v ↦ (J^T Γ^(-1) J) v without the prior's identity, (dim,) to (dim,).
-        jvp: v ↦ J v, (dim,) to (n_d,).
+        gauss_newton: v ↦ (J^T Γ^(-1) J) v without the prior's identity, (dim,) to (dim,). It raises
+            :class:`pdeinv.errors.SolverDiverged` where a derivative fails or is not finite.
+        jvp: v ↦ J v, (dim,) to (n_d,); likewise.
     """
 
     misfit: float
@@ -56,11 +58,11 @@ class At:
         """The point at ``xi``; what is done with it later is charged to ``counters`` too.
 
         Raises:
-            SolverDiverged: the gradient is not finite.
+            SolverDiverged: the adjoint action failed (counted).
         """
         white = self.noise.whiten(at.value - self.data)
         actions = _Actions(self, lambda: at, counters)
-        gradient = finite(actions.vjp(white) + xi, "gradient")
+        gradient = actions.vjp(white) + xi
         return actions.point(float(half_square(white)), float(cost(xi)), at.value, gradient)
 
     def points(
@@ -95,7 +97,10 @@ class At:
 
 @dataclass(frozen=True)
 class _Actions:
-    """Counted derivative actions in whitened data, at a point that is linearized when asked for."""
+    """Counted derivative actions in whitened data, at a point that is linearized when asked for.
+
+    One that fails is counted as such and raises :class:`SolverDiverged`.
+    """
 
     on: At
     at: Callable[[], Linearization]
@@ -104,16 +109,21 @@ class _Actions:
     def vjp(self, white: Array) -> Array:
         """J^T Γ^(-T/2) w."""
         self.counters.count(self.on.model.kind, adjoint=1)
-        found = self.at().vjp(self.on.noise.whiten_transpose(white))
-        self.counters.count_hidden(self.on.model)
-        return found
+        return self._tried(lambda: self.at().vjp(self.on.noise.whiten_transpose(white)))
 
     def jvp(self, v: Array) -> Array:
         """J v."""
         self.counters.count(self.on.model.kind, tangent=1)
-        found = self.at().jvp(v)
-        self.counters.count_hidden(self.on.model)
-        return found
+        return self._tried(lambda: self.at().jvp(v))
+
+    def _tried(self, act: Callable[[], Array]) -> Array:
+        try:
+            return act()
+        except SolverDiverged:
+            self.counters.count(self.on.model.kind, failed=1)
+            raise
+        finally:
+            self.counters.count_hidden(self.on.model)
 
     def gauss_newton(self, v: Array) -> Array:
         """J^T Γ^(-1) J v."""

@@ -25,7 +25,7 @@ from pdeinv.model.forward import (
     RowsLinearization,
     finite,
 )
-from pdeinv.model.rows import by_rows, each_row, evaluate, joined, linearize
+from pdeinv.model.rows import by_rows, each_row, evaluate, joined, linearize, linearize_rows
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.model.strong_form import StrongFormOf
 from pdeinv.typing import Array
@@ -236,8 +236,10 @@ class Posterior:
             return each_row(lambda xi: self._linearize_one(xi, next(pairs)), xis)
         size = getattr(own, "block", None) or max(len(xis), 1)
         parts = [slice(i, i + size) for i in range(0, len(xis), size)]
-        found = [self._at.points(xis[p], own.linearize_rows(xis[p]), payers[p]) for p in parts]
-        return joined(found)
+        found = (linearize_rows(self.model, xis[p]) for p in parts)
+        return joined(
+            [self._at.points(xis[p], at, payers[p]) for p, at in zip(parts, found, strict=True)]
+        )
 
     @property
     def _at(self) -> At:
@@ -246,8 +248,9 @@ class Posterior:
     def _linearize_one(self, xi: Array, counters: Counters) -> PosteriorPoint:
         counters.count(self.model.kind, forward=1)
         try:
-            return self._at.point(xi, linearize(self.model, xi), counters)
+            at = linearize(self.model, xi)
         except SolverDiverged:
             counters.count(self.model.kind, failed=1)
             counters.count_hidden(self.model)
             raise
+        return self._at.point(xi, at, counters)

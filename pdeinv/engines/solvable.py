@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.requests import Misfit, Predict, Steps
-from pdeinv.errors import RunFailed
+from pdeinv.errors import RunFailed, SolverDiverged, reason
 from pdeinv.typing import Array
 
-__all__ = ["Place", "SolvedRows", "first_point", "solved_rows"]
+__all__ = ["Place", "SolvedRows", "first_linearized", "first_point", "solved_rows", "trained_start"]
 
 TRIES = 20
 """Solves of a starting point, and rounds of replacing failed rows, before giving up."""
@@ -41,6 +42,21 @@ class SolvedRows:
     replaced: int
 
 
+def trained_start(posterior: Posterior, xi: Array) -> Array:
+    """``xi`` with all components where a learned model was trained.
+
+    Away from its samples a Gaussian process is flat, so that a search that starts there never finds
+    them. A model that knows its range says so by an attribute ``trained_range``, two arrays (dim,):
+    the smallest and the largest ξ it has seen. Each component beyond it moves into it by its rank
+    under N(0, 1), zero hence to the middle; all others stay.
+    """
+    known = getattr(posterior.model, "trained_range", None)
+    if known is None:
+        return xi
+    low, high = known
+    return np.where((xi >= low) & (xi <= high), xi, low + (high - low) * ndtr(xi))
+
+
 def first_point(rng: np.random.Generator, xi: Array) -> Steps[Place]:
     """A point where the model can be solved: ``xi``, else a prior draw.
 
@@ -53,6 +69,27 @@ def first_point(rng: np.random.Generator, xi: Array) -> Steps[Place]:
             return Place(xi, misfit)
         xi = rng.standard_normal(len(xi))
     raise RunFailed(f"no starting point: {TRIES} solves failed; {ADVICE}")
+
+
+def first_linearized[T](
+    rng: np.random.Generator, xi: Array, linearized: Callable[[Place], Steps[T]]
+) -> Steps[T]:
+    """What ``linearized`` finds at ``xi``, or at a prior draw where a solve or derivative fails.
+
+    Raises:
+        RunFailed: no such point was found.
+    """
+    why = ""
+    for _ in range(TRIES):
+        place = yield from first_point(rng, xi)
+        try:
+            return (yield from linearized(place))
+        except SolverDiverged as error:
+            why = reason(error)
+        xi = rng.standard_normal(len(xi))
+    raise RunFailed(
+        f"no starting point: {TRIES} derivatives failed, the last since {why}; {ADVICE}"
+    )
 
 
 def solved_rows(

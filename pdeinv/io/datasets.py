@@ -25,6 +25,7 @@ __all__ = [
     "EAGER_BYTES",
     "Grids",
     "TrainingSet",
+    "noise_of",
     "observed_of",
     "prior_probe",
     "read",
@@ -73,6 +74,7 @@ class TrainingSet:
         probes: unit directions v in xi, shape (n, k, dim), or None; k = dim: the axes.
         actions: dG(xi)[v], shape (n, k, n_obs), or None.
         experiments: what the field varies over beside place (times, sources, ...), in axis order.
+        noise_std: σ of the observations that it was made for, shape (n_obs,), or None.
 
     Where the grid variables are large, ``coefficient`` and ``field`` are :class:`FileRows`.
     """
@@ -93,6 +95,7 @@ class TrainingSet:
     probes: Array | None = None
     actions: Array | None = None
     experiments: Mapping[str, Array] = entry(default_factory=dict)
+    noise_std: Array | None = None
 
     @property
     def size(self) -> int:
@@ -158,6 +161,7 @@ def _training_set(dataset: xr.Dataset, path: Path, eager_bytes: int) -> Training
         n_failed=int((~good).sum()),
         probes=_probes(dataset, good),
         actions=_rows(dataset, "action", good),
+        noise_std=noise_of(dataset, path),
         **vars(grids),
     )
 
@@ -167,6 +171,22 @@ def _check_kind(dataset: xr.Dataset, path: Path) -> None:
     missing = [v for v in ("xi", "status") if v not in dataset]
     if missing:
         raise DataSchemaError(f"{path}: variable '{missing[0]}' is missing; generate it again")
+
+
+def noise_of(dataset: xr.Dataset, path: Path) -> Array | None:
+    """σ of the observations that the data set was made for, shape (n_obs,), where it holds it.
+
+    Raises:
+        DataSchemaError: not positive, or not on (obs).
+    """
+    if "noise_std" not in dataset:
+        return None
+    noise = np.asarray(dataset["noise_std"], dtype=np.float64)
+    if dataset["noise_std"].dims != ("obs",) or not ((noise > 0) & np.isfinite(noise)).all():
+        raise DataSchemaError(
+            f"{path}: 'noise_std' must be positive on (obs); correct it, or leave it out"
+        )
+    return noise
 
 
 def _rows(dataset: xr.Dataset, name: str, good: Any) -> Array | None:

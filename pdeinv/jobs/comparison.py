@@ -19,10 +19,14 @@ from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import Surrogate
 from pdeinv.typing import Array
 
-__all__ = ["Comparison", "Region", "summary", "to_tree"]
+__all__ = ["ALONE_SD", "REJECT_SD", "WARN_SD", "Comparison", "Region", "summary", "to_tree"]
 
 
 N_WORST = 3
+
+ALONE_SD, WARN_SD, REJECT_SD = 0.3, 1.5, 4.0
+"""Largest sd of the misfit difference on posterior draws at which a surrogate may be inverted with
+alone, drives delayed acceptance well, and drives it at all."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,10 @@ class Region:
         return self.predicted - self.reference
 
     def relative_l2(self) -> Array:
-        """‖error‖ / ‖reference‖ by row."""
-        size = np.maximum(np.linalg.norm(self.reference, axis=1), 1e-300)
+        """‖error‖ by row over the typical ‖u - mean‖ of the reference at these draws."""
+        known = self.reference[self.good]
+        square = np.sum((known - known.mean(axis=0)) ** 2, axis=1) if len(known) else np.zeros(1)
+        size = max(float(np.sqrt(square.mean())), 1e-300)
         return np.asarray(np.linalg.norm(self.error, axis=1) / size)
 
     def rms_over_sigma(self, noise: Noise) -> Array:
@@ -110,7 +116,33 @@ def summary(found: Comparison) -> dict[str, Any]:
         "cpu_seconds": seconds,
         **ratios,
         "worst": worst(found),
+        "verdict": _verdict(found),
     }
+
+
+def _verdict(found: Comparison) -> str:
+    """What an inversion with it would give, by the draws of the posterior.
+
+    To first order the surrogate's posterior has the mean of xi_i off by -cov(xi_i, ΔΦ), at most
+    sd(ΔΦ) standard deviations.
+    """
+    region = next((r for r in found.regions if r.name == "posterior"), None)
+    if region is None:
+        return "none: prior draws do not tell what an inversion gives; pass --obs or --around"
+    figures = _errors(found, region)
+    sd, failed = figures.get("misfit_difference_sd", np.nan), figures["failed"]
+    more = f"; {failed} of {figures['n']} draws could not be solved" if failed else ""
+    said = f"sd of the misfit difference {sd:.2g} on posterior draws"
+    if not sd <= REJECT_SD:
+        return (
+            f"refused: {said}, at most {REJECT_SD:g} can work; an inversion with it is wrong: "
+            f"train it on draws around a posterior ('generate --around RESULT'){more}"
+        )
+    if sd > WARN_SD:
+        return f"weak: {said}; two-level works slowly with it, alone it is wrong{more}"
+    if sd > ALONE_SD:
+        return f"good for two-level: {said}; alone, means are off by up to {sd:.2g} sd{more}"
+    return f"good: {said}; two-level and inversions with it alone may trust it{more}"
 
 
 def _errors(found: Comparison, region: Region) -> dict[str, Any]:

@@ -14,13 +14,12 @@ import numpy as np
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import WhitenedModel
-from pdeinv.bayes.prior import Prior
 from pdeinv.config import merge, named
-from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, SolverDiverged, reason
+from pdeinv.errors import ConfigError, RunFailed, SolverDiverged, reason
 from pdeinv.io import netcdf
-from pdeinv.io.draws import whitened_draws
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.jobs.comparison import Comparison, Region
+from pdeinv.jobs.evaluated_draws import draws_of
 from pdeinv.model.forward import Capability, ForwardModel
 from pdeinv.model.observed import Sensors
 from pdeinv.model.rows import evaluate
@@ -47,7 +46,8 @@ class Request:
     Attributes:
         checkpoint: folder of the surrogate.
         tables: run tables; ``[problem]`` goes before what the surrogate says it was trained for.
-        obs: observation file that gives sensors, noise and data.
+        obs: observation file that gives sensors, noise and data; the draws are then those of its
+            Laplace approximation, or of ``around``.
         around: result file that gives posterior draws and, without ``obs``, data and noise.
         sensors: places as text; else those of ``obs`` or of the training.
         noise: σ; else that of ``obs``, of ``around`` or of the training.
@@ -72,7 +72,7 @@ def _silent(done: int, total: int) -> None:
 
 
 def compare(request: Request, progress: Callable[[int, int], None] = _silent) -> Comparison:
-    """Evaluate surrogate and reference at fresh draws.
+    """Evaluate surrogate and reference at fresh draws (:mod:`pdeinv.jobs.evaluated_draws`).
 
     Args:
         request: what to compare.
@@ -102,7 +102,7 @@ def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparis
     model = bound_forward(surrogate, problem, prior, sensors)
     level = int(surrogate.metadata.get("level", 0)) if request.level is None else request.level
     reference = WhitenedModel(prior, problem.forward_model(sensors, level))
-    draws = _draws(request, problem, prior)
+    draws = draws_of(problem, reference, request.around, case, n=request.n, seed=request.seed)
     total, done, spent = sum(map(len, draws.values())), 0, _Stopwatch()
     regions = []
     for name, xi in draws.items():
@@ -115,7 +115,7 @@ def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparis
     if not any(r.good.any() for r in regions):
         raise RunFailed(f"all {total} solves failed, the first with: {regions[0].failures[0]}")
     weights = _weights(request, case, surrogate, regions, reference)
-    seconds = {"reference": spent.mean, **_surrogate_seconds(model, draws["prior"])}
+    seconds = {"reference": spent.mean, **_surrogate_seconds(model, regions[0].xi)}
     return Comparison(
         surrogate, problem, sensors, **vars(weights), regions=tuple(regions), seconds=seconds
     )
@@ -143,36 +143,6 @@ def _sensors(
         return case.observations.coords
     trained = surrogate.metadata["sensors"]
     return {c: np.asarray(v, dtype=np.float64) for c, v in trained.items()}
-
-
-def _draws(request: Request, problem: Problem, prior: Prior) -> dict[str, Array]:
-    """Fresh prior draws, and draws of the result where one is given."""
-    rng = [stream(request.seed, "evaluate", i) for i in range(request.n)]
-    draws = {"prior": np.stack([r.standard_normal(prior.dim) for r in rng])}
-    if request.around is not None:
-        found = _posterior_draws(request.around, problem, prior)
-        pick = stream(request.seed, "evaluate-posterior").permutation(len(found))[: request.n]
-        draws["posterior"] = found[np.sort(pick)]
-    return draws
-
-
-def _posterior_draws(path: Path, problem: Problem, prior: Prior) -> Array:
-    """All draws of a result, shape (n, dim).
-
-    Raises:
-        DataSchemaError: not a result of this problem, or one without draws.
-    """
-    tree = netcdf.read_tree(path)
-    xi = whitened_draws(tree, path, prior)
-    held = tree.attrs.get("pdeinv_problem", problem.name)
-    if held != problem.name or xi.shape[1] != prior.dim:
-        raise DataSchemaError(
-            f"{path}: a result of problem '{held}' with {xi.shape[1]} unknowns, expected "
-            f"'{problem.name}' with {prior.dim}; use a result of the same problem"
-        )
-    if len(xi) < 2:
-        raise DataSchemaError(f"{path}: a point estimate has no draws; use another engine")
-    return xi
 
 
 class _Stopwatch:

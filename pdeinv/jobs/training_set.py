@@ -19,7 +19,14 @@ from pdeinv.bayes.prior import Prior, whiten
 from pdeinv.config import named
 from pdeinv.errors import CapabilityError, DataSchemaError, ShapeError
 from pdeinv.io import datasets, netcdf
-from pdeinv.io.datasets import EAGER_BYTES, Grids, TrainingSet, prior_probe, same_prior
+from pdeinv.io.datasets import (
+    EAGER_BYTES,
+    Grids,
+    TrainingSet,
+    noise_of,
+    prior_probe,
+    same_prior,
+)
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import sha256
@@ -129,6 +136,7 @@ def _training_set(
         level=int(dataset.attrs.get("pdeinv_level", 0)),
         digest=sha256(path),
         n_failed=int((~good).sum()),
+        noise_std=noise_of(dataset, path),
         **vars(grids),
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -23,6 +25,7 @@ __all__ = [
     "by_rows",
     "each_row",
     "evaluate",
+    "guarded",
     "joined",
     "linearize",
     "linearize_each",
@@ -54,7 +57,9 @@ def evaluate(model: ForwardModel, ms: Array) -> Rows[Array]:
     if own is not None:
         return checked(own.rows(ms))
     if Capability.BATCH in model.capabilities:
-        return checked(Rows(model(ms), {}))
+        # a batch that is refused as a whole may hold rows that can be solved
+        with suppress(SolverDiverged):
+            return checked(Rows(model(ms), {}))
     return rows_each(model, ms)
 
 
@@ -83,20 +88,42 @@ def rows_each(model: ForwardModel, ms: Array) -> Rows[Array]:
 
 
 def linearize(model: ForwardModel, m: Array) -> Linearization:
-    """G and its derivative at ``m`` of shape (n_m,).
+    """G and its derivative at ``m`` of shape (n_m,), :func:`guarded`.
 
     Raises:
         SolverDiverged: the solve failed, or G is not finite.
     """
     at = model.linearize(m)
     finite(at.value)
-    return at
+    return guarded(at)
+
+
+def guarded(at: Linearization) -> Linearization:
+    """The same, whose actions raise :class:`SolverDiverged` where they are not finite."""
+    return Linearization(
+        at.value,
+        lambda dm: finite(at.jvp(dm), "tangent"),
+        lambda w: finite(at.vjp(w), "gradient"),
+    )
 
 
 def linearize_rows(model: ForwardModel, ms: Array) -> RowsLinearization:
-    """The same at each row of ``ms`` (n, n_m), in one call where the model takes rows."""
+    """The same at each row of ``ms`` (n, n_m), in one call where the model takes rows.
+
+    Rows whose values are not finite are among the failures.
+    """
     own = by_rows(model)
-    return linearize_each(model, ms) if own is None else own.linearize_rows(ms)
+    if own is None:
+        return linearize_each(model, ms)
+    found = own.linearize_rows(ms)
+    reasons = checked(found).failures
+    return replace(found, failures=reasons, at=lambda i: _row(found, reasons, i))
+
+
+def _row(found: RowsLinearization, reasons: Mapping[int, str], i: int) -> Linearization:
+    if i in reasons:
+        raise SolverDiverged(reasons[i])
+    return guarded(found.at(i))
 
 
 def linearize_each(model: ForwardModel, ms: Array) -> RowsLinearization:

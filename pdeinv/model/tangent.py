@@ -22,7 +22,7 @@ from pdeinv.model.forward import (
     RowsLinearization,
     each_product,
 )
-from pdeinv.model.rows import evaluate, linearize_rows
+from pdeinv.model.rows import evaluate, linearize, linearize_rows
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
@@ -56,9 +56,9 @@ class Tangent:
         """The same of the difference G - ``model``.
 
         Raises:
-            SolverDiverged: ``model`` fails at the point.
+            SolverDiverged: ``model`` or its derivative fails at the point.
         """
-        at = model.linearize(self.point)
+        at = linearize(model, self.point)
         other = Tangent.along(self.directions, self.point, at.value, at.jvp)
         return Tangent(
             self.point, self.value - other.value, self.directions, self.images - other.images

@@ -77,8 +77,8 @@ class FitRun:
         folder: where training checkpoints go; None keeps none.
         resume: continue from the checkpoint in ``folder``; begin where there is none.
         device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
-        noise_std: σ that errors are weighed against, one number or one per datum; None takes the
-            surrogate's ``noise_rel`` of the peak.
+        noise_std: σ that errors are weighed against, one number or one per datum; None takes that
+            of the data set or, without one, ``noise_rel`` of the data's standard deviation.
         checkpoint_seconds: time between checkpoints.
         progress: told after each epoch.
         should_stop: asked after each step; where it says yes, the training saves and raises

@@ -49,7 +49,7 @@ class Emulator(Protocol):
 
 @dataclass
 class RangeWatch:
-    """Counts evaluations outside the box of training points and warns once.
+    """Counts evaluations and linearizations outside the box of training points and warns once.
 
     A point is outside when more than a twentieth of its components (at least one) lie beyond the
     trained interval widened by a tenth of its length on both sides. The warning comes when such
@@ -125,6 +125,11 @@ class BoundModel:
         """The space of xi."""
         return xi_space(self.dim)
 
+    @property
+    def trained_range(self) -> tuple[Array, Array]:
+        """The smallest and the largest ξ that it was trained at, shape (dim,) each."""
+        return self.watch.low, self.watch.high
+
     def __call__(self, xi: Array) -> Array:
         """Data (..., n_d) of (..., dim)."""
         xi = self.m_space.check(xi)
@@ -147,7 +152,9 @@ class BoundModel:
 
     def linearize(self, xi: Array) -> Linearization:
         """Value and derivative at ``xi`` of shape (dim,)."""
-        return self.emulator.linearize(self.m_space.check(xi))
+        xi = self.m_space.check(xi)
+        self.watch.note(xi)
+        return self.emulator.linearize(xi)
 
     def rows(self, xis: Array) -> Rows[Array]:
         """Data (n, n_d) of (n, dim); where the emulator takes rows."""
@@ -157,7 +164,9 @@ class BoundModel:
 
     def linearize_rows(self, xis: Array) -> RowsLinearization:
         """Values and derivatives at (n, dim); where the emulator takes rows."""
-        return self._by_rows.linearize_rows(self.m_space.check(xis))
+        xis = self.m_space.check(xis)
+        self.watch.note(xis)
+        return self._by_rows.linearize_rows(xis)
 
     @property
     def _by_rows(self) -> OffersRows:

@@ -21,7 +21,7 @@ from pdeinv.typing import Array
 
 from .identity import Identity
 from .record import Record
-from .scaling import reference_noise
+from .scaling import constant, reference_noise
 from .split import Index, Split
 
 __all__ = ["Lesson", "LessonConfig", "Where"]
@@ -34,7 +34,9 @@ class LessonConfig(Config):
     """The option that every surrogate has."""
 
     noise_rel: float = Field(
-        0.02, gt=0, description="σ as a share of the peak, for errors, where no σ is given"
+        0.02,
+        gt=0,
+        description="σ as a share of the data's standard deviation, where no σ is known",
     )
 
 
@@ -86,7 +88,8 @@ class Lesson:
 
         Raises:
             SurrogateRejected: names the first difference.
-            DataSchemaError: some use of samples would be left without any.
+            DataSchemaError: some use of samples would be left without any, or all samples have the
+                same data.
         """
         Identity.of_dataset(self.dataset).check(self.problem, self.problem.prior())
         if self.dataset.size < FEWEST:
@@ -94,11 +97,17 @@ class Lesson:
                 f"expected at least {FEWEST} solved samples, to train on and to hold out, got "
                 f"{self.dataset.size}; generate more (--n)"
             )
+        if constant(self.dataset.values).all():
+            raise DataSchemaError(
+                f"all {self.dataset.size} samples have the same data: they do not depend on the "
+                "unknown, so that there is nothing to learn; choose other sensors or times"
+            )
 
     @cached_property
     def noise_std(self) -> Array:
-        """σ that errors are weighed against, shape (n_obs,)."""
-        return reference_noise(self.values, self.run.noise_std, self.config.noise_rel)
+        """σ that errors are weighed against, (n_obs,): as given, of the data set, or a share."""
+        known = self.dataset.noise_std if self.run.noise_std is None else self.run.noise_std
+        return reference_noise(self.values, known, self.config.noise_rel)
 
     @property
     def xi(self) -> Array:
@@ -125,6 +134,7 @@ class Lesson:
         """
         xi, data = self.xi, self.dataset
         facts = {"sizes": self.split.sizes, "errors": {}, **known}
+        unmoved = int(constant(self.values).sum())
         return Record(
             kind.name,
             Identity.of_dataset(data),
@@ -135,7 +145,7 @@ class Lesson:
             self.seed,
             data.digest,
             data.level,
-            extra=extra,
+            extra={**({"constant_data": unmoved} if unmoved else {}), **extra},
             role=kind.role,
             **facts,
         )

@@ -16,21 +16,30 @@ from pdeinv.provenance import versions
 from pdeinv.typing import Array
 
 from .identity import Identity
+from .scaling import departure
 
 __all__ = ["Judgement", "Record", "heldout_errors"]
 
 FORMAT = 1
 
 
-def heldout_errors(predicted: Array, true: Array, noise_std: Array) -> dict[str, float]:
+def heldout_errors(
+    predicted: Array, true: Array, noise_std: Array, mean: Array
+) -> dict[str, float]:
     """Errors on samples that were not used for training, each array (n, n_obs).
 
+    Args:
+        predicted: by the surrogate.
+        true: by the reference.
+        noise_std: σ, shape (n_obs,).
+        mean: of the training data, shape (n_obs,).
+
     Returns:
-        ``relative_l2``: mean over samples of ‖error‖ / ‖u‖; ``rms_over_sigma``: rms error in units
-        of the noise σ. For k data, √k times the latter is about the sd of the misfit difference.
+        ``relative_l2``: mean over samples of ‖error‖ over the typical ‖u - mean‖;
+        ``rms_over_sigma``: rms error in units of the noise σ. For k data, √k times the latter is
+        about the sd of the misfit difference.
     """
-    error = predicted - true
-    size = np.maximum(np.linalg.norm(true, axis=1), 1e-300)
+    error, size = predicted - true, departure(true, mean)
     return {
         "relative_l2": float(np.mean(np.linalg.norm(error, axis=1) / size)),
         "rms_over_sigma": float(np.sqrt(np.mean((error / noise_std) ** 2))),

@@ -6,10 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdeinv.typing import Array
 
-__all__ = ["Pod", "Standard", "reference_noise"]
+__all__ = ["Pod", "Standard", "constant", "departure", "reference_noise"]
+
+ROUNDING = 1e-12
+"""A standard deviation below this share of the values themselves is rounding, no variation."""
+
+
+def constant(values: Array) -> NDArray[np.bool_]:
+    """Which columns of ``values`` (n, n_obs) are the same in all rows, to rounding; (n_obs,)."""
+    return np.asarray(values.std(axis=0) <= ROUNDING * np.abs(values).max(axis=0))
+
+
+def departure(values: Array, mean: Array) -> float:
+    """The typical ‖u - mean‖ of data (n, n_obs), rms over samples: what relative errors are of."""
+    return max(float(np.sqrt(np.mean(np.sum((values - mean) ** 2, axis=1)))), 1e-300)
 
 
 def reference_noise(values: Array, noise_std: Array | float | None, noise_rel: float) -> Array:
@@ -18,10 +32,11 @@ def reference_noise(values: Array, noise_std: Array | float | None, noise_rel: f
     Args:
         values: data of the training samples, shape (n, n_obs).
         noise_std: σ where it is known.
-        noise_rel: else σ as a share of the typical peak, the median over samples of max |u|.
+        noise_rel: else σ as a share of the standard deviation over samples, rms over data: a datum
+            of another unit or origin has the same in its own.
     """
     if noise_std is None:
-        noise_std = noise_rel * max(float(np.median(np.abs(values).max(axis=1))), 1e-300)
+        noise_std = noise_rel * max(float(np.sqrt(np.mean(values.var(axis=0)))), 1e-300)
     return np.broadcast_to(np.asarray(noise_std, dtype=np.float64), values.shape[1:]).copy()
 
 
@@ -42,7 +57,7 @@ class Standard:
         """From training samples, shape (n_samples, n), weighted where ``weights`` are given."""
         mean = np.average(x, axis=0, weights=weights)
         std = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weights))
-        return cls(mean, np.where(std > 1e-12 * (1 + np.abs(x).max(initial=0)), std, 1.0))
+        return cls(mean, np.where(std > ROUNDING * np.abs(x).max(axis=0), std, 1.0))
 
     def __call__(self, x: Array) -> Array:
         """Scaled values of (..., n)."""

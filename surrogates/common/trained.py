@@ -134,7 +134,8 @@ class Trained(metaclass=ABCMeta):
         """Errors on the samples ``lesson.split.test``."""
         test = lesson.split.test
         found = self.emulator(lesson.where)(lesson.dataset.xi[test])
-        return Judgement(heldout_errors(found, lesson.dataset.values[test], lesson.noise_std))
+        true, mean = lesson.dataset.values[test], lesson.values.mean(axis=0)
+        return Judgement(heldout_errors(found, true, lesson.noise_std, mean))
 
     @property
     def metadata(self) -> Mapping[str, Any]:

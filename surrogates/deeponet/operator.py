@@ -158,7 +158,7 @@ def _fit_pod(lesson: Lesson, x: Array) -> tuple[Mlp, Trunk, History]:
     flat = np.nan_to_num(field.reshape(len(field), -1))
     ones = np.ones(flat.shape[1])
     most = min(config.basis, len(split.train))
-    pod = Pod.fit(flat[split.train], ones, 1e-12 * float(np.abs(flat).max()), most)
+    pod = Pod.fit(flat[split.train], ones, 1e-9 * float(flat[split.train].std(axis=0).max()), most)
     z = pod.encode(flat)
     scale = max(float(z[split.train].std()), 1e-300)
     module = seeded_mlp(lesson.seed, Deeponet.name, (x.shape[1], config.widths, pod.n_modes))

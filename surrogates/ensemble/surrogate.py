@@ -140,7 +140,7 @@ class Ensemble(Trained):
         raw = replace(self, spread=Spread(1.0, 0.0))
         error, variance, true = raw._asked(lesson, lesson.split.test)
         return Judgement(
-            heldout_errors(true + error, true, lesson.noise_std),
+            heldout_errors(true + error, true, lesson.noise_std, lesson.values.mean(axis=0)),
             {
                 "coverage_95": coverage(error, self.spread(variance)),
                 "coverage_95_uncalibrated": coverage(error, variance),

@@ -32,6 +32,10 @@ RATIOS = np.exp(np.linspace(np.log(1e-8), np.log(10.0), 60))
 
 JITTER = 1e-9
 
+STEP = 0.05
+"""Lengths are kept in steps of 5 %: where the search ends within them is rounding, which another
+unit or origin of the same data would change."""
+
 
 def correlations(a: Array, b: Array, lengths: Array) -> Array:
     """k(a_i, b_j), shape (n_a, n_b)."""
@@ -203,7 +207,7 @@ def likelihood(lengths: Array, x: Array, targets: Array) -> tuple[float, Array, 
 
 
 def tune(x: Array, targets: Array, iterations: int) -> Tuned:
-    """Lengths, s² and g of one group that maximise the marginal likelihood (L-BFGS)."""
+    """Lengths, s² and g of one group that maximise the marginal likelihood (L-BFGS), rounded."""
     start = np.full(x.shape[1], np.log(np.sqrt(x.shape[1]) * x.std() + 1e-300))
 
     def cost(logs: Array) -> tuple[float, Array]:
@@ -213,7 +217,7 @@ def tune(x: Array, targets: Array, iterations: int) -> Tuned:
     bounds = [(s - 4, s + 5) for s in start]
     options = {"maxiter": iterations}
     found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    lengths = np.exp(found.x)
+    lengths = np.exp(STEP * np.round(found.x / STEP))
     _, _, signal, nugget = likelihood(lengths, x, targets)
     return Tuned(lengths, signal, nugget)
 

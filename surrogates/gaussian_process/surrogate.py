@@ -134,7 +134,7 @@ class Gp(Trained):
         xi, true = lesson.dataset.xi[test], lesson.dataset.values[test]
         found = emulator(xi)
         inside = np.abs(found - true) <= 1.96 * np.sqrt(emulator.variance(xi))
-        errors = heldout_errors(found, true, lesson.noise_std)
+        errors = heldout_errors(found, true, lesson.noise_std, lesson.values.mean(axis=0))
         return Judgement(errors, {"coverage_95": float(np.mean(inside))})
 
     def arrays(self) -> dict[str, Array]:

@@ -22,7 +22,7 @@ from pdeinv.model.forward import (
     Rows,
     RowsLinearization,
 )
-from pdeinv.model.rows import evaluate, linearize_rows
+from pdeinv.model.rows import evaluate, linearize, linearize_rows
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
@@ -174,6 +174,7 @@ class TangentPlane:
 
         Raises:
             CapabilityError: the model has no derivative.
+            SolverDiverged: it fails at the point.
         """
         n, dim = model.d_space.size, len(point)
         has_jvp, has_vjp = (c in model.capabilities for c in (Capability.JVP, Capability.VJP))
@@ -182,7 +183,7 @@ class TangentPlane:
                 'coarse = "linear" needs derivatives, which this unknown does not have; use '
                 'coarse = "level"'
             )
-        at = model.linearize(point)
+        at = linearize(model, point)
         if has_vjp and (n <= dim or not has_jvp):
             jacobian = np.stack([at.vjp(e) for e in np.eye(n)])
         else:

@@ -187,7 +187,8 @@ def _in_memory(problem: Problem, pairs: SolvedPairs) -> TrainingSet:
 def _errors(found: Discrepancy, pairs: Pairs) -> dict[str, float]:
     """The learned map is judged by its leave-one-out error; relative errors scale with it."""
     good = np.isfinite(pairs.coarse).all(axis=1)
-    plain = heldout_errors(pairs.coarse[good], pairs.fine[good], pairs.noise_std)
+    fine = pairs.fine[good]
+    plain = heldout_errors(pairs.coarse[good], fine, pairs.noise_std, fine.mean(axis=0))
     return {
         "rms_over_sigma": found.rms,
         "relative_l2": plain["relative_l2"] * found.rms / max(plain["rms_over_sigma"], 1e-300),

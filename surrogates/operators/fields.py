@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,7 +81,8 @@ class FieldScaling:
         scale = float(np.sqrt(np.mean(outputs.std[..., inside] ** 2)))
         scale = scale if scale > 1e-12 * outputs.peak else 1.0
         return cls(
-            log_input, inputs.centre, inputs.spread if inputs.spread > 1e-12 else 1.0,
+            log_input, inputs.centre,
+            inputs.spread if inputs.spread > 1e-12 * inputs.peak else 1.0,
             outputs.mean, scale, outputs.std / scale, inside,
         )  # fmt: skip
 
@@ -241,19 +243,19 @@ def _finite(values: Any, rows: Any, inside: NDArray[np.bool_]) -> bool:
 
 
 def relative_loss(scaling: FieldScaling) -> Loss:
-    """The mean over samples of ‖error‖ / ‖field‖: no sample counts more for a larger field.
+    """The mean over samples of ‖error‖ / ‖(field - mean, scale)‖: large departures do not rule.
 
-    Coefficients of data, already in units of the noise, are compared by their squares.
+    ``scale``, the rms departure of all training samples, keeps fields near the mean from ruling
+    instead. Coefficients of data, already in units of the noise, are compared by their squares.
     """
     if scaling.of_data:
         return summed_squares
-    # outside the domain mean, target and prediction are zero and do not count
-    mean = torch.as_tensor(scaling.mean / scaling.scale, dtype=torch.float32)
+    # outside the domain target and prediction are zero and do not count
+    places = int(scaling.inside.sum()) * math.prod(scaling.mean.shape[:-2])
 
     def loss(predicted: Any, target: Any) -> Any:
-        error = (predicted - target).flatten(1)
-        size = (target + mean.to(target.device)).flatten(1)
-        norm = torch.linalg.vector_norm
-        return (norm(error, dim=1) / norm(size, dim=1).clamp_min(1e-12)).mean()
+        error, departure = (predicted - target).flatten(1), target.flatten(1)
+        size = (0.5 * (departure.square().sum(dim=1) + places)).sqrt()
+        return (torch.linalg.vector_norm(error, dim=1) / size).mean()
 
     return loss

@@ -119,11 +119,13 @@ class GridOperator(Trained):
         test, dataset = lesson.split.test, lesson.dataset
         read = self._read_off(dataset.sensors, self.grid)
         found = read.fields(task.coefficient[test].reshape(len(test), -1))
-        errors = heldout_errors(read.read(found), dataset.values[test], lesson.noise_std)
+        data, mean = dataset.values[test], lesson.values.mean(axis=0)
+        errors = heldout_errors(read.read(found), data, lesson.noise_std, mean)
         if task.pod is not None:
             return errors
         true = np.where(task.inside, task.target[test], 0.0).reshape(len(test), -1)
-        field_error = heldout_errors(found, true, np.ones(1))["relative_l2"]
+        centre = self.scaling.mean.reshape(-1)
+        field_error = heldout_errors(found, true, np.ones(1), centre)["relative_l2"]
         return {**errors, "field_relative_l2": field_error}
 
     def arrays(self) -> dict[str, Array]:

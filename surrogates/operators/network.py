@@ -29,7 +29,15 @@ from pdeinv.errors import DataSchemaError
 from ..common.torch_env import built, in_precision, torch
 from ..training.checkpointing import packed, unpacked
 
-__all__ = ["Architecture", "build", "from_arrays", "in_double", "padded_size", "to_arrays"]
+__all__ = [
+    "Architecture",
+    "build",
+    "from_arrays",
+    "hermitian",
+    "in_double",
+    "padded_size",
+    "to_arrays",
+]
 
 POOL = 8
 """Patches along each side that data are read off."""
@@ -93,6 +101,23 @@ def _quiet() -> Iterator[None]:
             os.environ["WANDB_MODE"] = before
 
 
+def hermitian(spectrum: Any, columns: int) -> Any:
+    """The Hermitian part of the half spectrum (..., rows, kept) of a field of so many columns.
+
+    The frequencies 0 and, for an even number, columns / 2 of x are their own mirrors, so that in
+    their columns S(-ky) is the conjugate of S(ky) where the field is real. Learned weights do not
+    see to that, and what an inverse transform makes of the rest depends on the library: pocketfft
+    and MKL leave it out, cuFFT does not say.
+    """
+    found = spectrum.clone()
+    for k in {0, columns // 2 if columns % 2 == 0 else 0}:
+        if k < spectrum.shape[-1]:
+            column = spectrum[..., k]
+            mirrored = torch.roll(column.flip(-1), 1, dims=-1).conj()
+            found[..., k] = 0.5 * (column + mirrored)
+    return found
+
+
 @cache
 def _library() -> tuple[Any, Any]:
     """The library's networks and the spectral layer to build them from.
@@ -131,6 +156,7 @@ def _library() -> tuple[Any, Any]:
             mixed = torch.einsum("biyx,ioyx->boyx", spectrum, weight)
             mixed = torch.nn.functional.pad(mixed, (0, 0, 0, rows - up))
             mixed = torch.roll(mixed, -(up // 2), dims=-2)
+            mixed = hermitian(mixed, columns)
             value = torch.fft.irfft2(mixed, s=(rows, columns), norm="forward")
             return value if self.bias is None else value + self.bias
 

@@ -54,6 +54,8 @@ class Pinn(Engine[PinnState]):
     produces = "point"
     requires = frozenset({Capability.STRONG_FORM})
     Config = PinnEngineConfig
+    solver_options = PinnConfig
+    """The keys of the table ``[solver]``, where the network solves alone."""
 
     config: PinnEngineConfig
 

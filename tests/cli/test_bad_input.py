@@ -230,6 +230,59 @@ def test_a_damaged_surrogate_is_refused(call, work, surrogate):
     _check(call(*words, "--out", "o.nc"), before, "safetensors")
 
 
+TABLES = {
+    "surrogate.nmae": (
+        ("--engine", "map", "--set", "surrogate.nmae=gp"),
+        "unknown key 'surrogate.nmae'; did you mean 'name'",
+    ),
+    "surrogate.epohcs": (
+        ("--engine", "map", "--set", "surrogate.name=latent", "--set", "surrogate.epohcs=3"),
+        "unknown key 'surrogate.epohcs'; did you mean 'epochs'",
+    ),
+    "surrogate.name": (
+        ("--engine", "map", "--set", "surrogate.name=latnet", "--set", "surrogate.epochs=3"),
+        "did you mean 'latent'",
+    ),
+    "surrogate.roundsize": (
+        ("--engine", "two-level", "--set", "surrogate.roundsize=30"),
+        "unknown key 'surrogate.roundsize'; did you mean 'round_size'",
+    ),
+    "what two-level cannot train": (
+        ("--engine", "two-level", "--set", "surrogate.name=gp"),
+        "expected one that learns from a few solves",
+    ),
+    "solver.name": (("--set", "solver.name=pin"), "unknown solver 'pin'; expected fenicsx or pinn"),
+    "solver.widht": (
+        ("--set", "solver.widht=3"),
+        "unknown key 'solver.widht'; did you mean 'width'",
+    ),
+    "solver.penalty": (("--set", "solver.penalty=3"), "unknown key 'solver.penalty'"),
+}
+
+
+@pytest.mark.parametrize("what", TABLES)
+def test_unknown_keys_of_other_tables_are_refused_before_any_solve(what, call, work, monkeypatch):
+    from pdeinv.model.reference import ReferenceModel
+
+    def solved(*_, **__):
+        raise AssertionError("something was solved")
+
+    monkeypatch.setattr(ReferenceModel, "__call__", solved)
+    monkeypatch.setattr(ReferenceModel, "linearize", solved)
+    before = {p.name for p in work.iterdir()}
+    flags, text = TABLES[what]
+    _check(call("invert", "obs.nc", *flags, "--seed", 1, "--out", "o.nc"), before, text)
+
+
+def test_tables_of_other_verbs_may_stand_in_a_run_file(call, work):
+    Path("run.toml").write_text(
+        '[engine]\nname = "map"\n[surrogate]\nname = "latent"\nepochs = 3\n'
+        '[solver]\nname = "pinn"\nwidth = 4\n'
+    )
+    words = ("invert", "obs.nc", "--config", "run.toml", "--seed", 1, "--dry-run", "--out", "o.nc")
+    assert call(*words).exit_code == 0
+
+
 WRITERS = {
     "solve": ("solve", "darcy", "--out"),
     "observe": ("observe", "truth.nc", "--sensors", "all", "--noise-rel", 0.1, "--out"),

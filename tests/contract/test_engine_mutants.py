@@ -9,7 +9,7 @@ from mutants import Mutants
 from toy_engine import ToyEngine, ToyState, WalkConfig
 
 from pdeinv.engines.requests import Linearize, Misfit, Steps
-from pdeinv.errors import RunFailed
+from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.model.forward import Capability
 from pdeinv.plugins.conformance import check_engine
 from pdeinv.plugins.conformance.engine_kit import CLAUSES
@@ -272,6 +272,20 @@ class Trusting(ToyEngine):
         points = rng.standard_normal((20, posterior.dim))
         if not np.isfinite((yield Misfit(points))).all():
             raise KeyError("no misfit")
+        return (yield from super().step(posterior, state, rng))
+
+
+@mutant("failed-derivatives")
+class Steep(ToyEngine):
+    """Does not think of derivatives that fail."""
+
+    def step(self, posterior, state, rng) -> Steps[ToyState]:
+        try:
+            for xi in rng.standard_normal((20, posterior.dim)):
+                yield Linearize(xi)
+        except SolverDiverged as error:
+            if "solve" not in str(error):
+                raise KeyError("no gradient") from error
         return (yield from super().step(posterior, state, rng))
 
 

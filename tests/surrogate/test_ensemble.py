@@ -159,7 +159,7 @@ def test_a_surrogate_without_variance_says_so(problem, dataset, fresh):
 def files(problem, dataset, fresh, tmp_path_factory):
     """An observation file with little noise, and a process trained on few samples."""
     folder = tmp_path_factory.mktemp("files")
-    truth = fresh[1][0]
+    truth = fresh[1][np.linalg.norm(fresh[0], axis=1).argmin()]  # where both were trained
     noise = Noise(np.full(9, 0.01 * np.abs(truth).max()))
     values = truth + noise.sample(np.random.default_rng(1))
     data = Observations(problem.observed, values, problem.sensors("grid:3x3"), noise)

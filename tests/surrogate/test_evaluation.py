@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pdeinv.bayes.posterior import WhitenedModel, xi_space
-from pdeinv.errors import DataSchemaError, RunFailed, SolverDiverged, SurrogateRejected
+from pdeinv.bayes.posterior import Posterior, WhitenedModel, xi_space
+from pdeinv.engines.gaussian.approximation import laplace_at_map
+from pdeinv.engines.requests import drive
+from pdeinv.errors import (
+    CapabilityError,
+    DataSchemaError,
+    RunFailed,
+    SolverDiverged,
+    SurrogateRejected,
+)
 from pdeinv.io import datasets, netcdf
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
 from pdeinv.jobs import evaluate as run
@@ -84,9 +92,12 @@ def test_figures_follow_their_definitions(monkeypatch, checkpoint):
     with_error(monkeypatch, checkpoint, share=0.02)
     found = compare(request(checkpoint))
     figures = summary(found)["regions"]["prior"]
-    assert figures["relative_l2"] == pytest.approx(0.02, rel=1e-9)
-    assert figures["relative_l2_max"] == pytest.approx(0.02, rel=1e-9)
     (region,) = found.regions
+    size = np.linalg.norm(region.reference, axis=1)
+    departure = np.linalg.norm(region.reference - region.reference.mean(axis=0), axis=1)
+    relative = 0.02 * size / np.sqrt(np.mean(departure**2))
+    assert figures["relative_l2"] == pytest.approx(relative.mean(), rel=1e-9)
+    assert figures["relative_l2_max"] == pytest.approx(relative.max(), rel=1e-9)
     rms = 0.02 * np.sqrt(np.mean(region.reference**2)) / 0.01
     assert figures["rms_over_sigma"] == pytest.approx(rms, rel=1e-9)
     off = [
@@ -166,9 +177,74 @@ def test_observations_give_sensors_noise_and_data(tmp_path, checkpoint, problem)
     netcdf.write(tmp_path / "obs.nc", to_dataset(observations, attrs))
     tables = {"problem": {"name": "darcy", **CONFIG}}
     found = compare(request(checkpoint, tables=tables, obs=tmp_path / "obs.nc", noise=NoiseSpec()))
+    assert [r.name for r in found.regions] == ["posterior"]
     assert found.regions[0].reference.shape == (12, 3)
     np.testing.assert_array_equal(found.data, [0.1, 0.2, 0.3])
     np.testing.assert_array_equal(found.noise.std, 0.003)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory, problem):
+    """Data of a known unknown at the trained sensors, and the Laplace posterior of the solver."""
+    sensors = problem.sensors("grid:2x2")
+    model = WhitenedModel(problem.prior(), problem.forward_model(sensors))
+    noise = NoiseSpec(std=0.002).for_values(np.ones(4))
+    values = model(np.array([0.4, -0.6, 0.2, 0.5])) + noise.sample(np.random.default_rng(2))
+    path = tmp_path_factory.mktemp("measured") / "obs.nc"
+    netcdf.write(
+        path,
+        to_dataset(
+            Observations(problem.observed, values, sensors, noise), {"pdeinv_problem": "darcy"}
+        ),
+    )
+    return path, Posterior(problem.prior(), model, values, noise)
+
+
+def laplace(posterior):
+    return drive(posterior, laplace_at_map(posterior, np.random.default_rng(0)))
+
+
+def test_draws_are_those_of_the_laplace_posterior_of_the_observations(measured, checkpoint):
+    path, posterior = measured
+    tables = {"problem": {"name": "darcy", **CONFIG}}
+    (region,) = compare(
+        request(checkpoint, tables=tables, obs=path, noise=NoiseSpec(), n=200)
+    ).regions
+    expected = laplace(posterior)
+    sd = np.sqrt(expected.variance)
+    assert np.abs((region.xi.mean(axis=0) - expected.mean) / sd).max() < 4 / np.sqrt(200)
+    assert np.abs(region.xi.std(axis=0) / sd - 1).max() < 0.25
+    assert sd.min() < 0.3  # the prior would have 1
+
+
+@pytest.mark.parametrize(
+    ("shift", "word"), [(1e-5, "good: "), (1e-3, "good for two-level: "), (0.02, "refused: ")]
+)
+def test_the_verdict_is_what_an_inversion_finds(monkeypatch, measured, checkpoint, shift, word):
+    path, posterior = measured
+    with_error(monkeypatch, checkpoint, shift=shift)
+    tables = {"problem": {"name": "darcy", **CONFIG}}
+    figures = summary(
+        compare(request(checkpoint, tables=tables, obs=path, noise=NoiseSpec(), n=40))
+    )
+    assert figures["verdict"].startswith(word)
+    exact = laplace(posterior)
+    other = laplace(replace(posterior, data=posterior.data - shift))
+    off = np.abs((other.mean - exact.mean) / np.sqrt(exact.variance)).max()
+    sd = figures["regions"]["posterior"]["misfit_difference_sd"]
+    assert off < 1.5 * sd
+    assert (off > 1) == (word == "refused: ")
+
+
+def test_prior_draws_give_no_verdict(checkpoint):
+    assert summary(compare(request(checkpoint)))["verdict"].startswith("none: prior draws")
+
+
+def test_no_laplace_approximation_asks_for_draws(monkeypatch, measured, checkpoint):
+    monkeypatch.setattr(WhitenedModel, "capabilities", frozenset())
+    tables = {"problem": {"name": "darcy", **CONFIG}}
+    with pytest.raises(CapabilityError, match=r"no derivatives; give draws.*--around RESULT"):
+        compare(request(checkpoint, tables=tables, obs=measured[0], noise=NoiseSpec()))
 
 
 @pytest.mark.parametrize(

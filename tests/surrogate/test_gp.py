@@ -116,3 +116,14 @@ def test_intervals_cover_fresh_data(count):
     assert 0.92 < np.mean(np.abs(error) < 1.96 * sd) < 0.98
     # negative control: half the deviation covers far less
     assert np.mean(np.abs(error) < 1.96 * 0.5 * sd) < 0.8
+
+
+def test_the_derivative_of_the_mean_is_its_difference_quotient(data):
+    x, z = data
+    group = Group.condition(x, x, z.copy(), tune(x, z, 20))
+    here, step = 0.3 * np.ones(3), 1e-5
+    value, slope = group.jacobian(here)
+    assert np.allclose(value, group.mean(here[None])[0])
+    for j, e in enumerate(np.eye(3)):
+        apart = group.mean((here + step * e)[None])[0] - group.mean((here - step * e)[None])[0]
+        assert np.allclose(slope[:, j], apart / (2 * step), rtol=1e-6, atol=1e-8)

@@ -139,6 +139,18 @@ def test_bound_model_watches_its_range(surrogate, problem, sensors):
         fresh(6 * np.ones((150, 4)))
 
 
+def test_linearizing_outside_the_range_warns_as_a_call_does(surrogate, problem, sensors):
+    for ask in ("linearize", "linearize_rows"):
+        model = surrogate.bind(problem, problem.prior(), sensors)
+        far = 6 * np.ones(4) if ask == "linearize" else 6 * np.ones((1, 4))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for _ in range(100):
+                getattr(model, ask)(far)
+        with pytest.warns(OutsideTrainingRange, match="101 of 101 evaluations"):
+            getattr(model, ask)(far)
+
+
 def test_metadata_say_what_was_learned_from_what(surrogate, file):
     data = json.loads(json.dumps(surrogate.metadata))
     assert data["surrogate"] == "multifidelity"

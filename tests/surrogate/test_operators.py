@@ -152,7 +152,7 @@ def test_deeponet_learns_and_predicts_anywhere(problem, dataset, fresh, more, tm
     xi, true = fresh
     model = bound(trained, problem)
     at_trained = trained.metadata["errors"]["relative_l2"]
-    assert at_trained < 0.08
+    assert at_trained < 0.16
     assert error(model(xi), true) < 2 * at_trained + 0.03
     rng = np.random.default_rng(3)
     assert dot_product_test(model, xi[0], rng) < 1e-11

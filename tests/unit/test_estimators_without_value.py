@@ -10,7 +10,7 @@ from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.config import parse
 from pdeinv.engines.gaussian.map import Map, MapConfig
 from pdeinv.engines.mcmc.emcee import Emcee, EmceeConfig
-from pdeinv.engines.mcmc.estimators import Pairs, average, plain, split
+from pdeinv.engines.mcmc.estimators import Pairs, average, plain, replicated, split
 from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
@@ -123,3 +123,10 @@ def test_a_chain_that_would_keep_no_draw_is_refused_before_it_runs(name):
     with pytest.raises(ConfigError, match=r"ask for at least 7 draws, or lower thin"):
         parse(kind, {"draws": 6, "thin": 7}, "engine")
     assert parse(kind, {"draws": 7, "thin": 7}, "engine").draws == 7
+
+
+def test_replicates_give_their_mean_and_its_standard_error():
+    values = np.random.default_rng(0).standard_normal((5, 3))
+    mean, error = replicated(lambda k: values[k], 5)
+    assert np.allclose(mean, values.mean(axis=0))
+    assert np.allclose(error, values.std(axis=0, ddof=1) / np.sqrt(5))

@@ -110,3 +110,11 @@ def test_bad_standard_deviations_are_refused(std, message):
 def test_bad_covariances_are_refused(covariance, message):
     with pytest.raises(DataSchemaError, match=message):
         Noise.from_covariance(covariance)
+
+
+def test_an_independent_error_adds_its_variance(noise):
+    variance = np.array([0.3, 0.0, 2.0, 1e-4])
+    wide = noise.plus(variance)
+    exact = covariance_of(noise) + np.diag(variance)
+    np.testing.assert_allclose(covariance_of(wide), exact, rtol=1e-12)
+    np.testing.assert_allclose(wide.std, np.sqrt(np.diag(exact)), rtol=1e-12)

@@ -20,6 +20,7 @@ from pdeinv.bayes.reference import Reference
 from pdeinv.engines.gaussian.minimize import OptimizerConfig, find_map
 from pdeinv.engines.gaussian.randomized_eig import Action, Sketch, eigenpairs, grow
 from pdeinv.engines.requests import Linearize, Steps
+from pdeinv.errors import RunFailed, SolverDiverged, reason
 from pdeinv.typing import Array
 
 __all__ = [
@@ -35,6 +36,9 @@ __all__ = [
 
 OVERSAMPLING, CUTOFF, SUFFICIENT = 10, 0.1, 1.0
 """Extra columns; eigenvalues kept above; the rank is enough when the last one is below."""
+
+STARTS = 3
+"""Minimizations before a reference is given up whose derivatives fail."""
 
 RANK = 50
 """Eigenpairs sought at first; the rank doubles while the last eigenvalue is above 1."""
@@ -152,7 +156,7 @@ def gaussian_approximation(
     last eigenvalue is above 1, up to the number of unknowns or data.
 
     Raises:
-        SolverDiverged: the linearization failed.
+        SolverDiverged: the linearization or actions of the Hessian failed.
     """
     at: PosteriorPoint = yield Linearize(xi_map)
     spectrum = Spectrum.unknown(posterior, rank)
@@ -173,7 +177,7 @@ def laplace_at_map(
 
     Raises:
         RunFailed: no starting point could be solved.
-        SolverDiverged: the linearization at the start or at the end failed.
+        SolverDiverged: a derivative at the end failed.
     """
     xi = yield from find_map(posterior, rng, config)
     return (yield from gaussian_approximation(posterior, xi, RANK, rng))
@@ -182,7 +186,23 @@ def laplace_at_map(
 def laplace_reference(
     posterior: Posterior, rng: np.random.Generator, start: Literal["mean", "prior"] = "mean"
 ) -> Steps[Reference]:
-    """The same as a reference measure, the minimization from the prior mean or a prior draw."""
-    config = OptimizerConfig.model_validate({"start": start})
-    found = yield from laplace_at_map(posterior, rng, config)
-    return Reference(found.mean, found.vectors, -found.eigenvalues / (1 + found.eigenvalues))
+    """The same as a reference measure, the minimization from the prior mean or a prior draw.
+
+    Where a derivative fails at its end the minimization starts anew from another prior draw.
+
+    Raises:
+        RunFailed: no starting point could be solved, or the derivatives keep failing.
+    """
+    why = ""
+    for begin in (start, *["prior"] * (STARTS - 1)):
+        config = OptimizerConfig.model_validate({"start": begin})
+        try:
+            found = yield from laplace_at_map(posterior, rng, config)
+        except SolverDiverged as error:
+            why = reason(error)
+            continue
+        return Reference(found.mean, found.vectors, -found.eigenvalues / (1 + found.eigenvalues))
+    raise RunFailed(
+        f"no Laplace approximation from {STARTS} starts, the last since {why}; 'pdeinv check' "
+        "tests the derivatives"
+    )

@@ -23,7 +23,7 @@ from pdeinv.engines.ended import Ended
 from pdeinv.engines.gaussian.approximation import LaplaceApproximation
 from pdeinv.engines.requests import Jacobian, Predict, Steps
 from pdeinv.engines.solvable import first_point
-from pdeinv.errors import CapabilityError, RunFailed
+from pdeinv.errors import CapabilityError, RunFailed, SolverDiverged, reason
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.typing import Array
 
@@ -145,10 +145,14 @@ class Gaussian(Engine[GaussianState]):
     def step(
         self, posterior: Posterior, state: GaussianState, rng: np.random.Generator
     ) -> Steps[GaussianState]:
-        """The next columns or rows."""
+        """The next columns or rows.
+
+        Raises:
+            RunFailed: their solves fail at all points where the model was solved.
+        """
         total = min(state.jacobian.shape)
         part = slice(state.done, min(total, state.done - (-total // STEPS)))
-        found: DenseLinearization = yield Jacobian(state.point, part=part)
+        found = yield from _derivative(state, part)
         jacobian = state.jacobian.copy()
         jacobian[(slice(None), part) if by_columns(posterior) else part] = found.jacobian
         return replace(state, jacobian=jacobian, done=part.stop)
@@ -194,6 +198,22 @@ class Gaussian(Engine[GaussianState]):
             groups={"gaussian": found.dataset("xi_mean")},
             independent_chains=False,
         )
+
+
+def _derivative(state: GaussianState, part: slice) -> Steps[DenseLinearization]:
+    """A part of the Jacobian, which is the same everywhere, at a point where it does not fail."""
+    (a, b), why = state.probes, ""
+    for point in state.point + np.stack([0 * a, a, b, a + b]):
+        try:
+            found: DenseLinearization = yield Jacobian(point, part=part)
+        except SolverDiverged as error:
+            why = reason(error)
+            continue
+        return found
+    raise RunFailed(
+        f"gaussian cannot take the derivative at 4 points: {why}; 'pdeinv check' tests it, and pcn "
+        "needs none"
+    )
 
 
 def _log_evidence(found: LaplaceApproximation, misfit: float, noise: Noise) -> float:

@@ -21,7 +21,7 @@ from pdeinv.engines.gaussian.approximation import (
 )
 from pdeinv.engines.gaussian.minimize import Minimum, OptimizerConfig, first_minimum, improved
 from pdeinv.engines.requests import Linearize, Steps
-from pdeinv.errors import RunFailed
+from pdeinv.errors import RunFailed, SolverDiverged, reason
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.typing import Array
 
@@ -77,11 +77,21 @@ class Laplace(Engine[LaplaceState]):
     def step(
         self, posterior: Posterior, state: LaplaceState, rng: np.random.Generator
     ) -> Steps[LaplaceState]:
-        """One outer iteration, or one growth of the sketch."""
+        """One outer iteration, or one growth of the sketch.
+
+        Raises:
+            RunFailed: the derivatives at the MAP point fail.
+        """
         if state.minimum.on(self.config):
             return replace(state, minimum=(yield from improved(state.minimum, self.config)))
-        at: PosteriorPoint = yield Linearize(state.minimum.xi)
-        spectrum = state.spectrum.grown(at.gauss_newton, self.config.oversampling, rng)
+        try:
+            at: PosteriorPoint = yield Linearize(state.minimum.xi)
+            spectrum = state.spectrum.grown(at.gauss_newton, self.config.oversampling, rng)
+        except SolverDiverged as error:
+            raise RunFailed(
+                f"laplace has no Hessian where its minimization ended: {reason(error)}; set "
+                "engine.start = 'prior' with another seed, or use pcn"
+            ) from error
         return replace(state, spectrum=spectrum)
 
     def finished(self, state: LaplaceState) -> bool:

@@ -16,7 +16,7 @@ from pdeinv.engines.gaussian import newton_cg
 from pdeinv.engines.gaussian.lbfgs import Memory
 from pdeinv.engines.line_search import Point, backtrack, wolfe_search
 from pdeinv.engines.requests import Linearize, Misfit, Steps
-from pdeinv.engines.solvable import first_point
+from pdeinv.engines.solvable import Place, first_linearized, first_point, trained_start
 from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
 
@@ -102,18 +102,33 @@ def first_minimum(
     *,
     from_prior: bool | None = None,
 ) -> Steps[Minimum]:
-    """At ``xi0``, else at 0 or a prior draw; at another draw where that solve fails."""
+    """At ``xi0``, else at 0 or a prior draw, moved into the range of a learned model.
+
+    Where that solve fails it is another draw.
+
+    L-BFGS needs the gradient there too.
+
+    Raises:
+        RunFailed: no starting point could be solved.
+    """
     if xi0 is None:
         drawn = config.start == "prior" if from_prior is None else from_prior
         xi0 = rng.standard_normal(posterior.dim) if drawn else np.zeros(posterior.dim)
-    place = yield from first_point(rng, xi0)
-    xi, dim, newton = place.xi, posterior.dim, config.method == "newton-cg"
-    objective = place.misfit + float(cost(xi))
-    memory = Memory.empty(0 if newton else config.memory, dim)
-    state = Minimum(xi, objective, place.misfit, np.zeros(dim), memory)
-    if newton:
-        return state
-    at: PosteriorPoint = yield Linearize(xi)
+        xi0 = trained_start(posterior, xi0)
+    if config.method == "newton-cg":
+        return _begun((yield from first_point(rng, xi0)), 0)
+    return (
+        yield from first_linearized(rng, xi0, lambda p: _with_gradient(_begun(p, config.memory)))
+    )
+
+
+def _begun(place: Place, memory: int) -> Minimum:
+    dim, objective = len(place.xi), place.misfit + float(cost(place.xi))
+    return Minimum(place.xi, objective, place.misfit, np.zeros(dim), Memory.empty(memory, dim))
+
+
+def _with_gradient(state: Minimum) -> Steps[Minimum]:
+    at: PosteriorPoint = yield Linearize(state.xi)
     norm = float(np.linalg.norm(at.gradient))
     # where the gradient is zero there is nothing to divide by: the start is the minimum
     ended = Ended.RUNNING if norm else Ended.CONVERGED
@@ -199,7 +214,6 @@ def find_map(
 
     Raises:
         RunFailed: no starting point could be solved.
-        SolverDiverged: the first linearization failed.
     """
     config = config or OptimizerConfig.model_validate({})
     state = yield from first_minimum(posterior, config, rng, xi0)

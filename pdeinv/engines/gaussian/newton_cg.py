@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
 
 __all__ = ["conjugate_gradient", "forcing"]
@@ -36,14 +37,18 @@ def conjugate_gradient(
         max_iterations: stop after this many actions.
 
     Returns:
-        x and the number of actions. Every iterate is a descent direction for -b.
+        x and the number of actions; the last x where an action fails, b where the first does. Every
+        iterate is a descent direction for -b.
     """
     x, r = np.zeros_like(b), b.copy()
     p, rr = r.copy(), float(r @ r)
     for i in range(max_iterations):
         if np.sqrt(rr) <= tolerance:
             return x, i
-        q = action(p)
+        try:
+            q = action(p)
+        except SolverDiverged:
+            return (x if i else b.copy()), i + 1
         curvature = float(p @ q)
         if not curvature > 0:
             return (x if i else b.copy()), i + 1

@@ -7,13 +7,18 @@ can grow: columns that were found stay, so doubling the rank costs only the new 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
+from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
 
 __all__ = ["Sketch", "eigenpairs", "grow"]
+
+TRIES = 5
+"""Rounds of drawing columns anew whose action failed, before giving up."""
 
 Action = Callable[[Array], Array]
 
@@ -41,8 +46,16 @@ class Sketch:
         return int(self.basis.shape[1])
 
 
-def _columns(action: Action, vectors: Array) -> Array:
-    return np.stack([action(v) for v in vectors.T], axis=1)
+def _acted(action: Action, vectors: Array) -> tuple[Array, Array]:
+    """The columns of ``vectors`` whose action does not fail, and these actions, (dim, k) both."""
+    kept, found = list[Array](), list[Array]()
+    for v in vectors.T:
+        with suppress(SolverDiverged):
+            found.append(action(v))
+            kept.append(v)
+    shape = len(kept), len(vectors)
+    kept_rows, found_rows = np.reshape(kept, shape), np.reshape(found, shape)
+    return np.ascontiguousarray(kept_rows.T), np.ascontiguousarray(found_rows.T)
 
 
 def _orthonormal(columns: Array, against: Array) -> Array:
@@ -54,14 +67,32 @@ def _orthonormal(columns: Array, against: Array) -> Array:
 
 
 def grow(action: Action, sketch: Sketch, n: int, rng: np.random.Generator) -> Sketch:
-    """The sketch with ``n`` more columns (at most dim in all); costs 2 n actions."""
-    dim = len(sketch.basis)
-    n = min(n, dim - sketch.size)
-    if n == 0:
+    """The sketch with ``n`` more columns (at most dim in all); costs 2 n actions.
+
+    Columns whose action fails are left out, and others drawn in their place.
+
+    Raises:
+        SolverDiverged: they keep failing.
+    """
+    size = min(sketch.size + n, len(sketch.basis))
+    for _ in range(TRIES):
+        if sketch.size == size:
+            return sketch
+        sketch = _grown(action, sketch, size - sketch.size, rng)
+    if sketch.size < size:
+        raise SolverDiverged(
+            f"the derivative fails in {size - sketch.size} of {size} directions of the Hessian"
+        )
+    return sketch
+
+
+def _grown(action: Action, sketch: Sketch, n: int, rng: np.random.Generator) -> Sketch:
+    """With ``n`` more columns, or fewer where their action fails."""
+    _, images = _acted(action, rng.standard_normal((len(sketch.basis), n)))
+    if not images.size:
         return sketch
-    probes = rng.standard_normal((dim, n))
-    new = _orthonormal(_columns(action, probes), sketch.basis)
-    return Sketch(np.hstack([sketch.basis, new]), np.hstack([sketch.action, _columns(action, new)]))
+    new, acted = _acted(action, _orthonormal(images, sketch.basis))
+    return Sketch(np.hstack([sketch.basis, new]), np.hstack([sketch.action, acted]))
 
 
 def eigenpairs(sketch: Sketch) -> tuple[Array, Array]:

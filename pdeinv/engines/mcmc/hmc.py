@@ -29,7 +29,7 @@ from pdeinv.engines.mcmc.adaptation import (
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, adapted, stack
 from pdeinv.engines.mcmc.kernel import FIRST_STEP, LONGEST_STEP, MOST, Kernel, Point, reference_for
 from pdeinv.engines.requests import Steps
-from pdeinv.engines.solvable import first_point
+from pdeinv.engines.solvable import first_linearized
 from pdeinv.model.forward import Capability
 from pdeinv.typing import Array
 
@@ -139,7 +139,7 @@ class Hmc(Sampler[HmcState]):
         reference = with_directions((yield from reference_for(posterior, rng, "prior")))
         start = reference.unwhiten(WIDER * rng.standard_normal(posterior.dim))
         kernel = Kernel(reference, FIRST_STEP, guided=True)
-        here = yield from kernel.at((yield from first_point(rng, start)))
+        here = yield from first_linearized(rng, start, kernel.begin)
         path = Path() if self.config.path is None else Path(math.log(self.config.path))
         return HmcState(here, kernel, path, Moments.none(reference))
 

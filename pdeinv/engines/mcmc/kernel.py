@@ -93,6 +93,17 @@ class Kernel:
         """Where moves from ``place`` begin."""
         return (yield from self._point(self.reference.whiten(place.xi), place))
 
+    def begin(self, place: Place) -> Steps[Point]:
+        """The same, of a chain that shall begin there.
+
+        Raises:
+            SolverDiverged: the derivative fails.
+        """
+        here = yield from self.at(place)
+        if not np.isfinite(here.psi):
+            raise SolverDiverged("the gradient is not finite")
+        return here
+
     def move(self, here: Point, rng: np.random.Generator) -> Steps[Moved]:
         """One trajectory, or as many single steps as it has evaluations."""
         step = min(np.exp(self.log_step), LONGEST_STEP)
@@ -179,7 +190,7 @@ def reference_for(
         start: where the search for the MAP point begins.
     """
     if posterior.model.capabilities >= DERIVATIVES:
-        with suppress(SolverDiverged, RunFailed):
+        with suppress(RunFailed):
             return (yield from laplace_reference(posterior, rng, start))
     return Reference.standard(posterior.dim)
 

@@ -24,7 +24,8 @@ from pdeinv.rng import stream
 __all__ = ["LiveChain", "done", "state_type"]
 
 FAILED_SHARE = 0.5
-"""A chain fails when more than this share of its solves failed (after 20 solves)."""
+"""A chain fails when more than this share of its solves, derivatives among them, failed (after 20
+solves)."""
 
 LOOK_SECONDS = 0.2
 """Time between two looks at the stop file, each with a report of progress."""
@@ -135,7 +136,8 @@ def _note(state: Any) -> str:
 
 
 def _check_failures(counters: Counters) -> None:
-    solves, failed = counters.n_forward, counters.n_failed
+    solves = counters.n_forward + counters.n_tangent + counters.n_adjoint
+    failed = counters.n_failed
     if solves == 0:
         solves, failed = counters.n_surrogate, counters.n_surrogate_failed
     if failed > FAILED_SHARE * solves and solves >= 20:

@@ -140,6 +140,7 @@ class Plan:
         design: where unknowns are drawn; None for the prior.
         sampling: how they are drawn there.
         times: of gridded fields that vary in time; empty for the problem's own (the last).
+        noise_std: σ of the observations that it is made for, shape (n_obs,); decides no sample.
         batch_size: samples of one batch; how much an interruption can lose.
         jacobian: unit directions per sample in which the derivative is stored; 0 for none.
     """
@@ -156,6 +157,7 @@ class Plan:
     jacobian: int = 0
     sampling: Sampling = "prior"
     times: tuple[float, ...] = ()
+    noise_std: Array | None = None
 
     def draw(self, i: int, dim: int) -> Array:
         """The whitened unknown of sample ``i``, shape (dim,)."""
@@ -220,8 +222,11 @@ class Plan:
 
     def save(self, file: Path) -> None:
         """Write the plan, for workers that share nothing but the folder."""
-        plain = {k: v for k, v in vars(self).items() if k not in ("sensors", "design")}
+        held = ("sensors", "design", "noise_std")
+        plain = {k: v for k, v in vars(self).items() if k not in held}
         arrays = {f"sensors.{c}": np.asarray(v) for c, v in self.sensors.items()}
+        if self.noise_std is not None:
+            arrays["noise_std"] = self.noise_std
         if self.design is not None:
             plain["design"] = [self.design.inflation, *self.design.source]
             arrays |= {"design.mean": self.design.mean, "design.root": self.design.root}
@@ -248,7 +253,7 @@ class Plan:
             fitted = arrays["design.mean"], arrays["design.root"]
             plain["design"] = Around(*fitted, inflation, Source(*source))
         lists = {name: tuple(plain[name]) for name in ("times", "grid") if plain[name] is not None}
-        return cls(**{**plain, **lists}, sensors=sensors)
+        return cls(**{**plain, **lists}, sensors=sensors, noise_std=arrays.get("noise_std"))
 
     def batch(self, k: int) -> range:
         """The samples of batch ``k``."""

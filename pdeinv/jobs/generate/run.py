@@ -274,7 +274,7 @@ def _write(problem: Problem, plan: Plan, tally: _Tally, axes: dict[str, Any], ou
 
     def batches() -> Iterator[xr.Dataset]:
         for samples in shards.blocks(tally.folder, found):
-            yield to_dataset(problem, plan.sensors, samples, attrs, axes)
+            yield to_dataset(problem, plan.sensors, samples, attrs, axes, plan.noise_std)
 
     write_stream(out, batches(), plan.n, {"pdeinv_failed": failed}, {"batches": _sources(found)})
 

@@ -10,6 +10,7 @@ Layout (docs/surrogates.md has the whole of it)::
     probe(sample, direction, xi_dim), action(sample, direction, obs)      dG(xi)[probe];
                                     all of the derivative: probe(direction, xi_dim), the axes
     status(sample), failure(sample) 0 = solved, 1 = failed with the reason
+    noise_std(obs)                  noise of the observations that it was made for, where known
 """
 
 from __future__ import annotations
@@ -165,6 +166,7 @@ def to_dataset(
     samples: Samples,
     attrs: Mapping[str, Any],
     experiments: Sensors | None = None,
+    noise_std: Array | None = None,
 ) -> xr.Dataset:
     """The file layout of a data set.
 
@@ -174,6 +176,7 @@ def to_dataset(
         samples: what the solves gave.
         attrs: the provenance attributes.
         experiments: the leading axes of the gridded field, by coordinate (times, sources, ...).
+        noise_std: σ of the observations that it is made for, shape (n_obs,).
     """
     observed, prior = problem.observed, problem.prior()
     failed = np.array([bool(reason) for reason in samples.failures])
@@ -194,6 +197,10 @@ def to_dataset(
     dataset["failure"] = xr.Variable(
         "sample", np.array(samples.failures, dtype=object), {"long_name": "why the solve failed"}
     )
+    if noise_std is not None:
+        dataset["noise_std"] = xr.Variable(
+            "obs", noise_std, {"units": observed.units, "long_name": "noise of the observations"}
+        )
     if samples.actions is not None:
         dataset = dataset.assign(_derivatives(observed, samples))
     if samples.coefficient is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from pdeinv.engines.base import Engine, Need, check_posterior
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.io.observations import NoiseSpec, Observations
 from pdeinv.jobs.cost import solve_costs
-from pdeinv.jobs.two_level.admission import GivenSurrogate
+from pdeinv.jobs.invert.tables import check_solver, check_surrogate_table
 from pdeinv.jobs.two_level.train import RoundsConfig, learner
 from pdeinv.model.learned import Role
 from pdeinv.plugins import hooks, registry
@@ -97,10 +97,12 @@ class Inversion:
         name, table = named(run.engine)
         engine = cast(Engine[Any], registry.build("engines", str(name or "two-level"), table))
         said = hooks.remarks(case.problem, case.observations)
-        if "path" in run.surrogate:
-            parse(GivenSurrogate, run.surrogate, "surrogate")
+        check_solver(run.solver)
+        found = cls(run, case.problem, case.observations, engine)
+        if not found.trains_surrogate:
+            check_surrogate_table(run.surrogate)
         notes = (*_notes(run, observations, case), *said)
-        return cls(run, case.problem, case.observations, engine, notes)
+        return replace(found, notes=notes)
 
     def check_surrogate(self) -> None:
         """Refuse a surrogate that this run cannot use or train, before anything is computed.

@@ -24,6 +24,7 @@ from pdeinv.config import Config
 from pdeinv.engines.mcmc.kernel import tune
 from pdeinv.engines.requests import Steps, drive
 from pdeinv.errors import CapabilityError, SurrogateRejected
+from pdeinv.jobs.comparison import REJECT_SD, WARN_SD
 from pdeinv.model.forward import Capability
 from pdeinv.rng import stream
 from pdeinv.typing import Array
@@ -41,12 +42,6 @@ __all__ = [
     "mean_variance_added",
     "sd_of_difference",
 ]
-
-WARN_SD = 1.5
-"""Above this sd of the misfit difference, delayed acceptance gets slow."""
-
-REJECT_SD = 4.0
-"""Above this sd of the misfit difference, hardly any proposal is accepted."""
 
 N_ADMISSION = 40
 """Fine solves of the admission test of a surrogate that was trained elsewhere."""

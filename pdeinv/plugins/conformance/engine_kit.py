@@ -12,6 +12,7 @@ from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.plugins import registry
 from pdeinv.rng import stream
 
+from . import engine_failures as failures
 from . import engine_outcomes as outcomes
 from . import engine_says as says
 from . import engine_steps as steps
@@ -22,7 +23,7 @@ from .engine_case import PROTOCOL, Case, linear
 
 __all__ = ["CLAUSES", "LONG", "SHORT", "check_engine"]
 
-CLAUSES = Table.joined(PROTOCOL, (m.CLAUSES for m in (says, steps, together, outcomes)))
+CLAUSES = Table.joined(PROTOCOL, (m.CLAUSES for m in (says, steps, together, outcomes, failures)))
 """All of them, in the order in which they are tried."""
 
 SHORT = {

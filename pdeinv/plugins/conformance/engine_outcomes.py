@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from scipy import stats
 
 from pdeinv.bayes.jacobian import unwhitened
-from pdeinv.bayes.posterior import Posterior, WhitenedModel
+from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Chain, Outcome
 from pdeinv.engines.ended import Ended
-from pdeinv.errors import CapabilityError, PdeinvError, RunFailed, SolverDiverged, reason
-from pdeinv.model.forward import ForwardModel, Linearization, Rows, RowsLinearization
-from pdeinv.model.rows import linearize_each, rows_each
+from pdeinv.errors import CapabilityError, RunFailed, reason
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
@@ -125,63 +122,6 @@ def cut_short(case: Case) -> None:
         found = _ends(case, case.on, chains, f"a run of {most} steps")
         if found is not None:
             _shape(found, case.on, case.kind.produces == "point")
-
-
-class _Failing:
-    """A model whose solves fail where the first unknown is large."""
-
-    def __init__(self, inner: ForwardModel, above: float) -> None:
-        self.inner, self.above = inner, above
-        self.m_space, self.d_space, self.kind = inner.m_space, inner.d_space, inner.kind
-        self.capabilities = inner.capabilities - {"batch"}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    def _check(self, m: Array) -> None:
-        if not m[0] < self.above:
-            raise SolverDiverged("this solve fails on purpose")
-
-    def __call__(self, m: Array, /) -> Array:
-        self._check(m)
-        return self.inner(m)
-
-    def linearize(self, m: Array, /) -> Linearization:
-        self._check(m)
-        return self.inner.linearize(m)
-
-    def rows(self, ms: Array, /) -> Rows[Array]:
-        return rows_each(self, ms)
-
-    def linearize_rows(self, ms: Array, /) -> RowsLinearization:
-        return linearize_each(self, ms)
-
-
-def _partly(on: Posterior) -> Posterior:
-    """The same posterior with solves that fail for a fifth of the prior."""
-    assert isinstance(on.model, WhitenedModel)
-    xi = stream(0, "conformance").standard_normal((200, on.dim))
-    above = float(np.quantile(on.prior.unwhiten(xi)[:, 0], 0.8))
-    failing = _Failing(on.model.model, above)
-    return replace(on, model=replace(on.model, model=failing))
-
-
-@CLAUSES.clause(
-    "failed-solves", "a run in which some solves fail ends with finite draws and misfits, or with "
-    "a typed error in one line", needs=("outcome",), where="pdeinv.engines.requests",
-)  # fmt: skip
-def failed_solves(case: Case) -> str | None:
-    if not isinstance(case.on.model, WhitenedModel):
-        return "the model is one of the whitened unknown"
-    on = _partly(case.build())
-    twin = replace(case, build=lambda: on)
-    try:
-        found = twin.outcome
-    except PdeinvError as error:
-        hold(one_line(error), f"the message must be one line, got {str(error)!r}")
-        return None
-    hold(np.isfinite(found.stats["misfit"]).all(), "a misfit is not finite")
-    return None
 
 
 @CLAUSES.clause("one-unknown", "it works where the unknown is one number", needs=("outcome",))

@@ -66,12 +66,13 @@ def learns(case: Case) -> str | None:
 
 
 def _fresh(case: Case) -> float:
-    """The mean relative error of draws that nobody has seen."""
+    """‖error‖ over the typical departure of the data from their mean, at draws nobody has seen."""
     xi, model = case.xi(FRESH, 1), case.model()
     reference = case.problem.forward_model(case.sensors, case.dataset.level)
     true = np.stack([reference(m) for m in case.prior.unwhiten(xi)])
     found = np.stack([model(x) for x in xi])
-    return float(np.mean(np.linalg.norm(found - true, axis=1) / np.linalg.norm(true, axis=1)))
+    departure = np.sqrt(np.mean(np.sum((true - true.mean(axis=0)) ** 2, axis=1)))
+    return float(np.mean(np.linalg.norm(found - true, axis=1)) / departure)
 
 
 @CLAUSES.clause(
