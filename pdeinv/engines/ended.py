@@ -29,8 +29,8 @@ class Ended(IntEnum):
     )
     MISSED = (
         3,
-        "converged",
-        "the noise level was not reached: noise too small, or model wrong",
+        "not converged",
+        "the noise level was not reached: noise too small, model wrong, or a side minimum",
     )
     DRAWN = 4, "all draws done", "convergence is judged by R-hat and ESS"
     UNMIXED = 5, "not converged", "draw more"
