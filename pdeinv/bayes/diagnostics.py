@@ -130,7 +130,11 @@ def components(xi: Array) -> Components:
 
 
 def summary(
-    xi: Array, *, allow_constant: bool = False, named: Callable[[int], str] = _numbered
+    xi: Array,
+    *,
+    also: Array | None = None,
+    allow_constant: bool = False,
+    named: Callable[[int], str] = _numbered,
 ) -> Diagnostics:
     """The diagnostics of draws (chain, draw, dim), chains independent of one another.
 
@@ -138,6 +142,8 @@ def summary(
 
     Args:
         xi: draws after warm-up.
+        also: further quantities of them, (chain, draw, k), which have to agree between chains but
+            whose effective sizes do not matter; components behind the others.
         allow_constant: whether a component may be the same in all draws, as cells of a level set
             are; a whitened unknown that never moves tells of a sampler that is stuck.
         named: what a component is called in the verdict.
@@ -145,7 +151,10 @@ def summary(
     Raises:
         ShapeError: not three axes, or an empty one.
     """
-    each, xi = components(xi), _checked(xi)
+    xi, n_judged = _checked(xi), xi.shape[-1]
+    if also is not None:
+        xi = np.concatenate([xi, also], axis=-1)
+    each = components(xi)
     if not np.isfinite(xi).all():
         return _nothing(each, 0, "not converged: some draws are not finite")
     dim, constant = xi.shape[-1], np.ptp(xi, axis=(0, 1)) == 0
@@ -153,13 +162,13 @@ def summary(
     if _at_least_two(xi).shape[1] < _FEWEST:
         few = f"not converged: {xi.shape[1]} draws per chain are too few to judge; draw more"
         return _nothing(each, n_constant, few)
-    if n_constant == dim:
+    if constant[:n_judged].all():
         return _nothing(each, n_constant, "not converged: no component moved; shorten the steps")
     worst = int(np.nanargmax(np.where(constant, -np.inf, each.r_hat)))
     extremes = (
         float(each.r_hat[worst]),
-        float(np.nanmin(each.ess_bulk)),
-        float(np.nanmin(each.ess_tail)),
+        float(np.nanmin(each.ess_bulk[:n_judged])),
+        float(np.nanmin(each.ess_tail[:n_judged])),
     )
     stuck = "" if allow_constant or not n_constant else f"{n_constant} of {dim}"
     converged, verdict = _judge(extremes, named(worst), stuck, len(xi))

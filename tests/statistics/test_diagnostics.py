@@ -106,8 +106,9 @@ def test_each_component_has_figures_of_its_own():
     chains = bad_chains()["apart"]
     chains[:, :, 2] = 5.0
     each = summary(chains, named=lambda i: f"k[{i}]").each
-    assert each.r_hat[0] < 1.01 < 1.05 < each.r_hat[1]
-    assert each.ess_bulk[1] < 200 < 3000 < each.ess_bulk[0]
+    assert each.r_hat[0] < 1.01
+    assert each.r_hat[1] > 1.05
+    assert each.ess_bulk[1] < each.ess_bulk[0] / 10
     assert each.mcse[0] == pytest.approx(1 / np.sqrt(4000), rel=0.15)
     assert np.isnan([each.r_hat[2], each.ess_bulk[2], each.ess_tail[2]]).all()
     assert " at k[1] (below" in summary(chains, named=lambda i: f"k[{i}]").verdict

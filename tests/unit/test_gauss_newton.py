@@ -15,9 +15,9 @@ from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Exponential, Identity, LevelSet
 from pdeinv.engines.base import check_posterior
+from pdeinv.engines.ended import Ended
 from pdeinv.engines.regularized.config import GaussNewtonConfig
 from pdeinv.engines.regularized.differences import differences
-from pdeinv.engines.ended import Ended
 from pdeinv.engines.regularized.gauss_newton import GaussNewton
 from pdeinv.engines.regularized.penalties import TotalVariation, smoothness
 from pdeinv.engines.regularized.step import choose, prepare
