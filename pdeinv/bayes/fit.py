@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from scipy.special import chdtri
 
-__all__ = ["LEVEL", "largest_misfit", "misfit_text"]
+__all__ = ["LARGEST_SHIFT", "LEVEL", "largest_misfit", "misfit_text"]
 
 LEVEL = 0.999
 """Probability that the noise of right data stays below the limit."""
+
+LARGEST_SHIFT = 0.75
+"""An approximate mean or mode is right where no unknown is further off than so many posterior
+standard deviations, as far as that can be told without the posterior."""
 
 
 def largest_misfit(n_data: int, noise_factor: float = 1.0) -> float:

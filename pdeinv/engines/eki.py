@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve
 
+from pdeinv.bayes.fit import LARGEST_SHIFT
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
@@ -29,9 +30,9 @@ END = 1.0
 MOST_FAILED = 0.5
 """Share of members that may fail at once."""
 
-SHIFT, SPREAD = 0.75, 0.5
-"""Converged means at most so far off, in posterior standard deviations, and spreads at least this
-share of what they should be, in each unknown, by the ensemble's own linear fit."""
+SPREAD = 0.5
+"""Members that spread less than this share of what their own linear fit calls for have collapsed.
+"""
 
 
 class EkiConfig(Config):
@@ -216,7 +217,7 @@ def _fault(state: EkiState, fit: EnsembleFit | None) -> str:
     if fit is None:
         return f"{n} members span at most {n - 1} of {dim} directions, their spreads are too small"
     faults, far, narrow = [], int(fit.shift.argmax()), int(fit.spread.argmin())
-    if not fit.shift[far] <= SHIFT:
+    if not fit.shift[far] <= LARGEST_SHIFT:
         faults.append(f"the mean of xi[{far}] is {fit.shift[far]:.2g} standard deviations off")
     if not fit.spread[narrow] >= SPREAD:
         faults.append(f"xi[{narrow}] has {fit.spread[narrow]:.2g} of its spread")

@@ -56,7 +56,7 @@ def judge_ensembles(walkers: Array, thin: int) -> EnsembleVerdict:
         "n_eff": float(n_eff.min()),
         **({"r_hat_of_ensembles": float(r_hat.max())} if n_ensembles > 1 else {}),
     }
-    group = _group(walkers, float(thin) * tau, n_eff, r_hat)
+    group = _group(walkers, np.asarray(thin * tau, dtype=np.float64), n_eff, r_hat)
     return EnsembleVerdict(ended, ended.sentence(text), figures, group)
 
 
