@@ -10,10 +10,13 @@ import pdeinv
 from pdeinv.bayes.fit import LEVEL, largest_misfit
 from pdeinv.bayes.importance import importance
 from pdeinv.bayes.linear_gaussian import LinearGaussian
+from pdeinv.bayes.noise import Noise
 from pdeinv.engines.eki import Eki, EkiConfig
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.ensemble_fit import fit_ensemble
+from pdeinv.engines.gaussian.distance import distance_to_minimum
 from pdeinv.engines.gaussian.map import Map, MapConfig
+from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.rng import stream
@@ -182,3 +185,53 @@ def test_chains_that_agree_in_xi_and_not_in_the_misfit_have_not_converged():
     assert summary(xi, also=misfit).converged
     misfit[2] += 1
     assert not summary(xi, also=misfit).converged
+
+
+# ---- minima ----
+
+
+def stiff(tmp_path, method):
+    """Two of five directions known to 1e-5, three by the prior alone: ‖g‖ tells little."""
+    rng = np.random.default_rng(11)
+    case = LinearGaussian.example(rng, 5, 12)
+    left, _, right = np.linalg.svd(case.matrix, full_matrices=False)
+    matrix = left @ np.diag([1e5, 1e5, 1.0, 1.0, 1.0]) @ right
+    truth = case.prior_mean + rng.standard_normal(5)
+    noise = Noise(np.ones(12))
+    case = replace(case, matrix=matrix, noise=noise, data=matrix @ truth + noise.sample(rng))
+    return case.posterior(), run(
+        Map(MapConfig(method=method)), case.posterior, Run(1, tmp_path)
+    ).outcome
+
+
+@pytest.mark.parametrize("method", ["newton-cg", "lbfgs"])
+def test_a_minimum_is_near_in_every_direction_not_only_the_steep_ones(method, tmp_path):
+    posterior, found = stiff(tmp_path, method)
+    off = drive(posterior, distance_to_minimum(posterior, found.xi[0, 0], np.random.default_rng(0)))
+    assert found.converged, found.message
+    assert off.max() < 0.15
+
+
+def test_the_distance_to_the_minimum_is_that_of_the_exact_posterior():
+    case = LinearGaussian.example(np.random.default_rng(12), 4, 6)
+    posterior, rng = case.posterior(), np.random.default_rng(0)
+    mean, covariance = case.exact()
+    root = np.linalg.cholesky(case.prior_cov)
+    xi_mean = np.linalg.solve(root, mean - case.prior_mean)
+    std = np.sqrt(np.diag(np.linalg.solve(root, np.linalg.solve(root, covariance).T)))
+    shift = np.array([0.5, -2.0, 0.0, 1.0])
+    off = drive(posterior, distance_to_minimum(posterior, xi_mean + shift * std, rng))
+    assert np.allclose(off, np.abs(shift), atol=0.02)
+
+
+@pytest.mark.parametrize("method", ["newton-cg", "lbfgs"])
+def test_a_kink_is_no_minimum_that_a_gradient_can_find(method):
+    def kinked(m):
+        return np.array([10 * abs(m[0] - 0.3) + 0.5, m[1]])
+
+    prior = pdeinv.priors.normal("m", mean=np.zeros(2), std=1.0)
+    model = pdeinv.own_model(kinked, prior=prior, gradient="finite-difference")
+    found = pdeinv.invert((np.zeros(2), 1.0), model=model, engine="map", method=method, seed=1)
+    assert abs(float(found["posterior"]["m"][0, 0, 0]) - 0.3) < 0.01
+    assert found["sample_stats"]["misfit"].item() < largest_misfit(2)
+    assert not converged(found)
