@@ -53,12 +53,14 @@ class Chain:
         records: what :meth:`Engine.record` returned, stacked along axis 0.
         counters: what the chain spent.
         seconds: its wall time, resumed parts included.
+        cpu_seconds: the same of processors.
     """
 
     state: Any
     records: Mapping[str, Array]
     counters: Counters
     seconds: float
+    cpu_seconds: float = 0.0
 
     def course(self, along: str) -> xr.Dataset:
         """The records as a group of the result file, one entry a step along that dimension."""

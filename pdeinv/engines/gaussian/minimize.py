@@ -26,9 +26,6 @@ CLOSE = 0.1
 """A minimum is reached within so many posterior standard deviations: the Gauss-Newton Hessian has
 no eigenvalue below 1, hence ‖g‖ bounds that distance, whatever share of the first gradient g is."""
 
-KINK = 1e-3
-"""Gradients above this share of the first are none that rounding leaves at a minimum."""
-
 REACH = 10.0
 """A step is cut to this many times sqrt(dim), the norm of a typical prior draw."""
 
@@ -188,9 +185,6 @@ def _lbfgs_step(state: Minimum, config: OptimizerConfig) -> Steps[Minimum]:
     first = 1.0 if state.memory.n_pairs else min(1.0, 1.0 / length)
     new = yield from wolfe_search(point_at, start, direction, first)
     if new is start:
-        if state.gradient_norm > max(CLOSE, KINK * state.first_norm):
-            # at a kink a quasi-Newton slope may be as small as at a minimum, the gradient is not
-            return replace(state, ended=Ended.STALLED)
         return state.without_success(float(state.gradient @ direction), state.objective)
     norm = float(np.linalg.norm(new.gradient))
     return replace(

@@ -70,7 +70,8 @@ def _r_hat(walkers: Array) -> Array:
 
 def _group(walkers: Array, tau: Array, n_eff: Array, r_hat: Array) -> xr.Dataset:
     """The figures of each xi; ``xi_r_hat`` is that of the ensembles."""
-    error = np.std(walkers, axis=(0, 1, 2)) / np.sqrt(n_eff)
+    known = np.where(n_eff > 0, n_eff, np.nan)
+    error = np.std(walkers, axis=(0, 1, 2)) / np.sqrt(known)
     told = {
         "xi_r_hat": (r_hat, "R-hat of means and spreads of the ensembles, below 1.05 wanted"),
         "xi_autocorrelation_time": (tau, "integrated autocorrelation time in steps"),

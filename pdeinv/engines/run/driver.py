@@ -27,11 +27,15 @@ __all__ = ["RunResult", "run"]
 
 @dataclass(frozen=True)
 class RunResult:
-    """An engine's outcome with what it cost; ``exhausted`` where the budget ended a chain."""
+    """An engine's outcome with what it cost; ``exhausted`` where the budget ended a chain.
+
+    ``seconds`` and ``cpu_seconds`` add up the chains.
+    """
 
     outcome: Outcome
     counters: Counters
     seconds: float
+    cpu_seconds: float
     exhausted: bool
 
 
@@ -87,7 +91,8 @@ def _finalized(engine: Engine[Any], posterior: Posterior, spec: Run, partial: bo
         message = f"{Ended.BUDGET.words}; {outcome.message}"
         outcome = replace(outcome, ended=Ended.BUDGET, message=message)
     outcome = _explained(outcome, posterior.n_data)
-    return RunResult(outcome, total, sum(c.seconds for c in chains), partial)
+    seconds, cpu = sum(c.seconds for c in chains), sum(c.cpu_seconds for c in chains)
+    return RunResult(outcome, total, seconds, cpu, partial)
 
 
 def _explained(outcome: Outcome, n_data: int) -> Outcome:
@@ -105,4 +110,5 @@ def _chain(engine: Engine[Any], spec: Run, k: int) -> Chain:
     store = ChainStore(spec.folder, k)
     saved = store.load(state_type(engine))
     assert saved is not None
-    return Chain(saved.state, store.records(saved.n_chunks), saved.counters, saved.seconds)
+    records = store.records(saved.n_chunks)
+    return Chain(saved.state, records, saved.counters, saved.spent.wall, saved.spent.cpu)
