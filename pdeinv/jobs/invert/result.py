@@ -20,6 +20,7 @@ from pdeinv.engines.base import Outcome, Produces
 from pdeinv.engines.run.driver import RunResult
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.invert.predictive import Predictive, predicted
+from pdeinv.jobs.invert.prior_map import map_formula, map_group
 from pdeinv.jobs.invert.request import Inversion
 from pdeinv.jobs.invert.verdict import judged
 from pdeinv.jobs.two_level.admission import SurrogateReport
@@ -170,11 +171,12 @@ def _posterior(parts: ResultParts) -> xr.Dataset:
 
 
 def _whitened(parts: ResultParts) -> dict[str, xr.Dataset]:
-    """The group of xi, where the outcome has one."""
+    """The groups of xi and of its map to the unknown, where the outcome has one."""
     if parts.outcome.m is not None:
         return {}
-    space = xi_space(parts.prior.dim)
-    return {"unconstrained_posterior": _labelled(space, parts.outcome.xi)}
+    draws = _labelled(xi_space(parts.prior.dim), parts.outcome.xi)
+    draws["xi"].attrs["map"] = map_formula(parts.prior)
+    return {"unconstrained_posterior": draws, "prior_map": map_group(parts.prior)}
 
 
 def _data(parts: ResultParts) -> xr.Dataset:
@@ -203,7 +205,8 @@ def _stats(parts: ResultParts) -> xr.Dataset:
 def result_tree(parts: ResultParts) -> xr.DataTree:
     """All groups of a result file; the root holds the attributes.
 
-    Groups: ``posterior``, ``unconstrained_posterior`` (xi, where the draws have one),
+    Groups: ``posterior``, ``unconstrained_posterior`` (xi, where the draws have one) with
+    ``prior_map`` (how the unknown follows from it),
     ``sample_stats``, ``estimates`` (mean and sd over all draws), ``prior``,
     ``posterior_predictive`` (with and without noise), ``log_likelihood`` (of each datum),
     ``observed_data``, ``constant_data``, ``diagnostics`` where chains are compared, and those of
