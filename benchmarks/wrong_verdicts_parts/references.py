@@ -35,9 +35,9 @@ def _by_quadrature(problem: Toy, seed: int) -> dict[str, Any]:
 
 
 def _by_chains(problem: Finite, seed: int) -> dict[str, Any]:
-    """Eight chains of hmc; the error is the largest standard error of a mean over its sd."""
+    """Four chains of hmc; the error is the largest standard error of a mean over its sd."""
     found = pdeinv.invert(
-        **problem.arguments(seed), engine="hmc", chains=8, draws=1500, warmup=500, seed=77
+        **problem.arguments(seed), engine="hmc", draws=1000, warmup=300, seed=77
     )
     xi = found["unconstrained_posterior"]["xi"].values
     flat = xi.reshape(-1, xi.shape[-1])
