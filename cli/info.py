@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,9 @@ from .terminal import Terminal
 __all__ = ["info"]
 
 SHOWN = ("path", "kind", "config")
+MOST = 12
+"""Components that are shown without being asked."""
+
 LONG = 100
 """Attributes longer than this are for ``--json`` or ``--verbose``."""
 
@@ -46,6 +49,10 @@ def _tables(terminal: Terminal, found: Mapping[str, Any]) -> Iterator[Table | st
         yield terminal.table(
             "chains at their last checkpoint", list(chains[0]), [list(c.values()) for c in chains]
         )
+    if progress := found.get("progress"):
+        yield terminal.table("training, last logged", ("figure", "value"), list(progress.items()))
+    if components := found.get("components"):
+        yield _components(terminal, components)
     if summary := found.get("summary"):
         yield terminal.table("summary", ("figure", "value"), list(summary.items()))
     plain = {k: v for k, v in found.items() if isinstance(v, str | int | bool) and k not in SHOWN}
@@ -54,6 +61,13 @@ def _tables(terminal: Terminal, found: Mapping[str, Any]) -> Iterator[Table | st
     yield terminal.table("attributes", ("attribute", "value"), pairs)
     if found.get("config"):
         yield f"configuration:\n{found['config']}"
+
+
+def _components(terminal: Terminal, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The worst components; all of them where asked for."""
+    shown = rows if terminal.verbose else rows[:MOST]
+    left = f", the worst {MOST} of {len(rows)} (--verbose: all)" if len(shown) < len(rows) else ""
+    return terminal.table(f"components{left}", list(rows[0]), [list(r.values()) for r in shown])
 
 
 def _dims(dims: Mapping[str, int]) -> str:

@@ -155,6 +155,7 @@ def _outcome(terminal: Terminal, out: Path, attrs: Mapping[str, Any]) -> Iterato
         "converged": bool(attrs["pdeinv_converged"]),
         "message": attrs["pdeinv_message"],
         "seconds": float(attrs["pdeinv_seconds"]),
+        "cpu_seconds": float(attrs["pdeinv_cpu_seconds"]),
         "seed": int(attrs["pdeinv_seed"]),
         **{name: int(attrs[f"pdeinv_{name}"]) for name in COUNTS},
     }

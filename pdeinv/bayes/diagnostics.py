@@ -6,6 +6,7 @@ R-hat compares independent chains; the walkers of an ensemble are not independen
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,15 @@ import numpy as np
 from pdeinv.errors import ShapeError
 from pdeinv.typing import Array
 
-__all__ = ["Autocorrelation", "Diagnostics", "autocorrelation", "summary"]
+__all__ = [
+    "R_HAT",
+    "Autocorrelation",
+    "Components",
+    "Diagnostics",
+    "autocorrelation",
+    "components",
+    "summary",
+]
 
 R_HAT = 1.01
 """A largest R-hat below this counts as mixed (Vehtari et al. 2021)."""
@@ -27,6 +36,25 @@ _FEWEST = 4
 
 
 @dataclass(frozen=True)
+class Components:
+    """The same figures of each component, shape (dim,); NaN where it never moved, its mcse 0.
+
+    All are NaN where the chains are too short to say anything.
+
+    Attributes:
+        r_hat: rank-normalised split R-hat, the larger of those of the bulk and the folded draws.
+        ess_bulk: effective sample size of rank-normalised draws, all chains together.
+        ess_tail: the smaller effective sample size of the 5 % and 95 % quantiles.
+        mcse: Monte Carlo standard error of the mean.
+    """
+
+    r_hat: Array
+    ess_bulk: Array
+    ess_tail: Array
+    mcse: Array
+
+
+@dataclass(frozen=True)
 class Diagnostics:
     """What the chains say about themselves; NaN where they are too short to say anything.
 
@@ -34,21 +62,26 @@ class Diagnostics:
         r_hat: largest rank-normalised split R-hat, of the bulk and the folded draws.
         ess_bulk: smallest effective sample size of rank-normalised draws, all chains together.
         ess_tail: smallest effective sample size of the 5 % and 95 % quantiles.
-        mcse: Monte Carlo standard error of each component's mean, shape (dim,).
+        each: these figures of each component.
         worst: the component with the largest R-hat, or -1.
         n_constant: components that never moved; they are left out of the extremes.
-        converged: ``r_hat`` < 1.01, both sizes >= 400, and every component moved.
+        converged: several chains, ``r_hat`` < 1.01, both sizes >= 400, and every component moved.
         verdict: one line that says so and, if not, what to do.
     """
 
     r_hat: float
     ess_bulk: float
     ess_tail: float
-    mcse: Array
+    each: Components
     worst: int
     n_constant: int
     converged: bool
     verdict: str
+
+    @property
+    def mcse(self) -> Array:
+        """Monte Carlo standard error of each component's mean, shape (dim,)."""
+        return self.each.mcse
 
 
 @dataclass(frozen=True)
@@ -72,15 +105,14 @@ def _checked(xi: Array) -> Array:
     return xi
 
 
-def summary(xi: Array, *, allow_constant: bool = False) -> Diagnostics:
-    """The diagnostics of draws (chain, draw, dim), chains independent of one another.
+def _numbered(i: int) -> str:
+    return f"component {i}"
+
+
+def components(xi: Array) -> Components:
+    """R-hat, ESS and MCSE of each component of draws (chain, draw, dim), chains independent.
 
     For R-hat, a single chain is cut in two and its halves take the place of chains.
-
-    Args:
-        xi: draws after warm-up.
-        allow_constant: whether a component may be the same in all draws, as cells of a level set
-            are; a whitened unknown that never moves tells of a sampler that is stuck.
 
     Raises:
         ShapeError: not three axes, or an empty one.
@@ -88,24 +120,59 @@ def summary(xi: Array, *, allow_constant: bool = False) -> Diagnostics:
     Reference: Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021).
     """
     xi = _checked(xi)
-    dim = xi.shape[-1]
+    found = np.full((4, xi.shape[-1]), np.nan)
+    if np.isfinite(xi).all() and _at_least_two(xi).shape[1] >= _FEWEST:
+        moved = np.ptp(xi, axis=(0, 1)) > 0
+        found[3] = 0.0
+        if moved.any():
+            found[:, moved] = _by_component(xi[..., moved])
+    return Components(*found)
+
+
+def summary(
+    xi: Array,
+    *,
+    also: Array | None = None,
+    allow_constant: bool = False,
+    named: Callable[[int], str] = _numbered,
+) -> Diagnostics:
+    """The diagnostics of draws (chain, draw, dim), chains independent of one another.
+
+    A single chain never counts as converged: it cannot tell of what it has not seen.
+
+    Args:
+        xi: draws after warm-up.
+        also: further quantities of them, (chain, draw, k), which have to agree between chains but
+            whose effective sizes do not matter; components behind the others.
+        allow_constant: whether a component may be the same in all draws, as cells of a level set
+            are; a whitened unknown that never moves tells of a sampler that is stuck.
+        named: what a component is called in the verdict.
+
+    Raises:
+        ShapeError: not three axes, or an empty one.
+    """
+    xi, n_judged = _checked(xi), xi.shape[-1]
+    if also is not None:
+        xi = np.concatenate([xi, also], axis=-1)
+    each = components(xi)
     if not np.isfinite(xi).all():
-        return _nothing(dim, 0, "not converged: some draws are not finite")
-    constant = np.ptp(xi, axis=(0, 1)) == 0
+        return _nothing(each, 0, "not converged: some draws are not finite")
+    dim, constant = xi.shape[-1], np.ptp(xi, axis=(0, 1)) == 0
     n_constant = int(constant.sum())
     if _at_least_two(xi).shape[1] < _FEWEST:
         few = f"not converged: {xi.shape[1]} draws per chain are too few to judge; draw more"
-        return _nothing(dim, n_constant, few)
-    if n_constant == dim:
-        return _nothing(dim, n_constant, "not converged: no component moved; shorten the steps")
-    r_hat, bulk, tail, error = _by_component(xi[..., ~constant])
-    mcse = np.zeros(dim)
-    mcse[~constant] = error
-    worst = int(np.flatnonzero(~constant)[np.argmax(r_hat)])
-    extremes = float(r_hat.max()), float(bulk.min()), float(tail.min())
+        return _nothing(each, n_constant, few)
+    if constant[:n_judged].all():
+        return _nothing(each, n_constant, "not converged: no component moved; shorten the steps")
+    worst = int(np.nanargmax(np.where(constant, -np.inf, each.r_hat)))
+    extremes = (
+        float(each.r_hat[worst]),
+        float(np.nanmin(each.ess_bulk[:n_judged])),
+        float(np.nanmin(each.ess_tail[:n_judged])),
+    )
     stuck = "" if allow_constant or not n_constant else f"{n_constant} of {dim}"
-    converged, verdict = _judge(extremes, worst, stuck)
-    return Diagnostics(*extremes, mcse, worst, n_constant, converged, verdict)
+    converged, verdict = _judge(extremes, named(worst), stuck, len(xi))
+    return Diagnostics(*extremes, each, worst, n_constant, converged, verdict)
 
 
 def _at_least_two(xi: Array) -> Array:
@@ -115,9 +182,9 @@ def _at_least_two(xi: Array) -> Array:
     return np.concatenate([xi[:, :half], xi[:, xi.shape[1] - half :]])
 
 
-def _nothing(dim: int, n_constant: int, verdict: str) -> Diagnostics:
+def _nothing(each: Components, n_constant: int, verdict: str) -> Diagnostics:
     nan = float("nan")
-    return Diagnostics(nan, nan, nan, np.full(dim, nan), -1, n_constant, False, verdict)
+    return Diagnostics(nan, nan, nan, each, -1, n_constant, False, verdict)
 
 
 def _by_component(xi: Array) -> tuple[Array, Array, Array, Array]:
@@ -142,19 +209,24 @@ def _by_component(xi: Array) -> tuple[Array, Array, Array, Array]:
     )
 
 
-def _judge(extremes: tuple[float, float, float], worst: int, stuck: str) -> tuple[bool, str]:
+def _judge(
+    extremes: tuple[float, float, float], worst: str, stuck: str, n_chains: int
+) -> tuple[bool, str]:
     r_hat, bulk, tail = extremes
     faults = []
     if stuck:
         faults.append(f"{stuck} components never moved")
     if not r_hat < R_HAT:
-        faults.append(f"R-hat {r_hat:.3f} at component {worst} (below {R_HAT:g} wanted)")
+        faults.append(f"R-hat {r_hat:.3f} at {worst} (below {R_HAT:g} wanted)")
     for name, value in (("bulk", bulk), ("tail", tail)):
         if not value >= ESS:
             faults.append(f"{name} ESS {value:.0f} ({ESS:.0f} wanted)")
     if faults:
         return False, f"not converged: {', '.join(faults)}; draw more"
-    return True, f"converged: R-hat {r_hat:.3f}, bulk ESS {bulk:.0f}, tail ESS {tail:.0f}"
+    figures = f"R-hat {r_hat:.3f}, bulk ESS {bulk:.0f}, tail ESS {tail:.0f}"
+    if n_chains == 1:
+        return False, f"not converged: one chain cannot tell, run several ({figures} of its halves)"
+    return True, f"converged: {figures}"
 
 
 def autocorrelation(xi: Array) -> Autocorrelation:

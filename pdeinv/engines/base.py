@@ -53,12 +53,14 @@ class Chain:
         records: what :meth:`Engine.record` returned, stacked along axis 0.
         counters: what the chain spent.
         seconds: its wall time, resumed parts included.
+        cpu_seconds: the same of processors.
     """
 
     state: Any
     records: Mapping[str, Array]
     counters: Counters
     seconds: float
+    cpu_seconds: float = 0.0
 
     def course(self, along: str) -> xr.Dataset:
         """The records as a group of the result file, one entry a step along that dimension."""
@@ -73,13 +75,15 @@ class Outcome:
         xi: draws, shape (chain, draw, dim); a point estimate is 1 x 1. Empty, (chain, draw, 0),
             where ``m`` is given.
         stats: arrays (chain, draw) by name for ``sample_stats``; ``misfit`` always.
-        ended: how it ended, by the engine's own criterion.
+        ended: how it ended, by the engine's own criterion; the driver tries besides whether the
+            misfits are no larger than noise makes them (:mod:`pdeinv.bayes.fit`).
         message: one sentence on why it ended.
         summary: numbers for the terminal table and the result's attributes.
         groups: further groups for the result file (a spectrum, estimators, ...).
         independent_chains: False where chains share information, so that R-hat means nothing.
         m: draws of the unknown itself, shape (chain, draw, n_m), where they need not be the image
             of any xi; None where xi says it all.
+        noise_factor: by how much the engine was told to take the noise for larger than it is.
     """
 
     xi: Array
@@ -90,6 +94,7 @@ class Outcome:
     groups: Mapping[str, xr.Dataset] = field(default_factory=dict)
     independent_chains: bool = True
     m: Array | None = None
+    noise_factor: float = 1.0
 
     @property
     def converged(self) -> bool:

@@ -11,11 +11,13 @@ import numpy as np
 from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve
 
+from pdeinv.bayes.fit import LARGEST_SHIFT
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.ended import Ended
+from pdeinv.engines.ensemble_fit import EnsembleFit, fit_ensemble
 from pdeinv.engines.requests import Steps
 from pdeinv.engines.solvable import solved_rows
 from pdeinv.typing import Array
@@ -27,6 +29,10 @@ END = 1.0
 
 MOST_FAILED = 0.5
 """Share of members that may fail at once."""
+
+SPREAD = 0.5
+"""Members that spread less than this share of what their own linear fit calls for have collapsed.
+"""
 
 
 class EkiConfig(Config):
@@ -157,6 +163,7 @@ class Eki(Engine[EkiState]):
     ) -> Outcome:
         """The members as draws, with what tells a good ensemble from a collapsed one."""
         state: EkiState = chains[0].state
+        fit = _fit(posterior, state)
         found = {
             "iterations": float(state.n),
             "tempering": state.t,
@@ -164,19 +171,57 @@ class Eki(Engine[EkiState]):
             "collapse_ratio": _spread(state.xi),
             "misfit_per_datum": float(np.mean(state.misfit)) / posterior.n_data,
             "replaced": float(state.replaced),
+            **({} if fit is None else _figures(fit)),
         }
+        ended, message = self._ended(state, fit)
         return Outcome(
             xi=state.xi[None],
             stats={
                 "misfit": state.misfit[None],
                 "lp": -(state.misfit + cost(state.xi))[None],
             },
-            ended=Ended.CONVERGED if self.finished(state) else Ended.RUNNING,
-            message=_verdict(state, self.config.until),
+            ended=ended,
+            message=message,
             summary=found,
             groups={"tempering": chains[0].course("update")},
             independent_chains=False,
         )
+
+    def _ended(self, state: EkiState, fit: EnsembleFit | None) -> tuple[Ended, str]:
+        """Whether the ensemble is where and as wide as its own predictions say it should be."""
+        text = _verdict(state, self.config.until)
+        if not self.finished(state):
+            return Ended.RUNNING, Ended.RUNNING.sentence(text)
+        fault = "" if self.config.until == "discrepancy" else _fault(state, fit)
+        if not fault:
+            return Ended.CONVERGED, text
+        return Ended.COLLAPSED, f"{Ended.COLLAPSED.sentence(fault)}; {text}"
+
+
+def _fit(posterior: Posterior, state: EkiState) -> EnsembleFit | None:
+    white = posterior.noise.whiten(state.predictions - posterior.data)
+    return fit_ensemble(state.xi, white)
+
+
+def _figures(fit: EnsembleFit) -> dict[str, float]:
+    return {
+        "largest_shift": float(fit.shift.max()),
+        "smallest_spread": float(fit.spread.min()),
+        "curvature": fit.curvature,
+    }
+
+
+def _fault(state: EkiState, fit: EnsembleFit | None) -> str:
+    """What is wrong with the ensemble by its own linear fit; empty where nothing is."""
+    n, dim = state.xi.shape
+    if fit is None:
+        return f"{n} members span at most {n - 1} of {dim} directions, their spreads are too small"
+    faults, far, narrow = [], int(fit.shift.argmax()), int(fit.spread.argmin())
+    if not fit.shift[far] <= LARGEST_SHIFT:
+        faults.append(f"the mean of xi[{far}] is {fit.shift[far]:.2g} standard deviations off")
+    if not fit.spread[narrow] >= SPREAD:
+        faults.append(f"xi[{narrow}] has {fit.spread[narrow]:.2g} of its spread")
+    return f"by the ensemble's own linear fit {' and '.join(faults)}" if faults else ""
 
 
 def _gaussian(rng: np.random.Generator, members: Array, n: int) -> Array:
@@ -193,13 +238,11 @@ def _spread(xi: Array) -> float:
 
 def _verdict(state: EkiState, until: str) -> str:
     """One sentence on where the ensemble stands and what it is."""
-    n, dim = state.xi.shape
-    where = f"ensemble of {n} at tempering time {state.t:.3g} after {state.n} updates"
+    where = f"ensemble of {len(state.xi)} at tempering time {state.t:.3g} after {state.n} updates"
     if until == "discrepancy":
         what = (
             "stopped by the discrepancy principle: a regularized estimate, its spread no posterior"
         )
     else:
         what = "a Gaussian-ensemble approximation, exact for linear models and large ensembles only"
-    few = f"; {n} members span at most {n - 1} of {dim} directions, spreads are too small"
-    return f"{where}; {what}{few if n <= dim else ''}"
+    return f"{where}; {what}"

@@ -29,8 +29,8 @@ class Ended(IntEnum):
     )
     MISSED = (
         3,
-        "converged",
-        "the noise level was not reached: noise too small, or model wrong",
+        "not converged",
+        "the noise level was not reached: noise too small, model wrong, or a side minimum",
     )
     DRAWN = 4, "all draws done", "convergence is judged by R-hat and ESS"
     UNMIXED = 5, "not converged", "draw more"
@@ -40,6 +40,13 @@ class Ended(IntEnum):
         "not converged",
         "train the surrogate on more samples around the posterior, or use engine pcn",
     )
+    COLLAPSED = 8, "not converged", "raise ensemble_size, or use an engine of the exact posterior"
+    NOT_GAUSSIAN = (
+        9,
+        "not converged",
+        "the posterior is no Gaussian about this point: use engine hmc or pcn",
+    )
+    OFF_MINIMUM = 10, "not converged", "train longer, or use engine map"
 
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""

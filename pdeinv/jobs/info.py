@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pdeinv.config import read_toml
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
-from pdeinv.io.arrays import opened_arrays
 from pdeinv.io.checkpoints import read_metadata
+from pdeinv.jobs.info_components import component_rows
+from pdeinv.jobs.info_run import describe_run, is_run
 from pdeinv.model.learned import Role
 
 __all__ = ["describe"]
@@ -37,11 +37,11 @@ def describe(path: Path) -> dict[str, Any]:
         # files of earlier versions hold forward models and do not say so
         metadata = {"role": str(Role.FORWARD), **read_metadata(path)}
         return {"path": str(path), "kind": "surrogate", "attributes": metadata}
-    if (path / "run.json").exists() or any(path.glob("round*.npz")):
-        return {"path": str(path), "kind": "run", **_run(path)}
+    if is_run(path):
+        return {"path": str(path), "kind": "run", **describe_run(path)}
     raise DataSchemaError(
         f"{path} is a folder of no known kind; expected a surrogate (metadata.json) or a run "
-        "(run.json)"
+        "folder (pdeinv.json)"
     )
 
 
@@ -60,6 +60,7 @@ def _netcdf(path: Path) -> dict[str, Any]:
             },
             "config": str(attrs.pop(CONFIG, "")),
             "summary": _summary(attrs),
+            "components": component_rows(tree),
             "attributes": {
                 k: v.item() if isinstance(v, np.generic) else v for k, v in attrs.items()
             },
@@ -83,46 +84,3 @@ def _summary(attrs: dict[str, Any]) -> dict[str, Any]:
     except ValueError:
         return {}
     return dict(found) if isinstance(found, Mapping) else {}
-
-
-def _run(folder: Path) -> dict[str, Any]:
-    """How far each chain of a live or stopped run was at its last checkpoint."""
-    mark = folder / "run.json"
-    if mark.exists() and "engine" not in json.loads(mark.read_text()):
-        return _batches(folder)
-    return {
-        "engine": json.loads(mark.read_text())["engine"] if mark.exists() else None,
-        "training_rounds_done": len(list(folder.glob("round*.npz"))),
-        "stop_asked": (folder / "STOP").exists(),
-        "chains": [_chain(file) for file in sorted(folder.glob("chain*.state.npz"))],
-    }
-
-
-def _batches(folder: Path) -> dict[str, Any]:
-    """How far a data set is: what its batches say of themselves, hashes unchecked."""
-    found = [json.loads(file.read_text()) for file in sorted(folder.glob("batch*.json"))]
-    planned = read_toml(folder / "config.toml") if (folder / "config.toml").exists() else {}
-    return {
-        "samples": planned.get("n"),
-        "samples_done": sum(facts["samples"] for facts in found),
-        "samples_failed": sum(len(facts["failed"]) for facts in found),
-        "batches_done": len(found),
-        "seed": planned.get("seed"),
-        "assembled": (folder / "manifest.json").exists(),
-    }
-
-
-def _chain(file: Path) -> dict[str, Any]:
-    with opened_arrays(
-        file, lambda kind: DataSchemaError(f"checkpoint {file} is damaged ({kind})")
-    ) as data:
-        meta = json.loads(str(data["meta"]))
-        misfit = float(data["state_misfit"]) if "state_misfit" in data else None
-    spent = meta["counters"]
-    return {
-        "chain": file.name.partition(".")[0].removeprefix("chain"),
-        "step": meta["step"],
-        "misfit": misfit,
-        "seconds": round(meta["seconds"], 1),
-        **{k: spent[k] for k in ("n_forward", "n_surrogate", "n_failed")},
-    }

@@ -191,8 +191,8 @@ class Slow(LinearModel):
 
 @pytest.mark.parametrize("chains", [1, 2, 3])
 def test_budget_in_seconds_ends_each_chain_by_its_share_of_the_clock(chains, tmp_path, monkeypatch):
-    ticking = SimpleNamespace(monotonic=lambda: Slow.now)
-    for module in ("chain", "clock", "together"):
+    ticking = SimpleNamespace(monotonic=lambda: Slow.now, process_time=lambda: Slow.now / 2)
+    for module in ("chain", "clock"):
         monkeypatch.setattr(f"pdeinv.engines.run.{module}.time", ticking)
     on = CASE.posterior()
     on.model = WhitenedModel(on.prior, Slow(**vars(on.model.model)))
@@ -201,6 +201,7 @@ def test_budget_in_seconds_ends_each_chain_by_its_share_of_the_clock(chains, tmp
     assert found.exhausted
     assert found.counters.n_forward == chains * 200
     assert found.seconds == chains * 200
+    assert found.cpu_seconds == chains * 100
 
 
 def test_budget_in_seconds_holds(tmp_path):

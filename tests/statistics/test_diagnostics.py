@@ -90,11 +90,28 @@ def test_tails_that_mix_slowly_are_seen_by_the_tail_ess():
     assert found.ess_tail < 2000
 
 
-def test_a_single_chain_is_compared_with_itself():
-    assert summary(white((1, 2000, 2))).converged
+def test_a_single_chain_is_compared_with_itself_and_never_converged():
+    found = summary(white((1, 2000, 2)))
+    assert found.r_hat < 1.01
+    assert not found.converged
+    assert found.verdict.startswith("not converged: one chain cannot tell, run several (R-hat 1.0")
+    assert summary(white((2, 2000, 2))).converged
     drift = white((1, 2000, 2))
     drift[0, :, 0] += np.linspace(0, 2, 2000)
-    assert not summary(drift).converged
+    assert "R-hat" in summary(drift).verdict
+    assert summary(drift).r_hat > 1.02
+
+
+def test_each_component_has_figures_of_its_own():
+    chains = bad_chains()["apart"]
+    chains[:, :, 2] = 5.0
+    each = summary(chains, named=lambda i: f"k[{i}]").each
+    assert each.r_hat[0] < 1.01
+    assert each.r_hat[1] > 1.05
+    assert each.ess_bulk[1] < each.ess_bulk[0] / 10
+    assert each.mcse[0] == pytest.approx(1 / np.sqrt(4000), rel=0.15)
+    assert np.isnan([each.r_hat[2], each.ess_bulk[2], each.ess_tail[2]]).all()
+    assert " at k[1] (below" in summary(chains, named=lambda i: f"k[{i}]").verdict
 
 
 def test_a_component_that_never_moves_is_a_fault_unless_it_may():

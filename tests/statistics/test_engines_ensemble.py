@@ -69,7 +69,7 @@ def test_a_long_run_is_converged_and_says_how_long(tmp_path):
     assert found.converged
     assert found.message.startswith("converged: ")
     assert 5 < found.summary["autocorrelation_time"] < 50
-    assert found.summary["r_hat_of_means"] < 1.05
+    assert found.summary["r_hat_of_ensembles"] < 1.05
     assert found.xi.shape == (2, 500 * 32, 3)
     assert not found.independent_chains
 

@@ -9,6 +9,7 @@ from scipy.special import j0, j1
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
+from pdeinv.engines.ended import Ended
 from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
@@ -186,7 +187,7 @@ def test_finite_element_data_show_an_inclusion_where_it_is(kind, tmp_path):
     truth = np.where(np.abs(z - 0.35j) < 0.3, 2.0, 1.0)
     found, m = reconstruct(posterior(problem, truth, 1e-4), tmp_path)
     inside = np.abs(z) < 0.95
-    assert found.converged
+    assert found.ended is Ended.MISSED  # a direct picture does not fit data as exact as these
     assert np.abs(z[inside][np.argmax(m[inside])] - 0.35j) < 0.15
     assert np.corrcoef(m[inside], truth[inside])[0, 1] > 0.75
     flat = np.linalg.norm(1 - truth[inside])

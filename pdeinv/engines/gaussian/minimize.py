@@ -22,6 +22,10 @@ from pdeinv.typing import Array
 
 __all__ = ["Minimum", "OptimizerConfig", "find_map", "first_minimum", "improved"]
 
+CLOSE = 0.1
+"""A minimum is reached within so many posterior standard deviations: the Gauss-Newton Hessian has
+no eigenvalue below 1, hence ‖g‖ bounds that distance, whatever share of the first gradient g is."""
+
 REACH = 10.0
 """A step is cut to this many times sqrt(dim), the norm of a typical prior draw."""
 
@@ -157,18 +161,21 @@ def _newton_step(state: Minimum, config: OptimizerConfig) -> Steps[Minimum]:
     first = state.first_norm or norm
     eta = newton_cg.forcing(norm, state.gradient_norm, state.forcing)
     state = replace(state, gradient=at.gradient, gradient_norm=norm, first_norm=first, forcing=eta)
-    if norm <= config.tolerance * first:
+    small = norm <= config.tolerance * first
+    if small and norm <= CLOSE:
         return replace(state, ended=Ended.CONVERGED)
     p, _ = newton_cg.conjugate_gradient(
         lambda v: v + at.gauss_newton(v), -at.gradient, eta * norm, config.cg_iterations
     )
     p = _cut(p)
+    slope = float(at.gradient @ p)  # minus the squared distance to the minimum
+    if small and -slope <= CLOSE**2:
+        return replace(state, ended=Ended.CONVERGED)
 
     def objective(t: float) -> Steps[float]:
         xi = state.xi + t * p
         return float((yield Misfit(xi)) + cost(xi))
 
-    slope = float(at.gradient @ p)
     found = yield from backtrack(objective, at.neg_log_posterior, slope)
     if found.t == 0:
         return state.without_success(slope, found.value)
@@ -199,9 +206,14 @@ def _lbfgs_step(state: Minimum, config: OptimizerConfig) -> Steps[Minimum]:
         state.moved(new.x, new.value),
         gradient=new.gradient,
         gradient_norm=norm,
-        ended=Ended.CONVERGED if norm <= config.tolerance * state.first_norm else Ended.RUNNING,
+        ended=Ended.CONVERGED if norm <= _target(state, config) else Ended.RUNNING,
         memory=state.memory.remember(new.x - state.xi, new.gradient - state.gradient),
     )
+
+
+def _target(state: Minimum, config: OptimizerConfig) -> float:
+    """The norm of the gradient to reach."""
+    return min(CLOSE, config.tolerance * state.first_norm)
 
 
 def find_map(

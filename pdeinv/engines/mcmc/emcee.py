@@ -9,13 +9,12 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from pdeinv.bayes.diagnostics import autocorrelation, summary
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Outcome
-from pdeinv.engines.ended import Ended
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, check_thinning, stack
+from pdeinv.engines.mcmc.ensembles import judge_ensembles
 from pdeinv.engines.requests import Misfit, Steps
 from pdeinv.engines.solvable import solved_rows
 from pdeinv.errors import CapabilityError, ConfigError
@@ -25,9 +24,6 @@ __all__ = ["Emcee", "EmceeConfig", "EmceeState", "snooker"]
 
 MOST_UNKNOWNS = 20
 """Stretch and differential-evolution moves mix ever more slowly beyond about this many."""
-
-R_HAT = 1.05
-"""Ensembles whose means agree to this R-hat are taken to sample the same distribution."""
 
 
 class EmceeConfig(Config):
@@ -137,13 +133,14 @@ class Emcee(Sampler[EmceeState]):
         lp = lp.reshape(len(chains), -1)
         moves = [max(1, c.state.n - self.config.warmup) * len(c.state.xi) for c in chains]
         rate = np.mean([c.state.n_accepted / n for c, n in zip(chains, moves, strict=True)])
-        found, ended, message = _judge(walkers, self.config.thin)
+        found = judge_ensembles(walkers, self.config.thin)
         return Outcome(
             xi=xi,
             stats={"misfit": -lp - cost(xi), "lp": lp},
-            ended=ended,
-            message=message,
-            summary={"acceptance_rate": float(rate), **found},
+            ended=found.ended,
+            message=found.message,
+            summary={"acceptance_rate": float(rate), **found.figures},
+            groups={"diagnostics": found.group},
             independent_chains=False,
         )
 
@@ -205,26 +202,3 @@ def snooker(
     with np.errstate(divide="ignore"):
         factors = (dim - 1) * np.log(after / safe[:, 0])
     return proposals, np.where((distance[:, 0] > 0) & (after > 0), factors, -np.inf)
-
-
-def _judge(walkers: Array, thin: int) -> tuple[dict[str, float], Ended, str]:
-    """Numbers, verdict and sentence from walkers (ensemble, kept step, walker, dim).
-
-    R-hat compares the means of the ensembles, never walkers of one ensemble.
-    """
-    times = [autocorrelation(np.moveaxis(ensemble, 1, 0)) for ensemble in walkers]
-    tau = max(float(t.tau.max()) for t in times)
-    n_ensembles, n_kept, n_walkers, _ = walkers.shape
-    found = {
-        "autocorrelation_time": thin * tau,
-        "n_eff": n_ensembles * n_kept * n_walkers / max(tau, 1.0),
-    }
-    length = f"{n_kept / tau:.0f} autocorrelation times of {thin * tau:.0f} steps"
-    faults = [] if all(t.reliable for t in times) else ["50 are wanted"]
-    if n_ensembles > 1:
-        r_hat = found["r_hat_of_means"] = summary(walkers.mean(axis=2)).r_hat
-        if not r_hat < R_HAT:
-            faults.append(f"the ensembles disagree (R-hat of their means {r_hat:.2f})")
-    ended = Ended.UNMIXED if faults else Ended.CONVERGED
-    text = ", ".join([f"{ended.words}: {length}", *faults])
-    return found, ended, ended.sentence(text)

@@ -9,14 +9,12 @@ import time
 from collections.abc import Mapping
 from typing import Any, get_args, get_type_hints
 
-import numpy as np
-
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import Engine
 from pdeinv.engines.progress import Progress
 from pdeinv.engines.requests import Request, Steps
-from pdeinv.engines.run.checkpoint import ChainStore, Saved
-from pdeinv.engines.run.clock import Clock
+from pdeinv.engines.run.checkpoint import ChainStore, Saved, shown_misfit
+from pdeinv.engines.run.clock import Clock, Seconds
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import RunFailed
 from pdeinv.rng import stream
@@ -72,7 +70,7 @@ class LiveChain:
         self._state, self._rng, self._step = saved.state, saved.rng, saved.step
         self._n_chunks, self._records = saved.n_chunks, list[Mapping[str, Any]]()
         self._progress = progress
-        self.counters, self.clock = saved.counters, Clock(saved.seconds)
+        self.counters, self.clock = saved.counters, Clock(saved.spent)
         self.steps, self.told_to_stop = self._run(), False
         self.asks: Request | None = None
         self.found: Any = None
@@ -120,19 +118,19 @@ class LiveChain:
         self._progress(self.k, self._step, self.engine.n_steps, _note(self._state))
 
     def _save(self) -> None:
-        spent = self.counters, self.clock.seconds
+        spent = self.counters, self.clock.spent
         saved = Saved(self._state, self._rng, self._step, self._n_chunks, *spent)
         self._n_chunks = self._store.save(saved, self._records).n_chunks
         self._records = []
 
 
 def _fresh(spec: Run, k: int) -> Saved:
-    return Saved(None, stream(spec.seed, "chain", k), 0, 0, Counters(), 0.0)
+    return Saved(None, stream(spec.seed, "chain", k), 0, 0, Counters(), Seconds())
 
 
 def _note(state: Any) -> str:
-    misfit = getattr(state, "misfit", None)
-    return "" if misfit is None else f"misfit {float(np.mean(misfit)):.4g}"
+    misfit = shown_misfit(state)
+    return "" if misfit is None else f"misfit {misfit:.4g}"
 
 
 def _check_failures(counters: Counters) -> None:

@@ -12,12 +12,13 @@ from zipfile import BadZipFile
 import numpy as np
 
 from pdeinv.bayes.posterior import Counters
+from pdeinv.engines.run.clock import Seconds
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.atomic import atomic
 from pdeinv.rng import dump_state, load_state
 from pdeinv.typing import Array
 
-__all__ = ["ChainStore", "Saved"]
+__all__ = ["ChainStore", "Saved", "shown_misfit"]
 
 DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile)
 """What reading a truncated or foreign file may raise."""
@@ -35,7 +36,13 @@ class Saved:
     step: int
     n_chunks: int
     counters: Counters
-    seconds: float
+    spent: Seconds
+
+
+def shown_misfit(state: Any) -> float | None:
+    """Φ of a state, the mean over its walkers or members; None where it tells none."""
+    misfit = getattr(state, "misfit", None)
+    return None if misfit is None else float(np.mean(misfit))
 
 
 class ChainStore:
@@ -67,7 +74,9 @@ class ChainStore:
             "step": saved.step,
             "n_chunks": n,
             "counters": saved.counters.as_dict(),
-            "seconds": saved.seconds,
+            "seconds": saved.spent.wall,
+            "cpu_seconds": saved.spent.cpu,
+            "misfit": shown_misfit(saved.state),
         }
         meta_text = np.array(json.dumps(meta))
         _write(self._state_file, {"meta": meta_text, **_arrays("state", saved.state)})
@@ -130,4 +139,5 @@ def _value(name: str, kind: Any, arrays: Mapping[str, Array]) -> Any:
 def _restored(state_type: type[Any], arrays: Mapping[str, Array]) -> Saved:
     meta, state = json.loads(str(arrays["meta"])), _value("state", state_type, arrays)
     counters, rng = Counters(**meta["counters"]), load_state(meta["rng"])
-    return Saved(state, rng, meta["step"], meta["n_chunks"], counters, meta["seconds"])
+    spent = Seconds(meta["seconds"], meta["cpu_seconds"])
+    return Saved(state, rng, meta["step"], meta["n_chunks"], counters, spent)

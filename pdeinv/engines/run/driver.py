@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from pdeinv.bayes.fit import largest_misfit, misfit_text
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import Chain, Engine, Outcome, check_posterior
 from pdeinv.engines.ended import Ended
@@ -24,11 +27,15 @@ __all__ = ["RunResult", "run"]
 
 @dataclass(frozen=True)
 class RunResult:
-    """An engine's outcome with what it cost; ``exhausted`` where the budget ended a chain."""
+    """An engine's outcome with what it cost; ``exhausted`` where the budget ended a chain.
+
+    ``seconds`` and ``cpu_seconds`` add up the chains.
+    """
 
     outcome: Outcome
     counters: Counters
     seconds: float
+    cpu_seconds: float
     exhausted: bool
 
 
@@ -83,11 +90,25 @@ def _finalized(engine: Engine[Any], posterior: Posterior, spec: Run, partial: bo
     if partial:
         message = f"{Ended.BUDGET.words}; {outcome.message}"
         outcome = replace(outcome, ended=Ended.BUDGET, message=message)
-    return RunResult(outcome, total, sum(c.seconds for c in chains), partial)
+    outcome = _explained(outcome, posterior.n_data)
+    seconds, cpu = sum(c.seconds for c in chains), sum(c.cpu_seconds for c in chains)
+    return RunResult(outcome, total, seconds, cpu, partial)
+
+
+def _explained(outcome: Outcome, n_data: int) -> Outcome:
+    """Not converged where the mean misfit of its draws is larger than noise makes it."""
+    if not outcome.converged or n_data == 0:
+        return outcome
+    misfit, factor = float(np.mean(outcome.stats["misfit"])), outcome.noise_factor
+    if misfit <= largest_misfit(n_data, factor):
+        return outcome
+    why = Ended.MISSED.sentence(misfit_text(misfit, n_data, factor))
+    return replace(outcome, ended=Ended.MISSED, message=f"{why}; {outcome.message}")
 
 
 def _chain(engine: Engine[Any], spec: Run, k: int) -> Chain:
     store = ChainStore(spec.folder, k)
     saved = store.load(state_type(engine))
     assert saved is not None
-    return Chain(saved.state, store.records(saved.n_chunks), saved.counters, saved.seconds)
+    records = store.records(saved.n_chunks)
+    return Chain(saved.state, records, saved.counters, saved.spent.wall, saved.spent.cpu)

@@ -8,7 +8,6 @@ a model without rows runs through to its end while the others wait.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from pdeinv.engines.base import Engine
 from pdeinv.engines.progress import Progress
 from pdeinv.engines.requests import Request, advance, answered
 from pdeinv.engines.run.chain import LiveChain
+from pdeinv.engines.run.clock import Seconds
 from pdeinv.engines.run.spec import Run
 
 __all__ = ["run_chains"]
@@ -91,10 +91,10 @@ def _answer(posterior: Posterior, chains: Sequence[LiveChain]) -> None:
     coarse = [(chain, request) for chain, request in asking if request.level == "coarse"]
     asking = coarse or asking
     for members in groups([request for _, request in asking]):
-        began, some = time.monotonic(), [asking[i] for i in members]
+        began, some = Seconds.now(), [asking[i] for i in members]
         payers = [chain.counters for chain, _ in some]
         found = answer_rows(posterior, [request for _, request in some], payers)
-        share = (time.monotonic() - began) / len(some)
+        share = (Seconds.now() - began) / len(some)
         for (chain, _), value in zip(some, found, strict=True):
             chain.asks, chain.found = None, value
             chain.clock.add(share)

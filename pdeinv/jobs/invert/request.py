@@ -135,6 +135,11 @@ class Inversion:
         """Whether a surrogate has to be made first."""
         return Need.COARSE in self.engine.needs and self.surrogate_path is None
 
+    @property
+    def learns(self) -> bool:
+        """Whether a surrogate is trained or tested before the engine starts."""
+        return self.trains_surrogate or self.surrogate_path is not None
+
     def require(self) -> None:
         """Refuse to begin where an extra that the run needs is not installed.
 

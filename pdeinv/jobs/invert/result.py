@@ -6,7 +6,6 @@ The layout is that of ArviZ: groups of an ``xarray.DataTree``, readable without 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,15 +14,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pdeinv.bayes.diagnostics import summary as diagnose
-from pdeinv.bayes.jacobian import unwhitened
 from pdeinv.bayes.posterior import Counters, Posterior, xi_space
 from pdeinv.bayes.prior import Prior, sample
 from pdeinv.engines.base import Outcome, Produces
-from pdeinv.engines.ended import Ended
 from pdeinv.engines.run.driver import RunResult
 from pdeinv.io.observations import Observations
+from pdeinv.jobs.invert.predictive import Predictive, predicted
+from pdeinv.jobs.invert.prior_map import map_formula, map_group
 from pdeinv.jobs.invert.request import Inversion
+from pdeinv.jobs.invert.verdict import judged
 from pdeinv.jobs.two_level.admission import SurrogateReport
 from pdeinv.jobs.two_level.cost import advice, cost_ratio
 from pdeinv.model.spaces import Space
@@ -34,9 +33,6 @@ from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 __all__ = ["ResultParts", "conclude", "estimates", "result_tree"]
-
-N_PREDICTIVE = 100
-"""Posterior-predictive draws in a result; each costs one solve."""
 
 
 def conclude(
@@ -57,10 +53,10 @@ def conclude(
     """
     counters = Counters()
     posterior.charge(counters)
-    predictive = _predictive(posterior, result.outcome, stream(inversion.seed, "predictive"))
+    predictive = predicted(posterior, result.outcome, stream(inversion.seed, "predictive"))
     for part in (result.counters, surrogate.counters):
         counters.add(part)
-    outcome, checks = _judged(inversion, result)
+    outcome = judged(posterior, result.outcome, inversion.engine.produces, predictive)
     ratio = cost_ratio(posterior, outcome.xi.reshape(-1, posterior.dim))
     outcome = replace(outcome, message=outcome.message + advice(ratio))
     attrs = {
@@ -69,17 +65,20 @@ def conclude(
         "pdeinv_n_forward_training": surrogate.counters.n_forward,
         "pdeinv_n_tangent_training": surrogate.counters.n_tangent,
         "pdeinv_n_adjoint_training": surrogate.counters.n_adjoint,
-        "pdeinv_n_forward_predictive": len(predictive),
+        "pdeinv_n_forward_predictive": predictive.size,
         "pdeinv_problem": inversion.problem.name,
         "pdeinv_engine": inversion.engine.name,
-        "pdeinv_seconds": result.seconds,
+        "pdeinv_seconds": result.seconds + surrogate.seconds,
+        "pdeinv_cpu_seconds": result.cpu_seconds + surrogate.cpu_seconds,
+        "pdeinv_seconds_training": surrogate.seconds,
+        "pdeinv_cpu_seconds_training": surrogate.cpu_seconds,
         **({} if ratio is None else {"pdeinv_surrogate_cost": ratio}),
         **verified,
         **{f"pdeinv_{k}": v for k, v in surrogate.figures.items()},
     }
     parts = ResultParts(
         posterior.prior,
-        replace(outcome, summary={**outcome.summary, **checks}),
+        outcome,
         inversion.engine.produces,
         inversion.observations,
         predictive,
@@ -89,37 +88,6 @@ def conclude(
         fixtures(inversion.problem),
     )
     return result_tree(parts)
-
-
-def _predictive(posterior: Posterior, outcome: Outcome, rng: np.random.Generator) -> Array:
-    """Data with noise at evenly spaced draws, shape (draw, n_d); one solve each."""
-    if outcome.m is None:
-        source, points = posterior, outcome.xi.reshape(-1, posterior.dim)
-    else:
-        source = unwhitened(posterior, "the result")
-        points = outcome.m.reshape(-1, source.dim)
-    n = min(N_PREDICTIVE, len(points))
-    chosen = points[np.unique(np.linspace(0, len(points) - 1, n).astype(int))]
-    return source.predict(chosen) + posterior.noise.sample(rng, len(chosen))
-
-
-def _judged(inversion: Inversion, result: RunResult) -> tuple[Outcome, dict[str, float]]:
-    """The outcome with its diagnostics, where R-hat means something."""
-    outcome = result.outcome
-    if inversion.engine.produces != "posterior" or not outcome.independent_chains:
-        return outcome, {}
-    found = diagnose(outcome.xi)
-    verdict = found.verdict
-    if not outcome.converged:  # the engine, or a budget, has something to say as well
-        figures = verdict.removeprefix("not ").removeprefix("converged: ")
-        verdict = f"not converged: {outcome.message}; {figures}"
-    elif not found.converged:
-        outcome = replace(outcome, ended=Ended.UNMIXED)
-    checks = {"r_hat": found.r_hat, "ess_bulk": found.ess_bulk, "ess_tail": found.ess_tail}
-    return (
-        replace(outcome, message=verdict),
-        {k: v for k, v in checks.items() if math.isfinite(v)},
-    )
 
 
 def _inputs(inversion: Inversion) -> list[Source]:
@@ -144,7 +112,7 @@ class ResultParts:
         outcome: the engine's outcome.
         produces: what the engine claims its draws to be.
         observations: the data that were inverted.
-        predictive: (draw, n_d) draws of data with noise, at evenly spaced posterior draws.
+        predictive: what some of the draws predict.
         prior_draws: (draw, n_m) prior draws of the unknown.
         attrs: provenance and summary attributes.
         inside: which nodes of the unknown lie in the body, for ``estimates``.
@@ -155,7 +123,7 @@ class ResultParts:
     outcome: Outcome
     produces: Produces
     observations: Observations
-    predictive: Array
+    predictive: Predictive
     prior_draws: Array
     attrs: Mapping[str, Any]
     inside: xr.Dataset = field(default_factory=xr.Dataset)
@@ -203,17 +171,18 @@ def _posterior(parts: ResultParts) -> xr.Dataset:
 
 
 def _whitened(parts: ResultParts) -> dict[str, xr.Dataset]:
-    """The group of xi, where the outcome has one."""
+    """The groups of xi and of its map to the unknown, where the outcome has one."""
     if parts.outcome.m is not None:
         return {}
-    space = xi_space(parts.prior.dim)
-    return {"unconstrained_posterior": _labelled(space, parts.outcome.xi)}
+    draws = _labelled(xi_space(parts.prior.dim), parts.outcome.xi)
+    draws["xi"].attrs["map"] = map_formula(parts.prior)
+    return {"unconstrained_posterior": draws, "prior_map": map_group(parts.prior)}
 
 
-def _data(parts: ResultParts, values: Array, lead: tuple[str, ...]) -> xr.Dataset:
+def _data(parts: ResultParts) -> xr.Dataset:
     o = parts.observations
     attrs = {"units": o.observed.units, "long_name": o.observed.long_name}
-    variable = xr.Variable((*lead, "obs"), values, attrs)
+    variable = xr.Variable("obs", o.values, attrs)
     return xr.Dataset({o.observed.name: variable}, {"obs": np.arange(o.size)})
 
 
@@ -236,10 +205,12 @@ def _stats(parts: ResultParts) -> xr.Dataset:
 def result_tree(parts: ResultParts) -> xr.DataTree:
     """All groups of a result file; the root holds the attributes.
 
-    Groups: ``posterior``, ``unconstrained_posterior`` (xi, where the draws have one),
+    Groups: ``posterior``, ``unconstrained_posterior`` (xi, where the draws have one) with
+    ``prior_map`` (how the unknown follows from it),
     ``sample_stats``, ``estimates`` (mean and sd over all draws), ``prior``,
-    ``posterior_predictive`` (with noise), ``observed_data``, ``constant_data`` and those of the
-    engine.
+    ``posterior_predictive`` (with and without noise), ``log_likelihood`` (of each datum),
+    ``observed_data``, ``constant_data``, ``diagnostics`` where chains are compared, and those of
+    the engine.
     """
     o = parts.outcome
     groups: dict[str, xr.Dataset] = {
@@ -248,10 +219,8 @@ def result_tree(parts: ResultParts) -> xr.DataTree:
         "sample_stats": _stats(parts),
         "estimates": estimates(parts.prior, o).merge(parts.inside),
         "prior": _labelled(parts.prior.space, parts.prior_draws[None]),
-        "posterior_predictive": _data(parts, parts.predictive[None], LEAD).assign_coords(
-            chain=[0], draw=np.arange(len(parts.predictive))
-        ),
-        "observed_data": _data(parts, parts.observations.values, ()),
+        **parts.predictive.groups(parts.observations),
+        "observed_data": _data(parts),
         "constant_data": _constants(parts).merge(parts.fixtures),
         **o.groups,
     }

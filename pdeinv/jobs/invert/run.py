@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import xarray as xr
@@ -22,6 +24,7 @@ from pdeinv.io.marks import noted
 from pdeinv.io.runs import discard, drop_unless_resumable, remember, run_folder
 from pdeinv.jobs.invert.request import Inversion, RunConfig
 from pdeinv.jobs.invert.result import conclude
+from pdeinv.jobs.invert.spent import timed_training, training_seconds
 from pdeinv.jobs.two_level.admission import SurrogateReport, admit, inflated_noise
 from pdeinv.jobs.two_level.train import Rounds, train_in_rounds
 from pdeinv.model.forward import DERIVATIVES
@@ -69,11 +72,14 @@ def invert(
     remember(folder, inversion.resolved())
     try:
         with kept_workers(inversion.run.workers):
-            made, report = _with_surrogate(inversion, made, folder, progress)
+            with timed_training(folder) if inversion.learns else nullcontext():
+                made, report = _with_surrogate(inversion, made, folder, progress)
             result = run(inversion.engine, made, _spec(inversion, folder, resume), progress)
     except PdeinvError:
         drop_unless_resumable(folder)
         raise
+    training = training_seconds(folder)
+    report = replace(report, seconds=training.wall, cpu_seconds=training.cpu)
     tree = conclude(inversion, made(), result, report, verified)
     netcdf.write(out, tree)
     return tree

@@ -70,11 +70,15 @@ class SurrogateReport:
         folder: its checkpoint, None where the engine needs none.
         counters: what training and testing spent.
         figures: for the result's attributes.
+        seconds: wall time of training and tests.
+        cpu_seconds: the same of all processors.
     """
 
     folder: Path | None = None
     counters: Counters = field(default_factory=Counters)
     figures: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
 
 def explore(posterior: Posterior, n: int, moves_per_draw: int, rng: np.random.Generator) -> Array:

@@ -16,6 +16,7 @@ from pdeinv.engines.ended import Ended
 from pdeinv.engines.requests import drive
 from pdeinv.engines.run.chain import state_type
 from pdeinv.engines.run.checkpoint import ChainStore, Saved
+from pdeinv.engines.run.clock import Seconds
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.rng import stream
@@ -180,7 +181,9 @@ def checkpoint(case: Case) -> None:
     walk, kind = case.walk(), state_type(case.engine())
     with tempfile.TemporaryDirectory() as folder:
         store = ChainStore(Path(folder), 0)
-        store.save(Saved(walk.states[-1], walk.rng, 1, 0, Counters(), 0.5), walk.records)
+        store.save(
+            Saved(walk.states[-1], walk.rng, 1, 0, Counters(), Seconds(0.5, 0.25)), walk.records
+        )
         back = store.load(kind)
         hold(back is not None and same(back.state, walk.states[-1]), "it changes")
         assert back is not None
@@ -202,7 +205,9 @@ def resumed(case: Case) -> str | None:
     part = case.walk(most=cut)
     with tempfile.TemporaryDirectory() as folder:
         store = ChainStore(Path(folder), 0)
-        store.save(Saved(part.states[-1], part.rng, cut, 0, Counters(), 0.5), part.records)
+        store.save(
+            Saved(part.states[-1], part.rng, cut, 0, Counters(), Seconds(0.5, 0.25)), part.records
+        )
         back = store.load(state_type(case.engine()))
     assert back is not None
     engine, state, rng = case.engine(), back.state, back.rng

@@ -1,0 +1,1 @@
+"""Problems, references and runs of ``wrong_verdicts.py``."""

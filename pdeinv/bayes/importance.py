@@ -1,0 +1,49 @@
+"""How well draws of one density stand for another: importance weights and their tail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pdeinv.typing import Array
+
+__all__ = ["Importance", "importance"]
+
+EVEN = 0.1
+"""Standard deviation of log weights below which their tail means nothing."""
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What weighting draws to another density costs.
+
+    Attributes:
+        effective: effective share of the draws, (Σ w)² / (n Σ w²); 1 where the densities agree.
+        pareto_k: shape of the weights' tail; above 0.7 averages over the weights mean little
+            (Vehtari, Simpson, Gelman, Yao and Gabry 2024). 0 where all weights are alike.
+    """
+
+    effective: float
+    pareto_k: float
+
+
+def importance(log_weights: Array) -> Importance:
+    """The figures of ln w, shape (n,); a weight of zero (a failed solve) counts as a draw.
+
+    Reference: Yao, Vehtari, Simpson and Gelman (2018), who judge approximations by them.
+    """
+    finite = log_weights[np.isfinite(log_weights)]
+    if len(finite) < 2:
+        return Importance(0.0, np.inf)
+    w = np.exp(finite - finite.max())
+    effective = float(w.sum() ** 2 / np.square(w).sum()) / len(log_weights)
+    return Importance(effective, _tail(finite) if np.std(finite) > EVEN else 0.0)
+
+
+def _tail(log_weights: Array) -> float:
+    import arviz_stats.base
+
+    stats: Any = arviz_stats.base.array_stats  # type: ignore[attr-defined]
+    return float(np.asarray(stats.psislw(log_weights)[1]))

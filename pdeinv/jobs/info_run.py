@@ -1,0 +1,123 @@
+"""How far a run is, by what its folder holds: chains, training rounds, a training, batches."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pdeinv.config import read_toml
+from pdeinv.errors import DataSchemaError
+from pdeinv.io.arrays import opened_arrays
+from pdeinv.io.marks import written_by_pdeinv
+
+__all__ = ["describe_run", "is_run"]
+
+LOGS = ("log.jsonl", "history.jsonl")
+"""Of a surrogate's training and of a network on the equation: one line for each epoch or block."""
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder belongs to a run, which may only have begun."""
+    return written_by_pdeinv(folder) or (folder / "run.json").exists()
+
+
+def describe_run(folder: Path) -> dict[str, Any]:
+    """What a live or stopped run has done.
+
+    Raises:
+        DataSchemaError: a checkpoint is damaged.
+    """
+    mark = _json(folder / "run.json")
+    resolved = read_toml(folder / "config.toml") if (folder / "config.toml").exists() else {}
+    if (folder / "run.json").exists() and "engine" not in mark:
+        return _batches(folder, resolved)
+    if _is_training(folder, resolved):
+        return _training(folder, resolved)
+    engine = mark.get("engine") or resolved.get("engine", {}).get("name")
+    return {
+        "engine": engine,
+        **_rounds(folder),
+        "stop_asked": (folder / "STOP").exists(),
+        "chains": [_chain(file) for file in sorted(folder.glob("chain*.state.npz"))],
+    }
+
+
+def _json(file: Path) -> Any:
+    """What a file holds; {} where it is missing or not complete yet."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _is_training(folder: Path, resolved: dict[str, Any]) -> bool:
+    """Whether it is a surrogate or a network that is trained here, and nothing inverted."""
+    return "engine" not in resolved and (
+        any((folder / name).exists() for name in LOGS)
+        or any(folder.glob("training*.safetensors"))
+        or "surrogate" in resolved
+    )
+
+
+def _training(folder: Path, resolved: dict[str, Any]) -> dict[str, Any]:
+    """The last line of the log, and how long all of its epochs took."""
+    rows = [row for name in LOGS for row in _rows(folder / name)]
+    table = resolved.get("surrogate") or resolved.get("solver") or {}
+    return {
+        "training": table.get("name"),
+        "saved": any(folder.glob("training*.safetensors")),
+        "stop_asked": (folder / "STOP").exists(),
+        "seconds_logged": round(sum(float(row.get("seconds", 0)) for row in rows), 1),
+        "progress": rows[-1] if rows else {},
+    }
+
+
+def _rows(file: Path) -> list[dict[str, Any]]:
+    """The complete lines of a log that may be written at this moment."""
+    found = []
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            found.append(row)
+    return found
+
+
+def _rounds(folder: Path) -> dict[str, Any]:
+    """How far the training of a surrogate on the way of an inversion is."""
+    tests = _json(folder / "tests.json") or []
+    told = {} if not tests else {"training_sd_misfit_difference": float(tests[-1]["sd"])}
+    return {"training_rounds_done": len(list(folder.glob("round*.npz"))), **told}
+
+
+def _batches(folder: Path, planned: dict[str, Any]) -> dict[str, Any]:
+    """How far a data set is: what its batches say of themselves, hashes unchecked."""
+    found = [json.loads(file.read_text()) for file in sorted(folder.glob("batch*.json"))]
+    return {
+        "samples": planned.get("n"),
+        "samples_done": sum(facts["samples"] for facts in found),
+        "samples_failed": sum(len(facts["failed"]) for facts in found),
+        "batches_done": len(found),
+        "seed": planned.get("seed"),
+        "assembled": (folder / "manifest.json").exists(),
+    }
+
+
+def _chain(file: Path) -> dict[str, Any]:
+    """A chain at its last checkpoint; its misfit is the mean over walkers or members."""
+    with opened_arrays(
+        file, lambda kind: DataSchemaError(f"checkpoint {file} is damaged ({kind})")
+    ) as data:
+        meta = json.loads(str(data["meta"]))
+    spent, misfit = meta["counters"], meta.get("misfit")
+    return {
+        "chain": file.name.partition(".")[0].removeprefix("chain"),
+        "step": meta["step"],
+        "misfit": None if misfit is None else float(f"{misfit:.5g}"),
+        "seconds": round(meta["seconds"], 1),
+        "cpu_seconds": round(meta.get("cpu_seconds", 0.0), 1),
+        **{k: spent[k] for k in ("n_forward", "n_surrogate", "n_failed")},
+    }

@@ -1,0 +1,89 @@
+"""``info`` tells how far any run is, from its first moment on."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pdeinv.bayes.linear_gaussian import LinearGaussian
+from pdeinv.bayes.prior import cost
+from pdeinv.engines.run.chain import state_type
+from pdeinv.engines.run.checkpoint import ChainStore
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
+from pdeinv.errors import DataSchemaError
+from pdeinv.io.runs import remember
+from pdeinv.jobs.info import describe
+from pdeinv.plugins import registry
+
+CASE = LinearGaussian.example(np.random.default_rng(2))
+SHORT = {
+    "pcn": {"draws": 40, "warmup": 10},
+    "hmc": {"draws": 10, "warmup": 10},
+    "emcee": {"draws": 20, "warmup": 5},
+}
+
+
+@pytest.mark.parametrize("name", ["map", "laplace", "eki", "pcn", "hmc", "emcee", "gauss-newton"])
+def test_every_chain_shows_the_misfit_of_its_state(name, tmp_path):
+    engine, posterior = registry.build("engines", name, SHORT.get(name, {})), CASE.posterior()
+    run(engine, lambda: posterior, Run(1, tmp_path))
+    found = describe(tmp_path)
+    assert found["kind"] == "run"
+    assert found["engine"] == name
+    assert len(found["chains"]) == engine.n_chains
+    for k, row in enumerate(found["chains"]):
+        saved = ChainStore(tmp_path, k).load(state_type(engine))
+        expected = float(np.mean(saved.state.misfit))
+        if name == "emcee":
+            expected = float(np.mean(-saved.state.log_prob - cost(saved.state.xi)))
+        assert row["misfit"] == pytest.approx(expected, rel=1e-3)
+        assert row["seconds"] >= 0
+        assert row["cpu_seconds"] >= 0
+
+
+def test_a_run_that_has_only_begun_is_a_run(tmp_path):
+    remember(tmp_path / "a.nc.run", {"engine": {"name": "two-level"}, "seed": 1})
+    found = describe(tmp_path / "a.nc.run")
+    assert found["kind"] == "run"
+    assert found["engine"] == "two-level"
+    assert found["training_rounds_done"] == 0
+    assert found["chains"] == []
+    (tmp_path / "other").mkdir()
+    with pytest.raises(DataSchemaError, match="of no known kind"):
+        describe(tmp_path / "other")
+
+
+def training(folder, lines):
+    remember(folder, {"surrogate": {"name": "latent", "epochs": 50}, "seed": 1})
+    (folder / "log.jsonl").write_text(lines)
+    return describe(folder)
+
+
+def test_a_live_training_shows_its_last_epoch(tmp_path):
+    rows = [{"epoch": n, "epochs": 50, "valid": 1 / n, "seconds": 0.5} for n in (1, 2, 3)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    found = training(tmp_path / "s.run", text + '{"epoch": 4, "epo')  # written at this moment
+    assert found["training"] == "latent"
+    assert found["progress"] == rows[-1]
+    assert found["seconds_logged"] == 1.5
+    assert not found["saved"]
+    (tmp_path / "s.run" / "training.safetensors").touch()
+    (tmp_path / "s.run" / "STOP").touch()
+    again = describe(tmp_path / "s.run")
+    assert again["saved"]
+    assert again["stop_asked"]
+
+
+def test_a_training_before_its_first_epoch_is_one(tmp_path):
+    assert training(tmp_path / "s.run", "")["progress"] == {}
+
+
+def test_training_rounds_show_the_last_test(tmp_path):
+    folder = tmp_path / "a.nc.run"
+    remember(folder, {"engine": {"name": "two-level"}})
+    (folder / "round0.npz").touch()
+    (folder / "tests.json").write_text('[{"pairs": 40, "sd": 2.5}, {"pairs": 80, "sd": 0.5}]')
+    found = describe(folder)
+    assert found["training_rounds_done"] == 1
+    assert found["training_sd_misfit_difference"] == 0.5
