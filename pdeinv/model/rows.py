@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -117,13 +118,14 @@ def linearize_rows(model: ForwardModel, ms: Array) -> RowsLinearization:
         return linearize_each(model, ms)
     found = own.linearize_rows(ms)
     reasons = checked(found).failures
-    return replace(found, failures=reasons, at=lambda i: _row(found, reasons, i))
+    # without the rest of what was found: a point would keep the factors of all rows
+    return replace(found, failures=reasons, at=partial(_row, found.at, reasons))
 
 
-def _row(found: RowsLinearization, reasons: Mapping[int, str], i: int) -> Linearization:
+def _row(at: Callable[[int], Linearization], reasons: Mapping[int, str], i: int) -> Linearization:
     if i in reasons:
         raise SolverDiverged(reasons[i])
-    return guarded(found.at(i))
+    return guarded(at(i))
 
 
 def linearize_each(model: ForwardModel, ms: Array) -> RowsLinearization:
