@@ -27,7 +27,15 @@ from pdeinv.engines.mcmc.adaptation import (
     with_directions,
 )
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, adapted, stack
-from pdeinv.engines.mcmc.kernel import FIRST_STEP, LONGEST_STEP, MOST, Kernel, Point, reference_for
+from pdeinv.engines.mcmc.kernel import (
+    FIRST_STEP,
+    LONGEST_STEP,
+    MOST,
+    WIDER,
+    Kernel,
+    Point,
+    reference_for,
+)
 from pdeinv.engines.requests import Steps
 from pdeinv.engines.solvable import first_point
 from pdeinv.model.forward import Capability
@@ -40,9 +48,6 @@ DIVERGENT = 1000.0
 
 JITTER = 0.4
 """Paths are uniform within so much of their mean, so that none returns to its start for ever."""
-
-WIDER = 1.5
-"""First points are drawn with so many times the standard deviation of the reference."""
 
 
 class HmcConfig(SamplerConfig):

@@ -32,10 +32,12 @@ __all__ = [
     "LONGEST_STEP",
     "MOMENT_DIM",
     "MOST",
+    "WIDER",
     "Kernel",
     "Moved",
     "Point",
     "Tuned",
+    "dispersed_start",
     "kernel_about",
     "reference_for",
     "tune",
@@ -49,6 +51,9 @@ LONGEST_STEP = 1.5
 
 MOST, FIRST_STEP = float(np.log(LONGEST_STEP)), float(np.log(0.3))
 """Of log ε: its upper limit, and where adaptation begins."""
+
+WIDER = 1.5
+"""Chains start with so many times the standard deviation of their reference."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,7 @@ def kernel_about(posterior: Posterior, reference: Reference, log_step: float) ->
 
 
 def reference_for(
-    posterior: Posterior, rng: np.random.Generator, start: Literal["mean", "prior"] = "mean"
+    posterior: Posterior, rng: np.random.Generator, start: Literal["mean", "prior"]
 ) -> Steps[Reference]:
     """The Laplace approximation where the model has both derivatives and it is found, else N(0, I).
 
@@ -182,6 +187,12 @@ def reference_for(
         with suppress(SolverDiverged, RunFailed):
             return (yield from laplace_reference(posterior, rng, start))
     return Reference.standard(posterior.dim)
+
+
+def dispersed_start(reference: Reference, rng: np.random.Generator) -> Array:
+    """A draw of the reference with 1.5 times its standard deviation; of N(0, I) a plain draw."""
+    wider = WIDER if reference.basis.shape[1] else 1.0
+    return reference.unwhiten(wider * rng.standard_normal(len(reference.mean)))
 
 
 def _blend(reference: Reference, xis: Array) -> Reference:
@@ -204,24 +215,24 @@ class Tuned:
 def tune(
     posterior: Posterior, n_moves: int, rng: np.random.Generator, windows: int = 4
 ) -> Steps[Tuned]:
-    """Adapt reference and step size over ``n_moves``.
+    """Adapt reference and step size over ``n_moves``, from a start that no other chain shares.
 
-    The moments of the second half of each window refine the reference (in at most 200 dimensions);
+    The search for the MAP point begins at a prior draw and the first place is a wide draw about
+    what it finds, so that chains in different modes disagree. The moments of the second half of each window refine the reference (in at most 200 dimensions);
     the step size adapts throughout, to an acceptance of 0.8 with and 0.3 without derivatives.
 
     Raises:
         RunFailed: no starting point could be solved.
     """
-    reference = yield from reference_for(posterior, rng)
+    reference = yield from reference_for(posterior, rng, "prior")
     kernel = kernel_about(posterior, reference, FIRST_STEP)
-    place = yield from first_point(rng, reference.mean)
+    place = yield from first_point(rng, dispersed_start(reference, rng))
     length = max(2, n_moves // windows)
     for window in range(windows):
-        places = []
+        places, here = [], (yield from kernel.at(place))
         for i in range(length):
-            here = yield from kernel.at(place)
             moved = yield from kernel.move(here, rng)
-            place = moved.point.place
+            here, place = moved.point, moved.point.place
             places.append(place.xi)
             target = 0.8 if kernel.guided else 0.3
             log_step = adapted(kernel.log_step, moved.chance, target, i + 5, MOST)

@@ -18,7 +18,7 @@ from pdeinv.engines.base import Engine, Need, check_posterior
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.io.observations import NoiseSpec, Observations
 from pdeinv.jobs.two_level.admission import GivenSurrogate
-from pdeinv.jobs.two_level.train import RoundsConfig, learner
+from pdeinv.jobs.two_level.rounds import RoundsConfig, learner
 from pdeinv.model.learned import Role
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.case import Case, read_case
