@@ -15,7 +15,8 @@ from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig
-from pdeinv.engines.mcmc.kernel import Kernel, Point, tune
+from pdeinv.engines.mcmc.kernel import Kernel, Point
+from pdeinv.engines.mcmc.tuning import tune
 from pdeinv.engines.requests import Steps
 
 __all__ = ["Explorer", "ExplorerConfig", "ExplorerState"]

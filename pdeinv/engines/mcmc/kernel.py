@@ -10,7 +10,7 @@ step is the preconditioned Crank-Nicolson proposal about the reference with b = 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -20,9 +20,8 @@ from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
 from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.gaussian.approximation import laplace_reference
-from pdeinv.engines.mcmc.chains import adapted
 from pdeinv.engines.requests import Linearize, Misfit, Steps
-from pdeinv.engines.solvable import Place, first_point
+from pdeinv.engines.solvable import Place
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.model.forward import DERIVATIVES, Capability
 from pdeinv.typing import Array
@@ -36,11 +35,8 @@ __all__ = [
     "Kernel",
     "Moved",
     "Point",
-    "Tuned",
-    "dispersed_start",
     "kernel_about",
     "reference_for",
-    "tune",
 ]
 
 MOMENT_DIM = 200
@@ -51,6 +47,12 @@ LONGEST_STEP = 1.5
 
 MOST, FIRST_STEP = float(np.log(LONGEST_STEP)), float(np.log(0.3))
 """Of log ε: its upper limit, and where adaptation begins."""
+
+ROTATIONS, LEAPFROGS = 8, 64
+"""Steps of a move without derivatives, and the most of a trajectory."""
+
+JITTER = 0.4
+"""Trajectories are uniform within so much of their mean, so that none returns for ever."""
 
 WIDER = 1.5
 """Chains start with so many times the standard deviation of their reference."""
@@ -86,23 +88,30 @@ class Kernel:
         reference: the Gaussian N(mean, C).
         log_step: log ε.
         guided: whether derivatives guide it.
-        leapfrogs: mean number of model evaluations of one move.
+        path: mean length of a trajectory in radians; a quarter turn forgets the start.
     """
 
     reference: Reference
     log_step: float
     guided: bool
-    leapfrogs: int = 8
+    path: float = np.pi / 2
+
+    @property
+    def evaluations(self) -> int:
+        """Model evaluations of one move, on average."""
+        if not self.guided:
+            return ROTATIONS
+        return min(LEAPFROGS, int(np.ceil(self.path / min(np.exp(self.log_step), LONGEST_STEP))))
 
     def at(self, place: Place) -> Steps[Point]:
         """Where moves from ``place`` begin."""
         return (yield from self._point(self.reference.whiten(place.xi), place))
 
     def move(self, here: Point, rng: np.random.Generator) -> Steps[Moved]:
-        """One trajectory, or as many single steps as it has evaluations."""
+        """One trajectory, or some single steps without derivatives."""
         step = min(np.exp(self.log_step), LONGEST_STEP)
         if self.guided:
-            return (yield from self._trajectory(here, step * rng.uniform(0.7, 1.3), rng))
+            return (yield from self._trajectory(here, step, rng))
         return (yield from self._rotations(here, step, rng))
 
     def trail(self, place: Place, n: int, rng: np.random.Generator) -> Steps[list[Place]]:
@@ -122,9 +131,12 @@ class Kernel:
 
     def _trajectory(self, here: Point, step: float, rng: np.random.Generator) -> Steps[Moved]:
         """One Hamiltonian trajectory of random length, accepted or not."""
+        length = self.path * rng.uniform(1 - JITTER, 1 + JITTER)
+        n = min(LEAPFROGS, int(np.ceil(length / step)))
+        step = min(step, length / n)
         velocity = rng.standard_normal(len(here.z))
         start, point = here.energy(velocity), here
-        for _ in range(rng.integers(1, 2 * self.leapfrogs)):
+        for _ in range(n):
             point, velocity = yield from self.leapfrog(point, velocity, step)
             if not np.isfinite(point.psi):
                 return Moved(here, 0.0)
@@ -133,7 +145,7 @@ class Kernel:
     def _rotations(self, here: Point, step: float, rng: np.random.Generator) -> Steps[Moved]:
         """Crank-Nicolson steps, each accepted or not."""
         chances = []
-        for _ in range(self.leapfrogs):
+        for _ in range(ROTATIONS):
             z, _ = _rotate(here.z, rng.standard_normal(len(here.z)), step)
             point = yield from self._point(z)
             moved = _metropolis(here, point, here.psi - point.psi, rng)
@@ -187,57 +199,3 @@ def reference_for(
         with suppress(SolverDiverged, RunFailed):
             return (yield from laplace_reference(posterior, rng, start))
     return Reference.standard(posterior.dim)
-
-
-def dispersed_start(reference: Reference, rng: np.random.Generator) -> Array:
-    """A draw of the reference with 1.5 times its standard deviation; of N(0, I) a plain draw."""
-    wider = WIDER if reference.basis.shape[1] else 1.0
-    return reference.unwhiten(wider * rng.standard_normal(len(reference.mean)))
-
-
-def _blend(reference: Reference, xis: Array) -> Reference:
-    """Moments of the draws, shrunk to the old reference by as much as the draws are few."""
-    n, dim = xis.shape
-    weight = n / (n + 2.0 * dim)
-    covariance = weight * np.cov(xis.T) + (1 - weight) * reference.covariance
-    mean = weight * xis.mean(axis=0) + (1 - weight) * reference.mean
-    return Reference.from_moments(mean, np.atleast_2d(covariance))
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """A frozen kernel and where its chain is."""
-
-    kernel: Kernel
-    place: Place
-
-
-def tune(
-    posterior: Posterior, n_moves: int, rng: np.random.Generator, windows: int = 4
-) -> Steps[Tuned]:
-    """Adapt reference and step size over ``n_moves``, from a start that no other chain shares.
-
-    The search for the MAP point begins at a prior draw and the first place is a wide draw about
-    what it finds, so that chains in different modes disagree. The moments of the second half of each window refine the reference (in at most 200 dimensions);
-    the step size adapts throughout, to an acceptance of 0.8 with and 0.3 without derivatives.
-
-    Raises:
-        RunFailed: no starting point could be solved.
-    """
-    reference = yield from reference_for(posterior, rng, "prior")
-    kernel = kernel_about(posterior, reference, FIRST_STEP)
-    place = yield from first_point(rng, dispersed_start(reference, rng))
-    length = max(2, n_moves // windows)
-    for window in range(windows):
-        places, here = [], (yield from kernel.at(place))
-        for i in range(length):
-            moved = yield from kernel.move(here, rng)
-            here, place = moved.point, moved.point.place
-            places.append(place.xi)
-            target = 0.8 if kernel.guided else 0.3
-            log_step = adapted(kernel.log_step, moved.chance, target, i + 5, MOST)
-            kernel = replace(kernel, log_step=log_step)
-        kept = np.asarray(places[length // 2 :])
-        if window < windows - 1 and posterior.dim <= MOMENT_DIM and len(kept) > 2:
-            kernel = replace(kernel, reference=_blend(kernel.reference, kept))
-    return Tuned(kernel, place)

@@ -21,7 +21,8 @@ from pdeinv.engines.ended import Ended
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, stack
 from pdeinv.engines.mcmc.estimators import Pairs, average, plain, replicated, split
 from pdeinv.engines.mcmc.faults import faults_of
-from pdeinv.engines.mcmc.kernel import Kernel, tune
+from pdeinv.engines.mcmc.kernel import Kernel
+from pdeinv.engines.mcmc.tuning import tune
 from pdeinv.engines.requests import Misfit, Steps, on_coarse
 from pdeinv.engines.solvable import Place
 from pdeinv.typing import Array

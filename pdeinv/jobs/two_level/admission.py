@@ -21,7 +21,7 @@ from pydantic import Field
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.config import Config
-from pdeinv.engines.mcmc.kernel import tune
+from pdeinv.engines.mcmc.tuning import tune
 from pdeinv.engines.requests import Steps, drive
 from pdeinv.errors import CapabilityError, SurrogateRejected
 from pdeinv.model.forward import Capability

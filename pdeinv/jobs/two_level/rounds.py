@@ -31,12 +31,16 @@ from pdeinv.typing import Array
 __all__ = ["Rounds", "RoundsConfig", "learner", "solve_all"]
 
 
+GROWTH = 3
+"""After so many rounds each round makes as many solves more as the first one did."""
+
+
 class RoundsConfig(Config):
     """The table ``[surrogate]`` when ``two-level`` trains its own."""
 
     name: str = Field("multifidelity", description="registered surrogate that learns from pairs")
     coarse_level: int = Field(-1, lt=0, description="mesh level of the coarse physics model")
-    round_size: int = Field(40, ge=12, description="fine solves of one round")
+    round_size: int = Field(40, ge=12, description="fine solves of one round at first")
     max_rounds: int = Field(20, ge=2, description="most rounds")
     target_sd: float = Field(
         1.0,
@@ -58,10 +62,14 @@ class RoundsConfig(Config):
     )
     options: dict[str, Any] = Field(default_factory=dict, description="options of the surrogate")
 
+    def solves(self, j: int) -> int:
+        """Fine solves of round ``j``: more in later rounds, which a few did not suffice for."""
+        return self.round_size * (1 + j // GROWTH)
+
     @property
     def n_fine(self) -> int:
         """The most fine solves that the training can take."""
-        return self.round_size * self.max_rounds
+        return sum(self.solves(j) for j in range(self.max_rounds))
 
 
 def learner(config: RoundsConfig) -> tuple[type[Surrogate], Config]:

@@ -219,8 +219,9 @@ class _Training:
 
     def _make(self, posterior: Posterior, j: int, file: Path) -> None:
         began, config = self.watch.spent_seconds, self.rounds.config
+        n = config.solves(j)
         spent, cheap = Counters(), Counters()
-        self._afford(config.round_size)
+        self._afford(n)
         posterior.charge(cheap)
         rng = stream(self.rounds.seed, "refine", j)  # the name that the draws have always had
         more: dict[str, Any] = {"probe": prior_probe(self.rounds.problem.prior())}
@@ -228,12 +229,12 @@ class _Training:
         if at is None:
             found = self._exploration(j)(posterior, self.watch.out_of_budget)
             cheap.add(found.counters)
-            xis = found.thinned(config.round_size)
+            xis = found.thinned(n)
             more["agreement"] = json.dumps(asdict(found.agreement()))
         else:
-            xis = at.draws(config.round_size, config.inflation, rng)
+            xis = at.draws(n, config.inflation, rng)
             more |= at.tangent.arrays()
-        self._afford(config.round_size + spent.n_forward)
+        self._afford(n + spent.n_forward)
         rounds, look = self.rounds, self.watch.look
         fine = solve_all(rounds.recipe, xis, rounds.workers, spent, look)
         spent.add(_as_surrogate(cheap))
@@ -255,7 +256,7 @@ class _Training:
     def _exploration(self, j: int) -> Exploration:
         config, most = self.rounds.config, self.rounds.config.max_rounds
 
-        def told(chain: int, step: int, n_steps: int, note: str) -> None:
+        def told(chain: int, step: int, n_steps: int, _note: str) -> None:
             self.progress(-1, j, most, f"training, explorer {chain}: {step} of {n_steps} moves")
 
         # streams of its own: neither another round's nor those of the chains
