@@ -9,6 +9,7 @@ step is the preconditioned Crank-Nicolson proposal about the reference with b = 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -28,6 +29,7 @@ from pdeinv.model.forward import DERIVATIVES, Capability
 from pdeinv.typing import Array
 
 __all__ = [
+    "DIVERGENT",
     "FIRST_STEP",
     "LONGEST_STEP",
     "MOMENT_DIM",
@@ -35,7 +37,9 @@ __all__ = [
     "Kernel",
     "Moved",
     "Point",
+    "Tilt",
     "Tuned",
+    "blend",
     "kernel_about",
     "reference_for",
     "tune",
@@ -47,8 +51,21 @@ MOMENT_DIM = 200
 LONGEST_STEP = 1.5
 """Upper limit of ε: a quarter turn forgets the start."""
 
+DIVERGENT = 1000.0
+"""An energy error above this is no rounding of the path: the steps are too long there. It is held
+against both ends, so that the way back ends alike."""
+
 MOST, FIRST_STEP = float(np.log(LONGEST_STEP)), float(np.log(0.3))
 """Of log ε: its upper limit, and where adaptation begins."""
+
+
+type Tilt = Callable[[Array, Array], float]
+"""How much a factor of the target changes from one point to another, in logarithms."""
+
+
+def _level(*_: Array) -> float:
+    """No further factor."""
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -93,12 +110,18 @@ class Kernel:
         """Where moves from ``place`` begin."""
         return (yield from self._point(self.reference.whiten(place.xi), place))
 
-    def move(self, here: Point, rng: np.random.Generator) -> Steps[Moved]:
-        """One trajectory, or as many single steps as it has evaluations."""
+    def move(self, here: Point, rng: np.random.Generator, tilt: Tilt = _level) -> Steps[Moved]:
+        """One trajectory, or as many single steps as it has evaluations.
+
+        Args:
+            here: where it starts.
+            rng: for velocities, lengths and acceptances.
+            tilt: the log of a factor of the target at its second argument over that at its first.
+        """
         step = min(np.exp(self.log_step), LONGEST_STEP)
         if self.guided:
-            return (yield from self._trajectory(here, step * rng.uniform(0.7, 1.3), rng))
-        return (yield from self._rotations(here, step, rng))
+            return (yield from self._trajectory(here, step * rng.uniform(0.7, 1.3), rng, tilt))
+        return (yield from self._rotations(here, step, rng, tilt))
 
     def trail(self, place: Place, n: int, rng: np.random.Generator) -> Steps[list[Place]]:
         """Where each of ``n`` moves leads."""
@@ -115,23 +138,33 @@ class Kernel:
         point = yield from self._point(z)
         return point, velocity - 0.5 * step * point.gradient
 
-    def _trajectory(self, here: Point, step: float, rng: np.random.Generator) -> Steps[Moved]:
+    def _trajectory(
+        self, here: Point, step: float, rng: np.random.Generator, tilt: Tilt
+    ) -> Steps[Moved]:
         """One Hamiltonian trajectory of random length, accepted or not."""
         velocity = rng.standard_normal(len(here.z))
-        start, point = here.energy(velocity), here
+        start, point, highest = here.energy(velocity), here, -np.inf
         for _ in range(rng.integers(1, 2 * self.leapfrogs)):
             point, velocity = yield from self.leapfrog(point, velocity, step)
-            if not np.isfinite(point.psi):
+            energy = point.energy(velocity)
+            if not energy - start <= DIVERGENT:  # NaN as well
                 return Moved(here, 0.0)
-        return _metropolis(here, point, start - point.energy(velocity), rng)
+            highest = max(highest, energy)
+        if highest - energy > DIVERGENT:
+            return Moved(here, 0.0)
+        gain = start - energy + tilt(here.place.xi, point.place.xi)
+        return _metropolis(here, point, gain, rng)
 
-    def _rotations(self, here: Point, step: float, rng: np.random.Generator) -> Steps[Moved]:
+    def _rotations(
+        self, here: Point, step: float, rng: np.random.Generator, tilt: Tilt
+    ) -> Steps[Moved]:
         """Crank-Nicolson steps, each accepted or not."""
         chances = []
         for _ in range(self.leapfrogs):
             z, _ = _rotate(here.z, rng.standard_normal(len(here.z)), step)
             point = yield from self._point(z)
-            moved = _metropolis(here, point, here.psi - point.psi, rng)
+            gain = here.psi - point.psi + tilt(here.place.xi, point.place.xi)
+            moved = _metropolis(here, point, gain, rng)
             here = moved.point
             chances.append(moved.chance)
         return Moved(here, float(np.mean(chances)))
@@ -184,9 +217,14 @@ def reference_for(
     return Reference.standard(posterior.dim)
 
 
-def _blend(reference: Reference, xis: Array) -> Reference:
-    """Moments of the draws, shrunk to the old reference by as much as the draws are few."""
+def blend(reference: Reference, xis: Array) -> Reference:
+    """Moments of the draws, shrunk to the old reference by as much as the draws are few.
+
+    Up to two draws say nothing.
+    """
     n, dim = xis.shape
+    if n <= 2:
+        return Reference.from_moments(reference.mean, reference.covariance)
     weight = n / (n + 2.0 * dim)
     covariance = weight * np.cov(xis.T) + (1 - weight) * reference.covariance
     mean = weight * xis.mean(axis=0) + (1 - weight) * reference.mean
@@ -228,5 +266,5 @@ def tune(
             kernel = replace(kernel, log_step=log_step)
         kept = np.asarray(places[length // 2 :])
         if window < windows - 1 and posterior.dim <= MOMENT_DIM and len(kept) > 2:
-            kernel = replace(kernel, reference=_blend(kernel.reference, kept))
+            kernel = replace(kernel, reference=blend(kernel.reference, kept))
     return Tuned(kernel, place)
