@@ -54,6 +54,9 @@ SHORT, SHORTEST = 0.1, 0.05
 """The share of paths with shorter steps, and the least of these as a share of a step: the posterior
 has places so stiff that the usual step leaves them once in hundreds of paths."""
 
+CAREFUL, FEW_DIVERGE = 0.95, 0.02
+"""The acceptance that a chain aims at once more than so many of its warm-up paths diverged."""
+
 WIDER = 1.5
 """First points are drawn with so many times the standard deviation of the reference."""
 
@@ -112,7 +115,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class HmcState(ChainState):
-    """Position with its gradient, the kernel, and what the warm-up has learned so far."""
+    """Position with its gradient, the kernel, and what the warm-up has learned so far.
+
+    ``diverged`` counts since the reference last changed, ``careful`` says whether these were many.
+    """
 
     here: Point
     kernel: Kernel
@@ -122,6 +128,8 @@ class HmcState(ChainState):
     slope: float = 0.0
     leapfrogs: int = 0
     divergent: bool = False
+    diverged: int = 0
+    careful: bool = False
     tally: Tally = Tally()
 
     @property
@@ -229,9 +237,14 @@ class Hmc(Sampler[HmcState]):
         began, *turns = turning_points(self.config.warmup)
         since = k - max([0, *(t for t in turns if t < k)])
         target = self.config.target_acceptance
+        target = max(target, CAREFUL) if state.careful else target
         log_step = adapted(kernel.log_step, chance, target, since + 4, MOST)
-        state = replace(state, kernel=replace(kernel, log_step=log_step))
-        return state if k <= began else self._learned(state, k - began, k in turns)
+        diverged = 0 if k == began else state.diverged + state.divergent
+        state = replace(state, kernel=replace(kernel, log_step=log_step), diverged=diverged)
+        if k <= began:
+            return state
+        state = self._learned(state, k - began, k in turns)
+        return _warned(state, k - max(t for t in (began, *turns) if t < k)) if k in turns else state
 
     def _learned(self, state: HmcState, k: int, turn: bool) -> HmcState:
         """The path, and one more draw in the moments; where it is time, these move the reference.
@@ -275,6 +288,11 @@ class Hmc(Sampler[HmcState]):
         found = replace(found, stats={**found.stats, **stats}, summary={**found.summary, **summary})
         modes = modes_found([c.state.learned.modes for c in chains], stack(chains, "mode"))
         return found if modes is None else modes.told(found, sum(t.jumps for t in tallies) / n)
+
+
+def _warned(state: HmcState, n: int) -> HmcState:
+    """Careful from now on, where too many of the last ``n`` paths diverged."""
+    return replace(state, diverged=0, careful=state.careful or state.diverged > FEW_DIVERGE * n)
 
 
 def _entered(state: HmcState, j: int) -> HmcState:
