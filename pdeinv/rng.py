@@ -38,12 +38,12 @@ def load_state(text: str) -> np.random.Generator:
     return rng
 
 
-def set_aside(rng: np.random.Generator) -> np.random.Generator:
-    """A generator far down the course of ``rng``, which itself is left where it is.
+def set_aside(rng: np.random.Generator, k: int = 1) -> np.random.Generator:
+    """Generator ``k`` of those far down the course of ``rng``, which is left where it is.
 
-    For something new in the midst of a stream whose later numbers shall stay what they were: the
-    two meet after 2^127 draws (O'Neill 2014).
+    For something new in the midst of a stream whose later numbers shall stay what they were: each
+    is as good as 2^127 draws from the next (O'Neill 2014).
     """
     bits = rng.bit_generator
     assert isinstance(bits, np.random.PCG64)
-    return np.random.Generator(bits.jumped())
+    return np.random.Generator(bits.jumped(k))

@@ -25,7 +25,7 @@ from pdeinv.engines.requests import Misfit, Steps
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.typing import Array
 
-__all__ = ["Optimum", "found_optima", "masses", "optimum_at", "same_as"]
+__all__ = ["Optima", "Optimum", "found_optima", "masses", "optimum_at", "same_as"]
 
 BARRIER = 2.0
 """A rise of J on the line between two points, above the higher end, that a chain hardly notices."""
@@ -69,6 +69,54 @@ class Optimum:
     def log_evidence(self) -> float:
         """-J - ½ ln det(I + H)."""
         return -self.objective - 0.5 * float(np.sum(np.log1p(self.laplace.eigenvalues)))
+
+
+@dataclass(frozen=True)
+class Optima:
+    """Minima as arrays, for a checkpoint; short spectra end in zeros.
+
+    Attributes:
+        xi: shape (k, dim).
+        objective: J, shape (k,).
+        eigenvalues: of the Hessian of Φ, shape (k, r).
+        vectors: shape (k, dim, r).
+        residual: what is known to be left out of each spectrum, shape (k,).
+        hits: how many searches ended there, shape (k,).
+    """
+
+    xi: Array
+    objective: Array
+    eigenvalues: Array
+    vectors: Array
+    residual: Array
+    hits: Array
+
+    @classmethod
+    def of(cls, optima: Sequence[Optimum], dim: int) -> Optima:
+        """Any number of minima in ``dim`` dimensions."""
+        k, r = len(optima), max((len(o.laplace.eigenvalues) for o in optima), default=0)
+        eigenvalues, vectors = np.zeros((k, r)), np.zeros((k, dim, r))
+        for i, o in enumerate(optima):
+            n = len(o.laplace.eigenvalues)
+            eigenvalues[i, :n], vectors[i, :, :n] = o.laplace.eigenvalues, o.laplace.vectors
+        return cls(
+            np.array([o.xi for o in optima]).reshape(k, dim),
+            np.array([o.objective for o in optima]),
+            eigenvalues,
+            vectors,
+            np.array([o.laplace.residual for o in optima]),
+            np.array([o.hits for o in optima], dtype=int),
+        )
+
+    def listed(self) -> list[Optimum]:
+        """One by one."""
+        found = []
+        for i, xi in enumerate(self.xi):
+            known = self.eigenvalues[i] > 0
+            values, vectors = self.eigenvalues[i][known], self.vectors[i][:, known]
+            laplace = LaplaceApproximation(xi, values, vectors, float(self.residual[i]))
+            found.append(Optimum(float(self.objective[i]), laplace, int(self.hits[i])))
+        return found
 
 
 def masses(log_evidences: Sequence[float]) -> Array:
