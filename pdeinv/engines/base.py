@@ -80,6 +80,7 @@ class Outcome:
         independent_chains: False where chains share information, so that R-hat means nothing.
         m: draws of the unknown itself, shape (chain, draw, n_m), where they need not be the image
             of any xi; None where xi says it all.
+        note: a clause that follows the verdict, whatever that is; empty for none.
     """
 
     xi: Array
@@ -90,6 +91,7 @@ class Outcome:
     groups: Mapping[str, xr.Dataset] = field(default_factory=dict)
     independent_chains: bool = True
     m: Array | None = None
+    note: str = ""
 
     @property
     def converged(self) -> bool:

@@ -41,6 +41,12 @@ class Ended(IntEnum):
         "train the surrogate on more samples around the posterior, or use engine pcn",
     )
 
+    SEVERAL = (
+        8,
+        "not converged",
+        "one Gaussian does not stand for several modes: draw them with engine hmc",
+    )
+
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""
         member = int.__new__(cls, code)

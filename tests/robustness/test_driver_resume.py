@@ -21,7 +21,7 @@ from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
 from pdeinv.plugins import registry
 
 OPTIONS = {
-    "map": {"starts": 2},
+    "map": {"starts": 3},
     "laplace": {"draws": 9, "rank": 1, "oversampling": 0},
     "pcn": {"chains": 2, "draws": 60, "warmup": 10, "thin": 2},
     "hmc": {"chains": 2, "draws": 20, "warmup": 20, "thin": 2},

@@ -14,15 +14,17 @@ import numpy as np
 from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig
-from pdeinv.engines.mcmc.kernel import Kernel, Point
+from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler
+from pdeinv.engines.mcmc.kernel import Point
+from pdeinv.engines.mcmc.modal import ModalKernel
+from pdeinv.engines.mcmc.modes import ManyModesConfig
 from pdeinv.engines.mcmc.tuning import tune
 from pdeinv.engines.requests import Steps
 
 __all__ = ["Explorer", "ExplorerConfig", "ExplorerState"]
 
 
-class ExplorerConfig(SamplerConfig):
+class ExplorerConfig(ManyModesConfig):
     """Options of the explorers."""
 
     draws: int = Field(400, ge=1, description="moves after tuning, per explorer")
@@ -32,10 +34,10 @@ class ExplorerConfig(SamplerConfig):
 
 @dataclass(frozen=True)
 class ExplorerState(ChainState):
-    """Where an explorer is, and its frozen kernel."""
+    """Where an explorer is, and its frozen kernel, with the modes that it knows."""
 
     here: Point
-    kernel: Kernel
+    kernel: ModalKernel
 
     @property
     def misfit(self) -> float:
@@ -56,15 +58,15 @@ class Explorer(Sampler[ExplorerState]):
         Raises:
             RunFailed: no starting point could be solved.
         """
-        tuned = yield from tune(posterior, self.config.tuning, rng)
-        here = yield from tuned.kernel.at(tuned.place)
+        tuned = yield from tune(posterior, self.config.tuning, rng, self.config.searches)
+        here = yield from tuned.kernel.kernel.at(tuned.place)
         return ExplorerState(here=here, kernel=tuned.kernel)
 
     def move(
         self, posterior: Posterior, state: ExplorerState, rng: np.random.Generator
     ) -> Steps[Move[ExplorerState]]:
         """One move of the kernel."""
-        moved = yield from state.kernel.move(state.here, rng)
+        moved = yield from state.kernel.step(state.here, rng)
         accepted = int(moved.point is not state.here)
         return Move(replace(state, here=moved.point), accepted, moved.chance)
 

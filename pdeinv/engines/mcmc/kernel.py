@@ -9,8 +9,9 @@ step is the preconditioned Crank-Nicolson proposal about the reference with b = 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ from pdeinv.model.forward import DERIVATIVES, Capability
 from pdeinv.typing import Array
 
 __all__ = [
+    "DIVERGENT",
     "FIRST_STEP",
     "LONGEST_STEP",
     "MOMENT_DIM",
@@ -35,6 +37,7 @@ __all__ = [
     "Kernel",
     "Moved",
     "Point",
+    "Tilt",
     "kernel_about",
     "reference_for",
 ]
@@ -44,6 +47,10 @@ MOMENT_DIM = 200
 
 LONGEST_STEP = 1.5
 """Upper limit of ε: a quarter turn forgets the start."""
+
+DIVERGENT = 1000.0
+"""An energy error above this is no rounding of the path: the steps are too long there. It is held
+against both ends, so that the way back ends alike."""
 
 MOST, FIRST_STEP = float(np.log(LONGEST_STEP)), float(np.log(0.3))
 """Of log ε: its upper limit, and where adaptation begins."""
@@ -56,6 +63,15 @@ JITTER = 0.4
 
 WIDER = 1.5
 """Chains start with so many times the standard deviation of their reference."""
+
+
+type Tilt = Callable[[Array, Array], float]
+"""How much a factor of the target changes from one point to another, in logarithms."""
+
+
+def _level(*_: Array) -> float:
+    """No further factor."""
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -107,16 +123,23 @@ class Kernel:
         """Where moves from ``place`` begin."""
         return (yield from self._point(self.reference.whiten(place.xi), place))
 
-    def move(self, here: Point, rng: np.random.Generator) -> Steps[Moved]:
-        """One trajectory, or some single steps without derivatives."""
+    def move(self, here: Point, rng: np.random.Generator, tilt: Tilt = _level) -> Steps[Moved]:
+        """One trajectory, or some single steps without derivatives.
+
+        Args:
+            here: where it starts.
+            rng: for velocities, lengths and acceptances.
+            tilt: the log of a factor of the target at its second argument over that at its first.
+        """
         step = min(np.exp(self.log_step), LONGEST_STEP)
         if self.guided:
-            return (yield from self._trajectory(here, step, rng))
-        return (yield from self._rotations(here, step, rng))
+            return (yield from self._trajectory(here, step, rng, tilt))
+        return (yield from self._rotations(here, step, rng, tilt))
 
     def trail(self, place: Place, n: int, rng: np.random.Generator) -> Steps[list[Place]]:
-        """Where each of ``n`` moves leads."""
-        here, places = (yield from self.at(place)), []
+        """Where each of ``n`` moves leads; the very same place until one is accepted."""
+        here, places = (yield from self.at(place)), list[Place]()
+        here = replace(here, place=place)
         for _ in range(n):
             here = (yield from self.move(here, rng)).point
             places.append(here.place)
@@ -129,26 +152,36 @@ class Kernel:
         point = yield from self._point(z)
         return point, velocity - 0.5 * step * point.gradient
 
-    def _trajectory(self, here: Point, step: float, rng: np.random.Generator) -> Steps[Moved]:
+    def _trajectory(
+        self, here: Point, step: float, rng: np.random.Generator, tilt: Tilt
+    ) -> Steps[Moved]:
         """One Hamiltonian trajectory of random length, accepted or not."""
         length = self.path * rng.uniform(1 - JITTER, 1 + JITTER)
         n = min(LEAPFROGS, int(np.ceil(length / step)))
         step = min(step, length / n)
         velocity = rng.standard_normal(len(here.z))
-        start, point = here.energy(velocity), here
+        start, point, highest = here.energy(velocity), here, -np.inf
         for _ in range(n):
             point, velocity = yield from self.leapfrog(point, velocity, step)
-            if not np.isfinite(point.psi):
+            energy = point.energy(velocity)
+            if not energy - start <= DIVERGENT:  # NaN as well
                 return Moved(here, 0.0)
-        return _metropolis(here, point, start - point.energy(velocity), rng)
+            highest = max(highest, energy)
+        if highest - energy > DIVERGENT:
+            return Moved(here, 0.0)
+        gain = start - energy + tilt(here.place.xi, point.place.xi)
+        return _metropolis(here, point, gain, rng)
 
-    def _rotations(self, here: Point, step: float, rng: np.random.Generator) -> Steps[Moved]:
+    def _rotations(
+        self, here: Point, step: float, rng: np.random.Generator, tilt: Tilt
+    ) -> Steps[Moved]:
         """Crank-Nicolson steps, each accepted or not."""
         chances = []
         for _ in range(ROTATIONS):
             z, _ = _rotate(here.z, rng.standard_normal(len(here.z)), step)
             point = yield from self._point(z)
-            moved = _metropolis(here, point, here.psi - point.psi, rng)
+            gain = here.psi - point.psi + tilt(here.place.xi, point.place.xi)
+            moved = _metropolis(here, point, gain, rng)
             here = moved.point
             chances.append(moved.chance)
         return Moved(here, float(np.mean(chances)))

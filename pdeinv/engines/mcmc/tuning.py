@@ -1,4 +1,4 @@
-"""Tuning of a kernel on one posterior, after which it is frozen."""
+"""Tuning of a kernel on one posterior: where it starts, its modes, references and step."""
 
 from __future__ import annotations
 
@@ -9,19 +9,13 @@ import numpy as np
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
-from pdeinv.engines.mcmc.adaptation import Moments, rebased, turning_points, with_directions
-from pdeinv.engines.mcmc.chains import adapted
-from pdeinv.engines.mcmc.kernel import (
-    FIRST_STEP,
-    MOST,
-    WIDER,
-    Kernel,
-    Point,
-    kernel_about,
-    reference_for,
-)
+from pdeinv.engines.mcmc.adaptation import Moments, turning_points, with_directions
+from pdeinv.engines.mcmc.kernel import FIRST_STEP, WIDER, Point, kernel_about, reference_for
+from pdeinv.engines.mcmc.modal import ModalKernel
+from pdeinv.engines.mcmc.modes import ManyModesConfig, Modes, searched_modes
 from pdeinv.engines.requests import Misfit, Steps
 from pdeinv.engines.solvable import Place, first_point
+from pdeinv.rng import set_aside
 from pdeinv.typing import Array
 
 __all__ = ["Tuned", "dispersed_start", "tune"]
@@ -29,15 +23,12 @@ __all__ = ["Tuned", "dispersed_start", "tune"]
 SEARCHES, SLACK = 4, 25.0
 """Most searches for a place to start; nats above the best of them at which one still counts."""
 
-GUIDED, BLIND = 0.8, 0.3
-"""Acceptance that the step aims at, with and without derivatives."""
-
 
 @dataclass(frozen=True)
 class Tuned:
     """A frozen kernel and where its chain is."""
 
-    kernel: Kernel
+    kernel: ModalKernel
     place: Place
 
 
@@ -68,41 +59,81 @@ def _own_reference(posterior: Posterior, rng: np.random.Generator) -> Steps[Refe
     return next(r for height, r in found if height <= least + near)
 
 
-def tune(posterior: Posterior, n_moves: int, rng: np.random.Generator) -> Steps[Tuned]:
-    """Adapt reference and step size over ``n_moves``, from a start that no other chain shares.
+def tune(
+    posterior: Posterior, n_moves: int, rng: np.random.Generator, searches: int | None = None
+) -> Steps[Tuned]:
+    """Find modes and adapt their references and the step, from a start that no other chain shares.
 
     The search for the MAP point begins at a prior draw and the first place is a wide draw about
-    what it finds, so that chains in different modes disagree. Moments of the chain's own draws
-    change the reference at 30, 55 and 85 % of the moves, along at most 200 directions; the step
-    size adapts throughout, to an acceptance of 0.8 with and 0.3 without derivatives.
+    what it finds; further searches from prior draws look for modes to jump to. Moments of the
+    chain's own draws change the references at 30, 55 and 85 % of the moves, along at most 200
+    directions; the step size adapts throughout, to an acceptance of 0.8 with and 0.3 without
+    derivatives.
+
+    Args:
+        posterior: a cheap one.
+        n_moves: moves in all.
+        rng: of the chain.
+        searches: for further modes; None for as many as other samplers make.
 
     Raises:
         RunFailed: no starting point could be solved.
     """
-    found = yield from _own_reference(posterior, rng)
-    place = yield from first_point(rng, dispersed_start(found, rng))
-    kernel = kernel_about(posterior, with_directions(found), FIRST_STEP)
-    here, moments = (yield from kernel.at(place)), Moments.none(kernel.reference)
+    first = yield from _own_reference(posterior, rng)
+    n = ManyModesConfig(searches=searches).searches_for(posterior)
+    modes = yield from searched_modes(posterior, first, n, set_aside(rng))
+    if not first.basis.shape[1] and len(modes.point):
+        first = modes.reference(0)
+    place = yield from first_point(rng, dispersed_start(first, rng))
+    learned = Learning.begun(posterior, modes, first)
+    here = yield from learned.kernel.kernel.at(place)
     began, *turns = turning_points(n_moves)
-    target = GUIDED if kernel.guided else BLIND
     for k in range(1, n_moves + 1):
-        moved = yield from kernel.move(here, rng)
+        moved = yield from learned.kernel.step(here, rng)
         here = moved.point
         since = k - max([0, *(t for t in turns if t < k)])
-        log_step = adapted(kernel.log_step, moved.chance, target, since + 4, MOST)
-        kernel = replace(kernel, log_step=log_step)
+        learned = learned.stepped(moved.chance, since + 4)
         if k > began:
-            moments = moments.with_draw(kernel.reference, here.z)
+            learned.see(here)
         if k in turns:
-            kernel, here = yield from _turned(kernel, here, moments)
-            moments = Moments.none(kernel.reference)
-    return Tuned(kernel, here.place)
+            learned = learned.turned()
+            here = yield from learned.kernel.kernel.at(here.place)
+    return Tuned(learned.kernel, here.place)
 
 
-def _turned(kernel: Kernel, here: Point, moments: Moments) -> Steps[tuple[Kernel, Point]]:
-    """The kernel about the reference with these moments, and the same place about it."""
-    old, new = kernel.reference, moments.refined(kernel.reference)
-    turned = replace(kernel, reference=new)
-    if kernel.guided:
-        return turned, rebased(here, old, new)
-    return turned, (yield from turned.at(here.place))
+@dataclass(frozen=True)
+class Learning:
+    """A kernel that adapts, with the moments of the draws in each mode since it last changed."""
+
+    kernel: ModalKernel
+    moments: list[Moments]
+
+    @classmethod
+    def begun(cls, posterior: Posterior, modes: Modes, first: Reference) -> Learning:
+        """With all directions that moments can be learned along."""
+        found = [first, *(modes.reference(i) for i in range(1, modes.count))]
+        whole = [with_directions(reference) for reference in found]
+        kernel = ModalKernel(kernel_about(posterior, whole[0], FIRST_STEP), modes)
+        return cls._of(kernel.with_references(whole))
+
+    @classmethod
+    def _of(cls, kernel: ModalKernel) -> Learning:
+        count = kernel.modes.count
+        return cls(kernel, [Moments.none(kernel.reference(i)) for i in range(count)])
+
+    def stepped(self, chance: float, k: int) -> Learning:
+        """With the step size after move number ``k`` since the references changed."""
+        return replace(self, kernel=self.kernel.stepping(chance, k))
+
+    def see(self, here: Point) -> None:
+        """One more draw, for the mode that it is nearest to."""
+        xi, i = here.place.xi, self.kernel.modes.nearest(here.place.xi)
+        reference = self.kernel.reference(i)
+        self.moments[i] = self.moments[i].with_draw(reference, reference.whiten(xi))
+
+    def turned(self) -> Learning:
+        """About the references with these moments, which begin anew."""
+        pairs = enumerate(self.moments)
+        return self._of(
+            self.kernel.with_references([m.refined(self.kernel.reference(i)) for i, m in pairs])
+        )

@@ -62,7 +62,8 @@ def conclude(
         counters.add(part)
     outcome, checks = _judged(inversion, result)
     ratio = cost_ratio(posterior, outcome.xi.reshape(-1, posterior.dim))
-    outcome = replace(outcome, message=outcome.message + advice(ratio))
+    note = f"; {outcome.note}" if outcome.note else ""
+    outcome = replace(outcome, message=outcome.message + note + advice(ratio))
     attrs = {
         **attributes(inversion.resolved(), inversion.seed, _inputs(inversion)),
         **{f"pdeinv_{k}": v for k, v in counters.as_dict().items()},

@@ -256,8 +256,10 @@ class _Training:
     def _exploration(self, j: int) -> Exploration:
         config, most = self.rounds.config, self.rounds.config.max_rounds
 
-        def told(chain: int, step: int, n_steps: int, _note: str) -> None:
-            self.progress(-1, j, most, f"training, explorer {chain}: {step} of {n_steps} moves")
+        def told(chain: int, step: int, n_steps: int, note: str) -> None:
+            self.progress(
+                -1, j, most, f"training, explorer {chain}: {step} of {n_steps} moves, {note}"
+            )
 
         # streams of its own: neither another round's nor those of the chains
         seed = int(stream(self.rounds.seed, "explorers", j).integers(2**62))
