@@ -32,8 +32,9 @@ from pdeinv.typing import Array
 __all__ = ["TwoLevel", "TwoLevelConfig", "TwoLevelState"]
 
 
-SUBCHAIN = 5
-"""Surrogate moves between two fine solves where their costs were not measured."""
+SUBCHAIN, CORRECTION = 5, 5
+"""Surrogate moves between two fine solves where their costs were not measured; base-chain states
+per fine solve."""
 
 STARTS, REFUTED = 4, 50.0
 """Most starts of a chain; where the fine misfit is so much more than the surrogate's, the surrogate
@@ -51,18 +52,26 @@ class TwoLevelConfig(ManyModesConfig):
         ge=1,
         description="surrogate moves between two fine solves; unset: from measured costs",
     )
-    correction_every: int = Field(
-        5, ge=1, description="fine solve at every so many-th base-chain state (split estimator)"
+    correction_every: int | None = Field(
+        None,
+        ge=1,
+        description="fine solve at every so many-th base-chain state (split estimator); unset: 5, "
+        "or the number of draws where that is less",
     )
 
     @model_validator(mode="after")
     def _corrects(self) -> Self:
-        if self.correction_every > self.draws:
+        if (self.correction_every or 1) > self.draws:
             raise ValueError(
                 f"correction_every = {self.correction_every} exceeds draws = {self.draws}, so that "
                 f"nothing would be corrected; ask for at most {self.draws}"
             )
         return self
+
+    @property
+    def corrections(self) -> int:
+        """``correction_every``, filled in."""
+        return self.correction_every or min(CORRECTION, self.draws)
 
     @property
     def moves(self) -> int:
@@ -172,7 +181,7 @@ class TwoLevel(Sampler[TwoLevelState]):
         total, last = state.base_sum, trail[-1]
         for place in counted:
             total = total + _quantities(posterior, place.xi)
-        due = counted and state.n % self.config.correction_every == 0
+        due = counted and state.n % self.config.corrections == 0
         fine = float((yield Misfit(last.xi))) if due else np.nan
         base = Levels(last.xi, fine, last.misfit)
         n = state.base_count + len(counted)

@@ -25,7 +25,6 @@ from pdeinv.engines.run.driver import RunResult
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.invert.request import Inversion
 from pdeinv.jobs.two_level.admission import SurrogateReport
-from pdeinv.jobs.two_level.cost import advice, cost_ratio
 from pdeinv.model.spaces import Space
 from pdeinv.plugins.hooks import fixtures
 from pdeinv.plugins.mask import masks
@@ -61,9 +60,8 @@ def conclude(
     for part in (result.counters, surrogate.counters):
         counters.add(part)
     outcome, checks = _judged(inversion, result)
-    ratio = cost_ratio(posterior, outcome.xi.reshape(-1, posterior.dim))
-    note = f"; {outcome.note}" if outcome.note else ""
-    outcome = replace(outcome, message=outcome.message + note + advice(ratio))
+    said = (outcome.message, outcome.note, surrogate.remark, surrogate.advice)
+    outcome = replace(outcome, message="; ".join(text for text in said if text))
     attrs = {
         **attributes(inversion.resolved(), inversion.seed, _inputs(inversion)),
         **{f"pdeinv_{k}": v for k, v in counters.as_dict().items()},
@@ -74,7 +72,6 @@ def conclude(
         "pdeinv_problem": inversion.problem.name,
         "pdeinv_engine": inversion.engine.name,
         "pdeinv_seconds": result.seconds,
-        **({} if ratio is None else {"pdeinv_surrogate_cost": ratio}),
         **verified,
         **{f"pdeinv_{k}": v for k, v in surrogate.figures.items()},
     }

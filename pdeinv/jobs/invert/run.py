@@ -22,6 +22,7 @@ from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output, write_text
 from pdeinv.io.marks import noted
 from pdeinv.io.runs import discard, drop_unless_resumable, remember, run_folder
+from pdeinv.jobs.invert.pace import with_pace
 from pdeinv.jobs.invert.request import Inversion, RunConfig
 from pdeinv.jobs.invert.result import conclude
 from pdeinv.jobs.two_level.admission import SurrogateReport, admit, inflated_noise
@@ -80,6 +81,8 @@ def invert(
                     spec,
                     budget=Watch(folder, spec.budget, report.counters, report.seconds).for_chains(),
                 )
+            if Need.COARSE in inversion.engine.needs:
+                inversion, report = with_pace(inversion, made(), report, folder)
             result = run(inversion.engine, made, spec, progress)
     except PdeinvError:
         drop_unless_resumable(folder)

@@ -76,12 +76,29 @@ class SurrogateReport:
         counters: what training and testing spent.
         figures: for the result's attributes.
         seconds: wall time of training.
+        points: draws of its posterior, shape (n, dim); none where it was not tested.
+        advice: what its costs say against its use, in words.
     """
 
     folder: Path | None = None
     counters: Counters = field(default_factory=Counters)
     figures: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    points: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    advice: str = ""
+
+    @property
+    def remark(self) -> str:
+        """A clause where the training ended before explorers agreed; else empty."""
+        if self.figures.get("training_agreed", 1.0):
+            return ""
+        found = self.figures
+        return (
+            f"the surrogate did not pass its test twice in a row: R-hat of explorers "
+            f"{found['explorers_r_hat']:.3f}, misfit difference "
+            f"{found['mean_misfit_difference_heldout']:.2g} ± "
+            f"{found['sd_misfit_difference_heldout']:.2g}; raise max_rounds in [surrogate]"
+        )
 
 
 def explore(posterior: Posterior, n: int, moves_per_draw: int, rng: np.random.Generator) -> Array:
@@ -179,7 +196,7 @@ def admit(posterior: Posterior, folder: Path, seed: int) -> SurrogateReport:
     xis = explore(coarse, N_ADMISSION, 10, stream(seed, "admission"))
     difference = Difference.of(coarse, xis, posterior.predict(xis))
     found = judge(difference, "train it on draws around a posterior ('generate --around RESULT')")
-    return SurrogateReport(folder, spent, {**found, **expected})
+    return SurrogateReport(folder, spent, {**found, **expected}, points=xis)
 
 
 def expectation(posterior: Posterior, rng: np.random.Generator) -> dict[str, float]:
