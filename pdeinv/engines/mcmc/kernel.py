@@ -84,7 +84,11 @@ class Point:
     gradient: Array
 
     def energy(self, velocity: Array) -> float:
-        """Ψ + ½|z|² + ½|v|²."""
+        """Ψ + ½|z|² + ½|v|²; infinite on a path that ran away."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._energy(velocity)
+
+    def _energy(self, velocity: Array) -> float:
         return self.psi + 0.5 * float(self.z @ self.z) + 0.5 * float(velocity @ velocity)
 
 
