@@ -136,13 +136,17 @@ class Discrepancy:
     def __call__(self, xi: Array, coarse: Array) -> Array:
         """D for (..., dim) and (..., n_obs)."""
         z = self.inputs(xi)
-        value = self.on_xi(_features(z)) + self.on_coarse(coarse)
+        value = self._affine(z, coarse)
         return value if self.smooth is None else value + self.smooth(z)
+
+    def _affine(self, z: Array, coarse: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite has failed
+            return np.asarray(self.on_xi(_features(z)) + self.on_coarse(coarse))
 
     def linearize(self, xi: Array, coarse: Array) -> DiscrepancyPoint:
         """D and its derivatives at one point."""
         z, slope = self.inputs(xi), self.inputs.slope(xi)
-        value = self.on_xi(_features(z)) + self.on_coarse(coarse)
+        value = self._affine(z, coarse)
         more = None if self.smooth is None else self.smooth.linearize(z)
 
         def jvp(dxi: Array, dc: Array) -> Array:

@@ -14,10 +14,10 @@ from pdeinv.bayes.reference import Reference
 from pdeinv.engines.gaussian.approximation import LaplaceApproximation
 from pdeinv.engines.gaussian.optima import Optimum
 from pdeinv.engines.mcmc.hmc import Hmc, HmcConfig
-from pdeinv.engines.mcmc.kernel import reference_for, tune
-from pdeinv.engines.mcmc.modal import tune_modes
+from pdeinv.engines.mcmc.kernel import reference_for
 from pdeinv.engines.mcmc.modes import Modes, searched_modes
 from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
+from pdeinv.engines.mcmc.tuning import tune
 from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
@@ -163,7 +163,7 @@ def test_a_tuned_kernel_goes_between_modes():
     on, chains = two_modes(), []
     for k in range(8):
         rng = np.random.default_rng(k)
-        tuned = drive(on, tune_modes(on, 100, rng, searches=8))
+        tuned = drive(on, tune(on, 100, rng, searches=8))
         trail = drive(on, tuned.kernel.trail(tuned.place, 500, rng))
         chains.append([place.xi for place in trail])
     found = shares(np.array(chains))
@@ -197,13 +197,3 @@ def test_one_mode_changes_no_draw(name, tmp_path):
     ]
     assert np.array_equal(found[0].outcome.xi, found[1].outcome.xi)
     assert found[0].counters.n_adjoint < found[1].counters.n_adjoint
-
-
-def test_tuning_without_searches_is_that_of_one_mode():
-    on = LinearGaussian.example(np.random.default_rng(3), 4, 6).posterior()
-    plain = drive(on, tune(on, 40, np.random.default_rng(1)))
-    rng = np.random.default_rng(1)
-    modal = drive(on, tune_modes(on, 40, rng, searches=0, start="mean", spread=0.0))
-    assert np.allclose(plain.place.xi, modal.place.xi, rtol=1e-6)
-    assert np.allclose(plain.kernel.reference.excess, modal.kernel.kernel.reference.excess)
-    assert np.isclose(plain.kernel.log_step, modal.kernel.kernel.log_step)

@@ -15,7 +15,7 @@ With one mode r = 1 and nothing of this happens.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from pydantic import Field
@@ -150,6 +150,16 @@ class Modes:
         """With that Gaussian, to the bit, as the first."""
         first = widened(reference, self.basis.shape[-1])
         return self.with_references([first, *(self.reference(i) for i in range(1, self.count))])
+
+    def leading_with_mass(self) -> Modes:
+        """With a mode of the largest mass first, where the first one's is negligible.
+
+        A search may have got stuck far from anything that explains the data.
+        """
+        if self.count == 1 or self.log_weight[0] > np.log(2 * NEGLIGIBLE):
+            return self
+        order = np.argsort(np.arange(self.count) != np.argmax(self.log_weight), kind="stable")
+        return Modes(*(getattr(self, f.name)[order] for f in fields(self)))
 
     def log_shares(self, xi: Array) -> Array:
         """ln r(ξ), shape (k,)."""

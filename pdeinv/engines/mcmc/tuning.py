@@ -15,6 +15,7 @@ from pdeinv.engines.mcmc.modal import ModalKernel
 from pdeinv.engines.mcmc.modes import ManyModesConfig, Modes, searched_modes
 from pdeinv.engines.requests import Misfit, Steps
 from pdeinv.engines.solvable import Place, first_point
+from pdeinv.model.forward import DERIVATIVES
 from pdeinv.rng import set_aside
 from pdeinv.typing import Array
 
@@ -46,14 +47,16 @@ def _own_reference(posterior: Posterior, rng: np.random.Generator) -> Steps[Refe
     the best itself, so that modes of one height are found alike.
     """
     found = list[tuple[float, Reference]]()
-    for _ in range(SEARCHES):
+    for _ in range(SEARCHES if posterior.model.capabilities >= DERIVATIVES else 0):
         reference = yield from reference_for(posterior, rng, "prior")
         if not reference.basis.shape[1]:
-            return reference
+            continue  # it failed
         misfit = float((yield Misfit(reference.mean)))
         found.append((misfit + float(cost(reference.mean)), reference))
         if misfit <= posterior.n_data:
             return reference
+    if not found:
+        return Reference.standard(posterior.dim)
     least = min(height for height, _ in found)
     near = max(SLACK, 0.5 * posterior.dim)
     return next(r for height, r in found if height <= least + near)
@@ -82,8 +85,8 @@ def tune(
     first = yield from _own_reference(posterior, rng)
     n = ManyModesConfig(searches=searches).searches_for(posterior)
     modes = yield from searched_modes(posterior, first, n, set_aside(rng))
-    if not first.basis.shape[1] and len(modes.point):
-        first = modes.reference(0)
+    modes = modes.leading_with_mass()
+    first = first if modes.count == 1 and first.basis.shape[1] else modes.reference(0)
     place = yield from first_point(rng, dispersed_start(first, rng))
     learned = Learning.begun(posterior, modes, first)
     here = yield from learned.kernel.kernel.at(place)
