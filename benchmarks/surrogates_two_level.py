@@ -40,7 +40,7 @@ from pdeinv.bayes.diagnostics import summary
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.engines.gaussian.approximation import laplace_at_map
-from pdeinv.engines.mcmc.kernel import tune
+from pdeinv.engines.mcmc.tuning import tune
 from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
 from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run

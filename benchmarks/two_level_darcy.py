@@ -29,8 +29,8 @@ import numpy as np
 
 from pdeinv.bayes.diagnostics import summary
 from pdeinv.bayes.noise import Noise
-from pdeinv.engines.mcmc.kernel import tune
 from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
+from pdeinv.engines.mcmc.tuning import tune
 from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
 from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run

@@ -65,7 +65,7 @@ class StopRequest:
         """``report``, noting on the way that chains, which stop by themselves, are running."""
 
         def watched(chain: int, step: int, n_steps: int, note: str) -> None:
-            self.graceful = chain >= 0
+            self.graceful = True
             if self.requested():
                 self.mark()
             report(chain, step, n_steps, note)

@@ -36,9 +36,7 @@ def _by_quadrature(problem: Toy, seed: int) -> dict[str, Any]:
 
 def _by_chains(problem: Finite, seed: int) -> dict[str, Any]:
     """Four chains of hmc; the error is the largest standard error of a mean over its sd."""
-    found = pdeinv.invert(
-        **problem.arguments(seed), engine="hmc", draws=1000, warmup=300, seed=77
-    )
+    found = pdeinv.invert(**problem.arguments(seed), engine="hmc", draws=1000, warmup=300, seed=77)
     xi = found["unconstrained_posterior"]["xi"].values
     flat = xi.reshape(-1, xi.shape[-1])
     mean, sd = flat.mean(axis=0), flat.std(axis=0)

@@ -48,6 +48,12 @@ class Ended(IntEnum):
     )
     OFF_MINIMUM = 10, "not converged", "train longer, or use engine map"
 
+    SEVERAL = (
+        8,
+        "not converged",
+        "one Gaussian does not stand for several modes: draw them with engine hmc",
+    )
+
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""
         member = int.__new__(cls, code)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from pdeinv.model.tangent import Tangent
 from pdeinv.typing import Array
 
 from ..common.lesson import LessonConfig
@@ -22,9 +23,10 @@ from ..common.scaling import Pod, Standard
 from ..common.storage import under, within
 from .kernel_ridge import Affine, Grams, KernelFit, Radial, tune
 from .pairs import Pairs
+from .reach import Reach
 from .residual import Sample, fit_residual, residual_network
 
-__all__ = ["Discrepancy", "DiscrepancyConfig", "DiscrepancyPoint"]
+__all__ = ["Discrepancy", "DiscrepancyConfig", "DiscrepancyPoint", "reach_of"]
 
 
 FOLDS = 5
@@ -67,7 +69,7 @@ def _features(z: Array) -> Array:
 class _Inputs:
     """Scaled inputs: x from xi, c from the coarse data's leading modes."""
 
-    xi: Standard
+    xi: Reach
     pod: Pod
     scale: float
 
@@ -76,7 +78,7 @@ class _Inputs:
         weights = 1 / pairs.variance
         pod = Pod.fit(pairs.coarse, pairs.noise_std, 1e-6, max(1, pairs.size // 3), weights)
         leading = Standard.fit(pod.encode(pairs.coarse)[:, :1], weights)
-        return cls(Standard.fit(pairs.xi, weights), pod, float(leading.std[0]))
+        return cls(reach_of(pairs), pod, float(leading.std[0]))
 
     def c(self, coarse: Array) -> Array:
         return np.asarray(self.pod.encode(coarse) / self.scale)
@@ -87,7 +89,7 @@ class Discrepancy:
     """D(xi, c) = A_x(z, z²) + A_c(c) + smooth(z), in the units of the data, z the scaled xi.
 
     Attributes:
-        inputs: scaling of xi.
+        inputs: scaling of xi, level far from the samples.
         on_xi: affine in (z, z² - 1); carries the intercept.
         on_coarse: affine in the coarse data.
         smooth: the smooth part, or None.
@@ -95,7 +97,7 @@ class Discrepancy:
         n_pairs: how many pairs it was learned from.
     """
 
-    inputs: Standard
+    inputs: Reach
     on_xi: Affine
     on_coarse: Affine
     smooth: Radial | Decoded | None
@@ -134,17 +136,21 @@ class Discrepancy:
     def __call__(self, xi: Array, coarse: Array) -> Array:
         """D for (..., dim) and (..., n_obs)."""
         z = self.inputs(xi)
-        value = self.on_xi(_features(z)) + self.on_coarse(coarse)
+        value = self._affine(z, coarse)
         return value if self.smooth is None else value + self.smooth(z)
+
+    def _affine(self, z: Array, coarse: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite has failed
+            return np.asarray(self.on_xi(_features(z)) + self.on_coarse(coarse))
 
     def linearize(self, xi: Array, coarse: Array) -> DiscrepancyPoint:
         """D and its derivatives at one point."""
-        z, std = self.inputs(xi), self.inputs.std
-        value = self.on_xi(_features(z)) + self.on_coarse(coarse)
+        z, slope = self.inputs(xi), self.inputs.slope(xi)
+        value = self._affine(z, coarse)
         more = None if self.smooth is None else self.smooth.linearize(z)
 
         def jvp(dxi: Array, dc: Array) -> Array:
-            dz = dxi / std
+            dz = dxi * slope
             along = self.on_xi.jvp(np.concatenate([dz, 2 * z * dz])) + self.on_coarse.jvp(dc)
             return along if more is None else along + more.jvp(dz)
 
@@ -152,14 +158,27 @@ class Discrepancy:
             to_z, to_square = np.split(self.on_xi.vjp(w), 2)
             to_z = to_z + 2 * z * to_square
             to_z = to_z if more is None else to_z + more.vjp(w)
-            return to_z / std, self.on_coarse.vjp(w)
+            return to_z * slope, self.on_coarse.vjp(w)
 
         return DiscrepancyPoint(value if more is None else value + more.value, jvp, vjp)
+
+    def tilted(self, tangent: Tangent) -> Discrepancy:
+        """T(xi) + D(xi, c + T(xi)): D on top of a coarse model with a tangent T added to it.
+
+        T is read within the reach of the samples, as D is.
+        """
+        scale, n = self.inputs.scale, len(self.inputs.scale.mean)
+        slopes = scale.std[:, None] * (tangent.directions @ tangent.images.T)
+        both = np.eye(len(self.on_coarse.matrix)) + self.on_coarse.matrix
+        matrix = self.on_xi.matrix.copy()
+        matrix[:n] += slopes @ both
+        offset = self.on_xi.offset + tangent(scale.mean) @ both
+        return replace(self, on_xi=replace(self.on_xi, matrix=matrix, offset=offset))
 
     def arrays(self) -> dict[str, Array]:
         """All numbers, for storage."""
         parts = {
-            "mean": self.inputs.mean, "std": self.inputs.std,
+            "mean": self.inputs.scale.mean, "std": self.inputs.scale.std,
             "xi_matrix": self.on_xi.matrix, "offset": self.on_xi.offset,
             "coarse_centre": self.on_coarse.centre, "coarse_matrix": self.on_coarse.matrix,
         }  # fmt: skip
@@ -183,13 +202,18 @@ class Discrepancy:
             width = float(np.ravel(a["smooth_width"])[0])
             smooth = Radial(a["smooth_centres"], width, a["smooth_coefficients"])
         return cls(
-            Standard(a["mean"], a["std"]),
+            Reach(Standard(a["mean"], a["std"])),
             Affine(np.zeros(len(a["xi_matrix"])), a["xi_matrix"], a["offset"]),
             Affine(a["coarse_centre"], a["coarse_matrix"], np.zeros(len(a["offset"]))),
             smooth,
             errors,
             n_pairs,
         )
+
+
+def reach_of(pairs: Pairs) -> Reach:
+    """How far the pairs reach, those that explain the data better counting more."""
+    return Reach(Standard.fit(pairs.xi, 1 / pairs.variance))
 
 
 def _fit(pairs: Pairs, config: DiscrepancyConfig) -> Discrepancy:

@@ -24,7 +24,7 @@ from pdeinv.io.datasets import TrainingSet, prior_probe
 from pdeinv.model.forward import Capability, ForwardModel, require
 from pdeinv.model.observed import Sensors
 from pdeinv.model.rows import evaluate
-from pdeinv.model.tangent import Corrected, Tangent
+from pdeinv.model.tangent import Tangent
 from pdeinv.plugins.fitting import FitRun
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import SolvedPairs
@@ -36,7 +36,7 @@ from ..common.record import Judgement, Record, heldout_errors
 from ..common.split import Split
 from ..common.storage import under, within
 from ..common.trained import Trained
-from .discrepancy import Discrepancy, DiscrepancyConfig
+from .discrepancy import Discrepancy, DiscrepancyConfig, reach_of
 from .model import MultifidelityModel, Selected, TangentPlane
 from .pairs import Pairs, relevance
 
@@ -62,12 +62,10 @@ class Multifidelity(Trained):
     Attributes:
         discrepancy: D.
         plane: the linearization where that is the coarse model.
-        tilt: the tangent of what the coarse model lacks, where one is added to it.
     """
 
     discrepancy: Discrepancy
     plane: TangentPlane | None = None
-    tilt: Tangent | None = None
 
     name = "multifidelity"
     Config = MultifidelityConfig
@@ -113,7 +111,7 @@ class Multifidelity(Trained):
     @classmethod
     def _learned(cls, lesson: Lesson, variance: Array, tangent: Tangent | None = None) -> Self:
         config, noise_std, problem = lesson.config, lesson.noise_std, lesson.problem
-        sensors, plane, tilt = lesson.dataset.sensors, None, None
+        sensors, plane, tilted = lesson.dataset.sensors, None, False
         if config.coarse == "linear":
             fine_model = _on_level(problem, problem.prior(), sensors, lesson.dataset.level)
             plane = TangentPlane.at(fine_model, lesson.xi.mean(axis=0))
@@ -125,24 +123,25 @@ class Multifidelity(Trained):
         difference = None if tangent is None or plane is not None else _difference(tangent, model)
         if difference is not None:
             # fits of the very same pairs, so that their leave-one-out errors compare
-            tilted = replace(pairs, coarse=coarse + difference(lesson.xi))
-            other = Discrepancy.fit(tilted, config, lesson.seed)
-            found, tilt = (other, difference) if other.rms < found.rms else (found, None)
+            seen = difference(reach_of(pairs).held(lesson.xi))
+            other = Discrepancy.fit(replace(pairs, coarse=coarse + seen), config, lesson.seed)
+            tilted = other.rms < found.rms
+            found = other.tilted(difference) if tilted else found
         record = lesson.record(
             cls,
-            {"stage": found.stage, "held_out": "leave-one-out"},
+            {"stage": found.stage, "held_out": "leave-one-out", "tilted": tilted},
             sizes={"train": found.n_pairs, "failed_coarse": len(made.failures)},
             errors=_errors(found, pairs),
         )
-        return cls(record, found, plane, tilt)
+        return cls(record, found, plane)
 
     def judge(self, lesson: Lesson) -> Judgement:
         """Nothing more: the errors on samples left out are known from the fit."""
         return Judgement({})
 
     def arrays(self) -> dict[str, Array]:
-        """The discrepancy, and the coarse model's linearization and tilt where there are."""
-        parts = [p.arrays() for p in (self.discrepancy, self.plane, self.tilt) if p is not None]
+        """The discrepancy, and the linearization where that is the coarse model."""
+        parts = [p.arrays() for p in (self.discrepancy, self.plane) if p is not None]
         return {k: v for part in parts for k, v in part.items()}
 
     @classmethod
@@ -150,16 +149,15 @@ class Multifidelity(Trained):
         """The inverse of :meth:`arrays`."""
         stages = {k: float(v) for k, v in within(STAGE, record.errors).items()}
         discrepancy = Discrepancy.from_arrays(arrays, stages, record.sizes["train"])
-        plane, tilt = TangentPlane.from_arrays(arrays), Tangent.from_arrays(arrays)
-        return cls(record, discrepancy, plane, tilt)
+        tilt = Tangent.from_arrays(arrays)  # of folders from before it was kept within D
+        discrepancy = discrepancy if tilt is None else discrepancy.tilted(tilt)
+        return cls(record, discrepancy, TangentPlane.from_arrays(arrays))
 
     def emulator(self, where: Where) -> MultifidelityModel | Selected:
         """The corrected coarse model at some of the trained sensors."""
         identity = self.record.identity
         chosen = where.chosen(identity)
         coarse = _coarse(where, identity, MultifidelityConfig(**self.record.config), self.plane)
-        if self.tilt is not None:
-            coarse = Corrected(coarse, self.tilt)
         model = MultifidelityModel(coarse, self.discrepancy)
         rows = np.arange(model.d_space.size)
         return model if np.array_equal(rows[chosen], rows) else Selected(model, rows[chosen])

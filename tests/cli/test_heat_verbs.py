@@ -139,7 +139,7 @@ def test_two_level_trains_its_own_surrogate(folder, call, tmp_path):
     """The coarse model has half the cells and twice the time step."""
     out = tmp_path / "two-level.nc"
     words = ("--chains", 2, "--draws", 100, "--set", "engine.tuning=100")
-    training = ("--set", "surrogate.round_size=30", "--set", "surrogate.moves_per_draw=2")
+    training = ("--set", "surrogate.round_size=30", "--set", "surrogate.moves=20")
     done = call("invert", folder / "obs.nc", *words, *training, "--seed", 3, "--out", out)
     assert done.exit_code == 0, done.stderr
     result = xr.open_datatree(out)

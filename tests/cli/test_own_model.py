@@ -113,9 +113,10 @@ def test_workers_change_no_bit(flow, call):
 
 @pytest.mark.filterwarnings("ignore:surrogate 'multifidelity'")
 def test_training_on_the_way_takes_the_coarse_twin_in_workers(flow, call):
-    small = ("round_size=20", "max_rounds=2", "target_sd=50", "moves_per_draw=2")
+    small = ("round_size=20", "max_rounds=2", "target_sd=50", "moves=20")
     settings = [w for s in small for w in ("--set", f"surrogate.{s}")]
     lengths = ("--set", "engine.tuning=40", "--set", "engine.warmup=10", "--draws", 20)
+    lengths = (*lengths, "--set", "engine.subchain=2")  # measured costs may differ
     words = ("invert", "obs.nc", "--seed", 1, "--chains", 2, *lengths, *settings)
     run(call, *words, "--workers", 2, "--out", "two.nc")
     run(call, *words, "--out", "one.nc")

@@ -32,8 +32,7 @@ TOY_ENGINES = {
     "two-level": ("draws=12", "warmup=4", "tuning=40", "chains=2"),
 }
 TOY_TRAINING = tuple(
-    f"surrogate.{key}"
-    for key in ("round_size=40", "max_rounds=2", "target_sd=50", "moves_per_draw=2")
+    f"surrogate.{key}" for key in ("round_size=40", "max_rounds=2", "target_sd=50", "moves=20")
 )
 TOY_FLAGS = {"--n": "40", "--workers": "1", "--noise-rel": "0.05"}
 """Fewer samples and coarser data, so that a surrogate of few solves is good enough."""

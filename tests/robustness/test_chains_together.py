@@ -185,7 +185,7 @@ class Mortal(Pcn):
 
 @pytest.mark.parametrize("rows_offered", [True, False], ids=["rows", "one by one"])
 def test_where_one_chain_fails_the_others_are_saved_and_go_on_later(rows_offered, tmp_path):
-    engine = Mortal(PcnConfig(chains=3, draws=40, warmup=10))
+    engine = Mortal(PcnConfig(chains=3, draws=40, warmup=10, searches=0))
     whole, folder = tmp_path / "whole", tmp_path / "failed"
     together(engine, posterior(rows_offered=rows_offered)[0], whole)
     seen = []

@@ -25,7 +25,7 @@ from pdeinv.plugins import registry
 OPTIONS = {
     "map": {},
     "laplace": {"draws": 50},
-    "pcn": {"chains": 2, "draws": 300, "warmup": 50},
+    "pcn": {"chains": 2, "draws": 300, "warmup": 50, "searches": 0},
     "hmc": {"chains": 2, "draws": 60, "warmup": 30},
     "emcee": {"ensembles": 2, "draws": 30, "warmup": 5, "thin": 2},
     "eki": {"ensemble_size": 100},

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from folded import two_modes
 from ours import ours
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
@@ -21,7 +22,7 @@ from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
 from pdeinv.plugins import registry
 
 OPTIONS = {
-    "map": {"starts": 2},
+    "map": {"starts": 3},
     "laplace": {"draws": 9, "rank": 1, "oversampling": 0},
     "pcn": {"chains": 2, "draws": 60, "warmup": 10, "thin": 2},
     "hmc": {"chains": 2, "draws": 20, "warmup": 20, "thin": 2},
@@ -178,11 +179,31 @@ def test_finished_run_resumes_without_another_solve_in_the_chains(name, tmp_path
 
 
 def test_pcn_about_the_laplace_approximation_resumes_to_the_same_bits(tmp_path):
-    engine = make("pcn", proposal="laplace")
+    engine = make("pcn", proposal="laplace", searches=0)
     whole = go("pcn", tmp_path / "whole", engine=engine)
     part = go("pcn", tmp_path / "part", engine=engine, budget=Budget(n_forward=40))
     assert part.exhausted
     assert_same(go("pcn", tmp_path / "part", engine=engine, resume=True), whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "solves"),
+    [
+        ("hmc", {"draws": 30}, 330),
+        ("pcn", {"draws": 200}, 300),
+        ("pcn", {"draws": 200, "proposal": "laplace"}, 300),
+        ("map", {"starts": 8}, 60),
+        ("laplace", {"starts": 8}, 60),
+    ],
+)
+def test_a_run_that_found_two_modes_resumes_to_the_same_bits(name, more, solves, tmp_path):
+    def part(folder, **spec):
+        return run(make(name, **more), two_modes, Run(seed=3, folder=tmp_path / folder, **spec))
+
+    whole = part("whole")
+    assert whole.outcome.summary["optima" if name in ("map", "laplace") else "modes"] == 2
+    assert part("cut", budget=Budget(n_forward=solves)).exhausted
+    assert_same(part("cut", resume=True), whole)
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if "draws" in OPTIONS[n]])

@@ -75,7 +75,7 @@ def test_moments_are_exact_whatever_the_reference(case, tmp_path):
 
 
 def linear_scores(kind, case, mean, covariance, folder):
-    engine = kind(HmcConfig(chains=16, draws=400, **FAR))
+    engine = kind(HmcConfig(chains=16, draws=1200, **FAR))
     found = run(engine, case.posterior, Run(1, folder)).outcome
     m = case.posterior().prior.unwhiten(found.xi)
     return z_scores(moments(m, mean), expected(covariance))

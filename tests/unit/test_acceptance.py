@@ -19,7 +19,7 @@ from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
 from pdeinv.engines.requests import drive
 from pdeinv.engines.solvable import Place
 from pdeinv.errors import SurrogateRejected
-from pdeinv.jobs.two_level.admission import expectation, judge, sd_of_difference
+from pdeinv.jobs.two_level.admission import Difference, expectation, judge
 from pdeinv.model.forward import Capability
 
 CASE = LinearGaussian.example(np.random.default_rng(0))
@@ -55,7 +55,7 @@ def test_a_trajectory_that_ends_without_an_energy_is_refused():
     limit = float(whole.prior.unwhiten(np.zeros(3))[0])
     on = replace(whole, model=WhitenedModel(whole.prior, Broken(whole.model.model, limit)))
     start = np.array([-2.0, 0.0, 0.0]) * np.sign(whole.prior.unwhiten(np.eye(3)[0])[0] - limit)
-    kernel = Kernel(Reference.standard(3), float(np.log(0.4)), guided=True, leapfrogs=2)
+    kernel = Kernel(Reference.standard(3), float(np.log(0.4)), guided=True, path=0.6)
     here, rng = (
         drive(on, kernel.at(Place(start, float(on.misfit(start))))),
         np.random.default_rng(1),
@@ -73,8 +73,8 @@ def test_a_trajectory_that_ends_without_an_energy_is_refused():
 class Lost(Pcn):
     """Cannot tell the weight of its proposals."""
 
-    def _proposed(self, state, noise):
-        return super()._proposed(state, noise)[0], math.nan
+    def _proposed(self, state, i, noise):
+        return super()._proposed(state, i, noise)[0], math.nan
 
 
 def test_pcn_stays_where_the_ratio_is_unknown_and_draws_as_ever():
@@ -143,10 +143,11 @@ def test_a_surrogate_of_which_nothing_is_known_is_refused():
     xis = np.zeros((3, 3))
     fine = np.full((3, on.n_data), np.nan)
     fine[0] = on.predict(xis[0])
-    sd = sd_of_difference(on.coarse, xis, fine)
-    assert math.isnan(sd)
+    found = Difference.of(on.coarse, xis, fine)
+    assert math.isnan(found.sd)
+    assert not found.within(1e9)
     with pytest.raises(SurrogateRejected, match="misfit difference"):
-        judge(sd, "train it again")
+        judge(found, "train it again")
 
 
 class Vague(Broken):

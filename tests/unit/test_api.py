@@ -421,7 +421,7 @@ def test_two_level_walks_a_surrogate_that_was_trained_for_the_model():
 @pytest.mark.parametrize("derivative", [{}, {"gradient": "finite-difference"}])
 def test_two_level_learns_from_a_coarse_twin(derivative):
     made = pdeinv.own_model(cubic, prior=prior(), coarse=linear, **derivative)
-    training = {"round_size": 30, "max_rounds": 2, "target_sd": 50.0, "moves_per_draw": 2}
+    training = {"round_size": 30, "max_rounds": 2, "target_sd": 50.0, "moves": 20}
     how = {"model": made, "engine": "two-level", "tables": {"surrogate": training}, "seed": 5}
     result = pdeinv.invert((Y, SIGMA), **how, **LENGTHS)
     pcn = pdeinv.invert(

@@ -129,7 +129,7 @@ class Walled:
     def __init__(self, inner, limit, *, raises):
         self.inner, self.limit, self.raises = inner, limit, raises
         self.m_space, self.d_space, self.kind = inner.m_space, inner.d_space, inner.kind
-        self.capabilities = inner.capabilities - {Capability.ROWS}
+        self.capabilities = inner.capabilities - {Capability.ROWS, Capability.BATCH}
 
     def __call__(self, m):
         if self.raises and m[0] > self.limit:

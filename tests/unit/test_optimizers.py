@@ -4,14 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
+from folded import two_modes
 from scipy.optimize import minimize, rosen, rosen_der
 
 from pdeinv.bayes.fields.base import IndependentField
+from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
+from pdeinv.engines.gaussian.laplace import Laplace, LaplaceConfig
 from pdeinv.engines.gaussian.lbfgs import Memory
 from pdeinv.engines.gaussian.map import Map, MapConfig
 from pdeinv.engines.gaussian.minimize import find_map
@@ -205,12 +207,41 @@ def test_map_of_a_nonlinear_model_is_the_minimum_that_scipy_finds(method, tmp_pa
 
 def test_several_starts_keep_the_best_and_record_all(tmp_path):
     found = run(Map(MapConfig(starts=12)), waves, Run(0, tmp_path)).outcome
-    starts = found.groups["starts"]
-    assert starts.sizes["start"] == 12
-    assert np.ptp(starts.objective.values) > 0.1
-    assert -found.stats["lp"][0, 0] == starts.objective.values.min()
-    course = starts.objective_course.values
-    assert np.all(np.diff(course, axis=1)[~np.isnan(np.diff(course, axis=1))] <= 1e-12)
+    optima = found.groups["optima"]
+    assert optima.searches.values.sum() == 12
+    assert optima.sizes["optimum"] == found.summary["optima"] > 1
+    assert np.ptp(optima.objective.values) > 0.1
+    assert -found.stats["lp"][0, 0] == optima.objective.values.min()
+    assert np.isclose(optima.mass.values.sum(), 1)
+    assert "12 searches found" in found.message
+    assert np.all(np.diff(found.groups["course"].objective) <= 1e-12)
+
+
+def test_a_worse_first_start_gives_way_to_the_best(tmp_path):
+    """From the second of two minima, which holds three quarters of the mass of the first."""
+    seeds = range(6)
+    ones = [
+        run(Map(MapConfig(starts=n, start="prior")), waves, Run(s, tmp_path / f"{n}{s}")).outcome
+        for s in seeds
+        for n in (1, 12)
+    ]
+    lps = np.array([one.stats["lp"][0, 0] for one in ones]).reshape(-1, 2)
+    assert np.ptp(lps[:, 0]) > 0.1  # negative control: one start ends here or there
+    assert np.ptp(lps[:, 1]) < 1e-6
+    assert np.all(lps[:, 1] >= lps[:, 0] - 1e-9)
+
+
+def test_two_minima_of_like_mass_are_a_warning_and_no_laplace_approximation(tmp_path):
+    found = run(Laplace(LaplaceConfig(starts=8)), two_modes, Run(0, tmp_path / "two")).outcome
+    assert not found.converged
+    assert "2 distinct optima" in found.message
+    assert "the posterior has several modes" in found.message
+    best = run(Map(MapConfig(starts=8)), two_modes, Run(0, tmp_path / "map")).outcome
+    assert "the posterior has several modes" in best.message
+    linear = LinearGaussian.example(np.random.default_rng(3)).posterior
+    one = run(Laplace(LaplaceConfig(starts=8)), linear, Run(0, tmp_path / "one")).outcome
+    assert one.converged
+    assert "the posterior has several modes" not in one.message
 
 
 @pytest.mark.parametrize("method", ["newton-cg", "lbfgs"])
@@ -225,8 +256,3 @@ def test_few_iterations_are_not_called_converged(tmp_path):
     found = run(Map(MapConfig(max_iterations=2)), waves, Run(0, tmp_path)).outcome
     assert not found.converged
     assert "stopped at the largest number of iterations" in found.message
-
-
-def test_several_starts_from_the_mean_are_refused():
-    with pytest.raises(ValidationError, match="are all the same; use start = 'prior'"):
-        MapConfig(starts=3, start="mean")

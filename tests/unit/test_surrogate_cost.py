@@ -1,4 +1,4 @@
-"""The verdict of two-level says when its surrogate costs too much; the clock is the test's own."""
+"""Pace and verdict of two-level follow from costs; the clock is the test's own."""
 
 from dataclasses import replace
 
@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
-from pdeinv.jobs import cost
+from pdeinv.jobs import cost as clocked
 from pdeinv.jobs.cost import solve_costs
-from pdeinv.jobs.two_level.cost import advice, cost_ratio
+from pdeinv.jobs.two_level import cost
+from pdeinv.jobs.two_level.cost import ENOUGH, Costs, Quality, advice, measured, paced
 
 LINEAR = LinearGaussian.example(np.random.default_rng(1))
 
@@ -23,7 +24,7 @@ class Clock:
 
 
 class Timed:
-    """A model that takes some seconds of the clock."""
+    """A model that takes some seconds of the clock for a row, and half of them without gradient."""
 
     def __init__(self, inner, clock, seconds):
         self.inner, self.clock, self.seconds = inner, clock, seconds
@@ -32,63 +33,79 @@ class Timed:
         return getattr(self.inner, name)
 
     def rows(self, ms):
-        self.clock.now += self.seconds / 4
+        self.clock.now += 0.5 * self.seconds * len(ms)
         return self.inner.rows(ms)
 
     def linearize_rows(self, ms):
-        self.clock.now += self.seconds
+        self.clock.now += self.seconds * len(ms)
         return self.inner.linearize_rows(ms)
 
 
 @pytest.fixture
 def timed(monkeypatch):
+    """A posterior whose models take so many seconds a row."""
     clock = Clock()
-    monkeypatch.setattr(cost, "time", clock)
+    monkeypatch.setattr(clocked, "time", clock)
 
-    def found(fine, coarse):
+    def made(fine, coarse):
         posterior = LINEAR.posterior(LINEAR)
         for twin, seconds in ((posterior, fine), (posterior.coarse, coarse)):
             twin.model = Timed(twin.model, clock, seconds)
         return posterior
 
-    return found
-
-
-@pytest.fixture
-def ratio(timed):
-    def found(fine, coarse):
-        posterior = timed(fine, coarse)
-        xis = np.random.default_rng(0).standard_normal((40, posterior.dim))
-        value = cost_ratio(posterior, xis)
-        assert posterior.counters.n_forward == 0
-        return value
-
-    return found
-
-
-def test_a_dear_surrogate_is_told(ratio):
-    assert ratio(0.02, 0.03) == pytest.approx(1.5)
-    assert "takes 1.5 of a solve with its adjoint, so try engine hmc" in advice(1.5)
-
-
-def test_a_cheap_surrogate_is_left_alone(ratio):
-    assert advice(ratio(0.5, 0.01)) == ""
-
-
-def test_without_a_surrogate_there_is_nothing_to_say():
-    posterior = replace(LINEAR.posterior(LINEAR), coarse=None)
-    assert cost_ratio(posterior, np.zeros((3, posterior.dim))) is None
-    assert advice(None) == ""
+    return made
 
 
 def test_a_dry_run_tells_what_solves_take(timed):
-    posterior = timed(0.08, 0.016)
+    posterior = timed(0.02, 0.001)
     assert solve_costs(posterior, 1000) == {
-        "solve, alone (ms)": 20.0,
-        "solve, 16 together (ms)": 1.2,
-        "value and gradient, alone (ms)": 80.0,
-        "value and gradient, 16 together (ms)": 5.0,
-        "CPU of hmc for as many steps, about (s)": 25.0,
+        "solve, alone (ms)": 10.0,
+        "solve, 16 together (ms)": 10.0,
+        "value and gradient, alone (ms)": 20.0,
+        "value and gradient, 16 together (ms)": 20.0,
+        "CPU of hmc for as many steps, about (s)": 100.0,
         "surrogate's value and gradient, 16 together (ms)": 1.0,
     }
     assert posterior.counters.n_forward == posterior.coarse.counters.n_surrogate == 0
+
+
+def test_costs_are_those_of_one_row_and_no_solve_is_counted(timed):
+    posterior = timed(0.02, 0.03)
+    found = measured(posterior, np.random.default_rng(0).standard_normal((40, posterior.dim)))
+    assert found.surrogate == pytest.approx(0.03)
+    assert (found.solve, found.fine_move) == pytest.approx((0.01, 0.02))
+    assert found.ratio == pytest.approx(1.5)
+    assert posterior.counters.n_forward == 0
+
+
+MANY, GOOD = 100_000, Quality(sd=0.5, iact=9.0)
+
+
+def test_a_cheap_surrogate_pays_and_walks_far():
+    pace = paced(Costs(1e-5, 1.0, 3.0), GOOD, MANY, 5)
+    assert pace.subchain == max(cost.LENGTHS)
+    assert pace.gain > 5
+    assert advice(Costs(1e-5, 1.0, 3.0), pace.gain, derivatives=True) == ""
+
+
+def test_a_dear_one_walks_less_far_and_is_told():
+    costs = Costs(2.0, 1.0, 3.0)
+    pace = paced(costs, GOOD, MANY, 5)
+    assert pace.subchain < max(cost.LENGTHS) / 2
+    assert pace.gain < 1
+    told = advice(costs, pace.gain, derivatives=True)
+    assert "does not pay" in told
+    assert "takes 0.67 of a solve with its adjoint, so try engine hmc" in told
+    assert "of a solve, so try engine pcn" in advice(costs, pace.gain, derivatives=False)
+
+
+def test_few_draws_want_long_subchains_whatever_they_cost():
+    dear = Costs(2.0, 1.0, 3.0)
+    few, many = (paced(dear, GOOD, draws, 5).subchain for draws in (6000, MANY))
+    assert few > many
+    assert 6000 / GOOD.steps_per_draw(few) >= ENOUGH
+
+
+def test_a_surrogate_far_off_costs_steps():
+    assert replace(GOOD, sd=3.0).steps_per_draw(5) > 5 * GOOD.steps_per_draw(5)
+    assert GOOD.steps_per_draw(20) < GOOD.steps_per_draw(1)

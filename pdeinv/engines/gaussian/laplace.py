@@ -19,7 +19,16 @@ from pdeinv.engines.gaussian.approximation import (
     LaplaceApproximation,
     Spectrum,
 )
-from pdeinv.engines.gaussian.minimize import Minimum, OptimizerConfig, first_minimum, improved
+from pdeinv.engines.gaussian.minimize import Minimum, first_minimum, improved
+from pdeinv.engines.gaussian.optima import Optimum
+from pdeinv.engines.gaussian.starts import (
+    Found,
+    StartsConfig,
+    another,
+    comparable,
+    optima_group,
+    told,
+)
 from pdeinv.engines.requests import Linearize, Steps
 from pdeinv.errors import RunFailed, SolverDiverged, reason
 from pdeinv.model.forward import DERIVATIVES
@@ -28,7 +37,7 @@ from pdeinv.typing import Array
 __all__ = ["Laplace", "LaplaceConfig", "LaplaceState"]
 
 
-class LaplaceConfig(OptimizerConfig):
+class LaplaceConfig(StartsConfig):
     """Options of ``laplace``."""
 
     rank: int = Field(
@@ -41,10 +50,11 @@ class LaplaceConfig(OptimizerConfig):
 
 @dataclass(frozen=True)
 class LaplaceState:
-    """The minimization, then the growing spectrum of the Hessian at its end."""
+    """The first minimization, the growing spectrum of the Hessian at its end, further minima."""
 
     minimum: Minimum
     spectrum: Spectrum
+    found: Found
 
     @property
     def misfit(self) -> float:
@@ -53,7 +63,7 @@ class LaplaceState:
 
 
 class Laplace(Engine[LaplaceState]):
-    """Gauss-Newton to the MAP point, then one growth of the Hessian's sketch per step.
+    """Gauss-Newton to the MAP point, then one growth of the Hessian's sketch, or search, per step.
 
     Exact where G(m(xi)) is linear in xi; elsewhere a Gaussian with the right mode and curvature.
     """
@@ -66,24 +76,27 @@ class Laplace(Engine[LaplaceState]):
 
     @property
     def n_steps(self) -> int:
-        """The minimization, then at most 32 doublings of the rank."""
-        return self.config.max_iterations + 32
+        """The minimization, then at most 32 doublings of the rank, then the further searches."""
+        return self.config.max_iterations + 32 + self.config.most_starts
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[LaplaceState]:
         """The first point of the minimization and an empty sketch."""
         minimum = yield from first_minimum(posterior, self.config, rng)
-        return LaplaceState(minimum, Spectrum.unknown(posterior, self.config.rank))
+        spectrum = Spectrum.unknown(posterior, self.config.rank)
+        return LaplaceState(minimum, spectrum, Found.nothing(posterior.dim))
 
     def step(
         self, posterior: Posterior, state: LaplaceState, rng: np.random.Generator
     ) -> Steps[LaplaceState]:
-        """One outer iteration, or one growth of the sketch.
+        """One outer iteration, one growth of the sketch, or one more search.
 
         Raises:
             RunFailed: the derivatives at the MAP point fail.
         """
         if state.minimum.on(self.config):
             return replace(state, minimum=(yield from improved(state.minimum, self.config)))
+        if state.spectrum.enough:
+            return replace(state, found=(yield from another(posterior, state.found, rng)))
         try:
             at: PosteriorPoint = yield Linearize(state.minimum.xi)
             spectrum = state.spectrum.grown(at.gauss_newton, self.config.oversampling, rng)
@@ -92,11 +105,16 @@ class Laplace(Engine[LaplaceState]):
                 f"laplace has no Hessian where its minimization ended: {reason(error)}; set "
                 "engine.start = 'prior' with another seed, or use pcn"
             ) from error
-        return replace(state, spectrum=spectrum)
+        state = replace(state, spectrum=spectrum)
+        return replace(state, found=self._first(state)) if spectrum.enough else state
+
+    def _first(self, state: LaplaceState) -> Found:
+        laplace = state.spectrum.approximation(state.minimum.xi, self.config.cutoff)
+        return Found.first(Optimum(state.minimum.objective, laplace))
 
     def finished(self, state: LaplaceState) -> bool:
-        """When the rank is large enough."""
-        return state.spectrum.enough
+        """When the rank is large enough and all searches are done."""
+        return state.spectrum.enough and not state.found.due(state.minimum, self.config)
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
@@ -107,27 +125,40 @@ class Laplace(Engine[LaplaceState]):
             RunFailed: stopped before the Hessian's spectrum was known.
         """
         state: LaplaceState = chains[0].state
-        minimum, n_data = state.minimum, posterior.n_data
+        minimum, n_data = state.found.chosen(state.minimum), posterior.n_data
         if state.spectrum.sketch.size == 0:
             raise RunFailed(
                 f"laplace stopped before the spectrum of the Hessian was known; "
                 f"{Ended.BUDGET.advice}"
             )
-        found = state.spectrum.approximation(minimum.xi, self.config.cutoff)
+        several = minimum is not state.minimum
+        found = state.found.best.laplace if several else self._first(state).best.laplace
         xi = found.sample(rng, self.config.draws)
+        message = minimum.message(self.config.method, n_data)
+        groups = {"laplace": found.dataset("xi_map")}
+        if state.found.searches:
+            groups["optima"] = optima_group(state.found)
         return Outcome(
             xi=xi[None],
             stats=_quadratic(found, xi, minimum),
-            ended=minimum.ended if state.spectrum.enough else Ended.RUNNING,
-            message=f"{minimum.message(self.config.method, n_data)}; {_verdict(found)}",
+            ended=_ended(state),
+            message=f"{message}; {_verdict(found)}{told(state.found)}",
             summary={
                 **minimum.summary(n_data),
                 "rank": float(len(found.eigenvalues)),
                 "kl_divergence": found.kl_divergence,
+                **state.found.summary,
             },
-            groups={"laplace": found.dataset("xi_map")},
+            groups=groups,
             independent_chains=False,
         )
+
+
+def _ended(state: LaplaceState) -> Ended:
+    """Converged where the first search did and no second mode is left out."""
+    if not state.spectrum.enough:
+        return Ended.RUNNING
+    return Ended.SEVERAL if comparable(state.found) else state.minimum.ended
 
 
 def _quadratic(found: LaplaceApproximation, xi: Array, minimum: Minimum) -> dict[str, Array]:

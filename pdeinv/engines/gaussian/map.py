@@ -3,37 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from pydantic import Field, model_validator
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Chain, Engine, Outcome
-from pdeinv.engines.gaussian.minimize import Minimum, OptimizerConfig, first_minimum, improved
+from pdeinv.engines.gaussian.minimize import Minimum, first_minimum, improved
+from pdeinv.engines.gaussian.starts import (
+    Found,
+    StartsConfig,
+    another,
+    first_found,
+    optima_group,
+    told,
+)
 from pdeinv.engines.requests import Steps
 from pdeinv.model.forward import DERIVATIVES
+from pdeinv.rng import set_aside
 
-__all__ = ["Map", "MapConfig"]
+__all__ = ["Map", "MapConfig", "MapState"]
 
 
-class MapConfig(OptimizerConfig):
+class MapConfig(StartsConfig):
     """Options of ``map``."""
 
-    starts: int = Field(1, ge=1, description="independent starts; the best one wins")
 
-    @model_validator(mode="after")
-    def _distinct_starts(self) -> Self:
-        if self.starts > 1 and self.start == "mean":
-            raise ValueError(
-                "several starts from the prior mean are all the same; use start = 'prior'"
-            )
-        return self
+@dataclass(frozen=True)
+class MapState:
+    """The first minimization, then the minima that further searches found."""
+
+    minimum: Minimum
+    found: Found
+
+    @property
+    def misfit(self) -> float:
+        """Φ, for the progress line."""
+        return self.minimum.misfit
 
 
-class Map(Engine[Minimum]):
-    """argmin Φ(xi) + ½ ‖xi‖², one outer iteration per step.
+class Map(Engine[MapState]):
+    """argmin Φ(xi) + ½ ‖xi‖², one outer iteration or one further search per step.
 
     The point of highest density in xi. It depends on the coordinates: under a nonlinear transform
     it is not the mode of m. Reference: Nocedal and Wright (2006, §7.1, §7.2).
@@ -46,55 +58,53 @@ class Map(Engine[Minimum]):
     config: MapConfig
 
     @property
-    def n_chains(self) -> int:
-        """One per start."""
-        return self.config.starts
+    def n_steps(self) -> int:
+        """The minimization, the Hessian at its end and the further searches."""
+        return self.config.max_iterations + self.config.most_starts
 
-    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[Minimum]:
-        """The prior mean for one start, prior draws for several."""
-        several = self.config.starts > 1
-        from_prior = self.config.start == "prior" or (self.config.start is None and several)
-        return first_minimum(posterior, self.config, rng, from_prior=from_prior)
+    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[MapState]:
+        """The prior mean, or a prior draw."""
+        minimum = yield from first_minimum(posterior, self.config, rng)
+        return MapState(minimum, Found.nothing(posterior.dim))
 
     def step(
-        self, posterior: Posterior, state: Minimum, rng: np.random.Generator
-    ) -> Steps[Minimum]:
-        """One outer iteration."""
-        return improved(state, self.config)
+        self, posterior: Posterior, state: MapState, rng: np.random.Generator
+    ) -> Steps[MapState]:
+        """One outer iteration; after the last, the Hessian there; then a search."""
+        first = state.minimum
+        if first.on(self.config):
+            return replace(state, minimum=(yield from improved(first, self.config)))
+        if state.found.searches:
+            return replace(state, found=(yield from another(posterior, state.found, rng)))
+        return replace(state, found=(yield from first_found(posterior, first, set_aside(rng))))
 
-    def record(self, state: Minimum, step: int) -> Mapping[str, Any] | None:
+    def finished(self, state: MapState) -> bool:
+        """When all searches are done; there is one where the first did not converge."""
+        return not state.minimum.on(self.config) and not state.found.due(state.minimum, self.config)
+
+    def record(self, state: MapState, step: int) -> Mapping[str, Any] | None:
         """The course of the minimization."""
-        return {"objective": state.objective, "gradient_norm": state.gradient_norm}
+        return {
+            "objective": state.minimum.objective,
+            "gradient_norm": state.minimum.gradient_norm,
+        }
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
     ) -> Outcome:
-        """The best of the starts; all of them in the group ``starts``."""
-        best: Minimum = min((c.state for c in chains), key=lambda s: s.objective)
+        """The best minimum; all of them in the group ``optima``."""
+        state: MapState = chains[0].state
+        best = state.found.chosen(state.minimum)
+        course = np.asarray(chains[0].records.get("objective", np.zeros(0)))[: state.minimum.n]
+        groups = {"course": xr.Dataset({"objective": ("iteration", course)})}
+        if state.found.searches:
+            groups["optima"] = optima_group(state.found)
+        message = best.message(self.config.method, posterior.n_data)
         return Outcome(
             xi=best.xi[None, None, :],
             stats={"misfit": np.array([[best.misfit]]), "lp": np.array([[-best.objective]])},
             ended=best.ended,
-            message=best.message(self.config.method, posterior.n_data),
-            summary=best.summary(posterior.n_data),
-            groups={"starts": _starts(chains)},
+            message=message + told(state.found),
+            summary={**best.summary(posterior.n_data), **state.found.summary},
+            groups=groups,
         )
-
-
-def _starts(chains: Sequence[Chain]) -> xr.Dataset:
-    courses = [c.records.get("objective", np.zeros(0)) for c in chains]
-    course = np.full((len(chains), max(map(len, courses))), np.nan)
-    for row, values in zip(course, courses, strict=True):
-        row[: len(values)] = values
-    states: list[Minimum] = [c.state for c in chains]
-    return xr.Dataset(
-        {
-            "xi": (("start", "xi_dim"), np.stack([s.xi for s in states])),
-            "objective": ("start", [s.objective for s in states]),
-            "misfit": ("start", [s.misfit for s in states]),
-            "gradient_norm": ("start", [s.gradient_norm for s in states]),
-            "iterations": ("start", [s.n for s in states]),
-            "converged": ("start", [int(s.ended.converged) for s in states]),
-            "objective_course": (("start", "iteration"), course),
-        }
-    )

@@ -43,7 +43,7 @@ class OptimizerConfig(Config):
     cg_iterations: int = Field(200, ge=1, description="most CG iterations in one outer iteration")
     memory: int = Field(20, ge=1, description="pairs that L-BFGS remembers")
     start: Literal["mean", "prior"] | None = Field(
-        None, description="start from the prior mean or a prior draw; unset: the mean for one start"
+        None, description="where the first search starts: the prior mean (unset) or a prior draw"
     )
 
 

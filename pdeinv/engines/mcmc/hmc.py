@@ -26,26 +26,40 @@ from pdeinv.engines.mcmc.adaptation import (
     turning_points,
     with_directions,
 )
-from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, adapted, stack
-from pdeinv.engines.mcmc.kernel import FIRST_STEP, LONGEST_STEP, MOST, Kernel, Point, reference_for
+from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, adapted, stack
+from pdeinv.engines.mcmc.kernel import (
+    DIVERGENT,
+    FIRST_STEP,
+    LONGEST_STEP,
+    MOST,
+    WIDER,
+    Kernel,
+    Point,
+    reference_for,
+)
+from pdeinv.engines.mcmc.learned_modes import LearnedModes
+from pdeinv.engines.mcmc.modes import ManyModesConfig, searched_modes
+from pdeinv.engines.mcmc.modes_found import modes_found
 from pdeinv.engines.requests import Steps
 from pdeinv.engines.solvable import first_linearized
 from pdeinv.model.forward import Capability
+from pdeinv.rng import set_aside
 from pdeinv.typing import Array
 
 __all__ = ["Hmc", "HmcConfig", "HmcState"]
 
-DIVERGENT = 1000.0
-"""An energy error above this is no rounding of the path: the steps are too long there."""
-
 JITTER = 0.4
 """Paths are uniform within so much of their mean, so that none returns to its start for ever."""
 
-WIDER = 1.5
-"""First points are drawn with so many times the standard deviation of the reference."""
+SHORT, SHORTEST = 0.1, 0.05
+"""The share of paths with shorter steps, and the least of these as a share of a step: the posterior
+has places so stiff that the usual step leaves them once in hundreds of paths."""
+
+CAREFUL, FEW_DIVERGE = 0.95, 0.02
+"""The acceptance that a chain aims at once more than so many of its warm-up paths diverged."""
 
 
-class HmcConfig(SamplerConfig):
+class HmcConfig(ManyModesConfig):
     """Options of ``hmc``."""
 
     draws: int = Field(1000, ge=1, description="total steps after warm-up, per chain")
@@ -85,27 +99,35 @@ class Tally:
     leapfrogs: int = 0
     length: float = 0.0
     divergent: int = 0
+    jumps: int = 0
 
     def plus(self, one: Trajectory) -> Tally:
         """With one more."""
-        return Tally(
-            self.leapfrogs + one.leapfrogs,
-            self.length + one.length,
-            self.divergent + one.divergent,
+        return replace(
+            self,
+            leapfrogs=self.leapfrogs + one.leapfrogs,
+            length=self.length + one.length,
+            divergent=self.divergent + one.divergent,
         )
 
 
 @dataclass(frozen=True)
 class HmcState(ChainState):
-    """Position with its gradient, the kernel, and what the warm-up has learned so far."""
+    """Position with its gradient, the kernel, and what the warm-up has learned so far.
+
+    ``diverged`` counts since the reference last changed, ``careful`` says whether these were many.
+    """
 
     here: Point
     kernel: Kernel
     path: Path
     moments: Moments
+    learned: LearnedModes
     slope: float = 0.0
     leapfrogs: int = 0
     divergent: bool = False
+    diverged: int = 0
+    careful: bool = False
     tally: Tally = Tally()
 
     @property
@@ -131,22 +153,32 @@ class Hmc(Sampler[HmcState]):
         """Start from a draw of the widened Laplace approximation, where it can be solved.
 
         A prior draw would spend the warm-up on its way to informative data. Chains are dispersed
-        all the same: each minimizes from a prior draw of its own, so that modes disagree.
+        all the same: each minimizes from a prior draw of its own, so that modes disagree, and
+        searches further modes from others.
 
         Raises:
             RunFailed: no starting point could be solved.
         """
-        reference = with_directions((yield from reference_for(posterior, rng, "prior")))
+        found = yield from reference_for(posterior, rng, "prior")
+        n, aside = self.config.searches_for(posterior), set_aside(rng)
+        modes = yield from searched_modes(posterior, found, n, aside)
+        first = found if modes.count == 1 else modes.reference(0)
+        reference = with_directions(first)
         start = reference.unwhiten(WIDER * rng.standard_normal(posterior.dim))
         kernel = Kernel(reference, FIRST_STEP, guided=True)
         here = yield from first_linearized(rng, start, kernel.begin)
         path = Path() if self.config.path is None else Path(math.log(self.config.path))
-        return HmcState(here, kernel, path, Moments.none(reference))
+        return HmcState(
+            here, kernel, path, Moments.none(reference), LearnedModes.begun(modes, reference)
+        )
 
     def move(
         self, posterior: Posterior, state: HmcState, rng: np.random.Generator
     ) -> Steps[Move[HmcState]]:
-        """One trajectory, accepted or not; a divergent one never is."""
+        """One trajectory, accepted or not, and one jump; a divergent trajectory never is."""
+        modes = state.learned.modes
+        if modes.count > 1:
+            state = _entered(state, modes.drawn(state.here.place.xi, rng))
         one = yield from self.trajectory(state, rng)
         accepted = rng.random() < one.chance
         moved = replace(
@@ -157,7 +189,21 @@ class Hmc(Sampler[HmcState]):
             divergent=one.divergent,
             tally=state.tally.plus(one) if self.warm(state) else state.tally,
         )
+        if modes.count > 1:
+            moved = yield from self._jumped(moved, rng)
         return Move(moved, int(accepted), one.chance)
+
+    def _jumped(self, state: HmcState, rng: np.random.Generator) -> Steps[HmcState]:
+        """In another mode, if that is accepted."""
+        jump = yield from state.learned.modes.jump(state.here.place, rng)
+        if not jump.accepted:
+            return state
+        entered = _entered(state, state.learned.modes.nearest(jump.place.xi))
+        here = yield from entered.kernel.at(jump.place)
+        if not np.isfinite(here.psi):  # the gradient failed where the misfit did not
+            return state
+        tally = replace(state.tally, jumps=state.tally.jumps + self.warm(state))
+        return replace(entered, here=here, tally=tally)
 
     def trajectory(self, state: HmcState, rng: np.random.Generator) -> Steps[Trajectory]:
         """From ``state.here`` along a random velocity.
@@ -167,7 +213,7 @@ class Hmc(Sampler[HmcState]):
         here, longest = state.here, min(math.exp(state.kernel.log_step), LONGEST_STEP)
         length = math.exp(state.path.log_mean) * rng.uniform(1 - JITTER, 1 + JITTER)
         n = min(self.config.max_leapfrogs, math.ceil(length / longest))
-        step = min(longest, length / n)
+        step = min(longest, length / n) * _shortened(rng)
         point, velocity = here, rng.standard_normal(len(here.z))
         start, highest = here.energy(velocity), -math.inf
         for k in range(n):
@@ -178,7 +224,8 @@ class Hmc(Sampler[HmcState]):
             highest = max(highest, energy)
         if highest - energy > DIVERGENT:
             return Trajectory(here, 0.0, n, n * step, True)
-        chance = math.exp(log_acceptance(start - energy))
+        tilt = state.learned.modes.tilt(state.learned.at, here.place.xi, point.place.xi)
+        chance = math.exp(log_acceptance(start - energy + tilt))
         slope = chance * n * step * _pull(state.kernel.reference.basis, here.z, point.z, velocity)
         return Trajectory(point, chance, n, n * step, False, slope)
 
@@ -188,9 +235,14 @@ class Hmc(Sampler[HmcState]):
         began, *turns = turning_points(self.config.warmup)
         since = k - max([0, *(t for t in turns if t < k)])
         target = self.config.target_acceptance
+        target = max(target, CAREFUL) if state.careful else target
         log_step = adapted(kernel.log_step, chance, target, since + 4, MOST)
-        state = replace(state, kernel=replace(kernel, log_step=log_step))
-        return state if k <= began else self._learned(state, k - began, k in turns)
+        diverged = 0 if k == began else state.diverged + state.divergent
+        state = replace(state, kernel=replace(kernel, log_step=log_step), diverged=diverged)
+        if k <= began:
+            return state
+        state = self._learned(state, k - began, k in turns)
+        return _warned(state, k - max(t for t in (began, *turns) if t < k)) if k in turns else state
 
     def _learned(self, state: HmcState, k: int, turn: bool) -> HmcState:
         """The path, and one more draw in the moments; where it is time, these move the reference.
@@ -204,7 +256,9 @@ class Hmc(Sampler[HmcState]):
             return replace(state, path=path, moments=moments)
         new = moments.refined(old)
         kernel, here = replace(state.kernel, reference=new), rebased(state.here, old, new)
-        return replace(state, path=path, kernel=kernel, here=here, moments=Moments.none(new))
+        learned = state.learned.refined(new)
+        state = replace(state, path=path, kernel=kernel, here=here, learned=learned)
+        return replace(state, moments=Moments.none(new))
 
     def kept(self, state: HmcState) -> Mapping[str, Any]:
         """Position, misfit and what the trajectory was like."""
@@ -213,6 +267,7 @@ class Hmc(Sampler[HmcState]):
             "misfit": state.misfit,
             "n_steps": state.leapfrogs,
             "diverging": state.divergent,
+            "mode": state.learned.modes.nearest(state.here.place.xi),
         }
 
     def finalize(
@@ -228,7 +283,30 @@ class Hmc(Sampler[HmcState]):
             "leapfrogs": sum(t.leapfrogs for t in tallies) / n,
             "divergences": float(sum(t.divergent for t in tallies)),
         }
-        return replace(found, stats={**found.stats, **stats}, summary={**found.summary, **summary})
+        found = replace(found, stats={**found.stats, **stats}, summary={**found.summary, **summary})
+        modes = modes_found([c.state.learned.modes for c in chains], stack(chains, "mode"))
+        return found if modes is None else modes.told(found, sum(t.jumps for t in tallies) / n)
+
+
+def _warned(state: HmcState, n: int) -> HmcState:
+    """Careful from now on, where too many of the last ``n`` paths diverged."""
+    return replace(state, diverged=0, careful=state.careful or state.diverged > FEW_DIVERGE * n)
+
+
+def _entered(state: HmcState, j: int) -> HmcState:
+    """In mode j: the same place about its reference."""
+    learned = state.learned
+    if j == learned.at:
+        return state
+    learned = learned.entered(j, state.moments)
+    old, new = state.kernel.reference, learned.modes.reference(j)
+    kernel, here = replace(state.kernel, reference=new), rebased(state.here, old, new)
+    return replace(state, learned=learned, moments=learned.moments(j), kernel=kernel, here=here)
+
+
+def _shortened(rng: np.random.Generator) -> float:
+    """One, or now and then a factor between ``SHORTEST`` and one, uniform in its logarithm."""
+    return float(SHORTEST ** rng.random()) if rng.random() < SHORT else 1.0
 
 
 def _pull(basis: Array, start: Array, end: Array, velocity: Array) -> float:

@@ -9,6 +9,7 @@ step is the preconditioned Crank-Nicolson proposal about the reference with b = 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -20,25 +21,25 @@ from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
 from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.gaussian.approximation import laplace_reference
-from pdeinv.engines.mcmc.chains import adapted
 from pdeinv.engines.requests import Linearize, Misfit, Steps
-from pdeinv.engines.solvable import Place, first_point
+from pdeinv.engines.solvable import Place
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.model.forward import DERIVATIVES, Capability
 from pdeinv.typing import Array
 
 __all__ = [
+    "DIVERGENT",
     "FIRST_STEP",
     "LONGEST_STEP",
     "MOMENT_DIM",
     "MOST",
+    "WIDER",
     "Kernel",
     "Moved",
     "Point",
-    "Tuned",
+    "Tilt",
     "kernel_about",
     "reference_for",
-    "tune",
 ]
 
 MOMENT_DIM = 200
@@ -47,8 +48,30 @@ MOMENT_DIM = 200
 LONGEST_STEP = 1.5
 """Upper limit of ε: a quarter turn forgets the start."""
 
+DIVERGENT = 1000.0
+"""An energy error above this is no rounding of the path: the steps are too long there. It is held
+against both ends, so that the way back ends alike."""
+
 MOST, FIRST_STEP = float(np.log(LONGEST_STEP)), float(np.log(0.3))
 """Of log ε: its upper limit, and where adaptation begins."""
+
+ROTATIONS, LEAPFROGS = 8, 64
+"""Steps of a move without derivatives, and the most of a trajectory."""
+
+JITTER = 0.4
+"""Trajectories are uniform within so much of their mean, so that none returns for ever."""
+
+WIDER = 1.5
+"""Chains start with so many times the standard deviation of their reference."""
+
+
+type Tilt = Callable[[Array, Array], float]
+"""How much a factor of the target changes from one point to another, in logarithms."""
+
+
+def _level(*_: Array) -> float:
+    """No further factor."""
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +84,11 @@ class Point:
     gradient: Array
 
     def energy(self, velocity: Array) -> float:
-        """Ψ + ½|z|² + ½|v|²."""
+        """Ψ + ½|z|² + ½|v|²; infinite on a path that ran away."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._energy(velocity)
+
+    def _energy(self, velocity: Array) -> float:
         return self.psi + 0.5 * float(self.z @ self.z) + 0.5 * float(velocity @ velocity)
 
 
@@ -81,13 +108,20 @@ class Kernel:
         reference: the Gaussian N(mean, C).
         log_step: log ε.
         guided: whether derivatives guide it.
-        leapfrogs: mean number of model evaluations of one move.
+        path: mean length of a trajectory in radians; a quarter turn forgets the start.
     """
 
     reference: Reference
     log_step: float
     guided: bool
-    leapfrogs: int = 8
+    path: float = np.pi / 2
+
+    @property
+    def evaluations(self) -> int:
+        """Model evaluations of one move, on average."""
+        if not self.guided:
+            return ROTATIONS
+        return min(LEAPFROGS, int(np.ceil(self.path / min(np.exp(self.log_step), LONGEST_STEP))))
 
     def at(self, place: Place) -> Steps[Point]:
         """Where moves from ``place`` begin."""
@@ -104,16 +138,23 @@ class Kernel:
             raise SolverDiverged("the gradient is not finite")
         return here
 
-    def move(self, here: Point, rng: np.random.Generator) -> Steps[Moved]:
-        """One trajectory, or as many single steps as it has evaluations."""
+    def move(self, here: Point, rng: np.random.Generator, tilt: Tilt = _level) -> Steps[Moved]:
+        """One trajectory, or some single steps without derivatives.
+
+        Args:
+            here: where it starts.
+            rng: for velocities, lengths and acceptances.
+            tilt: the log of a factor of the target at its second argument over that at its first.
+        """
         step = min(np.exp(self.log_step), LONGEST_STEP)
         if self.guided:
-            return (yield from self._trajectory(here, step * rng.uniform(0.7, 1.3), rng))
-        return (yield from self._rotations(here, step, rng))
+            return (yield from self._trajectory(here, step, rng, tilt))
+        return (yield from self._rotations(here, step, rng, tilt))
 
     def trail(self, place: Place, n: int, rng: np.random.Generator) -> Steps[list[Place]]:
-        """Where each of ``n`` moves leads."""
-        here, places = (yield from self.at(place)), []
+        """Where each of ``n`` moves leads; the very same place until one is accepted."""
+        here, places = (yield from self.at(place)), list[Place]()
+        here = replace(here, place=place)
         for _ in range(n):
             here = (yield from self.move(here, rng)).point
             places.append(here.place)
@@ -126,23 +167,36 @@ class Kernel:
         point = yield from self._point(z)
         return point, velocity - 0.5 * step * point.gradient
 
-    def _trajectory(self, here: Point, step: float, rng: np.random.Generator) -> Steps[Moved]:
+    def _trajectory(
+        self, here: Point, step: float, rng: np.random.Generator, tilt: Tilt
+    ) -> Steps[Moved]:
         """One Hamiltonian trajectory of random length, accepted or not."""
+        length = self.path * rng.uniform(1 - JITTER, 1 + JITTER)
+        n = min(LEAPFROGS, int(np.ceil(length / step)))
+        step = min(step, length / n)
         velocity = rng.standard_normal(len(here.z))
-        start, point = here.energy(velocity), here
-        for _ in range(rng.integers(1, 2 * self.leapfrogs)):
+        start, point, highest = here.energy(velocity), here, -np.inf
+        for _ in range(n):
             point, velocity = yield from self.leapfrog(point, velocity, step)
-            if not np.isfinite(point.psi):
+            energy = point.energy(velocity)
+            if not energy - start <= DIVERGENT:  # NaN as well
                 return Moved(here, 0.0)
-        return _metropolis(here, point, start - point.energy(velocity), rng)
+            highest = max(highest, energy)
+        if highest - energy > DIVERGENT:
+            return Moved(here, 0.0)
+        gain = start - energy + tilt(here.place.xi, point.place.xi)
+        return _metropolis(here, point, gain, rng)
 
-    def _rotations(self, here: Point, step: float, rng: np.random.Generator) -> Steps[Moved]:
+    def _rotations(
+        self, here: Point, step: float, rng: np.random.Generator, tilt: Tilt
+    ) -> Steps[Moved]:
         """Crank-Nicolson steps, each accepted or not."""
         chances = []
-        for _ in range(self.leapfrogs):
+        for _ in range(ROTATIONS):
             z, _ = _rotate(here.z, rng.standard_normal(len(here.z)), step)
             point = yield from self._point(z)
-            moved = _metropolis(here, point, here.psi - point.psi, rng)
+            gain = here.psi - point.psi + tilt(here.place.xi, point.place.xi)
+            moved = _metropolis(here, point, gain, rng)
             here = moved.point
             chances.append(moved.chance)
         return Moved(here, float(np.mean(chances)))
@@ -180,7 +234,7 @@ def kernel_about(posterior: Posterior, reference: Reference, log_step: float) ->
 
 
 def reference_for(
-    posterior: Posterior, rng: np.random.Generator, start: Literal["mean", "prior"] = "mean"
+    posterior: Posterior, rng: np.random.Generator, start: Literal["mean", "prior"]
 ) -> Steps[Reference]:
     """The Laplace approximation where the model has both derivatives and it is found, else N(0, I).
 
@@ -193,51 +247,3 @@ def reference_for(
         with suppress(RunFailed):
             return (yield from laplace_reference(posterior, rng, start))
     return Reference.standard(posterior.dim)
-
-
-def _blend(reference: Reference, xis: Array) -> Reference:
-    """Moments of the draws, shrunk to the old reference by as much as the draws are few."""
-    n, dim = xis.shape
-    weight = n / (n + 2.0 * dim)
-    covariance = weight * np.cov(xis.T) + (1 - weight) * reference.covariance
-    mean = weight * xis.mean(axis=0) + (1 - weight) * reference.mean
-    return Reference.from_moments(mean, np.atleast_2d(covariance))
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """A frozen kernel and where its chain is."""
-
-    kernel: Kernel
-    place: Place
-
-
-def tune(
-    posterior: Posterior, n_moves: int, rng: np.random.Generator, windows: int = 4
-) -> Steps[Tuned]:
-    """Adapt reference and step size over ``n_moves``.
-
-    The moments of the second half of each window refine the reference (in at most 200 dimensions);
-    the step size adapts throughout, to an acceptance of 0.8 with and 0.3 without derivatives.
-
-    Raises:
-        RunFailed: no starting point could be solved.
-    """
-    reference = yield from reference_for(posterior, rng)
-    kernel = kernel_about(posterior, reference, FIRST_STEP)
-    place = yield from first_point(rng, reference.mean)
-    length = max(2, n_moves // windows)
-    for window in range(windows):
-        places = []
-        for i in range(length):
-            here = yield from kernel.at(place)
-            moved = yield from kernel.move(here, rng)
-            place = moved.point.place
-            places.append(place.xi)
-            target = 0.8 if kernel.guided else 0.3
-            log_step = adapted(kernel.log_step, moved.chance, target, i + 5, MOST)
-            kernel = replace(kernel, log_step=log_step)
-        kept = np.asarray(places[length // 2 :])
-        if window < windows - 1 and posterior.dim <= MOMENT_DIM and len(kept) > 2:
-            kernel = replace(kernel, reference=_blend(kernel.reference, kept))
-    return Tuned(kernel, place)

@@ -21,16 +21,19 @@ from pdeinv.bayes.reference import Reference
 from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.base import Chain, Outcome
 from pdeinv.engines.gaussian.approximation import laplace_reference
-from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, adapted
+from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, adapted, stack
+from pdeinv.engines.mcmc.modes import ManyModesConfig, Modes, searched_modes
+from pdeinv.engines.mcmc.modes_found import modes_found
 from pdeinv.engines.requests import Misfit, Steps
-from pdeinv.engines.solvable import first_point
+from pdeinv.engines.solvable import Place, first_point
 from pdeinv.model.forward import DERIVATIVES, require
+from pdeinv.rng import set_aside
 from pdeinv.typing import Array
 
 __all__ = ["Pcn", "PcnConfig", "PcnState"]
 
 
-class PcnConfig(SamplerConfig):
+class PcnConfig(ManyModesConfig):
     """Options of ``pcn``."""
 
     draws: int = Field(20000, ge=1, description="total steps after warm-up, per chain")
@@ -45,12 +48,18 @@ class PcnConfig(SamplerConfig):
 
 @dataclass(frozen=True)
 class PcnState(ChainState):
-    """The chain's position with its misfit, the step size and the Gaussian it moves about."""
+    """The chain's position with its misfit, the step size and the modes that it knows."""
 
     xi: Array
     misfit: float
     log_beta: float
-    reference: Reference
+    modes: Modes
+    jumps: int = 0
+
+    @property
+    def place(self) -> Place:
+        """Position and misfit."""
+        return Place(self.xi, self.misfit)
 
 
 class Pcn(Sampler[PcnState]):
@@ -68,8 +77,8 @@ class Pcn(Sampler[PcnState]):
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[PcnState]:
         """Start from a draw of the Gaussian that the chain moves about, where it can be solved.
 
-        Each chain minimizes from its own prior draw, so that chains about different modes disagree
-        and R-hat shows it.
+        Each chain minimizes from its own prior draws, so that chains that know different modes
+        disagree and R-hat shows it.
 
         Raises:
             CapabilityError: ``laplace`` without derivatives.
@@ -79,32 +88,49 @@ class Pcn(Sampler[PcnState]):
         if self.config.proposal == "laplace":
             require(posterior.model, DERIVATIVES, "engine 'pcn' with proposal = 'laplace'")
             reference = yield from laplace_reference(posterior, rng, "prior")
+        n, aside = self.config.searches_for(posterior), set_aside(rng)
+        modes = yield from searched_modes(posterior, reference, n, aside)
         start = reference.unwhiten(rng.standard_normal(posterior.dim))
         place = yield from first_point(rng, start)
-        return PcnState(place.xi, place.misfit, float(np.log(self.config.beta)), reference)
+        return PcnState(place.xi, place.misfit, float(np.log(self.config.beta)), modes)
 
     def move(
         self, posterior: Posterior, state: PcnState, rng: np.random.Generator
     ) -> Steps[Move[PcnState]]:
-        """Propose, accept or stay; a failed solve has infinite misfit and is never accepted."""
-        proposal, gain = self._proposed(state, rng.standard_normal(posterior.dim))
-        misfit = float((yield Misfit(proposal)))
-        gain += state.misfit - misfit
-        chance = math.exp(log_acceptance(gain))
-        if rng.random() < chance:
-            return Move(replace(state, xi=proposal, misfit=misfit), 1, chance)
-        return Move(state, 0, chance)
+        """Propose, accept or stay; a failed solve has infinite misfit and is never accepted.
 
-    def _proposed(self, state: PcnState, noise: Array) -> tuple[Array, float]:
-        """The proposal, and by how much ½|xi|² - ½|z|² falls towards it (0 about the prior)."""
+        A jump follows where there are modes to go to.
+        """
+        modes = state.modes
+        i = modes.drawn(state.xi, rng)
+        proposal, gain = self._proposed(state, i, rng.standard_normal(posterior.dim))
+        misfit = float((yield Misfit(proposal)))
+        chance = math.exp(log_acceptance(gain + (state.misfit - misfit)))
+        accepted = rng.random() < chance
+        moved = replace(state, xi=proposal, misfit=misfit) if accepted else state
+        if modes.count > 1:
+            moved = yield from self._jumped(moved, rng)
+        return Move(moved, int(accepted), chance)
+
+    def _jumped(self, state: PcnState, rng: np.random.Generator) -> Steps[PcnState]:
+        """In another mode, if that is accepted."""
+        jump = yield from state.modes.jump(state.place, rng)
+        xi, misfit = jump.place.xi, jump.place.misfit
+        counted = state.jumps + (jump.accepted and self.warm(state))
+        return replace(state, xi=xi, misfit=misfit, jumps=counted)
+
+    def _proposed(self, state: PcnState, i: int, noise: Array) -> tuple[Array, float]:
+        """The proposal in mode i, and ln of its acceptance but for Φ (0 about the prior)."""
         beta = math.exp(state.log_beta)
         keep = math.sqrt(1 - beta**2)
         if self.config.proposal == "prior":
             return keep * state.xi + beta * noise, 0.0
-        z = state.reference.whiten(state.xi)
+        reference = state.modes.reference(i)
+        z = reference.whiten(state.xi)
         moved = keep * z + beta * noise
-        xi = state.reference.unwhiten(moved)
-        return xi, float(cost(state.xi) - cost(z) - cost(xi) + cost(moved))
+        xi = reference.unwhiten(moved)
+        gain = float(cost(state.xi) - cost(z) - cost(xi) + cost(moved))
+        return xi, gain + state.modes.tilt(i, state.xi, xi)
 
     def adapt(self, state: PcnState, chance: float) -> PcnState:
         """b by Robbins and Monro, at most 1."""
@@ -112,8 +138,8 @@ class Pcn(Sampler[PcnState]):
         return replace(state, log_beta=adapted(state.log_beta, chance, target, state.n + 1))
 
     def kept(self, state: PcnState) -> Mapping[str, Any]:
-        """Position and misfit."""
-        return {"xi": state.xi, "misfit": state.misfit}
+        """Position, misfit and mode."""
+        return {"xi": state.xi, "misfit": state.misfit, "mode": state.modes.nearest(state.xi)}
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
@@ -121,4 +147,7 @@ class Pcn(Sampler[PcnState]):
         """The draws of all chains."""
         found = super().finalize(posterior, chains, rng)
         beta = float(np.mean([float(np.exp(c.state.log_beta)) for c in chains]))
-        return replace(found, summary={**found.summary, "beta": beta})
+        found = replace(found, summary={**found.summary, "beta": beta})
+        modes = modes_found([c.state.modes for c in chains], stack(chains, "mode"))
+        n = sum(max(1, c.state.n - self.config.warmup) for c in chains)
+        return found if modes is None else modes.told(found, sum(c.state.jumps for c in chains) / n)

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.base import Chain, Need, Outcome
 from pdeinv.engines.ended import Ended
-from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, stack
+from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, stack
 from pdeinv.engines.mcmc.estimators import Pairs, average, plain, replicated, split
-from pdeinv.engines.mcmc.faults import faults_of
-from pdeinv.engines.mcmc.kernel import Kernel, tune
+from pdeinv.engines.mcmc.faults import faults_of, slowed
+from pdeinv.engines.mcmc.modal import ModalKernel
+from pdeinv.engines.mcmc.modes import ManyModesConfig
+from pdeinv.engines.mcmc.modes_found import modes_found
+from pdeinv.engines.mcmc.tuning import Tuned, tune
 from pdeinv.engines.requests import Misfit, Steps, on_coarse
 from pdeinv.engines.solvable import Place
 from pdeinv.typing import Array
@@ -29,16 +32,51 @@ from pdeinv.typing import Array
 __all__ = ["TwoLevel", "TwoLevelConfig", "TwoLevelState"]
 
 
-class TwoLevelConfig(SamplerConfig):
+SUBCHAIN, CORRECTION = 5, 5
+"""Surrogate moves between two fine solves where their costs were not measured; base-chain states
+per fine solve."""
+
+STARTS, REFUTED = 4, 50.0
+"""Most starts of a chain; where the fine misfit is so much more than the surrogate's, the surrogate
+has led it to a place that is not there, and another start is made."""
+
+
+class TwoLevelConfig(ManyModesConfig):
     """Options of ``two-level``."""
 
-    draws: int = Field(300, ge=1, description="fine-model steps after burn-in, per chain")
-    warmup: int = Field(20, ge=0, description="fine-model steps discarded, per chain")
+    draws: int = Field(1500, ge=1, description="fine-model steps after burn-in, per chain")
+    warmup: int = Field(50, ge=0, description="fine-model steps discarded, per chain")
     tuning: int = Field(400, ge=1, description="surrogate moves that tune the kernel, per chain")
-    subchain: int = Field(5, ge=1, description="surrogate moves between two fine solves")
-    correction_every: int = Field(
-        1, ge=1, description="fine solve at every so many-th base-chain state (split estimator)"
+    subchain: int | None = Field(
+        None,
+        ge=1,
+        description="surrogate moves between two fine solves; unset: from measured costs",
     )
+    correction_every: int | None = Field(
+        None,
+        ge=1,
+        description="fine solve at every so many-th base-chain state (split estimator); unset: 5, "
+        "or the number of draws where that is less",
+    )
+
+    @model_validator(mode="after")
+    def _corrects(self) -> Self:
+        if (self.correction_every or 1) > self.draws:
+            raise ValueError(
+                f"correction_every = {self.correction_every} exceeds draws = {self.draws}, so that "
+                f"nothing would be corrected; ask for at most {self.draws}"
+            )
+        return self
+
+    @property
+    def corrections(self) -> int:
+        """``correction_every``, filled in."""
+        return self.correction_every or min(CORRECTION, self.draws)
+
+    @property
+    def moves(self) -> int:
+        """Of a subchain; where nobody measured costs, some."""
+        return self.subchain or SUBCHAIN
 
 
 @dataclass(frozen=True)
@@ -61,7 +99,7 @@ class TwoLevelState(ChainState):
     base: Levels
     base_sum: Array
     base_count: int
-    kernel: Kernel
+    kernel: ModalKernel
 
     @property
     def misfit(self) -> float:
@@ -86,13 +124,29 @@ class TwoLevel(Sampler[TwoLevelState]):
     config: TwoLevelConfig
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[TwoLevelState]:
-        """Tune the kernel on the surrogate posterior and start both chains where that ended."""
-        assert posterior.coarse is not None
-        tuned = yield from on_coarse(tune(posterior.coarse, self.config.tuning, rng))
-        fine = float((yield Misfit(tuned.place.xi)))
-        start = Levels(tuned.place.xi, fine, tuned.place.misfit)
+        """Tune the kernel on the surrogate posterior and start both chains where that ended.
+
+        Tuning starts from a prior draw of the chain's own. Where the fine model refutes the place,
+        it is done again from another, a few times.
+        """
+        best, start = yield from self._started(posterior, rng)
+        for _ in range(STARTS - 1):
+            if start.fine - start.coarse < REFUTED:
+                break
+            tuned, other = yield from self._started(posterior, rng)
+            if other.fine - other.coarse < start.fine - start.coarse:
+                best, start = tuned, other
         nothing = np.zeros(posterior.dim + posterior.prior.space.size)
-        return TwoLevelState(start, start, nothing, 0, tuned.kernel)
+        return TwoLevelState(start, start, nothing, 0, best.kernel)
+
+    def _started(
+        self, posterior: Posterior, rng: np.random.Generator
+    ) -> Steps[tuple[Tuned, Levels]]:
+        assert posterior.coarse is not None
+        steps = tune(posterior.coarse, self.config.tuning, rng, self.config.searches)
+        tuned = yield from on_coarse(steps)
+        fine = float((yield Misfit(tuned.place.xi)))
+        return tuned, Levels(tuned.place.xi, fine, tuned.place.misfit)
 
     def move(
         self, posterior: Posterior, state: TwoLevelState, rng: np.random.Generator
@@ -107,7 +161,7 @@ class TwoLevel(Sampler[TwoLevelState]):
         """Subchain proposal; accept with min(1, exp[(Φ_s(v) - Φ_f(v)) - (Φ_s(u) - Φ_f(u))])."""
         here = state.here
         start = Place(here.xi, here.coarse)
-        trail = yield from on_coarse(state.kernel.trail(start, self.config.subchain, rng))
+        trail = yield from on_coarse(state.kernel.trail(start, self.config.moves, rng))
         place = trail[-1]
         if place is start:
             return here
@@ -122,12 +176,12 @@ class TwoLevel(Sampler[TwoLevelState]):
     ) -> Steps[TwoLevelState]:
         """Run the base chain, add to its sums, and solve the fine model where it is due."""
         start = Place(state.base.xi, state.base.coarse)
-        trail = yield from on_coarse(state.kernel.trail(start, self.config.subchain, rng))
+        trail = yield from on_coarse(state.kernel.trail(start, self.config.moves, rng))
         counted = trail if self.warm(state) else []
         total, last = state.base_sum, trail[-1]
         for place in counted:
             total = total + _quantities(posterior, place.xi)
-        due = counted and state.n % self.config.correction_every == 0
+        due = counted and state.n % self.config.corrections == 0
         fine = float((yield Misfit(last.xi))) if due else np.nan
         base = Levels(last.xi, fine, last.misfit)
         n = state.base_count + len(counted)
@@ -142,6 +196,7 @@ class TwoLevel(Sampler[TwoLevelState]):
             "base_xi": state.base.xi,
             "base_misfit": state.base.fine,
             "base_coarse_misfit": state.base.coarse,
+            "mode": state.kernel.modes.nearest(state.here.xi),
         }
 
     def finalize(
@@ -151,19 +206,26 @@ class TwoLevel(Sampler[TwoLevelState]):
 
         Not converged where the run itself shows that the surrogate is wrong.
         """
-        found, coarse = super().finalize(posterior, chains, rng), stack(chains, "coarse_misfit")
-        fine, estimates = found.stats["misfit"], _estimates(posterior, chains)
-        # a chain whose first fine solve failed has an infinite misfit until it moves
-        sd = float(np.std(fine - coarse)) if np.isfinite(fine).all() else np.nan
-        faults = faults_of(chains, found.stats["acceptance_rate"][:, 0], estimates)
+        found = super().finalize(posterior, chains, rng)
+        extra = ("coarse_misfit", "base_misfit", "base_coarse_misfit")
+        stats = {**found.stats, **{name: stack(chains, name) for name in extra}}
+        estimates = _estimates(posterior, chains)
+        rates = found.stats["acceptance_rate"][:, 0]
+        faults = faults_of(chains, rates, estimates)
         if faults:
             found = replace(found, ended=Ended.MISLED, message=faults)
-        return replace(
+        # a chain whose first fine solve failed has an infinite misfit until it moves
+        delta = stats["misfit"] - stats["coarse_misfit"]
+        sd = float(np.std(delta)) if np.isfinite(delta).all() else np.nan
+        found = replace(
             found,
-            stats={**found.stats, "coarse_misfit": coarse},
+            stats=stats,
             summary={**found.summary, "sd_misfit_difference": sd},
             groups={"two_level": estimates},
+            note=slowed(rates, sd),
         )
+        modes = modes_found([c.state.kernel.modes for c in chains], stack(chains, "mode"))
+        return found if modes is None else modes.told(found)
 
 
 def _pairs(posterior: Posterior, chain: Chain, prefix: str) -> Pairs:

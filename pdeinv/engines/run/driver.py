@@ -71,7 +71,7 @@ def run(
         points = [ChainStore(spec.folder, k).load(state_type(engine)) for k in _ks(engine)]
         partial = any(p is None or not done(engine, p.state, p.step) for p in points)
         if partial and spec.stop_file.exists():
-            raise Preempted(f"stopped and saved in {spec.folder}; continue with --resume")
+            raise Preempted(f"stopped and saved in {spec.stop_file.parent}; continue with --resume")
         return _finalized(engine, posterior, spec, partial)
 
 

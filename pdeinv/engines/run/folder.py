@@ -22,10 +22,15 @@ LENGTHS = ("draws", "max_iterations")
 
 
 @contextmanager
-def claimed(engine: Engine[Any], spec: Run) -> Iterator[None]:
+def claimed(engine: Engine[Any], spec: Run, mark_file: str = "run.json") -> Iterator[None]:
     """Hold the run folder: made, locked against a second run, marked with what it belongs to.
 
     Without ``spec.resume`` the checkpoints of an earlier run are removed.
+
+    Args:
+        engine: what runs, or will run where something is prepared for it first.
+        spec: how.
+        mark_file: where the mark stands; what is prepared for a run has one of its own.
 
     Raises:
         ConfigError: another run holds it, or its checkpoints belong to another run.
@@ -33,7 +38,7 @@ def claimed(engine: Engine[Any], spec: Run) -> Iterator[None]:
     """
     spec.folder.mkdir(parents=True, exist_ok=True)
     with _locked(spec.folder):
-        file, mark = spec.folder / "run.json", _mark(engine, spec)
+        file, mark = spec.folder / mark_file, _mark(engine, spec)
         if spec.resume and file.exists() and _read_mark(file) != mark:
             raise ConfigError(
                 f"checkpoints in {spec.folder} belong to another configuration, seed or data; "

@@ -35,6 +35,7 @@ class Run:
         budget: limits of one chain.
         checkpoint_seconds: time between checkpoints.
         tag: identifies model and data, so that a checkpoint of another run is refused.
+        stop: the file that asks to stop; ``STOP`` in ``folder`` where None.
     """
 
     seed: int
@@ -44,8 +45,9 @@ class Run:
     budget: Budget = field(default_factory=Budget)
     checkpoint_seconds: float = 30.0
     tag: str = ""
+    stop: Path | None = None
 
     @property
     def stop_file(self) -> Path:
         """Chains that see this file save and stop."""
-        return self.folder / "STOP"
+        return self.stop or self.folder / "STOP"

@@ -20,7 +20,7 @@ from pdeinv.executors.config import ExecutorConfig
 from pdeinv.io.observations import NoiseSpec, Observations
 from pdeinv.jobs.cost import solve_costs
 from pdeinv.jobs.invert.tables import check_solver, check_surrogate_table
-from pdeinv.jobs.two_level.train import RoundsConfig, learner
+from pdeinv.jobs.two_level.rounds import RoundsConfig, learner
 from pdeinv.model.learned import Role
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.case import Case, read_case
@@ -108,7 +108,8 @@ class Inversion:
         """Refuse a surrogate that this run cannot use or train, before anything is computed.
 
         Raises:
-            CapabilityError: it is no forward model, or does not learn from pairs.
+            CapabilityError: it is no forward model, does not learn from pairs, or has no coarse
+                model to learn from.
             ConfigError: a wrong key or value of the table ``[surrogate]``.
             DataSchemaError: the folder is missing or holds no surrogate.
             MissingDependency: a package that it needs is not installed.
@@ -116,7 +117,10 @@ class Inversion:
         if self.surrogate_path is not None:
             check_role(surrogate_kind(self.surrogate_path), Role.FORWARD, "invert")
         elif self.trains_surrogate:
-            learner(self.rounds_config())
+            config = self.rounds_config()
+            learner(config)
+            # training starts from it, whatever is trained
+            self.problem.forward_model(self.observations.coords, config.coarse_level)
 
     @property
     def seed(self) -> int:

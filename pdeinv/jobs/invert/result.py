@@ -24,7 +24,6 @@ from pdeinv.jobs.invert.prior_map import map_formula, map_group
 from pdeinv.jobs.invert.request import Inversion
 from pdeinv.jobs.invert.verdict import judged
 from pdeinv.jobs.two_level.admission import SurrogateReport
-from pdeinv.jobs.two_level.cost import advice, cost_ratio
 from pdeinv.model.spaces import Space
 from pdeinv.plugins.hooks import fixtures
 from pdeinv.plugins.mask import masks
@@ -57,8 +56,8 @@ def conclude(
     for part in (result.counters, surrogate.counters):
         counters.add(part)
     outcome = judged(posterior, result.outcome, inversion.engine.produces, predictive)
-    ratio = cost_ratio(posterior, outcome.xi.reshape(-1, posterior.dim))
-    outcome = replace(outcome, message=outcome.message + advice(ratio))
+    said = (outcome.message, outcome.note, surrogate.remark, surrogate.advice)
+    outcome = replace(outcome, message="; ".join(text for text in said if text))
     attrs = {
         **attributes(inversion.resolved(), inversion.seed, _inputs(inversion)),
         **{f"pdeinv_{k}": v for k, v in counters.as_dict().items()},
@@ -72,7 +71,6 @@ def conclude(
         "pdeinv_cpu_seconds": result.cpu_seconds + surrogate.cpu_seconds,
         "pdeinv_seconds_training": surrogate.seconds,
         "pdeinv_cpu_seconds_training": surrogate.cpu_seconds,
-        **({} if ratio is None else {"pdeinv_surrogate_cost": ratio}),
         **verified,
         **{f"pdeinv_{k}": v for k, v in surrogate.figures.items()},
     }

@@ -15,6 +15,7 @@ from pdeinv.config import dump_toml
 from pdeinv.engines.base import Need, check_posterior
 from pdeinv.engines.progress import Progress, silent
 from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.folder import claimed
 from pdeinv.engines.run.spec import Budget, Run
 from pdeinv.errors import PdeinvError
 from pdeinv.executors import kept_workers
@@ -22,11 +23,14 @@ from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output, write_text
 from pdeinv.io.marks import noted
 from pdeinv.io.runs import discard, drop_unless_resumable, remember, run_folder
+from pdeinv.jobs.invert.pace import with_pace
 from pdeinv.jobs.invert.request import Inversion, RunConfig
 from pdeinv.jobs.invert.result import conclude
 from pdeinv.jobs.invert.spent import timed_training, training_seconds
 from pdeinv.jobs.two_level.admission import SurrogateReport, admit, inflated_noise
-from pdeinv.jobs.two_level.train import Rounds, train_in_rounds
+from pdeinv.jobs.two_level.rounds import Rounds
+from pdeinv.jobs.two_level.train import train_in_rounds
+from pdeinv.jobs.two_level.watch import Watch
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.plugins.hooks import judge_derivative
 from pdeinv.plugins.own_declared import check_travels
@@ -72,9 +76,15 @@ def invert(
     remember(folder, inversion.resolved())
     try:
         with kept_workers(inversion.run.workers):
+            spec = _spec(inversion, folder, resume)
             with timed_training(folder) if inversion.learns else nullcontext():
-                made, report = _with_surrogate(inversion, made, folder, progress)
-            result = run(inversion.engine, made, _spec(inversion, folder, resume), progress)
+                made, report = _with_surrogate(inversion, made, spec, progress)
+            if inversion.trains_surrogate:  # which has spent from the budget
+                watch = Watch(folder, spec.budget, report.counters, report.seconds)
+                spec = replace(spec, budget=watch.for_chains())
+            if Need.COARSE in inversion.engine.needs:
+                inversion, report = with_pace(inversion, made(), report, folder)
+            result = run(inversion.engine, made, spec, progress)
     except PdeinvError:
         drop_unless_resumable(folder)
         raise
@@ -142,16 +152,12 @@ def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:
 
 
 def _with_surrogate(
-    inversion: Inversion, made: Prepared, folder: Path, progress: Progress
+    inversion: Inversion, made: Prepared, spec: Run, progress: Progress
 ) -> tuple[Prepared, SurrogateReport]:
     """The posterior with the surrogate that it is to use, which is trained or tested here."""
     asked, given = inversion.run, inversion.surrogate_path
     if inversion.trains_surrogate:
-        rounds = Rounds(
-            inversion.problem, inversion.observations, inversion.rounds_config(),
-            inversion.seed, asked.workers, asked.level,
-        )  # fmt: skip
-        report = train_in_rounds(rounds, folder, progress)
+        report = _trained(inversion, spec, progress)
         assert report.folder is not None
         return made.beside(report.folder), report
     if given is not None and Need.COARSE in inversion.engine.needs:
@@ -160,3 +166,15 @@ def _with_surrogate(
         wide = inflated_noise(made(), given, inversion.seed)
         return made.with_noise(wide.noise), wide.report
     return made, SurrogateReport(given)
+
+
+def _trained(inversion: Inversion, spec: Run, progress: Progress) -> SurrogateReport:
+    """A surrogate from rounds, in the run folder, which is this run's alone from here on."""
+    asked = inversion.run
+    rounds = Rounds(
+        inversion.problem, inversion.observations, inversion.rounds_config(),
+        inversion.seed, asked.workers, asked.level,
+    )  # fmt: skip
+    with claimed(inversion.engine, spec, "training.json"):
+        watch = Watch(spec.folder, spec.budget)
+        return train_in_rounds(rounds, spec.folder, progress, watch, spec.tag)

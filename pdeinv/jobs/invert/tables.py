@@ -12,7 +12,7 @@ from typing import Any
 from pdeinv.config import named, parse
 from pdeinv.errors import ConfigError
 from pdeinv.jobs.two_level.admission import GivenSurrogate
-from pdeinv.jobs.two_level.train import RoundsConfig
+from pdeinv.jobs.two_level.rounds import RoundsConfig
 from pdeinv.plugins import registry
 
 __all__ = ["check_solver", "check_surrogate_table"]

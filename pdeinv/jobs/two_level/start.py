@@ -1,15 +1,17 @@
-"""Where the first training round is drawn: about the fine model's MAP point.
+"""Where the first training round is drawn: about the fine model's MAP points.
 
 A posterior of the coarse model alone may lie many standard deviations away from the fine one, where
 a mesh does not follow the cells of the unknown for instance; what is learned there says nothing
 about the place that counts. Where the fine model has derivatives, its Laplace approximation is
 there for a few solves, most of the way to the MAP point being gone with the coarse model. The
-derivative that it takes also corrects the coarse model to first order
+searches begin at independent prior draws, so that a second mode is found where the coarse model
+shows one. The derivative that they take also corrects the coarse model to first order
 (:mod:`pdeinv.model.tangent`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,13 +29,19 @@ from pdeinv.model.forward import DERIVATIVES, require
 from pdeinv.model.tangent import Tangent
 from pdeinv.typing import Array
 
-__all__ = ["AtMap", "at_the_map", "can_start_at_map"]
+__all__ = ["AtMap", "MapPoints", "at_the_maps", "can_start_at_map"]
 
 ROUGH = OptimizerConfig.model_validate({"tolerance": 1e-2, "max_iterations": 20})
 """The search for the MAP point: the draws are wider than the posterior, so that near it will do."""
 
+FROM_PRIOR = OptimizerConfig.model_validate({"start": "prior"})
+"""The search on the coarse model."""
+
 FULL = 200
 """Up to so many unknowns the whole derivative costs less than a sketch of the Hessian."""
+
+NEAR = 0.25
+"""Points are one where their squared distance in standard deviations is below this per unknown."""
 
 
 def can_start_at_map(fine: Posterior) -> bool:
@@ -43,44 +51,100 @@ def can_start_at_map(fine: Posterior) -> bool:
 
 @dataclass(frozen=True)
 class AtMap:
-    """What the fine model says of its MAP point.
+    """What the fine model says of one of its MAP points.
 
     Attributes:
         laplace: N(xi_map, (I + H)^(-1)), H the Gauss-Newton Hessian of the misfit.
         tangent: the model's linearization there, along the directions that H knows.
+        height: Φ + R there.
     """
 
     laplace: LaplaceApproximation
     tangent: Tangent
+    height: float
 
     def draws(self, n: int, inflation: float, rng: np.random.Generator) -> Array:
         """``n`` draws (n, dim) of the Laplace approximation for ``inflation`` times the noise."""
         wide = replace(self.laplace, eigenvalues=self.laplace.eigenvalues / inflation**2)
         return wide.sample(rng, n)
 
+    def has(self, xi: Array) -> bool:
+        """Whether a search that ended at ``xi`` found this point."""
+        off = xi - self.laplace.mean
+        return float(off @ self.laplace.precision(off)) < NEAR * max(4, len(xi))
 
-def at_the_map(fine: Posterior, coarse: Posterior, rng: np.random.Generator) -> AtMap:
-    """Search the fine MAP point and linearize there.
+
+@dataclass(frozen=True)
+class MapPoints:
+    """The different MAP points that searches from prior draws found, best first."""
+
+    points: Sequence[AtMap]
+
+    @property
+    def tangent(self) -> Tangent:
+        """The linearization at the best of them."""
+        return self.points[0].tangent
+
+    def draws(self, n: int, inflation: float, rng: np.random.Generator) -> Array:
+        """``n`` draws (n, dim), shared evenly among the points."""
+        shares = np.array_split(np.arange(n), len(self.points))
+        parts = [p.draws(len(s), inflation, rng) for p, s in zip(self.points, shares, strict=True)]
+        return np.concatenate(parts)
+
+
+def at_the_maps(
+    fine: Posterior,
+    coarse: Posterior,
+    rng: np.random.Generator,
+    starts: int = 4,
+    look: Callable[[], None] = lambda: None,
+) -> MapPoints:
+    """Search the fine MAP point from prior draws, and linearize where the searches ended.
 
     Args:
         fine: the posterior; its solves, tangents and adjoints are counted there.
-        coarse: the same with a cheap model, whose MAP point the search starts from.
-        rng: for starts that fail and the sketch of H.
+        coarse: the same with a cheap model, which goes most of the way from each prior draw.
+        rng: for the starts and the sketch of H.
+        starts: how many searches.
+        look: called between the searches; raises where the training has to stop.
 
     Raises:
         CapabilityError: the fine model has no derivatives.
         RunFailed: no starting point could be solved.
-        SolverDiverged: the linearization at the start or at the MAP point failed.
+        SolverDiverged: the linearization at the start or at the MAP point failed, each time.
     """
     require(fine.model, DERIVATIVES, "training with start = 'laplace'")
-    xi = drive(fine, find_map(fine, rng, ROUGH, _coarse_map(coarse, rng)))
+    found, lost = list[AtMap](), list[RunFailed | SolverDiverged]()
+    for begin in _distinct([_coarse_map(coarse, rng) for _ in range(starts)]):
+        look()
+        try:
+            xi = drive(fine, find_map(fine, rng, ROUGH, begin))
+            if not any(p.has(xi) for p in found):
+                found.append(_at(fine, xi, rng))
+        except (RunFailed, SolverDiverged) as error:
+            lost.append(error)
+    if not found:
+        raise lost[0]
+    return MapPoints(sorted(found, key=lambda p: p.height))
+
+
+def _distinct(points: Sequence[Array]) -> list[Array]:
+    """Without those that lie where an earlier one does."""
+    kept = list[Array]()
+    for xi in points:
+        if not any(np.sum((xi - other) ** 2) < 0.01 * len(xi) for other in kept):
+            kept.append(xi)
+    return kept
+
+
+def _at(fine: Posterior, xi: Array, rng: np.random.Generator) -> AtMap:
     sketched = None
     if fine.dim > FULL:
         sketched = drive(fine, gaussian_approximation(fine, xi, RANK, rng))
     at = fine.linearize(xi)
     directions = np.eye(fine.dim) if sketched is None else sketched.vectors
     tangent = Tangent.along(directions, xi, at.prediction, at.jvp)
-    return AtMap(sketched or _exact(fine, tangent), tangent)
+    return AtMap(sketched or _exact(fine, tangent), tangent, at.neg_log_posterior)
 
 
 def _exact(fine: Posterior, tangent: Tangent) -> LaplaceApproximation:
@@ -90,10 +154,11 @@ def _exact(fine: Posterior, tangent: Tangent) -> LaplaceApproximation:
     return LaplaceApproximation(tangent.point, np.maximum(values, 0)[::-1], vectors[:, ::-1], 0.0)
 
 
-def _coarse_map(coarse: Posterior, rng: np.random.Generator) -> Array | None:
-    if not can_start_at_map(coarse):
-        return None
-    try:
-        return drive(coarse, find_map(coarse, rng))
-    except (RunFailed, SolverDiverged):
-        return None
+def _coarse_map(coarse: Posterior, rng: np.random.Generator) -> Array:
+    """Where a search on the coarse model ends, or the prior draw that it would begin at."""
+    if can_start_at_map(coarse):
+        try:
+            return drive(coarse, find_map(coarse, rng, FROM_PRIOR))
+        except (RunFailed, SolverDiverged):
+            pass
+    return rng.standard_normal(coarse.dim)

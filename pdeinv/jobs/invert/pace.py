@@ -1,0 +1,46 @@
+"""How long the subchains of ``two-level`` are, by costs that are measured once and kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from pdeinv.bayes.posterior import Posterior
+from pdeinv.io.atomic import write_text
+from pdeinv.jobs.invert.request import Inversion
+from pdeinv.jobs.two_level.admission import SurrogateReport
+from pdeinv.jobs.two_level.cost import Costs, Quality, advice, has_derivatives, measured, paced
+
+__all__ = ["with_pace"]
+
+COSTS = "costs.json"
+"""In the run folder, so that a resumed run goes on at the same pace."""
+
+
+def with_pace(
+    inversion: Inversion, posterior: Posterior, report: SurrogateReport, folder: Path
+) -> tuple[Inversion, SurrogateReport]:
+    """The inversion with the length of subchains filled in, and the report with what it rests on.
+
+    Args:
+        inversion: whose engine walks a surrogate.
+        posterior: with its coarse twin.
+        report: of the surrogate, with draws of its posterior.
+        folder: the run folder.
+    """
+    file = folder / COSTS
+    if not file.exists():
+        write_text(file, json.dumps(asdict(measured(posterior, report.points))))
+    costs, config = Costs(**json.loads(file.read_text())), inversion.engine.config
+    figures = report.figures
+    quality = Quality(figures["sd_misfit_difference_heldout"], figures.get("explorers_iact", 5.0))
+    every = getattr(config, "corrections", 1)
+    pace = paced(costs, quality, inversion.engine.n_chains * config.draws, every)
+    more = {"surrogate_cost": costs.ratio, "surrogate_gain": pace.gain}
+    told = advice(costs, pace.gain, has_derivatives(posterior))
+    report = replace(report, figures={**figures, **more}, advice=told)
+    if getattr(config, "subchain", 0) is not None:
+        return inversion, report
+    engine = type(inversion.engine)(config.model_copy(update={"subchain": pace.subchain}))
+    return replace(inversion, engine=engine), report

@@ -1,0 +1,51 @@
+"""How far from its samples a learned map is read: beyond that it stays level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pdeinv.typing import Array
+
+from ..common.scaling import Standard
+
+__all__ = ["Reach"]
+
+INNER, OUTER = 3.0, 4.0
+"""In standard deviations of the samples: as it is up to the first, level beyond about the second.
+
+A map with squares in it has no bound. Far from its samples it can bend any prediction onto the
+data, which makes modes of the surrogate's posterior that are not there."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """z = s((x - mean) / std), component by component; s(t) is t up to 3, and at most 4.
+
+    Beyond 3 it is 3 + tanh(t - 3), which has the same two derivatives there.
+
+    Attributes:
+        scale: mean and std of the samples.
+    """
+
+    scale: Standard
+
+    def __call__(self, x: Array) -> Array:
+        """Scaled values of (..., n)."""
+        return _level(self.scale(x))
+
+    def slope(self, x: Array) -> Array:
+        """dz/dx of each component, shape of ``x``."""
+        beyond = np.maximum(np.abs(self.scale(x)) - INNER, 0)
+        width = OUTER - INNER
+        return np.asarray((1 - np.tanh(beyond / width) ** 2) / self.scale.std)
+
+    def held(self, x: Array) -> Array:
+        """The values of (..., n) that are read in the place of ``x``."""
+        return np.asarray(self.scale.mean + self.scale.std * self(x))
+
+
+def _level(t: Array) -> Array:
+    beyond, width = np.maximum(np.abs(t) - INNER, 0), OUTER - INNER
+    return np.asarray(np.clip(t, -INNER, INNER) + np.sign(t) * width * np.tanh(beyond / width))
