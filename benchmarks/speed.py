@@ -164,7 +164,7 @@ def heat(nodes):
     time = {"final": 1.0, "steps": 200, "scheme": "implicit-euler"}
     unknown = {"kind": "conductivity", "prior": {"kind": "log-gaussian", "grid": [17, 17]}}
     config = {"cells": nodes - 1, "time": time, "unknown": unknown}
-    return plain("heat", config, "grid:9x9", count=4)
+    return plain("heat", config, "grid:9x9", count=8)
 
 
 def eit(cells):

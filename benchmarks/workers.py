@@ -28,13 +28,13 @@ RESULTS = Path(__file__).parent / "results" / "workers.json"
 PDEINV = Path(sys.executable).with_name("pdeinv")
 CASE = ("--set", "problem.cells=64")
 JOBS: dict[str, tuple[str, ...]] = {
-    "hmc": ("engine.chains=16", "engine.draws=300", "engine.warmup=100"),
+    "hmc": ("engine.chains=16", "engine.draws=5000", "engine.warmup=200"),
     "pcn": ("engine.chains=16", "engine.draws=6000", "engine.warmup=500", "engine.thin=10",
             "engine.proposal='laplace'"),
-    "two-level": ("engine.chains=16", "engine.draws=60", "engine.warmup=10"),
+    "two-level": ("engine.chains=16", "engine.draws=300", "engine.warmup=10"),
     "generate": (),
 }  # fmt: skip
-SAMPLES = 40_000
+SAMPLES = 120_000
 SPIN = 30_000_000
 
 

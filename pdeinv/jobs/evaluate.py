@@ -19,6 +19,7 @@ from pdeinv.errors import ConfigError, RunFailed, SolverDiverged, reason
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.jobs.comparison import Comparison, Region
+from pdeinv.jobs.cost import least_seconds
 from pdeinv.jobs.evaluated_draws import draws_of
 from pdeinv.model.forward import Capability, ForwardModel
 from pdeinv.model.observed import Sensors
@@ -35,8 +36,6 @@ __all__ = ["Request", "compare"]
 
 BATCH = 256
 """Points of one batched call whose time is taken."""
-SECONDS = 0.3
-"""CPU time that a measurement takes at least, where one call is shorter."""
 
 
 @dataclass(frozen=True)
@@ -245,17 +244,8 @@ def _trained_noise(surrogate: Surrogate, size: int) -> Array:
 
 def _surrogate_seconds(model: ForwardModel, xi: Array) -> dict[str, float]:
     """CPU seconds of one evaluation, called with one point and with many."""
-    one = _per_call(lambda: model(xi[0]))
+    one = least_seconds(lambda: model(xi[0]))
     if Capability.BATCH not in model.capabilities:
         return {"surrogate": one}
     many = np.resize(xi, (BATCH, xi.shape[1]))
-    return {"surrogate": one, "surrogate_batched": _per_call(lambda: model(many)) / BATCH}
-
-
-def _per_call(run: Callable[[], object]) -> float:
-    run()
-    begin, calls = time.process_time(), 0
-    while calls < 3 or (time.process_time() - begin < SECONDS and calls < 10_000):
-        run()
-        calls += 1
-    return (time.process_time() - begin) / calls
+    return {"surrogate": one, "surrogate_batched": least_seconds(lambda: model(many)) / BATCH}
