@@ -217,7 +217,7 @@ FAULTS = {
         "_transposed(prior.field, slope() * ws)",
         "_transposed(prior.field, ws)",
         "tests/unit/test_whitened_rows.py",
-        "promise",
+        "its_derivatives",
     ),
     "a kick of the whole density": Fault(
         KERNEL,
