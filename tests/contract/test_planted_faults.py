@@ -7,11 +7,34 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from faults import FAULTS, Fault
 
+
+@dataclass(frozen=True)
+class Fault:
+    """A change of one line and who must see it.
+
+    Attributes:
+        room: a folder or file of the sources.
+        old: a part of one line there, which stands there once.
+        new: what takes its place.
+        tests: a test file.
+        k: which of its tests, as ``pytest -k`` has it.
+    """
+
+    room: str
+    old: str
+    new: str
+    tests: str
+    k: str
+
+
+TABLE = Path(__file__).with_name("planted_faults.toml")
+FAULTS = {name: Fault(**row) for name, row in tomllib.loads(TABLE.read_text()).items()}
 ROOT = Path(__file__).parents[2]
 ROOMS = {"pdeinv": "pdeinv", "problems": "pdeinv/problems", "surrogates": "pdeinv/surrogates"}
 ROOMS["cli"] = "pdeinv/cli"
