@@ -20,7 +20,7 @@ __all__ = [
     "dot_product_test",
     "gradient_test",
     "taylor_test",
-    "tested_at_a_draw",
+    "derivatives_at_a_draw",
 ]
 
 MAX_DOT_PRODUCT_ERROR = 1e-10
@@ -77,9 +77,9 @@ def dot_product_test(model: ForwardModel, m: Array, rng: np.random.Generator) ->
         jv, jtw = at.jvp(v), at.vjp(w)
         scale = max(np.linalg.norm(jv) * np.linalg.norm(w), np.linalg.norm(v) * np.linalg.norm(jtw))
         gap = abs(float(jv @ w - v @ jtw))
-        worst = max(worst, gap / float(scale) if scale > 0 else gap)
-        if not np.isfinite(scale):
+        if not np.isfinite([gap, scale]).all():  # max(0.0, nan) would be 0
             return float("inf")
+        worst = max(worst, gap / float(scale) if scale > 0 else gap)
     return worst
 
 
@@ -114,7 +114,7 @@ class Tested:
     slope: float
 
 
-def tested_at_a_draw(model: ForwardModel, rng: np.random.Generator) -> Tested:
+def derivatives_at_a_draw(model: ForwardModel, rng: np.random.Generator) -> Tested:
     """Both tests of a model on xi at ½ N(0, I), at another draw where a solve or derivative fails.
 
     Raises:
@@ -129,7 +129,7 @@ def tested_at_a_draw(model: ForwardModel, rng: np.random.Generator) -> Tested:
         except (SolverDiverged, RunFailed) as failed:
             why = reason(failed)
             continue
-        if np.isfinite(error):
+        if np.isfinite([error, found.slope]).all():
             return found
         why = "the derivative is not finite"
     raise RunFailed(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from pdeinv.bayes.check import tested_at_a_draw
+from pdeinv.bayes.check import derivatives_at_a_draw
 from pdeinv.bayes.fields.basis import BASIS
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import dump_toml
@@ -127,7 +127,7 @@ def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:
         check_posterior(inversion.engine, posterior)
     if not posterior.model.capabilities >= DERIVATIVES:
         return {}
-    found = tested_at_a_draw(posterior.model, stream(inversion.seed, "verify"))
+    found = derivatives_at_a_draw(posterior.model, stream(inversion.seed, "verify"))
     if inversion.run.model == "reference":
         judge_derivative(inversion.problem, found.error, found.slope)
     return {"pdeinv_dot_product_error": found.error, "pdeinv_taylor_slope": found.slope}
