@@ -237,6 +237,11 @@ class _Training:
             surrogate.save(target)
         plan = self.plan(training, job.seed)
         errors = surrogate.metadata.get("errors", {})
+        still = surrogate.metadata.get("extra", {}).get("constant_data", 0)
+        if still:
+            terminal.note(
+                f"{still} data are the same in all samples: they say nothing of the unknown"
+            )
         rows = [*plan.items(), *errors.items()]
         shown = terminal.table(f"{job.surrogate}: held-out errors", ("figure", "value"), rows)
         terminal.result({**plan, "errors": errors}, shown, str(self.output.out))

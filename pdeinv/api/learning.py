@@ -33,6 +33,7 @@ from pdeinv.jobs.train import Job, execute
 from pdeinv.plugins.fitting import Precision
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import Surrogate
+from pdeinv.typing import Array
 
 if TYPE_CHECKING:
     from pdeinv.model.observed import Sensors
@@ -63,7 +64,7 @@ def generate(
     Args:
         problem: a built problem, an own model, or a name; or None with ``obs``.
         n: samples.
-        obs: observations that give problem and sensors.
+        obs: observations that give problem, sensors and noise.
         sensors: places as text; the problem's own where neither is given.
         around: a result of :func:`invert`, to draw around instead of from the prior.
         inflation: factor on that result's standard deviations.
@@ -84,7 +85,7 @@ def generate(
         PdeinvError: an argument is wrong, or every solve failed.
     """
     with files() as folder:
-        physics, places = _places(problem, obs, sensors, folder)
+        physics, places, noise = _places(problem, obs, sensors, folder)
         fitted = None
         if around is not None:
             fitted = Around.from_result(
@@ -98,6 +99,7 @@ def generate(
         plan = Plan(
             physics.name, physics.config.model_dump(mode="json"), places, n, seed_or_fresh(seed),
             grid=grid, level=level, design=fitted, jacobian=jacobian, sampling=design,
+            noise_std=noise,
         )  # fmt: skip
         solve_all(plan, target, run_folder(target), workers=workers, resume=resume)
         return netcdf.read_dataset(target)
@@ -105,17 +107,19 @@ def generate(
 
 def _places(
     problem: Subject | None, obs: File | None, sensors: str | None, folder: Path
-) -> tuple[Problem, Sensors]:
+) -> tuple[Problem, Sensors, Array | None]:
     if obs is not None:
         if sensors is not None:
             raise ConfigError("give the sensors once: obs= or sensors=, not both")
         path = written(obs, folder, "observations")
         inversion = Inversion.resolve({"problem": problem_table(problem, None)}, path)
-        return inversion.problem, inversion.observations.coords
+        observations = inversion.observations
+        return inversion.problem, observations.coords, observations.noise.std
     if problem is None:
         raise ConfigError("no problem given; pass a problem, an own model, or obs=")
     physics = to_problem(problem)
-    return physics, physics.sensors(physics.default_sensors if sensors is None else sensors)
+    spec = physics.default_sensors if sensors is None else sensors
+    return physics, physics.sensors(spec), None
 
 
 def train_surrogate(
@@ -184,8 +188,9 @@ def evaluate(
 
     Args:
         surrogate: a trained one, or its folder.
-        obs: observations that give sensors, noise and data.
-        around: a result of :func:`invert`, to evaluate at its draws too.
+        obs: observations that give sensors, noise and data; draws are those of the Laplace
+            approximation of their posterior.
+        around: a result of :func:`invert`, to evaluate at its draws, and at prior draws.
         model: the own model that it was trained for, in another process.
         sensors: places as text; else those of the training.
         noise_rel: noise relative to the largest |y|.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pdeinv.bayes.posterior import Counters, Posterior
-from pdeinv.errors import RunFailed, SolverDiverged
+from pdeinv.errors import RunFailed, SolverDiverged, reason
 from pdeinv.model.forward import DERIVATIVES, Capability, ForwardModel, require
 from pdeinv.typing import Array
 
@@ -16,9 +16,11 @@ __all__ = [
     "MAX_DOT_PRODUCT_ERROR",
     "MIN_TAYLOR_SLOPE",
     "TaylorResult",
+    "Tested",
     "dot_product_test",
     "gradient_test",
     "taylor_test",
+    "derivatives_at_a_draw",
 ]
 
 MAX_DOT_PRODUCT_ERROR = 1e-10
@@ -26,7 +28,7 @@ MIN_TAYLOR_SLOPE = 1.9
 """What a model's own derivatives keep: a right one has slope 2, a wrong one slope 1."""
 
 _HALVINGS = 26
-_TRIALS = 2
+_TRIALS, _DRAWS = 2, 20
 _TINY = (1e-13, 2e-13, 3e-13, 5e-13, 7e-13)
 """Steps so small that the remainder there is the rounding noise of the model and nothing else."""
 _ABOVE_NOISE = 30.0
@@ -75,9 +77,9 @@ def dot_product_test(model: ForwardModel, m: Array, rng: np.random.Generator) ->
         jv, jtw = at.jvp(v), at.vjp(w)
         scale = max(np.linalg.norm(jv) * np.linalg.norm(w), np.linalg.norm(v) * np.linalg.norm(jtw))
         gap = abs(float(jv @ w - v @ jtw))
-        worst = max(worst, gap / float(scale) if scale > 0 else gap)
-        if not np.isfinite(scale):
+        if not np.isfinite([gap, scale]).all():  # max(0.0, nan) would be 0
             return float("inf")
+        worst = max(worst, gap / float(scale) if scale > 0 else gap)
     return worst
 
 
@@ -97,6 +99,43 @@ def taylor_test(model: ForwardModel, m: Array, rng: np.random.Generator) -> Tayl
     v = _direction(m, rng)
     at = model.linearize(m)
     return _taylor(model, (m, v), at.value, at.jvp(v))
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What both tests of one model say, at one place.
+
+    Attributes:
+        error: of the dot-product test.
+        slope: of the Taylor test.
+    """
+
+    error: float
+    slope: float
+
+
+def derivatives_at_a_draw(model: ForwardModel, rng: np.random.Generator) -> Tested:
+    """Both tests of a model on xi at ½ N(0, I), at another draw where a solve or derivative fails.
+
+    Raises:
+        RunFailed: they fail at all of 20 draws.
+    """
+    why = ""
+    for _ in range(_DRAWS):
+        xi = 0.5 * rng.standard_normal(model.m_space.size)
+        try:
+            error = dot_product_test(model, xi, rng)
+            found = Tested(error, float(taylor_test(model, xi, rng).slope))
+        except (SolverDiverged, RunFailed) as failed:
+            why = reason(failed)
+            continue
+        if np.isfinite([error, found.slope]).all():
+            return found
+        why = "the derivative is not finite"
+    raise RunFailed(
+        f"the derivatives cannot be tested: solves fail at {_DRAWS} draws, the last since {why}; "
+        "see 'pdeinv check', or narrow the prior"
+    )
 
 
 def gradient_test(posterior: Posterior, xi: Array, rng: np.random.Generator) -> TaylorResult:

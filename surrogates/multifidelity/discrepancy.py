@@ -29,6 +29,11 @@ from .residual import Sample, fit_residual, residual_network
 __all__ = ["Discrepancy", "DiscrepancyConfig", "DiscrepancyPoint", "reach_of"]
 
 
+DIGITS = 7
+"""Decimals of coarse data, in standard deviations, and of differences, in noise, by which a kernel
+is chosen. The search in flat valleys would amplify what lies below: rounding, which is another in
+another unit or above another origin of the same data."""
+
 FOLDS = 5
 """One of so many pairs judges a network."""
 
@@ -232,12 +237,14 @@ def _fit(pairs: Pairs, config: DiscrepancyConfig) -> Discrepancy:
         "constant": rms(y) * n / (n - 1) * per_datum,
     }
     some = slice(None, None, max(1, -(-n // config.tune_points)))
-    grams, few = (Grams.of(z[r], c[r], pairs.variance[r]) for r in (slice(None), some))
+    grams = Grams.of(z, c, pairs.variance)
+    few = Grams.of(z[some], np.round(c[some], DIGITS), pairs.variance[some])
+    seen = np.round(y[some], DIGITS)
     best: KernelFit | None = None
     for name, smooth in (("linear", False), ("kernel", True)):
         if smooth and config.method != "kernel":
             continue
-        parameters = tune(few, y[some], smooth, config.tune_evaluations)
+        parameters = tune(few, seen, smooth, config.tune_evaluations)
         fit = KernelFit.solve(grams, y, parameters, smooth)
         if fit is None:
             continue
@@ -288,13 +295,15 @@ def _assemble(
     offset, smooth = target.mean, None
     if fit is not None:
         weight_z, weight_q, weight_c, length, _ = np.exp(fit.log_parameters)
-        decoded = fit.coefficients @ target.decoder
-        offset = offset + fit.constant * decoded.sum(axis=0)
-        w_xi = np.concatenate([weight_z * (z.T @ decoded), weight_q * ((z**2 - 1).T @ decoded)])
+        # what cancels is summed up in units of the noise, before the unit of the data comes in
+        found, decoder = fit.coefficients, target.decoder
+        offset = offset + (fit.constant * found.sum(axis=0)) @ decoder
+        along = np.concatenate([weight_z * (z.T @ found), weight_q * ((z**2 - 1).T @ found)])
+        w_xi = along @ decoder
         to_modes = inputs.pod.basis.T / inputs.pod.noise_std[:, None] / inputs.scale
-        w_coarse = to_modes @ (weight_c * (c.T @ decoded))
+        w_coarse = to_modes @ ((weight_c * (c.T @ found)) @ decoder)
         if fit.smooth:
-            smooth = Radial(z, float(length * np.sqrt(z.shape[1])), decoded)
+            smooth = Radial(z, float(length * np.sqrt(z.shape[1])), found @ decoder)
     return Discrepancy(
         inputs.xi,
         Affine(np.zeros(len(w_xi)), w_xi, offset),

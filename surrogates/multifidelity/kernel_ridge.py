@@ -26,6 +26,9 @@ CONSTANT = 100.0
 centred with all samples, so that without it a left-out sample would be minus the sum of the others,
 and predicted exactly."""
 
+LEAST = 1e-11
+"""Of the nugget over w_1: below it a factor's rounding, and not the data, would fill the gap."""
+
 START = np.array([0.5, 0.5, 4.5, 0.0, -4.5])
 """log w_z, log w_q, log w_c, log ℓ, log of the nugget: where the search starts."""
 
@@ -73,7 +76,9 @@ class Grams:
     def kernel(self, log_parameters: Array, smooth: bool) -> Array:
         """The kernel matrix with its nugget."""
         length, nugget = np.exp(log_parameters[3:])
-        k = self._linear(log_parameters) + self.constant(log_parameters)
+        constant = self.constant(log_parameters)
+        nugget = max(nugget, LEAST * constant)
+        k = self._linear(log_parameters) + constant
         if smooth:
             k += np.exp(-0.5 / length**2 * self.distance)
         k[np.diag_indices_from(k)] += nugget * self.variance

@@ -74,6 +74,11 @@ def test_an_adjoint_of_something_else_fails_the_dot_product_test(fault, rng):
     assert dot_product_test(Curved(vjp_fault=fault), np.ones(N), rng) > 1e-10
 
 
+@pytest.mark.parametrize("fault", ["jvp_fault", "vjp_fault"])
+def test_a_derivative_that_is_not_a_number_passes_no_test(fault, rng):
+    assert dot_product_test(Curved(**{fault: np.nan}), np.ones(N), rng) == np.inf
+
+
 def test_a_tangent_and_adjoint_wrong_alike_pass_the_dot_product_but_not_the_taylor_test(rng):
     model = Curved(jvp_fault=0.1, vjp_fault=0.1)
     assert dot_product_test(model, np.ones(N), rng) < 1e-14

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from ours import ours
 
+from pdeinv.bayes.check import derivatives_at_a_draw
 from pdeinv.bayes.counters import Counters
 from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.jacobian import dense_jacobian, dense_jacobians
@@ -306,3 +307,20 @@ def test_a_sketch_draws_columns_anew_where_an_action_fails():
 
     with pytest.raises(SolverDiverged, match="fails in 4 of 4 directions"):
         grow(never, Sketch.empty(6), 4, stream(0, "sketch"))
+
+
+@pytest.mark.parametrize("part", PARTS)
+@WAYS
+def test_derivatives_are_tested_where_nothing_fails(part, as_nan):
+    """A failure at the draw of the test says nothing of the derivative; others are tried."""
+    inner, draws = CASE.posterior().model.model, set()
+    for seed in range(8):
+        model = failing(inner, 0.0, {part}, as_nan=as_nan)
+        found = derivatives_at_a_draw(model, np.random.default_rng(seed))
+        assert found.error < 1e-12
+        assert abs(found.slope - 2) < 0.1
+        draws.add(model.n_failed)
+    assert draws != {0}
+    never = failing(inner, -np.inf, {part}, as_nan=as_nan)
+    with pytest.raises(RunFailed, match=r"solves fail at 20 draws, the last since .*check"):
+        derivatives_at_a_draw(never, np.random.default_rng(0))

@@ -100,6 +100,19 @@ def test_lbfgs_direction_is_newton_on_a_quadratic_once_its_memory_is_full():
     assert np.allclose(direction, -np.linalg.solve(hessian, g))
 
 
+def test_lbfgs_direction_is_that_of_the_updated_inverse_hessian():
+    """H ← (I - s yᵀ/yᵀs) H (I - y sᵀ/yᵀs) + s sᵀ/yᵀs from γ I, pair by pair (BFGS)."""
+    rng, n = np.random.default_rng(3), 5
+    s, hessian = rng.standard_normal((3, n)), spd(n)
+    y = s @ hessian
+    inverse = (s[-1] @ y[-1]) / (y[-1] @ y[-1]) * np.eye(n)
+    for a, b in zip(s, y, strict=True):
+        left = np.eye(n) - np.outer(a, b) / (a @ b)
+        inverse = left @ inverse @ left.T + np.outer(a, a) / (a @ b)
+    g = rng.standard_normal(n)
+    assert np.allclose(Memory(s, y, 3).descent_direction(g), -inverse @ g)
+
+
 def test_lbfgs_without_memory_is_steepest_descent():
     g = RNG.standard_normal(4)
     assert np.array_equal(Memory.empty(3, 4).descent_direction(g), -g)

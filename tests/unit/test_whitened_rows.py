@@ -24,6 +24,7 @@ from pdeinv.bayes.prior_config import (
     TwoPhaseConfig,
     UniformConfig,
 )
+from pdeinv.bayes.prior_rows import linearize_rows
 from pdeinv.bayes.transforms import Exponential
 from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import DERIVATIVES, Capability, LinearModel
@@ -88,6 +89,19 @@ def test_rows_through_a_prior_keep_the_promise(name):
     # phases take any number, also none
     fails = None if name == "phases" else np.full(prior.dim, np.nan)
     assert_rows_keep_their_promise(WhitenedModel(prior, model), xis, fails)
+
+
+@pytest.mark.parametrize("name", [n for n in PRIORS if PRIORS[n].differentiable])
+def test_rows_of_a_prior_are_its_map_and_its_derivatives(name):
+    prior, rng = PRIORS[name], np.random.default_rng(2)
+    xis, dxis = rng.standard_normal((2, 3, prior.dim))
+    ws = rng.standard_normal((3, prior.space.size))
+    rows = linearize_rows(prior, xis)
+    for i, xi in enumerate(xis):
+        np.testing.assert_allclose(rows.m[i], prior.unwhiten(xi), rtol=1e-11)
+        tangent, adjoint = prior.unwhiten_jvp(xi, dxis[i]), prior.unwhiten_vjp(xi, ws[i])
+        np.testing.assert_allclose(rows.jvp(dxis)[i], tangent, rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(rows.vjp(ws)[i], adjoint, rtol=1e-9, atol=1e-11)
 
 
 def test_a_dense_prior_maps_rows_without_a_compiler_too(monkeypatch):
