@@ -12,6 +12,9 @@ Each run has a truth and noise of its own. Its answer is right where it is near 
 - modes (map, pinn): within 1, and Φ + R at most 0.5 above the lowest of eight minimizations;
 - gauss-newton: 2 Φ at most twice the number of data.
 
+Controls should converge and be right. Where all chains, or the one start, are in one of two modes,
+nothing in the run can show it; these runs are marked.
+
 References are quadrature for two unknowns, else four chains of 1000 draws of ``hmc`` that have
 converged; seeds of which they have not are left out. Results are kept in
 ``results/wrong_verdicts.json`` run by run, and what is there is not run again.
@@ -97,7 +100,7 @@ def rows(store: Store, cases: list[Asked], seeds: range) -> list[tuple[str, ...]
         counts = (len(done), len(yes), sum(r["right"] for r in done),
                   sum(not r["right"] for r in yes))  # fmt: skip
         name = asked.key.split(" | ")
-        name[1] += " (control)" if asked.control else ""
+        name[1] += " (control)" if asked.control else " (unseen mode)" if asked.blind else ""
         found.append((*name, *map(str, counts)))
     return found
 

@@ -14,6 +14,8 @@ from pdeinv.typing import Array
 
 __all__ = ["PROBLEMS", "Finite", "Toy"]
 
+TIMES = np.linspace(0.25, 3, 12)
+
 
 @dataclass(frozen=True)
 class Finite:
@@ -75,6 +77,11 @@ def kink(m: Array) -> Array:
     return np.array([10 * abs(m[0] - 0.3) + 0.5, m[1]])
 
 
+def waves(m: Array) -> Array:
+    """A wave of unknown frequency: many side minima that do not explain the data."""
+    return np.asarray(np.exp(0.2 * m[1]) * np.sin(np.multiply.outer(TIMES, 4 + 2 * m[0])))
+
+
 def cells(*counts: int, std: float = 1.0) -> dict[str, Any]:
     """A piecewise constant log-normal conductivity."""
     return {"kind": "piecewise", "cells": list(counts), "std": std}
@@ -99,6 +106,7 @@ PROBLEMS: dict[str, Finite | Toy] = {
     "Darcy, 5 x 3 uneven cells, ln-sd 2": Finite(cells(5, 3, std=2.0), "grid:9x9", 0.01),
     "Darcy, 9 x 9 cells": Finite(cells(9, 9), "grid:9x9", 0.01, cells=36),
     "banana": Toy(banana, (1.0, 0.1)),
+    "waves": Toy(waves, (0.1,) * 12),
     "two modes": Toy(mirror, (0.1, 0.1), (0.9, 0.2)),
     "kink": Toy(kink, (1.0, 1.0), (0.3, 0.0)),
 }  # fmt: skip

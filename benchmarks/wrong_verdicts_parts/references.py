@@ -13,7 +13,7 @@ from .problems import Finite, Toy
 
 __all__ = ["mode_of", "posterior_of"]
 
-NODES, REACH = 1201, 6.0
+NODES, REACH, DEPTH = 801, 6.0, 25.0
 
 
 def posterior_of(problem: Finite | Toy, seed: int) -> dict[str, Any]:
@@ -22,16 +22,30 @@ def posterior_of(problem: Finite | Toy, seed: int) -> dict[str, Any]:
 
 
 def _by_quadrature(problem: Toy, seed: int) -> dict[str, Any]:
-    axis = np.linspace(-REACH, REACH, NODES)
-    m = np.stack(np.meshgrid(axis, axis, indexing="ij"))
-    data, sigma = problem.numbers(seed)
-    residual = (problem.forward(m) - data[:, None, None]) / sigma[:, None, None]
-    log = -0.5 * np.sum(residual**2, axis=0) - 0.5 * np.sum(m**2, axis=0)
+    """On a grid, then on a finer one where the mass is."""
+    box = [(-REACH, REACH)] * 2
+    for _ in range(3):
+        m, log = _on_grid(problem, seed, box)
+        kept = np.argwhere(log > log.max() - DEPTH)
+        edge = [np.clip([k.min() - 1, k.max() + 1], 0, NODES - 1) for k in kept.T]
+        box = [(float(m[i].take(lo, i).flat[0]), float(m[i].take(hi, i).flat[0]))
+               for i, (lo, hi) in enumerate(edge)]  # fmt: skip
     w = np.exp(log - log.max())
     w /= w.sum()
     mean = np.array([np.sum(w * x) for x in m])
     sd = np.sqrt([np.sum(w * (x - c) ** 2) for x, c in zip(m, mean, strict=True)])
-    return {"mean": mean.tolist(), "sd": sd.tolist(), "error": 0.0}
+    at = np.unravel_index(int(log.argmax()), log.shape)
+    top = [float(x[at]) for x in m]
+    return {"mean": mean.tolist(), "sd": sd.tolist(), "error": 0.0, "mode": top,
+            "objective": -float(log.max())}  # fmt: skip
+
+
+def _on_grid(problem: Toy, seed: int, box: list[tuple[float, float]]) -> tuple[Array, Array]:
+    """The nodes, (2, n, n), and minus Φ + R there."""
+    m = np.stack(np.meshgrid(*(np.linspace(*ends, NODES) for ends in box), indexing="ij"))
+    data, sigma = problem.numbers(seed)
+    residual = (problem.forward(m) - data[:, None, None]) / sigma[:, None, None]
+    return m, -0.5 * np.sum(residual**2, axis=0) - 0.5 * np.sum(m**2, axis=0)
 
 
 def _by_chains(problem: Finite, seed: int) -> dict[str, Any]:
@@ -66,12 +80,5 @@ def mode_of(problem: Finite | Toy, seed: int) -> dict[str, Any]:
 
 
 def _toy_mode(problem: Toy, seed: int) -> dict[str, Any]:
-    axis = np.linspace(-REACH / 2, REACH / 2, 2 * NODES + 1)
-    m = np.stack(np.meshgrid(axis, axis, indexing="ij"))
-    data, sigma = problem.numbers(seed)
-    residual = (problem.forward(m) - data[:, None, None]) / sigma[:, None, None]
-    objective = 0.5 * np.sum(residual**2, axis=0) + 0.5 * np.sum(m**2, axis=0)
-    at = np.unravel_index(int(objective.argmin()), objective.shape)
-    sd = posterior_of(problem, seed)["sd"]
-    point: Array = m[:, at[0], at[1]]
-    return {"mean": point.tolist(), "sd": sd, "objective": float(objective.min())}
+    found = _by_quadrature(problem, seed)
+    return {"mean": found["mode"], "sd": found["sd"], "objective": found["objective"]}

@@ -15,12 +15,17 @@ Kind = Literal["posterior", "approximate", "mode", "fit"]
 
 @dataclass(frozen=True)
 class Asked:
-    """An engine with options on a problem; ``control`` where it should converge and be right."""
+    """An engine with options on a problem.
+
+    ``control`` where it should converge and be right; ``blind`` where it is wrong by a mode that
+    no chain or start has visited, which nothing in the run can show.
+    """
 
     engine: str
     problem: str
     options: dict[str, Any] = field(default_factory=dict)
     control: bool = False
+    blind: bool = False
 
     @property
     def key(self) -> str:
@@ -77,27 +82,35 @@ CASES = (
     Asked("eki", "Darcy, 16 modes", {"ensemble_size": 40}),
     Asked("eki", "Darcy, 7 x 7 cells", {"ensemble_size": 100}),
     Asked("eki", "banana"),
+    Asked("eki", "waves"),
     Asked("eki", "two modes"),
     Asked("eki", "Darcy, 6 modes", {"ensemble_size": 400}, control=True),
     Asked("emcee", "Darcy, 5 x 4 cells", {"draws": 200, "warmup": 100}),
     Asked("emcee", "Darcy, 5 x 4 cells", {"draws": 400, "warmup": 50, "moves": "stretch"}),
     Asked("emcee", "Darcy, 6 modes", {"draws": 100, "warmup": 0, "spread": 0.01}),
     Asked("emcee", "two modes", {"draws": 300, "moves": "stretch"}),
+    Asked("emcee", "waves", {"draws": 1000}),
     Asked("emcee", "Darcy, 2 x 2 cells", {"draws": 3000}, control=True),
     Asked("pcn", "Darcy, 7 x 7 cells", {"draws": 2000, "warmup": 500}),
     Asked("pcn", "Darcy, 16 modes", {"draws": 4000, "warmup": 1000}),
     Asked("pcn", "Darcy, 6 modes", {"draws": 1000, "warmup": 0, "beta": 1.0}),
-    Asked("pcn", "two modes", {"draws": 4000, "warmup": 1000}),
+    Asked("pcn", "waves", {"draws": 4000, "warmup": 1000}),
+    Asked("pcn", "two modes", {"draws": 4000, "warmup": 1000}, blind=True),
     Asked("pcn", HEAVY, control=True),
     Asked("laplace", HEAVY),
     Asked("laplace", "banana"),
     Asked("laplace", "Darcy, 16 modes, ln-sd 2"),
     Asked("laplace", "Darcy, 7 x 7 cells"),
     Asked("laplace", "two modes"),
+    Asked("laplace", "waves", {"start": "prior"}),
+    Asked("laplace", "two modes", {"start": "prior"}, blind=True),
     Asked("laplace", "Darcy, 6 modes", control=True),
     Asked("map", "Darcy, 16 modes, ln-sd 2"),
-    Asked("map", "Darcy, 16 modes, 0.01 % noise", {"method": "lbfgs"}),
     Asked("map", "Darcy, 16 modes, 0.01 % noise", {"tolerance": 1e-2}),
+    Asked("map", "waves"),
+    Asked("map", "waves", {"start": "prior"}),
+    Asked("map", "waves", {"start": "prior", "method": "lbfgs"}),
+    Asked("map", "Darcy, 6 modes", {"method": "lbfgs", "tolerance": 0.1}),
     Asked("map", "kink"),
     Asked("map", "kink", {"method": "lbfgs"}),
     Asked("map", "two modes"),

@@ -30,9 +30,9 @@ END = 1.0
 MOST_FAILED = 0.5
 """Share of members that may fail at once."""
 
-SPREAD = 0.5
-"""Members that spread less than this share of what their own linear fit calls for have collapsed.
-"""
+SPREAD = 1.6
+"""Members that spread by a factor less or more than their own linear fit calls for have collapsed,
+or have not contracted yet."""
 
 
 class EkiConfig(Config):
@@ -207,6 +207,7 @@ def _figures(fit: EnsembleFit) -> dict[str, float]:
     return {
         "largest_shift": float(fit.shift.max()),
         "smallest_spread": float(fit.spread.min()),
+        "largest_spread": float(fit.spread.max()),
         "curvature": fit.curvature,
     }
 
@@ -216,11 +217,12 @@ def _fault(state: EkiState, fit: EnsembleFit | None) -> str:
     n, dim = state.xi.shape
     if fit is None:
         return f"{n} members span at most {n - 1} of {dim} directions, their spreads are too small"
-    faults, far, narrow = [], int(fit.shift.argmax()), int(fit.spread.argmin())
+    faults, far = [], int(fit.shift.argmax())
+    bent = int(np.argmax(np.maximum(fit.spread, 1 / np.maximum(fit.spread, 1e-300))))
     if not fit.shift[far] <= LARGEST_SHIFT:
         faults.append(f"the mean of xi[{far}] is {fit.shift[far]:.2g} standard deviations off")
-    if not fit.spread[narrow] >= SPREAD:
-        faults.append(f"xi[{narrow}] has {fit.spread[narrow]:.2g} of its spread")
+    if not 1 / SPREAD <= fit.spread[bent] <= SPREAD:
+        faults.append(f"xi[{bent}] has {fit.spread[bent]:.2g} times its spread")
     return f"by the ensemble's own linear fit {' and '.join(faults)}" if faults else ""
 
 

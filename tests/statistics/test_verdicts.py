@@ -235,3 +235,40 @@ def test_a_kink_is_no_minimum_that_a_gradient_can_find(method):
     assert abs(float(found["posterior"]["m"][0, 0, 0]) - 0.3) < 0.01
     assert found["sample_stats"]["misfit"].item() < largest_misfit(2)
     assert not converged(found)
+
+
+# ---- finite elements ----
+
+
+def darcy(unknown, sensors, noise):
+    problem = pdeinv.problem("darcy", cells=16, unknown=unknown)
+    truth = pdeinv.solve(problem, seed=1)
+    return pdeinv.observe(truth, sensors=sensors, noise_rel=noise, seed=2)
+
+
+def test_few_members_on_darcy_are_found_out_and_two_hundred_are_enough():
+    unknown = {"kind": "log-gaussian", "modes": 6, "grid": [17, 17]}
+    data = darcy(unknown, "grid:5x5", 0.01)
+    for members, right in ((5, False), (10, False), (200, True)):
+        found = pdeinv.invert(data, engine="eki", ensemble_size=members, seed=3)
+        assert converged(found) == right, found.attrs["pdeinv_message"]
+
+
+@pytest.mark.parametrize("options", [{"steps": 1}, {"weight": 1.0}, {"rule": "gcv"}, {}])
+def test_noser_in_the_log_on_uneven_cells_does_not_pass_for_converged(options):
+    data = darcy({"kind": "piecewise", "cells": [5, 3], "std": 2.0}, "grid:9x9", 0.01)
+    found = pdeinv.invert(data, engine="gauss-newton", positivity="log", seed=3, **options)
+    assert found["sample_stats"]["misfit"].item() > 300  # 81 data
+    assert not converged(found)
+
+
+def test_a_network_that_was_stopped_early_is_asked_by_the_reference_model():
+    unknown = {"kind": "log-gaussian", "modes": 4, "grid": [17, 17]}
+    data = darcy(unknown, "grid:5x5", 0.1)
+    brief = {"adam_steps": 0, "newton_steps": 15, "newton_block": 15, "width": 8, "depth": 2}
+    loose = {"settle": 1e6, "penalty_start": 1e5, "points": 300}
+    found = pdeinv.invert(data, engine="pinn", seed=3, **brief, **loose)
+    assert "settled after" in found.attrs["pdeinv_message"]
+    assert found["sample_stats"]["misfit"].item() < largest_misfit(25)  # which would let it pass
+    assert "by the reference model xi[" in found.attrs["pdeinv_message"]
+    assert not converged(found)

@@ -103,7 +103,8 @@ def _explained(outcome: Outcome, n_data: int) -> Outcome:
     if misfit <= largest_misfit(n_data, factor):
         return outcome
     why = Ended.MISSED.sentence(misfit_text(misfit, n_data, factor))
-    return replace(outcome, ended=Ended.MISSED, message=f"{why}; {outcome.message}")
+    said = "" if outcome.ended is Ended.DRAWN else f"; {outcome.message}"
+    return replace(outcome, ended=Ended.MISSED, message=f"{why}{said}")
 
 
 def _chain(engine: Engine[Any], spec: Run, k: int) -> Chain:
