@@ -203,7 +203,7 @@ def test_tuning_without_searches_is_that_of_one_mode():
     on = LinearGaussian.example(np.random.default_rng(3), 4, 6).posterior()
     plain = drive(on, tune(on, 40, np.random.default_rng(1)))
     rng = np.random.default_rng(1)
-    modal = drive(on, tune_modes(on, 40, rng, searches=0, start="mean", spread=0.0))
+    modal = drive(on, tune_modes(on, 40, rng, searches=0, start="mean", dispersed=False))
     assert np.allclose(plain.place.xi, modal.place.xi, rtol=1e-6)
     assert np.allclose(plain.kernel.reference.excess, modal.kernel.kernel.reference.excess)
     assert np.isclose(plain.kernel.log_step, modal.kernel.kernel.log_step)

@@ -34,13 +34,13 @@ from pdeinv.engines.mcmc.kernel import (
     MOST,
     Kernel,
     Point,
+    dispersed_start,
     reference_for,
 )
 from pdeinv.engines.mcmc.learned_modes import LearnedModes
 from pdeinv.engines.mcmc.modes import ManyModesConfig, searched_modes
 from pdeinv.engines.mcmc.modes_found import modes_found
 from pdeinv.engines.requests import Steps
-from pdeinv.engines.solvable import first_point
 from pdeinv.model.forward import Capability
 from pdeinv.rng import set_aside
 from pdeinv.typing import Array
@@ -56,9 +56,6 @@ has places so stiff that the usual step leaves them once in hundreds of paths.""
 
 CAREFUL, FEW_DIVERGE = 0.95, 0.02
 """The acceptance that a chain aims at once more than so many of its warm-up paths diverged."""
-
-WIDER = 1.5
-"""First points are drawn with so many times the standard deviation of the reference."""
 
 
 class HmcConfig(ManyModesConfig):
@@ -166,9 +163,8 @@ class Hmc(Sampler[HmcState]):
         modes = yield from searched_modes(posterior, found, n, aside)
         first = found if modes.count == 1 else modes.reference(0)
         reference = with_directions(first)
-        start = reference.unwhiten(WIDER * rng.standard_normal(posterior.dim))
         kernel = Kernel(reference, FIRST_STEP, guided=True)
-        here = yield from kernel.at((yield from first_point(rng, start)))
+        here = yield from kernel.at((yield from dispersed_start(reference, rng)))
         path = Path() if self.config.path is None else Path(math.log(self.config.path))
         return HmcState(
             here, kernel, path, Moments.none(reference), LearnedModes.begun(modes, reference)

@@ -16,6 +16,7 @@ from pdeinv.engines.mcmc.kernel import (
     MOST,
     Kernel,
     blend,
+    dispersed_start,
     kernel_about,
     reference_for,
 )
@@ -93,6 +94,12 @@ class TunedModes:
     place: Place
 
 
+def _start(first: Reference, rng: np.random.Generator, *, dispersed: bool) -> Steps[Place]:
+    if dispersed:
+        return (yield from dispersed_start(first, rng))
+    return (yield from first_point(rng, first.mean))
+
+
 def tune_modes(
     posterior: Posterior,
     n_moves: int,
@@ -100,12 +107,12 @@ def tune_modes(
     *,
     searches: int,
     start: Literal["mean", "prior"] = "prior",
-    spread: float = 1.5,
+    dispersed: bool = True,
     windows: int = 4,
 ) -> Steps[TunedModes]:
     """Find modes, start about the first, adapt their references and the step over ``n_moves``.
 
-    With ``searches = 0``, ``start = "mean"`` and ``spread = 0`` it is :func:`.kernel.tune`.
+    With ``searches = 0``, ``start = "mean"`` and ``dispersed = False`` it is :func:`.kernel.tune`.
 
     Args:
         posterior: a cheap one, of which a chain is to be independent of all others.
@@ -113,7 +120,7 @@ def tune_modes(
         rng: of the chain.
         searches: from prior draws, for modes besides that of the first search.
         start: where the first search begins.
-        spread: the chain starts about the first mode, so many standard deviations wide.
+        dispersed: start wider than the first mode, else at it.
         windows: the draws of the second half of each refine the references.
 
     Raises:
@@ -123,8 +130,7 @@ def tune_modes(
     modes = yield from searched_modes(posterior, first, searches, set_aside(rng))
     first = first if modes.count == 1 else modes.reference(0)
     kernel = ModalKernel(kernel_about(posterior, first, FIRST_STEP), modes)
-    away = spread * rng.standard_normal(posterior.dim) if spread else np.zeros(posterior.dim)
-    place = yield from first_point(rng, first.unwhiten(away))
+    place = yield from _start(first, rng, dispersed=dispersed)
     length = max(2, n_moves // windows)
     for window in range(windows):
         places = []
