@@ -19,7 +19,7 @@ import numpy as np
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.engines.progress import Progress
 from pdeinv.engines.run.spec import Run
-from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, SolverDiverged
+from pdeinv.errors import BudgetSpent, ConfigError, DataSchemaError, RunFailed, SolverDiverged
 from pdeinv.io.arrays import opened_arrays, write_arrays
 from pdeinv.io.atomic import atomic, remove, write_text
 from pdeinv.io.datasets import prior_probe, same_prior
@@ -57,7 +57,7 @@ def train_in_rounds(
 
     Raises:
         Preempted: a stop was asked for; what is finished is saved.
-        RunFailed: the budget was spent.
+        BudgetSpent: the budget was spent.
         SurrogateRejected: the last held-out test failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -290,8 +290,9 @@ class _Training:
         fine.charge(spent)
         try:
             return at_the_maps(fine, coarse, rng, config.explorers, self.watch.look)
+        except BudgetSpent:
+            raise
         except (RunFailed, SolverDiverged):
-            self.watch.look()  # where that is what failed
             if config.start == "laplace":
                 raise
             return None
