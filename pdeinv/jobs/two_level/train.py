@@ -144,17 +144,17 @@ class _Training:
     def run(self) -> tuple[Surrogate, dict[str, float]]:
         """The surrogate that was tested last, and what is known of it."""
         config, posterior = self.rounds.config, self._first_posterior()
-        solved, surrogate, passed = list[_Solved](), None, 0
+        solved, surrogate, passed, known = list[_Solved](), None, 0, 0
         for j in range(config.max_rounds):
             self._tell(j)
             solved.append(self._round(posterior, j))
             if surrogate is not None:
-                test = self._tested(posterior, solved)
+                test = self._tested(posterior, solved[-1], known)
                 passed = passed + 1 if test.passed(config.target_sd) else 0
                 if passed == IN_A_ROW:
                     break
             if not passed and j < config.max_rounds - 1:
-                surrogate = self._fit(solved)
+                surrogate, known = self._fit(solved), sum(len(s.xis) for s in solved)
                 posterior = self._posterior_of(surrogate)
         n, most = self.watch.counters.n_forward, config.max_rounds
         self.progress(-1, most, most, f"surrogate trained with {n} fine solves")
@@ -196,11 +196,9 @@ class _Training:
         xis, fine = (np.concatenate([getattr(s, k) for s in solved]) for k in ("xis", "fine"))
         return self.rounds.fit(xis, fine, solved[0].tangent)
 
-    def _tested(self, posterior: Posterior, solved: list[_Solved]) -> _Test:
-        new = solved[-1]
+    def _tested(self, posterior: Posterior, new: _Solved, pairs: int) -> _Test:
         assert new.agreement is not None
-        n = sum(len(s.xis) for s in solved[:-1])
-        test = _Test(n, Difference.of(posterior, new.xis, new.fine), new.agreement)
+        test = _Test(pairs, Difference.of(posterior, new.xis, new.fine), new.agreement)
         self.tests.append(test)
         write_text(self.folder / TESTS, json.dumps([t.entry() for t in self.tests]))
         return test
