@@ -144,10 +144,10 @@ def test_a_training_that_goes_on_is_not_disturbed(call, work):
 
 def test_the_result_holds_both_chains_and_what_the_tests_found(whole):
     tree = read_tree(whole)
-    stats = tree["sample_stats"]
-    assert stats["base_misfit"].shape == stats["misfit"].shape == (2, 6)
-    assert np.isfinite(stats["base_coarse_misfit"]).all()
-    solved = np.isfinite(stats["base_misfit"].values)
+    group = tree["two_level"]
+    assert group["base_misfit"].shape == tree["sample_stats"]["misfit"].shape == (2, 6)
+    assert np.isfinite(group["base_coarse_misfit"]).all()
+    solved = np.isfinite(group["base_misfit"].values)
     assert solved.any()
     assert not solved.all()  # every fifth
     tests = json.loads((whole.parent / "whole.nc.run" / "tests.json").read_text())
