@@ -16,9 +16,9 @@ long chains of `hmc`, whose Monte Carlo error is stated; for (c) the halves are 
 
 A converged run is right if the means of xi lie within 0.1 posterior standard deviations (median of
 the unknowns) and 0.3 (the worst one) of the reference; with two modes, if the weights lie within
-0.1, and the mean is not asked. Costs are counted as solves: a tangent or an adjoint is 2 of them,
-so that a gradient with its solve is 3. None wrong of ten still allows a share of 26 % (95 % bound),
-none of fifty one of 6 %.
+0.1, and the mean is not asked. Costs are counted as solves: a tangent or an adjoint is two, so that
+a gradient with its solve is 3. None wrong of ten still allows a share of 26 % (95 % bound), none of
+fifty one of 6 %.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ __all__ = [
     "MissingDependency",
     "OutputExists",
     "PdeinvError",
+    "BudgetSpent",
     "Preempted",
     "RunFailed",
     "ShapeError",
@@ -77,6 +78,10 @@ class RunFailed(PdeinvError):
     """The run started well and could not be finished."""
 
     exit_code = 1
+
+
+class BudgetSpent(RunFailed):
+    """The budget ended the run before there was anything to write; it can be resumed."""
 
 
 class Preempted(PdeinvError):

@@ -12,7 +12,7 @@ from ..common.scaling import Standard
 
 __all__ = ["Reach"]
 
-INNER, OUTER = 3.0, 4.0
+INNER, OUTER = 4.0, 6.0
 """In standard deviations of the samples: as it is up to the first, level beyond about the second.
 
 A map with squares in it has no bound. Far from its samples it can bend any prediction onto the
@@ -21,9 +21,9 @@ data, which makes modes of the surrogate's posterior that are not there."""
 
 @dataclass(frozen=True)
 class Reach:
-    """z = s((x - mean) / std), component by component; s(t) is t up to 3, and at most 4.
+    """z = s((x - mean) / std), component by component; s(t) is t up to 4, and at most 6.
 
-    Beyond 3 it is 3 + tanh(t - 3), which has the same two derivatives there.
+    Beyond 4 it is 4 + 2 tanh((t - 4) / 2), which has the same two derivatives there.
 
     Attributes:
         scale: mean and std of the samples.

@@ -36,13 +36,14 @@ class Tripled:
 def spoiled(monkeypatch):
     """Two-level runs get such a surrogate, and no test of it."""
 
-    def given(_inversion, made, _folder, _progress):
+    def given(_inversion, made, _spec, _progress):
         def build() -> Posterior:
             whole = made()
             wrong = WhitenedModel(whole.prior, Tripled(whole.model.model))
             return replace(whole, coarse=replace(whole, model=wrong, coarse=None))
 
-        return build, SurrogateReport()
+        figures = {"sd_misfit_difference_heldout": 0.5}
+        return build, SurrogateReport(figures=figures, points=np.zeros((2, 4)))
 
     monkeypatch.setattr(run, "_with_surrogate", given)
 

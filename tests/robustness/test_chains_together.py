@@ -164,7 +164,7 @@ def test_chains_that_were_stopped_at_different_steps_go_on_together(name, tmp_pa
 
 
 def test_a_budget_in_solves_ends_each_chain_at_the_same_step_as_alone(tmp_path):
-    engine, budget = make("two-level"), Budget(n_forward=17)
+    engine, budget = make("two-level"), Budget(n_forward=11)
     together(engine, posterior(share=0.1)[0], tmp_path / "all", budget=budget)
     for k in range(3):
         together(engine, posterior(share=0.1)[0], tmp_path / f"{k}", [k], budget=budget)

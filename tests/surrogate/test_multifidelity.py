@@ -107,7 +107,7 @@ def test_a_tangent_is_used_where_it_helps_and_left_out_where_it_misleads(name, f
         )
         for name, tangent in (("plain", None), ("right", right), ("wrong", wrong))
     }
-    assert [made[k].metadata["tilted"] for k in ("plain", "right", "wrong")] == [False, True, False]
+    assert [made[k].record.extra["tilted"] for k in made] == [False, True, False]
     assert made["right"].discrepancy.rms < 0.8 * made["plain"].discrepancy.rms
     made["right"].save(tmp_path / "s")
     places = (problem, prior, sensors)

@@ -12,7 +12,7 @@ RNG = np.random.default_rng(2)
 REACH = Reach(Standard(np.array([1.0, -2.0]), np.array([0.5, 2.0])))
 
 
-def test_within_three_deviations_nothing_changes():
+def test_within_four_deviations_nothing_changes():
     x = REACH.scale.mean + REACH.scale.std * RNG.uniform(-INNER, INNER, (20, 2))
     np.testing.assert_array_equal(REACH(x), REACH.scale(x))
     np.testing.assert_allclose(REACH.held(x), x, rtol=1e-12)
@@ -21,7 +21,7 @@ def test_within_three_deviations_nothing_changes():
 def test_beyond_it_is_level_and_its_slope_says_so():
     far = REACH.scale.mean + 1e6 * np.array([1.0, -1.0])
     np.testing.assert_allclose(REACH(far), [OUTER, -OUTER])
-    for t in (0.0, 2.9, 3.1, 3.5, 5.0, -3.3):
+    for t in (0.0, 3.9, 4.1, 4.5, 7.0, -4.3):
         x, h = REACH.scale.mean + REACH.scale.std * t, 1e-6
         difference = (REACH(x + h) - REACH(x - h)) / (2 * h)
         np.testing.assert_allclose(REACH.slope(x), difference, rtol=1e-5, atol=1e-9)
@@ -46,7 +46,7 @@ def test_a_discrepancy_of_squares_stays_bounded():
 
 def test_derivatives_of_a_discrepancy_are_right_within_and_beyond():
     _, found = fitted()
-    for x in (np.array([0.3, -0.4]), np.array([3.4, 3.2]), np.array([9.0, 0.1])):
+    for x in (np.array([0.3, -0.4]), np.array([4.4, 4.2]), np.array([9.0, 0.1])):
         c, dx, dc, h = np.zeros(3), RNG.standard_normal(2), RNG.standard_normal(3), 1e-5
         at = found.linearize(x, c)
         slope = (found(x + h * dx, c + h * dc) - found(x - h * dx, c - h * dc)) / (2 * h)

@@ -20,7 +20,7 @@ from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.requests import Steps
-from pdeinv.errors import RunFailed
+from pdeinv.errors import BudgetSpent
 from pdeinv.typing import Array
 
 __all__ = [
@@ -148,9 +148,9 @@ def stack(chains: Sequence[Chain], name: str) -> Array:
     """One record of all chains as (chain, draw, ...), cut to the shortest chain.
 
     Raises:
-        RunFailed: a chain stopped before its first draw.
+        BudgetSpent: a chain stopped before its first draw.
     """
     n = min(len(c.records.get(name, ())) for c in chains)
     if n == 0:
-        raise RunFailed(f"a chain was stopped before its first draw; {Ended.BUDGET.advice}")
+        raise BudgetSpent(f"a chain was stopped before its first draw; {Ended.BUDGET.advice}")
     return np.stack([c.records[name][:n] for c in chains])

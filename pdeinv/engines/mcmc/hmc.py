@@ -32,9 +32,9 @@ from pdeinv.engines.mcmc.kernel import (
     FIRST_STEP,
     LONGEST_STEP,
     MOST,
-    WIDER,
     Kernel,
     Point,
+    dispersed_start,
     reference_for,
 )
 from pdeinv.engines.mcmc.learned_modes import LearnedModes
@@ -62,7 +62,6 @@ CAREFUL, FEW_DIVERGE = 0.95, 0.02
 class HmcConfig(ManyModesConfig):
     """Options of ``hmc``."""
 
-    draws: int = Field(1000, ge=1, description="total steps after warm-up, per chain")
     warmup: int = Field(500, ge=0, description="adaptation steps before the first draw, discarded")
     target_acceptance: float = Field(0.8, gt=0, lt=1, description="aim of the step's adaptation")
     path: float | None = Field(
@@ -164,9 +163,9 @@ class Hmc(Sampler[HmcState]):
         modes = yield from searched_modes(posterior, found, n, aside)
         first = found if modes.count == 1 else modes.reference(0)
         reference = with_directions(first)
-        start = reference.unwhiten(WIDER * rng.standard_normal(posterior.dim))
         kernel = Kernel(reference, FIRST_STEP, guided=True)
-        here = yield from first_linearized(rng, start, kernel.begin)
+        start = yield from dispersed_start(reference, rng)
+        here = yield from first_linearized(rng, start.xi, kernel.begin)
         path = Path() if self.config.path is None else Path(math.log(self.config.path))
         return HmcState(
             here, kernel, path, Moments.none(reference), LearnedModes.begun(modes, reference)

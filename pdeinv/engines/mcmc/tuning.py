@@ -10,16 +10,21 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
 from pdeinv.engines.mcmc.adaptation import Moments, turning_points, with_directions
-from pdeinv.engines.mcmc.kernel import FIRST_STEP, WIDER, Point, kernel_about, reference_for
+from pdeinv.engines.mcmc.kernel import (
+    FIRST_STEP,
+    Point,
+    dispersed_start,
+    kernel_about,
+    reference_for,
+)
 from pdeinv.engines.mcmc.modal import ModalKernel
 from pdeinv.engines.mcmc.modes import ManyModesConfig, Modes, searched_modes
 from pdeinv.engines.requests import Misfit, Steps
-from pdeinv.engines.solvable import Place, first_point
+from pdeinv.engines.solvable import Place
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.rng import set_aside
-from pdeinv.typing import Array
 
-__all__ = ["Tuned", "dispersed_start", "tune"]
+__all__ = ["Tuned", "tune"]
 
 SEARCHES, SLACK = 4, 25.0
 """Most searches for a place to start; nats above the best of them at which one still counts."""
@@ -31,12 +36,6 @@ class Tuned:
 
     kernel: ModalKernel
     place: Place
-
-
-def dispersed_start(reference: Reference, rng: np.random.Generator) -> Array:
-    """A draw of the reference with 1.5 times its standard deviation; of N(0, I) a plain draw."""
-    wider = WIDER if reference.basis.shape[1] else 1.0
-    return reference.unwhiten(wider * rng.standard_normal(len(reference.mean)))
 
 
 def _own_reference(posterior: Posterior, rng: np.random.Generator) -> Steps[Reference]:
@@ -87,7 +86,7 @@ def tune(
     modes = yield from searched_modes(posterior, first, n, set_aside(rng))
     modes = modes.leading_with_mass()
     first = first if modes.count == 1 and first.basis.shape[1] else modes.reference(0)
-    place = yield from first_point(rng, dispersed_start(first, rng))
+    place = yield from dispersed_start(first, rng)
     learned = Learning.begun(posterior, modes, first)
     here = yield from learned.kernel.kernel.at(place)
     began, *turns = turning_points(n_moves)

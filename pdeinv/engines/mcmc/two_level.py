@@ -33,8 +33,8 @@ __all__ = ["TwoLevel", "TwoLevelConfig", "TwoLevelState"]
 
 
 SUBCHAIN, CORRECTION = 5, 5
-"""Surrogate moves between two fine solves where their costs were not measured; base-chain states
-per fine solve."""
+"""Surrogate moves between two fine solves where their costs were not measured; steps between two of
+the base chain."""
 
 STARTS, REFUTED = 4, 50.0
 """Most starts of a chain; where the fine misfit is so much more than the surrogate's, the surrogate
@@ -44,7 +44,7 @@ has led it to a place that is not there, and another start is made."""
 class TwoLevelConfig(ManyModesConfig):
     """Options of ``two-level``."""
 
-    draws: int = Field(1500, ge=1, description="fine-model steps after burn-in, per chain")
+    draws: int = Field(2500, ge=1, description="fine-model steps after burn-in, per chain")
     warmup: int = Field(50, ge=0, description="fine-model steps discarded, per chain")
     tuning: int = Field(400, ge=1, description="surrogate moves that tune the kernel, per chain")
     subchain: int | None = Field(
@@ -55,7 +55,7 @@ class TwoLevelConfig(ManyModesConfig):
     correction_every: int | None = Field(
         None,
         ge=1,
-        description="fine solve at every so many-th base-chain state (split estimator); unset: 5, "
+        description="the base chain moves, and is solved for, at every so many-th step; unset: 5, "
         "or the number of draws where that is less",
     )
 
@@ -174,15 +174,19 @@ class TwoLevel(Sampler[TwoLevelState]):
     def _advance_base(
         self, posterior: Posterior, state: TwoLevelState, rng: np.random.Generator
     ) -> Steps[TwoLevelState]:
-        """Run the base chain, add to its sums, and solve the fine model where it is due."""
+        """Where it is due, run the base chain, add to its sums and solve the fine model at its end.
+
+        It goes as far as a subchain does, at every so many-th step.
+        """
+        if state.n % self.config.corrections:
+            return replace(state, base=replace(state.base, fine=np.nan))
         start = Place(state.base.xi, state.base.coarse)
         trail = yield from on_coarse(state.kernel.trail(start, self.config.moves, rng))
         counted = trail if self.warm(state) else []
         total, last = state.base_sum, trail[-1]
         for place in counted:
             total = total + _quantities(posterior, place.xi)
-        due = counted and state.n % self.config.corrections == 0
-        fine = float((yield Misfit(last.xi))) if due else np.nan
+        fine = float((yield Misfit(last.xi))) if counted else np.nan
         base = Levels(last.xi, fine, last.misfit)
         n = state.base_count + len(counted)
         return replace(state, base=base, base_sum=total, base_count=n)
@@ -207,8 +211,7 @@ class TwoLevel(Sampler[TwoLevelState]):
         Not converged where the run itself shows that the surrogate is wrong.
         """
         found = super().finalize(posterior, chains, rng)
-        extra = ("coarse_misfit", "base_misfit", "base_coarse_misfit")
-        stats = {**found.stats, **{name: stack(chains, name) for name in extra}}
+        stats = {**found.stats, "coarse_misfit": stack(chains, "coarse_misfit")}
         estimates = _estimates(posterior, chains)
         rates = found.stats["acceptance_rate"][:, 0]
         faults = faults_of(chains, rates, estimates)
@@ -221,11 +224,19 @@ class TwoLevel(Sampler[TwoLevelState]):
             found,
             stats=stats,
             summary={**found.summary, "sd_misfit_difference": sd},
-            groups={"two_level": estimates},
+            groups={"two_level": estimates.assign(_of_base_chains(chains))},
             note=slowed(rates, sd),
         )
         modes = modes_found([c.state.kernel.modes for c in chains], stack(chains, "mode"))
         return found if modes is None else modes.told(found)
+
+
+def _of_base_chains(chains: Sequence[Chain]) -> dict[str, Any]:
+    """Φ of both models along the base chains."""
+    names = ("base_misfit", "base_coarse_misfit")
+    found = {name: (("chain", "draw"), stack(chains, name)) for name in names}
+    dims, fine = found["base_misfit"]
+    return {**found, "base_misfit": (dims, fine, {"long_name": "NaN where it was not solved for"})}
 
 
 def _pairs(posterior: Posterior, chain: Chain, prefix: str) -> Pairs:

@@ -12,11 +12,11 @@ from typing import Any, get_args, get_type_hints
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import Engine
 from pdeinv.engines.progress import Progress
-from pdeinv.engines.requests import Request, Steps
+from pdeinv.engines.requests import Request, Steps, advance
 from pdeinv.engines.run.checkpoint import ChainStore, Saved, shown_misfit
 from pdeinv.engines.run.clock import Clock, Seconds
 from pdeinv.engines.run.spec import Run
-from pdeinv.errors import RunFailed
+from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.rng import stream
 
 __all__ = ["LiveChain", "done", "state_type"]
@@ -84,8 +84,10 @@ class LiveChain:
         if self.spec.stop_file.exists():
             return
         if not self.begun:
-            self._state = yield from self.engine.init(self.posterior, self._rng)
+            yield from self._begin()
             _check_failures(self.counters)
+            if not self.begun:
+                return
         save_at, look_at = time.monotonic() + self.spec.checkpoint_seconds, 0.0
         while not self._ended():
             state = yield from self.engine.step(self.posterior, self._state, self._rng)
@@ -102,8 +104,30 @@ class LiveChain:
         self._report()
         self._save()
 
+    def _begin(self) -> Steps[None]:
+        """The first state, or none where a stop or the budget came before: it begins anew then."""
+        steps, found, look_at = self.engine.init(self.posterior, self._rng), None, 0.0
+        try:
+            while True:
+                request = advance(steps, found)
+                now = time.monotonic()
+                if now >= look_at:
+                    look_at = now + LOOK_SECONDS
+                    if self._must_end() or self.spec.stop_file.exists():
+                        return
+                try:
+                    found = yield request
+                except SolverDiverged as error:
+                    found = error
+        except StopIteration as end:
+            self._state = end.value
+
+    def _must_end(self) -> bool:
+        spent = self.spec.budget.spent(self.counters, self.clock.seconds)
+        return self.told_to_stop or spent
+
     def _ended(self) -> bool:
-        if self.told_to_stop or self.spec.budget.spent(self.counters, self.clock.seconds):
+        if self._must_end():
             return True
         return done(self.engine, self._state, self._step)
 

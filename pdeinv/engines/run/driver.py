@@ -19,7 +19,7 @@ from pdeinv.engines.run.folder import claimed
 from pdeinv.engines.run.pool import run_in_workers
 from pdeinv.engines.run.spec import Run
 from pdeinv.engines.run.together import run_chains
-from pdeinv.errors import Preempted
+from pdeinv.errors import BudgetSpent, Preempted
 from pdeinv.rng import stream
 
 __all__ = ["RunResult", "run"]
@@ -54,6 +54,7 @@ def run(
         progress: told how far each chain is.
 
     Raises:
+        BudgetSpent: the budget ended a chain before it began.
         CapabilityError: the posterior lacks what the engine requires.
         ConfigError: the checkpoints belong to another run, or another run is writing them.
         DataSchemaError: a checkpoint is damaged.
@@ -72,6 +73,8 @@ def run(
         partial = any(p is None or not done(engine, p.state, p.step) for p in points)
         if partial and spec.stop_file.exists():
             raise Preempted(f"stopped and saved in {spec.stop_file.parent}; continue with --resume")
+        if any(p is None for p in points):
+            raise BudgetSpent(f"a chain was stopped before its first step; {Ended.BUDGET.advice}")
         return _finalized(engine, posterior, spec, partial)
 
 

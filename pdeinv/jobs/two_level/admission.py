@@ -10,6 +10,7 @@ left out).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -116,7 +117,10 @@ def explore(posterior: Posterior, n: int, moves_per_draw: int, rng: np.random.Ge
         return [place.xi for place in places[1:]]
 
     shares = [len(part) for part in np.array_split(np.arange(n), EXPLORERS)]
-    return np.asarray([xi for share in shares for xi in drive(posterior, draws(share))])
+    with warnings.catch_warnings():
+        # states beyond the range of the samples are what explorers are for
+        warnings.simplefilter("ignore", UserWarning)
+        return np.asarray([xi for share in shares for xi in drive(posterior, draws(share))])
 
 
 @dataclass(frozen=True)

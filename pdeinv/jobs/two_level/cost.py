@@ -1,10 +1,10 @@
 """What a surrogate costs beside the reference model, and what follows: pace, and whether it pays.
 
-A step of ``two-level`` makes n moves on the surrogate, twice (chain and base chain), and one or two
-solves. With the acceptance α = erfc(s/2) that an sd s of the misfit difference allows, and moves
-that forget by a factor ρ each, a step is worth as much as its share a = α (1 - ρ^n) of draws that
-are new: 2/a - 1 steps make one independent draw. The length n that makes draws cheapest is taken,
-among those by which the draws that are asked for are enough.
+A step of ``two-level`` makes n moves on the surrogate and a solve; at some steps the base chain
+does the same. With the acceptance α = erfc(s/2) that an sd s of the misfit difference allows, and
+moves that forget by a factor ρ each, a step is worth as much as its share a = α (1 - ρ^n) of draws
+that are new: 2/a - 1 steps make one independent draw. The length n that makes draws cheapest is
+taken, among those by which the draws that are asked for are enough.
 """
 
 from __future__ import annotations
@@ -118,12 +118,13 @@ def paced(costs: Costs, quality: Quality, draws: int, correction_every: int) -> 
         costs: measured.
         quality: of the surrogate.
         draws: steps of all chains.
-        correction_every: the base chain is solved at every so many-th step.
+        correction_every: the base chain moves at every so many-th step.
     """
-    solves = costs.solve * (1 + 1 / correction_every)
+    both = 1 + 1 / correction_every
 
     def cost(n: int) -> float:
-        return quality.steps_per_draw(n) * (solves + 2 * n * EVALUATIONS * costs.surrogate)
+        one = costs.solve + n * EVALUATIONS * costs.surrogate
+        return quality.steps_per_draw(n) * both * one
 
     enough = [n for n in LENGTHS if draws / quality.steps_per_draw(n) >= ENOUGH]
     best = min(enough, key=cost) if enough else _nearly_best(quality)

@@ -20,6 +20,7 @@ from pdeinv.engines.mcmc.explorer import Explorer, ExplorerConfig
 from pdeinv.engines.progress import Progress
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
+from pdeinv.errors import BudgetSpent
 from pdeinv.typing import Array
 
 __all__ = ["AGREED", "Explored", "Exploration"]
@@ -126,10 +127,14 @@ class Exploration:
         with warnings.catch_warnings():
             # draws beyond the range of the samples so far are what explorers are for
             warnings.simplefilter("ignore", UserWarning)
-            result = run(
-                Explorer(config), lambda: replace(posterior, counters=Counters()),
-                replace(self.spec, resume=True), self.progress,
-            )  # fmt: skip
+            try:
+                result = run(
+                    Explorer(config), lambda: replace(posterior, counters=Counters()),
+                    replace(self.spec, resume=True), self.progress,
+                )  # fmt: skip
+            except BudgetSpent:
+                spent()
+                raise
         if result.exhausted:
             spent()
         # an earlier process may have gone further; what is judged must not depend on that

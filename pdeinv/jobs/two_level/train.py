@@ -19,7 +19,7 @@ import numpy as np
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.engines.progress import Progress
 from pdeinv.engines.run.spec import Run
-from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, SolverDiverged
+from pdeinv.errors import BudgetSpent, ConfigError, DataSchemaError, RunFailed, SolverDiverged
 from pdeinv.io.arrays import opened_arrays, write_arrays
 from pdeinv.io.atomic import atomic, remove, write_text
 from pdeinv.io.datasets import prior_probe, same_prior
@@ -57,7 +57,7 @@ def train_in_rounds(
 
     Raises:
         Preempted: a stop was asked for; what is finished is saved.
-        RunFailed: the budget was spent.
+        BudgetSpent: the budget was spent.
         SurrogateRejected: the last held-out test failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -144,17 +144,17 @@ class _Training:
     def run(self) -> tuple[Surrogate, dict[str, float]]:
         """The surrogate that was tested last, and what is known of it."""
         config, posterior = self.rounds.config, self._first_posterior()
-        solved, surrogate, passed = list[_Solved](), None, 0
+        solved, surrogate, passed, known = list[_Solved](), None, 0, 0
         for j in range(config.max_rounds):
             self._tell(j)
             solved.append(self._round(posterior, j))
             if surrogate is not None:
-                test = self._tested(posterior, solved)
+                test = self._tested(posterior, solved[-1], known)
                 passed = passed + 1 if test.passed(config.target_sd) else 0
                 if passed == IN_A_ROW:
                     break
             if not passed and j < config.max_rounds - 1:
-                surrogate = self._fit(solved)
+                surrogate, known = self._fit(solved), sum(len(s.xis) for s in solved)
                 posterior = self._posterior_of(surrogate)
         n, most = self.watch.counters.n_forward, config.max_rounds
         self.progress(-1, most, most, f"surrogate trained with {n} fine solves")
@@ -196,11 +196,9 @@ class _Training:
         xis, fine = (np.concatenate([getattr(s, k) for s in solved]) for k in ("xis", "fine"))
         return self.rounds.fit(xis, fine, solved[0].tangent)
 
-    def _tested(self, posterior: Posterior, solved: list[_Solved]) -> _Test:
-        new = solved[-1]
+    def _tested(self, posterior: Posterior, new: _Solved, pairs: int) -> _Test:
         assert new.agreement is not None
-        n = sum(len(s.xis) for s in solved[:-1])
-        test = _Test(n, Difference.of(posterior, new.xis, new.fine), new.agreement)
+        test = _Test(pairs, Difference.of(posterior, new.xis, new.fine), new.agreement)
         self.tests.append(test)
         write_text(self.folder / TESTS, json.dumps([t.entry() for t in self.tests]))
         return test
@@ -290,8 +288,9 @@ class _Training:
         fine.charge(spent)
         try:
             return at_the_maps(fine, coarse, rng, config.explorers, self.watch.look)
+        except BudgetSpent:
+            raise
         except (RunFailed, SolverDiverged):
-            self.watch.look()  # where that is what failed
             if config.start == "laplace":
                 raise
             return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from pdeinv.bayes.counters import Counters
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.run.spec import Budget
-from pdeinv.errors import Preempted, RunFailed
+from pdeinv.errors import BudgetSpent, Preempted
 
 __all__ = ["Watch"]
 
@@ -46,7 +46,7 @@ class Watch:
 
         Raises:
             Preempted: a stop was asked for; finished rounds are saved.
-            RunFailed: the budget is spent.
+            BudgetSpent: the budget is spent.
         """
         if self.stop_file.exists():
             raise Preempted(f"stopped and saved in {self.folder}; continue with --resume")
@@ -57,9 +57,9 @@ class Watch:
         """End for want of budget.
 
         Raises:
-            RunFailed: always.
+            BudgetSpent: always.
         """
-        raise RunFailed(
+        raise BudgetSpent(
             f"{Ended.BUDGET.words} in training, before the first draw, after "
             f"{self.counters.n_forward} reference solves; {Ended.BUDGET.advice}"
         )

@@ -98,7 +98,7 @@ def finalize_pure(case: Case) -> None:
     hold(all(same(a.state, b.state) for a, b in zip(case.chains, kept, strict=True)),
          "a state changes")  # fmt: skip
     for a, b in zip(case.chains, kept, strict=True):
-        hold(all(np.array_equal(a.records[n], b.records[n]) for n in b.records), "records change")
+        hold(all(same(a.records[n], b.records[n]) for n in b.records), "records change")
 
 
 def _ends(case: Case, on: Posterior, chains: list[Chain], what: str) -> Outcome | None:
