@@ -66,6 +66,9 @@ def test_weights_of_two_modes_are_those_of_quadrature(name, tmp_path):
     assert abs(shares(found.xi).mean() - SHARE) < 0.03
     assert summary(found.xi).r_hat < 1.01
     assert found.summary["modes"] == 2
+    first = found.groups["modes"].xi.values[0, 0] + 0.307 > 0
+    positive = two_modes().prior.unwhiten(found.xi)[..., 0] > 0
+    assert np.array_equal(found.stats["mode"] == 0, positive == first)
     assert "2 modes hold" in found.note
 
 
