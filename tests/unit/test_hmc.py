@@ -16,7 +16,8 @@ from pdeinv.engines.mcmc.adaptation import (
     with_directions,
 )
 from pdeinv.engines.mcmc.hmc import Hmc, HmcConfig
-from pdeinv.engines.mcmc.kernel import ABSURD, Kernel, dispersed_start, reference_for
+from pdeinv.engines.mcmc.kernel import Kernel, reference_for
+from pdeinv.engines.mcmc.start import ABSURD, dispersed_start
 from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run

@@ -16,11 +16,11 @@ from pdeinv.engines.mcmc.kernel import (
     MOST,
     Kernel,
     blend,
-    dispersed_start,
     kernel_about,
     reference_for,
 )
 from pdeinv.engines.mcmc.modes import Modes, searched_modes
+from pdeinv.engines.mcmc.start import dispersed_start
 from pdeinv.engines.requests import Steps
 from pdeinv.engines.solvable import Place, first_point
 from pdeinv.rng import set_aside
