@@ -210,3 +210,15 @@ def test_tuning_without_searches_is_that_of_one_mode():
     assert np.allclose(plain.place.xi, modal.place.xi, rtol=1e-6)
     assert np.allclose(plain.kernel.reference.excess, modal.kernel.kernel.reference.excess)
     assert np.isclose(plain.kernel.log_step, modal.kernel.kernel.log_step)
+
+
+def test_shares_are_those_of_t_densities():
+    modes, xi = lopsided(), np.array([0.4, -1.1])
+    densities = []
+    for i in range(3):
+        reference = modes.reference(i)
+        t = stats.multivariate_t(reference.mean, reference.covariance, df=4)
+        densities.append(np.exp(modes.log_weight[i]) * t.pdf(xi))
+    expected = np.array(densities) / np.sum(densities)
+    assert np.allclose(np.exp(modes.log_shares(xi)), expected)
+    assert modes.nearest(xi) == np.argmax(expected)
