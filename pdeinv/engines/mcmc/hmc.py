@@ -62,8 +62,9 @@ CAREFUL, FEW_DIVERGE = 0.95, 0.02
 class HmcConfig(ManyModesConfig):
     """Options of ``hmc``."""
 
+    draws: int = Field(1000, ge=1, description="total steps after warm-up, per chain")
     warmup: int = Field(500, ge=0, description="adaptation steps before the first draw, discarded")
-    target_acceptance: float = Field(0.8, gt=0, lt=1, description="aim of the step's adaptation")
+    target_acceptance: float = Field(0.9, gt=0, lt=1, description="aim of the step's adaptation")
     path: float | None = Field(
         None, gt=0, le=2 * math.pi, description="mean path in radians; unset: found in the warm-up"
     )
