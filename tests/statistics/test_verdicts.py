@@ -16,9 +16,13 @@ from pdeinv.engines.ended import Ended
 from pdeinv.engines.ensemble_fit import fit_ensemble
 from pdeinv.engines.gaussian.distance import distance_to_minimum
 from pdeinv.engines.gaussian.map import Map, MapConfig
+from pdeinv.engines.mcmc.ensembles import judge_ensembles
 from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
+from pdeinv.jobs.invert.predictive import predicted
+from pdeinv.jobs.invert.verdict import judged
+from pdeinv.plugins import registry
 from pdeinv.rng import stream
 
 SIGMA = 0.05
@@ -272,3 +276,45 @@ def test_a_network_that_was_stopped_early_is_asked_by_the_reference_model():
     assert found["sample_stats"]["misfit"].item() < largest_misfit(25)  # which would let it pass
     assert "by the reference model xi[" in found.attrs["pdeinv_message"]
     assert not converged(found)
+
+
+# ---- each look by itself ----
+
+
+def test_a_mean_that_is_off_is_found_where_misfit_and_spread_are_right(tmp_path):
+    case = LinearGaussian.example(np.random.default_rng(1), 10, 40)
+    found = run(Eki(EkiConfig(ensemble_size=30)), case.posterior, Run(1, tmp_path)).outcome
+    assert np.mean(found.stats["misfit"]) < 20
+    assert found.summary["smallest_spread"] > 1 / 1.6
+    assert found.ended is Ended.COLLAPSED
+    root = np.linalg.cholesky(case.prior_cov)
+    mean, covariance = case.exact()
+    exact = np.linalg.solve(root, mean - case.prior_mean)
+    std = np.sqrt(np.diag(np.linalg.solve(root, np.linalg.solve(root, covariance).T)))
+    off = np.abs(found.xi[0].mean(axis=0) - exact) / std
+    assert found.summary["largest_shift"] == pytest.approx(off.max(), rel=0.25)
+
+
+def test_an_approximation_whose_draws_hardly_count_does_not_hold(tmp_path):
+    posterior = LinearGaussian.example(np.random.default_rng(2)).posterior()
+    engine = registry.build("engines", "laplace", {"draws": 100})
+    found = run(engine, lambda: posterior, Run(1, tmp_path)).outcome
+    predictive = predicted(posterior, found, np.random.default_rng(3))
+    assert judged(posterior, found, "approximate", predictive).converged
+    error = 1.6 * np.random.default_rng(4).standard_normal((1, 100))
+    weighed = importance(error.ravel())
+    assert weighed.pareto_k < 1  # the tail alone would let it pass
+    assert weighed.effective < 0.25
+    wrong = replace(found, stats={"misfit": found.stats["misfit"] + error})
+    assert judged(posterior, wrong, "approximate", predictive).ended is Ended.NOT_GAUSSIAN
+
+
+def test_ensembles_that_still_contract_alike_have_not_converged():
+    rng = np.random.default_rng(8)
+    walkers = rng.standard_normal((2, 400, 32, 3))
+    assert judge_ensembles(walkers, 10).ended is Ended.CONVERGED
+    walkers[..., 1] *= np.linspace(2, 1, 400)[:, None]  # the means agree all the time
+    found = judge_ensembles(walkers, 10)
+    assert found.ended is Ended.UNMIXED
+    assert "the ensembles disagree at xi[1]" in found.message
+    assert found.group["xi_r_hat"].values.argmax() == 1
