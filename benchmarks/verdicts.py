@@ -11,8 +11,9 @@ modes with weights 0.75 and 0.25.
 
 Each run is `pdeinv.invert` with an engine's defaults; for own models `two-level` has a coarse model
 that is some per cent off. Its file stays in `--folder`, and a run whose file is there is not
-repeated. The references are in that folder too: for (d) quadrature, which is exact; for (a) and (b)
-long chains of `hmc`, whose Monte Carlo error is stated; for (c) the halves are equal.
+repeated; a later call adds to the table of an earlier one. References: for (d) quadrature, which is
+exact; for (a) and (b) long chains of `hmc` in that folder, whose Monte Carlo error is stated; for
+(c) the halves are equal.
 
 A converged run is right if the means of xi lie within 0.1 posterior standard deviations (median of
 the unknowns) and 0.3 (the worst one) of the reference; with two modes, if the weights lie within
@@ -179,8 +180,7 @@ def shown(rows: list[dict[str, Any]], references: dict[str, Any]) -> None:
             f"{r['wanted_of_ten']:4}/10 {r['converged_and_wrong']:6} {cost:>10}"
         )
     for name, known in references.items():
-        if known:
-            print(f"reference of {name}: error {known['error']:.3f} sd, R-hat {known['r_hat']:.4f}")
+        print(f"reference of {name}: error {known['error']:.3f} sd, R-hat {known['r_hat']:.4f}")
 
 
 def measured(options: argparse.Namespace) -> dict[str, Any]:
@@ -195,11 +195,26 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
                 print(name, engine, mine[-1], flush=True)
             rows.append(row(name, engine, mine))
             runs += [{"case": name, "engine": engine, **one} for one in mine]
-    shown(rows, references)
     figures = {
         n: {k: known[k] for k in ("error", "r_hat")} for n, known in references.items() if known
     }
     return {"table": rows, "references": figures, "runs": runs}
+
+
+def joined(found: dict[str, Any], out: Path) -> dict[str, Any]:
+    """With the cases and engines of an earlier call that this one was not asked for."""
+    if not out.exists():
+        return found
+    before, new = json.loads(out.read_text()), {(r["case"], r["engine"]) for r in found["table"]}
+
+    def kept(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [r for r in rows if (r["case"], r["engine"]) not in new]
+
+    return {
+        "table": kept(before["table"]) + found["table"],
+        "references": {**before["references"], **found["references"]},
+        "runs": kept(before["runs"]) + found["runs"],
+    }
 
 
 def main() -> None:
@@ -211,7 +226,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/verdicts.json")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    found = measured(options)
+    found = joined(measured(options), options.out)
+    shown(found["table"], found["references"])
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -56,7 +56,7 @@ SHORT, SHORTEST = 0.1, 0.05
 """The share of paths with shorter steps, and the least of these as a share of a step: the posterior
 has places so stiff that the usual step leaves them once in hundreds of paths."""
 
-CAREFUL, FEW_DIVERGE = 0.95, 0.02
+CAREFUL, FEW_DIVERGE = 0.95, 0.01
 """The acceptance that a chain aims at once more than so many of its warm-up paths diverged."""
 
 
