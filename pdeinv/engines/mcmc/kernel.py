@@ -112,13 +112,14 @@ class Kernel:
         reference: the Gaussian N(mean, C).
         log_step: log ε.
         guided: whether derivatives guide it.
-        path: mean length of a trajectory in radians; a quarter turn forgets the start.
+        path: mean length of a trajectory in radians; a quarter turn forgets the start of a
+            Gaussian, tails that are heavier want more.
     """
 
     reference: Reference
     log_step: float
     guided: bool
-    path: float = np.pi / 2
+    path: float = 2.0
 
     @property
     def evaluations(self) -> int:

@@ -27,7 +27,7 @@ __all__ = ["Costs", "Pace", "Quality", "advice", "measured", "paced"]
 ROWS, SECONDS = 16, 0.1
 """Points of one call, as many chains ask for together; CPU time that a figure takes at least."""
 
-LENGTHS = (1, 2, 3, 5, 8, 12, 20)
+LENGTHS = (1, 2, 3, 5, 8, 12)
 """Subchains that are compared."""
 
 EVALUATIONS = 5
