@@ -24,7 +24,7 @@ from pdeinv.engines.ended import Ended
 from pdeinv.engines.run.driver import RunResult
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.invert.request import Inversion
-from pdeinv.jobs.two_level.admission import SurrogateReport
+from pdeinv.jobs.two_level.admission import SurrogateReport, trusted
 from pdeinv.model.spaces import Space
 from pdeinv.plugins.hooks import fixtures
 from pdeinv.plugins.mask import masks
@@ -60,7 +60,8 @@ def conclude(
     for part in (result.counters, surrogate.counters):
         counters.add(part)
     outcome, checks = _judged(inversion, result)
-    said = (outcome.message, outcome.note, surrogate.remark, surrogate.advice)
+    outcome = trusted(outcome, surrogate)
+    said = (outcome.message, outcome.note, surrogate.advice)
     outcome = replace(outcome, message="; ".join(text for text in said if text))
     attrs = {
         **attributes(inversion.resolved(), inversion.seed, _inputs(inversion)),
