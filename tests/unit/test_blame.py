@@ -85,6 +85,9 @@ def test_a_training_that_did_not_agree_is_in_the_verdict():
     assert led.message.startswith("not converged: the surrogate did not pass its test")
     assert led.message.endswith("R-hat 1.002")
     assert trusted(good, SurrogateReport()) is good
+    short = replace(good, ended=Ended.BUDGET, message="not converged: budget spent")
+    told = trusted(short, SurrogateReport(figures=figures)).message
+    assert told == f"not converged: budget spent; {remark}"
 
 
 class Led(TwoLevel):

@@ -113,8 +113,10 @@ def trusted(outcome: Outcome, surrogate: SurrogateReport) -> Outcome:
 
     Chains that agree may have missed alike what their surrogate does not know.
     """
-    if not (outcome.converged and surrogate.remark):
+    if not surrogate.remark:
         return outcome
+    if not outcome.converged:
+        return replace(outcome, message=f"{outcome.message}; {surrogate.remark}")
     figures = outcome.message.removeprefix("converged: ")
     message = f"not converged: {surrogate.remark}; {figures}"
     return replace(outcome, ended=Ended.MISLED, message=message)
