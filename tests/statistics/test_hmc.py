@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 from smooth_functionals import smooth
 
+from pdeinv.bayes.diagnostics import summary
 from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
@@ -170,6 +171,25 @@ def banana_scores(kind, folder, **options):
 
 def test_a_banana_has_the_moments_of_quadrature(tmp_path):
     assert banana_scores(Hmc, tmp_path, draws=800, warmup=200, target_acceptance=0.6).max() < 4
+
+
+def harsh():
+    """A ridge of width 0.1 along b = a², a within 2."""
+    return replace(banana(), data=np.array([0.0, 0.3]), noise=Noise(np.array([0.1, 2.0])))
+
+
+@pytest.mark.slow
+def test_a_harsh_banana_converges_where_many_paths_diverge_at_first(tmp_path, monkeypatch):
+    def drawn(folder):
+        options = {"chains": 8, "draws": 700, "warmup": 400}
+        return run(Hmc(HmcConfig(**options)), harsh, Run(5, tmp_path / folder)).outcome
+
+    found = drawn("careful")
+    assert summary(found.xi).r_hat < 1.02
+    monkeypatch.setattr(hmc, "FEW_DIVERGE", 1.0)  # negative control
+    careless = drawn("careless")
+    assert careless.summary["divergences"] > 5 * max(10, found.summary["divergences"])
+    assert summary(careless.xi).r_hat > summary(found.xi).r_hat
 
 
 class Free(Kernel):

@@ -66,6 +66,9 @@ def test_weights_of_two_modes_are_those_of_quadrature(name, tmp_path):
     assert abs(shares(found.xi).mean() - SHARE) < 0.03
     assert summary(found.xi).r_hat < 1.01
     assert found.summary["modes"] == 2
+    first = found.groups["modes"].xi.values[0, 0] + 0.307 > 0
+    positive = two_modes().prior.unwhiten(found.xi)[..., 0] > 0
+    assert np.array_equal(found.stats["mode"] == 0, positive == first)
     assert "2 modes hold" in found.note
 
 
@@ -197,3 +200,15 @@ def test_one_mode_changes_no_draw(name, tmp_path):
     ]
     assert np.array_equal(found[0].outcome.xi, found[1].outcome.xi)
     assert found[0].counters.n_adjoint < found[1].counters.n_adjoint
+
+
+def test_shares_are_those_of_t_densities():
+    modes, xi = lopsided(), np.array([0.4, -1.1])
+    densities = []
+    for i in range(3):
+        reference = modes.reference(i)
+        t = stats.multivariate_t(reference.mean, reference.covariance, df=4)
+        densities.append(np.exp(modes.log_weight[i]) * t.pdf(xi))
+    expected = np.array(densities) / np.sum(densities)
+    assert np.allclose(np.exp(modes.log_shares(xi)), expected)
+    assert modes.nearest(xi) == np.argmax(expected)

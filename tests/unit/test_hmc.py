@@ -16,7 +16,8 @@ from pdeinv.engines.mcmc.adaptation import (
     with_directions,
 )
 from pdeinv.engines.mcmc.hmc import Hmc, HmcConfig
-from pdeinv.engines.mcmc.kernel import Kernel
+from pdeinv.engines.mcmc.kernel import Kernel, reference_for
+from pdeinv.engines.mcmc.start import ABSURD, dispersed_start
 from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
@@ -82,6 +83,27 @@ def test_moments_of_many_draws_become_the_reference(dim):
     covariances = [(r.basis * r.excess) @ r.basis.T for r in (found, true)]
     assert np.abs(found.mean - true.mean).max() < 0.05
     assert np.abs(covariances[0] - covariances[1]).max() < 0.08
+
+
+def rises(starts):
+    """Of J over its minimum at each start from a reference ten times too wide, by dimension."""
+    on = CASE.posterior()
+    reference = drive(on, reference_for(on, np.random.default_rng(0)))
+    wide = replace(reference, excess=100 * (1 + reference.excess) - 1)
+    least = float(on.neg_log_posterior(reference.mean))
+    found = [starts(wide, np.random.default_rng(k)) for k in range(30)]
+    return np.array([float(on.neg_log_posterior(xi)) - least for xi in found]) / 4
+
+
+def test_no_chain_starts_at_an_absurd_energy():
+    found = rises(lambda wide, rng: drive(CASE.posterior(), dispersed_start(wide, rng)).xi)
+    assert found.max() <= ABSURD
+    assert np.std(found) > 0.1  # they are not all at the mean
+
+
+def test_draws_of_a_reference_that_is_too_wide_are_absurd():
+    """Negative control."""
+    assert rises(lambda wide, rng: wide.unwhiten(rng.standard_normal(4))).max() > 2 * ABSURD
 
 
 def test_few_draws_hardly_move_the_reference():

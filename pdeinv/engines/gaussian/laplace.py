@@ -99,8 +99,10 @@ class Laplace(Engine[LaplaceState]):
         return replace(state, found=self._first(state)) if spectrum.enough else state
 
     def _first(self, state: LaplaceState) -> Found:
-        laplace = state.spectrum.approximation(state.minimum.xi, self.config.cutoff)
-        return Found.first(Optimum(state.minimum.objective, laplace))
+        return Found.first(Optimum(state.minimum.objective, self._gaussian(state)))
+
+    def _gaussian(self, state: LaplaceState) -> LaplaceApproximation:
+        return state.spectrum.approximation(state.minimum.xi, self.config.cutoff)
 
     def finished(self, state: LaplaceState) -> bool:
         """When the rank is large enough and all searches are done."""
@@ -122,7 +124,7 @@ class Laplace(Engine[LaplaceState]):
                 f"{Ended.BUDGET.advice}"
             )
         several = minimum is not state.minimum
-        found = state.found.best.laplace if several else self._first(state).best.laplace
+        found = state.found.best.laplace if several else self._gaussian(state)
         xi = found.sample(rng, self.config.draws)
         message = minimum.message(self.config.method, n_data)
         groups = {"laplace": found.dataset("xi_map")}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,13 @@ from pdeinv.engines.mcmc.kernel import (
     MOST,
     Kernel,
     Point,
-    dispersed_start,
     reference_for,
 )
 from pdeinv.engines.mcmc.learned_modes import LearnedModes
 from pdeinv.engines.mcmc.modes import ManyModesConfig, searched_modes
 from pdeinv.engines.mcmc.modes_found import modes_found
+from pdeinv.engines.mcmc.start import dispersed_start
+from pdeinv.engines.mcmc.trajectory import Tally, Trajectory
 from pdeinv.engines.requests import Steps
 from pdeinv.model.forward import Capability
 from pdeinv.rng import set_aside
@@ -61,52 +62,13 @@ CAREFUL, FEW_DIVERGE = 0.95, 0.02
 class HmcConfig(ManyModesConfig):
     """Options of ``hmc``."""
 
+    draws: int = Field(1000, ge=1, description="total steps after warm-up, per chain")
     warmup: int = Field(500, ge=0, description="adaptation steps before the first draw, discarded")
-    target_acceptance: float = Field(0.8, gt=0, lt=1, description="aim of the step's adaptation")
+    target_acceptance: float = Field(0.9, gt=0, lt=1, description="aim of the step's adaptation")
     path: float | None = Field(
         None, gt=0, le=2 * math.pi, description="mean path in radians; unset: found in the warm-up"
     )
     max_leapfrogs: int = Field(64, ge=1, description="gradients that a step takes at most")
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """Where a trajectory ended.
-
-    Attributes:
-        end: the point.
-        chance: the probability of accepting it; 0 for a divergent one.
-        leapfrogs: how many gradients it took.
-        length: its path in radians, as far as planned.
-        divergent: whether a solve failed or the energy error passed the limit.
-        slope: derivative of the criterion of :class:`Path` by the log path.
-    """
-
-    end: Point
-    chance: float
-    leapfrogs: int
-    length: float
-    divergent: bool
-    slope: float = 0.0
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What the trajectories after the warm-up add up to."""
-
-    leapfrogs: int = 0
-    length: float = 0.0
-    divergent: int = 0
-    jumps: int = 0
-
-    def plus(self, one: Trajectory) -> Tally:
-        """With one more."""
-        return replace(
-            self,
-            leapfrogs=self.leapfrogs + one.leapfrogs,
-            length=self.length + one.length,
-            divergent=self.divergent + one.divergent,
-        )
 
 
 @dataclass(frozen=True)
@@ -126,7 +88,7 @@ class HmcState(ChainState):
     divergent: bool = False
     diverged: int = 0
     careful: bool = False
-    tally: Tally = Tally()
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def misfit(self) -> float:

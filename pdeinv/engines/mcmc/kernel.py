@@ -22,7 +22,7 @@ from pdeinv.bayes.reference import Reference
 from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.gaussian.approximation import laplace_reference
 from pdeinv.engines.requests import Linearize, Misfit, Steps
-from pdeinv.engines.solvable import Place, first_point
+from pdeinv.engines.solvable import Place
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.model.forward import DERIVATIVES, Capability
 from pdeinv.typing import Array
@@ -37,7 +37,6 @@ __all__ = [
     "Moved",
     "Point",
     "Tilt",
-    "dispersed_start",
     "kernel_about",
     "reference_for",
 ]
@@ -51,13 +50,6 @@ LONGEST_STEP = 1.5
 DIVERGENT = 1000.0
 """An energy error above this is no rounding of the path: the steps are too long there. It is held
 against both ends, so that the way back ends alike."""
-
-WIDER = 1.5
-"""First points are drawn with so many times the standard deviation of the reference."""
-
-ABSURD, HALVINGS = 3.0, 8
-"""A rise of J above its minimum, by dimension, at which no chain starts (a draw of a Gaussian so
-wide has 1.1, one of the posterior ½), and how often the distance is halved."""
 
 MOST, FIRST_STEP = float(np.log(LONGEST_STEP)), float(np.log(0.3))
 """Of log ε: its upper limit, and where adaptation begins."""
@@ -241,23 +233,3 @@ def reference_for(
         with suppress(SolverDiverged, RunFailed):
             return (yield from laplace_reference(posterior, rng, start))
     return Reference.standard(posterior.dim)
-
-
-def dispersed_start(reference: Reference, rng: np.random.Generator) -> Steps[Place]:
-    """A draw of the widened reference, drawn in to its mean until J is not absurd there.
-
-    A chain that starts at an energy far beyond what the posterior knows may fall into a place where
-    the model means nothing any more, and stay.
-
-    Raises:
-        RunFailed: no starting point could be solved.
-    """
-    mean, dim = reference.mean, len(reference.mean)
-    least = float((yield Misfit(mean)) + cost(mean))
-    off = WIDER * reference.root(rng.standard_normal(dim))
-    for _ in range(HALVINGS):
-        place = yield from first_point(rng, mean + off)
-        if not place.misfit + float(cost(place.xi)) - least > ABSURD * dim:
-            return place
-        off = 0.5 * off
-    return place

@@ -165,11 +165,11 @@ class Modes:
         """ln r(ξ), shape (k,)."""
         if self.count == 1:
             return np.zeros(1)
-        dim, logs = len(xi), []
-        for i in range(self.count):
-            square = 2 * float(cost(self.reference(i).whiten(xi)))
-            logs.append(-0.5 * (TAILS + dim) * np.log1p(square / TAILS))
-        found = np.array(logs) + self.log_weight - 0.5 * self._log_determinants
+        off = xi - self.mean
+        along = np.square(np.einsum("kd,kdr->kr", off, self.basis))
+        square = np.sum(off**2, axis=1) - np.sum(self.excess / (1 + self.excess) * along, axis=1)
+        found = -0.5 * (TAILS + len(xi)) * np.log1p(np.maximum(square, 0.0) / TAILS)
+        found += self.log_weight - 0.5 * self._log_determinants
         return np.asarray(found - found.max() - np.log(np.sum(np.exp(found - found.max()))))
 
     @property

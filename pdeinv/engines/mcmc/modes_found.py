@@ -14,6 +14,10 @@ from pdeinv.typing import Array
 
 __all__ = ["ModesFound", "modes_found"]
 
+NEAR = 3.0
+"""Standard deviations between what two searches call a minimum; two modes with a barrier of 2
+between them are 4 apart at least."""
+
 
 @dataclass(frozen=True)
 class ModesFound:
@@ -21,10 +25,12 @@ class ModesFound:
 
     Attributes:
         dataset: the group ``modes`` of the result file.
+        visited: the mode of each draw, shape (chain, draw).
         note: one clause for the verdict; empty where there is one mode.
     """
 
     dataset: xr.Dataset
+    visited: Array
     note: str
 
     def told(self, outcome: Outcome, jump_rate: float | None = None) -> Outcome:
@@ -32,8 +38,10 @@ class ModesFound:
         n = self.dataset.sizes["mode"]
         jumps = {} if n == 1 or jump_rate is None else {"jump_rate": jump_rate}
         summary = {"modes": float(n), **jumps}
+        stats = {"mode": self.visited} if n > 1 else {}
         return replace(
             outcome,
+            stats={**outcome.stats, **stats},
             summary={**outcome.summary, **summary},
             groups={**outcome.groups, "modes": self.dataset},
             note="; ".join(text for text in (outcome.note, self.note) if text),
@@ -67,7 +75,7 @@ def modes_found(chains: Sequence[Modes], visited: Array) -> ModesFound | None:
         }
     )
     missed = len(known) - int(known.all(axis=1).sum())
-    return ModesFound(dataset, _note(share.mean(axis=0), missed, len(chains)))
+    return ModesFound(dataset, np.array(own), _note(share.mean(axis=0), missed, len(chains)))
 
 
 def _numbered(chains: Sequence[Modes]) -> tuple[list[list[int]], list[tuple[int, int]]]:
@@ -85,9 +93,9 @@ def _numbered(chains: Sequence[Modes]) -> tuple[list[list[int]], list[tuple[int,
 
 
 def _near(modes: Modes, i: int, point: Array) -> bool:
-    """Whether a minimum lies within one standard deviation of minimum i."""
+    """Whether a minimum is minimum i, as far as two searches find the same one."""
     off = modes.reference(i).inverse_root(point - modes.point[i])
-    return bool(off @ off <= 1.0)
+    return bool(off @ off <= NEAR**2)
 
 
 def _hits(chains: Sequence[Modes], numbers: Sequence[Sequence[int]], k: int) -> int:

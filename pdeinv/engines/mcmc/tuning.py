@@ -13,12 +13,12 @@ from pdeinv.engines.mcmc.adaptation import Moments, turning_points, with_directi
 from pdeinv.engines.mcmc.kernel import (
     FIRST_STEP,
     Point,
-    dispersed_start,
     kernel_about,
     reference_for,
 )
 from pdeinv.engines.mcmc.modal import ModalKernel
 from pdeinv.engines.mcmc.modes import ManyModesConfig, Modes, searched_modes
+from pdeinv.engines.mcmc.start import dispersed_start
 from pdeinv.engines.requests import Misfit, Steps
 from pdeinv.engines.solvable import Place
 from pdeinv.model.forward import DERIVATIVES
