@@ -220,7 +220,7 @@ def kernel_about(posterior: Posterior, reference: Reference, log_step: float) ->
 
 
 def reference_for(
-    posterior: Posterior, rng: np.random.Generator, start: Literal["mean", "prior"]
+    posterior: Posterior, rng: np.random.Generator, start: Literal["mean", "prior"] = "mean"
 ) -> Steps[Reference]:
     """The Laplace approximation where the model has both derivatives and it is found, else N(0, I).
 
