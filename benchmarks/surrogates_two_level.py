@@ -53,7 +53,8 @@ from pdeinv.io.observations import Observations
 from pdeinv.jobs.generate.plan import Around, Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.jobs.two_level.admission import REJECT_SD
-from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, train_in_rounds
+from pdeinv.jobs.two_level.rounds import Rounds, RoundsConfig
+from pdeinv.jobs.two_level.train import train_in_rounds
 from pdeinv.model.rows import evaluate
 from pdeinv.plugins import registry
 from pdeinv.plugins.fitting import FitRun
@@ -208,7 +209,7 @@ def acceptance(delta_fine, delta_own):
 def measured(setting, folder, options):
     """The acceptance rate of a two-level run."""
     config = TwoLevelConfig(
-        draws=options.steps, warmup=5, chains=2, tuning=200, correction_every=options.steps + 6
+        draws=options.steps, warmup=5, chains=2, tuning=200, correction_every=options.steps
     )
     where = setting.scratch / f"{folder.parent.name}-{folder.name}-run"
     result = run(

@@ -27,7 +27,8 @@ import numpy as np
 from pdeinv.bayes.noise import Noise
 from pdeinv.errors import SurrogateRejected
 from pdeinv.io.observations import Observations
-from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, train_in_rounds
+from pdeinv.jobs.two_level.rounds import Rounds, RoundsConfig
+from pdeinv.jobs.two_level.train import train_in_rounds
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.rng import stream
 

@@ -37,7 +37,8 @@ from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.executors import process_pool
 from pdeinv.io.observations import Observations
-from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, train_in_rounds
+from pdeinv.jobs.two_level.rounds import Rounds, RoundsConfig
+from pdeinv.jobs.two_level.train import train_in_rounds
 from pdeinv.plugins.recipe import PosteriorRecipe, make_problem
 from pdeinv.rng import stream
 
@@ -109,7 +110,7 @@ def running(xi, reference, ends, skip=0.2):
 def two_level(problem, data, seed, folder, *, start, draws, chains=2):
     rounds = Rounds(problem, data, RoundsConfig(start=start), seed, workers=2)
     surrogate = train_in_rounds(rounds, folder, lambda *_: None)
-    config = TwoLevelConfig(draws=draws, warmup=5, chains=chains, correction_every=draws + 1)
+    config = TwoLevelConfig(draws=draws, warmup=5, chains=chains, correction_every=draws)
     result = run(TwoLevel(config), recipe(data, surrogate.folder), Run(seed, folder, workers=2))
     return surrogate, config, result
 

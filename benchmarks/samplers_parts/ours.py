@@ -15,7 +15,7 @@ from samplers_parts.judged import row
 ENGINES = {
     "hmc": ("pdeinv.engines.mcmc.hmc", "Hmc", {}),
     "pcn": ("pdeinv.engines.mcmc.pcn", "Pcn", {"proposal": "laplace", "thin": 5}),
-    "two-level": ("pdeinv.engines.mcmc.two_level", "TwoLevel", {"correction_every": 10**9}),
+    "two-level": ("pdeinv.engines.mcmc.two_level", "TwoLevel", {}),
 }
 
 
@@ -44,6 +44,8 @@ def without_rows(posterior):
 def engine(name, times, **options):
     """The engine, which notes the CPU time at which each chain ends its warm-up."""
     module, kind, more = ENGINES[name]
+    if name == "two-level":  # its means are not asked for
+        more = {"correction_every": options["draws"]}
     module = import_module(module)
 
     class Timed(getattr(module, kind)):
@@ -97,7 +99,8 @@ def one_by_one(name, label, posterior, length, chains, seed, folder):
 
 def trained(case, seed, folder):
     """A surrogate for two-level, what it spent, and CPU seconds."""
-    from pdeinv.jobs.two_level.train import Rounds, RoundsConfig, train_in_rounds
+    from pdeinv.jobs.two_level.rounds import Rounds, RoundsConfig
+    from pdeinv.jobs.two_level.train import train_in_rounds
 
     began = time.process_time()
     rounds = Rounds(case.problem, case.observations(), RoundsConfig(), seed)

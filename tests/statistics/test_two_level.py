@@ -66,3 +66,18 @@ def test_an_exact_surrogate_is_accepted_whenever_it_moves(tmp_path):
     found = run(TwoLevel(config), lambda: FINE.posterior(FINE), Run(seed=5, folder=tmp_path))
     assert found.outcome.summary["acceptance_rate"] > 0.97
     assert found.outcome.summary["sd_misfit_difference"] < 1e-10
+
+
+def longest_standstill(folder):
+    """Of four chains with a surrogate whose posterior is too narrow."""
+    config = TwoLevelConfig(chains=4, draws=400, warmup=50, subchain=5, tuning=200)
+    narrow = replace(FINE, matrix=1.3 * FINE.matrix)
+    found = run(TwoLevel(config), lambda: FINE.posterior(narrow), Run(seed=5, folder=folder))
+    ends = [np.flatnonzero(np.diff(np.append(c, np.nan))) for c in found.outcome.stats["misfit"]]
+    return max(int(np.diff(np.append(-1, e)).max()) for e in ends)
+
+
+def test_short_moves_leave_states_that_the_surrogate_thinks_little_of(tmp_path, monkeypatch):
+    near = longest_standstill(tmp_path / "near")
+    monkeypatch.setattr("pdeinv.engines.mcmc.two_level.NEAR", 0.0)
+    assert near < 0.5 * longest_standstill(tmp_path / "far")  # negative control

@@ -104,13 +104,14 @@ class Kernel:
         reference: the Gaussian N(mean, C).
         log_step: log ε.
         guided: whether derivatives guide it.
-        path: mean length of a trajectory in radians; a quarter turn forgets the start.
+        path: mean length of a trajectory in radians; a quarter turn forgets the start of a
+            Gaussian, tails that are heavier want more.
     """
 
     reference: Reference
     log_step: float
     guided: bool
-    path: float = np.pi / 2
+    path: float = 2.0
 
     @property
     def evaluations(self) -> int:
@@ -230,7 +231,7 @@ def kernel_about(posterior: Posterior, reference: Reference, log_step: float) ->
 
 
 def reference_for(
-    posterior: Posterior, rng: np.random.Generator, start: Literal["mean", "prior"]
+    posterior: Posterior, rng: np.random.Generator, start: Literal["mean", "prior"] = "mean"
 ) -> Steps[Reference]:
     """The Laplace approximation where the model has both derivatives and it is found, else N(0, I).
 

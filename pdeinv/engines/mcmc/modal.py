@@ -63,6 +63,10 @@ class ModalKernel:
         place, chance = yield from self.move(here.place, rng)
         return Moved(here if place is here.place else (yield from self.kernel.at(place)), chance)
 
+    def nearer(self, path: float) -> ModalKernel:
+        """With shorter trajectories, of that mean length."""
+        return replace(self, kernel=replace(self.kernel, path=min(path, self.kernel.path)))
+
     def with_references(self, references: Sequence[Reference]) -> ModalKernel:
         """About other Gaussians."""
         modes = self.modes.with_references(references)

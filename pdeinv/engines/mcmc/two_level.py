@@ -36,6 +36,9 @@ SUBCHAIN, CORRECTION = 5, 5
 """Surrogate moves between two fine solves where their costs were not measured; steps between two of
 the base chain."""
 
+NEAR, NEAR_PATH = 0.3, 0.7
+"""The share of subchains that are one short move, and its mean path in radians."""
+
 STARTS, REFUTED = 4, 50.0
 """Most starts of a chain; where the fine misfit is so much more than the surrogate's, the surrogate
 has led it to a place that is not there, and another start is made."""
@@ -158,10 +161,17 @@ class TwoLevel(Sampler[TwoLevelState]):
         return Move(moved, accepted)
 
     def _delayed_acceptance(self, state: TwoLevelState, rng: np.random.Generator) -> Steps[Levels]:
-        """Subchain proposal; accept with min(1, exp[(Φ_s(v) - Φ_f(v)) - (Φ_s(u) - Φ_f(u))])."""
-        here = state.here
+        """Subchain proposal; accept with min(1, exp[(Φ_s(v) - Φ_f(v)) - (Φ_s(u) - Φ_f(u))]).
+
+        Some subchains are one short move. Where Φ_f - Φ_s is far below its mean, so that the
+        surrogate thinks too little of a state, hardly a distant proposal is accepted, but a near
+        one, whose Φ_f - Φ_s is much the same, often is.
+        """
+        here, kernel, n = state.here, state.kernel, self.config.moves
+        if rng.random() < NEAR:
+            kernel, n = kernel.nearer(NEAR_PATH), 1
         start = Place(here.xi, here.coarse)
-        trail = yield from on_coarse(state.kernel.trail(start, self.config.moves, rng))
+        trail = yield from on_coarse(kernel.trail(start, n, rng))
         place = trail[-1]
         if place is start:
             return here

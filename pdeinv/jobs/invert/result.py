@@ -23,7 +23,7 @@ from pdeinv.jobs.invert.predictive import Predictive, predicted
 from pdeinv.jobs.invert.prior_map import map_formula, map_group
 from pdeinv.jobs.invert.request import Inversion
 from pdeinv.jobs.invert.verdict import judged
-from pdeinv.jobs.two_level.admission import SurrogateReport
+from pdeinv.jobs.two_level.admission import SurrogateReport, trusted
 from pdeinv.model.spaces import Space
 from pdeinv.plugins.hooks import fixtures
 from pdeinv.plugins.mask import masks
@@ -56,7 +56,8 @@ def conclude(
     for part in (result.counters, surrogate.counters):
         counters.add(part)
     outcome = judged(posterior, result.outcome, inversion.engine.produces, predictive)
-    said = (outcome.message, outcome.note, surrogate.remark, surrogate.advice)
+    outcome = trusted(outcome, surrogate)
+    said = (outcome.message, outcome.note, surrogate.advice)
     outcome = replace(outcome, message="; ".join(text for text in said if text))
     attrs = {
         **attributes(inversion.resolved(), inversion.seed, _inputs(inversion)),

@@ -22,6 +22,8 @@ from pydantic import Field
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.config import Config
+from pdeinv.engines.base import Outcome
+from pdeinv.engines.ended import Ended
 from pdeinv.engines.mcmc.tuning import tune
 from pdeinv.engines.requests import Steps, drive
 from pdeinv.errors import CapabilityError, SurrogateRejected
@@ -42,6 +44,7 @@ __all__ = [
     "inflated_noise",
     "judge",
     "mean_variance_added",
+    "trusted",
 ]
 
 N_ADMISSION = 40
@@ -100,6 +103,20 @@ class SurrogateReport:
             f"{found['mean_misfit_difference_heldout']:.2g} ± "
             f"{found['sd_misfit_difference_heldout']:.2g}; raise max_rounds in [surrogate]"
         )
+
+
+def trusted(outcome: Outcome, surrogate: SurrogateReport) -> Outcome:
+    """The outcome, not converged where its surrogate did not pass its test.
+
+    Chains that agree may have missed alike what their surrogate does not know.
+    """
+    if not surrogate.remark:
+        return outcome
+    if not outcome.converged:
+        return replace(outcome, message=f"{outcome.message}; {surrogate.remark}")
+    figures = outcome.message.removeprefix("converged: ")
+    message = f"not converged: {surrogate.remark}; {figures}"
+    return replace(outcome, ended=Ended.MISLED, message=message)
 
 
 def explore(posterior: Posterior, n: int, moves_per_draw: int, rng: np.random.Generator) -> Array:

@@ -24,7 +24,7 @@ from pdeinv.typing import Array
 
 __all__ = ["Costs", "Pace", "Quality", "advice", "measured", "paced"]
 
-LENGTHS = (1, 2, 3, 5, 8, 12, 20)
+LENGTHS = (1, 2, 3, 5, 8, 12)
 """Subchains that are compared."""
 
 EVALUATIONS = 5
