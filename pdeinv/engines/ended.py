@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, unique
 from typing import Self
 
 __all__ = ["Ended"]
 
 
+@unique
 class Ended(IntEnum):
     """Why there are no more steps; checkpoints hold its number.
 
@@ -47,9 +48,8 @@ class Ended(IntEnum):
         "the posterior is no Gaussian about this point: use engine hmc or pcn",
     )
     OFF_MINIMUM = 10, "not converged", "train longer, or use engine map"
-
     SEVERAL = (
-        8,
+        11,
         "not converged",
         "one Gaussian does not stand for several modes: draw them with engine hmc",
     )
