@@ -66,7 +66,7 @@ def heat():
         cells=8,
         element="Q1",
         conductivity=0.05,
-        time={"final": 1.0, "steps": 5},
+        time={"final": 1.0, "steps": 4},
         unknown={
             "kind": "point-sources", "count": 1, "width": 0.1, "speed": 0.0,
             "low": [0.1, 0.1], "high": [0.8, 0.9], "strength": {"mean": 0.0, "std": 0.5},
