@@ -27,6 +27,7 @@ from pdeinv.jobs.two_level.admission import Difference, SurrogateReport, judge
 from pdeinv.jobs.two_level.explorers import Agreement, Exploration
 from pdeinv.jobs.two_level.rounds import Rounds, solve_all
 from pdeinv.jobs.two_level.start import MapPoints, at_the_maps, can_start_at_map
+from pdeinv.jobs.two_level.trial import Trial
 from pdeinv.jobs.two_level.watch import Watch
 from pdeinv.model.tangent import Tangent
 from pdeinv.plugins.recipe import bound_forward
@@ -80,31 +81,6 @@ def train_in_rounds(
 
 
 @dataclass(frozen=True)
-class _Test:
-    """What a round's draws say of the surrogate that they were drawn from."""
-
-    pairs: int
-    difference: Difference
-    agreement: Agreement
-
-    def passed(self, target: float) -> bool:
-        return self.agreement.reached and self.difference.within(target)
-
-    def entry(self) -> dict[str, float]:
-        """For the file of tests."""
-        return {"pairs": self.pairs, "sd": self.difference.sd, "mean": self.difference.mean,
-                "r_hat": self.agreement.r_hat}  # fmt: skip
-
-    def figures(self) -> dict[str, float]:
-        """For the result's attributes."""
-        return {
-            "explorers_r_hat": self.agreement.r_hat,
-            "explorers_agreed": float(self.agreement.reached),
-            "explorers_iact": self.agreement.iact,
-        }
-
-
-@dataclass(frozen=True)
 class _Solved:
     """What a round gave.
 
@@ -139,7 +115,7 @@ class _Training:
     progress: Progress
     watch: Watch
     tag: str
-    tests: list[_Test] = field(default_factory=list)
+    tests: list[Trial] = field(default_factory=list)
 
     def run(self) -> tuple[Surrogate, dict[str, float]]:
         """The surrogate that was tested last, and what is known of it."""
@@ -196,9 +172,9 @@ class _Training:
         xis, fine = (np.concatenate([getattr(s, k) for s in solved]) for k in ("xis", "fine"))
         return self.rounds.fit(xis, fine, solved[0].tangent)
 
-    def _tested(self, posterior: Posterior, new: _Solved, pairs: int) -> _Test:
+    def _tested(self, posterior: Posterior, new: _Solved, pairs: int) -> Trial:
         assert new.agreement is not None
-        test = _Test(pairs, Difference.of(posterior, new.xis, new.fine), new.agreement)
+        test = Trial(pairs, Difference.of(posterior, new.xis, new.fine), new.agreement)
         self.tests.append(test)
         write_text(self.folder / TESTS, json.dumps([t.entry() for t in self.tests]))
         return test
