@@ -77,7 +77,9 @@ def train_in_rounds(
     last = max(folder.glob("round*.npz"), key=lambda f: int(f.stem.removeprefix("round")))
     with opened_arrays(last, lambda kind: _damaged(last, kind)) as data:
         points = data["xis"]
-    return SurrogateReport(target, watch.counters, saved["figures"], watch.seconds, points)
+    return SurrogateReport(
+        target, watch.counters, saved["figures"], seconds=watch.seconds, points=points
+    )
 
 
 @dataclass(frozen=True)
