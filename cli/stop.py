@@ -62,7 +62,7 @@ class StopRequest:
             self.folder.joinpath("STOP").touch()
 
     def watching(self, report: Report) -> Report:
-        """``report``, noting on the way that chains, which stop by themselves, are running."""
+        """``report``, noting on the way that what stops by itself, a training or chains, runs."""
 
         def watched(chain: int, step: int, n_steps: int, note: str) -> None:
             self.graceful = True

@@ -1,12 +1,16 @@
 """Progress for people, for logs, and for nobody."""
 
 import io
+import signal
 import sys
 import warnings
+
+import pytest
 
 from pdeinv.cli.progress import Heartbeat, chain_progress
 from pdeinv.cli.stop import StopRequest
 from pdeinv.cli.terminal import Terminal
+from pdeinv.errors import Preempted
 
 
 class Screen(io.StringIO):
@@ -85,12 +89,6 @@ def test_markup_in_data_is_shown_as_it_is():
 
 
 def test_a_first_signal_asks_and_a_second_one_leaves(tmp_path):
-    import signal
-
-    import pytest
-
-    from pdeinv.errors import Preempted
-
     stop = StopRequest(tmp_path, "stopped")
     stop.watching(lambda *_: None)(0, 1, 10, "")
     stop(signal.SIGTERM, None)
@@ -101,15 +99,16 @@ def test_a_first_signal_asks_and_a_second_one_leaves(tmp_path):
     assert caught.value.exit_code == 130
 
 
-def test_before_the_chains_run_a_signal_leaves_at_once(tmp_path):
-    import signal
-
-    import pytest
-
-    from pdeinv.errors import Preempted
-
+def test_before_anything_reports_a_signal_leaves_at_once(tmp_path):
     stop = StopRequest(tmp_path, "stopped")
-    stop.watching(lambda *_: None)(-1, 1, 10, "training")
     with pytest.raises(Preempted):
         stop(signal.SIGUSR1, None)
     assert not (tmp_path / "STOP").exists()
+
+
+@pytest.mark.parametrize("chain", [-1, 0])
+def test_trainings_and_chains_stop_by_themselves(tmp_path, chain):
+    stop = StopRequest(tmp_path, "stopped")
+    stop.watching(lambda *_: None)(chain, 1, 10, "on its way")
+    stop(signal.SIGUSR1, None)
+    assert (tmp_path / "STOP").exists()

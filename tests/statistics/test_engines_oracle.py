@@ -129,19 +129,20 @@ class Displaced(Pcn):
 
     def init(self, posterior, rng) -> Steps[PcnState]:
         state = yield from super().init(posterior, rng)
-        about = state.reference
+        about = state.modes.reference(0)
         moved = replace(about, mean=about.mean + 0.8, excess=0.5 * about.excess)
-        return replace(state, reference=moved)
+        return replace(state, modes=state.modes.with_references([moved]))
 
 
 class Unweighted(Displaced):
     """Accepts by the misfit alone, as if the reference were the prior."""
 
     def move(self, posterior, state, rng):
-        z = state.reference.whiten(state.xi)
+        reference = state.modes.reference(0)
+        z = reference.whiten(state.xi)
         beta = np.exp(state.log_beta)
         z = np.sqrt(1 - beta**2) * z + beta * rng.standard_normal(posterior.dim)
-        xi = state.reference.unwhiten(z)
+        xi = reference.unwhiten(z)
         misfit = float((yield Misfit(xi)))
         accept = np.log(rng.random()) < state.misfit - misfit
         return Move(replace(state, xi=xi, misfit=misfit) if accept else state, accept)

@@ -21,6 +21,7 @@ from pdeinv.engines.gaussian.starts import (
     told,
 )
 from pdeinv.engines.requests import Steps
+from pdeinv.errors import SolverDiverged
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.rng import set_aside
 
@@ -76,7 +77,11 @@ class Map(Engine[MapState]):
             return replace(state, minimum=(yield from improved(first, self.config)))
         if state.found.searches:
             return replace(state, found=(yield from another(posterior, state.found, rng)))
-        return replace(state, found=(yield from first_found(posterior, first, set_aside(rng))))
+        try:
+            found = yield from first_found(posterior, first, set_aside(rng))
+        except SolverDiverged:
+            found = Found.alone(posterior.dim, self.config.starts_for(posterior.dim))
+        return replace(state, found=found)
 
     def finished(self, state: MapState) -> bool:
         """When all searches are done; there is one where the first did not converge."""
@@ -97,7 +102,7 @@ class Map(Engine[MapState]):
         best = state.found.chosen(state.minimum)
         course = np.asarray(chains[0].records.get("objective", np.zeros(0)))[: state.minimum.n]
         groups = {"course": xr.Dataset({"objective": ("iteration", course)})}
-        if state.found.searches:
+        if state.found.any:
             groups["optima"] = optima_group(state.found)
         message = best.message(self.config.method, posterior.n_data)
         return Outcome(

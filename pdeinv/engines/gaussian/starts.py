@@ -72,6 +72,16 @@ class Found:
         """Before the first search has ended."""
         return cls(Optima.of([], dim), 0)
 
+    @classmethod
+    def alone(cls, dim: int, searches: int) -> Found:
+        """Of a first search whose minimum has no Hessian to tell others by: no more follow."""
+        return cls(Optima.of([], dim), searches)
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a minimum with its Gaussian."""
+        return len(self.optima.xi) > 0
+
     @property
     def best(self) -> Optimum:
         """That of the lowest J, the first of equals."""
@@ -84,7 +94,7 @@ class Found:
 
     def chosen(self, first: Minimum) -> Minimum:
         """The best minimum, told as the end of the first search."""
-        if not self.searches or not self.best.objective < first.objective:
+        if not self.any or not self.best.objective < first.objective:
             return first
         best = self.best
         misfit = best.objective - float(cost(best.xi))
@@ -93,7 +103,7 @@ class Found:
     @property
     def summary(self) -> dict[str, float]:
         """The number of minima, where there was a search for several."""
-        return {"optima": float(len(self.optima.xi))} if self.searches > 1 else {}
+        return {"optima": float(len(self.optima.xi))} if self.any and self.searches > 1 else {}
 
     def due(self, first: Minimum, config: StartsConfig) -> bool:
         """Whether another search follows; none does where the first did not converge."""
@@ -119,12 +129,12 @@ def another(posterior: Posterior, found: Found, rng: np.random.Generator) -> Ste
 
 def comparable(found: Found) -> bool:
     """Whether a second minimum holds a share of the mass that cannot be left out."""
-    return found.searches > 0 and bool(np.sort(found.masses)[:-1].sum() > COMPARABLE)
+    return found.any and bool(np.sort(found.masses)[:-1].sum() > COMPARABLE)
 
 
 def told(found: Found) -> str:
     """One clause on what the searches found; empty where there was one search or none."""
-    if found.searches < 2:
+    if found.searches < 2 or not found.any:
         return ""
     n = len(found.optima.xi)
     by = f"{found.searches} searches found {n} distinct optim{'um' if n == 1 else 'a'}"
