@@ -96,7 +96,8 @@ def test_the_engine_finds_what_map_finds(rod, call):
         with xr.open_dataset(out, group="posterior") as posterior:
             found[engine] = float(posterior["conductivity"].squeeze()), told
     assert found["pinn"][0] == pytest.approx(found["map"][0], rel=0.01)
-    assert found["pinn"][1]["n_adjoint"] == 0
+    # the verdict alone asks the reference model, for the distance to its minimum
+    assert 0 < found["pinn"][1]["n_adjoint"] < found["map"][1]["n_adjoint"]
     misfits = [found[e][1]["summary"]["misfit"] for e in ("pinn", "map")]
     assert misfits[0] == pytest.approx(misfits[1], rel=0.1)
     with xr.open_dataset("pinn.nc", group="training") as course:
