@@ -13,7 +13,15 @@ from pdeinv.engines.requests import Misfit, Predict, Steps
 from pdeinv.errors import RunFailed, SolverDiverged, reason
 from pdeinv.typing import Array
 
-__all__ = ["Place", "SolvedRows", "first_linearized", "first_point", "solved_rows", "trained_start"]
+__all__ = [
+    "Place",
+    "SolvedRows",
+    "first_linearized",
+    "first_point",
+    "in_reach",
+    "solved_rows",
+    "trained_start",
+]
 
 TRIES = 20
 """Solves of a starting point, and rounds of replacing failed rows, before giving up."""
@@ -55,6 +63,19 @@ def trained_start(posterior: Posterior, xi: Array) -> Array:
         return xi
     low, high = known
     return np.where((xi >= low) & (xi <= high), xi, low + (high - low) * ndtr(xi))
+
+
+def in_reach(posterior: Posterior, xi: Array) -> bool:
+    """Whether a learned model that knows its range may say something there.
+
+    Beyond the range, widened by half on each side, it may say the same everywhere, as a Gaussian
+    process does; where that fits the data as well, it holds more mass than the posterior.
+    """
+    known = getattr(posterior.model, "trained_range", None)
+    if known is None:
+        return True
+    low, high = known
+    return bool(np.all(np.abs(xi - 0.5 * (low + high)) <= high - low))
 
 
 def first_point(rng: np.random.Generator, xi: Array) -> Steps[Place]:

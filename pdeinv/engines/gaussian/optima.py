@@ -22,6 +22,7 @@ from pdeinv.engines.gaussian.approximation import (
 )
 from pdeinv.engines.gaussian.minimize import Minimum, OptimizerConfig, first_minimum, improved
 from pdeinv.engines.requests import Misfit, Steps
+from pdeinv.engines.solvable import in_reach
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.typing import Array
 
@@ -204,7 +205,7 @@ def _search(
             if met is not None:
                 return met
     state = yield from _polished(posterior, state, rng)
-    if not state.ended.converged:
+    if not state.ended.converged or not in_reach(posterior, state.xi):
         return None
     met = yield from same_as(state.xi, state.objective, known)
     return (

@@ -20,7 +20,7 @@ from pdeinv.engines.mcmc.modal import ModalKernel
 from pdeinv.engines.mcmc.modes import ManyModesConfig, Modes, searched_modes
 from pdeinv.engines.mcmc.start import dispersed_start
 from pdeinv.engines.requests import Misfit, Steps
-from pdeinv.engines.solvable import Place
+from pdeinv.engines.solvable import Place, in_reach
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.rng import set_aside
 
@@ -48,8 +48,8 @@ def _own_reference(posterior: Posterior, rng: np.random.Generator) -> Steps[Refe
     found = list[tuple[float, Reference]]()
     for _ in range(SEARCHES if posterior.model.capabilities >= DERIVATIVES else 0):
         reference = yield from reference_for(posterior, rng, "prior")
-        if not reference.basis.shape[1]:
-            continue  # it failed
+        if not reference.basis.shape[1] or not in_reach(posterior, reference.mean):
+            continue  # it failed, or left what a learned model knows
         misfit = float((yield Misfit(reference.mean)))
         found.append((misfit + float(cost(reference.mean)), reference))
         if misfit <= posterior.n_data:
@@ -70,7 +70,7 @@ def tune(
     what it finds; further searches from prior draws look for modes to jump to. Moments of the
     chain's own draws change the references at 30, 55 and 85 % of the moves, along at most 200
     directions; the step size adapts throughout, to an acceptance of 0.8 with and 0.3 without
-    derivatives.
+    derivatives. No move leaves the reach of a learned model (:func:`.solvable.in_reach`).
 
     Args:
         posterior: a cheap one.
@@ -92,7 +92,8 @@ def tune(
     began, *turns = turning_points(n_moves)
     for k in range(1, n_moves + 1):
         moved = yield from learned.kernel.step(here, rng)
-        here = moved.point
+        if in_reach(posterior, moved.point.place.xi):
+            here = moved.point
         since = k - max([0, *(t for t in turns if t < k)])
         learned = learned.stepped(moved.chance, since + 4)
         if k > began:

@@ -26,6 +26,7 @@ from pdeinv.engines.base import Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.mcmc.tuning import tune
 from pdeinv.engines.requests import Steps, drive
+from pdeinv.engines.solvable import in_reach
 from pdeinv.errors import CapabilityError, SurrogateRejected
 from pdeinv.jobs.comparison import REJECT_SD, WARN_SD
 from pdeinv.model.forward import Capability
@@ -122,7 +123,8 @@ def trusted(outcome: Outcome, surrogate: SurrogateReport) -> Outcome:
 def explore(posterior: Posterior, n: int, moves_per_draw: int, rng: np.random.Generator) -> Array:
     """``n`` thinned draws of a cheap posterior, shape (n, dim), by explorers of their own starts.
 
-    Each explorer tunes its kernel from a prior draw and gives its share of the draws.
+    Each explorer tunes its kernel from a prior draw and gives its share of the draws. It stays
+    where the surrogate may know something: whether it is right is asked there.
     """
 
     def draws(share: int) -> Steps[list[Array]]:
@@ -130,7 +132,7 @@ def explore(posterior: Posterior, n: int, moves_per_draw: int, rng: np.random.Ge
         places = [tuned.place]
         for _ in range(share):
             trail = yield from tuned.kernel.trail(places[-1], moves_per_draw, rng)
-            places.append(trail[-1])
+            places.append(trail[-1] if in_reach(posterior, trail[-1].xi) else places[-1])
         return [place.xi for place in places[1:]]
 
     shares = [len(part) for part in np.array_split(np.arange(n), EXPLORERS)]
