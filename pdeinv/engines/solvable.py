@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "in_reach",
     "solved_rows",
     "trained_start",
+    "unwatched",
 ]
 
 TRIES = 20
@@ -76,6 +78,24 @@ def in_reach(posterior: Posterior, xi: Array) -> bool:
         return True
     low, high = known
     return bool(np.all(np.abs(xi - 0.5 * (low + high)) <= high - low))
+
+
+@contextmanager
+def unwatched(posterior: Posterior) -> Iterator[None]:
+    """Searches for a start may leave the range of a learned model; that says nothing of the draws.
+
+    A model that counts evaluations beyond its range does so by an attribute ``watch``, and does not
+    while ``paused`` of that is above 0.
+    """
+    models = [p.model for p in (posterior, posterior.coarse) if p is not None]
+    watches = [m.watch for m in models if hasattr(m, "watch")]
+    for watch in watches:
+        watch.paused += 1
+    try:
+        yield
+    finally:
+        for watch in watches:
+            watch.paused -= 1
 
 
 def first_point(rng: np.random.Generator, xi: Array) -> Steps[Place]:

@@ -63,6 +63,7 @@ class RangeWatch:
         n_seen: points evaluated.
         n_outside: those outside.
         warned: whether the warning was given.
+        paused: how many chains are on their way to a start, where nothing is counted.
     """
 
     low: Array
@@ -71,6 +72,7 @@ class RangeWatch:
     n_seen: int = 0
     n_outside: int = 0
     warned: bool = False
+    paused: int = 0
 
     @cached_property
     def _box(self) -> tuple[Array, Array]:
@@ -84,6 +86,8 @@ class RangeWatch:
 
     def note(self, xi: Array) -> None:
         """Count the rows of ``xi`` and warn where they are too often outside."""
+        if self.paused:
+            return
         rows = np.atleast_2d(xi)
         self.n_seen += len(rows)
         self.n_outside += int(self.outside(rows).sum())

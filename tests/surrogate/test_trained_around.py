@@ -9,7 +9,7 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.engines.gaussian.approximation import laplace_at_map, laplace_reference
 from pdeinv.engines.requests import drive
-from pdeinv.engines.solvable import trained_start
+from pdeinv.engines.solvable import in_reach, trained_start, unwatched
 from pdeinv.io import datasets
 from pdeinv.jobs.generate.plan import Around, Plan
 from pdeinv.jobs.generate.run import generate
@@ -92,3 +92,21 @@ def test_a_start_moves_into_the_range_component_by_component(case):
     assert moved[1] == xi[1]
     assert np.allclose(moved[2:], [low[2], high[3]])
     assert np.array_equal(trained_start(fine, xi), xi)
+
+
+def test_searches_for_a_start_do_not_count_as_evaluations_outside(case):
+    on = case[0].coarse
+    seen = on.model.watch.n_seen
+    with unwatched(on):
+        on.misfit(np.zeros(4))
+    assert on.model.watch.n_seen == seen
+    on.misfit(on.model.trained_range[0])
+    assert on.model.watch.n_seen == seen + 1
+    assert on.model.watch.paused == 0
+
+
+def test_reach_ends_where_a_process_is_flat(case):
+    fine, found, _ = case
+    assert in_reach(fine.coarse, found.mean)
+    assert not in_reach(fine.coarse, np.zeros(4))
+    assert in_reach(fine, np.zeros(4))

@@ -22,7 +22,7 @@ from pdeinv.engines.gaussian.approximation import (
 )
 from pdeinv.engines.gaussian.minimize import Minimum, OptimizerConfig, first_minimum, improved
 from pdeinv.engines.requests import Misfit, Steps
-from pdeinv.engines.solvable import in_reach
+from pdeinv.engines.solvable import in_reach, unwatched
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.typing import Array
 
@@ -183,7 +183,8 @@ def found_optima(
     optima = list(known)
     for _ in range(n):
         try:
-            found = yield from _search(posterior, optima, rng)
+            with unwatched(posterior):
+                found = yield from _search(posterior, optima, rng)
         except (RunFailed, SolverDiverged):
             continue
         if isinstance(found, int):

@@ -16,6 +16,7 @@ from pdeinv.engines.requests import Request, Steps, advance
 from pdeinv.engines.run.checkpoint import ChainStore, Saved, shown_misfit
 from pdeinv.engines.run.clock import Clock, Seconds
 from pdeinv.engines.run.spec import Run
+from pdeinv.engines.solvable import unwatched
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.rng import stream
 
@@ -107,20 +108,21 @@ class LiveChain:
     def _begin(self) -> Steps[None]:
         """The first state, or none where a stop or the budget came before: it begins anew then."""
         steps, found, look_at = self.engine.init(self.posterior, self._rng), None, 0.0
-        try:
-            while True:
-                request = advance(steps, found)
-                now = time.monotonic()
-                if now >= look_at:
-                    look_at = now + LOOK_SECONDS
-                    if self._must_end() or self.spec.stop_file.exists():
-                        return
-                try:
-                    found = yield request
-                except SolverDiverged as error:
-                    found = error
-        except StopIteration as end:
-            self._state = end.value
+        with unwatched(self.posterior):
+            try:
+                while True:
+                    request = advance(steps, found)
+                    now = time.monotonic()
+                    if now >= look_at:
+                        look_at = now + LOOK_SECONDS
+                        if self._must_end() or self.spec.stop_file.exists():
+                            return
+                    try:
+                        found = yield request
+                    except SolverDiverged as error:
+                        found = error
+            except StopIteration as end:
+                self._state = end.value
 
     def _must_end(self) -> bool:
         spent = self.spec.budget.spent(self.counters, self.clock.seconds)

@@ -81,29 +81,33 @@ def _fits(prior: FieldPrior) -> bool:
 def _numbers(prior: Prior, first: int) -> xr.Dataset:
     if not isinstance(prior, FieldPrior):
         return xr.Dataset()
-    variable = prior.space.variables[0]
-    name, field = variable.name, prior.field
-    found = xr.Dataset({f"{name}_mean": _plain(prior, field.mean, "mean of x")})
+    field = prior.field
+    found = _plain(prior, field.mean, "mean", "mean of x")
     if isinstance(prior.transform, Interval):
         for end in ("low", "high"):
-            value = np.broadcast_to(getattr(prior.transform, end), variable.size)
-            found[f"{name}_{end}"] = variable.to_xarray(value)
+            value = np.broadcast_to(getattr(prior.transform, end), prior.space.size)
+            found = found.merge(_named(prior.space.unpack(value), end))
     if isinstance(field, IndependentField):
-        return found.assign({f"{name}_std": _plain(prior, field.std, "deviation of x")})
+        return found.merge(_plain(prior, field.std, "std", "deviation of x"))
     if not _fits(prior):
         return found
-    basis = field.apply(np.eye(prior.dim))
-    lead = f"{name}_xi"
-    found[f"{name}_basis"] = _plain(prior, basis, "x for one xi", (lead,))
-    return found.assign_coords({lead: np.arange(first, first + prior.dim)})
+    lead = "+".join(prior.space.names) + "_xi"
+    basis = _plain(prior, field.apply(np.eye(prior.dim)), "basis", "x for one xi", (lead,))
+    return found.merge(basis).assign_coords({lead: np.arange(first, first + prior.dim)})
+
+
+def _named(parts: xr.Dataset, what: str) -> xr.Dataset:
+    return parts.rename({name: f"{name}_{what}" for name in parts.data_vars})
 
 
 def _plain(
-    prior: FieldPrior, values: Array, meaning: str, lead: tuple[str, ...] = ()
-) -> xr.DataArray:
-    """Numbers of x, which has units only where it is m itself."""
-    variable = prior.space.variables[0]
-    full = np.broadcast_to(values, (*np.shape(values)[: len(lead)], variable.size))
-    text = f"{variable.long_name or variable.name}: {meaning}"
-    units = variable.units if isinstance(prior.transform, Identity) else "1"
-    return variable.to_xarray(full, lead).assign_attrs(units=units, long_name=text)
+    prior: FieldPrior, values: Array, what: str, meaning: str, lead: tuple[str, ...] = ()
+) -> xr.Dataset:
+    """Numbers of x as ``NAME_what``; x has units only where it is m itself."""
+    full = np.broadcast_to(values, (*np.shape(values)[: len(lead)], prior.space.size))
+    found = prior.space.unpack(full, lead)
+    for variable in prior.space.variables:
+        text = f"{variable.long_name or variable.name}: {meaning}"
+        units = variable.units if isinstance(prior.transform, Identity) else "1"
+        found[variable.name].attrs.update(units=units, long_name=text)
+    return _named(found, what)
