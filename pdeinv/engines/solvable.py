@@ -73,10 +73,10 @@ def in_reach(posterior: Posterior, xi: Array) -> bool:
     Beyond the range, widened by half on each side, it may say the same everywhere, as a Gaussian
     process does; where that fits the data as well, it holds more mass than the posterior.
     """
-    known = getattr(posterior.model, "trained_range", None)
-    if known is None:
+    trained = getattr(posterior.model, "trained_range", None)
+    if trained is None:
         return True
-    low, high = known
+    low, high = trained
     return bool(np.all(np.abs(xi - 0.5 * (low + high)) <= high - low))
 
 
