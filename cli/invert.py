@@ -121,7 +121,7 @@ def invert(
             resume=resume,
             progress=stop.watching(report),
         )
-    write_configuration(inversion, output.out)
+    write_configuration(tree, output.out)
     attrs = {str(k): v for k, v in tree.attrs.items()}
     terminal.result(*_outcome(terminal, output.out, attrs))
     if fail_unconverged and not attrs["pdeinv_converged"]:

@@ -24,6 +24,9 @@ INTERRUPTED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
+NOTHING = "stopped before anything was saved; run the same command again"
+
+
 class StopRequest:
     """What to do when a signal asks to stop.
 
@@ -51,7 +54,8 @@ class StopRequest:
 
     def error(self) -> Preempted:
         """The error to leave with."""
-        error = Preempted(self.message)
+        saved = self.folder is None or self.folder.is_dir()
+        error = Preempted(self.message if saved else NOTHING)
         if self.signum == signal.SIGINT:
             error.exit_code = INTERRUPTED
         return error

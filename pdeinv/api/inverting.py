@@ -88,7 +88,7 @@ def invert(
         target = folder / "result.nc" if out is None else Path(out)
         found = run_inversion(inversion, target, overwrite=overwrite, resume=resume)
         if out is not None:
-            write_configuration(inversion, target)
+            write_configuration(found, target)
     return found
 
 

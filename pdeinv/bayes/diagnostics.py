@@ -217,7 +217,7 @@ def _judge(
     if stuck:
         faults.append(f"{stuck} components never moved")
     if not r_hat < R_HAT:
-        faults.append(f"R-hat {r_hat:.3f} at {worst} (below {R_HAT:g} wanted)")
+        faults.append(f"R-hat {r_hat:.4f} at {worst} (below {R_HAT:g} wanted)")
     for name, value in (("bulk", bulk), ("tail", tail)):
         if not value >= ESS:
             faults.append(f"{name} ESS {value:.0f} ({ESS:.0f} wanted)")

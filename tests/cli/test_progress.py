@@ -112,3 +112,10 @@ def test_trainings_and_chains_stop_by_themselves(tmp_path, chain):
     stop.watching(lambda *_: None)(chain, 1, 10, "on its way")
     stop(signal.SIGUSR1, None)
     assert (tmp_path / "STOP").exists()
+
+
+def test_where_nothing_was_saved_nobody_is_told_to_resume(tmp_path):
+    stop = StopRequest(tmp_path / "run", "stopped; continue with --resume")
+    assert str(stop.error()) == "stopped before anything was saved; run the same command again"
+    (tmp_path / "run").mkdir()
+    assert str(stop.error()) == "stopped; continue with --resume"

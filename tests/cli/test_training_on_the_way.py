@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 
 import numpy as np
 import pytest
@@ -140,6 +141,11 @@ def test_a_training_that_goes_on_is_not_disturbed(call, work):
     finally:
         process.kill()
         process.communicate()
+
+
+def test_the_configuration_beside_the_result_says_the_measured_pace(whole):
+    beside = tomllib.loads(whole.with_name(f"{whole.name}.toml").read_text())
+    assert beside["engine"]["subchain"] >= 1
 
 
 def test_the_result_holds_both_chains_and_what_the_tests_found(whole):

@@ -11,7 +11,6 @@ import xarray as xr
 from pdeinv.bayes.check import derivatives_at_a_draw
 from pdeinv.bayes.fields.basis import BASIS
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.config import dump_toml
 from pdeinv.engines.base import Need, check_posterior
 from pdeinv.engines.progress import Progress, silent
 from pdeinv.engines.run.driver import run
@@ -95,9 +94,9 @@ def invert(
     return tree
 
 
-def write_configuration(inversion: Inversion, out: Path) -> None:
-    """The resolved configuration beside a result, as ``<out>.toml``."""
-    write_text(configuration_of(out), noted(dump_toml(inversion.resolved())))
+def write_configuration(tree: xr.DataTree, out: Path) -> None:
+    """The configuration that a result holds, with what was measured for it, as ``<out>.toml``."""
+    write_text(configuration_of(out), noted(str(tree.attrs["pdeinv_config"])))
 
 
 def configuration_of(out: Path) -> Path:
