@@ -1,22 +1,17 @@
 """Limits hold while two-level trains its surrogate, and a stopped training resumes to the bit."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 import tomllib
 
 import numpy as np
 import pytest
 import xarray as xr
+from commands import PATIENCE, start, wait_for
 
 from pdeinv.io.netcdf import read_tree
 
 pytestmark = pytest.mark.usefixtures("solves_here")
-
-PATIENCE = 120
 
 TRAINING = ("surrogate.round_size=12", "surrogate.moves=150", "surrogate.max_rounds=8",
             "surrogate.target_sd=50")  # fmt: skip
@@ -28,25 +23,6 @@ def two_level(out, *more, settings=(*TRAINING, *LENGTHS)):
     sets = [word for s in settings for word in ("--set", s)]
     words = ("invert", "obs.nc", "--config", "small.toml", "--engine", "two-level", "--seed", 1)
     return (*words, *sets, *more, "--out", out)
-
-
-def start(*words):
-    return subprocess.Popen(
-        [sys.executable, "-m", "pdeinv", *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
-def wait_for(condition, process):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +56,7 @@ def ask_by_file(_process, run):
 def test_a_training_that_is_stopped_among_its_moves_resumes_to_the_bit(ask, call, work, whole):
     run = work / "out.nc.run"
     process = start(*two_level("out.nc"))
-    wait_for((run / "explorers1" / "run.json").exists, process)
+    wait_for((run / "explorers1" / "run.json").exists, process, 0.005)
     ask(process, run)
     _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 75, stderr
@@ -134,7 +110,7 @@ def test_a_training_of_another_run_is_refused(other, call, work):
 def test_a_training_that_goes_on_is_not_disturbed(call, work):
     process = start(*two_level("out.nc"))
     try:
-        wait_for((work / "out.nc.run" / "training.json").exists, process)
+        wait_for((work / "out.nc.run" / "training.json").exists, process, 0.005)
         told = call(*two_level("out.nc", "--resume"))
         assert told.exit_code == 2
         assert "another run is writing" in told.stderr
