@@ -26,7 +26,10 @@ from pdeinv.engines.solvable import in_reach, unwatched
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.typing import Array
 
-__all__ = ["Optima", "Optimum", "found_optima", "masses", "optimum_at", "same_as"]
+__all__ = ["FEW", "Optima", "Optimum", "found_optima", "masses", "optimum_at", "same_as"]
+
+FEW = 20
+"""Up to so many unknowns searches are cheap, and engines make more of them."""
 
 BARRIER = 2.0
 """A rise of J on the line between two points, above the higher end, that a chain hardly notices."""

@@ -12,7 +12,7 @@ from pydantic import Field
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.engines.gaussian.minimize import Minimum, OptimizerConfig
-from pdeinv.engines.gaussian.optima import Optima, Optimum, found_optima, masses, optimum_at
+from pdeinv.engines.gaussian.optima import FEW, Optima, Optimum, found_optima, masses, optimum_at
 from pdeinv.engines.requests import Steps
 from pdeinv.rng import set_aside
 from pdeinv.typing import Array
@@ -27,8 +27,8 @@ __all__ = [
     "told",
 ]
 
-FEW, SEARCHES = 20, (8, 4)
-"""Up to so many unknowns searches are cheap, and there are more of them."""
+SEARCHES = 8, 4
+"""Of few unknowns, and of more."""
 
 COMPARABLE = 0.05
 """A second minimum with this share of the mass of all makes a posterior of several modes."""

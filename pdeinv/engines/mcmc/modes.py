@@ -25,7 +25,7 @@ from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
 from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.gaussian.approximation import LaplaceApproximation
-from pdeinv.engines.gaussian.optima import Optimum, found_optima, masses
+from pdeinv.engines.gaussian.optima import FEW, Optimum, found_optima, masses
 from pdeinv.engines.mcmc.chains import SamplerConfig
 from pdeinv.engines.requests import Misfit, Steps
 from pdeinv.engines.solvable import Place
@@ -34,8 +34,8 @@ from pdeinv.typing import Array
 
 __all__ = ["Jump", "ManyModesConfig", "Modes", "searched_modes"]
 
-FEW, MANY_SEARCHES, FEW_SEARCHES = 20, 12, 4
-"""Up to so many unknowns a chain makes many searches, which are cheap there, else few."""
+MANY_SEARCHES, FEW_SEARCHES = 12, 4
+"""Of a chain, for few unknowns and for more."""
 
 NEGLIGIBLE = 1e-4
 """Modes with a smaller share of the mass, by their Laplace evidence, are left out."""
