@@ -30,6 +30,9 @@ RESERVED = {"obs", "xi", "chain", "draw", "sample", "noise_std", "status", "fail
 TRIES = 20
 """Prior draws at which the size of the data is looked for."""
 
+FEW_DIFFERENCES = 20
+"""Up to so many unknowns a coarse function gets central differences without being asked."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -153,8 +156,8 @@ def own_model(  # noqa: PLR0913  one keyword for each thing that a model can say
         vjp: (m, w) to dG(m)^T w, shape (n_m,). Of jvp and vjp one is enough.
         gradient: ``finite-difference`` for central differences, 2 n_m evaluations each, which are
             counted; only where asked for.
-        coarse: a cheaper G of the same unknown and data, for ``two-level``; a function, or a model
-            with derivatives of its own.
+        coarse: a cheaper G of the same unknown and data, for ``two-level``; a function, which for
+            at most 20 unknowns gets central differences, or a model with derivatives of its own.
 
     Raises:
         ConfigError: an argument is wrong.
@@ -227,8 +230,14 @@ def _coarse(
     if isinstance(given, OwnModel):
         forward, derivative, origin = given.forward, given.derivative, given.origin
     else:
-        forward, derivative, origin = given, Derivative(), _origin(given)
+        forward, derivative, origin = given, _by_differences(prior), _origin(given)
     return OwnModel(forward, prior, data[0], derivative, data[1], None, origin)
+
+
+def _by_differences(prior: Prior) -> Derivative:
+    """Of a cheap function with few unknowns, whose evaluations are not what a run pays for."""
+    few = prior.dim <= FEW_DIFFERENCES
+    return Derivative(steps=steps_of(prior) if few else None)
 
 
 def _origin(function: Callable[..., Any]) -> Origin:

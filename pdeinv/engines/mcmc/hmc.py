@@ -35,6 +35,7 @@ from pdeinv.engines.mcmc.kernel import (
     Kernel,
     Point,
     reference_for,
+    shortened,
 )
 from pdeinv.engines.mcmc.learned_modes import LearnedModes
 from pdeinv.engines.mcmc.modes import ManyModesConfig, searched_modes
@@ -51,10 +52,6 @@ __all__ = ["Hmc", "HmcConfig", "HmcState"]
 
 JITTER = 0.4
 """Paths are uniform within so much of their mean, so that none returns to its start for ever."""
-
-SHORT, SHORTEST = 0.1, 0.05
-"""The share of paths with shorter steps, and the least of these as a share of a step: the posterior
-has places so stiff that the usual step leaves them once in hundreds of paths."""
 
 CAREFUL, FEW_DIVERGE = 0.95, 0.01
 """The acceptance that a chain aims at once more than so many of its warm-up paths diverged."""
@@ -174,7 +171,7 @@ class Hmc(Sampler[HmcState]):
         here, longest = state.here, min(math.exp(state.kernel.log_step), LONGEST_STEP)
         length = math.exp(state.path.log_mean) * rng.uniform(1 - JITTER, 1 + JITTER)
         n = min(self.config.max_leapfrogs, math.ceil(length / longest))
-        step = min(longest, length / n) * _shortened(rng)
+        step = min(longest, length / n) * shortened(rng)
         point, velocity = here, rng.standard_normal(len(here.z))
         start, highest = here.energy(velocity), -math.inf
         for k in range(n):
@@ -263,11 +260,6 @@ def _entered(state: HmcState, j: int) -> HmcState:
     old, new = state.kernel.reference, learned.modes.reference(j)
     kernel, here = replace(state.kernel, reference=new), rebased(state.here, old, new)
     return replace(state, learned=learned, moments=learned.moments(j), kernel=kernel, here=here)
-
-
-def _shortened(rng: np.random.Generator) -> float:
-    """One, or now and then a factor between ``SHORTEST`` and one, uniform in its logarithm."""
-    return float(SHORTEST ** rng.random()) if rng.random() < SHORT else 1.0
 
 
 def _pull(basis: Array, start: Array, end: Array, velocity: Array) -> float:

@@ -39,6 +39,7 @@ __all__ = [
     "Tilt",
     "kernel_about",
     "reference_for",
+    "shortened",
 ]
 
 MOMENT_DIM = 200
@@ -60,6 +61,10 @@ ROTATIONS, LEAPFROGS = 8, 64
 JITTER = 0.4
 """Trajectories are uniform within so much of their mean, so that none returns for ever."""
 
+
+SHORT, SHORTEST = 0.1, 0.05
+"""The share of paths with shorter steps, and the least of these as a share of a step: the posterior
+has places so stiff that the usual step leaves them once in hundreds of paths."""
 
 type Tilt = Callable[[Array, Array], float]
 """How much a factor of the target changes from one point to another, in logarithms."""
@@ -170,7 +175,7 @@ class Kernel:
         """One Hamiltonian trajectory of random length, accepted or not."""
         length = self.path * rng.uniform(1 - JITTER, 1 + JITTER)
         n = min(LEAPFROGS, int(np.ceil(length / step)))
-        step = min(step, length / n)
+        step = min(step, length / n) * shortened(rng)
         velocity = rng.standard_normal(len(here.z))
         start, point, highest = here.energy(velocity), here, -np.inf
         for _ in range(n):
@@ -213,6 +218,11 @@ class Kernel:
             density = place.misfit + float(cost(xi))
         psi = density - 0.5 * float(z @ z)
         return Point(z, place, psi if np.isfinite(psi) else np.inf, gradient)
+
+
+def shortened(rng: np.random.Generator) -> float:
+    """One, or now and then a factor between ``SHORTEST`` and one, uniform in its logarithm."""
+    return float(SHORTEST ** rng.random()) if rng.random() < SHORT else 1.0
 
 
 def _rotate(z: Array, velocity: Array, step: float) -> tuple[Array, Array]:

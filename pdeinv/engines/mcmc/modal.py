@@ -16,7 +16,7 @@ from pdeinv.engines.solvable import Place
 
 __all__ = ["ModalKernel"]
 
-GUIDED, BLIND = 0.8, 0.3
+GUIDED, BLIND = 0.9, 0.3
 """The acceptance that the step is adapted to, with and without derivatives."""
 
 

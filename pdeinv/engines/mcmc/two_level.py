@@ -47,7 +47,7 @@ has led it to a place that is not there, and another start is made."""
 class TwoLevelConfig(ManyModesConfig):
     """Options of ``two-level``."""
 
-    draws: int = Field(2500, ge=1, description="fine-model steps after burn-in, per chain")
+    draws: int = Field(3500, ge=1, description="fine-model steps after burn-in, per chain")
     warmup: int = Field(50, ge=0, description="fine-model steps discarded, per chain")
     tuning: int = Field(400, ge=1, description="surrogate moves that tune the kernel, per chain")
     subchain: int | None = Field(

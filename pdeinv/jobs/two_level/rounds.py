@@ -43,7 +43,7 @@ class RoundsConfig(Config):
     round_size: int = Field(40, ge=12, description="fine solves of one round at first")
     max_rounds: int = Field(20, ge=2, description="most rounds")
     target_sd: float = Field(
-        1.2,
+        0.7,
         gt=0,
         description="largest sd of the misfit difference on draws of the surrogate "
         "posterior; twice that for its mean",

@@ -4,9 +4,10 @@ A posterior of the coarse model alone may lie many standard deviations away from
 a mesh does not follow the cells of the unknown for instance; what is learned there says nothing
 about the place that counts. Where the fine model has derivatives, its Laplace approximation is
 there for a few solves, most of the way to the MAP point being gone with the coarse model. The
-searches begin at independent prior draws, so that a second mode is found where the coarse model
-shows one. The derivative that they take also corrects the coarse model to first order
-(:mod:`pdeinv.model.tangent`).
+searches begin at independent prior draws, and at every mode of the coarse posterior that many more
+searches of the coarse model find: no explorer leaves the reach of a surrogate later, so that a mode
+without samples would never be seen. The derivative that they take also corrects the coarse model to
+first order (:mod:`pdeinv.model.tangent`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from pdeinv.engines.gaussian.approximation import (
     gaussian_approximation,
 )
 from pdeinv.engines.gaussian.minimize import OptimizerConfig, find_map
+from pdeinv.engines.gaussian.optima import Optimum, found_optima
+from pdeinv.engines.mcmc.modes import ManyModesConfig, Modes
 from pdeinv.engines.requests import drive
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.model.forward import DERIVATIVES, require
@@ -105,7 +108,7 @@ def at_the_maps(
         fine: the posterior; its solves, tangents and adjoints are counted there.
         coarse: the same with a cheap model, which goes most of the way from each prior draw.
         rng: for the starts and the sketch of H.
-        starts: how many searches.
+        starts: how many searches; the coarse model's modes are looked for by more of them.
         look: called between the searches; raises where the training has to stop.
 
     Raises:
@@ -115,7 +118,8 @@ def at_the_maps(
     """
     require(fine.model, DERIVATIVES, "training with start = 'laplace'")
     found, lost = list[AtMap](), list[RunFailed | SolverDiverged]()
-    for begin in _distinct([_coarse_map(coarse, rng) for _ in range(starts)]):
+    own = [_coarse_map(coarse, rng) for _ in range(starts)]
+    for begin in _distinct([*own, *_coarse_modes(coarse, starts, rng, look)]):
         look()
         try:
             xi = drive(fine, find_map(fine, rng, ROUGH, begin))
@@ -152,6 +156,17 @@ def _exact(fine: Posterior, tangent: Tangent) -> LaplaceApproximation:
     jacobian = fine.noise.whiten(tangent.images.T)
     values, vectors = np.linalg.eigh(jacobian @ jacobian.T)
     return LaplaceApproximation(tangent.point, np.maximum(values, 0)[::-1], vectors[:, ::-1], 0.0)
+
+
+def _coarse_modes(
+    coarse: Posterior, starts: int, rng: np.random.Generator, look: Callable[[], None]
+) -> list[Array]:
+    """The minima with more than a negligible mass; searches as many as so many chains make."""
+    optima = list[Optimum]()
+    for _ in range(starts * ManyModesConfig().searches_for(coarse)):
+        look()
+        optima = drive(coarse, found_optima(coarse, 1, rng, optima))
+    return list(Modes.of(optima).point) if optima else []
 
 
 def _coarse_map(coarse: Posterior, rng: np.random.Generator) -> Array:
