@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from folded import two_modes
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
@@ -115,6 +116,19 @@ def test_draws_about_the_map_lie_about_the_fine_map_and_not_the_coarse_one():
     coarse = drive(fine.coarse, find_map(fine.coarse, stream(1, "coarse")))
     off = fine.prior.unwhiten(coarse) - mean
     assert np.abs(off / np.sqrt(np.diag(spread) / 4000)).max() > 6  # negative control
+
+
+def test_no_mode_that_the_coarse_model_shows_is_missed(monkeypatch):
+    """With four searches alone one of six seeds misses a mode: no surrogate knows it then."""
+    both = two_modes()
+
+    def sides(seed):
+        xis = at_the_maps(both, both, stream(seed, "search")).draws(40, 1.0, stream(seed, "draws"))
+        return {bool(a > 0) for a in both.prior.unwhiten(xis)[:, 0]}
+
+    assert all(len(sides(seed)) == 2 for seed in range(12))
+    monkeypatch.setattr(start, "_coarse_modes", lambda *_: [])
+    assert not all(len(sides(seed)) == 2 for seed in range(12))  # negative control
 
 
 @pytest.mark.parametrize("full", [0, 200])

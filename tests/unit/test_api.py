@@ -432,6 +432,15 @@ def test_two_level_learns_from_a_coarse_twin(derivative):
     assert np.all(np.abs(draws(result).mean(0) - draws(pcn).mean(0)) < 0.5 * draws(pcn).std(0))
 
 
+@pytest.mark.parametrize(("n", "given"), [(20, True), (21, False)])
+def test_a_coarse_function_of_few_unknowns_gets_differences(n, given):
+    """Without a derivative the chains on it would look for no modes."""
+    wide = pdeinv.priors.normal("m", mean=[0.0] * n, std=1.0)
+    made = pdeinv.own_model(np.cumsum, prior=wide, coarse=np.cumsum)
+    assert made.coarse.derivative.given is given
+    assert not made.derivative.given  # the model's own evaluations are what a run pays for
+
+
 def test_two_level_without_a_twin_is_refused_with_advice():
     with pytest.raises(
         CapabilityError, match=r"no coarse level -1; give own_model\(coarse=\.\.\.\)"
