@@ -136,7 +136,7 @@ class Laplace(Engine[LaplaceState]):
         several = minimum is not state.minimum
         found = state.found.best.laplace if several else self._gaussian(state)
         xi = found.sample(rng, self.config.draws)
-        message = minimum.message(self.config.method, n_data)
+        message = minimum.message(self.config, n_data)
         groups = {"laplace": found.dataset("xi_map")}
         if state.found.searches:
             groups["optima"] = optima_group(state.found)
@@ -144,7 +144,7 @@ class Laplace(Engine[LaplaceState]):
             xi=xi[None],
             stats=_quadratic(found, xi, minimum),
             ended=_ended(state),
-            message=f"{message}; {_verdict(found)}{told(state.found)}",
+            message=f"{message}; {_verdict(found)}{told(state.found, minimum, self.config)}",
             summary={
                 **minimum.summary(n_data),
                 "rank": float(len(found.eigenvalues)),

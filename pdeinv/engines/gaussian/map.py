@@ -104,12 +104,12 @@ class Map(Engine[MapState]):
         groups = {"course": xr.Dataset({"objective": ("iteration", course)})}
         if state.found.any:
             groups["optima"] = optima_group(state.found)
-        message = best.message(self.config.method, posterior.n_data)
+        message = best.message(self.config, posterior.n_data)
         return Outcome(
             xi=best.xi[None, None, :],
             stats={"misfit": np.array([[best.misfit]]), "lp": np.array([[-best.objective]])},
             ended=best.ended,
-            message=message + told(state.found),
+            message=message + told(state.found, best, self.config),
             summary={**best.summary(posterior.n_data), **state.found.summary},
             groups=groups,
         )

@@ -79,11 +79,12 @@ class Minimum:
         least = abs(slope) <= 1e-10 * max(1.0, abs(objective))
         return replace(self, ended=Ended.CONVERGED if least else Ended.STALLED)
 
-    def message(self, method: str, n_data: int) -> str:
+    def message(self, config: OptimizerConfig, n_data: int) -> str:
         """One sentence on how it ended."""
         drop = self.gradient_norm / self.first_norm if self.first_norm else 1.0
-        return self.ended.sentence(
-            f"{method} {self.ended.words} after {self.n} iterations, gradient reduced to "
+        ended = self.ended.unless_cut(self.n, config.max_iterations)
+        return ended.sentence(
+            f"{config.method} {ended.words} after {self.n} iterations, gradient reduced to "
             f"{drop:.1e} of the first, misfit {self.misfit:.4g} for {n_data} data (half the number "
             "of data is expected)"
         )
