@@ -55,6 +55,11 @@ class Ended(IntEnum):
     )
 
     CUT = 12, "cut short", ""
+    SADDLE = (
+        13,
+        "not converged",
+        "saddle points kept the search: start elsewhere (engine.start = 'prior', another seed)",
+    )
 
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""
