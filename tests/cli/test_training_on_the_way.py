@@ -157,3 +157,17 @@ def test_what_two_level_cannot_train_is_refused_before_the_first_solve(call, wor
     assert told.exit_code == 2
     assert "cannot be trained on the way" in told.stderr
     assert not (work / "out.nc.run").exists()
+
+
+def test_info_tells_the_last_test_of_a_trained_and_of_a_given_surrogate(call, work, whole):
+    trained = json.loads(call("info", f"{whole}.run", "--json").stdout)
+    assert trained["test_passed"] is True
+    assert trained["test_r_hat_of_explorers"] <= 1.05
+    words = two_level("given.nc", "--surrogate", f"{whole}.run/surrogate", settings=LENGTHS)
+    assert call(*words).exit_code == 0
+    given = json.loads(call("info", work / "given.nc.run", "--json").stdout)
+    assert given["test_passed"] is True
+    found = read_tree(work / "given.nc").attrs["pdeinv_mean_misfit_difference_heldout"]
+    assert given["test_mean_misfit_difference"] == found
+    assert "training_rounds_done" not in given
+    assert "test_mean_misfit_difference" in call("info", work / "given.nc.run").stdout

@@ -29,6 +29,7 @@ from pdeinv.jobs.invert.spent import timed_training, training_seconds
 from pdeinv.jobs.two_level.admission import SurrogateReport, admit, inflated_noise
 from pdeinv.jobs.two_level.rounds import Rounds
 from pdeinv.jobs.two_level.train import train_in_rounds
+from pdeinv.jobs.two_level.trial import keep_tests
 from pdeinv.jobs.two_level.watch import Watch
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.plugins.hooks import judge_derivative
@@ -158,7 +159,9 @@ def _with_surrogate(
         assert report.folder is not None
         return made.beside(report.folder), report
     if given is not None and Need.COARSE in inversion.engine.needs:
-        return made, admit(made(), given, inversion.seed)
+        report = admit(made(), given, inversion.seed)
+        keep_tests(spec.folder, [report.entry])
+        return made, report
     if asked.model == "surrogate" and asked.surrogate.get("inflate"):
         wide = inflated_noise(made(), given, inversion.seed)
         return made.with_noise(wide.noise), wide.report

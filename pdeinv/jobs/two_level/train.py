@@ -27,7 +27,7 @@ from pdeinv.jobs.two_level.admission import Difference, SurrogateReport, judge
 from pdeinv.jobs.two_level.explorers import Agreement, Exploration
 from pdeinv.jobs.two_level.rounds import Rounds, solve_all
 from pdeinv.jobs.two_level.start import MapPoints, at_the_maps, can_start_at_map
-from pdeinv.jobs.two_level.trial import Trial
+from pdeinv.jobs.two_level.trial import Trial, keep_tests
 from pdeinv.jobs.two_level.watch import Watch
 from pdeinv.model.tangent import Tangent
 from pdeinv.plugins.recipe import bound_forward
@@ -36,9 +36,6 @@ from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 __all__ = ["train_in_rounds"]
-
-TESTS = "tests.json"
-"""In the run folder: what each round's test found."""
 
 IN_A_ROW = 2
 """So many tests a surrogate has to pass one after another."""
@@ -178,7 +175,8 @@ class _Training:
         assert new.agreement is not None
         test = Trial(pairs, Difference.of(posterior, new.xis, new.fine), new.agreement)
         self.tests.append(test)
-        write_text(self.folder / TESTS, json.dumps([t.entry() for t in self.tests]))
+        target = self.rounds.config.target_sd
+        keep_tests(self.folder, [t.entry(target) for t in self.tests])
         return test
 
     def _round(self, posterior: Posterior, j: int) -> _Solved:
