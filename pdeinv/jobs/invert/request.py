@@ -19,7 +19,7 @@ from pdeinv.engines.base import Engine, Need, check_posterior
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.io.observations import NoiseSpec, Observations
 from pdeinv.jobs.cost import solve_costs
-from pdeinv.jobs.invert.tables import check_solver, check_surrogate_table
+from pdeinv.jobs.invert.tables import check_solver, check_surrogate_table, rounds_config
 from pdeinv.jobs.two_level.rounds import RoundsConfig, learner
 from pdeinv.model.learned import Role
 from pdeinv.plugins import hooks, registry
@@ -163,7 +163,7 @@ class Inversion:
 
     def rounds_config(self) -> RoundsConfig:
         """The table ``[surrogate]`` where a surrogate is trained on the way."""
-        return parse(RoundsConfig, self.run.surrogate, "surrogate")
+        return rounds_config(self.run.surrogate)
 
     def resolved(self) -> dict[str, Any]:
         """The complete configuration; run again, it repeats the result."""
