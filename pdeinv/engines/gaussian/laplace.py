@@ -167,6 +167,7 @@ class Laplace(Engine[LaplaceState]):
             },
             groups=groups,
             independent_chains=False,
+            approximated=True,
         )
 
 
