@@ -193,12 +193,17 @@ class Inversion:
             "dofs": self.problem.dofs(self.run.level),
             "chains": chains,
             "steps per chain": steps,
-            "training solves": self.rounds_config().n_fine if self.trains_surrogate else 0,
+            **({"training solves, at most": self._most_training} if self.trains_surrogate else {}),
             "draws in memory (MB)": round(stored / 1e6, 1),
             **({} if peak is None else {"peak memory per process (MB)": round(peak / 1e6)}),
             **self._costs(posterior),
             "seed": self.seed,
         }
+
+    @property
+    def _most_training(self) -> int:
+        """Reference solves of a training that uses all of its rounds, which few need."""
+        return self.rounds_config().n_fine
 
     def _costs(self, posterior: Posterior) -> dict[str, float]:
         """What a solve takes, for samplers: how long they run, and whether a surrogate can pay."""
