@@ -68,6 +68,11 @@ def test_a_training_that_is_stopped_among_its_moves_resumes_to_the_bit(ask, call
     assert result.exit_code == 0, result.stderr
     same(whole, work / "out.nc")
     assert not list(run.glob("explorers*"))
+    kept = json.loads((run / "training_seconds.json").read_text())
+    told = read_tree(work / "out.nc").attrs
+    assert (kept["seconds"], kept["cpu_seconds"]) == (
+        told["pdeinv_seconds_training"], told["pdeinv_cpu_seconds_training"],
+    )  # fmt: skip
 
 
 def test_solves_of_training_count_and_a_larger_budget_goes_on(call, work, whole):
