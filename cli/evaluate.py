@@ -37,9 +37,9 @@ class Written:
         from pdeinv.io.atomic import check_output
         from pdeinv.jobs.plot.figure import check_suffix
 
-        for path in (self.out, self.figure):
+        for path, option in ((self.out, "--out"), (self.figure, "--figure")):
             if path is not None:
-                check_output(path, overwrite=self.overwrite)
+                check_output(path, overwrite=self.overwrite, option=option)
         if self.figure is not None:
             check_suffix(self.figure, "--figure")
 

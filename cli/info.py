@@ -55,7 +55,9 @@ def _tables(terminal: Terminal, found: Mapping[str, Any]) -> Iterator[Table | st
         yield _components(terminal, components)
     if summary := found.get("summary"):
         yield terminal.table("summary", ("figure", "value"), list(summary.items()))
-    plain = {k: v for k, v in found.items() if isinstance(v, str | int | bool) and k not in SHOWN}
+    plain = {
+        k: v for k, v in found.items() if isinstance(v, str | int | float | bool) and k not in SHOWN
+    }
     attributes = {**plain, **found.get("attributes", {})}
     pairs = [(k, v) for k, v in attributes.items() if terminal.verbose or len(str(v)) <= LONG]
     yield terminal.table("attributes", ("attribute", "value"), pairs)

@@ -145,8 +145,11 @@ class Output:
 
         return run_folder(self.out)
 
-    def check(self, *, resume: bool = False, folder: bool = False) -> None:
-        """Refuse an output that exists or cannot be written; with its run folder if asked."""
+    def check(self, *, resume: bool | None = None, folder: bool = False) -> None:
+        """Refuse an output that exists or cannot be written; with its run folder if asked.
+
+        ``resume`` is None where the verb has no such option.
+        """
         from pdeinv.io.atomic import check_output
 
         for path in (self.out, self.folder) if folder else (self.out,):

@@ -146,10 +146,10 @@ def solve(
 def _check_outputs(output: Output, vtk: Path | None, network: bool, resume: bool) -> None:
     from pdeinv.io.atomic import check_output
 
-    output.check(resume=resume, folder=network)
+    output.check(resume=resume if network else None, folder=network)
     if vtk is not None:
         extras.require("h5py", "--vtk needs")
-        check_output(vtk, overwrite=output.overwrite)
+        check_output(vtk, overwrite=output.overwrite, option="--vtk")
 
 
 def _communicator() -> Any:

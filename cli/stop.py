@@ -6,23 +6,19 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from pdeinv.errors import ConfigError, Preempted, RunFailed
+from pdeinv.errors import ConfigError, Preempted
+
+from .signals import INTERRUPTED, SIGNALS
 
 if TYPE_CHECKING:
     from pdeinv.engines.progress import Progress as Report
 
-__all__ = ["INTERRUPTED", "Limits", "StopRequest", "seconds_of", "stoppable"]
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C; the other signals leave with that of :class:`Preempted`."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-
+__all__ = ["Limits", "StopRequest", "seconds_of", "stoppable"]
 
 NOTHING = "stopped before anything was saved; run the same command again"
 
@@ -88,8 +84,9 @@ def stoppable(folder: Path | None, message: str) -> Iterator[StopRequest]:
     before = {s: signal.signal(s, request) for s in SIGNALS}
     try:
         yield request
-    except (Preempted, RunFailed, BrokenProcessPool):
-        # Schedulers signal every process of a job, so the workers may be gone before we are asked.
+    except Exception:
+        # Schedulers signal every process of a job, so the workers may be gone before we are asked;
+        # and what was raised may have become another error, in a half-loaded module say.
         if not request.requested():
             raise
         raise request.error() from None

@@ -62,11 +62,13 @@ def parse[C: BaseModel](cls: type[C], data: Mapping[str, Any], where: str) -> C:
         return cls.model_validate(dict(data))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise ConfigError(_explain(cls, first, where, data)) from None
+        path = _written(first["loc"], data, missing=first["type"] == "missing")
+        alone = len(path) == 1 and first["type"] == "extra_forbidden"
+        message = _explain(cls, first, where, path)
+        raise ConfigError(message, unknown=path[0] if alone else "") from None
 
 
-def _explain(cls: type[BaseModel], error: Any, where: str, data: Mapping[str, Any]) -> str:
-    path = _written(error["loc"], data, missing=error["type"] == "missing")
+def _explain(cls: type[BaseModel], error: Any, where: str, path: list[str]) -> str:
     key = ".".join([where, *path]) if where else ".".join(path)
     if error["type"] == "extra_forbidden":
         others = [k for k in _known_keys(cls) if k != path[-1]]

@@ -37,7 +37,15 @@ class PdeinvError(Exception):
 
 
 class ConfigError(PdeinvError):
-    """A configuration value is missing, unknown, of the wrong type or out of range."""
+    """A configuration value is missing, unknown, of the wrong type or out of range.
+
+    Attributes:
+        unknown: the key that a table does not have, where that is what is wrong; else empty.
+    """
+
+    def __init__(self, message: str = "", unknown: str = "") -> None:
+        super().__init__(message)
+        self.unknown = unknown
 
 
 class UnknownPlugin(ConfigError):

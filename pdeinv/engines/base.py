@@ -84,6 +84,8 @@ class Outcome:
         m: draws of the unknown itself, shape (chain, draw, n_m), where they need not be the image
             of any xi; None where xi says it all.
         noise_factor: by how much the engine was told to take the noise for larger than it is.
+        approximated: whether the misfits are those of an approximation that the draws come from, so
+            that weighting the draws to the posterior says how good it is.
         note: a clause that follows the verdict, whatever that is; empty for none.
     """
 
@@ -96,6 +98,7 @@ class Outcome:
     independent_chains: bool = True
     m: Array | None = None
     noise_factor: float = 1.0
+    approximated: bool = False
     note: str = ""
 
     @property

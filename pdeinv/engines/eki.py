@@ -189,9 +189,10 @@ class Eki(Engine[EkiState]):
 
     def _ended(self, state: EkiState, fit: EnsembleFit | None) -> tuple[Ended, str]:
         """Whether the ensemble is where and as wide as its own predictions say it should be."""
-        text = _verdict(state, self.config.until)
+        text = _verdict(state, self.config.until, self.finished(state))
         if not self.finished(state):
-            return Ended.RUNNING, Ended.RUNNING.sentence(text)
+            ended = Ended.RUNNING.unless_cut(state.n, self.config.max_iterations)
+            return ended, ended.sentence(text)
         fault = "" if self.config.until == "discrepancy" else _fault(state, fit)
         if not fault:
             return Ended.CONVERGED, text
@@ -238,10 +239,14 @@ def _spread(xi: Array) -> float:
     return float(np.sqrt(np.mean(np.var(xi, axis=0, ddof=1))))
 
 
-def _verdict(state: EkiState, until: str) -> str:
+def _verdict(state: EkiState, until: str, finished: bool) -> str:
     """One sentence on where the ensemble stands and what it is."""
     where = f"ensemble of {len(state.xi)} at tempering time {state.t:.3g} after {state.n} updates"
-    if until == "discrepancy":
+    if not finished and until == "discrepancy":
+        what = "the mean misfit has not met the noise yet"
+    elif not finished:
+        what = f"the posterior is at {END:g}, so that this is no approximation of it"
+    elif until == "discrepancy":
         what = (
             "stopped by the discrepancy principle: a regularized estimate, its spread no posterior"
         )

@@ -54,12 +54,23 @@ class Ended(IntEnum):
         "one Gaussian does not stand for several modes: draw them with engine hmc",
     )
 
+    CUT = 12, "cut short", ""
+    SADDLE = (
+        13,
+        "not converged",
+        "saddle points kept the search: start elsewhere (engine.start = 'prior', another seed)",
+    )
+
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""
         member = int.__new__(cls, code)
         member._value_ = code
         member.words, member.advice = words, advice
         return member
+
+    def unless_cut(self, n: int, most: int) -> Ended:
+        """Itself, or ``CUT`` where a budget ended it after ``n`` of ``most`` steps."""
+        return Ended.CUT if self is Ended.RUNNING and n < most else self
 
     @property
     def converged(self) -> bool:

@@ -113,21 +113,26 @@ def first_point(rng: np.random.Generator, xi: Array) -> Steps[Place]:
 
 
 def first_linearized[T](
-    rng: np.random.Generator, xi: Array, linearized: Callable[[Place], Steps[T]]
+    rng: np.random.Generator, start: Array | Place, linearized: Callable[[Place], Steps[T]]
 ) -> Steps[T]:
-    """What ``linearized`` finds at ``xi``, or at a prior draw where a solve or derivative fails.
+    """What ``linearized`` finds at ``start``, or at a prior draw where a solve or derivative fails.
+
+    Args:
+        rng: for prior draws.
+        start: a point, or one that has been solved for and is not solved for again.
+        linearized: takes a point with a finite misfit.
 
     Raises:
         RunFailed: no such point was found.
     """
     why = ""
     for _ in range(TRIES):
-        place = yield from first_point(rng, xi)
+        place = start if isinstance(start, Place) else (yield from first_point(rng, start))
         try:
             return (yield from linearized(place))
         except SolverDiverged as error:
             why = reason(error)
-        xi = rng.standard_normal(len(xi))
+        start = rng.standard_normal(len(place.xi))
     raise RunFailed(
         f"no starting point: {TRIES} derivatives failed, the last since {why}; {ADVICE}"
     )

@@ -23,8 +23,16 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def check_output(path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
+def check_output(
+    path: Path, *, overwrite: bool = False, resume: bool | None = None, option: str = "--out"
+) -> None:
     """Refuse an output that exists, or whose folder cannot be written, before any work is done.
+
+    Args:
+        path: where the output goes.
+        overwrite: whether what pdeinv wrote there is replaced.
+        resume: whether it is gone on with; None for a verb that cannot.
+        option: which names the output on the command line.
 
     Raises:
         OutputExists: it is there, and neither ``overwrite`` nor ``resume`` is set.
@@ -33,17 +41,16 @@ def check_output(path: Path, *, overwrite: bool = False, resume: bool = False) -
     """
     if os.path.lexists(path):
         if not (overwrite or resume):
-            raise OutputExists(
-                f"{path} already exists; add --overwrite or --resume, or choose another --out"
-            )
-        check_mark(path)
+            ways = "--overwrite" if resume is None else "--overwrite or --resume"
+            raise OutputExists(f"{path} already exists; add {ways}, or choose another {option}")
+        check_mark(path, option)
     folder = path.absolute().parent
     if not folder.is_dir():
         raise OutputExists(
             f"folder {folder} for output {path.name} does not exist; create it first"
         )
     if not os.access(folder, os.W_OK):
-        raise OutputExists(f"folder {folder} is not writable; choose another --out")
+        raise OutputExists(f"folder {folder} is not writable; choose another {option}")
 
 
 def _exchange(target: Path, path: Path, aside: Path) -> None:

@@ -54,7 +54,7 @@ def noted(text: str) -> str:
     return f"{_NOTE}{maker().removeprefix('pdeinv')}\n{text}"
 
 
-def check_mark(path: Path) -> None:
+def check_mark(path: Path, option: str = "--out") -> None:
     """Refuse to replace what is at ``path``, unless pdeinv wrote it.
 
     Raises:
@@ -63,7 +63,7 @@ def check_mark(path: Path) -> None:
     if not written_by_pdeinv(path):
         raise OutputExists(
             f"{path} carries no mark of pdeinv, and only what pdeinv wrote is replaced; move or "
-            "delete it yourself, or choose another --out"
+            f"delete it yourself, or choose another {option}"
         )
 
 

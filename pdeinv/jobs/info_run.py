@@ -37,7 +37,8 @@ def describe_run(folder: Path) -> dict[str, Any]:
     engine = mark.get("engine") or resolved.get("engine", {}).get("name")
     return {
         "engine": engine,
-        **_rounds(folder),
+        **(_rounds(folder) if _trains(resolved) else {}),
+        **_tested(folder),
         "stop_asked": (folder / "STOP").exists(),
         "chains": [_chain(file) for file in sorted(folder.glob("chain*.state.npz"))],
     }
@@ -86,11 +87,30 @@ def _rows(file: Path) -> list[dict[str, Any]]:
     return found
 
 
+def _trains(resolved: dict[str, Any]) -> bool:
+    """Whether an inversion trains a surrogate on its way; others have no such table, or a path."""
+    table = resolved.get("surrogate") or {}
+    return bool(table) and "path" not in table
+
+
 def _rounds(folder: Path) -> dict[str, Any]:
     """How far the training of a surrogate on the way of an inversion is."""
-    tests = _json(folder / "tests.json") or []
-    told = {} if not tests else {"training_sd_misfit_difference": float(tests[-1]["sd"])}
-    return {"training_rounds_done": len(list(folder.glob("round*.npz"))), **told}
+    return {"training_rounds_done": len(list(folder.glob("round*.npz")))}
+
+
+TESTED = {
+    "mean": "test_mean_misfit_difference",
+    "sd": "test_sd_misfit_difference",
+    "r_hat": "test_r_hat_of_explorers",
+    "passed": "test_passed",
+}
+"""What the last test of a surrogate found, by its names in the file of tests."""
+
+
+def _tested(folder: Path) -> dict[str, Any]:
+    """The last test of the surrogate; nothing where none was made yet."""
+    tests = _json(folder / "tests.json") or [{}]
+    return {told: tests[-1][name] for name, told in TESTED.items() if name in tests[-1]}
 
 
 def _batches(folder: Path, planned: dict[str, Any]) -> dict[str, Any]:

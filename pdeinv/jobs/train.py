@@ -15,7 +15,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from pdeinv.config import parse
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
 from pdeinv.executors.devices import find_device, import_torch
 from pdeinv.executors.ranks import ALONE, Place, Ranks, leave, opened
@@ -23,7 +22,7 @@ from pdeinv.io.datasets import TrainingSet
 from pdeinv.jobs.training_set import check_inputs, check_prior, open_training_set
 from pdeinv.plugins.fitting import FitRun, Precision
 from pdeinv.plugins.recipe import make_problem
-from pdeinv.plugins.registry import load
+from pdeinv.plugins.registry import configured, load
 from pdeinv.plugins.surrogate import Surrogate, check_installed
 
 __all__ = ["Job", "execute", "together"]
@@ -77,7 +76,7 @@ class Job:
         Raises:
             ConfigError: a wrong key or value.
         """
-        return parse(self.kind.Config, self.options, "surrogate")
+        return configured("surrogates", self.surrogate, self.options)
 
     def check(self) -> None:
         """Everything about the surrogate that can be wrong before any work is done.

@@ -11,14 +11,15 @@ can compute.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from pdeinv import extras
 from pdeinv.config import parse
-from pdeinv.errors import UnknownPlugin, hint
+from pdeinv.errors import ConfigError, UnknownPlugin, hint
 
-__all__ = ["Kind", "build", "kind_of", "load", "names", "require"]
+__all__ = ["Kind", "build", "configured", "kind_of", "load", "names", "require"]
 
 Kind = Literal["problems", "surrogates", "engines"]
 KINDS: tuple[Kind, ...] = ("problems", "engines", "surrogates")
@@ -70,8 +71,44 @@ def build(kind: Kind, name: str, table: Mapping[str, Any]) -> Any:
         UnknownPlugin: no such name.
         ConfigError: a wrong key or value.
     """
-    made = load(kind, name)
-    return made(parse(made.Config, table, kind[:-1]))
+    return load(kind, name)(configured(kind, name, table))
+
+
+def configured(kind: Kind, name: str, table: Mapping[str, Any], where: str = "") -> Any:
+    """The configuration of the plug-in of that name, checked.
+
+    Args:
+        kind: of the plug-in.
+        name: of it.
+        table: its options.
+        where: what messages call the table; the kind where not given.
+
+    Raises:
+        UnknownPlugin: no such name.
+        ConfigError: a wrong key or value; of a key that others of its kind have, who these are.
+    """
+    try:
+        return parse(load(kind, name).Config, table, where or kind[:-1])
+    except ConfigError as error:
+        owners = _owners(kind, error.unknown) if error.unknown else []
+        if not owners:
+            raise
+        key, _, remedy = str(error).partition("; ")
+        does = f"{', '.join(owners)} {'does' if len(owners) == 1 else 'do'}"
+        raise ConfigError(
+            f"{key}: {kind[:-1]} '{name}' does not have it, {does}; {remedy}"
+        ) from None
+
+
+def _owners(kind: Kind, key: str) -> list[str]:
+    """The plug-ins of a kind that have an option of that name."""
+    found = []
+    for name, entry in sorted(_found(kind).items()):
+        # a package that is missing, or somebody else's bug: nobody asked for that plug-in
+        with suppress(Exception):
+            if key in entry.load().Config.model_fields:
+                found.append(f"'{name}'")
+    return found
 
 
 def require(kind: Kind, name: str) -> None:

@@ -173,7 +173,8 @@ class Pinn(Engine[PinnState]):
         """Not converged where the reference model's derivatives call for another point."""
         text = self._verdict(state, misfit)
         if not self.finished(state):
-            return Ended.RUNNING, Ended.RUNNING.sentence(text)
+            ended = Ended.RUNNING.unless_cut(state.block, self.config.blocks)
+            return ended, ended.sentence(text)
         if not posterior.model.capabilities >= DERIVATIVES:
             return Ended.CONVERGED, text
         off = drive(posterior, distance_to_minimum(posterior, xi, rng))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pdeinv.cli.main import app
+from pdeinv.cli.verbs import app
 
 SMALL = """
 [problem]

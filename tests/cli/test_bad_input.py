@@ -256,6 +256,31 @@ TABLES = {
         ("--set", "solver.widht=3"),
         "unknown key 'solver.widht'; did you mean 'width'",
     ),
+    "engine.beta": (
+        ("--engine", "hmc", "--set", "engine.beta=0.1"),
+        "unknown key 'engine.beta': engine 'hmc' does not have it, 'pcn' does; ",
+    ),
+    "engine.max_iteration": (
+        ("--engine", "map", "--set", "engine.max_iteration=9"),
+        "unknown key 'engine.max_iteration'; did you mean 'max_iterations'?",
+    ),
+    "engine.walkers": (
+        ("--set", "engine.walkers=40"),
+        "unknown key 'engine.walkers': engine 'two-level' does not have it, 'emcee' does; ",
+    ),
+    "problem.frequencies": (
+        ("--set", "problem.frequencies=[1.0]"),
+        "unknown key 'problem.frequencies': problem 'darcy' does not have it, 'helmholtz' does",
+    ),
+    "surrogate.epochs": (
+        ("--engine", "map", "--set", "surrogate.name=gp", "--set", "surrogate.epochs=3"),
+        "unknown key 'surrogate.epochs': surrogate 'gp' does not have it, 'deeponet', ",
+    ),
+    "surrogate.tune_points": (
+        ("--engine", "two-level", "--set", "surrogate.tune_points=3"),
+        "unknown key 'surrogate.tune_points': it is an option of surrogate 'multifidelity'; write "
+        "surrogate.options.tune_points",
+    ),
     "solver.penalty": (("--set", "solver.penalty=3"), "unknown key 'solver.penalty'"),
 }
 

@@ -7,7 +7,7 @@ from toy_engine import ToyEngine
 from toy_problem import Toy
 from typer.testing import CliRunner
 
-from pdeinv.cli.main import app
+from pdeinv.cli.verbs import app
 from pdeinv.plugins import registry
 
 

@@ -28,7 +28,7 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 from pathlib import Path
 from typer.testing import CliRunner
-from pdeinv.cli.main import app
+from pdeinv.cli.verbs import app
 
 found = []
 for words in json.loads(sys.argv[2]):

@@ -74,3 +74,8 @@ def test_jacobian_and_evaluate_from_the_command_line(call, work):
     assert (work / "e.png").exists()
     assert call(*words, "--out", "e.nc").exit_code == 2
     assert "ends in .png" in call(*words, "--figure", "e.gif").stderr
+    observed = ("observe", "truth.nc", "--sensors", BASE[BASE.index("--sensors") + 1])
+    assert call(*observed, "--noise-std", 1e-5, "--seed", 3, "--out", "precise.nc").exit_code == 0
+    refused = call("evaluate", "s", "--obs", "precise.nc", "--n", 4, "--seed", 2, "--json")
+    assert json.loads(refused.stdout)["verdict"].startswith("refused: ")
+    assert refused.exit_code == 0  # the evaluation itself went well

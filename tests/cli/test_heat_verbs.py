@@ -92,6 +92,14 @@ def test_a_dry_run_of_a_sampler_tells_what_it_takes(folder, call, tmp_path):
     plan = json.loads(call("invert", folder / "obs.nc", *words).stdout)
     assert plan["value and gradient, 16 together (ms)"] > 0
     assert plan["CPU of hmc for as many steps, about (s)"] > 0
+    assert not [what for what in plan if "training" in what]
+
+
+def test_a_dry_run_of_two_level_tells_a_limit_of_its_training(folder, call, tmp_path):
+    words = ("--engine", "two-level", "--dry-run", "--json", "--out", tmp_path / "two.nc")
+    rounds = ("--set", "surrogate.round_size=20", "--set", "surrogate.max_rounds=4")
+    plan = json.loads(call("invert", folder / "obs.nc", *words, *rounds).stdout)
+    assert plan["training solves, at most"] == 20 + 20 + 20 + 40
 
 
 @pytest.mark.parametrize(

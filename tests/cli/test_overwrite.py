@@ -64,6 +64,18 @@ def test_somebody_elses_output_is_refused_in_one_line(verb, kind, call, work):
     refused(call(*words, out, flag), work, before)
 
 
+@pytest.mark.parametrize("verb", [v for v, (_, flag) in TAKEN.items() if flag == "--overwrite"])
+def test_an_output_that_exists_names_the_options_that_the_verb_has(verb, call, work):
+    words, _ = TAKEN[verb]
+    (work / "taken.png").write_text("precious")
+    said = call(*words, "taken.png").stderr
+    can_resume = verb.startswith(("generate", "train", "invert", "solve --solver"))
+    ways = "--overwrite or --resume" if can_resume else "--overwrite"
+    own = words[-1] if words[-1] in ("--vtk", "--figure") else "--out"
+    assert f"taken.png already exists; add {ways}, or choose another {own}\n" in said
+    assert not can_resume or "--resume" in call(words[0], "--help").stdout
+
+
 @pytest.mark.parametrize(
     "verb",
     [

@@ -8,7 +8,7 @@ import pytest
 import typer
 from rich.markup import render
 
-from pdeinv.cli.main import app
+from pdeinv.cli.verbs import app
 
 HEAVY = ("torch", "dolfinx", "petsc4py", "mpi4py", "arviz", "matplotlib", "emcee", "gpytorch")
 
@@ -17,7 +17,7 @@ def loaded_after(*words):
     """Which of HEAVY and numpy, xarray are in sys.modules after the command ran."""
     code = f"""
 import json, sys
-from pdeinv.cli.main import app
+from pdeinv.cli.verbs import app
 try:
     app({list(words)!r})
 except SystemExit as end:
@@ -40,7 +40,7 @@ def test_listing_loads_no_solver_and_no_network(words):
 
 
 def test_the_import_probe_sees_what_is_loaded():
-    code = "import xarray; from pdeinv.cli.main import app"
+    code = "import xarray; from pdeinv.cli.verbs import app"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; import sys; print('xarray' in sys.modules)"],
         capture_output=True, text=True, check=True,

@@ -68,6 +68,11 @@ def test_a_training_that_is_stopped_among_its_moves_resumes_to_the_bit(ask, call
     assert result.exit_code == 0, result.stderr
     same(whole, work / "out.nc")
     assert not list(run.glob("explorers*"))
+    kept = json.loads((run / "training_seconds.json").read_text())
+    told = read_tree(work / "out.nc").attrs
+    assert (kept["seconds"], kept["cpu_seconds"]) == (
+        told["pdeinv_seconds_training"], told["pdeinv_cpu_seconds_training"],
+    )  # fmt: skip
 
 
 def test_solves_of_training_count_and_a_larger_budget_goes_on(call, work, whole):
@@ -157,3 +162,17 @@ def test_what_two_level_cannot_train_is_refused_before_the_first_solve(call, wor
     assert told.exit_code == 2
     assert "cannot be trained on the way" in told.stderr
     assert not (work / "out.nc.run").exists()
+
+
+def test_info_tells_the_last_test_of_a_trained_and_of_a_given_surrogate(call, work, whole):
+    trained = json.loads(call("info", f"{whole}.run", "--json").stdout)
+    assert trained["test_passed"] is True
+    assert trained["test_r_hat_of_explorers"] <= 1.05
+    words = two_level("given.nc", "--surrogate", f"{whole}.run/surrogate", settings=LENGTHS)
+    assert call(*words).exit_code == 0
+    given = json.loads(call("info", work / "given.nc.run", "--json").stdout)
+    assert given["test_passed"] is True
+    found = read_tree(work / "given.nc").attrs["pdeinv_mean_misfit_difference_heldout"]
+    assert given["test_mean_misfit_difference"] == found
+    assert "training_rounds_done" not in given
+    assert "test_mean_misfit_difference" in call("info", work / "given.nc.run").stdout

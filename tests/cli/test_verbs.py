@@ -247,6 +247,7 @@ def test_info_reads_the_folder_of_a_run(call, posterior):
     assert found["kind"] == "run"
     assert found["engine"] == "pcn"
     assert [c["step"] for c in found["chains"]] == [300, 300]
+    assert not [name for name in found if "train" in name]
 
 
 def test_doctor_finds_this_machine_fit(call):

@@ -36,7 +36,7 @@ class Tripled:
 def spoiled(monkeypatch):
     """Two-level runs get such a surrogate, and no test of it."""
 
-    def given(_inversion, made, _spec, _progress):
+    def given(_inversion, made, *_):
         def build() -> Posterior:
             whole = made()
             wrong = WhitenedModel(whole.prior, Tripled(whole.model.model))

@@ -11,7 +11,7 @@ import pytest
 from ours import ours
 from typer.testing import CliRunner
 
-from pdeinv.cli.main import app
+from pdeinv.cli.verbs import app
 from pdeinv.config import parse, parse_toml
 from pdeinv.jobs.invert.run import RunConfig
 from pdeinv.plugins.recipe import make_problem

@@ -16,6 +16,7 @@ from folded import two_modes
 from ours import ours
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
+from pdeinv.engines.ended import Ended
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Run
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
@@ -111,16 +112,59 @@ def test_stop_file_saves_and_resume_continues(name, tmp_path):
     assert_same(go(name, folder, resume=True), whole)
 
 
+OTHER_ENDS = (Ended.DRAWN.words, Ended.RUNNING.words, Ended.RUNNING.advice, "settled")
+"""What a run that its budget ended must not say."""
+
+
+def budgeted(name, solves, folder):
+    """A run with a budget, or None where that ended it before there was anything to report."""
+    try:
+        return go(name, folder, budget=Budget(n_forward=solves))
+    except RunFailed as none_yet:
+        told = str(none_yet)
+    assert told.endswith(f"; {Ended.BUDGET.advice}")
+    return None
+
+
+def assert_budget_is_told(found):
+    """It is the one ending that the message names, with its one advice."""
+    message = found.outcome.message
+    assert found.exhausted == message.startswith("budget spent; ")
+    assert found.exhausted == message.endswith(f"; {Ended.BUDGET.advice}")
+    assert message.count(Ended.BUDGET.advice) == found.exhausted
+    assert not found.exhausted or not [words for words in OTHER_ENDS if words in message]
+
+
 @ALL
 @pytest.mark.parametrize("solves", [5, 40])
 def test_spent_budget_is_reported_and_a_larger_one_continues(name, solves, tmp_path):
     whole = go(name, tmp_path / "whole")
-    with contextlib.suppress(RunFailed):  # stopped before there was anything to report
-        part = go(name, tmp_path / "part", budget=Budget(n_forward=solves))
-        assert part.exhausted == part.outcome.message.startswith("budget spent; ")
+    part = budgeted(name, solves, tmp_path / "part")
+    if part is not None:
+        assert_budget_is_told(part)
         assert not (part.exhausted and part.outcome.converged)
         assert part.exhausted or whole.counters.n_forward <= 2 * solves
     assert_same(go(name, tmp_path / "part", resume=True), whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "solves", "words"),
+    [
+        ("map", 1, "budget spent; newton-cg cut short after 0 iterations, "),
+        ("map", 8, "; 0 of 3 searches are done; raise the budget"),
+        ("laplace", 12, "; 1 of 8 searches found 1 distinct optimum; raise the budget"),
+        ("eki", 20, "20 at tempering time 0 after 0 updates; the posterior is at 1, so that"),
+        ("emcee", 400, "budget spent; cut short after 8 of 12 draws: "),
+        ("hmc", 200, "budget spent; cut short after 3 of 20 draws; raise the budget"),
+        ("two-level", 6, "budget spent; cut short after 3 of 12 draws; raise the budget"),
+        ("gauss-newton", 1, "noser cut short after 0 steps"),
+    ],
+)
+def test_a_spent_budget_tells_how_far_the_engine_came(name, solves, words, tmp_path):
+    found = budgeted(name, solves, tmp_path)
+    assert found.exhausted
+    assert_budget_is_told(found)
+    assert words in found.outcome.message
 
 
 KILLED = (

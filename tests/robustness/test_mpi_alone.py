@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner
 
-from pdeinv.cli.main import app
+from pdeinv.cli.verbs import app
 
 SMALL = {
     "heat": ("problem.cells=6", "problem.time.steps=4"),

@@ -252,4 +252,4 @@ def test_a_surrogate_far_from_the_fine_model_is_refused(case, trained):
 
 def test_report_is_json(trained):
     saved = json.loads((trained[0] / "rounds.json").read_text())
-    assert set(saved) == {"counters", "figures", "seconds"}
+    assert set(saved) == {"counters", "figures"}

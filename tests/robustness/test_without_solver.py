@@ -40,7 +40,7 @@ from pathlib import Path
 import numpy as np
 from typer.testing import CliRunner
 from pdeinv.plugins.recipe import load_surrogate, make_problem
-from pdeinv.cli.main import app
+from pdeinv.cli.verbs import app
 
 def predicted(folder):
     surrogate = load_surrogate(Path(folder))
@@ -101,7 +101,7 @@ def observed(work):
     """An observation file that says where it comes from."""
     from typer.testing import CliRunner
 
-    from pdeinv.cli.main import app
+    from pdeinv.cli.verbs import app
     from pdeinv.config import dump_toml
 
     (work / "run.toml").write_text(dump_toml({"problem": {"name": "darcy", **CONFIG}}))

@@ -30,7 +30,7 @@ class Blocked:
 
 sys.meta_path.insert(0, Blocked())
 from typer.testing import CliRunner
-from pdeinv.cli.main import app
+from pdeinv.cli.verbs import app
 
 found = {}
 for name, words in json.loads(sys.argv[1]).items():
@@ -54,7 +54,7 @@ def work(tmp_path_factory):
     """A data set, observations, and two networks that were trained where torch is."""
     from typer.testing import CliRunner
 
-    from pdeinv.cli.main import app
+    from pdeinv.cli.verbs import app
 
     folder = tmp_path_factory.mktemp("work")
     problem = make_problem("darcy", CONFIG)

@@ -5,7 +5,7 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from pdeinv.bayes.posterior import WhitenedModel
-from pdeinv.cli.main import app
+from pdeinv.cli.verbs import app
 from pdeinv.problems.helmholtz import Helmholtz, HelmholtzConfig
 
 SOURCE = """

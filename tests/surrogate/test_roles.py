@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pdeinv.bayes.noise import Noise
-from pdeinv.cli.main import app
+from pdeinv.cli.verbs import app
 from pdeinv.errors import CapabilityError
 from pdeinv.io import datasets, netcdf
 from pdeinv.io.observations import Observations, to_dataset

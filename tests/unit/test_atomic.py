@@ -118,10 +118,10 @@ def test_an_existing_output_is_refused_unless_told_otherwise(tmp_path):
     path = tmp_path / "a.nc"
     check_output(path)
     path.write_text("old")
-    with pytest.raises(
-        OutputExists, match=r"a\.nc already exists; add --overwrite or --resume, or"
-    ):
+    with pytest.raises(OutputExists, match=r"a\.nc already exists; add --overwrite, or choose"):
         check_output(path)
+    with pytest.raises(OutputExists, match=r"already exists; add --overwrite or --resume, or"):
+        check_output(path, resume=False)
     netcdf.write(path, xr.Dataset(attrs=attributes({}, None)))
     with pytest.raises(OutputExists, match="already exists"):
         check_output(path)

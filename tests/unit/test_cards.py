@@ -12,7 +12,7 @@ from pdeinv.plugins import cards
 from pdeinv.plugins.listing import KINDS, describe
 
 LOADED = (
-    "import sys; from pdeinv.cli.main import app; code = app(sys.argv[1:], standalone_mode=False);"
+    "import sys; from pdeinv.cli.verbs import app; code = app(sys.argv[1:], standalone_mode=False);"
     "heavy = {'numpy', 'scipy', 'xarray', 'pandas', 'torch', 'dolfinx'};"
     "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
 )

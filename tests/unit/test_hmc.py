@@ -1,5 +1,6 @@
 """Parts of Hamiltonian Monte Carlo: moves, divergences, what the warm-up learns."""
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from pdeinv.engines.mcmc.adaptation import (
 from pdeinv.engines.mcmc.hmc import Hmc, HmcConfig
 from pdeinv.engines.mcmc.kernel import Kernel, reference_for
 from pdeinv.engines.mcmc.start import ABSURD, dispersed_start
-from pdeinv.engines.requests import drive
+from pdeinv.engines.requests import Misfit, advance, answered, drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.engines.solvable import Place
@@ -184,6 +185,20 @@ def test_a_model_without_walls_has_no_divergence(tmp_path):
     found = run(Hmc(HmcConfig(chains=2, draws=100, warmup=50)), CASE.posterior, Run(0, tmp_path))
     assert found.outcome.summary["divergences"] == 0
     assert found.outcome.summary["acceptance_rate"] > 0.8
+
+
+def test_a_chain_solves_for_no_point_of_its_start_twice():
+    on, found, asked = CASE.posterior(), None, []
+    steps = Hmc(HmcConfig()).init(on, np.random.default_rng(0))
+    with contextlib.suppress(StopIteration):
+        while True:
+            request = advance(steps, found)
+            if isinstance(request, Misfit) and request.xi.ndim == 1:
+                asked.append(request.xi)
+            found = answered(on, request)
+    last = [np.array_equal(asked[-1], xi) for xi in asked[:-1]]
+    assert len(last) > 1
+    assert not any(last)
 
 
 def test_every_gradient_of_a_draw_is_counted(tmp_path):

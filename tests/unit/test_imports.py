@@ -198,7 +198,7 @@ def test_modules_form_no_circle():
 @pytest.mark.parametrize(
     "text",
     [
-        "from pdeinv.cli.main import app",
+        "from pdeinv.cli.verbs import app",
         "from pdeinv.jobs.invert import run",
         "import pdeinv.problems.darcy",
         "def f():\n    from pdeinv.surrogates.common import mlp",
@@ -212,7 +212,7 @@ def test_an_import_that_points_up_is_found(text):
     "text",
     [
         "from pdeinv.bayes import posterior",
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from pdeinv.cli.main import app",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from pdeinv.cli.verbs import app",
     ],
 )
 def test_an_import_that_points_down_or_never_runs_is_not(text):

@@ -14,6 +14,9 @@ from pdeinv.engines.run.spec import Run
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.runs import remember
 from pdeinv.jobs.info import describe
+from pdeinv.jobs.two_level.admission import Difference
+from pdeinv.jobs.two_level.explorers import Agreement
+from pdeinv.jobs.two_level.trial import Trial, keep_tests
 from pdeinv.plugins import registry
 
 CASE = LinearGaussian.example(np.random.default_rng(2))
@@ -43,7 +46,8 @@ def test_every_chain_shows_the_misfit_of_its_state(name, tmp_path):
 
 
 def test_a_run_that_has_only_begun_is_a_run(tmp_path):
-    remember(tmp_path / "a.nc.run", {"engine": {"name": "two-level"}, "seed": 1})
+    training = {"surrogate": {"name": "multifidelity", "max_rounds": 8}}
+    remember(tmp_path / "a.nc.run", {"engine": {"name": "two-level"}, "seed": 1, **training})
     found = describe(tmp_path / "a.nc.run")
     assert found["kind"] == "run"
     assert found["engine"] == "two-level"
@@ -81,9 +85,26 @@ def test_a_training_before_its_first_epoch_is_one(tmp_path):
 
 def test_training_rounds_show_the_last_test(tmp_path):
     folder = tmp_path / "a.nc.run"
-    remember(folder, {"engine": {"name": "two-level"}})
+    remember(folder, {"engine": {"name": "two-level"}, "surrogate": {"max_rounds": 8}})
     (folder / "round0.npz").touch()
-    (folder / "tests.json").write_text('[{"pairs": 40, "sd": 2.5}, {"pairs": 80, "sd": 0.5}]')
+    agreed, apart = Agreement(1.01, "component 0", 5.0), Agreement(1.2, "component 0", 5.0)
+    good = Difference(-0.25, 0.5)
+    trials = [Trial(40, Difference(-1.5, 2.5), agreed), Trial(80, good, apart)]
+    keep_tests(folder, [t.entry(1.0) for t in trials])
     found = describe(folder)
     assert found["training_rounds_done"] == 1
-    assert found["training_sd_misfit_difference"] == 0.5
+    told = {
+        "test_mean_misfit_difference": -0.25,
+        "test_sd_misfit_difference": 0.5,
+        "test_r_hat_of_explorers": 1.2,
+        "test_passed": False,
+    }
+    assert told.items() <= found.items()
+    keep_tests(folder, [Trial(80, good, agreed).entry(1.0)])
+    assert describe(folder)["test_passed"] is True
+
+
+@pytest.mark.parametrize("surrogate", [{}, {"path": "elsewhere", "inflate": False}])
+def test_only_a_run_that_trains_tells_rounds(surrogate, tmp_path):
+    remember(tmp_path / "a.nc.run", {"engine": {"name": "pcn"}, "surrogate": surrogate})
+    assert not [name for name in describe(tmp_path / "a.nc.run") if "train" in name]

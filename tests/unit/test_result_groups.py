@@ -14,6 +14,7 @@ from pdeinv.bayes.diagnostics import components
 from pdeinv.bayes.noise import Noise
 from pdeinv.jobs.info import describe
 from pdeinv.jobs.invert.components import MAX_PLACES
+from pdeinv.jobs.invert.predictive import N_LIKELIHOOD
 from pdeinv.model.places import place, places
 
 SIGMA = 0.1
@@ -112,7 +113,27 @@ def test_predictions_come_from_every_chain_and_stay_few(stored):
     assert predicted.sizes["draw"] == 25
     assert predicted["draw"].values[[0, -1]].tolist() == [0, 299]
     assert tree.attrs["pdeinv_n_forward_predictive"] == 100
-    assert inverted(engine="map")["log_likelihood"]["data"].shape == (1, 1, 8)
+    assert inverted(engine="map")["posterior_predictive"]["data"].shape == (1, 1, 8)
+
+
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter")
+def test_likelihoods_are_stored_where_arviz_can_use_them(stored, tmp_path):
+    inverted(engine="map", out=tmp_path / "map.nc")
+    with pytest.raises(TypeError, match="log likelihood not found"):
+        az.loo(az.from_netcdf(tmp_path / "map.nc"))
+    few = inverted(engine="eki", ensemble_size=N_LIKELIHOOD - 1)
+    assert "log_likelihood" not in few.children
+    inverted(engine="eki", ensemble_size=N_LIKELIHOOD, out=tmp_path / "eki.nc")
+    assert np.isfinite(az.loo(az.from_netcdf(tmp_path / "eki.nc"), reff=1.0).elpd)
+
+
+def test_weights_are_told_of_draws_from_an_approximation_only():
+    assert not {"effective_share", "pareto_k"} & numbers(inverted(engine="eki")).keys()
+    assert {"effective_share", "pareto_k"} <= numbers(inverted(engine="laplace")).keys()
+
+
+def numbers(tree):
+    return json.loads(tree.attrs["pdeinv_summary"])
 
 
 # ---- figures of each component ----

@@ -19,7 +19,8 @@ from pdeinv.engines.gaussian.approximation import (
     LaplaceApproximation,
     Spectrum,
 )
-from pdeinv.engines.gaussian.minimize import Minimum, first_minimum, improved
+from pdeinv.engines.gaussian.curvature import ESCAPES
+from pdeinv.engines.gaussian.minimize import Minimum, first_minimum, improved, off_saddle
 from pdeinv.engines.gaussian.optima import Optimum
 from pdeinv.engines.gaussian.starts import (
     Found,
@@ -77,7 +78,7 @@ class Laplace(Engine[LaplaceState]):
     @property
     def n_steps(self) -> int:
         """The minimization, then at most 32 doublings of the rank, then the further searches."""
-        return self.config.max_iterations + 32 + self.config.most_starts
+        return self.config.max_iterations + 32 + self.config.most_starts + 2 * ESCAPES
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[LaplaceState]:
         """The first point of the minimization and an empty sketch."""
@@ -106,10 +107,23 @@ class Laplace(Engine[LaplaceState]):
                 "engine.start = 'prior' with another seed, or use pcn"
             ) from error
         state = replace(state, spectrum=spectrum)
-        return replace(state, found=self._first(state)) if spectrum.enough else state
+        return (yield from self._looked_at(posterior, state, rng)) if spectrum.enough else state
 
-    def _first(self, state: LaplaceState) -> Found:
-        return Found.first(Optimum(state.minimum.objective, self._gaussian(state)))
+    def _looked_at(
+        self, posterior: Posterior, state: LaplaceState, rng: np.random.Generator
+    ) -> Steps[LaplaceState]:
+        """The first minimum with its Gaussian; where it is a saddle point, on the way down."""
+        first, gaussian = state.minimum, self._gaussian(state)
+        if first.ended.converged:
+            first = yield from off_saddle(posterior, first, self.config, gaussian.root, rng)
+        if first.on(self.config):
+            spectrum = Spectrum.unknown(posterior, self.config.rank)
+            return replace(state, minimum=first, spectrum=spectrum)
+        if first.ended.converged:
+            found = Found.first(Optimum(first.objective, gaussian))
+        else:  # no minimum, and none to tell others by
+            found = Found.alone(posterior.dim, self.config.starts_for(posterior.dim))
+        return replace(state, minimum=first, found=found)
 
     def _gaussian(self, state: LaplaceState) -> LaplaceApproximation:
         return state.spectrum.approximation(state.minimum.xi, self.config.cutoff)
@@ -136,15 +150,15 @@ class Laplace(Engine[LaplaceState]):
         several = minimum is not state.minimum
         found = state.found.best.laplace if several else self._gaussian(state)
         xi = found.sample(rng, self.config.draws)
-        message = minimum.message(self.config.method, n_data)
+        message = minimum.message(self.config, n_data)
         groups = {"laplace": found.dataset("xi_map")}
-        if state.found.searches:
+        if state.found.any:
             groups["optima"] = optima_group(state.found)
         return Outcome(
             xi=xi[None],
             stats=_quadratic(found, xi, minimum),
             ended=_ended(state),
-            message=f"{message}; {_verdict(found)}{told(state.found)}",
+            message=f"{message}; {_verdict(found)}{told(state.found, minimum, self.config)}",
             summary={
                 **minimum.summary(n_data),
                 "rank": float(len(found.eigenvalues)),
@@ -153,6 +167,7 @@ class Laplace(Engine[LaplaceState]):
             },
             groups=groups,
             independent_chains=False,
+            approximated=True,
         )
 
 

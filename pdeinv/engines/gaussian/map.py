@@ -11,7 +11,8 @@ import xarray as xr
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Chain, Engine, Outcome
-from pdeinv.engines.gaussian.minimize import Minimum, first_minimum, improved
+from pdeinv.engines.gaussian.curvature import ESCAPES
+from pdeinv.engines.gaussian.minimize import Minimum, first_minimum, improved, off_saddle
 from pdeinv.engines.gaussian.starts import (
     Found,
     StartsConfig,
@@ -60,8 +61,8 @@ class Map(Engine[MapState]):
 
     @property
     def n_steps(self) -> int:
-        """The minimization, the Hessian at its end and the further searches."""
-        return self.config.max_iterations + self.config.most_starts
+        """The minimization, the Hessian at its end or ends, and the further searches."""
+        return self.config.max_iterations + self.config.most_starts + 2 * ESCAPES + 1
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[MapState]:
         """The prior mean, or a prior draw."""
@@ -78,14 +79,31 @@ class Map(Engine[MapState]):
         if state.found.searches:
             return replace(state, found=(yield from another(posterior, state.found, rng)))
         try:
-            found = yield from first_found(posterior, first, set_aside(rng))
+            return (yield from self._looked_at(posterior, first, rng))
         except SolverDiverged:
             found = Found.alone(posterior.dim, self.config.starts_for(posterior.dim))
         return replace(state, found=found)
 
+    def _looked_at(
+        self, posterior: Posterior, first: Minimum, rng: np.random.Generator
+    ) -> Steps[MapState]:
+        """The first minimum with its Gaussian; where it is a saddle point, on the way down.
+
+        Raises:
+            SolverDiverged: there is no Gaussian.
+        """
+        found = yield from first_found(posterior, first, set_aside(rng))
+        root = found.best.laplace.root
+        minimum = yield from off_saddle(posterior, first, self.config, root, rng)
+        return MapState(minimum, found if minimum is first else Found.nothing(posterior.dim))
+
     def finished(self, state: MapState) -> bool:
         """When all searches are done; there is one where the first did not converge."""
-        return not state.minimum.on(self.config) and not state.found.due(state.minimum, self.config)
+        first, found = state.minimum, state.found
+        if first.on(self.config):
+            return False
+        looked_at = found.searches > 0 and not found.due(first, self.config)
+        return looked_at or not first.ended.converged
 
     def record(self, state: MapState, step: int) -> Mapping[str, Any] | None:
         """The course of the minimization."""
@@ -100,16 +118,17 @@ class Map(Engine[MapState]):
         """The best minimum; all of them in the group ``optima``."""
         state: MapState = chains[0].state
         best = state.found.chosen(state.minimum)
-        course = np.asarray(chains[0].records.get("objective", np.zeros(0)))[: state.minimum.n]
+        steps = state.minimum.n + 2 * state.minimum.saddles
+        course = np.asarray(chains[0].records.get("objective", np.zeros(0)))[:steps]
         groups = {"course": xr.Dataset({"objective": ("iteration", course)})}
         if state.found.any:
             groups["optima"] = optima_group(state.found)
-        message = best.message(self.config.method, posterior.n_data)
+        message = best.message(self.config, posterior.n_data)
         return Outcome(
             xi=best.xi[None, None, :],
             stats={"misfit": np.array([[best.misfit]]), "lp": np.array([[-best.objective]])},
             ended=best.ended,
-            message=message + told(state.found),
+            message=message + told(state.found, best, self.config),
             summary={**best.summary(posterior.n_data), **state.found.summary},
             groups=groups,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,18 +14,30 @@ from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.gaussian import newton_cg
+from pdeinv.engines.gaussian.curvature import ESCAPES, Stationary, lower_point
 from pdeinv.engines.gaussian.lbfgs import Memory
 from pdeinv.engines.line_search import Point, backtrack, wolfe_search
 from pdeinv.engines.requests import Linearize, Misfit, Steps
 from pdeinv.engines.solvable import Place, first_linearized, first_point, trained_start
 from pdeinv.errors import SolverDiverged
+from pdeinv.rng import set_aside
 from pdeinv.typing import Array
 
-__all__ = ["Minimum", "OptimizerConfig", "find_map", "first_minimum", "improved"]
+__all__ = [
+    "Minimum",
+    "OptimizerConfig",
+    "find_map",
+    "first_minimum",
+    "improved",
+    "off_saddle",
+]
 
 CLOSE = 0.1
 """A minimum is reached within so many posterior standard deviations: the Gauss-Newton Hessian has
 no eigenvalue below 1, hence ‖g‖ bounds that distance, whatever share of the first gradient g is."""
+
+ROUNDING = 1e-20
+"""A squared distance, in the same units, that only rounding makes: a start at the very minimum."""
 
 REACH = 10.0
 """A step is cut to this many times sqrt(dim), the norm of a typical prior draw."""
@@ -52,6 +65,7 @@ class Minimum:
     """Where the minimization of J stands.
 
     ``gradient_norm`` belongs to the last point that was linearized; Gauss-Newton-CG has no memory.
+    ``saddles`` counts the saddle points that were left.
     """
 
     xi: Array
@@ -64,6 +78,7 @@ class Minimum:
     forcing: float = 0.5
     n: int = 0
     ended: Ended = Ended.RUNNING
+    saddles: int = 0
 
     def on(self, config: OptimizerConfig) -> bool:
         """Whether another iteration is due."""
@@ -79,13 +94,15 @@ class Minimum:
         least = abs(slope) <= 1e-10 * max(1.0, abs(objective))
         return replace(self, ended=Ended.CONVERGED if least else Ended.STALLED)
 
-    def message(self, method: str, n_data: int) -> str:
+    def message(self, config: OptimizerConfig, n_data: int) -> str:
         """One sentence on how it ended."""
         drop = self.gradient_norm / self.first_norm if self.first_norm else 1.0
-        return self.ended.sentence(
-            f"{method} {self.ended.words} after {self.n} iterations, gradient reduced to "
+        ended = self.ended.unless_cut(self.n, config.max_iterations)
+        left = f", left {self.saddles} saddle point{'s'[self.saddles == 1 :]}" * (self.saddles > 0)
+        return ended.sentence(
+            f"{config.method} {ended.words} after {self.n} iterations, gradient reduced to "
             f"{drop:.1e} of the first, misfit {self.misfit:.4g} for {n_data} data (half the number "
-            "of data is expected)"
+            f"of data is expected){left}"
         )
 
     def summary(self, n_data: int) -> dict[str, float]:
@@ -139,6 +156,33 @@ def _with_gradient(state: Minimum) -> Steps[Minimum]:
     return replace(state, gradient=at.gradient, gradient_norm=norm, first_norm=norm, ended=ended)
 
 
+def off_saddle(
+    posterior: Posterior,
+    state: Minimum,
+    config: OptimizerConfig,
+    root: Callable[[Array], Array],
+    rng: np.random.Generator,
+) -> Steps[Minimum]:
+    """The same where J has a minimum there; else on the way down, or given up.
+
+    Args:
+        posterior: of J.
+        state: converged.
+        config: how it goes on.
+        root: C^(1/2) of the Gaussian about it.
+        rng: left where it is.
+    """
+    at = Stationary(state.xi, state.objective, root)
+    lower = yield from lower_point(at, set_aside(rng))
+    if lower is None:
+        return state
+    saddles = state.saddles + 1
+    if saddles > ESCAPES:
+        return replace(state, ended=Ended.SADDLE)
+    new = yield from first_minimum(posterior, config, rng, lower)
+    return replace(new, first_norm=state.first_norm, n=state.n, saddles=saddles)
+
+
 def improved(state: Minimum, config: OptimizerConfig) -> Steps[Minimum]:
     """One outer iteration of the configured method."""
     step = _newton_step if config.method == "newton-cg" else _lbfgs_step
@@ -169,7 +213,7 @@ def _newton_step(state: Minimum, config: OptimizerConfig) -> Steps[Minimum]:
     )
     p = _cut(p)
     slope = float(at.gradient @ p)  # minus the squared distance to the minimum
-    if small and -slope <= CLOSE**2:
+    if (small and -slope <= CLOSE**2) or -slope <= ROUNDING:
         return replace(state, ended=Ended.CONVERGED)
 
     def objective(t: float) -> Steps[float]:

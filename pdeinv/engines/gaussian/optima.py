@@ -20,10 +20,12 @@ from pdeinv.engines.gaussian.approximation import (
     LaplaceApproximation,
     gaussian_approximation,
 )
+from pdeinv.engines.gaussian.curvature import ESCAPES, Stationary, lower_point
 from pdeinv.engines.gaussian.minimize import Minimum, OptimizerConfig, first_minimum, improved
 from pdeinv.engines.requests import Misfit, Steps
 from pdeinv.engines.solvable import in_reach, unwatched
 from pdeinv.errors import RunFailed, SolverDiverged
+from pdeinv.rng import set_aside
 from pdeinv.typing import Array
 
 __all__ = ["FEW", "Optima", "Optimum", "found_optima", "masses", "optimum_at", "same_as"]
@@ -202,6 +204,22 @@ def _search(
 ) -> Steps[int | Optimum | None]:
     """The number of the known minimum that a search leads to, a new one, or None."""
     state = yield from first_minimum(posterior, SEARCH, rng, from_prior=True)
+    for _ in range(1 + ESCAPES):
+        found = yield from _descended(posterior, known, state, rng)
+        if not isinstance(found, Optimum):
+            return found
+        at = Stationary(found.xi, found.objective, found.laplace.root)
+        lower = yield from lower_point(at, set_aside(rng))
+        if lower is None:
+            return found
+        state = yield from first_minimum(posterior, SEARCH, rng, lower)
+    return None
+
+
+def _descended(
+    posterior: Posterior, known: Sequence[Optimum], state: Minimum, rng: np.random.Generator
+) -> Steps[int | Optimum | None]:
+    """The same, where a point whose gradient vanishes counts as a minimum."""
     while state.on(SEARCH):
         state = yield from improved(state, SEARCH)
         if state.n % LOOK == 0:

@@ -132,12 +132,16 @@ def comparable(found: Found) -> bool:
     return found.any and bool(np.sort(found.masses)[:-1].sum() > COMPARABLE)
 
 
-def told(found: Found) -> str:
-    """One clause on what the searches found; empty where there was one search or none."""
-    if found.searches < 2 or not found.any:
+def told(found: Found, first: Minimum, config: StartsConfig) -> str:
+    """One clause on what the searches found; empty where one was asked for."""
+    left = found.due(first, config)
+    of = f" of {config.starts_for(len(first.xi))}" if left else ""
+    if left and not found.any:
+        return f"; {found.searches}{of} searches are done"
+    if not found.any or (found.searches < 2 and not left):
         return ""
     n = len(found.optima.xi)
-    by = f"{found.searches} searches found {n} distinct optim{'um' if n == 1 else 'a'}"
+    by = f"{found.searches}{of} searches found {n} distinct optim{'um' if n == 1 else 'a'}"
     if n == 1:
         return f"; {by}"
     order = np.argsort(found.optima.objective)

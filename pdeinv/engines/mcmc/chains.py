@@ -135,8 +135,15 @@ class Sampler[S: ChainState](Engine[S]):
             "lp": -(misfit + cost(xi)),
             "acceptance_rate": np.broadcast_to(rates[:, None], misfit.shape).copy(),
         }
-        message = Ended.DRAWN.sentence(Ended.DRAWN.words)
-        return Outcome(xi, stats, Ended.DRAWN, message, {"acceptance_rate": float(np.mean(rates))})
+        ended, message = self.drawn(chains)
+        return Outcome(xi, stats, ended, message, {"acceptance_rate": float(np.mean(rates))})
+
+    def drawn(self, chains: Sequence[Chain]) -> tuple[Ended, str]:
+        """Whether all draws were made, in words; the shortest chain counts."""
+        n, most = min(c.state.n for c in chains) - self.config.warmup, self.config.draws
+        if n >= most:
+            return Ended.DRAWN, Ended.DRAWN.sentence(Ended.DRAWN.words)
+        return Ended.CUT, Ended.CUT.sentence(f"{Ended.CUT.words} after {n} of {most} draws")
 
 
 def adapted(log_step: float, chance: float, target: float, k: int, most: float = 0.0) -> float:

@@ -13,6 +13,7 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Outcome
+from pdeinv.engines.ended import Ended
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, check_thinning, stack
 from pdeinv.engines.mcmc.ensembles import judge_ensembles
 from pdeinv.engines.requests import Misfit, Steps
@@ -134,11 +135,12 @@ class Emcee(Sampler[EmceeState]):
         moves = [max(1, c.state.n - self.config.warmup) * len(c.state.xi) for c in chains]
         rate = np.mean([c.state.n_accepted / n for c, n in zip(chains, moves, strict=True)])
         found = judge_ensembles(walkers, self.config.thin)
+        ended, message = self.drawn(chains)
         return Outcome(
             xi=xi,
             stats={"misfit": -lp - cost(xi), "lp": lp},
-            ended=found.ended,
-            message=found.message,
+            ended=found.ended if ended is Ended.DRAWN else ended,
+            message=found.message if ended is Ended.DRAWN else f"{message}: {found.found}",
             summary={"acceptance_rate": float(rate), **found.figures},
             groups={"diagnostics": found.group},
             independent_chains=False,

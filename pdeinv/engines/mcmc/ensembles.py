@@ -27,12 +27,17 @@ LENGTH = 50
 
 @dataclass(frozen=True)
 class EnsembleVerdict:
-    """How it ended, the numbers behind it, and those of each xi as a group of the result."""
+    """How it ended and why, the numbers behind it, and those of each xi as a group."""
 
     ended: Ended
-    message: str
+    found: str
     figures: dict[str, float]
     group: xr.Dataset
+
+    @property
+    def message(self) -> str:
+        """How it ended, why, and what to do."""
+        return self.ended.sentence(f"{self.ended.words}: {self.found}")
 
 
 def judge_ensembles(walkers: Array, thin: int) -> EnsembleVerdict:
@@ -49,7 +54,6 @@ def judge_ensembles(walkers: Array, thin: int) -> EnsembleVerdict:
         faults.append("one ensemble cannot tell, run several")
     ended = Ended.UNMIXED if faults else Ended.CONVERGED
     length = f"{n_kept / tau.max():.0f} autocorrelation times of {thin * tau.max():.0f} steps"
-    text = ", ".join([f"{ended.words}: {length}", *faults])
     n_eff = walkers[..., 0].size / np.maximum(tau, 1.0)
     figures = {
         "autocorrelation_time": thin * float(tau.max()),
@@ -57,7 +61,7 @@ def judge_ensembles(walkers: Array, thin: int) -> EnsembleVerdict:
         **({"r_hat_of_ensembles": float(r_hat.max())} if n_ensembles > 1 else {}),
     }
     group = _group(walkers, np.asarray(thin * tau, dtype=np.float64), n_eff, r_hat)
-    return EnsembleVerdict(ended, ended.sentence(text), figures, group)
+    return EnsembleVerdict(ended, ", ".join([length, *faults]), figures, group)
 
 
 def _r_hat(walkers: Array) -> Array:

@@ -11,10 +11,11 @@ from pdeinv.engines.base import Chain
 from pdeinv.engines.ended import Ended
 from pdeinv.typing import Array
 
-__all__ = ["faults_of", "slowed"]
+__all__ = ["FEW", "faults_of", "slowed"]
 
 STILL, FEW = 0.2, 40
-"""The longest standstill of a chain that is no fault, as a share of its draws, and in draws."""
+"""The longest standstill of a chain that is no fault, as a share of its draws, and in draws; of a
+run that a budget ended, so few draws blame nobody."""
 
 SLOW = 0.2
 """Below this rate of acceptance the surrogate is what costs draws."""

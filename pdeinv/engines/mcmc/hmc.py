@@ -124,7 +124,7 @@ class Hmc(Sampler[HmcState]):
         reference = with_directions(first)
         kernel = Kernel(reference, FIRST_STEP, guided=True)
         start = yield from dispersed_start(reference, rng)
-        here = yield from first_linearized(rng, start.xi, kernel.begin)
+        here = yield from first_linearized(rng, start, kernel.begin)
         path = Path() if self.config.path is None else Path(math.log(self.config.path))
         return HmcState(
             here, kernel, path, Moments.none(reference), LearnedModes.begun(modes, reference)

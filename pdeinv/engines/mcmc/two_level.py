@@ -20,7 +20,7 @@ from pdeinv.engines.base import Chain, Need, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, stack
 from pdeinv.engines.mcmc.estimators import Pairs, average, plain, replicated, split
-from pdeinv.engines.mcmc.faults import faults_of, slowed
+from pdeinv.engines.mcmc.faults import FEW, faults_of, slowed
 from pdeinv.engines.mcmc.modal import ModalKernel
 from pdeinv.engines.mcmc.modes import ManyModesConfig
 from pdeinv.engines.mcmc.modes_found import modes_found
@@ -225,7 +225,8 @@ class TwoLevel(Sampler[TwoLevelState]):
         estimates = _estimates(posterior, chains)
         rates = found.stats["acceptance_rate"][:, 0]
         faults = faults_of(chains, rates, estimates)
-        if faults:
+        early = found.ended is Ended.CUT and stats["misfit"].shape[1] <= FEW
+        if faults and not early:
             found = replace(found, ended=Ended.MISLED, message=faults)
         # a chain whose first fine solve failed has an infinite misfit until it moves
         delta = stats["misfit"] - stats["coarse_misfit"]

@@ -229,8 +229,9 @@ class GaussNewton(Engine[GaussNewtonState]):
     def _message(self, state: GaussNewtonState, n_data: int) -> str:
         """One sentence on how it ended."""
         one = self.config.steps == 1 and state.ended is Ended.CONVERGED
-        how = "took its one linearized step" if one else state.ended.words
-        return state.ended.sentence(
+        ended = state.ended.unless_cut(state.n, self.config.steps)
+        how = "took its one linearized step" if one else ended.words
+        return ended.sentence(
             f"{self.config.regularization} {how} after {state.n} steps, weight {state.weight:.3g} "
             f"({self.config.weight_rule}), misfit {state.misfit:.4g} for {n_data} data (half the "
             "number of data is expected)"

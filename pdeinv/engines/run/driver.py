@@ -91,7 +91,7 @@ def _finalized(engine: Engine[Any], posterior: Posterior, spec: Run, partial: bo
     for chain in chains:
         total.add(chain.counters)
     if partial:
-        message = f"{Ended.BUDGET.words}; {outcome.message}"
+        message = Ended.BUDGET.sentence(f"{Ended.BUDGET.words}; {outcome.message}")
         outcome = replace(outcome, ended=Ended.BUDGET, message=message)
     outcome = _explained(outcome, posterior.n_data)
     seconds, cpu = sum(c.seconds for c in chains), sum(c.cpu_seconds for c in chains)

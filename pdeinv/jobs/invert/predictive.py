@@ -19,6 +19,10 @@ __all__ = ["N_PREDICTIVE", "Predictive", "predicted"]
 N_PREDICTIVE = 100
 """Draws that are predicted from, at most; each costs one solve."""
 
+N_LIKELIHOOD = 25
+"""Draws whose likelihoods are stored, at least: of fewer, a point among them, ``az.loo`` fits no
+tail, and it says clearly where there are none."""
+
 LEAD = ("chain", "draw")
 
 Index = NDArray[np.int64]
@@ -56,23 +60,21 @@ class Predictive:
         return xr.Dataset(variables, coords)
 
     def groups(self, observations: Observations) -> dict[str, xr.Dataset]:
-        """The groups ``posterior_predictive`` and ``log_likelihood``."""
+        """The groups ``posterior_predictive`` and, of enough draws, ``log_likelihood``."""
         name, units, long_name = (
             getattr(observations.observed, k) for k in ("name", "units", "long_name")
         )
         dims, plain = (*LEAD, "obs"), {"units": units, "long_name": f"{long_name} without noise"}
-        return {
-            "posterior_predictive": self._labelled({
-                name: xr.Variable(dims, self.noisy, {"units": units, "long_name": long_name}),
-                f"{name}_noise_free": xr.Variable(dims, self.clean, plain),
-            }),
-            "log_likelihood": self._labelled({
-                name: xr.Variable(dims, self.log_density, {
-                    "units": "1",
-                    "long_name": "natural log of the density of each datum, given the others",
-                }),
-            }),
-        }  # fmt: skip
+        variables = {
+            name: xr.Variable(dims, self.noisy, {"units": units, "long_name": long_name}),
+            f"{name}_noise_free": xr.Variable(dims, self.clean, plain),
+        }
+        found = {"posterior_predictive": self._labelled(variables)}
+        if self.size < N_LIKELIHOOD:
+            return found
+        told = "natural log of the density of each datum, given the others"
+        density = xr.Variable(dims, self.log_density, {"units": "1", "long_name": told})
+        return {**found, "log_likelihood": self._labelled({name: density})}
 
 
 def predicted(posterior: Posterior, outcome: Outcome, rng: np.random.Generator) -> Predictive:

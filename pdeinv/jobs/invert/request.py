@@ -19,7 +19,7 @@ from pdeinv.engines.base import Engine, Need, check_posterior
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.io.observations import NoiseSpec, Observations
 from pdeinv.jobs.cost import solve_costs
-from pdeinv.jobs.invert.tables import check_solver, check_surrogate_table
+from pdeinv.jobs.invert.tables import check_solver, check_surrogate_table, rounds_config
 from pdeinv.jobs.two_level.rounds import RoundsConfig, learner
 from pdeinv.model.learned import Role
 from pdeinv.plugins import hooks, registry
@@ -163,7 +163,7 @@ class Inversion:
 
     def rounds_config(self) -> RoundsConfig:
         """The table ``[surrogate]`` where a surrogate is trained on the way."""
-        return parse(RoundsConfig, self.run.surrogate, "surrogate")
+        return rounds_config(self.run.surrogate)
 
     def resolved(self) -> dict[str, Any]:
         """The complete configuration; run again, it repeats the result."""
@@ -193,12 +193,17 @@ class Inversion:
             "dofs": self.problem.dofs(self.run.level),
             "chains": chains,
             "steps per chain": steps,
-            "training solves": self.rounds_config().n_fine if self.trains_surrogate else 0,
+            **({"training solves, at most": self._most_training} if self.trains_surrogate else {}),
             "draws in memory (MB)": round(stored / 1e6, 1),
             **({} if peak is None else {"peak memory per process (MB)": round(peak / 1e6)}),
             **self._costs(posterior),
             "seed": self.seed,
         }
+
+    @property
+    def _most_training(self) -> int:
+        """Reference solves of a training that uses all of its rounds, which few need."""
+        return self.rounds_config().n_fine
 
     def _costs(self, posterior: Posterior) -> dict[str, float]:
         """What a solve takes, for samplers: how long they run, and whether a surrogate can pay."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,10 +24,10 @@ from pdeinv.io.runs import discard, drop_unless_resumable, remember, run_folder
 from pdeinv.jobs.invert.pace import with_pace
 from pdeinv.jobs.invert.request import Inversion, RunConfig
 from pdeinv.jobs.invert.result import conclude
-from pdeinv.jobs.invert.spent import timed_training, training_seconds
 from pdeinv.jobs.two_level.admission import SurrogateReport, admit, inflated_noise
 from pdeinv.jobs.two_level.rounds import Rounds
 from pdeinv.jobs.two_level.train import train_in_rounds
+from pdeinv.jobs.two_level.trial import keep_tests
 from pdeinv.jobs.two_level.watch import Watch
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.plugins.hooks import judge_derivative
@@ -76,19 +75,18 @@ def invert(
     try:
         with kept_workers(inversion.run.workers):
             spec = _spec(inversion, folder, resume)
-            with timed_training(folder) if inversion.learns else nullcontext():
-                made, report = _with_surrogate(inversion, made, spec, progress)
-            if inversion.trains_surrogate:  # which has spent from the budget
-                watch = Watch(folder, spec.budget, report.counters, report.seconds)
-                spec = replace(spec, budget=watch.for_chains())
+            report = SurrogateReport()
+            if inversion.learns:
+                watch = Watch.of(folder, spec.budget)
+                made, report = _with_surrogate(inversion, made, spec, watch, progress)
+                if inversion.trains_surrogate:  # which has spent from the budget
+                    spec = replace(spec, budget=watch.for_chains())
             if Need.COARSE in inversion.engine.needs:
                 inversion, report = with_pace(inversion, made(), report, folder)
             result = run(inversion.engine, made, spec, progress)
     except PdeinvError:
         drop_unless_resumable(folder)
         raise
-    training = training_seconds(folder)
-    report = replace(report, seconds=training.wall, cpu_seconds=training.cpu)
     tree = conclude(inversion, made(), result, report, verified)
     netcdf.write(out, tree)
     return tree
@@ -149,23 +147,36 @@ def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:
 
 
 def _with_surrogate(
-    inversion: Inversion, made: Prepared, spec: Run, progress: Progress
+    inversion: Inversion, made: Prepared, spec: Run, watch: Watch, progress: Progress
 ) -> tuple[Prepared, SurrogateReport]:
-    """The posterior with the surrogate that it is to use, which is trained or tested here."""
+    """The posterior with the surrogate that it is to use, which is trained or tested meanwhile."""
+    try:
+        made, report = _learned(inversion, made, spec, watch, progress)
+    finally:
+        watch.clock.stop()
+    spent = watch.clock.spent
+    return made, replace(report, seconds=spent.wall, cpu_seconds=spent.cpu)
+
+
+def _learned(
+    inversion: Inversion, made: Prepared, spec: Run, watch: Watch, progress: Progress
+) -> tuple[Prepared, SurrogateReport]:
     asked, given = inversion.run, inversion.surrogate_path
     if inversion.trains_surrogate:
-        report = _trained(inversion, spec, progress)
+        report = _trained(inversion, spec, watch, progress)
         assert report.folder is not None
         return made.beside(report.folder), report
     if given is not None and Need.COARSE in inversion.engine.needs:
-        return made, admit(made(), given, inversion.seed)
+        report = admit(made(), given, inversion.seed)
+        keep_tests(spec.folder, [report.entry])
+        return made, report
     if asked.model == "surrogate" and asked.surrogate.get("inflate"):
         wide = inflated_noise(made(), given, inversion.seed)
         return made.with_noise(wide.noise), wide.report
     return made, SurrogateReport(given)
 
 
-def _trained(inversion: Inversion, spec: Run, progress: Progress) -> SurrogateReport:
+def _trained(inversion: Inversion, spec: Run, watch: Watch, progress: Progress) -> SurrogateReport:
     """A surrogate from rounds, in the run folder, which is this run's alone from here on."""
     asked = inversion.run
     rounds = Rounds(
@@ -173,5 +184,4 @@ def _trained(inversion: Inversion, spec: Run, progress: Progress) -> SurrogateRe
         inversion.seed, asked.workers, asked.level,
     )  # fmt: skip
     with claimed(inversion.engine, spec, "training.json"):
-        watch = Watch(spec.folder, spec.budget)
         return train_in_rounds(rounds, spec.folder, progress, watch, spec.tag)

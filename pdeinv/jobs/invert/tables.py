@@ -15,7 +15,7 @@ from pdeinv.jobs.two_level.admission import GivenSurrogate
 from pdeinv.jobs.two_level.rounds import RoundsConfig
 from pdeinv.plugins import registry
 
-__all__ = ["check_solver", "check_surrogate_table"]
+__all__ = ["check_solver", "check_surrogate_table", "rounds_config"]
 
 SOLVERS = ("fenicsx", "pinn")
 
@@ -31,9 +31,29 @@ def check_surrogate_table(table: Mapping[str, Any]) -> None:
     if "path" in table:
         parse(GivenSurrogate, table, "surrogate")
     elif name is None or options.keys() <= RoundsConfig.model_fields.keys():
-        parse(RoundsConfig, table, "surrogate")
+        rounds_config(table)
     else:
-        parse(registry.load("surrogates", str(name)).Config, options, "surrogate")
+        registry.configured("surrogates", str(name), options)
+
+
+def rounds_config(table: Mapping[str, Any]) -> RoundsConfig:
+    """The table ``[surrogate]`` where a surrogate is trained on the way.
+
+    Raises:
+        ConfigError: the first wrong key or value; of an option of the surrogate, where it goes.
+        UnknownPlugin: no such surrogate.
+    """
+    try:
+        return parse(RoundsConfig, table, "surrogate")
+    except ConfigError as error:
+        name = str(table.get("name", RoundsConfig().name))
+        if error.unknown not in registry.load("surrogates", name).Config.model_fields:
+            raise
+        key = error.unknown
+        raise ConfigError(
+            f"unknown key 'surrogate.{key}': it is an option of surrogate '{name}'; write "
+            f"surrogate.options.{key}"
+        ) from None
 
 
 def check_solver(table: Mapping[str, Any]) -> None:

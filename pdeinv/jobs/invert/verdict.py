@@ -25,6 +25,9 @@ EFFECTIVE, PARETO_K = 0.25, 1.0
 """An approximation holds where this share of its draws counts once they are weighted to the
 posterior, and the tail of the weights is no heavier than this shape."""
 
+ROUNDING = 1e-6
+"""Misfits that differ by no more, relatively, are the same."""
+
 FEWEST = 20
 """Predicted draws that say something about an approximation."""
 
@@ -77,10 +80,14 @@ def _diagnosed(posterior: Posterior, outcome: Outcome) -> Diagnostics:
 def _by_weights(posterior: Posterior, outcome: Outcome, predictive: Predictive) -> Outcome:
     """Whether the draws, weighted by the misfits that the model gives them, stay as they are.
 
-    An engine that solved for its draws says the same misfits, and nothing changes.
+    An engine that solved for its draws says the same misfits: all weights are alike, whatever
+    density the draws have, and nothing is told.
     """
     true = posterior.misfit_of(predictive.clean)
-    found = importance((predictive.of(outcome.stats["misfit"]) - true).ravel())
+    said = predictive.of(outcome.stats["misfit"])
+    if not outcome.approximated and np.allclose(said, true, rtol=ROUNDING, atol=ROUNDING):
+        return outcome
+    found = importance((said - true).ravel())
     told = {"effective_share": found.effective, "pareto_k": found.pareto_k}
     outcome = replace(outcome, summary={**outcome.summary, **told})
     if not outcome.converged or (found.effective >= EFFECTIVE and found.pareto_k <= PARETO_K):

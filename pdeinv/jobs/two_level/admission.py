@@ -93,6 +93,12 @@ class SurrogateReport:
     advice: str = ""
 
     @property
+    def entry(self) -> dict[str, float | bool]:
+        """Of a surrogate that was admitted, for the file of tests."""
+        sd, mean = (self.figures[f"{k}_misfit_difference_heldout"] for k in ("sd", "mean"))
+        return {"sd": sd, "mean": mean, "passed": True}
+
+    @property
     def remark(self) -> str:
         """A clause where the training ended before explorers agreed; else empty."""
         if self.figures.get("training_agreed", 1.0):

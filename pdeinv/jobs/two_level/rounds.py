@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from pdeinv.bayes.posterior import Counters, Posterior
-from pdeinv.config import Config, parse
+from pdeinv.config import Config
 from pdeinv.executors import process_pool
 from pdeinv.io.observations import Observations
 from pdeinv.model.forward import ForwardModel
@@ -86,7 +86,9 @@ def learner(config: RoundsConfig) -> tuple[type[Surrogate], Config]:
     own = {"coarse_level": config.coarse_level}
     if "coarse_level" not in kind.Config.model_fields:  # no coarse physics model of its own
         own = {}
-    options = parse(kind.Config, {**own, **config.options}, "surrogate.options")
+    options = registry.configured(
+        "surrogates", config.name, {**own, **config.options}, "surrogate.options"
+    )
     check_installed(kind, options.model_dump(), training=True)
     return kind, options
 

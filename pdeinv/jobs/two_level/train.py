@@ -27,7 +27,7 @@ from pdeinv.jobs.two_level.admission import Difference, SurrogateReport, judge
 from pdeinv.jobs.two_level.explorers import Agreement, Exploration
 from pdeinv.jobs.two_level.rounds import Rounds, solve_all
 from pdeinv.jobs.two_level.start import MapPoints, at_the_maps, can_start_at_map
-from pdeinv.jobs.two_level.trial import Trial
+from pdeinv.jobs.two_level.trial import Trial, keep_tests
 from pdeinv.jobs.two_level.watch import Watch
 from pdeinv.model.tangent import Tangent
 from pdeinv.plugins.recipe import bound_forward
@@ -36,9 +36,6 @@ from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 __all__ = ["train_in_rounds"]
-
-TESTS = "tests.json"
-"""In the run folder: what each round's test found."""
 
 IN_A_ROW = 2
 """So many tests a surrogate has to pass one after another."""
@@ -62,24 +59,21 @@ def train_in_rounds(
         SurrogateRejected: the last held-out test failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    watch = watch or Watch(folder)
+    watch = watch or Watch.of(folder)
     done, target = folder / "rounds.json", folder / "surrogate"
     if not done.exists():
         training = _Training(rounds, folder, progress, watch, tag)
         surrogate, figures = training.run()
         with atomic(target) as scratch:
             surrogate.save(scratch)
-        saved = {"counters": asdict(watch.counters), "figures": figures,
-                 "seconds": watch.spent_seconds}  # fmt: skip
+        saved = {"counters": asdict(watch.counters), "figures": figures}
         write_text(done, json.dumps(saved))
     saved = json.loads(done.read_text())
-    watch.counters, watch.seconds = Counters(**saved["counters"]), saved["seconds"]
+    watch.counters = Counters(**saved["counters"])
     last = max(folder.glob("round*.npz"), key=lambda f: int(f.stem.removeprefix("round")))
     with opened_arrays(last, lambda kind: _damaged(last, kind)) as data:
         points = data["xis"]
-    return SurrogateReport(
-        target, watch.counters, saved["figures"], seconds=watch.seconds, points=points
-    )
+    return SurrogateReport(target, watch.counters, saved["figures"], points=points)
 
 
 @dataclass(frozen=True)
@@ -178,26 +172,24 @@ class _Training:
         assert new.agreement is not None
         test = Trial(pairs, Difference.of(posterior, new.xis, new.fine), new.agreement)
         self.tests.append(test)
-        write_text(self.folder / TESTS, json.dumps([t.entry() for t in self.tests]))
+        target = self.rounds.config.target_sd
+        keep_tests(self.folder, [t.entry(target) for t in self.tests])
         return test
 
     def _round(self, posterior: Posterior, j: int) -> _Solved:
         """Draws and fine solves of round ``j``, from its file where an earlier run left one."""
         file = self.folder / f"round{j}.npz"
-        made = not file.exists()
-        if made:
+        if not file.exists():
             self._make(posterior, j, file)
         with opened_arrays(file, lambda kind: _damaged(file, kind)) as data:
             self._check_prior(data)
             self.watch.counters.add(Counters(**json.loads(str(data["spent"]))))
-            if not made:
-                self.watch.seconds += float(data["seconds"])
             told = json.loads(str(data["agreement"])) if "agreement" in data else None
             agreement = None if told is None else Agreement(**told)
             return _Solved(data["xis"], data["fine"], Tangent.from_arrays(data), agreement)
 
     def _make(self, posterior: Posterior, j: int, file: Path) -> None:
-        began, config = self.watch.spent_seconds, self.rounds.config
+        config = self.rounds.config
         n = config.solves(j)
         spent, cheap = Counters(), Counters()
         self._afford(n)
@@ -217,10 +209,8 @@ class _Training:
         rounds, look = self.rounds, self.watch.look
         fine = solve_all(rounds.recipe, xis, rounds.workers, spent, look)
         spent.add(_as_surrogate(cheap))
-        seconds = self.watch.spent_seconds - began
-        write_arrays(
-            file, xis=xis, fine=fine, spent=json.dumps(asdict(spent)), seconds=seconds, **more
-        )
+        write_arrays(file, xis=xis, fine=fine, spent=json.dumps(asdict(spent)), **more)
+        self.watch.clock.save()
         remove(self._explorers(j))
 
     def _afford(self, solves: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from pdeinv.bayes.counters import Counters
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.run.spec import Budget
 from pdeinv.errors import BudgetSpent, Preempted
+from pdeinv.jobs.two_level.clock import TrainingClock
 
 __all__ = ["Watch"]
 
@@ -21,15 +21,19 @@ class Watch:
     Attributes:
         folder: the run folder, where a file STOP asks to stop.
         budget: that of one chain; the training spends from it before the chains do.
+        clock: of the training.
         counters: what the training has spent.
-        seconds: what it had spent before this process.
     """
 
     folder: Path
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget
+    clock: TrainingClock
     counters: Counters = field(default_factory=Counters)
-    seconds: float = 0.0
-    _since: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, folder: Path, budget: Budget | None = None) -> Watch:
+        """Of a training that begins now, or goes on."""
+        return cls(folder, budget or Budget(), TrainingClock(folder))
 
     @property
     def stop_file(self) -> Path:
@@ -38,8 +42,8 @@ class Watch:
 
     @property
     def spent_seconds(self) -> float:
-        """Wall seconds of the training until now."""
-        return self.seconds + time.monotonic() - self._since
+        """Wall seconds of the training."""
+        return self.clock.spent.wall
 
     def look(self) -> None:
         """Go on, or end here.

@@ -183,8 +183,7 @@ class Dbar(Engine[DbarState]):
         state: DbarState = chains[0].state
         if not self.finished(state):
             raise RunFailed(
-                f"d-bar stopped after {state.done} of {state.total} points; raise the budget and "
-                "continue with --resume"
+                f"d-bar stopped after {state.done} of {state.total} points; {Ended.BUDGET.advice}"
             )
         misfit = float(unwhitened(posterior, "engine 'd-bar'").misfit(state.m))
         if not np.isfinite(misfit):
