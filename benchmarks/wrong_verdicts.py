@@ -9,7 +9,8 @@ Each run has a truth and noise of its own. Its answer is right where it is near 
 - draws (emcee, pcn): every mean within 0.3 posterior standard deviations, every spread within a
   factor 1.5;
 - approximations (eki, laplace): every mean within 1, every spread within a factor 2;
-- modes (map, pinn): within 1, and Φ + R at most 0.5 above the lowest of eight minimizations;
+- modes (map, pinn): within 1, and Φ + R at most 0.5 above the lowest of eight minimizations, or
+  another mode as low as that one;
 - gauss-newton: 2 Φ at most twice the number of data.
 
 Controls should converge and be right. Where all chains, or the one start, are in one of two modes,
