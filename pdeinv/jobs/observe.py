@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
+from pdeinv.errors import ConfigError, DataSchemaError, ShapeError, SolverDiverged
 from pdeinv.io import netcdf
 from pdeinv.io.fields import LEVEL, PROBLEM, config_of, problem_attributes
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
+from pdeinv.io.unknowns import unknown_in
 from pdeinv.plugins.hooks import annotated
 from pdeinv.plugins.mask import masks
 from pdeinv.plugins.problem import Problem
@@ -69,15 +70,28 @@ def choose_unknown(
 
 
 def unknown_of(prior: Prior, path: Path) -> Array:
-    """The unknown stored in a truth, result or plain NetCDF file, shape (n_m,)."""
+    """The unknown stored in a truth, result or plain NetCDF file, shape (n_m,).
+
+    Raises:
+        DataSchemaError: the file cannot be read, or holds an unknown in other units or on another
+            grid.
+        ShapeError: it holds none, or one of another shape.
+    """
     tree = netcdf.read_tree(path)
+    try:
+        return unknown_in(_holding_unknown(tree, prior.space.names), prior.space)
+    except (DataSchemaError, ShapeError) as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def _holding_unknown(tree: xr.DataTree, names: Sequence[str]) -> xr.Dataset:
+    """The group of a file that holds an unknown; the mean, where it is a result."""
     if UNKNOWN in tree.children:
-        return prior.space.pack(tree[UNKNOWN].to_dataset())
+        return tree[UNKNOWN].to_dataset()
     if "estimates" in tree.children:
-        means = {f"{name}_mean": name for name in prior.space.names}
         dataset = tree["estimates"].to_dataset()
-        return prior.space.pack(dataset.rename({k: v for k, v in means.items() if k in dataset}))
-    return prior.space.pack(tree.to_dataset())
+        return dataset.rename({f"{n}_mean": n for n in names if f"{n}_mean" in dataset})
+    return tree.to_dataset()
 
 
 def make_truth(

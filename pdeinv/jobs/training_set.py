@@ -27,6 +27,7 @@ from pdeinv.io.datasets import (
     prior_probe,
     same_prior,
 )
+from pdeinv.io.unknowns import unknown_in
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import sha256
@@ -201,8 +202,8 @@ def _xi(
 
 def _unknown(dataset: xr.Dataset, prior: Prior, path: Path) -> Array:
     try:
-        m = prior.space.pack(dataset)
-    except (ShapeError, ValueError) as error:
+        m = unknown_in(dataset, prior.space, bare=True)
+    except (DataSchemaError, ShapeError, ValueError) as error:
         raise DataSchemaError(f"{path}: {error}") from None
     if m.ndim != 2:
         raise DataSchemaError(

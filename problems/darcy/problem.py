@@ -117,8 +117,12 @@ class Darcy:
         comm = fenicsx().MPI.COMM_SELF if comm is None else comm
         space = LagrangeSpace(self.mesh(level), self.config.element, comm)
         source = self.config.source
-        f = field_function(source) if isinstance(source, FieldFile) else _function(source)
-        return DiffusionSystem(space, self.boundary(), f)
+        return DiffusionSystem(space, self.boundary(), self._source(source))
+
+    def _source(self, source: Formula | FieldFile) -> PointFunction:
+        if isinstance(source, FieldFile):
+            return field_function(source, self.config.units)
+        return _function(source)
 
     def sensors(self, spec: str) -> Sensors:
         """Sensors from ``grid:KxL``, ``all``, ``list:x,y;x,y`` or a CSV file with header x,y.

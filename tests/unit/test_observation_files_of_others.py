@@ -48,11 +48,14 @@ def by_hand(kind="f8", mask=HOLE, *, scale=None, dims=("obs",), fill=None, attrs
             for name, values in (("u_sigma", SIGMA), ("x", X), ("y", Y)):
                 v = file.createVariable(name, "f8", dims)
                 v.units, v[:] = "m", values.reshape(v.shape)
-            u = file.createVariable("u", kind, dims, fill_value=fill)
+            u = file.createVariable(
+                "u", kind, dims, fill_value=fill, endian=how.get("endian", "native")
+            )
             u.setncatts({"units": "m", **(attrs or {})})
             if scale:
                 u.scale_factor, u.add_offset = scale
-            u[:] = np.ma.array(U, mask=mask).reshape(u.shape)
+            values = np.ma.array(U, mask=mask).reshape(u.shape)
+            u[:] = values.astype(kind) if kind == ">f8" else values
             how.get("more", bool)(file)
 
     return write
@@ -106,7 +109,7 @@ SAME = {
         with_units(frame().set_index(pd.Index(np.arange(N), name="well")).to_xarray())
     ),
     "netCDF4": by_hand(mask=False),
-    "netCDF4, big-endian": by_hand(">f8", mask=False),
+    "netCDF4, big-endian": by_hand(">f8", mask=False, endian="big"),
     "netCDF-4 classic": by_hand(mask=False, form="NETCDF4_CLASSIC"),
     "netCDF-3": by_hand(mask=False, form="NETCDF3_CLASSIC"),
     "netCDF-3, 64-bit": by_hand(mask=False, form="NETCDF3_64BIT_OFFSET"),
