@@ -18,7 +18,7 @@ from pdeinv import extras
 from pdeinv.config import parse
 from pdeinv.errors import UnknownPlugin, hint
 
-__all__ = ["Kind", "build", "kind_of", "load", "names", "require"]
+__all__ = ["KINDS", "Kind", "build", "kind_of", "load", "names", "require"]
 
 Kind = Literal["problems", "surrogates", "engines"]
 KINDS: tuple[Kind, ...] = ("problems", "engines", "surrogates")

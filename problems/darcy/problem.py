@@ -166,6 +166,15 @@ class Darcy:
         system.factor(self.unknown.matrix(system.quadrature.points) @ m)
         return system, system.state()
 
+    def prepare(self, level: int) -> None:
+        """Build what a solve on ``level`` needs, and refuse what it would refuse.
+
+        Raises:
+            ConfigError: no mesh of that level, or no side with a given head.
+            DataSchemaError: a file of the mesh or of the source that does not serve.
+        """
+        self.system(level)
+
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
         """Head and conductivity at the nodes of the mesh of ``level``, the same on every rank.
 
