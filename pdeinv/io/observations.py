@@ -36,7 +36,7 @@ from pdeinv.io.layouts import (
     gathered_series,
     is_series,
 )
-from pdeinv.io.quantities import column
+from pdeinv.io.quantities import check_squared, column
 from pdeinv.model.observed import Observed
 from pdeinv.provenance import Source
 from pdeinv.typing import Array
@@ -209,6 +209,7 @@ def _noise(
     if spec:
         return spec.for_values(values[good])
     if f"{name}_cov" in dataset:
+        check_squared(dataset[f"{name}_cov"], observed.units, path)
         return _covariance(dataset[f"{name}_cov"], good, path)
     if f"{name}_sigma" not in dataset:
         raise DataSchemaError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import xarray as xr
 from pdeinv.errors import DataSchemaError
 from pdeinv.typing import Array
 
-__all__ = ["column"]
+__all__ = ["check_squared", "column"]
 
 Variable = xr.DataArray | xr.Variable
 
@@ -45,6 +46,37 @@ def _check_units(variable: Variable, name: str, units: str, path: Path) -> None:
         raise DataSchemaError(
             f"{path}: '{name}' has units '{got}', the problem works in '{units}'; convert the file"
         )
+
+
+def check_squared(variable: xr.DataArray, units: str, path: Path) -> None:
+    """Refuse a covariance in other units than the square of the data's, where it has any.
+
+    ``m2``, ``m^2`` and ``(m)^2`` are the same; what cannot be read is passed over.
+
+    Raises:
+        DataSchemaError: with both.
+    """
+    said = variable.attrs.get("units")
+    got, own = (None if u is None else _exponents(str(u)) for u in (said, units))
+    if got is not None and own is not None and got != {k: 2 * v for k, v in own.items()}:
+        raise DataSchemaError(
+            f"{path}: '{variable.name}' has units '{said}', expected '({units})^2'; convert it"
+        )
+
+
+def _exponents(text: str) -> dict[str, int] | None:
+    """The exponent of each unit of a product in UDUNITS text; None where it is something else."""
+    plain = text.strip().replace("**", "").replace("^", "").replace("²", "2")
+    whole = re.fullmatch(r"\((.*)\)(-?\d+)", plain)
+    power = int(whole[2]) if whole else 1
+    out: dict[str, int] = {}
+    for part in re.split(r"[ .*]+", whole[1] if whole else plain):
+        found = re.fullmatch(r"([^\W\d]+)(-?\d+)?|1", part)
+        if found is None:
+            return None
+        if found[1]:
+            out[found[1]] = out.get(found[1], 0) + power * int(found[2] or 1)
+    return out
 
 
 def column(

@@ -341,6 +341,20 @@ def test_an_infinite_voltage_is_refused_too(tmp_path):
         read(tmp_path / "obs.nc", TABLE, NoiseSpec(std=1.0))
 
 
+@pytest.mark.parametrize("units", ["m2", "m^2", "(m)^2", "m**2", "m m", "m²", " m2 ", None])
+def test_a_covariance_has_the_square_of_the_units(units, tmp_path):
+    attrs = {} if units is None else {"units": units}
+    plain(u_cov=(("obs", "obs_2"), COV, attrs)).to_netcdf(tmp_path / "obs.nc")
+    np.testing.assert_array_equal(read(tmp_path / "obs.nc", HEAD).noise.covariance, COV)
+
+
+@pytest.mark.parametrize("units", ["mm2", "m", "cm^2", "m s-1", "1"])
+def test_a_covariance_in_other_units_is_refused(units, tmp_path):
+    plain(u_cov=(("obs", "obs_2"), COV, {"units": units})).to_netcdf(tmp_path / "obs.nc")
+    with pytest.raises(DataSchemaError, match=r"'u_cov' has units '.*', expected '\(m\)\^2'"):
+        read(tmp_path / "obs.nc", HEAD)
+
+
 PROBLEM = {
     "name": "darcy",
     "cells": 8,
