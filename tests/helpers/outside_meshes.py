@@ -146,9 +146,9 @@ def islands(path):
         size(0.2)
 
 
-def box(path, joined=True, dim=3, electrodes=("electrode1", "electrode2"), river=False):
-    """A box of two halves with electrodes on its ends along x."""
-    with model(path, dim=dim) as occ:
+def box(path, joined=True, river=False, **more):
+    """A box of two halves with electrodes on its ends along x; ``river``: one lies inside."""
+    with model(path, **{"dim": 3, **more}) as occ:
         a, b = occ.addBox(0, 0, 0, 0.5, 1, 1), occ.addBox(0.5, 0, 0, 0.5, 1, 1)
         if joined:
             occ.fragment([(3, a)], [(3, b)])
@@ -159,8 +159,8 @@ def box(path, joined=True, dim=3, electrodes=("electrode1", "electrode2"), river
             boxes = {t: gmsh.model.getBoundingBox(2, t) for _, t in gmsh.model.getEntities(2)}
             return [t for t, b in boxes.items() if abs(b[0] - x) < 1e-6 and abs(b[3] - x) < 1e-6]
 
-        group(2, at(0.0), electrodes[0])
-        group(2, at(0.5 if river else 1.0), electrodes[1])
+        group(2, at(0.0), "electrode1")
+        group(2, at(0.5 if river else 1.0), "electrode2")
         size(0.5)
 
 

@@ -13,11 +13,9 @@ from outside_meshes import EAST, LINES, SQUARE, TRIANGLES, WALLS, WEST
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.gmsh import read_msh
-from pdeinv.fem.solids import read_solid
 from pdeinv.model.sensors import columns
 from pdeinv.problems.darcy import Darcy, DarcyConfig
-from pdeinv.problems.eit import EitConfig
-from pdeinv.problems.eit.domain import Domain
+from pdeinv.problems.eit import Eit, EitConfig
 from pdeinv.problems.heat import Heat, HeatConfig
 
 PAGE = Path(__file__).parents[2] / "docs" / "meshes.md"
@@ -224,48 +222,88 @@ def test_heat_refuses_what_darcy_refuses(tmp_path):
         ).prior()
 
 
+ENDS = {"kind": "matrix", "matrix": [[1.0, -1.0]]}
+"""Current from the first electrode to the second, and the voltage between them."""
+Z = 0.05
+
+
 def body(path, **more):
-    domain = {"kind": "msh", "file": str(path), **more}
-    return Domain(EitConfig.model_validate({"domain": domain}))
+    """An impedance problem between two electrodes."""
+    config = {
+        "domain": {"kind": "msh", "file": str(path), **more},
+        "electrodes": {"impedance": Z},
+        "drive": {"pattern": ENDS},
+        "measure": {"pattern": ENDS, "include_driven": True},
+        "unknown": {"kind": "uniform", "low": 0.1, "high": 9.0, "cells": [1] * (3 if more else 2)},
+    }
+    return Eit(EitConfig.model_validate(config))
 
 
-def test_two_sound_halves_are_one_solid_body_with_electrodes(tmp_path):
-    made.box(tmp_path / "box.msh")
-    mesh = body(tmp_path / "box.msh", volume=True).mesh()
-    corners = mesh.points[mesh.cells]
-    volume = np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1])).sum() / 6
-    assert volume == pytest.approx(1.0)
-    on = mesh.points[mesh.nodes_on(["electrode1"])]
-    assert (on[:, 0] == 0).all()
-    assert len(on) > 4
+def bar(path):
+    """A plane body with electrodes on its whole ends."""
+    with made.model(path) as occ:
+        occ.addRectangle(0, 0, 0, 1, 1)
+        occ.synchronize()
+        made.group(2, [1], "body")
+        made.group(1, made.curves(0, 0.0), "electrode1")
+        made.group(1, made.curves(0, 1.0), "electrode2")
+        made.size(0.3)
 
 
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        ({"joined": False}, r"parts of the mesh touch at \(0\.5, .*\) without sharing nodes"),
-        ({"river": True}, r"physical surface 'electrode2' runs inside the domain at \(0\.5, "),
-    ],
-)
-def test_solid_bodies_are_checked_alike(more, message, tmp_path):
-    made.box(tmp_path / "box.msh", **more)
-    with pytest.raises(DataSchemaError, match=message):
-        body(tmp_path / "box.msh", volume=True).mesh()
-    if not more.get("joined", True):
-        with pytest.raises(DataSchemaError, match=message):
-            read_solid(tmp_path / "box.msh")
-
-
-def test_a_body_in_two_parts_is_no_body(tmp_path):
-    with made.model(tmp_path / "two.msh") as occ:
+def two_bars(path):
+    """Two bodies apart, with an electrode each."""
+    with made.model(path) as occ:
         occ.addRectangle(0, 0, 0, 0.4, 1)
         occ.addRectangle(0.6, 0, 0, 0.4, 1)
         occ.synchronize()
         made.group(2, [1, 2], "body")
         made.group(1, made.curves(0, 0.0), "electrode1")
         made.group(1, made.curves(0, 1.0), "electrode2")
-    with pytest.raises(ConfigError, match="has parts that no cells join"):
-        body(tmp_path / "two.msh").mesh()
+
+
+BODIES = {
+    "plane body": (bar, {}),
+    "solid body of two halves": (made.box, {"volume": True}),
+    "solid body, msh 2.2": (partial(made.box, version=2.2), {"volume": True}),
+    "solid body, binary": (partial(made.box, binary=True), {"volume": True}),
+}
+
+NO_BODIES = {
+    "two bodies": (two_bars, {}, "has parts that no cells join"),
+    "solid halves that are not joined": (
+        partial(made.box, joined=False), {"volume": True},
+        r"parts of the mesh touch at \(0\.5, .*\) without sharing nodes",
+    ),
+    "electrode inside a solid": (
+        partial(made.box, river=True), {"volume": True},
+        r"physical surface 'electrode2' runs inside the domain at \(0\.5, ",
+    ),
+    "curved solid cells": (
+        partial(made.box, order=2), {"volume": True}, "expected straight tetrahedra only",
+    ),
+    "plane mesh for a solid": (bar, {"volume": True}, "expected straight tetrahedra only"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_the_resistance_of_a_body_between_its_ends_is_known(name, tmp_path):
+    make, more = BODIES[name]
+    make(tmp_path / "body.msh")
+    problem, sigma = body(tmp_path / "body.msh", **more), 2.5
+    m = np.full(problem.prior().space.size, sigma)
+    ampere = problem.config.drive.current
+    seen = problem.forward_model(problem.sensors("all"), 0)(m)
+    np.testing.assert_allclose(np.abs(seen), ampere * (1 / sigma + 2 * Z), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", NO_BODIES)
+def test_what_is_no_body_is_refused_in_one_line(name, tmp_path):
+    make, more, message = NO_BODIES[name]
+    make(tmp_path / "body.msh")
+    with pytest.raises((DataSchemaError, ConfigError), match=message) as caught:
+        body(tmp_path / "body.msh", **more).domain.mesh()
+    assert "body.msh" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("place", [(70.71, 70.71), (71.0, 71.0), (120.0, 0.0), (100.0, 0.01)])
@@ -286,4 +324,4 @@ def test_a_sensor_beyond_the_chords_of_a_round_boundary_is_outside(place, tmp_pa
 
 def test_every_mesh_has_its_row_in_the_table_of_the_page():
     rows = {line.split("|")[1].strip() for line in PAGE.read_text().splitlines() if line[:1] == "|"}
-    assert {*SOLVED, *REFUSED} <= rows
+    assert {*SOLVED, *REFUSED, *BODIES, *NO_BODIES} <= rows
