@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ __all__ = [
     "read_truth",
     "truth_tree",
     "unknown_of",
+    "unknown_of_tree",
 ]
 
 PHANTOM = "phantom:"
@@ -79,19 +80,25 @@ def unknown_of(prior: Prior, path: Path) -> Array:
     """
     tree = netcdf.read_tree(path)
     try:
-        return unknown_in(_holding_unknown(tree, prior.space.names), prior.space)
+        return unknown_of_tree(prior, tree)
     except (DataSchemaError, ShapeError) as error:
         raise type(error)(f"{path}: {error}") from None
 
 
-def _holding_unknown(tree: xr.DataTree, names: Sequence[str]) -> xr.Dataset:
-    """The group of a file that holds an unknown; the mean, where it is a result."""
+def unknown_of_tree(prior: Prior, tree: xr.DataTree) -> Array:
+    """The unknown of a truth, of a result (its mean) or of a plain dataset, shape (n_m,).
+
+    Raises:
+        DataSchemaError: other units or another grid.
+        ShapeError: there is none, or one of another shape.
+    """
     if UNKNOWN in tree.children:
-        return tree[UNKNOWN].to_dataset()
+        return unknown_in(tree[UNKNOWN].to_dataset(), prior.space)
     if "estimates" in tree.children:
-        dataset = tree["estimates"].to_dataset()
-        return dataset.rename({f"{n}_mean": n for n in names if f"{n}_mean" in dataset})
-    return tree.to_dataset()
+        found = tree["estimates"].to_dataset()
+        means = {f"{n}_mean": n for n in prior.space.names if f"{n}_mean" in found}
+        return unknown_in(found.rename(means), prior.space)
+    return unknown_in(tree.to_dataset(), prior.space)
 
 
 def make_truth(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import pdeinv
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import DataSchemaError, PdeinvError, ShapeError
 from pdeinv.io.unknowns import unknown_in
@@ -142,3 +143,13 @@ def test_leading_dimensions_are_kept(darcy, m):
     np.testing.assert_array_equal(unknown_in(turned(rows, y=1), space), np.stack([m, 2 * m]))
     assert unknown_in(xr.Dataset({"conductivity": rows.conductivity.drop_vars("y")}), space,
                       bare=True).shape == (2, len(m))  # fmt: skip
+
+
+def test_variables_of_xarray_are_put_in_order_in_python_too(darcy, m, field):
+    expected = pdeinv.solve(darcy, m=m, level=0, seed=1)["unknown"].conductivity.values
+    north_up = turned(field, y=1)
+    for given in (north_up, north_up.conductivity, xr.DataTree(north_up)):
+        found = pdeinv.solve(darcy, m=given, level=0, seed=1)
+        np.testing.assert_array_equal(found["unknown"].conductivity.values, expected)
+    with pytest.raises(DataSchemaError, match="of another grid: interpolate it"):
+        pdeinv.solve(darcy, m=field.assign_coords(x=field.x + 1), level=0)
