@@ -95,6 +95,7 @@ def _solve(
     workers: int,
 ) -> None:
     """Check, solve, and say what became of it."""
+    from pdeinv.jobs.generate.batches import checked
     from pdeinv.jobs.generate.run import Execution
     from pdeinv.jobs.generate.run import generate as solve_all
     from pdeinv.plugins import registry
@@ -110,6 +111,8 @@ def _solve(
         "out": str(output.out), "n": plan.n, "seed": plan.seed, "dofs": physics.dofs(plan.level),
         "batches": plan.n_batches, "executor": executor.name,
     }  # fmt: skip
+    if output.dry_run:
+        checked(plan)[0].forward_model(plan.sensors, plan.level)
     terminal.plan(data, output.dry_run)
     message = f"stopped; finished batches are kept in {folder}; continue with --resume"
     tally = {"failed": 0}

@@ -32,13 +32,13 @@ def load_tables(settings: Settings, environ: Mapping[str, str] = os.environ) -> 
     Raises:
         ConfigError: the file cannot be read, or a key is unknown or malformed.
     """
-    from pdeinv.config import merge, parse, read_toml
-    from pdeinv.jobs.invert.run import RunConfig
+    from pdeinv.config import merge, read_toml
+    from pdeinv.jobs.invert.request import run_config
 
     tables = read_toml(settings.config) if settings.config else {}
     for over in (*_from_environment(environ), *map(_assignment, settings.assignments or ())):
         tables = merge(tables, over)
-    return parse(RunConfig, tables, "").model_dump(exclude_unset=True)
+    return run_config(tables).model_dump(exclude_unset=True)
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:

@@ -109,7 +109,7 @@ def solve(
     """
     from pdeinv.jobs.observe import choose_unknown, make_truth
     from pdeinv.plugins import registry
-    from pdeinv.plugins.hooks import phantom
+    from pdeinv.plugins.hooks import phantom, prepare
 
     flags = {"problem__name": problem, "solver__name": solver.solver}
     tables = own.into(with_flags(load_tables(settings), seed=random.seed, **flags), problem)
@@ -129,6 +129,8 @@ def solve(
     plan["dofs"] = physics.dofs(level)
     if network is not None:
         plan |= _network_plan(physics, network)
+    if output.dry_run and (network is None or solver.compare):
+        prepare(physics, level)
     terminal.plan(plan, output.dry_run)
     if network is not None:
         tree, found = _by_network(terminal, physics, unknown, network, plan, output, solver)

@@ -122,7 +122,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: missing, unreadable or not TOML.
     """
     try:
-        return parse_toml(path.read_text(encoding="utf-8"), str(path))
+        return parse_toml(path.read_text(encoding="utf-8-sig"), str(path))
     except OSError as error:
         raise ConfigError(f"cannot read configuration {path}: {error.strerror}") from None
     except UnicodeDecodeError:

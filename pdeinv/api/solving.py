@@ -23,7 +23,12 @@ from pdeinv.errors import ConfigError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output
 from pdeinv.io.observations import NoiseSpec
-from pdeinv.jobs.observe import choose_unknown, make_observations, make_truth
+from pdeinv.jobs.observe import (
+    choose_unknown,
+    make_observations,
+    make_truth,
+    unknown_of_tree,
+)
 from pdeinv.plugins.hooks import phantom
 from pdeinv.plugins.own_declared import OWN
 from pdeinv.plugins.problem import Problem
@@ -31,6 +36,9 @@ from pdeinv.plugins.recipe import make_problem
 from pdeinv.typing import Array
 
 __all__ = ["observe", "problem", "solve"]
+
+Labelled = xr.DataArray | xr.Dataset | xr.DataTree
+"""Variables with their coordinates."""
 
 
 def problem(name: str, **config: Any) -> Problem:
@@ -46,7 +54,7 @@ def problem(name: str, **config: Any) -> Problem:
 def solve(
     problem: Subject,
     *,
-    m: ArrayLike | str | Path = "prior-draw",
+    m: ArrayLike | str | Path | Labelled = "prior-draw",
     seed: int | None = None,
     level: int = 1,
     out: str | Path | None = None,
@@ -56,8 +64,8 @@ def solve(
 
     Args:
         problem: a built problem, an own model, or a name.
-        m: the unknown: its numbers, shape (n_m,); ``prior-draw``, ``mean``, ``phantom:NAME``; or a
-            file that holds it.
+        m: the unknown: its numbers, shape (n_m,); ``prior-draw``, ``mean``, ``phantom:NAME``; a
+            file that holds it; or its variables in xarray, which are put in order by coordinates.
         seed: root seed; drawn and recorded where None.
         level: the mesh; 1 makes data, 0 is what inversion uses.
         out: also write the truth file here.
@@ -80,9 +88,15 @@ def solve(
     return found
 
 
-def _unknown(problem: Problem, m: ArrayLike | str | Path, seed: int) -> Array:
+def _unknown(problem: Problem, m: ArrayLike | str | Path | Labelled, seed: int) -> Array:
     if isinstance(m, str | Path):
         return choose_unknown(problem.prior(), str(m), seed, phantom(problem))
+    if isinstance(m, xr.DataArray):
+        m = m.to_dataset(name=m.name if m.name is not None else problem.prior().space.names[0])
+    if isinstance(m, xr.Dataset):
+        m = xr.DataTree(m)
+    if isinstance(m, xr.DataTree):
+        return unknown_of_tree(problem.prior(), m)
     values = np.asarray(m, dtype=np.float64).ravel()
     size = problem.prior().space.size
     if len(values) != size:

@@ -192,7 +192,8 @@ def _gaussian(
 def _root(name: str, covariance: Array) -> Array:
     """The lower Cholesky factor of a covariance."""
     square = covariance.ndim == 2 and covariance.shape[0] == covariance.shape[1]
-    if not square or not np.allclose(covariance, covariance.T):
+    rounding = 1e-8 * float(np.max(np.abs(covariance), initial=0.0))
+    if not square or not np.allclose(covariance, covariance.T, atol=rounding):
         raise ConfigError(
             f"prior of {name}: covariance must be square and symmetric, got {covariance.shape}"
         )

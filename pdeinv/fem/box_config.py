@@ -70,6 +70,6 @@ class BoxConfig(Config):
             ConfigError: the .msh has no side of such a name.
         """
         counts = (self.cells,) * self.dim if isinstance(self.cells, int) else self.cells
-        domain = Domain(self.lengths, counts, self.element, self.mesh)
-        domain.check_sides(sides)
+        domain = Domain(self.lengths, counts, self.element, self.mesh, tuple(sides))
+        domain.check_sides()
         return domain

@@ -12,6 +12,8 @@ import numpy as np
 from pdeinv.errors import ConfigError
 from pdeinv.fem.env import fenicsx
 from pdeinv.fem.linear import Method, SpdSystem
+from pdeinv.fem.mesh import PlainMesh
+from pdeinv.fem.mesh_checks import parts, spot
 from pdeinv.fem.quadrature import COEFFICIENT_DEGREE, LOAD_DEGREE, QuadratureSpace
 from pdeinv.fem.reduced import ReducedSystem
 from pdeinv.fem.space import LagrangeSpace, PointFunction, degree
@@ -32,6 +34,23 @@ class BoundaryData:
 
     dirichlet: Mapping[str, PointFunction]
     flux: Mapping[str, PointFunction] = field(default_factory=dict)
+
+
+def _check_held(mesh: PlainMesh, sides: list[str]) -> None:
+    """Refuse a mesh with a part on which no side holds a Dirichlet condition.
+
+    Raises:
+        ConfigError: with a place in the part.
+    """
+    count, part = parts(mesh.cells, len(mesh.points))
+    held = np.zeros(count, dtype=bool)
+    held[part[mesh.nodes_on(sides)]] = True
+    if not held.all():
+        place = spot(mesh.points[np.flatnonzero(~held[part])[0]])
+        raise ConfigError(
+            f"the part of the mesh at {place} is joined to no other and no side of it holds a "
+            "Dirichlet condition, so u is known up to a constant there; give it a value, or join it"
+        )
 
 
 class DiffusionSystem:
@@ -92,6 +111,7 @@ class DiffusionSystem:
                 "no boundary side holds a Dirichlet condition, so u is known up to a constant; "
                 "give at least one side a value"
             )
+        _check_held(self.space.plain, list(boundary.dirichlet))
         if not np.isfinite(value.x.array).all():
             raise ConfigError("a Dirichlet value is not finite on its side; check the expression")
         self._lifted = bool(self.space.comm.allreduce(int(np.any(value.x.array != 0))))

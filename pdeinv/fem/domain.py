@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations
@@ -143,12 +143,14 @@ class Domain:
         cells: cells of level 0 along each side.
         element: decides between simplices (P) and intervals, quadrilaterals, hexahedra (Q).
         file: a Gmsh file of a plane domain, which replaces lengths and cells.
+        named: the sides that carry conditions.
     """
 
     lengths: tuple[float, ...]
     cells: tuple[int, ...]
     element: ElementName
     file: Path | None = None
+    named: tuple[str, ...] = ()
 
     @property
     def dim(self) -> int:
@@ -159,20 +161,20 @@ class Domain:
     def plane(self) -> PlainMesh:
         """The mesh of the file, as read."""
         assert self.file is not None
-        return read_msh(self.file)
+        return read_msh(self.file, lambda _: self.named)
 
     @property
     def sides(self) -> tuple[str, ...]:
         """The names of the sides; the empty name stands for facets without one."""
         return BOX_SIDES[self.dim] if self.file is None else ("", *self.plane.sides)
 
-    def check_sides(self, named: Iterable[str]) -> None:
-        """Refuse names that no side has.
+    def check_sides(self) -> None:
+        """Refuse conditions on names that no side has.
 
         Raises:
             ConfigError: names the first one, and those that there are.
         """
-        wrong = [s for s in named if s and s not in self.sides]
+        wrong = [s for s in self.named if s and s not in self.sides]
         if wrong:
             known = ", ".join(sorted(s for s in self.sides if s)) or "none"
             raise ConfigError(

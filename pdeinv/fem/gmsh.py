@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +15,15 @@ import numpy as np
 from pdeinv.errors import DataSchemaError, RunFailed
 from pdeinv.fem.env import require_gmsh
 from pdeinv.fem.mesh import PlainMesh
+from pdeinv.fem.mesh_checks import check_mesh, without_repeats
+from pdeinv.fem.named_facets import Chosen, NamedFacets, none_chosen
 
-__all__ = ["opened", "read_msh", "session"]
+__all__ = ["nodes_in_use", "opened", "read_msh", "session"]
 
-_TRIANGLE, _QUADRILATERAL, _LINE = 2, 3, 1
-_CORNERS = {_TRIANGLE: 3, _QUADRILATERAL: 4, _LINE: 2}
+_NAMES = re.compile(rb"^\$PhysicalNames(.*?)^\$EndPhysicalNames", re.MULTILINE | re.DOTALL)
+
+_CORNERS = {2: 3, 3: 4}
+"""Of the kinds of cells that are read (triangles, quadrilaterals), by Gmsh's number."""
 
 
 @contextmanager
@@ -88,32 +93,47 @@ def _alone(path: Path) -> Iterator[Path]:
                 f"cannot copy {path} to {folder}: {error.strerror}; set TMPDIR to another folder"
             ) from None
         _check_header(copy, path)
+        _check_names(copy, path)
         yield copy
 
 
-def read_msh(path: Path) -> PlainMesh:
+def read_msh(path: Path, chosen: Chosen = none_chosen) -> PlainMesh:
     """The triangles or quadrilaterals of a .msh file; physical curves name the boundary sides.
 
     A curve with a physical name is a side of that name; one with a bare tag, of the tag's digits.
 
+    Args:
+        path: of the file.
+        chosen: of the sides, those that carry conditions; none by default.
+
     Raises:
-        DataSchemaError: missing, not a mesh, empty, not plane, or of mixed or curved cells.
+        DataSchemaError: missing, not a mesh, empty, not plane, of mixed or curved cells, no
+            conforming mesh, or with a chosen side that is not the boundary's.
     """
     with opened(path) as model:
         ids, coords, _ = model.mesh.getNodes()
-        points = np.asarray(coords, dtype=np.float64).reshape(-1, 3)
-        cells = _cells(model, path)
-        lines, tags, sides = _named_lines(model)
-    if len(points) and np.abs(points[:, 2]).max() > 1e-9 * max(np.ptp(points[:, :2]), 1e-300):
+        cells = without_repeats(_cells(model, path))
+        named = NamedFacets.of(model, 2)
+    points, index = nodes_in_use(ids, coords, cells)
+    if np.abs(points[:, 2]).max() > 1e-9 * max(np.ptp(points[:, :2]), 1e-300):
         raise DataSchemaError(f"{path}: the mesh is not plane; nodes must have z = 0")
-    index = np.zeros(int(ids.max()) + 1, dtype=np.int64)
-    used = np.unique(cells)
-    index[used] = np.arange(len(used))
-    row = np.zeros(int(ids.max()) + 1, dtype=np.int64)
+    xy = points[:, :2]
+    cells = _counter_clockwise(xy, index[cells])
+    check_mesh(xy, cells, path)
+    edges = _boundary_edges(cells)
+    named = named.numbered(index)
+    tags = named.tags_of(edges, chosen, xy, path)
+    return PlainMesh.ordered(xy, cells, edges, tags, named.sides)
+
+
+def nodes_in_use(ids: Any, coords: Any, cells: Any) -> tuple[Any, Any]:
+    """The nodes of cells, shape (n, 3), and their numbers by Gmsh's; negative where not in use."""
+    row = np.full(int(ids.max()) + 1, -1, dtype=np.int64)
     row[ids.astype(np.int64)] = np.arange(len(ids))
-    xy = points[row[used], :2]
-    lines = index[lines[np.isin(lines, used).all(axis=1)]] if len(lines) else lines
-    return _assemble(xy, _counter_clockwise(xy, index[cells]), lines, tags, sides)
+    used = np.unique(cells)
+    index = np.full(len(row), -1, dtype=np.int64)
+    index[used] = np.arange(len(used))
+    return np.asarray(coords, dtype=np.float64).reshape(-1, 3)[row[used]], index
 
 
 def _check_header(copy: Path, path: Path) -> None:
@@ -131,7 +151,23 @@ def _check_header(copy: Path, path: Path) -> None:
         )
 
 
+def _check_names(copy: Path, path: Path) -> None:
+    """Refuse a name that two physical groups share: Gmsh would drop it from the second."""
+    section = _NAMES.search(copy.read_bytes())
+    found = re.findall(rb'^\s*(\d+)\s+\d+\s+"(.*)"', section[1] if section else b"", re.MULTILINE)
+    twice = [name for dim, name in found if found.count((dim, name)) > 1]
+    if twice:
+        raise DataSchemaError(
+            f"{path}: two physical groups are named '{twice[0].decode(errors='replace')}'; make "
+            "them one group, or give them names of their own"
+        )
+
+
 def _cells(model: Any, path: Path) -> Any:
+    if len(model.mesh.getElements(3)[0]):
+        raise DataSchemaError(
+            f"{path} holds solid cells; expected a plane mesh; mesh in two dimensions and export it"
+        )
     kinds, _, nodes = model.mesh.getElements(2)
     if len(kinds) == 0:
         raise DataSchemaError(
@@ -147,20 +183,6 @@ def _cells(model: Any, path: Path) -> Any:
     return np.asarray(nodes[0], dtype=np.int64).reshape(-1, _CORNERS[int(kinds[0])])
 
 
-def _named_lines(model: Any) -> tuple[Any, Any, dict[str, int]]:
-    """Node pairs of all lines in physical groups, their tags, and the tag by name."""
-    lines, tags, sides = [np.zeros((0, 2), dtype=np.int64)], [np.zeros(0, dtype=np.int64)], {}
-    for dim, tag in model.getPhysicalGroups(1):
-        sides[model.getPhysicalName(dim, tag) or str(tag)] = int(tag)
-        for entity in model.getEntitiesForPhysicalGroup(dim, tag):
-            kinds, _, nodes = model.mesh.getElements(1, entity)
-            for kind, members in zip(kinds, nodes, strict=True):
-                if int(kind) == _LINE:
-                    lines.append(np.asarray(members, dtype=np.int64).reshape(-1, 2))
-                    tags.append(np.full(len(lines[-1]), int(tag), dtype=np.int64))
-    return np.concatenate(lines), np.concatenate(tags), sides
-
-
 def _counter_clockwise(xy: Any, cells: Any) -> Any:
     p = xy[cells]
     ahead = np.roll(p, -1, axis=1)
@@ -168,11 +190,8 @@ def _counter_clockwise(xy: Any, cells: Any) -> Any:
     return np.where((area < 0)[:, None], cells[:, ::-1], cells)
 
 
-def _assemble(xy: Any, cells: Any, lines: Any, tags: Any, sides: dict[str, int]) -> PlainMesh:
-    """Boundary edges are those of one cell only; each gets the tag of the line on it, if any."""
+def _boundary_edges(cells: Any) -> Any:
+    """Nodes, sorted, of the edges of one cell only."""
     pairs = np.stack([cells, np.roll(cells, -1, axis=1)], axis=2).reshape(-1, 2)
     edges, uses = np.unique(np.sort(pairs, axis=1), axis=0, return_counts=True)
-    edges = edges[uses == 1]
-    named = {(int(min(p)), int(max(p))): int(t) for p, t in zip(lines, tags, strict=True)}
-    edge_tags = np.array([named.get((int(a), int(b)), 0) for a, b in edges], dtype=np.int64)
-    return PlainMesh.ordered(xy, cells, edges, edge_tags, sides)
+    return edges[uses == 1]

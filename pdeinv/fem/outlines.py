@@ -162,7 +162,7 @@ class RectangleOutline:
         angle = np.asarray(angle, dtype=np.float64)
         r = self.radius(angle)
         x, y = r * np.cos(angle), r * np.sin(angle)
-        right = np.isclose(x, a, rtol=1e-12)
+        right = np.isclose(x, a, rtol=1e-12, atol=0.0)
         sides = [right & (y >= 0), y >= b * (1 - 1e-12), x <= -a * (1 - 1e-12), ~right]
         lengths = [y, b + a - x, b + 2 * a + b - y, 3 * b + 2 * a + a + x]
         return np.asarray(np.select(sides, lengths, 4 * b + 4 * a + y))

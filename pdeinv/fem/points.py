@@ -16,10 +16,20 @@ from pdeinv.typing import Array
 __all__ = ["evaluation", "located_in"]
 
 
+_NEWTON = 20
+"""Steps of Newton's method at most."""
+
+_SLACK = 1e-9
+"""How far outside the mesh a place still counts as on its boundary, by the mesh's longest side."""
+
+
 def located_in(
     mesh: Any, places: Array, extent: Extent, what: str = "sensor"
 ) -> tuple[NDArray[np.int64], Array]:
     """The cell that holds each place, and where it lies in the reference cell.
+
+    Of the cells near a place the one is taken that it is least outside of. dolfinx by itself
+    counts a cell as hit within an absolute 1e-6, which in a small domain is many cells.
 
     Args:
         mesh: dolfinx mesh on one rank.
@@ -31,29 +41,67 @@ def located_in(
         DataSchemaError: a place lies outside the mesh; the first one is named.
     """
     fx, d = fenicsx(), places.shape[1]
-    slack = 1e-10 * max(b - a for a, b in extent)
+    slack = _SLACK * max(b - a for a, b in extent)
     padded = np.zeros((len(places), 3))
     padded[:, :d] = places
     tree = fx.geometry.bb_tree(mesh, d, padding=slack)
     near = fx.geometry.compute_collisions_points(tree, padded)
-    hits = fx.geometry.compute_colliding_cells(mesh, near, padded)
-    cells = np.full(len(places), -1, dtype=np.int64)
-    found = np.diff(hits.offsets) > 0
-    cells[found] = hits.array[hits.offsets[:-1][found]]
-    for i in np.flatnonzero(~found):
-        # a place on the boundary may be missed by rounding: take a cell within the slack
-        for cell in near.links(i):
-            if fx.geometry.squared_distance(mesh, d, [cell], padded[i])[0] <= slack**2:
-                cells[i] = cell
-                break
-    if (cells < 0).any():
-        lost = int(np.flatnonzero(cells < 0)[0])
+    geometry = mesh.geometry
+    corners = geometry.x[geometry.dofmaps[0]][near.array][:, :, :d]
+    place = np.repeat(np.arange(len(places)), np.diff(near.offsets))
+    local, outside = _pulled_back(mesh, places[place], corners)
+    size = np.ptp(corners, axis=1).max(axis=1)
+    best = _first_least(place, np.maximum(outside, 1e-14), len(places))
+    held = best >= 0
+    held[held] = (outside * size)[best[held]] <= slack
+    if not held.all():
+        lost = int(np.flatnonzero(~held)[0])
         raise DataSchemaError(misplaced(f"{what} {lost}", places[lost], extent))
-    geometry, local = mesh.geometry, np.zeros((len(places), d))
-    corners = geometry.x[geometry.dofmaps[0]][:, :, :d]
-    for k, cell in enumerate(cells):
-        local[k] = geometry.cmaps[0].pull_back(padded[k : k + 1, :d], corners[cell])[0]
-    return cells, local
+    return near.array[best].astype(np.int64), local[best]
+
+
+def _first_least(owner: NDArray[np.int64], values: Array, n: int) -> NDArray[np.int64]:
+    """For each of n owners the first of its entries with the least value; -1 without any."""
+    order = np.lexsort((values, owner))
+    owners, first = np.unique(owner[order], return_index=True)
+    out = np.full(n, -1, dtype=np.int64)
+    out[owners] = order[first]
+    return out
+
+
+def _pulled_back(mesh: Any, places: Array, corners: Array) -> tuple[Array, Array]:
+    """Reference coordinates of places (n, d) in cells (n, nodes, d), and how far outside.
+
+    Newton's method on the map of the cell, which is done in one step where that is affine; a place
+    that it does not reach is infinitely far outside.
+    """
+    fx, d, shape = fenicsx(), places.shape[1], mesh.basix_cell()
+    simplex = len(fx.basix.geometry(shape)) == d + 1
+    cell, kind = mesh.geometry.cmaps[0], fx.basix.LagrangeVariant
+    element = fx.basix.create_element(
+        fx.basix.ElementFamily.P, shape, cell.degree, kind(cell.variant)
+    )
+    size = np.ptp(corners, axis=1).max(axis=1)[:, None]
+    scaled, goal = corners / size[..., None], places / size
+    local = np.full(places.shape, 1 / (d + 1) if simplex else 1 / 2)
+    for _ in range(_NEWTON):
+        table = element.tabulate(1, local)[..., 0]
+        short = goal - np.einsum("nv,nvd->nd", table[0], scaled)
+        step = _solved(np.einsum("tnv,nvd->ndt", table[1:], scaled), short)
+        local = np.clip(local + step, -1.0, 2.0)
+        if np.abs(step).max(initial=0.0) < 1e-12:
+            break
+    above = local.sum(axis=1) - 1 if simplex else local.max(axis=1) - 1
+    outside = np.maximum(above, -local.min(axis=1))
+    return local, np.where(np.abs(short).max(axis=1) < 1e-9, outside, np.inf)
+
+
+def _solved(matrices: Array, right: Array) -> Array:
+    """Solutions of many small systems; zero where a matrix is singular."""
+    good = np.abs(np.linalg.det(matrices)) > 1e-12
+    out = np.zeros_like(right)
+    out[good] = np.linalg.solve(matrices[good], right[good][..., None])[..., 0]
+    return out
 
 
 def evaluation(V: Any, places: Array, extent: Extent, what: str = "sensor") -> Any:

@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.fem.domain import CellMesh, boundary_facets
-from pdeinv.fem.gmsh import opened
+from pdeinv.fem.gmsh import nodes_in_use, opened
 from pdeinv.fem.mesh import canonical_ranks
+from pdeinv.fem.mesh_checks import check_mesh, without_repeats
+from pdeinv.fem.named_facets import Chosen, NamedFacets, none_chosen
 from pdeinv.typing import Array
 
 __all__ = ["read_solid", "refined_solid"]
 
 Ints = NDArray[np.int64]
 
-_TRIANGLE, _TETRAHEDRON = 2, 4
+_TETRAHEDRON = 4
 _EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 _CHILDREN = (
     (0, 4, 5, 6), (4, 1, 7, 8), (5, 7, 2, 9), (6, 8, 9, 3),
@@ -37,11 +39,16 @@ def _ordered(points: Array, cells: Ints, facets: Ints, tags: Ints, sides: Any) -
     return CellMesh(points[order], new[cells], "tetrahedron", facets, tags, dict(sides))
 
 
-def read_solid(path: Path) -> CellMesh:
+def read_solid(path: Path, chosen: Chosen = none_chosen) -> CellMesh:
     """The tetrahedra of a .msh file; physical surfaces name the boundary sides.
 
+    Args:
+        path: of the file.
+        chosen: of the sides, those that carry conditions; none by default.
+
     Raises:
-        DataSchemaError: missing, not a mesh, or without straight tetrahedra.
+        DataSchemaError: missing, not a mesh, without straight tetrahedra, no conforming mesh, or
+            with a chosen side that is not the boundary's.
     """
     with opened(path) as model:
         ids, coords, _ = model.mesh.getNodes()
@@ -51,34 +58,22 @@ def read_solid(path: Path) -> CellMesh:
                 f"{path}: expected straight tetrahedra only (element order 1); mesh the volume and "
                 "export it with a physical volume"
             )
-        cells = np.asarray(nodes[0], dtype=np.int64).reshape(-1, 4)
-        triangles, marks, sides = _named_triangles(model)
-    row = np.zeros(int(ids.max()) + 1, dtype=np.int64)
-    row[ids.astype(np.int64)] = np.arange(len(ids))
-    used = np.unique(cells)
-    index = np.full(int(ids.max()) + 1, -1, dtype=np.int64)
-    index[used] = np.arange(len(used))
-    points = np.asarray(coords, dtype=np.float64).reshape(-1, 3)[row[used]]
-    facets = boundary_facets(index[cells], "tetrahedron")[2]
-    named = np.sort(index[triangles], axis=1).tolist()
-    tag_of = dict(zip(map(tuple, named), marks.tolist(), strict=True))
-    tags = np.array([tag_of.get(tuple(f), 0) for f in facets.tolist()], dtype=np.int64)
-    return _ordered(points, index[cells], facets, tags, sides)
+        cells = without_repeats(np.asarray(nodes[0], dtype=np.int64).reshape(-1, 4))
+        named = NamedFacets.of(model, 3)
+    points, index = nodes_in_use(ids, coords, cells)
+    cells = index[cells]
+    check_mesh(points, _positive(points, cells), path)
+    facets = boundary_facets(cells, "tetrahedron")[2]
+    named = named.numbered(index)
+    tags = named.tags_of(facets, chosen, points, path)
+    return _ordered(points, cells, facets, tags, named.sides)
 
 
-def _named_triangles(model: Any) -> tuple[Ints, Ints, dict[str, int]]:
-    """Nodes of all triangles in physical groups, their tags, and the tag by name."""
-    found, tags = [np.zeros((0, 3), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-    sides: dict[str, int] = {}
-    for dim, tag in model.getPhysicalGroups(2):
-        sides[model.getPhysicalName(dim, tag) or str(tag)] = int(tag)
-        for entity in model.getEntitiesForPhysicalGroup(dim, tag):
-            kinds, _, nodes = model.mesh.getElements(2, entity)
-            for kind, members in zip(kinds, nodes, strict=True):
-                if int(kind) == _TRIANGLE:
-                    found.append(np.asarray(members, dtype=np.int64).reshape(-1, 3))
-                    tags.append(np.full(len(found[-1]), int(tag), dtype=np.int64))
-    return np.concatenate(found), np.concatenate(tags), sides
+def _positive(points: Array, cells: Ints) -> Ints:
+    """The same cells with corners in an order of positive volume."""
+    corners = points[cells]
+    turned = np.linalg.det(corners[:, 1:] - corners[:, :1]) < 0
+    return np.where(turned[:, None], cells[:, [1, 0, 2, 3]], cells)
 
 
 def refined_solid(mesh: CellMesh, level: int) -> CellMesh:

@@ -50,7 +50,8 @@ def prior_probe(prior: Prior) -> Array:
 
 def same_prior(prior: Prior, probe: Array) -> bool:
     """Whether ``probe`` is that of ``prior``: one xi means one unknown in both."""
-    return bool(np.allclose(prior_probe(prior), probe, rtol=1e-6, atol=1e-12))
+    own = prior_probe(prior)
+    return bool(np.allclose(own, probe, rtol=1e-6, atol=1e-12 * float(np.abs(own).max())))
 
 
 @dataclass(frozen=True)

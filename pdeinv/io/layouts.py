@@ -20,7 +20,7 @@ to the problem.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
+from pdeinv.io.flags import flag_names
 from pdeinv.model.observed import Observed
 
 __all__ = [
@@ -80,12 +81,19 @@ def flattened_series(dataset: xr.Dataset, name: str, path: Path) -> xr.Dataset:
         DataSchemaError: it does not follow the layout.
     """
     dims = _series_dims(dataset, name, path)
+    _check_beside(dataset, name, dims, path)
     shape = [dataset.sizes[d] for d in dims]
+    cov = f"{name}_cov"
     flat: dict[str, xr.Variable] = {}
     for key, variable in dataset.variables.items():
         label = "t" if key == TIME else str(key)
+        if key == cov:
+            order = _file_order(dataset[name], dims)
+            flat[label] = _in_order(variable, order, len(order), path, cov)
+            continue
         if not set(variable.dims) <= set(dims):
-            flat[label] = variable
+            if "obs" not in variable.dims:
+                flat[label] = variable
             continue
         if not np.issubdtype(variable.dtype, np.number):
             continue
@@ -95,6 +103,50 @@ def flattened_series(dataset: xr.Dataset, name: str, path: Path) -> xr.Dataset:
             ordered = ordered[:, None]
         flat[label] = xr.Variable("obs", np.broadcast_to(ordered, shape).ravel(), variable.attrs)
     return xr.Dataset(flat, attrs=dataset.attrs)
+
+
+def _check_beside(dataset: xr.Dataset, name: str, dims: Sequence[Hashable], path: Path) -> None:
+    """Noise and flags lie over the dimensions of the values, or it is not known which is whose.
+
+    Raises:
+        DataSchemaError: one lies over others.
+    """
+    for key in (f"{name}_sigma", *flag_names(dataset, name)):
+        if key in dataset and not set(dataset[key].dims) <= set(dims):
+            raise DataSchemaError(
+                f"{path}: '{key}' must have the dimensions of '{name}', "
+                f"({', '.join(map(str, dims))}), got {dataset[key].dims}"
+            )
+
+
+def _file_order(value: xr.DataArray, dims: Sequence[Hashable]) -> NDArray[np.int64]:
+    """Where each entry, in the order of ``dims``, stands in the order of the file."""
+    places = np.arange(value.size).reshape(value.shape)
+    axes = [value.dims.index(d) for d in dims]
+    return np.asarray(places.transpose(axes).ravel(), dtype=np.int64)
+
+
+def _in_order(
+    variable: xr.Variable, order: NDArray[np.int64], size: int, path: Path, name: str
+) -> xr.Variable:
+    """A covariance with its rows and columns in another order.
+
+    Args:
+        variable: over ``size`` values as the file has them, row by row, twice.
+        order: which of these each datum is.
+        size: their number.
+        path: named in errors.
+        name: likewise.
+
+    Raises:
+        DataSchemaError: it is no square of that size.
+    """
+    if variable.shape != (size, size):
+        raise DataSchemaError(
+            f"{path}: '{name}' must be {size} x {size} numbers, in the order of the values in the "
+            f"file, got {variable.shape}"
+        )
+    return xr.Variable(("obs", "obs_2"), np.asarray(variable)[np.ix_(order, order)], variable.attrs)
 
 
 def gathered_series(flat: xr.Dataset) -> xr.Dataset:
@@ -148,20 +200,40 @@ def flattened_array(dataset: xr.Dataset, observed: Observed, path: Path) -> xr.D
         )
     if not np.issubdtype(value.dtype, np.number):
         raise DataSchemaError(f"{path}: '{name}' must hold numbers, got {value.dtype}")
-    index = np.argwhere(np.isfinite(np.asarray(value.transpose(*dims))))
+    index = np.argwhere(~np.isnan(np.asarray(value.transpose(*dims))))
     if len(index) == 0:
         raise DataSchemaError(f"{path}: no usable datum of '{name}': all are missing")
+    _check_beside(dataset, name, dims, path)
     flat = {
         key: _entries(dataset[key], dims, index)
-        for key in (name, f"{name}_sigma", f"{name}_qc")
-        if key in dataset and set(dataset[key].dims) <= set(dims)
+        for key in (name, f"{name}_sigma", *flag_names(dataset, name))
+        if key in dataset
     }
+    cov = f"{name}_cov"
+    if cov in dataset:
+        flat[cov] = _picked(dataset.variables[cov], value, dims, index, path)
     for k, (dim, units) in enumerate((d, observed.coords[d]) for d in dims):
         given = dataset.variables.get(dim)
         attrs = {"units": units} if given is None else given.attrs
         numbers = np.arange(value.sizes[dim]) if given is None else np.asarray(given)
         flat[dim] = xr.Variable("obs", numbers[index[:, k]], attrs)
     return xr.Dataset(flat, attrs=dataset.attrs)
+
+
+def _picked(
+    covariance: xr.Variable,
+    value: xr.DataArray,
+    dims: tuple[str, ...],
+    index: NDArray[np.int64],
+    path: Path,
+) -> xr.Variable:
+    """The covariance of the entries at ``index``; the file's may leave out those that are NaN."""
+    shape = [value.sizes[d] for d in dims]
+    order = _file_order(value, dims)[np.ravel_multi_index(tuple(index.T), shape)]
+    size = value.size
+    if covariance.shape != (size, size):
+        order, size = np.argsort(np.argsort(order)), len(order)
+    return _in_order(covariance, order, size, path, f"{value.name}_cov")
 
 
 def _entries(array: xr.DataArray, dims: tuple[str, ...], index: NDArray[np.int64]) -> xr.Variable:

@@ -11,6 +11,7 @@ import xarray as xr
 
 from pdeinv.errors import DataSchemaError, RunFailed, reason
 from pdeinv.io.atomic import atomic
+from pdeinv.io.missing import masked
 
 __all__ = [
     "KIND",
@@ -24,6 +25,9 @@ __all__ = [
 
 KIND = "pdeinv_kind"
 """The attribute of the root that says what a file is."""
+
+_NUMBERS: dict[str, Any] = {"decode_times": False, "decode_timedelta": False}
+"""Times stay the numbers that they are, and units say of what."""
 
 
 def kind_of(tree: xr.DataTree) -> str:
@@ -64,27 +68,39 @@ def _check_readable(path: Path) -> None:
 
 
 def read_dataset(path: Path) -> xr.Dataset:
-    """The root group of a NetCDF file, loaded into memory; times stay numbers.
+    """The root group of a NetCDF file, loaded into memory; times and dates stay numbers.
+
+    What is missing by the conventions of :mod:`pdeinv.io.missing` is NaN.
 
     Raises:
         DataSchemaError: missing, truncated or not NetCDF.
     """
     _check_readable(path)
     try:
-        with xr.open_dataset(path, engine="netcdf4", decode_timedelta=False) as dataset:
-            return dataset.load()
+        with xr.open_dataset(path, engine="netcdf4", **_NUMBERS) as dataset:
+            loaded = dataset.load()
     except (OSError, ValueError, RuntimeError) as error:
         raise _unreadable(path, error) from None
+    return _masked(loaded, path)
+
+
+def _masked(dataset: xr.Dataset, path: Path) -> xr.Dataset:
+    try:
+        return masked(dataset)
+    except DataSchemaError as error:
+        raise DataSchemaError(f"{path}: {error}") from None
 
 
 def read_tree(path: Path) -> xr.DataTree:
-    """All groups of a NetCDF file, loaded into memory.
+    """All groups of a NetCDF file, loaded into memory, with NaN as :func:`read_dataset` has it.
 
     Raises:
         DataSchemaError: missing, truncated or not NetCDF.
     """
     with opened_tree(path) as tree:
-        return tree.load()
+        tree.load()
+    groups = {n.path: _masked(n.to_dataset(inherit=False), path) for n in tree.subtree}
+    return xr.DataTree.from_dict(groups)
 
 
 @contextmanager
@@ -96,7 +112,7 @@ def opened_tree(path: Path) -> Iterator[xr.DataTree]:
     """
     _check_readable(path)
     try:
-        with xr.open_datatree(path, engine="netcdf4", decode_timedelta=False) as tree:
+        with xr.open_datatree(path, engine="netcdf4", **_NUMBERS) as tree:
             yield tree
     except (OSError, ValueError, RuntimeError) as error:
         raise _unreadable(path, error) from None

@@ -27,13 +27,16 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.fields import PROBLEM, config_of
+from pdeinv.io.flags import unflagged
 from pdeinv.io.layouts import (
+    TIME,
     flattened_array,
     flattened_series,
     gathered_array,
     gathered_series,
     is_series,
 )
+from pdeinv.io.quantities import check_squared, column
 from pdeinv.model.observed import Observed
 from pdeinv.provenance import Source
 from pdeinv.typing import Array
@@ -144,16 +147,30 @@ def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Obse
         DataSchemaError: anything that does not follow the layout, with what to do about it.
     """
     dataset, problem, problem_config = header(path)
+    shown: dict[str, str] = {}
     if is_series(dataset):
-        dataset = flattened_series(dataset, observed.name, path)
+        dataset, shown = flattened_series(dataset, observed.name, path), {"t": TIME}
     elif observed.dims:
         dataset = flattened_array(dataset, observed, path)
-    values = _column(dataset, observed.name, observed.units, path)
-    coords = {c: _column(dataset, c, u, path, len(values)) for c, u in observed.coords.items()}
-    good = np.isfinite(values) & _unflagged(dataset, observed.name, path)
+    else:
+        dataset = _one_dimension(dataset, observed.name)
+    values = column(dataset, observed.name, observed.units, path)
+    coords = {
+        c: column(dataset, c, u, path, len(values), shown.get(c))
+        for c, u in observed.coords.items()
+    }
+    good = ~np.isnan(values) & unflagged(dataset, observed.name, path)
+    if np.isinf(values[good]).any():
+        k = int(np.flatnonzero(good & np.isinf(values))[0])
+        raise DataSchemaError(
+            f"{path}: datum {k} of '{observed.name}' is infinite; correct it, or make it NaN if it "
+            "is missing"
+        )
     for name, array in coords.items():
         if not np.isfinite(array[good]).all():
-            raise DataSchemaError(f"{path}: coordinate '{name}' is not finite at a good datum")
+            raise DataSchemaError(
+                f"{path}: coordinate '{shown.get(name, name)}' is not finite at a good datum"
+            )
     if not good.any():
         raise DataSchemaError(
             f"{path}: no usable datum of '{observed.name}': all {len(values)} are missing "
@@ -171,45 +188,13 @@ def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Obse
     )
 
 
-def _column(
-    dataset: xr.Dataset, name: str, units: str, path: Path, size: int | None = None
-) -> Array:
-    if name not in dataset.variables:
-        raise DataSchemaError(
-            f"{path}: variable '{name}' is missing; found {sorted(map(str, dataset.variables))}"
-        )
-    variable = dataset[name]
-    if variable.ndim != 1:
-        raise DataSchemaError(
-            f"{path}: '{name}' must have the one dimension obs, got {variable.dims}"
-        )
-    if not np.issubdtype(variable.dtype, np.number):
-        raise DataSchemaError(f"{path}: '{name}' must hold numbers, got {variable.dtype}")
-    if size is not None and len(variable) != size:
-        raise DataSchemaError(f"{path}: '{name}' has {len(variable)} entries for {size} data")
-    _check_units(variable, name, units, path)
-    return np.asarray(variable, dtype=np.float64)
-
-
-def _check_units(variable: xr.DataArray, name: str, units: str, path: Path) -> None:
-    got = variable.attrs.get("units")
-    if got is None:
-        raise DataSchemaError(f"{path}: '{name}' has no units attribute; expected '{units}'")
-    if str(got).strip() != units:
-        raise DataSchemaError(
-            f"{path}: '{name}' has units '{got}', the problem works in '{units}'; convert the file"
-        )
-
-
-def _unflagged(dataset: xr.Dataset, name: str, path: Path) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    flag = f"{name}_qc"
-    if flag not in dataset:
-        return np.ones(dataset[name].shape, dtype=bool)
-    if dataset[flag].shape != dataset[name].shape:
-        raise DataSchemaError(f"{path}: '{flag}' must have the shape of '{name}'")
-    if not np.issubdtype(dataset[flag].dtype, np.number):
-        raise DataSchemaError(f"{path}: '{flag}' must hold numbers, 0 where the datum is good")
-    return np.asarray(dataset[flag] == 0)
+def _one_dimension(dataset: xr.Dataset, name: str) -> xr.Dataset:
+    """Without the dimensions of length one that programs give to columns of numbers."""
+    if name not in dataset or dataset[name].ndim < 2:
+        return dataset
+    dims = dataset[name].dims
+    single = [d for d in dims if dataset.sizes[d] == 1]
+    return dataset.squeeze(single[: len(dims) - 1])
 
 
 def _noise(
@@ -224,13 +209,14 @@ def _noise(
     if spec:
         return spec.for_values(values[good])
     if f"{name}_cov" in dataset:
+        check_squared(dataset[f"{name}_cov"], observed.units, path)
         return _covariance(dataset[f"{name}_cov"], good, path)
     if f"{name}_sigma" not in dataset:
         raise DataSchemaError(
             f"{path}: no noise given for '{name}'; add a variable '{name}_sigma' or pass "
             "--noise-std (absolute) or --noise-rel (relative to the largest value)"
         )
-    sigma = _column(dataset, f"{name}_sigma", observed.units, path, len(values))
+    sigma = column(dataset, f"{name}_sigma", observed.units, path, len(values))
     sigma = sigma / _multiplier(dataset[f"{name}_sigma"], path)
     bad = np.flatnonzero(good & ~(np.isfinite(sigma) & (sigma > 0)))
     if len(bad):

@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
+from pdeinv.errors import ConfigError, DataSchemaError, ShapeError, SolverDiverged
 from pdeinv.io import netcdf
 from pdeinv.io.fields import LEVEL, PROBLEM, config_of, problem_attributes
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
+from pdeinv.io.unknowns import unknown_in
 from pdeinv.plugins.hooks import annotated
 from pdeinv.plugins.mask import masks
 from pdeinv.plugins.problem import Problem
@@ -29,6 +30,7 @@ __all__ = [
     "read_truth",
     "truth_tree",
     "unknown_of",
+    "unknown_of_tree",
 ]
 
 PHANTOM = "phantom:"
@@ -69,15 +71,34 @@ def choose_unknown(
 
 
 def unknown_of(prior: Prior, path: Path) -> Array:
-    """The unknown stored in a truth, result or plain NetCDF file, shape (n_m,)."""
+    """The unknown stored in a truth, result or plain NetCDF file, shape (n_m,).
+
+    Raises:
+        DataSchemaError: the file cannot be read, or holds an unknown in other units or on another
+            grid.
+        ShapeError: it holds none, or one of another shape.
+    """
     tree = netcdf.read_tree(path)
+    try:
+        return unknown_of_tree(prior, tree)
+    except (DataSchemaError, ShapeError) as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def unknown_of_tree(prior: Prior, tree: xr.DataTree) -> Array:
+    """The unknown of a truth, of a result (its mean) or of a plain dataset, shape (n_m,).
+
+    Raises:
+        DataSchemaError: other units or another grid.
+        ShapeError: there is none, or one of another shape.
+    """
     if UNKNOWN in tree.children:
-        return prior.space.pack(tree[UNKNOWN].to_dataset())
+        return unknown_in(tree[UNKNOWN].to_dataset(), prior.space)
     if "estimates" in tree.children:
-        means = {f"{name}_mean": name for name in prior.space.names}
-        dataset = tree["estimates"].to_dataset()
-        return prior.space.pack(dataset.rename({k: v for k, v in means.items() if k in dataset}))
-    return prior.space.pack(tree.to_dataset())
+        found = tree["estimates"].to_dataset()
+        means = {f"{n}_mean": n for n in prior.space.names if f"{n}_mean" in found}
+        return unknown_in(found.rename(means), prior.space)
+    return unknown_in(tree.to_dataset(), prior.space)
 
 
 def make_truth(

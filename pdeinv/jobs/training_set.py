@@ -7,7 +7,7 @@ fields on a grid are left to learn from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from pdeinv.io.datasets import (
     prior_probe,
     same_prior,
 )
+from pdeinv.io.missing import missing
+from pdeinv.io.unknowns import unknown_in
+from pdeinv.jobs.generate.samples import grid_axes
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import sha256
@@ -125,6 +128,7 @@ def _training_set(
         raise DataSchemaError(f"{path}: no sample with finite '{observed.name}' and status 0")
     kept = np.flatnonzero(good)
     grids = Grids.of(dataset, f"{observed.name}_grid", path, kept, eager_bytes)
+    _check_grid(dataset, grids, problem, path)
     return TrainingSet(
         problem=problem.name,
         problem_config=problem.config.model_dump(mode="json"),
@@ -163,7 +167,53 @@ def _column(dataset: xr.Dataset, name: str, dims: tuple[str, ...], units: str, p
             f"{path}: units of '{name}' are {variable.attrs.get('units')!r}, the problem has "
             f"{units!r}; convert the values and set the attribute"
         )
-    return np.asarray(variable, dtype=np.float64)
+    holes = missing(name, variable.variable)
+    values = np.asarray(variable, dtype=np.float64)
+    return values if holes is None else np.where(holes, np.nan, values)
+
+
+def _check_grid(dataset: xr.Dataset, grids: Grids, problem: Problem, path: Path) -> None:
+    """Refuse grids on which the coefficient will not be sampled when the surrogate is used.
+
+    Raises:
+        DataSchemaError: axes in another order or direction, uneven, or not from end to end.
+    """
+    if not grids.axes:
+        return
+    d = len(problem.axes)
+    wanted = tuple(grid_axes(problem.grid((3,) * d), (3,) * d))
+    if tuple(grids.axes) != wanted:
+        raise DataSchemaError(
+            f"{path}: 'coefficient' lies on ({', '.join(_dims(grids.axes))}), expected "
+            f"({', '.join(_dims(wanted))}) behind 'sample'; transpose the grid variables"
+        )
+    shape = tuple(len(v) for v in grids.axes.values())
+    for name, nodes in grid_axes(problem.grid(shape), shape).items():
+        _check_nodes(dataset, f"grid_{name}", grids.axes[name], nodes, path)
+
+
+def _dims(names: Iterable[str]) -> list[str]:
+    return [f"grid_{n}" for n in names]
+
+
+def _check_nodes(dataset: xr.Dataset, name: str, found: Array, wanted: Array, path: Path) -> None:
+    """A coordinate of the grid must be that of a regular grid from end to end of the domain."""
+    if name not in dataset.coords:
+        raise DataSchemaError(f"{path}: coordinate '{name}' of the grid is missing; add it")
+    slack = 1e-6 * float(np.ptp(wanted))
+    if np.allclose(found, wanted, rtol=0, atol=slack):
+        return
+    if np.allclose(found[::-1], wanted, rtol=0, atol=slack):
+        raise DataSchemaError(
+            f"{path}: '{name}' decreases; turn the grid variables so that it increases, "
+            f"isel({name}=slice(None, None, -1)) in xarray"
+        )
+    raise DataSchemaError(
+        f"{path}: '{name}' runs from {found[0]:g} to {found[-1]:g} in steps from "
+        f"{np.diff(found).min():g} to {np.diff(found).max():g}; expected equal steps from "
+        f"{wanted[0]:g} to {wanted[-1]:g}, the ends of the domain, where the coefficient is "
+        "sampled later; interpolate the grid variables to that"
+    )
 
 
 def _xi(
@@ -201,8 +251,8 @@ def _xi(
 
 def _unknown(dataset: xr.Dataset, prior: Prior, path: Path) -> Array:
     try:
-        m = prior.space.pack(dataset)
-    except (ShapeError, ValueError) as error:
+        m = unknown_in(dataset, prior.space, bare=True)
+    except (DataSchemaError, ShapeError, ValueError) as error:
         raise DataSchemaError(f"{path}: {error}") from None
     if m.ndim != 2:
         raise DataSchemaError(

@@ -7,7 +7,6 @@ Behind an ``@``, where the data have times, ``0.1:1:10`` or ``0.1,0.5`` says whe
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.model.observed import Sensors
+from pdeinv.text_table import read_table
 from pdeinv.typing import Array
 
 __all__ = [
@@ -119,16 +119,22 @@ def listed(spec: str, names: Sequence[str], wanted: str) -> Array:
 
 
 def _csv_rows(path: Path, headers: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
-    """The header of a CSV file, one of ``headers``, and its other rows, empty ones left out."""
+    """The header of a CSV file, one of ``headers`` in any order of columns, and its other rows.
+
+    Both are given in the order of ``headers``.
+    """
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(stream) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"cannot read sensors {path}: {error}") from None
-    if not rows or rows[0] not in [list(h) for h in headers]:
+        header, lines = read_table(path)
+    except DataSchemaError as error:
+        raise ConfigError(f"sensors: {error}") from None
+    names = next((list(h) for h in headers if sorted(h) == sorted(header)), None)
+    if names is None:
         wanted = " or ".join(",".join(h) for h in headers)
-        raise ConfigError(f"sensors {path}: expected a CSV file with header {wanted}")
-    return rows[0], rows[1:]
+        raise ConfigError(
+            f"sensors {path}: expected a CSV file with header {wanted}, got {','.join(header)}"
+        )
+    order = [header.index(name) for name in names]
+    return names, [[cells[i] for i in order] for _, cells in lines]
 
 
 def _table(rows: list[list[str]], where: str, names: Sequence[str]) -> Array:

@@ -38,6 +38,7 @@ __all__ = [
     "HasMetrics",
     "HasOnGrid",
     "HasPhantom",
+    "HasPrepare",
     "HasRemarks",
     "HasStrongForm",
     "HasTablesOf",
@@ -51,6 +52,7 @@ __all__ = [
     "metrics",
     "on_grid",
     "phantom",
+    "prepare",
     "remarks",
     "strong_form",
     "tables_of",
@@ -226,6 +228,27 @@ class HasMemoryEstimate(Protocol):
 def memory_estimate(problem: Problem, level: int) -> int | None:
     """Bytes of one running model; without the hook None."""
     return problem.memory_estimate(level) if isinstance(problem, HasMemoryEstimate) else None
+
+
+@runtime_checkable
+class HasPrepare(Protocol):
+    """A problem that can build what ``solve`` needs without solving, for ``solve --dry-run``."""
+
+    def prepare(self, level: int) -> None:
+        """Build mesh, conditions and sources of ``level``.
+
+        Raises:
+            ConfigError: what ``solve`` would refuse, such as a mesh too coarse for the wavelength.
+            DataSchemaError: a file that ``solve`` would refuse.
+        """
+
+
+def prepare(problem: Problem, level: int) -> None:
+    """Refuse what ``solve`` would refuse before it solves; without the hook the model is built."""
+    if isinstance(problem, HasPrepare):
+        problem.prepare(level)
+    else:
+        problem.forward_model(problem.sensors(problem.default_sensors), level)
 
 
 @runtime_checkable

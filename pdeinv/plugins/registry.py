@@ -19,7 +19,7 @@ from pdeinv import extras
 from pdeinv.config import parse
 from pdeinv.errors import ConfigError, UnknownPlugin, hint
 
-__all__ = ["Kind", "build", "configured", "kind_of", "load", "names", "require"]
+__all__ = ["KINDS", "Kind", "build", "configured", "kind_of", "load", "names", "require"]
 
 Kind = Literal["problems", "surrogates", "engines"]
 KINDS: tuple[Kind, ...] = ("problems", "engines", "surrogates")

@@ -5,40 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import xarray as xr
 from scipy.interpolate import RegularGridInterpolator
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.netcdf import read_dataset
 from pdeinv.typing import Array
 
-from .config import FieldFile
+from .config import FieldFile, Units
 
 __all__ = ["field_function"]
 
 
-def field_function(source: FieldFile) -> Callable[[Array, Array], Array]:
+def field_function(source: FieldFile, units: Units) -> Callable[[Array, Array], Array]:
     """A field of a NetCDF file as a function, bilinear between its nodes.
 
+    Args:
+        source: the file and its variable.
+        units: of the source and of places; those of the file must be the same, where it has any.
+
     Raises:
-        DataSchemaError: the file or variable is missing or not on (y, x); at evaluation, a point
-            lies outside the field's grid.
+        DataSchemaError: the file or variable is missing, not on (y, x), in other units or not
+            finite, or a coordinate repeats; at evaluation, a point lies outside the field's grid.
     """
-    dataset = read_dataset(source.file)
+    field = _field(source, units)
     name = source.variable
-    if name not in dataset or set(dataset[name].dims) != {"y", "x"}:
-        raise DataSchemaError(
-            f"{source.file}: expected variable '{name}' on dimensions (y, x), "
-            f"found { ({str(k): v.dims for k, v in dataset.data_vars.items()}) }"
-        )
-    if "x" not in dataset.coords or "y" not in dataset.coords:
-        raise DataSchemaError(f"{source.file}: coordinates x(x) and y(y) are missing")
-    field = dataset[name].sortby(["x", "y"]).transpose("y", "x")
-    axes = (np.asarray(field["y"], dtype=np.float64), np.asarray(field["x"], dtype=np.float64))
-    interpolate = RegularGridInterpolator(axes, np.asarray(field, dtype=np.float64))
+    axes = (_axis(field, "y", units, source), _axis(field, "x", units, source))
+    values = np.asarray(field, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise DataSchemaError(f"{source.file}: '{name}' has values that are missing or not finite")
+    interpolate = RegularGridInterpolator(axes, values)
 
     def function(x: Array, y: Array) -> Array:
         try:
-            return np.asarray(interpolate(np.stack([y, x], axis=-1)))
+            return np.asarray(
+                interpolate(np.stack([_near(y, axes[0]), _near(x, axes[1])], axis=-1))
+            )
         except ValueError:
             raise DataSchemaError(
                 f"{source.file}: '{name}' covers x in [{axes[1][0]:g}, {axes[1][-1]:g}] and y in "
@@ -46,3 +48,49 @@ def field_function(source: FieldFile) -> Callable[[Array, Array], Array]:
             ) from None
 
     return function
+
+
+def _near(values: Array, axis: Array) -> Array:
+    """The values, those that lie beyond an end by rounding (of 32 bits) moved onto it."""
+    slack = 1e-6 * (axis[-1] - axis[0])
+    held = np.clip(values, axis[0], axis[-1])
+    return np.where(np.abs(held - values) <= slack, held, values)
+
+
+def _field(source: FieldFile, units: Units) -> xr.DataArray:
+    """The variable over (y, x), with increasing coordinates."""
+    dataset, name = read_dataset(source.file), source.variable
+    if name not in dataset or set(dataset[name].dims) != {"y", "x"}:
+        raise DataSchemaError(
+            f"{source.file}: expected variable '{name}' on dimensions (y, x), "
+            f"found { ({str(k): v.dims for k, v in dataset.data_vars.items()}) }"
+        )
+    if "x" not in dataset.coords or "y" not in dataset.coords:
+        raise DataSchemaError(f"{source.file}: coordinates x(x) and y(y) are missing")
+    _check_units(dataset[name], units.source, source)
+    return dataset[name].sortby(["x", "y"]).transpose("y", "x")
+
+
+def _axis(field: xr.DataArray, name: str, units: Units, source: FieldFile) -> Array:
+    """A coordinate, which must be numbers that differ."""
+    _check_units(field[name], units.coordinate, source)
+    if field[name].dtype.kind not in "fiu":
+        raise DataSchemaError(f"{source.file}: coordinate '{name}' must hold numbers")
+    values = np.asarray(field[name], dtype=np.float64)
+    bad = np.flatnonzero(~(np.diff(values) > 0))
+    if len(bad) or len(values) < 2:
+        what = f"repeats {values[bad[0]]:g}" if len(bad) else "has one value"
+        what = what if np.isfinite(values).all() else "is not finite"
+        raise DataSchemaError(
+            f"{source.file}: coordinate '{name}' {what}; expected at least two numbers that differ"
+        )
+    return values
+
+
+def _check_units(variable: xr.DataArray, wanted: str, source: FieldFile) -> None:
+    got = str(variable.attrs.get("units", wanted)).strip()
+    if got != wanted:
+        raise DataSchemaError(
+            f"{source.file}: '{variable.name}' has units '{got}', the problem works in '{wanted}'; "
+            "convert the file"
+        )

@@ -117,8 +117,12 @@ class Darcy:
         comm = fenicsx().MPI.COMM_SELF if comm is None else comm
         space = LagrangeSpace(self.mesh(level), self.config.element, comm)
         source = self.config.source
-        f = field_function(source) if isinstance(source, FieldFile) else _function(source)
-        return DiffusionSystem(space, self.boundary(), f)
+        return DiffusionSystem(space, self.boundary(), self._source(source))
+
+    def _source(self, source: Formula | FieldFile) -> PointFunction:
+        if isinstance(source, FieldFile):
+            return field_function(source, self.config.units)
+        return _function(source)
 
     def sensors(self, spec: str) -> Sensors:
         """Sensors from ``grid:KxL``, ``all``, ``list:x,y;x,y`` or a CSV file with header x,y.
@@ -161,6 +165,15 @@ class Darcy:
         system = self.system(level, comm)
         system.factor(self.unknown.matrix(system.quadrature.points) @ m)
         return system, system.state()
+
+    def prepare(self, level: int) -> None:
+        """Build what a solve on ``level`` needs, and refuse what it would refuse.
+
+        Raises:
+            ConfigError: no mesh of that level, or no side with a given head.
+            DataSchemaError: a file of the mesh or of the source that does not serve.
+        """
+        self.system(level)
 
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
         """Head and conductivity at the nodes of the mesh of ``level``, the same on every rank.

@@ -83,7 +83,7 @@ def strong_form(problem: Darcy) -> StrongForm:
 def _source(problem: Darcy, points: Array) -> Array:
     source = problem.config.source
     if isinstance(source, FieldFile):
-        return np.asarray(field_function(source)(points[:, 0], points[:, 1]))
+        return np.asarray(field_function(source, problem.config.units)(*points.T))
     return SpaceTime(source, 2, "source", timed=False)(points)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -16,6 +17,7 @@ from pdeinv.fem.domain import CellMesh, from_plane
 from pdeinv.fem.gmsh import read_msh
 from pdeinv.fem.levels import at_least_zero
 from pdeinv.fem.mesh import PlainMesh
+from pdeinv.fem.mesh_checks import parts
 from pdeinv.fem.nodal import NodalSpace
 from pdeinv.fem.outlines import Outline
 from pdeinv.fem.solids import read_solid, refined_solid
@@ -118,6 +120,7 @@ class Domain:
 
         Raises:
             ConfigError: the .msh has fewer than two, or lacks one that is named.
+            DataSchemaError: it is no mesh of a body with electrodes.
         """
         if self.config.model == "continuum":
             return ()
@@ -127,8 +130,16 @@ class Domain:
 
     @cached_property
     def _file_mesh(self) -> PlainMesh | CellMesh:
-        assert self.file is not None
-        return read_solid(self.file.file) if self.file.volume else read_msh(self.file.file)
+        domain = self.file
+        assert domain is not None
+        read = read_solid if domain.volume else read_msh
+        mesh = read(domain.file, lambda sides: _named(domain, sides))
+        if parts(mesh.cells, len(mesh.points))[0] > 1:
+            raise ConfigError(
+                f"{domain.file}: the mesh has parts that no cells join; no current passes between "
+                "them; mesh one body"
+            )
+        return mesh
 
     def plane(self, level: int = 0) -> PlainMesh:
         """The triangles of a level of a plane domain, or below a solid one.
@@ -240,7 +251,7 @@ def _places_on(mesh: CellMesh, sides: tuple[str, ...]) -> tuple[Array, Array]:
     return np.array(places), np.array(widths)
 
 
-def _named(domain: MshDomain, sides: tuple[str, ...]) -> tuple[str, ...]:
+def _named(domain: MshDomain, sides: Sequence[str]) -> tuple[str, ...]:
     if domain.electrodes is not None:
         lost = [s for s in domain.electrodes if s not in sides]
         if lost:

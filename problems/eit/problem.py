@@ -141,6 +141,15 @@ class Eit:
         spaces = self.prior().space, self.observed.space(sensors)
         return EitModel(spaces, self.unknown, self.body(level), self.protocol.sheet, rows)
 
+    def prepare(self, level: int) -> None:
+        """Build what a solve on ``level`` needs, and refuse what it would refuse.
+
+        Raises:
+            ConfigError: no mesh of that level, or electrodes that do not fit the body.
+            DataSchemaError: a mesh that does not serve.
+        """
+        self.forward_model(self.sensors("all"), level)
+
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
         """Potentials and conductivity at the nodes, and all voltages; every rank solves alone.
 

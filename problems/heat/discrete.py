@@ -114,6 +114,21 @@ class HeatDiscretisation:
         """k of the configuration at the conduction points."""
         return self._positive("conductivity", self.system.conduction.points)
 
+    def evaluate(self, *, conductivity: bool) -> None:
+        """Evaluate the formulas of the configuration once.
+
+        Args:
+            conductivity: whether k is one of them.
+
+        Raises:
+            ConfigError: one that is out of range or not finite.
+        """
+        if conductivity:
+            _ = self.known_conductivity
+        self.robin()
+        self.loads()
+        self.known_initial()
+
     def side_rule(self, side: str) -> Rule:
         """The quadrature rule of one side."""
         return self.space.facet_rule(side, LOAD_DEGREE[self.config.element])

@@ -142,6 +142,17 @@ class Heat:
         found = TimeSensors.on(d.space, d.times, sensors)
         return HeatModel((self.prior().space, self.observed.space(sensors)), entry, found)
 
+    def prepare(self, level: int) -> None:
+        """Build what a solve on ``level`` needs, and refuse what it would refuse.
+
+        Raises:
+            ConfigError: no mesh or time step of that level, or a condition that is not finite.
+            DataSchemaError: a mesh that does not serve.
+        """
+        self._entry(level).discretisation.evaluate(
+            conductivity=self.config.unknown.kind != "conductivity"
+        )
+
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
         """The temperature at all nodes and times of ``level``; every rank computes all of it.
 

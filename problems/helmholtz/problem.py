@@ -203,6 +203,14 @@ class Helmholtz:
                 found.append(scattered(system, incident, values))
         return np.stack(found).transpose(0, 2, 1)
 
+    def prepare(self, level: int) -> None:
+        """Build what a solve on ``level`` needs, and refuse what it would refuse.
+
+        Raises:
+            ConfigError: no mesh of that level, or one too coarse for the wavelength.
+        """
+        self.domain.rule(level)
+
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
         """Waves and coefficient at the nodes of the mesh of ``level``; every rank solves alone.
 

@@ -17,10 +17,9 @@ from pdeinv.typing import Array
 
 from .identity import Identity
 from .scaling import departure
+from .storage import FORMAT
 
 __all__ = ["Judgement", "Record", "heldout_errors"]
-
-FORMAT = 1
 
 
 def heldout_errors(

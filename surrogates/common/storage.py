@@ -16,6 +16,7 @@ from pdeinv.io.checkpoints import read_metadata, write_metadata
 from pdeinv.typing import Array
 
 __all__ = [
+    "FORMAT",
     "complete",
     "load_arrays",
     "load_folder",
@@ -27,6 +28,9 @@ __all__ = [
 ]
 
 WEIGHTS = "weights.safetensors"
+
+FORMAT = 1
+"""Of the metadata; raised when older programs would misread them."""
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Any], note: Mapping[str, Any]) -> None:
@@ -67,10 +71,15 @@ def read_kind(folder: Path, surrogate: str) -> dict[str, Any]:
     """The metadata of a folder that a surrogate of this name wrote.
 
     Raises:
-        DataSchemaError: missing, damaged, or of another kind of surrogate.
+        DataSchemaError: missing, damaged, of another kind of surrogate or of another format.
     """
     metadata = read_metadata(folder)
-    kind = metadata.get("surrogate")
+    kind, form = metadata.get("surrogate"), metadata.get("format", FORMAT)
+    if form != FORMAT:
+        raise DataSchemaError(
+            f"{folder} has the format {form}, this pdeinv reads format {FORMAT}; use the pdeinv "
+            "that wrote it, or train it again"
+        )
     if kind != surrogate:
         raise DataSchemaError(
             f"{folder} holds a surrogate of kind '{kind}', expected '{surrogate}'; load it as such"

@@ -1,6 +1,7 @@
 """Every kind of bad input: one clear line, exit code 2, nothing written."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -117,7 +118,7 @@ OTHERS = {
     ),
     "solve: m of another shape": (
         ("solve", "darcy", "--m", "truth.nc", "--out", "o.nc"),
-        "variable 'conductivity': expected shape (33, 33), got (9, 9)",
+        "variable 'conductivity': expected 33 entries along 'y', got 9; interpolate it",
     ),
     "observe: no noise": (
         ("observe", "truth.nc", "--sensors", "grid:3x3", "--out", "o.nc"),
@@ -352,3 +353,59 @@ def test_a_bug_is_not_hidden(call, work, monkeypatch):
     monkeypatch.setattr("pdeinv.jobs.info.describe", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         call("info", "obs.nc")
+
+
+WALLS = ", ".join(f'{side} = {{kind = "flux"}}' for side in ("left", "right", "bottom", "top"))
+UNSOLVABLE = {
+    "mesh too coarse for the wave": (
+        ("helmholtz", "--set", "problem.frequencies=[100.0]"), "nodes per wavelength .* too few",
+    ),
+    "source file that is not there": (
+        ("darcy", "--set", 'problem.source={file="no.nc"}'), "no such file: no.nc",
+    ),
+    "no head": (
+        ("darcy", "--set", f"problem.boundary={{{WALLS}}}"),
+        "no boundary side holds a Dirichlet condition",
+    ),
+    "conductivity below zero": (
+        ("heat", "--set", "problem.cells=4", "--set", 'problem.conductivity="x-0.5"'),
+        "the conductivity must be positive; at",
+    ),
+    "no coarser mesh": (
+        ("darcy", "--level=-1", "--set", "problem.cells=5"), "5 x 5 cells cannot be coarsened",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNSOLVABLE)
+def test_a_dry_run_refuses_what_the_run_refuses(name, call, work):
+    words, message = UNSOLVABLE[name]
+    for more in (("--dry-run",), ()):
+        failed = call("solve", *words, "--seed", 1, "--out", "o.nc", *more)
+        assert failed.exit_code == 2
+        assert re.search(message, failed.stderr)
+        assert len(failed.stderr.strip().splitlines()) == 1
+    assert not Path("o.nc").exists()
+
+
+def test_a_dry_run_of_generate_builds_its_model(call, work):
+    words = ("--set", "problem.frequencies=[100.0]", "--sensors", "ring:8", "--n", 2, "--dry-run")
+    failed = call("generate", "helmholtz", *words, "--seed", 1, "--out", "o.nc")
+    assert failed.exit_code == 2
+    assert "nodes per wavelength" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "home"),
+    [
+        ("tolerance", "'engine.tolerance'"),
+        ("draws", "'engine.draws'"),
+        ("cells", "'problem.cells'"),
+        ("epochs", "'surrogate.epochs'"),
+        ("tapper", "remove it"),
+    ],
+)
+def test_a_key_without_its_table_is_told_the_table(key, home, call, work):
+    failed = call("invert", "obs.nc", "--engine", "map", "--set", f"{key}=1", "--out", "o.nc")
+    assert failed.exit_code == 2
+    assert re.search(rf"unknown key '{key}'; .*{home}", failed.stderr)

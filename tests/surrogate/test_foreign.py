@@ -135,6 +135,53 @@ def test_what_does_not_fit_is_one_line(tmp_path, own, names, change, text):
         read_foreign(foreign(tmp_path, whole, *names, change=change), problem)
 
 
+def resampled(d, x, y):
+    """The grid variables at other nodes."""
+    grid = d[["coefficient", "u_grid"]].interp(grid_x=x, grid_y=y)
+    order = ("sample", "grid_y", "grid_x")
+    return d.drop_vars(["coefficient", "u_grid", "grid_x", "grid_y"]).merge(grid.transpose(*order))
+
+
+EVEN = np.linspace(0, 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (
+            lambda d: d.transpose("sample", "grid_x", "grid_y", ...),
+            r"lies on \(grid_x, grid_y\), expected \(grid_y, grid_x\) behind 'sample'; transpose",
+        ),
+        (lambda d: d.isel(grid_y=slice(None, None, -1)), "'grid_y' decreases; turn the grid"),
+        (lambda d: resampled(d, EVEN**1.5, EVEN), "'grid_x' runs from 0 to 1 in steps from 0.125"),
+        (
+            lambda d: resampled(d, (np.arange(4) + 0.5) / 4, EVEN),
+            "'grid_x' runs from 0.125 to 0",
+        ),
+        (lambda d: d.drop_vars("grid_x"), "coordinate 'grid_x' of the grid is missing; add it"),
+    ],
+)
+def test_grids_that_are_not_those_of_use_are_refused_before_the_training(
+    change, text, tmp_path, own
+):
+    problem, _, whole = own
+    path = foreign(tmp_path, whole, "u", "coefficient", "u_grid", change=change)
+    with pytest.raises(DataSchemaError, match=r"f\.nc: .*" + text):
+        read_foreign(path, problem)
+
+
+def test_samples_that_were_never_written_are_left_out(tmp_path, own):
+    problem, _, whole = own
+
+    def spoil(d):
+        d["u"][3, 0] = 9.969209968386869e36
+        d["u"].encoding = {"_FillValue": None}
+        return d
+
+    found = read_foreign(foreign(tmp_path, whole.copy(deep=True), "u", "xi", change=spoil), problem)
+    assert found.n_failed == 1
+
+
 def test_a_foreign_file_must_be_told_what_it_belongs_to(tmp_path, own):
     path = foreign(tmp_path, own[2], "u", "xi")
     with pytest.raises(DataSchemaError, match=r"\[problem\] in --config"):

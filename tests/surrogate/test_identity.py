@@ -215,3 +215,12 @@ def test_pairs_in_memory_give_the_same_model_as_a_data_set(problem, sensors, fil
         b.bind(problem, problem.prior(), sensors)(xi),
         rtol=1e-6,
     )
+
+
+def test_a_format_that_is_not_known_is_refused(tmp_path):
+    folder = tmp_path / "later"
+    folder.mkdir()
+    metadata = {"surrogate": Multifidelity.name, "format": 2}
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(DataSchemaError, match="later has the format 2, this pdeinv reads format 1"):
+        load_surrogate(folder)

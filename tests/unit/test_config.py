@@ -110,3 +110,9 @@ def test_a_fingerprint_depends_on_values_and_not_on_order():
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert fingerprint({"a": 1, "b": 2}) != fingerprint({"a": 1, "b": 3})
     assert len(fingerprint({})) == 16
+
+
+def test_a_mark_of_byte_order_before_the_toml_is_passed_over(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_bytes(b"\xef\xbb\xbfseed = 3\r\n")
+    assert read_toml(path) == {"seed": 3}

@@ -302,6 +302,49 @@ def test_a_source_file_that_does_not_serve_is_an_error(tmp_path):
         darcy(cells=4, source={"file": tmp_path / "bare.nc"}).system()
 
 
+def rain(x=5, y=9, units="s-1"):
+    x, y = (np.linspace(0, 1, n) if isinstance(n, int) else np.array(n) for n in (x, y))
+    table = {"f": (("y", "x"), np.outer(y + 1, x - 2), {"units": units})}
+    return xr.Dataset(table, {"x": x, "y": y})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: f.transpose("x", "y"),
+        lambda f: f.isel(y=slice(None, None, -1)),
+        lambda f: f.isel(x=slice(None, None, -1), y=slice(None, None, -1)),
+    ],
+)
+def test_a_source_file_is_the_same_in_any_order(change, tmp_path):
+    rain().to_netcdf(tmp_path / "f.nc")
+    change(rain()).to_netcdf(tmp_path / "g.nc")
+    m = draw(darcy(cells=4))
+    files = (tmp_path / "f.nc", tmp_path / "g.nc")
+    found = [darcy(cells=4, source={"file": file}).solve(m, 0)["u"] for file in files]
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (rain(x=[0.0, 0.5, 1.0, 1.0]), "coordinate 'x' repeats 1; expected at least two numbers"),
+        (rain(y=[0.0]), "coordinate 'y' has one value"),
+        (rain(x=[0.0, np.nan, 1.0]), "coordinate 'x' is not finite"),
+        (rain().where(lambda f: f.x > 0), "'f' has values that are missing or not finite"),
+        (rain(units="mm d-1"), "'f' has units 'mm d-1', the problem works in 's-1'; convert"),
+        (
+            rain(3).assign_coords(x=("x", [0.0, 0.5, 1.0], {"units": "km"})),
+            "'x' has units 'km', the problem works in 'm'",
+        ),
+    ],
+)  # fmt: skip
+def test_a_source_file_that_may_be_misread_is_refused_in_one_line(dataset, message, tmp_path):
+    dataset.to_netcdf(tmp_path / "f.nc")
+    with pytest.raises(DataSchemaError, match=r"f\.nc: " + message):
+        darcy(cells=4, source={"file": tmp_path / "f.nc"}).system()
+
+
 def test_priors_sensors_and_operators_need_no_dolfinx():
     import subprocess
     import sys

@@ -98,6 +98,28 @@ def test_csv_columns_of_noise_and_current(tmp_path):
     assert found["voltage"].attrs["ancillary_variables"] == "voltage_sigma"
 
 
+@pytest.mark.parametrize("cell", ["nan", "NaN", "NA", ""])
+def test_a_voltage_that_is_no_number_was_not_measured(tmp_path, cell):
+    path = csv_file(tmp_path, _cell(2, 4, cell)(csv_lines()))
+    with pytest.warns(UserWarning, match=r"frame.csv: 1 of 40 voltages are NaN and count as not"):
+        found = read("csv", path, **OPTIONS)
+    without = csv_lines()
+    del without[2]
+    expected = read("csv", csv_file(tmp_path, without), **OPTIONS)
+    np.testing.assert_array_equal(in_order(found), in_order(expected))
+
+
+def test_numbers_with_decimal_commas_between_semicolons(tmp_path):
+    lines = [line.replace(",", ";").replace(".", ",") for line in csv_lines()]
+    path = csv_file(tmp_path, lines, HEADER.replace(",", ";"))
+    np.testing.assert_array_equal(in_order(read("csv", path, **OPTIONS)), expected())
+    path = csv_file(tmp_path, [lines[0].replace(",", "."), *lines[1:]], HEADER.replace(",", ";"))
+    with pytest.raises(
+        DataSchemaError, match="decimal commas in line 3 and decimal points in line 2"
+    ):
+        read("csv", path, **OPTIONS)
+
+
 def complex_file(folder, name, phase):
     """Voltages of a body whose phase is the same everywhere."""
     table = [line.rsplit(",", 1) for line in csv_lines()]
@@ -156,7 +178,7 @@ BAD_CSV = {
     "electrode 0": (lambda _: csv_lines(0), {}, "0 is no electrode; there are 8, numbered from 1"),
     "electrode no number": (_cell(0, 0, "A1"), {}, "line 2: drive_plus is 'A1', expected a whole"),
     "one electrode twice": (_cell(0, 1, "1"), {}, "line 2: drive_plus and _minus are the same"),
-    "NaN": (_cell(2, 4, "nan"), {}, "line 4: value is 'nan', expected a finite number"),
+    "inf": (_cell(2, 4, "inf"), {}, "line 4: value is 'inf', expected a finite number"),
     "text": (_cell(2, 4, "1,5"), {}, "line 4: 6 cells under 5 column names"),
     "repeated": (lambda x: [*x, x[4]], {}, "line 42: repeats the measurement of line 6; average"),
     "no amplitude": (lambda x: x, {"amplitude": None}, "has no column 'current'; pass --amplitude"),

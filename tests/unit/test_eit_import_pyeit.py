@@ -62,7 +62,7 @@ def test_pyeit_text_with_frames_in_rows(tmp_path):
 BAD_PYEIT = {
     "count": ("1 2 3", {}, "3 voltages, the protocol has 208; check --electrodes"),
     "frame": (" ".join(["1"] * 208), {"frame": 1}, "there is no frame 1; the file has 1"),
-    "NaN": (" ".join(["1"] * 207 + ["nan"]), {}, "voltage 208 is not finite"),
+    "inf": (" ".join(["1"] * 207 + ["inf"]), {}, "voltage 208 is not finite"),
     "text": ("one two", {}, "expected numbers alone"),
     "ragged": ("1 2\n1", {}, "expected the same number of voltages in every line"),
     "parser": ("1", {"parser_meas": ["rot"]}, "parser_meas"),

@@ -278,7 +278,7 @@ def test_data_without_the_structure_of_series_stay_points(tmp_path):
         (lambda d: d.drop_vars("u"), "variable 'u' is missing"),
         (lambda d: d.drop_vars("x"), "variable 'x' is missing"),
         (lambda d: d.isel(station=0), r"must have the dimensions \(station, time\)"),
-        (lambda d: d.assign_coords(time=d["time"].assign_attrs(units="h")), "'t' has units 'h'"),
+        (lambda d: d.assign_coords(time=d["time"].assign_attrs(units="h")), "'time' has units 'h'"),
     ],
     ids=["no time", "no data", "no place", "one station", "other units"],
 )

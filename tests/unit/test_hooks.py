@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 import xarray as xr
 
-from pdeinv.errors import CapabilityError
+from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.plugins import hooks
 from pdeinv.plugins.problem import Metric
 
@@ -20,6 +20,14 @@ SCORE = Metric("none", np.dot)
 
 class Bare:
     """No hook at all."""
+
+    default_sensors = "here"
+
+    def sensors(self, spec):
+        return {"x": spec}
+
+    def forward_model(self, sensors, level):
+        raise ConfigError(f"no model of {sensors['x']} on {level}")
 
     def grid_operator(self, shape):
         return 2.0 * sp.eye(shape[0] * shape[1])
@@ -56,6 +64,9 @@ class Full(Bare):
     def grid_shape(self, nodes):
         return (nodes, 2)
 
+    def prepare(self, level):
+        raise ConfigError(f"no level {level}")
+
     def judge_derivative(self, dot_product_error, taylor_slope):
         raise CapabilityError(f"slope {taylor_slope:g}")
 
@@ -75,6 +86,14 @@ def _judged(problem):
     return ""
 
 
+def _prepared(problem):
+    try:
+        hooks.prepare(problem, 2)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
 def asked(problem):
     """The answer to each hook, by its name."""
     data, phantom = SimpleNamespace(size=7), hooks.phantom(problem)
@@ -89,6 +108,7 @@ def asked(problem):
         "remarks": hooks.remarks(problem, data),
         "memory_estimate": hooks.memory_estimate(problem, 2),
         "grid_shape": hooks.grid_shape(problem, 5),
+        "prepare": _prepared(problem),
         "judge_derivative": _judged(problem),
         "fixtures": {k: float(v) for k, v in hooks.fixtures(problem).items()},
         "strong_form": isinstance(problem, hooks.HasStrongForm),
@@ -107,6 +127,7 @@ def test_a_hook_that_is_there_is_asked():
         "remarks": ("7 data",),
         "memory_estimate": 102,
         "grid_shape": (5, 2),
+        "prepare": "no level 2",
         "judge_derivative": "slope 1",
         "fixtures": {"electrode_x": 3.0},
         "strong_form": True,
@@ -125,6 +146,7 @@ def test_without_a_hook_its_default_holds():
         "remarks": (),
         "memory_estimate": None,
         "grid_shape": None,
+        "prepare": "no model of here on 2",
         "judge_derivative": "",
         "fixtures": {},
         "strong_form": False,

@@ -70,7 +70,7 @@ def test_missing_and_flagged_data_are_dropped_and_counted(path):
     save(
         path,
         {
-            "u": ("obs", [1.0, np.nan, 3.0, np.inf], METRE),
+            "u": ("obs", [1.0, np.nan, 3.0, np.nan], METRE),
             "u_qc": ("obs", np.array([0, 0, 0, 0], dtype="i1")),
         },
     )

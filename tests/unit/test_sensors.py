@@ -92,3 +92,67 @@ def test_places_and_times_outside_are_named():
 def test_a_grid_has_as_many_numbers_as_axes(shape):
     with pytest.raises(ConfigError, match="grid shape: expected 2 numbers of at least 2"):
         grid_nodes(BOX[:2], shape)
+
+
+WRITTEN = {
+    "plain": b"x,y\n0.25,3\n0.5,2.5\n",
+    "excel utf-8": b"\xef\xbb\xbfx,y\r\n0.25,3\r\n0.5,2.5\r\n",
+    "excel german": b"\xef\xbb\xbfx;y\r\n0,25;3\r\n0,5;2,5\r\n",
+    "excel sep": b"sep=;\r\nx;y\r\n0.25;3\r\n0.5;2.5\r\n",
+    "tabs": b"x\ty\n0.25\t3\n0.5\t2.5\n",
+    "tabs and decimal commas": b"x\ty\n0,25\t3\n0,5\t2,5\n",
+    "quoted": b'"x","y"\n"0.25","3"\n"0.5","2.5"\n',
+    "pandas with its index": b",x,y\n0,0.25,3.0\n1,0.5,2.5\n",
+    "R": b'"","x","y"\n"1",0.25,3\n"2",0.5,2.5\n',
+    "R csv2": b'"";"x";"y"\n"1";0,25;3\n"2";0,5;2,5\n',
+    "capitals and blanks": b" X , Y \n 0.25 , 3 \n 0.5 , 2.5 \n",
+    "y first": b"y,x\n3,0.25\n2.5,0.5\n",
+    "comments and empty lines": b"# wells\n\nx,y\n0.25,3\n\n0.5,2.5\n\n",
+    "empty columns behind": b"x,y,,\n0.25,3,,\n0.5,2.5,,\n",
+    "old macintosh": b"x,y\r0.25,3\r0.5,2.5\r",
+    "exponents": b"x,y\n2.5e-1,3E0\n5e-1,2.5\n",
+}
+
+UNREADABLE = {
+    "no header": (b"0.25,3\n0.5,2.5\n", "expected a CSV file with header x,y, got 0.25,3$"),
+    "other names": (b"lon,lat\n0.25,3\n", "with header x,y, got lon,lat$"),
+    "one column too many": (b"x,y,head\n0.25,3,1\n", "with header x,y, got x,y,head$"),
+    "one name twice": (b"x,x,y\n0.25,3,1\n", "with header x,y, got x,x,y$"),
+    "decimal commas between commas": (
+        b"x,y\n0,25,3,0\n", "4 cells under 2 column names; decimal commas need semicolons",
+    ),
+    "both marks": (
+        b"x;y\n0,25;3\n0.5;2.5\n", "decimal commas in line 2 and decimal points in line 3",
+    ),
+    "thousands": (b'x,y\n"1,234",3\n', "expected rows of finite numbers x,y$"),
+    "a missing place": (b"x,y\nNA,3\n", "expected rows of finite numbers x,y$"),
+    "utf-16": ("x,y\n0.25,3\n".encode("utf-16"), "is not UTF-8 text; .* export it as CSV UTF-8$"),
+    "nothing": (b"", "is empty; expected a table with a header$"),
+    "a number without a name": (b"x,y,\n0.25,3,7\n", "line 2: '7' stands in a column without"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_tables_of_places_are_read_as_programs_write_them(name, tmp_path):
+    path = tmp_path / "places.csv"
+    path.write_bytes(WRITTEN[name])
+    found = parse_places(str(path), BOX[:2], lambda: nodes(2))
+    np.testing.assert_array_equal(found, [[0.25, 3.0], [0.5, 2.5]])
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_table_of_places_that_may_be_misread_is_refused_in_one_line(name, tmp_path):
+    content, message = UNREADABLE[name]
+    path = tmp_path / "places.csv"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_places(str(path), BOX[:2], lambda: nodes(2))
+    assert "\n" not in str(caught.value)
+    assert "places.csv" in str(caught.value)
+
+
+def test_times_beside_places_may_stand_in_any_column(tmp_path):
+    path = tmp_path / "timed.csv"
+    path.write_text("t;x\n0,5;0,25\n")
+    found = parse_timed(str(path), ((0.0, 1.0),), lambda: nodes(1), 1.0)
+    assert (found["x"], found["t"]) == (0.25, 0.5)

@@ -24,7 +24,7 @@ from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem, whitened_model
 from pdeinv.typing import Array
 
-__all__ = ["PLAN", "BatchSolver", "check_offers", "solve_batches"]
+__all__ = ["PLAN", "BatchSolver", "checked", "solve_batches"]
 
 NOT_FINITE = "the solve gave values that are not finite"
 
@@ -32,7 +32,7 @@ PLAN = "plan.npz"
 """The plan in the run folder."""
 
 
-def check_offers(problem: Problem, plan: Plan) -> None:
+def _check_offers(problem: Problem, plan: Plan) -> None:
     """Refuse what the problem cannot give: a coefficient on the grid, or derivatives.
 
     Builds the model where derivatives are asked for.
@@ -51,6 +51,21 @@ def check_offers(problem: Problem, plan: Plan) -> None:
             f"--jacobian needs the derivative of problem '{plan.problem}', which it does not offer "
             "for this unknown; leave --jacobian out"
         )
+
+
+def checked(plan: Plan) -> tuple[Problem, dict[str, Array]]:
+    """The problem of a plan that it can serve, and the further axes of its grid fields.
+
+    Raises:
+        CapabilityError: derivatives are asked for that the problem does not offer.
+        ConfigError: a design or grid that does not fit the unknown.
+    """
+    problem = make_problem(plan.problem, plan.problem_config)
+    plan.draw(0, problem.prior().dim)
+    _check_offers(problem, plan)
+    if plan.grid is None:
+        return problem, {}
+    return problem, experiments(problem, plan.sensors, plan.grid, plan.times)
 
 
 @dataclass(frozen=True)

@@ -23,15 +23,13 @@ from pdeinv.io.atomic import write_text
 from pdeinv.io.runs import make_run_folder, remember
 from pdeinv.io.streaming import write_stream
 from pdeinv.jobs.generate import shards
-from pdeinv.jobs.generate.batches import PLAN, check_offers, solve_batches
-from pdeinv.jobs.generate.grid import experiments
+from pdeinv.jobs.generate.batches import PLAN, checked, solve_batches
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import to_dataset
 from pdeinv.jobs.generate.shards import Shard
 from pdeinv.plugins import registry
 from pdeinv.plugins.own_declared import brought, check_travels, stays
 from pdeinv.plugins.problem import Problem
-from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import attributes
 
 __all__ = ["Execution", "Progress", "generate"]
@@ -108,10 +106,7 @@ def generate(
     execution = execution or Execution(**options)
     registry.require("problems", plan.problem)
     require_backend(execution.executor)
-    problem = make_problem(plan.problem, plan.problem_config)
-    plan.draw(0, problem.prior().dim)
-    check_offers(problem, plan)
-    axes = {} if plan.grid is None else experiments(problem, plan.sensors, plan.grid, plan.times)
+    problem, axes = checked(plan)
     _claim(plan, folder, execution.joins)
     numbers = range(plan.n_batches)
     if execution.part is not None:

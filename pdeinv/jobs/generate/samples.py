@@ -41,9 +41,10 @@ def grid_axes(nodes: Sensors, shape: tuple[int, ...]) -> dict[str, Array]:
     axes: dict[int, tuple[str, Array]] = {}
     for name, flat in nodes.items():
         values = np.asarray(flat).reshape(shape)
+        slack = 1e-9 * float(np.ptp(values))
         for axis in range(len(shape)):
             line = np.moveaxis(values, axis, 0).reshape(shape[axis], -1)
-            if np.allclose(line, line[:, :1]) and line[0, 0] != line[-1, 0]:
+            if np.allclose(line, line[:, :1], rtol=0, atol=slack) and line[0, 0] != line[-1, 0]:
                 axes[axis] = (name, line[:, 0].copy())
     if len(axes) != len(shape):
         raise DataSchemaError(f"grid nodes do not form a regular grid of shape {shape}")

@@ -19,7 +19,7 @@ from pdeinv.engines.base import Engine, Need, check_posterior
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.io.observations import NoiseSpec, Observations
 from pdeinv.jobs.cost import solve_costs
-from pdeinv.jobs.invert.tables import check_solver, check_surrogate_table, rounds_config
+from pdeinv.jobs.invert.tables import check_keys, check_solver, check_surrogate_table, rounds_config
 from pdeinv.jobs.two_level.rounds import RoundsConfig, learner
 from pdeinv.model.learned import Role
 from pdeinv.plugins import hooks, registry
@@ -29,7 +29,7 @@ from pdeinv.plugins.recipe import ModelChoice, PosteriorRecipe, surrogate_kind
 from pdeinv.plugins.surrogate import check_role
 from pdeinv.rng import fresh_seed
 
-__all__ = ["BudgetConfig", "Inversion", "NoiseConfig", "RunConfig"]
+__all__ = ["BudgetConfig", "Inversion", "NoiseConfig", "RunConfig", "run_config"]
 
 
 class NoiseConfig(Config):
@@ -63,6 +63,16 @@ class RunConfig(Config):
     executor: ExecutorConfig = ExecutorConfig()
 
 
+def run_config(tables: Mapping[str, Any]) -> RunConfig:
+    """The tables of a run file, checked.
+
+    Raises:
+        ConfigError: the first wrong key or value; of a key without its table, with the table.
+    """
+    check_keys(tables, RunConfig.model_fields)
+    return parse(RunConfig, tables, "")
+
+
 @dataclass(frozen=True)
 class Inversion:
     """A checked inversion, ready to run.
@@ -88,7 +98,7 @@ class Inversion:
         Raises:
             PdeinvError: the first thing found wrong, in one line.
         """
-        given = parse(RunConfig, tables, "")
+        given = run_config(tables)
         run = given.model_copy(
             update={"seed": fresh_seed() if given.seed is None else given.seed,
                     "observations": str(observations)}

@@ -6,8 +6,10 @@ knows is a mistake in any case, and is refused before anything is solved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 from pdeinv.config import named, parse
 from pdeinv.errors import ConfigError
@@ -15,7 +17,7 @@ from pdeinv.jobs.two_level.admission import GivenSurrogate
 from pdeinv.jobs.two_level.rounds import RoundsConfig
 from pdeinv.plugins import registry
 
-__all__ = ["check_solver", "check_surrogate_table", "rounds_config"]
+__all__ = ["check_keys", "check_solver", "check_surrogate_table", "rounds_config"]
 
 SOLVERS = ("fenicsx", "pinn")
 
@@ -67,3 +69,47 @@ def check_solver(table: Mapping[str, Any]) -> None:
         raise ConfigError(f"solver.name: unknown solver '{name}'; expected {' or '.join(SOLVERS)}")
     if options:
         parse(registry.load("engines", "pinn").solver_options, options, "solver")
+
+
+def check_keys(tables: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuse a key that is no table and tell in which table it belongs, where one knows it.
+
+    Args:
+        tables: of the run file.
+        known: the keys that there are.
+
+    Raises:
+        ConfigError: for the first such key; others are left to the check of the tables.
+    """
+    for key in tables:
+        near = [] if key in known else _homes(key)
+        if near:
+            raise ConfigError(f"unknown key '{key}'; did you mean {' or '.join(near)}?")
+
+
+def _homes(key: str) -> list[str]:
+    """Where a key belongs, as TABLE.KEY, in engines, problems and trainings that are installed."""
+    found = dict.fromkeys(f"'{home}'" for home in _paths(key, RoundsConfig, "surrogate"))
+    for kind in registry.KINDS:
+        for name in registry.names(kind):
+            homes = _paths(key, registry.load(kind, name).Config, kind[:-1])
+            found |= dict.fromkeys(f"'{home}'" for home in homes)
+    shortest = min((home.count(".") for home in found), default=0)
+    return sorted(home for home in found if home.count(".") == shortest)
+
+
+def _paths(key: str, config: type[BaseModel], table: str) -> Iterator[str]:
+    """Where a configuration, or one of those in it, has the key."""
+    if key in config.model_fields:
+        yield f"{table}.{key}"
+    for name, entry in config.model_fields.items():
+        for inner in _models(entry.annotation):
+            yield from _paths(key, inner, f"{table}.{name}")
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The configurations that an annotation names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)

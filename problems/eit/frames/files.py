@@ -147,7 +147,9 @@ def _tables(current: Array, pattern: Array, places: Array, rest: Mapping[str, An
     electrodes: dict[str, Any] = {"count": len(places)}
     planar = places[:, :2]
     if places.shape[1] == 3:
-        rings = np.unique(np.round(places[:, 2], 9))
+        heights = places[:, 2] / np.ptp(places, axis=0).max()
+        _, first = np.unique(np.round(heights, 9), return_index=True)
+        rings = places[first, 2]
         per = len(places) // len(rings)
         planar = planar[:per]
         electrodes |= {"rings": rings.tolist(), "count": per}
@@ -166,7 +168,7 @@ def _tables(current: Array, pattern: Array, places: Array, rest: Mapping[str, An
     }
     far = np.hypot(planar[:, 0], planar[:, 1])
     if np.ptp(far) <= _ROUND * far.mean():
-        tables["domain"] = {"kind": "disc", "radius": round(float(far.mean()), 9)}
+        tables["domain"] = {"kind": "disc", "radius": float(f"{far.mean():.9g}")}
     return tables
 
 

@@ -14,14 +14,15 @@ from pydantic import Field
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.plugins.problem import Importer
+from pdeinv.text_table import is_missing, read_table
 
-from .frame import Frame, to_observations
+from .frame import Frame, note_missing, to_observations
 from .instrument import Instrument, Positive
-from .text_table import read_table
 
 __all__ = ["CSV", "CsvOptions"]
 
 PAIRS = ("drive_plus", "drive_minus", "meas_plus", "meas_minus")
+_VOLTAGE = ("value", "imag", "phase")
 OPTIONAL = ("imag", "phase", "sigma", "current")
 
 
@@ -99,6 +100,8 @@ def _line(cells: dict[str, str], options: CsvOptions, where: str) -> _Line:
     value = complex(number["value"], number.get("imag", 0.0))
     if "phase" in number:
         value = cmath.rect(number["value"], math.radians(number["phase"]))
+    if cmath.isnan(value):
+        value = complex(math.nan, math.nan)
     current = number.get("current", options.amplitude or 0.0)
     sigma = number.get("sigma", math.nan)
     if not current > 0 or sigma <= 0:
@@ -122,6 +125,9 @@ def _electrode(text: str, name: str, options: CsvOptions, where: str) -> int:
 
 
 def _number(text: str, name: str, where: str) -> float:
+    """A finite number; NaN for a voltage that was not measured."""
+    if name in _VOLTAGE and is_missing(text):
+        return math.nan
     try:
         value = float(text)
     except ValueError:
@@ -155,6 +161,7 @@ def _table(
     real = "imag" not in header and "phase" not in header
     values: Any = voltage.real if real else voltage
     current = [(d, options.ampere * size) for d, size in drives]
+    note_missing(np.array([x.value for x in lines]), source)
     return Frame(
         _dipoles(current, options.electrodes),
         _dipoles([(p, 1.0) for p in pairs], options.electrodes),

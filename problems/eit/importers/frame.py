@@ -18,7 +18,7 @@ from ..frames.files import Measured, to_dataset
 from ..frames.objections import objection
 from .instrument import Electrodes, Instrument, electrodes
 
-__all__ = ["Frame", "to_observations"]
+__all__ = ["Frame", "note_missing", "to_observations"]
 
 Numbers = NDArray[Any]
 
@@ -80,6 +80,18 @@ def _check(frame: Frame) -> None:
 def _check_complex(frame: Frame, options: Instrument) -> None:
     if np.iscomplexobj(frame.voltage) and options.frequency is None:
         raise ConfigError(f"{frame.source} holds complex voltages; pass --frequency (Hz)")
+
+
+def note_missing(voltage: Numbers, source: str) -> None:
+    """Tell how many of the voltages that a file lists count as not measured."""
+    missing = int(np.isnan(voltage).sum())
+    if missing:
+        warnings.warn(
+            f"{Path(source).name}: {missing} of {voltage.size} voltages are NaN and count as not "
+            "measured",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def to_observations(

@@ -13,9 +13,8 @@ from pydantic import Field, model_validator
 
 from pdeinv.config import Config, Positive
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.text_table import read_table
 from pdeinv.typing import Array
-
-from .text_table import read_table
 
 __all__ = ["Electrodes", "Instrument", "Positive", "electrodes"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
 
-from .frame import Frame
+from .frame import Frame, note_missing
 
 __all__ = ["frame_of", "load", "matrix"]
 
@@ -78,7 +78,7 @@ def frame_of(
         path: for messages.
 
     Raises:
-        DataSchemaError: shapes that do not fit, or a voltage in use that is not finite.
+        DataSchemaError: shapes that do not fit, or a voltage in use that is infinite.
     """
     electrodes, injections = drives.shape
     if pattern.shape[0] != electrodes:
@@ -87,13 +87,14 @@ def frame_of(
             f"{pattern.shape[0]}; expected one row for each electrode in both"
         )
     table = _voltages(voltage, (injections, pattern.shape[1]), kept, path)
-    bad = np.argwhere(kept & ~np.isfinite(table))
+    bad = np.argwhere(kept & np.isinf(table))
     if len(bad):
         raise DataSchemaError(
             f"{path}: {len(bad)} voltages are not finite, the first at measurement "
             f"{bad[0][1] + 1} of injection {bad[0][0] + 1}; remove them with --level, or correct "
             "the file"
         )
+    note_missing(table[kept], str(path))
     table = np.where(kept, table, np.nan)
     return Frame(drives.T.real, pattern.T.real, table, source=str(path))
 

@@ -18,11 +18,11 @@ from pydantic import Field
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.plugins.problem import Importer
+from pdeinv.text_table import read_text
 from pdeinv.typing import Array
 
-from .frame import Frame, to_observations
+from .frame import Frame, note_missing, to_observations
 from .instrument import Instrument, Positive
-from .text_table import read_text
 
 __all__ = ["PYEIT", "PyeitOptions", "order"]
 
@@ -105,9 +105,10 @@ def _vector(source: Path, row: int, size: int) -> Array:
             "--dist-exc, --step-meas and --parser-meas"
         )
     values = table[row]
-    bad = np.flatnonzero(~np.isfinite(values))
+    bad = np.flatnonzero(np.isinf(values))
     if len(bad):
         raise DataSchemaError(f"{source}: voltage {bad[0] + 1} is not finite ({values[bad[0]]})")
+    note_missing(values, str(source))
     return np.asarray(values)
 
 
@@ -120,9 +121,12 @@ def _load(source: Path) -> Array:
         if table.dtype.kind not in "fiuc":
             raise DataSchemaError(f"{source}: expected numbers, got {table.dtype}")
         return np.asarray(table, dtype=complex if table.dtype.kind == "c" else float)
+    text = read_text(source)
+    if ";" in text or "\t" in text:  # else commas stand between the numbers
+        text = text.replace(",", ".")
     rows = [
         line.replace(",", " ").replace(";", " ").split()
-        for line in read_text(source).splitlines()
+        for line in text.splitlines()
         if line.strip() and not line.lstrip().startswith("#")
     ]
     if not rows or len({len(row) for row in rows}) > 1:

@@ -172,9 +172,9 @@ def _with_defaults(data: dict[str, Any]) -> dict[str, Any]:
     if solid:
         out.setdefault("grid", [13, 13, 9])
     if unknown["kind"] == "log-gaussian":
-        out.setdefault("length", round(0.25 * width, 12))
+        out.setdefault("length", float(f"{0.25 * width:.12g}"))
     elif solid or width != 1.0:
-        out.setdefault("tau", round(3.0 / width, 12))
+        out.setdefault("tau", float(f"{3.0 / width:.12g}"))
     return {**data, "unknown": out}
 
 
