@@ -156,7 +156,7 @@ def estimates(prior: Prior, outcome: Outcome) -> xr.Dataset:
     std = np.sqrt(np.maximum(square / n - mean**2, 0.0) * n / max(1, n - 1))
     found = prior.space.unpack(mean + shift).rename({v: f"{v}_mean" for v in prior.space.names})
     spread = prior.space.unpack(std).rename({v: f"{v}_sd" for v in prior.space.names})
-    return found.merge(spread)
+    return found.merge(spread, compat="no_conflicts")
 
 
 def _posterior(parts: ResultParts) -> xr.Dataset:
