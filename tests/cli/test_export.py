@@ -198,6 +198,16 @@ def test_vtk_reads_the_fields_of_a_truth(case, made):
         np.testing.assert_array_equal(found[variable.name], variable[0])
 
 
+@pytest.mark.parametrize("case", TRIED)
+def test_every_variable_says_what_it_is_and_in_which_units(case, made):
+    files, _ = made(case)
+    for path in files.values():
+        for group in xr.open_datatree(path, decode_timedelta=False).subtree:
+            for name, variable in group.to_dataset(inherit=False).variables.items():
+                where = f"{path.name}:{group.path}/{name}"
+                assert {"units", "long_name"} <= set(variable.attrs), where
+
+
 def test_times_of_a_truth_are_steps(made):
     files, vtk = made("heat in a box")
     truth = xr.open_dataset(files["truth"])
