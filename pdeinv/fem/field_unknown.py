@@ -67,10 +67,20 @@ class Nodes:
 
     @classmethod
     def of_plane(cls, mesh: PlainMesh) -> Nodes:
-        """Those of a plane mesh, quadrilaterals cut in two; points outside are refused."""
+        """Those of a plane mesh, quadrilaterals cut in two.
+
+        Where some points lie outside, in holes of a grid or beyond the chords of another mesh of
+        the same body, those take the values of the nearest cell.
+        """
         triangles = mesh.triangulated()
         simplices = Simplices(triangles.points, triangles.cells)
-        return cls(p1_matrices(triangles), partial(barycentric, triangles), simplices)
+
+        def linear(points: Array) -> Any:
+            if simplices.holds(points).all():
+                return barycentric(triangles, points)
+            return linear_on(simplices.points, simplices.cells, points)
+
+        return cls(p1_matrices(triangles), linear, simplices)
 
     @classmethod
     def of_rectangle(cls, extent: Extent, grid: tuple[int, ...]) -> Nodes:

@@ -121,6 +121,16 @@ def test_two_meshes_of_one_body_are_compared_inside_it(name, meshes, tmp_path):
     assert found == pytest.approx(corner / holed.AREA, rel=0.03)
 
 
+def test_unknowns_on_two_meshes_of_one_body_are_compared(meshes, tmp_path):
+    prior = {**FIELD, "representation": "spde", "smoothness": 1.0}
+    files = []
+    for name in ("coarse", "fine"):
+        problem = problem_on(meshes[name], prior=prior)
+        x, y = problem.prior().space.variables[0].places.T
+        files.append(truth(tmp_path / f"{name}.nc", problem, 1 + x + 2 * y))
+    assert score(files[1], files[0], nodes=60)["rel-l2"] < 1e-12
+
+
 def quarter_of_hole():
     """The part of the hole with x < 0.5 and y > 0.5, by counting."""
     x, y = np.meshgrid(np.linspace(0, 0.5, 800), np.linspace(0.5, 1, 800))
