@@ -204,7 +204,8 @@ def chest_table(levels: tuple[float, ...], quick: bool, figure: Path | None) -> 
                     "flat": relative(np.ones(len(truth)), truth, inside),
                 }
                 rows.append(row)
-                pictures.append((level, method.label, image(problem, m), truth, inside))
+                mark = "" if row["converged"] else ", not converged"
+                pictures.append((level, method.label + mark, image(problem, m), truth, inside))
                 print(json.dumps(row), flush=True)
     if figure is not None:
         draw(pictures, figure)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pdeinv.api.inverting import check, invert
     from pdeinv.api.learning import evaluate, generate, train_surrogate
-    from pdeinv.api.showing import list_plugins, load, plot, score
+    from pdeinv.api.showing import export, list_plugins, load, plot, score
     from pdeinv.api.solving import observe, problem, solve
     from pdeinv.bayes import named_priors as priors
     from pdeinv.errors import PdeinvError
@@ -22,6 +22,7 @@ __all__ = [
     "PdeinvError",
     "check",
     "evaluate",
+    "export",
     "generate",
     "invert",
     "list_plugins",
@@ -42,6 +43,7 @@ _HOMES = {
     "evaluate": "pdeinv.api.learning",
     "generate": "pdeinv.api.learning",
     "train_surrogate": "pdeinv.api.learning",
+    "export": "pdeinv.api.showing",
     "list_plugins": "pdeinv.api.showing",
     "load": "pdeinv.api.showing",
     "plot": "pdeinv.api.showing",

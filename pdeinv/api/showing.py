@@ -13,6 +13,7 @@ from pdeinv.api.given import Data, File, Model, declare_model, files, written
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output
+from pdeinv.jobs.export import export_vtk
 from pdeinv.jobs.plot.figure import plot as draw
 from pdeinv.jobs.score import NODES
 from pdeinv.jobs.score import score as evaluate
@@ -20,7 +21,7 @@ from pdeinv.plugins.listing import KINDS, describe
 from pdeinv.plugins.recipe import load_surrogate
 from pdeinv.plugins.surrogate import Surrogate
 
-__all__ = ["list_plugins", "load", "plot", "score"]
+__all__ = ["export", "list_plugins", "load", "plot", "score"]
 
 
 def score(
@@ -80,6 +81,30 @@ def plot(
         shown = written(what, folder, "shown")
         reference = None if truth is None else written(truth, folder, "truth")
         draw(shown, target, truth=reference, dpi=dpi)
+    return target
+
+
+def export(
+    what: File, vtk: str | Path, *, variable: str | None = None, overwrite: bool = False
+) -> Path:
+    """Write a result or truth for ParaView: ``pdeinv export``.
+
+    Args:
+        what: of :func:`invert` or :func:`solve`.
+        vtk: the .vtkhdf file.
+        variable: the only unknown of a result to write.
+        overwrite: replace an existing file.
+
+    Returns:
+        Where the file is.
+
+    Raises:
+        PdeinvError: no field over space.
+    """
+    target = Path(vtk)
+    check_output(target, overwrite=overwrite)
+    with files() as folder:
+        export_vtk(written(what, folder, "exported"), target, variable)
     return target
 
 

@@ -16,7 +16,9 @@ from pdeinv.errors import ConfigError
 from pdeinv.fem.gmsh import read_msh
 from pdeinv.fem.levels import counts_of, refined
 from pdeinv.fem.mesh import SIDES, PlainMesh, rectangle
+from pdeinv.fem.simplices import Simplices
 from pdeinv.fem.space import ElementName, cell_shape, degree
+from pdeinv.model.sensors import outside
 from pdeinv.typing import Array
 
 __all__ = [
@@ -187,6 +189,20 @@ class Domain:
         if self.file is None:
             return tuple((0.0, length) for length in self.lengths)
         return self.mesh(0).extent
+
+    def inside(self, points: Array) -> NDArray[np.bool_]:
+        """Which of the points (n, d) lie in the domain, shape (n,)."""
+        if self.file is None:
+            found = np.ones(len(points), dtype=np.bool_)
+            found[outside(points, self.extent)] = False
+            return found
+        plane = self.plane.triangulated()
+        return Simplices(plane.points, plane.cells).holds(points)
+
+    @property
+    def outline(self) -> Array | None:
+        """The curves around the body of a file (:meth:`PlainMesh.outline`); None for a box."""
+        return None if self.file is None else self.plane.outline()
 
     def mesh(self, level: int = 0) -> CellMesh:
         """The mesh of a level.

@@ -26,7 +26,7 @@ from pdeinv.fem.mesh import PlainMesh, rectangle
 from pdeinv.fem.multilinear import cell_choice, multilinear
 from pdeinv.fem.nodal import NodalSpace
 from pdeinv.fem.p1 import barycentric, p1_matrices
-from pdeinv.fem.simplices import linear_on
+from pdeinv.fem.simplices import Simplices, linear_on
 from pdeinv.model.coefficient import Affine, Coefficient
 from pdeinv.model.spaces import Variable
 from pdeinv.typing import Array
@@ -58,16 +58,29 @@ class Nodes:
     Attributes:
         matrices: of the mesh, for the prior.
         linear: points (n, d) to the sparse matrix from values at nodes to values there.
+        mesh: the simplices between the nodes.
     """
 
     matrices: MeshMatrices
     linear: Callable[[Array], Any]
+    mesh: Simplices
 
     @classmethod
     def of_plane(cls, mesh: PlainMesh) -> Nodes:
-        """Those of a plane mesh, quadrilaterals cut in two; points outside are refused."""
+        """Those of a plane mesh, quadrilaterals cut in two.
+
+        Where some points lie outside, in holes of a grid or beyond the chords of another mesh of
+        the same body, those take the values of the nearest cell.
+        """
         triangles = mesh.triangulated()
-        return cls(p1_matrices(triangles), partial(barycentric, triangles))
+        simplices = Simplices(triangles.points, triangles.cells)
+
+        def linear(points: Array) -> Any:
+            if simplices.holds(points).all():
+                return barycentric(triangles, points)
+            return linear_on(simplices.points, simplices.cells, points)
+
+        return cls(p1_matrices(triangles), linear, simplices)
 
     @classmethod
     def of_rectangle(cls, extent: Extent, grid: tuple[int, ...]) -> Nodes:
@@ -89,7 +102,8 @@ class Nodes:
     def of_simplices(cls, mesh: CellMesh) -> Nodes:
         """Those of triangles or tetrahedra; points outside take the values of the nearest cell."""
         matrices = mesh_matrices(Energy.on(NodalSpace(mesh, "P1", mesh)))
-        return cls(matrices, partial(linear_on, mesh.points, mesh.cells))
+        linear = partial(linear_on, mesh.points, mesh.cells)
+        return cls(matrices, linear, Simplices(mesh.points, mesh.cells))
 
 
 @dataclass(frozen=True)
@@ -100,11 +114,14 @@ class FieldUnknown:
         kind: of its configuration, for messages.
         prior: of its numbers.
         at: points (n, d) to the map from the numbers to the values there.
+        mesh: whose nodes (dimension ``vertex``) or cells (``element``) the numbers belong to, if
+            any.
     """
 
     kind: str
     prior: Prior
     at: Callable[[Array], Coefficient]
+    mesh: Simplices | None = None
 
     @classmethod
     def of(
@@ -129,7 +146,7 @@ class FieldUnknown:
         if getattr(config, "representation", "") == "spde":
             nodes = mesh() if mesh is not None else Nodes.of_rectangle(extent, config.grid)
             prior = build_spde(config, nodes.matrices, **words, coord_units=labels.length)
-            return cls(config.kind, prior, lambda p: Affine(nodes.linear(p)))
+            return cls(config.kind, prior, lambda p: Affine(nodes.linear(p)), nodes.mesh)
         prior = build(config, **words, extent=extent, coord_units=labels.length)
         matrix = _matrix(config, extent, prior.space.variables[0])
         return cls(config.kind, prior, lambda p: Affine(matrix(p)))

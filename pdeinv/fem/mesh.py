@@ -84,6 +84,18 @@ class PlainMesh:
         wanted = [self.sides.get(s, 0) for s in sides]
         return np.unique(self.edges[np.isin(self.tags, wanted)])
 
+    def outline(self) -> Array:
+        """The closed curves of the boundary, one behind the other with a row of NaN between.
+
+        The domain lies on their left: outer curves run counter-clockwise, those of holes clockwise.
+
+        Returns:
+            Shape (n, 2); the last point of a curve is its first.
+        """
+        gap = np.full((1, 2), np.nan)
+        curves = [part for c in _curves(self.cells) for part in (self.points[c], gap)]
+        return np.concatenate(curves[:-1])
+
     def triangulated(self) -> PlainMesh:
         """The same nodes with each quadrilateral cut in two."""
         if self.shape == "triangle":
@@ -115,6 +127,28 @@ class PlainMesh:
         return PlainMesh.ordered(
             np.concatenate(points), cells, halves, np.repeat(self.tags, 2), self.sides
         )
+
+
+def _curves(cells: Ints) -> list[list[int]]:
+    """The nodes along each closed curve of edges that one cell only has, the cell on the left."""
+    edges = np.stack([cells, np.roll(cells, -1, axis=1)], axis=2).reshape(-1, 2)
+    _, first, uses = np.unique(
+        np.sort(edges, axis=1), axis=0, return_index=True, return_counts=True
+    )
+    after: dict[int, list[int]] = {}
+    for a, b in edges[np.sort(first[uses == 1])].tolist():
+        after.setdefault(a, []).append(b)
+    found = []
+    while after:
+        curve = [next(iter(after))]
+        while curve[-1] in after:
+            ways = after[curve[-1]]
+            step = ways.pop()
+            if not ways:
+                del after[curve[-1]]
+            curve.append(step)
+        found.append(curve)
+    return found
 
 
 def _child(corner: Ints, after: Ints, centre: Ints | None, before: Ints) -> Ints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,27 @@ from scipy.spatial import cKDTree
 
 from pdeinv.typing import Array
 
-__all__ = ["cell_values_on", "located", "linear_on"]
+__all__ = ["Simplices", "cell_values_on", "located", "linear_on"]
 
 Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Simplices:
+    """Intervals, triangles or tetrahedra.
+
+    Attributes:
+        points: nodes, shape (n, d).
+        cells: nodes of each cell, shape (k, d + 1).
+    """
+
+    points: Array
+    cells: Ints
+
+    def holds(self, points: Array) -> NDArray[np.bool_]:
+        """Which of the points (m, d) lie in a cell or on its border."""
+        return np.asarray(located(self.points, self.cells, points)[2] < 1e-9)
+
 
 _FIRST, _LAST = 8, 64
 """Nearest cells that are tried, and how many before a point counts as outside."""

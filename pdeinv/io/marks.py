@@ -44,9 +44,10 @@ def maker() -> str:
     return f"pdeinv {versions().get('pdeinv', '')}".strip()
 
 
-def figure_metadata(suffix: str) -> dict[str, str]:
-    """What matplotlib is to write into a figure of that format."""
-    return {"Software" if suffix == ".png" else "Creator": maker()}
+def figure_metadata(suffix: str, title: str = "") -> dict[str, str]:
+    """What matplotlib is to write into a figure of that format, with its title if it has one."""
+    about = {"Title": title} if title else {}
+    return {"Software" if suffix == ".png" else "Creator": maker(), **about}
 
 
 def noted(text: str) -> str:

@@ -5,24 +5,69 @@ Format: VTK file formats documentation, "VTKHDF", UnstructuredGrid, version 2.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from pdeinv import extras
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.atomic import atomic
 from pdeinv.io.marks import ATTRIBUTE, maker
+from pdeinv.typing import Array
 
-__all__ = ["cells_of", "write_fields"]
+__all__ = ["MeshFields", "cells_of", "write_fields", "write_mesh"]
 
-CELL_TYPES = {
-    ("edge", 2): 3, ("face", 3): 5, ("face", 4): 9, ("volume", 4): 10, ("volume", 8): 12,
-}  # fmt: skip
-"""VTK's number of a cell by its UGRID kind and its count of corners."""
+CELL_TYPES = {(1, 2): 3, (2, 3): 5, (2, 4): 9, (3, 4): 10, (3, 8): 12}
+"""VTK's number of a cell by the dimension of the domain and its count of corners."""
+
+
+@dataclass(frozen=True)
+class MeshFields:
+    """Fields of one moment on a mesh.
+
+    Attributes:
+        points: shape (n, d).
+        cells: nodes of each cell in VTK's order, shape (k, corners).
+        of_points: by name, each shape (n,).
+        of_cells: by name, each shape (k,).
+        about: numbers and texts that belong to the whole, by name.
+    """
+
+    points: Array
+    cells: NDArray[np.int64]
+    of_points: Mapping[str, Array] = field(default_factory=dict)
+    of_cells: Mapping[str, Array] = field(default_factory=dict)
+    about: Mapping[str, str | float] = field(default_factory=dict)
+
+
+def write_mesh(path: Path, mesh: MeshFields) -> None:
+    """Write fields on a mesh.
+
+    Raises:
+        MissingDependency: h5py is not installed.
+    """
+    h5py = extras.load("h5py", "writing VTKHDF needs")
+    groups = {"PointData": mesh.of_points, "CellData": mesh.of_cells}
+    with atomic(path) as target, h5py.File(target, "w") as file:
+        file.attrs[ATTRIBUTE] = maker()
+        root = file.create_group("VTKHDF")
+        _write_geometry(root, mesh.points, mesh.cells)
+        for name, arrays in groups.items():
+            group = root.create_group(name)
+            for label, values in arrays.items():
+                group[label] = np.asarray(values, dtype=np.float64)
+        group = root.create_group("FieldData")
+        for label, value in mesh.about.items():
+            if isinstance(value, str):  # VTK's reader takes ASCII alone
+                plain = value.encode("ascii", "replace")
+                group.create_dataset(label, data=[plain], dtype=h5py.string_dtype("ascii"))
+            else:
+                group[label] = np.array([value])
 
 
 def write_fields(path: Path, fields: xr.Dataset) -> None:
@@ -60,21 +105,23 @@ def cells_of(fields: xr.Dataset) -> str:
 
 
 def _write_grid(root: Any, fields: xr.Dataset, kind: str) -> None:
+    axes = [a for a in ("x", "y", "z") if a in fields.coords]
+    points = np.stack([np.asarray(fields[a], dtype=np.float64) for a in axes], axis=1)
+    _write_geometry(root, points, np.asarray(fields[f"{kind}_node_connectivity"], dtype=np.int64))
+
+
+def _write_geometry(root: Any, points: Array, cells: NDArray[np.int64]) -> None:
     root.attrs["Version"] = np.array([2, 1])
     root.attrs["Type"] = np.bytes_("UnstructuredGrid")
-    cells = np.asarray(fields[f"{kind}_node_connectivity"], dtype=np.int64)
-    n_cells, corners = cells.shape
-    points = np.zeros((fields.sizes["node"], 3))
-    for i, axis in enumerate(a for a in ("x", "y", "z") if a in fields.coords):
-        points[:, i] = fields[axis]
+    (n_cells, corners), (n, d) = cells.shape, points.shape
     parts = {
-        "NumberOfPoints": np.array([len(points)]),
+        "NumberOfPoints": np.array([n]),
         "NumberOfCells": np.array([n_cells]),
         "NumberOfConnectivityIds": np.array([cells.size]),
-        "Points": points,
+        "Points": np.pad(points, ((0, 0), (0, 3 - d))),
         "Connectivity": cells.ravel(),
         "Offsets": np.arange(n_cells + 1) * corners,
-        "Types": np.full(n_cells, CELL_TYPES[kind, corners], dtype=np.uint8),
+        "Types": np.full(n_cells, CELL_TYPES[d, corners], dtype=np.uint8),
     }
     for name, values in parts.items():
         root[name] = values

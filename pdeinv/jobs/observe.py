@@ -15,7 +15,7 @@ from pdeinv.io import netcdf
 from pdeinv.io.fields import LEVEL, PROBLEM, config_of, problem_attributes
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
 from pdeinv.io.unknowns import unknown_in
-from pdeinv.plugins.hooks import annotated
+from pdeinv.plugins.hooks import annotated, fixtures
 from pdeinv.plugins.mask import masks
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem
@@ -36,6 +36,8 @@ __all__ = [
 PHANTOM = "phantom:"
 UNKNOWN = "unknown"
 """The group of a truth file that holds m; the root holds the fields on the mesh."""
+FIXTURES = "constant_data"
+"""The group, as in results, that holds outline, electrodes and the mesh of m, if there are any."""
 
 
 def choose_unknown(
@@ -148,9 +150,11 @@ def truth_tree(
     }
     space = problem.prior().space
     unknown = space.unpack(m).merge(masks(problem, space))
-    return xr.DataTree.from_dict(
-        {"/": fields.assign_attrs({**attrs, **fields.attrs}), UNKNOWN: unknown}
-    )
+    return xr.DataTree.from_dict({
+        "/": fields.assign_attrs({**attrs, **fields.attrs}),
+        UNKNOWN: unknown,
+        **({FIXTURES: fixed} if (fixed := fixtures(problem)).variables else {}),
+    })  # fmt: skip
 
 
 def read_truth(path: Path) -> tuple[Problem, xr.Dataset]:

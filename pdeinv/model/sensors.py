@@ -1,6 +1,7 @@
 """Sensors from text: places in an interval, a rectangle or a box, and times.
 
-``grid:9x9`` (or ``grid:9``) means inner points of the box, ``all`` the nodes of the mesh,
+``grid:9x9`` (or ``grid:9``) means inner points of the box that lie in the domain, ``all`` the nodes
+of the mesh,
 ``list:0.1,0.2;0.3,0.4`` places one by one; anything else is the path of a CSV file with a header.
 Behind an ``@``, where the data have times, ``0.1:1:10`` or ``0.1,0.5`` says when.
 """
@@ -22,6 +23,7 @@ from pdeinv.typing import Array
 __all__ = [
     "AXES",
     "Extent",
+    "Inside",
     "check_inside",
     "check_times",
     "columns",
@@ -36,6 +38,8 @@ __all__ = [
 ]
 
 Extent = tuple[tuple[float, float], ...]
+Inside = Callable[[Array], NDArray[np.bool_]]
+"""Which of the points (n, d) lie in a domain, shape (n,)."""
 AXES = ("x", "y", "z")
 
 
@@ -75,7 +79,11 @@ def place_help(d: int) -> str:
 
 
 def parse_places(
-    spec: str, extent: Extent, nodes: Callable[[], Array], wanted: str | None = None
+    spec: str,
+    extent: Extent,
+    nodes: Callable[[], Array],
+    wanted: str | None = None,
+    inside: Inside | None = None,
 ) -> Array:
     """Places from text, shape (n, d).
 
@@ -84,24 +92,32 @@ def parse_places(
         extent: ends of the box along x, y, z.
         nodes: what ``all`` means, shape (n, d).
         wanted: what is expected, for messages; :func:`place_help` where None.
+        inside: what of the box belongs to the domain, for ``grid:``; all of it where None.
 
     Raises:
-        ConfigError: the text is not understood.
+        ConfigError: the text is not understood, or no point of the grid lies in the domain.
     """
     if spec == "all":
         return nodes()
     d = len(extent)
-    kind, _, rest = spec.partition(":")
-    if kind == "grid":
-        counts = rest.split("x")
-        if len(counts) not in (1, d) or not all(re.fullmatch(r"[1-9]\d{0,3}", c) for c in counts):
-            name, example = "x".join("KLM"[:d]), "x".join(["9"] * d)
-            raise ConfigError(f"sensors '{spec}': expected grid:{name} such as grid:{example}")
-        # inner points at i/(k + 1) of each side
-        ends = zip(extent, counts * (d if len(counts) == 1 else 1), strict=True)
-        steps = [(a, b, int(c)) for (a, b), c in ends]
-        return _product([a + (b - a) * np.arange(1, k + 1) / (k + 1) for a, b, k in steps])
-    return listed(spec, AXES[:d], wanted or place_help(d))
+    if spec.partition(":")[0] != "grid":
+        return listed(spec, AXES[:d], wanted or place_help(d))
+    found = _grid(spec, extent)
+    found = found if inside is None else found[inside(found)]
+    if len(found) == 0:
+        raise ConfigError(f"sensors '{spec}': no point of it lies in the domain; take a finer grid")
+    return found
+
+
+def _grid(spec: str, extent: Extent) -> Array:
+    """Inner points at i/(k + 1) of each side of the box."""
+    d, counts = len(extent), spec.removeprefix("grid:").split("x")
+    if len(counts) not in (1, d) or not all(re.fullmatch(r"[1-9]\d{0,3}", c) for c in counts):
+        name, example = "x".join("KLM"[:d]), "x".join(["9"] * d)
+        raise ConfigError(f"sensors '{spec}': expected grid:{name} such as grid:{example}")
+    ends = zip(extent, counts * (d if len(counts) == 1 else 1), strict=True)
+    steps = [(a, b, int(c)) for (a, b), c in ends]
+    return _product([a + (b - a) * np.arange(1, k + 1) / (k + 1) for a, b, k in steps])
 
 
 def listed(spec: str, names: Sequence[str], wanted: str) -> Array:
@@ -147,7 +163,13 @@ def _table(rows: list[list[str]], where: str, names: Sequence[str]) -> Array:
     return table
 
 
-def parse_timed(spec: str, extent: Extent, nodes: Callable[[], Array], final: float) -> Sensors:
+def parse_timed(
+    spec: str,
+    extent: Extent,
+    nodes: Callable[[], Array],
+    final: float,
+    inside: Inside | None = None,
+) -> Sensors:
     """Every place at every time from ``PLACES@TIMES``, the times of one place behind each other.
 
     Args:
@@ -155,6 +177,7 @@ def parse_timed(spec: str, extent: Extent, nodes: Callable[[], Array], final: fl
         extent: ends of the box along x, y, z.
         nodes: what ``all`` means, shape (n, d).
         final: the end of the run.
+        inside: as for :func:`parse_places`.
 
     Raises:
         ConfigError: the text is not understood.
@@ -177,7 +200,7 @@ def parse_timed(spec: str, extent: Extent, nodes: Callable[[], Array], final: fl
             return {**columns(table[:, :d]), "t": table[:, d]}
         places = table
     else:
-        places = parse_places(where, extent, nodes, wanted)
+        places = parse_places(where, extent, nodes, wanted, inside)
     times = final * np.arange(1, 11) / 10 if not when else _times(when, spec, wanted)
     found = {axis: np.repeat(column, len(times)) for axis, column in columns(places).items()}
     return {**found, "t": np.tile(times, len(places))}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pdeinv.config import merge, named
-from pdeinv.errors import ConfigError
+from pdeinv.errors import ConfigError, PdeinvError
 from pdeinv.io.observations import NoiseSpec, Observations, header, read
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.problem import Problem
@@ -25,11 +25,39 @@ class Case:
         problem: the problem, built.
         observations: the data.
         made_on: mesh level that made-up data come from, if the file says so.
+        carried: the problem's table in the file, which the level belongs to.
     """
 
     problem: Problem
     observations: Observations
     made_on: int | None
+    carried: Mapping[str, Any] = field(default_factory=dict)
+
+    def made_no_finer(self, level: int) -> str | None:
+        """What to tell of data that were made on no finer a mesh than an inversion on ``level``.
+
+        Meshes are compared by their levels where file and inversion describe the same body and
+        mesh, else by their numbers of nodes; None where the data are finer, or where the mesh that
+        they were made on cannot be had any more.
+        """
+        if self.made_on is None:
+            return None
+        mine = self.problem.config.model_dump(mode="json")
+        if _meshed({**mine, **self.carried}) == _meshed(mine):
+            text = f"on mesh level {self.made_on}, no finer than the inversion's ({level})"
+            return text if self.made_on <= level else None
+        try:
+            made = make_problem(self.problem.name, self.carried).dofs(self.made_on)
+        except PdeinvError:
+            return None
+        nodes = self.problem.dofs(level)
+        text = f"on a mesh of {made} nodes, no finer than the inversion's ({nodes})"
+        return text if made <= nodes else None
+
+
+def _meshed(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A problem's table without its unknown, which no mesh of a solution depends on."""
+    return {k: v for k, v in table.items() if k != "unknown"}
 
 
 def read_case(path: Path, table: Mapping[str, Any], noise: NoiseSpec) -> Case:
@@ -57,4 +85,4 @@ def read_case(path: Path, table: Mapping[str, Any], noise: NoiseSpec) -> Case:
     problem = make_problem(chosen, merge(described, keys))
     level = dataset.attrs.get("pdeinv_level")
     observations = read(path, problem.observed, noise)
-    return Case(problem, observations, None if level is None else int(level))
+    return Case(problem, observations, None if level is None else int(level), carried)

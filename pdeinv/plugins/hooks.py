@@ -258,7 +258,8 @@ class HasFixtures(Protocol):
     def fixtures(self) -> xr.Dataset:
         """What results keep and figures show beside the sensors.
 
-        Pairs ``electrode_x``, ``electrode_y`` and ``outline_x``, ``outline_y``.
+        Pairs ``electrode_x``, ``electrode_y`` and ``outline_x``, ``outline_y``, and the mesh of an
+        unknown over ``vertex`` or ``element`` (:mod:`pdeinv.io.body`).
         """
 
 

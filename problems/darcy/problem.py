@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import DataSchemaError
@@ -19,6 +20,7 @@ from pdeinv.fem.field_unknown import FieldUnknown, Labels, Nodes
 from pdeinv.fem.mesh import PlainMesh
 from pdeinv.fem.space import LagrangeSpace, PointFunction, lattice
 from pdeinv.fem.tiled import CACHE_BYTES
+from pdeinv.io.body import mesh_variables, outline_variables
 from pdeinv.io.fields import Layout, described
 from pdeinv.kernels.tiles import lanes
 from pdeinv.model.observed import Observed, Sensors
@@ -127,13 +129,14 @@ class Darcy:
     def sensors(self, spec: str) -> Sensors:
         """Sensors from ``grid:KxL``, ``all``, ``list:x,y;x,y`` or a CSV file with header x,y.
 
-        ``all`` means every node of the inversion mesh that is not on a Dirichlet side.
+        ``all`` means every node of the inversion mesh that is not on a Dirichlet side; a grid
+        leaves out points in holes and notches of a .msh.
 
         Raises:
             ConfigError: the text is not understood, or a sensor lies outside the rectangle.
         """
         extent = self.domain.extent
-        found = columns(parse_places(spec, extent, self._free_nodes))
+        found = columns(parse_places(spec, extent, self._free_nodes, inside=self.mask))
         check_inside(found, extent)
         return found
 
@@ -234,6 +237,16 @@ class Darcy:
     def grid(self, shape: tuple[int, ...]) -> Sensors:
         """The nodes of a grid of ``shape`` (along y, along x) on the bounding box, row-major."""
         return grid_nodes(self.domain.extent, shape)
+
+    def mask(self, points: Array) -> NDArray[np.bool_]:
+        """Which points (n, 2) lie in the domain; holes and notches of a .msh do not."""
+        return self.domain.inside(points)
+
+    def fixtures(self) -> xr.Dataset:
+        """The outline of a .msh, and the mesh that an unknown with representation 'spde' is on."""
+        units = self.config.units.coordinate
+        outline = outline_variables(self.domain.outline, units)
+        return outline.merge(mesh_variables(self.unknown.mesh, units))
 
     def grid_operator(self, shape: tuple[int, ...]) -> Any:
         """The sparse matrix from m to κ at :meth:`grid`."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from pdeinv.io.body import outline_variables
+from pdeinv.typing import Array
+
 from .domain import Domain
 from .frames.files import electrodes_of
 from .setup.config import EitConfig
@@ -16,11 +19,10 @@ POINTS = 256
 
 
 def fixtures(config: EitConfig, domain: Domain) -> xr.Dataset:
-    """The electrodes, where there are any, and the closed outline, which a .msh has not."""
+    """The electrodes, where there are any, and the outline, which a .msh of a solid has not."""
     has_electrodes = config.model == "electrodes"
-    return (electrodes(config, domain) if has_electrodes else xr.Dataset()).merge(
-        xr.Dataset() if domain.file is not None else _outline(domain)
-    )
+    found = electrodes(config, domain) if has_electrodes else xr.Dataset()
+    return found.merge(outline_variables(_outline(domain), "m"))
 
 
 def electrodes(config: EitConfig, domain: Domain) -> xr.Dataset:
@@ -30,14 +32,12 @@ def electrodes(config: EitConfig, domain: Domain) -> xr.Dataset:
     return electrodes_of(places, widths, e.per_electrode("impedance", e.impedance, len(places)))
 
 
-def _outline(domain: Domain) -> xr.Dataset:
+def _outline(domain: Domain) -> Array | None:
+    """The closed outline of a plane body, or of what a solid is drawn up from."""
+    if domain.file is not None:
+        return None if domain.file.volume else domain.plane().outline()
     outline = domain.outline
     s = np.unique(np.append(np.linspace(0.0, outline.length, POINTS), outline.corners))
     points = outline.at(s)
     points[-1] = points[0]
-    return xr.Dataset({
-        f"outline_{axis}": ("outline", points[:, i], {
-            "units": "m", "long_name": f"{axis} along the outline of the body, closed",
-        })
-        for i, axis in enumerate("xy")
-    })  # fmt: skip
+    return points

@@ -14,7 +14,8 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError
 from pdeinv.fem.energy import Energy
 from pdeinv.fem.outlines import distance_along_ray
-from pdeinv.fem.simplices import located
+from pdeinv.fem.simplices import Simplices
+from pdeinv.io.body import mesh_variables
 from pdeinv.io.fields import UNKNOWN, described
 from pdeinv.io.observations import Observations
 from pdeinv.model.observed import Observed, Sensors
@@ -212,8 +213,9 @@ class Eit:
         return grid_nodes(self.domain.extent, shape)
 
     def fixtures(self) -> xr.Dataset:
-        """Electrodes and outline, for results and figures."""
-        return fixtures(self.config, self.domain)
+        """Electrodes, outline and the mesh of the unknown, for results and figures."""
+        found = fixtures(self.config, self.domain)
+        return found.merge(mesh_variables(self.unknown.mesh, "m"))
 
     def mask(self, points: Array) -> NDArray[np.bool_]:
         """Which points (n, d) lie in the body; on :meth:`grid` the others are padding."""
@@ -225,7 +227,7 @@ class Eit:
                 within &= (points[:, 2] >= low - slack) & (points[:, 2] <= high + slack)
             return np.asarray(within)
         mesh = self.domain.mesh(0)
-        return located(mesh.points, mesh.cells, points)[2] < 1e-9
+        return Simplices(mesh.points, mesh.cells).holds(points)
 
     def grid_operator(self, shape: tuple[int, ...]) -> Any:
         """The sparse matrix from m to σ at :meth:`grid`.

@@ -11,7 +11,7 @@ from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.prior import FieldPrior, Prior, ProductPrior
 from pdeinv.bayes.transforms import Exponential
 from pdeinv.fem.field_unknown import FieldUnknown, Labels, Nodes
-from pdeinv.fem.simplices import cell_values_on
+from pdeinv.fem.simplices import Simplices, cell_values_on
 from pdeinv.model.coefficient import Affine
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
@@ -38,7 +38,10 @@ def _on_elements(config: ElementsConfig, domain: Domain, labels: Labels) -> Fiel
     law = IndependentField(np.full(k, config.mean), np.full(k, config.std))
     prior = FieldPrior(Space((variable,)), law, Exponential())
     return FieldUnknown(
-        config.kind, prior, lambda p: Affine(cell_values_on(mesh.points, mesh.cells, p))
+        config.kind,
+        prior,
+        lambda p: Affine(cell_values_on(mesh.points, mesh.cells, p)),
+        Simplices(mesh.points, mesh.cells),
     )
 
 
@@ -80,6 +83,12 @@ class Unknown:
         self.conductivity = _field(config.unknown, domain, _CONDUCTIVITY)
         constant = isinstance(config.permittivity, Constant)
         self.permittivity = None if constant else _field(config.permittivity, domain, _PERMITTIVITY)
+
+    @property
+    def mesh(self) -> Simplices | None:
+        """The mesh that conductivity or permittivity are numbers on, if one of them is."""
+        fields = [f for f in (self.conductivity, self.permittivity) if f is not None]
+        return next((f.mesh for f in fields if f.mesh is not None), None)
 
     @property
     def knows_impedances(self) -> bool:

@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.domain import Domain
 from pdeinv.fem.field_unknown import FieldUnknown
+from pdeinv.io.body import mesh_variables, outline_variables
 from pdeinv.io.fields import described
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.sensors import (
@@ -108,13 +110,14 @@ class Heat:
 
         Places are grid:K, grid:KxL, all, list:x,y;x,y or a CSV file with header x,y or x,y,t; times
         FIRST:LAST:COUNT or t,t,... (ten equidistant ones up to the end where not given). ``all``
-        means every node of the inversion mesh that is not on a Dirichlet side.
+        means every node of the inversion mesh that is not on a Dirichlet side; a grid leaves out
+        points in holes and notches of a .msh.
 
         Raises:
             ConfigError: not understood, or a sensor lies outside the domain or the run.
         """
         extent, final = self.domain.extent, self.config.time.final
-        found = parse_timed(spec, extent, self._free_nodes, final)
+        found = parse_timed(spec, extent, self._free_nodes, final, self.mask)
         check_inside(found, extent)
         check_times(found["t"], final, ConfigError)
         return found
@@ -203,6 +206,16 @@ class Heat:
         """
         found = grid_nodes(self.domain.extent, shape)
         return {**found, "t": np.full(found["x"].size, self.config.time.final)}
+
+    def mask(self, points: Array) -> NDArray[np.bool_]:
+        """Which points (n, d) lie in the domain; holes and notches of a .msh do not."""
+        return self.domain.inside(points)
+
+    def fixtures(self) -> xr.Dataset:
+        """The outline of a .msh, and the mesh that an unknown with representation 'spde' is on."""
+        units = self.config.units.coordinate
+        outline = outline_variables(self.domain.outline, units)
+        return outline.merge(mesh_variables(self.unknown.mesh, units))
 
     def grid_operator(self, shape: tuple[int, ...]) -> Any:
         """The sparse matrix from m to the unknown field at :meth:`grid`.

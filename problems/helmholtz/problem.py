@@ -13,6 +13,7 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.fem.high_order import CellRule
+from pdeinv.io.body import mesh_variables
 from pdeinv.io.fields import described
 from pdeinv.model.coefficient import Affine, Coefficient
 from pdeinv.model.forward import LinearModel
@@ -276,6 +277,10 @@ class Helmholtz:
         """The nodes of a grid of ``shape`` (along y, along x) on the region, row-major."""
         x0, x1, y0, y1 = self.config.box
         return grid_nodes(((x0, x1), (y0, y1)), shape)
+
+    def fixtures(self) -> xr.Dataset:
+        """The mesh that an unknown with representation 'spde' is on."""
+        return mesh_variables(self.unknown.mesh, self.config.units.coordinate)
 
     def on_grid(self, m: Array, shape: tuple[int, ...]) -> Array:
         """Contrast, index or source at :meth:`grid`, before the taper, of any unknown."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import sparse
 
@@ -31,7 +33,7 @@ def unknown_of(config: HelmholtzConfig) -> FieldUnknown:
     units = config.units.source if config.quantity == "source" else "1"
     labels = Labels(config.quantity, units, LONG_NAMES[config.quantity], config.units.coordinate)
     field = FieldUnknown.of(shapes, ((x0, x1), (y0, y1)), labels)
-    return FieldUnknown(field.kind, field.prior, lambda p: field.at(np.clip(p, [x0, y0], [x1, y1])))
+    return replace(field, at=lambda p: field.at(np.clip(p, [x0, y0], [x1, y1])))
 
 
 def _taper(config: HelmholtzConfig, points: Array) -> Array:

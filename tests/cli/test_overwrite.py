@@ -25,6 +25,7 @@ TAKEN = {
     "invert --resume": ((*MAP, "--out"), "--resume"),
     "invert --dry-run": ((*MAP, "--dry-run", "--out"), "--overwrite"),
     "plot": (("plot", "obs.nc", "--out"), "--overwrite"),
+    "export": (("export", "truth.nc", "--vtk"), "--overwrite"),
     "evaluate": (("evaluate", "surrogate", "--out"), "--overwrite"),
     "evaluate --figure": (("evaluate", "surrogate", "--figure"), "--overwrite"),
     "import": (("import", "eit", "pyeit", "frame.txt", "--out"), "--overwrite"),
@@ -101,6 +102,7 @@ REPEATED = {
     "observe": ("observe", "truth.nc", "--sensors", "all", "--noise-rel", 0.1, "--out", "o.nc"),
     "invert": (*MAP, "--out", "r.nc"),
     "plot": ("plot", "truth.nc", "--out", "t.svg"),
+    "export": ("export", "truth.nc", "--vtk", "t.vtkhdf"),
 }
 
 

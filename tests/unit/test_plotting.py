@@ -316,15 +316,6 @@ def test_dims_of_length_one_are_not_mentioned():
     assert [text for _, text in found] == ["incident 0", "incident 1"]
 
 
-def test_a_box_is_cut_in_the_middle():
-    coords = {c: (c, np.arange(n), {"units": "m"}) for c, n in (("z", 3), ("y", 4), ("x", 5))}
-    box = xr.DataArray(RNG.random((3, 4, 5)), coords, ("z", "y", "x"), name="k")
-    assert is_map(box)
-    ((part, text),) = slices(box)
-    xr.testing.assert_equal(part, box.isel(z=1))
-    assert text == "z 1 m"
-
-
 def test_nodes_of_a_volume_are_no_map():
     space = {c: ("node", RNG.random(12), {"units": "m"}) for c in ("x", "y", "z")}
     assert not is_map(nodes(**space))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -113,6 +113,8 @@ def cells(
 ) -> Variable:
     """A variable with one value per cell of a regular grid, its coordinates the cells' centres.
 
+    Their attribute ``location = "cell"`` tells files and figures so.
+
     Args:
         extent: ends of the domain along x, y, z.
         counts: number of cells along x, y, z.
@@ -128,7 +130,12 @@ def cells(
         for (low, high), n in zip(extent, counts, strict=True)
     )
     name, units, long_name = labels
-    return _variable(name, (units, long_name, coord_units), centres)
+    found = _variable(name, (units, long_name, coord_units), centres)
+    attrs = {
+        axis: {**about, "long_name": f"{axis} of the cell's centre", "location": "cell"}
+        for axis, about in found.coord_attrs.items()
+    }
+    return replace(found, coord_attrs=attrs)
 
 
 def _variable(name: str, labels: tuple[str, str, str], axes: tuple[Array, ...]) -> Variable:

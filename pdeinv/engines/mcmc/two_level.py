@@ -296,4 +296,4 @@ def _labelled_estimates(
     lead = ("estimator",)
     m_mean = space.unpack(means[:, dim:], lead).rename({v: f"{v}_mean" for v in space.names})
     m_error = space.unpack(errors[:, dim:], lead).rename({v: f"{v}_mcse" for v in space.names})
-    return dataset.merge(m_mean).merge(m_error)
+    return dataset.merge(m_mean, compat="no_conflicts").merge(m_error, compat="no_conflicts")

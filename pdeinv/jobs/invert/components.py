@@ -51,7 +51,7 @@ def component_group(prior: Prior, outcome: Outcome, each: Components) -> xr.Data
     kept = np.concatenate([v.values.ravel() for v in chosen.values()]).astype(np.int64)
     m = np.concatenate([prior.unwhiten(rows)[:, kept] for rows in _batches(outcome.xi)])
     figures = components(m.reshape(*outcome.xi.shape[:2], -1))
-    return found.merge(_figures(chosen, figures)).assign_attrs(every=every)
+    return found.merge(_figures(chosen, figures), compat="no_conflicts").assign_attrs(every=every)
 
 
 def _numbered(space: Space) -> xr.Dataset:

@@ -30,7 +30,7 @@ def map_group(prior: Prior) -> xr.Dataset:
     ``NAME_xi`` along the basis says which entry of xi each function belongs to.
     """
     parts = [_numbers(part, first) for part, first in _factors(prior)]
-    return xr.merge(parts).assign_attrs(formula=map_formula(prior))
+    return xr.merge(parts, compat="no_conflicts").assign_attrs(formula=map_formula(prior))
 
 
 def _factors(prior: Prior, first: int = 0) -> list[tuple[Prior, int]]:
@@ -86,14 +86,16 @@ def _numbers(prior: Prior, first: int) -> xr.Dataset:
     if isinstance(prior.transform, Interval):
         for end in ("low", "high"):
             value = np.broadcast_to(getattr(prior.transform, end), prior.space.size)
-            found = found.merge(_named(prior.space.unpack(value), end))
+            found = found.merge(_named(prior.space.unpack(value), end), compat="no_conflicts")
     if isinstance(field, IndependentField):
-        return found.merge(_plain(prior, field.std, "std", "deviation of x"))
+        deviations = _plain(prior, field.std, "std", "deviation of x")
+        return found.merge(deviations, compat="no_conflicts")
     if not _fits(prior):
         return found
     lead = "+".join(prior.space.names) + "_xi"
     basis = _plain(prior, field.apply(np.eye(prior.dim)), "basis", "x for one xi", (lead,))
-    return found.merge(basis).assign_coords({lead: np.arange(first, first + prior.dim)})
+    whole = found.merge(basis, compat="no_conflicts")
+    return whole.assign_coords({lead: np.arange(first, first + prior.dim)})
 
 
 def _named(parts: xr.Dataset, what: str) -> xr.Dataset:

@@ -226,11 +226,9 @@ def _notes(run: RunConfig, path: Path, case: Case) -> tuple[str, ...]:
     notes, dropped = [], case.observations.n_dropped
     if dropped:
         notes.append(f"{path.name}: {dropped} missing or flagged data dropped")
-    if case.made_on is not None and case.made_on <= run.level:
-        notes.append(
-            f"{path.name} was made on mesh level {case.made_on}, no finer than the inversion's "
-            f"({run.level}): errors will look too small (inverse crime)"
-        )
+    coarse = case.made_no_finer(run.level)
+    if coarse is not None:
+        notes.append(f"{path.name} was made {coarse}: errors will look too small (inverse crime)")
     return tuple(notes)
 
 

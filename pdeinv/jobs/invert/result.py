@@ -19,6 +19,7 @@ from pdeinv.bayes.prior import Prior, sample
 from pdeinv.engines.base import Outcome, Produces
 from pdeinv.engines.run.driver import RunResult
 from pdeinv.io.observations import Observations
+from pdeinv.jobs.invert.labels import labelled
 from pdeinv.jobs.invert.predictive import Predictive, predicted
 from pdeinv.jobs.invert.prior_map import map_formula, map_group
 from pdeinv.jobs.invert.request import Inversion
@@ -156,7 +157,7 @@ def estimates(prior: Prior, outcome: Outcome) -> xr.Dataset:
     std = np.sqrt(np.maximum(square / n - mean**2, 0.0) * n / max(1, n - 1))
     found = prior.space.unpack(mean + shift).rename({v: f"{v}_mean" for v in prior.space.names})
     spread = prior.space.unpack(std).rename({v: f"{v}_sd" for v in prior.space.names})
-    return found.merge(spread)
+    return found.merge(spread, compat="no_conflicts")
 
 
 def _posterior(parts: ResultParts) -> xr.Dataset:
@@ -232,4 +233,4 @@ def result_tree(parts: ResultParts) -> xr.DataTree:
         "pdeinv_summary": json.dumps({k: float(v) for k, v in o.summary.items()}),
         "inference_library": "pdeinv",
     })  # fmt: skip
-    return xr.DataTree.from_dict({"/": root, **groups})
+    return xr.DataTree.from_dict({"/": root, **{k: labelled(v) for k, v in groups.items()}})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from pdeinv.jobs.plot.volumes import Cut
 from pdeinv.typing import Array
 
 if TYPE_CHECKING:
@@ -27,16 +28,25 @@ class Overlay:
     """Places in the plane, each shape (n, 2), or None.
 
     Attributes:
-        sensors: where data were read.
+        sensors: where data were read; shape (n, 3) in space, of which only cuts show some.
         electrodes: centres.
         widths: of the electrodes, shape (n,).
-        outline: the closed polygon around the body; maps end there.
+        outline: closed curves around the body, a row of NaN between two of them; maps end there.
     """
 
     sensors: Array | None = None
     electrodes: Array | None = None
     widths: Array | None = None
     outline: Array | None = None
+
+    def on(self, cut: Cut) -> Overlay:
+        """What lies on a plane through a solid: outline and electrodes are seen along z only."""
+        k = "xyz".index(cut.axis)
+        sensors = self.sensors
+        if sensors is not None and sensors.shape[1] == 3:
+            near = np.abs(sensors[:, k] - cut.at) <= cut.near
+            sensors = np.delete(sensors[near], k, axis=1) if near.any() else None
+        return replace(self, sensors=sensors) if cut.axis == "z" else Overlay(sensors)
 
     def draw(self, ax: Axes, image: Any = None) -> None:
         """Draw over the image of a map, which the outline cuts."""
@@ -46,13 +56,17 @@ class Overlay:
             _electrodes(ax, self.electrodes, self.widths)
         if self.sensors is not None:
             size = float(np.clip(30 / math.sqrt(len(self.sensors)), 1.2, 4.0))
-            ax.plot(*self.sensors.T, "o", ms=size, mfc="white", mec="black", mew=0.4, ls="")
+            ax.plot(*self.sensors[:, :2].T, "o", ms=size, mfc="white", mec="black", mew=0.4, ls="")
 
 
 def _cut(ax: Axes, outline: Array, image: Any) -> None:
-    from matplotlib.patches import Polygon
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
 
-    edge = Polygon(outline, fill=False, ec=INK, lw=0.8)
+    gaps = np.flatnonzero(np.isnan(outline[:, 0]))
+    curves = [c[~np.isnan(c[:, 0])] for c in np.split(outline, gaps)]
+    path = Path.make_compound_path(*(Path(c) for c in curves))
+    edge = PathPatch(path, fill=False, ec=INK, lw=0.8)
     ax.add_patch(edge)
     if image is not None:
         image.set_clip_path(edge)
@@ -60,17 +74,17 @@ def _cut(ax: Axes, outline: Array, image: Any) -> None:
 
 def overlay_of(dataset: xr.Dataset) -> Overlay:
     """The overlay of a dataset with pairs x and y, ``electrode_x`` and ``_y``, ``outline_x``..."""
-    sensors = _pair(dataset, "")
+    sensors = _places(dataset, "", "xyz" if "z" in dataset.variables else "xy")
     return Overlay(
         None if sensors is None else np.unique(sensors, axis=0),
-        _pair(dataset, "electrode_"),
+        _places(dataset, "electrode_"),
         np.asarray(dataset["electrode_width"]) if "electrode_width" in dataset else None,
-        _pair(dataset, "outline_"),
+        _places(dataset, "outline_"),
     )
 
 
-def _pair(dataset: xr.Dataset, prefix: str) -> Array | None:
-    names = [f"{prefix}{axis}" for axis in "xy"]
+def _places(dataset: xr.Dataset, prefix: str, axes: str = "xy") -> Array | None:
+    names = [f"{prefix}{axis}" for axis in axes]
     if not set(names) <= set(dataset.variables):
         return None
     return np.stack([np.asarray(dataset[n], dtype=np.float64) for n in names], axis=1)

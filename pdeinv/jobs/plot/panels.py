@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate
 
 import numpy as np
 import xarray as xr
 
+from pdeinv.fem.simplices import Simplices
+from pdeinv.io.body import CELL
 from pdeinv.jobs.plot.overlays import Overlay
 
 if TYPE_CHECKING:
@@ -20,23 +23,33 @@ if TYPE_CHECKING:
 __all__ = [
     "BLUE",
     "GREY",
+    "CutPanel",
     "Panel",
-    "band_panel",
+    "RED",
     "colour_scale",
     "field_panel",
-    "histogram",
-    "line_panel",
     "panel",
     "places_panel",
     "sensor_panel",
-    "series_panel",
     "title_of",
     "units_of",
     "with_units",
+    "wrapped",
 ]
 
 Panel = Callable[["Axes"], None]
 """Draws one panel into its axes."""
+
+
+@dataclass(frozen=True)
+class CutPanel:
+    """A panel that is one of three cuts through a solid."""
+
+    panel: Panel
+
+    def __call__(self, ax: Axes) -> None:
+        """Draw it."""
+        self.panel(ax)
 
 
 def panel[**P](draw: Callable[Concatenate[Axes, P], None]) -> Callable[P, Panel]:
@@ -96,8 +109,9 @@ def with_units(text: object, array: xr.DataArray) -> str:
     return f"{text} ({units})" if units else str(text)
 
 
-def _wrapped(title: str) -> str:
-    return textwrap.fill(title, TITLE_WIDTH)
+def wrapped(title: str) -> str:
+    """A title on as many lines as it needs."""
+    return "\n".join(textwrap.fill(line, TITLE_WIDTH) for line in title.splitlines())
 
 
 def _colour_bar(ax: Axes, image: Any, array: xr.DataArray) -> None:
@@ -115,17 +129,6 @@ def _colour_bar(ax: Axes, image: Any, array: xr.DataArray) -> None:
     bar.set_label(f"10{str(power).translate(_RAISED)} {units}".strip())
 
 
-def _triangles(array: xr.DataArray, mesh: xr.Dataset | None) -> Any:
-    """The triangulation of scattered nodes: the file's own, else that of Delaunay."""
-    from matplotlib.tri import Triangulation
-
-    if mesh is None or "face_node_connectivity" not in mesh:
-        return Triangulation(array["x"], array["y"])
-    faces = np.asarray(mesh["face_node_connectivity"])
-    halves = [faces[:, :3]] if faces.shape[1] == 3 else [faces[:, [0, 1, 2]], faces[:, [0, 2, 3]]]
-    return Triangulation(array["x"], array["y"], np.concatenate(halves))
-
-
 @panel
 def field_panel(
     ax: Axes,
@@ -135,22 +138,47 @@ def field_panel(
     overlay: Overlay | None = None,
     *,
     cmap: str = "viridis",
-    mesh: xr.Dataset | None = None,
+    mesh: Simplices | None = None,
 ) -> None:
-    """A map: cells of a grid, or triangles between nodes, with what lies over it."""
-    x, y = array["x"], array["y"]
+    """A map over two of x, y and z: a grid, or nodes or cells of a mesh, with what lies over it."""
+    x, y = (array[a] for a in "xyz" if a in array.coords and array[a].ndim == 1)
     colours: Any = {"cmap": cmap, **scale}
     image: Any
     if array.ndim == 2:
         values = array.transpose(*y.dims, *x.dims)
         image = ax.pcolormesh(x, y, values, shading="nearest", rasterized=True, **colours)
+        if x.attrs.get("location") != CELL:
+            _end_at_nodes(ax, image, x, y)
     else:
-        shown = _triangles(array, mesh)
-        image = ax.tripcolor(shown, array, shading="gouraud", rasterized=True, **colours)
+        image = _on_mesh(ax, array, mesh, colours)
     if overlay is not None:
         overlay.draw(ax, image)
     _colour_bar(ax, image, array)
     _plane(ax, title, x, y)
+
+
+def _end_at_nodes(ax: Axes, image: Any, x: xr.DataArray, y: xr.DataArray) -> None:
+    """Cut off the outer halves of the cells around the outer nodes, where the domain has ended."""
+    from matplotlib.patches import Rectangle
+
+    corner, size = (
+        (float(x.min()), float(y.min())),
+        (float(np.ptp(x.values)), float(np.ptp(y.values))),
+    )
+    image.set_clip_path(Rectangle(corner, *size, transform=ax.transData))
+
+
+def _on_mesh(ax: Axes, array: xr.DataArray, mesh: Simplices | None, colours: Any) -> Any:
+    """Triangles between nodes, or cells of one value each; those of Delaunay without a mesh."""
+    from matplotlib.tri import Triangulation
+
+    cells = None if mesh is None or mesh.cells.shape[1] != 3 else mesh.cells
+    if mesh is not None and cells is not None and array.size == len(cells):
+        shown = Triangulation(mesh.points[:, 0], mesh.points[:, 1], cells)
+        return ax.tripcolor(shown, array, shading="flat", rasterized=True, **colours)
+    fits = mesh is not None and array.size == len(mesh.points)
+    shown = Triangulation(array["x"], array["y"], cells if fits else None)
+    return ax.tripcolor(shown, array, shading="gouraud", rasterized=True, **colours)
 
 
 @panel
@@ -162,92 +190,21 @@ def places_panel(ax: Axes, dataset: xr.Dataset, overlay: Overlay, title: str) ->
 
 def _plane(ax: Axes, title: str, x: xr.DataArray, y: xr.DataArray) -> None:
     labels = {"xlabel": with_units(x.name, x), "ylabel": with_units(y.name, y)}
-    ax.set(title=_wrapped(title), aspect="equal", **labels)
-
-
-@panel
-def band_panel(ax: Axes, mean: xr.DataArray, sd: xr.DataArray, truth: xr.DataArray | None) -> None:
-    """A field over one coordinate: mean with a band of two standard deviations."""
-    x, order = _abscissa(mean)
-    centre, width = mean.values[order], 2 * sd.values[order]
-    ax.fill_between(x, centre - width, centre + width, color=BLUE, alpha=0.2, lw=0, label="± 2 sd")
-    ax.plot(x, centre, color=BLUE, label="posterior mean")
-    if truth is not None:
-        ax.plot(x, truth.values[order], color=RED, ls="--", label="truth")
-    ax.set(title=_wrapped(title_of(mean)), xlabel=with_units(x.name, x), ylabel=units_of(mean))
-    ax.legend(frameon=False)
-
-
-@panel
-def line_panel(ax: Axes, lines: Sequence[tuple[xr.DataArray, str]], title: str) -> None:
-    """Lines over one coordinate, each with its label or none."""
-    from matplotlib.ticker import MaxNLocator
-
-    for line, text in lines:
-        x, order = _abscissa(line)
-        ax.plot(x, line.values[order], lw=1.2, label=text or None)
-    along = with_units(x.name, x)
-    ax.set(title=_wrapped(title), xlabel=along, ylabel=units_of(lines[0][0]))
-    if _counts(x):
-        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    if any(text for _, text in lines):
-        _legend(ax, len(lines))
-
-
-def _legend(ax: Axes, n: int) -> None:
-    ax.legend(fontsize=7, framealpha=0.7, edgecolor="none", ncols=1 + n // 4)
-
-
-def _abscissa(line: xr.DataArray) -> tuple[xr.DataArray, np.ndarray[Any, Any]]:
-    """The coordinate that a line runs over, in increasing order, and that order."""
-    (dim,) = line.dims
-    x = line[next((c for c in ("x", "y", "z") if c in line.coords and line[c].ndim), dim)]
-    order = np.argsort(x.values)
-    return x[order], order
-
-
-def _counts(x: xr.DataArray) -> bool:
-    """Whether a coordinate numbers things."""
-    return not units_of(x) and bool((x.values == np.round(x.values)).all())
-
-
-@panel
-def histogram(
-    ax: Axes, values: np.ndarray[Any, Any], title: str, units: str, truth: float | None
-) -> None:
-    """The marginal of one number."""
-    ax.hist(values, bins=min(40, max(1, len(values) // 10)), color=BLUE, alpha=0.7)
-    ax.axvline(float(values.mean()), color=BLUE, label="mean")
-    if truth is not None:
-        ax.axvline(truth, color=RED, ls="--", label="truth")
-    ax.set(title=_wrapped(title), xlabel=units, yticks=[])
-    ax.legend(frameon=False)
+    ax.set(title=wrapped(title), aspect="equal", **labels)
 
 
 @panel
 def sensor_panel(
-    ax: Axes, dataset: xr.Dataset, values: xr.DataArray, title: str, cmap: str = "viridis"
+    ax: Axes,
+    dataset: xr.Dataset,
+    values: xr.DataArray,
+    title: str,
+    cmap: str = "viridis",
+    scale: Mapping[str, Any] | None = None,
 ) -> None:
-    """Values where they were measured."""
+    """Values where they were measured; the colours are those of ``scale``, else their own."""
     size = max(6.0, min(60.0, 6000.0 / max(1, values.size)))
-    colours: Any = {"cmap": cmap, **colour_scale(values)}
+    colours: Any = {"cmap": cmap, **(colour_scale(values) if scale is None else scale)}
     dots = ax.scatter(dataset["x"], dataset["y"], c=values, s=size, lw=0, **colours)
     _colour_bar(ax, dots, values)
     _plane(ax, title, dataset["x"], dataset["y"])
-
-
-@panel
-def series_panel(
-    ax: Axes, parts: Sequence[tuple[xr.Dataset, str]], name: str, along: str | None, title: str
-) -> None:
-    """Values over a coordinate, or in file order, with bars of two standard deviations."""
-    for k, (part, text) in enumerate(parts):
-        x = np.arange(part[name].size) if along is None else part[along]
-        sigma = part.get(f"{name}_sigma")
-        bars = None if sigma is None else 2 * sigma
-        ax.errorbar(x, part[name], bars, fmt=".", ms=4, color=f"C{k}", elinewidth=0.7, label=text)
-    first = parts[0][0]
-    label = "datum" if along is None else with_units(along, first[along])
-    ax.set(title=_wrapped(title), xlabel=label, ylabel=units_of(first[name]))
-    if len(parts) > 1:
-        _legend(ax, len(parts))

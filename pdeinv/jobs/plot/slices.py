@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import xarray as xr
 
 from pdeinv.io.fields import INSIDE
 
-__all__ = ["first_experiment", "is_line", "is_map", "masked", "part_of", "series", "slices"]
+__all__ = [
+    "first_experiment",
+    "is_line",
+    "is_map",
+    "last",
+    "layers",
+    "masked",
+    "part_of",
+    "series",
+    "slices",
+]
 
 View = tuple[xr.DataArray, str]
 """A part that can be drawn, and what tells it from the other parts (or nothing)."""
@@ -22,18 +34,13 @@ def _axes(array: xr.DataArray) -> list[str]:
 
 
 def is_map(array: xr.DataArray) -> bool:
-    """Whether the array is a field over x and y: on a grid, or on nodes that carry both.
-
-    A field over x, y and z counts where it is on a grid, which can be cut.
-    """
-    axes = _axes(array)
-    on_grid = len({array[c].dims for c in axes}) == len(axes)
-    return {"x", "y"} <= set(axes) and ("z" not in axes or on_grid)
+    """Whether the array is a field over x and y: on a grid, or on nodes that carry both."""
+    return _axes(array) == ["x", "y"]
 
 
 def is_line(array: xr.DataArray) -> bool:
     """Whether the array runs over one coordinate: x, time or an axis of its own."""
-    return not is_map(array) and array.ndim >= 1 and _along(array) is not None
+    return array.ndim >= 1 and _along(array) is not None
 
 
 def _along(array: xr.DataArray) -> str | None:
@@ -47,19 +54,12 @@ def _along(array: xr.DataArray) -> str | None:
 
 
 def slices(array: xr.DataArray) -> list[View]:
-    """At most three parts of a field that are plain maps (or lines), evenly spread over the rest.
-
-    A grid over z is cut in the middle.
-    """
+    """At most three parts of a field that are plain maps or lines, evenly spread over the rest."""
     keep = {str(d) for c in ("x", "y") if c in _axes(array) for d in array[c].dims}
     keep = keep or {str(_along(array))}
-    cut = []
-    if "z" in array.dims and "z" not in keep:
-        cut = [_named(array, "z", array.sizes["z"] // 2)]
-        array = array.isel(z=array.sizes["z"] // 2)
     rest = [str(d) for d in array.dims if d not in keep]
     if not rest:
-        return [(array, "".join(cut))]
+        return [(array, "")]
     shape = tuple(array.sizes[d] for d in rest)
     total = int(np.prod(shape))
     chosen = np.unique(np.linspace(0, total - 1, min(MAX_SLICES, total)).round().astype(int))
@@ -67,8 +67,16 @@ def slices(array: xr.DataArray) -> list[View]:
     for k in chosen:
         index = {d: int(i) for d, i in zip(rest, np.unravel_index(int(k), shape), strict=True)}
         names = [_named(array, d, i) for d, i in index.items() if array.sizes[d] > 1]
-        views.append((array.isel(index), ", ".join([*cut, *names])))
+        views.append((array.isel(index), ", ".join(names)))
     return views
+
+
+def last(array: xr.DataArray) -> View:
+    """The last entry along every dim that no space coordinate runs along, and which it is."""
+    space = {str(d) for c in _axes(array) for d in array[c].dims}
+    rest = [str(d) for d in array.dims if d not in space]
+    names = [_named(array, d, -1) for d in rest if array.sizes[d] > 1]
+    return array.isel(dict.fromkeys(rest, -1)), ", ".join(names)
 
 
 def masked(array: xr.DataArray, dataset: xr.Dataset) -> xr.DataArray:
@@ -97,7 +105,7 @@ def part_of(name: str, value: float) -> str:
 def _named(array: xr.DataArray, dim: str, i: int) -> str:
     """A place along a dim, in its units where it has a coordinate."""
     if dim not in array.coords:
-        return f"{dim} {i}"
+        return f"{dim} {range(array.sizes[dim])[i]}"
     units = str(array[dim].attrs.get("units", ""))
     return f"{dim} {float(array[dim][i]):.3g} {units if units != '1' else ''}".strip()
 
@@ -120,17 +128,39 @@ def first_experiment(dataset: xr.Dataset, dim: str) -> tuple[xr.Dataset, str]:
     return dataset.isel({dim: np.flatnonzero(same)}), ", ".join(texts)
 
 
-def series(dataset: xr.Dataset, dim: str) -> tuple[str | None, list[tuple[xr.Dataset, str]]]:
+def layers(dataset: xr.Dataset) -> list[tuple[xr.Dataset, str]]:
+    """Data in space by their height: those of each z, or of three slabs where there are many."""
+    if "z" not in dataset.variables or len(np.unique(dataset["z"])) == 1:
+        return [(dataset, "")]
+    z = np.asarray(dataset["z"])
+    (dim,) = dataset["z"].dims
+    units = str(dataset["z"].attrs.get("units", ""))
+    levels = np.unique(z)
+    if len(levels) > MAX_SLICES:
+        levels = np.linspace(z.min(), z.max(), MAX_SLICES + 1)
+        which = np.clip(np.searchsorted(levels, z, side="right") - 1, 0, MAX_SLICES - 1)
+        texts = [f"z {a:.3g} to {b:.3g} {units}".strip() for a, b in pairwise(levels)]
+    else:
+        which = np.searchsorted(levels, z)
+        texts = [f"z = {level:.3g} {units}".strip() for level in levels]
+    parts = [np.flatnonzero(which == k) for k in range(len(texts))]
+    return [(dataset.isel({dim: p}), t) for p, t in zip(parts, texts, strict=True) if len(p)]
+
+
+def series(
+    dataset: xr.Dataset, dim: str, along: str | None = None
+) -> tuple[str | None, list[tuple[xr.Dataset, str]]]:
     """Data that no map holds, as lines: what they run over, and the parts that share the rest.
 
-    They run over the coordinate with the most values, or over their number where there is none.
+    They run over ``along``, else over the coordinate with the most values, or over their number
+    where there is none.
     """
     varies = {
         str(c): np.unique(dataset[c])
         for c in dataset.coords
         if dataset[c].dims == (dim,) and c != dim
     }
-    along = max(varies, key=lambda c: len(varies[c]), default=None)
+    along = along or max(varies, key=lambda c: len(varies[c]), default=None)
     others = [c for c, values in varies.items() if c != along and len(values) > 1]
     if not others:
         return along, [(dataset, "")]

@@ -1,0 +1,89 @@
+"""Panels of what a result predicts: against the data, and over time where the data have one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.jobs.plot.lines import INTERVAL, time_panel
+from pdeinv.jobs.plot.panels import BLUE, GREY, Panel, panel, with_units
+from pdeinv.jobs.plot.slices import series
+from pdeinv.typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["fit_panels"]
+
+MAX_PLACES = 4
+"""So many places are drawn over time at most."""
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Data and their prediction, each over obs.
+
+    Attributes:
+        observed: the data.
+        predicted: without noise: of the point, or the mean over draws.
+        low: with noise, 2.5 % of the predictions lie below; None for a point estimate.
+        high: 2.5 % lie above.
+    """
+
+    observed: xr.DataArray
+    predicted: Array
+    low: Array | None
+    high: Array | None
+
+    @classmethod
+    def of(cls, tree: xr.DataTree, point: bool) -> _Fit:
+        observed = next(iter(tree["observed_data"].to_dataset().data_vars.values()))
+        draws = tree["posterior_predictive"].to_dataset()
+        name, over = str(observed.name), ("chain", "draw")
+        clean = draws.get(f"{name}_noise_free", draws[name])
+        if point:
+            return cls(observed, clean.mean(over).values, None, None)
+        low, high = draws[name].quantile([0.025, 0.975], over).values
+        return cls(observed, clean.mean(over).values, low, high)
+
+
+def fit_panels(tree: xr.DataTree, point: bool) -> list[Panel]:
+    """Observed against predicted data; with a coordinate ``t`` also both over time."""
+    fit = _Fit.of(tree, point)
+    constants = tree["constant_data"].to_dataset()
+    return [_fit_panel(fit), *([_over_time(fit, constants)] if "t" in constants else [])]
+
+
+@panel
+def _fit_panel(ax: Axes, fit: _Fit) -> None:
+    """Points on the line fit; bars are intervals of the predicted data, noise included."""
+    y, predicted = fit.observed, fit.predicted
+    both = np.concatenate([y.values, predicted])
+    ends = [both.min(), both.max()]
+    bars, said = None, ""
+    if fit.low is not None and fit.high is not None:
+        bars = np.maximum([predicted - fit.low, fit.high - predicted], 0.0)
+        said = f"\n{INTERVAL} with noise"
+    ax.plot(ends, ends, color=GREY, lw=0.8)
+    ax.errorbar(y, predicted, bars, fmt=".", ms=3, color=BLUE, elinewidth=0.6, alpha=0.8)
+    labels = [with_units(f"{what} {y.name}", y) for what in ("observed", "predicted")]
+    ax.set(title="data fit", xlabel=labels[0], ylabel=labels[1] + said, box_aspect=1)
+
+
+def _over_time(fit: _Fit, constants: xr.Dataset) -> Panel:
+    """The data of a few places over time, with what is predicted."""
+    coords = {
+        str(k): v
+        for k, v in constants.variables.items()
+        if v.dims == ("obs",) and k not in ("obs", "noise_std")
+    }
+    variables = {"observed": fit.observed.variable, "predicted": ("obs", fit.predicted)}
+    if fit.low is not None:
+        variables |= {"low": ("obs", fit.low), "high": ("obs", fit.high)}
+    parts = series(xr.Dataset(variables, coords), "obs", along="t")[1]
+    few = np.unique(np.linspace(0, len(parts) - 1, min(MAX_PLACES, len(parts))).round().astype(int))
+    some = "" if len(few) == len(parts) else f", {len(few)} of {len(parts)} places"
+    return time_panel([parts[k][0] for k in few], f"data (dots) and fit over time{some}")
