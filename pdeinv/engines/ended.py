@@ -54,6 +54,12 @@ class Ended(IntEnum):
         "one Gaussian does not stand for several modes: draw them with engine hmc",
     )
 
+    CUT = (
+        12,
+        "not converged",
+        "the model cannot be solved at the whole step: set positivity 'log', or a larger weight",
+    )
+
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""
         member = int.__new__(cls, code)

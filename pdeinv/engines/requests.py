@@ -44,8 +44,8 @@ class Request:
     Attributes:
         xi: where; with level ``unknown`` these are values of m.
         level: who is asked.
-        trial: whether this is a step that may leave the values that m can have (no prior's map keeps
-            it there) and is then shortened: where it fails, that is no failed solve.
+        trial: whether this is a step that may leave the values that m can have (no prior's map
+            keeps it there) and is then shortened: where it fails, that is no failed solve.
     """
 
     xi: Array

@@ -32,26 +32,50 @@ class GaussNewtonConfig(Config):
     edge: float = Field(
         0.01, gt=0, lt=1, description="tv: β as a share of the steepest gradient of the first step"
     )
-    positivity: Literal["none", "log", "bounds"] = Field(
-        "none", description="none, steps in ln m, or steps projected on [lower, upper]"
+    positivity: Literal["none", "log", "bounds"] | None = Field(
+        None,
+        description="none, steps in ln m, or steps projected on [lower, upper]; unset: log where "
+        "the prior has positive values only, else none",
     )
     lower: float | None = Field(None, description="least value of m, for positivity 'bounds'")
     upper: float | None = Field(None, description="largest value of m, for positivity 'bounds'")
-    reference: float | None = Field(
-        None, description="value of the background; unset: the prior's map at ξ = 0"
+    reference: float | Literal["prior"] | None = Field(
+        None,
+        description="value of the background (of the first variable), or 'prior': the prior's map "
+        "at ξ = 0; unset: that moved by the constant of each variable that fits the data best",
     )
     start: Literal["mean", "prior"] = Field(
         "mean", description="start from the reference, or from a prior draw"
     )
     line_search: bool = Field(True, description="shorten steps that do not lower the objective")
-    tolerance: float = Field(
-        1e-4, gt=0, lt=1, description="stop when a step promises less, relative to the objective"
+    tolerance: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="stop when a step promises less, relative to the objective; unset: 0.03 (tv: "
+        "0.001) where the rule 'discrepancy' has reached its Φ to 2 % or its least λ, else 1e-4",
     )
 
     @property
     def weight_rule(self) -> Rule:
         """The rule, resolved."""
         return self.rule or ("discrepancy" if self.weight is None else "fixed")
+
+    def wanted(self, n_data: int) -> float:
+        """Φ that the rule 'discrepancy' aims at."""
+        return 0.5 * self.discrepancy**2 * n_data
+
+    def least_promise(self, *, fits: bool) -> float:
+        """The tolerance, resolved.
+
+        A picture that fits the data to the noise is not worth many small steps: what these lower is
+        the penalty alone, in the log by ever hotter single cells.
+
+        Args:
+            fits: whether the data are fitted as closely as the rule for λ wants or allows.
+        """
+        loose = 1e-3 if self.regularization == "tv" else 0.03
+        return self.tolerance or (loose if self.weight_rule == "discrepancy" and fits else 1e-4)
 
     @model_validator(mode="before")
     @classmethod
@@ -77,7 +101,7 @@ class GaussNewtonConfig(Config):
                 self.regularization == "tv" and self.steps == 1
             ),
             "the prior's map keeps m where it belongs; leave out positivity": (
-                prior and self.positivity != "none"
+                prior and self.positivity is not None
             ),
             "the prior brings its own reference; leave out reference": (
                 prior and self.reference is not None
