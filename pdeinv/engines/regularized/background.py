@@ -1,6 +1,6 @@
 """The constants that fit the data best, from which a reconstruction departs.
 
-min Φ(p_0 + Σ_k c_k 1_k) + ½ Σ_k (c_k / s_k)² over one constant c_k for each variable of the
+min Φ(p_0 + Σ_k c_k 1_k) + ½ Σ_k (c_k / s_k)² over one constant c_k for each field of the
 unknown, by Gauss-Newton. s is wide: it only holds a constant that the data do not see.
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 from pdeinv.bayes.point import PosteriorPoint
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.line_search import backtrack
+from pdeinv.engines.regularized.differences import has_places
 from pdeinv.engines.regularized.parametrization import Parametrization
 from pdeinv.engines.requests import Linearize, Steps
 from pdeinv.errors import SolverDiverged
@@ -31,8 +32,13 @@ WIDE, DRAWS = 3.0, 8
 def fitted_background(
     posterior: Posterior, at: Parametrization, rng: np.random.Generator
 ) -> Steps[Array]:
-    """The reference of ``at``, moved by one constant for each variable, where it can be solved."""
+    """The reference of ``at``, moved by one constant for each field, where it can be solved.
+
+    Numbers without a place (contact impedances) have no background and stay.
+    """
     variables = _variables(posterior)
+    if not variables.size:
+        return at.reference
     widths = _widths(at, variables, rng)
     c = np.zeros(len(widths))
     for _ in range(STEPS):
@@ -56,9 +62,10 @@ def fitted_background(
 
 
 def _variables(posterior: Posterior) -> Array:
-    """1 where an entry of m (rows) belongs to a variable (columns)."""
-    sizes = [v.size for v in posterior.prior.space.variables]
-    return np.repeat(np.eye(len(sizes)), sizes, axis=0)
+    """1 where an entry of m (rows) belongs to a field (columns)."""
+    variables = posterior.prior.space.variables
+    which = np.repeat(np.eye(len(variables)), [v.size for v in variables], axis=0)
+    return which[:, [has_places(v) for v in variables]]
 
 
 def _widths(at: Parametrization, variables: Array, rng: np.random.Generator) -> Array:

@@ -42,7 +42,7 @@ class GaussNewtonConfig(Config):
     reference: float | Literal["prior"] | None = Field(
         None,
         description="value of the background (of the first variable), or 'prior': the prior's map "
-        "at ξ = 0; unset: that moved by the constant of each variable that fits the data best",
+        "at ξ = 0; unset: that moved by the constant of each field that fits the data best",
     )
     start: Literal["mean", "prior"] = Field(
         "mean", description="start from the reference, or from a prior draw"
@@ -53,7 +53,7 @@ class GaussNewtonConfig(Config):
         gt=0,
         lt=1,
         description="stop when a step promises less, relative to the objective; unset: 0.03 (tv: "
-        "0.001) where the rule 'discrepancy' has reached its Φ to 2 % or its least λ, else 1e-4",
+        "0.01) where the rule 'discrepancy' has reached its Φ to 2 % or its least λ, else 1e-4",
     )
 
     @property
@@ -74,7 +74,7 @@ class GaussNewtonConfig(Config):
         Args:
             fits: whether the data are fitted as closely as the rule for λ wants or allows.
         """
-        loose = 1e-3 if self.regularization == "tv" else 0.03
+        loose = 0.01 if self.regularization == "tv" else 0.03
         return self.tolerance or (loose if self.weight_rule == "discrepancy" and fits else 1e-4)
 
     @model_validator(mode="before")

@@ -14,7 +14,7 @@ from pdeinv.errors import CapabilityError
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
-__all__ = ["Differences", "differences"]
+__all__ = ["Differences", "differences", "has_places"]
 
 LONGEST = 2.5
 """Simplices with an edge longer than this many typical ones at its ends bridge gaps and are left
@@ -72,6 +72,11 @@ def differences(space: Space, who: str) -> Differences:
         np.concatenate(groups),
         np.concatenate(mass),
     )
+
+
+def has_places(variable: Variable) -> bool:
+    """Whether a variable is a field: several entries, with coordinates that are no numbers."""
+    return variable.size > 1 and any(not _counts(variable, name) for name in variable.coords)
 
 
 def _of(variable: Variable) -> Differences | None:
