@@ -52,8 +52,9 @@ class GaussNewtonConfig(Config):
         None,
         gt=0,
         lt=1,
-        description="stop when a step promises less, relative to the objective; unset: 0.03 (tv: "
-        "0.01) where the rule 'discrepancy' has reached its Φ to 2 % or its least λ, else 1e-4",
+        description="the last step promises less, relative to the objective; unset: 1e-4, and none "
+        "is made that promises less than 0.03 (tv: 0.01) where the rule 'discrepancy' has reached "
+        "its Φ to 2 % or its least λ",
     )
 
     @property
@@ -65,17 +66,16 @@ class GaussNewtonConfig(Config):
         """Φ that the rule 'discrepancy' aims at."""
         return 0.5 * self.discrepancy**2 * n_data
 
-    def least_promise(self, *, fits: bool) -> float:
-        """The tolerance, resolved.
+    @property
+    def enough(self) -> float:
+        """What a step has to promise where the data are fitted as the rule for λ wants or allows.
 
-        A picture that fits the data to the noise is not worth many small steps: what these lower is
-        the penalty alone, in the log by ever hotter single cells.
-
-        Args:
-            fits: whether the data are fitted as closely as the rule for λ wants or allows.
+        It would lower the penalty alone, in the log by ever hotter single cells. 0 where a
+        tolerance is given, or another rule.
         """
-        loose = 0.01 if self.regularization == "tv" else 0.03
-        return self.tolerance or (loose if self.weight_rule == "discrepancy" and fits else 1e-4)
+        if self.tolerance is not None or self.weight_rule != "discrepancy":
+            return 0.0
+        return 0.01 if self.regularization == "tv" else 0.03
 
     @model_validator(mode="before")
     @classmethod

@@ -177,6 +177,8 @@ class GaussNewton(Engine[GaussNewtonState]):
                 return whole
         wanted = self.config.wanted(len(r))
         local = self._local(coordinates, state, here, max(wanted, PROGRESS * state.misfit))
+        if self._fits(state, local):
+            return replace(state, decrement=local.promised, ended=Ended.CONVERGED)
         return (yield from self._search(posterior, coordinates, state, local))
 
     def _whole_step(
@@ -246,7 +248,8 @@ class GaussNewton(Engine[GaussNewtonState]):
             value = reached[t].objective
             return value if searched else start if np.isfinite(value) else np.inf
 
-        settled = self._settled(state, local)
+        settled = local.promised <= (self.config.tolerance or 1e-4)
+        settled = settled and not self._smooth_first(state)
         state = replace(state, weight=local.weight, decrement=local.promised)
         found = yield from backtrack(value_at, start, slope if searched else 0.0)
         if found.t == 0:
@@ -258,11 +261,10 @@ class GaussNewton(Engine[GaussNewtonState]):
             ended = Ended.CONVERGED if found.t == 1 else Ended.CUT
         return replace(new, beta=beta, ended=ended)
 
-    def _settled(self, state: GaussNewtonState, local: _Local) -> bool:
-        """Whether the step is the last."""
+    def _fits(self, state: GaussNewtonState, local: _Local) -> bool:
+        """Whether the picture is good enough as it is; see the tolerance."""
         fits = state.misfit <= REACHED * self.config.wanted(len(local.r)) or local.least
-        small = local.promised <= self.config.least_promise(fits=fits)
-        return small and not self._smooth_first(state)
+        return fits and local.promised <= self.config.enough and not self._smooth_first(state)
 
     def record(self, state: GaussNewtonState, step: int) -> Mapping[str, Any] | None:
         """The course of the reconstruction."""
