@@ -245,6 +245,7 @@ CASES = (
         "eit-import",
         "csv: ../eit/obs.nc voltages.csv",
         "import eit csv voltages.csv --electrodes 8 --first-number 1 --amplitude 1 "
+        "--first-angle 0 --direction ccw "
         "--current-unit mA --radius 1 --electrode-width 0.39 --noise-rel 0.02 --out obs.nc",
         "check obs.nc --config run.toml --seed 4 --json",
         "invert obs.nc --config run.toml --engine map --seed 3 --out map.nc",

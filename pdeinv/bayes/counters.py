@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 from pdeinv.model.forward import ForwardModel, HiddenCost, ModelKind
 
-__all__ = ["Counters"]
+__all__ = ["Counters", "forgiving"]
 
 
 @dataclass
@@ -19,7 +21,7 @@ class Counters:
         n_adjoint: adjoint actions of the reference model.
         n_surrogate: surrogate evaluations (derivative actions included).
         n_failed: reference solves, tangents and adjoint actions that failed or were not finite;
-            each counted above too.
+            each counted above too. Trials of a search in m itself that leave its values are none.
         n_surrogate_failed: surrogate evaluations that failed; likewise.
     """
 
@@ -64,3 +66,14 @@ class Counters:
     def as_dict(self) -> dict[str, int]:
         """The counts by name."""
         return {f.name: int(getattr(self, f.name)) for f in fields(self)}
+
+
+@contextmanager
+def forgiving(counters: Sequence[Counters]) -> Iterator[None]:
+    """Solves meanwhile are counted, and failures among them are not."""
+    before = [(c, c.n_failed, c.n_surrogate_failed) for c in counters]
+    try:
+        yield
+    finally:
+        for c, failed, surrogate_failed in before:
+            c.n_failed, c.n_surrogate_failed = failed, surrogate_failed

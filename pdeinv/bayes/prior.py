@@ -12,15 +12,16 @@ from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from pdeinv.bayes.fields.base import GaussianField
-from pdeinv.bayes.transforms import Exponential, Identity, Interval, Transform
+from pdeinv.bayes.transforms import Exponential, Identity, Interval, Transform, is_positive
 from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
-__all__ = ["FieldPrior", "Prior", "ProductPrior", "cost", "sample", "whiten"]
+__all__ = ["FieldPrior", "Prior", "ProductPrior", "cost", "positive", "sample", "whiten"]
 
 TOLERANCE = 1e-6
 """How far m(xi) may be from m in :func:`whiten`, relative to the spread of all m."""
@@ -149,6 +150,14 @@ class ProductPrior:
         ws = self._split(w, [p.space.size for p in self.factors])
         parts = zip(self.factors, self._xis(xi), ws, strict=True)
         return np.concatenate([p.unwhiten_vjp(x, v) for p, x, v in parts], axis=-1)
+
+
+def positive(prior: Prior) -> NDArray[np.bool_]:
+    """Which entries of m are positive whatever xi is, shape (n_m,)."""
+    if isinstance(prior, ProductPrior):
+        return np.concatenate([positive(p) for p in prior.factors])
+    known = is_positive(prior.transform) if isinstance(prior, FieldPrior) else False
+    return np.broadcast_to(known, (prior.space.size,)).copy()
 
 
 def whiten(prior: Prior, m: Array) -> Array:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.typing import Array
 
-__all__ = ["Exponential", "Identity", "Interval", "LevelSet", "Transform"]
+__all__ = ["Exponential", "Identity", "Interval", "LevelSet", "Transform", "is_positive"]
 
 
 class Transform(Protocol):
@@ -134,3 +135,15 @@ class LevelSet:
             "a level-set unknown has no derivative; use an engine without gradients "
             "(pcn, eki, two-level), or let its phases blend"
         )
+
+
+def is_positive(transform: Transform) -> bool | NDArray[np.bool_]:
+    """Whether m > 0 whatever x is, for all components or each; no where a map does not say so."""
+    match transform:
+        case Exponential():
+            return True
+        case Interval():
+            return np.asarray(transform.low) >= 0
+        case LevelSet():
+            return min(transform.values) > 0
+    return False

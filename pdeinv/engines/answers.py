@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pdeinv.bayes.counters import forgiving
 from pdeinv.bayes.jacobian import dense_jacobians
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.requests import Jacobian, Linearize, Misfit, Predict, Request, asked_of
@@ -56,20 +57,31 @@ def answer_rows(
     Raises:
         CapabilityError: the model has no derivative, or is no model of m.
     """
-    asked, first = asked_of(posterior, requests[0].level), requests[0]
+    asked = asked_of(posterior, requests[0].level)
     lengths = [1 if r.xi.ndim == 1 else len(r.xi) for r in requests]
     xis = np.concatenate([r.xi.reshape(-1, r.xi.shape[-1]) for r in requests])
     payers = [c for c, n in zip(charged, lengths, strict=True) for _ in range(n)]
-    match first:
+    with forgiving([c for c, r in zip(charged, requests, strict=True) if r.trial]):
+        return _answers(asked, requests, xis, lengths, payers)
+
+
+def _answers(
+    asked: Posterior,
+    requests: Sequence[Request],
+    xis: Array,
+    lengths: Sequence[int],
+    payers: Sequence[Counters],
+) -> list[Any]:
+    match requests[0]:
         case Misfit():
             return _cut(asked.misfit_of(asked.predict_rows(xis, payers).values), requests, lengths)
         case Predict():
             return _cut(asked.predict_rows(xis, payers).values, requests, lengths)
         case Linearize():
             return _each(asked.linearize_rows(xis, payers))
-        case Jacobian():
-            return _each(dense_jacobians(asked, xis, first.part, payers))
-    raise TypeError(f"no answer to a {type(first).__name__}")
+        case Jacobian(part=part):
+            return _each(dense_jacobians(asked, xis, part, payers))
+    raise TypeError(f"no answer to a {type(requests[0]).__name__}")
 
 
 def _cut(values: Array, requests: Sequence[Request], lengths: Sequence[int]) -> list[Any]:

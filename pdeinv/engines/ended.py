@@ -60,6 +60,11 @@ class Ended(IntEnum):
         "not converged",
         "saddle points kept the search: start elsewhere (engine.start = 'prior', another seed)",
     )
+    SHORTENED = (
+        14,
+        "not converged",
+        "the model cannot be solved at the whole step: set positivity 'log', or a larger weight",
+    )
 
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""

@@ -8,9 +8,10 @@ points it is a row that is not finite.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from pdeinv.bayes.counters import forgiving
 from pdeinv.bayes.jacobian import dense_jacobian, unwhitened
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.errors import SolverDiverged
@@ -43,10 +44,13 @@ class Request:
     Attributes:
         xi: where; with level ``unknown`` these are values of m.
         level: who is asked.
+        trial: whether this is a step that may leave the values that m can have (no prior's map
+            keeps it there) and is then shortened: where it fails, that is no failed solve.
     """
 
     xi: Array
     level: Level = "fine"
+    trial: bool = field(default=False, kw_only=True)
 
 
 class Misfit(Request):
@@ -99,6 +103,11 @@ def answer(posterior: Posterior, request: Request) -> Any:
         SolverDiverged: a linearisation failed.
     """
     asked = asked_of(posterior, request.level)
+    with forgiving([asked.counters] if request.trial else []):
+        return _answer(asked, request)
+
+
+def _answer(asked: Posterior, request: Request) -> Any:
     match request:
         case Misfit():
             return asked.misfit(request.xi)

@@ -115,7 +115,8 @@ class EitModel(TiledModel):
         n = len(self._body.energy.rule.weights)
         gamma: Numbers = np.full(n, config.reference)
         if self._omega > 0:
-            gamma = gamma + 1j * self._omega * self.known
+            stated = config.reference_permittivity
+            gamma = gamma + 1j * self._omega * (self.known if stated is None else stated)
         z = self.unknown.impedances
         return self.sheet.voltages(self._body.respond(gamma, z).value)
 

@@ -95,6 +95,8 @@ class Eit:
             }[config.map]
         if config.difference:
             text += f", difference to that of conductivity {config.reference:g} S m-1"
+            if config.reference_permittivity is not None:
+                text += f" and permittivity {config.reference_permittivity:g} F m-1"
         coords = {"injection": "1", "measurement": "1"}
         if config.complex:
             coords["component"] = "1"

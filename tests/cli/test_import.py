@@ -27,6 +27,7 @@ grid = [9, 9]
 FLAGS = (
     *("--electrodes", 16, "--first-number", 1, "--amplitude", 0.001),
     *("--radius", 1, "--electrode-width", 0.1963495),
+    *("--first-angle", 0, "--direction", "ccw"),
 )
 
 

@@ -7,7 +7,7 @@ from pdeinv.problems.eit.importers import IMPORTERS
 
 __all__ = ["CIRCLE", "carried", "dipoles", "read", "voltages"]
 
-CIRCLE = {"radius": 0.1, "electrode_width": 0.01}
+CIRCLE = {"radius": 0.1, "electrode_width": 0.01, "first_angle": 0.0, "direction": "ccw"}
 """Where the electrodes of a test are."""
 
 

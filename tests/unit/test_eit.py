@@ -51,6 +51,7 @@ def test_a_configuration_survives_toml():
         permittivity={"kind": "piecewise", "cells": (2, 2)},
         unknown={"kind": "heart-and-lungs"},
         difference=True,
+        reference_permittivity=1e-9,
     )
     assert parse(EitConfig, parse_toml(dump_toml(given.model_dump(mode="json")), "x"), "x") == given
 

@@ -238,13 +238,40 @@ def test_a_csv_file_that_is_no_text(tmp_path):
 
 def test_electrodes_on_a_circle_by_angle_and_direction(tmp_path):
     path = csv_file(tmp_path, csv_lines())
-    found = read("csv", path, **OPTIONS, first_angle=90.0, direction="cw", contact_impedance=0.02)
+    turned = {**OPTIONS, "first_angle": 90.0, "direction": "cw", "contact_impedance": 0.02}
+    found = read("csv", path, **turned)
     x, y = found["electrode_x"].values, found["electrode_y"].values
     np.testing.assert_allclose(np.hypot(x, y), 0.1)
     angle = np.rad2deg(np.unwrap(np.arctan2(y, x)))
     np.testing.assert_allclose(angle, 90 - 45 * np.arange(N), atol=1e-9)
     assert (found["contact_impedance"] == 0.02).all()
     assert (found["electrode_width"] == 0.01).all()
+
+
+@pytest.mark.parametrize("lost", ["first_angle", "direction"])
+def test_a_circle_that_may_be_turned_or_mirrored_is_refused(tmp_path, lost):
+    given = {k: v for k, v in OPTIONS.items() if k != lost}
+    with pytest.raises(ConfigError, match=r"pass --first-angle .* and --direction ccw or cw"):
+        read("csv", csv_file(tmp_path, csv_lines()), **given)
+
+
+def test_both_polarities_under_one_drive_are_two_readings(tmp_path):
+    rows = [line.rsplit(",", 1) for line in csv_lines()]
+    back = [
+        [",".join([*a.split(",")[:2], *a.split(",")[:1:-1]]), -1.01 * float(v)] for a, v in rows
+    ]
+    lines = [f"{a},{float(v)!r}" for a, v in [*rows, *back]]
+    found = read("csv", csv_file(tmp_path, lines), **OPTIONS)
+    assert found.sizes["measurement"] == 2 * N
+    assert np.isfinite(found["voltage"]).sum() == 2 * len(rows)
+    sums = np.nansum(found["voltage"], axis=1)
+    one_way = np.nansum(np.abs(expected()), axis=1)
+    there_and_back = np.nansum(np.abs(found["voltage"]), axis=1)
+    np.testing.assert_allclose(np.sort(there_and_back), np.sort(2.01 * one_way))
+    assert (sums != 0).all()
+    repeated = [*lines, lines[-1]]
+    with pytest.raises(DataSchemaError, match="repeats the measurement of line"):
+        read("csv", csv_file(tmp_path, repeated), **OPTIONS)
 
 
 def test_electrodes_at_given_places(tmp_path):
@@ -269,7 +296,9 @@ def test_electrodes_at_given_places(tmp_path):
 def test_an_unknown_width_is_guessed_aloud(tmp_path):
     path = csv_file(tmp_path, csv_lines())
     given = {k: v for k, v in OPTIONS.items() if k != "electrode_width"}
-    with pytest.warns(UserWarning, match="electrode width not given, half of the spacing"):
+    with pytest.warns(
+        UserWarning, match=r"electrode width not given, 0\.5 of the spacing \(0\.0383 m\)"
+    ):
         found = read("csv", path, **given)
     np.testing.assert_allclose(found["electrode_width"], 0.1 * np.sin(np.pi / N))
 
@@ -298,6 +327,8 @@ def test_a_reference_frame_is_stored_beside_the_frame(tmp_path):
     np.testing.assert_allclose(in_order(found), 0.5 * expected())
     assert carried(found)["difference"] is True
     assert carried(found)["reference"] == 2.0
+    with pytest.warns(UserWarning, match="1 S m-1 is taken; pass --reference-conductivity"):
+        read("csv", path, **OPTIONS, reference=base)
     base.write_text("\n".join([HEADER, *csv_lines()[:-1]]))
     with pytest.raises(DataSchemaError, match=r"base\.csv: the reference has no voltage"):
         read("csv", path, **OPTIONS, reference=base)

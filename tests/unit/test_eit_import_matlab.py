@@ -46,7 +46,7 @@ def test_ktc_files_with_their_reference(tmp_path):
     fields = ktc_fields()
     savemat(data, {"Uel": 1.1 * fields["Uel"]})
     savemat(ref, {"Injref": fields["Inj"], "Mpat": fields["Mpat"], "Uelref": fields["Uel"]})
-    found = read("ktc2023", data, reference=ref)
+    found = read("ktc2023", data, reference=ref, reference_conductivity=1.0)
     assert dict(found.sizes) == {"injection": 76, "measurement": 31, "electrode": 32}
     np.testing.assert_allclose(found["voltage"], 0.1 * found["voltage_reference"])
     np.testing.assert_array_equal(found["voltage_reference"].values.reshape(-1, 1), fields["Uel"])

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from eit_frames import CIRCLE, read
+from eit_frames import CIRCLE, carried, read
 
+import pdeinv
 from pdeinv.errors import ConfigError, DataSchemaError
 
 PROTOCOLS = {
@@ -57,6 +58,48 @@ def test_pyeit_text_with_frames_in_rows(tmp_path):
     values = found["voltage"].values
     np.testing.assert_array_equal(values[np.isfinite(values)], frames[2])
     assert found["current"].values[0, :2].tolist() == [5e-3, -5e-3]
+
+
+def test_the_reference_has_a_frame_of_its_own(tmp_path):
+    frames = 1 + 0.001 * np.random.default_rng(0).standard_normal((3, 208))
+    many, one = tmp_path / "v.txt", tmp_path / "empty.txt"
+    np.savetxt(many, frames)
+    np.savetxt(one, frames[:1])
+    given = {**CIRCLE, "reference_conductivity": 1.0, "frame": 2}
+    for options in ({"reference_frame": 0}, {"reference": one}, {"reference": many,
+                    "reference_frame": 0}):  # fmt: skip
+        values = read("pyeit", many, **given, **options)["voltage"].values
+        np.testing.assert_allclose(values[np.isfinite(values)], frames[2] - frames[0])
+    with pytest.raises(ConfigError, match="holds 3 frames; pass --reference-frame, 0 to 2"):
+        read("pyeit", many, **given, reference=many)
+    assert not carried(read("pyeit", many, **given))["difference"]
+
+
+def test_a_tank_of_pyeit_is_not_mirrored(tmp_path, body):
+    """The geometry that the refusal names is that of pyEIT's own mesh."""
+    from pyeit.eit import protocol
+    from pyeit.eit.fem import EITForward
+
+    mesh, _ = body
+    centre = mesh.node[mesh.element].mean(axis=1)
+    inside = np.hypot(centre[:, 0] - 0.4, centre[:, 1] - 0.3) < 0.3
+    forward = EITForward(mesh, protocol.create(16))
+    vectors = [forward.solve_eit(np.where(inside, c, 1.0)) for c in (1.0, 5.0)]
+    np.save(tmp_path / "v.npy", np.array(vectors))
+    given = {"radius": 1.0, "frame": 1, "reference_frame": 0, "reference_conductivity": 1.0}
+    with pytest.raises(ConfigError, match="begin at 180 degrees and go round cw"):
+        read("pyeit", tmp_path / "v.npy", **given)
+    given |= {"first_angle": 180.0, "direction": "cw", "noise_rel": 0.002}
+    with pytest.warns(UserWarning, match=r"electrode width not given, 0\.1 of the spacing"):
+        found = read("pyeit", tmp_path / "v.npy", **given)
+    mesh = {"problem": {"name": "eit", "cells": 10}}
+    options = {"engine": "gauss-newton", "regularization": "smoothness", "seed": 1}
+    seen = pdeinv.invert(found, tables=mesh, **options)
+    picture = np.log(seen["estimates"]["conductivity_mean"])
+    picture = picture.where(np.hypot(picture["x"], picture["y"]) < 0.95, 0)
+    top = picture.where(picture > 0.5 * picture.max(), 0)
+    where = [float((top * top[a]).sum() / top.sum()) for a in ("x", "y")]
+    assert np.hypot(where[0] - 0.4, where[1] - 0.3) < 0.1, where
 
 
 BAD_PYEIT = {

@@ -32,26 +32,50 @@ class GaussNewtonConfig(Config):
     edge: float = Field(
         0.01, gt=0, lt=1, description="tv: β as a share of the steepest gradient of the first step"
     )
-    positivity: Literal["none", "log", "bounds"] = Field(
-        "none", description="none, steps in ln m, or steps projected on [lower, upper]"
+    positivity: Literal["none", "log", "bounds"] | None = Field(
+        None,
+        description="none, steps in ln m, or steps projected on [lower, upper]; unset: log where "
+        "the prior has positive values only, else none",
     )
     lower: float | None = Field(None, description="least value of m, for positivity 'bounds'")
     upper: float | None = Field(None, description="largest value of m, for positivity 'bounds'")
-    reference: float | None = Field(
-        None, description="value of the background; unset: the prior's map at ξ = 0"
+    reference: float | Literal["prior"] | None = Field(
+        None,
+        description="value of the background (of the first variable), or 'prior': the prior's map "
+        "at ξ = 0; unset: that moved by the constant of each field that fits the data best",
     )
     start: Literal["mean", "prior"] = Field(
         "mean", description="start from the reference, or from a prior draw"
     )
     line_search: bool = Field(True, description="shorten steps that do not lower the objective")
-    tolerance: float = Field(
-        1e-4, gt=0, lt=1, description="stop when a step promises less, relative to the objective"
+    tolerance: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="the last step promises less, relative to the objective; unset: 1e-4, and none "
+        "is made that promises less than 0.03 (tv: 0.01) where the rule 'discrepancy' has reached "
+        "its Φ to 2 % or its least λ",
     )
 
     @property
     def weight_rule(self) -> Rule:
         """The rule, resolved."""
         return self.rule or ("discrepancy" if self.weight is None else "fixed")
+
+    def wanted(self, n_data: int) -> float:
+        """Φ that the rule 'discrepancy' aims at."""
+        return 0.5 * self.discrepancy**2 * n_data
+
+    @property
+    def enough(self) -> float:
+        """What a step has to promise where the data are fitted as the rule for λ wants or allows.
+
+        It would lower the penalty alone, in the log by ever hotter single cells. 0 where a
+        tolerance is given, or another rule.
+        """
+        if self.tolerance is not None or self.weight_rule != "discrepancy":
+            return 0.0
+        return 0.01 if self.regularization == "tv" else 0.03
 
     @model_validator(mode="before")
     @classmethod
@@ -77,7 +101,7 @@ class GaussNewtonConfig(Config):
                 self.regularization == "tv" and self.steps == 1
             ),
             "the prior's map keeps m where it belongs; leave out positivity": (
-                prior and self.positivity != "none"
+                prior and self.positivity is not None
             ),
             "the prior brings its own reference; leave out reference": (
                 prior and self.reference is not None

@@ -14,10 +14,11 @@ from pdeinv.errors import CapabilityError
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
-__all__ = ["Differences", "differences"]
+__all__ = ["Differences", "differences", "has_places"]
 
 LONGEST = 2.5
-"""Simplices with an edge longer than this many median edges bridge gaps and are left out."""
+"""Simplices with an edge longer than this many typical ones at its ends bridge gaps and are left
+out."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ def differences(space: Space, who: str) -> Differences:
     )
 
 
+def has_places(variable: Variable) -> bool:
+    """Whether a variable is a field: several entries, with coordinates that are no numbers."""
+    return variable.size > 1 and any(not _counts(variable, name) for name in variable.coords)
+
+
 def _of(variable: Variable) -> Differences | None:
     coords = {n: dims for n, (dims, _) in variable.coords.items() if not _counts(variable, n)}
     if variable.dims and variable.size > 1 and all(coords.get(d) == (d,) for d in variable.dims):
@@ -120,31 +126,51 @@ def _rows(start: Any, end: Any, distance: Array, n: int) -> Any:
 
 
 def _scattered(points: Array) -> Differences:
-    """Edges of the triangulation, each standing for an equal share of the volume."""
-    n, d = points.shape
-    edges, volume = _chain(points) if d == 1 else _delaunay(points)
+    """Edges of the triangulation, each standing for its share of the cells around it."""
+    edges, weights, volumes = _chain(points) if points.shape[1] == 1 else _delaunay(points)
     distance = np.linalg.norm(points[edges[:, 1]] - points[edges[:, 0]], axis=1)
-    # Edges point everywhere, so that each sees 1/d of |∇m|²; in all they cover the volume d times.
-    weights = distance if d == 1 else np.full(len(edges), d * volume / len(edges))
-    matrix = _rows(edges[:, 0], edges[:, 1], distance, n)
-    mass = np.full(n, volume / n / float(np.ptp(points, axis=0).max()) ** 2)
+    matrix = _rows(edges[:, 0], edges[:, 1], distance, len(points))
+    mass = volumes / float(np.ptp(points, axis=0).max()) ** 2
     return Differences(matrix, weights, np.arange(len(edges)), mass)
 
 
-def _chain(points: Array) -> tuple[NDArray[np.int64], float]:
+def _chain(points: Array) -> tuple[NDArray[np.int64], Array, Array]:
+    """Neighbours on a line, their distances, and half of these at each point."""
     order = np.argsort(points[:, 0], kind="stable")
-    return np.stack([order[:-1], order[1:]], axis=1), float(np.ptp(points))
+    lengths, volumes = np.diff(points[order, 0]), np.zeros(len(points))
+    volumes[order[:-1]] += lengths / 2
+    volumes[order[1:]] += lengths / 2
+    return np.stack([order[:-1], order[1:]], axis=1), lengths, volumes
 
 
-def _delaunay(points: Array) -> tuple[NDArray[np.int64], float]:
-    """Edges and volume of the triangulation, simplices that bridge gaps left out."""
+def _delaunay(points: Array) -> tuple[NDArray[np.int64], Array, Array]:
+    """Edges, their weights and the volume of each point, simplices that bridge gaps left out.
+
+    The edges of a simplex point everywhere, so that each sees 1/d of |∇m|²: together they stand for
+    d times its volume.
+    """
     from scipy.spatial import Delaunay
 
-    simplices = Delaunay(points).simplices
+    simplices, (n, d) = Delaunay(points).simplices, points.shape
+    pairs = [(a, b) for a in range(d + 1) for b in range(a)]
+    sides = np.sort(simplices[:, pairs], axis=2).reshape(-1, 2)
+    edges, number = np.unique(sides, axis=0, return_inverse=True)
+    kept = ~_long(points, edges)[number.reshape(-1, len(pairs))].any(axis=1)
     corners = points[simplices]
-    pairs = [(a, b) for a in range(simplices.shape[1]) for b in range(a)]
-    lengths = np.stack([np.linalg.norm(corners[:, a] - corners[:, b], axis=1) for a, b in pairs])
-    kept = lengths.max(axis=0) <= LONGEST * np.median(lengths)
-    volumes = np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1])) / factorial(points.shape[1])
-    edges = np.concatenate([simplices[kept][:, list(pair)] for pair in pairs])
-    return np.unique(np.sort(edges, axis=1), axis=0).astype(np.int64), float(volumes[kept].sum())
+    volumes = np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1])) / factorial(d) * kept
+    weights = np.bincount(number.ravel(), np.repeat(d * volumes / len(pairs), len(pairs)))
+    at_points = np.bincount(simplices.ravel(), np.repeat(volumes / (d + 1), d + 1), n)
+    used = weights > 0
+    return edges[used].astype(np.int64), weights[used], at_points
+
+
+def _long(points: Array, edges: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which edges are long beside those at both of their ends; points may be dense in places."""
+    lengths = np.linalg.norm(points[edges[:, 1]] - points[edges[:, 0]], axis=1)
+    ends, sides = edges.ravel(), np.repeat(lengths, 2)
+    order = np.lexsort((sides, ends))
+    counts = np.bincount(ends, minlength=len(points))
+    # the lower quartile: at the rim of a gap half of the edges may bridge it
+    quartile = np.cumsum(counts) - counts + counts // 4
+    typical = sides[order][np.minimum(quartile, len(sides) - 1)]
+    return np.asarray(lengths > LONGEST * typical[edges].max(axis=1))

@@ -16,10 +16,11 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Chain, Engine, Need, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.line_search import backtrack
+from pdeinv.engines.regularized.background import fitted_background
 from pdeinv.engines.regularized.config import GaussNewtonConfig
 from pdeinv.engines.regularized.parametrization import Parametrization
 from pdeinv.engines.regularized.penalties import Penalty, penalty_of, typical_gradient
-from pdeinv.engines.regularized.step import RegularizedStep, choose, prepare
+from pdeinv.engines.regularized.step import choose, prepare
 from pdeinv.engines.requests import Steps
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.model.forward import DERIVATIVES
@@ -29,6 +30,11 @@ __all__ = ["GaussNewton", "GaussNewtonState"]
 
 PROGRESS = 0.1
 """One step aims at no less than this share of the misfit: the linearization reaches no further."""
+TARGETS, FORETOLD = 8, 2.0
+"""A single step aims at the noise level or, in so many equal ratios, at ever more of the misfit,
+until Φ after it is at most this many times what was aimed at."""
+REACHED = 1.02
+"""A misfit that is at most this many times the one that is aimed at has reached it."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,10 @@ class GaussNewtonState:
         weight: λ of the last step.
         decrement: how much the last linearization promised, relative to the objective.
         scale: diagonal of Jᵀ Γ⁻¹ J at the start (NOSER), empty before the first step.
+        reference: where the penalty vanishes, in the engine's coordinates.
         beta: smoothing of the total variation, 0 before it is known.
         n: steps done.
+        taken: the share of the last step that was taken.
         ended: how it ended.
     """
 
@@ -53,14 +61,19 @@ class GaussNewtonState:
     weight: float
     decrement: float
     scale: Array
+    reference: Array
     beta: float = 0.0
     n: int = 0
+    taken: float = 1.0
     ended: Ended = Ended.RUNNING
 
 
 @dataclass(frozen=True)
 class _Local:
-    """The linearized problem at one point: its parts, its weight and its step."""
+    """The linearized problem at one point: its parts, its weight and its step.
+
+    ``least`` tells that no smaller weight would be taken, though the data are not fitted yet.
+    """
 
     r: Array
     a: Array
@@ -68,6 +81,7 @@ class _Local:
     e: Array
     weight: float
     d: Array
+    least: bool = False
 
     @property
     def gradient(self) -> Array:
@@ -78,6 +92,11 @@ class _Local:
     def slope(self) -> float:
         """Derivative of the objective along the step."""
         return float(self.gradient @ self.d)
+
+    @property
+    def promised(self) -> float:
+        """How much the linearization promises, relative to the objective."""
+        return -self.slope / max(self.objective, 1e-300)
 
     @property
     def objective(self) -> float:
@@ -118,6 +137,9 @@ class GaussNewton(Engine[GaussNewtonState]):
             RunFailed: the starting point cannot be solved.
         """
         coordinates = Parametrization.of(posterior, self.config)
+        if coordinates.kind == "m" and self.config.reference is None:
+            background = yield from fitted_background(posterior, coordinates, rng)
+            coordinates = coordinates.about(background)
         p = coordinates.reference
         if self.config.start == "prior":
             p = coordinates.place(rng.standard_normal(posterior.dim))
@@ -128,13 +150,16 @@ class GaussNewton(Engine[GaussNewtonState]):
                 "gauss-newton cannot solve the model at its starting point; set "
                 "engine.reference to a value of the background"
             )
-        return GaussNewtonState(p, misfit, misfit, self.config.weight or 0.0, np.inf, np.zeros(0))
+        weight = self.config.weight or 0.0
+        return GaussNewtonState(
+            p, misfit, misfit, weight, np.inf, np.zeros(0), coordinates.reference
+        )
 
     def step(
         self, posterior: Posterior, state: GaussNewtonState, rng: np.random.Generator
     ) -> Steps[GaussNewtonState]:
         """Linearize, choose the weight, solve, search along the step."""
-        coordinates = Parametrization.of(posterior, self.config)
+        coordinates = Parametrization.of(posterior, self.config).about(state.reference)
         try:
             at = yield from coordinates.linearize(state.p)
         except SolverDiverged:
@@ -145,25 +170,62 @@ class GaussNewton(Engine[GaussNewtonState]):
             state = replace(state, scale=np.asarray(np.sum(a**2, axis=0)))
         penalty = penalty_of(self.config, posterior, coordinates, state.scale, state.beta)
         e = state.p - coordinates.reference
-        local = self._local(coordinates, state, _Local(r, a, penalty, e, state.weight, 0 * e))
+        here = _Local(r, a, penalty, e, state.weight, 0 * e)
+        if self.config.steps == 1 and self.config.weight_rule == "discrepancy":
+            whole = yield from self._whole_step(coordinates, state, here)
+            if whole is not None:
+                return whole
+        wanted = self.config.wanted(len(r))
+        local = self._local(coordinates, state, here, max(wanted, PROGRESS * state.misfit))
+        if self._fits(state, local):
+            return replace(state, decrement=local.promised, ended=Ended.CONVERGED)
         return (yield from self._search(posterior, coordinates, state, local))
 
-    def _local(self, coordinates: Parametrization, state: GaussNewtonState, here: _Local) -> _Local:
-        """The linearized problem with its weight and its step, entries at bounds held."""
+    def _whole_step(
+        self, coordinates: Parametrization, state: GaussNewtonState, here: _Local
+    ) -> Steps[GaussNewtonState | None]:
+        """The whole of one step, of the least weight at which the linearization foretells Φ.
+
+        Where it never does, that of the least Φ; None where no whole step can be solved.
+        """
+        best, wanted = None, self.config.wanted(len(here.r))
+        for share in np.arange(TARGETS) / TARGETS:
+            target = wanted * max(1.0, state.misfit / wanted) ** float(share)
+            local = self._local(coordinates, state, here, target)
+            new = yield from self._moved(coordinates, state, local, 1.0)
+            if np.isfinite(new.misfit) and (best is None or new.misfit < best.misfit):
+                best = replace(new, decrement=local.promised, ended=Ended.CONVERGED)
+            if new.misfit <= FORETOLD * target:
+                break
+        return best
+
+    def _moved(
+        self, coordinates: Parametrization, state: GaussNewtonState, local: _Local, t: float
+    ) -> Steps[GaussNewtonState]:
+        """The state after a share t of the step; its misfit is infinite where the solve fails."""
+        p = coordinates.inside(state.p + t * local.d)
+        misfit = yield from coordinates.misfit(p, trial=True)
+        objective = misfit + local.weight * local.penalty.value(p - coordinates.reference)
+        moved = replace(state, p=p, misfit=misfit, objective=float(objective), taken=t)
+        return replace(moved, weight=local.weight, n=state.n + 1)
+
+    def _local(
+        self, coordinates: Parametrization, state: GaussNewtonState, here: _Local, target: float
+    ) -> _Local:
+        """The linearized problem with its weight and its step, entries at bounds held.
+
+        ``target`` is the Φ that the rule 'discrepancy' aims at.
+        """
         free = ~coordinates.held(state.p, here.gradient)
         if not free.any():
             return here
         problem = prepare(here.a, here.r, here.penalty.matrix(here.e), here.e, free)
-        weight, d = self._weight(problem, state), np.zeros_like(here.e)
-        d[free] = problem.step(weight)
-        return replace(here, weight=weight, d=d)
-
-    def _weight(self, problem: RegularizedStep, state: GaussNewtonState) -> float:
-        wanted = 0.5 * self.config.discrepancy**2 * problem.n_data
-        target = wanted if self.config.steps == 1 else max(wanted, PROGRESS * state.misfit)
+        d = np.zeros_like(here.e)
         # tv begins with a smooth first picture, which sets β
         rule = "discrepancy" if self._smooth_first(state) else self.config.weight_rule
-        return choose(problem, rule, self.config.weight or 0.0, target)
+        weight = choose(problem, rule, self.config.weight or 0.0, target)
+        d[free] = problem.step(weight)
+        return replace(here, weight=weight, d=d, least=problem.misfit(weight) > REACHED * target)
 
     def _smooth_first(self, state: GaussNewtonState) -> bool:
         """Whether the step is the smooth one that total variation begins with."""
@@ -182,22 +244,27 @@ class GaussNewton(Engine[GaussNewtonState]):
         reached: dict[float, GaussNewtonState] = {}
 
         def value_at(t: float) -> Steps[float]:
-            p = coordinates.inside(state.p + t * local.d)
-            misfit = yield from coordinates.misfit(p)
-            value = misfit + local.weight * local.penalty.value(p - coordinates.reference)
-            reached[t] = replace(state, p=p, misfit=misfit, objective=float(value), n=state.n + 1)
+            reached[t] = yield from self._moved(coordinates, state, local, t)
+            value = reached[t].objective
             return value if searched else start if np.isfinite(value) else np.inf
 
-        promised = -slope / max(start, 1e-300)
-        settled = promised <= self.config.tolerance and not self._smooth_first(state)
-        state = replace(state, weight=local.weight, decrement=promised)
+        settled = local.promised <= (self.config.tolerance or 1e-4)
+        settled = settled and not self._smooth_first(state)
+        state = replace(state, weight=local.weight, decrement=local.promised)
         found = yield from backtrack(value_at, start, slope if searched else 0.0)
         if found.t == 0:
             return replace(state, ended=Ended.CONVERGED if settled else Ended.STALLED)
         new = reached[found.t]
         beta = state.beta or typical_gradient(self.config, posterior, new.p - coordinates.reference)
-        ended = Ended.CONVERGED if settled or self.config.steps == 1 else Ended.RUNNING
+        ended = Ended.CONVERGED if settled else Ended.RUNNING
+        if self.config.steps == 1:
+            ended = Ended.CONVERGED if found.t == 1 else Ended.SHORTENED
         return replace(new, beta=beta, ended=ended)
+
+    def _fits(self, state: GaussNewtonState, local: _Local) -> bool:
+        """Whether the picture is good enough as it is; see the tolerance."""
+        fits = state.misfit <= REACHED * self.config.wanted(len(local.r)) or local.least
+        return fits and local.promised <= self.config.enough and not self._smooth_first(state)
 
     def record(self, state: GaussNewtonState, step: int) -> Mapping[str, Any] | None:
         """The course of the reconstruction."""
@@ -228,9 +295,11 @@ class GaussNewton(Engine[GaussNewtonState]):
 
     def _message(self, state: GaussNewtonState, n_data: int) -> str:
         """One sentence on how it ended."""
-        one = self.config.steps == 1 and state.ended is Ended.CONVERGED
         ended = state.ended.unless_cut(state.n, self.config.steps)
-        how = "took its one linearized step" if one else ended.words
+        how = ended.words
+        if self.config.steps == 1 and ended in (Ended.CONVERGED, Ended.SHORTENED):
+            share = "" if state.taken == 1 else f"{state.taken:.3g} of "
+            how = f"took {share}its one linearized step"
         return ended.sentence(
             f"{self.config.regularization} {how} after {state.n} steps, weight {state.weight:.3g} "
             f"({self.config.weight_rule}), misfit {state.misfit:.4g} for {n_data} data (half the "

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pdeinv.bayes.jacobian import DenseLinearization
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.bayes.prior import Prior
+from pdeinv.bayes.prior import Prior, positive
 from pdeinv.engines.regularized.config import GaussNewtonConfig
 from pdeinv.engines.requests import Jacobian, Level, Misfit, Steps
 from pdeinv.errors import CapabilityError, ConfigError
@@ -21,17 +21,19 @@ __all__ = ["Parametrization"]
 
 @dataclass(frozen=True)
 class Parametrization:
-    """p, where m = p, exp(p) or the prior's map of p.
+    """p, where each entry of m is p or exp(p), or m is the prior's map of p.
 
     Attributes:
-        kind: which.
+        kind: whether p stands for m or for ξ.
         prior: the prior.
+        log: which entries of m are exp(p), shape (n_m,); none where p is ξ.
         reference: where the penalty vanishes, in p.
         bounds: least and largest p.
     """
 
-    kind: Literal["m", "log", "xi"]
+    kind: Literal["m", "xi"]
     prior: Prior
+    log: NDArray[np.bool_]
     reference: Array
     bounds: tuple[float, float]
 
@@ -50,23 +52,26 @@ class Parametrization:
                     f"{who} with regularization 'prior' needs a differentiable prior; use 'noser', "
                     "'smoothness' or 'tv', which need none"
                 )
-            return cls("xi", prior, np.zeros(prior.dim), (-np.inf, np.inf))
-        m = prior.unwhiten(np.zeros(prior.dim))
-        if config.reference is not None:
-            m = np.full_like(m, config.reference)
+            whole = (-np.inf, np.inf)
+            return cls("xi", prior, np.zeros(prior.dim, bool), np.zeros(prior.dim), whole)
+        m = _background(prior, config)
         low = -np.inf if config.lower is None else config.lower
         high = np.inf if config.upper is None else config.upper
-        _check(m, config, (low, high))
-        if config.positivity == "log":
-            return cls("log", prior, np.log(m), (-np.inf, np.inf))
-        return cls("m", prior, np.asarray(m, dtype=np.float64), (low, high))
+        if config.reference is None:
+            m = np.clip(m, low, high)  # where its fit to the data begins
+        log = _in_log(prior, m, config)
+        _check(m, log, (low, high))
+        return cls("m", prior, log, _log_where(log, m), (low, high))
+
+    def about(self, reference: Array) -> Self:
+        """The same coordinates with the penalty about another point of them."""
+        return replace(self, reference=self.inside(reference))
 
     def place(self, xi: Array) -> Array:
-        """p of a prior draw."""
+        """p of a prior draw; not a number where the draw has no logarithm."""
         if self.kind == "xi":
             return xi
-        m = self.inside(self.prior.unwhiten(xi)) if self.kind == "m" else self.prior.unwhiten(xi)
-        return np.asarray(np.log(m) if self.kind == "log" else m)
+        return self.inside(_log_where(self.log, self.prior.unwhiten(xi)))
 
     def inside(self, p: Array) -> Array:
         """The nearest point within the bounds."""
@@ -79,22 +84,25 @@ class Parametrization:
 
     def unknown(self, p: Array) -> Array:
         """m of p."""
-        return self.prior.unwhiten(p) if self.kind == "xi" else self._argument(p)
+        return self.prior.unwhiten(p) if self.kind == "xi" else self.argument(p)
 
-    def _argument(self, p: Array) -> Array:
-        """What the model is evaluated at."""
-        if self.kind != "log":
-            return p
+    def argument(self, p: Array) -> Array:
+        """What the model is evaluated at: m or ξ."""
         with np.errstate(over="ignore"):
-            return np.asarray(np.exp(p))
+            return np.where(self.log, np.exp(np.where(self.log, p, 0.0)), p)
+
+    def slope(self, p: Array) -> Array:
+        """The derivative of the argument by p, entry by entry."""
+        return np.where(self.log, self.argument(p), 1.0)
 
     @property
-    def _level(self) -> Level:
+    def level(self) -> Level:
+        """Whom to ask."""
         return "fine" if self.kind == "xi" else "unknown"
 
-    def misfit(self, p: Array) -> Steps[float]:
-        """Φ, infinite where the solve failed."""
-        return float((yield Misfit(self._argument(p), self._level)))
+    def misfit(self, p: Array, *, trial: bool = False) -> Steps[float]:
+        """Φ, infinite where the solve failed; that of a trial is not counted as failed."""
+        return float((yield Misfit(self.argument(p), self.level, trial=trial)))
 
     def linearize(self, p: Array) -> Steps[DenseLinearization]:
         """G and dG/dp.
@@ -102,20 +110,40 @@ class Parametrization:
         Raises:
             SolverDiverged: the solve failed.
         """
-        x = self._argument(p)
-        found: DenseLinearization = yield Jacobian(x, self._level)
-        return replace(found, jacobian=found.jacobian * x) if self.kind == "log" else found
+        found: DenseLinearization = yield Jacobian(self.argument(p), self.level)
+        return replace(found, jacobian=found.jacobian * self.slope(p))
 
 
-def _check(m: Array, config: GaussNewtonConfig, bounds: tuple[float, float]) -> None:
+def _log_where(log: NDArray[np.bool_], m: Array) -> Array:
+    """ln m where asked for, else m."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(log, np.log(np.where(log, m, 1.0)), m)
+
+
+def _background(prior: Prior, config: GaussNewtonConfig) -> Array:
+    """The prior's map at ξ = 0, its first variable at the value that is given."""
+    m = np.array(prior.unwhiten(np.zeros(prior.dim)), dtype=np.float64)
+    if isinstance(config.reference, float):
+        m[: prior.space.variables[0].size] = config.reference
+    return m
+
+
+def _in_log(prior: Prior, m: Array, config: GaussNewtonConfig) -> NDArray[np.bool_]:
+    """Which entries move in their logarithm: all, none, or those that their prior has positive."""
+    if config.positivity is None:
+        return positive(prior) & (m > 0)
+    return np.full(len(m), config.positivity == "log")
+
+
+def _check(m: Array, log: NDArray[np.bool_], bounds: tuple[float, float]) -> None:
     low, high = bounds
     if not ((m >= low) & (m <= high)).all():
         raise ConfigError(
             f"engine.reference: expected values within the bounds [{low:g}, {high:g}], got "
             f"{m.min():g} to {m.max():g}; move the bounds or set engine.reference"
         )
-    if config.positivity == "log" and not (m > 0).all():
+    if not (m[log] > 0).all():
         raise ConfigError(
-            f"engine.positivity 'log' needs a positive reference, got {m.min():g}; set "
+            f"engine.positivity 'log' needs a positive reference, got {m[log].min():g}; set "
             "engine.reference, or positivity 'bounds'"
         )

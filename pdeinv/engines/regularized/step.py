@@ -21,7 +21,7 @@ from scipy.sparse.linalg import splu
 
 from pdeinv.typing import Array
 
-__all__ = ["RegularizedStep", "Rule", "choose", "prepare"]
+__all__ = ["RegularizedStep", "Rule", "choose", "likeliest", "prepare"]
 
 Rule = Literal["fixed", "discrepancy", "gcv"]
 
@@ -111,8 +111,8 @@ def choose(problem: RegularizedStep, rule: Rule, weight: float, target: float) -
     Args:
         problem: the linearized problem.
         rule: ``fixed`` takes ``weight``; ``discrepancy`` the largest λ with misfit ``target``
-            (Morozov 1966); ``gcv`` the minimizer of misfit / (n_d - degrees)² (Golub, Heath and
-            Wahba 1979).
+            (Morozov 1966), but none below :func:`likeliest`; ``gcv`` the minimizer of
+            misfit / (n_d - degrees)² (Golub, Heath and Wahba 1979).
         weight: for ``fixed``.
         target: Φ to reach, for ``discrepancy``.
     """
@@ -120,6 +120,7 @@ def choose(problem: RegularizedStep, rule: Rule, weight: float, target: float) -
     if rule == "fixed":
         return weight
     if rule == "discrepancy":
+        low = likeliest(problem)
         if problem.misfit(low) >= target:
             return low
         if problem.misfit(high) <= target:
@@ -128,6 +129,25 @@ def choose(problem: RegularizedStep, rule: Rule, weight: float, target: float) -
         return float(np.exp(root))
     tried = np.geomspace(low, high, TRIED)
     return float(tried[np.argmin(_gcv(problem, tried))])
+
+
+def likeliest(problem: RegularizedStep) -> float:
+    """The weight under which the data are most probable, whatever the size of their errors.
+
+    With e + d ~ N(0, s² (λ R)⁻¹) and errors ~ N(0, s²), the linearized data have the covariance
+    s² (1 + k / λ) along the eigenvectors; s is the likeliest one (Wahba 1985). What is not noise of
+    the stated size, as the linearization's error or that of a mesh, takes part in s. Below this
+    weight a picture shows errors: neighbours of opposite sign, a checkerboard.
+    """
+    tried = np.geomspace(*problem.range, TRIED)
+    return float(tried[np.argmin([_unlikelihood(problem, w) for w in tried])])
+
+
+def _unlikelihood(problem: RegularizedStep, weight: float) -> float:
+    """-2 ln of the likelihood, up to a constant."""
+    spread = 1 + problem.eigenvalues / weight
+    size = float(np.sum(problem.coefficients**2 / spread)) + problem.rest
+    return problem.n_data * float(np.log(max(size, 1e-300))) + float(np.sum(np.log(spread)))
 
 
 def _gcv(problem: RegularizedStep, tried: Array) -> Array:

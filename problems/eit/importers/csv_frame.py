@@ -140,10 +140,9 @@ def _number(text: str, name: str, where: str) -> float:
 def _table(
     lines: list[_Line], numbers: list[int], options: CsvOptions, source: str, header: list[str]
 ) -> Frame:
-    """The lines as a matrix; a pair that is also measured the other way round is turned."""
+    """The lines as a matrix; see :func:`_pairs`."""
     drives = list(dict.fromkeys((x.drive, x.current) for x in lines))
-    pairs = list(dict.fromkeys(x.pair for x in lines))
-    pairs = sorted(p for k, p in enumerate(pairs) if p[::-1] not in pairs[:k])
+    pairs = _pairs(lines)
     place = {p: k for k, p in enumerate(pairs)}
     row = {d: k for k, d in enumerate(drives)}
     shape = (len(drives), len(pairs))
@@ -169,6 +168,18 @@ def _table(
         sigma if "sigma" in header else None,
         source,
     )
+
+
+def _pairs(lines: list[_Line]) -> list[tuple[int, int]]:
+    """The measured pairs; one that comes the other way round too is turned.
+
+    Not where one injection has both: then these are two readings, as of a belt that is measured
+    all round.
+    """
+    read = {(x.drive, x.current, x.pair) for x in lines}
+    twice = {pair for drive, current, pair in read if (drive, current, pair[::-1]) in read}
+    pairs = list(dict.fromkeys(x.pair for x in lines))
+    return sorted(p for k, p in enumerate(pairs) if p in twice or p[::-1] not in pairs[:k])
 
 
 def _dipoles(pairs: list[tuple[tuple[int, int], float]], count: int) -> Any:

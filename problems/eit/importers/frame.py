@@ -115,8 +115,23 @@ def to_observations(
     if reference is not None:
         _check(reference)
         base = _aligned(reference, frame)
+        _say_reference(options)
         _warn(replace(frame, voltage=base, source=reference.source), where)
     return _dataset(frame, options, where, base)
+
+
+def _say_reference(options: Instrument) -> None:
+    """Tell what differences are taken to refer to, where nothing says it."""
+    lacks = [
+        f"{what} of the reference frame not given, {taken} is taken; pass --reference-{what}"
+        for what, given, taken in (
+            ("conductivity", options.reference_conductivity, "1 S m-1"),
+            ("permittivity", options.reference_permittivity, "that of the body, if it is known,"),
+        )
+        if given is None and (what == "conductivity" or options.frequency is not None)
+    ]
+    for text in lacks:
+        warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def _warn(frame: Frame, where: Electrodes) -> None:

@@ -6,7 +6,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -25,14 +25,24 @@ VOLT = {"V": 1.0, "mV": 1e-3, "uV": 1e-6}
 class Instrument(Config):
     """Flags that all formats of impedance data have."""
 
+    HINT: ClassVar[str] = ""
+    """What the format knows of the electrodes' places, for those who do not say them."""
+    SHARE: ClassVar[float] = 0.5
+    """Width of an electrode as a share of the spacing, where it is not given."""
+
     radius: Positive | None = Field(None, description="of the circle of electrodes, m")
-    first_angle: float = Field(0.0, description="of electrode 1, degrees from the x axis")
-    direction: Literal["ccw", "cw"] = Field("ccw", description="of the electrodes' numbers")
+    first_angle: float | None = Field(
+        None, description="of electrode 1, degrees from the x axis; required with a radius"
+    )
+    direction: Literal["ccw", "cw"] | None = Field(
+        None, description="of the electrodes' numbers; required with a radius"
+    )
     places: Path | None = Field(
         None, description="CSV file with columns x,y or x,y,width in m, in place of a circle"
     )
     electrode_width: Positive | None = Field(
-        None, description="along the boundary, m; half of the spacing if not given"
+        None,
+        description="along the boundary, m; if not given a share of the spacing is taken, and said",
     )
     contact_impedance: Positive | None = Field(
         None, description="of every electrode, ohm m2; the problem's own if not given"
@@ -56,6 +66,9 @@ class Instrument(Config):
     reference_conductivity: Positive | None = Field(
         None, description="of the body in the reference frame, S m-1"
     )
+    reference_permittivity: Positive | None = Field(
+        None, description="of the body in the reference frame, F m-1, where voltages are complex"
+    )
 
     @model_validator(mode="after")
     def _once(self) -> Instrument:
@@ -71,6 +84,7 @@ class Instrument(Config):
             "thickness": self.thickness,
             "frequency": self.frequency,
             "reference": self.reference_conductivity,
+            "reference_permittivity": self.reference_permittivity,
         }
         disc = {} if self.radius is None else {"domain": {"kind": "disc", "radius": self.radius}}
         return {**disc, **{k: v for k, v in given.items() if v is not None}}
@@ -125,6 +139,12 @@ def electrodes(options: Instrument, count: int) -> Electrodes:
 
 
 def _circle(options: Instrument, radius: float, count: int) -> Array:
+    if options.first_angle is None or options.direction is None:
+        raise ConfigError(
+            "where electrode 1 is and which way the numbers go round turns or mirrors the picture, "
+            "and no frame tells it; pass --first-angle (degrees from the x axis) and --direction "
+            f"ccw or cw, or --places FILE{options.HINT}"
+        )
     step = 2 * math.pi / count * (1 if options.direction == "ccw" else -1)
     angle = math.radians(options.first_angle) + step * np.arange(count)
     return radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -135,10 +155,10 @@ def _widths(options: Instrument, places: Array) -> Array:
     nearest = float(np.min(gap + np.where(gap > 0, 0.0, np.inf)))
     width = options.electrode_width
     if width is None:
-        width = nearest / 2
+        width = options.SHARE * nearest
         warnings.warn(
-            f"electrode width not given, half of the spacing ({width:.3g} m) is taken; pass "
-            "--electrode-width",
+            f"electrode width not given, {options.SHARE:g} of the spacing ({width:.3g} m) is "
+            "taken; pass --electrode-width",
             UserWarning,
             stacklevel=2,
         )

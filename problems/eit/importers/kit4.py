@@ -30,8 +30,8 @@ class Kit4Options(Instrument):
 
     radius: Positive | None = Field(0.14, description="of the circle of electrodes, m")
     electrode_width: Positive | None = Field(0.025, description="along the boundary, m")
-    first_angle: float = Field(90.0, description="of electrode 1, degrees from the x axis")
-    direction: Literal["ccw", "cw"] = Field("cw", description="of the electrodes' numbers")
+    first_angle: float | None = Field(90.0, description="of electrode 1, degrees from the x axis")
+    direction: Literal["ccw", "cw"] | None = Field("cw", description="of the electrodes' numbers")
 
 
 def _frame(path: Path, options: Kit4Options) -> Frame:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -34,7 +34,8 @@ class KtcOptions(Instrument):
     electrode_width: Positive | None = Field(
         round(KTC_WIDTH, 6), description="along the boundary, m"
     )
-    first_angle: float = Field(KTC_FIRST_ANGLE, description="of electrode 1, degrees from x")
+    first_angle: float | None = Field(KTC_FIRST_ANGLE, description="of electrode 1, degrees from x")
+    direction: Literal["ccw", "cw"] | None = Field("ccw", description="of the electrodes' numbers")
     level: int = Field(1, ge=1, le=7, description="1 to 7; leaves out electrodes 1 to 2(n - 1)")
 
 

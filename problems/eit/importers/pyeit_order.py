@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from pdeinv.errors import DataSchemaError
+from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.plugins.problem import Importer
 from pdeinv.text_table import read_text
 from pdeinv.typing import Array
@@ -32,6 +32,11 @@ Parser = Literal["std", "no_rotate_meas", "rotate_meas", "fmmu", "meas_current"]
 class PyeitOptions(Instrument):
     """Flags of the format, named as in pyEIT's ``protocol.create``."""
 
+    HINT: ClassVar[str] = (
+        " (electrodes of pyEIT's mesh.create begin at 180 degrees and go round cw)"
+    )
+    SHARE: ClassVar[float] = 0.1  # those of pyEIT are points
+
     electrodes: int = Field(16, ge=3, description="pyEIT's n_el")
     dist_exc: tuple[int, ...] = Field(
         (1,), min_length=1, description="electrodes from source to sink; repeatable"
@@ -42,12 +47,16 @@ class PyeitOptions(Instrument):
     )
     amplitude: Positive = Field(1.0, description="of the current")
     frame: int = Field(0, ge=0, description="row of the file, counted from 0")
+    reference_frame: int | None = Field(
+        None,
+        ge=0,
+        description="row of the reference's file, or of the frame's own where there is no other",
+    )
 
 
 def _read(source: Path, options: PyeitOptions) -> xr.Dataset:
-    frame = _frame(source, options)
-    reference = None if options.reference is None else _frame(options.reference, options)
-    return to_observations(frame, options, reference)
+    frame = _frame(source, options, options.frame)
+    return to_observations(frame, options, _reference(source, options))
 
 
 PYEIT = Importer(
@@ -75,9 +84,23 @@ def _injections(options: PyeitOptions) -> list[tuple[int, int]]:
     return [(a, (a + d) % count) for d in options.dist_exc for a in range(count)]
 
 
-def _frame(source: Path, options: PyeitOptions) -> Frame:
+def _reference(source: Path, options: PyeitOptions) -> Frame | None:
+    """The frame that differences are taken from; the only row of its file needs no number."""
+    path, row = options.reference or source, options.reference_frame
+    if options.reference is None and row is None:
+        return None
+    count = len(_rows(path))
+    if row is None and count > 1:
+        raise ConfigError(
+            f"{path} holds {count} frames; pass --reference-frame, 0 to {count - 1}, for the one "
+            "that differences are taken from"
+        )
+    return _frame(path, options, row or 0)
+
+
+def _frame(source: Path, options: PyeitOptions, number: int) -> Frame:
     places, injections, count = list(order(options)), _injections(options), options.electrodes
-    values = options.volt * _vector(source, options.frame, len(places))
+    values = options.volt * _vector(source, number, len(places))
     voltage = np.full((len(injections), count), np.nan, dtype=values.dtype)
     i, m, _ = np.array(places).T
     voltage[i, m] = values
@@ -91,12 +114,7 @@ def _frame(source: Path, options: PyeitOptions) -> Frame:
 
 def _vector(source: Path, row: int, size: int) -> Array:
     """Frame ``row`` of a file, real or complex."""
-    table = _load(source)
-    table = table.reshape(1, -1) if table.ndim == 1 or table.shape[-1] == 1 else table
-    if table.ndim != 2:
-        raise DataSchemaError(
-            f"{source}: expected a vector, or one row a frame, got {table.ndim}-D"
-        )
+    table = _rows(source)
     if row >= len(table):
         raise DataSchemaError(f"{source}: there is no frame {row}; the file has {len(table)}")
     if table.shape[1] != size:
@@ -110,6 +128,17 @@ def _vector(source: Path, row: int, size: int) -> Array:
         raise DataSchemaError(f"{source}: voltage {bad[0] + 1} is not finite ({values[bad[0]]})")
     note_missing(values, str(source))
     return np.asarray(values)
+
+
+def _rows(source: Path) -> Array:
+    """All frames of a file, one a row."""
+    table = _load(source)
+    table = table.reshape(1, -1) if table.ndim == 1 or table.shape[-1] == 1 else table
+    if table.ndim != 2:
+        raise DataSchemaError(
+            f"{source}: expected a vector, or one row a frame, got {table.ndim}-D"
+        )
+    return table
 
 
 def _load(source: Path) -> Array:

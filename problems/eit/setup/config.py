@@ -116,6 +116,13 @@ class EitConfig(Config):
         False, description="data are voltages minus those of the constant conductivity `reference`"
     )
     reference: Positive = Field(1.0, description="conductivity in S m-1 that differences refer to")
+    reference_permittivity: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="permittivity in F m-1 that differences refer to; required where it is "
+        "unknown, else `permittivity`",
+    )
     unknown: Unknown = Field(LogGaussianConfig(), description="the prior of σ")
 
     @model_validator(mode="before")
@@ -134,6 +141,12 @@ class EitConfig(Config):
             raise ValueError("thickness belongs to plane domains; this one has a depth of its own")
         if self.frequency == 0 and not isinstance(self.permittivity, Constant):
             raise ValueError("an unknown permittivity needs a frequency above 0")
+        unsaid = self.difference and self.reference_permittivity is None
+        if unsaid and not isinstance(self.permittivity, Constant):
+            raise ValueError(
+                "differences of complex voltages refer to a known admittivity: set "
+                "reference_permittivity (F m-1) beside reference (S m-1)"
+            )
         return self
 
     @property
