@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import xarray as xr
@@ -192,6 +192,19 @@ class Engine[S](Protocol):
     def finished(self, state: S) -> bool:
         """Whether to stop before ``n_steps``; where the state's member ``ended`` says so."""
         return getattr(state, "ended", Ended.RUNNING) is not Ended.RUNNING
+
+    @property
+    def most_steps(self) -> int:
+        """``n_steps`` of the longest engine that :meth:`extended` leads to."""
+        return self.n_steps
+
+    def extended(self, outcome: Outcome) -> Self | None:
+        """The engine with a larger ``n_steps``, where what it found asks for that.
+
+        The driver goes on with it from where the chains are, and finalizes anew; None ends the run.
+        A run that was stopped may have gone further than the engine that judges it here.
+        """
+        return None
 
     def finalize(
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator

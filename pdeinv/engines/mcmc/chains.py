@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from pdeinv.bayes.diagnostics import ESS, summary
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
@@ -34,17 +35,25 @@ __all__ = [
 ]
 
 
+SHORTEST, LONGEST = 250, 2000
+"""Draws of a chain where their number is not given: it doubles from one to the other."""
+
+PLENTY = 1.5 * ESS
+"""Effective draws, in the bulk and the tails, at which it is not doubled: more than a verdict asks
+for, since each look is one more chance to be wrong."""
+
+
 class SamplerConfig(Config):
     """Lengths that every Markov chain sampler shares; all count steps of one chain."""
 
     chains: int = Field(4, ge=1, description="independent chains")
-    draws: int = Field(2000, ge=1, description="total steps after warm-up, per chain")
+    draws: int | None = Field(2000, ge=1, description="total steps after warm-up, per chain")
     warmup: int = Field(1000, ge=0, description="adaptation steps before the first draw, discarded")
     thin: int = Field(1, ge=1, description="keep every thin-th draw")
 
     @model_validator(mode="after")
     def _keeps_a_draw(self) -> Self:
-        check_thinning(self.draws, self.thin)
+        check_thinning(self.draws or SHORTEST, self.thin)
         return self
 
 
@@ -84,6 +93,11 @@ class Sampler[S: ChainState](Engine[S]):
     produces = "posterior"
     config: Any
 
+    def __init__(self, config: Any, length: int | None = None) -> None:
+        super().__init__(config)
+        self.length: int = length or config.draws or SHORTEST
+        """Draws of a chain, thinned ones included."""
+
     @property
     def n_chains(self) -> int:
         """As configured."""
@@ -92,7 +106,18 @@ class Sampler[S: ChainState](Engine[S]):
     @property
     def n_steps(self) -> int:
         """Warm-up and draws."""
-        return int(self.config.warmup + self.config.draws)
+        return int(self.config.warmup) + self.length
+
+    @property
+    def most_steps(self) -> int:
+        """With as many draws as it would make at most."""
+        return int(self.config.warmup) + (self.config.draws or LONGEST)
+
+    def extended(self, outcome: Outcome) -> Self | None:
+        """Twice as long, where the draws were not given and are not enough."""
+        if self.config.draws is not None or self.length >= LONGEST or _plenty(outcome):
+            return None
+        return type(self)(self.config, 2 * self.length)
 
     @abstractmethod
     def move(self, posterior: Posterior, state: S, rng: np.random.Generator) -> Steps[Move[S]]:
@@ -126,6 +151,7 @@ class Sampler[S: ChainState](Engine[S]):
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
     ) -> Outcome:
         """The draws of independent chains that recorded ``xi`` and ``misfit``."""
+        chains = self.cut(chains)
         xi, misfit = stack(chains, "xi"), stack(chains, "misfit")
         rates = np.array(
             [c.state.n_accepted / max(1, c.state.n - self.config.warmup) for c in chains]
@@ -138,12 +164,23 @@ class Sampler[S: ChainState](Engine[S]):
         ended, message = self.drawn(chains)
         return Outcome(xi, stats, ended, message, {"acceptance_rate": float(np.mean(rates))})
 
+    def cut(self, chains: Sequence[Chain]) -> list[Chain]:
+        """Without the draws beyond :attr:`length`, which a run that was stopped may have made."""
+        n = self.length // int(self.config.thin)
+        return [replace(c, records={name: r[:n] for name, r in c.records.items()}) for c in chains]
+
     def drawn(self, chains: Sequence[Chain]) -> tuple[Ended, str]:
         """Whether all draws were made, in words; the shortest chain counts."""
-        n, most = min(c.state.n for c in chains) - self.config.warmup, self.config.draws
+        n, most = min(c.state.n for c in chains) - self.config.warmup, self.length
         if n >= most:
             return Ended.DRAWN, Ended.DRAWN.sentence(Ended.DRAWN.words)
         return Ended.CUT, Ended.CUT.sentence(f"{Ended.CUT.words} after {n} of {most} draws")
+
+
+def _plenty(outcome: Outcome) -> bool:
+    """Whether independent chains agree, with so much to spare that a look ahead of time is safe."""
+    found = summary(outcome.xi, also=outcome.stats["misfit"][..., None])
+    return found.converged and min(found.ess_bulk, found.ess_tail) >= PLENTY
 
 
 def adapted(log_step: float, chance: float, target: float, k: int, most: float = 0.0) -> float:

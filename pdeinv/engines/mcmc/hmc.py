@@ -60,8 +60,13 @@ CAREFUL, FEW_DIVERGE = 0.95, 0.01
 class HmcConfig(ManyModesConfig):
     """Options of ``hmc``."""
 
-    draws: int = Field(1000, ge=1, description="total steps after warm-up, per chain")
-    warmup: int = Field(500, ge=0, description="adaptation steps before the first draw, discarded")
+    draws: int | None = Field(
+        None,
+        ge=1,
+        description="total steps after warm-up, per chain; unset: 250, doubled up to 2000 until "
+        "R-hat is below 1.01 and 600 draws are effective",
+    )
+    warmup: int = Field(300, ge=0, description="adaptation steps before the first draw, discarded")
     target_acceptance: float = Field(0.9, gt=0, lt=1, description="aim of the step's adaptation")
     path: float | None = Field(
         None, gt=0, le=2 * math.pi, description="mean path in radians; unset: found in the warm-up"
@@ -232,6 +237,7 @@ class Hmc(Sampler[HmcState]):
         self, posterior: Posterior, chains: Sequence[Chain], rng: np.random.Generator
     ) -> Outcome:
         """The draws of all chains with the length of their paths and the divergences."""
+        chains = self.cut(chains)
         found = super().finalize(posterior, chains, rng)
         stats = {name: stack(chains, name) for name in ("n_steps", "diverging")}
         tallies = [c.state.tally for c in chains]

@@ -63,19 +63,41 @@ def run(
     """
     posterior = build()
     check_posterior(engine, posterior)
-    notify = progress or silent
     with claimed(engine, spec):
-        if spec.workers > 1 and engine.n_chains > 1:
-            run_in_workers(engine, build, spec, notify)
-        else:
-            run_chains(engine, posterior, spec, _ks(engine), notify)
-        points = [ChainStore(spec.folder, k).load(state_type(engine)) for k in _ks(engine)]
-        partial = any(p is None or not done(engine, p.state, p.step) for p in points)
-        if partial and spec.stop_file.exists():
-            raise Preempted(f"stopped and saved in {spec.stop_file.parent}; continue with --resume")
-        if any(p is None for p in points):
-            raise BudgetSpent(f"a chain was stopped before its first step; {Ended.BUDGET.advice}")
-        return _finalized(engine, posterior, spec, partial)
+        while True:
+            partial = _advanced(engine, posterior, build, spec, progress or silent)
+            found = _finalized(engine, posterior, spec, partial)
+            longer = None if partial else engine.extended(found.outcome)
+            if longer is None:
+                return found
+            engine = longer
+
+
+def _advanced(
+    engine: Engine[Any],
+    posterior: Posterior,
+    build: Callable[[], Posterior],
+    spec: Run,
+    progress: Progress,
+) -> bool:
+    """Run the chains from where they are; whether the budget cut one short.
+
+    Raises:
+        BudgetSpent: the budget ended a chain before it began.
+        Preempted: a stop was asked for; the state is saved.
+        RunFailed: too many failed solves, or a worker died.
+    """
+    if spec.workers > 1 and engine.n_chains > 1:
+        run_in_workers(engine, build, spec, progress)
+    else:
+        run_chains(engine, posterior, spec, _ks(engine), progress)
+    points = [ChainStore(spec.folder, k).load(state_type(engine)) for k in _ks(engine)]
+    partial = any(p is None or not done(engine, p.state, p.step) for p in points)
+    if partial and spec.stop_file.exists():
+        raise Preempted(f"stopped and saved in {spec.stop_file.parent}; continue with --resume")
+    if any(p is None for p in points):
+        raise BudgetSpent(f"a chain was stopped before its first step; {Ended.BUDGET.advice}")
+    return partial
 
 
 def _ks(engine: Engine[Any]) -> range:

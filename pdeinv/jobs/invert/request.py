@@ -191,7 +191,7 @@ class Inversion:
         posterior = self.recipe()()
         if not self.trains_surrogate:
             check_posterior(self.engine, posterior)
-        chains, steps = self.engine.n_chains, self.engine.n_steps
+        chains, steps = self.engine.n_chains, self.engine.most_steps
         stored = chains * steps * posterior.dim * 8
         peak = _predicted_peak(hooks.memory_estimate(self.problem, self.run.level), stored)
         return {
@@ -219,7 +219,7 @@ class Inversion:
         """What a solve takes, for samplers: how long they run, and whether a surrogate can pay."""
         if self.engine.produces != "posterior":
             return {}
-        return solve_costs(posterior, self.engine.n_chains * self.engine.n_steps)
+        return solve_costs(posterior, self.engine.n_chains * self.engine.most_steps)
 
 
 def _notes(run: RunConfig, path: Path, case: Case) -> tuple[str, ...]:
