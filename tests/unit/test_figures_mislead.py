@@ -212,6 +212,15 @@ def test_a_result_that_is_not_converged_says_so(converged, tmp_path, monkeypatch
         assert titles == ["size, not converged"]
 
 
+def test_a_truth_of_another_unknown_is_missed():
+    tree = number([[1.0]], **POINT)
+    assert Claim.of(tree, truth_of([1.0])).warning == "the truth does not show k"
+    same = xr.DataTree.from_dict({"/": xr.Dataset(), "unknown": xr.Dataset({"k": 1.0})})
+    assert Claim.of(tree, same).warning == ""
+    other = xr.DataTree.from_dict({"/": xr.Dataset(), "unknown": xr.Dataset({"h": 1.0})})
+    assert Claim.of(tree, other).lacking == ("k",)
+
+
 def test_means_of_approximations_are_called_so():
     names = {p: Claim(p, True, "", "").centre for p in ("posterior", "approximate", "point")}
     assert names == {
