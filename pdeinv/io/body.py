@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from pdeinv.fem.simplices import Simplices
 from pdeinv.typing import Array
 
-__all__ = ["CELL", "cut_mesh_of", "mesh_of", "mesh_variables", "outline_variables"]
+__all__ = [
+    "CELL",
+    "body_variables",
+    "cut_mesh_of",
+    "mesh_of",
+    "mesh_variables",
+    "outline_variables",
+]
 
 CELL = "cell"
 """The attribute ``location`` of a coordinate whose values are the middles of cells."""
@@ -20,6 +27,11 @@ CELL = "cell"
 _LINKS = {2: "edge", 3: "face", 4: "volume"}
 _BOX_PATHS = ((0, 1, 2, 6), (0, 1, 5, 6), (0, 3, 2, 6), (0, 3, 7, 6), (0, 4, 5, 6), (0, 4, 7, 6))
 """The six tetrahedra along the diagonal of a hexahedron with its corners as VTK numbers them."""
+
+
+def body_variables(curves: Array | None, mesh: Simplices | None, units: str) -> xr.Dataset:
+    """Outline and mesh, as far as there are any."""
+    return outline_variables(curves, units).merge(mesh_variables(mesh, units))
 
 
 def outline_variables(curves: Array | None, units: str) -> xr.Dataset:

@@ -20,7 +20,7 @@ from pdeinv.fem.field_unknown import FieldUnknown, Labels, Nodes
 from pdeinv.fem.mesh import PlainMesh
 from pdeinv.fem.space import LagrangeSpace, PointFunction, lattice
 from pdeinv.fem.tiled import CACHE_BYTES
-from pdeinv.io.body import mesh_variables, outline_variables
+from pdeinv.io.body import body_variables
 from pdeinv.io.fields import Layout, described
 from pdeinv.kernels.tiles import lanes
 from pdeinv.model.observed import Observed, Sensors
@@ -244,9 +244,8 @@ class Darcy:
 
     def fixtures(self) -> xr.Dataset:
         """The outline of a .msh, and the mesh that an unknown with representation 'spde' is on."""
-        units = self.config.units.coordinate
-        outline = outline_variables(self.domain.outline, units)
-        return outline.merge(mesh_variables(self.unknown.mesh, units))
+        mesh, units = self.unknown.mesh, self.config.units.coordinate
+        return body_variables(self.domain.outline, mesh, units)
 
     def grid_operator(self, shape: tuple[int, ...]) -> Any:
         """The sparse matrix from m to κ at :meth:`grid`."""

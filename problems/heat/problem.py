@@ -13,7 +13,7 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.domain import Domain
 from pdeinv.fem.field_unknown import FieldUnknown
-from pdeinv.io.body import mesh_variables, outline_variables
+from pdeinv.io.body import body_variables
 from pdeinv.io.fields import described
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.sensors import (
@@ -213,9 +213,8 @@ class Heat:
 
     def fixtures(self) -> xr.Dataset:
         """The outline of a .msh, and the mesh that an unknown with representation 'spde' is on."""
-        units = self.config.units.coordinate
-        outline = outline_variables(self.domain.outline, units)
-        return outline.merge(mesh_variables(self.unknown.mesh, units))
+        mesh, units = self.unknown.mesh, self.config.units.coordinate
+        return body_variables(self.domain.outline, mesh, units)
 
     def grid_operator(self, shape: tuple[int, ...]) -> Any:
         """The sparse matrix from m to the unknown field at :meth:`grid`.

@@ -510,6 +510,9 @@ def test_a_registered_problem_goes_the_same_way(tmp_path):
     data = pdeinv.observe(truth, sensors="grid:3x3", noise_rel=0.02, seed=2)
     result = pdeinv.invert(data, engine="map", seed=3)
     assert pdeinv.score(result, truth)["rel-l2"] < 1
+    for what in (result, truth):
+        path = pdeinv.export(what, tmp_path / "fields.vtkhdf", overwrite=True)
+        assert path.stat().st_size > 1000
     assert all(v.ok is not False for v in pdeinv.check(data, seed=1))
     assert all(v.ok is not False for v in pdeinv.check(darcy, seed=1))
     with pytest.raises(ConfigError, match="did you mean 'darcy'"):

@@ -11,7 +11,7 @@ from pdeinv.io.body import cut_mesh_of, mesh_variables, outline_variables
 from pdeinv.jobs.plot import figure
 from pdeinv.jobs.plot.data_fit import fit_panels
 from pdeinv.jobs.plot.fields import Field, Scene, field_panels
-from pdeinv.jobs.plot.lines import Band, band_panel, time_panel
+from pdeinv.jobs.plot.lines import Band, band_panel, line_panel, time_panel
 from pdeinv.jobs.plot.overlays import Overlay, overlay_of
 from pdeinv.jobs.plot.panels import RED, colour_scale, field_panel
 from pdeinv.jobs.plot.result import Claim, result_panels
@@ -86,6 +86,16 @@ def test_numbered_things_are_not_joined_by_a_line():
     ax = drawn(band_panel(Band.of(mean, "mean", draws), mean, "z"))
     assert all(line.get_linestyle() == "None" for line in ax.lines)
     assert labels(ax) == ["truth", "mean, 95 % interval"]
+
+
+def test_one_number_of_each_thing_is_points_and_a_pattern_of_several_is_lines():
+    one = xr.DataArray([1.0, 3.0, 2.0], {"electrode": [0.0, 1, 2]}, ["electrode"])
+    (alone,) = drawn(line_panel([(one, "")], "z")).lines
+    assert (alone.get_linestyle(), alone.get_marker()) == ("None", "o")
+    both = drawn(line_panel([(one, "a"), (one + 1, "b")], "z")).lines
+    assert {line.get_linestyle() for line in both} == {"-"}
+    over_x = one.rename(electrode="x").assign_coords(x=("x", [0.0, 0.5, 1.0], M))
+    assert drawn(line_panel([(over_x, "")], "k")).lines[0].get_linestyle() == "-"
 
 
 # --- results ----------------------------------------------------------------------------------
@@ -210,6 +220,15 @@ def test_a_result_that_is_not_converged_says_so(converged, tmp_path, monkeypatch
         assert text.replace("\n", " ") == "darcy by pcn: not converged: R-hat 1.4"
         assert how["color"] == RED
         assert titles == ["size, not converged"]
+
+
+def test_a_truth_of_another_unknown_is_missed():
+    tree = number([[1.0]], **POINT)
+    assert Claim.of(tree, truth_of([1.0])).warning == "the truth does not show k"
+    same = xr.DataTree.from_dict({"/": xr.Dataset(), "unknown": xr.Dataset({"k": 1.0})})
+    assert Claim.of(tree, same).warning == ""
+    other = xr.DataTree.from_dict({"/": xr.Dataset(), "unknown": xr.Dataset({"h": 1.0})})
+    assert Claim.of(tree, other).lacking == ("k",)
 
 
 def test_means_of_approximations_are_called_so():

@@ -53,7 +53,7 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
     if reference is not None and truth is not None:
         unknown_of(reference, truth)
     if found == "result":
-        claim = Claim.of(tree)
+        claim = Claim.of(tree, reference)
         draw(result_panels(tree, reference, claim), out, dpi, claim)
     elif found == "observations":
         draw(observation_panels(tree.to_dataset()), out, dpi)
@@ -80,7 +80,7 @@ def draw(panels: list[Panel], out: Path, dpi: int, claim: Claim | None = None) -
         panels: in their order, row by row.
         out: .png, .pdf or .svg.
         dpi: resolution of a .png.
-        claim: of a result; one that is not converged says so above the panels.
+        claim: of a result; what is not converged, or not in a truth, is said above the panels.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -88,7 +88,8 @@ def draw(panels: list[Panel], out: Path, dpi: int, claim: Claim | None = None) -
 
     columns = min(_columns(panels), len(panels))
     rows = math.ceil(len(panels) / columns)
-    head = "" if claim is None else textwrap.fill(claim.warning, 45 * columns)
+    said = [] if claim is None else claim.warning.splitlines()
+    head = "\n".join(textwrap.fill(line, 45 * columns) for line in said)
     with mpl.rc_context(STYLE):
         size = (3.6 * columns, 3.1 * rows + LINE * len(head.splitlines()))
         figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(**PADDING))

@@ -111,10 +111,12 @@ def _curve(line: xr.DataArray) -> tuple[Array, Array]:
 
 @panel
 def line_panel(ax: Axes, lines: Sequence[tuple[xr.DataArray, str]], title: str) -> None:
-    """Lines over one coordinate, each with its label or none."""
+    """Lines over one coordinate, each with its label or none; one of numbered things is points."""
+    x = _abscissa(lines[0][0])[0]
+    apart = len(lines) == 1 and _counts(x)
+    style: Any = {"ls": "", "marker": "o", "ms": 3} if apart else {"lw": 1.2}
     for line, text in lines:
-        x = _abscissa(line)[0]
-        ax.plot(*_curve(line), lw=1.2, label=text or None)
+        ax.plot(*_curve(line), label=text or None, **style)
     along = with_units(x.name, x)
     ax.set(title=wrapped(title), xlabel=along, ylabel=units_of(lines[0][0]))
     if _counts(x):

@@ -38,16 +38,18 @@ class Claim:
         converged: whether the engine says that it has come to its end.
         message: the engine's verdict.
         made: problem and engine, for the title of the figure.
+        lacking: unknowns that a truth was asked for but does not show.
     """
 
     produces: str
     converged: bool
     message: str
     made: str
+    lacking: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, tree: xr.DataTree) -> Claim:
-        """What the root attributes of a result say."""
+    def of(cls, tree: xr.DataTree, truth: xr.DataTree | None = None) -> Claim:
+        """What the root attributes of a result say, and what a truth does not."""
         attrs = tree.attrs
         parts = [str(attrs[k]) for k in ("pdeinv_problem", "pdeinv_engine") if k in attrs]
         return cls(
@@ -55,6 +57,7 @@ class Claim:
             bool(int(attrs.get("pdeinv_converged", 1))),
             str(attrs.get("pdeinv_message", "")),
             " by ".join(parts),
+            () if truth is None else _lacking(tree, truth),
         )
 
     @property
@@ -89,10 +92,12 @@ class Claim:
 
     @property
     def warning(self) -> str:
-        """What stands above the panels; nothing where the result is converged."""
+        """What stands above the panels, one line each; nothing where all is well."""
         reason = self.message.removeprefix("not converged: ").split("; ")[0]
         parts = [p for p in (self.made, "not converged", reason) if p]
-        return "" if self.converged else ": ".join(parts)
+        lines = [] if self.converged else [": ".join(parts)]
+        lost = ", ".join(self.lacking)
+        return "\n".join([*lines, *([f"the truth does not show {lost}"] if lost else [])])
 
     @property
     def _names(self) -> tuple[str, str]:
@@ -117,6 +122,26 @@ def result_panels(tree: xr.DataTree, truth: xr.DataTree | None, claim: Claim) ->
             known = None if prior is None else prior.to_dataset(inherit=False).get(name)
             panels += _number_panels((posterior[name], mean, known), true, claim)
     return [*panels, *fit_panels(tree, claim.point)]
+
+
+def _lacking(tree: xr.DataTree, truth: xr.DataTree) -> tuple[str, ...]:
+    estimates = tree["estimates"].to_dataset()
+    scene = Scene(mesh=mesh_of(tree["constant_data"].to_dataset()))
+    lost = []
+    for name in map(str, tree["posterior"].to_dataset().data_vars):
+        true = _true(name, truth, estimates, scene)
+        mean = estimates[f"{name}_mean"]
+        if true is None or not _alike(Field(mean, scene), true):
+            lost.append(name)
+    return tuple(lost)
+
+
+def _alike(shown: Field, truth: Field) -> bool:
+    """Whether a truth can be drawn over or beside an estimate."""
+    if shown.drawable or truth.drawable:
+        return shown.drawable and truth.drawable
+    same = shown.array.shape == truth.array.shape
+    return same or (is_line(truth.array) and shown.array.dims == truth.array.dims)
 
 
 def _true(
