@@ -12,7 +12,7 @@ import xarray as xr
 from pdeinv.errors import DataSchemaError
 from pdeinv.typing import Array
 
-__all__ = ["check_squared", "column"]
+__all__ = ["check_squared", "check_units", "column"]
 
 Variable = xr.DataArray | xr.Variable
 
@@ -27,13 +27,24 @@ def _check_numbers(variable: Variable, name: str, path: Path) -> None:
         raise DataSchemaError(f"{path}: '{name}' must hold numbers, got {variable.dtype}")
 
 
-def _check_units(variable: Variable, name: str, units: str, path: Path) -> None:
+def check_units(
+    variable: Variable, name: str, units: str, path: Path, *, needed: bool = True
+) -> None:
     """Refuse other units than those of the problem, letter for letter; nothing is converted.
+
+    Args:
+        variable: with its attributes.
+        name: of it in the file.
+        units: of the problem.
+        path: named in errors.
+        needed: whether there must be any.
 
     Raises:
         DataSchemaError: with both.
     """
     got: Any = variable.attrs.get("units")
+    if got is None and not needed:
+        return
     if got is None:
         raise DataSchemaError(f"{path}: '{name}' has no units attribute; expected '{units}'")
     said = str(got).strip()
@@ -102,7 +113,7 @@ def column(
     _check_numbers(variable, said, path)
     if size is not None and len(variable) != size:
         raise DataSchemaError(f"{path}: '{said}' has {len(variable)} entries for {size} data")
-    _check_units(variable, said, units, path)
+    check_units(variable, said, units, path)
     return np.asarray(variable, dtype=np.float64)
 
 

@@ -10,6 +10,7 @@ from scipy.interpolate import RegularGridInterpolator
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.netcdf import read_dataset
+from pdeinv.io.quantities import check_units
 from pdeinv.typing import Array
 
 from .config import FieldFile, Units
@@ -67,13 +68,13 @@ def _field(source: FieldFile, units: Units) -> xr.DataArray:
         )
     if "x" not in dataset.coords or "y" not in dataset.coords:
         raise DataSchemaError(f"{source.file}: coordinates x(x) and y(y) are missing")
-    _check_units(dataset[name], units.source, source)
+    check_units(dataset[name], name, units.source, source.file, needed=False)
     return dataset[name].sortby(["x", "y"]).transpose("y", "x")
 
 
 def _axis(field: xr.DataArray, name: str, units: Units, source: FieldFile) -> Array:
     """A coordinate, which must be numbers that differ."""
-    _check_units(field[name], units.coordinate, source)
+    check_units(field[name], name, units.coordinate, source.file, needed=False)
     if field[name].dtype.kind not in "fiu":
         raise DataSchemaError(f"{source.file}: coordinate '{name}' must hold numbers")
     values = np.asarray(field[name], dtype=np.float64)
@@ -85,12 +86,3 @@ def _axis(field: xr.DataArray, name: str, units: Units, source: FieldFile) -> Ar
             f"{source.file}: coordinate '{name}' {what}; expected at least two numbers that differ"
         )
     return values
-
-
-def _check_units(variable: xr.DataArray, wanted: str, source: FieldFile) -> None:
-    got = str(variable.attrs.get("units", wanted)).strip()
-    if got != wanted:
-        raise DataSchemaError(
-            f"{source.file}: '{variable.name}' has units '{got}', the problem works in '{wanted}'; "
-            "convert the file"
-        )
