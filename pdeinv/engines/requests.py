@@ -29,6 +29,7 @@ __all__ = [
     "answer",
     "answered",
     "asked_of",
+    "begin",
     "drive",
     "on_coarse",
 ]
@@ -135,6 +136,25 @@ def advance(steps: Steps[Any], found: Any) -> Request:
         StopIteration: they have ended.
     """
     return steps.throw(found) if isinstance(found, SolverDiverged) else steps.send(found)
+
+
+def begin(posterior: Posterior, steps: Steps[Any], most: int) -> None:
+    """Let ``steps`` run until they return or have asked for more than ``most`` solves.
+
+    Raises:
+        PdeinvError: what ``steps`` refuses until then.
+    """
+    found, asked = None, 0
+    try:
+        while True:
+            request = advance(steps, found)
+            asked += 1 if request.xi.ndim == 1 else len(request.xi)
+            if asked > most:
+                steps.close()
+                return
+            found = answered(posterior, request)
+    except StopIteration:
+        return
 
 
 def drive[T](posterior: Posterior, steps: Steps[T]) -> T:

@@ -409,3 +409,20 @@ def test_a_key_without_its_table_is_told_the_table(key, home, call, work):
     failed = call("invert", "obs.nc", "--engine", "map", "--set", f"{key}=1", "--out", "o.nc")
     assert failed.exit_code == 2
     assert re.search(rf"unknown key '{key}'; .*{home}", failed.stderr)
+
+
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [
+        ("gaussian", "needs data that are linear in a Gaussian unknown"),
+        ("d-bar", "needs problem eit with model 'continuum'"),
+        ("emcee", "handles at most 20 unknowns"),
+    ],
+)
+def test_a_dry_run_asks_the_engine_itself(engine, message, call, work):
+    more = ("--set", "problem.unknown.modes=21") if engine == "emcee" else ()
+    words = ("invert", "obs.nc", "--engine", engine, *more, "--seed", 1, "--out", "o.nc")
+    for dry in (("--dry-run",), ()):
+        failed = call(*words, *dry)
+        assert failed.exit_code == 2
+        assert message in failed.stderr

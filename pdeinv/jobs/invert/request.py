@@ -16,6 +16,7 @@ from pydantic import Field
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import Config, named, parse
 from pdeinv.engines.base import Engine, Need, check_posterior
+from pdeinv.engines.requests import begin
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.io.observations import NoiseSpec, Observations
 from pdeinv.jobs.cost import solve_costs
@@ -27,9 +28,12 @@ from pdeinv.plugins.case import Case, read_case
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import ModelChoice, PosteriorRecipe, surrogate_kind
 from pdeinv.plugins.surrogate import check_role
-from pdeinv.rng import fresh_seed
+from pdeinv.rng import fresh_seed, stream
 
 __all__ = ["BudgetConfig", "Inversion", "NoiseConfig", "RunConfig", "run_config"]
+
+TRIED = 6
+"""Solves that a dry run spends on finding out whether an engine can work on a posterior."""
 
 
 class NoiseConfig(Config):
@@ -194,6 +198,7 @@ class Inversion:
         chains, steps = self.engine.n_chains, self.engine.most_steps
         stored = chains * steps * posterior.dim * 8
         peak = _predicted_peak(hooks.memory_estimate(self.problem, self.run.level), stored)
+        self._begin(posterior)
         return {
             "problem": self.problem.name,
             "engine": self.engine.name,
@@ -214,6 +219,16 @@ class Inversion:
     def _most_training(self) -> int:
         """Reference solves of a training that uses all of its rounds, which few need."""
         return self.rounds_config().n_fine
+
+    def _begin(self, posterior: Posterior) -> None:
+        """Refuse what the engine itself would; where costs are measured, also by a few solves.
+
+        Raises:
+            PdeinvError: what the engine refuses.
+        """
+        if not self.trains_surrogate:
+            most = TRIED if self.engine.produces == "posterior" else 0
+            begin(posterior, self.engine.init(posterior, stream(self.seed, "dry-run")), most)
 
     def _costs(self, posterior: Posterior) -> dict[str, float]:
         """What a solve takes, for samplers: how long they run, and whether a surrogate can pay."""
