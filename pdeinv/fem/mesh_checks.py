@@ -102,12 +102,21 @@ def _facets(cells: Ints, d: int) -> tuple[Ints, Ints]:
     return np.sort(flat, axis=1), (turns.ravel() + swaps) % 2
 
 
+def _keys(rows: Ints) -> Ints:
+    """A number for each row of node numbers, the same for equal rows only."""
+    base = int(rows.max()) + 1
+    out = rows[:, 0]
+    for column in rows.T[1:]:
+        out = out * base + column
+    return np.asarray(out)
+
+
 def _check_neighbours(points: Array, cells: Ints, path: Path) -> None:
     """Two cells at a facet lie on either side of it, so that they see it turned otherwise."""
     facets, turn = _facets(cells, points.shape[1])
-    found, uses = np.unique(np.column_stack([facets, turn]), axis=0, return_counts=True)
+    _, first, uses = np.unique(2 * _keys(facets) + turn, return_index=True, return_counts=True)
     if (uses > 1).any():
-        at = spot(points[found[uses > 1][0, :-1]].mean(axis=0))
+        at = spot(points[facets[first[uses > 1][0]]].mean(axis=0))
         raise DataSchemaError(
             f"{path}: cells of the mesh overlap at {at}; remove what is meshed twice and export "
             "the mesh again"
@@ -117,8 +126,8 @@ def _check_neighbours(points: Array, cells: Ints, path: Path) -> None:
 def _check_joined(points: Array, cells: Ints, simplices: Ints, path: Path) -> None:
     """No boundary node lies in a cell that it is no corner of."""
     facets, _ = _facets(cells, points.shape[1])
-    found, uses = np.unique(facets, axis=0, return_counts=True)
-    rim = np.unique(found[uses == 1])
+    _, first, uses = np.unique(_keys(facets), return_index=True, return_counts=True)
+    rim = np.unique(facets[first[uses == 1]])
     corners = points[cells]
     centres = corners.mean(axis=1)
     radii = np.linalg.norm(corners - centres[:, None], axis=2).max(axis=1) * (1 + _TOUCH)
