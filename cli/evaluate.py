@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +32,17 @@ class Written:
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace existing outputs of pdeinv.")
     ] = False
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Hold what is written while the block runs."""
+        from pdeinv.io.lock import owned
+
+        with ExitStack() as held:
+            for path in {self.out, self.figure}:
+                if path is not None:
+                    held.enter_context(owned(path))
+            yield
 
     def check(self) -> None:
         """Refuse what exists or cannot be written, before any work."""
@@ -84,10 +96,12 @@ def evaluate(
     seed = seed_of(tables)
     spec = NoiseSpec(**tables.get("noise", {}))
     request = Request(checkpoint, tables, obs, around, sensors, spec, n, seed, level)
-    with step_progress(terminal, "evaluate") as step:
+    with written.owned(), step_progress(terminal, "evaluate") as step:
+        written.check()  # again, now that nobody else writes there
         found = compare(request, lambda done, total: step(done, total, ""))
-    figures = {"checkpoint": str(checkpoint), "seed": seed, **summary(found)}
-    for path in _write(written, found, figures, (obs, around)):
+        figures = {"checkpoint": str(checkpoint), "seed": seed, **summary(found)}
+        paths = list(_write(written, found, figures, (obs, around)))
+    for path in paths:
         terminal.note(f"written: {path}")
     terminal.result(figures, *_tables(terminal, figures))
 

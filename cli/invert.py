@@ -97,7 +97,7 @@ def invert(
     Stopped by a signal, the run saves and exits with 75 (130 after Ctrl-C); --resume continues it
     to the same result as an uninterrupted run.
     """
-    from pdeinv.jobs.invert.run import check_outputs, write_configuration
+    from pdeinv.jobs.invert.run import check_outputs
     from pdeinv.jobs.invert.run import invert as run_inversion
 
     flags = {"seed": random.seed, "workers": workers, "problem__name": problem}
@@ -121,7 +121,6 @@ def invert(
             resume=resume,
             progress=stop.watching(report),
         )
-    write_configuration(tree, output.out)
     attrs = {str(k): v for k, v in tree.attrs.items()}
     terminal.result(*_outcome(terminal, output.out, attrs))
     if fail_unconverged and not attrs["pdeinv_converged"]:

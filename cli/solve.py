@@ -107,6 +107,7 @@ def solve(
     Under 'mpiexec -n N' the ranks share the solve and the first one writes. With --solver pinn a
     network is trained on the equation instead; its weights stay in OUT.run.
     """
+    from pdeinv.io.lock import owned
     from pdeinv.jobs.observe import choose_unknown, make_truth
     from pdeinv.plugins import registry
     from pdeinv.plugins.hooks import phantom, prepare
@@ -133,8 +134,10 @@ def solve(
         prepare(physics, level)
     terminal.plan(plan, output.dry_run)
     if network is not None:
-        tree, found = _by_network(terminal, physics, unknown, network, plan, output, solver)
-        _write(output.out, vtk, tree)
+        with owned(output.out):
+            _check_outputs(output, vtk, True, solver.resume)  # nobody else writes there now
+            tree, found = _by_network(terminal, physics, unknown, network, plan, output, solver)
+            _write(output.out, vtk, tree)
         plan |= found
         terminal.result(plan, *(f"{k}: {plan[k]}" for k in SHOWN if k in plan), str(output.out))
         return

@@ -6,7 +6,7 @@ import atexit
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -173,11 +173,13 @@ class _Training:
         if job.device != "cpu":
             find_device(job.device)
 
-    def prepare(self) -> int:
-        """Check, read, clear and remember; returns the seed."""
+    def prepare(self, held: ExitStack) -> int:
+        """Own the output, check, read, clear and remember; returns the seed."""
+        from pdeinv.io.lock import owned
         from pdeinv.io.runs import discard, remember
 
         job = self.job
+        held.enter_context(owned(self.output.out))
         self.check()
         job.check_together(self.devices)
         self.held = job.read()
@@ -200,8 +202,8 @@ class _Training:
         job, code = self.job, 1
         where = "cpu" if place is None else job.device_of(place.local, place.size)
         try:
-            with opened(place, where, ends=True) as ranks:
-                self.job = replace(job, seed=ranks.by_first(self.prepare))
+            with ExitStack() as held, opened(place, where, ends=True) as ranks:
+                self.job = replace(job, seed=ranks.by_first(lambda: self.prepare(held)))
                 with _resumable(job, ranks), _workforce(self.job, self.devices, ranks) as everyone:
                     self.train(everyone)
             code = 0

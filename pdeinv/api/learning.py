@@ -22,6 +22,7 @@ from pdeinv.api.given import (
 from pdeinv.errors import ConfigError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic, check_output
+from pdeinv.io.lock import owned
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.io.runs import recalled_seed, run_folder
 from pdeinv.jobs.comparison import summary
@@ -157,17 +158,18 @@ def train_surrogate(
     declare_model(model)
     with files() as folder:
         target = folder / "surrogate" if out is None else Path(out)
-        for path in (target, run_folder(target)):
-            check_output(path, overwrite=overwrite, resume=resume)
         job = Job(
             name, options, written(data, folder, "data"), seed_or_fresh(seed), run_folder(target),
             device, dtype, noise_std, resume,
         )  # fmt: skip
         job.check()
-        found = execute(job)
-        if out is not None:
-            with atomic(target) as scratch:
-                found.save(scratch)
+        with owned(target):
+            for path in (target, run_folder(target)):
+                check_output(path, overwrite=overwrite, resume=resume)
+            found = execute(job)
+            if out is not None:
+                with atomic(target) as scratch:
+                    found.save(scratch)
     return found
 
 

@@ -20,6 +20,7 @@ from pdeinv.errors import ConfigError, Preempted, RunFailed
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.pools import Pool, opened, require_backend
 from pdeinv.io.atomic import write_text
+from pdeinv.io.lock import owned
 from pdeinv.io.runs import make_run_folder, remember
 from pdeinv.io.streaming import write_stream
 from pdeinv.jobs.generate import shards
@@ -107,6 +108,19 @@ def generate(
     registry.require("problems", plan.problem)
     require_backend(execution.executor)
     problem, axes = checked(plan)
+    with owned(out, shared=execution.part is not None):
+        _generated(problem, plan, out, folder, execution, axes)
+
+
+def _generated(
+    problem: Problem,
+    plan: Plan,
+    out: Path,
+    folder: Path,
+    execution: Execution,
+    axes: dict[str, Any],
+) -> None:
+    """Solve what is missing and write the output, both of which are this run's alone."""
     _claim(plan, folder, execution.joins)
     numbers = range(plan.n_batches)
     if execution.part is not None:

@@ -19,6 +19,7 @@ from pdeinv.errors import PdeinvError
 from pdeinv.executors import kept_workers
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output, write_text
+from pdeinv.io.lock import owned
 from pdeinv.io.marks import noted
 from pdeinv.io.runs import discard, drop_unless_resumable, remember, run_folder
 from pdeinv.jobs.invert.pace import with_pace
@@ -35,7 +36,7 @@ from pdeinv.plugins.own_declared import check_travels
 from pdeinv.plugins.recipe import Prepared
 from pdeinv.rng import stream
 
-__all__ = ["Inversion", "RunConfig", "check_outputs", "invert", "write_configuration"]
+__all__ = ["Inversion", "RunConfig", "check_outputs", "invert"]
 
 
 def invert(
@@ -50,7 +51,7 @@ def invert(
 
     Args:
         inversion: from :meth:`Inversion.resolve`.
-        out: the result file; checkpoints go to ``<out>.run``.
+        out: the result file; checkpoints go to ``<out>.run``, the configuration to ``<out>.toml``.
         overwrite: replace an existing result and its checkpoints, if pdeinv wrote them.
         resume: continue from the checkpoints.
         progress: told how far each chain is.
@@ -62,8 +63,18 @@ def invert(
         PdeinvError: as each stage says; the output is complete or absent.
     """
     inversion.require()
-    check_outputs(out, overwrite=overwrite, resume=resume)
-    folder = run_folder(out)
+    with owned(out):
+        check_outputs(out, overwrite=overwrite, resume=resume)
+        tree = _inverted(inversion, run_folder(out), overwrite, resume, progress)
+        netcdf.write(out, tree)
+        write_text(configuration_of(out), noted(str(tree.attrs["pdeinv_config"])))
+    return tree
+
+
+def _inverted(
+    inversion: Inversion, folder: Path, overwrite: bool, resume: bool, progress: Progress
+) -> xr.DataTree:
+    """The result, by what is kept in ``folder`` meanwhile."""
     problem = inversion.problem
     check_travels(problem.name, problem.config.model_dump(mode="json"), inversion.run.workers)
     inversion.check_surrogate()
@@ -87,18 +98,11 @@ def invert(
     except PdeinvError:
         drop_unless_resumable(folder)
         raise
-    tree = conclude(inversion, made(), result, report, verified)
-    netcdf.write(out, tree)
-    return tree
-
-
-def write_configuration(tree: xr.DataTree, out: Path) -> None:
-    """The configuration that a result holds, with what was measured for it, as ``<out>.toml``."""
-    write_text(configuration_of(out), noted(str(tree.attrs["pdeinv_config"])))
+    return conclude(inversion, made(), result, report, verified)
 
 
 def configuration_of(out: Path) -> Path:
-    """Where the resolved configuration of a result stands."""
+    """Where the configuration of a result stands, with what was measured for it."""
     return out.with_name(f"{out.name}.toml")
 
 
