@@ -44,14 +44,15 @@ class Written:
                     held.enter_context(owned(path))
             yield
 
-    def check(self) -> None:
+    def check(self, *inputs: Path | None) -> None:
         """Refuse what exists or cannot be written, before any work."""
         from pdeinv.io.atomic import check_output
         from pdeinv.jobs.plot.figure import check_suffix
 
+        read = [path for path in inputs if path is not None]
         for path, option in ((self.out, "--out"), (self.figure, "--figure")):
             if path is not None:
-                check_output(path, overwrite=self.overwrite, option=option)
+                check_output(path, overwrite=self.overwrite, option=option, inputs=read)
         if self.figure is not None:
             check_suffix(self.figure, "--figure")
 
@@ -91,13 +92,14 @@ def evaluate(
     from pdeinv.jobs.comparison import summary
     from pdeinv.jobs.evaluate import Request, compare
 
-    written.check()
+    inputs = (checkpoint, obs, around, settings.config)
+    written.check(*inputs)
     tables = own.into(with_flags(load_tables(settings), seed=random.seed, **noise.flags()))
     seed = seed_of(tables)
     spec = NoiseSpec(**tables.get("noise", {}))
     request = Request(checkpoint, tables, obs, around, sensors, spec, n, seed, level)
     with written.owned(), step_progress(terminal, "evaluate") as step:
-        written.check()  # again, now that nobody else writes there
+        written.check(*inputs)  # again, now that nobody else writes there
         found = compare(request, lambda done, total: step(done, total, ""))
         figures = {"checkpoint": str(checkpoint), "seed": seed, **summary(found)}
         paths = list(_write(written, found, figures, (obs, around)))

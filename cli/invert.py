@@ -106,7 +106,9 @@ def invert(
     inversion = _resolved(tables, observations, output, resume)
     for remark in inversion.notes:
         terminal.note(f"note: {remark}")
-    check_outputs(output.out, overwrite=output.overwrite, resume=resume)
+    check_outputs(
+        inversion, output.out, config=settings.config, overwrite=output.overwrite, resume=resume
+    )
     if output.dry_run:
         plan = inversion.plan()
         shown = terminal.table("plan", ("what", "value"), list(plan.items()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -111,13 +112,15 @@ def solve(
     from pdeinv.jobs.observe import choose_unknown, make_truth
     from pdeinv.plugins import registry
     from pdeinv.plugins.hooks import phantom, prepare
+    from pdeinv.provenance import files_of
 
     flags = {"problem__name": problem, "solver__name": solver.solver}
     tables = own.into(with_flags(load_tables(settings), seed=random.seed, **flags), problem)
     level = level if own.own_model is None else min(level, 0)
     network = solver.network(tables)
     physics = build_problem(tables.get("problem", {}))
-    _check_outputs(output, vtk, network is not None, solver.resume)
+    inputs = files_of([settings.config, m, tables.get("problem", {})])
+    _check_outputs(output, vtk, network is not None, solver.resume, inputs)
     if network is None or solver.compare:
         registry.require("problems", physics.name)
     world = _communicator()
@@ -135,7 +138,7 @@ def solve(
     terminal.plan(plan, output.dry_run)
     if network is not None:
         with owned(output.out):
-            _check_outputs(output, vtk, True, solver.resume)  # nobody else writes there now
+            _check_outputs(output, vtk, True, solver.resume, inputs)  # nobody else writes there now
             tree, found = _by_network(terminal, physics, unknown, network, plan, output, solver)
             _write(output.out, vtk, tree)
         plan |= found
@@ -148,13 +151,15 @@ def solve(
         terminal.result(plan, str(output.out))
 
 
-def _check_outputs(output: Output, vtk: Path | None, network: bool, resume: bool) -> None:
+def _check_outputs(
+    output: Output, vtk: Path | None, network: bool, resume: bool, inputs: Sequence[Path]
+) -> None:
     from pdeinv.io.atomic import check_output
 
-    output.check(resume=resume if network else None, folder=network)
+    output.check(*inputs, resume=resume if network else None, folder=network)
     if vtk is not None:
         extras.require("h5py", "--vtk needs")
-        check_output(vtk, overwrite=output.overwrite, option="--vtk")
+        check_output(vtk, overwrite=output.overwrite, option="--vtk", inputs=inputs)
 
 
 def _communicator() -> Any:

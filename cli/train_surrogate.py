@@ -117,7 +117,7 @@ def train_surrogate(
     )  # fmt: skip
     if slurm.print_sbatch:
         job.config  # noqa: B018  parsed for its errors; packages are those of the other machine
-        output.check(resume=resume, folder=True)
+        output.check(data, settings.config, resume=resume, folder=True, kind="folder")
         given = {"--config": settings.config, "--own-model": own.own_model, "--seed": random.seed}
         text = _slurm_script(slurm, job, machine, {"--out": output.out, **given}, settings)
         terminal.result({"script": text}, text.rstrip("\n"))
@@ -132,7 +132,7 @@ def train_surrogate(
     if place is not None:
         job.check_together(place.size)
         terminal = terminal if place.rank == 0 else replace(terminal, quiet=True)
-    work = _Training(terminal, output, tables, job, machine.devices, end)
+    work = _Training(terminal, output, tables, job, machine.devices, end, settings.config)
     if not output.dry_run:
         work.run(place)
     elif place is None or place.rank == 0:
@@ -151,6 +151,7 @@ class _Training:
         job: what is trained; its seed counts when the training begins.
         devices: how many share the work where no launcher has started processes.
         end: when to stop, by the monotonic clock.
+        config: the run file.
         held: the data set in the process that has read it first.
     """
 
@@ -160,6 +161,7 @@ class _Training:
     job: Job
     devices: int
     end: float | None
+    config: Path | None = None
     held: TrainingSet | None = None
 
     def check(self) -> None:
@@ -167,7 +169,7 @@ class _Training:
         from pdeinv.executors.devices import find_device
 
         job = self.job
-        self.output.check(resume=job.resume, folder=True)
+        self.output.check(job.data, self.config, resume=job.resume, folder=True, kind="folder")
         if job.tensorboard is not None:
             extras.require("tensorboard", "--tensorboard needs")
         if job.device != "cpu":

@@ -7,6 +7,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pdeinv.config import dump_toml
 
-__all__ = ["Source", "attributes", "sha256", "versions"]
+__all__ = ["Source", "attributes", "files_of", "sha256", "versions"]
 
 _TRACKED = ("pdeinv", "numpy", "scipy", "xarray", "dolfinx-solver-real", "fenics-dolfinx", "torch")
 
@@ -41,6 +42,18 @@ def sha256(path: Path) -> str:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()
+
+
+def files_of(table: Any) -> list[Path]:
+    """The files that a configuration names, at any depth: meshes, sources and the like."""
+    if isinstance(table, Mapping):
+        return [path for value in table.values() for path in files_of(value)]
+    if isinstance(table, list | tuple):
+        return [path for value in table for path in files_of(value)]
+    if isinstance(table, str | Path) and Path(table).suffix:
+        with suppress(OSError, ValueError):  # too long for a name, or not one
+            return [Path(table)] if Path(table).is_file() else []
+    return []
 
 
 class Source(NamedTuple):

@@ -14,6 +14,7 @@ from pdeinv.api.given import (
     Subject,
     declare_model,
     files,
+    paths,
     problem_table,
     seed_or_fresh,
     to_problem,
@@ -21,10 +22,10 @@ from pdeinv.api.given import (
 )
 from pdeinv.errors import ConfigError
 from pdeinv.io import netcdf
-from pdeinv.io.atomic import atomic, check_output
+from pdeinv.io.atomic import atomic
 from pdeinv.io.lock import owned
 from pdeinv.io.observations import NoiseSpec
-from pdeinv.io.runs import recalled_seed, run_folder
+from pdeinv.io.runs import check_run_outputs, recalled_seed, run_folder
 from pdeinv.jobs.comparison import summary
 from pdeinv.jobs.evaluate import Request, compare
 from pdeinv.jobs.generate.plan import Around, Plan, Sampling
@@ -34,6 +35,7 @@ from pdeinv.jobs.train import Job, execute
 from pdeinv.plugins.fitting import Precision
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import Surrogate
+from pdeinv.provenance import files_of
 from pdeinv.typing import Array
 
 if TYPE_CHECKING:
@@ -93,8 +95,8 @@ def generate(
                 written(around, folder, "result"), physics.prior(), inflation
             )
         target = folder / "data.nc" if out is None else Path(out)
-        for path in (target, run_folder(target)):
-            check_output(path, overwrite=overwrite, resume=resume)
+        read = [*paths(obs, around), *files_of(physics.config.model_dump(mode="json"))]
+        check_run_outputs(target, overwrite=overwrite, resume=resume, inputs=read)
         if resume and seed is None:
             seed = recalled_seed(run_folder(target))
         plan = Plan(
@@ -164,8 +166,9 @@ def train_surrogate(
         )  # fmt: skip
         job.check()
         with owned(target):
-            for path in (target, run_folder(target)):
-                check_output(path, overwrite=overwrite, resume=resume)
+            check_run_outputs(
+                target, overwrite=overwrite, resume=resume, inputs=paths(data), kind="folder"
+            )
             found = execute(job)
             if out is not None:
                 with atomic(target) as scratch:

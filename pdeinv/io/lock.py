@@ -33,13 +33,13 @@ def owned(out: Path, *, shared: bool = False) -> Iterator[None]:
         OutputBusy: another run holds it; nothing was changed.
         RunFailed: no lock can be made there.
     """
-    path = out.with_name(f".{out.name}.lock")
+    path = out.parent / f".{out.name}.lock"
     try:
         stream = _locked(path, out, shared)
     except OSError as error:
         raise RunFailed(f"cannot lock {out}: {error.strerror}") from None
     if stream is None:
-        with _named(out.with_name(f".{out.name}.owner"), out, shared):
+        with _named(out.parent / f".{out.name}.owner", out, shared):
             yield
         return
     try:

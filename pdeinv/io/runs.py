@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, Literal
 
 from pdeinv.config import dump_toml, read_toml
 from pdeinv.errors import RunFailed
-from pdeinv.io.atomic import remove, write_text
+from pdeinv.io.atomic import SCRATCH, check_output, remove, write_text
 from pdeinv.io.marks import ATTRIBUTE, RUN_MARK, check_mark, written_by_pdeinv
 from pdeinv.provenance import versions
 
 __all__ = [
+    "check_run_outputs",
     "discard",
     "drop_unless_resumable",
     "make_run_folder",
@@ -31,7 +32,28 @@ RESUMABLE = ("*.npz", "*.safetensors")
 
 def run_folder(out: Path) -> Path:
     """Where the checkpoints of ``out`` live; needed to continue the run, else removable."""
-    return out.with_name(out.name + ".run")
+    return out.parent / f"{out.name}.run"
+
+
+def check_run_outputs(
+    out: Path,
+    *,
+    overwrite: bool,
+    resume: bool | None,
+    inputs: Iterable[Path] = (),
+    kind: Literal["file", "folder"] = "file",
+) -> None:
+    """Refuse an output or its run folder, as :func:`check_output` says.
+
+    Raises:
+        OutputExists: names the first.
+    """
+    read = list(inputs)
+    check_output(out, overwrite=overwrite, resume=resume, inputs=read, kind=kind)
+    folder = run_folder(out)
+    check_output(
+        folder, overwrite=overwrite, resume=resume, inputs=read, kind="folder", room=SCRATCH
+    )
 
 
 def make_run_folder(folder: Path) -> None:

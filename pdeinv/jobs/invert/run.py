@@ -18,10 +18,10 @@ from pdeinv.engines.run.spec import Budget, Run
 from pdeinv.errors import PdeinvError
 from pdeinv.executors import kept_workers
 from pdeinv.io import netcdf
-from pdeinv.io.atomic import check_output, write_text
+from pdeinv.io.atomic import SCRATCH, check_output, write_text
 from pdeinv.io.lock import owned
 from pdeinv.io.marks import noted
-from pdeinv.io.runs import discard, drop_unless_resumable, remember, run_folder
+from pdeinv.io.runs import check_run_outputs, discard, drop_unless_resumable, remember, run_folder
 from pdeinv.jobs.invert.pace import with_pace
 from pdeinv.jobs.invert.request import Inversion, RunConfig
 from pdeinv.jobs.invert.result import conclude
@@ -64,7 +64,7 @@ def invert(
     """
     inversion.require()
     with owned(out):
-        check_outputs(out, overwrite=overwrite, resume=resume)
+        check_outputs(inversion, out, overwrite=overwrite, resume=resume)
         tree = _inverted(inversion, run_folder(out), overwrite, resume, progress)
         netcdf.write(out, tree)
         write_text(configuration_of(out), noted(str(tree.attrs["pdeinv_config"])))
@@ -103,19 +103,21 @@ def _inverted(
 
 def configuration_of(out: Path) -> Path:
     """Where the configuration of a result stands, with what was measured for it."""
-    return out.with_name(f"{out.name}.toml")
+    return out.parent / f"{out.name}.toml"
 
 
-def check_outputs(out: Path, *, overwrite: bool, resume: bool) -> None:
-    """Refuse what is there already, or is not ours: the result, its run folder, its configuration.
+def check_outputs(
+    inversion: Inversion, out: Path, *, overwrite: bool, resume: bool, config: Path | None = None
+) -> None:
+    """Refuse what is there already, is read, or is not ours: result, run folder, configuration.
 
     Raises:
         OutputExists: names the first.
     """
-    for path in (out, run_folder(out)):
-        check_output(path, overwrite=overwrite, resume=resume)
+    inputs = [*inversion.inputs, *([] if config is None else [config])]
+    check_run_outputs(out, overwrite=overwrite, resume=resume, inputs=inputs)
     # it goes with the result, which may be gone; so it is replaced without being asked
-    check_output(configuration_of(out), overwrite=True)
+    check_output(configuration_of(out), overwrite=True, room=SCRATCH)
 
 
 def _spec(inversion: Inversion, folder: Path, resume: bool) -> Run:
