@@ -71,7 +71,7 @@ def generate(
             seed = _seed(tables, output, parts)
             drawn = {**design.fields(physics), **stored.fields(places)}
             plan = _plan(physics, places, n=n, seed=seed, noise_std=noise, **drawn)
-            inputs = (obs, design.around, settings.config, *files_of(plan.problem_config))
+            inputs = (obs, design.around, settings.config, *files_of(physics.config))
             workers = tables.get("workers", 1)
             _solve(terminal, output, parts, plan, physics, executor, workers, inputs)
 
@@ -183,5 +183,8 @@ def _subject(
 
 def _plan(physics: Problem, places: Sensors, **more: Any) -> Plan:
     from pdeinv.jobs.generate.plan import Plan
+    from pdeinv.provenance import sources_of
 
-    return Plan(physics.name, physics.config.model_dump(mode="json"), places, **more)
+    inputs = tuple(sources_of(physics.config))
+    table = physics.config.model_dump(mode="json")
+    return Plan(physics.name, table, places, inputs=inputs, **more)

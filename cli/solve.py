@@ -119,7 +119,7 @@ def solve(
     level = level if own.own_model is None else min(level, 0)
     network = solver.network(tables)
     physics = build_problem(tables.get("problem", {}))
-    inputs = files_of([settings.config, m, tables.get("problem", {})])
+    inputs = files_of([settings.config, Path(m), physics.config])
     _check_outputs(output, vtk, network is not None, solver.resume, inputs)
     if network is None or solver.compare:
         registry.require("problems", physics.name)
@@ -248,9 +248,9 @@ def _trained(
     folder: Path,
     resume: bool,
 ) -> Any:
-    from pdeinv.io.runs import remember
+    from pdeinv.io.runs import drop_unless_resumable, remember
     from pdeinv.plugins.fitting import FitRun
-    from pdeinv.surrogates.pinn.forward import solve
+    from pdeinv.surrogates.pinn.forward import solve, training_mark
 
     message = f"stopped; the training so far is saved in {folder}; continue with --resume"
     with stoppable(None, message) as stop, step_progress(terminal, "train") as step:
@@ -258,6 +258,11 @@ def _trained(
         def progress(block: int, blocks: int, loss: float, residual: float) -> None:
             step(block, blocks, f"loss {loss:.3g}, residual {residual:.3g}")
 
-        remember(folder, {"seed": seed, "solver": {"name": "pinn", **config.model_dump()}})
+        told = {"seed": seed, "solver": {"name": "pinn", **config.model_dump()}}
+        remember(folder, told, mark=training_mark(problem, m, config, seed), resume=resume)
         run = FitRun(folder, resume, progress=progress, should_stop=stop.requested)
-        return solve(problem, m, config, seed, run)
+        try:
+            return solve(problem, m, config, seed, run)
+        except BaseException:
+            drop_unless_resumable(folder)
+            raise

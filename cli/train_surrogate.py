@@ -177,6 +177,7 @@ class _Training:
 
     def prepare(self, held: ExitStack) -> int:
         """Own the output, check, read, clear and remember; returns the seed."""
+        from pdeinv.config import fingerprint
         from pdeinv.io.lock import owned
         from pdeinv.io.runs import discard, remember
 
@@ -189,7 +190,10 @@ class _Training:
         if self.output.overwrite:
             discard(job.folder)
         options = {"name": job.surrogate, **job.config.model_dump()}
-        remember(job.folder, {"seed": seed, "surrogate": options})
+        told = {"seed": seed, "surrogate": options}
+        decides = {"name": job.surrogate, "data": self.held.digest, "noise_std": job.noise_std}
+        mark = fingerprint({**decides, "seed": seed})
+        remember(job.folder, told, mark=mark, resume=job.resume)
         return seed
 
     def plan(self, training: TrainingSet, seed: int) -> dict[str, Any]:
@@ -258,7 +262,7 @@ def _resumable(job: Job, ranks: Ranks) -> Iterator[None]:
 
     try:
         yield
-    except PdeinvError:
+    except BaseException:
         if ranks.first:
             drop_unless_resumable(job.folder)
         raise

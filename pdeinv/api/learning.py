@@ -35,7 +35,7 @@ from pdeinv.jobs.train import Job, execute
 from pdeinv.plugins.fitting import Precision
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import Surrogate
-from pdeinv.provenance import files_of
+from pdeinv.provenance import files_of, sources_of
 from pdeinv.typing import Array
 
 if TYPE_CHECKING:
@@ -95,14 +95,14 @@ def generate(
                 written(around, folder, "result"), physics.prior(), inflation
             )
         target = folder / "data.nc" if out is None else Path(out)
-        read = [*paths(obs, around), *files_of(physics.config.model_dump(mode="json"))]
+        read = [*paths(obs, around), *files_of(physics.config)]
         check_run_outputs(target, overwrite=overwrite, resume=resume, inputs=read)
         if resume and seed is None:
             seed = recalled_seed(run_folder(target))
         plan = Plan(
             physics.name, physics.config.model_dump(mode="json"), places, n, seed_or_fresh(seed),
             grid=grid, level=level, design=fitted, jacobian=jacobian, sampling=design,
-            noise_std=noise,
+            noise_std=noise, inputs=tuple(sources_of(physics.config)),
         )  # fmt: skip
         solve_all(plan, target, run_folder(target), workers=workers, resume=resume)
         return netcdf.read_dataset(target)

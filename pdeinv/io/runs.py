@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 from typing import Any, Literal
 
 from pdeinv.config import dump_toml, read_toml
-from pdeinv.errors import RunFailed
+from pdeinv.errors import ConfigError, RunFailed
 from pdeinv.io.atomic import SCRATCH, check_output, remove, write_text
 from pdeinv.io.marks import ATTRIBUTE, RUN_MARK, check_mark, written_by_pdeinv
 from pdeinv.provenance import versions
@@ -25,7 +25,7 @@ __all__ = [
     "run_folder",
 ]
 
-CONFIG = "config.toml"
+CONFIG, INPUTS = "config.toml", "inputs.mark"
 RESUMABLE = ("*.npz", "*.safetensors")
 """Files of a run folder that a run can go on from: of engines and rounds, of trainings."""
 
@@ -99,9 +99,30 @@ def discard(folder: Path) -> None:
         remove(folder)
 
 
-def remember(folder: Path, resolved: Mapping[str, Any]) -> None:
-    """Keep the resolved configuration in the run folder, which is made if need be."""
+def remember(
+    folder: Path, resolved: Mapping[str, Any], *, mark: str = "", resume: bool = False
+) -> None:
+    """Keep the resolved configuration in the run folder, which is made if need be.
+
+    Args:
+        folder: the run folder.
+        resolved: the configuration.
+        mark: identifies all that decides the numbers, files included; empty where something else
+            guards the folder.
+        resume: whether the run goes on with what is there.
+
+    Raises:
+        ConfigError: what is there has another mark; nothing was changed.
+    """
+    file = folder / INPUTS
+    if mark and resume and file.exists() and file.read_text(encoding="utf-8").strip() != mark:
+        raise ConfigError(
+            f"checkpoints in {folder} belong to another configuration, seed, data or other input; "
+            "repeat the first command with --resume, or start again with --overwrite"
+        )
     make_run_folder(folder)
+    if mark:
+        write_text(file, f"{mark}\n")
     write_text(folder / CONFIG, dump_toml(resolved))
 
 

@@ -109,7 +109,14 @@ def generate(
     require_backend(execution.executor)
     problem, axes = checked(plan)
     with owned(out, shared=execution.part is not None):
-        _generated(problem, plan, out, folder, execution, axes)
+        _claim(plan, folder, execution.joins)
+        try:
+            _generated(problem, plan, out, folder, execution, axes)
+        except BaseException:
+            alone = execution.part is None and execution.executor.name == "process"
+            if alone:  # else others may be about to write there
+                shards.drop_if_empty(folder)
+            raise
 
 
 def _generated(
@@ -120,8 +127,7 @@ def _generated(
     execution: Execution,
     axes: dict[str, Any],
 ) -> None:
-    """Solve what is missing and write the output, both of which are this run's alone."""
-    _claim(plan, folder, execution.joins)
+    """Solve what is missing and write the output."""
     numbers = range(plan.n_batches)
     if execution.part is not None:
         numbers = range(execution.part[0] - 1, plan.n_batches, execution.part[1])
@@ -278,7 +284,10 @@ def _write(problem: Problem, plan: Plan, tally: _Tally, axes: dict[str, Any], ou
     table = plan.table()
     facts = {name: table[name] for name in ("seed", "n", "design")}
     shards.write_manifest(tally.folder, {"fingerprint": plan.mark(), **facts}, found)
-    inputs = [] if plan.design is None else [plan.design.source]
+    inputs = [
+        *([] if plan.design is None else [plan.design.source]),
+        *plan.inputs,
+    ]
     attrs = {**attributes(table, plan.seed, inputs), "pdeinv_level": plan.level}
 
     def batches() -> Iterator[xr.Dataset]:

@@ -13,9 +13,8 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Need, check_posterior
 from pdeinv.engines.progress import Progress, silent
 from pdeinv.engines.run.driver import run
-from pdeinv.engines.run.folder import claimed
+from pdeinv.engines.run.folder import claimed, mark_of
 from pdeinv.engines.run.spec import Budget, Run
-from pdeinv.errors import PdeinvError
 from pdeinv.executors import kept_workers
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import SCRATCH, check_output, write_text
@@ -82,10 +81,11 @@ def _inverted(
     verified = _verify(inversion, made.posterior)
     if overwrite:
         discard(folder)
-    remember(folder, inversion.resolved())
+    spec = _spec(inversion, folder, resume)
+    mark = mark_of(inversion.engine, spec)
+    remember(folder, inversion.resolved(), mark=mark, resume=resume)
     try:
         with kept_workers(inversion.run.workers):
-            spec = _spec(inversion, folder, resume)
             report = SurrogateReport()
             if inversion.learns:
                 watch = Watch.of(folder, spec.budget)
@@ -95,7 +95,7 @@ def _inverted(
             if Need.COARSE in inversion.engine.needs:
                 inversion, report = with_pace(inversion, made(), report, folder)
             result = run(inversion.engine, made, spec, progress)
-    except PdeinvError:
+    except BaseException:
         drop_unless_resumable(folder)
         raise
     return conclude(inversion, made(), result, report, verified)
@@ -127,12 +127,11 @@ def _spec(inversion: Inversion, folder: Path, resume: bool) -> Run:
 
 
 def _tag(inversion: Inversion) -> str:
-    """What a checkpoint must agree with besides engine and seed."""
+    """What a checkpoint must agree with besides engine and seed: configuration and all inputs."""
     resolved = inversion.resolved()
     for free in ("engine", "workers", "seed", "budget", "observations"):
         resolved.pop(free, None)
-    source = inversion.observations.source
-    return f"{resolved}{source.sha256 if source else ''}{BASIS}"
+    return f"{resolved}{[one.sha256 for one in inversion.sources]}{BASIS}"
 
 
 def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:
