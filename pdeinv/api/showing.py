@@ -102,7 +102,7 @@ def export(
         PdeinvError: no field over space.
     """
     target = Path(vtk)
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, option="vtk", inputs=paths(what))
     with files() as folder:
         export_vtk(written(what, folder, "exported"), target, variable)
     return target

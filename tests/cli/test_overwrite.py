@@ -146,6 +146,9 @@ READ = {
     "plot": (("plot", "obs.nc"), "obs.nc"),
     "solve --m": (("solve", *SMALL, "--m", "truth.nc"), "truth.nc"),
     "evaluate": (("evaluate", "surrogate", "--obs", "obs.nc"), "obs.nc"),
+    "export --vtk": (("export", "truth.nc"), "truth.nc"),
+    "solve --vtk": (("solve", *SMALL, "--m", "truth.nc", "--out", "t.nc"), "truth.nc"),
+    "evaluate --figure": (("evaluate", "surrogate", "--obs", "obs.nc"), "obs.nc"),
     "import": (("import", "eit", "pyeit", "obs.nc"), "obs.nc"),
 }
 
@@ -164,9 +167,10 @@ def test_what_is_read_is_never_written_over(verb, alias, call, work):
         (work / "sub").mkdir()
         out = work / "sub" / ".." / source
     before = contents(work)
-    result = call(*words, "--out", out, "--overwrite")
+    option = verb.split()[-1] if verb.endswith(("--vtk", "--figure")) else "--out"
+    result = call(*words, option, out, "--overwrite")
     assert result.exit_code == 2, result.stderr
-    assert "which is read; choose another --out" in result.stderr
+    assert f"which is read; choose another {option}" in result.stderr
     assert contents(work) == before
 
 
