@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,14 +33,26 @@ class Written:
         bool, typer.Option("--overwrite", help="Replace existing outputs of pdeinv.")
     ] = False
 
-    def check(self) -> None:
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Hold what is written while the block runs."""
+        from pdeinv.io.lock import owned
+
+        with ExitStack() as held:
+            for path in {self.out, self.figure}:
+                if path is not None:
+                    held.enter_context(owned(path))
+            yield
+
+    def check(self, *inputs: Path | None) -> None:
         """Refuse what exists or cannot be written, before any work."""
         from pdeinv.io.atomic import check_output
         from pdeinv.jobs.plot.figure import check_suffix
 
+        read = [path for path in inputs if path is not None]
         for path, option in ((self.out, "--out"), (self.figure, "--figure")):
             if path is not None:
-                check_output(path, overwrite=self.overwrite, option=option)
+                check_output(path, overwrite=self.overwrite, option=option, inputs=read)
         if self.figure is not None:
             check_suffix(self.figure, "--figure")
 
@@ -79,15 +92,18 @@ def evaluate(
     from pdeinv.jobs.comparison import summary
     from pdeinv.jobs.evaluate import Request, compare
 
-    written.check()
+    inputs = (checkpoint, obs, around, settings.config)
+    written.check(*inputs)
     tables = own.into(with_flags(load_tables(settings), seed=random.seed, **noise.flags()))
     seed = seed_of(tables)
     spec = NoiseSpec(**tables.get("noise", {}))
     request = Request(checkpoint, tables, obs, around, sensors, spec, n, seed, level)
-    with step_progress(terminal, "evaluate") as step:
+    with written.owned(), step_progress(terminal, "evaluate") as step:
+        written.check(*inputs)  # again, now that nobody else writes there
         found = compare(request, lambda done, total: step(done, total, ""))
-    figures = {"checkpoint": str(checkpoint), "seed": seed, **summary(found)}
-    for path in _write(written, found, figures, (obs, around)):
+        figures = {"checkpoint": str(checkpoint), "seed": seed, **summary(found)}
+        paths = list(_write(written, found, figures, (obs, around)))
+    for path in paths:
         terminal.note(f"written: {path}")
     terminal.result(figures, *_tables(terminal, figures))
 

@@ -32,6 +32,6 @@ def export(
     from pdeinv.jobs.export import export_vtk
 
     extras.require("h5py", "--vtk needs")
-    check_output(vtk, overwrite=overwrite, option="--vtk")
+    check_output(vtk, overwrite=overwrite, option="--vtk", inputs=[path])
     export_vtk(path, vtk, variable)
     terminal.result({"vtk": str(vtk)}, str(vtk))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,6 +56,7 @@ def generate(
     from pdeinv.config import parse
     from pdeinv.executors.config import ExecutorConfig
     from pdeinv.executors.pools import require_backend
+    from pdeinv.provenance import files_of
 
     flags = {"problem__name": problem, "executor__name": parts.executor}
     tables = with_flags(load_tables(settings), seed=random.seed, workers=workers, **flags)
@@ -70,7 +71,9 @@ def generate(
             seed = _seed(tables, output, parts)
             drawn = {**design.fields(physics), **stored.fields(places)}
             plan = _plan(physics, places, n=n, seed=seed, noise_std=noise, **drawn)
-            _solve(terminal, output, parts, plan, physics, executor, tables.get("workers", 1))
+            inputs = (obs, design.around, settings.config, *files_of(physics.config))
+            workers = tables.get("workers", 1)
+            _solve(terminal, output, parts, plan, physics, executor, workers, inputs)
 
 
 @contextmanager
@@ -93,6 +96,7 @@ def _solve(
     physics: Problem,
     executor: ExecutorConfig,
     workers: int,
+    inputs: Sequence[Path | None],
 ) -> None:
     """Check, solve, and say what became of it."""
     from pdeinv.jobs.generate.batches import checked
@@ -106,7 +110,7 @@ def _solve(
             "--overwrite starts again, --resume, --shard and --assemble go on; give one of them"
         )
     part, folder = parts.part(), output.folder
-    output.check(resume=parts.joins, folder=True)
+    output.check(*inputs, resume=parts.joins, folder=True)
     data = {
         "out": str(output.out), "n": plan.n, "seed": plan.seed, "dofs": physics.dofs(plan.level),
         "batches": plan.n_batches, "executor": executor.name,
@@ -179,5 +183,8 @@ def _subject(
 
 def _plan(physics: Problem, places: Sensors, **more: Any) -> Plan:
     from pdeinv.jobs.generate.plan import Plan
+    from pdeinv.provenance import sources_of
 
-    return Plan(physics.name, physics.config.model_dump(mode="json"), places, **more)
+    inputs = tuple(sources_of(physics.config))
+    table = physics.config.model_dump(mode="json")
+    return Plan(physics.name, table, places, inputs=inputs, **more)

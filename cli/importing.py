@@ -77,9 +77,10 @@ def _command(problem: str, name: str, importer: Importer) -> Any:
     def run(terminal: Terminal, output: Output, given: Any, source: Path) -> None:
         from pdeinv.io.netcdf import write
         from pdeinv.jobs.import_data import import_file
+        from pdeinv.provenance import files_of
 
         options = {k: v for k, v in vars(given).items() if v is not None}
-        output.check()
+        output.check(source, *files_of(options))
         dataset = import_file(problem, name, source, options)
         sizes = {str(k): int(n) for k, n in dataset.sizes.items()}
         plan = {"out": str(output.out), "problem": problem, "format": name, **sizes}

@@ -97,7 +97,7 @@ def invert(
     Stopped by a signal, the run saves and exits with 75 (130 after Ctrl-C); --resume continues it
     to the same result as an uninterrupted run.
     """
-    from pdeinv.jobs.invert.run import check_outputs, write_configuration
+    from pdeinv.jobs.invert.run import check_outputs
     from pdeinv.jobs.invert.run import invert as run_inversion
 
     flags = {"seed": random.seed, "workers": workers, "problem__name": problem}
@@ -106,7 +106,9 @@ def invert(
     inversion = _resolved(tables, observations, output, resume)
     for remark in inversion.notes:
         terminal.note(f"note: {remark}")
-    check_outputs(output.out, overwrite=output.overwrite, resume=resume)
+    check_outputs(
+        inversion, output.out, config=settings.config, overwrite=output.overwrite, resume=resume
+    )
     if output.dry_run:
         plan = inversion.plan()
         shown = terminal.table("plan", ("what", "value"), list(plan.items()))
@@ -121,7 +123,6 @@ def invert(
             resume=resume,
             progress=stop.watching(report),
         )
-    write_configuration(tree, output.out)
     attrs = {str(k): v for k, v in tree.attrs.items()}
     terminal.result(*_outcome(terminal, output.out, attrs))
     if fail_unconverged and not attrs["pdeinv_converged"]:

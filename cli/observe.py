@@ -32,7 +32,7 @@ def observe(
     tables = own.into(with_flags(load_tables(settings), seed=random.seed, **noise.flags()))
     if sensors is None and own.own_model is not None:
         sensors = "all"
-    output.check()
+    output.check(truth, settings.config)
     seed = seed_of(tables)
     dataset = make_observations(truth, sensors, noise_spec(tables), seed=seed)
     noise_of = next(v for name, v in dataset.data_vars.items() if str(name).endswith("_sigma"))

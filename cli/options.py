@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -145,15 +145,27 @@ class Output:
 
         return run_folder(self.out)
 
-    def check(self, *, resume: bool | None = None, folder: bool = False) -> None:
-        """Refuse an output that exists or cannot be written; with its run folder if asked.
+    def check(
+        self,
+        *inputs: Path | None,
+        resume: bool | None = None,
+        folder: bool = False,
+        kind: Literal["file", "folder"] = "file",
+    ) -> None:
+        """Refuse an output that exists or cannot be written, before any work.
 
-        ``resume`` is None where the verb has no such option.
+        Args:
+            *inputs: what the verb reads.
+            resume: whether it goes on; None where the verb has no such option.
+            folder: whether there is a run folder beside it.
+            kind: of the output.
         """
         from pdeinv.io.atomic import check_output
+        from pdeinv.io.runs import check_run_outputs
 
-        for path in (self.out, self.folder) if folder else (self.out,):
-            check_output(path, overwrite=self.overwrite, resume=resume)
+        read = [path for path in inputs if path is not None]
+        check = check_run_outputs if folder else check_output
+        check(self.out, overwrite=self.overwrite, resume=resume, inputs=read, kind=kind)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def plot(
     """Draw a result (mean, sd, data fit), an observation file or a truth as PNG, PDF or SVG."""
     from pdeinv.jobs.plot.figure import plot as draw
 
-    output.check()
+    output.check(path, truth)
     if not output.dry_run:
         draw(path, output.out, truth=truth, dpi=dpi)
     dry = {"dry_run": True} if output.dry_run else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -107,16 +108,19 @@ def solve(
     Under 'mpiexec -n N' the ranks share the solve and the first one writes. With --solver pinn a
     network is trained on the equation instead; its weights stay in OUT.run.
     """
+    from pdeinv.io.lock import owned
     from pdeinv.jobs.observe import choose_unknown, make_truth
     from pdeinv.plugins import registry
     from pdeinv.plugins.hooks import phantom, prepare
+    from pdeinv.provenance import files_of
 
     flags = {"problem__name": problem, "solver__name": solver.solver}
     tables = own.into(with_flags(load_tables(settings), seed=random.seed, **flags), problem)
     level = level if own.own_model is None else min(level, 0)
     network = solver.network(tables)
     physics = build_problem(tables.get("problem", {}))
-    _check_outputs(output, vtk, network is not None, solver.resume)
+    inputs = files_of([settings.config, Path(m), physics.config])
+    _check_outputs(output, vtk, network is not None, solver.resume, inputs)
     if network is None or solver.compare:
         registry.require("problems", physics.name)
     world = _communicator()
@@ -133,8 +137,10 @@ def solve(
         prepare(physics, level)
     terminal.plan(plan, output.dry_run)
     if network is not None:
-        tree, found = _by_network(terminal, physics, unknown, network, plan, output, solver)
-        _write(output.out, vtk, tree)
+        with owned(output.out):
+            _check_outputs(output, vtk, True, solver.resume, inputs)  # nobody else writes there now
+            tree, found = _by_network(terminal, physics, unknown, network, plan, output, solver)
+            _write(output.out, vtk, tree)
         plan |= found
         terminal.result(plan, *(f"{k}: {plan[k]}" for k in SHOWN if k in plan), str(output.out))
         return
@@ -145,13 +151,15 @@ def solve(
         terminal.result(plan, str(output.out))
 
 
-def _check_outputs(output: Output, vtk: Path | None, network: bool, resume: bool) -> None:
+def _check_outputs(
+    output: Output, vtk: Path | None, network: bool, resume: bool, inputs: Sequence[Path]
+) -> None:
     from pdeinv.io.atomic import check_output
 
-    output.check(resume=resume if network else None, folder=network)
+    output.check(*inputs, resume=resume if network else None, folder=network)
     if vtk is not None:
         extras.require("h5py", "--vtk needs")
-        check_output(vtk, overwrite=output.overwrite, option="--vtk")
+        check_output(vtk, overwrite=output.overwrite, option="--vtk", inputs=inputs)
 
 
 def _communicator() -> Any:
@@ -240,9 +248,9 @@ def _trained(
     folder: Path,
     resume: bool,
 ) -> Any:
-    from pdeinv.io.runs import remember
+    from pdeinv.io.runs import drop_unless_resumable, remember
     from pdeinv.plugins.fitting import FitRun
-    from pdeinv.surrogates.pinn.forward import solve
+    from pdeinv.surrogates.pinn.forward import solve, training_mark
 
     message = f"stopped; the training so far is saved in {folder}; continue with --resume"
     with stoppable(None, message) as stop, step_progress(terminal, "train") as step:
@@ -250,6 +258,11 @@ def _trained(
         def progress(block: int, blocks: int, loss: float, residual: float) -> None:
             step(block, blocks, f"loss {loss:.3g}, residual {residual:.3g}")
 
-        remember(folder, {"seed": seed, "solver": {"name": "pinn", **config.model_dump()}})
+        told = {"seed": seed, "solver": {"name": "pinn", **config.model_dump()}}
+        remember(folder, told, mark=training_mark(problem, m, config, seed), resume=resume)
         run = FitRun(folder, resume, progress=progress, should_stop=stop.requested)
-        return solve(problem, m, config, seed, run)
+        try:
+            return solve(problem, m, config, seed, run)
+        except BaseException:
+            drop_unless_resumable(folder)
+            raise

@@ -6,7 +6,7 @@ import atexit
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -117,7 +117,7 @@ def train_surrogate(
     )  # fmt: skip
     if slurm.print_sbatch:
         job.config  # noqa: B018  parsed for its errors; packages are those of the other machine
-        output.check(resume=resume, folder=True)
+        output.check(data, settings.config, resume=resume, folder=True, kind="folder")
         given = {"--config": settings.config, "--own-model": own.own_model, "--seed": random.seed}
         text = _slurm_script(slurm, job, machine, {"--out": output.out, **given}, settings)
         terminal.result({"script": text}, text.rstrip("\n"))
@@ -132,7 +132,7 @@ def train_surrogate(
     if place is not None:
         job.check_together(place.size)
         terminal = terminal if place.rank == 0 else replace(terminal, quiet=True)
-    work = _Training(terminal, output, tables, job, machine.devices, end)
+    work = _Training(terminal, output, tables, job, machine.devices, end, settings.config)
     if not output.dry_run:
         work.run(place)
     elif place is None or place.rank == 0:
@@ -151,6 +151,7 @@ class _Training:
         job: what is trained; its seed counts when the training begins.
         devices: how many share the work where no launcher has started processes.
         end: when to stop, by the monotonic clock.
+        config: the run file.
         held: the data set in the process that has read it first.
     """
 
@@ -160,6 +161,7 @@ class _Training:
     job: Job
     devices: int
     end: float | None
+    config: Path | None = None
     held: TrainingSet | None = None
 
     def check(self) -> None:
@@ -167,17 +169,20 @@ class _Training:
         from pdeinv.executors.devices import find_device
 
         job = self.job
-        self.output.check(resume=job.resume, folder=True)
+        self.output.check(job.data, self.config, resume=job.resume, folder=True, kind="folder")
         if job.tensorboard is not None:
             extras.require("tensorboard", "--tensorboard needs")
         if job.device != "cpu":
             find_device(job.device)
 
-    def prepare(self) -> int:
-        """Check, read, clear and remember; returns the seed."""
+    def prepare(self, held: ExitStack) -> int:
+        """Own the output, check, read, clear and remember; returns the seed."""
+        from pdeinv.config import fingerprint
+        from pdeinv.io.lock import owned
         from pdeinv.io.runs import discard, remember
 
         job = self.job
+        held.enter_context(owned(self.output.out))
         self.check()
         job.check_together(self.devices)
         self.held = job.read()
@@ -185,7 +190,10 @@ class _Training:
         if self.output.overwrite:
             discard(job.folder)
         options = {"name": job.surrogate, **job.config.model_dump()}
-        remember(job.folder, {"seed": seed, "surrogate": options})
+        told = {"seed": seed, "surrogate": options}
+        decides = {"name": job.surrogate, "data": self.held.digest, "noise_std": job.noise_std}
+        mark = fingerprint({**decides, "seed": seed})
+        remember(job.folder, told, mark=mark, resume=job.resume)
         return seed
 
     def plan(self, training: TrainingSet, seed: int) -> dict[str, Any]:
@@ -200,8 +208,8 @@ class _Training:
         job, code = self.job, 1
         where = "cpu" if place is None else job.device_of(place.local, place.size)
         try:
-            with opened(place, where, ends=True) as ranks:
-                self.job = replace(job, seed=ranks.by_first(self.prepare))
+            with ExitStack() as held, opened(place, where, ends=True) as ranks:
+                self.job = replace(job, seed=ranks.by_first(lambda: self.prepare(held)))
                 with _resumable(job, ranks), _workforce(self.job, self.devices, ranks) as everyone:
                     self.train(everyone)
             code = 0
@@ -254,7 +262,7 @@ def _resumable(job: Job, ranks: Ranks) -> Iterator[None]:
 
     try:
         yield
-    except PdeinvError:
+    except BaseException:
         if ranks.first:
             drop_unless_resumable(job.folder)
         raise

@@ -16,6 +16,7 @@ __all__ = [
     "ConfigError",
     "DataSchemaError",
     "MissingDependency",
+    "OutputBusy",
     "OutputExists",
     "PdeinvError",
     "BudgetSpent",
@@ -62,6 +63,10 @@ class ShapeError(PdeinvError):
 
 class DataSchemaError(PdeinvError):
     """A file does not follow its documented layout."""
+
+
+class OutputBusy(PdeinvError):
+    """Another run is writing the output."""
 
 
 class OutputExists(PdeinvError):

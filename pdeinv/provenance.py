@@ -12,9 +12,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel
+
 from pdeinv.config import dump_toml
 
-__all__ = ["Source", "attributes", "sha256", "versions"]
+__all__ = ["Source", "attributes", "files_of", "sha256", "sources_of", "versions"]
 
 _TRACKED = ("pdeinv", "numpy", "scipy", "xarray", "dolfinx-solver-real", "fenics-dolfinx", "torch")
 
@@ -43,6 +45,18 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def files_of(config: Any) -> list[Path]:
+    """The files that a configuration reads, at any depth: its values that are paths of files."""
+    if isinstance(config, Path):
+        return [config] if config.is_file() else []
+    if isinstance(config, BaseModel):
+        return files_of(dict(config))
+    if isinstance(config, Mapping):
+        return files_of(list(config.values()))
+    parts = config if isinstance(config, list | tuple) else ()
+    return [path for part in parts for path in files_of(part)]
+
+
 class Source(NamedTuple):
     """A file that something was read from: its name and its hash."""
 
@@ -53,6 +67,11 @@ class Source(NamedTuple):
     def of(cls, path: Path) -> Source:
         """That of a file or a folder."""
         return cls(path.name, sha256(path))
+
+
+def sources_of(config: Any) -> list[Source]:
+    """The files that a configuration reads, with their hashes."""
+    return [Source.of(path) for path in files_of(config)]
 
 
 def attributes(

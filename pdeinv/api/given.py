@@ -100,6 +100,11 @@ def problem_table(problem: Subject | None, model: Model | None) -> dict[str, Any
     return {"name": made.name, **made.config.model_dump(mode="json")}
 
 
+def paths(*given: object) -> list[Path]:
+    """Those of the arguments that name files or folders: what an output must not replace."""
+    return [Path(one) for one in given if isinstance(one, str | Path)]
+
+
 @contextmanager
 def files() -> Iterator[Path]:
     """A folder for what has no name of its own, while the block runs."""

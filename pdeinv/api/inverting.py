@@ -21,7 +21,7 @@ from pdeinv.api.given import (
 )
 from pdeinv.io.runs import recalled_seed, run_folder
 from pdeinv.jobs.check import Verdict, check_observations, check_problem
-from pdeinv.jobs.invert.run import Inversion, write_configuration
+from pdeinv.jobs.invert.run import Inversion
 from pdeinv.jobs.invert.run import invert as run_inversion
 from pdeinv.plugins.surrogate import Surrogate
 
@@ -86,10 +86,7 @@ def invert(
         source = written(observations, folder, "observations", own)
         inversion = Inversion.resolve(given, source)
         target = folder / "result.nc" if out is None else Path(out)
-        found = run_inversion(inversion, target, overwrite=overwrite, resume=resume)
-        if out is not None:
-            write_configuration(found, target)
-    return found
+        return run_inversion(inversion, target, overwrite=overwrite, resume=resume)
 
 
 def _folder(surrogate: str | Path | Surrogate, folder: Path) -> Path:

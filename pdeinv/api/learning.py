@@ -14,6 +14,7 @@ from pdeinv.api.given import (
     Subject,
     declare_model,
     files,
+    paths,
     problem_table,
     seed_or_fresh,
     to_problem,
@@ -21,9 +22,10 @@ from pdeinv.api.given import (
 )
 from pdeinv.errors import ConfigError
 from pdeinv.io import netcdf
-from pdeinv.io.atomic import atomic, check_output
+from pdeinv.io.atomic import atomic
+from pdeinv.io.lock import owned
 from pdeinv.io.observations import NoiseSpec
-from pdeinv.io.runs import recalled_seed, run_folder
+from pdeinv.io.runs import check_run_outputs, recalled_seed, run_folder
 from pdeinv.jobs.comparison import summary
 from pdeinv.jobs.evaluate import Request, compare
 from pdeinv.jobs.generate.plan import Around, Plan, Sampling
@@ -33,6 +35,7 @@ from pdeinv.jobs.train import Job, execute
 from pdeinv.plugins.fitting import Precision
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import Surrogate
+from pdeinv.provenance import files_of, sources_of
 from pdeinv.typing import Array
 
 if TYPE_CHECKING:
@@ -92,14 +95,14 @@ def generate(
                 written(around, folder, "result"), physics.prior(), inflation
             )
         target = folder / "data.nc" if out is None else Path(out)
-        for path in (target, run_folder(target)):
-            check_output(path, overwrite=overwrite, resume=resume)
+        read = [*paths(obs, around), *files_of(physics.config)]
+        check_run_outputs(target, overwrite=overwrite, resume=resume, inputs=read)
         if resume and seed is None:
             seed = recalled_seed(run_folder(target))
         plan = Plan(
             physics.name, physics.config.model_dump(mode="json"), places, n, seed_or_fresh(seed),
             grid=grid, level=level, design=fitted, jacobian=jacobian, sampling=design,
-            noise_std=noise,
+            noise_std=noise, inputs=tuple(sources_of(physics.config)),
         )  # fmt: skip
         solve_all(plan, target, run_folder(target), workers=workers, resume=resume)
         return netcdf.read_dataset(target)
@@ -157,17 +160,19 @@ def train_surrogate(
     declare_model(model)
     with files() as folder:
         target = folder / "surrogate" if out is None else Path(out)
-        for path in (target, run_folder(target)):
-            check_output(path, overwrite=overwrite, resume=resume)
         job = Job(
             name, options, written(data, folder, "data"), seed_or_fresh(seed), run_folder(target),
             device, dtype, noise_std, resume,
         )  # fmt: skip
         job.check()
-        found = execute(job)
-        if out is not None:
-            with atomic(target) as scratch:
-                found.save(scratch)
+        with owned(target):
+            check_run_outputs(
+                target, overwrite=overwrite, resume=resume, inputs=paths(data), kind="folder"
+            )
+            found = execute(job)
+            if out is not None:
+                with atomic(target) as scratch:
+                    found.save(scratch)
     return found
 
 

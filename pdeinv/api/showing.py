@@ -9,7 +9,7 @@ from typing import Any
 
 import xarray as xr
 
-from pdeinv.api.given import Data, File, Model, declare_model, files, written
+from pdeinv.api.given import Data, File, Model, declare_model, files, paths, written
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output
@@ -76,7 +76,7 @@ def plot(
         PdeinvError: nothing that can be drawn.
     """
     target = Path(mkdtemp(prefix="pdeinv-")) / "figure.png" if out is None else Path(out)
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, inputs=paths(what, truth))
     with files() as folder:
         shown = written(what, folder, "shown")
         reference = None if truth is None else written(truth, folder, "truth")
@@ -102,7 +102,7 @@ def export(
         PdeinvError: no field over space.
     """
     target = Path(vtk)
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, option="vtk", inputs=paths(what))
     with files() as folder:
         export_vtk(written(what, folder, "exported"), target, variable)
     return target

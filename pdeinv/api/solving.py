@@ -15,6 +15,7 @@ from pdeinv.api.given import (
     Subject,
     declare_model,
     files,
+    paths,
     seed_or_fresh,
     to_problem,
     written,
@@ -80,7 +81,7 @@ def solve(
     """
     made, root = to_problem(problem), seed_or_fresh(seed)
     if out is not None:
-        check_output(Path(out), overwrite=overwrite)
+        check_output(Path(out), overwrite=overwrite, inputs=paths(m))
     level = min(level, 0) if made.name == OWN else level
     found = make_truth(made, _unknown(made, m, root), seed=root, level=level)
     if out is not None:
@@ -130,7 +131,7 @@ def observe(
     """
     declare_model(model)
     if out is not None:
-        check_output(Path(out))
+        check_output(Path(out), inputs=paths(truth))
     noise = NoiseSpec(noise_std, noise_rel)
     with files() as folder:
         path = written(truth, folder, "truth")

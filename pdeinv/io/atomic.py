@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Literal
 
 from pdeinv.errors import OutputExists, RunFailed
 from pdeinv.io.marks import check_mark
 
-__all__ = ["atomic", "check_output", "remove", "write_text"]
+__all__ = ["SCRATCH", "atomic", "check_output", "remove", "write_text"]
+
+
+SCRATCH = len("..") + 8
+ROOM = len(".toml") + SCRATCH
+"""Bytes that scratch adds to a name, and the most that is added to that of an output: scratch of
+the configuration beside it."""
 
 
 def remove(path: Path) -> None:
@@ -24,26 +31,47 @@ def remove(path: Path) -> None:
 
 
 def check_output(
-    path: Path, *, overwrite: bool = False, resume: bool | None = None, option: str = "--out"
+    path: Path,
+    *,
+    overwrite: bool = False,
+    resume: bool | None = None,
+    option: str = "--out",
+    inputs: Iterable[Path] = (),
+    kind: Literal["file", "folder"] = "file",
+    room: int = ROOM,
 ) -> None:
-    """Refuse an output that exists, or whose folder cannot be written, before any work is done.
+    """Refuse an output that exists, or cannot be written, before any work is done.
 
     Args:
         path: where the output goes.
         overwrite: whether what pdeinv wrote there is replaced.
         resume: whether it is gone on with; None for a verb that cannot.
         option: which names the output on the command line.
+        inputs: what is read, files and folders.
+        kind: of the output.
+        room: bytes that are added to its name for what is written beside it.
 
     Raises:
+        OutputExists: it is one of the inputs, or holds one that would go with it.
         OutputExists: it is there, and neither ``overwrite`` nor ``resume`` is set.
-        OutputExists: it is there, one of them is set, and pdeinv did not write it.
-        OutputExists: its folder does not exist or is not writable.
+        OutputExists: it is there, one of them is set, and pdeinv did not write it, or it is of the
+            other kind.
+        OutputExists: its folder does not exist or is not writable, or its name is too long.
     """
+    _check_name(path, option, room)
+    for source in inputs:
+        _check_input(path, source, option, kept=bool(resume))
     if os.path.lexists(path):
         if not (overwrite or resume):
             ways = "--overwrite" if resume is None else "--overwrite or --resume"
             raise OutputExists(f"{path} already exists; add {ways}, or choose another {option}")
         check_mark(path, option)
+        found = "folder" if path.is_dir() else "file"
+        if found != kind:
+            raise OutputExists(
+                f"{path} is a {found}, and a {kind} is written there; move or delete it yourself, "
+                f"or choose another {option}"
+            )
     folder = path.absolute().parent
     if not folder.is_dir():
         raise OutputExists(
@@ -51,6 +79,29 @@ def check_output(
         )
     if not os.access(folder, os.W_OK):
         raise OutputExists(f"folder {folder} is not writable; choose another {option}")
+
+
+def _check_name(path: Path, option: str, room: int) -> None:
+    """Refuse what names no file, and a name that leaves no room for what is written beside it."""
+    if path.name in ("", ".", ".."):
+        raise OutputExists(f"'{path}' names no file; choose another {option}")
+    try:
+        most = os.pathconf(path.absolute().parent, "PC_NAME_MAX") - room
+    except (OSError, ValueError, AttributeError):  # no such folder, or a system that does not tell
+        return
+    size = len(os.fsencode(path.name))
+    if size > most:
+        raise OutputExists(
+            f"the name {path.name[:40]}... has {size} bytes, expected at most {most}; choose a "
+            f"shorter {option}"
+        )
+
+
+def _check_input(path: Path, source: Path, option: str, *, kept: bool) -> None:
+    """Refuse to write over what is read, under whatever name."""
+    out, real = Path(os.path.realpath(path)), Path(os.path.realpath(source))
+    if out == real or (not kept and out in real.parents and out.is_dir()):
+        raise OutputExists(f"{path} would replace {source}, which is read; choose another {option}")
 
 
 def _exchange(target: Path, path: Path, aside: Path) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, Literal
 
 from pdeinv.config import dump_toml, read_toml
-from pdeinv.errors import RunFailed
-from pdeinv.io.atomic import remove, write_text
+from pdeinv.errors import ConfigError, RunFailed
+from pdeinv.io.atomic import SCRATCH, check_output, remove, write_text
 from pdeinv.io.marks import ATTRIBUTE, RUN_MARK, check_mark, written_by_pdeinv
 from pdeinv.provenance import versions
 
 __all__ = [
+    "check_run_outputs",
     "discard",
     "drop_unless_resumable",
     "make_run_folder",
@@ -24,14 +25,35 @@ __all__ = [
     "run_folder",
 ]
 
-CONFIG = "config.toml"
+CONFIG, INPUTS = "config.toml", "inputs.mark"
 RESUMABLE = ("*.npz", "*.safetensors")
 """Files of a run folder that a run can go on from: of engines and rounds, of trainings."""
 
 
 def run_folder(out: Path) -> Path:
     """Where the checkpoints of ``out`` live; needed to continue the run, else removable."""
-    return out.with_name(out.name + ".run")
+    return out.parent / f"{out.name}.run"
+
+
+def check_run_outputs(
+    out: Path,
+    *,
+    overwrite: bool,
+    resume: bool | None,
+    inputs: Iterable[Path] = (),
+    kind: Literal["file", "folder"] = "file",
+) -> None:
+    """Refuse an output or its run folder, as :func:`check_output` says.
+
+    Raises:
+        OutputExists: names the first.
+    """
+    read = list(inputs)
+    check_output(out, overwrite=overwrite, resume=resume, inputs=read, kind=kind)
+    folder = run_folder(out)
+    check_output(
+        folder, overwrite=overwrite, resume=resume, inputs=read, kind="folder", room=SCRATCH
+    )
 
 
 def make_run_folder(folder: Path) -> None:
@@ -77,9 +99,30 @@ def discard(folder: Path) -> None:
         remove(folder)
 
 
-def remember(folder: Path, resolved: Mapping[str, Any]) -> None:
-    """Keep the resolved configuration in the run folder, which is made if need be."""
+def remember(
+    folder: Path, resolved: Mapping[str, Any], *, mark: str = "", resume: bool = False
+) -> None:
+    """Keep the resolved configuration in the run folder, which is made if need be.
+
+    Args:
+        folder: the run folder.
+        resolved: the configuration.
+        mark: identifies all that decides the numbers, files included; empty where something else
+            guards the folder.
+        resume: whether the run goes on with what is there.
+
+    Raises:
+        ConfigError: what is there has another mark; nothing was changed.
+    """
+    file = folder / INPUTS
+    if mark and resume and file.exists() and file.read_text(encoding="utf-8").strip() != mark:
+        raise ConfigError(
+            f"checkpoints in {folder} belong to another configuration, seed, data or other input; "
+            "repeat the first command with --resume, or start again with --overwrite"
+        )
     make_run_folder(folder)
+    if mark:
+        write_text(file, f"{mark}\n")
     write_text(folder / CONFIG, dump_toml(resolved))
 
 

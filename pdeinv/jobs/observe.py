@@ -19,7 +19,7 @@ from pdeinv.plugins.hooks import annotated, fixtures
 from pdeinv.plugins.mask import masks
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem
-from pdeinv.provenance import Source, attributes
+from pdeinv.provenance import Source, attributes, sources_of
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
@@ -142,7 +142,7 @@ def truth_tree(
         raise SolverDiverged(f"the solve gave values that are not finite in {', '.join(bad)}")
     table = {"name": problem.name, **problem.config.model_dump(mode="json")}
     attrs = {
-        **attributes({"seed": seed, "problem": table}, seed),
+        **attributes({"seed": seed, "problem": table}, seed, sources_of(problem.config)),
         "pdeinv_kind": "truth",
         **problem_attributes(problem.name, problem.config),
         LEVEL: level,

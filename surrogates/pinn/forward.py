@@ -20,6 +20,7 @@ from pdeinv.plugins.fitting import FitRun
 from pdeinv.plugins.hooks import HasStrongForm
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem
+from pdeinv.provenance import sources_of
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
@@ -30,7 +31,15 @@ from .network import Network
 from .objective import Objective
 from .training import PinnState, advance, first_state
 
-__all__ = ["HISTORY", "NetworkSolution", "done", "relative_l2", "solve", "strong_form"]
+__all__ = [
+    "HISTORY",
+    "NetworkSolution",
+    "done",
+    "relative_l2",
+    "solve",
+    "strong_form",
+    "training_mark",
+]
 
 HISTORY = "history.jsonl"
 KIND = "pinn-solution"
@@ -152,7 +161,7 @@ def solve(
     import_torch()
     run = run or FitRun()
     form, m = strong_form(problem), problem.prior().space.check(m)
-    store = _Store(run.folder, _mark(problem, m, config, seed))
+    store = _Store(run.folder, training_mark(problem, m, config, seed))
     state, history = store.load() if run.resume else (None, [])
     if state is None:
         net = Network.of(form, config, stream(seed, "pinn-features"))
@@ -178,11 +187,13 @@ def _objective(form: StrongForm, config: PinnConfig, m: Array, features: Array) 
     return Objective(form, config, replace(net, features=features), m=m)
 
 
-def _mark(problem: Problem, m: Array, config: PinnConfig, seed: int) -> str:
+def training_mark(problem: Problem, m: Array, config: PinnConfig, seed: int) -> str:
     """A fingerprint of all that decides the training; it may go on for longer."""
     described = config.model_dump(exclude={"lbfgs_steps", "newton_steps", "tolerance", "patience"})
     table = problem.config.model_dump(mode="json")
-    return fingerprint({"problem": table, "m": m.tolist(), "config": described, "seed": seed})
+    files = [one.sha256 for one in sources_of(problem.config)]
+    told = {"problem": table, "files": files, "m": m.tolist(), "config": described}
+    return fingerprint({**told, "seed": seed})
 
 
 def _split(state: PinnState) -> tuple[dict[str, Array], dict[str, Any]]:

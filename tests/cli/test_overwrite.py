@@ -136,3 +136,90 @@ def test_data_sets_and_surrogates_are_replaced(call, work):
         "metadata.json",
         "weights.safetensors",
     }
+
+
+READ = {
+    "observe": (("observe", "truth.nc", "--sensors", "all", "--noise-rel", 0.1), "truth.nc"),
+    "invert": (MAP, "obs.nc"),
+    "generate": (SET, "obs.nc"),
+    "generate --around": ((*SET, "--around", "r.nc"), "r.nc"),
+    "plot": (("plot", "obs.nc"), "obs.nc"),
+    "solve --m": (("solve", *SMALL, "--m", "truth.nc"), "truth.nc"),
+    "evaluate": (("evaluate", "surrogate", "--obs", "obs.nc"), "obs.nc"),
+    "export --vtk": (("export", "truth.nc"), "truth.nc"),
+    "solve --vtk": (("solve", *SMALL, "--m", "truth.nc", "--out", "t.nc"), "truth.nc"),
+    "evaluate --figure": (("evaluate", "surrogate", "--obs", "obs.nc"), "obs.nc"),
+    "import": (("import", "eit", "pyeit", "obs.nc"), "obs.nc"),
+}
+
+
+@pytest.mark.parametrize("alias", ["itself", "a link", "another way"])
+@pytest.mark.parametrize("verb", READ)
+def test_what_is_read_is_never_written_over(verb, alias, call, work):
+    words, source = READ[verb]
+    if verb == "generate --around":
+        assert call(*MAP[:-3], "laplace", "--seed", 1, "--out", "r.nc").exit_code == 0
+    out = work / source
+    if alias == "a link":
+        out = work / "link.nc"
+        out.symlink_to(work / source)
+    elif alias == "another way":
+        (work / "sub").mkdir()
+        out = work / "sub" / ".." / source
+    before = contents(work)
+    option = verb.split()[-1] if verb.endswith(("--vtk", "--figure")) else "--out"
+    result = call(*words, option, out, "--overwrite")
+    assert result.exit_code == 2, result.stderr
+    assert f"which is read; choose another {option}" in result.stderr
+    assert contents(work) == before
+
+
+def test_a_run_folder_that_holds_an_input_is_not_thrown_away(call, work):
+    inside = work / "r.nc.run" / "surrogate"
+    inside.mkdir(parents=True)
+    (work / "r.nc.run" / "pdeinv.json").write_text('{"pdeinv_version": "0"}')
+    (inside / "metadata.json").write_text('{"surrogate": "latent"}')
+    before = contents(work)
+    result = call(*MAP, "--surrogate", inside, "--out", "r.nc", "--overwrite")
+    assert "which is read; choose another --out" in result.stderr
+    assert contents(work) == before
+
+
+def test_a_file_in_the_place_of_a_folder_and_the_other_way_round(call, work):
+    """Both are pdeinv's own: a surrogate is a folder, and a result a file."""
+    kept = work / "surrogate"
+    kept.mkdir()
+    (kept / "metadata.json").write_text('{"surrogate": "latent"}')
+    before = contents(work)
+    for words, text in (
+        ((*TRAINING, "--out", "truth.nc"), "is a file, and a folder is written there"),
+        ((*MAP, "--out", "surrogate"), "is a folder, and a file is written there"),
+    ):
+        result = call(*words, "--overwrite")
+        assert result.exit_code == 2
+        assert text in result.stderr
+        assert contents(work) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x" * 245, "has 245 bytes, expected at most 240; choose a shorter --out"),
+        ("é" * 121 + ".nc", "has 245 bytes"),
+        ("..", "names no file; choose another --out"),
+        ("/", "names no file"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["solve", "invert", "generate", "train-surrogate", "plot"])
+def test_a_name_that_cannot_be_written_is_refused_first(verb, name, text, call, work):
+    words, _ = TAKEN[verb]
+    before = contents(work)
+    result = call(*words, name)
+    assert result.exit_code == 2, result.stderr
+    assert text in result.stderr
+    assert contents(work) == before
+
+
+def test_the_longest_name_that_is_allowed_works(call, work):
+    done = call(*MAP, "--out", "x" * 240)
+    assert done.exit_code == 0, done.stderr

@@ -15,7 +15,7 @@ from pdeinv.engines.run.spec import Run
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.atomic import atomic, remove
 
-__all__ = ["claimed"]
+__all__ = ["claimed", "mark_of"]
 
 LENGTHS = ("draws", "max_iterations")
 """Options that may change when a run is continued."""
@@ -38,7 +38,7 @@ def claimed(engine: Engine[Any], spec: Run, mark_file: str = "run.json") -> Iter
     """
     spec.folder.mkdir(parents=True, exist_ok=True)
     with _locked(spec.folder):
-        file, mark = spec.folder / mark_file, _mark(engine, spec)
+        file, mark = spec.folder / mark_file, mark_of(engine, spec)
         if spec.resume and file.exists() and _read_mark(file) != mark:
             raise ConfigError(
                 f"checkpoints in {spec.folder} belong to another configuration, seed or data; "
@@ -65,7 +65,8 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _mark(engine: Engine[Any], spec: Run) -> str:
+def mark_of(engine: Engine[Any], spec: Run) -> str:
+    """What checkpoints belong to: engine, options but for lengths, seed, model and data."""
     config = engine.config.model_dump(mode="json", exclude=set(LENGTHS))
     return fingerprint({"engine": engine.name, **config, "seed": spec.seed, "tag": spec.tag})
 

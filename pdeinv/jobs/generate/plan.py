@@ -142,6 +142,7 @@ class Plan:
         times: of gridded fields that vary in time; empty for the problem's own (the last).
         noise_std: σ of the observations that it is made for, shape (n_obs,); decides no sample.
         batch_size: samples of one batch; how much an interruption can lose.
+        inputs: the files that the problem reads.
         jacobian: unit directions per sample in which the derivative is stored; 0 for none.
     """
 
@@ -158,6 +159,7 @@ class Plan:
     sampling: Sampling = "prior"
     times: tuple[float, ...] = ()
     noise_std: Array | None = None
+    inputs: tuple[Source, ...] = ()
 
     def draw(self, i: int, dim: int) -> Array:
         """The whitened unknown of sample ``i``, shape (dim,)."""
@@ -214,7 +216,8 @@ class Plan:
         free = () if self.sampling == "lhs" else ("n",)
         table = {k: v for k, v in self.table().items() if k not in free}
         places = {c: np.asarray(v).tolist() for c, v in self.sensors.items()}
-        return fingerprint({**table, "sensors": places, "basis": BASIS})
+        files = [one.sha256 for one in self.inputs]
+        return fingerprint({**table, "sensors": places, "basis": BASIS, "files": files})
 
     def key(self) -> str:
         """The mark with the number of samples: what a worker's copy must agree with."""
@@ -252,6 +255,7 @@ class Plan:
             inflation, *source = plain["design"]
             fitted = arrays["design.mean"], arrays["design.root"]
             plain["design"] = Around(*fitted, inflation, Source(*source))
+        plain["inputs"] = tuple(Source(*one) for one in plain["inputs"])
         lists = {name: tuple(plain[name]) for name in ("times", "grid") if plain[name] is not None}
         return cls(**{**plain, **lists}, sensors=sensors, noise_std=arrays.get("noise_std"))
 

@@ -20,6 +20,7 @@ from pdeinv.errors import ConfigError, Preempted, RunFailed
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.pools import Pool, opened, require_backend
 from pdeinv.io.atomic import write_text
+from pdeinv.io.lock import owned
 from pdeinv.io.runs import make_run_folder, remember
 from pdeinv.io.streaming import write_stream
 from pdeinv.jobs.generate import shards
@@ -107,7 +108,26 @@ def generate(
     registry.require("problems", plan.problem)
     require_backend(execution.executor)
     problem, axes = checked(plan)
-    _claim(plan, folder, execution.joins)
+    with owned(out, shared=execution.part is not None):
+        _claim(plan, folder, execution.joins)
+        try:
+            _generated(problem, plan, out, folder, execution, axes)
+        except BaseException:
+            alone = execution.part is None and execution.executor.name == "process"
+            if alone:  # else others may be about to write there
+                shards.drop_if_empty(folder)
+            raise
+
+
+def _generated(
+    problem: Problem,
+    plan: Plan,
+    out: Path,
+    folder: Path,
+    execution: Execution,
+    axes: dict[str, Any],
+) -> None:
+    """Solve what is missing and write the output."""
     numbers = range(plan.n_batches)
     if execution.part is not None:
         numbers = range(execution.part[0] - 1, plan.n_batches, execution.part[1])
@@ -264,7 +284,10 @@ def _write(problem: Problem, plan: Plan, tally: _Tally, axes: dict[str, Any], ou
     table = plan.table()
     facts = {name: table[name] for name in ("seed", "n", "design")}
     shards.write_manifest(tally.folder, {"fingerprint": plan.mark(), **facts}, found)
-    inputs = [] if plan.design is None else [plan.design.source]
+    inputs = [
+        *([] if plan.design is None else [plan.design.source]),
+        *plan.inputs,
+    ]
     attrs = {**attributes(table, plan.seed, inputs), "pdeinv_level": plan.level}
 
     def batches() -> Iterator[xr.Dataset]:

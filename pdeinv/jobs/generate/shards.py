@@ -17,10 +17,20 @@ import numpy as np
 from pdeinv.errors import RunFailed
 from pdeinv.io.arrays import opened_arrays, write_arrays
 from pdeinv.io.atomic import write_text
+from pdeinv.io.runs import discard
 from pdeinv.jobs.generate.samples import Samples, joined
 from pdeinv.provenance import sha256
 
-__all__ = ["Shard", "blocks", "forget", "load", "save", "verified", "write_manifest"]
+__all__ = [
+    "Shard",
+    "blocks",
+    "drop_if_empty",
+    "forget",
+    "load",
+    "save",
+    "verified",
+    "write_manifest",
+]
 
 BLOCK_SAMPLES = 256
 BLOCK_BYTES = 1 << 25
@@ -120,6 +130,12 @@ def forget(folder: Path) -> None:
     for pattern in ("batch*.npz", "batch*.json", "manifest.json"):
         for old in folder.glob(pattern):
             old.unlink(missing_ok=True)
+
+
+def drop_if_empty(folder: Path) -> None:
+    """Remove a run folder without any batch, which would only stand in the way of a repeat."""
+    if not any(folder.glob("batch*.npz")):
+        discard(folder)
 
 
 def write_manifest(folder: Path, facts: Mapping[str, Any], shards: Iterable[Shard]) -> None:

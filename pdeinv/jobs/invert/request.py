@@ -28,6 +28,7 @@ from pdeinv.plugins.case import Case, read_case
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import ModelChoice, PosteriorRecipe, surrogate_kind
 from pdeinv.plugins.surrogate import check_role
+from pdeinv.provenance import Source, files_of
 from pdeinv.rng import fresh_seed, stream
 
 __all__ = ["BudgetConfig", "Inversion", "NoiseConfig", "RunConfig", "run_config"]
@@ -147,6 +148,20 @@ class Inversion:
         """The checkpoint that the run file or the command line names."""
         path = self.run.surrogate.get("path")
         return None if path is None else Path(str(path))
+
+    @property
+    def inputs(self) -> list[Path]:
+        """What the run reads: data, surrogate, and the files that the problem names."""
+        files = files_of(self.problem.config)
+        folder = [] if self.surrogate_path is None else [self.surrogate_path]
+        return [Path(str(self.run.observations)), *folder, *files]
+
+    @property
+    def sources(self) -> list[Source]:
+        """The same with their hashes."""
+        data = self.observations.source
+        others = [Source.of(path) for path in self.inputs[1:]]
+        return [*([] if data is None else [data]), *others]
 
     @property
     def trains_surrogate(self) -> bool:

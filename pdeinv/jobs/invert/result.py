@@ -28,7 +28,7 @@ from pdeinv.jobs.two_level.admission import SurrogateReport, trusted
 from pdeinv.model.spaces import Space
 from pdeinv.plugins.hooks import fixtures
 from pdeinv.plugins.mask import masks
-from pdeinv.provenance import Source, attributes
+from pdeinv.provenance import attributes
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
@@ -61,7 +61,7 @@ def conclude(
     said = (outcome.message, outcome.note, surrogate.advice)
     outcome = replace(outcome, message="; ".join(text for text in said if text))
     attrs = {
-        **attributes(inversion.resolved(), inversion.seed, _inputs(inversion)),
+        **attributes(inversion.resolved(), inversion.seed, inversion.sources),
         **{f"pdeinv_{k}": v for k, v in counters.as_dict().items()},
         "pdeinv_n_forward_training": surrogate.counters.n_forward,
         "pdeinv_n_tangent_training": surrogate.counters.n_tangent,
@@ -88,11 +88,6 @@ def conclude(
         fixtures(inversion.problem),
     )
     return result_tree(parts)
-
-
-def _inputs(inversion: Inversion) -> list[Source]:
-    data, folder = inversion.observations.source, inversion.surrogate_path
-    return [*([data] if data else []), *([Source.of(folder)] if folder else [])]
 
 
 MAX_STORED = 4_000_000

@@ -13,14 +13,14 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Need, check_posterior
 from pdeinv.engines.progress import Progress, silent
 from pdeinv.engines.run.driver import run
-from pdeinv.engines.run.folder import claimed
+from pdeinv.engines.run.folder import claimed, mark_of
 from pdeinv.engines.run.spec import Budget, Run
-from pdeinv.errors import PdeinvError
 from pdeinv.executors import kept_workers
 from pdeinv.io import netcdf
-from pdeinv.io.atomic import check_output, write_text
+from pdeinv.io.atomic import SCRATCH, check_output, write_text
+from pdeinv.io.lock import owned
 from pdeinv.io.marks import noted
-from pdeinv.io.runs import discard, drop_unless_resumable, remember, run_folder
+from pdeinv.io.runs import check_run_outputs, discard, drop_unless_resumable, remember, run_folder
 from pdeinv.jobs.invert.pace import with_pace
 from pdeinv.jobs.invert.request import Inversion, RunConfig
 from pdeinv.jobs.invert.result import conclude
@@ -35,7 +35,7 @@ from pdeinv.plugins.own_declared import check_travels
 from pdeinv.plugins.recipe import Prepared
 from pdeinv.rng import stream
 
-__all__ = ["Inversion", "RunConfig", "check_outputs", "invert", "write_configuration"]
+__all__ = ["Inversion", "RunConfig", "check_outputs", "invert"]
 
 
 def invert(
@@ -50,7 +50,7 @@ def invert(
 
     Args:
         inversion: from :meth:`Inversion.resolve`.
-        out: the result file; checkpoints go to ``<out>.run``.
+        out: the result file; checkpoints go to ``<out>.run``, the configuration to ``<out>.toml``.
         overwrite: replace an existing result and its checkpoints, if pdeinv wrote them.
         resume: continue from the checkpoints.
         progress: told how far each chain is.
@@ -62,8 +62,18 @@ def invert(
         PdeinvError: as each stage says; the output is complete or absent.
     """
     inversion.require()
-    check_outputs(out, overwrite=overwrite, resume=resume)
-    folder = run_folder(out)
+    with owned(out):
+        check_outputs(inversion, out, overwrite=overwrite, resume=resume)
+        tree = _inverted(inversion, run_folder(out), overwrite, resume, progress)
+        netcdf.write(out, tree)
+        write_text(configuration_of(out), noted(str(tree.attrs["pdeinv_config"])))
+    return tree
+
+
+def _inverted(
+    inversion: Inversion, folder: Path, overwrite: bool, resume: bool, progress: Progress
+) -> xr.DataTree:
+    """The result, by what is kept in ``folder`` meanwhile."""
     problem = inversion.problem
     check_travels(problem.name, problem.config.model_dump(mode="json"), inversion.run.workers)
     inversion.check_surrogate()
@@ -71,10 +81,11 @@ def invert(
     verified = _verify(inversion, made.posterior)
     if overwrite:
         discard(folder)
-    remember(folder, inversion.resolved())
+    spec = _spec(inversion, folder, resume)
+    mark = mark_of(inversion.engine, spec)
+    remember(folder, inversion.resolved(), mark=mark, resume=resume)
     try:
         with kept_workers(inversion.run.workers):
-            spec = _spec(inversion, folder, resume)
             report = SurrogateReport()
             if inversion.learns:
                 watch = Watch.of(folder, spec.budget)
@@ -84,34 +95,29 @@ def invert(
             if Need.COARSE in inversion.engine.needs:
                 inversion, report = with_pace(inversion, made(), report, folder)
             result = run(inversion.engine, made, spec, progress)
-    except PdeinvError:
+    except BaseException:
         drop_unless_resumable(folder)
         raise
-    tree = conclude(inversion, made(), result, report, verified)
-    netcdf.write(out, tree)
-    return tree
-
-
-def write_configuration(tree: xr.DataTree, out: Path) -> None:
-    """The configuration that a result holds, with what was measured for it, as ``<out>.toml``."""
-    write_text(configuration_of(out), noted(str(tree.attrs["pdeinv_config"])))
+    return conclude(inversion, made(), result, report, verified)
 
 
 def configuration_of(out: Path) -> Path:
-    """Where the resolved configuration of a result stands."""
-    return out.with_name(f"{out.name}.toml")
+    """Where the configuration of a result stands, with what was measured for it."""
+    return out.parent / f"{out.name}.toml"
 
 
-def check_outputs(out: Path, *, overwrite: bool, resume: bool) -> None:
-    """Refuse what is there already, or is not ours: the result, its run folder, its configuration.
+def check_outputs(
+    inversion: Inversion, out: Path, *, overwrite: bool, resume: bool, config: Path | None = None
+) -> None:
+    """Refuse what is there already, is read, or is not ours: result, run folder, configuration.
 
     Raises:
         OutputExists: names the first.
     """
-    for path in (out, run_folder(out)):
-        check_output(path, overwrite=overwrite, resume=resume)
+    inputs = [*inversion.inputs, *([] if config is None else [config])]
+    check_run_outputs(out, overwrite=overwrite, resume=resume, inputs=inputs)
     # it goes with the result, which may be gone; so it is replaced without being asked
-    check_output(configuration_of(out), overwrite=True)
+    check_output(configuration_of(out), overwrite=True, room=SCRATCH)
 
 
 def _spec(inversion: Inversion, folder: Path, resume: bool) -> Run:
@@ -121,12 +127,11 @@ def _spec(inversion: Inversion, folder: Path, resume: bool) -> Run:
 
 
 def _tag(inversion: Inversion) -> str:
-    """What a checkpoint must agree with besides engine and seed."""
+    """What a checkpoint must agree with besides engine and seed: configuration and all inputs."""
     resolved = inversion.resolved()
     for free in ("engine", "workers", "seed", "budget", "observations"):
         resolved.pop(free, None)
-    source = inversion.observations.source
-    return f"{resolved}{source.sha256 if source else ''}{BASIS}"
+    return f"{resolved}{[one.sha256 for one in inversion.sources]}{BASIS}"
 
 
 def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:

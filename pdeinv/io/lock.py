@@ -1,0 +1,151 @@
+"""One run owns an output, from before it touches anything to its end.
+
+The lock is a file ``.NAME.lock`` beside the output, held by ``flock``, which the system drops when
+the process ends, however it ends. Where the file system has no locks, a file ``.NAME.owner`` that
+only one process can create says whose the output is; it is taken over when that process is gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pdeinv.errors import OutputBusy, RunFailed
+
+__all__ = ["owned"]
+
+
+@contextmanager
+def owned(out: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold an output while the block runs.
+
+    Args:
+        out: the output; it need not exist.
+        shared: with others that share it, as the parts of one data set do.
+
+    Raises:
+        OutputBusy: another run holds it; nothing was changed.
+        RunFailed: no lock can be made there.
+    """
+    path = out.parent / f".{out.name}.lock"
+    try:
+        stream = _locked(path, out, shared)
+    except OSError as error:
+        raise RunFailed(f"cannot lock {out}: {error.strerror}") from None
+    if stream is None:
+        with _named(out.parent / f".{out.name}.owner", out, shared):
+            yield
+        return
+    try:
+        yield
+    finally:
+        _release(stream, path)
+
+
+def _busy(out: Path) -> OutputBusy:
+    return OutputBusy(f"another run is writing {out}; wait for it, or choose another --out")
+
+
+def _locked(path: Path, out: Path, shared: bool) -> int | None:
+    """The open file that is locked; None on a file system without locks."""
+    while True:
+        stream = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            if _is(stream, path):
+                return stream
+        except BlockingIOError:
+            os.close(stream)
+            raise _busy(out) from None
+        except OSError:
+            os.close(stream)
+            path.unlink(missing_ok=True)
+            return None
+        os.close(stream)  # its last owner has removed it meanwhile
+
+
+def _is(stream: int, path: Path) -> bool:
+    """Whether an open file still stands under its name."""
+    try:
+        return os.path.samestat(os.fstat(stream), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _release(stream: int, path: Path) -> None:
+    """Let go, and remove the file where no other shares it."""
+    with suppress(OSError):
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    os.close(stream)
+
+
+@contextmanager
+def _named(path: Path, out: Path, shared: bool) -> Iterator[None]:
+    """The same by a file that says who holds it; those who share only look whether one does."""
+    while path.exists():
+        owner = _read(path)
+        if owner is None or _lives(owner):
+            raise _busy(out)
+        _take_away(path, owner)
+    if shared:
+        yield
+        return
+    try:
+        stream = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        raise _busy(out) from None
+    with os.fdopen(stream, "w") as file:
+        pid = os.getpid()
+        json.dump({"host": socket.gethostname(), "pid": pid, "start": _start(pid)}, file)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Who holds it; None while that is being written, or where it says nothing."""
+    try:
+        found = json.loads(path.read_text())
+        return found if {"host", "pid", "start"} <= found.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _lives(owner: dict[str, Any]) -> bool:
+    """Whether the process is there; those of other hosts cannot be asked and count as living."""
+    if owner["host"] != socket.gethostname():
+        return True
+    try:
+        os.kill(int(owner["pid"]), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's
+    return bool(owner["start"] == _start(int(owner["pid"])))
+
+
+def _start(pid: int) -> int:
+    """When a process began, in ticks since the system did; 0 where the system does not tell."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _take_away(path: Path, owner: dict[str, Any]) -> None:
+    """Remove the file of a process that is gone, but not that of one who was faster."""
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    with suppress(FileNotFoundError):
+        os.rename(path, aside)
+        if _read(aside) == owner:
+            aside.unlink()
+        else:
+            os.rename(aside, path)
