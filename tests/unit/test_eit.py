@@ -56,6 +56,21 @@ def test_a_configuration_survives_toml():
     assert parse(EitConfig, parse_toml(dump_toml(given.model_dump(mode="json")), "x"), "x") == given
 
 
+def test_complex_differences_refer_to_the_stated_admittivity():
+    fields = {"permittivity": {"kind": "elements"}, "unknown": {"kind": "elements"}}
+    given = {**fields, "frequency": 0.5, "difference": True, "reference": 2.0}
+    with pytest.raises(ConfigError, match="set reference_permittivity"):
+        config(**given)
+    problem = make(**given, reference_permittivity=0.3)
+    model = problem.forward_model(problem.sensors("all"))
+    cells = model.m_space.size // 2
+    same = model(np.repeat([2.0, 0.3], cells))
+    other = model(np.repeat([2.0, 0.2], cells))
+    assert np.abs(same).max() < 1e-12 * np.abs(model.table(model.state(np.ones(2 * cells)))).max()
+    assert np.abs(other).max() > 0.01 * np.abs(model(np.ones(2 * cells))).max()
+    assert "permittivity 0.3 F m-1" in problem.observed.long_name
+
+
 def test_prior_lengths_follow_the_body():
     assert config(domain={"kind": "disc", "radius": 0.1}).unknown.length == pytest.approx(0.05)
     own = {"kind": "log-gaussian", "length": 0.7}

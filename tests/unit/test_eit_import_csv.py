@@ -249,10 +249,12 @@ def test_electrodes_on_a_circle_by_angle_and_direction(tmp_path):
 
 
 @pytest.mark.parametrize("lost", ["first_angle", "direction"])
-def test_a_circle_that_may_be_turned_or_mirrored_is_refused(tmp_path, lost):
+def test_an_order_that_is_taken_for_granted_is_told(tmp_path, lost):
     given = {k: v for k, v in OPTIONS.items() if k != lost}
-    with pytest.raises(ConfigError, match=r"pass --first-angle .* and --direction ccw or cw"):
-        read("csv", csv_file(tmp_path, csv_lines()), **given)
+    path = csv_file(tmp_path, csv_lines())
+    with pytest.warns(UserWarning, match=r"electrode 1 at 0 degrees .* ccw are taken"):
+        found = read("csv", path, **given)
+    np.testing.assert_array_equal(found["electrode_y"], read("csv", path, **OPTIONS)["electrode_y"])
 
 
 def test_both_polarities_under_one_drive_are_two_readings(tmp_path):

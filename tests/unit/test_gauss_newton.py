@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from complete_electrode import ring, tank
 from pydantic import ValidationError
 from scipy import sparse
 
@@ -12,12 +13,12 @@ from pdeinv.bayes.jacobian import dense_jacobian, unwhitened
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
-from pdeinv.bayes.prior import FieldPrior
-from pdeinv.bayes.transforms import Exponential, Identity, LevelSet
+from pdeinv.bayes.prior import FieldPrior, ProductPrior, positive
+from pdeinv.bayes.transforms import Exponential, Identity, Interval, LevelSet
 from pdeinv.engines.base import check_posterior
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.regularized.config import GaussNewtonConfig
-from pdeinv.engines.regularized.differences import differences
+from pdeinv.engines.regularized.differences import differences, has_places
 from pdeinv.engines.regularized.gauss_newton import GaussNewton
 from pdeinv.engines.regularized.penalties import TotalVariation, smoothness
 from pdeinv.engines.regularized.step import choose, likeliest, prepare
@@ -272,10 +273,11 @@ class Fragile:
         self.inner, self.kind = inner, "reference"
         self.m_space, self.d_space = inner.m_space, inner.d_space
         self.capabilities = inner.capabilities - {Capability.ROWS}
-        self.asked = 0
+        self.asked = self.refused = 0
 
     def __call__(self, m, /):
         if np.min(m) <= 0:
+            self.refused += 1
             raise SolverDiverged("negative")
         return self.inner(m) ** 2
 
@@ -397,3 +399,85 @@ def test_unknowns_without_coordinates_and_whitened_surrogates_are_refused():
         check_posterior(GaussNewton(GaussNewtonConfig()), surrogate)
     with pytest.raises(CapabilityError, match="knows the whitened unknown only"):
         first(GaussNewton(GaussNewtonConfig()), surrogate)
+
+
+# ---- what is done where nothing is said ----
+
+
+def test_unknowns_that_are_positive_by_their_prior_stay_so(tmp_path):
+    hot = {"truth": lambda x: np.where(np.abs(x - 0.5) < 0.1, 20.0, 0.1)}
+    _, m = reconstruct(linear(**hot, transform=Exponential())[0], tmp_path)
+    assert m.min() > 0
+    _, free = reconstruct(linear(**hot)[0], tmp_path, regularization="smoothness")
+    assert free.min() < 0
+    space = line("x", 4)
+    parts = [
+        FieldPrior(space, IndependentField(np.zeros(4), np.ones(4)), t)
+        for t in (Exponential(), Identity(), LevelSet((0.0,), (0.5, 2.0)), Interval(0.0, 1.0))
+    ]
+    expected = np.repeat([True, False, True, True], 4)
+    np.testing.assert_array_equal(positive(ProductPrior(tuple(parts))), expected)
+
+
+def test_trials_that_cannot_be_solved_are_no_failures(tmp_path):
+    posterior, model = nonlinear(truth=lambda x: np.where(np.abs(x - 0.5) < 0.3, 9.0, 0.05))
+    options = {"regularization": "tikhonov", "weight": 1e-6, "reference": 1.0, "steps": 4}
+    engine = GaussNewton(GaussNewtonConfig(**options))
+    found = run(engine, lambda: posterior, Run(0, tmp_path / "run"))
+    assert model.refused > 0
+    assert found.counters.n_failed == 0
+
+
+def test_the_reference_is_the_constant_that_fits_best(tmp_path):
+    posterior, _, _ = linear(truth=lambda x: 7 + 0 * x, transform=Exponential(), mean=-1.0)
+    stiff = {"regularization": "tikhonov", "weight": 1e9}
+    _, m = reconstruct(posterior, tmp_path, **stiff)
+    assert np.allclose(m, 7, rtol=0.01)
+    _, prior = reconstruct(posterior, tmp_path, **stiff, reference="prior")
+    assert np.allclose(prior, np.exp(-1), rtol=0.01)
+    _, given = reconstruct(posterior, tmp_path, **stiff, reference=3.0)
+    assert np.allclose(given, 3, rtol=0.01)
+
+
+def test_numbers_without_a_place_have_no_background():
+    number = {"electrode": (("electrode",), np.arange(4.0))}
+    units = {"electrode": {"units": "1"}}
+    impedance = Variable("z", ("electrode",), (4,), coords=number, coord_attrs=units)
+    assert not has_places(impedance)
+    assert not has_places(Variable("a", (), ()))
+    assert has_places(line("x", 4).variables[0])
+
+
+@pytest.mark.parametrize("noise", [1.0, 0.1, 0.01])
+def test_noise_that_is_understated_makes_no_checkerboard(tmp_path, noise):
+    posterior, truth, _ = linear(sigma=0.03)
+    told = replace(posterior, noise=Noise(noise * posterior.noise.std))
+    for name in ("noser", "tikhonov", "smoothness"):
+        _, m = reconstruct(told, tmp_path, regularization=name)
+        assert np.abs(np.diff(m, 2)).max() < 0.5
+        assert np.linalg.norm(m - truth) < 0.3 * np.linalg.norm(truth)
+
+
+def test_points_of_a_graded_mesh_keep_their_neighbours():
+    points = tank(ring(16), along=12, bulk=6).centres
+    found = differences(scattered(points), "test")
+    assert (found.mass > 0).all()
+    penalty = smoothness(found, np.ones(len(points)))
+    assert penalty.value(points @ [2.0, -1.0]) == pytest.approx(2.5 * np.pi, rel=0.1)
+
+
+def test_one_step_is_whole_or_not_converged(tmp_path):
+    hard = {"truth": lambda x: np.where(np.abs(x - 0.5) < 0.3, 9.0, 0.05)}
+    options = {"regularization": "tikhonov", "steps": 1, "reference": 1.0}
+    cut, _ = reconstruct(nonlinear(**hard)[0], tmp_path, **options, weight=1e-6)
+    assert cut.ended in (Ended.CUT, Ended.MISSED)
+    assert "of its one linearized step" in cut.message
+    posterior, model = nonlinear(**hard)
+    whole, m = reconstruct(posterior, tmp_path, **options)
+    assert "took its one linearized step" in whole.message
+    inner, weight = model.inner, whole.summary["weight"]
+    at = inner(np.ones(40))
+    a = 2 * at[:, None] * inner.matrix / posterior.noise.std[:, None]
+    r = (at**2 - posterior.data) / posterior.noise.std
+    step = -np.linalg.solve(a.T @ a + weight * np.eye(40), a.T @ r)
+    assert np.allclose(m, 1 + step)

@@ -25,18 +25,14 @@ VOLT = {"V": 1.0, "mV": 1e-3, "uV": 1e-6}
 class Instrument(Config):
     """Flags that all formats of impedance data have."""
 
-    HINT: ClassVar[str] = ""
-    """What the format knows of the electrodes' places, for those who do not say them."""
+    REFUSED: ClassVar[str] = ""
+    """Why electrodes whose order is not said are refused; empty where a usual one is taken."""
     SHARE: ClassVar[float] = 0.5
     """Width of an electrode as a share of the spacing, where it is not given."""
 
     radius: Positive | None = Field(None, description="of the circle of electrodes, m")
-    first_angle: float | None = Field(
-        None, description="of electrode 1, degrees from the x axis; required with a radius"
-    )
-    direction: Literal["ccw", "cw"] | None = Field(
-        None, description="of the electrodes' numbers; required with a radius"
-    )
+    first_angle: float | None = Field(None, description="of electrode 1, degrees from the x axis")
+    direction: Literal["ccw", "cw"] | None = Field(None, description="of the electrodes' numbers")
     places: Path | None = Field(
         None, description="CSV file with columns x,y or x,y,width in m, in place of a circle"
     )
@@ -140,14 +136,27 @@ def electrodes(options: Instrument, count: int) -> Electrodes:
 
 def _circle(options: Instrument, radius: float, count: int) -> Array:
     if options.first_angle is None or options.direction is None:
-        raise ConfigError(
-            "where electrode 1 is and which way the numbers go round turns or mirrors the picture, "
-            "and no frame tells it; pass --first-angle (degrees from the x axis) and --direction "
-            f"ccw or cw, or --places FILE{options.HINT}"
-        )
-    step = 2 * math.pi / count * (1 if options.direction == "ccw" else -1)
-    angle = math.radians(options.first_angle) + step * np.arange(count)
+        _unsaid(options)
+    step = 2 * math.pi / count * (-1 if options.direction == "cw" else 1)
+    angle = math.radians(options.first_angle or 0.0) + step * np.arange(count)
     return radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def _unsaid(options: Instrument) -> None:
+    """Refuse electrodes of a format without a usual order, or say what is taken.
+
+    A picture that is turned or mirrored fits the data as well, so that they cannot tell.
+    """
+    flags = "--first-angle (degrees from the x axis) and --direction ccw or cw, or --places FILE"
+    if options.REFUSED:
+        raise ConfigError(f"{options.REFUSED}; pass {flags}")
+    angle, direction = options.first_angle or 0.0, options.direction or "ccw"
+    warnings.warn(
+        f"electrode 1 at {angle:g} degrees and numbers that go round {direction} are taken, and a "
+        f"wrong guess turns or mirrors the picture; pass {flags}",
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def _widths(options: Instrument, places: Array) -> Array:

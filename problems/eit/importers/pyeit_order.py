@@ -32,8 +32,9 @@ Parser = Literal["std", "no_rotate_meas", "rotate_meas", "fmmu", "meas_current"]
 class PyeitOptions(Instrument):
     """Flags of the format, named as in pyEIT's ``protocol.create``."""
 
-    HINT: ClassVar[str] = (
-        " (electrodes of pyEIT's mesh.create begin at 180 degrees and go round cw)"
+    REFUSED: ClassVar[str] = (
+        "a vector does not say where pyEIT's mesh has its electrodes (those of mesh.create begin "
+        "at 180 degrees and go round cw), and a wrong guess turns or mirrors the picture"
     )
     SHARE: ClassVar[float] = 0.1  # those of pyEIT are points
 
