@@ -14,7 +14,7 @@ from pdeinv.typing import Array
 
 __all__ = ["check_squared", "check_units", "column"]
 
-Variable = xr.DataArray | xr.Variable
+type Variable = xr.DataArray | xr.Variable
 
 
 def _check_numbers(variable: Variable, name: str, path: Path) -> None:

@@ -155,7 +155,7 @@ def test_spent_budget_is_reported_and_a_larger_one_continues(name, solves, tmp_p
         ("laplace", 12, "; 1 of 8 searches found 1 distinct optimum; raise the budget"),
         ("eki", 20, "20 at tempering time 0 after 0 updates; the posterior is at 1, so that"),
         ("emcee", 400, "budget spent; cut short after 8 of 12 draws: "),
-        ("hmc", 200, "budget spent; cut short after 3 of 20 draws; raise the budget"),
+        ("hmc", 200, "budget spent; cut short after 4 of 20 draws; raise the budget"),
         ("two-level", 6, "budget spent; cut short after 3 of 12 draws; raise the budget"),
         ("gauss-newton", 1, "noser cut short after 0 steps"),
     ],
