@@ -221,7 +221,7 @@ def draw(pictures: list[tuple], path: Path) -> None:
 
     levels = sorted({p[0] for p in pictures})
     wide = 1 + max(sum(p[0] == level for p in pictures) for level in levels)
-    figure, axes = plt.subplots(len(levels), wide, figsize=(1.7 * wide, 2.0 * len(levels)),
+    figure, axes = plt.subplots(len(levels), wide, figsize=(1.7 * wide, 2.4 * len(levels)),
                                 squeeze=False, layout="constrained")  # fmt: skip
     for row, level in zip(axes, levels, strict=True):
         own = [p for p in pictures if p[0] == level]
