@@ -23,6 +23,7 @@ __all__ = [
     "PROBLEM",
     "UNKNOWN",
     "Layout",
+    "check_one_problem",
     "config_of",
     "described",
     "description",
@@ -114,6 +115,24 @@ def description(problem: str, config: Config, level: int) -> dict[str, str | int
         **problem_attributes(problem, config),
         LEVEL: level,
     }
+
+
+def check_one_problem(problems: Mapping[Path, object]) -> None:
+    """Refuse files that are not of one problem.
+
+    Args:
+        problems: names of their problems; None where a file names none.
+
+    Raises:
+        DataSchemaError: the first two that differ.
+    """
+    known = [(path, name) for path, name in problems.items() if name is not None]
+    for path, name in known[1:]:
+        if name != known[0][1]:
+            raise DataSchemaError(
+                f"{known[0][0]} is of problem '{known[0][1]}', {path} of problem '{name}'; give "
+                "files of one problem"
+            )
 
 
 def problem_attributes(problem: str, config: BaseModel) -> dict[str, str]:

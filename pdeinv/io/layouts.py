@@ -199,7 +199,10 @@ def flattened_array(dataset: xr.Dataset, observed: Observed, path: Path) -> xr.D
             f"{path}: '{name}' must have the dimensions ({', '.join(dims)}), got {value.dims}"
         )
     if not np.issubdtype(value.dtype, np.number):
-        raise DataSchemaError(f"{path}: '{name}' must hold numbers, got {value.dtype}")
+        raise DataSchemaError(
+            f"{path}: '{name}' must hold numbers, got the type {value.dtype}; convert it, with NaN "
+            "for what is missing"
+        )
     index = np.argwhere(~np.isnan(np.asarray(value.transpose(*dims))))
     if len(index) == 0:
         raise DataSchemaError(f"{path}: no usable datum of '{name}': all are missing")

@@ -18,7 +18,10 @@ from typing import Any
 
 from pdeinv.errors import OutputBusy, RunFailed
 
-__all__ = ["owned"]
+__all__ = ["check_free", "owned"]
+
+_held: list[Path] = []
+"""Outputs that this process owns."""
 
 
 @contextmanager
@@ -42,10 +45,35 @@ def owned(out: Path, *, shared: bool = False) -> Iterator[None]:
         with _named(out.parent / f".{out.name}.owner", out, shared):
             yield
         return
+    _held.append(path.resolve())
     try:
         yield
     finally:
+        _held.remove(path.resolve())
         _release(stream, path)
+
+
+def check_free(out: Path) -> None:
+    """Refuse an output that another run owns, without a claim to it.
+
+    Raises:
+        OutputBusy: another run holds it.
+    """
+    path = out.parent / f".{out.name}.lock"
+    if path.resolve() in _held:
+        return
+    try:
+        stream = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:  # nobody has one, or none that this user may ask
+        return
+    try:
+        fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _busy(out) from None
+    except OSError:
+        pass  # a file system without locks
+    finally:
+        os.close(stream)
 
 
 def _busy(out: Path) -> OutputBusy:

@@ -167,9 +167,11 @@ def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Obse
             "is missing"
         )
     for name, array in coords.items():
-        if not np.isfinite(array[good]).all():
+        lost = np.flatnonzero(good & ~np.isfinite(array))
+        if len(lost):
             raise DataSchemaError(
-                f"{path}: coordinate '{shown.get(name, name)}' is not finite at a good datum"
+                f"{path}: coordinate '{shown.get(name, name)}' of datum {lost[0]} is not finite; "
+                f"correct it, or make '{observed.name}' NaN there if the datum shall be left out"
             )
     if not good.any():
         raise DataSchemaError(
@@ -222,7 +224,8 @@ def _noise(
     if len(bad):
         raise DataSchemaError(
             f"{path}: '{name}_sigma' must be positive and finite at every good datum; "
-            f"datum {bad[0]} has {sigma[bad[0]]:g}"
+            f"datum {bad[0]} has {sigma[bad[0]]:g}; correct it, make the datum NaN to leave it "
+            "out, or give --noise-std"
         )
     return Noise(sigma[good])
 

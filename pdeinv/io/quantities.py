@@ -24,7 +24,10 @@ def _check_numbers(variable: Variable, name: str, path: Path) -> None:
         DataSchemaError: with what they are.
     """
     if not np.issubdtype(variable.dtype, np.number):
-        raise DataSchemaError(f"{path}: '{name}' must hold numbers, got {variable.dtype}")
+        raise DataSchemaError(
+            f"{path}: '{name}' must hold numbers, got the type {variable.dtype}; convert it, with "
+            "NaN for what is missing"
+        )
 
 
 def check_units(

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pdeinv.config import dump_toml, read_toml
 from pdeinv.errors import ConfigError, RunFailed
 from pdeinv.io.atomic import SCRATCH, check_output, remove, write_text
+from pdeinv.io.lock import check_free
 from pdeinv.io.marks import ATTRIBUTE, RUN_MARK, check_mark, written_by_pdeinv
 from pdeinv.provenance import versions
 
@@ -46,9 +47,11 @@ def check_run_outputs(
     """Refuse an output or its run folder, as :func:`check_output` says.
 
     Raises:
+        OutputBusy: another run is writing it, so that no flag helps.
         OutputExists: names the first.
     """
     read = list(inputs)
+    check_free(out)
     check_output(out, overwrite=overwrite, resume=resume, inputs=read, kind=kind)
     folder = run_folder(out)
     check_output(

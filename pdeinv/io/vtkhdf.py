@@ -15,15 +15,30 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv import extras
-from pdeinv.errors import DataSchemaError
+from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.atomic import atomic
 from pdeinv.io.marks import ATTRIBUTE, maker
 from pdeinv.typing import Array
 
-__all__ = ["MeshFields", "cells_of", "write_fields", "write_mesh"]
+__all__ = ["MeshFields", "cells_of", "check_suffix", "write_fields", "write_mesh"]
 
 CELL_TYPES = {(1, 2): 3, (2, 3): 5, (2, 4): 9, (3, 4): 10, (3, 8): 12}
 """VTK's number of a cell by the dimension of the domain and its count of corners."""
+
+
+SUFFIX = ".vtkhdf"
+
+
+def check_suffix(path: Path, flag: str = "--vtk") -> None:
+    """Refuse another name: ParaView and VTK choose their reader by it.
+
+    Raises:
+        ConfigError: the name does not end in .vtkhdf.
+    """
+    if path.suffix != SUFFIX:
+        raise ConfigError(
+            f"{flag} {path}: expected a name that ends in {SUFFIX}, by which ParaView knows it"
+        )
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pdeinv.config import named, parse_toml
 from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin, hint
 from pdeinv.fem.multilinear import multilinear
 from pdeinv.io import netcdf
+from pdeinv.io.fields import check_one_problem
 from pdeinv.jobs.observe import read_truth, unknown_of
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.hooks import grid_shape, mask, metrics, on_grid
@@ -102,6 +103,7 @@ def score(
     """
     problem, _ = read_truth(truth)
     true, guess = _Stored(problem, truth), _Stored(_problem_of(result), result)
+    check_one_problem({result: guess.problem.name, truth: problem.name})
     known = metrics_of(problem, threshold)
     chosen = {name: _metric(name, known, problem.name) for name in names}
     grids: dict[tuple[int, ...], tuple[Array, Array]] = {}

@@ -248,6 +248,16 @@ def test_what_cannot_be_exported_is_one_line(name, words, message, made, call, t
     assert not out.exists()
 
 
+@pytest.mark.parametrize("verb", ["export", "solve"])
+def test_a_name_that_another_reader_would_open_is_refused(verb, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("export", "r.nc") if verb == "export" else ("solve", "darcy", "--out", "t.nc")
+    result = call(*words, "--vtk", "x.vtu")
+    assert result.exit_code == 2
+    assert "--vtk x.vtu: expected a name that ends in .vtkhdf" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def written(path, **variables):
     """A result with these unknowns, one draw each."""
     draws = {k: v.expand_dims(chain=1, draw=1) for k, v in variables.items()}

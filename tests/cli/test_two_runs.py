@@ -56,8 +56,8 @@ def test_the_run_that_was_there_first_goes_on_to_its_end(call, work):
     process = start(*words, *lengths, "--out", "o.nc")
     wait_for((work / "o.nc.run" / "run.json").exists, process)
     process.send_signal(signal.SIGSTOP)
-    for flag in ("--resume", "--overwrite"):
-        assert "another run is writing" in call(*words, *lengths, flag, "--out", "o.nc").stderr
+    for flag in ((), ("--resume",), ("--overwrite",)):
+        assert "another run is writing" in call(*words, *lengths, *flag, "--out", "o.nc").stderr
     process.send_signal(signal.SIGCONT)
     _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, stderr

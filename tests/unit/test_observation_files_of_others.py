@@ -164,7 +164,7 @@ REFUSED = {
     "in feet": (lambda p: spoiled(p, u="ft"), "'u' has units 'ft', the problem works in 'm'"),
     "places in km": (lambda p: spoiled(p, x="km"), "'x' has units 'km', the problem works in 'm'"),
     "no units": (saved(frame().to_xarray()), "'u' has no units attribute; expected 'm'"),
-    "text": (saved(plain(u=("obs", U.astype(str), METRE))), "'u' must hold numbers, got <U"),
+    "text": (saved(plain(u=("obs", U.astype(str), METRE))), "'u' must hold numbers, got the type"),
     "another name": (saved(plain().rename(u="head")), "variable 'u' is missing; found"),
     "no places": (saved(plain().drop_vars("x")), "variable 'x' is missing"),
     "no noise": (saved(plain().drop_vars("u_sigma")), "no noise given for 'u'"),
@@ -267,7 +267,7 @@ SERIES_REFUSED = {
     ),
     "a time that is missing": (
         series(time=("time", [1.0, np.nan, 3.0, 4.0], {"units": "s"})),
-        "coordinate 'time' is not finite at a good datum",
+        "coordinate 'time' of datum 1 is not finite; correct it",
     ),
     "noise over other dimensions": (
         series(u_sigma=("obs", SIGMA, {"units": "K"})),

@@ -138,7 +138,7 @@ REFUSED = [
         {"u": (("a", "b"), np.ones((2, 2)), METRE)},
         r": 'u' must have the one dimension obs, got \('a', 'b'\)$",
     ),
-    ({"u": ("obs", list("abcd"), METRE)}, r": 'u' must hold numbers, got <U1$"),
+    ({"u": ("obs", list("abcd"), METRE)}, r": 'u' must hold numbers, got the type <U1; convert it"),
     ({"u": ("obs", np.ones(4))}, r": 'u' has no units attribute; expected 'm'$"),
     (
         {"u": ("obs", np.ones(4), {"units": "ft"})},
@@ -151,7 +151,7 @@ REFUSED = [
     ({"x": ("n", np.ones(3), METRE)}, r": 'x' has 3 entries for 4 data$"),
     (
         {"y": ("obs", [0.0, 1.0, np.nan, 2.0], METRE)},
-        r": coordinate 'y' is not finite at a good datum$",
+        r": coordinate 'y' of datum 2 is not finite; correct it, or make 'u' NaN there",
     ),
     (
         {"u": ("obs", np.full(4, np.nan), METRE)},
@@ -170,15 +170,15 @@ REFUSED = [
     ),
     (
         {"u": ("obs", [np.nan, 1.0, 2.0, 3.0], METRE), "u_sigma": ("obs", [1.0, 1, -1, 1], METRE)},
-        r": 'u_sigma' must be positive and finite at every good datum; datum 2 has -1$",
+        r": 'u_sigma' must be positive and finite at every good datum; datum 2 has -1; correct it",
     ),
     (
         {"u_sigma": ("obs", [0.1, 0.0, 0.1, 0.1], METRE)},
-        r": 'u_sigma' must be positive and finite at every good datum; datum 1 has 0$",
+        r": 'u_sigma' must be positive and finite at every good datum; datum 1 has 0; correct it",
     ),
     (
         {"u_sigma": ("obs", [0.1, 0.1, 0.1, np.nan], METRE)},
-        r": 'u_sigma' must be positive and finite at every good datum; datum 3 has nan$",
+        r": 'u_sigma' must be positive and finite at every good datum; datum 3 has nan; correct it",
     ),
     ({"u_sigma": ("obs", np.ones(4), {"units": "1"})}, r": 'u_sigma' has units '1', the problem"),
     ({"u_sigma": ("n", np.ones(3), METRE)}, r": 'u_sigma' has 3 entries for 4 data$"),

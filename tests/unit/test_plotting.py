@@ -96,6 +96,18 @@ def test_a_result_shows_the_unknown_the_truth_and_the_fit(kind, tmp_path, monkey
     assert (tmp_path / "r.png").stat().st_size > 5000
 
 
+def test_the_truth_of_another_problem_is_refused(tmp_path):
+    tree = result("map")
+    tree.attrs["pdeinv_problem"] = "darcy"
+    tree.to_netcdf(tmp_path / "r.nc")
+    root = xr.Dataset(attrs={"pdeinv_kind": "truth", "pdeinv_problem": "heat"})
+    truth = xr.DataTree.from_dict({"/": root, "unknown": unknown("map").to_dataset()})
+    truth.to_netcdf(tmp_path / "t.nc")
+    with pytest.raises(DataSchemaError, match=r"is of problem 'darcy', .* of problem 'heat'; give"):
+        figure.plot(tmp_path / "r.nc", tmp_path / "r.png", truth=tmp_path / "t.nc")
+    assert not (tmp_path / "r.png").exists()
+
+
 def with_body(tree):
     """The result with a body that the first row and column of the grid do not belong to."""
     groups = {name: group.to_dataset() for name, group in tree.children.items()}

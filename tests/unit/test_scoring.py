@@ -86,6 +86,11 @@ def test_what_is_refused(tmp_path):
     b = written(tmp_path / "b.nc", "darcy", {**GRID, "lengths": [2.0, 1.0]}, [1, 1, 1, 1])
     with pytest.raises(DataSchemaError, match="belong to different domains; compare files of one"):
         score(a, b)
+    small = {"cells": 4, "element": "P1", "frequencies": [0.1]}
+    pixels = {"kind": "piecewise", "cells": [1, 1]}
+    other = written(tmp_path / "other.nc", "helmholtz", {**small, "unknown": pixels}, [1.0])
+    with pytest.raises(DataSchemaError, match="is of problem 'darcy'"):
+        score(a, other)
     with pytest.raises(UnknownPlugin, match="problem darcy has no metric 'rel-l3'; did you mean"):
         score(a, a, ["rel-l3"])
     with pytest.raises(UnknownPlugin, match="problem darcy has no metric 'ktc'; known: rel-l2"):

@@ -10,6 +10,7 @@ from typing import Any
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
+from pdeinv.io.fields import PROBLEM, check_one_problem
 from pdeinv.io.marks import figure_metadata
 from pdeinv.jobs.plot.observed import observation_panels
 from pdeinv.jobs.plot.panels import RED, CutPanel, Panel
@@ -52,6 +53,7 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
     reference = None if truth is None else netcdf.read_tree(truth)
     if reference is not None and truth is not None:
         unknown_of(reference, truth)
+        check_one_problem({path: tree.attrs.get(PROBLEM), truth: reference.attrs.get(PROBLEM)})
     if found == "result":
         claim = Claim.of(tree, reference)
         draw(result_panels(tree, reference, claim), out, dpi, claim)
