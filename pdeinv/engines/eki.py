@@ -35,15 +35,27 @@ SPREAD = 1.6
 or have not contracted yet."""
 
 
+FEWEST, MOST = 200, 1000
+"""Members where their number is not given."""
+
+
 class EkiConfig(Config):
     """Options of ``eki``."""
 
-    ensemble_size: int = Field(200, ge=4, description="members")
+    ensemble_size: int | None = Field(
+        None,
+        ge=4,
+        description="members; unset: 4 for each unknown, at least 200 and at most 1000",
+    )
     until: Literal["posterior", "discrepancy"] = Field(
         "posterior",
         description="temper to the posterior, or stop where the mean misfit meets the noise",
     )
     max_iterations: int = Field(100, ge=1, description="largest number of updates")
+
+    def members(self, dim: int) -> int:
+        """How many members for ``dim`` unknowns: they span one direction less than they are."""
+        return self.ensemble_size or int(np.clip(4 * dim, FEWEST, MOST))
 
 
 @dataclass(frozen=True)
@@ -117,7 +129,7 @@ class Eki(Engine[EkiState]):
         def draw(_: Array, n: int) -> Array:
             return rng.standard_normal((n, posterior.dim))
 
-        xi = draw(np.zeros(0), self.config.ensemble_size)
+        xi = draw(np.zeros(0), self.config.members(posterior.dim))
         found = yield from solved_rows(posterior, xi, draw, MOST_FAILED)
         return EkiState(found.xi, found.predictions, found.misfit, found.replaced, 0.0, 0)
 

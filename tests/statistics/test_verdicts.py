@@ -318,3 +318,10 @@ def test_ensembles_that_still_contract_alike_have_not_converged():
     assert found.ended is Ended.UNMIXED
     assert "the ensembles disagree at xi[1]" in found.message
     assert found.group["xi_r_hat"].values.argmax() == 1
+
+
+@pytest.mark.parametrize(("dim", "members"), [(6, 200), (150, 600), (5000, 1000)])
+def test_an_ensemble_grows_with_the_unknowns(dim, members):
+    """200 members for 150 unknowns misplaced what a tank holds in 4 of 10 pictures."""
+    assert EkiConfig().members(dim) == members
+    assert EkiConfig(ensemble_size=30).members(dim) == 30
