@@ -11,7 +11,16 @@ from pdeinv.io.body import cut_mesh_of, mesh_variables, outline_variables
 from pdeinv.jobs.plot import figure
 from pdeinv.jobs.plot.data_fit import fit_panels
 from pdeinv.jobs.plot.fields import Field, Scene, field_panels
-from pdeinv.jobs.plot.lines import Band, band_panel, line_panel, time_panel
+from pdeinv.jobs.plot.figure import draw
+from pdeinv.jobs.plot.lines import (
+    Band,
+    band_panel,
+    histogram,
+    line_panel,
+    series_panel,
+    time_panel,
+    value_panel,
+)
 from pdeinv.jobs.plot.overlays import Overlay, overlay_of
 from pdeinv.jobs.plot.panels import RED, colour_scale, field_panel
 from pdeinv.jobs.plot.result import Claim, result_panels
@@ -195,6 +204,42 @@ def test_places_of_data_in_time_are_told_apart():
     ax = drawn(time_panel([part, part.assign_coords(x=part["x"] + 1)], "fit"))
     assert labels(ax) == ["0.5", "1.5"]
     assert ax.get_legend().get_title().get_text() == "x (m)"
+
+
+def in_time():
+    places = {"x": ("obs", [0.5, 0.5], M), "y": ("obs", [0.125, 0.125], M)}
+    coords = {"t": ("obs", [0.0, 1.0], {"units": "s"}), **places}
+    part = xr.Dataset({k: ("obs", [0.0, 1.0]) for k in ("observed", "predicted")}, coords)
+    return [part.assign_coords(x=part["x"] + k) for k in range(4)]
+
+
+WITH_LEGENDS = {
+    "band": lambda: band_panel(Band.of(positive()[0, 0], "mean", positive()), None, "k"),
+    "time": lambda: time_panel(in_time(), "fit"),
+    "lines": lambda: line_panel([(positive()[0, k], f"station {k}") for k in range(6)], "k"),
+    "series": lambda: series_panel(
+        [(part, f"x {k} m") for k, part in enumerate(in_time())], "observed", "t", "u"
+    ),
+    "marginal": lambda: histogram(RNG.standard_normal(400), "k", "m", 0.5),
+    "values": lambda: value_panel(
+        Band(xr.DataArray(np.ones(3), dims="part"), "estimate"), None, None, "k"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WITH_LEGENDS)
+def test_a_legend_lies_below_what_is_drawn_and_within_the_figure(kind, tmp_path):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    seen = []
+    panel = WITH_LEGENDS[kind]()
+    draw([lambda ax: (panel(ax), seen.append(ax))], tmp_path / "p.png", 50)
+    (ax,) = seen
+    FigureCanvasAgg(ax.figure).draw()
+    legend, axis = ax.get_legend().get_window_extent(), ax.xaxis.get_tightbbox()
+    assert legend.y1 <= axis.y0 + 2
+    assert legend.y0 >= 0
+    assert ax.figure.bbox.x0 <= legend.x0 < legend.x1 <= ax.figure.bbox.x1
 
 
 @pytest.mark.parametrize("converged", [0, 1])

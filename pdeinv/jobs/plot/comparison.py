@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pdeinv.jobs.plot.figure import draw
-from pdeinv.jobs.plot.panels import BLUE, GREY, panel
+from pdeinv.jobs.plot.panels import BLUE, GREY, legend_below, panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def _agreement(ax: Axes, found: Comparison) -> None:
     ax.plot(ends, ends, color="black", lw=0.6)
     unit = "" if observed.units == "1" else f" ({observed.units})"
     ax.set(xlabel=f"{observed.name}{unit}, reference", ylabel="surrogate", title="data")
-    ax.legend(frameon=False)
+    legend_below(ax)
 
 
 @panel

@@ -10,7 +10,16 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.io.body import CELL
-from pdeinv.jobs.plot.panels import BLUE, GREY, RED, panel, units_of, with_units, wrapped
+from pdeinv.jobs.plot.panels import (
+    BLUE,
+    GREY,
+    RED,
+    legend_below,
+    panel,
+    units_of,
+    with_units,
+    wrapped,
+)
 from pdeinv.typing import Array
 
 if TYPE_CHECKING:
@@ -73,7 +82,7 @@ def band_panel(ax: Axes, band: Band, truth: xr.DataArray | None, title: str) -> 
         mark = "x" if draw is _points else ""
         ax.plot(*_curve(truth), color=RED, ls="" if mark else "--", marker=mark, label="truth")
     ax.set(title=wrapped(title), xlabel=with_units(x.name, x), ylabel=units_of(band.centre))
-    ax.legend(fontsize=8, framealpha=0.7, edgecolor="none")
+    legend_below(ax)
 
 
 def _course(ax: Axes, band: Band) -> None:
@@ -122,17 +131,13 @@ def line_panel(ax: Axes, lines: Sequence[tuple[xr.DataArray, str]], title: str) 
     if _counts(x):
         _whole_ticks(ax)
     if any(text for _, text in lines):
-        _legend(ax, len(lines))
+        legend_below(ax)
 
 
 def _whole_ticks(ax: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-
-
-def _legend(ax: Axes, n: int) -> None:
-    ax.legend(fontsize=7, framealpha=0.7, edgecolor="none", ncols=1 + n // 4)
 
 
 def _abscissa(line: xr.DataArray) -> tuple[xr.DataArray, np.ndarray[Any, Any]]:
@@ -158,7 +163,7 @@ def histogram(
     if truth is not None:
         ax.axvline(truth, color=RED, ls="--", label="truth")
     ax.set(title=wrapped(title), xlabel=units, yticks=[])
-    ax.legend(frameon=False)
+    legend_below(ax)
 
 
 @panel
@@ -181,9 +186,9 @@ def value_panel(
         ax.annotate(f"{value:.4g}", (value, row), color=BLUE, fontsize=8, **place)
     ticks: Any = rows if len(rows) > 1 else []
     ax.set(title=wrapped(title), xlabel=units_of(band.centre), yticks=ticks)
-    ax.set_ylim(len(rows) - 0.3, -1.2)
+    ax.set_ylim(len(rows) - 0.3, -0.8)
     ax.margins(x=0.1)
-    ax.legend(frameon=False, fontsize=8, loc="upper center", ncols=3, columnspacing=1.0)
+    legend_below(ax)
 
 
 @panel
@@ -200,7 +205,7 @@ def series_panel(
     label = "datum" if along is None else with_units(along, first[along])
     ax.set(title=wrapped(title), xlabel=label, ylabel=units_of(first[name]))
     if len(parts) > 1:
-        _legend(ax, len(parts))
+        legend_below(ax)
 
 
 @panel
@@ -225,4 +230,4 @@ def time_panel(ax: Axes, parts: Sequence[xr.Dataset], title: str) -> None:
     ax.set(title=wrapped(title), xlabel=along, ylabel=units_of(first["observed"]))
     if places:
         named = with_units(", ".join(map(str, places)), first[places[0]])
-        ax.legend(fontsize=7, framealpha=0.7, edgecolor="none", title=named, title_fontsize=7)
+        legend_below(ax, title=named)

@@ -28,6 +28,7 @@ __all__ = [
     "RED",
     "colour_scale",
     "field_panel",
+    "legend_below",
     "panel",
     "places_panel",
     "sensor_panel",
@@ -63,6 +64,10 @@ def panel[**P](draw: Callable[Concatenate[Axes, P], None]) -> Callable[P, Panel]
 
 
 TITLE_WIDTH = 40
+LABEL_HEIGHT = 0.42
+"""From the lower edge of a panel to below its x label, in inches."""
+LEGEND_WIDTH, HANDLE = 60, 7
+"""How many letters of a legend a panel is wide, and how many the sign before a text takes."""
 LOG_RANGE = 30.0
 """A positive field that spans more than this factor is shown on a logarithmic scale."""
 BLUE, GREY, RED = "#1f5a99", "#555555", "#c0392b"
@@ -112,6 +117,23 @@ def with_units(text: object, array: xr.DataArray) -> str:
 def wrapped(title: str) -> str:
     """A title on as many lines as it needs."""
     return "\n".join(textwrap.fill(line, TITLE_WIDTH) for line in title.splitlines())
+
+
+def legend_below(ax: Axes, **how: Any) -> None:
+    """A legend under the panel and its x label, where no data can be, as wide as its texts allow.
+
+    The layout of the figure makes room for it.
+    """
+    from matplotlib.transforms import ScaledTranslation
+
+    texts = ax.get_legend_handles_labels()[1]
+    most = max(1, LEGEND_WIDTH // (max(map(len, texts), default=0) + HANDLE))
+    rows = math.ceil(len(texts) / most)
+    below = ScaledTranslation(0.0, -LABEL_HEIGHT, ax.figure.dpi_scale_trans)
+    placed: Any = {"loc": "upper center", "bbox_transform": ax.transAxes + below}
+    style: Any = {"fontsize": 7, "title_fontsize": 7, "frameon": False, "columnspacing": 1.2}
+    columns = math.ceil(len(texts) / max(1, rows))
+    ax.legend(bbox_to_anchor=(0.5, 0.0), ncols=columns, borderaxespad=0, **placed, **style, **how)
 
 
 def _colour_bar(ax: Axes, image: Any, array: xr.DataArray) -> None:
