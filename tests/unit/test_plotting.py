@@ -256,7 +256,8 @@ def test_a_file_that_is_no_truth_is_refused_as_truth(tmp_path):
 def test_the_colour_scale_is_logarithmic_for_wide_positive_fields_only():
     from matplotlib.colors import LogNorm
 
-    wide, narrow = xr.DataArray([1.0, 100.0]), xr.DataArray([1.0, 10.0])
+    wide, narrow = xr.DataArray([1.0, 11.0]), xr.DataArray([1.0, 10.0])
+    assert isinstance(colour_scale(narrow, 0.5 * narrow)["norm"], LogNorm)
     assert isinstance(colour_scale(wide)["norm"], LogNorm)
     assert not isinstance(colour_scale(narrow)["norm"], LogNorm)
     assert not isinstance(colour_scale(wide - 2)["norm"], LogNorm)
@@ -299,6 +300,43 @@ def test_colour_bars_tell_powers_of_ten_beside_the_units(scale, label):
     ax.figure.canvas.draw()
     assert bar.get_ylabel() == label
     assert {float(t.get_text()) for t in bar.get_yticklabels()} >= {2.0, 3.0, 5.0}
+
+
+def bar_labels(truth, mean, sd):
+    """The labels of the colour bars of truth, mean and standard deviation."""
+    from matplotlib.figure import Figure
+
+    from pdeinv.jobs.plot.result import Claim, result_panels
+
+    tree = result("map")
+    estimates = tree["estimates"].to_dataset()
+    for name, values in (("k_mean", mean), ("k_sd", sd)):
+        estimates[name][:] = np.linspace(*values, 35).reshape(5, 7)
+    tree["estimates"] = xr.DataTree(estimates)
+    true = unknown("map").copy(data=np.linspace(*truth, 35).reshape(5, 7))
+    real = xr.DataTree.from_dict({"/": xr.Dataset(), "unknown": true.to_dataset()})
+    axes = Figure().subplots(4)
+    for panel, ax in zip(result_panels(tree, real, Claim.of(tree, real)), axes, strict=True):
+        panel(ax)
+    return [ax.child_axes[0].get_ylabel() for ax in axes[:3]]
+
+
+LOG, LINEAR, PLAIN = "m s⁻¹, log scale", "m s⁻¹, linear scale", "m s⁻¹"
+
+
+@pytest.mark.parametrize(
+    ("truth", "mean", "sd", "labels"),
+    [
+        ((1, 24), (2, 16), (1, 2), [LOG, LOG, LINEAR]),
+        ((1, 24), (2, 3), (1, 20), [LOG, LOG, LOG]),
+        ((2, 3), (1, 24), (1, 2), [LOG, LOG, LINEAR]),
+        ((2, 3), (2, 4), (1, 20), [LINEAR, LINEAR, LOG]),
+        ((2, 3), (2, 4), (1, 2), [PLAIN, PLAIN, PLAIN]),
+        ((1, 24), (-1, 16), (1, 2), [PLAIN, PLAIN, PLAIN]),
+    ],
+)
+def test_a_quantity_over_a_decade_is_on_a_log_scale_that_says_so(truth, mean, sd, labels):
+    assert bar_labels(truth, mean, sd) == labels
 
 
 def test_numbers_without_dimension_get_no_units():

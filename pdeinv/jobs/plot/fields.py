@@ -10,7 +10,7 @@ import xarray as xr
 
 from pdeinv.fem.simplices import Simplices
 from pdeinv.jobs.plot.overlays import Overlay
-from pdeinv.jobs.plot.panels import CutPanel, Panel, field_panel
+from pdeinv.jobs.plot.panels import CutPanel, Panel, field_panel, joined
 from pdeinv.jobs.plot.slices import is_map, last, slices
 from pdeinv.jobs.plot.volumes import cuts, is_volume
 
@@ -58,15 +58,11 @@ def field_panels(
     if shown.solid:
         array, when = last(shown.array)
         return [
-            CutPanel(field_panel(part, f"{_joined(title, when)}\n{cut}", scale, overlay, cmap=cmap))
+            CutPanel(field_panel(part, f"{joined(title, when)}\n{cut}", scale, overlay, cmap=cmap))
             for part, cut in cuts(array, scene.mesh, scene.at)
             for overlay in [scene.overlay.on(cut)]
         ]
     return [
-        field_panel(part, _joined(title, text), scale, scene.overlay, cmap=cmap, mesh=scene.mesh)
+        field_panel(part, joined(title, text), scale, scene.overlay, cmap=cmap, mesh=scene.mesh)
         for part, text in slices(shown.array)
     ]
-
-
-def _joined(*texts: str) -> str:
-    return ", ".join(t for t in texts if t)

@@ -12,6 +12,7 @@ from pdeinv.jobs.plot.overlays import overlay_of
 from pdeinv.jobs.plot.panels import (
     Panel,
     colour_scale,
+    joined,
     places_panel,
     sensor_panel,
     title_of,
@@ -49,12 +50,12 @@ def _point_panels(dataset: xr.Dataset, name: str) -> list[Panel]:
     """Values at places of one experiment, and their noise where it differs."""
     shown, experiment = first_experiment(dataset, str(dataset[name].dims[0]))
     value, sigma = shown[name], shown.get(f"{name}_sigma")
-    title = _joined(title_of(value), experiment)
+    title = joined(title_of(value), experiment)
     if sigma is None:
         return _sensor_panels(shown, value, title)
     if float(sigma.min()) == float(sigma.max()):
         noise = f"noise sd {float(sigma[0]):.3g} {units_of(sigma)}".strip()
-        return _sensor_panels(shown, value, _joined(title, noise))
+        return _sensor_panels(shown, value, joined(title, noise))
     panels = _sensor_panels(shown, value, title)
     return [*panels, *_sensor_panels(shown, sigma, "noise standard deviation", "magma")]
 
@@ -66,13 +67,9 @@ def _sensor_panels(
     scale = colour_scale(values)
     whole = dataset.assign(shown=values.variable)
     return [
-        sensor_panel(part, part["shown"], _joined(title, text), cmap, scale)
+        sensor_panel(part, part["shown"], joined(title, text), cmap, scale)
         for part, text in layers(whole)
     ]
-
-
-def _joined(*texts: str) -> str:
-    return ", ".join(t for t in texts if t)
 
 
 def _series_panel(dataset: xr.Dataset, name: str) -> Panel:
@@ -96,7 +93,7 @@ def _station_panels(dataset: xr.Dataset, value: xr.DataArray, part: str = "") ->
     few = _few(n)
     records = value.drop_vars(["x", "y", "z"], errors="ignore")
     lines = [(records.isel({station: k}), f"{station} {k}") for k in few]
-    title = _joined(title_of(value), part)
+    title = joined(title_of(value), part)
     title = title if len(few) == n else f"{title}, {len(few)} of {n} {station}s"
     panels = [line_panel(lines, title)]
     if {"x", "y"} <= set(dataset.variables):

@@ -28,6 +28,8 @@ __all__ = [
     "RED",
     "colour_scale",
     "field_panel",
+    "is_log",
+    "joined",
     "legend_below",
     "panel",
     "places_panel",
@@ -68,8 +70,8 @@ LABEL_HEIGHT = 0.42
 """From the lower edge of a panel to below its x label, in inches."""
 LEGEND_WIDTH, HANDLE = 60, 7
 """How many letters of a legend a panel is wide, and how many the sign before a text takes."""
-LOG_RANGE = 30.0
-"""A positive field that spans more than this factor is shown on a logarithmic scale."""
+LOG_RANGE = 10.0
+"""Positive fields that span more than this factor together are on a logarithmic scale."""
 BLUE, GREY, RED = "#1f5a99", "#555555", "#c0392b"
 
 
@@ -83,7 +85,8 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def colour_scale(*arrays: xr.DataArray) -> dict[str, Any]:
     """One colour scale for all arrays.
 
-    Logarithmic where they are positive over a wide range, symmetric where they have both signs.
+    Logarithmic where all are positive and span more than a decade together, symmetric where they
+    have both signs.
     """
     from matplotlib.colors import LogNorm, Normalize
 
@@ -94,6 +97,13 @@ def colour_scale(*arrays: xr.DataArray) -> dict[str, Any]:
         return {"norm": Normalize(-top, top), "cmap": "RdBu_r"}
     wide = low > 0 and high / low > LOG_RANGE
     return {"norm": LogNorm(low, high) if wide else Normalize(low, high)}
+
+
+def is_log(scale: Mapping[str, Any]) -> bool:
+    """Whether a colour scale is logarithmic."""
+    from matplotlib.colors import LogNorm
+
+    return isinstance(scale["norm"], LogNorm)
 
 
 def title_of(array: xr.DataArray) -> str:
@@ -136,19 +146,29 @@ def legend_below(ax: Axes, **how: Any) -> None:
     ax.legend(bbox_to_anchor=(0.5, 0.0), ncols=columns, borderaxespad=0, **placed, **style, **how)
 
 
-def _colour_bar(ax: Axes, image: Any, array: xr.DataArray) -> None:
-    """A bar as high as the panel, whose label tells units and, where it helps, a power of ten."""
-    from matplotlib.colors import LogNorm
+def _colour_bar(ax: Axes, image: Any, array: xr.DataArray, note: str = "") -> None:
+    """A bar as high as the panel, whose label tells units and, where it helps, a power of ten.
+
+    A logarithmic one says that it is; ``note`` is what another one says of itself.
+    """
     from matplotlib.ticker import FuncFormatter
 
     bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.03, 0.0, 0.05, 1.0)))
     units, top = units_of(array), max(abs(image.norm.vmin), abs(image.norm.vmax))
     power = math.floor(math.log10(top)) if math.isfinite(top) and top > 0 else 0
-    if isinstance(image.norm, LogNorm) or -3 <= power < 4:
-        bar.set_label(units)
+    if is_log({"norm": image.norm}):
+        bar.set_label(joined(units, "log scale"))
+        return
+    if -3 <= power < 4:
+        bar.set_label(joined(units, note))
         return
     bar.formatter = FuncFormatter(lambda value, _: f"{value / 10.0**power:.4g}")
-    bar.set_label(f"10{str(power).translate(_RAISED)} {units}".strip())
+    bar.set_label(joined(f"10{str(power).translate(_RAISED)} {units}".strip(), note))
+
+
+def joined(*texts: str) -> str:
+    """What of a title or label is not empty, with commas between."""
+    return ", ".join(t for t in texts if t)
 
 
 @panel
@@ -162,9 +182,14 @@ def field_panel(
     cmap: str = "viridis",
     mesh: Simplices | None = None,
 ) -> None:
-    """A map over two of x, y and z: a grid, or nodes or cells of a mesh, with what lies over it."""
+    """A map over two of x, y and z: a grid, or nodes or cells of a mesh, with what lies over it.
+
+    The colours are those of ``scale``, as :func:`colour_scale` makes it; its ``note`` is written at
+    the colour bar.
+    """
     x, y = (array[a] for a in "xyz" if a in array.coords and array[a].ndim == 1)
     colours: Any = {"cmap": cmap, **scale}
+    note = colours.pop("note", "")
     image: Any
     if array.ndim == 2:
         values = array.transpose(*y.dims, *x.dims)
@@ -175,7 +200,7 @@ def field_panel(
         image = _on_mesh(ax, array, mesh, colours)
     if overlay is not None:
         overlay.draw(ax, image)
-    _colour_bar(ax, image, array)
+    _colour_bar(ax, image, array, note)
     _plane(ax, title, x, y)
 
 

@@ -13,7 +13,7 @@ from pdeinv.jobs.plot.data_fit import fit_panels
 from pdeinv.jobs.plot.fields import Field, Scene, field_panels
 from pdeinv.jobs.plot.lines import Band, band_panel, histogram, value_panel
 from pdeinv.jobs.plot.overlays import overlay_of
-from pdeinv.jobs.plot.panels import Panel, colour_scale, title_of, units_of
+from pdeinv.jobs.plot.panels import Panel, colour_scale, is_log, title_of, units_of
 from pdeinv.jobs.plot.slices import is_line, masked
 from pdeinv.jobs.plot.volumes import middle
 
@@ -175,12 +175,15 @@ def _map_panels(shown: Field, sd: xr.DataArray, truth: Field | None, claim: Clai
     truth = truth if truth is not None and truth.drawable else None
     both = [shown.array] if truth is None else [truth.array, shown.array]
     scale, name = colour_scale(*both), title_of(shown.array)
+    spread = None if claim.point else colour_scale(sd)
+    if spread is not None and is_log(scale) != is_log(spread):
+        # the logarithmic one of the two says so itself
+        scale, spread = ({"note": "linear scale", **s} for s in (scale, spread))
     panels = [] if truth is None else field_panels(truth, f"truth: {name}", scale)
     panels += field_panels(shown, f"{claim.centre}: {name}", scale)
-    if claim.point:
+    if spread is None:
         return panels
-    return [*panels, *field_panels(replace(shown, array=sd), claim.spread, colour_scale(sd),
-                                   "magma")]  # fmt: skip
+    return [*panels, *field_panels(replace(shown, array=sd), claim.spread, spread, "magma")]
 
 
 def _number_panels(
