@@ -205,6 +205,17 @@ def test_a_point_estimate_claims_no_spread(tmp_path, monkeypatch):
     assert titles == ["estimate: conductivity", "data fit"]
 
 
+@pytest.mark.parametrize("kind", SHAPES)
+def test_every_panel_of_an_approximation_is_called_approximate(kind, tmp_path, monkeypatch):
+    titles = drawn(monkeypatch)
+    result(kind, "approximate").to_netcdf(tmp_path / "r.nc")
+    figure.plot(tmp_path / "r.nc", tmp_path / "r.png", dpi=20)
+    *estimates, fit = titles
+    assert fit == "data fit"
+    assert estimates
+    assert all(title.startswith("approximate ") for title in estimates)
+
+
 def observations(sigma, **places):
     u = ("obs", RNG.random(6), {"units": "m", "long_name": "head"})
     coords = {c: ("obs", v, {"units": "m"}) for c, v in places.items()}

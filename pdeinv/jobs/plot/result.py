@@ -85,6 +85,11 @@ class Claim:
         """What is added to titles where the result is not converged."""
         return "" if self.converged else ", not converged"
 
+    def of_draws(self, name: str) -> str:
+        """The title of a panel of draws or numbers of an unknown, which are not called mean."""
+        approximate = "approximate posterior: " if self.produces == "approximate" else ""
+        return f"{approximate}{name}{self.mark}"
+
     @property
     def title(self) -> str:
         """Of the whole figure, for its metadata."""
@@ -199,7 +204,7 @@ def _number_panels(
         claim: of the result.
     """
     draws, mean, prior = numbers
-    name, true = title_of(mean) + claim.mark, None if truth is None else truth.array
+    name, true = claim.of_draws(title_of(mean)), None if truth is None else truth.array
     if is_line(mean) and mean.ndim == 1:
         along = true is not None and is_line(true) and true.ndim == 1 and true.dims == mean.dims
         band = Band.of(mean, claim.short, None if claim.point else draws)
@@ -223,7 +228,7 @@ def _numbered(
     line = xr.DataArray(np.ravel(mean.values), {"number": number}, ["number"], attrs=mean.attrs)
     band = Band.of(line, claim.short, None if claim.point else flat)
     real = None if true is None else line.copy(data=np.ravel(true.values))
-    return band_panel(band, real, title_of(mean) + claim.mark)
+    return band_panel(band, real, claim.of_draws(title_of(mean)))
 
 
 def _marginals(draws: xr.DataArray, truth: xr.DataArray | None, claim: Claim) -> list[Panel]:
@@ -234,7 +239,7 @@ def _marginals(draws: xr.DataArray, truth: xr.DataArray | None, claim: Claim) ->
     return [
         histogram(
             flat[:, k],
-            (f"{draws.name}[{k}]" if numbered else title_of(draws)) + claim.mark,
+            claim.of_draws(f"{draws.name}[{k}]" if numbered else title_of(draws)),
             units_of(draws),
             None if true is None else float(true[k]),
         )
