@@ -24,7 +24,7 @@ from pdeinv.jobs.plot.lines import (
 from pdeinv.jobs.plot.overlays import Overlay, overlay_of
 from pdeinv.jobs.plot.panels import RED, colour_scale, field_panel
 from pdeinv.jobs.plot.result import Claim, result_panels
-from pdeinv.jobs.plot.slices import layers
+from pdeinv.jobs.plot.slices import layers, slices
 from pdeinv.jobs.plot.volumes import Cut, cuts, is_volume, middle
 
 RNG = np.random.default_rng(0)
@@ -195,7 +195,7 @@ def test_data_in_time_are_drawn_against_time():
     assert fit.get_xdata().tolist() == dots.get_xdata().tolist() == [1.0, 2.0]
     assert fit.get_ydata().tolist() == [2.0, 1.0]
     assert dots.get_ydata().tolist() == [1.9, 1.1]
-    assert ax.get_xlabel() == "t (s)"
+    assert ax.get_xlabel() == "time (s)"
 
 
 def test_places_of_data_in_time_are_told_apart():
@@ -204,6 +204,32 @@ def test_places_of_data_in_time_are_told_apart():
     ax = drawn(time_panel([part, part.assign_coords(x=part["x"] + 1)], "fit"))
     assert labels(ax) == ["0.5", "1.5"]
     assert ax.get_legend().get_title().get_text() == "x (m)"
+
+
+@pytest.mark.parametrize(
+    ("name", "attrs", "label"),
+    [
+        ("knot", {"long_name": "time of the knot"}, "time (s)"),
+        ("epoch", {"axis": "T"}, "time (s)"),
+        ("epoch", {"standard_name": "time"}, "time (s)"),
+        ("period", {"long_name": "period of the wave"}, "period (s)"),
+    ],
+)
+def test_the_axis_of_a_quantity_in_time_is_called_time(name, attrs, label):
+    coords = {name: (name, [0.0, 0.5, 1.0], {"units": "s", **attrs})}
+    draws = xr.DataArray(RNG.random((1, 20, 3)), coords, ["chain", "draw", name], name="q")
+    band = band_panel(Band.of(draws[0, 0], "mean", draws), None, "q")
+    several = line_panel(slices(draws[0].rename(draw="part")), "q")
+    data = xr.Dataset({"q": ("obs", [1.0, 2.0, 3.0])}, {name: ("obs", *coords[name][1:])})
+    series = series_panel([(data, "")], "q", name, "q")
+    assert [drawn(p).get_xlabel() for p in (band, several, series)] == [label] * 3
+    assert label.removesuffix(" (s)") + " 0.5 s" in slices(flux_on_nodes(coords, name))[1][1]
+
+
+def flux_on_nodes(coords, name):
+    """A field of two nodes at every value of a coordinate."""
+    nodes = {axis: ("node", [0.0, 1.0], M) for axis in "xy"}
+    return xr.DataArray(RNG.random((3, 2)), {**coords, **nodes}, [name, "node"])
 
 
 def in_time():

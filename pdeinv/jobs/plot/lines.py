@@ -14,6 +14,7 @@ from pdeinv.jobs.plot.panels import (
     BLUE,
     GREY,
     RED,
+    axis_name,
     legend_below,
     panel,
     units_of,
@@ -81,7 +82,7 @@ def band_panel(ax: Axes, band: Band, truth: xr.DataArray | None, title: str) -> 
     if truth is not None:
         mark = "x" if draw is _points else ""
         ax.plot(*_curve(truth), color=RED, ls="" if mark else "--", marker=mark, label="truth")
-    ax.set(title=wrapped(title), xlabel=with_units(x.name, x), ylabel=units_of(band.centre))
+    ax.set(title=wrapped(title), xlabel=_label(x), ylabel=units_of(band.centre))
     legend_below(ax)
 
 
@@ -126,12 +127,15 @@ def line_panel(ax: Axes, lines: Sequence[tuple[xr.DataArray, str]], title: str) 
     style: Any = {"ls": "", "marker": "o", "ms": 3} if apart else {"lw": 1.2}
     for line, text in lines:
         ax.plot(*_curve(line), label=text or None, **style)
-    along = with_units(x.name, x)
-    ax.set(title=wrapped(title), xlabel=along, ylabel=units_of(lines[0][0]))
+    ax.set(title=wrapped(title), xlabel=_label(x), ylabel=units_of(lines[0][0]))
     if _counts(x):
         _whole_ticks(ax)
     if any(text for _, text in lines):
         legend_below(ax)
+
+
+def _label(x: xr.DataArray) -> str:
+    return with_units(axis_name(x), x)
 
 
 def _whole_ticks(ax: Axes) -> None:
@@ -202,7 +206,7 @@ def series_panel(
         bars = None if sigma is None else 2 * sigma
         ax.errorbar(x, part[name], bars, fmt=".", ms=4, color=f"C{k}", elinewidth=0.7, label=text)
     first = parts[0][0]
-    label = "datum" if along is None else with_units(along, first[along])
+    label = "datum" if along is None else _label(first[along])
     ax.set(title=wrapped(title), xlabel=label, ylabel=units_of(first[name]))
     if len(parts) > 1:
         legend_below(ax)
@@ -226,8 +230,7 @@ def time_panel(ax: Axes, parts: Sequence[xr.Dataset], title: str) -> None:
         label = ", ".join(f"{float(p[c][0]):.3g}" for c in places)
         ax.plot(p["t"], p["observed"], ".", ms=4, color=colour, label=label)
     first = parts[0]
-    along = with_units("t", first["t"])
-    ax.set(title=wrapped(title), xlabel=along, ylabel=units_of(first["observed"]))
+    ax.set(title=wrapped(title), xlabel=_label(first["t"]), ylabel=units_of(first["observed"]))
     if places:
         named = with_units(", ".join(map(str, places)), first[places[0]])
         legend_below(ax, title=named)

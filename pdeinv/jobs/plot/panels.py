@@ -26,6 +26,7 @@ __all__ = [
     "CutPanel",
     "Panel",
     "RED",
+    "axis_name",
     "colour_scale",
     "field_panel",
     "is_log",
@@ -116,6 +117,16 @@ def units_of(array: xr.DataArray) -> str:
     units = str(array.attrs.get("units", "1"))
     raised = re.sub(r"(?<=[A-Za-z)])(?<!\de)-?\d+", lambda m: m[0].translate(_RAISED), units)
     return "" if units == "1" else raised
+
+
+def axis_name(coord: xr.DataArray) -> str:
+    """What a coordinate is called: its name, or ``time`` where its attributes say that it is one.
+
+    The axis of a quantity in time may be named after what carries its values, such as knots.
+    """
+    said = [str(coord.attrs.get(k, "")) for k in ("standard_name", "long_name")]
+    timely = coord.name == "t" or coord.attrs.get("axis") == "T"
+    return "time" if timely or any(s.split(" ")[0] == "time" for s in said) else str(coord.name)
 
 
 def with_units(text: object, array: xr.DataArray) -> str:

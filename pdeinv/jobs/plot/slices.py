@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.io.fields import INSIDE
+from pdeinv.jobs.plot.panels import axis_name
 
 __all__ = [
     "first_experiment",
@@ -107,7 +108,8 @@ def _named(array: xr.DataArray, dim: str, i: int) -> str:
     if dim not in array.coords:
         return f"{dim} {range(array.sizes[dim])[i]}"
     units = str(array[dim].attrs.get("units", ""))
-    return f"{dim} {float(array[dim][i]):.3g} {units if units != '1' else ''}".strip()
+    name = axis_name(array[dim])
+    return f"{name} {float(array[dim][i]):.3g} {units if units != '1' else ''}".strip()
 
 
 def first_experiment(dataset: xr.Dataset, dim: str) -> tuple[xr.Dataset, str]:
@@ -176,4 +178,4 @@ def series(
 
 def _value_of(coord: xr.DataArray, value: float) -> str:
     units = str(coord.attrs.get("units", "1"))
-    return part_of(str(coord.name), float(value)) + ("" if units == "1" else f" {units}")
+    return part_of(axis_name(coord), float(value)) + ("" if units == "1" else f" {units}")
