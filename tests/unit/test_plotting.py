@@ -429,6 +429,37 @@ def test_the_fields_of_a_truth_on_an_interval_are_lines(tmp_path, monkeypatch):
     assert titles == ["conductivity", "u"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "names", "expected"),
+    [
+        ("map", ("kappa",), ["on its grid", "at the nodes of the solver"]),
+        ("nodes", ("kappa",), ["at the nodes of its mesh", "at the nodes of the solver"]),
+        ("line", ("kappa",), ["on its grid", "at the nodes of the solver"]),
+        ("map", (), [""]),
+        ("map", ("a", "b"), ["on its grid"] + [f"at the nodes of the solver, {n}" for n in "ab"]),
+    ],
+)
+def test_no_two_panels_of_a_truth_have_the_same_title(kind, names, expected):
+    from matplotlib.figure import Figure
+
+    from pdeinv.jobs.plot.truth import truth_panels
+
+    given = unknown(kind)
+    axes = "x" if kind == "line" else "xy"
+    coords = {a: ("node", RNG.random(12), {"units": "m"}) for a in axes}
+    solved = {n: ("node", 30 + RNG.random(12), given.attrs) for n in names}
+    root = xr.Dataset(solved, coords)
+    tree = xr.DataTree.from_dict({"/": root, "unknown": given.to_dataset()})
+    panels = truth_panels(tree, "t.nc")
+    shown = np.ravel(Figure().subplots(len(panels)))
+    for panel, ax in zip(panels, shown, strict=True):
+        panel(ax)
+    titles = [ax.get_title().replace("\n", " ") for ax in shown]
+    assert titles == [", ".join(t for t in ("conductivity", text) if t) for text in expected]
+    if kind != "line":  # one quantity has one scale of colours
+        assert len({ax.collections[0].get_clim() for ax in shown}) == 1
+
+
 def test_tables_of_complex_voltages_show_both_parts_and_the_electrodes(tmp_path, monkeypatch):
     titles = drawn(monkeypatch)
     dims = ("injection", "measurement", "component")

@@ -12,10 +12,17 @@ from pdeinv.io.body import cut_mesh_of, mesh_of
 from pdeinv.jobs.plot.fields import Field, Scene, field_panels
 from pdeinv.jobs.plot.lines import line_panel
 from pdeinv.jobs.plot.overlays import overlay_of
-from pdeinv.jobs.plot.panels import Panel, colour_scale, title_of
+from pdeinv.jobs.plot.panels import Panel, colour_scale, joined, title_of
 from pdeinv.jobs.plot.slices import is_line, masked, slices
 
 __all__ = ["truth_panels", "unknown_of"]
+
+PLACES = {
+    "node": "at the nodes of the solver",
+    "vertex": "at the nodes of its mesh",
+    "element": "in the cells of its mesh",
+}
+"""Where values are, by the dim that they run over."""
 
 
 def unknown_of(tree: xr.DataTree, path: Path) -> xr.Dataset:
@@ -44,13 +51,36 @@ def truth_panels(tree: xr.DataTree, path: Path) -> list[Panel]:
         *(Field(masked(a, unknown), scene) for a in unknown.data_vars.values()),
         *(Field(a, solved) for a in root.data_vars.values()),
     ]
+    fields = [f for f in fields if f.array.dtype.kind == "f" and (f.drawable or is_line(f.array))]
     panels: list[Panel] = []
-    for shown in (f for f in fields if f.array.dtype.kind == "f"):
-        title = title_of(shown.array)
+    for shown, title in zip(fields, _told_apart(fields), strict=True):
         if shown.drawable:
-            panels += field_panels(shown, title, colour_scale(shown.array))
-        elif is_line(shown.array):
+            panels += field_panels(shown, title, colour_scale(*_alike(shown, fields)))
+        else:
             panels.append(line_panel(slices(shown.array), title))
     if not panels:
         raise DataSchemaError(f"{path}: no field over x, or over x and y, to draw")
     return panels
+
+
+def _alike(shown: Field, fields: list[Field]) -> list[xr.DataArray]:
+    """All maps of the same quantity, which have one scale of colours."""
+    title, units = title_of(shown.array), shown.array.attrs.get("units")
+    maps = [f.array for f in fields if f.drawable]
+    return [a for a in maps if title_of(a) == title and a.attrs.get("units") == units]
+
+
+def _told_apart(fields: list[Field]) -> list[str]:
+    """A title of each field: what it is, then where its values are if several are the same."""
+    titles = [title_of(f.array) for f in fields]
+    for more in (_place, lambda array: str(array.name)):
+        titles = [
+            joined(title, more(f.array)) if titles.count(title) > 1 else title
+            for title, f in zip(titles, fields, strict=True)
+        ]
+    return titles
+
+
+def _place(array: xr.DataArray) -> str:
+    """Where the values are: an unknown may be on a grid, its field of the solver on a mesh."""
+    return next((PLACES[d] for d in map(str, array.dims) if d in PLACES), "on its grid")
