@@ -182,7 +182,7 @@ def harsh():
 def test_a_harsh_banana_converges_where_many_paths_diverge_at_first(tmp_path, monkeypatch):
     def drawn(folder):
         options = {"chains": 8, "draws": 700, "warmup": 400}
-        return run(Hmc(HmcConfig(**options)), harsh, Run(5, tmp_path / folder)).outcome
+        return run(Hmc(HmcConfig(**options)), harsh, Run(7, tmp_path / folder)).outcome
 
     found = drawn("careful")
     assert summary(found.xi).r_hat < 1.02
