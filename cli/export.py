@@ -29,11 +29,9 @@ def export(
 ) -> None:
     """Write mean, sd and quantiles of a result, or the fields of a truth, for ParaView."""
     from pdeinv.io.atomic import check_output
-    from pdeinv.io.vtkhdf import check_suffix
     from pdeinv.jobs.export import export_vtk
 
     extras.require("h5py", "--vtk needs")
     check_output(vtk, overwrite=overwrite, option="--vtk", inputs=[path])
-    check_suffix(vtk)
     export_vtk(path, vtk, variable)
     terminal.result({"vtk": str(vtk)}, str(vtk))
