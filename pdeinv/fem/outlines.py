@@ -75,26 +75,31 @@ def distance_along_ray(outline: Outline, points: Array) -> Array:
 
 @dataclass(frozen=True)
 class StarOutline:
-    """A smooth curve r(θ) in polar coordinates.
+    """A smooth curve r(θ) = scale · shape(θ) in polar coordinates.
 
     Attributes:
-        radius: θ in radian to r > 0, vectorised.
+        shape: θ in radian to a positive number about 1, vectorised.
+        scale: m.
     """
 
-    radius: Callable[[Array], Array]
+    shape: Callable[[Array], Array]
+    scale: float
 
     @cached_property
     def _table(self) -> tuple[Array, Array, Array]:
-        """Angles, points and arc lengths of a fine polygon, closed."""
+        """Angles, points and arc lengths of a fine polygon, closed, at scale 1.
+
+        Sums of many steps differ with the scale in their last digits; these are the same for all.
+        """
         angle = np.linspace(0.0, 2 * np.pi, _TABLE + 1)
-        points = _polar(self.radius(angle), angle)
+        points = _polar(self.shape(angle), angle)
         steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
         return angle, points, np.concatenate([[0.0], np.cumsum(steps)])
 
     @property
     def length(self) -> float:
         """The whole arc length."""
-        return float(self._table[2][-1])
+        return self.scale * float(self._table[2][-1])
 
     @property
     def corners(self) -> Array:
@@ -104,18 +109,22 @@ class StarOutline:
     @property
     def half_widths(self) -> tuple[float, float]:
         """The largest |x| and |y|."""
-        x, y = np.abs(self._table[1]).max(axis=0)
+        x, y = self.scale * np.abs(self._table[1]).max(axis=0)
         return float(x), float(y)
 
     def at(self, s: Array) -> Array:
         """The points at arc lengths s."""
         angle, _, lengths = self._table
-        theta = np.interp(np.mod(s, self.length), lengths, angle)
+        theta = np.interp(np.mod(s / self.scale, lengths[-1]), lengths, angle)
         return _polar(self.radius(theta), theta)
+
+    def radius(self, angle: Array) -> Array:
+        """The distance of the curve from the origin at a polar angle."""
+        return self.scale * self.shape(angle)
 
     def arc_length(self, angle: Array) -> Array:
         """The arc length at a polar angle."""
-        return np.interp(np.mod(angle, 2 * np.pi), self._table[0], self._table[2])
+        return self.scale * np.interp(np.mod(angle, 2 * np.pi), self._table[0], self._table[2])
 
 
 @dataclass(frozen=True)
@@ -170,12 +179,13 @@ class RectangleOutline:
 
 def disc(radius: float) -> StarOutline:
     """A circle."""
-    return StarOutline(lambda t: np.full(np.shape(t), float(radius)))
+    return StarOutline(lambda t: np.ones(np.shape(t)), float(radius))
 
 
 def ellipse(a: float, b: float) -> StarOutline:
     """x²/a² + y²/b² = 1."""
-    return StarOutline(lambda t: a * b / np.hypot(b * np.cos(t), a * np.sin(t)))
+    flat = b / a
+    return StarOutline(lambda t: flat / np.hypot(flat * np.cos(t), np.sin(t)), a)
 
 
 def thorax(radius: float) -> StarOutline:
@@ -185,8 +195,8 @@ def thorax(radius: float) -> StarOutline:
     deep, flatter at the back than at the front.
     """
 
-    def polar(t: Array) -> Array:
+    def shape(t: Array) -> Array:
         even = 0.18 * np.cos(2 * t) - 0.03 * np.cos(4 * t)
-        return np.asarray(radius * (1 + even - 0.03 * np.sin(t) + 0.03 * np.sin(3 * t)))
+        return np.asarray(1 + even - 0.03 * np.sin(t) + 0.03 * np.sin(3 * t))
 
-    return StarOutline(polar)
+    return StarOutline(shape, radius)

@@ -22,9 +22,14 @@ Ints = NDArray[np.int64]
 _GROWTH = 0.35
 """How fast cells may grow with the distance from the boundary."""
 
+_DIGITS = 9
+"""Of the nodes given to Gmsh: a body in other units of length differs by rounding, its mesh not."""
+
 
 def triangulated(boundary: Array, tags: Ints, sides: dict[str, int], size: float) -> PlainMesh:
     """A mesh whose boundary nodes are exactly the given ones, graded from there to ``size``.
+
+    Gmsh is given the body at unit size, since its meshes depend on the size by rounding.
 
     Args:
         boundary: the nodes of one closed curve, counter-clockwise, shape (n, 2).
@@ -35,24 +40,28 @@ def triangulated(boundary: Array, tags: Ints, sides: dict[str, int], size: float
     Raises:
         ConfigError: the boundary cannot be meshed.
     """
-    steps = np.linalg.norm(np.roll(boundary, -1, axis=0) - boundary, axis=1)
+    scale = float(np.abs(boundary).max())
+    unit = np.round(boundary / scale, _DIGITS)
     try:
         with session() as gmsh:
-            points, cells = _meshed(gmsh, boundary, steps, size)
+            points, cells = _meshed(gmsh, unit, float(f"{size / scale:.{_DIGITS}g}"))
     except Exception as error:
         raise ConfigError(
             f"Gmsh cannot mesh the domain ({str(error).strip() or type(error).__name__}); "
             "change cells or the electrodes"
         ) from None
-    distance, node = cKDTree(points).query(boundary)
+    distance, node = cKDTree(points).query(unit)
     count = len(np.unique(node))
-    if distance.max() > 1e-9 * np.ptp(boundary, axis=0).max() or count < len(boundary):
+    if distance.max() > 1e-9 or count < len(boundary):
         raise ConfigError("Gmsh moved boundary nodes; change cells or the electrodes")
+    points = scale * points
+    points[node] = boundary
     edges = np.stack([node, np.roll(node, -1)], axis=1)
     return PlainMesh.ordered(points, cells, edges, tags, sides)
 
 
-def _meshed(gmsh: Any, boundary: Array, steps: Array, size: float) -> tuple[Array, Ints]:
+def _meshed(gmsh: Any, boundary: Array, size: float) -> tuple[Array, Ints]:
+    steps = np.linalg.norm(np.roll(boundary, -1, axis=0) - boundary, axis=1)
     geo, mesh, n = gmsh.model.geo, gmsh.model.mesh, len(boundary)
     corners = [geo.addPoint(x, y, 0.0) for x, y in boundary]
     lines = [geo.addLine(corners[i], corners[(i + 1) % n]) for i in range(n)]
@@ -64,7 +73,7 @@ def _meshed(gmsh: Any, boundary: Array, steps: Array, size: float) -> tuple[Arra
     mesh.field.setNumbers(near, "PointsList", corners)
     grown = mesh.field.add("MathEval")
     start = float(np.median(steps))
-    mesh.field.setString(grown, "F", f"{start:.17g} + {_GROWTH} * F{near}")
+    mesh.field.setString(grown, "F", f"{start:.{_DIGITS}g} + {_GROWTH} * F{near}")
     limit = mesh.field.add("MathEval")
     mesh.field.setString(limit, "F", f"{size:.17g}")
     least = mesh.field.add("Min")
