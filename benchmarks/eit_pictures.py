@@ -5,10 +5,9 @@
 
 Two discs (balls), five times as conductive and a fifth, at places of their own for each seed, in
 water of 1 S/m; data of a complete-electrode program in NumPy and SciPy with meshes of its own
-(tests/helpers/complete_electrode.py), noise 0.2 % of the largest voltage. The engines have their
-defaults; the unknown is a log-Gaussian field with standard deviation 1. A picture is right where
-the centres of conductor and resistor (of the part beyond half of the extreme, in ln σ) are within a
-tenth of the radius.
+(tests/helpers/complete_electrode.py), noise 0.2 % of the largest voltage. Engines and unknown have
+their defaults. A picture is right where the centres of conductor and resistor (of the part beyond
+half of the extreme, in ln σ) are within a tenth of the radius.
 
 Results are kept in ``results/eit_pictures.json`` run by run, and what is there is not run again.
 """

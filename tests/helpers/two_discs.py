@@ -75,7 +75,6 @@ def _ktc_drives():
     return pairs + [(k, one) for one in (0, 8, 16, 24) for k in odd if k != one]
 
 
-FIELD = {"kind": "log-gaussian", "std": 1.0, "modes": 64}
 RINGS = (0.2, 0.3), (0.5, 0.6)
 CASES = {
     "16 adjacent": Case(ring(16), _neighbours(16), _neighbours(16)),
@@ -88,7 +87,6 @@ CASES = {
             "domain": {"kind": "disc", "radius": 1.0, "depth": 0.8},
             "electrodes": {"height": 0.1},
             "cells": 12,
-            "unknown": {**FIELD, "modes": 150, "length": 0.4},
         },
         depth=0.8,
         difference=True,
@@ -110,7 +108,7 @@ CASES = {
         _neighbours(16),
         {
             "frequency": 1.0,
-            "permittivity": {**FIELD, "mean": -3.0, "length": 0.5},
+            "permittivity": {"kind": "log-gaussian", "mean": -3.0},
         },
         complex=True,
     ),
@@ -186,7 +184,7 @@ def observations(name, seed):
         sigma=float(np.hypot(std, spread)),
         reference=empty,
     )
-    return to_dataset(measured, config={"unknown": FIELD, **case.tables})
+    return to_dataset(measured, config=case.tables)
 
 
 @dataclass(frozen=True)

@@ -33,13 +33,29 @@ def draw(problem, seed=0):
     return prior.unwhiten(np.random.default_rng(seed).standard_normal(prior.dim))
 
 
-def test_the_default_suits_every_engine_and_has_other_levels():
+def test_the_default_has_other_levels():
     problem = Eit()
-    assert problem.prior().dim == 16
     assert problem.prior().space.names == ("conductivity",)
     sizes = [problem.dofs(level) for level in (-1, 0, 1)]
     assert sizes[0] < sizes[1] / 2 < sizes[2] / 4
     assert len(problem.sensors("all")["injection"]) == 16 * 13
+
+
+@pytest.mark.parametrize(
+    ("domain", "modes", "length"),
+    [
+        ({}, 64, 0.5),
+        ({"kind": "disc", "radius": 0.1, "depth": 0.05}, 150, 0.05),
+        ({"kind": "rectangle", "lengths": [4.0, 1.0]}, 64, 1.0),
+    ],
+)
+def test_fields_take_what_is_not_said_from_the_body(domain, modes, length):
+    said = {"permittivity": {"kind": "log-gaussian", "mean": -3.0}, "frequency": 1.0}
+    made = config(**({"domain": domain} if domain else {}), **said)
+    for field in (made.unknown, made.permittivity):
+        assert (field.modes, field.length, field.std) == (modes, length, 1.0)
+        assert len(field.grid) == (3 if made.domain.solid else 2)
+    assert config(unknown={"kind": "log-gaussian", "modes": 8}).unknown.modes == 8
 
 
 def test_a_configuration_survives_toml():
