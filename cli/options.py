@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from pdeinv.callers import naming_flags
+
 from .terminal import Terminal
 
 __all__ = [
@@ -223,12 +225,14 @@ def verb(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def command(**values: Any) -> Any:
+        given = dict(values)
         built = {
             name: group(**{f.name: values.pop(f.name) for f in fields(group)})
             for name, group in groups.items()
         }
         reporting = built.pop("terminal")
-        with Terminal(reporting.json, reporting.quiet, reporting.verbose).opened() as terminal:
+        shell = Terminal(reporting.json, reporting.quiet, reporting.verbose)
+        with naming_flags(given), shell.opened() as terminal:
             return function(**values, **built, terminal=terminal)
 
     required_first = sorted(flat, key=lambda p: p.default is not p.empty)

@@ -64,15 +64,15 @@ def parse[C: BaseModel](cls: type[C], data: Mapping[str, Any], where: str) -> C:
         first = error.errors(include_url=False)[0]
         path = _written(first["loc"], data, missing=first["type"] == "missing")
         alone = len(path) == 1 and first["type"] == "extra_forbidden"
-        message = _explain(cls, first, where, path)
-        raise ConfigError(message, unknown=path[0] if alone else "") from None
+        key = ".".join([where, *path] if where else path)
+        message = _explain(cls, first, key)
+        raise ConfigError(message, unknown=path[0] if alone else "", key=key) from None
 
 
-def _explain(cls: type[BaseModel], error: Any, where: str, path: list[str]) -> str:
-    key = ".".join([where, *path]) if where else ".".join(path)
+def _explain(cls: type[BaseModel], error: Any, key: str) -> str:
     if error["type"] == "extra_forbidden":
-        others = [k for k in _known_keys(cls) if k != path[-1]]
-        near = difflib.get_close_matches(path[-1], others, n=1)
+        last = key.rpartition(".")[2]
+        near = difflib.get_close_matches(last, [k for k in _known_keys(cls) if k != last], n=1)
         return f"unknown key '{key}'" + (f"; did you mean '{near[0]}'?" if near else "; remove it")
     if error["type"] == "union_tag_not_found":
         return f"{key}: the key {error['ctx']['discriminator']}, which says what it is, is missing"

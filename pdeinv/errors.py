@@ -42,11 +42,12 @@ class ConfigError(PdeinvError):
 
     Attributes:
         unknown: the key that a table does not have, where that is what is wrong; else empty.
+        key: the whole key whose value is wrong, where the message begins with it; else empty.
     """
 
-    def __init__(self, message: str = "", unknown: str = "") -> None:
+    def __init__(self, message: str = "", unknown: str = "", key: str = "") -> None:
         super().__init__(message)
-        self.unknown = unknown
+        self.unknown, self.key = unknown, key
 
 
 class UnknownPlugin(ConfigError):

@@ -28,8 +28,10 @@ __all__ = [
     "File",
     "Model",
     "Subject",
+    "at_least",
     "declare_model",
     "files",
+    "one_of",
     "problem_table",
     "seed_or_fresh",
     "to_problem",
@@ -46,9 +48,39 @@ Subject = Problem | OwnModel | str
 """A problem: built, of one's own, or by its name."""
 
 
+def at_least(least: int, **numbers: object) -> None:
+    """Refuse arguments that are no whole numbers of at least ``least``.
+
+    Raises:
+        ConfigError: the first that is not.
+    """
+    for name, value in numbers.items():
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not (whole and value >= least):  # type: ignore[operator]
+            raise ConfigError(f"{name}: expected a whole number of at least {least}, got {value!r}")
+
+
+def one_of(known: tuple[str, ...], **words: object) -> None:
+    """Refuse arguments that are none of the words that there are.
+
+    Raises:
+        ConfigError: the first that is not.
+    """
+    for name, value in words.items():
+        if value not in known:
+            raise ConfigError(f"{name}: expected {', '.join(known)}, got {value!r}")
+
+
 def seed_or_fresh(seed: int | None) -> int:
-    """The root seed."""
-    return fresh_seed() if seed is None else seed
+    """The root seed.
+
+    Raises:
+        ConfigError: one that is no whole number, or negative.
+    """
+    if seed is None:
+        return fresh_seed()
+    at_least(0, seed=seed)
+    return int(seed)
 
 
 def declare_model(model: Model | None) -> OwnTable | None:

@@ -19,6 +19,7 @@ from pdeinv.api.given import (
     to_problem,
     written,
 )
+from pdeinv.callers import in_python
 from pdeinv.io.runs import recalled_seed, run_folder
 from pdeinv.jobs.check import Verdict, check_observations, check_problem
 from pdeinv.jobs.invert.run import Inversion
@@ -28,6 +29,7 @@ from pdeinv.plugins.surrogate import Surrogate
 __all__ = ["check", "invert"]
 
 
+@in_python
 def invert(
     observations: Data,
     *,
@@ -96,6 +98,7 @@ def _folder(surrogate: str | Path | Surrogate, folder: Path) -> Path:
     return folder / "surrogate"
 
 
+@in_python
 def check(
     subject: File | Subject,
     *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import xarray as xr
 
@@ -12,14 +12,17 @@ from pdeinv.api.given import (
     File,
     Model,
     Subject,
+    at_least,
     declare_model,
     files,
+    one_of,
     paths,
     problem_table,
     seed_or_fresh,
     to_problem,
     written,
 )
+from pdeinv.callers import in_python
 from pdeinv.errors import ConfigError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate", "generate", "train_surrogate"]
 
 
+@in_python
 def generate(
     problem: Subject | None = None,
     *,
@@ -87,6 +91,9 @@ def generate(
     Raises:
         PdeinvError: an argument is wrong, or every solve failed.
     """
+    at_least(1, n=n, workers=workers)
+    at_least(0, jacobian=jacobian)
+    one_of(get_args(Sampling), design=design)
     with files() as folder:
         physics, places, noise = _places(problem, obs, sensors, folder)
         fitted = None
@@ -125,6 +132,7 @@ def _places(
     return physics, physics.sensors(spec), None
 
 
+@in_python
 def train_surrogate(
     name: str,
     data: File,
@@ -157,6 +165,7 @@ def train_surrogate(
     Raises:
         PdeinvError: an argument is wrong, or the training failed.
     """
+    one_of(get_args(Precision), dtype=dtype)
     declare_model(model)
     with files() as folder:
         target = folder / "surrogate" if out is None else Path(out)
@@ -176,6 +185,7 @@ def train_surrogate(
     return found
 
 
+@in_python
 def evaluate(
     surrogate: str | Path | Surrogate,
     *,
@@ -210,6 +220,7 @@ def evaluate(
     Raises:
         PdeinvError: it does not belong to the problem, or every solve failed.
     """
+    at_least(2, n=n)
     own = declare_model(model)
     with files() as folder:
         if isinstance(surrogate, str | Path):

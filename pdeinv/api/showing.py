@@ -9,7 +9,8 @@ from typing import Any
 
 import xarray as xr
 
-from pdeinv.api.given import Data, File, Model, declare_model, files, paths, written
+from pdeinv.api.given import Data, File, Model, at_least, declare_model, files, paths, written
+from pdeinv.callers import in_python
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output
@@ -24,6 +25,7 @@ from pdeinv.plugins.surrogate import Surrogate
 __all__ = ["export", "list_plugins", "load", "plot", "score"]
 
 
+@in_python
 def score(
     result: File,
     truth: File,
@@ -46,12 +48,14 @@ def score(
     Raises:
         PdeinvError: files that do not fit, or no such metric.
     """
+    at_least(8, grid=grid)
     declare_model(model)
     with files() as folder:
         a, b = written(result, folder, "result"), written(truth, folder, "truth")
         return evaluate(a, b, metrics, threshold=threshold, nodes=grid)
 
 
+@in_python
 def plot(
     what: Data,
     out: str | Path | None = None,
@@ -75,6 +79,7 @@ def plot(
     Raises:
         PdeinvError: nothing that can be drawn.
     """
+    at_least(30, dpi=dpi)
     target = Path(mkdtemp(prefix="pdeinv-")) / "figure.png" if out is None else Path(out)
     check_output(target, overwrite=overwrite, inputs=paths(what, truth))
     with files() as folder:
@@ -84,6 +89,7 @@ def plot(
     return target
 
 
+@in_python
 def export(
     what: File, vtk: str | Path, *, variable: str | None = None, overwrite: bool = False
 ) -> Path:
@@ -108,6 +114,7 @@ def export(
     return target
 
 
+@in_python
 def load(path: str | Path) -> xr.Dataset | xr.DataTree | Surrogate:
     """What a file or folder of pdeinv holds.
 

@@ -20,6 +20,7 @@ from pdeinv.api.given import (
     to_problem,
     written,
 )
+from pdeinv.callers import in_python
 from pdeinv.errors import ConfigError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output
@@ -42,6 +43,7 @@ Labelled = xr.DataArray | xr.Dataset | xr.DataTree
 """Variables with their coordinates."""
 
 
+@in_python
 def problem(name: str, **config: Any) -> Problem:
     """The problem registered under ``name``, with the keys of its table ``[problem]``.
 
@@ -52,6 +54,7 @@ def problem(name: str, **config: Any) -> Problem:
     return make_problem(name, config)
 
 
+@in_python
 def solve(
     problem: Subject,
     *,
@@ -105,6 +108,7 @@ def _unknown(problem: Problem, m: ArrayLike | str | Path | Labelled, seed: int) 
     return values
 
 
+@in_python
 def observe(
     truth: File,
     *,
@@ -114,6 +118,7 @@ def observe(
     seed: int | None = None,
     model: Model | None = None,
     out: str | Path | None = None,
+    overwrite: bool = False,
 ) -> xr.Dataset:
     """What sensors would measure of a truth, with noise: ``pdeinv observe``.
 
@@ -124,14 +129,15 @@ def observe(
         noise_std: the same, absolute.
         seed: root seed; drawn and recorded where None.
         model: the own model that the truth belongs to, in another process than it was made in.
-        out: also write the observation file here; it must not exist.
+        out: also write the observation file here.
+        overwrite: replace an existing file.
 
     Raises:
         PdeinvError: an argument is wrong.
     """
     declare_model(model)
     if out is not None:
-        check_output(Path(out), inputs=paths(truth))
+        check_output(Path(out), overwrite=overwrite, inputs=paths(truth))
     noise = NoiseSpec(noise_std, noise_rel)
     with files() as folder:
         path = written(truth, folder, "truth")

@@ -77,7 +77,18 @@ INVERT = {
     "missing TOML": (lambda: ("obs.nc", "--config", "no.toml"), "configuration no.toml"),
     "unknown engine": (lambda: ("obs.nc", "--engine", "pcm"), "unknown engine 'pcm'; did you mean"),
     "two noises": (lambda: ("obs.nc", "--noise-rel", 0.1, "--noise-std", 1), "give the noise once"),
-    "negative noise": (lambda: ("obs.nc", "--noise-std", -1), "noise.std"),
+    "negative noise": (
+        lambda: ("obs.nc", "--noise-std", "nan"),
+        "error: --noise-std: input should be greater than 0 (got nan)",
+    ),
+    "no time": (
+        lambda: ("obs.nc", "--max-seconds", 0),
+        "error: --max-seconds: input should be greater than 0 (got 0.0)",
+    ),
+    "negative noise by its key": (
+        lambda: ("obs.nc", "--set", "noise.std=-1"),
+        "error: noise.std: input should be greater than 0 (got -1)",
+    ),
     "malformed --set": (lambda: ("obs.nc", "--set", "engine.draws"), "expected KEY=VALUE"),
     "unknown option": (lambda: ("obs.nc", "--drows", 5), "No such option: --drows"),
     "no surrogate there": (

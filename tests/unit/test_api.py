@@ -524,3 +524,60 @@ def test_what_is_installed_is_listed():
     assert set(pdeinv.list_plugins()) == {"problems", "surrogates", "engines"}
     with pytest.raises(ConfigError, match="unknown kind 'models'"):
         pdeinv.list_plugins("models")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: pdeinv.problem("darcy", cells=0), "cells: must be at least 1 (got 0)"),
+        (
+            lambda: pdeinv.invert((Y, SIGMA), model=model(), noise_std=math.nan),
+            "noise_std: input should be greater than 0 (got nan)",
+        ),
+        (
+            lambda: pdeinv.invert((Y, SIGMA), model=model(), engine="pcn", draws=0),
+            "draws: input should be greater than or equal to 1 (got 0)",
+        ),
+        (
+            lambda: pdeinv.invert((Y, SIGMA), model=model(), tables={"budget": {"n_forward": 0}}),
+            "budget.n_forward: input should be greater than or equal to 1 (got 0)",
+        ),
+        (
+            lambda: pdeinv.observe(pdeinv.solve(model(), m="mean"), model=model()),
+            "no noise given; pass noise_std (absolute) or noise_rel (relative to the largest "
+            "value)",
+        ),
+        (
+            lambda: pdeinv.observe(xr.Dataset(), noise_std=1.0, noise_rel=1.0),
+            "give the noise once: noise_std or noise_rel, not both",
+        ),
+        (
+            lambda: pdeinv.solve("darcy", seed=-1),
+            "seed: expected a whole number of at least 0, got -1",
+        ),
+        (lambda: pdeinv.generate("darcy", n=0), "n: expected a whole number of at least 1, got 0"),
+        (
+            lambda: pdeinv.generate("darcy", n=3, design="grid"),
+            "design: expected prior, lhs, sobol, got 'grid'",
+        ),
+        (
+            lambda: pdeinv.plot(xr.Dataset(), dpi=0),
+            "dpi: expected a whole number of at least 30, got 0",
+        ),
+    ],
+)
+def test_errors_name_the_arguments_of_the_function(call, message):
+    with pytest.raises(pdeinv.PdeinvError) as caught:
+        call()
+    assert str(caught.value) == message
+
+
+def test_an_output_that_is_there_is_kept_and_the_argument_that_replaces_it_named(tmp_path):
+    truth, out = pdeinv.solve(model(), m="mean"), tmp_path / "there.nc"
+    obs = pdeinv.observe(truth, noise_std=0.1, model=model(), out=out)
+    with pytest.raises(pdeinv.PdeinvError, match=r"add overwrite=True, or choose another out$"):
+        pdeinv.observe(truth, noise_std=0.1, model=model(), out=out)
+    with pytest.raises(pdeinv.PdeinvError, match="overwrite=True or resume=True, or choose"):
+        pdeinv.invert(obs, model=model(), out=out)
+    pdeinv.observe(truth, noise_std=0.2, model=model(), out=out, overwrite=True)
+    assert xr.load_dataset(out)["data_sigma"][0] == pytest.approx(0.2)
