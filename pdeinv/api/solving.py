@@ -100,7 +100,7 @@ def _unknown(problem: Problem, m: ArrayLike | str | Path | Labelled, seed: int) 
     if isinstance(m, xr.Dataset):
         m = xr.DataTree(m)
     if isinstance(m, xr.DataTree):
-        return unknown_of_tree(problem.prior(), m)
+        return unknown_of_tree(problem.prior(), m, filed=False)
     values = np.asarray(m, dtype=np.float64).ravel()
     size = problem.prior().space.size
     if len(values) != size:

@@ -20,7 +20,9 @@ _NEAR = 1e-6
 """How far a coordinate may be off, by the length of its axis: files may hold 32-bit numbers."""
 
 
-def unknown_in(dataset: xr.Dataset, space: Space, *, bare: bool = False) -> Array:
+def unknown_in(
+    dataset: xr.Dataset, space: Space, *, bare: bool = False, filed: bool = True
+) -> Array:
     """The flat unknown (*lead, size) of a dataset that may come from elsewhere.
 
     Rows and columns may stand in any order, from north to south for instance: coordinates tell.
@@ -29,12 +31,20 @@ def unknown_in(dataset: xr.Dataset, space: Space, *, bare: bool = False) -> Arra
         dataset: holds every variable of the space, perhaps over leading dimensions.
         space: of the unknown.
         bare: whether coordinates may be missing; the entries then stand in the order of the space.
+        filed: whether it was read from a file, which has to say the units of the unknown; variables
+            in memory lose them in arithmetic.
 
     Raises:
-        DataSchemaError: a variable is missing, has other units, or lies on another grid.
+        DataSchemaError: a variable is missing, has other units or none, or lies on another grid.
         ShapeError: a variable has another shape.
     """
-    return space.pack(xr.Dataset({v.name: _aligned(dataset, v, bare) for v in space.variables}))
+    found = xr.Dataset({v.name: _aligned(dataset, v, bare) for v in space.variables})
+    for wanted in space.variables if filed else ():
+        if "units" not in found[wanted.name].attrs:
+            raise DataSchemaError(
+                f"variable '{wanted.name}' has no units attribute; expected '{wanted.units}'"
+            )
+    return space.pack(found)
 
 
 def _aligned(dataset: xr.Dataset, wanted: Variable, bare: bool) -> xr.DataArray:

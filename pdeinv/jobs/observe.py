@@ -87,20 +87,25 @@ def unknown_of(prior: Prior, path: Path) -> Array:
         raise type(error)(f"{path}: {error}") from None
 
 
-def unknown_of_tree(prior: Prior, tree: xr.DataTree) -> Array:
+def unknown_of_tree(prior: Prior, tree: xr.DataTree, *, filed: bool = True) -> Array:
     """The unknown of a truth, of a result (its mean) or of a plain dataset, shape (n_m,).
+
+    Args:
+        prior: of the unknown.
+        tree: what holds it.
+        filed: see :func:`pdeinv.io.unknowns.unknown_in`.
 
     Raises:
         DataSchemaError: other units or another grid.
         ShapeError: there is none, or one of another shape.
     """
     if UNKNOWN in tree.children:
-        return unknown_in(tree[UNKNOWN].to_dataset(), prior.space)
+        return unknown_in(tree[UNKNOWN].to_dataset(), prior.space, filed=filed)
     if "estimates" in tree.children:
         found = tree["estimates"].to_dataset()
         means = {f"{n}_mean": n for n in prior.space.names if f"{n}_mean" in found}
-        return unknown_in(found.rename(means), prior.space)
-    return unknown_in(tree.to_dataset(), prior.space)
+        return unknown_in(found.rename(means), prior.space, filed=filed)
+    return unknown_in(tree.to_dataset(), prior.space, filed=filed)
 
 
 def make_truth(

@@ -45,7 +45,7 @@ ALIKE = {
     "both, x first": lambda f: turned(f, x=1, y=1).transpose("x", "y"),
     "shuffled": lambda f: f.isel(x=np.random.default_rng(1).permutation(9)),
     "32-bit coordinates": lambda f: f.assign_coords(x=f.x.astype("f4"), y=f.y.astype("f4")),
-    "without units": lambda f: f * 1.0,
+    "places without units": lambda f: f.assign_coords(x=f.x.drop_attrs(), y=f.y.drop_attrs()),
     "further variables": lambda f: f.assign(head=("well", np.ones(3))),
 }
 
@@ -60,6 +60,11 @@ REFUSED = {
         lambda f: f.assign(conductivity=f.conductivity.assign_attrs(units="m d-1")),
         DataSchemaError,
         "'conductivity' has units 'm d-1', the problem works in 'm s-1'; convert it",
+    ),
+    "no units": (
+        lambda f: f.assign(conductivity=f.conductivity.drop_attrs()),
+        DataSchemaError,
+        "'conductivity' has no units attribute; expected 'm s-1'",
     ),
     "places in km": (
         lambda f: f.assign_coords(x=f.x.assign_attrs(units="km")),
@@ -148,7 +153,8 @@ def test_leading_dimensions_are_kept(darcy, m):
 def test_variables_of_xarray_are_put_in_order_in_python_too(darcy, m, field):
     expected = pdeinv.solve(darcy, m=m, level=0, seed=1)["unknown"].conductivity.values
     north_up = turned(field, y=1)
-    for given in (north_up, north_up.conductivity, xr.DataTree(north_up)):
+    bare = north_up.conductivity.drop_attrs()
+    for given in (north_up, bare, xr.DataTree(north_up)):
         found = pdeinv.solve(darcy, m=given, level=0, seed=1)
         np.testing.assert_array_equal(found["unknown"].conductivity.values, expected)
     with pytest.raises(DataSchemaError, match="of another grid: interpolate it"):
