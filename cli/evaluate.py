@@ -47,14 +47,14 @@ class Written:
     def check(self, *inputs: Path | None) -> None:
         """Refuse what exists or cannot be written, before any work."""
         from pdeinv.io.atomic import check_output
-        from pdeinv.jobs.plot.figure import check_suffix
+        from pdeinv.jobs.plot.figure import check_figure_name
 
         read = [path for path in inputs if path is not None]
         for path, option in ((self.out, "--out"), (self.figure, "--figure")):
             if path is not None:
                 check_output(path, overwrite=self.overwrite, option=option, inputs=read)
         if self.figure is not None:
-            check_suffix(self.figure, "--figure")
+            check_figure_name(self.figure, "--figure")
 
 
 @verb

@@ -159,10 +159,10 @@ def _check_outputs(
     output.check(*inputs, resume=resume if network else None, folder=network)
     if vtk is not None:
         extras.require("h5py", "--vtk needs")
-        from pdeinv.io.vtkhdf import check_suffix
+        from pdeinv.io.vtkhdf import check_vtkhdf_name
 
         check_output(vtk, overwrite=output.overwrite, option="--vtk", inputs=inputs)
-        check_suffix(vtk)
+        check_vtkhdf_name(vtk)
 
 
 def _communicator() -> Any:

@@ -20,7 +20,7 @@ from pdeinv.io.atomic import atomic
 from pdeinv.io.marks import ATTRIBUTE, maker
 from pdeinv.typing import Array
 
-__all__ = ["MeshFields", "cells_of", "check_suffix", "write_fields", "write_mesh"]
+__all__ = ["MeshFields", "cells_of", "check_vtkhdf_name", "write_fields", "write_mesh"]
 
 CELL_TYPES = {(1, 2): 3, (2, 3): 5, (2, 4): 9, (3, 4): 10, (3, 8): 12}
 """VTK's number of a cell by the dimension of the domain and its count of corners."""
@@ -29,7 +29,7 @@ CELL_TYPES = {(1, 2): 3, (2, 3): 5, (2, 4): 9, (3, 4): 10, (3, 8): 12}
 SUFFIX = ".vtkhdf"
 
 
-def check_suffix(path: Path, flag: str = "--vtk") -> None:
+def check_vtkhdf_name(path: Path, flag: str = "--vtk") -> None:
     """Refuse another name: ParaView and VTK choose their reader by it.
 
     Raises:

@@ -20,7 +20,7 @@ from pdeinv.fem.simplices import Simplices
 from pdeinv.io import netcdf
 from pdeinv.io.body import CELL, mesh_of
 from pdeinv.io.fields import INSIDE
-from pdeinv.io.vtkhdf import MeshFields, check_suffix, write_fields, write_mesh
+from pdeinv.io.vtkhdf import MeshFields, check_vtkhdf_name, write_fields, write_mesh
 from pdeinv.typing import Array
 
 __all__ = ["QUANTILES", "export_vtk"]
@@ -56,7 +56,7 @@ def export_vtk(path: Path, out: Path, variable: str | None = None) -> None:
         DataSchemaError: a file of another kind, or without a field over space.
         MissingDependency: h5py is not installed.
     """
-    check_suffix(out)
+    check_vtkhdf_name(out)
     tree = netcdf.read_tree(path)
     kind = netcdf.kind_of(tree)
     if kind == "truth" and variable is None:

@@ -23,7 +23,7 @@ COLOURS = {"prior": GREY, "posterior": BLUE}
 def figure(found: Comparison, out: Path, dpi: int = 150) -> None:
     """Draw predicted against true data, the errors by draw, and the misfit differences.
 
-    The name must end as :func:`pdeinv.jobs.plot.figure.check_suffix` wants it.
+    The name must end as :func:`pdeinv.jobs.plot.figure.check_figure_name` wants it.
     """
     draw([_agreement(found), _error_by_draw(found), _differences(found)], out, dpi)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import xarray as xr
@@ -12,7 +13,7 @@ from pdeinv.fem.simplices import Simplices
 from pdeinv.jobs.plot.overlays import Overlay
 from pdeinv.jobs.plot.panels import CutPanel, Panel, field_panel, joined
 from pdeinv.jobs.plot.slices import is_map, last, slices
-from pdeinv.jobs.plot.volumes import cuts, is_volume
+from pdeinv.jobs.plot.volumes import cuts, is_flat, is_volume
 
 __all__ = ["Field", "Scene", "field_panels"]
 
@@ -57,10 +58,13 @@ def field_panels(
     scene = shown.scene
     if shown.solid:
         array, when = last(shown.array)
+        draw = partial(field_panel, scale=scale, cmap=cmap)
+        flat = is_flat(array)
         return [
-            CutPanel(field_panel(part, f"{joined(title, when)}\n{cut}", scale, overlay, cmap=cmap))
+            CutPanel(
+                draw(part, f"{joined(title, when)}\n{cut}", overlay=scene.overlay.on(cut)), flat
+            )
             for part, cut in cuts(array, scene.mesh, scene.at)
-            for overlay in [scene.overlay.on(cut)]
         ]
     return [
         field_panel(part, joined(title, text), scale, scene.overlay, cmap=cmap, mesh=scene.mesh)

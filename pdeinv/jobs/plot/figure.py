@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,15 @@ from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
 from pdeinv.io.fields import PROBLEM, check_one_problem
 from pdeinv.io.marks import figure_metadata
+from pdeinv.jobs.plot.layout import arranged
 from pdeinv.jobs.plot.observed import observation_panels
-from pdeinv.jobs.plot.panels import RED, CutPanel, Panel
+from pdeinv.jobs.plot.panels import RED, Panel
 from pdeinv.jobs.plot.result import Claim, result_panels
 from pdeinv.jobs.plot.truth import truth_panels, unknown_of
 
-__all__ = ["check_suffix", "draw", "plot"]
+__all__ = ["check_figure_name", "draw", "plot"]
 
 FORMATS = (".png", ".pdf", ".svg")
-MAX_COLUMNS = 4
 LINE = 0.22
 """Height of a line above the panels, in inches."""
 PADDING: Any = {"w_pad": 0.12, "h_pad": 0.08}
@@ -47,7 +46,7 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
         ConfigError: an unknown suffix.
         DataSchemaError: a file that cannot be read or drawn.
     """
-    check_suffix(out)
+    check_figure_name(out)
     tree = netcdf.read_tree(path)
     found = netcdf.kind_of(tree)
     reference = None if truth is None else netcdf.read_tree(truth)
@@ -65,7 +64,7 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
         raise DataSchemaError(f"{path}: nothing to draw in a file of kind '{found}'")
 
 
-def check_suffix(out: Path, flag: str = "--out") -> None:
+def check_figure_name(out: Path, flag: str = "--out") -> None:
     """Refuse a name that does not tell the format.
 
     Raises:
@@ -88,25 +87,17 @@ def draw(panels: list[Panel], out: Path, dpi: int, claim: Claim | None = None) -
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    columns = min(_columns(panels), len(panels))
-    rows = math.ceil(len(panels) / columns)
+    sheet = arranged(panels)
     said = [] if claim is None else claim.warning.splitlines()
-    head = "\n".join(textwrap.fill(line, 45 * columns) for line in said)
+    head = "\n".join(textwrap.fill(line, 45 * sheet.columns) for line in said)
     with mpl.rc_context(STYLE):
-        size = (3.6 * columns, 3.1 * rows + LINE * len(head.splitlines()))
+        width, height = sheet.size
+        size = (width, height + LINE * len(head.splitlines()))
         figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(**PADDING))
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for panel, ax in zip(panels, axes, strict=False):
+        for panel, ax in sheet.axes(figure):
             panel(ax)
-        for ax in axes[len(panels) :]:
-            ax.set_visible(False)
         if head:
             figure.suptitle(head, color=RED, fontsize=10)
         with atomic(out) as target:
             metadata = figure_metadata(out.suffix, "" if claim is None else claim.title)
             figure.savefig(target, dpi=dpi, metadata=metadata)
-
-
-def _columns(panels: list[Panel]) -> int:
-    """Threes where there are cuts through a solid, which come in threes."""
-    return 3 if any(isinstance(p, CutPanel) for p in panels) else MAX_COLUMNS

@@ -47,9 +47,15 @@ Panel = Callable[["Axes"], None]
 
 @dataclass(frozen=True)
 class CutPanel:
-    """A panel that is one of three cuts through a solid."""
+    """A panel that is one of three cuts through a solid.
+
+    Attributes:
+        panel: what draws it.
+        flat: whether the solid is flat: much less high than wide.
+    """
 
     panel: Panel
+    flat: bool = False
 
     def __call__(self, ax: Axes) -> None:
         """Draw it."""

@@ -12,9 +12,11 @@ from pdeinv.fem.simplices import Simplices, located
 from pdeinv.io.body import CELL
 from pdeinv.typing import Array
 
-__all__ = ["Cut", "cuts", "is_volume", "middle"]
+__all__ = ["Cut", "cuts", "is_flat", "is_volume", "middle"]
 
 AXES = ("x", "y", "z")
+FLAT = 0.6
+"""A solid less high than this part of its width is flat."""
 NODES = 81
 """Grid nodes along each axis of a cut through a mesh."""
 NEAR = 0.05
@@ -50,6 +52,12 @@ def is_volume(array: xr.DataArray, mesh: Simplices | None) -> bool:
     if _on_grid(array):
         return True
     return mesh is not None and mesh.cells.shape[1] == 4 and _fits(array, mesh)
+
+
+def is_flat(array: xr.DataArray) -> bool:
+    """Whether a field in space is much less high than wide."""
+    x, y, z = (float(np.ptp(array[axis].values)) for axis in AXES)
+    return z < FLAT * min(x, y)
 
 
 def _on_grid(array: xr.DataArray) -> bool:
