@@ -22,7 +22,7 @@ standard deviations, as far as that can be told without the posterior."""
 def largest_misfit(n_data: int, noise_factor: float = 1.0) -> float:
     """The Φ that noise exceeds once in a thousand times, τ²/2 times the quantile of χ²(n).
 
-    The limit is 2.8 times the expected n/2 for 10 data, 1.5 times for 100, 1.14 times for 1000.
+    The limit is 3.0 times the expected n/2 for 10 data, 1.5 times for 100, 1.14 times for 1000.
 
     Args:
         n_data: n, at least 1.

@@ -77,13 +77,15 @@ def test_meshes_of_other_cells_are_compared_by_their_nodes(
 def test_meshes_of_other_files_are_compared_by_their_nodes(tmp_path):
     meshes = {s: str(holed.plate(tmp_path / f"{s}.msh", s)) for s in (0.3, 0.1)}
     unknown = {"kind": "log-gaussian", "grid": [9, 9], "modes": 2}
+    meshes["copy"] = str(tmp_path / "copy.msh")
+    Path(meshes["copy"]).write_bytes(Path(meshes[0.1]).read_bytes())
     crimes = {}
-    for made, inverted in ((0.1, 0.3), (0.3, 0.1), (0.1, 0.1)):
+    for made, inverted in ((0.1, 0.3), (0.3, 0.1), (0.1, 0.1), (0.1, "copy")):
         path = observed(tmp_path / "obs.nc", 0, mesh=meshes[made], unknown=unknown)
         tables = {"problem": {"mesh": meshes[inverted]}, "seed": 1}
         notes = Inversion.resolve(tables, path).notes
         crimes[made, inverted] = any("inverse crime" in n for n in notes)
-    assert crimes == {(0.1, 0.3): False, (0.3, 0.1): True, (0.1, 0.1): True}
+    assert crimes == {(0.1, 0.3): False, (0.3, 0.1): True, (0.1, 0.1): True, (0.1, "copy"): True}
     path = observed(tmp_path / "obs.nc", 0, mesh=meshes[0.3], unknown=unknown)
     Path(meshes[0.3]).unlink()
     tables = {"problem": {"mesh": meshes[0.1]}, "seed": 1}
