@@ -11,6 +11,9 @@ import pdeinv
 from pdeinv.bayes.fit import largest_misfit
 from pdeinv.engines.eki import EkiConfig
 from pdeinv.engines.gaussian.starts import StartsConfig
+from pdeinv.fem.compiled import LIMIT
+from pdeinv.fem.linear import choose_method
+from pdeinv.problems.helmholtz.resolution import MIN_POINTS
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -100,6 +103,21 @@ def test_numbers_that_depend_on_the_unknowns_are_those_of_the_page():
     assert [EkiConfig().members(n) for n in (2, 100, 500)] == [200, 400, 1000]
     assert "these are 8 for at most 20 unknowns, else 4" in text
     assert [StartsConfig().starts_for(n) for n in (20, 21)] == [8, 4]
+
+
+def test_solvers_are_chosen_by_the_sizes_of_the_pages():
+    darcy, eit = ((DOCS / f"problems/{name}.md").read_text() for name in ("darcy", "eit"))
+    told = [int(n.replace(" ", "")) for n in re.findall(r"up to (\d+ 000)", darcy)]
+    assert told == [LIMIT, 150_000, 600_000]
+    assert f"up to {LIMIT // 1000} 000 unknowns" in eit
+    sizes = (150_000, 150_001, 600_000, 600_001)
+    assert [choose_method(n) for n in sizes] == ["cholesky", "mumps", "mumps", "cg"]
+
+
+def test_meshes_are_refused_below_the_resolution_of_the_page():
+    text = (DOCS / "problems/helmholtz.md").read_text()
+    told = re.search(r"Below (\d+), (\d+), (\d+) and (\d+) nodes \(P1 to P4\)", text)
+    assert [MIN_POINTS[d] for d in (1, 2, 3, 4)] == [int(n) for n in told.groups()]
 
 
 def test_the_limit_of_the_misfit_is_the_one_of_the_page():

@@ -230,3 +230,17 @@ def test_an_absent_package_is_named_with_its_remedy(module, call):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert module in done.stdout
     assert "pip install -e '.[fem]'" in done.stdout
+
+
+@pytest.mark.parametrize("problem", ["darcy", "heat"])
+def test_of_two_prescribed_sides_the_later_one_holds_at_their_corner(problem):
+    """In the order left, right, bottom, top."""
+    sides = {"left": 1.0, "right": 2.0, "bottom": 3.0, "top": 4.0}
+    boundary = {side: {"kind": "dirichlet", "value": value} for side, value in sides.items()}
+    made = make_problem(problem, {"cells": 4, "boundary": boundary})
+    fields = made.solve(made.prior().unwhiten(np.zeros(made.prior().dim)), 0)
+    last = fields["u"].values.reshape(-1, fields.sizes["node"])[-1]
+    x, y = fields["x"].values, fields["y"].values
+    for corner, wanted in {(0, 0): 3.0, (1, 0): 3.0, (0, 1): 4.0, (1, 1): 4.0}.items():
+        (found,) = last[np.isclose(x, corner[0]) & np.isclose(y, corner[1])]
+        assert found == wanted

@@ -301,3 +301,21 @@ def test_priors_sensors_and_operators_need_no_dolfinx():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_sensor_reads_linearly_between_two_time_levels():
+    problem = heat(time={"steps": 4}, conductivity=0.2)
+    at = problem.sensors("list:0.3,0.4@0.25,0.375,0.5")
+    before, between, after = problem.forward_model(at)(draw(problem))
+    assert between == pytest.approx((before + after) / 2, rel=1e-12)
+    assert abs(before - after) > 1e-3 * abs(before)
+
+
+def test_values_on_a_side_hold_from_the_start_whatever_the_initial_state():
+    """Here the initial state is random everywhere, and the left side is held at 3."""
+    held = {"left": {"kind": "dirichlet", "value": 3.0}}
+    problem = heat(time={"steps": 2}, boundary=held)
+    fields = problem.solve(draw(problem), 0)
+    on_left = np.isclose(fields["x"].values, 0) & ~np.isin(fields["y"].values, (0, 1))
+    assert on_left.sum() > 2
+    assert (fields["u"].values[:, on_left] == 3.0).all()
