@@ -20,7 +20,7 @@ from .options import Device, Output, Own, Reproducible, Settings, run_option, ve
 from .progress import training_view
 from .sbatch import Slurm, script
 from .settings import load_tables, seed_of, with_flags
-from .stop import Limits, seconds_of, stoppable
+from .stop import Limits, resumable, seconds_of, stoppable
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class _Training:
         job, code = self.job, 1
         where = "cpu" if place is None else job.device_of(place.local, place.size)
         try:
-            with ExitStack() as held, opened(place, where, ends=True) as ranks:
+            with resumable(), ExitStack() as held, opened(place, where, ends=True) as ranks:
                 self.job = replace(job, seed=ranks.by_first(lambda: self.prepare(held)))
                 with _resumable(job, ranks), _workforce(self.job, self.devices, ranks) as everyone:
                     self.train(everyone)

@@ -129,10 +129,10 @@ def write(path: Path, data: xr.Dataset | xr.DataTree) -> None:
     """Write a dataset or tree in one atomic step.
 
     Raises:
-        RunFailed: the disk is full or not writable; nothing is left behind.
+        RunFailed: it cannot be written; nothing is left behind.
     """
     try:
         with atomic(path) as target:
             data.to_netcdf(target, engine="netcdf4")
-    except RuntimeError as error:  # The NetCDF library reports a full disk as "HDF error".
-        raise RunFailed(f"cannot write {path}: {reason(error)}; is the disk full?") from error
+    except RuntimeError as error:  # the library's own, where the disk is well
+        raise RunFailed(f"cannot write {path}: {reason(error)}; try another folder") from error

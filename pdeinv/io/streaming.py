@@ -38,7 +38,7 @@ def write_stream(
         groups: small datasets for groups of their own.
 
     Raises:
-        RunFailed: the disk is full or not writable; nothing is left behind.
+        RunFailed: it cannot be written; nothing is left behind.
     """
     try:
         with atomic(path) as target:
@@ -48,8 +48,8 @@ def write_stream(
             _append(target, first.sizes["sample"], batches, attrs)
             for name, group in groups.items():
                 group.to_netcdf(target, mode="a", group=name, engine="netcdf4")
-    except RuntimeError as error:  # The NetCDF library reports a full disk as "HDF error".
-        raise RunFailed(f"cannot write {path}: {reason(error)}; is the disk full?") from error
+    except RuntimeError as error:  # the library's own, where the disk is well
+        raise RunFailed(f"cannot write {path}: {reason(error)}; try another folder") from error
 
 
 def _encoding(variable: xr.Variable, n: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,11 @@ def draw(panels: list[Panel], out: Path, dpi: int, claim: Claim | None = None) -
             ax.set_visible(False)
         if head:
             figure.suptitle(head, color=RED, fontsize=10)
-        with atomic(out) as target:
-            metadata = figure_metadata(out.suffix, "" if claim is None else claim.title)
-            figure.savefig(target, dpi=dpi, metadata=metadata)
+        metadata = figure_metadata(out.suffix, "" if claim is None else claim.title)
+        image = BytesIO()  # on a full disk matplotlib would leave its file open
+        figure.savefig(image, format=out.suffix.removeprefix("."), dpi=dpi, metadata=metadata)
+    with atomic(out) as target:
+        target.write_bytes(image.getvalue())
 
 
 def _columns(panels: list[Panel]) -> int:
