@@ -86,9 +86,8 @@ def _report(message: str, kind: str, code: int, words: Sequence[str]) -> int:
     """One line on stderr and, where asked for, the same as JSON on stdout."""
     if "--json" in words:
         error = {"type": kind, "message": message, "exit_code": code}
-        text = json.dumps({"schema": SCHEMA, "error": error})
-        emit(sys.stdout, lambda: sys.stdout.write(text + "\n"))
-    emit(sys.stderr, lambda: sys.stderr.write(f"error: {message}\n"))
+        emit(sys.stdout, json.dumps({"schema": SCHEMA, "error": error}))
+    emit(sys.stderr, f"error: {message}")
     return code
 
 

@@ -11,6 +11,7 @@ import xarray as xr
 
 from pdeinv.errors import RunFailed, reason
 from pdeinv.io.atomic import atomic
+from pdeinv.io.names import spelled
 
 __all__ = ["write_stream"]
 
@@ -41,7 +42,7 @@ def write_stream(
         RunFailed: it cannot be written; nothing is left behind.
     """
     try:
-        with atomic(path) as target:
+        with atomic(path) as file, spelled(file) as target:
             first = next(batches)
             encoding = {str(k): _encoding(v, n) for k, v in first.variables.items()}
             first.to_netcdf(target, engine="netcdf4", unlimited_dims=["sample"], encoding=encoding)
