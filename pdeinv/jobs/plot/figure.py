@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import textwrap
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, reason
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
 from pdeinv.io.fields import PROBLEM, check_one_problem
@@ -32,6 +34,7 @@ STYLE: Any = {
     "axes.spines.right": False,
     "axes.formatter.limits": (-3, 4),
     "axes.formatter.use_mathtext": True,
+    "text.usetex": False,  # names hold underscores, and there may be no latex
 }
 
 
@@ -47,8 +50,10 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
     Raises:
         ConfigError: an unknown suffix.
         DataSchemaError: a file that cannot be read or drawn.
+        RunFailed: matplotlib cannot be loaded.
     """
     check_suffix(out)
+    _matplotlib()  # first of all, as panels use parts of it
     tree = netcdf.read_tree(path)
     found = netcdf.kind_of(tree)
     reference = None if truth is None else netcdf.read_tree(truth)
@@ -85,7 +90,7 @@ def draw(panels: list[Panel], out: Path, dpi: int, claim: Claim | None = None) -
         dpi: resolution of a .png.
         claim: of a result; what is not converged, or not in a truth, is said above the panels.
     """
-    import matplotlib as mpl
+    mpl = _matplotlib()
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -108,6 +113,26 @@ def draw(panels: list[Panel], out: Path, dpi: int, claim: Claim | None = None) -
         figure.savefig(image, format=out.suffix.removeprefix("."), dpi=dpi, metadata=metadata)
     with atomic(out) as target:
         target.write_bytes(image.getvalue())
+
+
+def _matplotlib() -> Any:
+    """The module; a notebook's or desktop's backend in MPLBACKEND is not loaded.
+
+    Figures are written without a window, and that backend may belong to another environment.
+
+    Raises:
+        RunFailed: it cannot be loaded, most often for a file matplotlibrc.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        return import_module("matplotlib")
+    except (ImportError, OSError, ValueError) as error:
+        raise RunFailed(
+            f"matplotlib cannot be loaded ({reason(error)}); correct or remove its file matplotlibrc"
+        ) from None
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
 
 
 def _columns(panels: list[Panel]) -> int:
