@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from pdeinv.seeds import LARGEST_SEED
+
 from .terminal import Terminal
 
 __all__ = [
@@ -103,6 +105,7 @@ class Reproducible:
             "--seed",
             envvar="PDEINV_SEED",
             min=0,
+            max=LARGEST_SEED,
             help="Root seed of all random streams; drawn and reported if absent.",
         ),
     ] = None

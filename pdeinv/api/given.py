@@ -22,6 +22,7 @@ from pdeinv.plugins.own_problem import OwnProblem
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.rng import fresh_seed
+from pdeinv.seeds import check_seed
 
 __all__ = [
     "Data",
@@ -47,8 +48,12 @@ Subject = Problem | OwnModel | str
 
 
 def seed_or_fresh(seed: int | None) -> int:
-    """The root seed."""
-    return fresh_seed() if seed is None else seed
+    """The root seed.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    return fresh_seed() if seed is None else check_seed(seed)
 
 
 def declare_model(model: Model | None) -> OwnTable | None:

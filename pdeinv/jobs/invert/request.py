@@ -30,6 +30,7 @@ from pdeinv.plugins.recipe import ModelChoice, PosteriorRecipe, surrogate_kind
 from pdeinv.plugins.surrogate import check_role
 from pdeinv.provenance import Source, files_of
 from pdeinv.rng import fresh_seed, stream
+from pdeinv.seeds import LARGEST_SEED
 
 __all__ = ["BudgetConfig", "Inversion", "NoiseConfig", "RunConfig", "run_config"]
 
@@ -54,7 +55,9 @@ class BudgetConfig(Config):
 class RunConfig(Config):
     """The tables of a run file; those with a ``name`` are checked by what they name."""
 
-    seed: int | None = Field(None, ge=0, description="root seed; drawn and stored when absent")
+    seed: int | None = Field(
+        None, ge=0, le=LARGEST_SEED, description="root seed; drawn and stored when absent"
+    )
     workers: int = Field(1, ge=1, description="processes")
     observations: str | None = Field(None, description="observation file")
     model: ModelChoice = Field("reference", description="which model to invert with")

@@ -128,7 +128,8 @@ def _matplotlib() -> Any:
         return import_module("matplotlib")
     except (ImportError, OSError, ValueError) as error:
         raise RunFailed(
-            f"matplotlib cannot be loaded ({reason(error)}); correct or remove its file matplotlibrc"
+            f"matplotlib cannot be loaded ({reason(error)}); correct or remove its file "
+            "matplotlibrc"
         ) from None
     finally:
         if backend is not None:
