@@ -97,6 +97,7 @@ def train_surrogate(
     file STOP in OUT.run, the training saves and exits with 75.
     """
     from pdeinv.config import named
+    from pdeinv.executors.processes import check_workers
     from pdeinv.executors.ranks import place_of
     from pdeinv.jobs.train import Job
 
@@ -129,6 +130,7 @@ def train_surrogate(
             f"--devices {machine.devices} starts processes on one machine, but a launcher has "
             f"started {place.size} already; leave it out"
         )
+    check_workers(machine.devices, "--devices")
     if place is not None:
         job.check_together(place.size)
         terminal = terminal if place.rank == 0 else replace(terminal, quiet=True)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pdeinv.errors import PdeinvError, SystemFault, reason
+from pdeinv.memory import capacity, gib, ran_out
 
 __all__ = ["cannot", "explained", "of_machine", "refusal", "system_error"]
 
@@ -59,7 +60,17 @@ def system_error(error: BaseException) -> OSError | None:
 def of_machine(error: BaseException) -> bool:
     """Whether an error comes from a disk or a limit, and not from what is asked for."""
     found = system_error(error)
-    return found is not None and found.errno in _OURS
+    return _out_of_memory(error) is not None or (found is not None and found.errno in _OURS)
+
+
+def _out_of_memory(error: BaseException) -> BaseException | None:
+    """What says that memory ran out, of an error and those that it was raised from."""
+    for one in _chain(error):
+        if isinstance(one, PdeinvError):
+            return None
+        if ran_out(one):
+            return one
+    return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -107,6 +118,10 @@ def explained(error: BaseException) -> SystemFault | None:
     """An error of the system as one line; None where the error is another."""
     if isinstance(error, SystemFault):
         return error
+    short = _out_of_memory(error)
+    if short is not None:
+        there = f"this process may have {gib(capacity())}"
+        return SystemFault(f"out of memory ({reason(short)}); {there}; ask for less at once")
     found = system_error(error)
     if found is None:
         return None
