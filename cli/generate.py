@@ -64,7 +64,7 @@ def generate(
     if own.own_model is not None and obs is None and sensors is None:
         sensors = "all"
     executor = parse(ExecutorConfig, tables.get("executor", {}), "executor")
-    require_backend(executor)
+    require_backend(executor, tables.get("workers", 1))
     with _leading(executor) as leads:
         if leads:
             physics, places, noise = _subject(tables, obs, sensors)
@@ -102,6 +102,7 @@ def _solve(
     from pdeinv.jobs.generate.batches import checked
     from pdeinv.jobs.generate.run import Execution
     from pdeinv.jobs.generate.run import generate as solve_all
+    from pdeinv.jobs.generate.size import check_size
     from pdeinv.plugins import registry
 
     registry.require("problems", physics.name)
@@ -116,7 +117,9 @@ def _solve(
         "batches": plan.n_batches, "executor": executor.name,
     }  # fmt: skip
     if output.dry_run:
-        checked(plan)[0].forward_model(plan.sensors, plan.level)
+        problem, _ = checked(plan)
+        check_size(problem, plan, output.out)
+        problem.forward_model(plan.sensors, plan.level)
     terminal.plan(data, output.dry_run)
     message = f"stopped; finished batches are kept in {folder}; continue with --resume"
     tally = {"failed": 0}

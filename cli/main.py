@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import signals
+from . import outlets, signals
 
 __all__ = ["main"]
 
@@ -13,12 +13,15 @@ def main() -> None:
     """Run the verb that the command line names and exit with its code."""
     words = sys.argv[1:]
     signals.end_at_once(words)
+    out, _ = outlets.opened()
     from .verbs import app
 
     signals.leave_in_order(words)
     try:
         app()
-    except SystemExit:
+    except SystemExit as ended:
+        if ended.code in (None, 0):
+            sys.exit(outlets.code_of(out))
         raise
     except BaseException:
         # what was raised may have become another error on its way, in a half-loaded module say

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 import typer
 
 from pdeinv.callers import naming_flags
+from pdeinv.seeds import LARGEST_SEED
 
 from .terminal import Terminal
 
@@ -105,6 +106,7 @@ class Reproducible:
             "--seed",
             envvar="PDEINV_SEED",
             min=0,
+            max=LARGEST_SEED,
             help="Root seed of all random streams; drawn and reported if absent.",
         ),
     ] = None

@@ -18,7 +18,7 @@ from pdeinv.errors import ConfigError
 from .options import Output, Own, Reproducible, Settings, verb
 from .progress import step_progress
 from .settings import build_problem, load_tables, seed_of, with_flags
-from .stop import stoppable
+from .stop import resumable, stoppable
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def solve(
         prepare(physics, level)
     terminal.plan(plan, output.dry_run)
     if network is not None:
-        with owned(output.out):
+        with owned(output.out), resumable():
             _check_outputs(output, vtk, True, solver.resume, inputs)  # nobody else writes there now
             tree, found = _by_network(terminal, physics, unknown, network, plan, output, solver)
             _write(output.out, vtk, tree)

@@ -12,15 +12,19 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from pdeinv.errors import ConfigError, Preempted
+from pdeinv.system_errors import explained
 
 from .signals import INTERRUPTED, SIGNALS
 
 if TYPE_CHECKING:
     from pdeinv.engines.progress import Progress as Report
 
-__all__ = ["Limits", "StopRequest", "seconds_of", "stoppable"]
+__all__ = ["Limits", "StopRequest", "resumable", "seconds_of", "stoppable"]
 
 NOTHING = "stopped before anything was saved; run the same command again"
+
+GO_ON = "; then continue with --resume"
+"""Ends the line of a fault that can be mended."""
 
 
 class StopRequest:
@@ -74,6 +78,23 @@ class StopRequest:
 
 
 @contextmanager
+def resumable() -> Iterator[None]:
+    """Say in the line of a full disk and the like that ``--resume`` goes on.
+
+    Raises:
+        SystemFault: with that, whatever the system said.
+    """
+    try:
+        yield
+    except Exception as error:
+        fault = explained(error)
+        if fault is None:
+            raise
+        more = "" if str(fault).endswith(GO_ON) else GO_ON
+        raise type(fault)(f"{fault}{more}") from error
+
+
+@contextmanager
 def stoppable(folder: Path | None, message: str) -> Iterator[StopRequest]:
     """Handle stop signals while the block runs.
 
@@ -83,7 +104,8 @@ def stoppable(folder: Path | None, message: str) -> Iterator[StopRequest]:
     request = StopRequest(folder, message)
     before = {s: signal.signal(s, request) for s in SIGNALS}
     try:
-        yield request
+        with resumable():
+            yield request
     except Exception:
         # Schedulers signal every process of a job, so the workers may be gone before we are asked;
         # and what was raised may have become another error, in a half-loaded module say.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any, TextIO
@@ -18,24 +17,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["SCHEMA", "SIGPIPE", "Terminal", "emit"]
+__all__ = ["SCHEMA", "Terminal", "emit"]
 
 SCHEMA = 1
 """Version of the JSON objects on stdout; keys are only ever added under one number."""
-SIGPIPE = 141
-"""What a shell reports for a program whose reader has gone."""
 PLAIN_WIDTH = 120
 """Columns of tables that go to a file or pipe."""
 
 
-def emit(stream: TextIO, write: Callable[[], object]) -> None:
-    """Run ``write`` and flush; end quietly if the reader of ``stream`` has gone."""
-    try:
-        write()
-        stream.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        raise typer.Exit(SIGPIPE) from None
+def emit(stream: TextIO, text: str) -> None:
+    """One line, at once."""
+    stream.write(text + "\n")
+    stream.flush()
 
 
 def _console(stream: TextIO) -> Console:
@@ -93,7 +86,7 @@ class Terminal:
             )
 
     def _line(self, text: str) -> None:
-        emit(self.stderr, lambda: self.stderr.write(text + "\n"))
+        emit(self.stderr, text)
 
     def note(self, text: str) -> None:
         """One line on stderr that ``--quiet`` hides."""
@@ -108,14 +101,14 @@ class Terminal:
         """The result: ``data`` as one JSON object, or ``shown`` for people."""
         if self.json:
             text = json.dumps(_plain({"schema": SCHEMA, **data}))
-            emit(self.stdout, lambda: self.stdout.write(text + "\n"))
+            emit(self.stdout, text)
             return
         console = _console(self.stdout)
         for item in shown:
             if isinstance(item, str):
-                emit(self.stdout, lambda text=item: self.stdout.write(text + "\n"))  # type: ignore[misc]
+                emit(self.stdout, item)
             else:
-                emit(self.stdout, lambda table=item: console.print(table))  # type: ignore[misc]
+                console.print(item)
 
     def plan(self, data: Mapping[str, Any], dry_run: bool) -> None:
         """Show what would be done and end the command there, if that is all that was asked for."""

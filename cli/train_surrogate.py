@@ -20,7 +20,7 @@ from .options import Device, Output, Own, Reproducible, Settings, run_option, ve
 from .progress import training_view
 from .sbatch import Slurm, script
 from .settings import load_tables, seed_of, with_flags
-from .stop import Limits, seconds_of, stoppable
+from .stop import Limits, resumable, seconds_of, stoppable
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def train_surrogate(
     file STOP in OUT.run, the training saves and exits with 75.
     """
     from pdeinv.config import named
+    from pdeinv.executors.processes import check_workers
     from pdeinv.executors.ranks import place_of
     from pdeinv.jobs.train import Job
 
@@ -129,6 +130,7 @@ def train_surrogate(
             f"--devices {machine.devices} starts processes on one machine, but a launcher has "
             f"started {place.size} already; leave it out"
         )
+    check_workers(machine.devices, "--devices")
     if place is not None:
         job.check_together(place.size)
         terminal = terminal if place.rank == 0 else replace(terminal, quiet=True)
@@ -208,7 +210,7 @@ class _Training:
         job, code = self.job, 1
         where = "cpu" if place is None else job.device_of(place.local, place.size)
         try:
-            with ExitStack() as held, opened(place, where, ends=True) as ranks:
+            with resumable(), ExitStack() as held, opened(place, where, ends=True) as ranks:
                 self.job = replace(job, seed=ranks.by_first(lambda: self.prepare(held)))
                 with _resumable(job, ranks), _workforce(self.job, self.devices, ranks) as everyone:
                     self.train(everyone)

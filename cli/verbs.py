@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from pdeinv.errors import PdeinvError, reason
+from pdeinv.system_errors import explained
 
 from . import (
     check,
@@ -53,16 +54,26 @@ class Verbs(TyperGroup):
         try:
             code = super().main(words, prog_name or "pdeinv", complete_var, False, **extra)
         except PdeinvError as error:
-            if signals.asked() or "--debug" in words or os.environ.get("PDEINV_DEBUG"):
+            if signals.asked() or _debugged(words):
                 raise
             code = _report(reason(error), type(error).__name__, error.exit_code, words)
         except typer.TyperException as error:
             text = " ".join(error.format_message().split()).rstrip(".")
             hint = f"; '{_path_of(error)} --help' shows what is possible"
             code = _report(text + hint, "UsageError", error.exit_code, words)
+        except Exception as error:
+            fault = explained(error)
+            if fault is None or signals.asked() or _debugged(words):
+                raise
+            code = _report(reason(fault), type(fault).__name__, fault.exit_code, words)
         if not standalone_mode:
             return code
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _debugged(words: Sequence[str]) -> bool:
+    """Whether tracebacks are wanted."""
+    return "--debug" in words or bool(os.environ.get("PDEINV_DEBUG"))
 
 
 def _path_of(error: typer.TyperException) -> str:
@@ -75,9 +86,8 @@ def _report(message: str, kind: str, code: int, words: Sequence[str]) -> int:
     """One line on stderr and, where asked for, the same as JSON on stdout."""
     if "--json" in words:
         error = {"type": kind, "message": message, "exit_code": code}
-        text = json.dumps({"schema": SCHEMA, "error": error})
-        emit(sys.stdout, lambda: sys.stdout.write(text + "\n"))
-    emit(sys.stderr, lambda: sys.stderr.write(f"error: {message}\n"))
+        emit(sys.stdout, json.dumps({"schema": SCHEMA, "error": error}))
+    emit(sys.stderr, f"error: {message}")
     return code
 
 

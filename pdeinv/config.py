@@ -23,6 +23,7 @@ __all__ = [
     "Range",
     "dump_toml",
     "fingerprint",
+    "legible",
     "merge",
     "named",
     "parse",
@@ -131,7 +132,12 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def dump_toml(data: Mapping[str, Any]) -> str:
     """Nested dicts as TOML text; entries that are None are left out (TOML has no null)."""
-    return tomli_w.dumps(_without_none(json.loads(json.dumps(data, default=str))))
+    return legible(tomli_w.dumps(_without_none(json.loads(json.dumps(data, default=str)))))
+
+
+def legible(text: str) -> str:
+    r"""``text`` fit for a file: bytes of file names that are no text become ``\xNN``."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _without_none(value: Any) -> Any:

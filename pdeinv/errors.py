@@ -25,6 +25,7 @@ __all__ = [
     "ShapeError",
     "SolverDiverged",
     "SurrogateRejected",
+    "SystemFault",
     "UnknownPlugin",
     "hint",
     "reason",
@@ -92,6 +93,10 @@ class RunFailed(PdeinvError):
     """The run started well and could not be finished."""
 
     exit_code = 1
+
+
+class SystemFault(RunFailed):
+    """A disk, a limit or a permission of the system stopped it; it works once that is mended."""
 
 
 class BudgetSpent(RunFailed):

@@ -6,7 +6,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from pdeinv.errors import MissingDependency, reason
+from pdeinv.errors import MissingDependency, PdeinvError, SystemFault, reason
+from pdeinv.system_errors import explained, of_machine
 
 __all__ = ["EXTRAS", "UNLOADABLE", "installed", "load", "missing", "remedy", "require"]
 
@@ -29,8 +30,10 @@ def remedy(package: str) -> str:
     return f"run pip install -e '.[{extra}]' in your clone of pdeinv{other}"
 
 
-def missing(package: str, needs: str, why: Exception | None = None) -> MissingDependency:
+def missing(package: str, needs: str, why: Exception | None = None) -> PdeinvError:
     """The error of what ``needs`` a package, such as "networks need", that cannot be had."""
+    if why is not None and of_machine(why):
+        return SystemFault(f"{package} cannot be loaded; {explained(why)}")
     trouble = "is not installed" if why is None else f"cannot be loaded ({reason(why)})"
     return MissingDependency(f"{needs} the package {package}, which {trouble}; {remedy(package)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import shlex
 import sys
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from pdeinv.config import dump_toml
+from pdeinv.config import dump_toml, legible
 
 __all__ = ["Source", "attributes", "files_of", "sha256", "sources_of", "versions"]
 
@@ -38,7 +39,7 @@ def sha256(path: Path) -> str:
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     for file in files:
         if path.is_dir():
-            digest.update(str(file.relative_to(path)).encode())
+            digest.update(os.fsencode(file.relative_to(path)))
         with file.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
@@ -85,7 +86,7 @@ def attributes(
         inputs: the files that it was made of.
     """
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    command = legible(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
     return {
         "Conventions": "CF-1.11",
         "history": f"{now}: {command}",
@@ -94,7 +95,7 @@ def attributes(
         "pdeinv_config": dump_toml(config),
         **({} if seed is None else {"pdeinv_seed": int(seed)}),
         "pdeinv_versions": ", ".join(f"{k}={v}" for k, v in versions().items()),
-        "pdeinv_inputs": ", ".join(f"{k}:sha256={v}" for k, v in dict(inputs).items()),
+        "pdeinv_inputs": legible(", ".join(f"{k}:sha256={v}" for k, v in dict(inputs).items())),
         "pdeinv_platform": (
             f"{platform.system()} {platform.machine()} Python {platform.python_version()}"
         ),

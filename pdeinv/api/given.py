@@ -22,6 +22,7 @@ from pdeinv.plugins.own_problem import OwnProblem
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.rng import fresh_seed
+from pdeinv.seeds import check_seed
 
 __all__ = [
     "Data",
@@ -75,12 +76,12 @@ def seed_or_fresh(seed: int | None) -> int:
     """The root seed.
 
     Raises:
-        ConfigError: one that is no whole number, or negative.
+        ConfigError: one that is no whole number, negative or too large.
     """
     if seed is None:
         return fresh_seed()
     at_least(0, seed=seed)
-    return int(seed)
+    return check_seed(int(seed))
 
 
 def declare_model(model: Model | None) -> OwnTable | None:

@@ -24,6 +24,7 @@ from pdeinv.bayes.prior_config import (
 )
 from pdeinv.bayes.transforms import Exponential, Identity, Interval, LevelSet, Transform
 from pdeinv.errors import ConfigError
+from pdeinv.memory import check_fits
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
@@ -138,6 +139,8 @@ def _matern(config: MaternConfig, grid: RegularGrid) -> GaussianField:
         )
     if config.representation == "fft":
         return CirculantField.on_grid(grid, config.covariance, mean=config.mean)
+    size = 16 * grid.size * min(int(config.modes), grid.size)
+    check_fits(f"modes: {config.modes} functions on {grid.size} nodes", size, "lower modes or grid")
     return KarhunenLoeveField.on_grid(grid, config.covariance, config.modes, mean=config.mean)
 
 

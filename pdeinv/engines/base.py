@@ -193,6 +193,13 @@ class Engine[S](Protocol):
         """Whether to stop before ``n_steps``; where the state's member ``ended`` says so."""
         return getattr(state, "ended", Ended.RUNNING) is not Ended.RUNNING
 
+    def draws_kept(self, dim: int) -> int:
+        """How many draws of ``dim`` unknowns the result holds, of all chains together.
+
+        A run that could not hold them is refused before it begins.
+        """
+        return self.n_chains
+
     @property
     def most_steps(self) -> int:
         """``n_steps`` of the longest engine that :meth:`extended` leads to."""

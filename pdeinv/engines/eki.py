@@ -119,6 +119,10 @@ class Eki(Engine[EkiState]):
     Config = EkiConfig
     config: EkiConfig
 
+    def draws_kept(self, dim: int) -> int:
+        """The members."""
+        return self.config.members(dim)
+
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[EkiState]:
         """Prior draws that can be solved.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pdeinv import extras
 from pdeinv.executors.config import ExecutorConfig
+from pdeinv.executors.processes import check_workers
 from pdeinv.executors.stages import process_pool
 from pdeinv.executors.task import call
 
@@ -20,12 +21,15 @@ PACKAGES = {"mpi": "mpi4py", "slurm": "submitit", "dask": "distributed"}
 """What a backend needs beside pdeinv's core."""
 
 
-def require_backend(config: ExecutorConfig) -> None:
-    """Refuse a backend whose package is not installed.
+def require_backend(config: ExecutorConfig, workers: int) -> None:
+    """Refuse a backend whose package is not installed, and more processes than fit in here.
 
     Raises:
+        ConfigError: too many workers for this machine.
         MissingDependency: with the command that installs it.
     """
+    if config.name == "process" or (config.name == "dask" and config.scheduler is None):
+        check_workers(workers)
     if config.name in PACKAGES:
         extras.require(PACKAGES[config.name], f"--executor {config.name} needs")
 

@@ -15,11 +15,26 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from pdeinv.executors.task import THREADS
+from pdeinv.memory import check_fits
 
-__all__ = ["leave_signals_to_the_parent", "postpone", "single_threaded", "spawned"]
+__all__ = ["check_workers", "leave_signals_to_the_parent", "postpone", "single_threaded", "spawned"]
 
 GRACE_SECONDS = 20.0
 """How long a worker may take to finish its step after SIGTERM."""
+
+
+BYTES_PER_WORKER = 20_000_000
+"""Memory that a process needs for itself before it computes anything, at least."""
+
+
+def check_workers(workers: int, option: str = "workers") -> None:
+    """Refuse more processes than this machine can hold.
+
+    Raises:
+        ConfigError: with the memory that they would take.
+    """
+    what = f"{option}: {workers} processes"
+    check_fits(what, BYTES_PER_WORKER * workers, "take no more than there are cores")
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -71,6 +73,16 @@ def _world() -> Any:
     return importlib.import_module("mpi4py.MPI").COMM_SELF
 
 
+@contextmanager
+def _no_arguments() -> Iterator[None]:
+    """Hide the command line: dolfinx reads it too, and refuses file names that are no text."""
+    before, sys.argv = sys.argv, ["pdeinv"]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
 @cache
 def fenicsx() -> Fenicsx:
     """The FEniCSx modules; the wheel's loader first, since it orders MPI ahead of PETSc.
@@ -85,7 +97,8 @@ def fenicsx() -> Fenicsx:
             importlib.import_module("dolfinx_solver")
         # PETSc would end the process on SIGTERM, before a run could save
         importlib.import_module("petsc4py").init(["pdeinv", "-no_signal_handler"], comm=_world())
-        return Fenicsx(*(importlib.import_module(name) for name in _MODULES))
+        with _no_arguments():
+            return Fenicsx(*(importlib.import_module(name) for name in _MODULES))
     except extras.UNLOADABLE as error:
         raise extras.missing("dolfinx", "the finite-element solver needs", error) from None
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pdeinv.errors import DataSchemaError
 from pdeinv.fem.domain import CellMesh, boundary_facets
 from pdeinv.fem.gmsh import nodes_in_use, opened
+from pdeinv.fem.levels import check_refined
 from pdeinv.fem.mesh import canonical_ranks
 from pdeinv.fem.mesh_checks import check_mesh, without_repeats
 from pdeinv.fem.named_facets import Chosen, NamedFacets, none_chosen
@@ -78,6 +79,7 @@ def _positive(points: Array, cells: Ints) -> Ints:
 
 def refined_solid(mesh: CellMesh, level: int) -> CellMesh:
     """Every tetrahedron cut into eight, ``level`` times; sides keep their names."""
+    check_refined(mesh.points, mesh.cells, level)
     for _ in range(level):
         mesh = _refined(mesh)
     return mesh

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from pdeinv.errors import ConfigError
 from pdeinv.fem.domain import CellMesh, boundary_facets
 from pdeinv.fem.gmsh import session
+from pdeinv.fem.levels import check_cells, check_refined
 from pdeinv.fem.mesh import PlainMesh
 from pdeinv.fem.outlines import Outline, snapped
 from pdeinv.typing import Array
@@ -104,6 +105,7 @@ def _counter_clockwise(points: Array, cells: Ints) -> Ints:
 
 def refined_to(mesh: PlainMesh, level: int, outline: Outline | None) -> PlainMesh:
     """Every cell cut into four, ``level`` times; new boundary nodes move onto the outline."""
+    check_refined(mesh.points, mesh.cells, level)
     for _ in range(level):
         mesh = mesh.refined()
         if outline is not None:
@@ -125,6 +127,7 @@ def extruded(plane: PlainMesh, z: Array) -> tuple[CellMesh, Array, Ints]:
         of each facet's centre; and which facets lie on the side wall.
     """
     n, layers = len(plane.points), len(z)
+    check_cells(3 * len(plane.cells) * (layers - 1), 3)
     points = np.concatenate([np.column_stack([plane.points, np.full(n, h)]) for h in z])
     # prisms cut along the order of their nodes fit together (Kuhn)
     i, j, k = np.sort(plane.cells, axis=1).T

@@ -10,8 +10,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Literal
 
-from pdeinv.errors import OutputExists, RunFailed
+from pdeinv.errors import OutputExists, PdeinvError
 from pdeinv.io.marks import check_mark
+from pdeinv.system_errors import cannot, refusal, system_error
 
 __all__ = ["SCRATCH", "atomic", "check_output", "remove", "write_text"]
 
@@ -121,19 +122,26 @@ def _exchange(target: Path, path: Path, aside: Path) -> None:
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary path to write (a file or a folder); renamed to ``path`` when the block succeeds.
 
+    Whatever library writes there, and whatever it says of it, a disk that refuses is told as such.
+
     Raises:
-        RunFailed: the disk is full or not writable; nothing is left behind.
+        SystemFault: the disk is full or not writable; nothing is left behind.
     """
     try:
         scratch = Path(mkdtemp(prefix=f".{path.name}.", dir=path.absolute().parent))
     except OSError as error:
-        raise RunFailed(f"cannot write {path}: {error.strerror}") from None
+        raise cannot("write", path, error) from error
+    target = scratch / path.name
     try:
-        target = scratch / path.name
         yield target
         _exchange(target, path, scratch / f"{path.name}.old")
-    except OSError as error:
-        raise RunFailed(f"cannot write {path}: {error.strerror or error}") from error
+    except PdeinvError:
+        raise
+    except Exception as error:
+        found = system_error(error) or refusal(scratch, target)
+        if found is None:
+            raise
+        raise cannot("write", path, found) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -142,7 +150,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file in one step.
 
     Raises:
-        RunFailed: the disk is full or not writable; nothing is left behind.
+        SystemFault: the disk is full or not writable; nothing is left behind.
     """
     with atomic(path) as target:
         target.write_text(text, encoding="utf-8")

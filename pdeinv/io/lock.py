@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pdeinv.errors import OutputBusy, RunFailed
+from pdeinv.errors import OutputBusy
+from pdeinv.system_errors import cannot
 
 __all__ = ["check_free", "owned"]
 
@@ -34,13 +35,13 @@ def owned(out: Path, *, shared: bool = False) -> Iterator[None]:
 
     Raises:
         OutputBusy: another run holds it; nothing was changed.
-        RunFailed: no lock can be made there.
+        SystemFault: no lock can be made there.
     """
     path = out.parent / f".{out.name}.lock"
     try:
         stream = _locked(path, out, shared)
     except OSError as error:
-        raise RunFailed(f"cannot lock {out}: {error.strerror}") from None
+        raise cannot("lock", out, error) from error
     if stream is None:
         with _named(out.parent / f".{out.name}.owner", out, shared):
             yield
@@ -129,10 +130,10 @@ def _named(path: Path, out: Path, shared: bool) -> Iterator[None]:
         stream = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
         raise _busy(out) from None
-    with os.fdopen(stream, "w") as file:
-        pid = os.getpid()
-        json.dump({"host": socket.gethostname(), "pid": pid, "start": _start(pid)}, file)
     try:
+        with os.fdopen(stream, "w") as file:
+            pid = os.getpid()
+            json.dump({"host": socket.gethostname(), "pid": pid, "start": _start(pid)}, file)
         yield
     finally:
         path.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pdeinv.errors import OutputExists
+from pdeinv.io.names import spelled
 from pdeinv.provenance import versions
 
 __all__ = [
@@ -103,7 +104,7 @@ def _in_netcdf(path: Path, _file: BinaryIO) -> bool:
     import netCDF4
 
     try:
-        with netCDF4.Dataset(str(path.absolute())) as dataset:
+        with spelled(path.absolute()) as name, netCDF4.Dataset(str(name)) as dataset:
             return ATTRIBUTE in dataset.ncattrs()
     except (OSError, RuntimeError, ValueError):
         return False

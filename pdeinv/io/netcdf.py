@@ -12,6 +12,7 @@ import xarray as xr
 from pdeinv.errors import DataSchemaError, RunFailed, reason
 from pdeinv.io.atomic import atomic
 from pdeinv.io.missing import masked
+from pdeinv.io.names import spelled
 
 __all__ = [
     "KIND",
@@ -77,7 +78,7 @@ def read_dataset(path: Path) -> xr.Dataset:
     """
     _check_readable(path)
     try:
-        with xr.open_dataset(path, engine="netcdf4", **_NUMBERS) as dataset:
+        with spelled(path) as file, xr.open_dataset(file, engine="netcdf4", **_NUMBERS) as dataset:
             loaded = dataset.load()
     except (OSError, ValueError, RuntimeError) as error:
         raise _unreadable(path, error) from None
@@ -112,7 +113,7 @@ def opened_tree(path: Path) -> Iterator[xr.DataTree]:
     """
     _check_readable(path)
     try:
-        with xr.open_datatree(path, engine="netcdf4", **_NUMBERS) as tree:
+        with spelled(path) as file, xr.open_datatree(file, engine="netcdf4", **_NUMBERS) as tree:
             yield tree
     except (OSError, ValueError, RuntimeError) as error:
         raise _unreadable(path, error) from None
@@ -129,10 +130,10 @@ def write(path: Path, data: xr.Dataset | xr.DataTree) -> None:
     """Write a dataset or tree in one atomic step.
 
     Raises:
-        RunFailed: the disk is full or not writable; nothing is left behind.
+        RunFailed: it cannot be written; nothing is left behind.
     """
     try:
-        with atomic(path) as target:
-            data.to_netcdf(target, engine="netcdf4")
-    except RuntimeError as error:  # The NetCDF library reports a full disk as "HDF error".
-        raise RunFailed(f"cannot write {path}: {reason(error)}; is the disk full?") from error
+        with atomic(path) as target, spelled(target) as file:
+            data.to_netcdf(file, engine="netcdf4")
+    except RuntimeError as error:  # the library's own, where the disk is well
+        raise RunFailed(f"cannot write {path}: {reason(error)}; try another folder") from error

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError, reason
+from pdeinv.io.names import spelled
 from pdeinv.typing import Array
 
 __all__ = ["FileRows"]
@@ -35,7 +36,8 @@ class FileRows:
         import netCDF4
 
         try:
-            self._file = netCDF4.Dataset(self.path, "r")
+            with spelled(self.path) as file:
+                self._file = netCDF4.Dataset(file, "r")
         except OSError as error:
             raise DataSchemaError(
                 f"{self.path} cannot be read any more ({reason(error)}); it must stay in place "

@@ -10,11 +10,12 @@ from tempfile import mkdtemp
 from typing import Any, Literal
 
 from pdeinv.config import dump_toml, read_toml
-from pdeinv.errors import ConfigError, RunFailed
+from pdeinv.errors import ConfigError
 from pdeinv.io.atomic import SCRATCH, check_output, remove, write_text
 from pdeinv.io.lock import check_free
 from pdeinv.io.marks import ATTRIBUTE, RUN_MARK, check_mark, written_by_pdeinv
 from pdeinv.provenance import versions
+from pdeinv.system_errors import cannot
 
 __all__ = [
     "check_run_outputs",
@@ -64,13 +65,13 @@ def make_run_folder(folder: Path) -> None:
 
     Raises:
         OutputExists: there is one already that pdeinv did not make.
-        RunFailed: it cannot be made.
+        SystemFault: it cannot be made.
     """
     if not written_by_pdeinv(folder):
         try:
             _put(folder)
         except OSError as error:
-            raise RunFailed(f"cannot make {folder}: {error.strerror}") from None
+            raise cannot("make", folder, error) from error
     check_mark(folder)
 
 

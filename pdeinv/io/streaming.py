@@ -11,6 +11,7 @@ import xarray as xr
 
 from pdeinv.errors import RunFailed, reason
 from pdeinv.io.atomic import atomic
+from pdeinv.io.names import spelled
 
 __all__ = ["write_stream"]
 
@@ -38,18 +39,18 @@ def write_stream(
         groups: small datasets for groups of their own.
 
     Raises:
-        RunFailed: the disk is full or not writable; nothing is left behind.
+        RunFailed: it cannot be written; nothing is left behind.
     """
     try:
-        with atomic(path) as target:
+        with atomic(path) as file, spelled(file) as target:
             first = next(batches)
             encoding = {str(k): _encoding(v, n) for k, v in first.variables.items()}
             first.to_netcdf(target, engine="netcdf4", unlimited_dims=["sample"], encoding=encoding)
             _append(target, first.sizes["sample"], batches, attrs)
             for name, group in groups.items():
                 group.to_netcdf(target, mode="a", group=name, engine="netcdf4")
-    except RuntimeError as error:  # The NetCDF library reports a full disk as "HDF error".
-        raise RunFailed(f"cannot write {path}: {reason(error)}; is the disk full?") from error
+    except RuntimeError as error:  # the library's own, where the disk is well
+        raise RunFailed(f"cannot write {path}: {reason(error)}; try another folder") from error
 
 
 def _encoding(variable: xr.Variable, n: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Format: VTK file formats documentation, "VTKHDF", UnstructuredGrid, version 2.1.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,7 @@ def write_mesh(path: Path, mesh: MeshFields) -> None:
     """
     h5py = extras.load("h5py", "writing VTKHDF needs")
     groups = {"PointData": mesh.of_points, "CellData": mesh.of_cells}
-    with atomic(path) as target, h5py.File(target, "w") as file:
-        file.attrs[ATTRIBUTE] = maker()
+    with _opened(path) as file:
         root = file.create_group("VTKHDF")
         _write_geometry(root, mesh.points, mesh.cells)
         for name, arrays in groups.items():
@@ -85,6 +85,24 @@ def write_mesh(path: Path, mesh: MeshFields) -> None:
                 group[label] = np.array([value])
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """An HDF5 file to fill, which is made in memory: where a disk refuses, HDF5 ends the process.
+
+    Raises:
+        SystemFault: the disk is full or not writable; nothing is left behind.
+    """
+    import h5py
+
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        file.attrs[ATTRIBUTE] = maker()
+        yield file
+        file.flush()
+        image = file.id.get_file_image()
+    with atomic(path) as target:
+        target.write_bytes(image)
+
+
 def write_fields(path: Path, fields: xr.Dataset) -> None:
     """Write the node fields of a dataset with a UGRID mesh; a dim ``time`` becomes time steps.
 
@@ -98,10 +116,9 @@ def write_fields(path: Path, fields: xr.Dataset) -> None:
         DataSchemaError: no mesh in the dataset.
         MissingDependency: h5py is not installed.
     """
-    h5py = extras.load("h5py", "writing VTKHDF needs")
+    extras.load("h5py", "writing VTKHDF needs")
     kind = cells_of(fields)
-    with atomic(path) as target, h5py.File(target, "w") as file:
-        file.attrs[ATTRIBUTE] = maker()
+    with _opened(path) as file:
         root = file.create_group("VTKHDF")
         _write_grid(root, fields, kind)
         _write_data(root, fields)

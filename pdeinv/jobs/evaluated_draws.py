@@ -17,6 +17,7 @@ from pdeinv.engines.requests import drive
 from pdeinv.errors import CapabilityError, DataSchemaError, RunFailed, SolverDiverged, reason
 from pdeinv.io import netcdf
 from pdeinv.io.draws import whitened_draws
+from pdeinv.memory import check_fits
 from pdeinv.model.forward import DERIVATIVES, require
 from pdeinv.plugins.case import Case
 from pdeinv.plugins.problem import Problem
@@ -53,9 +54,10 @@ def draws_of(
         DataSchemaError: the result does not fit.
         RunFailed: no Laplace approximation was found.
     """
+    dim = reference.prior.dim
+    check_fits(f"n: {n} draws of {dim} unknowns", 8 * n * dim, "lower n")
     if around is None and case is not None:
         return {"posterior": _laplace(case, reference, n, seed)}
-    dim = reference.prior.dim
     rng = [stream(seed, "evaluate", i) for i in range(n)]
     draws = {"prior": np.stack([r.standard_normal(dim) for r in rng])}
     if around is not None:

@@ -8,6 +8,7 @@ Behind an ``@``, where the data have times, ``0.1:1:10`` or ``0.1,0.5`` says whe
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.memory import check_fits
 from pdeinv.model.observed import Sensors
 from pdeinv.text_table import read_table
 from pdeinv.typing import Array
@@ -67,6 +69,8 @@ def grid_nodes(extent: Extent, shape: tuple[int, ...]) -> dict[str, Array]:
     """
     if len(shape) != len(extent) or min(shape) < 2:
         raise ConfigError(f"grid shape: expected {len(extent)} numbers of at least 2, got {shape}")
+    size = 16 * len(extent) * math.prod(shape)
+    check_fits(f"grid shape: the nodes of {shape}", size, "take a coarser grid")
     ends = zip(extent, shape[::-1], strict=True)
     return columns(_product([np.linspace(a, b, n) for (a, b), n in ends]))
 
@@ -117,6 +121,8 @@ def _grid(spec: str, extent: Extent) -> Array:
         raise ConfigError(f"sensors '{spec}': expected grid:{name} such as grid:{example}")
     ends = zip(extent, counts * (d if len(counts) == 1 else 1), strict=True)
     steps = [(a, b, int(c)) for (a, b), c in ends]
+    n = math.prod(k for _, _, k in steps)
+    check_fits(f"sensors '{spec}': {n:.3g} places", 16 * d * n, "take a coarser grid")
     return _product([a + (b - a) * np.arange(1, k + 1) / (k + 1) for a, b, k in steps])
 
 

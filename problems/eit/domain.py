@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from pdeinv.errors import ConfigError
 from pdeinv.fem.domain import CellMesh, from_plane
 from pdeinv.fem.gmsh import read_msh
-from pdeinv.fem.levels import at_least_zero
+from pdeinv.fem.levels import at_least_zero, check_cells
 from pdeinv.fem.mesh import PlainMesh
 from pdeinv.fem.mesh_checks import parts
 from pdeinv.fem.nodal import NodalSpace
@@ -42,6 +43,7 @@ def _base(domain: Any, layout_key: Any, cells: int, along: int, edges: int) -> P
     """The triangles of an outline between electrode ends; kept, since Gmsh takes its time."""
     outline, layout = outline_of(domain), _layout_from(layout_key)
     wide = 2 * max(outline.half_widths)
+    check_cells(cells * math.ceil(cells * 2 * min(outline.half_widths) / wide), 2)
     rim = min(wide / cells / 2, outline.length / edges)
     nodes, tags = _boundary_nodes(outline, layout, (wide / cells, rim), along)
     sides = {_name(k): k + 1 for k in range(len(layout.centres))}

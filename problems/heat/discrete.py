@@ -10,11 +10,13 @@ import numpy as np
 
 from pdeinv.errors import ConfigError
 from pdeinv.fem.domain import Domain
+from pdeinv.fem.levels import HIGHEST
 from pdeinv.fem.nodal import NodalSpace, Rule
 from pdeinv.fem.quadrature import LOAD_DEGREE
 from pdeinv.fem.schemes import SCHEMES
 from pdeinv.fem.spacetime import SpaceTime
 from pdeinv.fem.transient import ParabolicSystem
+from pdeinv.memory import check_fits
 from pdeinv.typing import Array
 
 from .config import Boundary, Dirichlet, Flux, HeatConfig, Robin
@@ -26,11 +28,13 @@ def steps_at(config: HeatConfig, level: int) -> int:
     """Time steps of a level: doubled per level, as the cells are.
 
     Raises:
-        ConfigError: the steps cannot be halved that often.
+        ConfigError: the steps cannot be halved that often, or so many cannot fit into memory.
     """
     steps = config.time.steps
     if level >= 0:
-        return steps << level
+        fine = steps << min(level, HIGHEST)
+        check_fits(f"{fine:.3g} time steps", 16 * fine, "lower time.steps or the level")
+        return fine
     if steps % (1 << -level):
         raise ConfigError(
             f"level {level}: {steps} time steps cannot be halved {-level} times; choose a multiple "

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from pdeinv.executors.devices import import_torch
+from pdeinv.memory import check_fits
 from pdeinv.plugins.fitting import Precision
 from pdeinv.rng import stream
 
 __all__ = [
+    "TRAINED",
     "autocast",
     "built",
     "exact_spectra",
@@ -62,10 +64,29 @@ def built(
 def seeded(seed: int, name: str, k: int, build: Callable[[], Any]) -> Any:
     """What ``build`` makes with torch's generator seeded by a named stream; the global state of
     the generator is as before afterwards.
+
+    Raises:
+        ConfigError: it cannot fit into memory.
     """
     with torch.random.fork_rng(devices=[]):
+        _check_size(build)
         torch.random.default_generator.manual_seed(int(stream(seed, name, k).integers(2**62)))
         return build()
+
+
+TRAINED = 4
+"""Copies of the weights that a training holds at least: themselves, gradients, moments of Adam."""
+
+
+def _check_size(build: Callable[[], Any]) -> None:
+    """Refuse a network that cannot fit into memory, built on a device that has none.
+
+    Raises:
+        ConfigError: with the memory that it would take.
+    """
+    with torch.device("meta"):
+        n = sum(int(p.numel()) * int(p.itemsize) for p in build().parameters())
+    check_fits("a network of this size, while it trains,", TRAINED * n, "lower width or layers")
 
 
 def real_type(precision: Precision) -> Any:

@@ -43,7 +43,7 @@ class EnsembleConfig(LessonConfig):
     """Options of ``ensemble``."""
 
     member: str = Field("latent", description="registered surrogate of every member")
-    members: int = Field(5, ge=2, description="how many")
+    members: int = Field(5, ge=2, le=1000, description="how many")
     options: dict[str, Any] = Field(default_factory=dict, description="options of each member")
     share: float = Field(
         0.1, gt=0, lt=0.5, description="of the samples that calibrate, and as many that test"

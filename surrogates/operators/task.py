@@ -46,7 +46,7 @@ class OperatorConfig(TrainingConfig):
     learning_rate: float = Field(6e-3, gt=0, description="at the start; follows half a cosine to 0")
     modes: int = Field(16, ge=2, description="frequencies kept along each axis, negative counted")
     width: int = Field(16, ge=2, description="channels")
-    layers: int = Field(4, ge=1, description="Fourier layers")
+    layers: int = Field(4, ge=1, le=1000, description="Fourier layers")
     padding: float = Field(0.25, ge=0, le=1, description="share by which the domain is extended")
     log_input: bool | None = Field(
         None, description="learn from log(coefficient); absent: where all samples are positive"

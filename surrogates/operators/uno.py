@@ -15,7 +15,9 @@ __all__ = ["Uno", "UnoConfig"]
 class UnoConfig(OperatorConfig):
     """Options of ``uno``."""
 
-    layers: int = Field(5, ge=4, description="Fourier layers; all but three on half the nodes")
+    layers: int = Field(
+        5, ge=4, le=1000, description="Fourier layers; all but three on half the nodes"
+    )
 
 
 class Uno(GridOperator):

@@ -15,7 +15,7 @@ class PinnConfig(Config):
     """A network and its training in blocks with fresh points: Adam, then L-BFGS or Gauss-Newton."""
 
     width: int = Field(16, ge=2, description="units of a hidden layer")
-    depth: int = Field(3, ge=1, description="hidden layers")
+    depth: int = Field(3, ge=1, le=1000, description="hidden layers")
     activation: Literal["tanh", "sine"] = Field("tanh", description="of the hidden units")
     features: int = Field(
         0, ge=0, description="random Fourier features in front of the network; 0: none"

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from pdeinv.memory import check_fits
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.typing import Array
 
-from ..common.torch_env import torch
+from ..common.torch_env import TRAINED, torch
 from .config import PinnConfig
 
 __all__ = ["Jets", "Network", "Trace"]
@@ -79,12 +80,19 @@ class Network:
 
     @classmethod
     def of(cls, form: StrongForm, config: PinnConfig, rng: np.random.Generator) -> Network:
-        """The network that suits a strong form; only its fixed frequencies are random."""
+        """The network that suits a strong form; only its fixed frequencies are random.
+
+        Raises:
+            ConfigError: it cannot fit into memory.
+        """
         bands = config.feature_std * rng.standard_normal((config.features, form.dim))
         n_in = 2 * config.features or form.dim
         sizes = (n_in, *[config.width] * config.depth, len(form.outputs))
         low = np.array([a for a, _ in form.box])
-        return cls(low, 2.0 / form.lengths, sizes, form.curved, config.activation, bands)
+        found = cls(low, 2.0 / form.lengths, sizes, form.curved, config.activation, bands)
+        size = 8 * TRAINED * found.n_weights
+        check_fits("a network of this size, while it trains,", size, "lower width or depth")
+        return found
 
     @property
     def n_weights(self) -> int:

@@ -8,12 +8,11 @@ from enum import IntEnum
 from pathlib import Path
 
 from pdeinv.errors import RunFailed
+from pdeinv.memory import ran_out
 
 from .config import TrainingConfig
 
-__all__ = ["Signal", "advice_on_memory", "diverged", "is_out_of_memory", "memory_ran_out"]
-
-PHRASES = ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc")
+__all__ = ["Signal", "advice_on_memory", "diverged", "memory_ran_out"]
 
 
 class Signal(IntEnum):
@@ -24,14 +23,6 @@ class Signal(IntEnum):
     STOP = 2
     DIVERGED = 3
     MEMORY = 4
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` says that an allocation failed, on a GPU or on the CPU."""
-    if isinstance(error, MemoryError):
-        return True
-    # torch.OutOfMemoryError is a RuntimeError; the CPU allocator has no type of its own
-    return isinstance(error, RuntimeError) and any(p in str(error).lower() for p in PHRASES)
 
 
 def _kept(folder: Path | None) -> str:
@@ -48,7 +39,7 @@ def advice_on_memory(config: TrainingConfig, folder: Path | None, share: int) ->
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        if not ran_out(error):
             raise
         raise memory_ran_out(config, folder, share) from error
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.memory import ran_out
 from pdeinv.plugins.fitting import FitRun
 from pdeinv.rng import stream
 
@@ -18,7 +19,7 @@ from ..common.torch_env import autocast, torch
 from . import checkpointing
 from .checkpointing import CHECKPOINT, packed, unpacked
 from .config import FREE, History, Loss, TrainingConfig
-from .failures import Signal, is_out_of_memory
+from .failures import Signal
 from .minibatches import Minibatches
 from .optimize import Optimizer
 
@@ -107,7 +108,7 @@ class Loop:
                 (value if len(piece) == rows else value * (len(piece) / rows)).backward()
                 self.summed = self.summed + _double(value) * len(piece)
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
+            if not ran_out(error):
                 raise
             self.summed = before
             return Signal.MEMORY

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import ConfigError
+from pdeinv.memory import check_fits
 from pdeinv.model.spaces import Variable
 from pdeinv.typing import Array
 
@@ -42,6 +43,8 @@ def _check(extent: Extent, counts: tuple[int, ...], least: int, name: str) -> No
         )
     if min(counts) < least:
         raise ConfigError(f"{name}: expected at least {least} along each axis, got {counts}")
+    size = 8 * (1 + len(counts)) * math.prod(counts)
+    check_fits(f"{name}: values and places of {counts}", size, f"lower {name}")
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,10 @@ class Gaussian(Engine[GaussianState]):
         """The Jacobian comes in as many parts at most."""
         return STEPS
 
+    def draws_kept(self, dim: int) -> int:
+        """As configured."""
+        return self.config.chains * self.config.draws
+
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[GaussianState]:
         """Test linearity between prior draws.
 

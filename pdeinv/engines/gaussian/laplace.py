@@ -80,6 +80,10 @@ class Laplace(Engine[LaplaceState]):
         """The minimization, then at most 32 doublings of the rank, then the further searches."""
         return self.config.max_iterations + 32 + self.config.most_starts + 2 * ESCAPES
 
+    def draws_kept(self, dim: int) -> int:
+        """As configured."""
+        return self.config.draws
+
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[LaplaceState]:
         """The first point of the minimization and an empty sketch."""
         minimum = yield from first_minimum(posterior, self.config, rng)

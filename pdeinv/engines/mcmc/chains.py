@@ -108,6 +108,10 @@ class Sampler[S: ChainState](Engine[S]):
         """Warm-up and draws."""
         return int(self.config.warmup) + self.length
 
+    def draws_kept(self, dim: int) -> int:
+        """Every thin-th of each chain."""
+        return self.n_chains * (self.length // int(self.config.thin))
+
     @property
     def most_steps(self) -> int:
         """With as many draws as it would make at most."""

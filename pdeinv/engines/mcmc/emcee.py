@@ -79,6 +79,10 @@ class Emcee(Sampler[EmceeState]):
         """One per ensemble."""
         return self.config.ensembles
 
+    def draws_kept(self, dim: int) -> int:
+        """Those of every walker."""
+        return super().draws_kept(dim) * (self.config.walkers or 2 * dim)
+
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[EmceeState]:
         """Walkers from the prior, widened or narrowed by ``spread``.
 

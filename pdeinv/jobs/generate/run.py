@@ -28,6 +28,7 @@ from pdeinv.jobs.generate.batches import PLAN, checked, solve_batches
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import to_dataset
 from pdeinv.jobs.generate.shards import Shard
+from pdeinv.jobs.generate.size import check_size
 from pdeinv.plugins import registry
 from pdeinv.plugins.own_declared import brought, check_travels, stays
 from pdeinv.plugins.problem import Problem
@@ -106,8 +107,9 @@ def generate(
     """
     execution = execution or Execution(**options)
     registry.require("problems", plan.problem)
-    require_backend(execution.executor)
+    require_backend(execution.executor, execution.workers)
     problem, axes = checked(plan)
+    check_size(problem, plan, out)
     with owned(out, shared=execution.part is not None):
         _claim(plan, folder, execution.joins)
         try:

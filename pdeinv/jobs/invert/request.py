@@ -18,10 +18,12 @@ from pdeinv.config import Config, named, parse
 from pdeinv.engines.base import Engine, Need, check_posterior
 from pdeinv.engines.requests import begin
 from pdeinv.executors.config import ExecutorConfig
+from pdeinv.executors.processes import check_workers
 from pdeinv.io.observations import NoiseSpec, Observations
 from pdeinv.jobs.cost import solve_costs
 from pdeinv.jobs.invert.tables import check_keys, check_solver, check_surrogate_table, rounds_config
 from pdeinv.jobs.two_level.rounds import RoundsConfig, learner
+from pdeinv.memory import check_fits
 from pdeinv.model.learned import Role
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.case import Case, read_case
@@ -30,6 +32,7 @@ from pdeinv.plugins.recipe import ModelChoice, PosteriorRecipe, surrogate_kind
 from pdeinv.plugins.surrogate import check_role
 from pdeinv.provenance import Source, files_of
 from pdeinv.rng import fresh_seed, stream
+from pdeinv.seeds import LARGEST_SEED
 
 __all__ = ["BudgetConfig", "Inversion", "NoiseConfig", "RunConfig", "run_config"]
 
@@ -54,7 +57,9 @@ class BudgetConfig(Config):
 class RunConfig(Config):
     """The tables of a run file; those with a ``name`` are checked by what they name."""
 
-    seed: int | None = Field(None, ge=0, description="root seed; drawn and stored when absent")
+    seed: int | None = Field(
+        None, ge=0, le=LARGEST_SEED, description="root seed; drawn and stored when absent"
+    )
     workers: int = Field(1, ge=1, description="processes")
     observations: str | None = Field(None, description="observation file")
     model: ModelChoice = Field("reference", description="which model to invert with")
@@ -174,14 +179,29 @@ class Inversion:
         return self.trains_surrogate or self.surrogate_path is not None
 
     def require(self) -> None:
-        """Refuse to begin where an extra that the run needs is not installed.
+        """Refuse to begin where an extra that the run needs is not installed, or memory is short.
 
         Raises:
+            ConfigError: memory is.
             MissingDependency: with the command that installs it.
         """
         registry.require("engines", self.engine.name)
+        self.check_size()
         if self.run.model == "reference":
             registry.require("problems", self.problem.name)
+
+    def check_size(self) -> None:
+        """Refuse more draws or processes than this machine can hold.
+
+        Raises:
+            ConfigError: with the memory that they would take.
+        """
+        check_workers(self.run.workers)
+        prior = self.problem.prior()
+        kept = self.engine.draws_kept(prior.dim)
+        what = f"engine: {kept} draws of {prior.dim} unknowns and {prior.space.size} values"
+        size = 8 * kept * (prior.dim + prior.space.size)
+        check_fits(what, size, "lower draws or chains, or raise thin")
 
     def recipe(self) -> PosteriorRecipe:
         """How to build the posterior in any process."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
+from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, reason
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
 from pdeinv.io.fields import PROBLEM, check_one_problem
@@ -30,6 +33,7 @@ STYLE: Any = {
     "axes.spines.right": False,
     "axes.formatter.limits": (-3, 4),
     "axes.formatter.use_mathtext": True,
+    "text.usetex": False,  # names hold underscores, and there may be no latex
 }
 
 
@@ -45,8 +49,10 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
     Raises:
         ConfigError: an unknown suffix.
         DataSchemaError: a file that cannot be read or drawn.
+        RunFailed: matplotlib cannot be loaded.
     """
     check_figure_name(out)
+    _matplotlib()  # first of all, as panels use parts of it
     tree = netcdf.read_tree(path)
     found = netcdf.kind_of(tree)
     reference = None if truth is None else netcdf.read_tree(truth)
@@ -83,7 +89,7 @@ def draw(panels: list[Panel], out: Path, dpi: int, claim: Claim | None = None) -
         dpi: resolution of a .png.
         claim: of a result; what is not converged, or not in a truth, is said above the panels.
     """
-    import matplotlib as mpl
+    mpl = _matplotlib()
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -98,6 +104,29 @@ def draw(panels: list[Panel], out: Path, dpi: int, claim: Claim | None = None) -
             panel(ax)
         if head:
             figure.suptitle(head, color=RED, fontsize=10)
-        with atomic(out) as target:
-            metadata = figure_metadata(out.suffix, "" if claim is None else claim.title)
-            figure.savefig(target, dpi=dpi, metadata=metadata)
+        metadata = figure_metadata(out.suffix, "" if claim is None else claim.title)
+        image = BytesIO()  # on a full disk matplotlib would leave its file open
+        figure.savefig(image, format=out.suffix.removeprefix("."), dpi=dpi, metadata=metadata)
+    with atomic(out) as target:
+        target.write_bytes(image.getvalue())
+
+
+def _matplotlib() -> Any:
+    """The module; a notebook's or desktop's backend in MPLBACKEND is not loaded.
+
+    Figures are written without a window, and that backend may belong to another environment.
+
+    Raises:
+        RunFailed: it cannot be loaded, most often for a file matplotlibrc.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        return import_module("matplotlib")
+    except (ImportError, OSError, ValueError) as error:
+        raise RunFailed(
+            f"matplotlib cannot be loaded ({reason(error)}); correct or remove its file "
+            "matplotlibrc"
+        ) from None
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend

@@ -1,0 +1,44 @@
+"""Whether a data set can be held: by the disk it goes to, and its batches by memory."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+from pdeinv.errors import ConfigError
+from pdeinv.jobs.generate.plan import Plan
+from pdeinv.memory import check_fits, gib
+from pdeinv.plugins.problem import Problem
+
+__all__ = ["check_size", "sample_bytes"]
+
+BYTES_PER_BATCH = 100
+"""What the process that leads remembers of a batch, at least."""
+
+
+def sample_bytes(problem: Problem, plan: Plan) -> int:
+    """Bytes of one sample in the file, at least."""
+    prior = problem.prior()
+    n_obs = len(next(iter(plan.sensors.values())))
+    directions = min(plan.jacobian, prior.dim)
+    grid = 0 if plan.grid is None else math.prod(plan.grid)
+    fields = prior.dim + prior.space.size + n_obs + directions * (n_obs + prior.dim) + grid
+    return 8 * fields
+
+
+def check_size(problem: Problem, plan: Plan, out: Path) -> None:
+    """Refuse a data set that cannot be held, however much of disk and memory is free.
+
+    Raises:
+        ConfigError: with its size.
+    """
+    each = sample_bytes(problem, plan)
+    disk = shutil.disk_usage(out.absolute().parent).total
+    if each * plan.n > disk:
+        raise ConfigError(
+            f"n: {plan.n} samples would take at least {gib(each * plan.n)}, and the disk of {out} "
+            f"holds {gib(disk)}; lower n, or store less of a sample"
+        )
+    check_fits(f"n: {plan.n} samples", BYTES_PER_BATCH * plan.n_batches, "lower n")
+    check_fits(f"a batch of {plan.batch_size} samples", each * plan.batch_size, "store less of one")
