@@ -37,7 +37,7 @@ class Predictive:
         draws: which draws of each, shape (k,).
         clean: G there, shape (c, k, n_d).
         noisy: the same with noise.
-        log_density: of each datum there, given all others (:meth:`Noise.log_density`).
+        log_density: of each datum there, given all others (:meth:`Likelihood.log_density`).
     """
 
     chains: Index
@@ -90,8 +90,8 @@ def predicted(posterior: Posterior, outcome: Outcome, rng: np.random.Generator) 
     draws = _spaced(points.shape[1], max(1, N_PREDICTIVE // len(chains)))
     chosen = points[np.ix_(chains, draws)]
     clean = source.predict(chosen.reshape(-1, points.shape[-1]))
-    noisy = clean + posterior.noise.sample(rng, len(clean))
-    density = posterior.noise.log_density(clean - posterior.data)
+    noisy = posterior.likelihood.draw(clean, rng)
+    density = posterior.likelihood.log_density(clean, posterior.data)
     shape = (len(chains), len(draws), posterior.n_data)
     parts = (a.reshape(shape) for a in (clean, noisy, density))
     found = Predictive(chains, draws, *parts)
