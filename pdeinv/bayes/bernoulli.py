@@ -63,8 +63,8 @@ class Bernoulli:
         bad = np.flatnonzero((data != 0) & (data != 1))
         if len(bad):
             raise DataSchemaError(
-                f"data of a Bernoulli likelihood must be 0 or 1; datum {bad[0]} is "
-                f"{data[bad[0]]:g}; leave it out, or use additive noise"
+                f"data of a Bernoulli likelihood must be 0 or 1; usable datum {bad[0]} "
+                f"is {data[bad[0]]:g}; leave it out, or use additive noise"
             )
 
     def misfit(self, prediction: Array, data: Array) -> Array:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from functools import partial
 
 from pdeinv.bayes.bernoulli import Bernoulli
+from pdeinv.bayes.dice import Dice
 
-__all__ = ["bernoulli"]
+__all__ = ["bernoulli", "dice"]
 
 
 def bernoulli(link: str = "logit", weight: float = 1.0) -> Callable[[int], Bernoulli]:
@@ -24,3 +25,9 @@ def bernoulli(link: str = "logit", weight: float = 1.0) -> Callable[[int], Berno
         ConfigError: no such link, or a weight that is not positive.
     """
     return partial(Bernoulli, link=Bernoulli(0, link, weight).link, weight=weight)
+
+
+def dice(link: str = "logit", weight: float = 1.0) -> Callable[[int], Dice]:
+    """The soft Dice score of one mask of 0 and 1, for point estimates; options as above."""
+    made = Dice((0,), link, weight)
+    return lambda n: Dice((0,) * n, made.link, made.weight)

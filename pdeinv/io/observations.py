@@ -218,7 +218,7 @@ def _likelihood(
     spec: NoiseSpec | None,
     path: Path,
 ) -> Likelihood:
-    said = said_likelihood(dataset[observed.name], int(good.sum()), path)
+    said = said_likelihood(dataset[observed.name], good, path)
     if said is None:
         return _noise(dataset, observed, values, good, spec, path)
     if spec:
@@ -227,7 +227,7 @@ def _likelihood(
             "--noise-std and --noise-rel"
         )
     try:
-        said.check(np.where(good, values, 0.0))
+        said.check(values[good])
     except DataSchemaError as error:
         raise DataSchemaError(f"{path}: '{observed.name}': {error}") from None
     return said

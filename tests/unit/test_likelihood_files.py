@@ -6,6 +6,7 @@ import xarray as xr
 
 import pdeinv
 from pdeinv.bayes.bernoulli import Bernoulli
+from pdeinv.bayes.dice import Dice
 from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec, Observations, read, to_dataset
@@ -57,7 +58,10 @@ def test_missing_data_are_left_out(path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d["passed"].values.__setitem__(3, 0.4), r"must be 0 or 1; datum 3 is 0\.4"),
+        (
+            lambda d: d["passed"].values.__setitem__(3, 0.4),
+            r"usable datum 3 is 0\.4",
+        ),
         (lambda d: d["passed"].attrs.update(likelihood="poisson"), "got 'poisson'"),
         (lambda d: d["passed"].attrs.update(likelihood_link="probit"), "'probit' is unknown"),
         (lambda d: d["passed"].attrs.update(likelihood_weight=-1.0), "weight must be positive"),
@@ -71,6 +75,29 @@ def test_what_cannot_be_is_refused(path, change, message):
     assert str(path) in str(refused.value)
 
 
+@pytest.mark.parametrize("masks", [None, np.arange(40) // 20])
+def test_scores_are_read_again(path, masks):
+    held = (0,) * 40 if masks is None else tuple(map(int, masks))
+    given = Observations(PASSED, np.tile([0.0, 1.0], 20), {"x": DOSE}, Dice(held, "threshold"))
+    netcdf.write(path, to_dataset(given, {}))
+    assert read(path, PASSED).likelihood == Dice(held, "threshold")
+
+
+def test_masks_are_one_whole_number_for_each_datum(path):
+    for masks in (np.arange(3), np.linspace(0, 1, 40)):
+        changed(path, lambda d, m=masks: d["passed"].attrs.update(
+            likelihood="dice", likelihood_masks=m))  # fmt: skip
+        with pytest.raises(DataSchemaError, match="must be 40 whole numbers"):
+            read(path, PASSED)
+
+
+def test_an_empty_mask_is_refused(path):
+    changed(path, lambda d: d["passed"].attrs.update(
+        likelihood="dice", likelihood_masks=np.where(DOSE < 0, 7, 8)))  # fmt: skip
+    with pytest.raises(DataSchemaError, match="mask 7 is empty"):
+        read(path, PASSED)
+
+
 def test_noise_given_besides_is_refused(path):
     with pytest.raises(DataSchemaError, match="leave out --noise-std"):
         read(path, PASSED, NoiseSpec(std=0.1))
@@ -80,6 +107,11 @@ def model():
     prior = pdeinv.priors.normal("threshold", mean=0.0, std=1.0)
     slope = pdeinv.priors.lognormal("steepness", median=2.0, std=0.5)
     return pdeinv.own_model(lambda m: m[1] * (DOSE - m[0]), prior=[prior, slope])
+
+
+def model_with_gradient():
+    prior = pdeinv.priors.normal("threshold", mean=0.0, std=1.0)
+    return pdeinv.own_model(lambda m: 6 * (DOSE - m[0]), prior=prior, gradient="finite-difference")
 
 
 def test_an_own_model_of_zeros_and_ones_is_inverted(tmp_path):
@@ -98,3 +130,12 @@ def test_an_engine_of_additive_noise_says_so():
     data = (zeros_and_ones(), pdeinv.likelihoods.bernoulli())
     with pytest.raises(CapabilityError, match="'eki' takes data whose likelihood is of kind"):
         pdeinv.invert(data, model=model(), engine="eki", seed=1)
+
+
+def test_a_score_gives_a_point_and_no_posterior():
+    data = (zeros_and_ones(), pdeinv.likelihoods.dice())
+    point = pdeinv.invert(data, model=model_with_gradient(), engine="map", seed=1)
+    assert abs(float(point["estimates"]["threshold_mean"]) - 0.3) < 0.2
+    assert list(point["posterior_predictive"].data_vars) == ["data_noise_free"]
+    with pytest.raises(CapabilityError, match="'pcn' takes data whose likelihood is of kind"):
+        pdeinv.invert(data, model=model(), engine="pcn", seed=1)

@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from pdeinv.bayes.bernoulli import Bernoulli
+from pdeinv.bayes.dice import Dice
 from pdeinv.bayes.fit import LEVEL
 from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.links import LINKS
@@ -96,7 +97,7 @@ def test_tempering_divides_the_misfit(name):
 
 
 def test_only_zeros_and_ones_are_taken():
-    with pytest.raises(DataSchemaError, match=r"must be 0 or 1; datum 1 is 0\.5"):
+    with pytest.raises(DataSchemaError, match=r"must be 0 or 1; usable datum 1 is 0\.5"):
         Bernoulli(2).check(np.array([1.0, 0.5]))
 
 
@@ -115,3 +116,20 @@ def test_kinds_are_ordered():
     with pytest.raises(CapabilityError, match="additive Gaussian noise"):
         additive(Bernoulli(2))
     assert additive(Noise(np.ones(2))).size == 2
+
+
+def test_the_soft_dice_score_and_its_slope(name):
+    law = Dice((0, 0, 0, 1, 1), name, 0.5)
+    z, y = np.array([0.3, -1.2, 2.0, -0.4, 0.9]), np.array([1.0, 0.0, 1.0, 0.0, 1.0])
+    p = LINKS[name].probability(z)
+    first, second = (
+        2 * np.sum((p * y)[part]) / np.sum((p + y)[part]) for part in (slice(3), slice(3, 5))
+    )
+    assert law.misfit(z, y) == pytest.approx(-0.5 * (3 * np.log(first) + 2 * np.log(second)))
+    steps = 1e-6 * np.eye(5)
+    found = [(law.misfit(z + e, y) - law.misfit(z - e, y)) / 2e-6 for e in steps]
+    np.testing.assert_allclose(law.slope(z, y)[1], found, rtol=1e-6)
+    assert law.misfit(60 * (2 * y - 1), y) == pytest.approx(0, abs=1e-12)
+    assert law.tempered(2.0).misfit(z, y) == pytest.approx(law.misfit(z, y) / 2)
+    with pytest.raises(CapabilityError, match="has no density"):
+        law.draw(z[None], np.random.default_rng(0))
