@@ -166,7 +166,7 @@ def reconstruct(
     row = {
         "method": method.label,
         "misfit_per_datum": float(tree["sample_stats"]["misfit"].mean()) / o.size,
-        "misfit_of_mean_per_datum": float(o.noise.misfit(model(m) - o.values)) / o.size,
+        "misfit_of_mean_per_datum": float(o.noise.misfit(model(m), o.values)) / o.size,
         "cpu_seconds": round(seconds, 1),
         "converged": bool(tree.attrs["pdeinv_converged"]),
         "message": tree.attrs["pdeinv_message"],

@@ -66,12 +66,13 @@ def figures(name: str, folder: Path) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engines", nargs="+", default=registry.names("engines"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/engines_darcy.json"))
     options = parser.parse_args()
     rows = []
     with TemporaryDirectory() as scratch:
         observe(Path(scratch) / "obs.nc")
-        for name in registry.names("engines"):
+        for name in options.engines:
             if name == "gauss-newton":  # regularised in m; it has no prior and no ξ
                 continue
             try:

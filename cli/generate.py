@@ -174,7 +174,7 @@ def _subject(
             raise ConfigError("give the sensors once: --obs or --sensors, not both")
         inversion = Inversion.resolve(tables, obs)
         observations = inversion.observations
-        return inversion.problem, observations.coords, observations.noise.std
+        return inversion.problem, observations.coords, observations.likelihood.std
     physics = build_problem(tables.get("problem", {}))
     if sensors is None:
         raise ConfigError(

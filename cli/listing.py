@@ -17,7 +17,7 @@ __all__ = ["list_plugins"]
 COLUMNS = {
     "problems": ("name", "title", "unknown", "state", "equation"),
     "surrogates": ("name", "role", "summary"),
-    "engines": ("name", "summary", "produces", "requires", "needs"),
+    "engines": ("name", "summary", "produces", "takes", "requires", "needs"),
 }
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pdeinv.api.learning import evaluate, generate, train_surrogate
     from pdeinv.api.showing import export, list_plugins, load, plot, score
     from pdeinv.api.solving import observe, problem, solve
+    from pdeinv.bayes import likelihoods
     from pdeinv.bayes import named_priors as priors
     from pdeinv.errors import PdeinvError
     from pdeinv.plugins.own_model import OwnModel, own_model
@@ -25,6 +26,7 @@ __all__ = [
     "export",
     "generate",
     "invert",
+    "likelihoods",
     "list_plugins",
     "load",
     "observe",
@@ -54,6 +56,7 @@ _HOMES = {
     "PdeinvError": "pdeinv.errors",
     "OwnModel": "pdeinv.plugins.own_model",
     "own_model": "pdeinv.plugins.own_model",
+    "likelihoods": "pdeinv.bayes.likelihoods",
     "priors": "pdeinv.bayes.named_priors",
 }
 """The module of each name."""
@@ -68,7 +71,7 @@ if not TYPE_CHECKING:  # which would else let every name pass
         from importlib import import_module
 
         module = import_module(_HOMES[name])
-        found: object = module if name == "priors" else getattr(module, name)
+        found: object = module if name in ("likelihoods", "priors") else getattr(module, name)
         globals()[name] = found
         return found
 

@@ -16,6 +16,7 @@ EXTRAS = {
     "surrogate": ("torch", "neuralop"),
     "hpc": ("submitit", "tensorboard"),
     "dask": ("distributed",),
+    "cma": ("cma",),
 }
 """What each extra brings, by the name to import it by; the first is what it is there for."""
 

@@ -41,7 +41,7 @@ class Asked:
 
 KINDS: dict[str, Kind] = {
     "eki": "approximate", "laplace": "approximate", "emcee": "posterior", "pcn": "posterior",
-    "map": "mode", "pinn": "mode", "gauss-newton": "fit",
+    "map": "mode", "cma": "mode", "pinn": "mode", "gauss-newton": "fit",
 }  # fmt: skip
 
 LIMITS = {"posterior": (0.3, 1.5), "approximate": (1.0, 2.0), "mode": (1.0, np.inf)}
@@ -119,6 +119,13 @@ CASES = (
     Asked("map", "kink", {"method": "lbfgs"}),
     Asked("map", "two modes"),
     Asked("map", "Darcy, 6 modes", control=True),
+    Asked("cma", "Darcy, 16 modes, ln-sd 2"),
+    Asked("cma", "waves"),
+    Asked("cma", "kink"),
+    Asked("cma", "two modes"),
+    Asked("cma", "two modes", {"searches": 1, "start": "prior"}),
+    Asked("cma", "Darcy, 6 modes", {"tolerance": 1.0}),
+    Asked("cma", "Darcy, 6 modes", control=True),
     Asked("gauss-newton", UNEVEN, NOSER),
     Asked("gauss-newton", UNEVEN, {**NOSER, "noser_power": 1.0}),
     Asked("gauss-newton", UNEVEN, {**NOSER, "weight": 1.0}),

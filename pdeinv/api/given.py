@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.config import dump_toml
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
@@ -41,8 +42,9 @@ __all__ = [
 
 File = str | Path | xr.Dataset | xr.DataTree
 """A NetCDF file, or what one holds."""
-Data = File | tuple[ArrayLike, ArrayLike]
-"""Observations; with ``model=`` also (y, σ), σ one number, one per datum or a covariance."""
+Data = File | tuple[ArrayLike, ArrayLike | Callable[[int], Likelihood]]
+"""Observations; with ``model=`` also (y, σ), σ one number, one per datum or a covariance, or
+(y, likelihood) by a function of :mod:`pdeinv.bayes.likelihoods`."""
 Model = OwnModel | str
 """What ``pdeinv.own_model`` makes, or ``module:factory``, which is imported."""
 Subject = Problem | OwnModel | str
@@ -182,5 +184,6 @@ def _measured(pair: tuple[Any, ...], model: OwnTable | None) -> xr.Dataset:
         "pdeinv_problem": problem.name,
         "pdeinv_problem_config": dump_toml(model),
     }
-    observations = Observations(problem.observed, values, places, noise_of(pair[1], n))
+    likelihood = pair[1](n) if callable(pair[1]) else noise_of(pair[1], n)
+    observations = Observations(problem.observed, values, places, likelihood)
     return to_dataset(observations, attrs)

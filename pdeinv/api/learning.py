@@ -124,7 +124,7 @@ def _places(
         path = written(obs, folder, "observations")
         inversion = Inversion.resolve({"problem": problem_table(problem, None)}, path)
         observations = inversion.observations
-        return inversion.problem, observations.coords, observations.noise.std
+        return inversion.problem, observations.coords, observations.likelihood.std
     if problem is None:
         raise ConfigError("no problem given; pass a problem, an own model, or obs=")
     physics = to_problem(problem)

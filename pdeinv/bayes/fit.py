@@ -31,7 +31,6 @@ def largest_misfit(n_data: int, noise_factor: float = 1.0) -> float:
     return 0.5 * noise_factor**2 * float(chdtri(n_data, 1 - LEVEL))
 
 
-def misfit_text(misfit: float, n_data: int, noise_factor: float = 1.0) -> str:
+def misfit_text(misfit: float, n_data: int, limit: float) -> str:
     """The misfit beside that limit, for a verdict."""
-    limit = largest_misfit(n_data, noise_factor)
     return f"misfit {misfit:.4g} for {n_data} data, where noise makes at most {limit:.4g}"

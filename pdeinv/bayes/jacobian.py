@@ -64,9 +64,8 @@ def unwhitened(posterior: Posterior, who: str) -> Posterior:
         )
     space, n = posterior.prior.space, posterior.prior.space.size
     flat = FieldPrior(space, IndependentField(np.zeros(n), np.ones(n)), Identity())
-    return Posterior(
-        flat, posterior.model.model, posterior.data, posterior.noise, counters=posterior.counters
-    )
+    inner, on = posterior.model.model, posterior
+    return Posterior(flat, inner, on.data, on.likelihood, counters=on.counters)
 
 
 def by_columns(posterior: Posterior) -> bool:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.linalg.blas import dtrsv
 
-from pdeinv.errors import DataSchemaError
+from pdeinv.bayes.fit import largest_misfit
+from pdeinv.bayes.likelihood import Likelihood, LikelihoodKind
+from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.typing import Array
 
-__all__ = ["Noise", "half_square"]
+__all__ = ["Noise", "additive", "half_square"]
 
 
 def half_square(white: Array) -> Array:
@@ -25,6 +29,9 @@ def half_square(white: Array) -> Array:
 class Noise:
     """Γ by its standard deviations and, where given, its full covariance.
 
+    As a likelihood (:class:`pdeinv.bayes.likelihood.Likelihood`) its misfit is
+    Φ = ½ ‖Γ^(-1/2) (G - y)‖² and its Fisher information Γ^(-1), wherever G is.
+
     Attributes:
         std: the standard deviation of each datum, shape (n_d,), positive.
         covariance: Γ, shape (n_d, n_d), or None where the data are independent.
@@ -32,6 +39,9 @@ class Noise:
 
     std: Array
     covariance: Array | None = None
+
+    kind: ClassVar[LikelihoodKind] = LikelihoodKind.GAUSSIAN
+    expectation: ClassVar[str] = "half the number of data is expected"
 
     def __post_init__(self) -> None:
         bad = ~(np.isfinite(self.std) & (self.std > 0))
@@ -110,17 +120,38 @@ class Noise:
         white = rng.standard_normal(shape)
         return white * self.std if self.covariance is None else np.asarray(white @ self.root.T)
 
-    def misfit(self, residual: Array) -> Array:
-        """Φ = ½ ‖Γ^(-1/2) r‖² for (..., n_d)."""
-        return half_square(self.whiten(residual))
+    def check(self, data: Array) -> None:
+        """Any number may be measured."""
 
-    def log_density(self, residual: Array) -> Array:
-        """ln p(r_i | all other r_j) for (..., n_d), datum by datum; ln p(r_i) where independent.
+    def draw(self, prediction: Array, rng: np.random.Generator) -> Array:
+        """Noisy data, one row for each row of predictions (n, n_d)."""
+        return np.asarray(prediction + self.sample(rng, len(prediction)))
 
-        With P = Γ^(-1) that is a normal with variance 1/P_ii about r_i - (P r)_i / P_ii, which is
-        what leaving out a correlated datum asks for (Bürkner, Gabry and Vehtari 2021, eq. 4).
+    def misfit(self, prediction: Array, data: Array) -> Array:
+        """Φ = ½ ‖Γ^(-1/2) (G - y)‖² for (..., n_d)."""
+        return half_square(self.whiten(prediction - data))
+
+    def slope(self, prediction: Array, data: Array) -> tuple[Array, Array]:
+        """Φ and dΦ/dG = Γ^(-1) (G - y)."""
+        white = self.whiten(prediction - data)
+        return half_square(white), self.whiten_transpose(white)
+
+    def fisher(self, prediction: Array) -> Noise:
+        """Γ^(-1), by this noise itself."""
+        return self
+
+    def largest_misfit(self, predict: Callable[[], Array], factor: float = 1.0) -> float:
+        """By the χ² distribution (:mod:`pdeinv.bayes.fit`); nothing is solved."""
+        return largest_misfit(self.size, factor)
+
+    def log_density(self, prediction: Array, data: Array) -> Array:
+        """ln p(y_i | all other y_j) for (..., n_d), datum by datum; ln p(y_i) where independent.
+
+        With P = Γ^(-1) and r = G - y that is a normal with variance 1/P_ii about
+        r_i - (P r)_i / P_ii, which is what leaving out a correlated datum asks for (Bürkner, Gabry
+        and Vehtari 2021, eq. 4).
         """
-        weighted = self.whiten_transpose(self.whiten(residual))
+        weighted = self.whiten_transpose(self.whiten(prediction - data))
         precision = self._precision_diagonal
         constant = 0.5 * np.log(precision / (2 * np.pi))
         return np.asarray(constant - 0.5 * weighted**2 / precision)
@@ -142,7 +173,20 @@ class Noise:
         full = None if self.covariance is None else self.covariance + np.diag(variance)
         return Noise(np.sqrt(self.std**2 + variance), full)
 
-    def scaled(self, factor: float) -> Noise:
-        """Noise whose covariance is ``factor`` times this one (tempering, data-misfit steps)."""
-        full = None if self.covariance is None else factor * self.covariance
-        return Noise(np.sqrt(factor) * self.std, full)
+    def tempered(self, temperature: float) -> Noise:
+        """Noise whose covariance is ``temperature`` times this one."""
+        full = None if self.covariance is None else temperature * self.covariance
+        return Noise(np.sqrt(temperature) * self.std, full)
+
+
+def additive(likelihood: Likelihood) -> Noise:
+    """A likelihood that has to be additive Gaussian noise.
+
+    Raises:
+        CapabilityError: it is another.
+    """
+    if isinstance(likelihood, Noise):
+        return likelihood
+    raise CapabilityError(
+        "this needs data with additive Gaussian noise, and these have another likelihood"
+    )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 
 import numpy as np
 
 from pdeinv.bayes.counters import Counters
-from pdeinv.bayes.noise import Noise, half_square
+from pdeinv.bayes.likelihood import Fisher, Likelihood
 from pdeinv.bayes.prior import cost
 from pdeinv.errors import SolverDiverged
 from pdeinv.model.forward import ForwardModel, Linearization, Rows, RowsLinearization
@@ -27,8 +27,9 @@ class PosteriorPoint:
         neg_log_posterior: Φ + R.
         prediction: G(m(xi)), shape (n_d,).
         gradient: ∇(Φ + R), shape (dim,).
-        gauss_newton: v ↦ (J^T Γ^(-1) J) v without the prior's identity, (dim,) to (dim,). It raises
-            :class:`pdeinv.errors.SolverDiverged` where a derivative fails or is not finite.
+        gauss_newton: v ↦ (J^T F J) v without the prior's identity, (dim,) to (dim,), with the
+            Fisher information F of the data. It raises :class:`pdeinv.errors.SolverDiverged` where
+            a derivative fails or is not finite.
         jvp: v ↦ J v, (dim,) to (n_d,); likewise.
     """
 
@@ -47,12 +48,12 @@ class At:
     Attributes:
         model: who is asked, for how it is counted.
         data: y.
-        noise: of y - G.
+        likelihood: of y about G.
     """
 
     model: ForwardModel
     data: Array
-    noise: Noise
+    likelihood: Likelihood
 
     def point(self, xi: Array, at: Linearization, counters: Counters) -> PosteriorPoint:
         """The point at ``xi``; what is done with it later is charged to ``counters`` too.
@@ -60,10 +61,10 @@ class At:
         Raises:
             SolverDiverged: the adjoint action failed (counted).
         """
-        white = self.noise.whiten(at.value - self.data)
-        actions = _Actions(self, lambda: at, counters)
-        gradient = actions.vjp(white) + xi
-        return actions.point(float(half_square(white)), float(cost(xi)), at.value, gradient)
+        misfit, slope = self.likelihood.slope(at.value, self.data)
+        actions = _Actions(self, lambda: at, counters, at.value)
+        gradient = actions.vjp(slope) + xi
+        return actions.point(float(misfit), float(cost(xi)), gradient)
 
     def points(
         self, xis: Array, at: RowsLinearization, charged: Sequence[Counters]
@@ -77,17 +78,17 @@ class At:
         """
         reasons = dict(at.failures)
         solved = np.array([i not in reasons for i in range(len(xis))])
-        white = self.noise.whiten(np.where(solved[:, None], at.values, self.data) - self.data)
-        gradients = at.vjp(self.noise.whiten_transpose(white)) + xis
-        sound = np.isfinite(gradients).all(axis=1)
-        misfits, costs = half_square(white), cost(xis)
+        values = np.where(solved[:, None], at.values, self.data)
+        misfits, slopes = self.likelihood.slope(values, self.data)
+        gradients = at.vjp(slopes) + xis
+        sound, costs = np.isfinite(gradients).all(axis=1), cost(xis)
         found = list[PosteriorPoint | None]()
         for i, counters in enumerate(charged):
             counters.count(self.model.kind, forward=1, adjoint=int(solved[i]))
             if solved[i] and sound[i]:
-                actions = _Actions(self, cache(partial(at.at, i)), counters)
+                actions = _Actions(self, cache(partial(at.at, i)), counters, values[i])
                 numbers = float(misfits[i]), float(costs[i])
-                found.append(actions.point(*numbers, at.values[i], gradients[i]))
+                found.append(actions.point(*numbers, gradients[i]))
                 continue
             counters.count(self.model.kind, failed=1)
             reasons.setdefault(i, "the gradient is not finite")
@@ -97,7 +98,7 @@ class At:
 
 @dataclass(frozen=True)
 class _Actions:
-    """Counted derivative actions in whitened data, at a point that is linearized when asked for.
+    """Counted derivative actions at a point that is linearized when asked for.
 
     One that fails is counted as such and raises :class:`SolverDiverged`.
     """
@@ -105,11 +106,12 @@ class _Actions:
     on: At
     at: Callable[[], Linearization]
     counters: Counters
+    prediction: Array
 
-    def vjp(self, white: Array) -> Array:
-        """J^T Γ^(-T/2) w."""
+    def vjp(self, w: Array) -> Array:
+        """J^T w."""
         self.counters.count(self.on.model.kind, adjoint=1)
-        return self._tried(lambda: self.at().vjp(self.on.noise.whiten_transpose(white)))
+        return self._tried(lambda: self.at().vjp(w))
 
     def jvp(self, v: Array) -> Array:
         """J v."""
@@ -125,13 +127,17 @@ class _Actions:
         finally:
             self.counters.count_hidden(self.on.model)
 
-    def gauss_newton(self, v: Array) -> Array:
-        """J^T Γ^(-1) J v."""
-        return self.vjp(self.on.noise.whiten(self.jvp(v)))
+    @cached_property
+    def fisher(self) -> Fisher:
+        """F at the prediction."""
+        return self.on.likelihood.fisher(self.prediction)
 
-    def point(
-        self, misfit: float, prior_cost: float, prediction: Array, gradient: Array
-    ) -> PosteriorPoint:
+    def gauss_newton(self, v: Array) -> Array:
+        """J^T F J v."""
+        white = self.fisher.whiten(self.jvp(v))
+        return self.vjp(self.fisher.whiten_transpose(white))
+
+    def point(self, misfit: float, prior_cost: float, gradient: Array) -> PosteriorPoint:
         """The point with these numbers and actions."""
-        total = misfit + prior_cost
-        return PosteriorPoint(misfit, total, prediction, gradient, self.gauss_newton, self.jvp)
+        total, at = misfit + prior_cost, self.prediction
+        return PosteriorPoint(misfit, total, at, gradient, self.gauss_newton, self.jvp)

@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from pdeinv.bayes.counters import Counters
-from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.likelihood import Likelihood
+from pdeinv.bayes.noise import Noise, additive
 from pdeinv.bayes.point import At, PosteriorPoint
 from pdeinv.bayes.prior import Prior, cost
 from pdeinv.bayes.prior_rows import linearize_through, through, unwhiten_rows
@@ -117,7 +118,7 @@ class Posterior:
         prior: the unknown's prior.
         model: forward model on xi (see :class:`WhitenedModel`).
         data: the observed values y, shape (n_d,).
-        noise: the distribution of y - G.
+        likelihood: the distribution of y about G; additive noise is one.
         coarse: the same inverse problem with a cheaper model, where one is at hand.
         counters: what was spent so far.
     """
@@ -125,17 +126,18 @@ class Posterior:
     prior: Prior
     model: ForwardModel
     data: Array
-    noise: Noise
+    likelihood: Likelihood
     coarse: Posterior | None = None
     counters: Counters = field(default_factory=Counters)
 
     def __post_init__(self) -> None:
         n = self.model.d_space.size
-        if not len(self.data) == self.noise.size == n:
+        if not len(self.data) == self.likelihood.size == n:
             raise ShapeError(
                 f"data: the model predicts {n} values, the observations hold {len(self.data)} "
-                f"with {self.noise.size} noise values"
+                f"with {self.likelihood.size} noise values"
             )
+        self.likelihood.check(self.data)
         if self.model.m_space.size != self.prior.dim:
             raise ConfigError(
                 f"model takes {self.model.m_space.size} unknowns, the prior has {self.prior.dim}"
@@ -150,6 +152,15 @@ class Posterior:
     def n_data(self) -> int:
         """The number of data."""
         return len(self.data)
+
+    @property
+    def noise(self) -> Noise:
+        """The likelihood where it is additive Gaussian noise.
+
+        Raises:
+            CapabilityError: it is another.
+        """
+        return additive(self.likelihood)
 
     def charge(self, counters: Counters) -> None:
         """Count into ``counters`` from now on, here and in the coarse twin."""
@@ -193,14 +204,14 @@ class Posterior:
         """Φ of predicted data (..., n_d); infinite where the prediction is not finite."""
         ok = np.isfinite(prediction).all(axis=-1)
         safe = np.where(ok[..., None], prediction, self.data)
-        return np.asarray(np.where(ok, self.noise.misfit(safe - self.data), np.inf))
+        return np.asarray(np.where(ok, self.likelihood.misfit(safe, self.data), np.inf))
 
     def misfit(self, xi: Array) -> Array:
-        """Φ(xi) = ½ ‖Γ^(-1/2)(G(m(xi)) - y)‖² for (dim,) or (n, dim)."""
+        """Φ(xi) of G(m(xi)) and y for (dim,) or (n, dim)."""
         if np.ndim(xi) > 1:
             return self.misfit_of(self.predict(xi))
         found = self._predict_one(xi)
-        return np.asarray(np.inf) if found is None else self.noise.misfit(found - self.data)
+        return np.asarray(np.inf) if found is None else self.likelihood.misfit(found, self.data)
 
     def neg_log_posterior(self, xi: Array) -> Array:
         """Φ + R, the negative log density in xi up to a constant."""
@@ -243,7 +254,7 @@ class Posterior:
 
     @property
     def _at(self) -> At:
-        return At(self.model, self.data, self.noise)
+        return At(self.model, self.data, self.likelihood)
 
     def _linearize_one(self, xi: Array, counters: Counters) -> PosteriorPoint:
         counters.count(self.model.kind, forward=1)

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.jacobian import unwhitened
+from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config as BaseConfig
@@ -135,9 +136,10 @@ class Engine[S](Protocol):
     :class:`Jacobian`) gives back its answer, and what they ``return`` is the state. Requests are
     answered one after another, or together with those of other chains. They never call ``misfit``,
     ``predict`` or ``linearize`` of the posterior, of which they read ``dim``, ``n_data``,
-    ``data``, ``noise``, ``prior`` and ``model.capabilities``. A helper that solves is a generator
-    too and is run by ``yield from``; one that never solves begins with ``yield from ()``. A failed
-    solve has an infinite misfit and a prediction that is not finite; a failed linearization raises
+    ``data``, ``likelihood``, ``noise``, ``prior`` and ``model.capabilities``. A helper that solves
+    is a generator too and is run by ``yield from``; one that never solves begins with
+    ``yield from ()``. A failed solve has an infinite misfit and a prediction that is not finite; a
+    failed linearization raises
     :class:`pdeinv.errors.SolverDiverged` at the ``yield``, where it can be caught. All are counted,
     and the driver ends a run in which most solves fail; failures of a ``trial`` count as none.
     :func:`pdeinv.engines.requests.drive` runs any such generator by hand.
@@ -155,6 +157,9 @@ class Engine[S](Protocol):
     """What it cannot do without; checked before any solve."""
     needs: frozenset[Need] = frozenset()
     """What it needs besides; a class attribute that an engine may narrow by its options."""
+    takes: ClassVar[LikelihoodKind] = LikelihoodKind.GAUSSIAN
+    """What data it takes: of this kind or one before it. An engine that takes more than Gaussian
+    noise reads ``likelihood`` of the posterior, never ``noise``."""
     Config: ClassVar[type[BaseConfig]]
     """Its options, each with a default and a description."""
 
@@ -231,10 +236,16 @@ def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
 
     Raises:
         CapabilityError: a derivative, the coarse twin, the model of m or the strong form is
-            missing.
+            missing, or the engine does not take data of that kind.
         ConfigError: the problem has a strong form, but not with this configuration.
     """
     who = f"engine '{engine.name}'"
+    kind = posterior.likelihood.kind
+    if not engine.takes.covers(kind):
+        raise CapabilityError(
+            f"{who} takes data whose likelihood is of kind '{engine.takes}', and these have one of "
+            f"kind '{kind}'; 'pdeinv list engines' shows what each takes"
+        )
     on = unwhitened(posterior, who) if Need.UNKNOWN in engine.needs else posterior
     require(on.model, engine.requires - {Capability.STRONG_FORM}, who)
     if Need.COARSE in engine.needs and posterior.coarse is None:

@@ -23,7 +23,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.likelihood import Likelihood
+from pdeinv.bayes.noise import Noise, additive
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.fields import PROBLEM, config_of
@@ -36,6 +37,7 @@ from pdeinv.io.layouts import (
     gathered_series,
     is_series,
 )
+from pdeinv.io.likelihoods import likelihood_attrs, said_likelihood
 from pdeinv.io.quantities import check_squared, column
 from pdeinv.model.observed import Observed
 from pdeinv.provenance import Source
@@ -101,7 +103,7 @@ class Observations:
         observed: name and units of the measured quantity and of its coordinates.
         values: shape (n,).
         coords: one array (n,) per coordinate.
-        noise: the distribution of the measurement error.
+        likelihood: the distribution of the values about what is right; additive noise is one.
         problem: name of the problem that the file names, if any.
         problem_config: the problem's configuration that the file carries, if any.
         n_dropped: data left out because they were missing or flagged.
@@ -111,7 +113,7 @@ class Observations:
     observed: Observed
     values: Array
     coords: Mapping[str, Array]
-    noise: Noise
+    likelihood: Likelihood
     problem: str | None = None
     problem_config: Mapping[str, Any] = field(default_factory=dict)
     n_dropped: int = 0
@@ -121,6 +123,15 @@ class Observations:
     def size(self) -> int:
         """The number of data."""
         return len(self.values)
+
+    @property
+    def noise(self) -> Noise:
+        """The likelihood where it is additive Gaussian noise.
+
+        Raises:
+            CapabilityError: it is another.
+        """
+        return additive(self.likelihood)
 
 
 def header(path: Path) -> tuple[xr.Dataset, str | None, dict[str, Any]]:
@@ -182,7 +193,7 @@ def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Obse
         observed,
         values[good],
         {name: array[good] for name, array in coords.items()},
-        _noise(dataset, observed, values, good, noise, path),
+        _likelihood(dataset, observed, values, good, noise, path),
         problem,
         problem_config,
         int((~good).sum()),
@@ -197,6 +208,29 @@ def _one_dimension(dataset: xr.Dataset, name: str) -> xr.Dataset:
     dims = dataset[name].dims
     single = [d for d in dims if dataset.sizes[d] == 1]
     return dataset.squeeze(single[: len(dims) - 1])
+
+
+def _likelihood(
+    dataset: xr.Dataset,
+    observed: Observed,
+    values: Array,
+    good: np.ndarray[Any, np.dtype[np.bool_]],
+    spec: NoiseSpec | None,
+    path: Path,
+) -> Likelihood:
+    said = said_likelihood(dataset[observed.name], good, path)
+    if said is None:
+        return _noise(dataset, observed, values, good, spec, path)
+    if spec:
+        raise DataSchemaError(
+            f"{path}: '{observed.name}' has another likelihood than additive noise; leave out "
+            "--noise-std and --noise-rel"
+        )
+    try:
+        said.check(values[good])
+    except DataSchemaError as error:
+        raise DataSchemaError(f"{path}: '{observed.name}': {error}") from None
+    return said
 
 
 def _noise(
@@ -263,29 +297,35 @@ def to_dataset(observations: Observations, attrs: Mapping[str, Any]) -> xr.Datas
     dimensions an array over these, all others points.
     """
     o, name = observations.observed, observations.observed.name
-    noise_std = xr.Variable("obs", observations.noise.std, {
-        "units": o.units,
-        "long_name": f"noise standard deviation of {o.long_name}",
-        "standard_error_multiplier": 1.0,
-    })  # fmt: skip
-    value = xr.Variable("obs", observations.values, {
-        "units": o.units,
-        "long_name": o.long_name,
-        "ancillary_variables": f"{name}_sigma",
-    })  # fmt: skip
-    variables = {name: value, f"{name}_sigma": noise_std}
-    if observations.noise.covariance is not None:
-        variables[f"{name}_cov"] = xr.Variable(
-            ("obs", "obs_2"),
-            observations.noise.covariance,
-            {"units": f"({o.units})^2", "long_name": f"noise covariance of {o.long_name}"},
-        )
+    attrs_of = {"units": o.units, "long_name": o.long_name}
+    attrs_of |= likelihood_attrs(observations.likelihood)
+    noise = _noise_variables(observations)
+    if noise:
+        attrs_of["ancillary_variables"] = f"{name}_sigma"
+    variables = {name: xr.Variable("obs", observations.values, attrs_of), **noise}
     coords = {
         c: xr.Variable("obs", array, _coord_attrs(c, o.coords[c]))
         for c, array in observations.coords.items()
     }
     flat = xr.Dataset(variables, coords, {**attrs, "featureType": "point"})
     return gathered_array(flat, o) if o.dims else gathered_series(flat)
+
+
+def _noise_variables(observations: Observations) -> dict[str, xr.Variable]:
+    """σ and, where there is one, the covariance of additive noise; nothing for another law."""
+    noise, o = observations.likelihood, observations.observed
+    if not isinstance(noise, Noise):
+        return {}
+    sigma = {
+        "units": o.units,
+        "long_name": f"noise standard deviation of {o.long_name}",
+        "standard_error_multiplier": 1.0,
+    }
+    found = {f"{o.name}_sigma": xr.Variable("obs", noise.std, sigma)}
+    if noise.covariance is not None:
+        cov = {"units": f"({o.units})^2", "long_name": f"noise covariance of {o.long_name}"}
+        found[f"{o.name}_cov"] = xr.Variable(("obs", "obs_2"), noise.covariance, cov)
+    return found
 
 
 def _coord_attrs(name: str, units: str) -> dict[str, str]:

@@ -13,7 +13,9 @@ from pdeinv.bayes.check import (
     dot_product_test,
     taylor_test,
 )
+from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import WhitenedModel
+from pdeinv.io.likelihoods import likelihood_attrs
 from pdeinv.io.observations import Observations
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.plugins import registry
@@ -77,10 +79,16 @@ def _audit(data: Observations) -> list[Verdict]:
     """Figures of data that were read without error: units, signs and places are right by then."""
     peak = float(np.max(np.abs(data.values)))
     units = data.observed.units
-    return [
+    found = [
         Verdict("data", data.size, "", None),
         Verdict("dropped data", data.n_dropped, "", None),
         Verdict(f"largest |{data.observed.name}| ({units})", peak, "", None),
+    ]
+    if not isinstance(data.likelihood, Noise):
+        named = likelihood_attrs(data.likelihood)["likelihood"]
+        return [*found, Verdict("likelihood", named, "", None)]
+    return [
+        *found,
         Verdict(f"median noise std ({units})", float(np.median(data.noise.std)), "", None),
         Verdict("median noise / largest value", float(np.median(data.noise.std)) / peak, "", None),
     ]

@@ -70,7 +70,7 @@ class Region:
 
     def misfit_difference(self, noise: Noise, data: Array) -> Array:
         """Φ of the surrogate minus Φ of the reference by row."""
-        return noise.misfit(self.predicted - data) - noise.misfit(self.reference - data)
+        return noise.misfit(self.predicted, data) - noise.misfit(self.reference, data)
 
 
 @dataclass(frozen=True)

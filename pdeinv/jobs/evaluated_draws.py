@@ -79,7 +79,7 @@ def _laplace(case: Case, reference: WhitenedModel, n: int, seed: int) -> Array:
             f"unknown has no derivatives; {ADVICE}"
         ) from None
     observed, rng = case.observations, stream(seed, "evaluate-laplace")
-    posterior = Posterior(reference.prior, reference, observed.values, observed.noise)
+    posterior = Posterior(reference.prior, reference, observed.values, observed.likelihood)
     try:
         return drive(posterior, laplace_at_map(posterior, rng)).sample(rng, n)
     except (RunFailed, SolverDiverged) as error:

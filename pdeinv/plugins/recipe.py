@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import CapabilityError, DataSchemaError
@@ -105,7 +105,7 @@ class PosteriorRecipe:
         problem_config: the problem's resolved configuration.
         sensors: where the data are.
         data: the measured values.
-        noise: their noise.
+        likelihood: their distribution.
         level: the mesh level of the reference model.
         model: which model the posterior itself uses.
         surrogate: folder of a surrogate, which becomes the model or the coarse twin.
@@ -115,7 +115,7 @@ class PosteriorRecipe:
     problem_config: Mapping[str, Any]
     sensors: Sensors
     data: Array
-    noise: Noise
+    likelihood: Likelihood
     level: int = 0
     model: ModelChoice = "reference"
     surrogate: Path | None = None
@@ -124,7 +124,7 @@ class PosteriorRecipe:
     def of(cls, problem: Problem, observations: Observations, **more: Any) -> PosteriorRecipe:
         """That of a problem with its data, and ``more`` attributes."""
         config, o = problem.config.model_dump(mode="json"), observations
-        return cls(problem.name, config, o.coords, o.values, o.noise, **more)
+        return cls(problem.name, config, o.coords, o.values, o.likelihood, **more)
 
     def __call__(self) -> Posterior:
         """Build it: the reference posterior with its coarse twin, or the surrogate posterior."""
@@ -147,7 +147,7 @@ class PosteriorRecipe:
         return self._on(prior, bound_forward(surrogate, problem, prior, self.sensors), None)
 
     def _on(self, prior: Prior, model: ForwardModel, coarse: Posterior | None) -> Posterior:
-        return Posterior(prior, model, self.data, self.noise, coarse)
+        return Posterior(prior, model, self.data, self.likelihood, coarse)
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,7 @@ class Prepared:
         """The same with the surrogate of a folder as its coarse twin."""
         return Prepared(replace(self.recipe, surrogate=surrogate), self.posterior)
 
-    def with_noise(self, noise: Noise) -> Prepared:
-        """The same with other noise."""
-        return Prepared(replace(self.recipe, noise=noise), replace(self.posterior, noise=noise))
+    def with_likelihood(self, likelihood: Likelihood) -> Prepared:
+        """The same with another likelihood."""
+        recipe = replace(self.recipe, likelihood=likelihood)
+        return Prepared(recipe, replace(self.posterior, likelihood=likelihood))

@@ -103,9 +103,9 @@ class Multifidelity(Trained):
             DataSchemaError: fewer than 10 different pairs.
         """
         seen, dataset = pairs.observations, _in_memory(problem, pairs)
-        run, split = FitRun(noise_std=seen.noise.std), Split.whole(dataset.size)
+        run, split = FitRun(noise_std=seen.likelihood.std), Split.whole(dataset.size)
         lesson = Lesson(dataset, problem, config, seed, run, split)
-        variance = relevance(seen.noise.misfit(pairs.values - seen.values))
+        variance = relevance(seen.likelihood.misfit(pairs.values, seen.values))
         return cls._learned(lesson, variance, pairs.tangent)
 
     @classmethod

@@ -8,6 +8,7 @@ import pytest
 from mutants import Mutants
 from toy_engine import ToyEngine, ToyState, WalkConfig
 
+from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.engines.requests import Linearize, Misfit, Steps
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.model.forward import Capability
@@ -53,6 +54,17 @@ class Rooted(ToyEngine):
     def __init__(self, config):
         super().__init__(config)
         self.helper = lambda x: x
+
+
+@mutant("takes")
+class Greedy(ToyEngine):
+    """Takes any density and reads the noise."""
+
+    takes = LikelihoodKind.DENSITY
+
+    def step(self, posterior, state, rng) -> Steps[ToyState]:
+        assert posterior.noise.size
+        return (yield from super().step(posterior, state, rng))
 
 
 @mutant("refuses")

@@ -29,6 +29,7 @@ OPTIONS = {
     "hmc": {"chains": 2, "draws": 20, "warmup": 20, "thin": 2},
     "emcee": {"ensembles": 2, "draws": 12, "warmup": 4, "thin": 2, "moves": "de-snooker"},
     "eki": {"ensemble_size": 20},
+    "cma": {"population": 5, "max_iterations": 60, "searches": 2, "tolerance": 0.5},
     "d-bar": {"grid": 16, "parts": 4},
     "gauss-newton": {"start": "prior", "line_search": False, "tolerance": 1e-14},
     "gaussian": {"chains": 2, "draws": 9},

@@ -55,6 +55,7 @@ OPTIONS = {
     "hmc": {"chains": 2, "draws": 100, "warmup": 50},
     "emcee": {"ensembles": 2, "draws": 30, "warmup": 5, "thin": 2},
     "eki": {"ensemble_size": 60},
+    "cma": {"searches": 2},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
 KIND = {"lbfgs": "map", "pcn-laplace": "pcn"}
@@ -105,7 +106,9 @@ def test_failures_are_survived_or_one_line_and_counted(name, part, as_nan, rows,
     assert np.isfinite(found.outcome.stats["misfit"]).all()
     planted = on.model.model.n_failed + on.coarse.model.model.n_failed
     assert found.counters.n_failed + found.counters.n_surrogate_failed == planted
-    guided, walks = {"hmc", "two-level"}, {"hmc", "two-level", "pcn", "pcn-laplace", "emcee", "eki"}
+    guided, walks = {"hmc", "two-level"}, {
+        "hmc", "two-level", "pcn", "pcn-laplace", "emcee", "eki", "cma",
+    }  # fmt: skip
     if name in {"value": walks, "adjoint": guided, "tangent": set()}[part]:
         assert planted > 10
 

@@ -109,7 +109,7 @@ def test_draws_about_the_map_lie_about_the_fine_map_and_not_the_coarse_one():
     fine = exact.posterior(replace(exact, matrix=1.3 * exact.matrix))
     xis = at_the_maps(fine, fine.coarse, stream(1, "search")).draws(4000, 2.0, stream(1, "draws"))
     m, mean = fine.prior.unwhiten(xis), exact.exact()[0]
-    spread = replace(exact, noise=exact.noise.scaled(4.0)).exact()[1]
+    spread = replace(exact, noise=exact.noise.tempered(4.0)).exact()[1]
     assert np.abs((m.mean(axis=0) - mean) / np.sqrt(np.diag(spread) / 4000)).max() < 4
     assert np.allclose(np.cov(m.T), spread, atol=0.1 * np.diag(spread).max())
     assert fine.counters.n_tangent > 0

@@ -137,7 +137,7 @@ def gaussian_ranks(factor=1.0, *, prior=False, n_runs=1000):
         draws = mean + factor * noise @ root.T
         if prior:
             draws = case.prior_mean + noise @ prior_root.T
-        misfits = here.noise.misfit(np.vstack([draws, m]) @ here.matrix.T - here.data)
+        misfits = here.noise.misfit(np.vstack([draws, m]) @ here.matrix.T, here.data)
         ranks.append(rank(np.column_stack([draws, misfits[:-1]]), np.append(m, misfits[-1])))
     return np.stack(ranks)
 

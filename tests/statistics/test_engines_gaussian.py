@@ -141,7 +141,7 @@ def test_misfit_step_follows_iglesias_and_yang():
 
 def test_eki_until_discrepancy_stops_earlier(tmp_path):
     case = LinearGaussian.example(np.random.default_rng(3), 6, 40)
-    case = replace(case, noise=case.noise.scaled(4.0))
+    case = replace(case, noise=case.noise.tempered(4.0))
     go = partial(run, build=case.posterior)
     early = go(Eki(EkiConfig(until="discrepancy")), spec=Run(0, tmp_path / "a")).outcome
     full = go(Eki(EkiConfig()), spec=Run(0, tmp_path / "b")).outcome

@@ -172,7 +172,7 @@ def test_pcn_about_the_exact_posterior_accepts_everything(tmp_path):
     assert found["beta"] == 1.0
 
 
-LOOSE = replace(CASE, noise=CASE.noise.scaled(1e16))
+LOOSE = replace(CASE, noise=CASE.noise.tempered(1e16))
 
 
 @pytest.mark.parametrize("name", DRAWING)

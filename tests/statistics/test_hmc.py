@@ -26,9 +26,9 @@ from pdeinv.model.forward import DERIVATIVES, Capability, Linearization
 from pdeinv.model.spaces import Space, Variable
 
 SHARP = LinearGaussian.example(np.random.default_rng(7))
-CASE = replace(SHARP, noise=SHARP.noise.scaled(10.0))
+CASE = replace(SHARP, noise=SHARP.noise.tempered(10.0))
 """Data and prior weigh about as much."""
-LOOSE = replace(CASE, noise=CASE.noise.scaled(1e16))
+LOOSE = replace(CASE, noise=CASE.noise.tempered(1e16))
 FAR = {"warmup": 0, "path": 2.0}
 """Options under which nothing adapts, so that a wrong reference stays as it is."""
 
@@ -175,7 +175,7 @@ def test_a_banana_has_the_moments_of_quadrature(tmp_path):
 
 def harsh():
     """A ridge of width 0.1 along b = a², a within 2."""
-    return replace(banana(), data=np.array([0.0, 0.3]), noise=Noise(np.array([0.1, 2.0])))
+    return replace(banana(), data=np.array([0.0, 0.3]), likelihood=Noise(np.array([0.1, 2.0])))
 
 
 @pytest.mark.slow

@@ -102,7 +102,7 @@ def test_a_tilt_that_is_left_out_is_caught(monkeypatch):
 
 def variance_score():
     """Of E[xi²] of walks on the prior, narrow ones in the middle and wide ones outside."""
-    on = replace(two_modes(), noise=Noise(np.array([1e9, 1e9])))
+    on = replace(two_modes(), likelihood=Noise(np.array([1e9, 1e9])))
     one = Modes.none(Reference.standard(2))
     both, directions = np.zeros((2, 2)), np.stack([np.eye(2)] * 2)
     widths = np.array([[0.05, 0.05], [4.0, 4.0]]) - 1

@@ -163,6 +163,6 @@ class Vague(Broken):
 
 def test_a_surrogate_that_expects_nothing_is_refused():
     on = CASE.posterior(CASE).coarse
-    on = replace(on, model=Vague(on.model), noise=Noise(np.ones(on.n_data)))
+    on = replace(on, model=Vague(on.model), likelihood=Noise(np.ones(on.n_data)))
     with pytest.raises(SurrogateRejected, match="by its own variance"):
         expectation(on, np.random.default_rng(0))

@@ -51,7 +51,7 @@ def test_the_plain_estimate_and_the_mean_have_none_either():
 
 FINE = LinearGaussian.example(np.random.default_rng(1))
 FAR_OFF = replace(FINE, matrix=3.0 * FINE.matrix)
-PRECISE = {"noise": FINE.noise.scaled(1e-6)}
+PRECISE = {"noise": FINE.noise.tempered(1e-6)}
 SHORT = TwoLevelConfig(chains=2, draws=6, warmup=0, subchain=2, tuning=40)
 
 

@@ -451,7 +451,7 @@ def test_numbers_without_a_place_have_no_background():
 @pytest.mark.parametrize("noise", [1.0, 0.1, 0.01])
 def test_noise_that_is_understated_makes_no_checkerboard(tmp_path, noise):
     posterior, truth, _ = linear(sigma=0.03)
-    told = replace(posterior, noise=Noise(noise * posterior.noise.std))
+    told = replace(posterior, likelihood=Noise(noise * posterior.noise.std))
     for name in ("noser", "tikhonov", "smoothness"):
         _, m = reconstruct(told, tmp_path, regularization=name)
         assert np.abs(np.diff(m, 2)).max() < 0.5

@@ -133,7 +133,7 @@ def test_noise_whitens_each_row_by_itself(full):
     a = rng.standard_normal((40, 40))
     noise = Noise.from_covariance(a @ a.T + np.eye(40)) if full else Noise(rng.uniform(1, 2, 40))
     r = rng.standard_normal((64, 40))
-    for act in (noise.whiten, noise.whiten_transpose, noise.misfit):
+    for act in (noise.whiten, noise.whiten_transpose, lambda g: noise.misfit(g, np.ones(40))):
         whole = act(r)
         for rows in ([5], [1, 2], list(range(7)), rng.permutation(64)):
             assert np.array_equal(act(r[rows]), whole[rows])

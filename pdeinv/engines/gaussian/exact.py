@@ -183,8 +183,8 @@ class Gaussian(Engine[GaussianState]):
         found = exact_posterior(state.jacobian, residual, posterior.noise)
         n = self.config.chains * self.config.draws
         xi = found.sample(rng, n).reshape(self.config.chains, self.config.draws, -1)
-        misfit = posterior.noise.misfit(xi @ state.jacobian.T - residual)
-        at_mean = float(posterior.noise.misfit(state.jacobian @ found.mean - residual))
+        misfit = posterior.noise.misfit(xi @ state.jacobian.T, residual)
+        at_mean = float(posterior.noise.misfit(state.jacobian @ found.mean, residual))
         informed = int(np.sum(found.eigenvalues > 1))
         return Outcome(
             xi=xi,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pydantic import Field
 
+from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Posterior, PosteriorPoint
 from pdeinv.bayes.prior import cost
 from pdeinv.engines.base import Chain, Engine, Outcome
@@ -71,6 +72,7 @@ class Laplace(Engine[LaplaceState]):
 
     name = "laplace"
     produces = "approximate"
+    takes = LikelihoodKind.DENSITY
     requires = DERIVATIVES
     Config = LaplaceConfig
     config: LaplaceConfig
@@ -154,7 +156,7 @@ class Laplace(Engine[LaplaceState]):
         several = minimum is not state.minimum
         found = state.found.best.laplace if several else self._gaussian(state)
         xi = found.sample(rng, self.config.draws)
-        message = minimum.message(self.config, n_data)
+        message = minimum.message(self.config, posterior)
         groups = {"laplace": found.dataset("xi_map")}
         if state.found.any:
             groups["optima"] = optima_group(state.found)

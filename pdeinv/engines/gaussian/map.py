@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.gaussian.curvature import ESCAPES
@@ -55,6 +56,7 @@ class Map(Engine[MapState]):
 
     name = "map"
     produces = "point"
+    takes = LikelihoodKind.SCORE
     requires = DERIVATIVES
     Config = MapConfig
     config: MapConfig
@@ -123,7 +125,7 @@ class Map(Engine[MapState]):
         groups = {"course": xr.Dataset({"objective": ("iteration", course)})}
         if state.found.any:
             groups["optima"] = optima_group(state.found)
-        message = best.message(self.config, posterior.n_data)
+        message = best.message(self.config, posterior)
         return Outcome(
             xi=best.xi[None, None, :],
             stats={"misfit": np.array([[best.misfit]]), "lp": np.array([[-best.objective]])},

@@ -94,15 +94,15 @@ class Minimum:
         least = abs(slope) <= 1e-10 * max(1.0, abs(objective))
         return replace(self, ended=Ended.CONVERGED if least else Ended.STALLED)
 
-    def message(self, config: OptimizerConfig, n_data: int) -> str:
+    def message(self, config: OptimizerConfig, on: Posterior) -> str:
         """One sentence on how it ended."""
         drop = self.gradient_norm / self.first_norm if self.first_norm else 1.0
         ended = self.ended.unless_cut(self.n, config.max_iterations)
         left = f", left {self.saddles} saddle point{'s'[self.saddles == 1 :]}" * (self.saddles > 0)
         return ended.sentence(
             f"{config.method} {ended.words} after {self.n} iterations, gradient reduced to "
-            f"{drop:.1e} of the first, misfit {self.misfit:.4g} for {n_data} data (half the number "
-            f"of data is expected){left}"
+            f"{drop:.1e} of the first, misfit {self.misfit:.4g} for {on.n_data} data "
+            f"({on.likelihood.expectation}){left}"
         )
 
     def summary(self, n_data: int) -> dict[str, float]:

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from pdeinv.bayes.diagnostics import ESS, summary
+from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
@@ -91,6 +92,7 @@ class Sampler[S: ChainState](Engine[S]):
     """A Markov chain sampler: a subclass says how it moves, what it keeps and how it adapts."""
 
     produces = "posterior"
+    takes = LikelihoodKind.DENSITY
     config: Any
 
     def __init__(self, config: Any, length: int | None = None) -> None:

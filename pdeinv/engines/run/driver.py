@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pdeinv.bayes.fit import largest_misfit, misfit_text
+from pdeinv.bayes.fit import misfit_text
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import Chain, Engine, Outcome, check_posterior
 from pdeinv.engines.ended import Ended
@@ -115,19 +115,22 @@ def _finalized(engine: Engine[Any], posterior: Posterior, spec: Run, partial: bo
     if partial:
         message = Ended.BUDGET.sentence(f"{Ended.BUDGET.words}; {outcome.message}")
         outcome = replace(outcome, ended=Ended.BUDGET, message=message)
-    outcome = _explained(outcome, posterior.n_data)
+    outcome = _explained(outcome, posterior)
     seconds, cpu = sum(c.seconds for c in chains), sum(c.cpu_seconds for c in chains)
     return RunResult(outcome, total, seconds, cpu, partial)
 
 
-def _explained(outcome: Outcome, n_data: int) -> Outcome:
+def _explained(outcome: Outcome, posterior: Posterior) -> Outcome:
     """Not converged where the mean misfit of its draws is larger than noise makes it."""
-    if not outcome.converged or n_data == 0:
+    if not outcome.converged or posterior.n_data == 0:
         return outcome
-    misfit, factor = float(np.mean(outcome.stats["misfit"])), outcome.noise_factor
-    if misfit <= largest_misfit(n_data, factor):
+    misfit = float(np.mean(outcome.stats["misfit"]))
+    limit = posterior.likelihood.largest_misfit(
+        lambda: posterior.predict(outcome.xi[0, -1]), outcome.noise_factor
+    )
+    if misfit <= limit:
         return outcome
-    why = Ended.MISSED.sentence(misfit_text(misfit, n_data, factor))
+    why = Ended.MISSED.sentence(misfit_text(misfit, posterior.n_data, limit))
     said = "" if outcome.ended is Ended.DRAWN else f"; {outcome.message}"
     return replace(outcome, ended=Ended.MISSED, message=f"{why}{said}")
 

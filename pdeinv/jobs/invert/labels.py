@@ -17,7 +17,7 @@ TEXTS = {
     "y": "y coordinate",
     "z": "z coordinate",
     "t": "time",
-    "misfit": "misfit, half the squared distance of data and predictions in the noise's norm",
+    "misfit": "misfit, half the deviance; of additive noise half the squared distance in its norm",
     "coarse_misfit": "misfit of the surrogate",
     "mean_misfit": "misfit, averaged over the ensemble",
     "lp": "natural log of the posterior density of xi, up to a constant",

@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.bayes.jacobian import unwhitened
+from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Outcome
 from pdeinv.io.observations import Observations
@@ -36,8 +37,9 @@ class Predictive:
         chains: which chains, shape (c,).
         draws: which draws of each, shape (k,).
         clean: G there, shape (c, k, n_d).
-        noisy: the same with noise.
-        log_density: of each datum there, given all others (:meth:`Noise.log_density`).
+        noisy: data that would be measured there.
+        log_density: of each datum there, given all others (:meth:`Likelihood.log_density`). Both
+            are NaN where the data have a score without a density.
     """
 
     chains: Index
@@ -65,10 +67,10 @@ class Predictive:
             getattr(observations.observed, k) for k in ("name", "units", "long_name")
         )
         dims, plain = (*LEAD, "obs"), {"units": units, "long_name": f"{long_name} without noise"}
-        variables = {
-            name: xr.Variable(dims, self.noisy, {"units": units, "long_name": long_name}),
-            f"{name}_noise_free": xr.Variable(dims, self.clean, plain),
-        }
+        variables = {f"{name}_noise_free": xr.Variable(dims, self.clean, plain)}
+        if not np.isnan(self.noisy).all():
+            labels = {"units": units, "long_name": long_name}
+            variables = {name: xr.Variable(dims, self.noisy, labels), **variables}
         found = {"posterior_predictive": self._labelled(variables)}
         if self.size < N_LIKELIHOOD:
             return found
@@ -90,8 +92,10 @@ def predicted(posterior: Posterior, outcome: Outcome, rng: np.random.Generator) 
     draws = _spaced(points.shape[1], max(1, N_PREDICTIVE // len(chains)))
     chosen = points[np.ix_(chains, draws)]
     clean = source.predict(chosen.reshape(-1, points.shape[-1]))
-    noisy = clean + posterior.noise.sample(rng, len(clean))
-    density = posterior.noise.log_density(clean - posterior.data)
+    law, unknown = posterior.likelihood, np.full_like(clean, np.nan)
+    scored = law.kind is LikelihoodKind.SCORE
+    noisy = unknown if scored else law.draw(clean, rng)
+    density = unknown if scored else law.log_density(clean, posterior.data)
     shape = (len(chains), len(draws), posterior.n_data)
     parts = (a.reshape(shape) for a in (clean, noisy, density))
     found = Predictive(chains, draws, *parts)

@@ -14,10 +14,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, Posterior, xi_space
 from pdeinv.bayes.prior import Prior, sample
 from pdeinv.engines.base import Outcome, Produces
 from pdeinv.engines.run.driver import RunResult
+from pdeinv.io.likelihoods import likelihood_attrs
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.invert.labels import labelled
 from pdeinv.jobs.invert.predictive import Predictive, predicted
@@ -177,6 +179,7 @@ def _whitened(parts: ResultParts) -> dict[str, xr.Dataset]:
 def _data(parts: ResultParts) -> xr.Dataset:
     o = parts.observations
     attrs = {"units": o.observed.units, "long_name": o.observed.long_name}
+    attrs |= likelihood_attrs(o.likelihood)
     variable = xr.Variable("obs", o.values, attrs)
     return xr.Dataset({o.observed.name: variable}, {"obs": np.arange(o.size)})
 
@@ -187,7 +190,8 @@ def _constants(parts: ResultParts) -> xr.Dataset:
         name: xr.Variable("obs", array, {"units": o.observed.coords[name]})
         for name, array in o.coords.items()
     }
-    variables["noise_std"] = xr.Variable("obs", o.noise.std, {"units": o.observed.units})
+    if isinstance(o.likelihood, Noise):
+        variables["noise_std"] = xr.Variable("obs", o.noise.std, {"units": o.observed.units})
     return xr.Dataset(variables, {"obs": np.arange(o.size)})
 
 

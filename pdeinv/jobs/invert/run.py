@@ -177,7 +177,7 @@ def _learned(
         return made, report
     if asked.model == "surrogate" and asked.surrogate.get("inflate"):
         wide = inflated_noise(made(), given, inversion.seed)
-        return made.with_noise(wide.noise), wide.report
+        return made.with_likelihood(wide.noise), wide.report
     return made, SurrogateReport(given)
 
 

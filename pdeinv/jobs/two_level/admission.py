@@ -304,7 +304,7 @@ def mean_variance_added(posterior: Posterior, rng: np.random.Generator, rounds: 
     xis = rng.standard_normal((N_DRAWS, posterior.dim))
     for _ in range(rounds):
         wide = noise.plus(_variance(posterior, xis).mean(axis=0))
-        xis = explore(replace(posterior, noise=wide), N_DRAWS, 5, rng)
+        xis = explore(replace(posterior, likelihood=wide), N_DRAWS, 5, rng)
     return noise.plus(_variance(posterior, xis).mean(axis=0))
 
 

@@ -166,8 +166,8 @@ class Rounds:
 
     def posterior(self, model: ForwardModel, inflation: float = 1.0) -> Posterior:
         """The posterior of a cheap model; its solves are counted as surrogate evaluations."""
-        noise = self.observations.noise.scaled(inflation**2)
-        return Posterior(self.problem.prior(), model, self.observations.values, noise)
+        wide = self.observations.likelihood.tempered(inflation**2)
+        return Posterior(self.problem.prior(), model, self.observations.values, wide)
 
     def fit(self, xis: Array, fine: Array, tangent: Tangent | None) -> Surrogate:
         """The surrogate fitted on all pairs so far."""

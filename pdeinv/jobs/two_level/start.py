@@ -153,7 +153,7 @@ def _at(fine: Posterior, xi: Array, rng: np.random.Generator) -> AtMap:
 
 def _exact(fine: Posterior, tangent: Tangent) -> LaplaceApproximation:
     """The Laplace approximation from the whole derivative."""
-    jacobian = fine.noise.whiten(tangent.images.T)
+    jacobian = fine.likelihood.fisher(tangent.value).whiten(tangent.images.T)
     values, vectors = np.linalg.eigh(jacobian @ jacobian.T)
     return LaplaceApproximation(tangent.point, np.maximum(values, 0)[::-1], vectors[:, ::-1], 0.0)
 

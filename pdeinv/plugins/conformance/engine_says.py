@@ -9,7 +9,9 @@ from typing import Any, get_args
 
 import numpy as np
 
-from pdeinv.bayes.posterior import WhitenedModel
+from pdeinv.bayes.bernoulli import Bernoulli
+from pdeinv.bayes.likelihood import LikelihoodKind
+from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.engines.base import Need, Produces, check_posterior
 from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import Capability, ForwardModel, Linearization
@@ -99,3 +101,24 @@ def refuses(case: Case) -> None:
     error = refused(lambda: check_posterior(engine, on), "such a posterior", CapabilityError)
     hold(engine.name in str(error), f"the message does not name the engine: {error}")
     hold(on.counters.n_forward == 0, "it was solved before")
+
+
+def _of_ones(on: Posterior) -> Posterior:
+    """The same model of data that are 0 or 1, its coarse twin likewise."""
+    coarse = None if on.coarse is None else _of_ones(on.coarse)
+    data, likelihood = np.where(on.data > 0, 1.0, 0.0), Bernoulli(on.n_data)
+    return replace(on, data=data, likelihood=likelihood, coarse=coarse)
+
+
+@CLAUSES.clause(
+    "takes", "`takes` is a LikelihoodKind; data of 0 and 1 are worked on where that is more than "
+    "gaussian, and refused with CapabilityError otherwise", needs=("built", "requires"),
+    where="pdeinv.bayes.likelihood.Likelihood",
+)  # fmt: skip
+def takes(case: Case) -> None:
+    engine, on = case.engine(), _of_ones(case.build())
+    hold(isinstance(engine.takes, LikelihoodKind), f"it is {engine.takes!r}")
+    if engine.takes.covers(LikelihoodKind.DENSITY):
+        hold(np.isfinite(replace(case, build=lambda: on).draws()).all(), "draws are not finite")
+        return
+    refused(lambda: check_posterior(engine, on), "such data", CapabilityError)

@@ -1,0 +1,114 @@
+"""The soft Dice score of masks: how well predicted and seen regions overlap. It is no density."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from pdeinv.bayes.bernoulli import Bernoulli
+from pdeinv.bayes.likelihood import LikelihoodKind
+from pdeinv.bayes.links import LINKS
+from pdeinv.bayes.noise import Noise
+from pdeinv.errors import CapabilityError, DataSchemaError
+from pdeinv.typing import Array
+
+__all__ = ["Dice"]
+
+
+@dataclass(frozen=True)
+class Dice:
+    """Φ = -w Σ_k n_k ln D_k with D_k = 2 Σ p y / (Σ p + Σ y) over the n_k data of mask k.
+
+    Attributes:
+        masks: to which mask each datum belongs, whole numbers, shape (n_d,).
+        link: name of p(z), one of :data:`pdeinv.bayes.links.LINKS`.
+        weight: w, the weight of the score against the prior.
+    """
+
+    masks: tuple[int, ...]
+    link: str = "logit"
+    weight: float = 1.0
+
+    kind: ClassVar[LikelihoodKind] = LikelihoodKind.SCORE
+    expectation: ClassVar[str] = "a score, of which nothing is expected"
+
+    def __post_init__(self) -> None:
+        _ = self._alike
+
+    @cached_property
+    def _alike(self) -> Bernoulli:
+        """The likelihood of the same data, for what both have."""
+        return Bernoulli(self.size, self.link, self.weight)
+
+    @cached_property
+    def _members(self) -> Array:
+        """1 where a datum (columns) is of a mask (rows)."""
+        own = np.unique(self.masks)[:, None] == np.array(self.masks)
+        return np.asarray(own, dtype=np.float64)
+
+    @property
+    def size(self) -> int:
+        """The number of data."""
+        return len(self.masks)
+
+    @property
+    def std(self) -> Array:
+        """As of the likelihood."""
+        return self._alike.std
+
+    def check(self, data: Array) -> None:
+        """Data are 0 or 1, and no mask is empty.
+
+        Raises:
+            DataSchemaError: otherwise.
+        """
+        self._alike.check(data)
+        empty = np.flatnonzero(self._members @ data == 0)
+        if len(empty):
+            name = np.unique(self.masks)[empty[0]]
+            raise DataSchemaError(f"mask {name} is empty and has no Dice score; leave it out")
+
+    def misfit(self, prediction: Array, data: Array) -> Array:
+        """Φ for (..., n_d)."""
+        return self.slope(prediction, data)[0]
+
+    def slope(self, prediction: Array, data: Array) -> tuple[Array, Array]:
+        """Φ and dΦ/dz."""
+        link, members = LINKS[self.link], self._members
+        p, n = link.probability(prediction), members.sum(axis=1)
+        both, total = 2 * (p * data) @ members.T, (p + data) @ members.T
+        misfit = -self.weight * np.sum(n * np.log(both / total), axis=-1)
+        by_p = (n / both) @ members * 2 * data - (n / total) @ members
+        return misfit, -self.weight * by_p * p * link.slope(prediction)
+
+    def fisher(self, prediction: Array) -> Noise:
+        """That of the likelihood of the same data, which curves as the score does near its best."""
+        return self._alike.fisher(prediction)
+
+    def largest_misfit(self, predict: Callable[[], Array], factor: float = 1.0) -> float:
+        """None: no score is too large for right data."""
+        return np.inf
+
+    def draw(self, prediction: Array, rng: np.random.Generator) -> Array:
+        """Not defined.
+
+        Raises:
+            CapabilityError: always.
+        """
+        raise CapabilityError("a Dice score has no density, so that no data can be drawn from it")
+
+    def log_density(self, prediction: Array, data: Array) -> Array:
+        """Not defined.
+
+        Raises:
+            CapabilityError: always.
+        """
+        raise CapabilityError("a Dice score has no density")
+
+    def tempered(self, temperature: float) -> Dice:
+        """With the weight w / ``temperature``."""
+        return replace(self, weight=self.weight / temperature)
