@@ -43,6 +43,9 @@ def folder(tmp_path_factory):
     eit = pdeinv.solve(pdeinv.problem("eit", **few), seed=1, level=0)
     pdeinv.observe(eit, noise_rel=0.1, seed=1, out=made / "eit.nc")
     pdeinv.train_surrogate("gp", data, seed=1, out=made / "gp")
+    quick = {"draws": 8, "warmup": 2, "tuning": 20, "chains": 2, "searches": 1}
+    pdeinv.invert(obs, engine="two-level", noise_rel=1.0, surrogate=made / "gp", seed=1,
+                  out=made / "two.nc", **quick)  # fmt: skip
     return made
 
 
@@ -89,6 +92,17 @@ def test_a_file_holds_what_its_table_lists(file, title, folder):
         assert name in found, name
         if dims and not {"its", "as"} & set(dims):
             assert set(found[name]) <= set(dims), name
+
+
+def test_every_variable_says_what_it_is_and_in_which_units(folder):
+    """Flags, texts and the batches of a data set have no units."""
+    for path in folder.glob("*.nc"):
+        for group in xr.open_datatree(path).load().subtree:
+            for name, variable in group.to_dataset(inherit=False).variables.items():
+                free = variable.dtype.kind in "USOT" or "flag_values" in variable.attrs
+                free |= group.path == "/batches"
+                wanted = {"long_name"} if free else {"long_name", "units"}
+                assert wanted <= set(variable.attrs), f"{path.name}:{group.path}/{name}"
 
 
 def test_a_data_set_lists_its_shards(folder):
