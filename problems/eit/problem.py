@@ -27,7 +27,7 @@ from .bodies.response import Body, DirichletToNeumann, ElectrodeBody, NeumannToD
 from .domain import Domain
 from .fields import table_of, to_dataset
 from .fixtures import electrodes, fixtures
-from .frames.files import annotated, tables_of
+from .frames.files import annotated, frequency_of, tables_of
 from .frames.protocol import Protocol
 from .frames.remarks import remarks
 from .importers import IMPORTERS
@@ -190,7 +190,8 @@ class Eit:
         """An observation file with currents, patterns and electrodes for whoever reads it."""
         if self.config.model == "continuum":
             return dataset
-        return annotated(dataset, self.protocol.sheet, electrodes(self.config, self.domain))
+        found = annotated(dataset, self.protocol.sheet, electrodes(self.config, self.domain))
+        return found.assign(frequency_of(self.config))
 
     @classmethod
     def tables_of(cls, dataset: xr.Dataset) -> dict[str, Any]:

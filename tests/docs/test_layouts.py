@@ -23,6 +23,8 @@ LEFT_OUT = {
     "truth.nc": {"unknown/conductivity_inside", "constant_data/…"},  # of bodies that are no box
     "obs.nc": {"u_cov", "u_qc"},  # of others
     "data.nc": {"the unknown", "the data"},
+    "series.nc": {"u_qc", "u_cov", "z"},  # of others; z of solids
+    "eit.nc": {"voltage_qc", "voltage_cov", "electrode_z"},  # alike
 }
 
 
@@ -35,13 +37,22 @@ def folder(tmp_path_factory):
     obs = pdeinv.observe(truth, sensors="grid:3x3", noise_rel=0.1, seed=1, out=made / "obs.nc")
     pdeinv.invert(obs, engine="map", seed=1, starts=1, out=made / "map.nc")
     data = pdeinv.generate(obs=obs, n=24, grid=(5, 5), jacobian=2, seed=1, out=made / "data.nc")
+    heat = pdeinv.solve(pdeinv.problem("heat", cells=4, time={"steps": 4}), seed=1, level=0)
+    pdeinv.observe(heat, sensors="grid:2x2", noise_rel=0.1, seed=1, out=made / "series.nc")
+    few = {"electrodes": {"count": 4}, "cells": 6, "frequency": 1.0}
+    eit = pdeinv.solve(pdeinv.problem("eit", **few), seed=1, level=0)
+    pdeinv.observe(eit, noise_rel=0.1, seed=1, out=made / "eit.nc")
     pdeinv.train_surrogate("gp", data, seed=1, out=made / "gp")
+    quick = {"draws": 8, "warmup": 2, "tuning": 20, "chains": 2, "searches": 1}
+    pdeinv.invert(obs, engine="two-level", noise_rel=1.0, surrogate=made / "gp", seed=1,
+                  out=made / "two.nc", **quick)  # fmt: skip
     return made
 
 
 def below(title):
-    text = (DOCS / "files.md").read_text().split(f"\n## {title}\n", 1)[1]
-    return re.split(r"^## ", text, flags=re.MULTILINE)[0]
+    """The text between a title, of any rank, and the next one."""
+    text = re.split(rf"^#+ {title}$", (DOCS / "files.md").read_text(), flags=re.MULTILINE)[1]
+    return re.split(r"^#+ ", text, flags=re.MULTILINE)[0]
 
 
 def listed(title):
@@ -64,7 +75,14 @@ def flat(path):
 
 
 @pytest.mark.parametrize(
-    ("file", "title"), [("truth.nc", "Truth"), ("obs.nc", "Observations"), ("data.nc", "Data set")]
+    ("file", "title"),
+    [
+        ("truth.nc", "Truth"),
+        ("obs.nc", "Observations"),
+        ("series.nc", "Time series"),
+        ("eit.nc", "Impedance tomography"),
+        ("data.nc", "Data set"),
+    ],
 )
 def test_a_file_holds_what_its_table_lists(file, title, folder):
     found = flat(folder / file)
@@ -72,8 +90,19 @@ def test_a_file_holds_what_its_table_lists(file, title, folder):
     assert len(rows) >= 3
     for name, dims in rows:
         assert name in found, name
-        if "…" not in str(dims) and dims:
+        if dims and not {"its", "as"} & set(dims):
             assert set(found[name]) <= set(dims), name
+
+
+def test_every_variable_says_what_it_is_and_in_which_units(folder):
+    """Flags, texts and the batches of a data set have no units."""
+    for path in folder.glob("*.nc"):
+        for group in xr.open_datatree(path).load().subtree:
+            for name, variable in group.to_dataset(inherit=False).variables.items():
+                free = variable.dtype.kind in "USOT" or "flag_values" in variable.attrs
+                free |= group.path == "/batches"
+                wanted = {"long_name"} if free else {"long_name", "units"}
+                assert wanted <= set(variable.attrs), f"{path.name}:{group.path}/{name}"
 
 
 def test_a_data_set_lists_its_shards(folder):

@@ -1,5 +1,6 @@
 """What the pages state as a default, a unit, an attribute or an exit code is what the code has."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -11,8 +12,8 @@ from ours import ours
 
 import pdeinv
 from pdeinv.cli.invert import NOT_CONVERGED
+from pdeinv.cli.outlets import SIGPIPE
 from pdeinv.cli.signals import INTERRUPTED
-from pdeinv.cli.terminal import SIGPIPE
 from pdeinv.errors import PdeinvError, RunFailed
 from pdeinv.jobs.two_level.rounds import RoundsConfig
 from pdeinv.plugins.recipe import make_problem
@@ -224,6 +225,20 @@ def test_every_group_of_a_result_is_on_a_page(files):
     assert found <= known
     listed = re.findall(r"^\| (`.*?) \|", section("files.md", "Result"), re.MULTILINE)
     assert found >= {w for cell in listed for w in words(cell)} - {"group", "modes"}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_names_in_the_section_of_an_engine_are_those_of_its_options_and_its_result(name, files):
+    tree, config = files[name], load("engines", name).Config
+    known = set(re.findall(r"\w+", json.dumps(config.model_json_schema())))
+    known |= {
+        str(n) for g in tree.subtree for n in (g.name, *g.to_dataset(inherit=False).variables)
+    }
+    known |= set(json.loads(tree.attrs["pdeinv_summary"])) | {"invert", *ours("engines")}
+    known |= {group for other in QUICK for group in files[other].children}
+    said = words(section("engines.md", name))
+    found = {word for word in said if re.fullmatch("[a-z][a-z0-9_]+", word)} - known
+    assert {f"pdeinv_{word}" for word in found} <= set(tree.attrs), found
 
 
 def test_every_variable_says_what_it_is_and_in_which_units(files):

@@ -108,22 +108,53 @@ def test_data_with_a_covariance_or_twice_the_same_pair_stay_a_list():
     assert "obs" in to_dataset(Observations(observed, np.ones(2), where, noise), {}).dims
 
 
-def test_a_file_without_configuration_supplies_its_experiment(tmp_path):
-    body, path = written(tmp_path, domain={"kind": "disc", "radius": 0.2})
+def foreign(path, change=None):
+    """The file as somebody else would have written it, with one thing changed."""
     with xr.open_dataset(path) as dataset:
-        foreign = dataset.load()
+        found = dataset.load()
     for name in ("pdeinv_problem_config", "pdeinv_problem", "pdeinv_kind", "pdeinv_config"):
-        del foreign.attrs[name]
-    foreign.to_netcdf(tmp_path / "foreign.nc")
+        del found.attrs[name]
+    if change is not None:
+        change(found)
+    found.to_netcdf(path.with_name("foreign.nc"))
     table = {"name": "eit", "cells": 8, "electrodes": {"cells": 2}}
-    found = Inversion.resolve({"problem": table, **ENGINE}, tmp_path / "foreign.nc")
+    return Inversion.resolve({"problem": table, **ENGINE}, path.with_name("foreign.nc"))
+
+
+@pytest.mark.parametrize("more", [{}, {"frequency": 50.0}], ids=str)
+def test_a_file_without_configuration_supplies_its_experiment(more, tmp_path):
+    body, path = written(tmp_path, domain={"kind": "disc", "radius": 0.2}, **more)
+    found = foreign(path)
     config = found.problem.config
     assert config.domain.radius == pytest.approx(0.2)
+    assert config.frequency == body.config.frequency
     m = np.full(body.prior().space.size, 1.3)
     mine, theirs = (
         p.forward_model(found.observations.coords)(m) for p in (body, found.problem)
     )  # fmt: skip
     np.testing.assert_allclose(theirs, mine, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "units"),
+    [
+        ("current", "mA"),
+        ("electrode_x", "mm"),
+        ("electrode_width", "mm"),
+        ("contact_impedance", "ohm cm2"),
+        ("frequency", "kHz"),
+        ("current", None),
+    ],
+)
+def test_an_experiment_in_other_units_is_refused(name, units, tmp_path):
+    def change(dataset):
+        dataset[name].attrs.pop("units")
+        dataset[name].attrs |= {} if units is None else {"units": units}
+
+    _, path = written(tmp_path, frequency=50.0)
+    said = "has no units attribute" if units is None else f"has units '{units}', the problem works"
+    with pytest.raises(DataSchemaError, match=f"foreign.nc: '{name}' {said}"):
+        foreign(path, change)
 
 
 def test_arrays_become_a_file_that_is_inverted(tmp_path):

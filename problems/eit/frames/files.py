@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,20 @@ import xarray as xr
 
 from pdeinv.config import dump_toml, merge, parse
 from pdeinv.errors import DataSchemaError
+from pdeinv.io.quantities import check_units
 from pdeinv.typing import Array
 
 from ..setup.config import EitConfig
 from .protocol import Sheet
 
-__all__ = ["Measured", "annotated", "electrodes_of", "tables_of", "to_dataset"]
+__all__ = [
+    "Measured",
+    "annotated",
+    "electrodes_of",
+    "frequency_of",
+    "tables_of",
+    "to_dataset",
+]
 
 _TABLE = ("injection", "measurement")
 _ROUND = 1e-3
@@ -101,6 +110,17 @@ class Measured:
             )
         if self.impedance is not None and not np.all(np.asarray(self.impedance) > 0):
             raise DataSchemaError("contact impedances must be positive")
+
+
+_UNITS = {
+    "current": "A",
+    "measurement_pattern": "1",
+    **{f"electrode_{axis}": "m" for axis in "xyz"},
+    "electrode_width": "m",
+    "contact_impedance": "ohm m2",
+    "frequency": "Hz",
+}
+"""Of the variables that say what the experiment was."""
 
 
 def _electrodes(places: Array, widths: Any, impedance: Any) -> dict[str, Any]:
@@ -218,6 +238,7 @@ def to_dataset(
     variables |= _patterns(measured.current, measured.pattern)
     variables |= _electrodes(places, measured.widths, measured.impedance)
     checked = parse(EitConfig, table, "problem")
+    variables |= frequency_of(checked)
     return xr.Dataset(variables, _numbers(variables), {
         "Conventions": "CF-1.11",
         "pdeinv_kind": "observations",
@@ -258,6 +279,12 @@ def annotated(dataset: xr.Dataset, sheet: Sheet, electrodes: xr.Dataset) -> xr.D
     return dataset.assign(variables).merge(electrodes)
 
 
+def frequency_of(config: EitConfig) -> dict[str, Any]:
+    """The variable ``frequency``, where voltages are complex."""
+    told = {"units": "Hz", "long_name": "frequency of the current"}
+    return {"frequency": ((), config.frequency, told)} if config.complex else {}
+
+
 def electrodes_of(places: Array, widths: Any, impedances: Any) -> xr.Dataset:
     """Place, width and contact impedance of every electrode."""
     variables = _electrodes(places, widths, impedances)
@@ -268,11 +295,15 @@ def tables_of(dataset: xr.Dataset) -> dict[str, Any]:
     """The configuration that a file's own variables amount to; empty where they are missing.
 
     Raises:
-        DataSchemaError: patterns that do not fit the electrodes.
+        DataSchemaError: patterns that do not fit the electrodes, or other units.
     """
     needed = ("current", "measurement_pattern", "electrode_x", "electrode_y")
     if any(name not in dataset for name in needed):
         return {}
+    path = Path(dataset.encoding.get("source", "dataset"))
+    for name, units in _UNITS.items():
+        if name in dataset:
+            check_units(dataset[name], name, units, path, needed=units != "1")
     current = np.asarray(dataset["current"].transpose("injection", "electrode"))
     pattern = np.asarray(dataset["measurement_pattern"].transpose("measurement", "electrode"))
     axes = [a for a in "xyz" if f"electrode_{a}" in dataset]
