@@ -6,13 +6,12 @@ import errno
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 from pdeinv.errors import ConfigError
 
-__all__ = ["capacity", "check_fits", "gib", "ran_out"]
+__all__ = ["address_space", "capacity", "check_fits", "gib", "ran_out"]
 
 GIB = 2**30
 
@@ -48,7 +47,7 @@ def check_fits(what: str, size: int, remedy: str) -> None:
 @cache
 def capacity() -> int:
     """Bytes that this process could ever have: of the machine, its control group, its limits."""
-    return min(_machine(), *_groups(), *_address_space())
+    return min(_machine(), *_groups(), address_space() or _machine())
 
 
 def _machine() -> int:
@@ -75,14 +74,14 @@ def _groups() -> Iterator[int]:
                 yield int(found)
 
 
-def _address_space() -> Iterator[int]:
-    """The limit of ``ulimit -v``, if there is one."""
-    with suppress(ImportError):
+def address_space() -> int | None:
+    """Bytes that ``ulimit -v`` allows this process; None where it sets no limit."""
+    try:
         import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if limit != resource.RLIM_INFINITY:
-            yield limit
+    except ImportError:  # a system without limits
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def _text(file: str) -> str:

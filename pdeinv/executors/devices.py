@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 from pdeinv import extras
@@ -16,9 +15,9 @@ def import_torch() -> Any:
 
     Raises:
         MissingDependency: it is not installed.
+        SystemFault: memory is too short to load it.
     """
-    extras.require("torch", "networks need")
-    return import_module("torch")
+    return extras.load("torch", "networks need")
 
 
 def find_device(name: str) -> Any:

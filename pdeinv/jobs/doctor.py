@@ -19,6 +19,7 @@ from typing import Literal
 
 from pdeinv import extras
 from pdeinv.errors import UnknownPlugin
+from pdeinv.executors.processes import without_rank
 from pdeinv.kernels import build
 from pdeinv.plugins import registry
 from pdeinv.user_cache import user_cache
@@ -94,10 +95,11 @@ def _probed(module: str, other: str | None, code: str, remedy: str) -> list[Find
     if find_spec(module) is None and (other is None or find_spec(other) is None):
         return [Finding(other or module, "absent", remedy)]
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True, text=True, timeout=PROBE_SECONDS, check=True,
-        )  # fmt: skip
+        with without_rank():
+            done = subprocess.run(
+                [sys.executable, "-c", code],
+                capture_output=True, text=True, timeout=PROBE_SECONDS, check=True,
+            )  # fmt: skip
         found = json.loads(done.stdout.strip().splitlines()[-1])
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]

@@ -17,6 +17,7 @@ from typing import Any
 
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
 from pdeinv.executors.devices import find_device, import_torch
+from pdeinv.executors.processes import without_rank
 from pdeinv.executors.ranks import ALONE, Place, Ranks, leave, opened
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.jobs.training_set import check_inputs, check_prior, open_training_set
@@ -183,7 +184,8 @@ def _start(job: Job, place: Place) -> tuple[BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
     begun, says = context.Pipe(duplex=False)
     process = context.Process(target=_follow, args=(job, place, says), daemon=True)
-    process.start()
+    with without_rank():
+        process.start()
     says.close()
     return process, begun
 

@@ -129,8 +129,8 @@ def _library() -> tuple[Any, Any]:
         with _quiet():
             from neuralop import models
             from neuralop.layers.spectral_convolution import SpectralConv
-    except ImportError:
-        raise extras.missing("neuralop", "neural operators need") from None
+    except extras.UNLOADABLE as error:
+        raise extras.missing("neuralop", "neural operators need", error) from None
 
     class Spectral(SpectralConv):  # type: ignore[misc]
         """v -> F^(-1)(W F v) on the kept frequencies, in the precision of v, for any grid."""

@@ -117,3 +117,16 @@ def test_hdf5_files_end_in_a_line_and_not_in_a_crash(tmp_path, largest, size):
     write_mesh(tmp_path / "a.vtkhdf", mesh)
     with h5py.File(tmp_path / "a.vtkhdf") as file:
         assert file["VTKHDF/PointData/u"].shape == (3,)
+
+
+def test_a_library_that_memory_is_too_short_for_is_not_called_missing(monkeypatch):
+    error = ImportError("libtorch_cpu.so: failed to map segment from shared object")
+    fault = extras.missing("torch", "networks need", error)
+    assert isinstance(fault, SystemFault)
+    assert "torch cannot be loaded; out of memory (libtorch_cpu.so: failed to map" in str(fault)
+    monkeypatch.setattr(extras, "address_space", lambda: 2**29)
+    fault = extras.missing("mpi4py", "MPI needs", RuntimeError("cannot load MPI library"))
+    assert isinstance(fault, SystemFault)
+    assert "0.5 GiB of addresses that this process may have: raise 'ulimit -v'" in str(fault)
+    absent = ModuleNotFoundError("No module named 'torch'", name="torch")
+    assert "is not installed" in str(extras.missing("torch", "networks need", absent))
