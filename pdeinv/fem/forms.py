@@ -60,7 +60,7 @@ def compiled_form(form: Any, dtype: Any = np.float64) -> Any:
 
 def _found(form: Any, dtype: Any) -> Any:
     """The form from the first folder that has it, or where it can be compiled."""
-    name, last = _key(form, dtype), None
+    name = _key(form, dtype)
     for folder in store.folders():
         try:
             return _in(folder / "forms" / name, form, dtype)
@@ -74,14 +74,13 @@ def _found(form: Any, dtype: Any) -> Any:
 
 def _key(form: Any, dtype: Any) -> str:
     """The name of all that the machine code of a form depends on."""
-    import cffi
     import ffcx
 
     parts = (
         form.signature(),
         np.dtype(dtype).name,
         str(_options(dtype)),
-        *(str(package.__version__) for package in (ffcx, cffi)),
+        str(ffcx.__version__),
         *(str(sysconfig.get_config_var(name)) for name in ("SOABI", "CFLAGS")),
         platform.machine(),
     )

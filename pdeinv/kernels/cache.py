@@ -93,7 +93,7 @@ def whole(library: Path) -> bool:
     if len(head) < 64:
         return False
     mark, begin, each, count = _HEADER.unpack_from(head)
-    return mark != _ELF_64 or 0 < begin <= size - each * count
+    return bool(mark != _ELF_64 or 0 < begin <= size - each * count)
 
 
 @contextmanager
