@@ -140,6 +140,8 @@ def cannot(do: str, path: Path | None, error: OSError) -> SystemFault:
         error: what the system said.
     """
     begin = "the system refuses" if path is None else f"cannot {do} {path}"
+    if do == "read" and error.errno in (errno.EACCES, errno.EPERM):
+        return SystemFault(f"{begin}: {_said(error)}; ask its owner for the right to read it")
     return SystemFault(f"{begin}: {_why(error, path)}")
 
 
