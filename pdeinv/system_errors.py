@@ -74,8 +74,10 @@ def _out_of_memory(error: BaseException) -> BaseException | None:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and those that it was raised from."""
-    while error is not None:
+    """An error and those that it was raised from; two may name each other."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
@@ -138,6 +140,8 @@ def cannot(do: str, path: Path | None, error: OSError) -> SystemFault:
         error: what the system said.
     """
     begin = "the system refuses" if path is None else f"cannot {do} {path}"
+    if do == "read" and error.errno in (errno.EACCES, errno.EPERM):
+        return SystemFault(f"{begin}: {_said(error)}; ask its owner for the right to read it")
     return SystemFault(f"{begin}: {_why(error, path)}")
 
 

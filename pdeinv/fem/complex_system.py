@@ -16,6 +16,7 @@ from scipy import sparse
 
 from pdeinv.fem.env import fenicsx
 from pdeinv.fem.factor import factored
+from pdeinv.fem.forms import compiled_form
 from pdeinv.fem.high_order import CellRule, HighOrderSpace
 from pdeinv.fem.pml import Layer
 from pdeinv.typing import Array
@@ -66,7 +67,7 @@ def helmholtz_matrix(
     if fixed:
         zero = fem.Constant(space.mesh, dtype(0))
         bcs = [fem.dirichletbc(zero, space.boundary, space.V)]
-    matrix = fem.assemble_matrix(fem.form(form, dtype=dtype), bcs=bcs)
+    matrix = fem.assemble_matrix(compiled_form(form, dtype), bcs=bcs)
     return matrix.to_scipy().tocsr()
 
 

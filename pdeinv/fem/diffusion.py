@@ -11,6 +11,7 @@ import numpy as np
 
 from pdeinv.errors import ConfigError
 from pdeinv.fem.env import fenicsx
+from pdeinv.fem.forms import compiled_form
 from pdeinv.fem.linear import Method, SpdSystem
 from pdeinv.fem.mesh import PlainMesh
 from pdeinv.fem.mesh_checks import parts, spot
@@ -87,7 +88,7 @@ class DiffusionSystem:
         self.fixed, self._bc = self._conditions(boundary)
         trial, test = ufl.TrialFunction(space.V), ufl.TestFunction(space.V)
         dx, grad, inner = self.quadrature.dx, ufl.grad, ufl.inner
-        self.form = fx.fem.form(self.kappa * inner(grad(trial), grad(test)) * dx)
+        self.form = compiled_form(self.kappa * inner(grad(trial), grad(test)) * dx)
         self.load = self._assemble_load(boundary, source)
         self._method = method
 
@@ -122,7 +123,7 @@ class DiffusionSystem:
         fx, space = fenicsx(), self.space
         rule = QuadratureSpace(space, LOAD_DEGREE[space.element])
         f = rule.function(_finite(source, rule.points))
-        load = self._assembled(fx.fem.form(f * fx.ufl.TestFunction(space.V) * rule.dx))
+        load = self._assembled(compiled_form(f * fx.ufl.TestFunction(space.V) * rule.dx))
         for side, flux in boundary.flux.items():
             load -= self._assembled(self._flux_form(side, flux))
         return load
@@ -140,7 +141,7 @@ class DiffusionSystem:
             raise ConfigError(f"the flux on side '{side}' is not finite; check its expression")
         marks = fx.mesh.meshtags(space.mesh, 1, facets, np.ones(len(facets), dtype=np.int32))
         ds = fx.ufl.Measure("ds", domain=space.mesh, subdomain_data=marks)
-        return fx.fem.form(g * fx.ufl.TestFunction(space.V) * ds(1))
+        return compiled_form(g * fx.ufl.TestFunction(space.V) * ds(1))
 
     def _assembled(self, form: Any) -> Array:
         """A linear form over all ranks, local values with ghosts up to date."""

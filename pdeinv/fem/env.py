@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from pdeinv import extras
@@ -83,6 +86,25 @@ def _no_arguments() -> Iterator[None]:
         sys.argv = before
 
 
+def _with_a_home() -> None:
+    """Let dolfinx look for its options: it ends where there is no home, or none to look into.
+
+    Containers and compute nodes start programs of users that have none.
+    """
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path(tempfile.gettempdir())
+        os.environ["HOME"] = str(home)
+    options = Path(os.environ.get("XDG_CONFIG_HOME", default=home / ".config"), "dolfinx", "x.json")
+    try:
+        options.stat()
+    except FileNotFoundError:
+        return
+    except OSError:
+        os.environ["XDG_CONFIG_HOME"] = tempfile.gettempdir()
+
+
 @cache
 def fenicsx() -> Fenicsx:
     """The FEniCSx modules; the wheel's loader first, since it orders MPI ahead of PETSc.
@@ -93,6 +115,7 @@ def fenicsx() -> Fenicsx:
     try:
         if find_spec("dolfinx") is None:
             raise ModuleNotFoundError("No module named 'dolfinx'", name="dolfinx")
+        _with_a_home()
         if find_spec("dolfinx_solver") is not None:
             importlib.import_module("dolfinx_solver")
         # PETSc would end the process on SIGTERM, before a run could save

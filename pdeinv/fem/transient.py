@@ -19,6 +19,7 @@ from scipy import sparse
 
 from pdeinv.fem.compiled import CompiledSystem, cholesky_of, pays
 from pdeinv.fem.env import fenicsx
+from pdeinv.fem.forms import compiled_form
 from pdeinv.fem.linear import FilledSystem, choose_method
 from pdeinv.fem.marching import Marching
 from pdeinv.fem.nodal import NodalSpace, Rule
@@ -137,8 +138,8 @@ class ParabolicSystem(Marching):
             functions.append(fx.fem.Function(Q))
         rho, kappa = self._functions = tuple(functions)
         inner, grad = ufl.inner, ufl.grad
-        self._mass_form = fx.fem.form(rho * trial * test * measures[0])
-        self.pattern = fx.fem.form(kappa * inner(grad(trial), grad(test)) * measures[1])
+        self._mass_form = compiled_form(rho * trial * test * measures[0])
+        self.pattern = compiled_form(kappa * inner(grad(trial), grad(test)) * measures[1])
         self._csr = fx.fem.create_matrix(self.pattern)
 
     @staticmethod

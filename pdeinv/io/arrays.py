@@ -12,6 +12,7 @@ import numpy as np
 
 from pdeinv.errors import PdeinvError
 from pdeinv.io.atomic import atomic
+from pdeinv.io.reading import refused
 
 __all__ = ["opened_arrays", "write_arrays"]
 
@@ -39,4 +40,4 @@ def opened_arrays(path: Path, refusal: Callable[[str], PdeinvError]) -> Iterator
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             yield arrays
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-        raise refusal(type(error).__name__) from None
+        raise refused(path, error) or refusal(type(error).__name__) from None

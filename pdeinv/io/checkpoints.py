@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv.errors import DataSchemaError
+from pdeinv.io.reading import refused
 
 __all__ = ["read_metadata", "write_metadata"]
 
@@ -26,8 +27,10 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         )
     try:
         data = json.loads((folder / _NAME).read_text(encoding="utf-8"))
-    except OSError:
+    except FileNotFoundError:
         raise DataSchemaError(f"{folder} is no surrogate checkpoint: {_NAME} is missing") from None
+    except OSError as error:
+        raise refused(folder / _NAME, error) or error from None
     except ValueError as error:
         raise DataSchemaError(f"{folder / _NAME} is not JSON ({error}); train it again") from None
     if not isinstance(data, dict):

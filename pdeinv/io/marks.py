@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from pdeinv.errors import OutputExists
 from pdeinv.io.names import spelled
+from pdeinv.io.reading import lock_on
 from pdeinv.provenance import versions
 
 __all__ = [
@@ -60,9 +61,12 @@ def check_mark(path: Path, option: str = "--out") -> None:
     """Refuse to replace what is at ``path``, unless pdeinv wrote it.
 
     Raises:
-        OutputExists: it did not, or left no mark.
+        OutputExists: it did not, or left no mark, or another program has it open.
     """
     if not written_by_pdeinv(path):
+        locked = lock_on(path) if path.is_file() and os.access(path, os.R_OK) else None
+        if locked:
+            raise OutputExists(f"{path}: {locked}; close it there, or choose another {option}")
         raise OutputExists(
             f"{path} carries no mark of pdeinv, and only what pdeinv wrote is replaced; move or "
             f"delete it yourself, or choose another {option}"

@@ -13,6 +13,7 @@ from pdeinv.errors import DataSchemaError, RunFailed, reason
 from pdeinv.io.atomic import atomic
 from pdeinv.io.missing import masked
 from pdeinv.io.names import spelled
+from pdeinv.io.reading import unreadable
 
 __all__ = [
     "KIND",
@@ -75,13 +76,14 @@ def read_dataset(path: Path) -> xr.Dataset:
 
     Raises:
         DataSchemaError: missing, truncated or not NetCDF.
+        SystemFault: locked, or the disk or a limit refuses it.
     """
     _check_readable(path)
     try:
         with spelled(path) as file, xr.open_dataset(file, engine="netcdf4", **_NUMBERS) as dataset:
             loaded = dataset.load()
     except (OSError, ValueError, RuntimeError) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     return _masked(loaded, path)
 
 
@@ -97,6 +99,7 @@ def read_tree(path: Path) -> xr.DataTree:
 
     Raises:
         DataSchemaError: missing, truncated or not NetCDF.
+        SystemFault: locked, or the disk or a limit refuses it.
     """
     with opened_tree(path) as tree:
         tree.load()
@@ -110,20 +113,14 @@ def opened_tree(path: Path) -> Iterator[xr.DataTree]:
 
     Raises:
         DataSchemaError: missing, truncated or not NetCDF.
+        SystemFault: locked, or the disk or a limit refuses it.
     """
     _check_readable(path)
     try:
         with spelled(path) as file, xr.open_datatree(file, engine="netcdf4", **_NUMBERS) as tree:
             yield tree
     except (OSError, ValueError, RuntimeError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: Exception) -> DataSchemaError:
-    return DataSchemaError(
-        f"cannot read {path} as NetCDF-4; it is truncated or of another format "
-        f"({type(error).__name__}); write it again or check the download"
-    )
+        raise unreadable(path, error) from None
 
 
 def write(path: Path, data: xr.Dataset | xr.DataTree) -> None:

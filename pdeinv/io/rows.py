@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError, reason
 from pdeinv.io.names import spelled
+from pdeinv.io.reading import unreadable
 from pdeinv.typing import Array
 
 __all__ = ["FileRows"]
@@ -39,6 +40,8 @@ class FileRows:
             with spelled(self.path) as file:
                 self._file = netCDF4.Dataset(file, "r")
         except OSError as error:
+            if self.path.exists():
+                raise unreadable(self.path, error) from None
             raise DataSchemaError(
                 f"{self.path} cannot be read any more ({reason(error)}); it must stay in place "
                 "while it is used"

@@ -21,8 +21,9 @@ from pdeinv import extras
 from pdeinv.errors import UnknownPlugin
 from pdeinv.executors.processes import without_rank
 from pdeinv.kernels import build
+from pdeinv.kernels import cache as store
+from pdeinv.kernels import compiler as cc
 from pdeinv.plugins import registry
-from pdeinv.user_cache import user_cache
 
 __all__ = ["Finding", "Status", "examine"]
 
@@ -113,11 +114,10 @@ def _compiler() -> Finding:
     """FFCx compiles forms when they are first used, against Python's headers."""
     needed = find_spec("dolfinx_solver") is not None or find_spec("dolfinx") is not None
     bad: Status = "broken" if needed else "absent"
-    command = (os.environ.get("CC") or "cc").split()
-    if shutil.which(command[0]) is None:
-        return Finding(
-            "C compiler", bad, f"'{command[0]}' not found; apt install gcc libc6-dev, or set CC"
-        )
+    command = cc.command()
+    absent = cc.not_found(command)
+    if absent is not None:
+        return Finding("C compiler", bad, f"{absent}; {cc.INSTALL}")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "probe.c")
         source.write_text(COMPILE)
@@ -161,9 +161,19 @@ def _threads() -> Finding:
 
 
 def _disk() -> Iterator[Finding]:
-    for name, wanted in (("disk here", Path.cwd()), ("disk of the form cache", user_cache())):
-        folder = next(p for p in (wanted, *wanted.parents) if p.exists())
-        free = shutil.disk_usage(folder).free / 1e9
-        low = free < LOW_DISK_GB or not os.access(folder, os.W_OK)
-        detail = f"{free:.1f} GB free" + ("" if os.access(folder, os.W_OK) else ", not writable")
-        yield Finding(name, "broken" if low else "ok", detail)
+    yield _space("disk here", Path.cwd())
+    why, place = store.trouble(), store.shared()
+    if why is None:
+        yield _space("disk of compiled code", place)
+    else:
+        yield Finding(
+            "disk of compiled code",
+            "broken",
+            f"{place}: {why}; each run compiles anew: set XDG_CACHE_HOME to a local folder",
+        )
+
+
+def _space(name: str, folder: Path) -> Finding:
+    free, writable = shutil.disk_usage(folder).free / 1e9, os.access(folder, os.W_OK)
+    detail = f"{free:.1f} GB free" + ("" if writable else ", not writable")
+    return Finding(name, "ok" if writable and free >= LOW_DISK_GB else "broken", detail)

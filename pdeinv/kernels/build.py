@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
 import platform
 import shlex
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -22,8 +20,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pdeinv.errors import MissingDependency, reason
+from pdeinv.errors import MissingDependency, SystemFault, reason
 from pdeinv.kernels import cache as store
+from pdeinv.kernels import compiler as cc
+from pdeinv.system_errors import of_machine
 
 __all__ = ["available", "kernel", "library", "why_not"]
 
@@ -78,7 +78,7 @@ def why_not() -> str | None:
     """Why the kernels cannot be used here, in one line; None where they can."""
     try:
         library()
-    except MissingDependency as error:
+    except (MissingDependency, SystemFault) as error:
         return str(error)
     return None
 
@@ -89,6 +89,7 @@ def library() -> ctypes.CDLL:
 
     Raises:
         MissingDependency: there is no C compiler, or it fails.
+        SystemFault: there is no folder to keep them in.
     """
     compiler = _compiler()
     source, version = _source(), _version(compiler)
@@ -101,6 +102,8 @@ def library() -> ctypes.CDLL:
                 return _declared(_loaded(place, [*compiler, *flags], source))
             except (OSError, subprocess.SubprocessError) as error:
                 last = error
+        if not _of_folder(last):
+            break
     raise _missing(f"'{shlex.join(compiler)}' cannot compile them ({_first_line(last)})")
 
 
@@ -120,15 +123,14 @@ def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
 
 
 def _missing(why: str) -> MissingDependency:
-    return MissingDependency(
-        f"the compiled kernels need a C compiler: {why}; apt install gcc libc6-dev, or set CC"
-    )
+    return MissingDependency(f"the compiled kernels need a C compiler: {why}; {cc.INSTALL}")
 
 
 def _compiler() -> list[str]:
-    command = shlex.split(os.environ.get("CC", "")) or ["cc"]
-    if shutil.which(command[0]) is None:
-        raise _missing(f"'{command[0]}' is not found")
+    command = cc.command()
+    absent = cc.not_found(command)
+    if absent is not None:
+        raise _missing(absent)
     return command
 
 
@@ -173,7 +175,7 @@ def _loaded(place: Path, command: Sequence[str], source: bytes) -> ctypes.CDLL:
 
 def _kept(place: Path) -> ctypes.CDLL | None:
     try:
-        return ctypes.CDLL(str(place)) if store.own(place) else None
+        return ctypes.CDLL(str(place)) if store.own(place) and store.whole(place) else None
     except OSError:
         return None
 
@@ -192,8 +194,14 @@ def _compile(place: Path, command: Sequence[str], source: bytes) -> None:
         made.replace(place)
 
 
+def _of_folder(error: Exception | None) -> bool:
+    """Whether another folder may help: the disk or the loader refused, and not the compiler."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return of_machine(RuntimeError(error.stderr.decode(errors="replace")))
+    return isinstance(error, OSError)
+
+
 def _first_line(error: Exception | None) -> str:
     if isinstance(error, subprocess.CalledProcessError):
-        lines = error.stderr.decode(errors="replace").strip().splitlines()
-        return next((line for line in lines if "error" in line), lines[0] if lines else str(error))
+        return cc.first_error(error.stderr.decode(errors="replace").splitlines()) or str(error)
     return "no folder" if error is None else reason(error)

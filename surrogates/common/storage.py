@@ -13,6 +13,7 @@ import numpy as np
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.atomic import atomic
 from pdeinv.io.checkpoints import read_metadata, write_metadata
+from pdeinv.io.reading import refused
 from pdeinv.typing import Array
 
 __all__ = [
@@ -55,7 +56,7 @@ def load_arrays(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             note = json.loads((file.metadata() or {}).get("note", "{}"))
             return {k: file.get_tensor(k) for k in file.keys()}, note  # noqa: SIM118
     except (OSError, ValueError, SafetensorError) as error:
-        raise DataSchemaError(
+        raise refused(path, error) or DataSchemaError(
             f"cannot read {path} as safetensors ({type(error).__name__}); train again"
         ) from None
 

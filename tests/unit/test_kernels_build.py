@@ -91,11 +91,12 @@ def test_a_second_use_compiles_nothing(fresh, monkeypatch):
 
 
 @needs_compiler
-def test_a_library_that_cannot_be_loaded_is_made_anew(tmp_path):
+@pytest.mark.parametrize("size", [0, 4, 5000])
+def test_a_library_that_is_not_whole_is_made_anew(tmp_path, size):
     place = ended(used(tmp_path))
-    place.write_bytes(b"half")
+    os.truncate(place, size)
     assert ended(used(tmp_path)) == place
-    assert place.stat().st_size > 1000
+    assert cache.whole(place)
 
 
 @needs_compiler

@@ -15,6 +15,7 @@ from pdeinv.bayes.posterior import Counters
 from pdeinv.engines.run.clock import Seconds
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.atomic import atomic
+from pdeinv.io.reading import refused
 from pdeinv.rng import dump_state, load_state
 from pdeinv.typing import Array
 
@@ -113,7 +114,7 @@ def _read[T](file: Path, use: Callable[[Any], T]) -> T:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return use(arrays)
     except DAMAGE as error:
-        raise DataSchemaError(
+        raise refused(file, error) or DataSchemaError(
             f"checkpoint {file} is damaged ({type(error).__name__}); start again with --overwrite"
         ) from None
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
+from pdeinv.io.reading import refused
 
 from .frame import Frame, note_missing
 
@@ -38,8 +39,10 @@ def load(path: Path) -> Mapping[str, Any]:
             f"{path} is a MATLAB 7.3 file; save it again with save(..., '-v7')"
         ) from None
     except (MatReadError, ValueError, TypeError, OSError, EOFError, KeyError, IndexError,
-            MemoryError, OverflowError, struct.error, zlib.error):  # fmt: skip
-        raise DataSchemaError(f"{path} is no MATLAB file, or is damaged") from None
+            MemoryError, OverflowError, struct.error, zlib.error) as error:  # fmt: skip
+        raise refused(path, error) or DataSchemaError(
+            f"{path} is no MATLAB file, or is damaged"
+        ) from None
     return {k: v for k, v in found.items() if not k.startswith("__")}
 
 

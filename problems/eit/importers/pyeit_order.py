@@ -17,6 +17,7 @@ import xarray as xr
 from pydantic import Field
 
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.io.reading import refused
 from pdeinv.plugins.problem import Importer
 from pdeinv.text_table import read_text
 from pdeinv.typing import Array
@@ -146,8 +147,10 @@ def _load(source: Path) -> Array:
     if source.suffix == ".npy":
         try:
             table = np.load(source, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            raise DataSchemaError(f"{source} is not a NumPy file of numbers") from None
+        except (OSError, ValueError, EOFError) as error:
+            raise refused(source, error) or DataSchemaError(
+                f"{source} is not a NumPy file of numbers"
+            ) from None
         if table.dtype.kind not in "fiuc":
             raise DataSchemaError(f"{source}: expected numbers, got {table.dtype}")
         return np.asarray(table, dtype=complex if table.dtype.kind == "c" else float)
