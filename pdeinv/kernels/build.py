@@ -50,6 +50,13 @@ SIGNATURES = {
 }
 """Functions that exist for each kind."""
 
+REAL = {
+    "line_factor": (_N, *(_P,) * 4),
+    "line_solve": (_N, *(_P,) * 4),
+    "line_times": (_N, *(_P,) * 4),
+}
+"""Functions of real numbers alone."""
+
 PLAIN = {
     "lanes": (),
     "tile_rows": (_P, _N, _N, _P),
@@ -114,7 +121,8 @@ def _source() -> bytes:
 def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
     """The library with the types of its functions."""
     for kind in KINDS:
-        for name, kinds in SIGNATURES.items():
+        known = SIGNATURES if kind.startswith("complex") else SIGNATURES | REAL
+        for name, kinds in known.items():
             getattr(kernels, f"{name}_{kind}").argtypes = kinds
     for name, kinds in PLAIN.items():
         getattr(kernels, name).argtypes = kinds

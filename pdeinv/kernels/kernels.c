@@ -1,4 +1,5 @@
-/* Sparse Cholesky factors, sparse and dense products of many matrices with one pattern.
+/* Sparse Cholesky factors, sparse and dense products of many matrices with one pattern, and tridiagonal
+ * systems.
  *
  * A tile holds WIDTH matrices, its lanes; the lane is the innermost index of every array, so that one
  * vector instruction works on all of them. The file includes itself once per width and number type.
@@ -860,5 +861,57 @@ void NAME(lane_products)(int64_t height, int64_t rows, int64_t columns, const do
             }
     }
 }
+
+#if PARTS == 1
+/* Cells in lines that exchange with their neighbours along the line: I + a K with K the graph
+ * Laplacian of the conductances `couple`, couple[i] between the cells i - 1 and i of the order; it
+ * is zero where a line begins, so that all lines are one chain. a, down and inverse differ from
+ * lane to lane. Nothing is subtracted in the factor or in a solve, whose results stay within the
+ * bounds of what is given (Thomas' method for an M-matrix). */
+
+/* L D L^T of I + a K: -down below the diagonal of L, inverse = D^-1. */
+void NAME(line_factor)(int64_t n, const double *couple, const double *a, double *down,
+                       double *inverse) {
+    some one = (some){0} + 1.0, slack = one, kept = one, scale = at(a);
+    for (int64_t i = 0; i < n; i++) {
+        some before = scale * couple[i], after = scale * (i + 1 < n ? couple[i + 1] : 0.0);
+        /* what is left of the pivot without the bond to the next cell */
+        slack = fused(one, before, slack * kept);
+        *(some *)(down + i * WIDTH) = before * kept;
+        kept = one / (slack + after);
+        *(some *)(inverse + i * WIDTH) = kept;
+    }
+}
+
+/* (I + a K)^-1 in place; `cell` is where each cell of the chain lies in x (cells, lane). */
+void NAME(line_solve)(int64_t n, const int32_t *cell, const double *down, const double *inverse,
+                      double *x) {
+    some last = (some){0}, bond = (some){0};
+    for (int64_t i = 0; i < n; i++) {
+        some *here = (some *)(x + cell[i] * WIDTH);
+        last = fused(*here, at(down + i * WIDTH), last);
+        *here = last * at(inverse + i * WIDTH);
+    }
+    last = (some){0};
+    for (int64_t i = n - 1; i >= 0; i--) {
+        some *here = (some *)(x + cell[i] * WIDTH);
+        *here = last = fused(*here, bond, last);
+        bond = at(down + i * WIDTH);
+    }
+}
+
+/* y = K x; y is another array than x. */
+void NAME(line_times)(int64_t n, const int32_t *cell, const double *couple, const double *x,
+                      double *y) {
+    some flux = (some){0};
+    for (int64_t i = 0; i < n; i++) {
+        some rise = (some){0};
+        if (i + 1 < n)
+            rise = (at(x + cell[i + 1] * WIDTH) - at(x + cell[i] * WIDTH)) * couple[i + 1];
+        *(some *)(y + cell[i] * WIDTH) = flux - rise;
+        flux = rise;
+    }
+}
+#endif
 
 #endif

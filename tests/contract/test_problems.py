@@ -40,6 +40,24 @@ CASES = {
         },
         None,
     ),
+    "tumor": ({"cells": 24, "time": {"steps": 8}}, None),
+    "tumor, differences": (
+        {"cells": 24, "time": {"steps": 8}, "solver": "finite-differences", "voxel": 12.0},
+        "grid:7@50,100",
+    ),
+    "tumor, solid": (
+        {"lengths": [180.0, 150.0, 130.0], "cells": [10, 8, 8], "time": {"steps": 4}},
+        "grid:3",
+    ),
+    "tumor, duration": (
+        {
+            "cells": 24,
+            "solver": "finite-differences",
+            "time": {"steps": 8, "window": 40.0},
+            "unknown": {"duration": [60.0, 150.0]},
+        },
+        "grid:7@65,100",
+    ),
 }
 """Configuration and sensors; a problem that is not here stands before the kit as it comes."""
 

@@ -14,7 +14,8 @@ from pdeinv.kernels import build, cache
 ROOT = Path(__file__).parents[2]
 needs_compiler = pytest.mark.skipif(not build.available(), reason="no C compiler")
 
-NAMES = [*(f"{name}_{kind}" for name in build.SIGNATURES for kind in build.KINDS), *build.PLAIN]
+OF_KINDS = {**build.SIGNATURES, **build.REAL}
+NAMES = [*(f"{name}_{kind}" for name in OF_KINDS for kind in build.KINDS), *build.PLAIN]
 SHORT = "\n".join(f"long {name}(void) {{ return 8; }}" for name in NAMES).encode()
 """The same functions doing nothing: what is tested here is where they are kept."""
 

@@ -1,0 +1,205 @@
+"""What a user may set of the tumor problem. Lengths are in mm, times in days."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from pdeinv.config import Config, Positive, PositiveRange
+
+__all__ = [
+    "HomogeneousConfig",
+    "LogNormalConfig",
+    "PhantomConfig",
+    "SeedConfig",
+    "SolverName",
+    "TimeConfig",
+    "TumorConfig",
+    "UnknownConfig",
+]
+
+SolverName = Literal["finite-elements", "finite-differences"]
+Place = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
+
+
+class PhantomConfig(Config):
+    """An analytic brain in the middle of the box; in the plane its cut at half height."""
+
+    kind: Literal["phantom"] = "phantom"
+    semi_axes: tuple[Positive, Positive, Positive] = Field(
+        (82.0, 66.0, 60.0), description="half lengths of the brain along x, y, z, in mm"
+    )
+    ribbon: Positive = Field(9.0, description="depth of the grey matter, in mm")
+    folds: float = Field(
+        2.5, ge=0, allow_inf_nan=False, description="amplitude of its inner folds, in mm"
+    )
+    ventricles: Positive = Field(1.0, description="size of the ventricles, 1 as usual")
+    patient: int | None = Field(
+        None,
+        ge=0,
+        description="number of a made-up patient, whose shape varies about the above; none if "
+        "not given",
+    )
+
+
+class HomogeneousConfig(Config):
+    """White matter fills the box."""
+
+    kind: Literal["homogeneous"] = "homogeneous"
+
+
+TissueConfig = Annotated[PhantomConfig | HomogeneousConfig, Field(discriminator="kind")]
+
+
+class TimeConfig(Config):
+    """The table ``[problem.time]``."""
+
+    final: Positive = Field(
+        100.0, description="time of the last scan, in days; of growth since the seed where known"
+    )
+    steps: int = Field(100, ge=1, description="time steps of level 0; doubled per level")
+    window: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="days before the last scan that hold all scans; only where the duration of "
+        "growth is unknown",
+    )
+    memory_mb: Positive = Field(
+        512.0, description="bound on stored states; less means recomputation in the adjoint"
+    )
+
+
+class SeedConfig(Config):
+    """The first cells: a Gaussian bump of known width, averaged over voxels."""
+
+    peak: float = Field(0.5, gt=0, le=1, description="concentration in the middle of the bump")
+    width: Positive = Field(4.0, description="its standard deviation, in mm")
+
+
+class LogNormalConfig(Config):
+    """One positive number whose logarithm is normal."""
+
+    median: Positive = Field(description="its median")
+    std: Positive = Field(description="standard deviation of its logarithm")
+
+
+class UnknownConfig(Config):
+    """What is sought: D in white matter, ρ, where the seed was, and since when it grows."""
+
+    diffusivity: LogNormalConfig = Field(
+        LogNormalConfig(median=0.5, std=0.7), description="prior of D in white matter, mm2 d-1"
+    )
+    growth_rate: LogNormalConfig = Field(
+        LogNormalConfig(median=0.06, std=0.5), description="prior of ρ, d-1"
+    )
+    low: Place | None = Field(
+        None, description="least place of the seed along x, y, z, mm; a quarter of the box if not "
+        "given",
+    )  # fmt: skip
+    high: Place | None = Field(
+        None, description="largest place of the seed; three quarters of the box if not given"
+    )
+    duration: PositiveRange | None = Field(
+        None,
+        description="least and largest time of growth until the last scan, days, uniform between "
+        "them; known to be time.final if not given",
+    )
+
+
+class TumorConfig(Config):
+    """Tumor growth in the brain: ∂c/∂t = ∇·(D∇c) + ρ c (1 − c)."""
+
+    lengths: tuple[Positive, ...] = Field(
+        (192.0, 192.0), min_length=1, max_length=3, description="sides of the box along x, y, z, mm"
+    )
+    cells: int | tuple[int, ...] = Field(
+        192, description="voxels of the inversion grid along each side, or along x, y, z"
+    )
+    solver: SolverName = Field(
+        "finite-elements",
+        description="finite-elements (dolfinx, the reference) or finite-differences (compiled, "
+        "fast)",
+    )
+    tissue: TissueConfig = Field(
+        PhantomConfig(), description="where white and grey matter are: phantom or homogeneous"
+    )
+    ratio: Positive = Field(10.0, description="D in white matter over D in grey matter")
+    threshold: float = Field(
+        0.5, gt=0, le=1, description="least part of tissue in a voxel that cells can enter"
+    )
+    seed: SeedConfig = Field(SeedConfig(), description="the first cells")
+    time: TimeConfig = Field(TimeConfig(), description="the run and its time steps")
+    voxel: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="edge of the voxels that data are averages over, mm; 0: data are values at "
+        "points",
+    )
+    unknown: UnknownConfig = Field(UnknownConfig(), description="what is sought, and its prior")
+
+    @field_validator("cells")
+    @classmethod
+    def _enough(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        if min(np.atleast_1d(value), default=0) < 2:
+            raise ValueError("must be at least 2")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TumorConfig:
+        if not isinstance(self.cells, int) and len(self.cells) != self.dim:
+            raise ValueError(f"cells: expected {self.dim} numbers, as many as lengths")
+        if self.dim == 1 and isinstance(self.tissue, PhantomConfig):
+            raise ValueError("tissue: a phantom has two or three lengths; use kind 'homogeneous'")
+        self._check_seed()
+        self._check_window()
+        return self
+
+    def _check_seed(self) -> None:
+        low, high = self.seed_box
+        if not len(low) == len(high) == self.dim:
+            raise ValueError(f"unknown.low and unknown.high: expected {self.dim} numbers each")
+        inside = all(0 <= a < b <= n for a, b, n in zip(low, high, self.lengths, strict=True))
+        if not inside:
+            raise ValueError(
+                "unknown.low must be less than unknown.high along each axis, both in the box, "
+                f"got {list(low)} and {list(high)}"
+            )
+
+    def _check_window(self) -> None:
+        window, duration = self.time.window, self.unknown.duration
+        if duration is None and window > 0:
+            raise ValueError("time.window goes with unknown.duration; leave it out")
+        if duration is not None and not window < min(duration[0], self.time.final):
+            raise ValueError(
+                f"time.window must be less than unknown.duration and time.final, got {window:g}"
+            )
+        if window > 0 and self.time.steps < 2:
+            raise ValueError("time.steps must be at least 2 where there is a window")
+
+    @property
+    def dim(self) -> int:
+        """The dimension of the box."""
+        return len(self.lengths)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Voxels of level 0 along x, y, z."""
+        return (self.cells,) * self.dim if isinstance(self.cells, int) else self.cells
+
+    @property
+    def extent(self) -> tuple[tuple[float, float], ...]:
+        """The ends of the box along x, y, z."""
+        return tuple((0.0, length) for length in self.lengths)
+
+    @property
+    def seed_box(self) -> tuple[Place, Place]:
+        """Corners of the box of seeds."""
+        u = self.unknown
+        return (
+            u.low or tuple(n / 4 for n in self.lengths),
+            u.high or tuple(3 * n / 4 for n in self.lengths),
+        )

@@ -1,0 +1,131 @@
+"""The reference model of diffusion: linear finite elements of dolfinx on the voxels of tissue.
+
+Each voxel is cut into simplices without obtuse angles and the mass is lumped, so that M + a K is an
+M-matrix: it has positive numbers on its diagonal only, and its inverse averages (Ciarlet and
+Raviart 1973).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import cg
+
+from pdeinv.errors import SolverDiverged
+from pdeinv.fem.domain import CellMesh, Shape
+from pdeinv.fem.energy import Energy
+from pdeinv.fem.factor import factored
+from pdeinv.fem.nodal import NodalSpace
+from pdeinv.typing import Array
+
+from .grids import Voxels
+
+__all__ = ["ElementDiffusion"]
+
+_TOLERANCE, _MOST = 1e-13, 2000
+"""Of the iteration in solids: the residual relative to the right-hand side, and its steps."""
+
+_HINT = "the diffusivity is invalid"
+
+_SIMPLEX: dict[int, Shape] = {1: "interval", 2: "triangle", 3: "tetrahedron"}
+
+
+@dataclass(frozen=True)
+class _Implicit:
+    """S = (M + a K)^(-1) M with its derivative."""
+
+    inverse: Callable[[Array], Array]
+    mass: Array
+    stiffness: Any
+
+    def solve(self, b: Array) -> Array:
+        return self.inverse(self.mass * b[:, 0])[:, None]
+
+    def transposed(self, w: Array) -> Array:
+        return (self.mass * self.inverse(w[:, 0]))[:, None]
+
+    def times(self, u: Array) -> Array:
+        return np.asarray((self.stiffness @ u[:, 0]) / self.mass)[:, None]
+
+
+class ElementDiffusion:
+    """Diffusion on the corners of voxels, of one lane.
+
+    Args:
+        voxels: with their diffusivity.
+
+    Attributes:
+        cells: corners of each simplex among the active ones.
+        mass: lumped, shape (n,).
+        stiffness: K for D = 1 in white matter, CSR.
+    """
+
+    def __init__(self, voxels: Voxels) -> None:
+        lattice = voxels.corners
+        mesh = _mesh(voxels)
+        space = NodalSpace(mesh, "P1", mesh)
+        energy = Energy.on(space)
+        order = np.argsort(space.node_of_dof)
+        whole = energy.matrix(energy.data(_diffusivity_at(voxels, energy.rule.points)))
+        rule = space.rule(1)
+        self.cells, self._points = mesh.cells, lattice.points
+        self.mass = np.asarray(rule.load @ np.ones(len(rule.weights)))[order]
+        self.stiffness = sparse.csr_array(whole[order][:, order])
+
+    def stages(self, a: Array) -> tuple[Sequence[_Implicit], Sequence[_Implicit]]:
+        """One stage, factored in the plane and iterated in solids, where factors fill."""
+        scale = float(a[0])
+        matrix = sparse.csc_array(sparse.diags_array(self.mass) + scale * self.stiffness)
+        direct = self._points.shape[1] < 3
+        inverse = factored(matrix, self._points, hint=_HINT) if direct else _iterated(matrix)
+        found = (_Implicit(inverse, self.mass, self.stiffness),)
+        return found, found
+
+
+def _iterated(matrix: Any) -> Callable[[Array], Array]:
+    """Conjugate gradients with the diagonal as preconditioner.
+
+    The matrix is close to its diagonal, since a time step spreads cells over few voxels.
+    """
+    by_rows, scale = sparse.csr_array(matrix), sparse.diags_array(1 / matrix.diagonal())
+
+    def solve(b: Array) -> Array:
+        x, state = cg(by_rows, b, scale @ b, rtol=_TOLERANCE, maxiter=_MOST, M=scale)
+        if state != 0:
+            raise SolverDiverged(
+                f"conjugate gradients did not converge in {_MOST} steps; {_HINT} or too large"
+            )
+        return np.asarray(x)
+
+    return solve
+
+
+def _mesh(voxels: Voxels) -> CellMesh:
+    """The simplices of the voxels with tissue; nodes are the active corners in their order.
+
+    Each voxel is cut along its paths from the lowest corner to the highest (Kuhn).
+    """
+    corners, d = voxels.corners, voxels.centres.dim
+    strides = np.cumprod([1, *(len(a) for a in corners.axes[:-1])])
+    lowest = np.asarray(sum(i * s for i, s in zip(voxels.centres.index, strides, strict=True)))
+    paths = np.array([np.cumsum([0, *strides[list(p)]]) for p in permutations(range(d))])
+    if d == 2:
+        paths[1, 1:] = paths[1, :0:-1]  # counter-clockwise as well
+    cells = corners.number.ravel()[(lowest[:, None, None] + paths).reshape(-1, d + 1)]
+    none = np.zeros((0, d), dtype=np.int64)
+    return CellMesh(corners.points, cells, _SIMPLEX[d], none, none[:, 0], {})
+
+
+def _voxel_of(voxels: Voxels, points: Array) -> tuple[Any, ...]:
+    """The voxel that each point (n, d) lies in, as an index of arrays over voxels."""
+    steps = points / np.array(voxels.centres.spacing)
+    return tuple(np.floor(steps).astype(np.int64).T[::-1])
+
+
+def _diffusivity_at(voxels: Voxels, points: Array) -> Array:
+    return np.asarray(voxels.diffusivity[voxels.centres.number[_voxel_of(voxels, points)]])

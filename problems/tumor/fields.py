@@ -1,0 +1,42 @@
+"""Tumor fields as labelled datasets."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.io.fields import Layout
+from pdeinv.model.observed import Observed
+from pdeinv.typing import Array
+
+from .elements import ElementDiffusion
+from .model import Discretisation
+from .tissue import Tissue
+
+__all__ = ["to_dataset"]
+
+_TURNING = {1: [0, 1], 2: [0, 1, 3, 2], 3: [0, 1, 3, 2, 4, 5, 7, 6]}
+"""Corners of a cube from x fastest to the order of UGRID."""
+
+
+def to_dataset(
+    observed: Observed, tissue: Tissue, on: Discretisation, times: Array, c: Array
+) -> xr.Dataset:
+    """The states c (time, node) and the tissue, with the mesh of the nodes in the UGRID layout.
+
+    Nodes are the corners of the elements; of finite differences the middles of the voxels.
+    """
+    lattice = on.lattice
+    simplices = isinstance(on.diffusion, ElementDiffusion)
+    cells = on.diffusion.cells if isinstance(on.diffusion, ElementDiffusion) else lattice.blocks
+    cells = cells if simplices else cells[:, _TURNING[lattice.dim]]
+    layout = Layout(lattice.points, cells, "P1" if simplices else "Q1", "mm")
+    white, grey = (np.round(part, 6) for part in tissue(lattice.points))
+    variables = {
+        observed.name: layout.node(c, observed.units, observed.long_name, "time"),
+        "white_matter": layout.node(white, "1", "part of white matter"),
+        "grey_matter": layout.node(grey, "1", "part of grey matter"),
+    }
+    when = {"units": "d", "long_name": "time", "axis": "T"}
+    coords = {"time": ("time", times, when)}
+    return layout.dataset(variables, coords, ("tumor", on.config, on.level))

@@ -1,0 +1,68 @@
+"""The voxels of a level that hold tissue, with their diffusivity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from pdeinv.errors import ConfigError
+from pdeinv.fem.levels import counts_of
+from pdeinv.typing import Array
+
+from .config import TumorConfig
+from .lattice import Lattice
+from .tissue import Tissue
+
+__all__ = ["Voxels", "voxels"]
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """Voxels, some of them of tissue, in which cells spread.
+
+    Attributes:
+        centres: their middles, active where there is tissue.
+        diffusivity: D there for D = 1 in white matter, shape (n,).
+    """
+
+    centres: Lattice
+    diffusivity: Array
+
+    @property
+    def corners(self) -> Lattice:
+        """The corners of the voxels, active where one of their voxels is."""
+        axes = tuple(
+            np.linspace(a[0] - h / 2, a[-1] + h / 2, len(a) + 1)
+            for a, h in zip(self.centres.axes, self.centres.spacing, strict=True)
+        )
+        inside = self.centres.active
+        found = np.zeros([n + 1 for n in inside.shape], dtype=np.bool_)
+        for upper in product((0, 1), repeat=inside.ndim):
+            part = tuple(slice(u, n + u) for u, n in zip(upper, inside.shape, strict=True))
+            found[part] |= inside
+        return Lattice(axes, found)
+
+
+def voxels(config: TumorConfig, tissue: Tissue, level: int) -> Voxels:
+    """Those of a level: halved per level.
+
+    Raises:
+        ConfigError: no voxels of that level, or none of them holds tissue.
+    """
+    counts = counts_of(config.counts, level)
+    pairs = list(zip(config.lengths, counts, strict=True))
+    if min(counts) < 2:
+        raise ConfigError(f"level {level}: {min(counts)} voxel along a side; expected at least 2")
+    axes = tuple(length * (np.arange(n) + 0.5) / n for length, n in pairs)
+    every = Lattice(axes, np.ones(counts[::-1], dtype=np.bool_))
+    white, grey = tissue(every.points)
+    inside = white + grey >= config.threshold
+    if not inside.any():
+        raise ConfigError(
+            f"level {level}: no voxel is tissue to at least {config.threshold:g}; give more cells, "
+            "or a lower threshold"
+        )
+    diffusivity = white + grey / config.ratio
+    return Voxels(Lattice(axes, inside.reshape(counts[::-1])), diffusivity[inside])

@@ -1,0 +1,255 @@
+"""The tumor problem: what the protocol asks of it, made of the pieces beside it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from pdeinv.bayes.prior import Prior
+from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.io.fields import described
+from pdeinv.io.observations import Observations
+from pdeinv.model.observed import Observed, Sensors
+from pdeinv.model.sensors import (
+    AXES,
+    check_inside,
+    grid_nodes,
+    misplaced,
+    parse_timed,
+    points_of,
+)
+from pdeinv.plugins.problem import Card
+from pdeinv.typing import Array
+
+from .clock import Clock
+from .config import TumorConfig
+from .differences import LineDiffusion
+from .elements import ElementDiffusion
+from .fields import to_dataset
+from .grids import voxels
+from .memory import state_bytes
+from .model import Discretisation, TumorModel, history
+from .reads import Reads
+from .remarks import remarks
+from .tissue import Tissue, tissue_of
+from .unknown import prior_of
+
+__all__ = ["Tumor"]
+
+
+class Tumor:
+    """∂c/∂t = ∇·(D∇c) + ρ c (1 − c): growth of a brain tumor (Fisher and Kolmogorov).
+
+    Reference: Swanson, Alvord and Murray (2000); Harpold, Alvord and Swanson (2007).
+    """
+
+    name: ClassVar[str] = "tumor"
+    Config: ClassVar[type[TumorConfig]] = TumorConfig
+    card: ClassVar[Card] = Card(
+        title="Tumor growth in the brain",
+        equation="∂c/∂t = ∇·(D∇c) + ρ c (1 − c), D = D_w (white + grey/ratio)",
+        unknown="diffusivity D_w and growth rate ρ (log-normal), place of the seed (uniform in a "
+        "box), the duration of growth on request",
+        state="concentration of tumor cells c(x, t) in [0, 1] in the tissue of a box",
+        boundary="no flux at CSF, skull and sides of the box",
+        units="lengths in mm, times in d, D in mm2 d-1, ρ in d-1, c in parts of the most that fits",
+        reference="Swanson, Alvord and Murray (2000); Harpold, Alvord and Swanson (2007)",
+    )
+
+    def __init__(self, config: TumorConfig | None = None) -> None:
+        self.config = config if config is not None else TumorConfig()
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The coordinates of the box."""
+        return AXES[: self.config.dim]
+
+    @property
+    def default_sensors(self) -> str:
+        """Places all over the tissue at the time of the last scan."""
+        return "grid:12"
+
+    @property
+    def observed(self) -> Observed:
+        """The concentration."""
+        text = "tumor cell concentration"
+        if self.config.voxel > 0:
+            text += f", average over voxels of {self.config.voxel:g} mm"
+        return Observed("c", "1", text, {**dict.fromkeys(self.axes, "mm"), "t": "d"})
+
+    @cached_property
+    def tissue(self) -> Tissue:
+        """White and grey matter."""
+        return tissue_of(self.config)
+
+    def prior(self) -> Prior:
+        """The prior of the unknown."""
+        return prior_of(self.config)
+
+    def discretisation(self, level: int) -> Discretisation:
+        """The equation on a level.
+
+        Raises:
+            ConfigError: no voxels or time steps of that level.
+        """
+        config, cut = self.config, voxels(self.config, self.tissue, level)
+        clock = Clock.of(config, level)
+        if config.solver == "finite-differences":
+            return Discretisation(config, level, cut.centres, LineDiffusion(cut), clock)
+        return Discretisation(config, level, cut.corners, ElementDiffusion(cut), clock)
+
+    def sensors(self, spec: str) -> Sensors:
+        """Sensors from ``PLACES`` or ``PLACES@TIMES``, such as ``grid:9x9@60,100``.
+
+        Places are grid:K, grid:KxL, all, list:x,y;x,y or a CSV file with header x,y or x,y,t; times
+        FIRST:LAST:COUNT or t,t,... (that of the last scan where not given). ``all`` means the
+        middles of all voxels of level 0 with tissue; a grid leaves out points without tissue.
+
+        Raises:
+            ConfigError: not understood, or a sensor lies outside the tissue or the run.
+        """
+        timed = "@" in spec or Path(spec).is_file()
+        text = spec if timed else f"{spec}@{self.config.time.final!r}"
+        final, extent = self.config.time.final, self.config.extent
+        found = parse_timed(text, extent, self._middles, final, self.mask)
+        check_inside(found, extent)
+        try:
+            self._check(found, Clock.of(self.config, 0))
+        except DataSchemaError as error:
+            raise ConfigError(str(error)) from None
+        return found
+
+    def _middles(self) -> Array:
+        found = voxels(self.config, self.tissue, 0).centres.points
+        return found[self.mask(found)]
+
+    def _check(self, sensors: Sensors, clock: Clock) -> None:
+        """Refuse places without tissue, and times outside the run.
+
+        Raises:
+            DataSchemaError: names the first one.
+        """
+        clock.check(np.asarray(sensors["t"], dtype=np.float64))
+        places = points_of(sensors, self.axes)
+        bad = np.flatnonzero(~self.mask(places))
+        if len(bad) == 0:
+            return
+        place, k = places[bad[0]], int(bad[0])
+        inside = all(a <= x <= b for x, (a, b) in zip(place, self.config.extent, strict=True))
+        if not inside:
+            raise DataSchemaError(misplaced(f"sensor {k}", place, self.config.extent))
+        at = ", ".join(f"{v:g}" for v in place)
+        raise DataSchemaError(
+            f"sensor {k} at ({', '.join(self.axes)}) = ({at}) lies where there is no tissue; "
+            "remove it or correct its coordinates"
+        )
+
+    def forward_model(self, sensors: Sensors, level: int = 0) -> TumorModel:
+        """G: m to concentrations, on the voxels and with the time steps of ``level``.
+
+        Raises:
+            DataSchemaError: a sensor lies outside the tissue or the run.
+        """
+        self._check(sensors, Clock.of(self.config, level))
+        on = self.discretisation(level)
+        reads = Reads.of(on.lattice, on.clock, sensors, self.config.voxel)
+        return TumorModel((self.prior().space, self.observed.space(sensors)), on, reads)
+
+    def prepare(self, level: int) -> None:
+        """Build what a solve on ``level`` needs, and refuse what it would refuse.
+
+        Raises:
+            ConfigError: no voxels or time steps of that level.
+        """
+        self.discretisation(level)
+
+    def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
+        """The concentration at all nodes and times of ``level``; every rank computes all of it.
+
+        Raises:
+            SolverDiverged: m is out of range, or a linear solve failed.
+        """
+        m = self.prior().space.check(m)
+        on = self.discretisation(level)
+        times, c = history(on, m)
+        return to_dataset(self.observed, self.tissue, on, times, c)
+
+    def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:
+        """The data of a dataset of :meth:`solve` at the sensors, linear between its times.
+
+        Raises:
+            DataSchemaError: not such a dataset, or a sensor outside the tissue or the run.
+        """
+        config, level = described(fields, "tumor", TumorConfig, frozenset({"c"}))
+        own = self if config == self.config else Tumor(config)
+        clock = Clock.of(config, level)
+        own._check(sensors, clock)
+        cut = voxels(config, own.tissue, level)
+        lattice = cut.centres if config.solver == "finite-differences" else cut.corners
+        c = np.asarray(fields["c"], dtype=np.float64)
+        if c.shape != (clock.steps + 1, lattice.size):
+            raise DataSchemaError(
+                f"'c' has shape {c.shape}, its level {level} has {clock.steps + 1} times and "
+                f"{lattice.size} nodes; solve again"
+            )
+        reads = Reads.of(lattice, clock, sensors, config.voxel)
+        return reads.data((n, u[:, None]) for n, u in enumerate(c))[:, 0]
+
+    def grid(self, shape: tuple[int, ...]) -> Sensors:
+        """The nodes of a grid of ``shape`` (along (z,) y, x) on the box at the last scan.
+
+        Raises:
+            ConfigError: not as many numbers, of at least two, as the box has dimensions.
+        """
+        found = grid_nodes(self.config.extent, shape)
+        return {**found, "t": np.full(found["x"].size, self.config.time.final)}
+
+    def mask(self, points: Array) -> NDArray[np.bool_]:
+        """Which points (n, d) lie in the box where there is tissue."""
+        low, high = np.array(self.config.extent).T
+        slack = 1e-9 * float(high.max())
+        inside = ((points >= low - slack) & (points <= high + slack)).all(axis=1)
+        white, grey = self.tissue(np.where(inside[:, None], points, 0.0))
+        return np.asarray(inside & (white + grey >= self.config.threshold))
+
+    def on_grid(self, m: Array, shape: tuple[int, ...]) -> Array:
+        """c of the last scan at :meth:`grid`, zero without tissue: what ``score`` compares."""
+        nodes = self.grid(shape)
+        inside = self.mask(points_of(nodes, self.axes))
+        found = np.zeros(len(inside))
+        found[inside] = self.forward_model({k: v[inside] for k, v in nodes.items()})(m)
+        return found
+
+    def grid_operator(self, shape: tuple[int, ...]) -> NoReturn:
+        """Refused: the unknown is a list of numbers.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "the unknown of a tumor is a list of numbers and no field on a grid; leave --grid out, "
+            "and use a surrogate of numbers (latent, gp, multifidelity)"
+        )
+
+    def remarks(self, observations: Observations) -> tuple[str, ...]:
+        """What data of one time leave open, and concentrations that cannot be."""
+        return remarks(self.config, observations)
+
+    def dofs(self, level: int) -> int:
+        """The number of concentrations of one time."""
+        cut = voxels(self.config, self.tissue, level)
+        differences = self.config.solver == "finite-differences"
+        return (cut.centres if differences else cut.corners).size
+
+    def memory_estimate(self, level: int = 0) -> int:
+        """Bytes that states and matrices of one model take beside the program itself.
+
+        Raises:
+            ConfigError: the states do not fit into ``time.memory_mb``.
+        """
+        return state_bytes(self.config, self.dofs(level), level)

@@ -1,0 +1,130 @@
+"""Runs of a tile of unknowns with their tangents and adjoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pdeinv.fem.trajectory import Trajectory
+from pdeinv.kernels.spare import SpareArrays
+from pdeinv.typing import Array
+
+from .clock import Clock
+from .growth import Diffusion, Step
+from .reads import Reads
+from .seed import Seed
+from .unknown import Parameters
+
+__all__ = ["Run", "States"]
+
+States = Iterator[tuple[int, Array]]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Steps first ... end − 1, of one length."""
+
+    first: int
+    end: int
+    length: Array
+    step: Step
+
+
+@dataclass
+class Run:
+    """c for one tile of unknowns, from the seed to the last level that is read.
+
+    Attributes:
+        unknown: the tile.
+        seed: the first state.
+        clock: the steps.
+        diffusion: in space.
+        segment: steps between states that are kept for the adjoint.
+        spare: lends memory for those.
+    """
+
+    unknown: Parameters
+    seed: Seed
+    clock: Clock
+    diffusion: Diffusion
+    segment: int
+    spare: SpareArrays
+    _kept: Trajectory | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._parts: list[_Part] = []
+        first, u = 0, self.unknown
+        for count, length in self.clock.lengths(u.duration):
+            stages = self.diffusion.stages(u.diffusivity * length)
+            step = Step(stages, u.growth_rate * length / 2)
+            self._parts.append(_Part(first, first + count, length, step))
+            first += count
+
+    def _part(self, n: int) -> _Part:
+        return next(p for p in self._parts if n < p.end)
+
+    def _march(self, past: Sequence[Array], first: int, last: int) -> States:
+        """Levels ``first`` ... ``last`` from the one before, the first of ``past``."""
+        c = past[0]
+        for n in range(first - 1, last):
+            c = self._part(n).step(n, c)
+            yield n + 1, c
+
+    def states(self, last: int) -> States:
+        """(n, c^n) from n = 0 on."""
+        start = self.seed(self.unknown.seed)
+        yield 0, start
+        yield from self._march([start], 1, last)
+
+    def data(self, reads: Reads, *, again: bool) -> Array:
+        """The data, (n_d, width); the states are kept where an adjoint will ask for them."""
+        states = self.states(reads.last)
+        if again and reads.last > 0:
+            self._kept = Trajectory(reads.last, self.segment, self._march, self.spare)
+            states = self._kept.recorded(states)
+        return reads.data(states)
+
+    def tangent(self, reads: Reads, change: Parameters) -> Array:
+        """The change of the data with the unknown, by one more run."""
+        return reads.data(self._changes(reads.last, change))
+
+    def _changes(self, last: int, change: Parameters) -> States:
+        u = self.unknown
+        c, dc = self.seed(u.seed), self.seed.tangent(u.seed, change.seed)
+        yield 0, dc
+        for n in range(last):
+            part = self._part(n)
+            longer = self._longer(part) * change.duration
+            da = change.diffusivity * part.length + u.diffusivity * longer
+            dr = change.growth_rate * part.length + u.growth_rate * longer
+            c, dc = part.step.tangent(n, c, dc, da, dr)
+            yield n + 1, dc
+
+    def _longer(self, part: _Part) -> float:
+        """How much longer a step gets by a longer duration."""
+        return 1 / self.clock.before if part.end == self.clock.before else 0.0
+
+    def adjoint(self, reads: Reads, w: Array) -> Parameters:
+        """The gradient of w·d by the unknown, by one run backwards."""
+        u = self.unknown
+        spread, rate, longer = (np.zeros_like(u.duration) for _ in range(3))
+        last = reads.last
+        adjoint = np.asarray(reads.source(last, w))
+        for n, now, before in self._walk(reads):
+            part = self._part(n - 1)
+            adjoint, ga, gr = part.step.adjoint(n - 1, before, now, adjoint)
+            adjoint = adjoint + reads.source(n - 1, w)
+            spread += ga * part.length
+            rate += gr * part.length
+            longer += self._longer(part) * (ga * u.diffusivity + gr * u.growth_rate)
+        return Parameters(spread, rate, self.seed.adjoint(u.seed, adjoint), longer)
+
+    def _walk(self, reads: Reads) -> Iterator[tuple[int, Array, Array]]:
+        if reads.last == 0:
+            return iter(())
+        if self._kept is None:
+            self.data(reads, again=True)
+        assert self._kept is not None
+        return self._kept.backward()

@@ -1,0 +1,132 @@
+"""White and grey matter: an analytic brain by smooth formulas, or white matter everywhere.
+
+The brain is an ellipsoid with a folded ribbon of grey matter, two lateral ventricles, deep grey
+nuclei and a falx between the hemispheres. It is a shape to test methods on and nobody's anatomy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pdeinv.rng import stream
+from pdeinv.typing import Array
+
+from .config import PhantomConfig, TumorConfig
+
+__all__ = ["Phantom", "Tissue", "tissue_of"]
+
+Tissue = Callable[[Array], tuple[Array, Array]]
+"""Points (n, d) of the box to the parts of white and of grey matter there, (n,) each."""
+
+_BLUR = 0.8
+"""Over how many mm tissues pass into each other."""
+
+_VENTRICLE, _NUCLEUS = (26.0, 5.0, 9.0), (17.0, 9.0, 11.0)
+"""Half lengths in mm."""
+
+
+def tissue_of(config: TumorConfig) -> Tissue:
+    """The tissue that a configuration describes."""
+    if not isinstance(config.tissue, PhantomConfig):
+        return _white
+    centre = np.array(config.lengths) / 2
+    shape = Phantom.of(config.tissue)
+
+    def fractions(points: Array) -> tuple[Array, Array]:
+        solid = np.zeros((len(points), 3))
+        solid[:, : len(centre)] = points - centre
+        return shape.fractions(solid)
+
+    return fractions
+
+
+def _white(points: Array) -> tuple[Array, Array]:
+    return np.ones(len(points)), np.zeros(len(points))
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """The brain around the origin, x from back to front, y from right to left, in mm.
+
+    Attributes:
+        semi_axes: of the brain.
+        ribbon: depth of the grey matter.
+        folds: amplitude of its inner folds.
+        phases: of the folds around and across.
+        ventricles: factor on the size of each ventricle.
+    """
+
+    semi_axes: tuple[float, float, float]
+    ribbon: float
+    folds: float
+    phases: tuple[float, float] = (0.0, 0.0)
+    ventricles: tuple[float, float] = (1.0, 1.0)
+
+    @classmethod
+    def of(cls, config: PhantomConfig) -> Phantom:
+        """That of a configuration, varied where a patient is given."""
+        size = config.ventricles
+        usual = cls(config.semi_axes, config.ribbon, config.folds, ventricles=(size, size))
+        return usual if config.patient is None else usual.varied(config.patient)
+
+    def varied(self, patient: int) -> Phantom:
+        """A made-up patient: 5 % in the axes, 10 % in the ribbon, 20 % in the ventricles."""
+        rng = stream(patient, "tumor phantom")
+        a, b, c = np.array(self.semi_axes) * np.exp(0.05 * rng.standard_normal(3))
+        around, across = rng.uniform(0, 2 * np.pi, 2)
+        right, left = np.array(self.ventricles) * np.exp(0.2 * rng.standard_normal(2))
+        return replace(
+            self,
+            semi_axes=(float(a), float(b), float(c)),
+            ribbon=self.ribbon * float(np.exp(0.1 * rng.standard_normal())),
+            phases=(float(around), float(across)),
+            ventricles=(float(right), float(left)),
+        )
+
+    def fractions(self, p: Array) -> tuple[Array, Array]:
+        """The parts of white and grey matter at points (n, 3); the rest is CSF or outside."""
+        depth = _depth(p, self.semi_axes)
+        tissue = _step(depth) * (1 - np.maximum(self._ventricles(p), _falx(p)))
+        inner = _step(depth - self.ribbon - self._fold(p)) * (1 - _nuclei(p))
+        white = tissue * inner
+        return white, tissue - white
+
+    def _fold(self, p: Array) -> Array:
+        x, y, z = (p / np.array(self.semi_axes)).T
+        around, across = np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
+        a, b = self.phases
+        return np.asarray(self.folds * np.cos(22 * around + a) * np.cos(11 * across + b))
+
+    def _ventricles(self, p: Array) -> Array:
+        x, y, z = p.T
+        found = np.zeros(len(p))
+        for side, size in zip((-1.0, 1.0), self.ventricles, strict=True):
+            # they bend away from the midline towards their ends
+            bent = side * y - 9.0 - 0.008 * x**2
+            inside = _step(_depth(np.stack([x, bent, z], axis=1), np.array(_VENTRICLE) * size))
+            found = np.maximum(found, inside)
+        return found
+
+
+def _falx(p: Array) -> Array:
+    """A slab of CSF on the midline in front and behind; the corpus callosum joins between them."""
+    return _step(1.2 - np.abs(p[:, 1])) * _step(np.abs(p[:, 0]) - 32.0)
+
+
+def _nuclei(p: Array) -> Array:
+    x, y, z = p.T
+    return _step(_depth(np.stack([x, np.abs(y) - 24.0, z], axis=1), _NUCLEUS))
+
+
+def _depth(p: Array, semi_axes: Array | tuple[float, float, float]) -> Array:
+    """About how far points lie inside an ellipsoid, negative outside."""
+    axes = np.asarray(semi_axes)
+    return np.asarray((1 - np.linalg.norm(p / axes, axis=1)) * np.cbrt(axes.prod()))
+
+
+def _step(depth: Array) -> Array:
+    """From 0 to 1 around zero."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * depth / _BLUR)))
