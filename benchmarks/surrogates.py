@@ -56,7 +56,7 @@ CASES = {
         "grid:5x5@0.1:0.5:5",
     ),
     "helmholtz": ({}, "ring:24"),
-    "eit": ({}, "all"),
+    "eit": ({"unknown": {"kind": "log-gaussian", "std": 0.5, "modes": 16}}, "all"),
 }
 """Configuration and sensors; other problems run with their defaults."""
 

@@ -58,6 +58,15 @@ def test_fields_take_what_is_not_said_from_the_body(domain, modes, length):
     assert config(unknown={"kind": "log-gaussian", "modes": 8}).unknown.modes == 8
 
 
+def test_the_schema_shows_the_default_that_is_used():
+    shown = EitConfig.model_json_schema()["properties"]["unknown"]["default"]
+    assert (
+        shown
+        == EitConfig().unknown.model_dump(mode="json")
+        == config().unknown.model_dump(mode="json")
+    )
+
+
 def test_a_configuration_survives_toml():
     given = config(
         domain={"kind": "ellipse", "axes": (0.2, 0.1)},

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pdeinv.bayes.prior_config import (
+    LevelSetConfig,
     LogGaussianConfig,
     PiecewiseConfig,
-    PositiveKinds,
+    TwoPhaseConfig,
     UniformConfig,
     conducting,
 )
@@ -23,6 +24,20 @@ from .presets import KTC_LEVELS, PRESETS
 from .shapes import EllipsesConfig, HeartAndLungsConfig
 
 __all__ = ["Constant", "Drive", "EitConfig", "ElementsConfig", "Measure"]
+
+
+class BodyFieldConfig(LogGaussianConfig):
+    """ln m = x, a Gaussian field with Matérn covariance on the box around the body."""
+
+    length: Positive = Field(
+        0.5, description="correlation length in m; where not given a quarter of the body's width"
+    )
+    modes: int | float = Field(
+        64,
+        gt=0,
+        description="kl: number of modes (1 or more; where not given 150 on solids), or the share "
+        "of variance kept (< 1)",
+    )
 
 
 class ElementsConfig(Config):
@@ -41,12 +56,19 @@ class Constant(Config):
 
 
 Unknown = Annotated[
-    PositiveKinds | ElementsConfig | EllipsesConfig | HeartAndLungsConfig,
+    BodyFieldConfig
+    | PiecewiseConfig
+    | TwoPhaseConfig
+    | LevelSetConfig
+    | UniformConfig
+    | ElementsConfig
+    | EllipsesConfig
+    | HeartAndLungsConfig,
     Field(discriminator="kind"),
 ]
 
 Permittivity = Annotated[
-    Constant | LogGaussianConfig | PiecewiseConfig | ElementsConfig | UniformConfig,
+    Constant | BodyFieldConfig | PiecewiseConfig | ElementsConfig | UniformConfig,
     Field(discriminator="kind"),
 ]
 
@@ -126,7 +148,7 @@ class EitConfig(Config):
         description="permittivity in F m-1 that differences refer to; required where it is "
         "unknown, else `permittivity`",
     )
-    unknown: Unknown = Field(LogGaussianConfig(), description="the prior of σ")
+    unknown: Unknown = Field(BodyFieldConfig(), description="the prior of σ")
 
     @model_validator(mode="before")
     @classmethod
