@@ -22,9 +22,12 @@ FULL = (r"no space left in ",)
 QUOTA = (r"the disk quota is used up; delete files",)
 BROKEN = (r"input/output error: the disk or its file system fails",)
 LIMIT = (r"larger than the \d+ bytes that are allowed; raise the limit with 'ulimit -f",)
-FILES = (r"too many open files, \d+ are allowed; raise the limit with 'ulimit -n",)
+FILES = (
+    r"too many open files, \d+ are allowed; raise the limit with 'ulimit -n",
+    r"files that may be open: \d+, raise 'ulimit -n'",
+)
 COMPILER = (r"needs? a C compiler: .*; apt install gcc",)
-SHARED = (r"/dev/shm",)
+SHARED = (r"MiB of shared memory, and /dev/shm ",)
 
 
 def _writes(verb: Verb) -> bool:
@@ -33,10 +36,6 @@ def _writes(verb: Verb) -> bool:
 
 def _solves(verb: Verb) -> bool:
     return verb.solves
-
-
-def _several(verb: Verb) -> bool:
-    return "--workers" in verb.line
 
 
 def _with(**env: str | None) -> Around:
@@ -167,7 +166,7 @@ FAULTS = (
            EITHER, COMPILER, _solves),
     _fault("compiler fails", _with(CC="false", XDG_CACHE_HOME="{place}/cache"),
            EITHER, COMPILER, _solves),
-    _fault("/dev/shm full", _shared_memory("size=4k"), EITHER, SHARED, _several),
-    _fault("/dev/shm read-only", _shared_memory("ro"), EITHER, SHARED, _several),
+    _fault("/dev/shm full", _shared_memory("size=4k"), EITHER, SHARED, _solves),
+    _fault("/dev/shm read-only", _shared_memory("ro"), EITHER, SHARED, _solves),
 )  # fmt: skip
 """Codes 0 and 1 where it depends on the size of an output, or on what a verb opens."""
