@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +18,29 @@ from pathlib import Path
 from pdeinv.errors import PdeinvError, SystemFault, reason
 from pdeinv.memory import capacity, gib, ran_out
 
-__all__ = ["cannot", "explained", "of_machine", "refusal", "system_error"]
+__all__ = [
+    "cannot",
+    "explained",
+    "of_machine",
+    "refusal",
+    "require_shared_memory",
+    "short_of_files",
+    "system_error",
+]
 
 PROBE_BYTES = 1 << 20
 """Written to find out why a library could not."""
 
 SHORT_BYTES = 1 << 20
 """A disk with less than this is full."""
+
+SHARED_BYTES = 1 << 21
+"""Of shared memory: what MPI takes for one process, and some more."""
+
+FEW_FILES = 256
+"""With fewer files that may be open, libraries cannot all be loaded in a worker."""
+
+_SHARED = Path("/dev/shm")
 
 _NUMBER = re.compile(r"\(os error (\d+)\)|errno = (\d+)|\[Errno (\d+)\]")
 """How Rust, HDF5 and Python write the number of an error."""
@@ -116,6 +133,36 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
+def require_shared_memory(needs: str) -> None:
+    """Refuse to begin where processes could not share memory: MPI would end this one.
+
+    Args:
+        needs: who needs it, "workers need" say.
+
+    Raises:
+        SystemFault: /dev/shm is full, too small or not writable.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    if not os.access(_SHARED, os.W_OK):
+        why = "is not writable" if _SHARED.is_dir() else "is missing"
+    elif _free(_SHARED) < SHARED_BYTES:
+        why = f"has {_free(_SHARED)} bytes left"
+    else:
+        return
+    raise SystemFault(
+        f"{needs} {SHARED_BYTES >> 20} MiB of shared memory, and {_SHARED} {why}; free some there, "
+        "or give the container more ('docker run --shm-size 1g')"
+    )
+
+
+def short_of_files() -> str:
+    """What may have ended a worker besides a lack of memory: few files that may be open, or ""."""
+    limit = _limit("RLIMIT_NOFILE")
+    few = limit is not None and limit < FEW_FILES
+    return f", or of files that may be open: {limit}, raise 'ulimit -n'" if few else ""
+
+
 def explained(error: BaseException) -> SystemFault | None:
     """An error of the system as one line; None where the error is another."""
     if isinstance(error, SystemFault):
@@ -203,7 +250,7 @@ def _full(path: Path | None) -> str:
     if path is not None:
         folder = next(p for p in (path.absolute(), *path.absolute().parents) if p.is_dir())
         return f"in {folder} ({_free(folder)} bytes free)"
-    places = (Path(tempfile.gettempdir()), Path("/dev/shm"), Path.cwd())
+    places = (Path(tempfile.gettempdir()), _SHARED, Path.cwd())
     full = [str(p) for p in dict.fromkeys(places) if p.is_dir() and _free(p) < SHORT_BYTES]
     return f"in {' and '.join(full)}" if full else "on a disk"
 

@@ -153,5 +153,6 @@ def _left(out: Path) -> list[str]:
     return [
         path.name
         for path in found
-        if path.name.startswith(".") or not (path.suffix == ".run" or written_by_pdeinv(path))
+        if path.name.startswith(".")
+        or not (path.suffix == ".run" or path.name == "events" or written_by_pdeinv(path))
     ]

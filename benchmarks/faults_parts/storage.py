@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from .fault import Fault, NotHere, Place, Surroundings, Verb, every, with_limits
+from .fault import Fault, NotHere, Place, Surroundings, Verb, every, names, with_limits
 
 __all__ = ["FAULTS"]
 
@@ -18,25 +18,27 @@ Around = Callable[[Place], AbstractContextManager[Surroundings]]
 SHIM = Path(__file__).with_name("refuse.c")
 GOES_ON, STOPS, EITHER, REFUSES = (frozenset(c) for c in ({0}, {1}, {0, 1}, {2}))
 
-FULL = (r"no space left in ",)
+FULL = (r"no space left in ", r"the disk of .* holds ")
+"""Told by a write, or by an estimate before."""
 QUOTA = (r"the disk quota is used up; delete files",)
 BROKEN = (r"input/output error: the disk or its file system fails",)
 LIMIT = (r"larger than the \d+ bytes that are allowed; raise the limit with 'ulimit -f",)
-FILES = (r"too many open files, \d+ are allowed; raise the limit with 'ulimit -n",)
+FILES = (
+    r"too many open files, \d+ are allowed; raise the limit with 'ulimit -n",
+    r"files that may be open: \d+, raise 'ulimit -n'",
+)
 COMPILER = (r"needs? a C compiler: .*; apt install gcc",)
-SHARED = (r"/dev/shm",)
+SHARED = (r"MiB of shared memory, and /dev/shm ",)
 
 
 def _writes(verb: Verb) -> bool:
     return verb.writes
 
 
-def _solves(verb: Verb) -> bool:
-    return verb.solves
-
-
-def _several(verb: Verb) -> bool:
-    return "--workers" in verb.line
+_COMPILES = names(
+    "solve", "generate --workers 2", "train-surrogate latent", "invert pcn", "check", "import"
+)
+"""Verbs that need compiled forms and kernels in each of the ways there are."""
 
 
 def _with(**env: str | None) -> Around:
@@ -150,24 +152,23 @@ def _fault(
 
 
 FAULTS = (
-    _fault("disk of 4 KiB", _disk("size=4k"), STOPS, FULL, _writes),
-    _fault("disk of 100 KiB", _disk("size=100k"), EITHER, FULL, _writes),
+    _fault("disk of 4 KiB", _disk("size=4k"), STOPS | REFUSES, FULL, _writes),
+    _fault("disk of 100 KiB", _disk("size=100k"), EITHER | REFUSES, FULL, _writes),
     _fault("quota", _refusing(errno.EDQUOT, 6000), STOPS, QUOTA, _writes),
     _fault("broken disk", _refusing(errno.EIO, 20000), EITHER, BROKEN, _writes),
     _fault("`ulimit -f 2`", _limited("-f 2"), STOPS, LIMIT, _writes),
     _fault("read-only folder", _disk("ro"), REFUSES, (r"is not writable; choose",), _writes),
     _fault("`ulimit -n 24`", _limited("-n 24"), EITHER, FILES),
-    _fault("`ulimit -n 48`", _limited("-n 48"), EITHER, FILES),
-    _fault("read-only home", _cache("ro"), GOES_ON, on=_solves),
-    _fault("full home", _cache("size=12k"), GOES_ON, on=_solves),
-    _fault("no home", _with(HOME="/proc/none", XDG_CACHE_HOME=None), GOES_ON),
-    _fault("cache is a file", _with(XDG_CACHE_HOME="/dev/null"), GOES_ON),
-    _fault("cache cut off", _cut_off, GOES_ON, on=_solves),
+    _fault("read-only home", _cache("ro"), GOES_ON, on=_COMPILES),
+    _fault("full home", _cache("size=12k"), GOES_ON, on=_COMPILES),
+    _fault("no home", _with(HOME="/proc/none", XDG_CACHE_HOME=None), GOES_ON, on=_COMPILES),
+    _fault("cache is a file", _with(XDG_CACHE_HOME="/dev/null"), GOES_ON, on=_COMPILES),
+    _fault("cache cut off", _cut_off, GOES_ON, on=_COMPILES),
     _fault("no compiler", _with(CC="/nonexistent/cc", XDG_CACHE_HOME="{place}/cache"),
-           EITHER, COMPILER, _solves),
+           EITHER, COMPILER, _COMPILES),
     _fault("compiler fails", _with(CC="false", XDG_CACHE_HOME="{place}/cache"),
-           EITHER, COMPILER, _solves),
-    _fault("/dev/shm full", _shared_memory("size=4k"), EITHER, SHARED, _several),
-    _fault("/dev/shm read-only", _shared_memory("ro"), EITHER, SHARED, _several),
+           EITHER, COMPILER, _COMPILES),
+    _fault("/dev/shm full", _shared_memory("size=4k"), EITHER, SHARED, _COMPILES),
+    _fault("/dev/shm read-only", _shared_memory("ro"), EITHER, SHARED, _COMPILES),
 )  # fmt: skip
 """Codes 0 and 1 where it depends on the size of an output, or on what a verb opens."""

@@ -17,6 +17,7 @@ from pdeinv import extras
 from pdeinv.errors import ConfigError
 from pdeinv.executors.processes import leave_signals_to_the_parent
 from pdeinv.executors.task import call
+from pdeinv.system_errors import require_shared_memory
 
 __all__ = ["call_in_rank", "mpi_session", "mpi_workers"]
 
@@ -44,8 +45,10 @@ def mpi_session() -> Iterator[bool]:
     Raises:
         ConfigError: there is one rank only.
         MissingDependency: mpi4py is not installed.
+        SystemFault: there is too little shared memory to start MPI.
     """
     global _executor
+    require_shared_memory("--executor mpi needs")
     try:
         from mpi4py import MPI
         from mpi4py.futures import MPICommExecutor

@@ -17,6 +17,7 @@ from typing import Any
 
 from pdeinv.executors.task import THREADS
 from pdeinv.memory import check_fits
+from pdeinv.system_errors import require_shared_memory
 
 __all__ = [
     "check_workers",
@@ -148,6 +149,10 @@ def spawned(workers: int) -> Iterator[ProcessPoolExecutor]:
     """A pool of spawned processes, which start with the first task, in the environment of then.
 
     Forking is unsafe once MPI has started, hence ``spawn``.
+
+    Raises:
+        SystemFault: there is too little shared memory for their locks.
     """
+    require_shared_memory("workers need")
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare) as pool:
         yield pool

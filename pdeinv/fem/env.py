@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv import extras
+from pdeinv.system_errors import require_shared_memory
 
 __all__ = ["Fenicsx", "fenicsx", "require_gmsh"]
 
@@ -111,10 +112,12 @@ def fenicsx() -> Fenicsx:
 
     Raises:
         MissingDependency: dolfinx is not installed, or cannot be loaded.
+        SystemFault: there is too little shared memory to start MPI.
     """
     try:
         if find_spec("dolfinx") is None:
             raise ModuleNotFoundError("No module named 'dolfinx'", name="dolfinx")
+        require_shared_memory("the finite-element solver needs")
         _with_a_home()
         if find_spec("dolfinx_solver") is not None:
             importlib.import_module("dolfinx_solver")

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -11,9 +12,11 @@ from safetensors import SafetensorError
 
 from pdeinv import extras
 from pdeinv.errors import ConfigError, SystemFault
+from pdeinv.executors.processes import spawned
+from pdeinv.fem.env import fenicsx
 from pdeinv.io.atomic import atomic
 from pdeinv.io.vtkhdf import MeshFields, write_mesh
-from pdeinv.system_errors import explained, refusal
+from pdeinv.system_errors import explained, refusal, require_shared_memory, short_of_files
 
 LINES = {
     errno.ENOSPC: r"^cannot use /dev/full: no space left in /dev \(\d+ bytes free\); free some",
@@ -130,3 +133,36 @@ def test_a_library_that_memory_is_too_short_for_is_not_called_missing(monkeypatc
     assert "0.5 GiB of addresses that this process may have: raise 'ulimit -v'" in str(fault)
     absent = ModuleNotFoundError("No module named 'torch'", name="torch")
     assert "is not installed" in str(extras.missing("torch", "networks need", absent))
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"_free": lambda _: 1000}, "/dev/shm has 1000 bytes left; free some there"),
+        ({"os.access": lambda *_: False}, "/dev/shm is not writable"),
+        ({"_SHARED": Path("/nonexistent")}, "/nonexistent is missing"),
+    ],
+    ids=["full", "read-only", "missing"],
+)
+def test_too_little_shared_memory_is_refused_before_mpi_ends_the_process(
+    options, line, monkeypatch
+):
+    require_shared_memory("workers need")
+    for name, value in options.items():
+        monkeypatch.setattr(f"pdeinv.system_errors.{name}", value)
+    with pytest.raises(SystemFault, match=f"workers need 2 MiB of shared memory, and {line}"):
+        require_shared_memory("workers need")
+    with pytest.raises(SystemFault, match="the finite-element solver needs 2 MiB"):
+        fenicsx.__wrapped__()
+    with pytest.raises(SystemFault, match="workers need 2 MiB"), spawned(2):
+        pytest.fail("the pool must not open")
+
+
+def test_a_worker_that_died_may_have_lacked_files():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert short_of_files() == ""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, before[1]))
+    try:
+        assert short_of_files() == ", or of files that may be open: 100, raise 'ulimit -n'"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -17,6 +17,7 @@ from pdeinv.engines.run.together import run_chains
 from pdeinv.errors import RunFailed
 from pdeinv.executors import process_pool
 from pdeinv.io.atomic import atomic
+from pdeinv.system_errors import short_of_files
 
 __all__ = ["run_in_workers"]
 
@@ -60,8 +61,8 @@ def run_in_workers(
             _watch(pending, engine.n_chains, spec, progress)
         except BrokenProcessPool:
             raise RunFailed(
-                "a worker process died (killed, or out of memory); continue with --resume, "
-                "with fewer --workers if memory was short"
+                f"a worker process died (killed, or out of memory{short_of_files()}); continue "
+                "with --resume, with fewer --workers if memory was short"
             ) from None
         except BaseException:
             spec.stop_file.touch()

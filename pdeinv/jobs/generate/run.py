@@ -33,6 +33,7 @@ from pdeinv.plugins import registry
 from pdeinv.plugins.own_declared import brought, check_travels, stays
 from pdeinv.plugins.problem import Problem
 from pdeinv.provenance import attributes
+from pdeinv.system_errors import short_of_files
 
 __all__ = ["Execution", "Progress", "generate"]
 
@@ -221,8 +222,8 @@ def _solve_missing(tally: _Tally, missing: list[int], execution: Execution) -> N
             _solve_by(pool, tally, missing, execution.should_stop)
     except BrokenExecutor:
         raise RunFailed(
-            f"a worker process died (out of memory?); finished batches are kept in {tally.folder}; "
-            "continue with --resume, perhaps with fewer --workers"
+            f"a worker process died (out of memory{short_of_files()}?); finished batches are kept "
+            f"in {tally.folder}; continue with --resume, perhaps with fewer --workers"
         ) from None
 
 
