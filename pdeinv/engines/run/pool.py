@@ -68,6 +68,8 @@ def run_in_workers(
             for future in pending:
                 future.cancel()
             raise
+    for k in range(engine.n_chains):
+        _progress_file(spec.folder, k).unlink(missing_ok=True)
 
 
 def _watch(pending: set[Future[None]], n_chains: int, spec: Run, progress: Progress) -> None:
