@@ -10,7 +10,7 @@ hardly anything was begun, with or without). Counted are
 
 - lost: it does not go on;
 - different: any number of the outputs is another one, bit for bit, than without the kill;
-- wrong code: not 130 after SIGINT; after SIGTERM and SIGUSR1 not 75, or 1 of verbs without `--resume`;
+- wrong code: not 130 after SIGINT; after SIGTERM and SIGUSR1 not 75, or 1 without `--resume`;
 - left: temporary files, or processes that live on.
 
 Results are kept in `results/kills.json` kill by kill, and what is there is not done again.

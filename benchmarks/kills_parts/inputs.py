@@ -25,7 +25,7 @@ MADE = (
     "solve --config large.toml --seed 1 --out fine.nc",
     "observe fine.nc --sensors grid:9x9 --noise-rel 0.02 --seed 2 --out many.nc",
     "invert obs.nc --engine laplace --seed 3 --out lap.nc",
-    "generate --obs obs.nc --n 400 --grid 9x9 --seed 4 --out data.nc",
+    "generate --obs obs.nc --around lap.nc --inflation 3 --n 400 --grid 9x9 --seed 4 --out data.nc",
     "train-surrogate latent --data data.nc --seed 5 --set surrogate.epochs=60 --out S",
 )
 KEPT = ("small.toml", "truth.nc", "obs.nc", "fine.nc", "many.nc", "lap.nc", "data.nc", "S")

@@ -110,14 +110,19 @@ def _stop(
         run.send(signal.SIGCONT, False)
         code = run.ended()
         said, processes = run.said, run.close()
-    lines = [line for line in said.splitlines() if line.strip()]
-    trial = Trial(code, _code(verb, signum), lines[-1].strip() if lines else "")
+    trial = Trial(code, _code(verb, signum), _told(said))
     trial.traceback = "Traceback" in said
     trial.processes = processes
     trial.wrong_code = code not in (0, trial.expected)  # what is about to end may as well end
     if signum != signal.SIGKILL:
         trial.files = left.files(folder, finished=code == 0)
     return trial
+
+
+def _told(said: str) -> str:
+    """The error, else the last line."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return next((line for line in lines if "error: " in line), lines[-1] if lines else "")[-160:]
 
 
 def _code(verb: Verb, signum: int) -> int:
@@ -133,7 +138,7 @@ def _next(
 
     Where hardly anything was begun both have to work.
     """
-    if not verb.resumes or verb.line.startswith("solve") and "pinn" not in verb.line:
+    if not verb.resumes or verb.name == "solve":
         return ()
     if trial.expected >= 0:
         begun = (folder / f"{verb.out}.run").exists()
@@ -157,7 +162,7 @@ def _go_on(
     trial.processes += processes
     trial.traceback |= "Traceback" in said
     if code != 0:
-        trial.lost = f"{code}: {said.strip().splitlines()[-1:]}"
+        trial.lost = f"{code}: {_told(said)}"
     else:
         trial.different = left.differing(left.numbers(folder, KEPT), expected)
     trial.files += left.files(folder, finished=True)

@@ -95,7 +95,7 @@ PCN = engine(
     {"warm-up": (0.02, 0.38), "drawing": (0.42, 0.98)},
 )  # fmt: skip
 TWO_LEVEL = engine(
-    "two-level", "--draws 60 --chains 2 --set engine.warmup=40",
+    "two-level", "--draws 60 --chains 2 --set engine.warmup=40 --set engine.subchain=10",
     {"training": (-1.0, 0.0), "drawing": (0.02, 0.98)},
 )  # fmt: skip
 GENERATE = Verb("generate", "generate --obs obs.nc --n 640 --seed 7", "d.nc", WORK)

@@ -41,10 +41,11 @@ class Watched:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
         os.set_blocking(self._master, False)
         self._said = bytearray()
-        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        env = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        env |= {TAG: self.tag, "TERM": "xterm"}
         self.process = subprocess.Popen(
             words, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave,
-            start_new_session=True, env={**os.environ, **one_thread, TAG: self.tag, "TERM": "xterm"},
+            start_new_session=True, env={**os.environ, **env},
         )  # fmt: skip
         os.close(slave)
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "check_workers",
     "leave_signals_to_the_parent",
     "postpone",
+    "protect_tracker",
     "single_threaded",
     "spawned",
     "without_rank",
@@ -100,6 +102,18 @@ def leave_signals_to_the_parent() -> None:
     signal.signal(signal.SIGTERM, _end_soon)
 
 
+def protect_tracker() -> None:
+    """Start Python's tracker of shared names, which would die of a SIGUSR1 to a whole job.
+
+    It ignores SIGINT and SIGTERM by itself, and inherits what is blocked.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _prepare() -> None:
     """Leave signals to the parent and follow it when it is gone."""
     leave_signals_to_the_parent()
@@ -149,5 +163,6 @@ def spawned(workers: int) -> Iterator[ProcessPoolExecutor]:
 
     Forking is unsafe once MPI has started, hence ``spawn``.
     """
+    protect_tracker()
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare) as pool:
         yield pool

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv.errors import OutputBusy
+from pdeinv.io.atomic import sweep
 from pdeinv.system_errors import cannot
 
 __all__ = ["check_free", "owned"]
@@ -27,7 +28,7 @@ _held: list[Path] = []
 
 @contextmanager
 def owned(out: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold an output while the block runs.
+    """Hold an output while the block runs, cleared of scratch that a killed owner has left.
 
     Args:
         out: the output; it need not exist.
@@ -46,6 +47,8 @@ def owned(out: Path, *, shared: bool = False) -> Iterator[None]:
             raise cannot("lock", out, error) from error
         if not locked:
             held.enter_context(_named(out.parent / f".{out.name}.owner", out, shared))
+        if not shared:
+            sweep(out.absolute().parent, f"{out.name}.")
         yield
 
 
