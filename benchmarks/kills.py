@@ -13,6 +13,9 @@ hardly anything was begun, with or without). Counted are
 - wrong code: not 130 after SIGINT; after SIGTERM and SIGUSR1 not 75, or 1 without `--resume`;
 - left: temporary files, or processes that live on.
 
+Then each long verb is started twice on one output, at random moments, the second time as it was,
+with `--overwrite` and with `--resume`: who comes second has to be refused in one line.
+
 Results are kept in `results/kills.json` kill by kill, and what is there is not done again.
 """
 
@@ -29,6 +32,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from kills_parts import pairs, table
 from kills_parts.inputs import prepared
 from kills_parts.trial import SIGNALS, reference, stopped
 from kills_parts.verbs import VERBS, Verb
@@ -91,6 +95,24 @@ def carry_out(store: Store, kill: Kill, folder: Path) -> None:
         shutil.copytree(folder / "trial", kept, symlinks=True)
 
 
+def pair_up(store: Store, verb: Verb, folder: Path, repeats: int) -> None:
+    """All pairs of one verb that are not done yet."""
+    for k in range(repeats):
+        for more in (*pairs.flags(verb), *(["--shard"] if verb.name == "generate" else [])):
+            key = f"{verb.name} | {more or 'plain'} | {k}"
+            if key in store.pairs:
+                continue
+            inputs = prepared(folder)
+            known = reference(verb, inputs, folder / "undisturbed" / slug(verb.name))
+            where = folder / "pair"
+            if more == "--shard":
+                found = pairs.shared(verb, inputs, where, known, key)
+            else:
+                found = pairs.together(verb, more, inputs, where, known, key)
+            print(f"{key}: {vars(found)}", flush=True)
+            store.keep(store.pairs, key, vars(found))
+
+
 def slug(text: str) -> str:
     """A name that a file may have."""
     return re.sub(r"\W+", "-", text).strip("-")
@@ -100,16 +122,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", help="verbs whose names hold one of these words")
     parser.add_argument("--rounds", type=int, default=6, help="kills of each verb by each signal")
+    parser.add_argument("--pairs", type=int, default=1, help="pairs of each verb by each flag")
+    parser.add_argument("--table", action="store_true", help="only print what there is")
     parser.add_argument("--quick", action="store_true", help="one round, another file")
     parser.add_argument("--folder", type=Path, help="where the commands run")
     given = parser.parse_args()
     folder = given.folder or Path(tempfile.gettempdir()) / "pdeinv-kills"
     store = Store(RESULTS / f"kills{'-quick' if given.quick else ''}.json")
     verbs = [v for v in VERBS if not given.only or any(word in v.name for word in given.only)]
-    for r in range(1 if given.quick else given.rounds):
+    for r in range(0 if given.table else 1 if given.quick else given.rounds):
         for kill in asked(verbs, r + 1):
             if kill.key not in store.kills:
                 carry_out(store, kill, folder)
+    for verb in verbs:
+        if "opened" in verb.phases and not given.table:
+            pair_up(store, verb, folder, given.pairs)
+    print(table.kills(store.kills), table.pairs(store.pairs), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def _stop(
         run.send(signal.SIGCONT, False)
         code = run.ended()
         said, processes = run.said, run.close()
-    trial = Trial(code, _code(verb, signum), _told(said))
+    trial = Trial(code, _code(verb, signum), told(said))
     trial.traceback = "Traceback" in said
     trial.processes = processes
     trial.wrong_code = code not in (0, trial.expected)  # what is about to end may as well end
@@ -119,7 +119,7 @@ def _stop(
     return trial
 
 
-def _told(said: str) -> str:
+def told(said: str) -> str:
     """The error, else the last line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return next((line for line in lines if "error: " in line), lines[-1] if lines else "")[-160:]
@@ -162,7 +162,7 @@ def _go_on(
     trial.processes += processes
     trial.traceback |= "Traceback" in said
     if code != 0:
-        trial.lost = f"{code}: {_told(said)}"
+        trial.lost = f"{code}: {told(said)}"
     else:
         trial.different = left.differing(left.numbers(folder, KEPT), expected)
     trial.files += left.files(folder, finished=True)

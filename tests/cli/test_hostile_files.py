@@ -101,9 +101,9 @@ def test_code_in_place_of_a_formula(formula, call, work, mark):
     words = ("solve", "--config", "bad.toml", "--seed", 1, "--out", "o")
     assert "is not understood" in one_line(call(*words))
     tree = netcdf.read_tree(work / "obs.nc")
-    config = tree.attrs["pdeinv_config"]
+    config = tree.attrs["pdeinv_problem_config"]
     assert "source = 1.0" in config
-    tree.attrs["pdeinv_config"] = config.replace("source = 1.0", f'source = "{formula}"')
+    tree.attrs["pdeinv_problem_config"] = config.replace("source = 1.0", f'source = "{formula}"')
     netcdf.write(work / "bad.nc", tree)
     assert "is not understood" in one_line(
         call("invert", "bad.nc", "--engine", "map", "--out", "o")
