@@ -27,7 +27,14 @@ def reached(run: Watched, verb: Verb, phase: str, chance: random.Random) -> bool
     at = chance.uniform(low, low + 0.6 * (high - low))
     if high <= 0.0:  # before any chain: rounds of training, told without a fraction of their own
         return run.wait_for(lambda: run.shown) and _rest(run, chance.uniform(0.0, 1.0))
-    return run.wait_for(lambda: at <= run.fraction < 1.0)
+    return run.wait_for(lambda: at <= _fraction(run, verb) < 1.0)
+
+
+def _fraction(run: Watched, verb: Verb) -> float:
+    """What the terminal shows; below a launcher there is none, but a data set has its batches."""
+    if not verb.launch:
+        return run.fraction
+    return len(list(run.folder.glob(f"{verb.out}.run/batch*.json"))) / verb.batches
 
 
 def _rest(run: Watched, seconds: float) -> bool:

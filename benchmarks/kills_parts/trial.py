@@ -113,7 +113,9 @@ def _stop(
     trial = Trial(code, _code(verb, signum), told(said))
     trial.traceback = "Traceback" in said
     trial.processes = processes
-    trial.wrong_code = code not in (0, trial.expected)  # what is about to end may as well end
+    # what is about to end may as well end; a launcher says in its own way that a rank was killed
+    killed = signum == signal.SIGKILL and bool(verb.launch)
+    trial.wrong_code = code is None or (code not in (0, trial.expected) and not killed)
     if signum != signal.SIGKILL:
         trial.files = left.files(folder, finished=code == 0)
     return trial

@@ -37,6 +37,7 @@ class Verb:
         launch: what starts the command.
         whole: whether a signal goes to all of its processes, as schedulers send it.
         option: which names the output.
+        batches: of a data set.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Verb:
     launch: tuple[str, ...] = ()
     whole: bool = False
     option: str = "--out"
+    batches: int = 40
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -126,7 +128,7 @@ VERBS = (
     LATENT,
     changed(LATENT, "train-surrogate latent --devices 2", "--devices 2"),
     training("fno", "epochs=4"),
-    training("ensemble", "members=3 epochs=20"),
+    training("ensemble", "members=3 options.epochs=20"),
     training("gp", ""),
     Verb("solve --solver pinn",
          "solve --config small.toml --seed 7 --solver pinn --set solver.adam_steps=500"

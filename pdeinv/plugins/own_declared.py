@@ -248,7 +248,7 @@ def _forget_stale(name: str, folder: Path | None = None) -> None:
     moved = spec is not None and "." not in name and spec.origin != str(files[0])
     if moved or not all(file.is_file() for file in files) or digest(files) != before:
         for known, module in list(sys.modules.items()):
-            if getattr(module, "__file__", None) in map(str, files):
+            if Path(getattr(module, "__file__", None) or "") in files:
                 del sys.modules[known]
 
 
