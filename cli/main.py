@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from . import outlets, signals
@@ -14,6 +15,8 @@ def main() -> None:
     words = sys.argv[1:]
     signals.end_at_once(words)
     out, _ = outlets.opened()
+    # a Python that is started here, a worker say, takes no module from the working folder
+    os.environ["PYTHONSAFEPATH"] = "1"
     from .verbs import app
 
     signals.leave_in_order(words)

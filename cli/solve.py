@@ -217,13 +217,10 @@ def _by_network(
     solver: Solver,
 ) -> tuple[xr.DataTree, dict[str, Any]]:
     """Train and save the weights; returns the truth file and what to report."""
-    from pdeinv.io.runs import discard
     from pdeinv.jobs.observe import truth_tree
     from pdeinv.surrogates.pinn.forward import relative_l2, strong_form
 
     folder, began = output.folder, time.perf_counter()
-    if output.overwrite:
-        discard(folder)
     solution = _trained(terminal, problem, m, config, plan["seed"], folder, solver.resume)
     found: dict[str, Any] = {
         "residual": solution.state.residual,
@@ -253,7 +250,7 @@ def _trained(
 ) -> Any:
     from pdeinv.io.runs import drop_unless_resumable, remember
     from pdeinv.plugins.fitting import FitRun
-    from pdeinv.surrogates.pinn.forward import solve, training_mark
+    from pdeinv.surrogates.pinn.forward import decided_by, solve
 
     message = f"stopped; the training so far is saved in {folder}; continue with --resume"
     with stoppable(None, message) as stop, step_progress(terminal, "train") as step:
@@ -262,7 +259,7 @@ def _trained(
             step(block, blocks, f"loss {loss:.3g}, residual {residual:.3g}")
 
         told = {"seed": seed, "solver": {"name": "pinn", **config.model_dump()}}
-        remember(folder, told, mark=training_mark(problem, m, config, seed), resume=resume)
+        remember(folder, told, decides=decided_by(problem, m, config, seed), resume=resume)
         run = FitRun(folder, resume, progress=progress, should_stop=stop.requested)
         try:
             return solve(problem, m, config, seed, run)

@@ -169,19 +169,20 @@ class _Training:
     def check(self) -> None:
         """Everything that can be wrong before any work is done."""
         from pdeinv.executors.devices import find_device
+        from pdeinv.io.atomic import check_folder
 
         job = self.job
         self.output.check(job.data, self.config, resume=job.resume, folder=True, kind="folder")
         if job.tensorboard is not None:
             extras.require("tensorboard", "--tensorboard needs")
+            for taken in (self.output.out, job.folder):
+                check_folder(job.tensorboard, "--tensorboard", apart=taken)
         if job.device != "cpu":
             find_device(job.device)
 
     def prepare(self, held: ExitStack) -> int:
         """Own the output, check, read, clear and remember; returns the seed."""
-        from pdeinv.config import fingerprint
         from pdeinv.io.lock import owned
-        from pdeinv.io.runs import discard, remember
 
         job = self.job
         held.enter_context(owned(self.output.out))
@@ -189,13 +190,7 @@ class _Training:
         job.check_together(self.devices)
         self.held = job.read()
         seed = seed_of(self.tables, job.folder if job.resume else None)
-        if self.output.overwrite:
-            discard(job.folder)
-        options = {"name": job.surrogate, **job.config.model_dump()}
-        told = {"seed": seed, "surrogate": options}
-        decides = {"name": job.surrogate, "data": self.held.digest, "noise_std": job.noise_std}
-        mark = fingerprint({**decides, "seed": seed})
-        remember(job.folder, told, mark=mark, resume=job.resume)
+        replace(job, seed=seed).remember(self.held)
         return seed
 
     def plan(self, training: TrainingSet, seed: int) -> dict[str, Any]:

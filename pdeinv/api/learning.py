@@ -28,7 +28,7 @@ from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
 from pdeinv.io.lock import owned
 from pdeinv.io.observations import NoiseSpec
-from pdeinv.io.runs import check_run_outputs, recalled_seed, run_folder
+from pdeinv.io.runs import check_run_outputs, drop_unless_resumable, recalled_seed, run_folder
 from pdeinv.jobs.comparison import summary
 from pdeinv.jobs.evaluate import Request, compare
 from pdeinv.jobs.generate.plan import Around, Plan, Sampling
@@ -169,6 +169,8 @@ def train_surrogate(
     declare_model(model)
     with files() as folder:
         target = folder / "surrogate" if out is None else Path(out)
+        if resume and seed is None:
+            seed = recalled_seed(run_folder(target))
         job = Job(
             name, options, written(data, folder, "data"), seed_or_fresh(seed), run_folder(target),
             device, dtype, noise_std, resume,
@@ -178,7 +180,13 @@ def train_surrogate(
             check_run_outputs(
                 target, overwrite=overwrite, resume=resume, inputs=paths(data), kind="folder"
             )
-            found = execute(job)
+            training = job.read()
+            job.remember(training)
+            try:
+                found = execute(job, training=training)
+            except BaseException:
+                drop_unless_resumable(job.folder)
+                raise
             if out is not None:
                 with atomic(target) as scratch:
                     found.save(scratch)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from pdeinv import extras
 from pdeinv.errors import ConfigError
-from pdeinv.executors.processes import leave_signals_to_the_parent
+from pdeinv.executors.processes import later, leave_signals_to_the_parent
 from pdeinv.executors.task import call
 from pdeinv.system_errors import require_shared_memory
 
@@ -49,6 +49,23 @@ def mpi_session() -> Iterator[bool]:
     """
     global _executor
     require_shared_memory("--executor mpi needs")
+    with ExitStack() as held:
+        # a rank that left while another waits for it would be waited for in vain
+        with later():
+            executor = held.enter_context(_session())
+        _executor = executor
+        try:
+            yield executor is not None
+        except BaseException:
+            if executor is not None:
+                executor.shutdown(wait=False, cancel_futures=True)
+            raise
+        finally:
+            _executor = None
+
+
+def _session() -> Any:
+    """Rank 0 gets the executor, the others come back from here when all work is done."""
     try:
         from mpi4py import MPI
         from mpi4py.futures import MPICommExecutor
@@ -59,17 +76,7 @@ def mpi_session() -> Iterator[bool]:
             "--executor mpi needs at least 2 ranks; start it with mpiexec -n N or srun, "
             "or use --executor process"
         )
-    session: Any = MPICommExecutor(MPI.COMM_WORLD, root=0)
-    with session as executor:
-        _executor = executor
-        try:
-            yield executor is not None
-        except BaseException:
-            if executor is not None:
-                executor.shutdown(wait=False, cancel_futures=True)
-            raise
-        finally:
-            _executor = None
+    return MPICommExecutor(MPI.COMM_WORLD, root=0)
 
 
 def mpi_workers() -> tuple[Executor, int]:

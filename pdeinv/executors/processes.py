@@ -9,9 +9,11 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -21,15 +23,38 @@ from pdeinv.system_errors import require_shared_memory
 
 __all__ = [
     "check_workers",
+    "later",
     "leave_signals_to_the_parent",
     "postpone",
+    "protect_tracker",
     "single_threaded",
     "spawned",
     "without_rank",
+    "working",
 ]
 
 GRACE_SECONDS = 20.0
-"""How long a worker may take to finish its step after SIGTERM."""
+"""How long a worker may take to finish its task after SIGTERM."""
+IDLE_SECONDS = 0.5
+"""How long it stays without one; its parent may still be reading the last result."""
+
+
+@contextmanager
+def later() -> Iterator[None]:
+    """Signals that come while the block runs arrive at its end."""
+    came, before = list[int](), dict[int, Any]()
+    if threading.current_thread() is not threading.main_thread():  # which alone gets them
+        yield
+        return
+    try:
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            before[signum] = signal.signal(signum, lambda number, _: came.append(number))
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 BYTES_PER_WORKER = 20_000_000
@@ -101,17 +126,59 @@ def leave_signals_to_the_parent() -> None:
     signal.signal(signal.SIGTERM, _end_soon)
 
 
+def protect_tracker() -> None:
+    """Start Python's tracker of shared names, which would die of a SIGUSR1 to a whole job.
+
+    It ignores SIGINT and SIGTERM by itself, and inherits what is blocked.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _prepare() -> None:
     """Leave signals to the parent and follow it when it is gone."""
     leave_signals_to_the_parent()
+    signal.signal(signal.SIGTERM, _end_when_idle)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     postpone("xarray")
+
+
+_tasks = [0, 0]
+"""Tasks of this worker that have begun, and that have ended."""
+
+
+@contextmanager
+def working() -> Iterator[None]:
+    """A task in a worker, which SIGTERM lets come to its end."""
+    _tasks[0] += 1
+    try:
+        yield
+    finally:
+        _tasks[1] += 1
 
 
 def _end_soon(signum: int, _: FrameType | None) -> None:
     timer = threading.Timer(GRACE_SECONDS, os._exit, (128 + signum,))
     timer.daemon = True
     timer.start()
+
+
+def _end_when_idle(signum: int, _: FrameType | None) -> None:
+    threading.Thread(target=_wait_for_idleness, args=(128 + signum,), daemon=True).start()
+
+
+def _wait_for_idleness(code: int) -> None:
+    """End this worker when it has had no task for a moment, or the grace is over."""
+    end = time.monotonic() + GRACE_SECONDS
+    while time.monotonic() < end:
+        before = tuple(_tasks)
+        time.sleep(IDLE_SECONDS)
+        if before[0] == before[1] and before == tuple(_tasks):
+            break
+    os._exit(code)
 
 
 def _end_with_parent() -> None:
@@ -154,5 +221,6 @@ def spawned(workers: int) -> Iterator[ProcessPoolExecutor]:
         SystemFault: there is too little shared memory for their locks.
     """
     require_shared_memory("workers need")
+    protect_tracker()
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare) as pool:
         yield pool

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from pdeinv.executors.processes import single_threaded, spawned
+from pdeinv.executors.processes import single_threaded, spawned, working
 
 __all__ = ["kept_workers", "process_pool"]
 
@@ -149,10 +149,11 @@ _ready: dict[str, str] = {}
 
 def _work(name: str, token: str, built: bytes, task: bytes) -> Any:
     """One task in a worker, after what it needs has been built."""
-    if _ready.get(name) != token:
-        _ready.pop(name, None)
-        initializer, arguments = ForkingPickler.loads(built)
-        initializer(*arguments)
-        _ready[name] = token
-    fn, args, kwargs = ForkingPickler.loads(task)
-    return fn(*args, **kwargs)
+    with working():
+        if _ready.get(name) != token:
+            _ready.pop(name, None)
+            initializer, arguments = ForkingPickler.loads(built)
+            initializer(*arguments)
+            _ready[name] = token
+        fn, args, kwargs = ForkingPickler.loads(task)
+        return fn(*args, **kwargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,10 +15,13 @@ from pdeinv.errors import OutputExists, PdeinvError
 from pdeinv.io.marks import check_mark
 from pdeinv.system_errors import cannot, refusal, system_error
 
-__all__ = ["SCRATCH", "atomic", "check_output", "remove", "write_text"]
+__all__ = ["SCRATCH", "atomic", "check_folder", "check_output", "remove", "sweep", "write_text"]
 
 
 SCRATCH = len("..") + 8
+_SCRATCH = re.compile(r"\..+\.[a-z0-9_]{8}")
+"""Names that :func:`atomic` gives to its folders."""
+
 ROOM = len(".toml") + SCRATCH
 """Bytes that scratch adds to a name, and the most that is added to that of an output: scratch of
 the configuration beside it."""
@@ -82,6 +86,27 @@ def check_output(
         raise OutputExists(f"folder {folder} is not writable; choose another {option}")
 
 
+def check_folder(path: Path, option: str, apart: Path) -> None:
+    """Refuse a folder that files are to be added to, where that cannot be.
+
+    Args:
+        path: it need not exist.
+        option: which names it.
+        apart: an output, with which it would be replaced.
+
+    Raises:
+        OutputExists: it is a file, cannot be written, or lies in ``apart``.
+    """
+    real, out = Path(os.path.realpath(path)), Path(os.path.realpath(apart))
+    if out == real or out in real.parents:
+        raise OutputExists(f"{path} lies in {apart}, which is replaced; choose another {option}")
+    there = next(p for p in (real, *real.parents) if os.path.lexists(p))
+    if not there.is_dir():
+        raise OutputExists(f"{there} is no folder; choose another {option}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputExists(f"folder {there} is not writable; choose another {option}")
+
+
 def _check_name(path: Path, option: str, room: int) -> None:
     """Refuse what names no file, and a name that leaves no room for what is written beside it."""
     if path.name in ("", ".", ".."):
@@ -144,6 +169,17 @@ def atomic(path: Path) -> Iterator[Path]:
         raise cannot("write", path, found) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove scratch that killed processes have left for what begins with ``name`` in a folder.
+
+    Nobody else may be writing there.
+    """
+    for entry in list(os.scandir(folder)):
+        ours = _SCRATCH.fullmatch(entry.name) and entry.name.startswith(f".{name}")
+        if ours and entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -12,11 +12,12 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pdeinv.errors import OutputBusy
+from pdeinv.io.atomic import sweep
 from pdeinv.system_errors import cannot
 
 __all__ = ["check_free", "owned"]
@@ -27,7 +28,7 @@ _held: list[Path] = []
 
 @contextmanager
 def owned(out: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold an output while the block runs.
+    """Hold an output while the block runs, cleared of scratch that a killed owner has left.
 
     Args:
         out: the output; it need not exist.
@@ -38,20 +39,17 @@ def owned(out: Path, *, shared: bool = False) -> Iterator[None]:
         SystemFault: no lock can be made there.
     """
     path = out.parent / f".{out.name}.lock"
-    try:
-        stream = _locked(path, out, shared)
-    except OSError as error:
-        raise cannot("lock", out, error) from error
-    if stream is None:
-        with _named(out.parent / f".{out.name}.owner", out, shared):
-            yield
-        return
-    _held.append(path.resolve())
-    try:
+    with ExitStack() as held:
+        held.callback(_sweep, path)
+        try:
+            locked = _lock(path, out, shared, held)
+        except OSError as error:
+            raise cannot("lock", out, error) from error
+        if not locked:
+            held.enter_context(_named(out.parent / f".{out.name}.owner", out, shared))
+        if not shared:
+            sweep(out.absolute().parent, f"{out.name}.")
         yield
-    finally:
-        _held.remove(path.resolve())
-        _release(stream, path)
 
 
 def check_free(out: Path) -> None:
@@ -81,22 +79,24 @@ def _busy(out: Path) -> OutputBusy:
     return OutputBusy(f"another run is writing {out}; wait for it, or choose another --out")
 
 
-def _locked(path: Path, out: Path, shared: bool) -> int | None:
-    """The open file that is locked; None on a file system without locks."""
+def _lock(path: Path, out: Path, shared: bool, held: ExitStack) -> bool:
+    """Lock the file until ``held`` is closed; False on a file system without locks."""
     while True:
         stream = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-            if _is(stream, path):
-                return stream
-        except BlockingIOError:
-            os.close(stream)
-            raise _busy(out) from None
-        except OSError:
-            os.close(stream)
-            path.unlink(missing_ok=True)
-            return None
-        os.close(stream)  # its last owner has removed it meanwhile
+        with ExitStack() as opened:
+            opened.callback(os.close, stream)
+            try:
+                fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise _busy(out) from None
+            except OSError:
+                path.unlink(missing_ok=True)
+                return False
+            if _is(stream, path):  # else its last owner has removed it meanwhile
+                held.push(opened.pop_all())
+                _held.append(path.resolve())
+                held.callback(_held.remove, path.resolve())
+                return True
 
 
 def _is(stream: int, path: Path) -> bool:
@@ -107,11 +107,16 @@ def _is(stream: int, path: Path) -> bool:
         return False
 
 
-def _release(stream: int, path: Path) -> None:
-    """Let go, and remove the file where no other shares it."""
+def _sweep(path: Path) -> None:
+    """Remove the file of a lock that nobody holds, also where a signal came while it was made."""
+    try:
+        stream = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
     with suppress(OSError):
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink(missing_ok=True)
+        if _is(stream, path):
+            path.unlink(missing_ok=True)
     os.close(stream)
 
 

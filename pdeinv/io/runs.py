@@ -10,26 +10,31 @@ from tempfile import mkdtemp
 from typing import Any, Literal
 
 from pdeinv.config import dump_toml, read_toml
-from pdeinv.errors import ConfigError
-from pdeinv.io.atomic import SCRATCH, check_output, remove, write_text
+from pdeinv.errors import DataSchemaError
+from pdeinv.io.atomic import SCRATCH, check_output, remove, sweep, write_text
+from pdeinv.io.decided import check_same, plain
 from pdeinv.io.lock import check_free
 from pdeinv.io.marks import ATTRIBUTE, RUN_MARK, check_mark, written_by_pdeinv
 from pdeinv.provenance import versions
 from pdeinv.system_errors import cannot
 
 __all__ = [
+    "PLAN",
     "check_run_outputs",
     "discard",
     "drop_unless_resumable",
+    "keep_configuration",
     "make_run_folder",
     "recalled_seed",
     "remember",
+    "resumable",
     "run_folder",
 ]
 
-CONFIG, INPUTS = "config.toml", "inputs.mark"
-RESUMABLE = ("*.npz", "*.safetensors")
-"""Files of a run folder that a run can go on from: of engines and rounds, of trainings."""
+CONFIG, DECIDES = "config.toml", "decides.json"
+RESUMABLE, PLAN = ("*.npz", "*.safetensors"), "plan.npz"
+"""Files of a run folder that a run can go on from: of engines, rounds and batches, of trainings;
+and the one among them that only says what is to be done."""
 
 
 def run_folder(out: Path) -> Path:
@@ -47,6 +52,9 @@ def check_run_outputs(
 ) -> None:
     """Refuse an output or its run folder, as :func:`check_output` says.
 
+    A run folder that nothing can go on from, as a run that was killed in its first seconds leaves,
+    stands in nobody's way.
+
     Raises:
         OutputBusy: another run is writing it, so that no flag helps.
         OutputExists: names the first.
@@ -55,8 +63,9 @@ def check_run_outputs(
     check_free(out)
     check_output(out, overwrite=overwrite, resume=resume, inputs=read, kind=kind)
     folder = run_folder(out)
+    replaced = overwrite or (written_by_pdeinv(folder) and not resumable(folder))
     check_output(
-        folder, overwrite=overwrite, resume=resume, inputs=read, kind="folder", room=SCRATCH
+        folder, overwrite=replaced, resume=resume, inputs=read, kind="folder", room=SCRATCH
     )
 
 
@@ -104,30 +113,55 @@ def discard(folder: Path) -> None:
 
 
 def remember(
-    folder: Path, resolved: Mapping[str, Any], *, mark: str = "", resume: bool = False
+    folder: Path,
+    resolved: Mapping[str, Any],
+    *,
+    decides: Mapping[str, Any] | None = None,
+    resume: bool = False,
 ) -> None:
-    """Keep the resolved configuration in the run folder, which is made if need be.
+    """Make the run folder of a run that begins, or check that of one that goes on.
+
+    Only who owns the output may call this.
 
     Args:
-        folder: the run folder.
-        resolved: the configuration.
-        mark: identifies all that decides the numbers, files included; empty where something else
+        folder: the run folder; what an earlier run has left there goes, unless ``resume``.
+        resolved: the configuration, which is kept there.
+        decides: all that decides the numbers, hashes of files included; None where something else
             guards the folder.
         resume: whether the run goes on with what is there.
 
     Raises:
-        ConfigError: what is there has another mark; nothing was changed.
+        ConfigError: what is there was decided by something else; nothing was changed.
     """
-    file = folder / INPUTS
-    if mark and resume and file.exists() and file.read_text(encoding="utf-8").strip() != mark:
-        raise ConfigError(
-            f"checkpoints in {folder} belong to another configuration, seed, data or other input; "
-            "repeat the first command with --resume, or start again with --overwrite"
-        )
+    file = folder / DECIDES
+    if resume:
+        _check_decided(folder, decides)
+    else:
+        discard(folder)
     make_run_folder(folder)
-    if mark:
-        write_text(file, f"{mark}\n")
+    sweep(folder)
+    if decides is not None:
+        write_text(file, json.dumps(plain(decides)) + "\n")
+    keep_configuration(folder, resolved)
+
+
+def keep_configuration(folder: Path, resolved: Mapping[str, Any]) -> None:
+    """Write the resolved configuration into a run folder."""
     write_text(folder / CONFIG, dump_toml(resolved))
+
+
+def _check_decided(folder: Path, decides: Mapping[str, Any] | None) -> None:
+    file = folder / DECIDES
+    if decides is None or not file.exists():
+        return
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        raise DataSchemaError(f"{file} is damaged; start again with --overwrite") from None
+    check_same(
+        before, decides,
+        f"checkpoints in {folder} belong to another configuration, seed, data or other input",
+    )  # fmt: skip
 
 
 def recalled_seed(folder: Path) -> int | None:
@@ -141,7 +175,12 @@ def recalled_seed(folder: Path) -> int | None:
     return None if seed is None else int(seed)
 
 
+def resumable(folder: Path) -> bool:
+    """Whether there is a checkpoint, a training round or a batch: something to go on from."""
+    return any(file.name != PLAN for kind in RESUMABLE for file in folder.rglob(kind))
+
+
 def drop_unless_resumable(folder: Path) -> None:
-    """Remove a run folder that holds no checkpoint and no training round: nothing could go on."""
-    if written_by_pdeinv(folder) and not any(any(folder.rglob(kind)) for kind in RESUMABLE):
+    """Remove a run folder from which nothing could go on."""
+    if written_by_pdeinv(folder) and not resumable(folder):
         remove(folder)

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
@@ -17,9 +17,10 @@ from typing import Any
 
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
 from pdeinv.executors.devices import find_device, import_torch
-from pdeinv.executors.processes import without_rank
+from pdeinv.executors.processes import protect_tracker, without_rank
 from pdeinv.executors.ranks import ALONE, Place, Ranks, leave, opened
 from pdeinv.io.datasets import TrainingSet
+from pdeinv.io.runs import remember
 from pdeinv.jobs.training_set import check_inputs, check_prior, open_training_set
 from pdeinv.plugins.fitting import FitRun, Precision
 from pdeinv.plugins.recipe import make_problem
@@ -98,6 +99,25 @@ class Job:
         check_inputs(training, self.kind)
         return training
 
+    def remember(self, training: TrainingSet) -> None:
+        """Make the run folder, or check that of a training that goes on.
+
+        Raises:
+            ConfigError: its seed, data or noise were others.
+        """
+        options = {"name": self.surrogate, **self.config.model_dump()}
+        free = getattr(self.config, "free", None)
+        # a stranger's surrogate that does not tell compares its options with its own checkpoint
+        fixed = {"name": self.surrogate} if free is None else _without(options, free)
+        decides = {
+            "surrogate": fixed,
+            "sha256 of the data": training.digest,
+            "noise_std": self.noise_std,
+            "seed": self.seed,
+        }
+        told = {"seed": self.seed, "surrogate": options}
+        remember(self.folder, told, decides=decides, resume=self.resume)
+
     def check_together(self, size: int) -> None:
         """Refuse several processes where they would not share the work.
 
@@ -121,6 +141,15 @@ class Job:
             return self.device
         # where the launcher shows each task only its own GPU, that is number 0
         return f"cuda:{local % max(import_torch().cuda.device_count(), 1)}"
+
+
+def _without(options: Mapping[str, Any], free: Collection[str]) -> dict[str, Any]:
+    """Options but for some names, at any depth."""
+    return {
+        k: _without(v, free) if isinstance(v, Mapping) else v
+        for k, v in options.items()
+        if k not in free
+    }
 
 
 def execute(
@@ -165,6 +194,7 @@ def together(job: Job, size: int) -> Iterator[Ranks]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         place = Place(0, size, 0, "127.0.0.1", probe.getsockname()[1])
+    protect_tracker()
     # a forked process would inherit locks and GPU contexts
     others = [_start(job, replace(place, rank=k, local=k)) for k in range(1, size)]
     try:

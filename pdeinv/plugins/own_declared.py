@@ -20,6 +20,7 @@ from typing import Any
 
 from pdeinv.errors import ConfigError, PdeinvError, reason
 from pdeinv.plugins.own_model import Origin, OwnModel
+from pdeinv.plugins.own_sources import digest, sources
 from pdeinv.provenance import sha256
 
 __all__ = [
@@ -39,8 +40,8 @@ OWN = "own"
 
 FILE = ".py"
 
-_imported: dict[str, str] = {}
-"""Hash of the source by module, as it was when it was imported here."""
+_imported: dict[str, tuple[list[Path], str]] = {}
+"""Source files and their hash by module, as they were when it was imported here."""
 
 _declared: dict[tuple[str, str], OwnModel] = {}
 """By name and hash."""
@@ -90,19 +91,19 @@ def _found(table: Mapping[str, Any]) -> OwnModel | None:
     return _declared.get((str(table.get("model")), str(table.get("sha256"))))
 
 
-def find(name: str, digest: str) -> OwnModel:
+def find(name: str, expected: str) -> OwnModel:
     """The model of that name and source.
 
     Raises:
         ConfigError: nobody named it, or its source was another one.
     """
-    if (name, digest) in _declared:
-        return _declared[name, digest]
+    if (name, expected) in _declared:
+        return _declared[name, expected]
     other = next((sha for known, sha in _declared if known == name), None)
     if other is not None:
         raise ConfigError(
             f"own model '{name}' is not the one that this was made with: its source has sha256 "
-            f"{other[:12]}, expected {digest[:12]}; restore the source, or make the file again"
+            f"{other[:12]}, expected {expected[:12]}; restore the source, or make the file again"
         )
     known = ", ".join(f"'{known}'" for known, _ in _declared)
     raise ConfigError(
@@ -161,11 +162,11 @@ def load_reference(text: str, folder: str = "") -> OwnModel:
             f"own model '{text}': expected MODULE:FACTORY or path/to/file.py:FACTORY, such as "
             "flow:build"
         )
-    loaded, digest = _module(module, where, text)
+    loaded, hashed = _module(module, where, text)
     made = _made(loaded, factory, text)
     # a file is known by its name, so that its path need not be typed in the same way again
     name = f"{Path(module).name if module.endswith(FILE) else module}:{factory}"
-    return replace(made, origin=Origin(name, digest, module, str(where)))
+    return replace(made, origin=Origin(name, hashed, module, str(where)))
 
 
 def _made(module: ModuleType, factory: str, text: str) -> OwnModel:
@@ -201,7 +202,7 @@ def _guarded(run: Callable[[], Any], what: str) -> Any:
 
 
 def _module(name: str, folder: Path, text: str) -> tuple[ModuleType, str]:
-    """The module and the hash of its source."""
+    """The module and the hash of its sources."""
     if name.endswith(FILE):
         file = folder / name
         if not file.is_file():
@@ -228,28 +229,35 @@ def _module(name: str, folder: Path, text: str) -> tuple[ModuleType, str]:
     source = getattr(module, "__file__", None)
     if source is None or not source.endswith(FILE):
         raise ConfigError(f"own model '{text}': module '{name}' has no source file to record")
-    _imported[name] = sha256(Path(source))
-    return module, _imported[name]
+    return module, _recorded(module)
 
 
-def _forget_stale(name: str, folder: Path) -> None:
-    """Forget a module whose source has changed, or that came from another folder."""
-    old = sys.modules.get(name)
-    if old is None or name not in _imported:
+def _recorded(module: ModuleType) -> str:
+    """The hash of the sources of a module that has just been imported."""
+    files = sources(module)
+    _imported[module.__name__] = files, digest(files)
+    return _imported[module.__name__][1]
+
+
+def _forget_stale(name: str, folder: Path | None = None) -> None:
+    """Forget a module with a source that has changed, or that came from another folder."""
+    if name not in sys.modules or name not in _imported:
         return
-    source = Path(getattr(old, "__file__", None) or "")
-    spec = PathFinder.find_spec(name.partition(".")[0], [str(folder)])
-    moved = spec is not None and "." not in name and spec.origin != str(source)
-    if moved or not source.is_file() or sha256(source) != _imported[name]:
-        del sys.modules[name]
+    files, before = _imported[name]
+    spec = None if folder is None else PathFinder.find_spec(name.partition(".")[0], [str(folder)])
+    moved = spec is not None and "." not in name and spec.origin != str(files[0])
+    if moved or not all(file.is_file() for file in files) or digest(files) != before:
+        for known, module in list(sys.modules.items()):
+            if Path(getattr(module, "__file__", None) or "") in files:
+                del sys.modules[known]
 
 
 def _from_file(file: Path, text: str) -> tuple[ModuleType, str]:
     """The module of a file by its path, under a name that hides no other module."""
-    digest = sha256(file)
-    name = f"_own_{file.stem}_{digest[:16]}"
+    name = f"_own_{file.stem}_{sha256(file)[:16]}"
+    _forget_stale(name)
     if name in sys.modules:
-        return sys.modules[name], digest
+        return sys.modules[name], _imported[name][1]
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
@@ -261,7 +269,7 @@ def _from_file(file: Path, text: str) -> tuple[ModuleType, str]:
         except (Exception, SystemExit) as error:
             del sys.modules[name]
             raise _import_failed(text, error) from error
-    return module, digest
+    return module, _recorded(module)
 
 
 def _import_failed(text: str, error: BaseException) -> ConfigError:

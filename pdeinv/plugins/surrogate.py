@@ -70,7 +70,10 @@ class Surrogate(Protocol):
     name: ClassVar[str]
     """The registered name; ``metadata["surrogate"]`` is the same."""
     Config: ClassVar[type[BaseConfig]]
-    """Its options, all with defaults: the table ``[surrogate]`` of ``train-surrogate``."""
+    """Its options, all with defaults: the table ``[surrogate]`` of ``train-surrogate``.
+
+    Where it has a tuple ``free``, options named there may change on ``--resume``, and no others.
+    """
     role: ClassVar[Role]
     """What :meth:`bind` gives."""
     learns_fields: ClassVar[bool]

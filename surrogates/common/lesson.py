@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -31,7 +31,13 @@ FEWEST = 3
 
 
 class LessonConfig(Config):
-    """The option that every surrogate has."""
+    """The option that every surrogate has.
+
+    Attributes:
+        free: options, at any depth, that may change when a training is resumed.
+    """
+
+    free: ClassVar[tuple[str, ...]] = ()
 
     noise_rel: float = Field(
         0.02,

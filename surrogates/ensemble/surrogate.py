@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -34,6 +34,7 @@ from ..common.record import Judgement, Record, heldout_errors
 from ..common.split import Index, Split
 from ..common.storage import complete, read_kind
 from ..common.trained import Trained
+from ..training.config import FREE
 from .spread import Spread, coverage
 
 __all__ = ["Ensemble", "EnsembleConfig"]
@@ -41,6 +42,8 @@ __all__ = ["Ensemble", "EnsembleConfig"]
 
 class EnsembleConfig(LessonConfig):
     """Options of ``ensemble``."""
+
+    free: ClassVar[tuple[str, ...]] = FREE  # of members
 
     member: str = Field("latent", description="registered surrogate of every member")
     members: int = Field(5, ge=2, le=1000, description="how many")

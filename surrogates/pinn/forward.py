@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pdeinv.config import fingerprint, parse
+from pdeinv.config import parse
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted
 from pdeinv.executors.devices import import_torch
 from pdeinv.io.atomic import atomic
+from pdeinv.io.decided import check_same, plain
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.fitting import FitRun
 from pdeinv.plugins.hooks import HasStrongForm
@@ -34,11 +36,11 @@ from .training import PinnState, advance, first_state
 __all__ = [
     "HISTORY",
     "NetworkSolution",
+    "decided_by",
     "done",
     "relative_l2",
     "solve",
     "strong_form",
-    "training_mark",
 ]
 
 HISTORY = "history.jsonl"
@@ -161,7 +163,7 @@ def solve(
     import_torch()
     run = run or FitRun()
     form, m = strong_form(problem), problem.prior().space.check(m)
-    store = _Store(run.folder, training_mark(problem, m, config, seed))
+    store = _Store(run.folder, decided_by(problem, m, config, seed))
     state, history = store.load() if run.resume else (None, [])
     if state is None:
         net = Network.of(form, config, stream(seed, "pinn-features"))
@@ -187,13 +189,17 @@ def _objective(form: StrongForm, config: PinnConfig, m: Array, features: Array) 
     return Objective(form, config, replace(net, features=features), m=m)
 
 
-def training_mark(problem: Problem, m: Array, config: PinnConfig, seed: int) -> str:
-    """A fingerprint of all that decides the training; it may go on for longer."""
+def decided_by(problem: Problem, m: Array, config: PinnConfig, seed: int) -> dict[str, Any]:
+    """All that decides the training; it may go on for longer."""
     described = config.model_dump(exclude={"lbfgs_steps", "newton_steps", "tolerance", "patience"})
-    table = problem.config.model_dump(mode="json")
-    files = [one.sha256 for one in sources_of(problem.config)]
-    told = {"problem": table, "files": files, "m": m.tolist(), "config": described}
-    return fingerprint({**told, "seed": seed})
+    files = {f"sha256 of {one.name}": one.sha256 for one in sources_of(problem.config)}
+    return {
+        "problem": {"name": problem.name, **problem.config.model_dump(mode="json")},
+        "sha256 of the unknown": hashlib.sha256(m.tobytes()).hexdigest(),
+        "solver": described,
+        "seed": seed,
+        **files,
+    }
 
 
 def _split(state: PinnState) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -208,14 +214,14 @@ class _Store:
     """Checkpoint and history of one training; without a folder nothing is kept."""
 
     folder: Path | None
-    mark: str
+    decides: Mapping[str, Any]
 
     def save(self, state: PinnState, history: list[Mapping[str, Any]]) -> None:
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         arrays, numbers = _split(state)
-        note = {"mark": self.mark, "state": numbers, "history": history}
+        note = {"decides": plain(self.decides), "state": numbers, "history": history}
         save_arrays(self.folder / CHECKPOINT, arrays, note)
         with atomic(self.folder / HISTORY) as target:
             target.write_text("".join(json.dumps(h) + "\n" for h in history), encoding="utf-8")
@@ -224,9 +230,7 @@ class _Store:
         if self.folder is None or not (self.folder / CHECKPOINT).exists():
             return None, []
         arrays, note = load_arrays(self.folder / CHECKPOINT)
-        if note.get("mark") != self.mark:
-            raise ConfigError(
-                f"the checkpoint in {self.folder} belongs to another problem, unknown, seed or "
-                "network; repeat its settings, or start again with --overwrite"
-            )
+        belongs = "belongs to another problem, unknown, seed or network"
+        what = f"the checkpoint in {self.folder} {belongs}"
+        check_same(note.get("decides", {}), self.decides, what)
         return PinnState(**arrays, **note["state"]), list(note["history"])

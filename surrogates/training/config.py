@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,8 @@ FREE = ("accumulation", "learning_rate", "clip")
 
 class TrainingConfig(LessonConfig):
     """How a network is trained."""
+
+    free: ClassVar[tuple[str, ...]] = FREE
 
     epochs: int = Field(400, ge=1, description="passes over the training samples at most")
     batch_size: int = Field(64, ge=1, description="samples of one gradient step, on all devices")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.errors import DataSchemaError
+from pdeinv.io.decided import check_same, plain
 from pdeinv.memory import ran_out
 from pdeinv.plugins.fitting import FitRun
 from pdeinv.rng import stream
@@ -33,6 +34,7 @@ class Loop:
     """The moving parts of one training.
 
     Attributes:
+        decides: all that decides the training, which a resumed one has to share.
         step: minibatches done in the running epoch.
         summed: the sum of their sample losses in this process.
         signal: what this process tells the others at the next step.
@@ -45,7 +47,7 @@ class Loop:
     run: FitRun
     train: Minibatches
     valid: Minibatches
-    mark: str
+    decides: Mapping[str, Any]
     history: History = field(default_factory=History)
     best: dict[str, Any] = field(default_factory=dict)
     step: int = 0
@@ -156,16 +158,16 @@ class Loop:
         summed = self.run.ranks.total(float(self.summed))[0]
         if self.run.folder is None or not self.run.ranks.first:
             return
-        plain = self.optimizer.arrays() | packed("best/", self.best)
+        arrays = self.optimizer.arrays() | packed("best/", self.best)
         note = {
-            "fingerprint": self.mark,
+            "decides": plain(self.decides),
             "history": asdict(self.history),
             "step": self.step,
             "summed": summed,
             "averaged": self.optimizer.averaged,
             "free": {k: getattr(self.config, k) for k in FREE},
         }
-        checkpointing.write(self.run.folder, plain, note)
+        checkpointing.write(self.run.folder, arrays, note)
 
     def load(self) -> None:
         """Continue from the checkpoint in the run's folder.
@@ -177,11 +179,8 @@ class Loop:
         assert self.run.folder is not None
         arrays, note = checkpointing.read(self.run.folder)
         path = self.run.folder / CHECKPOINT
-        if note.get("fingerprint") != self.mark:
-            raise ConfigError(
-                f"checkpoint {path} belongs to another configuration, seed or data set; repeat the "
-                "first command with --resume, or start again with --overwrite"
-            )
+        what = f"checkpoint {path} belongs to another configuration, seed or data set"
+        check_same(note.get("decides", {}), self.decides, what)
         for key, value in note.get("free", {}).items():
             if value != getattr(self.config, key):
                 logger.warning(

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from pdeinv.config import fingerprint
 from pdeinv.errors import Preempted, RunFailed
 from pdeinv.executors.devices import find_device
 from pdeinv.plugins.fitting import EpochRow, FitRun
@@ -40,12 +39,14 @@ PROBED = 1024
 """Rows by which a data set is recognised."""
 
 
-def _mark(module: Any, config: TrainingConfig, seed: int, data: Data, run: FitRun) -> str:
-    """A fingerprint of all that decides the training."""
+def _decides(
+    module: Any, config: TrainingConfig, seed: int, data: Data, run: FitRun
+) -> dict[str, Any]:
+    """All that decides the training."""
     shapes = {k: list(v.shape) for k, v in module.named_parameters()}
     options = {k: v for k, v in config.model_dump().items() if k not in FREE}
-    found = {**options, "seed": seed, "shapes": shapes, "dtype": run.dtype}
-    return fingerprint({**found, "data": [_probe(a) for a in vars(data).values()]})
+    probes = {f"data.{k}": _probe(v) for k, v in vars(data).items()}
+    return {"surrogate": options, "seed": seed, "dtype": run.dtype, **probes, "shapes": shapes}
 
 
 def _probe(array: Any) -> list[float]:
@@ -81,11 +82,11 @@ def train(
     """
     device, kind = find_device(run.device), real_type(run.dtype)
     module = in_precision(module, run.dtype)
-    mark = _mark(module, config, seed, data, run)
+    decides = _decides(module, config, seed, data, run)
     with advice_on_memory(config, None, config.batch_size):
         samples = Minibatches(data.train_x, data.train_y, kind, device)
         held_back = Minibatches(data.valid_x, data.valid_y, kind, device)
-        loop = Loop(module.to(device), loss, config, seed, run, samples, held_back, mark)
+        loop = Loop(module.to(device), loss, config, seed, run, samples, held_back, decides)
     if run.folder is not None and run.ranks.first:
         sweep(run.folder)
     if run.resume and run.folder is not None and has_checkpoint(run.folder):

@@ -10,6 +10,7 @@ import xarray as xr
 
 from pdeinv.errors import RunFailed
 from pdeinv.io import netcdf
+from pdeinv.io.runs import make_run_folder
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -48,9 +49,10 @@ def contents(folder):
     return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def refused(result, folder, before):
+def refused(result, folder, before, named):
     assert result.exit_code == 2, result.stderr
     assert "to another configuration, seed" in result.stderr
+    assert named in result.stderr
     assert contents(folder) == before
 
 
@@ -72,7 +74,7 @@ def test_another_file_behind_the_problem_is_refused(call, rainy):
     rain(2.0)
     before = contents(rainy)
     for command in words.values():
-        refused(call(*command, "--resume"), rainy, before)
+        refused(call(*command, "--resume"), rainy, before, "sha256 of rain.nc was ")
     rain(1.0)
     for command in words.values():  # negative control
         done = call(*command, "--resume")
@@ -99,12 +101,19 @@ def test_another_surrogate_in_the_folder_is_refused(call, work, surrogate):
     assert call(*words).exit_code == 0
     surrogate()
     before = contents(work)
-    refused(call(*words, "--resume"), work, before)
+    refused(call(*words, "--resume"), work, before, "sha256 of the surrogate was ")
 
 
-@pytest.mark.parametrize("other", ["--seed=9", "--noise-std=0.3", "--data=more.nc"])
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ("--seed=9", ": seed was 1, is 9;"),
+        ("--noise-std=0.3", ": noise_std was not set, is 0.3;"),
+        ("--data=more.nc", ": sha256 of the data was "),
+    ],
+)
 def test_another_training_is_refused_before_its_first_checkpoint(
-    other, call, work, surrogate, monkeypatch
+    other, named, call, work, surrogate
 ):
     made = ("generate", "--obs", "obs.nc", "--n", 31, "--seed", 4, "--out", "more.nc")
     assert call(*made).exit_code == 0
@@ -114,19 +123,79 @@ def test_another_training_is_refused_before_its_first_checkpoint(
     for file in (work / "T.run").glob("training*"):
         file.unlink()
     before = contents(work)
-    refused(call(*words, *other.split("="), "--resume"), work, before)
+    refused(call(*words, *other.split("="), "--resume"), work, before, named)
 
 
 @pytest.mark.parametrize(
-    "other", [("--set", "problem.unknown.modes=3"), ("--noise-rel", 0.3), ("--seed", 8)]
+    ("other", "named"),
+    [
+        (("--set", "problem.unknown.modes=3"), ": problem.unknown.modes was 4, is 3;"),
+        (("--noise-rel", 0.3), ": noise.rel was not set, is 0.3;"),
+        (("--seed", 8), ": seed was 1, is 8;"),
+    ],
 )
-def test_another_run_is_refused_before_its_first_checkpoint(other, call, work):
+def test_another_run_is_refused_before_its_first_checkpoint(other, named, call, work):
     words = ("invert", "obs.nc", *PCN, "--draws", 10, "--seed", 1, "--out", "r.nc")
     assert call(*words).exit_code == 0
     for name in ("run.json", *(p.name for p in (work / "r.nc.run").glob("chain*"))):
         (work / "r.nc.run" / name).unlink()
     before = contents(work)
-    refused(call(*words, *other, "--resume"), work, before)
+    refused(call(*words, *other, "--resume"), work, before, named)
+
+
+RUNS = {
+    "invert": ("invert", "obs.nc", *PCN, "--draws", 10, "--seed", 1),
+    "generate": ("generate", "--config", "small.toml", "--sensors", "grid:3x3", "--n", 4,
+                 "--seed", 1),
+    "train-surrogate": ("train-surrogate", "latent", "--data", "data.nc", "--seed", 1,
+                        "--set", "surrogate.epochs=1"),
+    "solve": ("solve", "--config", "small.toml", "--seed", 1, "--solver", "pinn",
+              "--set", "solver.adam_steps=1", "--set", "solver.newton_steps=1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verb", "other", "named"),
+    [
+        ("invert", "engine.beta=0.9", ": engine.beta was 0.2, is 0.9;"),
+        ("generate", "problem.unknown.std=2.0", ": problem.unknown.std was 1.0, is 2.0;"),
+        ("train-surrogate", "surrogate.batch_size=7", ": surrogate.batch_size was 64, is 7;"),
+        ("solve", "solver.width=17", ": solver.width was 16, is 17;"),
+    ],
+)
+def test_what_differs_from_the_checkpoints_is_named(verb, other, named, call, work, surrogate):
+    assert call(*RUNS[verb], "--out", "o").exit_code == 0
+    before = contents(work)
+    result = call(*RUNS[verb], "--set", other, "--out", "o", "--resume")
+    assert result.exit_code == 2
+    assert named in result.stderr
+    assert contents(work) == before
+
+
+@pytest.mark.parametrize("resume", [(), ("--resume",)])
+@pytest.mark.parametrize("verb", RUNS)
+def test_what_a_kill_in_the_first_second_leaves_is_in_nobodys_way(
+    verb, resume, call, work, surrogate
+):
+    make_run_folder(work / "o.run")
+    for name in (".o.lock", "o.run/decides.json", "o.run/run.json", "o.run/plan.npz"):
+        (work / name).write_text("{}")
+    for name in (".o.abcd_123", ".o.run.abcd_123", "o.run/.config.toml.abcd_123"):
+        (work / name).mkdir()
+    if resume:  # what is begun is complete: each file is written at once
+        for name in ("decides.json", "run.json", "plan.npz"):
+            (work / "o.run" / name).unlink()
+    done = call(*RUNS[verb], *resume, "--out", "o")
+    assert done.exit_code == 0, done.stderr
+    assert not list(work.rglob(".*"))
+
+
+def test_a_run_folder_with_progress_is_not_begun_anew_unasked(call, work):  # negative control
+    assert call(*RUNS["invert"], "--out", "o").exit_code == 0
+    (work / "o").unlink()
+    result = call(*RUNS["invert"], "--out", "o")
+    assert result.exit_code == 2
+    assert "o.run already exists; add --overwrite or --resume" in result.stderr
 
 
 FAILING = {

@@ -1,6 +1,7 @@
 """A model of one's own on the command line: imported by the flag alone, recorded, checked."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +143,25 @@ def test_a_resumed_run_ends_with_the_same_bits_and_refuses_another_source(flow, 
     Path("flow.py").write_text(source(2.0))
     message = refused(call, *resume, "--own-model", "flow:build")
     assert "belong to another configuration" in message
+    assert "problem.sha256 was " in message
+
+
+@pytest.mark.parametrize("own", ["flow:build", "flow.py:build"])
+@pytest.mark.parametrize("line", ["from rates import rate", "import rates.more as more"])
+def test_a_module_beside_the_model_is_part_of_its_source(own, line, flow, call, monkeypatch):
+    for known in [name for name in sys.modules if name.startswith("rates")]:
+        monkeypatch.delitem(sys.modules, known)  # of another folder
+    (flow / "rates").mkdir()
+    for name in ("__init__", "more"):
+        (flow / f"rates/{name}.py").write_text("def rate(): return 1.0\n")
+    called = "more.rate()" if "more" in line else "rate()"
+    (flow / "flow.py").write_text(f"{line}\n{source(called)}")
+    run(call, "invert", "obs.nc", *PCN, "--draws", 50, "--out", "r.nc", own=own)
+    resume = ("invert", "obs.nc", *PCN, "--draws", 90, "--out", "r.nc", "--resume")
+    run(call, *resume, own=own)  # negative control
+    changed = "rates/more.py" if "more" in line else "rates/__init__.py"
+    (flow / changed).write_text("def rate(): return 2.0\n")
+    assert "problem.sha256 was " in refused(call, *resume, "--own-model", own)
 
 
 def test_a_changed_source_is_the_one_that_runs(flow, call, monkeypatch):

@@ -184,6 +184,23 @@ def test_the_log_has_a_line_per_epoch_and_tensorboard_the_same_numbers(call, dat
     )
 
 
+@pytest.mark.parametrize(
+    ("folder", "why"),
+    [
+        ("obs.nc", "obs.nc is no folder; choose another --tensorboard"),
+        ("obs.nc/events", "obs.nc is no folder; choose another --tensorboard"),
+        ("ckpt/events", "ckpt/events lies in ckpt, which is replaced"),
+        ("ckpt.run", "ckpt.run lies in ckpt.run, which is replaced"),
+    ],
+)
+def test_a_folder_of_events_that_cannot_be_is_refused(folder, why, call, data, work):
+    before = sorted(work.iterdir())
+    result = call(*train(data, "ckpt", 1), "--tensorboard", folder)
+    assert result.exit_code == 2
+    assert why in result.stderr
+    assert sorted(work.iterdir()) == before
+
+
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
 def test_other_precisions_train_too(dtype, call, data, work, whole):
     result = call(*train(data, "ckpt"), "--dtype", dtype)

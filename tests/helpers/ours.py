@@ -1,11 +1,32 @@
-"""What our own distribution registers; what other installed packages do is theirs to test."""
+"""What our own distribution registers and holds; other installed packages are theirs to test."""
 
+from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 
-__all__ = ["ours"]
+__all__ = ["PACKAGES", "ROOT", "modules", "ours"]
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {
+    "pdeinv": "pdeinv",
+    "problems": "pdeinv.problems",
+    "surrogates": "pdeinv.surrogates",
+    "cli": "pdeinv.cli",
+}
 
 
 def ours(kind):
     """The names of our problems, surrogates or engines, sorted."""
     found = entry_points(group=f"pdeinv.{kind}")
     return sorted(e.name for e in found if e.dist is not None and e.dist.name == "pdeinv")
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Files by the names of their modules."""
+    found = {}
+    for folder, package in PACKAGES.items():
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            parts = file.relative_to(ROOT / folder).with_suffix("").parts
+            found[".".join([package, *(p for p in parts if p != "__init__")])] = file
+    return found

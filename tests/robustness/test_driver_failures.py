@@ -1,7 +1,9 @@
 """Failed solves, spent budgets, dead workers, full disks: counted, survived or one clear line."""
 
 import errno
+import multiprocessing
 import os
+import signal
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import SimpleNamespace
@@ -270,6 +272,21 @@ class Deadly:
 def test_dead_worker_is_one_clear_line(tmp_path):
     with pytest.raises(RunFailed, match=r"a worker process died .* continue with --resume"):
         run(make("pcn"), Deadly(), Run(3, tmp_path, workers=2))
+
+
+def test_where_one_worker_is_killed_the_others_save(tmp_path):
+    told = set()
+
+    def kill_one(chain, *_):
+        told.add(chain)
+        if len(told) == 2:
+            os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+            told.add("killed")
+
+    engine = make("pcn", draws=10**6)
+    with pytest.raises(RunFailed, match="a worker process died"):
+        run(engine, CASE.posterior, Run(3, tmp_path, workers=2), kill_one)
+    assert len(list(tmp_path.glob("chain*.state.npz"))) == 1
 
 
 def test_an_error_in_one_worker_reaches_the_caller(tmp_path):

@@ -269,7 +269,7 @@ def test_without_resume_old_checkpoints_are_dropped(tmp_path):
 
 @pytest.mark.parametrize(
     ("more", "spec"),
-    [({"beta": 0.3}, {}), ({}, {"tag": "other data"}), ({}, {"seed": 4})],
+    [({"beta": 0.3}, {}), ({}, {"tag": {"data": "others"}}), ({}, {"seed": 4})],
     ids=["option", "data", "seed"],
 )
 def test_checkpoint_of_another_run_is_refused(more, spec, tmp_path):

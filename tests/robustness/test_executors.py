@@ -1,6 +1,8 @@
 """Every backend gives the same bits, and parts made apart join into one data set."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from commands import PATIENCE, wait_for
 
 from pdeinv.errors import ConfigError, MissingDependency, Preempted, RunFailed
 from pdeinv.executors.config import ExecutorConfig
@@ -230,3 +233,25 @@ def test_a_tampered_shard_is_solved_again(tmp_path, by_processes, damage):
     else:
         shutil.copyfile(run / "batch000001.npz", shard)
     assert made(tmp_path, "a", resume=True) == whole
+
+
+@pytest.mark.parametrize("ready", ["b.nc.run", "b.nc.run/batch000001.json"])
+def test_ranks_that_are_all_told_to_stop_leave_and_can_go_on(ready, tmp_path):
+    mpiexec = Path(sys.executable).parent / "mpiexec"
+    if not mpiexec.exists():
+        pytest.skip("no mpiexec beside this Python")
+    (tmp_path / "p.toml").write_text(TOML)
+    words = ["generate", "--config", "p.toml", "--sensors", "grid:2x2", "--n", "4000", "--seed",
+             "5", "--executor", "mpi", "--out", "b.nc"]  # fmt: skip
+    ranks = "import os; print(os.getpid(), flush=True); from pdeinv.cli.main import main; main()"
+    process = subprocess.Popen(
+        [mpiexec, "-n", "2", sys.executable, "-c", ranks, *words],
+        cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    wait_for((tmp_path / ready).exists, process)
+    for _ in range(2):
+        os.kill(int(process.stdout.readline()), signal.SIGTERM)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 75, stderr
+    assert "Traceback" not in stderr
+    assert not list(tmp_path.glob(".*"))

@@ -7,17 +7,10 @@ import ast
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
+from ours import ROOT, modules
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = {
-    "pdeinv": "pdeinv",
-    "problems": "pdeinv.problems",
-    "surrogates": "pdeinv.surrogates",
-    "cli": "pdeinv.cli",
-}
 ROOMS = (
     "pdeinv.cli",
     "pdeinv.problems",
@@ -57,17 +50,6 @@ HEAVY = {
 NEVER = {"click", "pickle", "cloudpickle", "joblib"}
 LAZY = "pdeinv"
 """``pdeinv/__init__`` loads what it offers when it is asked for, and is exempt."""
-
-
-@cache
-def modules() -> dict[str, Path]:
-    """Files by the names of their modules."""
-    found = {}
-    for folder, package in PACKAGES.items():
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            parts = file.relative_to(ROOT / folder).with_suffix("").parts
-            found[".".join([package, *(p for p in parts if p != "__init__")])] = file
-    return found
 
 
 def room(module: str) -> str:

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pdeinv.config import fingerprint
 from pdeinv.engines.base import Engine
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.atomic import atomic, remove
+from pdeinv.io.decided import check_same, plain
 
-__all__ = ["claimed", "mark_of"]
+__all__ = ["claimed", "decided_by"]
 
 LENGTHS = ("draws", "max_iterations")
 """Options that may change when a run is continued."""
@@ -38,15 +38,13 @@ def claimed(engine: Engine[Any], spec: Run, mark_file: str = "run.json") -> Iter
     """
     spec.folder.mkdir(parents=True, exist_ok=True)
     with _locked(spec.folder):
-        file, mark = spec.folder / mark_file, mark_of(engine, spec)
-        if spec.resume and file.exists() and _read_mark(file) != mark:
-            raise ConfigError(
-                f"checkpoints in {spec.folder} belong to another configuration, seed or data; "
-                "repeat the first command with --resume, or start again with --overwrite"
-            )
+        file, decides = spec.folder / mark_file, decided_by(engine, spec)
+        if spec.resume and file.exists():
+            what = f"checkpoints in {spec.folder} belong to another configuration, seed or data"
+            check_same(_read_mark(file), decides, what)
         _clean(spec.folder, everything=not spec.resume)
         with atomic(file) as target:
-            target.write_text(json.dumps({"fingerprint": mark, "engine": engine.name}))
+            target.write_text(json.dumps({"decides": plain(decides), "engine": engine.name}))
         yield
 
 
@@ -65,15 +63,15 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def mark_of(engine: Engine[Any], spec: Run) -> str:
+def decided_by(engine: Engine[Any], spec: Run) -> dict[str, Any]:
     """What checkpoints belong to: engine, options but for lengths, seed, model and data."""
     config = engine.config.model_dump(mode="json", exclude=set(LENGTHS))
-    return fingerprint({"engine": engine.name, **config, "seed": spec.seed, "tag": spec.tag})
+    return {**spec.tag, "engine": {"name": engine.name, **config}, "seed": spec.seed}
 
 
-def _read_mark(file: Path) -> str:
+def _read_mark(file: Path) -> dict[str, Any]:
     try:
-        return str(json.loads(file.read_text())["fingerprint"])
+        return dict(json.loads(file.read_text())["decides"])
     except (ValueError, KeyError, TypeError):
         raise DataSchemaError(f"run mark {file} is damaged; start again with --overwrite") from None
 

@@ -30,6 +30,10 @@ def _start(build: Callable[[], Posterior]) -> None:
     _posterior = build()
 
 
+def _nothing() -> None:
+    """No task."""
+
+
 def _progress_file(folder: Path, k: int) -> Path:
     return folder / f"chain{k}.progress.json"
 
@@ -57,18 +61,23 @@ def run_in_workers(
     with process_pool(workers, _start, (build,)) as pool:
         shares = [range(i, engine.n_chains, workers) for i in range(workers)]
         pending = {pool.submit(_work, engine, spec, ks) for ks in shares}
+        # Python's watcher of the processes may have looked before the last one started, and would
+        # not see it die; another task makes it look again.
+        pool.submit(_nothing)
         try:
             _watch(pending, engine.n_chains, spec, progress)
-        except BrokenProcessPool:
-            raise RunFailed(
-                f"a worker process died (killed, or out of memory{short_of_files()}); continue "
-                "with --resume, with fewer --workers if memory was short"
-            ) from None
-        except BaseException:
+        except BaseException as error:
             spec.stop_file.touch()
             for future in pending:
                 future.cancel()
+            if isinstance(error, BrokenProcessPool):
+                raise RunFailed(
+                    f"a worker process died (killed, or out of memory{short_of_files()}); continue "
+                    "with --resume, with fewer --workers if memory was short"
+                ) from None
             raise
+    for k in range(engine.n_chains):
+        _progress_file(spec.folder, k).unlink(missing_ok=True)
 
 
 def _watch(pending: set[Future[None]], n_chains: int, spec: Run, progress: Progress) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pdeinv.bayes.posterior import Counters
 
@@ -34,7 +36,7 @@ class Run:
         workers: processes; chains are spread over them.
         budget: limits of one chain.
         checkpoint_seconds: time between checkpoints.
-        tag: identifies model and data, so that a checkpoint of another run is refused.
+        tag: what else decides the numbers, by name, so that another run's checkpoint is refused.
         stop: the file that asks to stop; ``STOP`` in ``folder`` where None.
     """
 
@@ -44,7 +46,7 @@ class Run:
     workers: int = 1
     budget: Budget = field(default_factory=Budget)
     checkpoint_seconds: float = 30.0
-    tag: str = ""
+    tag: Mapping[str, Any] = field(default_factory=dict)
     stop: Path | None = None
 
     @property

@@ -12,6 +12,7 @@ import numpy as np
 
 from pdeinv.bayes.prior_rows import unwhiten_rows
 from pdeinv.errors import CapabilityError, ConfigError, SolverDiverged, reason
+from pdeinv.io.runs import PLAN
 from pdeinv.jobs.generate import shards
 from pdeinv.jobs.generate.actions import actions, actions_of_rows
 from pdeinv.jobs.generate.grid import experiments, grid_places, measures_field
@@ -24,12 +25,9 @@ from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem, whitened_model
 from pdeinv.typing import Array
 
-__all__ = ["PLAN", "BatchSolver", "checked", "solve_batches"]
+__all__ = ["BatchSolver", "checked", "solve_batches"]
 
 NOT_FINITE = "the solve gave values that are not finite"
-
-PLAN = "plan.npz"
-"""The plan in the run folder."""
 
 
 def _check_offers(problem: Problem, plan: Plan) -> None:

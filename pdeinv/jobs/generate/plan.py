@@ -208,16 +208,20 @@ class Plan:
             "problem": {"name": self.problem, **self.problem_config},
         }
 
-    def mark(self) -> str:
-        """A fingerprint of all that decides the samples.
+    def decides(self) -> dict[str, Any]:
+        """All that decides the samples.
 
         ``n`` is part of it for a Latin hypercube only; else it may grow on resume.
         """
         free = () if self.sampling == "lhs" else ("n",)
         table = {k: v for k, v in self.table().items() if k not in free}
         places = {c: np.asarray(v).tolist() for c, v in self.sensors.items()}
-        files = [one.sha256 for one in self.inputs]
-        return fingerprint({**table, "sensors": places, "basis": BASIS, "files": files})
+        files = {f"sha256 of {one.name}": one.sha256 for one in self.inputs}
+        return {**table, "sensors": places, "basis": BASIS, **files}
+
+    def mark(self) -> str:
+        """A fingerprint of that."""
+        return fingerprint(self.decides())
 
     def key(self) -> str:
         """The mark with the number of samples: what a worker's copy must agree with."""

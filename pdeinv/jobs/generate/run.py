@@ -16,15 +16,16 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
-from pdeinv.errors import ConfigError, Preempted, RunFailed
+from pdeinv.errors import DataSchemaError, Preempted, RunFailed
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.pools import Pool, opened, require_backend
-from pdeinv.io.atomic import write_text
+from pdeinv.io.atomic import sweep, write_text
+from pdeinv.io.decided import check_same, plain
 from pdeinv.io.lock import owned
-from pdeinv.io.runs import make_run_folder, remember
+from pdeinv.io.runs import PLAN, keep_configuration, make_run_folder
 from pdeinv.io.streaming import write_stream
 from pdeinv.jobs.generate import shards
-from pdeinv.jobs.generate.batches import PLAN, checked, solve_batches
+from pdeinv.jobs.generate.batches import checked, solve_batches
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import to_dataset
 from pdeinv.jobs.generate.shards import Shard
@@ -85,6 +86,11 @@ class Execution:
         """Whether batches of the folder are kept; parts must never delete those of the others."""
         return self.resume or self.assemble or self.part is not None
 
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else can be writing into the run folder, now or soon."""
+        return self.part is None and self.executor.name == "process"
+
 
 def generate(
     plan: Plan, out: Path, folder: Path, execution: Execution | None = None, **options: Any
@@ -112,12 +118,11 @@ def generate(
     problem, axes = checked(plan)
     check_size(problem, plan, out)
     with owned(out, shared=execution.part is not None):
-        _claim(plan, folder, execution.joins)
+        _claim(plan, folder, execution)
         try:
             _generated(problem, plan, out, folder, execution, axes)
         except BaseException:
-            alone = execution.part is None and execution.executor.name == "process"
-            if alone:  # else others may be about to write there
+            if execution.alone:
                 shards.drop_if_empty(folder)
             raise
 
@@ -149,23 +154,30 @@ def _generated(
         _write(problem, plan, tally, axes, out)
 
 
-def _claim(plan: Plan, folder: Path, join: bool) -> None:
-    """Mark the run folder with the plan, or check the mark that is there."""
+def _claim(plan: Plan, folder: Path, execution: Execution) -> None:
+    """Mark the run folder with what decides the samples, or check the mark that is there."""
     file = folder / "run.json"
-    if file.exists() and join:
-        if json.loads(file.read_text()).get("fingerprint") != plan.mark():
-            hint = " (a Latin hypercube cannot grow)" if plan.sampling == "lhs" else ""
-            raise ConfigError(
-                f"batches in {folder} belong to another configuration, seed, sensors or design"
-                f"{hint}; repeat the first command with --resume, or start again with --overwrite"
-            )
+    if file.exists() and execution.joins:
+        _check_decided(plan, folder, file)
     else:
         make_run_folder(folder)
-        if not join:
+        if not execution.joins:
             shards.forget(folder)
-        write_text(file, json.dumps({"fingerprint": plan.mark(), "kind": "dataset"}))
+        write_text(file, json.dumps({"decides": plain(plan.decides()), "kind": "dataset"}))
+    if execution.alone:
+        sweep(folder)
     plan.save(folder / PLAN)
-    remember(folder, plan.table())
+    keep_configuration(folder, plan.table())
+
+
+def _check_decided(plan: Plan, folder: Path, file: Path) -> None:
+    hint = " (a Latin hypercube cannot grow)" if plan.sampling == "lhs" else ""
+    try:
+        before = dict(json.loads(file.read_text())["decides"])
+    except (ValueError, KeyError, TypeError):
+        raise DataSchemaError(f"{file} is damaged; start again with --overwrite") from None
+    what = f"batches in {folder} belong to another configuration, seed, sensors or design"
+    check_same(before, plan.decides(), what, hint)
 
 
 @dataclass

@@ -30,7 +30,7 @@ from pdeinv.plugins.case import Case, read_case
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import ModelChoice, PosteriorRecipe, surrogate_kind
 from pdeinv.plugins.surrogate import check_role
-from pdeinv.provenance import Source, files_of
+from pdeinv.provenance import Source, files_of, sources_of
 from pdeinv.rng import fresh_seed, stream
 from pdeinv.seeds import LARGEST_SEED
 
@@ -167,6 +167,15 @@ class Inversion:
         data = self.observations.source
         others = [Source.of(path) for path in self.inputs[1:]]
         return [*([] if data is None else [data]), *others]
+
+    def hashes(self) -> dict[str, str]:
+        """The hashes of data, surrogate and the problem's files, by their names."""
+        data, found = self.observations.source, dict[str, str]()
+        if data is not None:
+            found["the observations"] = data.sha256
+        if self.surrogate_path is not None:
+            found["the surrogate"] = Source.of(self.surrogate_path).sha256
+        return found | dict(sources_of(self.problem.config))
 
     @property
     def trains_surrogate(self) -> bool:

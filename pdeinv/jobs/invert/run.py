@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -13,14 +14,14 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Need, check_posterior
 from pdeinv.engines.progress import Progress, silent
 from pdeinv.engines.run.driver import run
-from pdeinv.engines.run.folder import claimed, mark_of
+from pdeinv.engines.run.folder import claimed, decided_by
 from pdeinv.engines.run.spec import Budget, Run
 from pdeinv.executors import kept_workers
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import SCRATCH, check_output, write_text
 from pdeinv.io.lock import owned
 from pdeinv.io.marks import noted
-from pdeinv.io.runs import check_run_outputs, discard, drop_unless_resumable, remember, run_folder
+from pdeinv.io.runs import check_run_outputs, drop_unless_resumable, remember, run_folder
 from pdeinv.jobs.invert.pace import with_pace
 from pdeinv.jobs.invert.request import Inversion, RunConfig
 from pdeinv.jobs.invert.result import conclude
@@ -64,26 +65,22 @@ def invert(
     inversion.require()
     with owned(out):
         check_outputs(inversion, out, overwrite=overwrite, resume=resume)
-        tree = _inverted(inversion, run_folder(out), overwrite, resume, progress)
+        tree = _inverted(inversion, run_folder(out), resume, progress)
         netcdf.write(out, tree)
         write_text(configuration_of(out), noted(str(tree.attrs["pdeinv_config"])))
     return tree
 
 
-def _inverted(
-    inversion: Inversion, folder: Path, overwrite: bool, resume: bool, progress: Progress
-) -> xr.DataTree:
+def _inverted(inversion: Inversion, folder: Path, resume: bool, progress: Progress) -> xr.DataTree:
     """The result, by what is kept in ``folder`` meanwhile."""
     problem = inversion.problem
     check_travels(problem.name, problem.config.model_dump(mode="json"), inversion.run.workers)
     inversion.check_surrogate()
     made = Prepared.of(inversion.recipe())
     verified = _verify(inversion, made.posterior)
-    if overwrite:
-        discard(folder)
     spec = _spec(inversion, folder, resume)
-    mark = mark_of(inversion.engine, spec)
-    remember(folder, inversion.resolved(), mark=mark, resume=resume)
+    decides = decided_by(inversion.engine, spec)
+    remember(folder, inversion.resolved(), decides=decides, resume=resume)
     try:
         with kept_workers(inversion.run.workers):
             report = SurrogateReport()
@@ -126,12 +123,13 @@ def _spec(inversion: Inversion, folder: Path, resume: bool) -> Run:
     return Run(inversion.seed, folder, resume, asked.workers, budget, tag=_tag(inversion))
 
 
-def _tag(inversion: Inversion) -> str:
+def _tag(inversion: Inversion) -> dict[str, Any]:
     """What a checkpoint must agree with besides engine and seed: configuration and all inputs."""
     resolved = inversion.resolved()
     for free in ("engine", "workers", "seed", "budget", "observations"):
         resolved.pop(free, None)
-    return f"{resolved}{[one.sha256 for one in inversion.sources]}{BASIS}"
+    files = {f"sha256 of {name}": digest for name, digest in inversion.hashes().items()}
+    return {**resolved, **files, "basis": BASIS}
 
 
 def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:

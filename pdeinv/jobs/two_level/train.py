@@ -10,6 +10,7 @@ solves so far. The first round has no surrogate: see :mod:`pdeinv.jobs.two_level
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,11 @@ IN_A_ROW = 2
 
 
 def train_in_rounds(
-    rounds: Rounds, folder: Path, progress: Progress, watch: Watch | None = None, tag: str = ""
+    rounds: Rounds,
+    folder: Path,
+    progress: Progress,
+    watch: Watch | None = None,
+    tag: Mapping[str, Any] | None = None,
 ) -> SurrogateReport:
     """Train a surrogate in rounds and save it in ``folder/surrogate``; finished rounds are kept.
 
@@ -51,7 +56,7 @@ def train_in_rounds(
         folder: the run folder; rounds found there are not repeated.
         progress: told the round, as chain -1.
         watch: asked whether to go on.
-        tag: identifies model and data, as that of :class:`pdeinv.engines.run.spec.Run`.
+        tag: what decides model and data, as that of :class:`pdeinv.engines.run.spec.Run`.
 
     Raises:
         Preempted: a stop was asked for; what is finished is saved.
@@ -62,7 +67,7 @@ def train_in_rounds(
     watch = watch or Watch.of(folder)
     done, target = folder / "rounds.json", folder / "surrogate"
     if not done.exists():
-        training = _Training(rounds, folder, progress, watch, tag)
+        training = _Training(rounds, folder, progress, watch, tag or {})
         surrogate, figures = training.run()
         with atomic(target) as scratch:
             surrogate.save(scratch)
@@ -110,7 +115,7 @@ class _Training:
     folder: Path
     progress: Progress
     watch: Watch
-    tag: str
+    tag: Mapping[str, Any]
     tests: list[Trial] = field(default_factory=list)
 
     def run(self) -> tuple[Surrogate, dict[str, float]]:
@@ -233,7 +238,7 @@ class _Training:
         # streams of its own: neither another round's nor those of the chains
         seed = int(stream(self.rounds.seed, "explorers", j).integers(2**62))
         spec = Run(
-            seed, self._explorers(j), tag=f"{self.tag}{config}{j}",
+            seed, self._explorers(j), tag={**self.tag, "rounds": config.model_dump(), "round": j},
             budget=self.watch.of_explorers(config.explorers), stop=self.watch.stop_file,
         )  # fmt: skip
         return Exploration(config.explorers, config.moves, spec, told)

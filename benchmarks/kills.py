@@ -1,0 +1,144 @@
+"""What a signal does to every verb in every phase of its work, and what two runs on one output do.
+
+    python benchmarks/kills.py                       # hours; stop and repeat as you like
+    python benchmarks/kills.py --only generate pcn   # verbs whose names hold one of the words
+    python benchmarks/kills.py --quick               # each signal once, another file
+
+Each kill starts a command, waits for a phase of its work, and sends SIGINT, SIGTERM, SIGUSR1 or
+SIGKILL. Then the command is given again as its message says (after SIGKILL with `--resume`; where
+hardly anything was begun, with or without). Counted are
+
+- lost: it does not go on;
+- different: any number of the outputs is another one, bit for bit, than without the kill;
+- wrong code: not 130 after SIGINT; after SIGTERM and SIGUSR1 not 75, or 1 without `--resume`;
+- left: temporary files, or processes that live on.
+
+Then each long verb is started twice on one output, at random moments, the second time as it was,
+with `--overwrite` and with `--resume`: who comes second has to be refused in one line.
+
+Results are kept in `results/kills.json` kill by kill, and what is there is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from kills_parts import pairs, table
+from kills_parts.inputs import prepared
+from kills_parts.trial import SIGNALS, reference, stopped
+from kills_parts.verbs import VERBS, Verb
+
+from pdeinv.io.atomic import write_text
+
+RESULTS = Path(__file__).parent / "results"
+
+
+class Store:
+    """Kills and pairs by name, written after each."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        found = json.loads(path.read_text()) if path.exists() else {}
+        self.kills: dict[str, Any] = found.get("kills", {})
+        self.pairs: dict[str, Any] = found.get("pairs", {})
+
+    def keep(self, table: dict[str, Any], key: str, value: Any) -> None:
+        """Keep a result."""
+        table[key] = value
+        whole = {"kills": self.kills, "pairs": self.pairs}
+        write_text(self.path, json.dumps(whole, indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One of them."""
+
+    verb: Verb
+    phase: str
+    signal: str
+    number: int
+
+    @property
+    def key(self) -> str:
+        """Its name in the file."""
+        return f"{self.verb.name} | {self.phase} | {self.signal} | {self.number}"
+
+
+def asked(verbs: Iterable[Verb], rounds: int) -> Iterator[Kill]:
+    """All kills; in each round every verb gets every signal once, each in another phase."""
+    for verb, r in product(verbs, range(rounds)):
+        for i, name in enumerate(SIGNALS):
+            phases = verb.phases
+            yield Kill(verb, phases[(i + r) % len(phases)], name, r // len(phases))
+
+
+def carry_out(store: Store, kill: Kill, folder: Path) -> None:
+    """Do it, keep what was found, and keep the files where something is amiss."""
+    inputs = prepared(folder)
+    known = reference(kill.verb, inputs, folder / "undisturbed" / slug(kill.verb.name))
+    trial = stopped(kill.verb, kill.phase, kill.signal, inputs, folder / "trial", known, kill.key)
+    found = {"missed": True} if trial is None else trial.as_dict()
+    print(f"{kill.key}: {found}", flush=True)
+    store.keep(store.kills, kill.key, found)
+    if trial is not None and not trial.good:
+        kept = folder / "amiss" / slug(kill.key)
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(folder / "trial", kept, symlinks=True)
+
+
+def pair_up(store: Store, verb: Verb, folder: Path, repeats: int) -> None:
+    """All pairs of one verb that are not done yet."""
+    for k in range(repeats):
+        for more in (*pairs.flags(verb), *(["--shard"] if verb.name == "generate" else [])):
+            key = f"{verb.name} | {more or 'plain'} | {k}"
+            if key in store.pairs:
+                continue
+            inputs = prepared(folder)
+            known = reference(verb, inputs, folder / "undisturbed" / slug(verb.name))
+            where = folder / "pair"
+            if more == "--shard":
+                found = pairs.shared(verb, inputs, where, known, key)
+            else:
+                found = pairs.together(verb, more, inputs, where, known, key)
+            print(f"{key}: {vars(found)}", flush=True)
+            store.keep(store.pairs, key, vars(found))
+
+
+def slug(text: str) -> str:
+    """A name that a file may have."""
+    return re.sub(r"\W+", "-", text).strip("-")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", help="verbs whose names hold one of these words")
+    parser.add_argument("--rounds", type=int, default=6, help="kills of each verb by each signal")
+    parser.add_argument("--pairs", type=int, default=1, help="pairs of each verb by each flag")
+    parser.add_argument("--table", action="store_true", help="only print what there is")
+    parser.add_argument("--quick", action="store_true", help="one round, another file")
+    parser.add_argument("--folder", type=Path, help="where the commands run")
+    given = parser.parse_args()
+    folder = given.folder or Path(tempfile.gettempdir()) / "pdeinv-kills"
+    store = Store(RESULTS / f"kills{'-quick' if given.quick else ''}.json")
+    verbs = [v for v in VERBS if not given.only or any(word in v.name for word in given.only)]
+    for r in range(0 if given.table else 1 if given.quick else given.rounds):
+        for kill in asked(verbs, r + 1):
+            if kill.key not in store.kills:
+                carry_out(store, kill, folder)
+    for verb in verbs:
+        if "opened" in verb.phases and not given.table:
+            pair_up(store, verb, folder, given.pairs)
+    print(table.kills(store.kills), table.pairs(store.pairs), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()
