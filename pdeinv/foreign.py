@@ -10,13 +10,14 @@ import json
 import os
 import re
 import stat
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pdeinv.errors import PdeinvError, reason
+from pdeinv.memory import address_space, capacity
+from pdeinv.system_errors import of_machine
 
 __all__ = [
     "DEEPEST",
@@ -47,16 +48,12 @@ class Unreadable(ValueError):
 
 
 def check_regular(path: Path) -> None:
-    """Refuse folders, pipes, devices and names that are no text.
+    """Refuse folders, pipes, devices and names that no file can have.
 
     Raises:
         Unreadable: with what it is.
         OSError: it is missing or may not be looked at.
     """
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise Unreadable("has a name that is not UTF-8; rename it") from None
     if "\0" in str(path):
         raise Unreadable("has a name with a null character, which no file can have")
     _check_mode(path.stat().st_mode)
@@ -150,7 +147,7 @@ def _inside(value: Any) -> list[Any]:
 
 @contextmanager
 def parsing(refuse: Callable[[str], PdeinvError]) -> Iterator[None]:
-    """Whatever another library raises on a damaged file, as one line.
+    """Whatever another library raises on a damaged file, as one line; faults of the machine pass.
 
     The block holds calls of that library alone, so that no error of ours is taken for the file's.
 
@@ -161,11 +158,11 @@ def parsing(refuse: Callable[[str], PdeinvError]) -> Iterator[None]:
         yield
     except PdeinvError:
         raise
-    except MemoryError as error:
-        raise refuse("it asks for more memory than there is") from error
     except Unreadable as error:
         raise refuse(str(error)) from error
     except Exception as error:
+        if of_machine(error):
+            raise
         raise refuse(type(error).__name__) from error
 
 
@@ -189,26 +186,17 @@ def visible(text: str, *, line: bool = True) -> str:
 
 def memory() -> int:
     """Bytes that one file may take: half of what this process may still have."""
-    limits = [sys.maxsize]
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return min(*limits, _address_space()) // 2
+    limit = address_space()
+    left = capacity() if limit is None else limit - _taken()
+    return max(0, min(capacity(), left)) // 2
 
 
-def _address_space() -> int:
-    """What is left of the address space where it is limited (``ulimit -v``)."""
+def _taken() -> int:
+    """Bytes of address space that are in use."""
     try:
-        import resource
-    except ModuleNotFoundError:
-        return sys.maxsize
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft == resource.RLIM_INFINITY:
-        return sys.maxsize
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-    except OSError:
-        return soft
-    return max(0, soft - pages * resource.getpagesize())
+        return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # another system than Linux
+        return 0
 
 
 def size_of(count: int) -> str:

@@ -22,14 +22,6 @@ def test_pipes_and_devices_are_refused_without_waiting(tmp_path):
         read_table(tmp_path / "zero")
 
 
-def test_names_that_no_text_can_hold_are_refused(tmp_path):
-    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.toml")
-    with open(name, "w") as file:
-        file.write("")
-    with pytest.raises(foreign.Unreadable, match=r"^has a name that is not UTF-8; rename it$"):
-        foreign.read_text(type(tmp_path)(name))
-
-
 def test_long_files_are_refused_before_they_are_read_on(tmp_path):
     (tmp_path / "long").write_bytes(b"x" * 1001)
     with pytest.raises(foreign.Unreadable, match=r"^is larger than 1 kB, the most"):

@@ -39,7 +39,7 @@ def test_the_file_may_be_overwritten_after_reading(tmp_path):
 def test_unreadable_files_are_refused(tmp_path, read):
     with pytest.raises(DataSchemaError, match=r"^no such file: .*a\.nc$"):
         read(tmp_path / "a.nc")
-    with pytest.raises(DataSchemaError, match=r" is not a file; expected NetCDF$"):
+    with pytest.raises(DataSchemaError, match=r" is a folder, expected a file$"):
         read(tmp_path)
     (tmp_path / "a.nc").write_bytes(b"\x89HDF\r\n\x1a\n and nothing more")
     with pytest.raises(DataSchemaError, match=r"NetCDF-4; it is truncated or damaged; write"):

@@ -233,7 +233,7 @@ def test_a_missing_file_is_refused(path):
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(DataSchemaError, match=r"is not a file; expected NetCDF$"):
+    with pytest.raises(DataSchemaError, match=r"is a folder, expected a file$"):
         read(tmp_path, HEAD)
 
 
