@@ -155,11 +155,12 @@ def _groups(raw: Any, path: Path, lazily: bool) -> dict[str, xr.Dataset]:
     except DataSchemaError as error:
         raise DataSchemaError(f"{path}: {error}") from None
     left = unread(groups, path.stat().st_size, lazily=lazily)
-    return {
-        group.path: _decoded(group, {n: f"{path}: {t}" for (g, n), t in left.items()
-                                     if g == group.path})
-        for group in groups
-    }  # fmt: skip
+    found = {}
+    for group in groups:
+        mine = {n: f"{path}: {text}" for (g, n), text in left.items() if g == group.path}
+        found[group.path] = _decoded(group, mine)
+        found[group.path].encoding["source"] = str(path)
+    return found
 
 
 def _decoded(group: Any, left: Mapping[str, str]) -> xr.Dataset:
