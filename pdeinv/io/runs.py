@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pdeinv.config import dump_toml, read_toml
 from pdeinv.errors import ConfigError
+from pdeinv.foreign import Unreadable, read_text
 from pdeinv.io.atomic import SCRATCH, check_output, remove, write_text
 from pdeinv.io.lock import check_free
 from pdeinv.io.marks import ATTRIBUTE, RUN_MARK, check_mark, written_by_pdeinv
@@ -119,7 +120,7 @@ def remember(
         ConfigError: what is there has another mark; nothing was changed.
     """
     file = folder / INPUTS
-    if mark and resume and file.exists() and file.read_text(encoding="utf-8").strip() != mark:
+    if mark and resume and file.exists() and _text(file) != mark:
         raise ConfigError(
             f"checkpoints in {folder} belong to another configuration, seed, data or other input; "
             "repeat the first command with --resume, or start again with --overwrite"
@@ -130,6 +131,14 @@ def remember(
     write_text(folder / CONFIG, dump_toml(resolved))
 
 
+def _text(file: Path) -> str:
+    """What a mark says; nothing where it cannot be read."""
+    try:
+        return read_text(file).strip()
+    except (OSError, Unreadable):
+        return ""
+
+
 def recalled_seed(folder: Path) -> int | None:
     """The seed of the run that ``folder`` belongs to, so that a resumed run need not name it.
 
@@ -138,7 +147,9 @@ def recalled_seed(folder: Path) -> int | None:
     """
     file = folder / CONFIG
     seed = read_toml(file).get("seed") if file.exists() else None
-    return None if seed is None else int(seed)
+    if seed is not None and not (isinstance(seed, int) and seed >= 0):
+        raise ConfigError(f"{file}: seed must be a whole number, got {seed!r}; pass --seed")
+    return seed
 
 
 def drop_unless_resumable(folder: Path) -> None:

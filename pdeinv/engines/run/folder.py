@@ -13,6 +13,7 @@ from pdeinv.config import fingerprint
 from pdeinv.engines.base import Engine
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.foreign import read_json
 from pdeinv.io.atomic import atomic, remove
 
 __all__ = ["claimed", "mark_of"]
@@ -73,8 +74,8 @@ def mark_of(engine: Engine[Any], spec: Run) -> str:
 
 def _read_mark(file: Path) -> str:
     try:
-        return str(json.loads(file.read_text())["fingerprint"])
-    except (ValueError, KeyError, TypeError):
+        return str(read_json(file)["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
         raise DataSchemaError(f"run mark {file} is damaged; start again with --overwrite") from None
 
 

@@ -19,6 +19,7 @@ import xarray as xr
 from pdeinv.errors import ConfigError, Preempted, RunFailed
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.pools import Pool, opened, require_backend
+from pdeinv.foreign import read_json
 from pdeinv.io.atomic import write_text
 from pdeinv.io.lock import owned
 from pdeinv.io.runs import make_run_folder, remember
@@ -148,11 +149,19 @@ def _generated(
         _write(problem, plan, tally, axes, out)
 
 
+def _mark(file: Path) -> object:
+    """The fingerprint in a run folder; None where it cannot be read."""
+    try:
+        return read_json(file)["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _claim(plan: Plan, folder: Path, join: bool) -> None:
     """Mark the run folder with the plan, or check the mark that is there."""
     file = folder / "run.json"
     if file.exists() and join:
-        if json.loads(file.read_text()).get("fingerprint") != plan.mark():
+        if _mark(file) != plan.mark():
             hint = " (a Latin hypercube cannot grow)" if plan.sampling == "lhs" else ""
             raise ConfigError(
                 f"batches in {folder} belong to another configuration, seed, sensors or design"
