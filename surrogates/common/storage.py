@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from pdeinv.errors import DataSchemaError
+from pdeinv.errors import DataSchemaError, PdeinvError, reason
+from pdeinv.foreign import Unreadable, check_regular, memory, parse_json, parsing, size_of
 from pdeinv.io.atomic import atomic
 from pdeinv.io.checkpoints import read_metadata, write_metadata
 from pdeinv.io.reading import refused
@@ -49,16 +50,34 @@ def load_arrays(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         DataSchemaError: missing, damaged or of another format.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
-        with safe_open(path, framework="numpy") as file:
-            note = json.loads((file.metadata() or {}).get("note", "{}"))
-            return {k: file.get_tensor(k) for k in file.keys()}, note  # noqa: SIM118
-    except (OSError, ValueError, SafetensorError) as error:
-        raise refused(path, error) or DataSchemaError(
-            f"cannot read {path} as safetensors ({type(error).__name__}); train again"
-        ) from None
+    with parsing(lambda kind: _unreadable(path, kind)):
+        try:
+            check_regular(path)
+            _check_room(path)
+            with safe_open(path, framework="numpy") as file:
+                note = parse_json((file.metadata() or {}).get("note", "{}"))
+                arrays = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+        except OSError as error:
+            raise refused(path, error) or error from None
+    if not isinstance(note, dict):
+        raise _unreadable(path, "its note is no table")
+    return arrays, note
+
+
+def _check_room(path: Path) -> None:
+    """The library itself refuses headers that declare more than the file holds.
+
+    Raises:
+        Unreadable: it is larger than there is memory for.
+    """
+    if path.stat().st_size > memory():
+        raise Unreadable(f"is larger than {size_of(memory())}, which is left for it in memory")
+
+
+def _unreadable(path: Path, kind: str) -> DataSchemaError:
+    return DataSchemaError(f"cannot read {path} as safetensors ({kind}); train again")
 
 
 def save_folder(folder: Path, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
@@ -107,8 +126,14 @@ def complete(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:
+    except PdeinvError:
+        raise
+    except KeyError as error:
         raise DataSchemaError(f"{folder}: entry {error} is missing; train it again") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise DataSchemaError(
+            f"{folder}: an entry is damaged ({reason(error)}); train it again"
+        ) from None
 
 
 def under(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
