@@ -10,14 +10,12 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pdeinv.errors import PdeinvError, reason
+from pdeinv.errors import reason
 from pdeinv.memory import address_space, capacity
-from pdeinv.system_errors import of_machine
 
 __all__ = [
     "DEEPEST",
@@ -27,7 +25,6 @@ __all__ = [
     "check_regular",
     "memory",
     "parse_json",
-    "parsing",
     "read_bytes",
     "read_json",
     "read_text",
@@ -143,27 +140,6 @@ def _inside(value: Any) -> list[Any]:
     if isinstance(value, Mapping):
         return list(value.values())
     return value if isinstance(value, list) else []
-
-
-@contextmanager
-def parsing(refuse: Callable[[str], PdeinvError]) -> Iterator[None]:
-    """Whatever another library raises on a damaged file, as one line; faults of the machine pass.
-
-    The block holds calls of that library alone, so that no error of ours is taken for the file's.
-
-    Raises:
-        PdeinvError: what ``refuse`` makes of the kind of damage.
-    """
-    try:
-        yield
-    except PdeinvError:
-        raise
-    except Unreadable as error:
-        raise refuse(str(error)) from error
-    except Exception as error:
-        if of_machine(error):
-            raise
-        raise refuse(type(error).__name__) from error
 
 
 _HIDDEN = re.compile(

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import DataSchemaError, PdeinvError, reason
-from pdeinv.foreign import Unreadable, check_regular, memory, parse_json, parsing, size_of
+from pdeinv.foreign import Unreadable, memory, parse_json, size_of
 from pdeinv.io.atomic import atomic
 from pdeinv.io.checkpoints import read_metadata, write_metadata
-from pdeinv.io.reading import refused
+from pdeinv.io.reading import parsed
 from pdeinv.typing import Array
 
 __all__ = [
@@ -52,15 +52,11 @@ def load_arrays(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     from safetensors import safe_open
 
-    with parsing(lambda kind: _unreadable(path, kind)):
-        try:
-            check_regular(path)
-            _check_room(path)
-            with safe_open(path, framework="numpy") as file:
-                note = parse_json((file.metadata() or {}).get("note", "{}"))
-                arrays = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
-        except OSError as error:
-            raise refused(path, error) or error from None
+    with parsed(path, lambda kind: _unreadable(path, kind)):
+        _check_room(path)
+        with safe_open(path, framework="numpy") as file:
+            note = parse_json((file.metadata() or {}).get("note", "{}"))
+            arrays = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
     if not isinstance(note, dict):
         raise _unreadable(path, "its note is no table")
     return arrays, note
