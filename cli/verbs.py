@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from pdeinv.errors import PdeinvError, reason
+from pdeinv.foreign import visible
 from pdeinv.system_errors import explained
 
 from . import (
@@ -56,7 +57,7 @@ class Verbs(TyperGroup):
         except PdeinvError as error:
             if signals.asked() or _debugged(words):
                 raise
-            code = _report(reason(error), type(error).__name__, error.exit_code, words)
+            code = _report(str(error), type(error).__name__, error.exit_code, words)
         except typer.TyperException as error:
             text = " ".join(error.format_message().split()).rstrip(".")
             hint = f"; '{_path_of(error)} --help' shows what is possible"
@@ -87,7 +88,7 @@ def _report(message: str, kind: str, code: int, words: Sequence[str]) -> int:
     if "--json" in words:
         error = {"type": kind, "message": message, "exit_code": code}
         emit(sys.stdout, json.dumps({"schema": SCHEMA, "error": error}))
-    emit(sys.stderr, f"error: {message}")
+    emit(sys.stderr, f"error: {visible(message)}")
     return code
 
 
