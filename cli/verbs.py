@@ -38,6 +38,10 @@ from .terminal import SCHEMA, emit
 __all__ = ["app"]
 
 
+LONGEST = 2000
+"""Characters of an error that are shown."""
+
+
 class Verbs(TyperGroup):
     """The group of all verbs; it turns errors into one line and an exit code; bugs stay loud."""
 
@@ -85,6 +89,8 @@ def _path_of(error: typer.TyperException) -> str:
 
 def _report(message: str, kind: str, code: int, words: Sequence[str]) -> int:
     """One line on stderr and, where asked for, the same as JSON on stdout."""
+    if len(message) > LONGEST:  # it quotes a file at length
+        message = f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
     if "--json" in words:
         error = {"type": kind, "message": message, "exit_code": code}
         emit(sys.stdout, json.dumps({"schema": SCHEMA, "error": error}))
