@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -47,12 +46,12 @@ class Tally:
     hangs: int = 0
     seconds_longest: float = 0.0
     megabytes_most: float = 0.0
-    seen: Counter[str] = field(default_factory=Counter)
+    seen: dict[str, int] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
 
     def note(self, what: str, k: int) -> None:
         """A fault, by what was raised."""
-        self.seen[what] += 1
+        self.seen[what] = self.seen.get(what, 0) + 1
         self.first.setdefault(what, k)
 
     def lost(self, k: int, what: str) -> None:
@@ -171,7 +170,7 @@ def main() -> None:
         n = given.n or FEW.get(name, MANY)
         tally = fuzz(name, given.seed, range(given.first, given.first + n), examples)
         print(_row(name, tally), flush=True)
-        for what, count in tally.seen.most_common():
+        for what, count in tally.seen.items():
             print(f"    {count} x {what} (first {tally.first[what]})", flush=True)
         before = json.loads(given.out.read_text()) if given.out.exists() else {}
         given.out.write_text(json.dumps({**before, name: asdict(tally)}, indent=1) + "\n")

@@ -110,7 +110,7 @@ def _in_netcdf(path: Path, _file: BinaryIO) -> bool:
     try:
         with spelled(path.absolute()) as name, netCDF4.Dataset(str(name)) as dataset:
             return ATTRIBUTE in dataset.ncattrs()
-    except (OSError, RuntimeError, ValueError):
+    except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError):
         return False
 
 
@@ -125,7 +125,7 @@ def _in_hdf5(path: Path, file: BinaryIO) -> bool:
     try:
         with h5py.File(path, "r") as found:
             return ATTRIBUTE in found.attrs
-    except (OSError, RuntimeError, ValueError):
+    except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError):
         return False
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.errors import DataSchemaError, PdeinvError, reason
+from pdeinv.io.missing import UNREAD
 
 __all__ = ["ANY", "Column", "check", "check_numbers", "fitting"]
 
@@ -77,6 +78,8 @@ def check(dataset: xr.Dataset, schema: Mapping[str, Column], where: str = "") ->
 
 
 def _check_one(variable: xr.Variable, name: str, column: Column, start: str) -> None:
+    if UNREAD in variable.encoding:
+        raise DataSchemaError(variable.encoding[UNREAD])
     check_numbers(variable, f"{start}'{name}'")
     dims = tuple(map(str, variable.dims))
     if not column.fits(dims):
