@@ -81,11 +81,12 @@ VARIABLE: Mapping[str, Kind] = {
         (
             "coordinates", "ancillary_variables", "flag_meanings", "location", "pdeinv_unknown",
             "bounds", "grid_mapping", "calendar", "dtype", "_Encoding", "_Unsigned", "mesh",
+            "likelihood", "likelihood_link",
         ),
         TEXT,
     ),
-    **dict.fromkeys(("scale_factor", "add_offset"), FINITE),
-    **dict.fromkeys(("flag_values", "flag_masks"), NUMBERS),
+    **dict.fromkeys(("scale_factor", "add_offset", "likelihood_weight"), FINITE),
+    **dict.fromkeys(("flag_values", "flag_masks", "likelihood_masks"), NUMBERS),
 }  # fmt: skip
 FILLS = ("_FillValue", "missing_value")
 """Of the type of their variable; numbers where it holds numbers."""

@@ -86,4 +86,4 @@ def test_memory_that_is_not_there_is_one_line(call, monkeypatch):
     monkeypatch.setattr("pdeinv.jobs.info.describe", greedy)
     result = call("info", "obs.nc")
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: not enough memory (Unable to allocate 7 TiB); ask for")
+    assert result.stderr.startswith("error: out of memory (Unable to allocate 7 TiB); this process")
