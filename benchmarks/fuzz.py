@@ -2,6 +2,7 @@
 
     python benchmarks/fuzz.py                       all readers, 5,000 inputs each, 500 for meshes
     python benchmarks/fuzz.py --reader result -n 50
+    python benchmarks/fuzz.py --table               the results so far into docs/safety.md
     python benchmarks/fuzz.py --reader result --show 17   the traceback of one input
 
 Each input is read by a process that may grow by 1 GiB; one that takes more than five seconds of
@@ -21,6 +22,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 HELPERS, LOG = HERE.parent / "tests/helpers", HERE.parent / "out/fuzz.log"
@@ -136,6 +138,24 @@ def _row(name: str, tally: Tally) -> str:
     )
 
 
+COLUMNS = ("inputs", "accepted", "refused", "faults", "crashes", "hangs")
+PAGE = HERE.parent / "docs/safety.md"
+BEGIN, END = "<!-- fuzz: begin -->\n", "<!-- fuzz: end -->\n"
+
+
+def _write_table(found: dict[str, Any]) -> None:
+    """Put the results between the marks of the page."""
+    rows = [["reader", *COLUMNS, "longest (s)", "most memory (MB)"], ["---"] * 9]
+    for name, tally in found.items():
+        counts = [f"{tally[c]:,}" for c in COLUMNS]
+        most = [f"{tally['seconds_longest']:.2f}", f"{tally['megabytes_most']:.0f}"]
+        rows.append([name, *counts, *most])
+    text = PAGE.read_text()
+    head, rest = text.split(BEGIN)
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    PAGE.write_text(f"{head}{BEGIN}{table}{END}{rest.split(END)[1]}")
+
+
 def _given() -> argparse.Namespace:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--reader", action="append", help="only this one; repeatable")
@@ -143,6 +163,7 @@ def _given() -> argparse.Namespace:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--first", type=int, default=0, help="number of the first input")
     options.add_argument("--show", type=int, help="read one input and show what is raised")
+    options.add_argument("--table", action="store_true", help="write the table into docs/safety.md")
     options.add_argument("--out", type=Path, default=HERE / "results/fuzz.json")
     return options.parse_args()
 
@@ -163,6 +184,9 @@ def main() -> None:
     given, examples = _given(), HERE.parent / "out/fuzz_examples"
     if not (examples / "latent.surrogate").exists():
         make_examples(examples)
+    if given.table:
+        _write_table(json.loads(given.out.read_text()))
+        return
     if given.show is not None:
         _show(given.reader[0], given.seed, given.show, examples)
         return

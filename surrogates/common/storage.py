@@ -15,6 +15,7 @@ from pdeinv.foreign import Unreadable, memory, parse_json, size_of
 from pdeinv.io.atomic import atomic
 from pdeinv.io.checkpoints import read_metadata, write_metadata
 from pdeinv.io.reading import parsed
+from pdeinv.provenance import sha256
 from pdeinv.typing import Array
 
 __all__ = [
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 WEIGHTS = "weights.safetensors"
+
+DIGEST = "weights_sha256"
+"""The entry of the metadata with the hash of the weights, where a flipped bit is no other error."""
 
 FORMAT = 1
 """Of the metadata; raised when older programs would misread them."""
@@ -80,7 +84,7 @@ def save_folder(folder: Path, arrays: Mapping[str, Array], metadata: Mapping[str
     """A surrogate's folder: weights, then the metadata that make it complete."""
     folder.mkdir(parents=True, exist_ok=True)
     save_arrays(folder / WEIGHTS, arrays, {})
-    write_metadata(folder, metadata)
+    write_metadata(folder, {**metadata, DIGEST: sha256(folder / WEIGHTS)})
 
 
 def read_kind(folder: Path, surrogate: str) -> dict[str, Any]:
@@ -110,7 +114,14 @@ def load_folder(folder: Path, surrogate: str) -> tuple[dict[str, Any], dict[str,
         DataSchemaError: missing, damaged, or of another kind of surrogate.
     """
     metadata = read_kind(folder, surrogate)
-    return load_arrays(folder / WEIGHTS)[0], metadata
+    arrays, _ = load_arrays(folder / WEIGHTS)
+    # folders of earlier versions do not say it
+    if metadata.get(DIGEST) not in (None, sha256(folder / WEIGHTS)):
+        raise DataSchemaError(
+            f"{folder / WEIGHTS} is not the file that {folder.name} was saved with: its SHA-256 is "
+            "another one; copy it again, or train again"
+        )
+    return arrays, metadata
 
 
 @contextmanager

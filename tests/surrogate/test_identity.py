@@ -265,6 +265,16 @@ def test_metadata_that_are_nested_without_end_are_refused(tmp_path):
         load_surrogate(tmp_path)
 
 
+def test_weights_that_have_changed_are_refused(surrogate, tmp_path):
+    surrogate.save(tmp_path / "s")
+    file = tmp_path / "s" / "weights.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 1  # in the last number
+    file.write_bytes(data)
+    with pytest.raises(DataSchemaError, match=r"weights\.safetensors is not the file that s was"):
+        load_surrogate(tmp_path / "s")
+
+
 @pytest.mark.parametrize("change", [lambda a: a[..., :-1], lambda a: a * np.nan])
 def test_arrays_that_do_not_fit_together_are_refused_where_they_are_bound(
     problem, sensors, surrogate, tmp_path, change
