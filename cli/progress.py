@@ -109,8 +109,9 @@ def chain_progress(terminal: Terminal, label: str) -> Iterator[Report]:
         yield Heartbeat(terminal.note, label)
     else:
         columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+            TimeElapsedColumn(), TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
         )  # fmt: skip
         with Progress(*columns, console=console, transient=True) as progress:
             yield _Bars(progress)

@@ -74,6 +74,8 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    except (ValueError, RecursionError):  # too many digits, or too many brackets
+        raise ConfigError(f"--set: a value of {len(text)} characters cannot be read") from None
 
 
 def with_flags(tables: Mapping[str, Any], **flags: Any) -> dict[str, Any]:

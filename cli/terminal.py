@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pdeinv.foreign import visible
+
 __all__ = ["SCHEMA", "Terminal", "emit"]
 
 SCHEMA = 1
@@ -32,7 +34,17 @@ def emit(stream: TextIO, text: str) -> None:
 
 
 def _console(stream: TextIO) -> Console:
-    return Console(file=stream, width=None if stream.isatty() else PLAIN_WIDTH, highlight=False)
+    """A console that takes text as it is: no markup and no emoji, which files could bring along."""
+    width = None if stream.isatty() else PLAIN_WIDTH
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+class _Visible(logging.Formatter):
+    """Log records without what steers a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record, over several lines where it tells of an error."""
+        return visible(super().format(record), line=False)
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ class Terminal:
     def opened(self) -> Iterator[Terminal]:
         """Send log records, warnings and stray prints to stderr while the block runs."""
         handler = logging.StreamHandler(self.stderr)
-        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(_Visible("%(levelname)s %(name)s: %(message)s"))
         logger = logging.getLogger("pdeinv")
         level, propagate = logger.level, logger.propagate
         logger.addHandler(handler)
@@ -86,7 +98,7 @@ class Terminal:
             )
 
     def _line(self, text: str) -> None:
-        emit(self.stderr, text)
+        emit(self.stderr, visible(text))
 
     def note(self, text: str) -> None:
         """One line on stderr that ``--quiet`` hides."""
@@ -106,7 +118,7 @@ class Terminal:
         console = _console(self.stdout)
         for item in shown:
             if isinstance(item, str):
-                emit(self.stdout, item)
+                emit(self.stdout, visible(item, line=False))
             else:
                 console.print(item)
 
@@ -118,16 +130,19 @@ class Terminal:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
         """A table whose cells are plain text (no markup is read from them)."""
-        table = Table(title=title, title_justify="left", header_style="bold", show_edge=False)
+        head = Text(visible(title))
+        table = Table(title=head, title_justify="left", header_style="bold", show_edge=False)
         for column in columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(Text(visible(column)), overflow="fold")
         for row in rows:
             table.add_row(*(_cell(value) for value in row))
         return table
 
 
 def _cell(value: object) -> Text:
-    return Text(f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value))
+    if isinstance(value, float):
+        return Text(f"{value:.4g}")
+    return Text("" if value is None else visible(str(value)))
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from pdeinv.errors import PdeinvError, reason
+from pdeinv.foreign import visible
 from pdeinv.system_errors import explained
 
 from . import (
@@ -37,6 +38,10 @@ from .terminal import SCHEMA, emit
 __all__ = ["app"]
 
 
+LONGEST = 2000
+"""Characters of an error that are shown."""
+
+
 class Verbs(TyperGroup):
     """The group of all verbs; it turns errors into one line and an exit code; bugs stay loud."""
 
@@ -56,7 +61,7 @@ class Verbs(TyperGroup):
         except PdeinvError as error:
             if signals.asked() or _debugged(words):
                 raise
-            code = _report(reason(error), type(error).__name__, error.exit_code, words)
+            code = _report(str(error), type(error).__name__, error.exit_code, words)
         except typer.TyperException as error:
             text = " ".join(error.format_message().split()).rstrip(".")
             hint = f"; '{_path_of(error)} --help' shows what is possible"
@@ -84,10 +89,12 @@ def _path_of(error: typer.TyperException) -> str:
 
 def _report(message: str, kind: str, code: int, words: Sequence[str]) -> int:
     """One line on stderr and, where asked for, the same as JSON on stdout."""
+    if len(message) > LONGEST:  # it quotes a file at length
+        message = f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
     if "--json" in words:
         error = {"type": kind, "message": message, "exit_code": code}
         emit(sys.stdout, json.dumps({"schema": SCHEMA, "error": error}))
-    emit(sys.stderr, f"error: {message}")
+    emit(sys.stderr, f"error: {visible(message)}")
     return code
 
 

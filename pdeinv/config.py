@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from pdeinv.errors import ConfigError
+from pdeinv.errors import ConfigError, reason
+from pdeinv.foreign import Unreadable, check_depth, read_text
 
 __all__ = [
     "Config",
+    "Count",
     "Finite",
     "Positive",
     "PositiveRange",
@@ -29,6 +31,7 @@ __all__ = [
     "parse",
     "parse_toml",
     "read_toml",
+    "restored",
 ]
 
 
@@ -38,6 +41,7 @@ def _increasing(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+Count = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """Numbers of a configuration, finite and, the second, above zero."""
@@ -45,6 +49,10 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Range = Annotated[tuple[Finite, Finite], AfterValidator(_increasing)]
 PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_increasing)]
 """The low and the high end of a range of such numbers."""
+
+
+MOST_TOML = 1 << 22
+"""Characters of TOML; it is read at about a million a second."""
 
 
 class Config(BaseModel):
@@ -59,6 +67,8 @@ def parse[C: BaseModel](cls: type[C], data: Mapping[str, Any], where: str) -> C:
     Raises:
         ConfigError: the first problem found, with its key, what was expected and what was got.
     """
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{where}: expected a table, got {_short(data)}")
     try:
         return cls.model_validate(dict(data))
     except ValidationError as error:
@@ -68,6 +78,20 @@ def parse[C: BaseModel](cls: type[C], data: Mapping[str, Any], where: str) -> C:
         key = ".".join([where, *path] if where else path)
         message = _explain(cls, first, key)
         raise ConfigError(message, unknown=path[0] if alone else "", key=key) from None
+
+
+def restored[T](kind: type[T], data: Any, where: str) -> T:
+    """A dataclass out of what its ``asdict`` left in a file, checked by the types of its fields.
+
+    Raises:
+        Unreadable: the first entry that is missing or of another type.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, (where, *first["loc"])))
+        raise Unreadable(f"holds a wrong entry {key}: {first['msg'].lower()}") from None
 
 
 def _explain(cls: type[BaseModel], error: Any, key: str) -> str:
@@ -109,11 +133,25 @@ def _short(value: Any, limit: int = 60) -> str:
 
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:
-    """TOML text as nested dicts; ``name`` is the file shown in errors."""
+    """TOML text as nested dicts; ``name`` is the file shown in errors.
+
+    Raises:
+        ConfigError: too long, not TOML, or nested too deep.
+    """
+    if len(text) > MOST_TOML:
+        raise ConfigError(
+            f"{name} has {len(text)} characters; at most {MOST_TOML} are read as TOML"
+        )
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name} is not valid TOML: {error}") from None
+        found = tomllib.loads(text)
+        check_depth(found)
+    except RecursionError:
+        raise ConfigError(f"{name} is nested too deep for TOML of a run") from None
+    except Unreadable as error:
+        raise ConfigError(f"{name} {error}") from None
+    except ValueError as error:  # of tomllib, or of a number with too many digits
+        raise ConfigError(f"{name} is not valid TOML: {reason(error)}") from None
+    return found
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -123,11 +161,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: missing, unreadable or not TOML.
     """
     try:
-        return parse_toml(path.read_text(encoding="utf-8-sig"), str(path))
+        return parse_toml(read_text(path), str(path))
     except OSError as error:
         raise ConfigError(f"cannot read configuration {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"configuration {path} is not UTF-8 text; expected TOML") from None
+    except Unreadable as error:
+        raise ConfigError(f"configuration {path} {error}; expected TOML") from None
 
 
 def dump_toml(data: Mapping[str, Any]) -> str:

@@ -8,6 +8,8 @@ import zlib
 
 import numpy as np
 
+from pdeinv.foreign import parse_json
+
 __all__ = ["dump_state", "fresh_seed", "load_state", "set_aside", "stream"]
 
 
@@ -34,7 +36,7 @@ def dump_state(rng: np.random.Generator) -> str:
 def load_state(text: str) -> np.random.Generator:
     """The generator that :func:`dump_state` described."""
     rng = np.random.Generator(np.random.PCG64())
-    rng.bit_generator.state = json.loads(text)
+    rng.bit_generator.state = parse_json(text)
     return rng
 
 

@@ -6,7 +6,8 @@ import csv
 import re
 from pathlib import Path
 
-from pdeinv.errors import DataSchemaError
+from pdeinv import foreign
+from pdeinv.errors import DataSchemaError, reason
 
 __all__ = ["is_missing", "read_table", "read_text"]
 
@@ -29,15 +30,15 @@ def read_text(path: Path) -> str:
     """The text of a file, without the mark of byte order that spreadsheets put in front.
 
     Raises:
-        DataSchemaError: missing, unreadable or not text.
+        DataSchemaError: missing, unreadable, too long or not text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return foreign.read_text(path)
     except OSError as error:
         raise DataSchemaError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
+    except foreign.Unreadable as error:
         raise DataSchemaError(
-            f"{path} is not UTF-8 text; expected a table of numbers: export it as CSV UTF-8"
+            f"{path} {error}; expected a table of numbers: export it as CSV UTF-8"
         ) from None
 
 
@@ -61,7 +62,7 @@ def read_table(path: Path) -> tuple[list[str], list[Line]]:
     if not lines:
         raise DataSchemaError(f"{path} is empty; expected a table with a header")
     between = max(",;\t", key=lines[0][1].count)
-    table = [(k, next(csv.reader([line], delimiter=between))) for k, line in lines]
+    table = [(k, _cells(line, between, k, path)) for k, line in lines]
     cells = [(k, [c.strip() for c in row]) for k, row in table]
     header = [name.lower() for name in cells[0][1]]
     rows = [_matched(header, row, path) for row in cells[1:]]
@@ -69,6 +70,13 @@ def read_table(path: Path) -> tuple[list[str], list[Line]]:
         rows = _with_points(rows, path)
     kept = [i for i, name in enumerate(header) if name or not _nameless(rows, i, path)]
     return [header[i] for i in kept], [(k, [row[i] for i in kept]) for k, row in rows]
+
+
+def _cells(line: str, between: str, k: int, path: Path) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=between))
+    except csv.Error as error:  # a cell too long for any number, or a null character
+        raise DataSchemaError(f"{path}, line {k}: {reason(error)}; expected a table") from None
 
 
 def _matched(header: list[str], line: Line, path: Path) -> Line:

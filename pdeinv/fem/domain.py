@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError
-from pdeinv.fem.gmsh import read_msh
 from pdeinv.fem.levels import counts_of, refined
 from pdeinv.fem.mesh import SIDES, PlainMesh, rectangle
+from pdeinv.fem.plane_msh import read_msh
 from pdeinv.fem.simplices import Simplices
 from pdeinv.fem.space import ElementName, cell_shape, degree
 from pdeinv.model.sensors import outside

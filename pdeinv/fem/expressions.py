@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,7 +47,58 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 _CONSTANTS = {"pi": np.pi, "e": np.e}
 _NUMPY: dict[str, Callable[..., Any]] = {name: f for name, (f, _) in _FUNCTIONS.items()}
 _TENSOR_NAMES = {"min": "minimum", "max": "maximum"}
-_MAX_LENGTH = 1000
+_MAX_LENGTH, _MAX_DEPTH, _MAX_DIGITS = 1000, 300, 40
+"""Bounds of a formula: characters, operations within one another, digits of one number."""
+_SHOWN = 60
+"""Characters of it that messages repeat."""
+
+
+def _source(text: str) -> str:
+    """The formula as Python has it."""
+    return text.strip().replace("^", "**")
+
+
+def _part(node: ast.expr, text: str) -> str:
+    """What a part of the formula says, without going into its depth."""
+    return ast.get_source_segment(_source(text), node) or ""
+
+
+def _shown(text: str) -> str:
+    """The formula in messages, on one line and no longer than a line."""
+    plain = " ".join(text.split())
+    return plain if len(plain) <= _SHOWN else f"{plain[:_SHOWN]}..."
+
+
+def _check_size(text: str) -> None:
+    """Refuse text that is long, nested deep or holds a long number, before it is parsed.
+
+    Raises:
+        ConfigError: says which.
+    """
+    if len(text) > _MAX_LENGTH:
+        raise ConfigError(f"expression has {len(text)} characters; at most {_MAX_LENGTH}")
+    digits = max(map(len, re.findall(r"[0-9_]+", text)), default=0)
+    if digits > _MAX_DIGITS:
+        raise ConfigError(
+            f"expression '{_shown(text)}' has a number of {digits} digits; at most {_MAX_DIGITS}: "
+            "write it with an exponent, such as 1e30"
+        )
+
+
+def _check_depth(tree: ast.expr, text: str) -> None:
+    """Refuse a formula that is nested deeper than it can be evaluated.
+
+    Raises:
+        ConfigError: it is.
+    """
+    level: list[ast.AST] = [tree]
+    for _ in range(_MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return
+    raise ConfigError(
+        f"expression '{_shown(text)}' is nested deeper than {_MAX_DEPTH}; simplify it"
+    )
 
 
 @dataclass(frozen=True)
@@ -72,15 +125,18 @@ class Expression:
 
     @cached_property
     def _tree(self) -> ast.expr:
-        if len(self.text) > _MAX_LENGTH:
-            raise ConfigError(f"expression has {len(self.text)} characters; at most {_MAX_LENGTH}")
+        _check_size(self.text)
         try:
-            return ast.parse(self.text.strip().replace("^", "**"), mode="eval").body
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SyntaxWarning)  # of "1if", which is refused below
+                tree = ast.parse(_source(self.text), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise ConfigError(
-                f"expression '{self.text}' cannot be read; expected a formula in "
+                f"expression '{_shown(self.text)}' cannot be read; expected a formula in "
                 f"{' and '.join(self.names)}"
             ) from None
+        _check_depth(tree, self.text)
+        return tree
 
     def uses(self, name: str) -> bool:
         """Whether the variable occurs in the formula."""
@@ -142,7 +198,7 @@ def _value(node: ast.expr, names: dict[str, Any], text: str, library: _Library =
             if len(args) == _FUNCTIONS[name][1]:
                 return library.functions[name](*(inner(a) for a in args))
     raise ConfigError(
-        f"expression '{text}': '{ast.unparse(node)}' is not understood; "
+        f"expression '{_shown(text)}': '{_shown(_part(node, text))}' is not understood; "
         f"use {', '.join(names)}, pi, e, numbers, + - * / **, comparisons and functions such as "
         "sin, exp, where"
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.fem.mesh_checks import spot
+from pdeinv.fem.msh_contents import MshContents
 from pdeinv.typing import Array
 
 __all__ = ["Chosen", "NamedFacets", "none_chosen"]
@@ -47,25 +47,24 @@ class NamedFacets:
     sides: dict[str, int]
 
     @classmethod
-    def of(cls, model: Any, d: int) -> NamedFacets:
-        """The straight lines (d = 2) or triangles (d = 3) of an open Gmsh model, by its nodes.
+    def of(cls, contents: MshContents, d: int) -> NamedFacets:
+        """The straight lines (d = 2) or triangles (d = 3) of a file, by its nodes.
 
         A group without a name is called by its number.
         """
         found, tags = [np.zeros((0, d), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
         sides: dict[str, int] = {}
-        for _, group in model.getPhysicalGroups(d - 1):
-            name = model.getPhysicalName(d - 1, group) or str(group)
-            tag = sides[name] = int(group)
-            for entity in model.getEntitiesForPhysicalGroup(d - 1, group):
-                found.extend(_of_entity(model, d, entity))
-                tags.extend(np.full(len(f), tag, dtype=np.int64) for f in found[len(tags) :])
+        for group in contents.groups[d - 1]:
+            tag = sides[group.name or str(group.number)] = group.number
+            found.extend(c.nodes for c in group.cells if c.kind == _FACET[d])
+            tags.extend(np.full(len(f), tag, dtype=np.int64) for f in found[len(tags) :])
         return cls(np.concatenate(found), np.concatenate(tags), sides)
 
     def numbered(self, index: Ints) -> NamedFacets:
         """The same with other numbers of the nodes; ``index`` is negative where none is left."""
+        there = (self.nodes >= 0).all(axis=1)
         nodes = np.sort(index[self.nodes], axis=1)
-        kept = (nodes >= 0).all(axis=1)
+        kept = there & (nodes >= 0).all(axis=1)
         return NamedFacets(nodes[kept], self.tags[kept], self.sides)
 
     def tags_of(self, facets: Ints, chosen: Chosen, points: Array, path: Path) -> Ints:
@@ -112,15 +111,6 @@ class NamedFacets:
                 "a condition there is not supported; leave it out, or cut a hole or slit of some "
                 "width along it"
             )
-
-
-def _of_entity(model: Any, d: int, entity: int) -> list[Ints]:
-    kinds, _, nodes = model.mesh.getElements(d - 1, entity)
-    return [
-        np.asarray(members, dtype=np.int64).reshape(-1, d)
-        for kind, members in zip(kinds, nodes, strict=True)
-        if int(kind) == _FACET[d]
-    ]
 
 
 def _twice(first: str, second: str, place: Array, path: Path) -> DataSchemaError:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.fem.domain import CellMesh, boundary_facets
-from pdeinv.fem.gmsh import nodes_in_use, opened
 from pdeinv.fem.levels import check_refined
 from pdeinv.fem.mesh import canonical_ranks
 from pdeinv.fem.mesh_checks import check_mesh, without_repeats
+from pdeinv.fem.msh_contents import read_contents
 from pdeinv.fem.named_facets import Chosen, NamedFacets, none_chosen
+from pdeinv.fem.plane_msh import nodes_in_use
 from pdeinv.typing import Array
 
 __all__ = ["read_solid", "refined_solid"]
@@ -51,17 +52,15 @@ def read_solid(path: Path, chosen: Chosen = none_chosen) -> CellMesh:
         DataSchemaError: missing, not a mesh, without straight tetrahedra, no conforming mesh, or
             with a chosen side that is not the boundary's.
     """
-    with opened(path) as model:
-        ids, coords, _ = model.mesh.getNodes()
-        kinds, _, nodes = model.mesh.getElements(3)
-        if [int(k) for k in kinds] != [_TETRAHEDRON]:
-            raise DataSchemaError(
-                f"{path}: expected straight tetrahedra only (element order 1); mesh the volume and "
-                "export it with a physical volume"
-            )
-        cells = without_repeats(np.asarray(nodes[0], dtype=np.int64).reshape(-1, 4))
-        named = NamedFacets.of(model, 3)
-    points, index = nodes_in_use(ids, coords, cells)
+    found = read_contents(path)
+    if [cells.kind for cells in found.cells[3]] != [_TETRAHEDRON]:
+        raise DataSchemaError(
+            f"{path}: expected straight tetrahedra only (element order 1); mesh the volume and "
+            "export it with a physical volume"
+        )
+    cells = without_repeats(found.cells[3][0].nodes)
+    named = NamedFacets.of(found, 3)
+    points, index = nodes_in_use(found, cells, path)
     cells = index[cells]
     check_mesh(points, _positive(points, cells), path)
     facets = boundary_facets(cells, "tetrahedron")[2]

@@ -9,7 +9,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from pdeinv.errors import DataSchemaError
 from pdeinv.fem.simplices import Simplices
+from pdeinv.io.schema import ANY, Column, check
 from pdeinv.typing import Array
 
 __all__ = [
@@ -70,8 +72,24 @@ def mesh_of(dataset: xr.Dataset) -> Simplices | None:
     if "mesh_cells" not in dataset:
         return None
     axes = [a for a in "xyz" if f"mesh_{a}" in dataset]
+    places = {f"mesh_{a}": Column(("mesh_node",), finite=True) for a in axes or "x"}
+    check(dataset, {**places, "mesh_cells": Column((ANY, ANY))})
     points = np.stack([np.asarray(dataset[f"mesh_{a}"], dtype=np.float64) for a in axes], axis=1)
-    return Simplices(points, np.asarray(dataset["mesh_cells"], dtype=np.int64))
+    return Simplices(points, _nodes(dataset["mesh_cells"], len(points)))
+
+
+def _nodes(cells: xr.DataArray, count: int) -> NDArray[np.int64]:
+    """Numbers of nodes, of which there are ``count``.
+
+    Raises:
+        DataSchemaError: one that is no node.
+    """
+    values = np.asarray(cells)
+    if not ((values >= 0) & (values < count) & (values == np.round(values))).all():
+        raise DataSchemaError(
+            f"'{cells.name}' must hold the numbers of nodes, 0 to {count - 1}; it is damaged"
+        )
+    return np.asarray(values, dtype=np.int64)
 
 
 def cut_mesh_of(dataset: xr.Dataset) -> Simplices | None:
@@ -80,7 +98,9 @@ def cut_mesh_of(dataset: xr.Dataset) -> Simplices | None:
     axes = [a for a in "xyz" if a in dataset.coords and dataset[a].dims == ("node",)]
     if link is None or not axes:
         return None
-    cells = np.asarray(dataset[f"{link}_node_connectivity"], dtype=np.int64)
+    check(dataset, {a: Column(("node",), finite=True) for a in axes})
+    check(dataset, {f"{link}_node_connectivity": Column((ANY, ANY))})
+    cells = _nodes(dataset[f"{link}_node_connectivity"], dataset.sizes["node"])
     points = np.stack([np.asarray(dataset[a], dtype=np.float64) for a in axes], axis=1)
     return Simplices(points, _cut(cells, len(axes)))
 

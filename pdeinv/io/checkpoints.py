@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv.errors import DataSchemaError
+from pdeinv.foreign import Unreadable, read_json
 from pdeinv.io.reading import refused
 
 __all__ = ["read_metadata", "write_metadata"]
@@ -26,13 +27,13 @@ def read_metadata(folder: Path) -> dict[str, Any]:
             f"no such surrogate folder: {folder}; train one with 'train-surrogate'"
         )
     try:
-        data = json.loads((folder / _NAME).read_text(encoding="utf-8"))
+        data = read_json(folder / _NAME)
     except FileNotFoundError:
         raise DataSchemaError(f"{folder} is no surrogate checkpoint: {_NAME} is missing") from None
     except OSError as error:
         raise refused(folder / _NAME, error) or error from None
-    except ValueError as error:
-        raise DataSchemaError(f"{folder / _NAME} is not JSON ({error}); train it again") from None
+    except Unreadable as error:
+        raise DataSchemaError(f"{folder / _NAME} {error}; train it again") from None
     if not isinstance(data, dict):
         raise DataSchemaError(f"{folder / _NAME} must hold a JSON object; train it again")
     return data

@@ -16,6 +16,7 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.fields import config_of
 from pdeinv.io.rows import FileRows
+from pdeinv.io.schema import ANY, Column, check
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.provenance import sha256
 from pdeinv.rng import stream
@@ -31,6 +32,18 @@ __all__ = [
     "read",
     "same_prior",
 ]
+
+PROBE = "pdeinv_prior_probe"
+
+SCHEMA = {
+    "xi": Column(("sample", ANY), needed=True),
+    "status": Column(("sample",), needed=True),
+    "coefficient": Column(("sample",), more=True),
+    "probe": Column((ANY, ANY), more=True),
+    "action": Column(("sample", ANY, "obs")),
+    "noise_std": Column(("obs",)),
+}
+"""What the variables of a data set have to be."""
 
 EAGER_BYTES = 1 << 29
 """Grid variables up to this size are read at once."""
@@ -51,6 +64,8 @@ def prior_probe(prior: Prior) -> Array:
 def same_prior(prior: Prior, probe: Array) -> bool:
     """Whether ``probe`` is that of ``prior``: one xi means one unknown in both."""
     own = prior_probe(prior)
+    if np.shape(probe) != own.shape:
+        return False
     return bool(np.allclose(own, probe, rtol=1e-6, atol=1e-12 * float(np.abs(own).max())))
 
 
@@ -117,6 +132,9 @@ def observed_of(dataset: xr.Dataset, path: Path) -> Observed:
         raise DataSchemaError(
             f"{path}: expected one variable on (sample, obs), found {names or 'none'}"
         )
+    places = [str(c) for c, v in dataset.coords.items() if v.dims == ("obs",)]
+    check(dataset, {names[0]: Column(("sample", "obs"))}, str(path))
+    check(dataset, {c: Column(("obs",), finite=True) for c in places}, str(path))
     attrs = dataset[names[0]].attrs
     coords = {str(k): str(v.attrs.get("units", "1")) for k, v in dataset.coords.items()
               if v.dims == ("obs",)}  # fmt: skip
@@ -139,6 +157,7 @@ def read(path: Path, eager_bytes: int = EAGER_BYTES) -> TrainingSet:
 
 def _training_set(dataset: xr.Dataset, path: Path, eager_bytes: int) -> TrainingSet:
     _check_kind(dataset, path)
+    check(dataset, SCHEMA, str(path))
     observed = observed_of(dataset, path)
     good = np.asarray(dataset["status"] == 0)
     if not good.any():
@@ -156,7 +175,7 @@ def _training_set(dataset: xr.Dataset, path: Path, eager_bytes: int) -> Training
         sensors={c: np.asarray(dataset[c], dtype=np.float64) for c in observed.coords},
         xi=np.asarray(dataset["xi"], dtype=np.float64)[good],
         values=values,
-        prior_probe=np.asarray(dataset.attrs["pdeinv_prior_probe"], dtype=np.float64),
+        prior_probe=np.asarray(dataset.attrs[PROBE], dtype=np.float64),
         level=int(dataset.attrs.get("pdeinv_level", 0)),
         digest=sha256(path),
         n_failed=int((~good).sum()),
@@ -169,9 +188,8 @@ def _training_set(dataset: xr.Dataset, path: Path, eager_bytes: int) -> Training
 
 def _check_kind(dataset: xr.Dataset, path: Path) -> None:
     netcdf.check_kind(dataset.attrs, path, {"dataset": "generate"})
-    missing = [v for v in ("xi", "status") if v not in dataset]
-    if missing:
-        raise DataSchemaError(f"{path}: variable '{missing[0]}' is missing; generate it again")
+    if PROBE not in dataset.attrs:
+        raise DataSchemaError(f"{path}: attribute {PROBE} is missing; generate it again")
 
 
 def noise_of(dataset: xr.Dataset, path: Path) -> Array | None:
@@ -228,6 +246,7 @@ class Grids:
         if "coefficient" not in dataset:
             return cls()
         found = ["coefficient", *([name] if name in dataset else [])]
+        check(dataset, {v: Column(("sample",), more=True) for v in found}, str(path))
         flat, full = (tuple(map(str, dataset[v].dims)) for v in (found[0], found[-1]))
         lead = full[1 : len(full) - len(flat) + 1]
         if flat[:1] != ("sample",) or full != ("sample", *lead, *flat[1:]):
@@ -238,6 +257,7 @@ class Grids:
         rows = [FileRows(path, v, kept) for v in found]
         small = sum(r.nbytes for r in rows) <= eager_bytes
         both = [np.asarray(r) for r in rows] if small else rows
+        check(dataset, {d: Column((d,), needed=True, finite=True) for d in full[1:]}, str(path))
         coordinates = {
             d.removeprefix("grid_"): np.asarray(dataset[d], dtype=np.float64) for d in full[1:]
         }

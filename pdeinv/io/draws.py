@@ -9,6 +9,7 @@ import xarray as xr
 
 from pdeinv.bayes.prior import TOLERANCE, Prior
 from pdeinv.errors import DataSchemaError, ShapeError
+from pdeinv.io.schema import ANY, Column, check
 from pdeinv.typing import Array
 
 __all__ = ["whitened_draws"]
@@ -28,6 +29,7 @@ def whitened_draws(tree: xr.DataTree, path: Path, prior: Prior) -> Array:
             f"{path}: no whitened draws (group unconstrained_posterior, variable xi); "
             "expected the output of 'pdeinv invert'"
         )
+    check(group.to_dataset(), {"xi": Column((ANY, ANY), more=True, finite=True)}, str(path))
     xi = np.asarray(group["xi"], dtype=np.float64)
     draws = xi.reshape(-1, xi.shape[-1])
     if "posterior" in tree.children and len(draws) and draws.shape[1] == prior.dim:

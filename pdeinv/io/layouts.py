@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.flags import flag_names
+from pdeinv.io.schema import Column, check, check_numbers
 from pdeinv.model.observed import Observed
 
 __all__ = [
@@ -198,11 +199,7 @@ def flattened_array(dataset: xr.Dataset, observed: Observed, path: Path) -> xr.D
         raise DataSchemaError(
             f"{path}: '{name}' must have the dimensions ({', '.join(dims)}), got {value.dims}"
         )
-    if not np.issubdtype(value.dtype, np.number):
-        raise DataSchemaError(
-            f"{path}: '{name}' must hold numbers, got the type {value.dtype}; convert it, with NaN "
-            "for what is missing"
-        )
+    check_numbers(value, f"{path}: '{name}'")
     index = np.argwhere(~np.isnan(np.asarray(value.transpose(*dims))))
     if len(index) == 0:
         raise DataSchemaError(f"{path}: no usable datum of '{name}': all are missing")
@@ -217,6 +214,8 @@ def flattened_array(dataset: xr.Dataset, observed: Observed, path: Path) -> xr.D
         flat[cov] = _picked(dataset.variables[cov], value, dims, index, path)
     for k, (dim, units) in enumerate((d, observed.coords[d]) for d in dims):
         given = dataset.variables.get(dim)
+        if given is not None:
+            check(dataset, {dim: Column((dim,))}, str(path))
         attrs = {"units": units} if given is None else given.attrs
         numbers = np.arange(value.sizes[dim]) if given is None else np.asarray(given)
         flat[dim] = xr.Variable("obs", numbers[index[:, k]], attrs)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv.errors import OutputBusy
+from pdeinv.foreign import read_json
 from pdeinv.io.atomic import sweep
 from pdeinv.system_errors import cannot
 
@@ -147,7 +148,7 @@ def _named(path: Path, out: Path, shared: bool) -> Iterator[None]:
 def _read(path: Path) -> dict[str, Any] | None:
     """Who holds it; None while that is being written, or where it says nothing."""
     try:
-        found = json.loads(path.read_text())
+        found = read_json(path)
         return found if {"host", "pid", "start"} <= found.keys() else None
     except (OSError, ValueError, AttributeError):
         return None

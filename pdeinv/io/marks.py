@@ -7,7 +7,6 @@ file ``pdeinv.json``.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pdeinv.errors import OutputExists
+from pdeinv.foreign import read_json
 from pdeinv.io.names import spelled
 from pdeinv.io.reading import lock_on
 from pdeinv.provenance import versions
@@ -90,8 +90,8 @@ def written_by_pdeinv(path: Path) -> bool:
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_json(file)
+    except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -110,7 +110,7 @@ def _in_netcdf(path: Path, _file: BinaryIO) -> bool:
     try:
         with spelled(path.absolute()) as name, netCDF4.Dataset(str(name)) as dataset:
             return ATTRIBUTE in dataset.ncattrs()
-    except (OSError, RuntimeError, ValueError):
+    except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError):
         return False
 
 
@@ -125,7 +125,7 @@ def _in_hdf5(path: Path, file: BinaryIO) -> bool:
     try:
         with h5py.File(path, "r") as found:
             return ATTRIBUTE in found.attrs
-    except (OSError, RuntimeError, ValueError):
+    except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError):
         return False
 
 

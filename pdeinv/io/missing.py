@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
 
-__all__ = ["masked", "missing"]
+__all__ = ["UNREAD", "masked", "missing"]
+
+UNREAD = "pdeinv_unread"
+"""In the encoding of a variable whose values stay in the file: why."""
 
 Flags = NDArray[np.bool_]
 
@@ -46,7 +49,7 @@ def missing(name: str, variable: xr.Variable) -> Flags | None:
     Raises:
         DataSchemaError: a range that is no range.
     """
-    if variable.dtype.kind not in "fiu":
+    if variable.dtype.kind not in "fiu" or UNREAD in variable.encoding:
         return None
     values = np.asarray(variable.values)
     out = _unwritten(values, variable.encoding)
@@ -85,7 +88,8 @@ def _bounds(name: str, variable: xr.Variable, values: NDArray[Any]) -> tuple[Any
     attrs = variable.attrs
     whole = attrs.get("valid_range")
     pair = [attrs.get("valid_min", -np.inf), attrs.get("valid_max", np.inf)]
-    given = np.asarray(whole if whole is not None else pair)
+    given = np.array([np.nan]) if any(map(np.ndim, pair)) else np.asarray(pair)
+    given = given if whole is None else np.asarray(whole)
     if given.shape != (2,) or given.dtype.kind not in "fiu" or np.isnan(given).any():
         raise DataSchemaError(
             f"'{name}': valid_range must be two numbers, valid_min and valid_max one each; got "

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
+from xarray.core import indexing
 
-from pdeinv.errors import DataSchemaError, RunFailed, reason
+from pdeinv.errors import DataSchemaError, PdeinvError, RunFailed, reason
+from pdeinv.foreign import Unreadable, check_regular
 from pdeinv.io.atomic import atomic
-from pdeinv.io.missing import masked
+from pdeinv.io.declared import as_text, check_attributes, groups_of, unread
+from pdeinv.io.missing import UNREAD, masked
 from pdeinv.io.names import spelled
 from pdeinv.io.reading import unreadable
+from pdeinv.system_errors import of_machine
 
 __all__ = [
     "KIND",
@@ -63,28 +68,29 @@ def check_kind(attrs: Mapping[Any, Any], path: Path, verbs: Mapping[str, str]) -
 
 
 def _check_readable(path: Path) -> None:
-    if not path.exists():
-        raise DataSchemaError(f"no such file: {path}")
-    if not path.is_file():
-        raise DataSchemaError(f"{path} is not a file; expected NetCDF")
+    try:
+        check_regular(path)
+    except FileNotFoundError:
+        raise DataSchemaError(f"no such file: {path}") from None
+    except Unreadable as error:
+        raise DataSchemaError(f"{path} {error}") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
 
 
 def read_dataset(path: Path) -> xr.Dataset:
     """The root group of a NetCDF file, loaded into memory; times and dates stay numbers.
 
-    What is missing by the conventions of :mod:`pdeinv.io.missing` is NaN.
+    What is missing by the conventions of :mod:`pdeinv.io.missing` is NaN. A variable that declares
+    more than there is memory for is left in the file and refused where it is asked for.
 
     Raises:
-        DataSchemaError: missing, truncated or not NetCDF.
+        DataSchemaError: missing, truncated, not NetCDF, or with attributes of a wrong type.
         SystemFault: locked, or the disk or a limit refuses it.
     """
-    _check_readable(path)
-    try:
-        with spelled(path) as file, xr.open_dataset(file, engine="netcdf4", **_NUMBERS) as dataset:
-            loaded = dataset.load()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise unreadable(path, error) from None
-    return _masked(loaded, path)
+    with _opened(path, lazily=False) as groups, _parsed(path):
+        dataset = _loaded(groups["/"])
+    return _masked(dataset, path)
 
 
 def _masked(dataset: xr.Dataset, path: Path) -> xr.Dataset:
@@ -95,16 +101,16 @@ def _masked(dataset: xr.Dataset, path: Path) -> xr.Dataset:
 
 
 def read_tree(path: Path) -> xr.DataTree:
-    """All groups of a NetCDF file, loaded into memory, with NaN as :func:`read_dataset` has it.
+    """All groups of a NetCDF file, loaded into memory, as :func:`read_dataset` has one.
 
     Raises:
-        DataSchemaError: missing, truncated or not NetCDF.
+        DataSchemaError: missing, truncated, not NetCDF, or with attributes of a wrong type.
         SystemFault: locked, or the disk or a limit refuses it.
     """
-    with opened_tree(path) as tree:
-        tree.load()
-    groups = {n.path: _masked(n.to_dataset(inherit=False), path) for n in tree.subtree}
-    return xr.DataTree.from_dict(groups)
+    with _opened(path, lazily=False) as groups, _parsed(path):
+        loaded = {name: _loaded(group) for name, group in groups.items()}
+    with _parsed(path):
+        return xr.DataTree.from_dict({name: _masked(d, path) for name, d in loaded.items()})
 
 
 @contextmanager
@@ -112,15 +118,99 @@ def opened_tree(path: Path) -> Iterator[xr.DataTree]:
     """All groups of a NetCDF file, open while the block runs and read only where looked at.
 
     Raises:
-        DataSchemaError: missing, truncated or not NetCDF.
+        DataSchemaError: missing, truncated, not NetCDF, or with attributes of a wrong type.
         SystemFault: locked, or the disk or a limit refuses it.
     """
-    _check_readable(path)
-    try:
-        with spelled(path) as file, xr.open_datatree(file, engine="netcdf4", **_NUMBERS) as tree:
+    with _opened(path, lazily=True) as groups:
+        with _parsed(path):
+            tree = xr.DataTree.from_dict(dict(groups))
+        try:
             yield tree
-    except (OSError, ValueError, RuntimeError) as error:
-        raise unreadable(path, error) from None
+        except (OSError, RuntimeError) as error:
+            raise unreadable(path, error) from None
+
+
+@contextmanager
+def _opened(path: Path, *, lazily: bool) -> Iterator[dict[str, xr.Dataset]]:
+    """The groups of a file whose declarations are sound, by their paths."""
+    import netCDF4
+
+    _check_readable(path)
+    with _parsed(path), spelled(path) as file:
+        raw = netCDF4.Dataset(str(file), "r")
+    try:
+        with _parsed(path):
+            found = _groups(raw, path, lazily)
+        yield found
+    finally:
+        with suppress(RuntimeError):  # a damaged file does not close
+            raw.close()
+
+
+def _groups(raw: Any, path: Path, lazily: bool) -> dict[str, xr.Dataset]:
+    try:
+        groups = list(groups_of(raw))
+        for group in groups:
+            check_attributes(group)
+    except DataSchemaError as error:
+        raise DataSchemaError(f"{path}: {error}") from None
+    left = unread(groups, path.stat().st_size, lazily=lazily)
+    found = {}
+    for group in groups:
+        mine = {n: f"{path}: {text}" for (g, n), text in left.items() if g == group.path}
+        found[group.path] = _decoded(group, mine)
+        found[group.path].encoding["source"] = str(path)
+    return found
+
+
+def _decoded(group: Any, left: Mapping[str, str]) -> xr.Dataset:
+    """One group by the conventions that xarray knows, without the values of ``left``."""
+    store: Any = xr.backends.NetCDF4DataStore(group)  # type: ignore[no-untyped-call]
+    dataset = xr.open_dataset(store, drop_variables=list(left), **_NUMBERS)
+    for variable in dataset.variables.values():
+        as_text(variable.attrs)
+    named = {name: _left(group.variables[name], text) for name, text in left.items()}
+    own = {n: v for n, v in named.items() if n in group.dimensions}
+    dataset = dataset.assign({n: v for n, v in named.items() if n not in own})
+    # without an index, which would be made of its values
+    return dataset.assign_coords(xr.Coordinates(own, indexes={}))
+
+
+class _Left(xr.backends.BackendArray):
+    """Values that stay in the file."""
+
+    def __init__(self, shape: tuple[int, ...], text: str) -> None:
+        self.shape, self.dtype, self.text = shape, np.dtype(np.float64), text
+
+    def __getitem__(self, _: Any) -> Any:
+        raise DataSchemaError(self.text)
+
+
+def _left(variable: Any, text: str) -> xr.Variable:
+    """A variable that is there, and cannot be read."""
+    shape = tuple(int(n) for n in variable.shape)
+    values = indexing.LazilyIndexedArray(_Left(shape, text))
+    return xr.Variable(variable.dimensions, values, encoding={UNREAD: text})
+
+
+def _loaded(dataset: xr.Dataset) -> xr.Dataset:
+    for variable in dataset.variables.values():
+        if UNREAD not in variable.encoding:
+            variable.load()
+    return dataset
+
+
+@contextmanager
+def _parsed(path: Path) -> Iterator[None]:
+    """Whatever the libraries raise on a file, as one line; the block holds calls of them alone."""
+    try:
+        yield
+    except PdeinvError:
+        raise
+    except Exception as error:
+        if of_machine(error):
+            raise
+        raise unreadable(path, error) from error
 
 
 def write(path: Path, data: xr.Dataset | xr.DataTree) -> None:

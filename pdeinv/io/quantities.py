@@ -10,24 +10,12 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.errors import DataSchemaError
+from pdeinv.io.schema import check_numbers
 from pdeinv.typing import Array
 
 __all__ = ["check_squared", "check_units", "column"]
 
 type Variable = xr.DataArray | xr.Variable
-
-
-def _check_numbers(variable: Variable, name: str, path: Path) -> None:
-    """Refuse text, dates and other things that are no numbers.
-
-    Raises:
-        DataSchemaError: with what they are.
-    """
-    if not np.issubdtype(variable.dtype, np.number):
-        raise DataSchemaError(
-            f"{path}: '{name}' must hold numbers, got the type {variable.dtype}; convert it, with "
-            "NaN for what is missing"
-        )
 
 
 def check_units(
@@ -113,7 +101,7 @@ def column(
             f"{path}: '{name}' must have the one dimension obs, got {variable.dims}"
             + _series_hint(dataset, variable)
         )
-    _check_numbers(variable, said, path)
+    check_numbers(variable, f"{path}: '{said}'")
     if size is not None and len(variable) != size:
         raise DataSchemaError(f"{path}: '{said}' has {len(variable)} entries for {size} data")
     check_units(variable, said, units, path)

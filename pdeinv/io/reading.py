@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import errno
 import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pdeinv.errors import DataSchemaError, PdeinvError, SystemFault
-from pdeinv.system_errors import cannot, system_error
+from pdeinv.foreign import Unreadable, check_regular
+from pdeinv.system_errors import cannot, of_machine, system_error
 
-__all__ = ["lock_on", "refused", "unreadable"]
+__all__ = ["lock_on", "parsed", "refused", "unreadable"]
 
 _HDF5, _CLASSIC = b"\x89HDF\r\n\x1a\n", b"CDF"
 """How HDF5 begins, which NetCDF-4 is, and older NetCDF."""
@@ -35,6 +38,32 @@ def refused(path: Path, error: BaseException | None = None) -> PdeinvError | Non
         return None
     fault = cannot("read", path, found)
     return DataSchemaError(str(fault)) if found.errno in _OF_THE_USER else fault
+
+
+@contextmanager
+def parsed(path: Path, refusal: Callable[[str], PdeinvError]) -> Iterator[None]:
+    """Whatever another library raises on a file from elsewhere, as one line.
+
+    The block holds calls of that library alone, so that no error of ours is taken for the file's.
+
+    Args:
+        path: of the file, which has to be a regular one.
+        refusal: what to say of it, by the kind of damage.
+
+    Raises:
+        PdeinvError: why the system refuses the file, else what ``refusal`` says.
+    """
+    try:
+        check_regular(path)
+        yield
+    except PdeinvError:
+        raise
+    except Unreadable as error:
+        raise refusal(str(error)) from error
+    except Exception as error:
+        if of_machine(error):
+            raise
+        raise refused(path, error) or refusal(type(error).__name__) from error
 
 
 def _opening(path: Path) -> OSError | None:

@@ -10,7 +10,8 @@ from tempfile import mkdtemp
 from typing import Any, Literal
 
 from pdeinv.config import dump_toml, read_toml
-from pdeinv.errors import DataSchemaError
+from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.foreign import read_json
 from pdeinv.io.atomic import SCRATCH, check_output, remove, sweep, write_text
 from pdeinv.io.decided import check_same, plain
 from pdeinv.io.lock import check_free
@@ -155,8 +156,8 @@ def _check_decided(folder: Path, decides: Mapping[str, Any] | None) -> None:
     if decides is None or not file.exists():
         return
     try:
-        before = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
+        before = read_json(file)
+    except (OSError, ValueError):
         raise DataSchemaError(f"{file} is damaged; start again with --overwrite") from None
     check_same(
         before, decides,
@@ -172,7 +173,9 @@ def recalled_seed(folder: Path) -> int | None:
     """
     file = folder / CONFIG
     seed = read_toml(file).get("seed") if file.exists() else None
-    return None if seed is None else int(seed)
+    if seed is not None and not (isinstance(seed, int) and seed >= 0):
+        raise ConfigError(f"{file}: seed must be a whole number, got {seed!r}; pass --seed")
+    return seed
 
 
 def resumable(folder: Path) -> bool:

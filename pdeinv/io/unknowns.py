@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError, ShapeError
+from pdeinv.io.schema import check_numbers
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
@@ -57,6 +58,7 @@ def _aligned(dataset: xr.Dataset, wanted: Variable, bare: bool) -> xr.DataArray:
             f"variable '{wanted.name}' has the dimensions ({', '.join(map(str, found.dims))}), "
             f"expected ({', '.join(wanted.dims)}); rename them"
         )
+    check_numbers(found, f"variable '{wanted.name}'")
     _check_units(found.attrs.get("units"), wanted.units, f"variable '{wanted.name}'")
     for name, (dims, values) in wanted.coords.items():
         if len(dims) > 1 or not _is_number(values):

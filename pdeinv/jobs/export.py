@@ -20,6 +20,7 @@ from pdeinv.fem.simplices import Simplices
 from pdeinv.io import netcdf
 from pdeinv.io.body import CELL, mesh_of
 from pdeinv.io.fields import INSIDE
+from pdeinv.io.schema import fitting
 from pdeinv.io.vtkhdf import MeshFields, check_vtkhdf_name, write_fields, write_mesh
 from pdeinv.typing import Array
 
@@ -59,14 +60,17 @@ def export_vtk(path: Path, out: Path, variable: str | None = None) -> None:
     check_vtkhdf_name(out)
     tree = netcdf.read_tree(path)
     kind = netcdf.kind_of(tree)
-    if kind == "truth" and variable is None:
-        write_fields(out, tree.to_dataset())
-    elif kind == "truth":
-        raise ConfigError("--variable chooses among the unknowns of a result; leave it out here")
-    elif kind == "result":
-        write_mesh(out, _of_result(tree, path, variable))
-    else:
-        raise DataSchemaError(f"{path}: expected a result or a truth, got a file of kind '{kind}'")
+    with fitting(path, "exported"):
+        if kind == "truth" and variable is None:
+            write_fields(out, tree.to_dataset())
+        elif kind == "truth":
+            raise ConfigError("--variable chooses among the unknowns of a result; leave it out")
+        elif kind == "result":
+            write_mesh(out, _of_result(tree, path, variable))
+        else:
+            raise DataSchemaError(
+                f"{path}: expected a result or a truth, got a file of kind '{kind}'"
+            )
 
 
 def _of_result(tree: xr.DataTree, path: Path, variable: str | None) -> MeshFields:

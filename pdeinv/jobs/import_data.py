@@ -13,6 +13,7 @@ import xarray as xr
 
 from pdeinv.config import parse
 from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin, hint
+from pdeinv.foreign import Unreadable, check_regular
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.problem import Importer
 from pdeinv.provenance import Source, attributes
@@ -59,8 +60,14 @@ def import_file(problem: str, name: str, source: Path, options: Mapping[str, Any
     checked = _checked(importer, options)
     files = [source, *(v for _, v in checked if isinstance(v, Path))]
     for file in files:
-        if not file.is_file():
-            raise DataSchemaError(f"no such file: {file}")
+        try:
+            check_regular(file)
+        except FileNotFoundError:
+            raise DataSchemaError(f"no such file: {file}") from None
+        except OSError as error:
+            raise DataSchemaError(f"cannot read {file}: {error.strerror}") from None
+        except Unreadable as error:
+            raise DataSchemaError(f"{file} {error}") from None
     dataset = importer.read(source, checked)
     table = {"format": name, "source": str(source), **checked.model_dump(mode="json")}
     attrs = {

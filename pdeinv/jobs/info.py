@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.errors import DataSchemaError
+from pdeinv.foreign import parse_json
 from pdeinv.io import netcdf
 from pdeinv.io.checkpoints import read_metadata
 from pdeinv.jobs.info_components import component_rows
@@ -80,7 +80,7 @@ def _summary(attrs: dict[str, Any]) -> dict[str, Any]:
     """The engine's summary numbers, taken out of ``attrs``."""
     text = attrs.pop("pdeinv_summary", "{}")
     try:
-        found = json.loads(str(text))
+        found = parse_json(str(text))
     except ValueError:
         return {}
     return dict(found) if isinstance(found, Mapping) else {}

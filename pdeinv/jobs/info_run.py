@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pdeinv.config import read_toml
-from pdeinv.errors import DataSchemaError
+from pdeinv.bayes.counters import Counters
+from pdeinv.config import Count, read_toml, restored
+from pdeinv.errors import DataSchemaError, reason
+from pdeinv.foreign import Unreadable, parse_json, read_json, read_text
 from pdeinv.io.arrays import opened_arrays
 from pdeinv.io.marks import written_by_pdeinv
 
 __all__ = ["describe_run", "is_run"]
+
+FOREVER = 1e12
+"""Seconds that no training takes."""
 
 LOGS = ("log.jsonl", "history.jsonl")
 """Of a surrogate's training and of a network on the equation: one line for each epoch or block."""
@@ -28,13 +33,13 @@ def describe_run(folder: Path) -> dict[str, Any]:
     Raises:
         DataSchemaError: a checkpoint is damaged.
     """
-    mark = _json(folder / "run.json")
+    mark = _table(folder / "run.json")
     resolved = read_toml(folder / "config.toml") if (folder / "config.toml").exists() else {}
     if (folder / "run.json").exists() and "engine" not in mark:
         return _batches(folder, resolved)
     if _is_training(folder, resolved):
         return _training(folder, resolved)
-    engine = mark.get("engine") or resolved.get("engine", {}).get("name")
+    engine = mark.get("engine") or _named(resolved.get("engine"))
     return {
         "engine": engine,
         **(_rounds(folder) if _trains(resolved) else {}),
@@ -47,9 +52,20 @@ def describe_run(folder: Path) -> dict[str, Any]:
 def _json(file: Path) -> Any:
     """What a file holds; {} where it is missing or not complete yet."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file)
     except (OSError, ValueError):
         return {}
+
+
+def _table(file: Path) -> dict[str, Any]:
+    """The table that a file holds; {} where it holds none."""
+    found = _json(file)
+    return found if isinstance(found, dict) else {}
+
+
+def _named(table: Any) -> Any:
+    """The name in a table of a configuration."""
+    return table.get("name") if isinstance(table, dict) else None
 
 
 def _is_training(folder: Path, resolved: dict[str, Any]) -> bool:
@@ -64,12 +80,12 @@ def _is_training(folder: Path, resolved: dict[str, Any]) -> bool:
 def _training(folder: Path, resolved: dict[str, Any]) -> dict[str, Any]:
     """The last line of the log, and how long all of its epochs took."""
     rows = [row for name in LOGS for row in _rows(folder / name)]
-    table = resolved.get("surrogate") or resolved.get("solver") or {}
+    table = resolved.get("surrogate") or resolved.get("solver")
     return {
-        "training": table.get("name"),
+        "training": _named(table),
         "saved": any(folder.glob("training*.safetensors")),
         "stop_asked": (folder / "STOP").exists(),
-        "seconds_logged": round(sum(float(row.get("seconds", 0)) for row in rows), 1),
+        "seconds_logged": round(sum(map(_seconds, rows)), 1),
         "progress": rows[-1] if rows else {},
     }
 
@@ -77,14 +93,29 @@ def _training(folder: Path, resolved: dict[str, Any]) -> dict[str, Any]:
 def _rows(file: Path) -> list[dict[str, Any]]:
     """The complete lines of a log that may be written at this moment."""
     found = []
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+    for line in _text(file).splitlines() if file.exists() else ():
         try:
-            row = json.loads(line)
-        except ValueError:
+            row = parse_json(line)
+        except Unreadable:
             continue
         if isinstance(row, dict):
             found.append(row)
     return found
+
+
+def _text(file: Path) -> str:
+    try:
+        return read_text(file)
+    except OSError as error:
+        raise DataSchemaError(f"cannot read {file}: {error.strerror}") from None
+    except Unreadable as error:
+        raise DataSchemaError(f"{file} {error}") from None
+
+
+def _seconds(row: dict[str, Any]) -> float:
+    """What a line says of its time; 0 where it says nothing that could be meant."""
+    value = row.get("seconds", 0)
+    return float(value) if isinstance(value, int | float) and 0 <= value < FOREVER else 0.0
 
 
 def _trains(resolved: dict[str, Any]) -> bool:
@@ -109,21 +140,48 @@ TESTED = {
 
 def _tested(folder: Path) -> dict[str, Any]:
     """The last test of the surrogate; nothing where none was made yet."""
-    tests = _json(folder / "tests.json") or [{}]
-    return {told: tests[-1][name] for name, told in TESTED.items() if name in tests[-1]}
+    tests = _json(folder / "tests.json")
+    last = tests[-1] if isinstance(tests, list) and tests else {}
+    return {told: last[name] for name, told in TESTED.items() if name in last}
 
 
 def _batches(folder: Path, planned: dict[str, Any]) -> dict[str, Any]:
     """How far a data set is: what its batches say of themselves, hashes unchecked."""
-    found = [json.loads(file.read_text()) for file in sorted(folder.glob("batch*.json"))]
+    found = [_batch(file) for file in sorted(folder.glob("batch*.json"))]
     return {
         "samples": planned.get("n"),
-        "samples_done": sum(facts["samples"] for facts in found),
-        "samples_failed": sum(len(facts["failed"]) for facts in found),
+        "samples_done": sum(batch.samples for batch in found),
+        "samples_failed": sum(len(batch.failed) for batch in found),
         "batches_done": len(found),
         "seed": planned.get("seed"),
         "assembled": (folder / "manifest.json").exists(),
     }
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What a batch says of itself."""
+
+    samples: Count
+    failed: list[Count]
+
+
+def _batch(file: Path) -> _Batch:
+    try:
+        return restored(_Batch, read_json(file), "batch")
+    except (OSError, Unreadable) as error:
+        raise DataSchemaError(f"{file} is damaged ({reason(error)})") from None
+
+
+@dataclass(frozen=True)
+class _Meta:
+    """What a checkpoint says of a chain."""
+
+    step: Count
+    counters: Counters
+    seconds: float
+    cpu_seconds: float = 0.0
+    misfit: float | None = None
 
 
 def _chain(file: Path) -> dict[str, Any]:
@@ -131,13 +189,12 @@ def _chain(file: Path) -> dict[str, Any]:
     with opened_arrays(
         file, lambda kind: DataSchemaError(f"checkpoint {file} is damaged ({kind})")
     ) as data:
-        meta = json.loads(str(data["meta"]))
-    spent, misfit = meta["counters"], meta.get("misfit")
+        meta = restored(_Meta, parse_json(str(data["meta"])), "meta")
     return {
         "chain": file.name.partition(".")[0].removeprefix("chain"),
-        "step": meta["step"],
-        "misfit": None if misfit is None else float(f"{misfit:.5g}"),
-        "seconds": round(meta["seconds"], 1),
-        "cpu_seconds": round(meta.get("cpu_seconds", 0.0), 1),
-        **{k: spent[k] for k in ("n_forward", "n_surrogate", "n_failed")},
+        "step": meta.step,
+        "misfit": None if meta.misfit is None else float(f"{meta.misfit:.5g}"),
+        "seconds": round(meta.seconds, 1),
+        "cpu_seconds": round(meta.cpu_seconds, 1),
+        **{k: getattr(meta.counters, k) for k in ("n_forward", "n_surrogate", "n_failed")},
     }

@@ -69,7 +69,10 @@ def choose_unknown(
         if phantom is None:
             raise ConfigError(f"--m {spec}: the problem has no phantoms; use prior-draw or a file")
         return phantom(spec.removeprefix(PHANTOM), stream(seed, "truth"))
-    return unknown_of(prior, Path(spec))
+    m = unknown_of(prior, Path(spec))
+    if not np.isfinite(m).all():
+        raise DataSchemaError(f"{spec}: its unknown has values that are missing or not finite")
+    return m
 
 
 def unknown_of(prior: Prior, path: Path) -> Array:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv.errors import PdeinvError
+from pdeinv.foreign import read_json
 from pdeinv.io.atomic import write_text
 from pdeinv.plugins.registry import Kind
 from pdeinv.user_cache import user_cache
@@ -47,7 +48,7 @@ def _folder() -> Path:
 
 def _kept(file: Path, stamp: str) -> Entries | None:
     try:
-        held = json.loads(file.read_text(encoding="utf-8"))
+        held = read_json(file)
         return list(held["entries"]) if held["stamp"] == stamp else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

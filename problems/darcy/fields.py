@@ -11,6 +11,7 @@ from scipy.interpolate import RegularGridInterpolator
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.netcdf import read_dataset
 from pdeinv.io.quantities import check_units
+from pdeinv.io.schema import check_numbers
 from pdeinv.typing import Array
 
 from .config import FieldFile, Units
@@ -68,6 +69,7 @@ def _field(source: FieldFile, units: Units) -> xr.DataArray:
         )
     if "x" not in dataset.coords or "y" not in dataset.coords:
         raise DataSchemaError(f"{source.file}: coordinates x(x) and y(y) are missing")
+    check_numbers(dataset[name], f"{source.file}: '{name}'")
     check_units(dataset[name], name, units.source, source.file, needed=False)
     return dataset[name].sortby(["x", "y"]).transpose("y", "x")
 

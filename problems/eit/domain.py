@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError
 from pdeinv.fem.domain import CellMesh, from_plane
-from pdeinv.fem.gmsh import read_msh
 from pdeinv.fem.levels import at_least_zero, check_cells
 from pdeinv.fem.mesh import PlainMesh
 from pdeinv.fem.mesh_checks import parts
 from pdeinv.fem.nodal import NodalSpace
 from pdeinv.fem.outlines import Outline
+from pdeinv.fem.plane_msh import read_msh
 from pdeinv.fem.solids import read_solid, refined_solid
 from pdeinv.fem.triangulate import extruded, refined_to, triangulated
 from pdeinv.typing import Array

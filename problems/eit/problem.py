@@ -202,6 +202,7 @@ class Eit:
         """What the data themselves say against the protocol: broken reciprocity."""
         if self.config.model == "continuum":
             return ()
+        self.protocol.rows(observations.coords)  # refuses data that the protocol has not
         places, _ = self.domain.electrode_places()
         return remarks(observations, self.protocol.sheet, places, difference=self.config.difference)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv import extras
+from pdeinv.foreign import parse_json, read_text
 from pdeinv.io.atomic import atomic
 from pdeinv.plugins.fitting import EpochRow, FitRun
 
@@ -21,9 +22,9 @@ LOG = "log.jsonl"
 def _earlier(path: Path, epoch: int) -> list[str]:
     """The lines of epochs up to ``epoch``; a line that a kill left half-written is dropped."""
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in read_text(path).splitlines() if path.exists() else ():
         try:
-            if json.loads(line)["epoch"] <= epoch:
+            if parse_json(line)["epoch"] <= epoch:
                 kept.append(line + "\n")
         except (ValueError, KeyError, TypeError):
             continue

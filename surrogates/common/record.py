@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from pdeinv.config import fingerprint
-from pdeinv.errors import DataSchemaError
+from pdeinv.config import fingerprint, parse
+from pdeinv.errors import ConfigError, DataSchemaError, reason
 from pdeinv.model.learned import Role
 from pdeinv.provenance import versions
 from pdeinv.typing import Array
 
 from .identity import Identity
+from .metadata import Metadata
 from .scaling import departure
 from .storage import FORMAT
 
@@ -128,25 +129,25 @@ class Record:
             DataSchemaError: an entry is missing or of the wrong kind.
         """
         try:
-            return cls(
-                surrogate=data["surrogate"],
-                identity=Identity.from_json(data),
-                low=np.asarray(data["range"]["low"], dtype=np.float64),
-                high=np.asarray(data["range"]["high"], dtype=np.float64),
-                noise_std=np.asarray(data["noise_std"], dtype=np.float64),
-                config=data["config"],
-                seed=int(data["seed"]),
-                dataset=data["dataset_sha256"],
-                level=int(data["level"]),
-                sizes=data["sizes"],
-                errors=data["errors"],
-                extra=data["extra"],
-                # files of earlier versions hold forward models
-                role=Role(data.get("role", Role.FORWARD)),
-                software=data["versions"],
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            found = parse(Metadata, data, "")
+        except ConfigError as error:
             raise DataSchemaError(
-                f"{folder}: metadata.json is incomplete ({type(error).__name__}: {error}); "
-                "train the surrogate again"
+                f"{folder}: metadata.json is incomplete or damaged: {reason(error)}; train the "
+                "surrogate again"
             ) from None
+        return cls(
+            surrogate=found.surrogate,
+            identity=Identity.from_json(data),
+            low=np.asarray(found.range.low, dtype=np.float64),
+            high=np.asarray(found.range.high, dtype=np.float64),
+            noise_std=np.asarray(found.noise_std, dtype=np.float64),
+            config=found.config,
+            seed=found.seed,
+            dataset=found.dataset_sha256,
+            level=found.level,
+            sizes=found.sizes,
+            errors=found.errors,
+            extra=found.extra,
+            role=found.role,
+            software=found.versions,
+        )

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from pdeinv.errors import DataSchemaError
+from pdeinv.errors import DataSchemaError, PdeinvError, reason
+from pdeinv.foreign import Unreadable, memory, parse_json, size_of
 from pdeinv.io.atomic import atomic
 from pdeinv.io.checkpoints import read_metadata, write_metadata
-from pdeinv.io.reading import refused
+from pdeinv.io.reading import parsed
+from pdeinv.provenance import sha256
 from pdeinv.typing import Array
 
 __all__ = [
@@ -29,6 +31,9 @@ __all__ = [
 ]
 
 WEIGHTS = "weights.safetensors"
+
+DIGEST = "weights_sha256"
+"""The entry of the metadata with the hash of the weights, where a flipped bit is no other error."""
 
 FORMAT = 1
 """Of the metadata; raised when older programs would misread them."""
@@ -49,23 +54,37 @@ def load_arrays(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         DataSchemaError: missing, damaged or of another format.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
+    with parsed(path, lambda kind: _unreadable(path, kind)):
+        _check_room(path)
         with safe_open(path, framework="numpy") as file:
-            note = json.loads((file.metadata() or {}).get("note", "{}"))
-            return {k: file.get_tensor(k) for k in file.keys()}, note  # noqa: SIM118
-    except (OSError, ValueError, SafetensorError) as error:
-        raise refused(path, error) or DataSchemaError(
-            f"cannot read {path} as safetensors ({type(error).__name__}); train again"
-        ) from None
+            note = parse_json((file.metadata() or {}).get("note", "{}"))
+            arrays = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+    if not isinstance(note, dict):
+        raise _unreadable(path, "its note is no table")
+    return arrays, note
+
+
+def _check_room(path: Path) -> None:
+    """The library itself refuses headers that declare more than the file holds.
+
+    Raises:
+        Unreadable: it is larger than there is memory for.
+    """
+    if path.stat().st_size > memory():
+        raise Unreadable(f"is larger than {size_of(memory())}, which is left for it in memory")
+
+
+def _unreadable(path: Path, kind: str) -> DataSchemaError:
+    return DataSchemaError(f"cannot read {path} as safetensors ({kind}); train again")
 
 
 def save_folder(folder: Path, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
     """A surrogate's folder: weights, then the metadata that make it complete."""
     folder.mkdir(parents=True, exist_ok=True)
     save_arrays(folder / WEIGHTS, arrays, {})
-    write_metadata(folder, metadata)
+    write_metadata(folder, {**metadata, DIGEST: sha256(folder / WEIGHTS)})
 
 
 def read_kind(folder: Path, surrogate: str) -> dict[str, Any]:
@@ -95,7 +114,14 @@ def load_folder(folder: Path, surrogate: str) -> tuple[dict[str, Any], dict[str,
         DataSchemaError: missing, damaged, or of another kind of surrogate.
     """
     metadata = read_kind(folder, surrogate)
-    return load_arrays(folder / WEIGHTS)[0], metadata
+    arrays, _ = load_arrays(folder / WEIGHTS)
+    # folders of earlier versions do not say it
+    if metadata.get(DIGEST) not in (None, sha256(folder / WEIGHTS)):
+        raise DataSchemaError(
+            f"{folder / WEIGHTS} is not the file that {folder.name} was saved with: its SHA-256 is "
+            "another one; copy it again, or train again"
+        )
+    return arrays, metadata
 
 
 @contextmanager
@@ -107,8 +133,14 @@ def complete(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:
+    except PdeinvError:
+        raise
+    except KeyError as error:
         raise DataSchemaError(f"{folder}: entry {error} is missing; train it again") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise DataSchemaError(
+            f"{folder}: an entry is damaged ({reason(error)}); train it again"
+        ) from None
 
 
 def under(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:

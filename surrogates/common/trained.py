@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from pdeinv.bayes.prior import Prior
-from pdeinv.errors import CapabilityError
+from pdeinv.errors import CapabilityError, DataSchemaError, PdeinvError, reason
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.model.learned import Role
 from pdeinv.model.observed import Sensors
@@ -168,12 +170,37 @@ class Trained(metaclass=ABCMeta):
         return self.bound(self.emulator(Where(problem, prior, sensors)), prior, sensors)
 
     def bound(self, emulator: Emulator, prior: Prior, sensors: Sensors) -> BoundModel:
-        """An emulator as a forward model that watches the trained range."""
+        """An emulator as a forward model that watches the trained range.
+
+        Raises:
+            DataSchemaError: its arrays do not fit together, so that nothing can be predicted.
+        """
+        space = self.record.identity.observed.space(sensors)
+        _check_tried(emulator, self.record, prior.dim, space.size)
         return BoundModel(
             emulator,
             prior.dim,
-            self.record.identity.observed.space(sensors),
+            space,
             RangeWatch(self.record.low, self.record.high, self.name),
             emulator.capabilities,
             report=self.metadata,
+        )
+
+
+def _check_tried(emulator: Emulator, record: Record, dim: int, n_obs: int) -> None:
+    """Refuse arrays from a file that do not fit together, by one prediction.
+
+    Raises:
+        DataSchemaError: it fails, or gives other numbers of data or values that are not finite.
+    """
+    again = f"the arrays of surrogate '{record.surrogate}' do not fit together"
+    try:
+        found = np.asarray(emulator(np.zeros((1, dim))))
+    except PdeinvError:
+        raise
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise DataSchemaError(f"{again} ({reason(error)}); train it again") from None
+    if found.shape != (1, n_obs) or not np.isfinite(found).all():
+        raise DataSchemaError(
+            f"{again}: expected {n_obs} finite data, got the shape {found.shape}; train it again"
         )

@@ -17,6 +17,7 @@ from pdeinv.plugins.recipe import load_surrogate, make_problem
 from pdeinv.plugins.surrogate import SolvedPairs
 from pdeinv.surrogates.common.bound import OutsideTrainingRange, RangeWatch
 from pdeinv.surrogates.common.identity import Identity
+from pdeinv.surrogates.common.storage import save_folder
 from pdeinv.surrogates.multifidelity.surrogate import Multifidelity
 
 pytestmark = pytest.mark.usefixtures("solves_here")
@@ -224,3 +225,63 @@ def test_a_format_that_is_not_known_is_refused(tmp_path):
     (folder / "metadata.json").write_text(json.dumps(metadata))
     with pytest.raises(DataSchemaError, match="later has the format 2, this pdeinv reads format 1"):
         load_surrogate(folder)
+
+
+def _set(table, path, value):
+    *inner, last = path.split(".")
+    for key in inner:
+        table = table[key]
+    table[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("sensors", [1, 2], "sensors: input should be a valid dict"),
+        ("sensors.x", [0.1], "sensors must be in one"),
+        ("prior_probe", [1.0, "two"], "prior_probe.1: input should be a valid number"),
+        ("noise_std", [-1.0] * 9, "noise_std.0: input should be greater than 0"),
+        ("range.low", [0.0], "range.low and range.high must have prior_dim numbers"),
+        ("seed", 1e400, "seed: input should be a valid integer"),
+        ("observed.name", None, "observed.name: input should be a valid string"),
+        ("problem_config", "x", "problem_config: input should be a valid dict"),
+    ],
+)
+def test_metadata_of_another_kind_are_refused(surrogate, tmp_path, path, value, message):
+    surrogate.save(tmp_path / "s")
+    file = tmp_path / "s" / "metadata.json"
+    table = json.loads(file.read_text())
+    _set(table, path, value)
+    file.write_text(json.dumps(table))
+    message = "coordinates in sensors must have one length" if path == "sensors.x" else message
+    with pytest.raises(DataSchemaError, match=rf"s: metadata\.json is .*: {message}") as caught:
+        load_surrogate(tmp_path / "s")
+    assert "\n" not in str(caught.value)
+
+
+def test_metadata_that_are_nested_without_end_are_refused(tmp_path):
+    (tmp_path / "metadata.json").write_text("[" * 100_000)
+    with pytest.raises(DataSchemaError, match=r"metadata\.json is nested deeper than 100; train"):
+        load_surrogate(tmp_path)
+
+
+def test_weights_that_have_changed_are_refused(surrogate, tmp_path):
+    surrogate.save(tmp_path / "s")
+    file = tmp_path / "s" / "weights.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 1  # in the last number
+    file.write_bytes(data)
+    with pytest.raises(DataSchemaError, match=r"weights\.safetensors is not the file that s was"):
+        load_surrogate(tmp_path / "s")
+
+
+@pytest.mark.parametrize("change", [lambda a: a[..., :-1], lambda a: a * np.nan])
+def test_arrays_that_do_not_fit_together_are_refused_where_they_are_bound(
+    problem, sensors, surrogate, tmp_path, change
+):
+    arrays = dict(surrogate.arrays())
+    name = max(arrays, key=lambda k: arrays[k].size)
+    save_folder(tmp_path, {**arrays, name: change(arrays[name])}, surrogate.metadata)
+    with pytest.raises(DataSchemaError, match="train it again") as caught:
+        load_surrogate(tmp_path).bind(problem, problem.prior(), sensors)
+    assert "\n" not in str(caught.value)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from eit_frames import carried, dipoles, read, voltages
+from scipy import sparse
 from scipy.io import savemat
 
 from pdeinv.errors import DataSchemaError
@@ -140,3 +141,22 @@ def test_files_that_are_not_matlab(tmp_path):
         assert text in str(error.value)
     with pytest.raises(DataSchemaError, match="no such file"):
         read("kit4", tmp_path / "none.mat")
+
+
+def test_a_field_that_declares_more_than_its_file_can_hold(tmp_path):
+    """A sparse matrix without entries takes no room in a file, and any in memory."""
+    path = tmp_path / "bomb.mat"
+    fields = kit4_fields()
+    savemat(path, {**fields, "Uel": sparse.csc_array((10**5, 10**6))})
+    with pytest.raises(DataSchemaError, match=r"field 'Uel' declares 800 GB, which a file of"):
+        read("kit4", path)
+
+
+def test_patterns_of_the_challenge_that_do_not_fit(tmp_path):
+    path, fields = tmp_path / "bad.mat", ktc_fields()
+    savemat(path, {**fields, "Inj": fields["Inj"][:1]})
+    with pytest.raises(DataSchemaError, match="currents for 1 electrodes, but measurements for 32"):
+        read("ktc2023", path)
+    savemat(path, {**fields, "Inj": fields["Inj"][:4], "Mpat": fields["Mpat"][:4]})
+    with pytest.raises(DataSchemaError, match="4 electrodes, fewer than level 7 leaves out"):
+        read("ktc2023", path, level=7)

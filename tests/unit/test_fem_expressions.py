@@ -67,3 +67,28 @@ def test_a_huge_power_gives_infinity_instead_of_hanging():
 
 def test_a_division_by_zero_is_left_to_the_caller():
     assert np.isinf(Expression("1/x")(X, Y)[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("9" * 900, "has a number of 900 digits; at most 40: write it with an exponent"),
+        ("-" * 990 + "x", "is nested deeper than 300; simplify it"),
+        ("x" + "<x" * 400, "'x<x<x.* is not understood"),
+        ("(" * 450 + "x" + ")" * 450, "cannot be read"),
+    ],
+)
+def test_long_numbers_and_deep_formulas_are_refused_in_a_short_line(text, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        Expression(text)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_long_sum_is_no_deep_formula():
+    assert Expression("+".join(["x"] * 250))(X, Y)[2] == 500
+
+
+def test_a_formula_over_several_lines_is_named_on_one():
+    with pytest.raises(ConfigError) as caught:
+        Expression("x\n+ z")
+    assert "\n" not in str(caught.value)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.fem.gmsh import read_msh
 from pdeinv.fem.mesh import rectangle
+from pdeinv.fem.plane_msh import read_msh
 from pdeinv.io import netcdf
 from pdeinv.io.body import mesh_of, outline_variables
 from pdeinv.jobs.observe import make_truth

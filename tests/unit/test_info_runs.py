@@ -12,6 +12,7 @@ from pdeinv.engines.run.checkpoint import ChainStore
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import DataSchemaError
+from pdeinv.io.arrays import write_arrays
 from pdeinv.io.runs import remember
 from pdeinv.jobs.info import describe
 from pdeinv.jobs.two_level.admission import Difference
@@ -108,3 +109,35 @@ def test_training_rounds_show_the_last_test(tmp_path):
 def test_only_a_run_that_trains_tells_rounds(surrogate, tmp_path):
     remember(tmp_path / "a.nc.run", {"engine": {"name": "pcn"}, "surrogate": surrogate})
     assert not [name for name in describe(tmp_path / "a.nc.run") if "train" in name]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("batch0.json", '{"samples": "many", "failed": []}', "wrong entry batch.samples: input"),
+        ("batch0.json", '{"samples": 2}', "wrong entry batch.failed: field required"),
+        ("batch0.json", "[" * 10_000, "is damaged .is nested deeper than 100"),
+    ],
+)
+def test_batches_that_say_something_else_are_refused(tmp_path, name, text, message):
+    (tmp_path / "run.json").write_text('{"fingerprint": "a", "kind": "dataset"}')
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataSchemaError, match=message):
+        describe(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["3", '"x"', "[]", "[" * 10_000, "\ufeff{}"])
+def test_a_mark_that_is_no_table_says_nothing(tmp_path, text):
+    remember(tmp_path / "a.run", {"engine": {"name": "pcn"}})
+    (tmp_path / "a.run" / "run.json").write_text(text)
+    (tmp_path / "a.run" / "tests.json").write_text(text)
+    assert describe(tmp_path / "a.run")["kind"] == "run"
+
+
+def test_a_chain_that_says_something_else_is_refused(tmp_path):
+    folder = tmp_path / "a.run"
+    remember(folder, {"engine": {"name": "pcn"}})
+    (folder / "run.json").write_text('{"fingerprint": "a", "engine": "pcn"}')
+    write_arrays(folder / "chain0.state.npz", meta=json.dumps({"step": -1, "counters": {}}))
+    with pytest.raises(DataSchemaError, match=r"chain0\.state\.npz is damaged .*meta\.step"):
+        describe(folder)

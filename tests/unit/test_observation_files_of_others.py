@@ -176,7 +176,7 @@ REFUSED = {
         flag("u_qc", np.ones(N), flag_values=np.array([0, 1], "i1"), flag_meanings="raw checked"),
         "'u_qc' does not say which data are good; its flag_meanings are raw checked",
     ),
-    "spreadsheet": (lambda p: frame().to_csv(p), "as NetCDF-4; it is truncated or of another"),
+    "spreadsheet": (lambda p: frame().to_csv(p), "as NetCDF-4; it is of another format"),
 }  # fmt: skip
 
 

@@ -21,7 +21,8 @@ SAFE_ONLY = {
 FORBIDDEN = {"yaml.load", "yaml.unsafe_load", "pd.read_pickle", "torch.save", "jsonpickle.decode"}
 IMPORTERS = {
     "pdeinv", "pdeinv.__main__", "pdeinv.extras", "pdeinv.fem.env", "pdeinv.executors.devices",
-    "pdeinv.executors.processes", "pdeinv.executors.task", "pdeinv.jobs.plot.figure", "pdeinv.plugins.own_declared",
+    "pdeinv.executors.processes", "pdeinv.executors.task", "pdeinv.jobs.plot.figure",
+    "pdeinv.plugins.own_declared",
 }  # fmt: skip
 """Modules that import by name: packages, tasks of pdeinv itself, and the user's own model."""
 STARTERS = {"pdeinv.jobs.doctor", "pdeinv.kernels.build"}

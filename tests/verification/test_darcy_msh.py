@@ -6,7 +6,7 @@ import pytest
 from norms import l2_error
 
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.fem.gmsh import read_msh
+from pdeinv.fem.plane_msh import read_msh
 from pdeinv.problems.darcy import Darcy, DarcyConfig
 
 HOLE = (0.55, 0.45, 0.15)

@@ -12,7 +12,7 @@ import pytest
 from outside_meshes import EAST, LINES, SQUARE, TRIANGLES, WALLS, WEST
 
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.fem.gmsh import read_msh
+from pdeinv.fem.plane_msh import read_msh
 from pdeinv.model.sensors import columns
 from pdeinv.problems.darcy import Darcy, DarcyConfig
 from pdeinv.problems.eit import Eit, EitConfig

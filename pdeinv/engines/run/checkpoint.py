@@ -7,22 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_type_hints
-from zipfile import BadZipFile
 
 import numpy as np
 
 from pdeinv.bayes.posterior import Counters
+from pdeinv.config import Count, restored
 from pdeinv.engines.run.clock import Seconds
 from pdeinv.errors import DataSchemaError
-from pdeinv.io.atomic import atomic
-from pdeinv.io.reading import refused
+from pdeinv.foreign import parse_json
+from pdeinv.io.arrays import opened_arrays, write_arrays
 from pdeinv.rng import dump_state, load_state
 from pdeinv.typing import Array
 
 __all__ = ["ChainStore", "Saved", "shown_misfit"]
-
-DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile)
-"""What reading a truncated or foreign file may raise."""
 
 SCALARS = (int, float)
 """Parts of a state that are no arrays: these types and those derived from them (bool, enums)."""
@@ -38,6 +35,18 @@ class Saved:
     n_chunks: int
     counters: Counters
     spent: Seconds
+
+
+@dataclass(frozen=True)
+class _Meta:
+    """What stands beside the arrays of a state."""
+
+    rng: str
+    step: Count
+    n_chunks: Count
+    counters: Counters
+    seconds: float
+    cpu_seconds: float
 
 
 def shown_misfit(state: Any) -> float | None:
@@ -68,7 +77,8 @@ class ChainStore:
         """Write the new records as a chunk, then the state; returns it with its chunk count."""
         n = saved.n_chunks
         if records:
-            _write(self._chunk(n), {k: np.stack([r[k] for r in records]) for k in records[0]})
+            chunk = {k: np.stack([r[k] for r in records]) for k in records[0]}
+            write_arrays(self._chunk(n), **chunk)
             n += 1
         meta = {
             "rng": dump_state(saved.rng),
@@ -80,7 +90,7 @@ class ChainStore:
             "misfit": shown_misfit(saved.state),
         }
         meta_text = np.array(json.dumps(meta))
-        _write(self._state_file, {"meta": meta_text, **_arrays("state", saved.state)})
+        write_arrays(self._state_file, meta=meta_text, **_arrays("state", saved.state))
         return replace(saved, n_chunks=n)
 
     def load(self, state_type: type[Any]) -> Saved | None:
@@ -103,20 +113,14 @@ class ChainStore:
         return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]} if parts else {}
 
 
-def _write(file: Path, arrays: Mapping[str, Array]) -> None:
-    with atomic(file) as target, target.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
-
-
 def _read[T](file: Path, use: Callable[[Any], T]) -> T:
-    try:
-        # Opened here: np.load leaves a damaged file open.
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            return use(arrays)
-    except DAMAGE as error:
-        raise refused(file, error) or DataSchemaError(
-            f"checkpoint {file} is damaged ({type(error).__name__}); start again with --overwrite"
-        ) from None
+    def refusal(kind: str) -> DataSchemaError:
+        return DataSchemaError(
+            f"checkpoint {file} is damaged ({kind}); start again with --overwrite"
+        )
+
+    with opened_arrays(file, refusal) as arrays:
+        return use(arrays)
 
 
 def _arrays(name: str, value: Any) -> dict[str, Array]:
@@ -138,7 +142,7 @@ def _value(name: str, kind: Any, arrays: Mapping[str, Array]) -> Any:
 
 
 def _restored(state_type: type[Any], arrays: Mapping[str, Array]) -> Saved:
-    meta, state = json.loads(str(arrays["meta"])), _value("state", state_type, arrays)
-    counters, rng = Counters(**meta["counters"]), load_state(meta["rng"])
-    spent = Seconds(meta["seconds"], meta["cpu_seconds"])
-    return Saved(state, rng, meta["step"], meta["n_chunks"], counters, spent)
+    meta = restored(_Meta, parse_json(str(arrays["meta"])), "meta")
+    state, rng = _value("state", state_type, arrays), load_state(meta.rng)
+    spent = Seconds(meta.seconds, meta.cpu_seconds)
+    return Saved(state, rng, meta.step, meta.n_chunks, meta.counters, spent)

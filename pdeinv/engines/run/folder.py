@@ -12,6 +12,7 @@ from typing import Any
 from pdeinv.engines.base import Engine
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.foreign import read_json
 from pdeinv.io.atomic import atomic, remove
 from pdeinv.io.decided import check_same, plain
 
@@ -71,8 +72,8 @@ def decided_by(engine: Engine[Any], spec: Run) -> dict[str, Any]:
 
 def _read_mark(file: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(file.read_text())["decides"])
-    except (ValueError, KeyError, TypeError):
+        return dict(read_json(file)["decides"])
+    except (OSError, ValueError, KeyError, TypeError):
         raise DataSchemaError(f"run mark {file} is damaged; start again with --overwrite") from None
 
 

@@ -16,6 +16,7 @@ from pdeinv.engines.run.spec import Run
 from pdeinv.engines.run.together import run_chains
 from pdeinv.errors import RunFailed
 from pdeinv.executors import process_pool
+from pdeinv.foreign import read_json
 from pdeinv.io.atomic import atomic
 from pdeinv.system_errors import short_of_files
 
@@ -87,6 +88,6 @@ def _watch(pending: set[Future[None]], n_chains: int, spec: Run, progress: Progr
         for k in range(n_chains):
             file = _progress_file(spec.folder, k)
             if file.exists():
-                progress(*json.loads(file.read_text()))
+                progress(*read_json(file))
         for future in done:
             future.result()

@@ -16,6 +16,7 @@ from pdeinv.bayes.fields.basis import BASIS
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import fingerprint
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.foreign import parse_json
 from pdeinv.io import netcdf
 from pdeinv.io.arrays import opened_arrays, write_arrays
 from pdeinv.io.draws import whitened_draws
@@ -251,7 +252,7 @@ class Plan:
             file, lambda kind: DataSchemaError(f"{file} cannot be read ({kind}); {remedy}")
         ) as data:
             arrays = {name: data[name] for name in data.files}
-            plain = json.loads(str(arrays.pop("plan")))
+            plain = parse_json(str(arrays.pop("plan")))
         sensors = {
             k.removeprefix("sensors."): v for k, v in arrays.items() if k.startswith("sensors.")
         }

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import RunFailed
+from pdeinv.foreign import read_json
 from pdeinv.io.arrays import opened_arrays, write_arrays
 from pdeinv.io.atomic import write_text
 from pdeinv.io.runs import discard
@@ -79,7 +80,7 @@ def verified(folder: Path, k: int, n: int) -> Shard | None:
     """Batch ``k`` with its first ``n`` samples; None where missing, altered or too short."""
     file = _arrays(folder, k)
     try:
-        facts = json.loads(file.with_suffix(".json").read_text())
+        facts = read_json(file.with_suffix(".json"))
         good = facts["samples"] >= n and facts["sha256"] == sha256(file)
         failed = sum(row < n for row in facts["failed"])
     except (OSError, ValueError, KeyError, TypeError):

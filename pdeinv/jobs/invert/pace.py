@@ -7,6 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from pdeinv.bayes.posterior import Posterior
+from pdeinv.config import restored
+from pdeinv.errors import DataSchemaError, reason
+from pdeinv.foreign import Unreadable, read_json
 from pdeinv.io.atomic import write_text
 from pdeinv.jobs.invert.request import Inversion
 from pdeinv.jobs.two_level.admission import SurrogateReport
@@ -16,6 +19,15 @@ __all__ = ["with_pace"]
 
 COSTS = "costs.json"
 """In the run folder, so that a resumed run goes on at the same pace."""
+
+
+def _kept(file: Path) -> Costs:
+    try:
+        return restored(Costs, read_json(file), "costs")
+    except (OSError, Unreadable) as error:
+        raise DataSchemaError(
+            f"{file} is damaged ({reason(error)}); delete it, and the costs are measured again"
+        ) from None
 
 
 def with_pace(
@@ -32,7 +44,7 @@ def with_pace(
     file = folder / COSTS
     if not file.exists():
         write_text(file, json.dumps(asdict(measured(posterior, report.points))))
-    costs, config = Costs(**json.loads(file.read_text())), inversion.engine.config
+    costs, config = _kept(file), inversion.engine.config
     figures = report.figures
     quality = Quality(figures["sd_misfit_difference_heldout"], figures.get("explorers_iact", 5.0))
     every = getattr(config, "corrections", 1)

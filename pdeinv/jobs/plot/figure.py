@@ -7,18 +7,23 @@ import textwrap
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, reason
+from pdeinv.foreign import visible
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
 from pdeinv.io.fields import PROBLEM, check_one_problem
 from pdeinv.io.marks import figure_metadata
+from pdeinv.io.schema import fitting
 from pdeinv.jobs.plot.layout import arranged
 from pdeinv.jobs.plot.observed import observation_panels
 from pdeinv.jobs.plot.panels import RED, Panel
 from pdeinv.jobs.plot.result import Claim, result_panels
 from pdeinv.jobs.plot.truth import truth_panels, unknown_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["check_figure_name", "draw", "plot"]
 
@@ -59,15 +64,16 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
     if reference is not None and truth is not None:
         unknown_of(reference, truth)
         check_one_problem({path: tree.attrs.get(PROBLEM), truth: reference.attrs.get(PROBLEM)})
-    if found == "result":
-        claim = Claim.of(tree, reference)
-        draw(result_panels(tree, reference, claim), out, dpi, claim)
-    elif found == "observations":
-        draw(observation_panels(tree.to_dataset()), out, dpi)
-    elif found == "truth":
-        draw(truth_panels(tree, path), out, dpi)
-    else:
-        raise DataSchemaError(f"{path}: nothing to draw in a file of kind '{found}'")
+    with fitting(path, "drawn"):
+        if found == "result":
+            claim = Claim.of(tree, reference)
+            draw(result_panels(tree, reference, claim), out, dpi, claim)
+        elif found == "observations":
+            draw(observation_panels(tree.to_dataset()), out, dpi)
+        elif found == "truth":
+            draw(truth_panels(tree, path), out, dpi)
+        else:
+            raise DataSchemaError(f"{path}: nothing to draw in a file of kind '{found}'")
 
 
 def check_figure_name(out: Path, flag: str = "--out") -> None:
@@ -104,11 +110,27 @@ def draw(panels: list[Panel], out: Path, dpi: int, claim: Claim | None = None) -
             panel(ax)
         if head:
             figure.suptitle(head, color=RED, fontsize=10)
+        _take_plainly(figure)
         metadata = figure_metadata(out.suffix, "" if claim is None else claim.title)
         image = BytesIO()  # on a full disk matplotlib would leave its file open
         figure.savefig(image, format=out.suffix.removeprefix("."), dpi=dpi, metadata=metadata)
     with atomic(out) as target:
         target.write_bytes(image.getvalue())
+
+
+def _take_plainly(figure: Figure) -> None:
+    """Titles, labels and legends hold text of files: no formulas are read from it, nothing hidden.
+
+    Tick labels are matplotlib's own.
+    """
+    from matplotlib.axis import Axis
+    from matplotlib.text import Text
+
+    ticks = {id(t) for ax in figure.findobj(Axis) for t in ax.findobj(Text) if t is not ax.label}
+    for text in figure.findobj(Text):
+        if id(text) not in ticks:
+            text.set_parse_math(False)
+            text.set_text(visible(text.get_text(), line=False))
 
 
 def _matplotlib() -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pdeinv.engines.run.clock import Seconds
 from pdeinv.executors.usage import cpu_seconds
+from pdeinv.foreign import read_json
 from pdeinv.io.atomic import write_text
 
 __all__ = ["TrainingClock"]
@@ -53,7 +54,7 @@ def _now() -> Seconds:
 def _kept(folder: Path) -> Seconds:
     """What earlier sessions took."""
     try:
-        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        found = read_json(folder / FILE)
         return Seconds(float(found["seconds"]), float(found["cpu_seconds"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Seconds()

@@ -18,9 +18,18 @@ from typing import Any
 import numpy as np
 
 from pdeinv.bayes.posterior import Counters, Posterior, WhitenedModel
+from pdeinv.config import restored
 from pdeinv.engines.progress import Progress
 from pdeinv.engines.run.spec import Run
-from pdeinv.errors import BudgetSpent, ConfigError, DataSchemaError, RunFailed, SolverDiverged
+from pdeinv.errors import (
+    BudgetSpent,
+    ConfigError,
+    DataSchemaError,
+    RunFailed,
+    SolverDiverged,
+    reason,
+)
+from pdeinv.foreign import Unreadable, parse_json, read_json
 from pdeinv.io.arrays import opened_arrays, write_arrays
 from pdeinv.io.atomic import atomic, remove, write_text
 from pdeinv.io.datasets import prior_probe, same_prior
@@ -73,12 +82,27 @@ def train_in_rounds(
             surrogate.save(scratch)
         saved = {"counters": asdict(watch.counters), "figures": figures}
         write_text(done, json.dumps(saved))
-    saved = json.loads(done.read_text())
-    watch.counters = Counters(**saved["counters"])
+    kept = _saved(done)
+    watch.counters = kept.counters
     last = max(folder.glob("round*.npz"), key=lambda f: int(f.stem.removeprefix("round")))
     with opened_arrays(last, lambda kind: _damaged(last, kind)) as data:
         points = data["xis"]
-    return SurrogateReport(target, watch.counters, saved["figures"], points=points)
+    return SurrogateReport(target, watch.counters, kept.figures, points=points)
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What is kept of a training that is done."""
+
+    counters: Counters
+    figures: dict[str, Any]
+
+
+def _saved(file: Path) -> _Saved:
+    try:
+        return restored(_Saved, read_json(file), "rounds")
+    except (OSError, Unreadable) as error:
+        raise _damaged(file, reason(error)) from None
 
 
 @dataclass(frozen=True)
@@ -188,9 +212,10 @@ class _Training:
             self._make(posterior, j, file)
         with opened_arrays(file, lambda kind: _damaged(file, kind)) as data:
             self._check_prior(data)
-            self.watch.counters.add(Counters(**json.loads(str(data["spent"]))))
-            told = json.loads(str(data["agreement"])) if "agreement" in data else None
-            agreement = None if told is None else Agreement(**told)
+            spent = restored(Counters, parse_json(str(data["spent"])), "spent")
+            told = parse_json(str(data["agreement"])) if "agreement" in data else None
+            agreement = None if told is None else restored(Agreement, told, "agreement")
+            self.watch.counters.add(spent)
             return _Solved(data["xis"], data["fine"], Tangent.from_arrays(data), agreement)
 
     def _make(self, posterior: Posterior, j: int, file: Path) -> None:

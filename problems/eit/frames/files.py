@@ -19,6 +19,7 @@ import xarray as xr
 from pdeinv.config import dump_toml, merge, parse
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.quantities import check_units
+from pdeinv.io.schema import Column, check
 from pdeinv.typing import Array
 
 from ..setup.config import EitConfig
@@ -34,6 +35,14 @@ __all__ = [
 ]
 
 _TABLE = ("injection", "measurement")
+_SCHEMA = {
+    "current": Column(("injection", "electrode"), finite=True, ordered=False),
+    "measurement_pattern": Column(("measurement", "electrode"), finite=True, ordered=False),
+    **{f"electrode_{axis}": Column(("electrode",), finite=True) for axis in "xyz"},
+    "electrode_width": Column(("electrode",)),
+    "contact_impedance": Column(("electrode",)),
+}
+"""What the variables of a file that describes its experiment have to be."""
 _ROUND = 1e-3
 """Electrodes count as on a circle when their distances from the centre agree to this."""
 
@@ -304,6 +313,7 @@ def tables_of(dataset: xr.Dataset) -> dict[str, Any]:
     for name, units in _UNITS.items():
         if name in dataset:
             check_units(dataset[name], name, units, path, needed=units != "1")
+    check(dataset, _SCHEMA, str(path))
     current = np.asarray(dataset["current"].transpose("injection", "electrode"))
     pattern = np.asarray(dataset["measurement_pattern"].transpose("measurement", "electrode"))
     axes = [a for a in "xyz" if f"electrode_{a}" in dataset]

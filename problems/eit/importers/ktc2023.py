@@ -17,12 +17,13 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
+from pdeinv.errors import DataSchemaError
 from pdeinv.plugins.problem import Importer
 
 from ..setup.presets import KTC_FIRST_ANGLE, KTC_RADIUS, KTC_WIDTH, ktc_removed
 from .frame import Frame, to_observations
 from .instrument import Instrument, Positive
-from .matlab import frame_of, load, matrix
+from .matlab import check_rows, frame_of, load, matrix
 
 __all__ = ["KTC2023", "KtcOptions"]
 
@@ -60,6 +61,11 @@ def _frame(
     drives = options.ampere * matrix(known, ("Inj", "Injref"), path)
     pattern = matrix(known, ("Mpat",), path)
     voltage = options.volt * matrix(fields, voltages, path)
+    check_rows(drives, pattern, path)
+    if len(drives) <= max(ktc_removed(options.level), default=0):
+        raise DataSchemaError(
+            f"{path}: {len(drives)} electrodes, fewer than level {options.level} leaves out"
+        )
     lost = np.zeros(drives.shape[0], dtype=bool)
     lost[list(ktc_removed(options.level))] = True
     kept = ~(drives[lost] != 0).any(axis=0)[:, None] & ~(pattern[lost] != 0).any(axis=0)

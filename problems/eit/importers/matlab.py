@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
-from pdeinv.io.reading import refused
+from pdeinv.foreign import INFLATION, memory, size_of
+from pdeinv.io.reading import parsed
 
 from .frame import Frame, note_missing
 
-__all__ = ["frame_of", "load", "matrix"]
+__all__ = ["check_rows", "frame_of", "load", "matrix"]
 
 Numbers = NDArray[Any]
+
+
+SMALL = 1 << 26
+"""Bytes that any field may declare, whatever the size of its file."""
 
 
 def load(path: Path) -> Mapping[str, Any]:
@@ -27,23 +31,39 @@ def load(path: Path) -> Mapping[str, Any]:
     Raises:
         DataSchemaError: missing, of version 7.3, or no MATLAB file.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
+    from scipy.io import loadmat, whosmat
 
-    if not path.is_file():
+    def refusal(kind: str) -> DataSchemaError:
+        return DataSchemaError(f"{path} is no MATLAB file, or is damaged ({kind})")
+
+    if not path.exists():
         raise DataSchemaError(f"no such file: {path}")
-    try:
-        found = loadmat(path, appendmat=False)
-    except NotImplementedError:
-        raise DataSchemaError(
-            f"{path} is a MATLAB 7.3 file; save it again with save(..., '-v7')"
-        ) from None
-    except (MatReadError, ValueError, TypeError, OSError, EOFError, KeyError, IndexError,
-            MemoryError, OverflowError, struct.error, zlib.error) as error:  # fmt: skip
-        raise refused(path, error) or DataSchemaError(
-            f"{path} is no MATLAB file, or is damaged"
-        ) from None
+    with parsed(path, refusal):
+        try:
+            _check_declared(whosmat(path, appendmat=False), path)
+            found = loadmat(path, appendmat=False)
+        except NotImplementedError:
+            raise DataSchemaError(
+                f"{path} is a MATLAB 7.3 file; save it again with save(..., '-v7')"
+            ) from None
     return {k: v for k, v in found.items() if not k.startswith("__")}
+
+
+def _check_declared(variables: Sequence[tuple[str, tuple[int, ...], str]], path: Path) -> None:
+    """Refuse variables that declare more than the file can hold.
+
+    Raises:
+        DataSchemaError: names the first.
+    """
+    stored = path.stat().st_size
+    room = min(memory(), max(SMALL, INFLATION * stored))
+    for name, shape, _ in variables:
+        declared = 8 * math.prod(int(n) for n in shape)
+        if not 0 <= declared <= room:
+            raise DataSchemaError(
+                f"{path}: field '{name}' declares {size_of(abs(declared))}, which a file of "
+                f"{size_of(stored)} cannot hold; save it again"
+            )
 
 
 def matrix(fields: Mapping[str, Any], names: Sequence[str], path: Path) -> Numbers:
@@ -60,6 +80,7 @@ def matrix(fields: Mapping[str, Any], names: Sequence[str], path: Path) -> Numbe
         )
     value = fields[name]
     if hasattr(value, "toarray"):
+        _check_declared([(name, value.shape, "sparse")], path)
         value = value.toarray()
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiucb" or value.ndim != 2:
         raise DataSchemaError(f"{path}: field '{name}' must be a matrix of numbers")
@@ -83,13 +104,8 @@ def frame_of(
     Raises:
         DataSchemaError: shapes that do not fit, or a voltage in use that is infinite.
     """
-    electrodes, injections = drives.shape
-    if pattern.shape[0] != electrodes:
-        raise DataSchemaError(
-            f"{path}: currents for {electrodes} electrodes, but measurements for "
-            f"{pattern.shape[0]}; expected one row for each electrode in both"
-        )
-    table = _voltages(voltage, (injections, pattern.shape[1]), kept, path)
+    check_rows(drives, pattern, path)
+    table = _voltages(voltage, (drives.shape[1], pattern.shape[1]), kept, path)
     bad = np.argwhere(kept & np.isinf(table))
     if len(bad):
         raise DataSchemaError(
@@ -100,6 +116,21 @@ def frame_of(
     note_missing(table[kept], str(path))
     table = np.where(kept, table, np.nan)
     return Frame(drives.T.real, pattern.T.real, table, source=str(path))
+
+
+def check_rows(drives: Numbers, pattern: Numbers, path: Path) -> None:
+    """Refuse patterns without electrodes, or of different numbers of them.
+
+    Raises:
+        DataSchemaError: names both.
+    """
+    if pattern.shape[0] != drives.shape[0]:
+        raise DataSchemaError(
+            f"{path}: currents for {drives.shape[0]} electrodes, but measurements for "
+            f"{pattern.shape[0]}; expected one row for each electrode in both"
+        )
+    if 0 in (*drives.shape, *pattern.shape):
+        raise DataSchemaError(f"{path}: the currents or the measurements are empty")
 
 
 def _voltages(

@@ -17,7 +17,8 @@ import xarray as xr
 from pydantic import Field
 
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.io.reading import refused
+from pdeinv.io.arrays import check_npy
+from pdeinv.io.reading import parsed
 from pdeinv.plugins.problem import Importer
 from pdeinv.text_table import read_text
 from pdeinv.typing import Array
@@ -145,12 +146,13 @@ def _rows(source: Path) -> Array:
 
 def _load(source: Path) -> Array:
     if source.suffix == ".npy":
-        try:
+
+        def refusal(kind: str) -> DataSchemaError:
+            return DataSchemaError(f"{source} is not a NumPy file of numbers ({kind})")
+
+        with parsed(source, refusal):
+            check_npy(source)
             table = np.load(source, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise refused(source, error) or DataSchemaError(
-                f"{source} is not a NumPy file of numbers"
-            ) from None
         if table.dtype.kind not in "fiuc":
             raise DataSchemaError(f"{source}: expected numbers, got {table.dtype}")
         return np.asarray(table, dtype=complex if table.dtype.kind == "c" else float)
