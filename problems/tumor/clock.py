@@ -30,12 +30,14 @@ class Clock:
         within: steps of known length.
         window: days that those take.
         final: the time at the end.
+        stored: how many levels further the next one is that ``solve`` writes.
     """
 
     before: int
     within: int
     window: float
     final: float
+    stored: int
 
     @classmethod
     def of(cls, config: TumorConfig, level: int) -> Clock:
@@ -53,15 +55,20 @@ class Clock:
                 "time.steps a multiple of it"
             ) from None
         if config.unknown.duration is None:
-            return cls(0, steps, time.final, time.final)
+            return cls(0, steps, time.final, time.final, time.stored)
         share = time.window / time.final
         within = min(max(round(steps * share), 1), steps - 1) if share > 0 else 0
-        return cls(steps - within, within, time.window, time.final)
+        return cls(steps - within, within, time.window, time.final, time.stored)
 
     @property
     def steps(self) -> int:
         """Of the whole run."""
         return self.before + self.within
+
+    @property
+    def written(self) -> Array:
+        """The levels that ``solve`` writes, the last one among them."""
+        return np.unique([*range(0, self.steps, self.stored), self.steps])
 
     def lengths(self, duration: Array) -> tuple[tuple[int, Array], ...]:
         """Steps and their length for each part of the run, for durations (width,)."""

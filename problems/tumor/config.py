@@ -67,6 +67,7 @@ class TimeConfig(Config):
         description="days before the last scan that hold all scans; only where the duration of "
         "growth is unknown",
     )
+    stored: int = Field(1, ge=1, description="solve writes every so many time levels, and the last")
     memory_mb: Positive = Field(
         512.0, description="bound on stored states; less means recomputation in the adjoint"
     )

@@ -192,13 +192,20 @@ class Tumor:
         cut = voxels(config, own.tissue, level)
         lattice = cut.centres if config.solver == "finite-differences" else cut.corners
         c = np.asarray(fields["c"], dtype=np.float64)
-        if c.shape != (clock.steps + 1, lattice.size):
+        levels = clock.written.tolist()
+        if c.shape != (len(levels), lattice.size):
             raise DataSchemaError(
-                f"'c' has shape {c.shape}, its level {level} has {clock.steps + 1} times and "
+                f"'c' has shape {c.shape}, its level {level} has {len(levels)} times and "
                 f"{lattice.size} nodes; solve again"
             )
         reads = Reads.of(lattice, clock, sensors, config.voxel)
-        return reads.data((n, u[:, None]) for n, u in enumerate(c))[:, 0]
+        if not set(reads.matrices) <= set(levels):
+            raise DataSchemaError(
+                f"a sensor is at a time that the file does not hold: it has every {clock.stored} "
+                "time levels; choose other times, or solve again with time.stored = 1"
+            )
+        states = zip(levels, c[:, :, None], strict=True)
+        return reads.data(states)[:, 0]
 
     def grid(self, shape: tuple[int, ...]) -> Sensors:
         """The nodes of a grid of ``shape`` (along (z,) y, x) on the box at the last scan.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -32,6 +33,19 @@ class _Part:
     step: Step
 
 
+def _part(parts: Sequence[_Part], n: int) -> _Part:
+    """The part that step ``n`` belongs to."""
+    return next(p for p in parts if n < p.end)
+
+
+def _march(parts: Sequence[_Part], past: Sequence[Array], first: int, last: int) -> States:
+    """Levels ``first`` ... ``last`` from the one before, the first of ``past``."""
+    c = past[0]
+    for n in range(first - 1, last):
+        c = _part(parts, n).step(n, c)
+        yield n + 1, c
+
+
 @dataclass
 class Run:
     """c for one tile of unknowns, from the seed to the last level that is read.
@@ -51,7 +65,7 @@ class Run:
     diffusion: Diffusion
     segment: int
     spare: SpareArrays
-    _kept: Trajectory | None = field(default=None, init=False)
+    _kept: tuple[Trajectory, Array] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._parts: list[_Part] = []
@@ -62,29 +76,26 @@ class Run:
             self._parts.append(_Part(first, first + count, length, step))
             first += count
 
-    def _part(self, n: int) -> _Part:
-        return next(p for p in self._parts if n < p.end)
-
-    def _march(self, past: Sequence[Array], first: int, last: int) -> States:
-        """Levels ``first`` ... ``last`` from the one before, the first of ``past``."""
-        c = past[0]
-        for n in range(first - 1, last):
-            c = self._part(n).step(n, c)
-            yield n + 1, c
-
     def states(self, last: int) -> States:
         """(n, c^n) from n = 0 on."""
         start = self.seed(self.unknown.seed)
         yield 0, start
-        yield from self._march([start], 1, last)
+        yield from _march(self._parts, [start], 1, last)
 
     def data(self, reads: Reads, *, again: bool) -> Array:
         """The data, (n_d, width); the states are kept where an adjoint will ask for them."""
-        states = self.states(reads.last)
         if again and reads.last > 0:
-            self._kept = Trajectory(reads.last, self.segment, self._march, self.spare)
-            states = self._kept.recorded(states)
-        return reads.data(states)
+            return self._recorded(reads)[1].copy()
+        return reads.data(self.states(reads.last))
+
+    def _recorded(self, reads: Reads) -> tuple[Trajectory, Array]:
+        """The states and the data, which are taken from the same run."""
+        if self._kept is None:
+            # without the run itself, which would hold the states until a garbage collection
+            restart = partial(_march, self._parts)
+            kept = Trajectory(reads.last, self.segment, restart, self.spare)
+            self._kept = kept, reads.data(kept.recorded(self.states(reads.last)))
+        return self._kept
 
     def tangent(self, reads: Reads, change: Parameters) -> Array:
         """The change of the data with the unknown, by one more run."""
@@ -95,7 +106,7 @@ class Run:
         c, dc = self.seed(u.seed), self.seed.tangent(u.seed, change.seed)
         yield 0, dc
         for n in range(last):
-            part = self._part(n)
+            part = _part(self._parts, n)
             longer = self._longer(part) * change.duration
             da = change.diffusivity * part.length + u.diffusivity * longer
             dr = change.growth_rate * part.length + u.growth_rate * longer
@@ -112,19 +123,12 @@ class Run:
         spread, rate, longer = (np.zeros_like(u.duration) for _ in range(3))
         last = reads.last
         adjoint = np.asarray(reads.source(last, w))
-        for n, now, before in self._walk(reads):
-            part = self._part(n - 1)
+        walk = self._recorded(reads)[0].backward() if reads.last > 0 else iter(())
+        for n, now, before in walk:
+            part = _part(self._parts, n - 1)
             adjoint, ga, gr = part.step.adjoint(n - 1, before, now, adjoint)
             adjoint = adjoint + reads.source(n - 1, w)
             spread += ga * part.length
             rate += gr * part.length
             longer += self._longer(part) * (ga * u.diffusivity + gr * u.growth_rate)
         return Parameters(spread, rate, self.seed.adjoint(u.seed, adjoint), longer)
-
-    def _walk(self, reads: Reads) -> Iterator[tuple[int, Array, Array]]:
-        if reads.last == 0:
-            return iter(())
-        if self._kept is None:
-            self.data(reads, again=True)
-        assert self._kept is not None
-        return self._kept.backward()

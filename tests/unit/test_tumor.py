@@ -218,3 +218,14 @@ def test_memory_is_told_before_it_is_needed():
     assert problem.memory_estimate(1) > problem.memory_estimate(0) > 0
     with pytest.raises(ConfigError, match="memory_mb"):
         made(time={"steps": 100, "memory_mb": 0.01}).memory_estimate(0)
+
+
+def test_a_file_with_some_of_the_times_serves_those():
+    problem, m = made(time={"steps": 8, "stored": 3}), np.array([1.0, 0.08, 120.0, 100.0])
+    fields = problem.solve(m, 0)
+    np.testing.assert_allclose(fields["time"], [0, 37.5, 75, 100])
+    sensors = problem.sensors("grid:7@75,100")
+    model = problem.forward_model(sensors)
+    np.testing.assert_allclose(problem.observe(fields, sensors), model(m), rtol=1e-12)
+    with pytest.raises(DataSchemaError, match="it has every 3 time levels; choose other times"):
+        problem.observe(fields, problem.sensors("grid:7@80"))

@@ -121,7 +121,7 @@ def test_the_order_in_time_is_that_of_implicit_euler(solver):
 def test_what_the_order_of_directions_matters_is_of_second_order():
     """In a brain, where directions do not commute: x, y first and y, x first."""
     gaps = []
-    for steps in (40, 80, 160):
+    for steps in (160, 320):
         problem = made("finite-differences", lengths=[192.0, 192.0], cells=48,
                        tissue={"kind": "phantom"}, time={"steps": steps})  # fmt: skip
         on = problem.discretisation(0)
@@ -136,8 +136,7 @@ def test_what_the_order_of_directions_matters_is_of_second_order():
             ends.append(u)
         gaps.append(np.abs(ends[0] - ends[1]).max())
     assert gaps[0] > 1e-7
-    orders = np.log2(np.array(gaps[:-1]) / gaps[1:])
-    np.testing.assert_allclose(orders, 2.0, atol=0.25)
+    assert np.log2(gaps[0] / gaps[1]) == pytest.approx(2.0, abs=0.1)
 
 
 def test_both_models_agree_and_the_more_so_the_finer():
