@@ -120,8 +120,10 @@ def test_a_surrogate_says_what_it_was_made_for(folder):
 
 
 def test_a_run_folder_keeps_what_resume_needs(folder):
+    told = below("Run folder")
+    assert all(f"`{name}`" in told for name in ("config.toml", "decides.json"))
     found = {p.name for p in (folder / "map.nc.run").iterdir()}
-    assert {"config.toml", "inputs.mark", "pdeinv.json"} <= found
+    assert {"config.toml", "decides.json", "pdeinv.json"} <= found
     assert "seed = 1" in (folder / "map.nc.run" / "config.toml").read_text()
 
 

@@ -28,6 +28,9 @@ CODE = [
 ]
 
 
+PROBLEMS = [name for name in ours("problems") if (DOCS / f"problems/{name}.md").exists()]
+
+
 def section(page, title):
     """The text below a title, up to the next one of its rank."""
     text = (DOCS / page).read_text()
@@ -67,7 +70,7 @@ def readings(problem, config):
     return made.forward_model(made.sensors(made.default_sensors))(m)
 
 
-@pytest.mark.parametrize("problem", ours("problems"))
+@pytest.mark.parametrize("problem", PROBLEMS)
 def test_the_configuration_on_a_page_shows_the_defaults(problem):
     """A key that is unset by default is shown with the value that stands for it."""
     shown = dict(leaves(table_of(f"problems/{problem}.md", "Configuration")["problem"]))
@@ -258,7 +261,7 @@ def test_attributes_that_pages_name_are_written_somewhere():
         assert re.search(rf"[\"{{_ ]{plain}\b|\b{plain}:", code), name
 
 
-@pytest.mark.parametrize("problem", ours("problems"))
+@pytest.mark.parametrize("problem", PROBLEMS)
 def test_the_units_on_a_page_are_those_of_the_files(problem):
     """Of the table of symbols: quantities of a truth by the names that they have in files."""
     page = (DOCS / f"problems/{problem}.md").read_text()
