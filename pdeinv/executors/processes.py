@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
-import re
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -18,6 +17,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from pdeinv.executors.task import THREADS
+from pdeinv.launchers import environment, without_rank
 from pdeinv.memory import check_fits
 from pdeinv.system_errors import require_shared_memory
 
@@ -29,7 +29,6 @@ __all__ = [
     "protect_tracker",
     "single_threaded",
     "spawned",
-    "without_rank",
     "working",
 ]
 
@@ -71,47 +70,10 @@ def check_workers(workers: int, option: str = "workers") -> None:
     check_fits(what, BYTES_PER_WORKER * workers, "take no more than there are cores")
 
 
-LAUNCHER = re.compile(
-    r"(PMI|PMIX|HYDI|HYDRA|OMPI|MPI_LOCAL|MV2_COMM_WORLD|PRTE|ORTE|PALS)_?\w*"
-    r"|SLURM_(STEP|TASK|SRUN)\w*|SLURM_(PROCID|LOCALID|NODEID|NTASKS|NPROCS|GTIDS|MPI_TYPE)"
-)
-"""Variables by which mpiexec and srun tell a process which rank it is."""
-
-
-@contextmanager
-def _environment(changes: Mapping[str, str | None]) -> Iterator[None]:
-    """Variables set, or taken away where None, while the block runs."""
-    before = {name: os.environ.get(name) for name in changes}
-    _put(changes)
-    try:
-        yield
-    finally:
-        _put(before)
-
-
-def _put(variables: Mapping[str, str | None]) -> None:
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
-
-@contextmanager
-def without_rank() -> Iterator[None]:
-    """Environment in which child processes are no ranks of MPI or Slurm.
-
-    Below mpiexec or srun they would take themselves for the rank that started them, and MPI would
-    wait for ever, or end them.
-    """
-    with _environment({name: None for name in os.environ if LAUNCHER.fullmatch(name)}):
-        yield
-
-
 @contextmanager
 def single_threaded() -> Iterator[None]:
     """Environment in which child processes use one BLAS and OpenMP thread, and are no ranks."""
-    with without_rank(), _environment(dict.fromkeys(THREADS, "1")):
+    with without_rank(), environment(dict.fromkeys(THREADS, "1")):
         yield
 
 
