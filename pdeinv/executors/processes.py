@@ -23,6 +23,8 @@ from pdeinv.system_errors import require_shared_memory
 
 __all__ = [
     "check_workers",
+    "deaf_children",
+    "hear",
     "later",
     "leave_signals_to_the_parent",
     "postpone",
@@ -38,6 +40,10 @@ IDLE_SECONDS = 0.5
 """How long it stays without one; its parent may still be reading the last result."""
 
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+"""What asks a run to stop; schedulers and terminals send it to every process of the run."""
+
+
 @contextmanager
 def later() -> Iterator[None]:
     """Signals that come while the block runs arrive at its end."""
@@ -46,7 +52,7 @@ def later() -> Iterator[None]:
         yield
         return
     try:
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        for signum in STOPS:
             before[signum] = signal.signal(signum, lambda number, _: came.append(number))
         yield
     finally:
@@ -77,6 +83,25 @@ def single_threaded() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Child processes that start in the block hear no signal of :data:`STOPS` before :func:`hear`.
+
+    Else one would end a child that has not said yet what to do then. This process hears them after
+    the block.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def hear() -> None:
+    """Hear what a process was deaf to when it started."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+
+
 def leave_signals_to_the_parent() -> None:
     """Ignore what stops a run in good order.
 
@@ -86,6 +111,7 @@ def leave_signals_to_the_parent() -> None:
     for signum in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(signum, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_soon)
+    hear()
 
 
 def protect_tracker() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
 from pdeinv.executors.devices import find_device, import_torch
 from pdeinv.executors.place import Place
-from pdeinv.executors.processes import protect_tracker
+from pdeinv.executors.processes import deaf_children, hear, protect_tracker
 from pdeinv.executors.ranks import ALONE, Ranks, leave, opened
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.io.runs import remember
@@ -216,7 +216,7 @@ def _start(job: Job, place: Place) -> tuple[BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
     begun, says = context.Pipe(duplex=False)
     process = context.Process(target=_follow, args=(job, place, says), daemon=True)
-    with without_rank():
+    with without_rank(), deaf_children():
         process.start()
     says.close()
     return process, begun
@@ -250,6 +250,7 @@ def _follow(job: Job, place: Place, says: Connection) -> None:
     asked: list[int] = []
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(signum, lambda number, _: asked.append(number))
+    hear()
     _share_cores(place.size, job.device)
     says.send(place.rank)
     code = 1
