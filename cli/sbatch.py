@@ -66,6 +66,7 @@ BODY = """\
 # Two minutes before the end every task gets SIGUSR1, saves and exits with 75; the job then queues
 # again and goes on from its checkpoint. Load modules or activate the environment here.
 export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK
+trap : USR1  # this shell only waits, also where it gets the signal too
 
 srun --kill-on-bad-exit=1 %s
 code=$?

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,11 +20,13 @@ from .options import Device, Output, Own, Reproducible, Settings, run_option, ve
 from .progress import training_view
 from .sbatch import Slurm, script
 from .settings import load_tables, seed_of, with_flags
+from .signals import Stopped
 from .stop import Limits, resumable, seconds_of, stoppable
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from pdeinv.executors.ranks import Place, Ranks
+    from pdeinv.executors.place import Place
+    from pdeinv.executors.ranks import Ranks
     from pdeinv.io.datasets import TrainingSet
     from pdeinv.jobs.train import Job
     from pdeinv.plugins.fitting import Precision
@@ -97,8 +99,8 @@ def train_surrogate(
     file STOP in OUT.run, the training saves and exits with 75.
     """
     from pdeinv.config import named
+    from pdeinv.executors.place import place_of
     from pdeinv.executors.processes import check_workers
-    from pdeinv.executors.ranks import place_of
     from pdeinv.jobs.train import Job
 
     end = None if machine.time_limit is None else time.monotonic() + seconds_of(machine.time_limit)
@@ -131,12 +133,13 @@ def train_surrogate(
             f"started {place.size} already; leave it out"
         )
     check_workers(machine.devices, "--devices")
+    say = terminal.note
     if place is not None:
         job.check_together(place.size)
         terminal = terminal if place.rank == 0 else replace(terminal, quiet=True)
     work = _Training(terminal, output, tables, job, machine.devices, end, settings.config)
     if not output.dry_run:
-        work.run(place)
+        work.run(place, say)
     elif place is None or place.rank == 0:
         work.check()
         terminal.plan(work.plan(job.read(), seed_of(tables)), True)
@@ -198,18 +201,30 @@ class _Training:
         out, surrogate = str(self.output.out), self.job.surrogate
         return {"surrogate": surrogate, "out": out, "samples": training.size, "seed": seed}
 
-    def run(self, place: Place | None) -> None:
-        """Train with the processes of a launcher, or with those that are started here."""
+    def run(self, place: Place | None, say: Callable[[str], None]) -> None:
+        """Train with the processes of a launcher, or with those that are started here.
+
+        Args:
+            place: of this process, where a launcher has started it.
+            say: told that it waits for others.
+        """
         from pdeinv.executors.ranks import FirstFailed, leave, opened
 
         job, code = self.job, 1
         where = "cpu" if place is None else job.device_of(place.local, place.size)
         try:
-            with resumable(), ExitStack() as held, opened(place, where, ends=True) as ranks:
+            with (
+                resumable(),
+                ExitStack() as held,
+                opened(place, where, ends=True, say=say) as ranks,
+            ):
                 self.job = replace(job, seed=ranks.by_first(lambda: self.prepare(held)))
                 with _resumable(job, ranks), _workforce(self.job, self.devices, ranks) as everyone:
                     self.train(everyone)
             code = 0
+        except Stopped as stopped:
+            code = stopped.exit_code
+            raise
         except PdeinvError as error:
             code = error.exit_code
             told = isinstance(error, Preempted | RunFailed | FirstFailed)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
-import re
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -18,18 +17,20 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from pdeinv.executors.task import THREADS
+from pdeinv.launchers import environment, without_rank
 from pdeinv.memory import check_fits
 from pdeinv.system_errors import require_shared_memory
 
 __all__ = [
     "check_workers",
+    "deaf_children",
+    "hear",
     "later",
     "leave_signals_to_the_parent",
     "postpone",
     "protect_tracker",
     "single_threaded",
     "spawned",
-    "without_rank",
     "working",
 ]
 
@@ -37,6 +38,10 @@ GRACE_SECONDS = 20.0
 """How long a worker may take to finish its task after SIGTERM."""
 IDLE_SECONDS = 0.5
 """How long it stays without one; its parent may still be reading the last result."""
+
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+"""What asks a run to stop; schedulers and terminals send it to every process of the run."""
 
 
 @contextmanager
@@ -47,7 +52,7 @@ def later() -> Iterator[None]:
         yield
         return
     try:
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        for signum in STOPS:
             before[signum] = signal.signal(signum, lambda number, _: came.append(number))
         yield
     finally:
@@ -71,48 +76,30 @@ def check_workers(workers: int, option: str = "workers") -> None:
     check_fits(what, BYTES_PER_WORKER * workers, "take no more than there are cores")
 
 
-LAUNCHER = re.compile(
-    r"(PMI|PMIX|HYDI|HYDRA|OMPI|MPI_LOCAL|MV2_COMM_WORLD|PRTE|ORTE|PALS)_?\w*"
-    r"|SLURM_(STEP|TASK|SRUN)\w*|SLURM_(PROCID|LOCALID|NODEID|NTASKS|NPROCS|GTIDS|MPI_TYPE)"
-)
-"""Variables by which mpiexec and srun tell a process which rank it is."""
-
-
-@contextmanager
-def _environment(changes: Mapping[str, str | None]) -> Iterator[None]:
-    """Variables set, or taken away where None, while the block runs."""
-    before = {name: os.environ.get(name) for name in changes}
-    _put(changes)
-    try:
-        yield
-    finally:
-        _put(before)
-
-
-def _put(variables: Mapping[str, str | None]) -> None:
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
-
-@contextmanager
-def without_rank() -> Iterator[None]:
-    """Environment in which child processes are no ranks of MPI or Slurm.
-
-    Below mpiexec or srun they would take themselves for the rank that started them, and MPI would
-    wait for ever, or end them.
-    """
-    with _environment({name: None for name in os.environ if LAUNCHER.fullmatch(name)}):
-        yield
-
-
 @contextmanager
 def single_threaded() -> Iterator[None]:
     """Environment in which child processes use one BLAS and OpenMP thread, and are no ranks."""
-    with without_rank(), _environment(dict.fromkeys(THREADS, "1")):
+    with without_rank(), environment(dict.fromkeys(THREADS, "1")):
         yield
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Child processes that start in the block hear no signal of :data:`STOPS` before :func:`hear`.
+
+    Else one would end a child that has not said yet what to do then. This process hears them after
+    the block.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def hear() -> None:
+    """Hear what a process was deaf to when it started."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
 def leave_signals_to_the_parent() -> None:
@@ -124,6 +111,7 @@ def leave_signals_to_the_parent() -> None:
     for signum in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(signum, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_soon)
+    hear()
 
 
 def protect_tracker() -> None:

@@ -10,21 +10,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, NoReturn
 
-from pdeinv.errors import ConfigError, PdeinvError, RunFailed
+from pdeinv.errors import PdeinvError, RunFailed
+from pdeinv.executors.meeting import PATIENCE, kept_local, met
+from pdeinv.executors.place import Place
 
-__all__ = ["ALONE", "FirstFailed", "Place", "Ranks", "first_host", "leave", "opened", "place_of"]
-
-PATIENCE = timedelta(minutes=20)
-"""How long a process waits for the others, which may be writing a checkpoint."""
+__all__ = ["ALONE", "FirstFailed", "Ranks", "leave", "opened"]
 
 LINGER = 1.0
 """Seconds for which connections stay open after the last message."""
@@ -32,76 +29,6 @@ LINGER = 1.0
 
 class FirstFailed(PdeinvError):
     """The first process failed and has said why."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where one process stands among those that train together.
-
-    Attributes:
-        rank: number of this process, from 0.
-        size: how many there are.
-        local: number of this process on its machine.
-        address: machine of the first process.
-        port: where it listens.
-    """
-
-    rank: int
-    size: int
-    local: int
-    address: str
-    port: int
-
-
-def first_host(nodes: str) -> str:
-    """The first machine of a Slurm node list such as ``gpu[003-007,9],login1``."""
-    head = re.split(r",(?![^\[]*\])", nodes.strip())[0]
-    found = re.fullmatch(r"([^\[\]]*)\[(\w+)[^\]]*\](.*)", head)
-    return "".join(found.groups()) if found else head
-
-
-def place_of(environ: Mapping[str, str]) -> Place | None:
-    """The place that ``torchrun`` or ``srun`` gave this process; None without several processes.
-
-    Raises:
-        ConfigError: the launcher's variables are incomplete.
-    """
-    try:
-        if "RANK" in environ and "WORLD_SIZE" in environ:
-            found = _torchrun(environ)
-        elif "SLURM_PROCID" in environ and ("SLURM_STEP_ID" in environ):
-            # a batch script itself has SLURM_PROCID too, but no step; only srun starts tasks
-            found = _slurm(environ)
-        else:
-            return None
-    except (KeyError, ValueError) as error:
-        raise ConfigError(
-            f"the launcher's variable {error} is missing or malformed; start with srun, torchrun "
-            "or --devices N"
-        ) from None
-    return found if found.size > 1 else None
-
-
-def _torchrun(environ: Mapping[str, str]) -> Place:
-    rank = int(environ["RANK"])
-    local = int(environ.get("LOCAL_RANK", rank))
-    size, port = int(environ["WORLD_SIZE"]), int(environ.get("MASTER_PORT", "29500"))
-    return Place(rank, size, local, environ.get("MASTER_ADDR", "127.0.0.1"), port)
-
-
-def _slurm(environ: Mapping[str, str]) -> Place:
-    size = int(environ.get("SLURM_STEP_NUM_TASKS") or environ["SLURM_NTASKS"])
-    nodes = environ.get("SLURM_STEP_NODELIST") or environ.get("SLURM_JOB_NODELIST", "127.0.0.1")
-    job, step = int(environ.get("SLURM_JOB_ID", "0")), environ["SLURM_STEP_ID"]
-    # one port per job step, so that two trainings on one node do not meet
-    port = 20000 + (job * 16 + int(step) % 16) % 20000
-    return Place(
-        int(environ["SLURM_PROCID"]),
-        size,
-        int(environ.get("SLURM_LOCALID", "0")),
-        environ.get("MASTER_ADDR") or first_host(nodes),
-        int(environ.get("MASTER_PORT") or port),
-    )
 
 
 @dataclass(frozen=True)
@@ -230,14 +157,29 @@ def _lost_contact() -> Iterator[None]:
         ) from error
 
 
+def _never() -> bool:
+    return False
+
+
+def _nothing(_: str) -> None:
+    """Say nothing."""
+
+
 @contextmanager
-def opened(place: Place | None, device: str = "cpu", ends: bool = False) -> Iterator[Ranks]:
+def opened(
+    place: Place | None,
+    device: str = "cpu",
+    ends: bool = False,
+    say: Callable[[str], None] = _nothing,
+    asked: Callable[[], bool] = _never,
+) -> Iterator[Ranks]:
     """The processes of ``place`` connected while the block runs, each on its ``device``.
 
     Where the process ``ends`` afterwards, connections are left to the operating system, see
-    :func:`leave`.
+    :func:`leave`. What it does while others are missing is told in :func:`.meeting.met`.
 
     Raises:
+        Preempted: it was asked to stop while it waited for others.
         RunFailed: they do not find one another.
     """
     if place is None:
@@ -245,25 +187,23 @@ def opened(place: Place | None, device: str = "cpu", ends: bool = False) -> Iter
         return
     import torch
     import torch.distributed as dist
-    from torch.distributed.rendezvous import rendezvous
 
     cuda = device.startswith("cuda")
     if cuda:
         torch.cuda.set_device(device)
-    host = f"[{place.address}]" if ":" in place.address else place.address
-    url = f"tcp://{host}:{place.port}"
     try:
         # meeting is a step of its own: torch numbers the groups of a process, those that failed
         # too, and processes that count differently wait for each other for ever
-        store, _, _ = next(rendezvous(url, place.rank, place.size, timeout=PATIENCE))
-        dist.init_process_group(
-            "cpu:gloo,cuda:nccl" if cuda else "gloo",
-            store=store,
-            rank=place.rank,
-            world_size=place.size,
-            timeout=PATIENCE,
-        )
-    except (RuntimeError, ValueError) as error:
+        store = met(place, say, asked)
+        with kept_local(place):
+            dist.init_process_group(
+                "cpu:gloo,cuda:nccl" if cuda else "gloo",
+                store=store,
+                rank=place.rank,
+                world_size=place.size,
+                timeout=PATIENCE,
+            )
+    except (RuntimeError, ValueError, OSError) as error:
         raise RunFailed(
             f"process {place.rank} of {place.size} found no meeting place at "
             f"{place.address}:{place.port} ({str(error).splitlines()[0][:120]}); set MASTER_ADDR "

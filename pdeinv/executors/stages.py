@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from pdeinv.executors.processes import single_threaded, spawned, working
+from pdeinv.executors.processes import deaf_children, single_threaded, spawned, working
 
 __all__ = ["kept_workers", "process_pool"]
 
@@ -116,7 +116,7 @@ class _Stage(Executor):
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         """As of any executor."""
         task = bytes(ForkingPickler.dumps((fn, args, kwargs)))
-        with single_threaded():  # the first task starts the processes
+        with single_threaded(), deaf_children():  # the first tasks start the processes
             future = self._pool.submit(_work, self._name, self._token, self._built, task)
         self._tasks.append(future)
         return future

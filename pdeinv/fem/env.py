@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv import extras
+from pdeinv.launchers import keep_to_yourself
 from pdeinv.system_errors import require_shared_memory
 
 __all__ = ["Fenicsx", "fenicsx", "require_gmsh"]
@@ -119,6 +120,7 @@ def fenicsx() -> Fenicsx:
             raise ModuleNotFoundError("No module named 'dolfinx'", name="dolfinx")
         require_shared_memory("the finite-element solver needs")
         _with_a_home()
+        keep_to_yourself()
         if find_spec("dolfinx_solver") is not None:
             importlib.import_module("dolfinx_solver")
         # PETSc would end the process on SIGTERM, before a run could save

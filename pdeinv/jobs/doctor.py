@@ -19,10 +19,10 @@ from typing import Literal
 
 from pdeinv import extras
 from pdeinv.errors import UnknownPlugin
-from pdeinv.executors.processes import without_rank
 from pdeinv.kernels import build
 from pdeinv.kernels import cache as store
 from pdeinv.kernels import compiler as cc
+from pdeinv.launchers import without_rank
 from pdeinv.plugins import registry
 
 __all__ = ["Finding", "Status", "examine"]

@@ -17,11 +17,13 @@ from typing import Any
 
 from pdeinv.errors import ConfigError, PdeinvError, Preempted, RunFailed
 from pdeinv.executors.devices import find_device, import_torch
-from pdeinv.executors.processes import protect_tracker, without_rank
-from pdeinv.executors.ranks import ALONE, Place, Ranks, leave, opened
+from pdeinv.executors.place import Place
+from pdeinv.executors.processes import deaf_children, hear, protect_tracker
+from pdeinv.executors.ranks import ALONE, Ranks, leave, opened
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.io.runs import remember
 from pdeinv.jobs.training_set import check_inputs, check_prior, open_training_set
+from pdeinv.launchers import without_rank
 from pdeinv.plugins.fitting import FitRun, Precision
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.plugins.registry import configured, load
@@ -214,7 +216,7 @@ def _start(job: Job, place: Place) -> tuple[BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
     begun, says = context.Pipe(duplex=False)
     process = context.Process(target=_follow, args=(job, place, says), daemon=True)
-    with without_rank():
+    with without_rank(), deaf_children():
         process.start()
     says.close()
     return process, begun
@@ -248,12 +250,14 @@ def _follow(job: Job, place: Place, says: Connection) -> None:
     asked: list[int] = []
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(signum, lambda number, _: asked.append(number))
+    hear()
     _share_cores(place.size, job.device)
     says.send(place.rank)
     code = 1
     try:
-        with opened(place, job.device_of(place.local, place.size), ends=True) as ranks:
-            execute(job, ranks, should_stop=lambda: bool(asked))
+        device, stop = job.device_of(place.local, place.size), lambda: bool(asked)
+        with opened(place, device, ends=True, asked=stop) as ranks:
+            execute(job, ranks, should_stop=stop)
             code = 0
     except (Preempted, RunFailed) as error:
         code = error.exit_code  # the first process says why

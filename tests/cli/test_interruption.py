@@ -79,9 +79,10 @@ def test_with_workers_a_signal_to_the_whole_group_saves_too(call, work, referenc
     run = work / "out.nc.run"
     process = start(*pcn(DRAWS, 2, "out.nc"), "--workers", 2)
     wait_for((run / "chain0.progress.json").exists, process)
-    os.killpg(process.pid, signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGUSR1)
     _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 75, stderr
+    assert len(stderr.splitlines()) == 1, stderr
     assert call(*pcn(DRAWS, 2, "out.nc"), "--resume").exit_code == 0
     same_posterior(reference, "out.nc")
 

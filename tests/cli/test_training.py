@@ -17,7 +17,8 @@ import pytest
 from pdeinv.cli.progress import training_view
 from pdeinv.cli.terminal import Terminal
 from pdeinv.errors import RunFailed
-from pdeinv.executors.ranks import Place, opened
+from pdeinv.executors.place import Place
+from pdeinv.executors.ranks import opened
 from pdeinv.plugins.fitting import EpochRow
 from pdeinv.surrogates.common.storage import load_arrays
 
@@ -124,7 +125,7 @@ def test_tasks_of_srun_share_a_training_stop_on_a_signal_to_one_and_go_on(call, 
 def once_alone(monkeypatch):
     """This process has waited for others in vain before, which the next meeting must survive."""
     with monkeypatch.context() as patch:
-        patch.setattr("pdeinv.executors.ranks.PATIENCE", timedelta(seconds=1))
+        patch.setattr("pdeinv.executors.meeting.PATIENCE", timedelta(seconds=1))
         place = Place(1, 2, 1, "127.0.0.1", 1)
         with pytest.raises(RunFailed, match="no meeting place"), opened(place):
             pass

@@ -22,7 +22,8 @@ from pathlib import Path
 from pdeinv.errors import PdeinvError
 from pdeinv.plugins.fitting import FitRun
 from pdeinv.surrogates.common.mlp import build_module
-from pdeinv.executors.ranks import Ranks, leave, opened, place_of
+from pdeinv.executors.place import place_of
+from pdeinv.executors.ranks import Ranks, leave, opened
 from pdeinv.surrogates.common.torch_env import seeded
 from pdeinv.surrogates.training.config import Data, TrainingConfig
 from pdeinv.surrogates.training.train import train

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pdeinv.executors.processes import single_threaded, without_rank
+from pdeinv.executors.processes import single_threaded
+from pdeinv.launchers import without_rank
 
 RANKS = {
     "PMI_RANK": "0", "PMI_FD": "7", "PMIX_NAMESPACE": "x", "OMPI_COMM_WORLD_SIZE": "4",

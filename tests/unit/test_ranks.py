@@ -1,9 +1,17 @@
 """Which process of how many this is, as torchrun and Slurm tell it."""
 
+import os
+import signal
+import socket
+import threading
+from datetime import timedelta
+
 import pytest
 
-from pdeinv.errors import ConfigError, RunFailed
-from pdeinv.executors.ranks import ALONE, Place, first_host, opened, place_of
+from pdeinv.errors import ConfigError, Preempted, RunFailed
+from pdeinv.executors import meeting
+from pdeinv.executors.place import Place, first_host, place_of
+from pdeinv.executors.ranks import ALONE, opened
 
 SLURM = {
     "SLURM_PROCID": "5",
@@ -74,11 +82,62 @@ def test_alone_every_operation_is_the_identity():
 
 
 def test_no_meeting_place_is_one_line(monkeypatch):
-    from datetime import timedelta
-
-    monkeypatch.setattr("pdeinv.executors.ranks.PATIENCE", timedelta(seconds=1))
+    monkeypatch.setattr("pdeinv.executors.meeting.PATIENCE", timedelta(seconds=1))
     with (
         pytest.raises(RunFailed, match=r"process 1 of 2 found no meeting place at 127\.0\.0\.1:1"),
         opened(Place(1, 2, 1, "127.0.0.1", 1)),
     ):
         pass
+
+
+@pytest.fixture
+def alone_at_the_meeting():
+    """The first of two processes, the other of which never comes."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return Place(0, 2, 0, "127.0.0.1", port)
+
+
+def test_a_process_that_waits_says_so_once_and_leaves_when_asked(alone_at_the_meeting, monkeypatch):
+    monkeypatch.setitem(meeting.SILENT, True, 0.0)
+    said, looks = [], iter(range(30))
+    with (
+        pytest.raises(Preempted, match="stopped while it waited"),
+        opened(alone_at_the_meeting, say=said.append, asked=lambda: next(looks) > 20),
+    ):
+        pass
+    port = alone_at_the_meeting.port
+    assert said == [f"waiting for 1 more process at 127.0.0.1:{port} (up to 20 minutes)"]
+
+
+def test_a_handler_of_signals_ends_the_wait(alone_at_the_meeting):
+    def left(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, left)
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt), opened(alone_at_the_meeting):
+            pass
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_others_that_do_not_come_in_time_are_told(alone_at_the_meeting, monkeypatch):
+    monkeypatch.setattr("pdeinv.executors.meeting.PATIENCE", timedelta(seconds=0.5))
+    with (
+        pytest.raises(RunFailed, match=r"1 more process at 127\.0\.0\.1:\d+ did not come"),
+        opened(alone_at_the_meeting),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("10.0.0.7", False), ("gpu3", False)],
+)
+def test_addresses_of_this_machine_alone(address, local):
+    assert meeting.on_loopback(address) is local
