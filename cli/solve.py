@@ -178,15 +178,14 @@ def _communicator() -> Any:
 
 def _write(out: Path, vtk: Path | None, tree: xr.DataTree) -> None:
     """Write the truth file and its view, or neither where there is no mesh to view."""
+    from pdeinv.io.atomic import together
     from pdeinv.io.netcdf import write
-    from pdeinv.io.vtkhdf import cells_of, write_fields
+    from pdeinv.io.vtkhdf import write_fields
 
-    fields = tree.to_dataset()
-    if vtk is not None:
-        cells_of(fields)
-    write(out, tree)
-    if vtk is not None:
-        write_fields(vtk, fields)
+    with together(out, *([] if vtk is None else [vtk])) as targets:
+        write(targets[0], tree)
+        for view in targets[1:]:
+            write_fields(view, tree.to_dataset())
 
 
 def _network_plan(problem: Problem, config: PinnConfig) -> dict[str, Any]:
