@@ -146,7 +146,8 @@ def solve(
         return
     tree = make_truth(physics, unknown, seed=seed, level=level, comm=world)
     if world is None or world.rank == 0:
-        _write(output.out, vtk, tree)
+        with owned(output.out):
+            _write(output.out, vtk, tree)
         terminal.note(f"solved {physics.name} with {plan['dofs']} dofs, seed {seed}")
         terminal.result(plan, str(output.out))
 
