@@ -121,8 +121,8 @@ VERBS = (
     engine("map", "", BRIEF, "many.nc"),
     engine("laplace", "", BRIEF, "many.nc"),
     engine("gauss-newton", "", BRIEF, "many.nc"),
-    engine("pinn", "--set engine.adam_steps=250 --set engine.newton_steps=20",
-           {"work": (0.0, 0.5)}),
+    engine("pinn", "--set engine.adam_steps=250 --set engine.block=50"
+           " --set engine.newton_steps=20 --set engine.newton_block=5", {"work": (0.05, 0.6)}),
     GENERATE,
     changed(GENERATE, "generate --workers 2, all processes", "--workers 2", whole=True),
     changed(GENERATE, "generate, 2 MPI ranks", "--executor mpi", launch=ranks(), whole=True),
