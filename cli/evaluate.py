@@ -102,7 +102,7 @@ def evaluate(
         written.check(*inputs)  # again, now that nobody else writes there
         found = compare(request, lambda done, total: step(done, total, ""))
         figures = {"checkpoint": str(checkpoint), "seed": seed, **summary(found)}
-        paths = list(_write(written, found, figures, (obs, around)))
+        paths = _write(written, found, figures, (obs, around))
     for path in paths:
         terminal.note(f"written: {path}")
     terminal.result(figures, *_tables(terminal, figures))
@@ -110,21 +110,24 @@ def evaluate(
 
 def _write(
     written: Written, found: Any, figures: Mapping[str, Any], inputs: tuple[Path | None, ...]
-) -> Iterator[Path]:
+) -> list[Path]:
     from pdeinv.io import netcdf
+    from pdeinv.io.atomic import together
     from pdeinv.jobs.comparison import to_tree
     from pdeinv.jobs.plot.comparison import figure
     from pdeinv.provenance import Source, attributes
 
-    if written.out is not None:
-        files = (Path(figures["checkpoint"]), *(p for p in inputs if p is not None))
-        config = {k: figures[k] for k in ("checkpoint", "noise_from", "data_from")}
-        attrs = attributes(config, figures["seed"], map(Source.of, files))
-        netcdf.write(written.out, to_tree(found, attrs))
-        yield written.out
-    if written.figure is not None:
-        figure(found, written.figure)
-        yield written.figure
+    paths = [path for path in (written.out, written.figure) if path is not None]
+    with together(*paths) as targets:
+        for path, target in zip(paths, targets, strict=True):
+            if path == written.figure:
+                figure(found, target)
+                continue
+            files = (Path(figures["checkpoint"]), *(p for p in inputs if p is not None))
+            config = {k: figures[k] for k in ("checkpoint", "noise_from", "data_from")}
+            attrs = attributes(config, figures["seed"], map(Source.of, files))
+            netcdf.write(target, to_tree(found, attrs))
+    return paths
 
 
 def _tables(terminal: Terminal, figures: Mapping[str, Any]) -> Iterator[Any]:

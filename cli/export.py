@@ -29,9 +29,11 @@ def export(
 ) -> None:
     """Write mean, sd and quantiles of a result, or the fields of a truth, for ParaView."""
     from pdeinv.io.atomic import check_output
+    from pdeinv.io.lock import owned
     from pdeinv.jobs.export import export_vtk
 
     extras.require("h5py", "--vtk needs")
     check_output(vtk, overwrite=overwrite, option="--vtk", inputs=[path])
-    export_vtk(path, vtk, variable)
+    with owned(vtk):
+        export_vtk(path, vtk, variable)
     terminal.result({"vtk": str(vtk)}, str(vtk))

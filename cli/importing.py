@@ -75,6 +75,7 @@ def _command(problem: str, name: str, importer: Importer) -> Any:
     )
 
     def run(terminal: Terminal, output: Output, given: Any, source: Path) -> None:
+        from pdeinv.io.lock import owned
         from pdeinv.io.netcdf import write
         from pdeinv.jobs.import_data import import_file
         from pdeinv.provenance import files_of
@@ -85,7 +86,8 @@ def _command(problem: str, name: str, importer: Importer) -> Any:
         sizes = {str(k): int(n) for k, n in dataset.sizes.items()}
         plan = {"out": str(output.out), "problem": problem, "format": name, **sizes}
         terminal.plan(plan, output.dry_run)
-        write(output.out, dataset)
+        with owned(output.out):
+            write(output.out, dataset)
         terminal.note(f"{source}: " + ", ".join(f"{n} {k}s" for k, n in sizes.items()))
         terminal.result({"command": "import", **plan}, str(output.out))
 

@@ -26,6 +26,7 @@ def observe(
     sensors: SensorSpec = None,
 ) -> None:
     """Observe a truth at sensors, with Gaussian noise, as a CF observation file."""
+    from pdeinv.io.lock import owned
     from pdeinv.io.netcdf import write
     from pdeinv.jobs.observe import make_observations
 
@@ -40,6 +41,7 @@ def observe(
     n_data = int(noise_of.notnull().sum())
     data = {"command": "observe", "out": str(output.out), "seed": seed, "n_data": n_data}
     terminal.plan(data, output.dry_run)
-    write(output.out, dataset)
+    with owned(output.out):
+        write(output.out, dataset)
     terminal.note(f"{data['n_data']} data, seed {seed}")
     terminal.result(data, str(output.out))

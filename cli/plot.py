@@ -24,10 +24,12 @@ def plot(
     dpi: Annotated[int, typer.Option("--dpi", min=30, max=1200, help="Resolution of a PNG.")] = 150,
 ) -> None:
     """Draw a result (mean, sd, data fit), an observation file or a truth as PNG, PDF or SVG."""
+    from pdeinv.io.lock import owned
     from pdeinv.jobs.plot.figure import plot as draw
 
     output.check(path, truth)
     if not output.dry_run:
-        draw(path, output.out, truth=truth, dpi=dpi)
+        with owned(output.out):
+            draw(path, output.out, truth=truth, dpi=dpi)
     dry = {"dry_run": True} if output.dry_run else {}
     terminal.result({**dry, "out": str(output.out)}, str(output.out))

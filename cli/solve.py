@@ -146,7 +146,8 @@ def solve(
         return
     tree = make_truth(physics, unknown, seed=seed, level=level, comm=world)
     if world is None or world.rank == 0:
-        _write(output.out, vtk, tree)
+        with owned(output.out):
+            _write(output.out, vtk, tree)
         terminal.note(f"solved {physics.name} with {plan['dofs']} dofs, seed {seed}")
         terminal.result(plan, str(output.out))
 
@@ -178,15 +179,14 @@ def _communicator() -> Any:
 
 def _write(out: Path, vtk: Path | None, tree: xr.DataTree) -> None:
     """Write the truth file and its view, or neither where there is no mesh to view."""
+    from pdeinv.io.atomic import together
     from pdeinv.io.netcdf import write
-    from pdeinv.io.vtkhdf import cells_of, write_fields
+    from pdeinv.io.vtkhdf import write_fields
 
-    fields = tree.to_dataset()
-    if vtk is not None:
-        cells_of(fields)
-    write(out, tree)
-    if vtk is not None:
-        write_fields(vtk, fields)
+    with together(out, *([] if vtk is None else [vtk])) as targets:
+        write(targets[0], tree)
+        for view in targets[1:]:
+            write_fields(view, tree.to_dataset())
 
 
 def _network_plan(problem: Problem, config: PinnConfig) -> dict[str, Any]:

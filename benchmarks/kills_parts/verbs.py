@@ -121,7 +121,8 @@ VERBS = (
     engine("map", "", BRIEF, "many.nc"),
     engine("laplace", "", BRIEF, "many.nc"),
     engine("gauss-newton", "", BRIEF, "many.nc"),
-    engine("pinn", "--set engine.adam_steps=250 --set engine.newton_steps=20", WORK),
+    engine("pinn", "--set engine.adam_steps=250 --set engine.block=50"
+           " --set engine.newton_steps=20 --set engine.newton_block=5", {"work": (0.05, 0.6)}),
     GENERATE,
     changed(GENERATE, "generate --workers 2, all processes", "--workers 2", whole=True),
     changed(GENERATE, "generate, 2 MPI ranks", "--executor mpi", launch=ranks(), whole=True),
@@ -129,7 +130,7 @@ VERBS = (
     changed(LATENT, "train-surrogate latent --devices 2", "--devices 2"),
     training("fno", "epochs=4"),
     training("ensemble", "members=3 options.epochs=20"),
-    training("gp", ""),
+    changed(training("gp", ""), "train-surrogate gp", spans={}, other=(*EARLY, "write")),
     Verb("solve --solver pinn",
          "solve --config small.toml --seed 7 --solver pinn --set solver.adam_steps=500"
          " --set solver.newton_steps=40", "o.nc", WORK),

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Literal
@@ -15,7 +15,16 @@ from pdeinv.errors import OutputExists, PdeinvError
 from pdeinv.io.marks import check_mark
 from pdeinv.system_errors import cannot, refusal, system_error
 
-__all__ = ["SCRATCH", "atomic", "check_folder", "check_output", "remove", "sweep", "write_text"]
+__all__ = [
+    "SCRATCH",
+    "atomic",
+    "check_folder",
+    "check_output",
+    "remove",
+    "sweep",
+    "together",
+    "write_text",
+]
 
 
 SCRATCH = len("..") + 8
@@ -155,7 +164,7 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         scratch = Path(mkdtemp(prefix=f".{path.name}.", dir=path.absolute().parent))
     except OSError as error:
-        raise cannot("write", path, error) from error
+        raise cannot("write", _named(path), error) from error
     target = scratch / path.name
     try:
         yield target
@@ -166,9 +175,28 @@ def atomic(path: Path) -> Iterator[Path]:
         found = system_error(error) or refusal(scratch, target)
         if found is None:
             raise
-        raise cannot("write", path, found) from error
+        raise cannot("write", _named(path), found) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _named(path: Path) -> Path:
+    """What a path in scratch will be."""
+    folder = path.parent
+    return folder.parent / path.name if _SCRATCH.fullmatch(folder.name) else path
+
+
+@contextmanager
+def together(*paths: Path) -> Iterator[list[Path]]:
+    """As :func:`atomic` for some paths, none of which is there before all are written.
+
+    Else a stop between two of them would leave the first in the way of a repeat.
+
+    Raises:
+        SystemFault: as there.
+    """
+    with ExitStack() as held:
+        yield [held.enter_context(atomic(path)) for path in paths]
 
 
 def sweep(folder: Path, name: str = "") -> None:

@@ -21,6 +21,8 @@ WORDS = {
     "train-surrogate": ("train-surrogate", "latent", "--data", "data.nc", "--seed", 1,
                         "--out", "o"),
     "solve": ("solve", *SMALL, "--solver", "pinn", "--set", "solver.adam_steps=1", "--out", "o"),
+    "observe": ("observe", "truth.nc", "--sensors", "all", "--noise-rel", 0.1, "--out", "o"),
+    "solve --solver fenicsx": ("solve", *SMALL, "--out", "o"),
     "evaluate": ("evaluate", "surrogate", "--obs", "obs.nc", "--out", "o"),
 }  # fmt: skip
 
@@ -32,7 +34,7 @@ def state(folder):
 @pytest.mark.parametrize("flag", [None, "--overwrite", "--resume"])
 @pytest.mark.parametrize("verb", WORDS)
 def test_an_output_that_a_run_owns_is_refused_before_anything_is_touched(verb, flag, call, work):
-    if flag == "--resume" and verb == "evaluate":
+    if flag == "--resume" and verb in ("evaluate", "observe", "solve --solver fenicsx"):
         pytest.skip("it has nothing to go on with")
     if flag == "--overwrite" and " --" in verb:
         pytest.skip("parts never start again")
@@ -42,6 +44,20 @@ def test_an_output_that_a_run_owns_is_refused_before_anything_is_touched(verb, f
         assert result.exit_code == 2
         assert "another run is writing o; wait for it, or choose another --out" in result.stderr
         assert state(work) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [WORDS["observe"], WORDS["solve --solver fenicsx"], ("plot", "obs.nc", "--out", "o.png"),
+     ("export", "truth.nc", "--vtk", "o.vtkhdf")],
+)  # fmt: skip
+def test_what_a_killed_verb_was_writing_is_cleared_away(words, call, work):
+    out = words[-1]
+    (work / f".{out}.abcd_123").mkdir()
+    (work / f".{out}.abcd_123" / out).write_text("half")
+    (work / ".mine.txt").write_text("not a file of pdeinv")
+    assert call(*words).exit_code == 0
+    assert [p.name for p in work.glob(".*")] == [".mine.txt"]
 
 
 def test_parts_of_a_data_set_share_it(call, work):

@@ -8,9 +8,9 @@ import sys
 import pytest
 import xarray as xr
 
-from pdeinv.errors import OutputExists, RunFailed
+from pdeinv.errors import OutputExists, RunFailed, SystemFault
 from pdeinv.io import netcdf
-from pdeinv.io.atomic import atomic, check_output, remove
+from pdeinv.io.atomic import atomic, check_output, remove, together, write_text
 from pdeinv.provenance import attributes
 
 
@@ -45,6 +45,40 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
         (target / "new").write_text("new")
     assert left_over(path) == ["new"]
     assert left_over(tmp_path) == ["model"]
+
+
+def test_of_two_outputs_none_appears_before_both_are_written(tmp_path):
+    one, two = tmp_path / "a.nc", tmp_path / "a.png"
+    with together(one, two) as targets:
+        for target in targets:
+            write_text(target, "x")
+            assert not one.exists()
+            assert not two.exists()
+    assert one.read_text() == two.read_text() == "x"
+    one.unlink()
+
+    def half():
+        with together(one, two) as targets:
+            write_text(targets[0], "y")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+    assert two.read_text() == "x"
+
+
+def test_an_error_in_scratch_names_the_output(tmp_path, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fill_up():
+        with together(tmp_path / "a.nc") as targets:
+            monkeypatch.setattr("pdeinv.io.atomic.mkdtemp", full)
+            write_text(targets[0], "x")
+
+    with pytest.raises(SystemFault, match=rf"cannot write {tmp_path}/a\.nc: "):
+        fill_up()
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
