@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pdeinv import extras
 from pdeinv.foreign import parse_json, read_text
 from pdeinv.io.atomic import atomic
 from pdeinv.plugins.fitting import EpochRow, FitRun
+from pdeinv.system_errors import cannot, of_machine, system_error
 
 __all__ = ["LOG", "check_tensorboard", "tracked"]
 
@@ -74,13 +76,50 @@ def _events(folder: Path | None, epoch: int) -> Iterator[Callable[[EpochRow], No
     if folder is None:
         yield lambda _: None
         return
-    writer = check_tensorboard()(str(folder), purge_step=epoch + 1)
+    with _writing(folder):
+        writer = check_tensorboard()(str(folder), purge_step=epoch + 1)
 
     def write(row: EpochRow) -> None:
-        for name, value in asdict(row).items():
-            if name not in ("epoch", "epochs"):
-                writer.add_scalar(name, value, row.epoch)
-        writer.flush()
+        with _writing(folder):
+            for name, value in asdict(row).items():
+                if name not in ("epoch", "epochs"):
+                    writer.add_scalar(name, value, row.epoch)
+            writer.flush()
 
-    with closing(writer):
-        yield write
+    with _quiet_thread():
+        try:
+            yield write
+        except BaseException:
+            with suppress(Exception):  # what ended the training is what is told
+                writer.close()
+            raise
+        with _writing(folder):
+            writer.close()
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Tell a disk that refuses events as such, whatever the library makes of it."""
+    try:
+        yield
+    except Exception as error:
+        found = system_error(error)
+        if found is None:
+            raise
+        raise cannot("write", folder, found) from error
+
+
+@contextmanager
+def _quiet_thread() -> Iterator[None]:
+    """Keep the traceback of the thread that writes events from the terminal; it is told again."""
+    shown = threading.excepthook
+
+    def hook(what: threading.ExceptHookArgs) -> None:
+        if what.exc_value is None or not of_machine(what.exc_value):
+            shown(what)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = shown

@@ -1,11 +1,13 @@
 """Every writer of every verb: a disk that refuses is one line, exit 1, and nothing half-written."""
 
 import resource
+import subprocess
 from contextlib import contextmanager
 
 import pytest
 
 from pdeinv.io.marks import written_by_pdeinv
+from pdeinv.surrogates.common.storage import load_arrays
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -84,3 +86,39 @@ def test_a_writer_that_is_refused_says_so_and_works_once_there_is_room(writer, w
     more = ("--resume",) if writer in (*RESUMED, "tensorboard") else ()
     again = call(*words, *more, "-q")
     assert again.exit_code == 0, again.stderr
+
+
+@contextmanager
+def disk(folder, size):
+    """A file system of its own; a function that makes it larger."""
+    mount = ["mount", "-t", "tmpfs", "-o"]
+    folder.mkdir()
+    if subprocess.run([*mount, f"size={size}", "tmpfs", folder], check=False).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        yield lambda more: subprocess.run([*mount, f"remount,size={more}", folder], check=True)
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("full", ["weights", "events"])
+def test_a_training_on_a_full_disk_continues_to_the_same_weights(full, work, learned, call, capfd):
+    words = "train-surrogate", "latent", "--data", learned / "data.nc", "--seed", 1, "-q"
+    words = (*words, "--set", "surrogate.epochs=40", "--tensorboard")
+    assert call(*words, "events", "--out", "whole").exit_code == 0
+    with disk(work / "small", "8k" if full == "events" else "100k") as enlarge:
+        places = {"weights": ("other", "small/a"), "events": ("small/e", "a")}[full]
+        out = work / places[1]
+        done = call(*words, places[0], "--out", out)
+        assert done.exit_code == 1
+        (line,) = done.stderr.strip().splitlines()
+        assert line.startswith(f"error: cannot write {work if full == 'weights' else 'small/e'}")
+        assert "no space left in" in line
+        assert line.endswith("then continue with --resume")
+        assert not out.exists()
+        enlarge("10m")
+        assert call(*words, places[0], "--resume", "--out", out).exit_code == 0
+        found, whole = (load_arrays(f / "weights.safetensors")[0] for f in (out, work / "whole"))
+    assert all((found[name] == whole[name]).all() for name in whole)
+    assert "Traceback" not in capfd.readouterr().err
