@@ -79,8 +79,9 @@ class FileRows:
         return self._read(asked)
 
     def _between(self, first: int, last: int) -> Array:
+        variable = self._variable
         with parsed(self.path, self._unreadable):
-            values = self._variable[first:last].astype(np.float64)
+            values = variable[first:last].astype(np.float64)
             return np.asarray(np.ma.filled(values, np.nan))
 
     def _unreadable(self, kind: str) -> DataSchemaError:
