@@ -84,9 +84,9 @@ def main(name: str, seed: int, first: int, last: int, examples: Path) -> None:
     """Inputs ``first`` to ``last`` of a reader."""
     faulthandler.enable()
     warnings.simplefilter("ignore")
-    source = examples / READERS[name].examples[0]
-    if name != "formula":
-        attempt(READERS[name], source)
+    reader = READERS[name]
+    whole = [examples / e for e in reader.examples] if name != "formula" else []
+    assert all(attempt(reader, path) == "accepted" for path in whole), f"{name} refuses examples"
     _limit()
     for k in range(first, last):
         one(name, seed, k, examples)

@@ -85,8 +85,8 @@ VARIABLE: Mapping[str, Kind] = {
         ),
         TEXT,
     ),
-    **dict.fromkeys(("scale_factor", "add_offset", "likelihood_weight"), FINITE),
-    **dict.fromkeys(("flag_values", "flag_masks", "likelihood_masks"), NUMBERS),
+    **dict.fromkeys(("scale_factor", "add_offset"), FINITE),
+    **dict.fromkeys(("flag_values", "flag_masks"), NUMBERS),
 }  # fmt: skip
 FILLS = ("_FillValue", "missing_value")
 """Of the type of their variable; numbers where it holds numbers."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError, reason
 from pdeinv.io.names import spelled
-from pdeinv.io.reading import unreadable
+from pdeinv.io.reading import parsed, unreadable
 from pdeinv.typing import Array
 
 __all__ = ["FileRows"]
@@ -79,8 +79,15 @@ class FileRows:
         return self._read(asked)
 
     def _between(self, first: int, last: int) -> Array:
-        values = self._variable[first:last].astype(np.float64)
-        return np.asarray(np.ma.filled(values, np.nan))
+        variable = self._variable
+        with parsed(self.path, self._unreadable):
+            values = variable[first:last].astype(np.float64)
+            return np.asarray(np.ma.filled(values, np.nan))
+
+    def _unreadable(self, kind: str) -> DataSchemaError:
+        return DataSchemaError(
+            f"{self.path}: variable '{self.name}' cannot be read ({kind}); write the file again"
+        )
 
     def _read(self, asked: NDArray[np.intp]) -> Array:
         """Rows in any order, repeated or not: each is read once, neighbours together."""

@@ -13,6 +13,7 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.foreign import parse_json
 from pdeinv.io import netcdf
 from pdeinv.io.checkpoints import read_metadata
+from pdeinv.io.schema import fitting
 from pdeinv.jobs.info_components import component_rows
 from pdeinv.jobs.info_run import describe_run, is_run
 from pdeinv.model.learned import Role
@@ -46,7 +47,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def _netcdf(path: Path) -> dict[str, Any]:
-    with netcdf.opened_tree(path) as tree:
+    with netcdf.opened_tree(path) as tree, fitting(path, "described"):
         root = tree.to_dataset()
         attrs = {str(k): v for k, v in root.attrs.items()}
         return {

@@ -282,10 +282,13 @@ def _run_file(path):
 
 
 def _run_folder(path):
+    from pdeinv.engines.run.checkpoint import ChainStore
     from pdeinv.engines.run.folder import _read_mark
 
     _info(path)
-    _read_mark(path / "run.json")
+    if path.name == CHAINS:
+        _read_mark(path / "run.json")
+        ChainStore(path, 0).records(1)
 
 
 def _mesh(path):
@@ -383,6 +386,9 @@ OBSERVED = ("darcy.obs.nc", "heat.obs.nc", "eit.obs.nc")
 TRUTHS = ("darcy.truth.nc", "heat.truth.nc")
 DRAWN = (*OBSERVED, "darcy.result.nc", "darcy.truth.nc")
 
+CHAINS = "darcy.result.nc.run"
+"""The run folder that holds chains; the other holds batches."""
+
 READERS = {
     "observation file": Reader(OBSERVED, spoil.edited_netcdf, _observations),
     "truth": Reader(TRUTHS, spoil.edited_netcdf, _truth),
@@ -391,7 +397,7 @@ READERS = {
     "data set": Reader(("data.nc",), spoil.edited_netcdf, _dataset),
     "source file": Reader(("source.nc",), spoil.edited_netcdf, _source),
     "surrogate folder": Reader(("gp.surrogate", "latent.surrogate"), _member, _surrogate),
-    "run folder": Reader(("darcy.result.nc.run", "data.nc.run"), _member, _run_folder),
+    "run folder": Reader((CHAINS, "data.nc.run"), _member, _run_folder),
     "run file (TOML)": Reader(("run.toml",), _by(spoil.edited_toml), _run_file),
     "sensor table (CSV)": Reader(("sensors.csv",), _by(spoil.edited_lines), _sensors),
     "EIT frame (CSV)": Reader(("frame.csv",), _by(spoil.edited_lines), partial(_import, "csv")),

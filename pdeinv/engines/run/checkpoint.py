@@ -110,7 +110,13 @@ class ChainStore:
             DataSchemaError: a chunk is damaged or missing.
         """
         parts = [_read(self._chunk(i), dict) for i in range(n_chunks)]
-        return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]} if parts else {}
+        try:
+            return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]} if parts else {}
+        except (KeyError, ValueError):
+            raise DataSchemaError(
+                f"the chunks of {self.stem} in {self.folder} do not fit together; start again with "
+                "--overwrite"
+            ) from None
 
 
 def _read[T](file: Path, use: Callable[[Any], T]) -> T:
