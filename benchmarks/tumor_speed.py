@@ -1,6 +1,6 @@
 """What tumor growth costs by both models, and what a coarse grid does to the estimates.
 
-    python benchmarks/tumor_speed.py     # 5 min; prints the tables of the docs
+    python benchmarks/tumor_speed.py     # 6 min; prints the tables of the docs
 
 Writes ``results/tumor_speed.json``. Speed: 100 steps in the whole phantom, medians of a few runs, a
 new unknown each. Bias: data without noise of finite elements on voxels of 0.5 mm with 400 steps are

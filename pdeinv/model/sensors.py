@@ -30,6 +30,7 @@ __all__ = [
     "check_times",
     "columns",
     "grid_nodes",
+    "is_file",
     "listed",
     "misplaced",
     "outside",
@@ -126,6 +127,14 @@ def _grid(spec: str, extent: Extent) -> Array:
     return _product([a + (b - a) * np.arange(1, k + 1) / (k + 1) for a, b, k in steps])
 
 
+def is_file(text: str) -> bool:
+    """Whether the text names a file; a long list of places is no name that a file can have."""
+    try:
+        return Path(text).is_file()
+    except OSError:
+        return False
+
+
 def listed(spec: str, names: Sequence[str], wanted: str) -> Array:
     """Rows of numbers from ``list:a,b;a,b`` or a CSV file with these names as its header.
 
@@ -135,7 +144,7 @@ def listed(spec: str, names: Sequence[str], wanted: str) -> Array:
     kind, _, rest = spec.partition(":")
     if kind == "list":
         return _table([row.split(",") for row in rest.split(";")], spec, names)
-    if not Path(spec).is_file():
+    if not is_file(spec):
         raise ConfigError(f"sensors '{spec}': not understood, and no such file; expected {wanted}")
     return _table(_csv_rows(Path(spec), [names])[1], spec, names)
 
@@ -196,7 +205,7 @@ def parse_timed(
     where, at, when = spec.rpartition("@")
     if not at:
         where, when = spec, ""
-    if Path(where).is_file():
+    if is_file(where):
         names = AXES[:d]
         header, rows = _csv_rows(Path(where), [names, (*names, "t")])
         table = _table(rows, where, header)

@@ -19,11 +19,13 @@ from pdeinv.model.sensors import (
     AXES,
     check_inside,
     grid_nodes,
+    is_file,
     misplaced,
     parse_timed,
     points_of,
 )
 from pdeinv.plugins.problem import Card
+from pdeinv.text_table import read_table
 from pdeinv.typing import Array
 
 from .clock import Clock
@@ -113,8 +115,7 @@ class Tumor:
         Raises:
             ConfigError: not understood, or a sensor lies outside the tissue or the run.
         """
-        timed = "@" in spec or Path(spec).is_file()
-        text = spec if timed else f"{spec}@{self.config.time.final!r}"
+        text = spec if _timed(spec) else f"{spec}@{self.config.time.final!r}"
         final, extent = self.config.time.final, self.config.extent
         found = parse_timed(text, extent, self._middles, final, self.mask)
         check_inside(found, extent)
@@ -260,3 +261,13 @@ class Tumor:
             ConfigError: the states do not fit into ``time.memory_mb``.
         """
         return state_bytes(self.config, self.dofs(level), level)
+
+
+def _timed(spec: str) -> bool:
+    """Whether the text of sensors says times, itself or by a column of its file."""
+    if "@" in spec or not is_file(spec):
+        return "@" in spec
+    try:
+        return "t" in read_table(Path(spec))[0]
+    except DataSchemaError:
+        return True  # whoever reads the file says what is wrong with it

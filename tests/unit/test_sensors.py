@@ -156,3 +156,10 @@ def test_times_beside_places_may_stand_in_any_column(tmp_path):
     path.write_text("t;x\n0,5;0,25\n")
     found = parse_timed(str(path), ((0.0, 1.0),), lambda: nodes(1), 1.0)
     assert (found["x"], found["t"]) == (0.25, 0.5)
+
+
+def test_a_list_of_places_may_be_longer_than_the_name_of_a_file():
+    places = "list:" + ";".join(f"0.{k:03d}" for k in range(1, 100))
+    assert len(parse_timed(f"{places}@0.5,1", ((0.0, 1.0),), lambda: nodes(1), 1.0)["t"]) == 198
+    with pytest.raises(ConfigError, match="not understood, and no such file"):
+        parse_places("x" * 5000, ((0.0, 1.0),), lambda: nodes(1))

@@ -136,6 +136,17 @@ def test_sensors_are_those_of_the_last_scan_where_no_time_is_given():
     assert set(problem.sensors("grid:9@50,100")["t"]) == {50.0, 100.0}
 
 
+def test_a_file_of_places_is_of_the_last_scan_unless_it_says_times(tmp_path):
+    problem, file = made(), tmp_path / "probes.csv"
+    file.write_text("x,y\n60,60\n120,104\n")
+    assert problem.sensors(str(file))["t"].tolist() == [100.0, 100.0]
+    file.write_text("x,y,t\n60,60,50\n120,104,75\n")
+    assert problem.sensors(str(file))["t"].tolist() == [50.0, 75.0]
+    file.write_text("x;y\n60;sixty\n")
+    with pytest.raises(ConfigError, match="expected rows of finite numbers x,y"):
+        problem.sensors(str(file))
+
+
 def test_sensors_without_tissue_or_outside_the_run_are_refused():
     problem = made()
     with pytest.raises(
