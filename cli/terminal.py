@@ -118,7 +118,7 @@ class Terminal:
         console = _console(self.stdout)
         for item in shown:
             if isinstance(item, str):
-                emit(self.stdout, visible(item, line=False))
+                emit(self.stdout, visible(item, line=False, names=True))
             else:
                 console.print(item)
 

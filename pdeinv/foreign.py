@@ -148,16 +148,25 @@ _HIDDEN = re.compile(
 """Characters that steer a terminal or turn the order of text, and halves of pairs."""
 
 
-def visible(text: str, *, line: bool = True) -> str:
+_NO_CONTROL = re.compile("[\udca0-\udcff]")
+"""Bytes of file names that are no text, without those that steer an 8-bit terminal."""
+
+
+def visible(text: str, *, line: bool = True, names: bool = False) -> str:
     """Text of a file as people may see it: what steers a terminal is written out.
 
     Args:
         text: whatever a file says.
         line: whether it has to stay on one line; else line breaks and tabs are left.
+        names: whether bytes of file names stay as they are, for whoever reads the name.
     """
     if line:
         text = text.replace("\n", "\\n").replace("\t", "\\t")
-    return _HIDDEN.sub(lambda found: ascii(found[0])[1:-1], text)
+
+    def shown(found: re.Match[str]) -> str:
+        return found[0] if names and _NO_CONTROL.match(found[0]) else ascii(found[0])[1:-1]
+
+    return _HIDDEN.sub(shown, text)
 
 
 def memory() -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from operator import index
+from typing import SupportsIndex
+
 from pdeinv.errors import ConfigError
 
 __all__ = ["LARGEST_SEED", "check_seed"]
@@ -10,12 +13,16 @@ LARGEST_SEED = 2**64 - 1
 """The largest integer that an attribute of a NetCDF file can hold."""
 
 
-def check_seed(seed: int) -> int:
+def check_seed(seed: object) -> int:
     """The seed.
 
     Raises:
         ConfigError: it is none.
     """
-    if not 0 <= seed <= LARGEST_SEED:
-        raise ConfigError(f"seed: expected an integer from 0 to {LARGEST_SEED}, got {seed}")
-    return int(seed)
+    if (
+        not isinstance(seed, SupportsIndex)
+        or isinstance(seed, bool)
+        or not 0 <= index(seed) <= LARGEST_SEED
+    ):
+        raise ConfigError(f"seed: expected an integer from 0 to {LARGEST_SEED}, got {seed!r}")
+    return index(seed)

@@ -78,12 +78,11 @@ def seed_or_fresh(seed: int | None) -> int:
     """The root seed.
 
     Raises:
-        ConfigError: one that is no whole number, negative or too large.
+        ConfigError: no whole number, negative or too large.
     """
     if seed is None:
         return fresh_seed()
-    at_least(0, seed=seed)
-    return check_seed(int(seed))
+    return check_seed(seed)
 
 
 def declare_model(model: Model | None) -> OwnTable | None:

@@ -23,7 +23,7 @@ BASE = ("generate", "--config", "small.toml", "--sensors", "grid:2x2", "--n", 20
         (("--shard", "1/3"), "--shard needs --seed"),
         (("--shard", "1/3", "--assemble", "--seed", 1), "give one of them"),
         (("--resume", "--overwrite"), "--overwrite starts again"),
-        (("--executor", "cloud"), "executor.name: input should be 'process', 'mpi', 'slurm'"),
+        (("--executor", "cloud"), "--executor: input should be 'process', 'mpi', 'slurm'"),
         (("--set", "executor.partion=x"), "did you mean 'partition'"),
         (("--executor", "mpi"), "at least 2 ranks"),
     ],

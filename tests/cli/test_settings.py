@@ -80,9 +80,10 @@ def test_every_variable_of_an_option_is_known(call):
 
 
 def test_a_resumed_run_keeps_its_seed_unless_one_is_given(tmp_path):
-    remember(tmp_path, {"seed": 12})
-    assert seed_of({}, tmp_path) == 12
-    assert seed_of({"seed": 1}, tmp_path) == 1
+    run = tmp_path / "o.run"
+    remember(run, {"seed": 12})
+    assert seed_of({}, run) == 12
+    assert seed_of({"seed": 1}, run) == 1
     assert seed_of({}) != seed_of({})
 
 

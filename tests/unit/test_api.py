@@ -553,7 +553,7 @@ def test_what_is_installed_is_listed():
         ),
         (
             lambda: pdeinv.solve("darcy", seed=-1),
-            "seed: expected a whole number of at least 0, got -1",
+            "seed: expected an integer from 0 to 18446744073709551615, got -1",
         ),
         (lambda: pdeinv.generate("darcy", n=0), "n: expected a whole number of at least 1, got 0"),
         (
