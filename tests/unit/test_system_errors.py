@@ -100,8 +100,7 @@ def test_a_library_that_hides_the_reason_is_asked_for_it_by_a_write(tmp_path, la
     largest(1000)
 
     def library(target):
-        with target.open("wb") as file, pytest.raises(OSError, match="File too large"):
-            file.write(bytes(2000))
+        target.write_bytes(bytes(1000))  # as far as it may
         raise RuntimeError("HDF error")
 
     message = "larger than the 1000 bytes that are allowed"
