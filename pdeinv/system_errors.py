@@ -23,6 +23,7 @@ __all__ = [
     "explained",
     "of_machine",
     "refusal",
+    "require_files",
     "require_shared_memory",
     "short_of_files",
     "system_error",
@@ -36,6 +37,9 @@ SHORT_BYTES = 1 << 20
 
 SHARED_BYTES = 1 << 21
 """Of shared memory: what MPI takes for one process, and some more."""
+
+FILES_OF_MPI = 16
+"""That MPI opens when it starts, and some more."""
 
 FEW_FILES = 256
 """With fewer files that may be open, libraries cannot all be loaded in a worker."""
@@ -154,6 +158,27 @@ def require_shared_memory(needs: str) -> None:
         f"{needs} {SHARED_BYTES >> 20} MiB of shared memory, and {_SHARED} {why}; free some there, "
         "or give the container more ('docker run --shm-size 1g')"
     )
+
+
+def require_files(needs: str) -> None:
+    """Refuse to begin where too few files may be opened: MPI would end this process.
+
+    Args:
+        needs: who needs them.
+
+    Raises:
+        SystemFault: fewer than that may be opened yet.
+    """
+    held: list[int] = []
+    try:
+        held += (os.open(os.devnull, os.O_RDONLY) for _ in range(FILES_OF_MPI))
+    except OSError as error:
+        raise SystemFault(
+            f"{needs} {FILES_OF_MPI} more open files; {cannot('open', None, error)}"
+        ) from error
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 def short_of_files() -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from pdeinv import extras
 from pdeinv.launchers import keep_to_yourself
-from pdeinv.system_errors import require_shared_memory
+from pdeinv.system_errors import require_files, require_shared_memory
 
 __all__ = ["Fenicsx", "fenicsx", "require_gmsh"]
 
@@ -113,12 +113,13 @@ def fenicsx() -> Fenicsx:
 
     Raises:
         MissingDependency: dolfinx is not installed, or cannot be loaded.
-        SystemFault: there is too little shared memory to start MPI.
+        SystemFault: there is too little shared memory, or too few files, to start MPI.
     """
     try:
         if find_spec("dolfinx") is None:
             raise ModuleNotFoundError("No module named 'dolfinx'", name="dolfinx")
         require_shared_memory("the finite-element solver needs")
+        require_files("the finite-element solver needs")
         _with_a_home()
         keep_to_yourself()
         if find_spec("dolfinx_solver") is not None:

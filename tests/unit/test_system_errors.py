@@ -16,7 +16,13 @@ from pdeinv.executors.processes import spawned
 from pdeinv.fem.env import fenicsx
 from pdeinv.io.atomic import atomic
 from pdeinv.io.vtkhdf import MeshFields, write_mesh
-from pdeinv.system_errors import explained, refusal, require_shared_memory, short_of_files
+from pdeinv.system_errors import (
+    explained,
+    refusal,
+    require_files,
+    require_shared_memory,
+    short_of_files,
+)
 
 LINES = {
     errno.ENOSPC: r"^cannot use /dev/full: no space left in /dev \(\d+ bytes free\); free some",
@@ -94,8 +100,7 @@ def test_a_library_that_hides_the_reason_is_asked_for_it_by_a_write(tmp_path, la
     largest(1000)
 
     def library(target):
-        with target.open("wb") as file, pytest.raises(OSError, match="File too large"):
-            file.write(bytes(2000))
+        target.write_bytes(bytes(1000))  # as far as it may
         raise RuntimeError("HDF error")
 
     message = "larger than the 1000 bytes that are allowed"
@@ -166,3 +171,16 @@ def test_a_worker_that_died_may_have_lacked_files():
         assert short_of_files() == ", or of files that may be open: 100, raise 'ulimit -n'"
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_too_few_files_are_refused_before_mpi_ends_the_process():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    require_files("the solver needs")
+    opened = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (opened, before[1]))
+    try:
+        with pytest.raises(SystemFault, match=r"solver needs 16 more open files; .* too many open"):
+            require_files("the solver needs")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    require_files("the solver needs")
