@@ -235,7 +235,9 @@ def test_a_tampered_shard_is_solved_again(tmp_path, by_processes, damage):
     assert made(tmp_path, "a", resume=True) == whole
 
 
-@pytest.mark.parametrize("ready", ["b.nc.run", "b.nc.run/batch000001.json"])
+@pytest.mark.parametrize(
+    "ready", ["b.nc.run", pytest.param("b.nc.run/batch000001.json", marks=pytest.mark.slow)]
+)
 def test_ranks_that_are_all_told_to_stop_leave_and_can_go_on(ready, tmp_path):
     mpiexec = Path(sys.executable).parent / "mpiexec"
     if not mpiexec.exists():
