@@ -24,7 +24,7 @@ class ObservedPart(_Part):
     name: str
     units: str
     long_name: str
-    coords: Annotated[dict[str, str], Field(min_length=1)]
+    coords: dict[str, str]
 
 
 class RangePart(_Part):

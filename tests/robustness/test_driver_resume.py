@@ -17,6 +17,7 @@ from ours import ours
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.engines.ended import Ended
+from pdeinv.engines.run.checkpoint import ChainStore
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Run
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
@@ -296,6 +297,13 @@ def test_missing_chunk_is_one_clear_line(tmp_path):
     (tmp_path / "chain1.00000.npz").unlink()
     with pytest.raises(DataSchemaError, match=r"chain1\.00000\.npz is damaged"):
         go("pcn", tmp_path, resume=True)
+
+
+def test_chunks_that_do_not_fit_together_are_one_clear_line(tmp_path):
+    np.savez(tmp_path / "chain0.00000.npz", xi=np.zeros((2, 3)))
+    np.savez(tmp_path / "chain0.00001.npz", xi=np.zeros((2, 4)))
+    with pytest.raises(DataSchemaError, match=r"chunks of chain0 in .* do not fit together; start"):
+        ChainStore(tmp_path, 0).records(2)
 
 
 def test_second_run_in_the_same_folder_is_refused(tmp_path):

@@ -3,6 +3,7 @@
 import pickle
 import tracemalloc
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -132,3 +133,13 @@ def test_large_grids_stay_in_the_file_until_asked_for(tmp_path):
     assert isinstance(lazy.coefficient, FileRows)
     np.testing.assert_array_equal(lazy.field[[7, 3]], whole.field[[7, 3]])
     np.testing.assert_array_equal(lazy.xi, whole.xi)
+
+
+def test_values_that_do_not_decode_are_refused_where_they_are_asked_for(tmp_path):
+    path = tmp_path / "a.nc"
+    with netCDF4.Dataset(str(path), "w") as file:
+        file.createDimension("n", 3)
+        file.createVariable("v", "f8", ("n",))[:] = 1.0
+        file["v"].valid_min = np.arange(2.0)
+    with pytest.raises(DataSchemaError, match=r"a\.nc: variable 'v' cannot be read \(ValueError\)"):
+        np.asarray(FileRows(path, "v", np.arange(3)))
