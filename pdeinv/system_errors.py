@@ -148,6 +148,11 @@ def require_shared_memory(needs: str) -> None:
     """
     if not sys.platform.startswith("linux"):
         return
+    largest = _limit("RLIMIT_FSIZE")
+    if largest is not None and largest < SHARED_BYTES:  # it is a file there
+        raise SystemFault(
+            f"{needs} {SHARED_BYTES >> 20} MiB of shared memory, larger than {_file_limit()}"
+        )
     if not os.access(_SHARED, os.W_OK):
         why = "is not writable" if _SHARED.is_dir() else "is missing"
     elif _free(_SHARED) < SHARED_BYTES:

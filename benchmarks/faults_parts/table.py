@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,16 +36,16 @@ def _codes(runs: Runs, faults: Sequence[Fault], verbs: Sequence[Verb]) -> str:
     rows += [
         [
             f"`{verb.name}`",
-            *(_cell(runs.get(f"{fault.name} | {verb.name}"), verb) for fault in faults),
+            *(_cell(runs.get(f"{fault.name} | {verb.name}"), fault, verb) for fault in faults),
         ]
         for verb in verbs
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _cell(found: Mapping[str, Any] | None, verb: Verb) -> str:
+def _cell(found: Mapping[str, Any] | None, fault: Fault, verb: Verb) -> str:
     if found is None or found["code"] is None:
-        return "–"
+        return "·" if fault.on(verb) else "–"
     if found["wrong"]:
         return f"**{found['code']}: {'; '.join(found['wrong'])[:80]}**"
     resumed = verb.resumes and found["again"] == 0
@@ -56,7 +57,8 @@ def _lines(runs: Runs, faults: Sequence[Fault], verbs: Sequence[Verb]) -> str:
     rows = [["fault", "what it says"], ["---", "---"]]
     for fault in faults:
         found = (runs.get(f"{fault.name} | {verb.name}") for verb in verbs)
-        line = next((f["line"] for f in found if f and f["code"]), "nothing: all goes on")
+        line = next((f["line"] for f in found if f and f["code"]), "nothing, or a note")
+        line = re.sub(r"/tmp/[\w./-]*/(out|home)\b", r"/\1", line)
         rows.append([fault.name, line.replace("|", "\\|")])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

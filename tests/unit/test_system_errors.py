@@ -163,6 +163,13 @@ def test_too_little_shared_memory_is_refused_before_mpi_ends_the_process(
         pytest.fail("the pool must not open")
 
 
+def test_shared_memory_is_a_file_and_may_be_too_large_for_one(largest):
+    largest(2048)
+    message = "workers need 2 MiB of shared memory, larger than the 2048 bytes that are allowed"
+    with pytest.raises(SystemFault, match=message):
+        require_shared_memory("workers need")
+
+
 def test_a_worker_that_died_may_have_lacked_files():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert short_of_files() == ""
