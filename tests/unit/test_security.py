@@ -27,8 +27,8 @@ IMPORTERS = {
 """Modules that import by name: packages, tasks of pdeinv itself, and the user's own model."""
 STARTERS = {"pdeinv.jobs.doctor", "pdeinv.kernels.build", "pdeinv.fem.msh_contents"}
 """Modules that start programs: the compiler, and this Python to try a package or to read a mesh."""
-SOCKETS = {"pdeinv.jobs.train", "pdeinv.io.lock"}
-"""Modules that know sockets: one looks for a free port of this machine, one for its name."""
+SOCKETS = {"pdeinv.jobs.train", "pdeinv.executors.meeting", "pdeinv.io.lock"}
+"""Modules that know sockets: the meeting of training processes, and one that asks for its host."""
 
 
 def faults(module, text):
