@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.fem.levels import counts_of
 from pdeinv.model.sensors import check_times
 from pdeinv.typing import Array
 
@@ -47,13 +47,12 @@ class Clock:
             ConfigError: steps that cannot be halved.
         """
         time = config.time
-        try:
-            (steps,) = counts_of((time.steps,), level)
-        except ConfigError:
+        if time.steps % (1 << max(0, -level)):
             raise ConfigError(
-                f"level {level}: {time.steps} steps cannot be halved {-level} times; choose "
+                f"level {level}: {time.steps} steps cannot be divided by {1 << -level}; choose "
                 "time.steps a multiple of it"
-            ) from None
+            )
+        steps = time.steps << level if level >= 0 else time.steps >> -level
         if config.unknown.duration is None:
             return cls(0, steps, time.final, time.final, time.stored)
         share = time.window / time.final
@@ -66,9 +65,14 @@ class Clock:
         return self.before + self.within
 
     @property
-    def written(self) -> Array:
+    def written(self) -> NDArray[np.int64]:
         """The levels that ``solve`` writes, the last one among them."""
-        return np.unique([*range(0, self.steps, self.stored), self.steps])
+        return np.append(np.arange(0, self.steps, self.stored), self.steps)
+
+    @property
+    def count(self) -> int:
+        """How many those are."""
+        return -(-self.steps // self.stored) + 1
 
     def lengths(self, duration: Array) -> tuple[tuple[int, Array], ...]:
         """Steps and their length for each part of the run, for durations (width,)."""

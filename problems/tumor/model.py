@@ -12,6 +12,7 @@ from pdeinv.fem.tiled import KEPT_BYTES, TiledModel
 from pdeinv.fem.trajectory import kept_states, segment_length
 from pdeinv.kernels.spare import SpareArrays
 from pdeinv.kernels.tiles import Part, lanes, parts
+from pdeinv.memory import check_fits
 from pdeinv.model.reference import check_finite
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
@@ -64,14 +65,17 @@ def history(on: Discretisation, m: Array) -> tuple[Array, Array]:
     found = unknown.parameters(on.config, m[:, None])
     seed, clock = Seed(on.lattice, on.config.seed), on.clock
     run = Run(found, seed, clock, on.diffusion, clock.steps, SpareArrays())
-    row = {int(n): k for k, n in enumerate(clock.written)}
-    c = np.empty((len(row), on.lattice.size))
+    what = f"{clock.count} times of {on.lattice.size} concentrations"
+    size = 8 * clock.count * on.lattice.size
+    check_fits(what, size, "raise time.stored, or lower time.steps or the level")
+    written = clock.written
+    c = np.empty((len(written), on.lattice.size))
     with np.errstate(all="ignore"):
         for n, state in run.states(clock.steps):
-            if n in row:
-                c[row[n]] = state[:, 0]
+            if n == written[-(-n // clock.stored)]:
+                c[-(-n // clock.stored)] = state[:, 0]
     check_finite(c.ravel(), "the concentration", "")
-    return clock.times(float(found.duration[0]))[clock.written], c
+    return clock.times(float(found.duration[0]))[written], c
 
 
 class TumorTiles:

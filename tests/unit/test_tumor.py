@@ -50,7 +50,7 @@ def test_configurations_are_refused_in_one_line(case):
 def test_levels_that_do_not_exist_are_refused():
     with pytest.raises(ConfigError, match="24 x 24 cells cannot be coarsened by 16"):
         made().dofs(-4)
-    with pytest.raises(ConfigError, match="5 steps cannot be halved 1 times"):
+    with pytest.raises(ConfigError, match="5 steps cannot be divided by 2"):
         made(time={"steps": 5}).discretisation(-1)
     with pytest.raises(ConfigError, match="no voxel is tissue to at least"):
         made(lengths=[2000.0, 2000.0], cells=4).dofs(0)
@@ -229,6 +229,8 @@ def test_memory_is_told_before_it_is_needed():
     assert problem.memory_estimate(1) > problem.memory_estimate(0) > 0
     with pytest.raises(ConfigError, match="memory_mb"):
         made(time={"steps": 100, "memory_mb": 0.01}).memory_estimate(0)
+    with pytest.raises(ConfigError, match=r"1000000000001 times of \d+ conc.*raise time.stored"):
+        made(time={"steps": 10**12}).solve(np.array([1.0, 0.08, 120.0, 100.0]), 0)
 
 
 def test_a_file_with_some_of_the_times_serves_those():
