@@ -14,6 +14,7 @@ from pdeinv.errors import ConfigError, DataSchemaError, ShapeError, SolverDiverg
 from pdeinv.io import netcdf
 from pdeinv.io.fields import LEVEL, PROBLEM, config_of, problem_attributes
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
+from pdeinv.io.schema import fitting
 from pdeinv.io.unknowns import unknown_in
 from pdeinv.plugins.hooks import annotated, fixtures
 from pdeinv.plugins.mask import masks
@@ -203,7 +204,8 @@ def make_observations(
             f"no sensors given; pass --sensors, for example --sensors {problem.default_sensors}"
         )
     places = problem.sensors(sensors)
-    values = problem.observe(fields, places)
+    with fitting(truth, "observed"):
+        values = problem.observe(fields, places)
     spread = noise.for_values(values)
     noisy = values + spread.sample(stream(seed, "noise"))
     resolved = {
