@@ -16,10 +16,21 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.typing import Array
 
-__all__ = ["Bernoulli"]
+__all__ = ["Bernoulli", "check_share"]
 
 LEAST = 1e-200
 """The Fisher information counts as so much where it is less: no datum has an infinite σ."""
+
+
+def check_share(weight: object) -> float:
+    """The effective share of independent data that somebody states.
+
+    Raises:
+        ConfigError: no number above 0 and at most 1.
+    """
+    if isinstance(weight, int | float | np.number) and 0 < float(weight) <= 1:
+        return float(weight)
+    raise ConfigError(f"weight must be a number above 0 and at most 1, got {weight!r}")
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,7 @@ class Bernoulli:
         if self.link not in LINKS:
             raise ConfigError(f"link '{self.link}' is unknown; choose {', '.join(LINKS)}")
         if not 0 < self.weight < np.inf:
-            raise ConfigError(f"weight must be positive and finite, got {self.weight:g}")
+            raise ConfigError(f"weight must be positive and finite, got {self.weight!r}")
 
     @property
     def _link(self) -> Link:

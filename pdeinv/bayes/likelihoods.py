@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from pdeinv.bayes.bernoulli import Bernoulli
+from pdeinv.bayes.bernoulli import Bernoulli, check_share
 from pdeinv.bayes.dice import Dice
 
 __all__ = ["bernoulli", "dice"]
@@ -22,9 +22,9 @@ def bernoulli(link: str = "logit", weight: float = 1.0) -> Callable[[int], Berno
         weight: the effective share of independent data.
 
     Raises:
-        ConfigError: no such link, or a weight that is not positive.
+        ConfigError: no such link, or a weight that is no share.
     """
-    return partial(Bernoulli, link=Bernoulli(0, link, weight).link, weight=weight)
+    return partial(Bernoulli, link=Bernoulli(0, link).link, weight=check_share(weight))
 
 
 def dice(link: str = "logit", weight: float = 1.0) -> Callable[[int], Dice]:

@@ -35,7 +35,10 @@ class CmaConfig(Config):
     """Options of ``cma``."""
 
     population: int | None = Field(
-        None, ge=4, description="solves of a generation; unset: 4 + 3 ln(number of unknowns)"
+        None,
+        ge=4,
+        le=10_000,
+        description="solves of a generation; unset: 4 + 3 ln(number of unknowns)",
     )
     sigma: float = Field(
         0.5, gt=0, description="first step size, in prior standard deviations of each unknown"

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from xarray.core import indexing
 
 from pdeinv.errors import DataSchemaError, PdeinvError, RunFailed, reason
 from pdeinv.foreign import Unreadable, check_regular
@@ -17,7 +16,7 @@ from pdeinv.io.atomic import atomic
 from pdeinv.io.declared import as_text, check_attributes, groups_of, unread
 from pdeinv.io.missing import UNREAD, masked
 from pdeinv.io.names import spelled
-from pdeinv.io.reading import unreadable
+from pdeinv.io.reading import refused, unreadable
 from pdeinv.system_errors import of_machine
 
 __all__ = [
@@ -188,6 +187,8 @@ class _Left(xr.backends.BackendArray):
 
 def _left(variable: Any, text: str) -> xr.Variable:
     """A variable that is there, and cannot be read."""
+    from xarray.core import indexing  # here, as workers load xarray only where it is used
+
     shape = tuple(int(n) for n in variable.shape)
     values = indexing.LazilyIndexedArray(_Left(shape, text))
     return xr.Variable(variable.dimensions, values, encoding={UNREAD: text})
@@ -208,7 +209,7 @@ def _parsed(path: Path) -> Iterator[None]:
     except PdeinvError:
         raise
     except Exception as error:
-        if of_machine(error):
+        if of_machine(error) and refused(path, error) is None:  # memory that ran out, say
             raise
         raise unreadable(path, error) from error
 

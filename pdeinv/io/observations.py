@@ -221,6 +221,11 @@ def _likelihood(
     said = said_likelihood(dataset[observed.name], good, path)
     if said is None:
         return _noise(dataset, observed, values, good, spec, path)
+    if not observed.latent:
+        raise DataSchemaError(
+            f"{path}: '{observed.name}' cannot be data of 0 and 1: this problem predicts the "
+            "quantity itself and not the z of such a likelihood; use an own model that predicts z"
+        )
     if spec:
         raise DataSchemaError(
             f"{path}: '{observed.name}' has another likelihood than additive noise; leave out "

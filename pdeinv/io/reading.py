@@ -61,9 +61,10 @@ def parsed(path: Path, refusal: Callable[[str], PdeinvError]) -> Iterator[None]:
     except Unreadable as error:
         raise refusal(str(error)) from error
     except Exception as error:
-        if of_machine(error):
+        said = refused(path, error)
+        if said is None and of_machine(error):  # memory that ran out, say
             raise
-        raise refused(path, error) or refusal(type(error).__name__) from error
+        raise said or refusal(type(error).__name__) from error
 
 
 def _opening(path: Path) -> OSError | None:

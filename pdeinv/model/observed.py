@@ -29,6 +29,8 @@ class Observed:
         coords: units by coordinate.
         dims: coordinates that number the data along axes of their own; files hold one array over
             all of them, in this order, instead of a list of data.
+        latent: whether it may be the z of a likelihood of zeros and ones
+            (:mod:`pdeinv.bayes.links`), data then being these and not the quantity itself.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Observed:
     long_name: str
     coords: Mapping[str, str] = field(default_factory=dict)
     dims: tuple[str, ...] = ()
+    latent: bool = False
 
     def space(self, sensors: Sensors) -> Space:
         """The space of the data at sensors: one variable over ``obs`` with their coordinates."""

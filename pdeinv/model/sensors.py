@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -221,15 +222,20 @@ def parse_timed(
     return {**found, "t": np.tile(times, len(places))}
 
 
+def _once(times: Array, spec: str) -> Array:
+    """The times, each of which is named once: a datum that is there twice would count twice."""
+    if len(np.unique(times)) < len(times):
+        raise ConfigError(f"sensors '{spec}': a time is there twice; name each once")
+    return times
+
+
 def _times(when: str, spec: str, wanted: str) -> Array:
     parts = when.split(":")
-    try:
-        if len(parts) == 3:
-            return np.linspace(float(parts[0]), float(parts[1]), max(int(parts[2]), 1))
+    with suppress(ValueError):
+        if len(parts) == 3 and int(parts[2]) > 0:
+            return _once(np.linspace(float(parts[0]), float(parts[1]), int(parts[2])), spec)
         if len(parts) == 1:
-            return np.array([float(t) for t in when.split(",")])
-    except ValueError:
-        pass
+            return _once(np.array([float(t) for t in when.split(",")]), spec)
     raise ConfigError(f"sensors '{spec}': times '{when}' not understood; expected {wanted}")
 
 

@@ -179,7 +179,7 @@ def own_model(  # noqa: PLR0913  one keyword for each thing that a model can say
     known = as_prior(prior)
     places = _places(coords)
     units = {c: (coord_units or {}).get(c, "1") for c in places or ("number",)}
-    observed = Observed(data, data_units, data_long_name or data, units)
+    observed = Observed(data, data_units, data_long_name or data, units, latent=True)
     _check_names(observed, known, coord_units)
     steps = None if gradient is None else steps_of(known)
     return OwnModel(

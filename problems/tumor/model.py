@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pdeinv.errors import ConfigError
+from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.fem.tiled import KEPT_BYTES, TiledModel
 from pdeinv.fem.trajectory import kept_states, segment_length
 from pdeinv.kernels.spare import SpareArrays
@@ -30,6 +30,8 @@ from .unknown import Parameters
 __all__ = ["Discretisation", "TumorModel", "TumorTiles", "history"]
 
 
+_NO_CELLS = 1e-12
+"""Concentrations of a seed that are none."""
 _MOST = 8_000
 """Points up to which a tile of unknowns stays in the cache. Beyond, derivatives of rows take longer
 than one by one: 1.5 times as long at 16 000 points."""
@@ -64,6 +66,11 @@ def history(on: Discretisation, m: Array) -> tuple[Array, Array]:
     unknown.check(on.config, m)
     found = unknown.parameters(on.config, m[:, None])
     seed, clock = Seed(on.lattice, on.config.seed), on.clock
+    if not (seed(found.seed) > _NO_CELLS).any():
+        raise SolverDiverged(
+            f"the seed at ({', '.join(f'{x:g}' for x in found.seed[:, 0])}) mm lies outside of the "
+            "tissue, so that there are no cells; place it in white or grey matter"
+        )
     run = Run(found, seed, clock, on.diffusion, clock.steps, SpareArrays())
     what = f"{clock.count} times of {on.lattice.size} concentrations"
     size = 8 * clock.count * on.lattice.size

@@ -31,6 +31,7 @@ OPTIONS = {
     "hmc": {"chains": 2, "draws": 60, "warmup": 30},
     "emcee": {"ensembles": 2, "draws": 30, "warmup": 5, "thin": 2},
     "eki": {"ensemble_size": 100},
+    "cma": {"searches": 2},
     "gauss-newton": {"start": "prior"},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
@@ -251,7 +252,7 @@ def test_full_disk_is_one_line_and_keeps_the_last_checkpoint(tmp_path, monkeypat
 
     engine = make("pcn", chains=1, draws=10**6)
     spec = Run(3, tmp_path, checkpoint_seconds=0.1)
-    with pytest.raises(RunFailed, match="No space left on device"):
+    with pytest.raises(RunFailed, match="no space left"):
         run(engine, CASE.posterior, spec, fill)
     monkeypatch.undo()
     assert kept

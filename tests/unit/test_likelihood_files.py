@@ -1,5 +1,7 @@
 """Observation files of zeros and ones, read and inverted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -7,13 +9,13 @@ import xarray as xr
 import pdeinv
 from pdeinv.bayes.bernoulli import Bernoulli
 from pdeinv.bayes.dice import Dice
-from pdeinv.errors import CapabilityError, DataSchemaError
+from pdeinv.errors import CapabilityError, ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec, Observations, read, to_dataset
 from pdeinv.model.observed import Observed
 
-PASSED = Observed("passed", "1", "whether it passed", {"x": "m"})
-SERIES = Observed("passed", "1", "whether it passed", {"x": "m", "t": "s"})
+PASSED = Observed("passed", "1", "whether it passed", {"x": "m"}, latent=True)
+SERIES = Observed("passed", "1", "whether it passed", {"x": "m", "t": "s"}, latent=True)
 DOSE = np.linspace(-2, 2, 40)
 LAW = Bernoulli(40, "threshold", 0.5)
 
@@ -96,6 +98,17 @@ def test_an_empty_mask_is_refused(path):
         likelihood="dice", likelihood_masks=np.where(DOSE < 0, 7, 8)))  # fmt: skip
     with pytest.raises(DataSchemaError, match="mask 7 is empty"):
         read(path, PASSED)
+
+
+def test_a_quantity_that_is_no_z_has_no_such_data(path):
+    with pytest.raises(DataSchemaError, match="predicts the quantity itself and not the z"):
+        read(path, replace(PASSED, latent=False))
+
+
+@pytest.mark.parametrize("weight", [2.0, 0.0, "half"])
+def test_an_effective_share_is_at_most_one(weight):
+    with pytest.raises(ConfigError, match="weight must be a number above 0 and at most 1"):
+        pdeinv.likelihoods.bernoulli(weight=weight)
 
 
 def test_noise_given_besides_is_refused(path):

@@ -242,3 +242,16 @@ def test_a_file_with_some_of_the_times_serves_those():
     np.testing.assert_allclose(problem.observe(fields, sensors), model(m), rtol=1e-12)
     with pytest.raises(DataSchemaError, match="it has every 3 time levels; choose other times"):
         problem.observe(fields, problem.sensors("grid:7@80"))
+
+
+@pytest.mark.parametrize("place", [(2.0, 2.0), (-50.0, 60.0)])
+def test_a_seed_without_tissue_is_refused(place):
+    problem = made()
+    with pytest.raises(SolverDiverged, match="lies outside of the tissue"):
+        problem.solve(np.array([1.0, 0.05, *place]), 0)
+
+
+@pytest.mark.parametrize("times", ["10:100:0", "60,60"])
+def test_times_that_are_none_or_there_twice_are_refused(times):
+    with pytest.raises(ConfigError, match=r"times .* not understood|there twice"):
+        made().sensors(f"grid:5@{times}")

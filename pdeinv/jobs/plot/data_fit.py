@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from pdeinv.bayes.links import LINKS
 from pdeinv.jobs.plot.lines import INTERVAL, time_panel
 from pdeinv.jobs.plot.panels import BLUE, GREY, Panel, panel, with_units
 from pdeinv.jobs.plot.slices import series
@@ -31,19 +32,26 @@ class _Fit:
         predicted: without noise: of the point, or the mean over draws.
         low: with noise, 2.5 % of the predictions lie below; None for a point estimate.
         high: 2.5 % lie above.
+        what: what the predictions are, for the label.
     """
 
     observed: xr.DataArray
     predicted: Array
     low: Array | None
     high: Array | None
+    what: str = "predicted"
 
     @classmethod
     def of(cls, tree: xr.DataTree, point: bool) -> _Fit:
         observed = next(iter(tree["observed_data"].to_dataset().data_vars.values()))
         draws = tree["posterior_predictive"].to_dataset()
         name, over = str(observed.name), ("chain", "draw")
-        clean = draws.get(f"{name}_noise_free", draws[name])
+        clean = draws[f"{name}_noise_free"] if f"{name}_noise_free" in draws else draws[name]
+        link = LINKS.get(observed.attrs.get("likelihood_link", ""))
+        if link is not None:  # what is predicted is z, and a 1 has the probability p(z)
+            p = clean.copy(data=link.probability(clean.values))
+            low, high = (None, None) if point else p.quantile([0.025, 0.975], over).values
+            return cls(observed, p.mean(over).values, low, high, "probability of")
         if point:
             return cls(observed, clean.mean(over).values, None, None)
         low, high = draws[name].quantile([0.025, 0.975], over).values
@@ -54,7 +62,8 @@ def fit_panels(tree: xr.DataTree, point: bool) -> list[Panel]:
     """Observed against predicted data; with a coordinate ``t`` also both over time."""
     fit = _Fit.of(tree, point)
     constants = tree["constant_data"].to_dataset()
-    return [_fit_panel(fit), *([_over_time(fit, constants)] if "t" in constants else [])]
+    over_time = "t" in constants and len(np.unique(constants["t"])) > 1
+    return [_fit_panel(fit), *([_over_time(fit, constants)] if over_time else [])]
 
 
 @panel
@@ -66,10 +75,10 @@ def _fit_panel(ax: Axes, fit: _Fit) -> None:
     bars, said = None, ""
     if fit.low is not None and fit.high is not None:
         bars = np.maximum([predicted - fit.low, fit.high - predicted], 0.0)
-        said = f"\n{INTERVAL} with noise"
+        said = f"\n{INTERVAL}" + " with noise" * (fit.what == "predicted")
     ax.plot(ends, ends, color=GREY, lw=0.8)
     ax.errorbar(y, predicted, bars, fmt=".", ms=3, color=BLUE, elinewidth=0.6, alpha=0.8)
-    labels = [with_units(f"{what} {y.name}", y) for what in ("observed", "predicted")]
+    labels = [with_units(f"{what} {y.name}", y) for what in ("observed", fit.what)]
     ax.set(title="data fit", xlabel=labels[0], ylabel=labels[1] + said, box_aspect=1)
 
 
