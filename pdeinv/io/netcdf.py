@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from pdeinv.errors import DataSchemaError, PdeinvError, RunFailed, reason
@@ -164,34 +163,17 @@ def _groups(raw: Any, path: Path, lazily: bool) -> dict[str, xr.Dataset]:
 
 def _decoded(group: Any, left: Mapping[str, str]) -> xr.Dataset:
     """One group by the conventions that xarray knows, without the values of ``left``."""
+    from pdeinv.io.left_in_file import left_in_file  # which loads xarray
+
     store: Any = xr.backends.NetCDF4DataStore(group)  # type: ignore[no-untyped-call]
     dataset = xr.open_dataset(store, drop_variables=list(left), **_NUMBERS)
     for variable in dataset.variables.values():
         as_text(variable.attrs)
-    named = {name: _left(group.variables[name], text) for name, text in left.items()}
+    named = {name: left_in_file(group.variables[name], text) for name, text in left.items()}
     own = {n: v for n, v in named.items() if n in group.dimensions}
     dataset = dataset.assign({n: v for n, v in named.items() if n not in own})
     # without an index, which would be made of its values
     return dataset.assign_coords(xr.Coordinates(own, indexes={}))
-
-
-class _Left(xr.backends.BackendArray):
-    """Values that stay in the file."""
-
-    def __init__(self, shape: tuple[int, ...], text: str) -> None:
-        self.shape, self.dtype, self.text = shape, np.dtype(np.float64), text
-
-    def __getitem__(self, _: Any) -> Any:
-        raise DataSchemaError(self.text)
-
-
-def _left(variable: Any, text: str) -> xr.Variable:
-    """A variable that is there, and cannot be read."""
-    from xarray.core import indexing  # here, as workers load xarray only where it is used
-
-    shape = tuple(int(n) for n in variable.shape)
-    values = indexing.LazilyIndexedArray(_Left(shape, text))
-    return xr.Variable(variable.dimensions, values, encoding={UNREAD: text})
 
 
 def _loaded(dataset: xr.Dataset) -> xr.Dataset:
