@@ -65,6 +65,11 @@ class StopRequest:
         if self.folder is not None:
             self.folder.joinpath("STOP").touch()
 
+    def forget(self) -> None:
+        """All is done: what was asked for in the last write asks the next run for nothing."""
+        if self.requested() and self.folder is not None:
+            self.folder.joinpath("STOP").unlink(missing_ok=True)
+
     def watching(self, report: Report) -> Report:
         """``report``, noting on the way that what stops by itself, a training or chains, runs."""
 
@@ -106,6 +111,7 @@ def stoppable(folder: Path | None, message: str) -> Iterator[StopRequest]:
     try:
         with resumable():
             yield request
+        request.forget()
     except Exception:
         # Schedulers signal every process of a job, so the workers may be gone before we are asked;
         # and what was raised may have become another error, in a half-loaded module say.

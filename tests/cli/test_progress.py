@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from pdeinv.cli.progress import Heartbeat, chain_progress
-from pdeinv.cli.stop import StopRequest
+from pdeinv.cli.stop import StopRequest, stoppable
 from pdeinv.cli.terminal import Terminal
 from pdeinv.errors import Preempted
 
@@ -119,3 +119,11 @@ def test_where_nothing_was_saved_nobody_is_told_to_resume(tmp_path):
     assert str(stop.error()) == "stopped before anything was saved; run the same command again"
     (tmp_path / "run").mkdir()
     assert str(stop.error()) == "stopped; continue with --resume"
+
+
+def test_a_signal_in_the_last_write_asks_the_next_run_for_nothing(tmp_path):
+    with stoppable(tmp_path, "stopped") as stop:
+        stop.graceful = True
+        stop(signal.SIGUSR1, None)
+        assert (tmp_path / "STOP").exists()
+    assert not (tmp_path / "STOP").exists()
