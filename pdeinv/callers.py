@@ -19,11 +19,15 @@ __all__ = ["in_python", "naming_flags"]
 
 _ARGUMENTS = {"budget.seconds": "max_seconds", "budget.n_forward": "max_solves"}
 """Of keys whose arguments have names of their own."""
+_TABLES = ("problem", "engine", "surrogate", "executor")
+"""What is wrong with one of these as a whole is not wrong with the argument that names it."""
 
 
 def _argument(key: str, given: Mapping[str, Any]) -> str:
     """The argument that has set a key of the run file; empty where none has."""
     first, *rest = key.split(".")
+    if not rest and first in _TABLES:
+        return ""
     names = [_ARGUMENTS.get(key, ""), "_".join([first, *rest]), (rest or [first])[-1]]
     names += [first] if rest in (["name"], ["path"]) else []
     return next((name for name in names if given.get(name) is not None), "")

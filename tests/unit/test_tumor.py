@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pdeinv.bayes.noise import Noise
+from pdeinv.callers import naming_flags
 from pdeinv.config import parse
 from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
 from pdeinv.io.observations import Observations
@@ -255,3 +256,9 @@ def test_a_seed_without_tissue_is_refused(place):
 def test_times_that_are_none_or_there_twice_are_refused(times):
     with pytest.raises(ConfigError, match=r"times .* not understood|there twice"):
         made().sensors(f"grid:5@{times}")
+
+
+def test_what_two_keys_have_wrong_together_names_no_flag():
+    given = {"problem": "tumor"}
+    with pytest.raises(ConfigError, match=r"^problem: time\.window goes with"), naming_flags(given):
+        parse(TumorConfig, {"time": {"window": 3.0}}, "problem")
