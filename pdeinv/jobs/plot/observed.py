@@ -31,6 +31,8 @@ def observation_panels(dataset: xr.Dataset) -> list[Panel]:
     if name is None:
         name = str(next(iter(dataset.data_vars)))
     value = dataset[name]
+    if value.ndim == 2 and value.sizes.get("time") == 1:  # a picture says more than single dots
+        return observation_panels(dataset.isel(time=0))
     if value.ndim == 1 and not {"x", "y"} <= set(dataset.variables):
         return [_series_panel(dataset, name)]
     if value.ndim == 1:
