@@ -158,7 +158,10 @@ EVEN = np.linspace(0, 1, 5)
             lambda d: resampled(d, (np.arange(4) + 0.5) / 4, EVEN),
             "'grid_x' runs from 0.125 to 0",
         ),
-        (lambda d: d.drop_vars("grid_x"), "coordinate 'grid_x' of the grid is missing; add it"),
+        (
+            lambda d: d.drop_vars("grid_x"),
+            r"variable 'grid_x' is missing; expected it over \(grid_x\)",
+        ),
     ],
 )
 def test_grids_that_are_not_those_of_use_are_refused_before_the_training(
