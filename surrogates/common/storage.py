@@ -115,8 +115,8 @@ def load_folder(folder: Path, surrogate: str) -> tuple[dict[str, Any], dict[str,
     """
     metadata = read_kind(folder, surrogate)
     arrays, _ = load_arrays(folder / WEIGHTS)
-    # folders of earlier versions do not say it
-    if metadata.get(DIGEST) not in (None, sha256(folder / WEIGHTS)):
+    # folders of earlier versions do not say it; it is the folder's and not the surrogate's
+    if metadata.pop(DIGEST, None) not in (None, sha256(folder / WEIGHTS)):
         raise DataSchemaError(
             f"{folder / WEIGHTS} is not the file that {folder.name} was saved with: its SHA-256 is "
             "another one; copy it again, or train again"
