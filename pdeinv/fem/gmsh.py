@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,7 @@ def session() -> Iterator[Any]:
     nested = bool(gmsh.isInitialized())
     if not nested:
         gmsh.initialize(argv=["pdeinv"], readConfigFiles=False, interruptible=False)
+        _keep_pipes()
     terminal = gmsh.option.getNumber("General.Terminal")
     gmsh.option.setNumber("General.Terminal", 0)
     gmsh.model.add("pdeinv")
@@ -39,6 +42,12 @@ def session() -> Iterator[Any]:
         gmsh.option.setNumber("General.Terminal", terminal)
         if not nested:
             gmsh.finalize()
+
+
+def _keep_pipes() -> None:
+    """Let a broken pipe be an error again, as Python has it; Gmsh makes it end the process."""
+    if threading.current_thread() is threading.main_thread():  # no other may set it
+        signal.signal(signal.SIGPIPE, signal.getsignal(signal.SIGPIPE))
 
 
 @contextmanager

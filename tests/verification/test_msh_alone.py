@@ -194,3 +194,22 @@ def test_numbers_of_nodes_may_leave_gaps(tmp_path):
     head, _, _ = text.partition("$Elements")
     path.write_text(head + "$Elements\n1\n1 2 2 0 1 1 2 2000000000\n$EndElements\n")
     assert len(read_msh(path).points) == 3
+
+
+PIPE = """
+import os
+from pdeinv.fem.gmsh import session
+with session():
+    pass
+reads, writes = os.pipe()
+os.close(reads)
+try:
+    os.write(writes, b"a line of progress")
+except BrokenPipeError:
+    print("an error")
+"""
+
+
+def test_a_broken_pipe_after_a_mesh_is_an_error_and_not_the_end():
+    done = subprocess.run([sys.executable, "-c", PIPE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "an error\n"), done.stderr
