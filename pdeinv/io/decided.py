@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from pdeinv.errors import ConfigError
+from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.foreign import read_json
 
-__all__ = ["check_same", "plain"]
+__all__ = ["check_same", "decided_before", "plain"]
 
 SHOWN, WIDTH = 3, 40
 """Most differences that are told, and characters of a value."""
@@ -21,6 +23,23 @@ def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     """``facts`` as JSON holds them."""
     found: dict[str, Any] = json.loads(json.dumps(facts, sort_keys=True, default=str))
     return found
+
+
+def decided_before(file: Path, entry: str = "") -> dict[str, Any]:
+    """What decided the numbers of the run that a file of its folder belongs to.
+
+    Args:
+        file: JSON.
+        entry: which of its entries says so; the whole of it where not given.
+
+    Raises:
+        DataSchemaError: it is damaged.
+    """
+    try:
+        found = read_json(file)
+        return dict(found[entry] if entry else found)
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataSchemaError(f"{file} is damaged; start again with --overwrite") from None
 
 
 def check_same(

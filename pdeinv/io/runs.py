@@ -10,10 +10,9 @@ from tempfile import mkdtemp
 from typing import Any, Literal
 
 from pdeinv.config import dump_toml, read_toml
-from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.foreign import read_json
+from pdeinv.errors import ConfigError
 from pdeinv.io.atomic import SCRATCH, check_output, remove, sweep, write_text
-from pdeinv.io.decided import check_same, plain
+from pdeinv.io.decided import check_same, decided_before, plain
 from pdeinv.io.lock import check_free
 from pdeinv.io.marks import ATTRIBUTE, RUN_MARK, check_mark, written_by_pdeinv
 from pdeinv.provenance import versions
@@ -155,12 +154,8 @@ def _check_decided(folder: Path, decides: Mapping[str, Any] | None) -> None:
     file = folder / DECIDES
     if decides is None or not file.exists():
         return
-    try:
-        before = read_json(file)
-    except (OSError, ValueError):
-        raise DataSchemaError(f"{file} is damaged; start again with --overwrite") from None
     check_same(
-        before, decides,
+        decided_before(file), decides,
         f"checkpoints in {folder} belong to another configuration, seed, data or other input",
     )  # fmt: skip
 

@@ -11,10 +11,9 @@ from typing import Any
 
 from pdeinv.engines.base import Engine
 from pdeinv.engines.run.spec import Run
-from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.foreign import read_json
+from pdeinv.errors import ConfigError
 from pdeinv.io.atomic import atomic, remove
-from pdeinv.io.decided import check_same, plain
+from pdeinv.io.decided import check_same, decided_before, plain
 
 __all__ = ["claimed", "decided_by"]
 
@@ -42,7 +41,7 @@ def claimed(engine: Engine[Any], spec: Run, mark_file: str = "run.json") -> Iter
         file, decides = spec.folder / mark_file, decided_by(engine, spec)
         if spec.resume and file.exists():
             what = f"checkpoints in {spec.folder} belong to another configuration, seed or data"
-            check_same(_read_mark(file), decides, what)
+            check_same(decided_before(file, "decides"), decides, what)
         _clean(spec.folder, everything=not spec.resume)
         with atomic(file) as target:
             target.write_text(json.dumps({"decides": plain(decides), "engine": engine.name}))
@@ -68,13 +67,6 @@ def decided_by(engine: Engine[Any], spec: Run) -> dict[str, Any]:
     """What checkpoints belong to: engine, options but for lengths, seed, model and data."""
     config = engine.config.model_dump(mode="json", exclude=set(LENGTHS))
     return {**spec.tag, "engine": {"name": engine.name, **config}, "seed": spec.seed}
-
-
-def _read_mark(file: Path) -> dict[str, Any]:
-    try:
-        return dict(read_json(file)["decides"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise DataSchemaError(f"run mark {file} is damaged; start again with --overwrite") from None
 
 
 def _clean(folder: Path, *, everything: bool) -> None:

@@ -16,12 +16,11 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
-from pdeinv.errors import DataSchemaError, Preempted, RunFailed
+from pdeinv.errors import Preempted, RunFailed
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.pools import Pool, opened, require_backend
-from pdeinv.foreign import read_json
 from pdeinv.io.atomic import sweep, write_text
-from pdeinv.io.decided import check_same, plain
+from pdeinv.io.decided import check_same, decided_before, plain
 from pdeinv.io.lock import owned
 from pdeinv.io.runs import PLAN, keep_configuration, make_run_folder
 from pdeinv.io.streaming import write_stream
@@ -173,12 +172,8 @@ def _claim(plan: Plan, folder: Path, execution: Execution) -> None:
 
 def _check_decided(plan: Plan, folder: Path, file: Path) -> None:
     hint = " (a Latin hypercube cannot grow)" if plan.sampling == "lhs" else ""
-    try:
-        before = dict(read_json(file)["decides"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise DataSchemaError(f"{file} is damaged; start again with --overwrite") from None
     what = f"batches in {folder} belong to another configuration, seed, sensors or design"
-    check_same(before, plan.decides(), what, hint)
+    check_same(decided_before(file, "decides"), plan.decides(), what, hint)
 
 
 @dataclass
