@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
-from pdeinv.errors import DataSchemaError, PdeinvError, RunFailed, reason
+from pdeinv.errors import DataSchemaError, RunFailed, reason
 from pdeinv.foreign import Unreadable, check_regular
 from pdeinv.io.atomic import atomic
 from pdeinv.io.declared import as_text, check_attributes, groups_of, unread
 from pdeinv.io.missing import UNREAD, masked
 from pdeinv.io.names import spelled
-from pdeinv.io.reading import refused, unreadable
-from pdeinv.system_errors import of_machine
+from pdeinv.io.reading import not_netcdf, parsed, unreadable
 
 __all__ = [
     "KIND",
@@ -183,17 +182,9 @@ def _loaded(dataset: xr.Dataset) -> xr.Dataset:
     return dataset
 
 
-@contextmanager
-def _parsed(path: Path) -> Iterator[None]:
+def _parsed(path: Path) -> AbstractContextManager[None]:
     """Whatever the libraries raise on a file, as one line; the block holds calls of them alone."""
-    try:
-        yield
-    except PdeinvError:
-        raise
-    except Exception as error:
-        if of_machine(error) and refused(path, error) is None:  # memory that ran out, say
-            raise
-        raise unreadable(path, error) from error
+    return parsed(path, lambda _: not_netcdf(path))
 
 
 def write(path: Path, data: xr.Dataset | xr.DataTree) -> None:

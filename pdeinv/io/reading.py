@@ -15,7 +15,7 @@ from pdeinv.errors import DataSchemaError, PdeinvError, SystemFault
 from pdeinv.foreign import Unreadable, check_regular
 from pdeinv.system_errors import cannot, of_machine, system_error
 
-__all__ = ["lock_on", "parsed", "refused", "unreadable"]
+__all__ = ["lock_on", "not_netcdf", "parsed", "refused", "unreadable"]
 
 _HDF5, _CLASSIC = b"\x89HDF\r\n\x1a\n", b"CDF"
 """How HDF5 begins, which NetCDF-4 is, and older NetCDF."""
@@ -78,9 +78,11 @@ def _opening(path: Path) -> OSError | None:
 
 def unreadable(path: Path, error: Exception) -> PdeinvError:
     """The error of a NetCDF or HDF5 file that its library could not read."""
-    found = refused(path, error)
-    if found is not None:
-        return found
+    return refused(path, error) or not_netcdf(path)
+
+
+def not_netcdf(path: Path) -> PdeinvError:
+    """The error of such a file that the system lets be read: a lock, or what is in it."""
     locked = lock_on(path)
     if locked:
         return SystemFault(
