@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pdeinv.bayes.bernoulli import Bernoulli
+from pdeinv.bayes.bernoulli import Bernoulli, check_share
 from pdeinv.bayes.dice import Dice
 from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.errors import ConfigError, DataSchemaError
@@ -48,7 +48,9 @@ def said_likelihood(
     options = str(said.get(LINK, "logit")), float(weight)
     try:
         if kind == "bernoulli":
-            return Bernoulli(int(good.sum()), *options)
+            made = Bernoulli(int(good.sum()), *options)
+            check_share(made.weight)
+            return made
         return Dice(_masks(said.get(MASKS), good, where), *options)
     except ConfigError as error:
         raise DataSchemaError(f"{where}: {error}") from None

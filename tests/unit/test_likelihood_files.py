@@ -68,6 +68,7 @@ def test_missing_data_are_left_out(path):
         (lambda d: d["passed"].attrs.update(likelihood_link="probit"), "'probit' is unknown"),
         (lambda d: d["passed"].attrs.update(likelihood_weight=-1.0), "weight must be positive"),
         (lambda d: d["passed"].attrs.update(likelihood_weight="half"), "must be a number"),
+        (lambda d: d["passed"].attrs.update(likelihood_weight=2.0), "above 0 and at most 1, got 2"),
     ],
 )
 def test_what_cannot_be_is_refused(path, change, message):
