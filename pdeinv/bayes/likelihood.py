@@ -10,7 +10,7 @@ import numpy as np
 
 from pdeinv.typing import Array
 
-__all__ = ["Fisher", "Likelihood", "LikelihoodKind"]
+__all__ = ["Fisher", "Likelihood", "LikelihoodKind", "finite_misfit"]
 
 
 class LikelihoodKind(StrEnum):
@@ -105,3 +105,10 @@ class Likelihood(Protocol):
     def tempered(self, temperature: float) -> Likelihood:
         """The likelihood with the misfit Φ / ``temperature``."""
         ...
+
+
+def finite_misfit(likelihood: Likelihood, prediction: Array, data: Array) -> Array:
+    """Φ of predictions (..., n_d); infinite where one of them is not finite."""
+    ok = np.isfinite(prediction).all(axis=-1)
+    safe = np.where(ok[..., None], prediction, data)
+    return np.asarray(np.where(ok, likelihood.misfit(safe, data), np.inf))

@@ -9,11 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from pdeinv.bayes.counters import Counters
-from pdeinv.bayes.likelihood import Likelihood
+from pdeinv.bayes.likelihood import Likelihood, finite_misfit
 from pdeinv.bayes.noise import Noise, additive
 from pdeinv.bayes.point import At, PosteriorPoint
 from pdeinv.bayes.prior import Prior, cost
 from pdeinv.bayes.prior_rows import linearize_through, through, unwhiten_rows
+from pdeinv.bayes.simulations import Simulations
 from pdeinv.errors import CapabilityError, ConfigError, ShapeError, SolverDiverged
 from pdeinv.model.forward import (
     Capability,
@@ -121,6 +122,8 @@ class Posterior:
         likelihood: the distribution of y about G; additive noise is one.
         coarse: the same inverse problem with a cheaper model, where one is at hand.
         counters: what was spent so far.
+        simulations: unknowns that are solved for already, where the engine asked for a file of
+            them.
     """
 
     prior: Prior
@@ -129,6 +132,7 @@ class Posterior:
     likelihood: Likelihood
     coarse: Posterior | None = None
     counters: Counters = field(default_factory=Counters)
+    simulations: Simulations | None = None
 
     def __post_init__(self) -> None:
         n = self.model.d_space.size
@@ -202,9 +206,7 @@ class Posterior:
 
     def misfit_of(self, prediction: Array) -> Array:
         """Φ of predicted data (..., n_d); infinite where the prediction is not finite."""
-        ok = np.isfinite(prediction).all(axis=-1)
-        safe = np.where(ok[..., None], prediction, self.data)
-        return np.asarray(np.where(ok, self.likelihood.misfit(safe, self.data), np.inf))
+        return finite_misfit(self.likelihood, prediction, self.data)
 
     def misfit(self, xi: Array) -> Array:
         """Φ(xi) of G(m(xi)) and y for (dim,) or (n, dim)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
@@ -179,6 +180,11 @@ class Engine[S](Protocol):
         """The largest number of steps of one chain; the option ``max_iterations``."""
         return int(self.config.max_iterations)
 
+    @property
+    def simulations(self) -> Path | None:
+        """A data set file that ``posterior.simulations`` is to hold; none."""
+        return None
+
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[S]:
         """The state before the first step."""
         ...
@@ -235,8 +241,8 @@ def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
     """Refuse a posterior that the engine cannot work on, before any solve.
 
     Raises:
-        CapabilityError: a derivative, the coarse twin, the model of m or the strong form is
-            missing, or the engine does not take data of that kind.
+        CapabilityError: a derivative, the coarse twin, the model of m, the strong form or the
+            simulations are missing, or the engine does not take data of that kind.
         ConfigError: the problem has a strong form, but not with this configuration.
     """
     who = f"engine '{engine.name}'"
@@ -252,6 +258,11 @@ def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
         raise CapabilityError(
             f"{who} needs a surrogate beside the reference model; pass --surrogate with a "
             "checkpoint, or leave it out to have one trained"
+        )
+    if engine.simulations is not None and posterior.simulations is None:
+        raise CapabilityError(
+            f"{who} is to search in {engine.simulations}, which this posterior does not hold; give "
+            "the recipe of the posterior the file, or leave the option out"
         )
     if Capability.STRONG_FORM in engine.requires:
         strong_form_of(posterior, who)

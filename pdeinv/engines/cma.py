@@ -112,6 +112,12 @@ class CmaState:
     failed: int
     ended: Ended
 
+    @classmethod
+    def nothing(cls, dim: int) -> CmaState:
+        """Before the first search."""
+        none, best = np.zeros(dim), Best(np.zeros(dim), np.inf, np.inf, 0, Ended.RUNNING)
+        return cls(none, np.zeros(0), np.zeros((0, 0)), best, 0, 0, 0, Ended.RUNNING)
+
     @property
     def misfit(self) -> float:
         """Φ of the best point, for the progress line."""
@@ -141,7 +147,14 @@ class Cma(Engine[CmaState]):
     config: CmaConfig
     _kept: tuple[Array, Strategy] | None = None
 
-    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[CmaState]:
+    def __init__(self, config: CmaConfig, spread: Array | None = None) -> None:
+        """``spread``, shape (dim,), are first step sizes in place of the one ``sigma``."""
+        super().__init__(config)
+        self._spread = spread
+
+    def init(
+        self, posterior: Posterior, rng: np.random.Generator, start: Array | None = None
+    ) -> Steps[CmaState]:
         """The first point, which a learned model has to know, and no generation.
 
         Raises:
@@ -150,7 +163,8 @@ class Cma(Engine[CmaState]):
         """
         extras.require("cma", "engine 'cma' needs")
         dim, by_draw = posterior.dim, self.config.start == "prior"
-        xi = rng.standard_normal(dim) if by_draw else np.zeros(dim)
+        drawn = rng.standard_normal(dim) if by_draw else np.zeros(dim)
+        xi = drawn if start is None else start
         at = yield from first_point(rng, trained_start(posterior, xi))
         best = Best(at.xi, at.misfit, at.misfit + float(cost(at.xi)), 1, Ended.RUNNING)
         none = np.zeros(0), np.zeros((0, self.config.solves(dim)))
@@ -192,7 +206,7 @@ class Cma(Engine[CmaState]):
         self._kept = None
         if strategy is not None and told is state.heights:
             return strategy
-        strategy = Strategy(state.start, self.config)
+        strategy = Strategy(state.start, self.config, self._spread)
         for seed, heights in zip(state.seeds, state.heights, strict=True):
             strategy.ask(int(seed))
             strategy.tell(heights)
@@ -235,7 +249,7 @@ class Cma(Engine[CmaState]):
 class Strategy:
     """The package's strategy, with a generator for each generation that is handed in."""
 
-    def __init__(self, start: Array, config: CmaConfig) -> None:
+    def __init__(self, start: Array, config: CmaConfig, spread: Array | None = None) -> None:
         self.rng = np.random.default_rng(0)
         cma = extras.load("cma", "engine 'cma' needs")
         options = {
@@ -245,7 +259,10 @@ class Strategy:
             "tolfunhist": config.tolerance,
             "verbose": -9,
         }
-        self.inner = cma.CMAEvolutionStrategy(start, config.sigma, options)
+        if spread is not None:
+            options["CMA_stds"] = spread
+        sigma = config.sigma if spread is None else 1.0
+        self.inner = cma.CMAEvolutionStrategy(start, sigma, options)
 
     def ask(self, seed: int) -> Array:
         """The points of a generation, shape (population, dim)."""

@@ -66,6 +66,12 @@ class Ended(IntEnum):
         "the model cannot be solved at the whole step: set positivity 'log', or a larger weight",
     )
 
+    UNREFINED = (
+        15,
+        "finished",
+        "the best of what was simulated and no minimum: set refine to 'local' or 'cma'",
+    )
+
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""
         member = int.__new__(cls, code)

@@ -26,6 +26,7 @@ __all__ = [
     "EAGER_BYTES",
     "Grids",
     "TrainingSet",
+    "check_dataset",
     "noise_of",
     "observed_of",
     "prior_probe",
@@ -156,7 +157,7 @@ def read(path: Path, eager_bytes: int = EAGER_BYTES) -> TrainingSet:
 
 
 def _training_set(dataset: xr.Dataset, path: Path, eager_bytes: int) -> TrainingSet:
-    _check_kind(dataset, path)
+    check_dataset(dataset, path)
     check(dataset, SCHEMA, str(path))
     observed = observed_of(dataset, path)
     good = np.asarray(dataset["status"] == 0)
@@ -186,7 +187,12 @@ def _training_set(dataset: xr.Dataset, path: Path, eager_bytes: int) -> Training
     )
 
 
-def _check_kind(dataset: xr.Dataset, path: Path) -> None:
+def check_dataset(dataset: xr.Dataset, path: Path) -> None:
+    """Refuse a file that is no data set.
+
+    Raises:
+        DataSchemaError: it is of another kind, or says nothing of its prior.
+    """
     netcdf.check_kind(dataset.attrs, path, {"dataset": "generate"})
     if PROBE not in dataset.attrs:
         raise DataSchemaError(f"{path}: attribute {PROBE} is missing; generate it again")

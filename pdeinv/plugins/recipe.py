@@ -19,6 +19,7 @@ from pdeinv.model.observed import Sensors
 from pdeinv.plugins import registry
 from pdeinv.plugins.hooks import strong_form
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.simulated import simulations_of
 from pdeinv.plugins.surrogate import Surrogate, check_installed, check_role
 from pdeinv.typing import Array
 
@@ -109,6 +110,7 @@ class PosteriorRecipe:
         level: the mesh level of the reference model.
         model: which model the posterior itself uses.
         surrogate: folder of a surrogate, which becomes the model or the coarse twin.
+        simulations: data set file with unknowns that are solved for already.
     """
 
     problem: str
@@ -119,6 +121,7 @@ class PosteriorRecipe:
     level: int = 0
     model: ModelChoice = "reference"
     surrogate: Path | None = None
+    simulations: Path | None = None
 
     @classmethod
     def of(cls, problem: Problem, observations: Observations, **more: Any) -> PosteriorRecipe:
@@ -129,6 +132,13 @@ class PosteriorRecipe:
     def __call__(self) -> Posterior:
         """Build it: the reference posterior with its coarse twin, or the surrogate posterior."""
         problem = make_problem(self.problem, self.problem_config)
+        posterior = self._without_simulations(problem)
+        if self.simulations is None:
+            return posterior
+        held = simulations_of(self.simulations, problem, self.sensors, posterior)
+        return replace(posterior, simulations=held)
+
+    def _without_simulations(self, problem: Problem) -> Posterior:
         prior = problem.prior()
         if self.surrogate is None and self.model == "surrogate":
             raise CapabilityError("model 'surrogate' needs a checkpoint; pass --surrogate FOLDER")
@@ -178,7 +188,7 @@ class Prepared:
         problem = make_problem(recipe.problem, recipe.problem_config)
         cheap = recipe.cheap(problem, posterior.prior)
         if recipe.model == "surrogate":
-            return cheap
+            return replace(cheap, simulations=posterior.simulations)
         return replace(posterior, coarse=cheap, counters=Counters())
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -32,6 +32,7 @@ OPTIONS = {
     "emcee": {"ensembles": 2, "draws": 30, "warmup": 5, "thin": 2},
     "eki": {"ensemble_size": 100},
     "cma": {"searches": 2},
+    "database": {"n": 200},
     "gauss-newton": {"start": "prior"},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }

@@ -56,9 +56,11 @@ OPTIONS = {
     "emcee": {"ensembles": 2, "draws": 30, "warmup": 5, "thin": 2},
     "eki": {"ensemble_size": 60},
     "cma": {"searches": 2},
+    "database": {"n": 200},
+    "database-cma": {"n": 200, "refine": "cma"},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
-KIND = {"lbfgs": "map", "pcn-laplace": "pcn"}
+KIND = {"lbfgs": "map", "pcn-laplace": "pcn", "database-cma": "database"}
 EXEMPT = {"d-bar", "pinn"}
 """They solve once, at their end (tests/verification/test_dbar.py, tests/surrogate/test_pinn.py)."""
 
@@ -108,6 +110,7 @@ def test_failures_are_survived_or_one_line_and_counted(name, part, as_nan, rows,
     assert found.counters.n_failed + found.counters.n_surrogate_failed == planted
     guided, walks = {"hmc", "two-level"}, {
         "hmc", "two-level", "pcn", "pcn-laplace", "emcee", "eki", "cma",
+        "database", "database-cma",
     }  # fmt: skip
     if name in {"value": walks, "adjoint": guided, "tangent": set()}[part]:
         assert planted > 10

@@ -30,6 +30,7 @@ OPTIONS = {
     "emcee": {"ensembles": 1, "draws": 400, "warmup": 150, "thin": 5},
     "eki": {"ensemble_size": 800},
     "cma": {"tolerance": 1e-12},
+    "database": {"n": 100},
     "gauss-newton": {"regularization": "prior", "tolerance": 1e-10},
     "gaussian": {"chains": 1, "draws": 500},
     "pinn": {"width": 4, "depth": 1, "points": 16, "adam_steps": 50, "penalty": 1e6},

@@ -24,6 +24,7 @@ ROOMS = (
     "pdeinv.plugins.conformance",
     "pdeinv.plugins",
     "pdeinv.engines.run",
+    "pdeinv.engines.database",
     "pdeinv.engines.mcmc",
     "pdeinv.engines.regularized",
     "pdeinv.engines.gaussian",

@@ -26,6 +26,7 @@ from pdeinv.engines.requests import Steps
 from pdeinv.errors import SolverDiverged
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.rng import set_aside
+from pdeinv.typing import Array
 
 __all__ = ["Map", "MapConfig", "MapState"]
 
@@ -40,6 +41,11 @@ class MapState:
 
     minimum: Minimum
     found: Found
+
+    @classmethod
+    def nothing(cls, dim: int) -> MapState:
+        """Before the first minimization."""
+        return cls(Minimum.nothing(dim), Found.nothing(dim))
 
     @property
     def misfit(self) -> float:
@@ -66,20 +72,31 @@ class Map(Engine[MapState]):
         """The minimization, the Hessian at its end or ends, and the further searches."""
         return self.config.max_iterations + self.config.most_starts + 2 * ESCAPES + 1
 
-    def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[MapState]:
-        """The prior mean, or a prior draw."""
-        minimum = yield from first_minimum(posterior, self.config, rng)
+    def init(
+        self, posterior: Posterior, rng: np.random.Generator, start: Array | None = None
+    ) -> Steps[MapState]:
+        """``start``, else the prior mean or a prior draw."""
+        minimum = yield from first_minimum(posterior, self.config, rng, start)
         return MapState(minimum, Found.nothing(posterior.dim))
 
     def step(
-        self, posterior: Posterior, state: MapState, rng: np.random.Generator
+        self,
+        posterior: Posterior,
+        state: MapState,
+        rng: np.random.Generator,
+        starts: Array | None = None,
     ) -> Steps[MapState]:
-        """One outer iteration; after the last, the Hessian there; then a search."""
+        """One outer iteration; after the last, the Hessian there; then a search.
+
+        The searches start from the rows of ``starts`` (k, dim), the first of which is that of the
+        minimization, where these are given; else from prior draws.
+        """
         first = state.minimum
         if first.on(self.config):
             return replace(state, minimum=(yield from improved(first, self.config)))
         if state.found.searches:
-            return replace(state, found=(yield from another(posterior, state.found, rng)))
+            start = None if starts is None else starts[state.found.searches]
+            return replace(state, found=(yield from another(posterior, state.found, rng, start)))
         try:
             return (yield from self._looked_at(posterior, first, rng))
         except SolverDiverged:

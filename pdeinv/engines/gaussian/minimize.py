@@ -80,6 +80,12 @@ class Minimum:
     ended: Ended = Ended.RUNNING
     saddles: int = 0
 
+    @classmethod
+    def nothing(cls, dim: int) -> Minimum:
+        """Before there is a start."""
+        none = np.zeros(dim)
+        return cls(none, np.inf, np.inf, none, Memory.empty(0, dim))
+
     def on(self, config: OptimizerConfig) -> bool:
         """Whether another iteration is due."""
         return self.ended is Ended.RUNNING and self.n < config.max_iterations

@@ -172,7 +172,11 @@ def _rise(start: Array, end: Array) -> Steps[float]:
 
 
 def found_optima(
-    posterior: Posterior, n: int, rng: np.random.Generator, known: Sequence[Optimum] = ()
+    posterior: Posterior,
+    n: int,
+    rng: np.random.Generator,
+    known: Sequence[Optimum] = (),
+    start: Array | None = None,
 ) -> Steps[list[Optimum]]:
     """The known minima and those that ``n`` searches from prior draws add, each with its hits.
 
@@ -184,12 +188,13 @@ def found_optima(
         n: how many searches.
         rng: for the starts.
         known: what there is already, in its order.
+        start: where the searches start instead.
     """
     optima = list(known)
     for _ in range(n):
         try:
             with unwatched(posterior):
-                found = yield from _search(posterior, optima, rng)
+                found = yield from _search(posterior, optima, rng, start)
         except (RunFailed, SolverDiverged):
             continue
         if isinstance(found, int):
@@ -200,10 +205,13 @@ def found_optima(
 
 
 def _search(
-    posterior: Posterior, known: Sequence[Optimum], rng: np.random.Generator
+    posterior: Posterior,
+    known: Sequence[Optimum],
+    rng: np.random.Generator,
+    start: Array | None,
 ) -> Steps[int | Optimum | None]:
     """The number of the known minimum that a search leads to, a new one, or None."""
-    state = yield from first_minimum(posterior, SEARCH, rng, from_prior=True)
+    state = yield from first_minimum(posterior, SEARCH, rng, start, from_prior=True)
     for _ in range(1 + ESCAPES):
         found = yield from _descended(posterior, known, state, rng)
         if not isinstance(found, Optimum):

@@ -120,10 +120,12 @@ def first_found(posterior: Posterior, first: Minimum, rng: np.random.Generator) 
     return Found.first((yield from optimum_at(posterior, first.xi, first.objective, rng)))
 
 
-def another(posterior: Posterior, found: Found, rng: np.random.Generator) -> Steps[Found]:
-    """With one more search from a prior draw; ``rng`` is left where it is."""
+def another(
+    posterior: Posterior, found: Found, rng: np.random.Generator, start: Array | None = None
+) -> Steps[Found]:
+    """With one more search from ``start``, else a prior draw; ``rng`` is left where it is."""
     known, aside = found.optima.listed(), set_aside(rng, found.searches)
-    optima = yield from found_optima(posterior, 1, aside, known)
+    optima = yield from found_optima(posterior, 1, aside, known, start)
     return Found(Optima.of(optima, posterior.dim), found.searches + 1)
 
 

@@ -29,6 +29,8 @@ TEXTS = {
     "log_evidence": "natural log of the mass of the Gaussian around the point",
     "mass": "share of the mass of all minima, in the Gaussian approximation",
     "searches": "how many searches ended here",
+    "simulation": "number of the simulation",
+    "score": "objective by which the simulation was chosen",
     "share": "share of the draws",
     "share_by_chain": "share of the draws of each chain",
     "known_to_chain": "1 where the searches of the chain found the mode",

@@ -157,9 +157,15 @@ class Inversion:
     @property
     def inputs(self) -> list[Path]:
         """What the run reads: data, surrogate, and the files that the problem names."""
-        files = files_of(self.problem.config)
+        files = [*files_of(self.problem.config), *self._simulations]
         folder = [] if self.surrogate_path is None else [self.surrogate_path]
         return [Path(str(self.run.observations)), *folder, *files]
+
+    @property
+    def _simulations(self) -> list[Path]:
+        """The data set that the engine searches in, if it does."""
+        path = self.engine.simulations
+        return [path] if path is not None and path.is_file() else []
 
     @property
     def sources(self) -> list[Source]:
@@ -169,12 +175,14 @@ class Inversion:
         return [*([] if data is None else [data]), *others]
 
     def hashes(self) -> dict[str, str]:
-        """The hashes of data, surrogate and the problem's files, by their names."""
+        """The hashes of data, surrogate, simulations and the problem's files, by their names."""
         data, found = self.observations.source, dict[str, str]()
         if data is not None:
             found["the observations"] = data.sha256
         if self.surrogate_path is not None:
             found["the surrogate"] = Source.of(self.surrogate_path).sha256
+        for path in self._simulations:
+            found["the simulations"] = Source.of(path).sha256
         return found | dict(sources_of(self.problem.config))
 
     @property
@@ -214,10 +222,9 @@ class Inversion:
 
     def recipe(self) -> PosteriorRecipe:
         """How to build the posterior in any process."""
-        run, folder = self.run, self.surrogate_path
-        return PosteriorRecipe.of(
-            self.problem, self.observations, level=run.level, model=run.model, surrogate=folder
-        )
+        run, folder, held = self.run, self.surrogate_path, self.engine.simulations
+        more = {"level": run.level, "model": run.model, "surrogate": folder, "simulations": held}
+        return PosteriorRecipe.of(self.problem, self.observations, **more)
 
     def rounds_config(self) -> RoundsConfig:
         """The table ``[surrogate]`` where a surrogate is trained on the way."""

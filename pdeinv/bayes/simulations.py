@@ -1,0 +1,61 @@
+"""Unknowns that were solved for before a run, held against its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pdeinv.bayes.likelihood import Likelihood, finite_misfit
+from pdeinv.typing import Array
+
+__all__ = ["PredictedRows", "Simulations"]
+
+BLOCK = 1 << 18
+"""Numbers of the predictions that are held against the data at a time: they stay in the cache."""
+
+
+class PredictedRows(Protocol):
+    """Predictions (n, n_d), an array or rows that stay in a file until they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Simulations:
+    """Solved unknowns, and what their predictions are compared with.
+
+    That is the data of the posterior where the predictions are of these; else the same data as they
+    would be where the simulations were observed.
+
+    Attributes:
+        name: of the file that they are in, for messages.
+        xi: in the whitened unknown of the posterior, shape (n, dim).
+        predictions: shape (n, n_s).
+        data: shape (n_s,).
+        likelihood: of those data.
+    """
+
+    name: str
+    xi: Array
+    predictions: PredictedRows
+    data: Array
+    likelihood: Likelihood
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self.xi)
+
+    def misfit(self, rows: range) -> Array:
+        """Φ of some of them, shape (len(rows),); infinite where a prediction is not finite.
+
+        Blocks bound the memory and change no bit, since a likelihood takes each row by itself.
+        """
+        step = max(1, BLOCK // max(len(self.data), 1))
+        parts = [slice(i, min(i + step, rows.stop)) for i in range(rows.start, rows.stop, step)]
+        found = [finite_misfit(self.likelihood, self.predictions[p], self.data) for p in parts]
+        return np.concatenate([np.zeros(0), *found])
