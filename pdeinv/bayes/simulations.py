@@ -12,8 +12,9 @@ from pdeinv.typing import Array
 
 __all__ = ["PredictedRows", "Simulations"]
 
-BLOCK = 1 << 18
-"""Numbers of the predictions that are held against the data at a time: they stay in the cache."""
+READ, BLOCK = 1 << 22, 1 << 18
+"""Numbers of the predictions that are read at a time, and that are held against the data at a time:
+these stay in the cache."""
 
 
 class PredictedRows(Protocol):
@@ -55,7 +56,17 @@ class Simulations:
 
         Blocks bound the memory and change no bit, since a likelihood takes each row by itself.
         """
-        step = max(1, BLOCK // max(len(self.data), 1))
-        parts = [slice(i, min(i + step, rows.stop)) for i in range(rows.start, rows.stop, step)]
-        found = [finite_misfit(self.likelihood, self.predictions[p], self.data) for p in parts]
-        return np.concatenate([np.zeros(0), *found])
+        return np.concatenate(
+            [np.zeros(0), *(self._misfit(self.predictions[p]) for p in self._parts(rows, READ))]
+        )
+
+    def _misfit(self, predictions: Array) -> Array:
+        parts = self._parts(range(len(predictions)), BLOCK)
+        found = [finite_misfit(self.likelihood, predictions[p], self.data) for p in parts]
+        return np.concatenate(found)
+
+    def _parts(self, rows: range, numbers: int) -> list[slice]:
+        """Rows in parts of at most so many numbers."""
+        step = max(1, numbers // max(len(self.data), 1))
+        starts = range(rows.start, rows.stop, step)
+        return [slice(i, min(i + step, rows.stop)) for i in starts]

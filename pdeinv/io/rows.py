@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,8 @@ class FileRows:
     """Rows of one variable of a NetCDF file as an array-like whose rows come as float64 arrays.
 
     ``rows[3]``, ``rows[2:9]``, ``rows[[5, 1, 5]]`` and ``rows[mask]`` read what they name and
-    nothing else; ``np.asarray(rows)`` reads everything. The file is opened on first use, in every
-    process anew, hence instances may travel to worker processes.
+    nothing else; ``np.asarray(rows)`` reads everything. The file is open while it is read alone,
+    hence instances may travel to worker processes.
     """
 
     def __init__(self, path: Path, name: str, kept: NDArray[np.intp]) -> None:
@@ -32,13 +34,18 @@ class FileRows:
     def __reduce__(self) -> tuple[Any, ...]:
         return FileRows, (self.path, self.name, self.kept)
 
-    @cached_property
-    def _variable(self) -> Any:
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        """The variable, while the block runs.
+
+        Its file is closed at once: one that Python's collector closes in the midst of opening
+        another ends the process.
+        """
         import netCDF4
 
         try:
             with spelled(self.path) as file:
-                self._file = netCDF4.Dataset(file, "r")
+                opened = netCDF4.Dataset(file, "r")
         except OSError as error:
             if self.path.exists():
                 raise unreadable(self.path, error) from None
@@ -46,12 +53,17 @@ class FileRows:
                 f"{self.path} cannot be read any more ({reason(error)}); it must stay in place "
                 "while it is used"
             ) from None
-        return self._file[self.name]
+        try:
+            yield opened[self.name]
+        finally:
+            with suppress(RuntimeError):  # a damaged file does not close
+                opened.close()
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """As of an array."""
-        return (len(self.kept), *(int(n) for n in self._variable.shape[1:]))
+        with self._opened() as variable:
+            return (len(self.kept), *(int(n) for n in variable.shape[1:]))
 
     @property
     def ndim(self) -> int:
@@ -74,12 +86,9 @@ class FileRows:
     def __getitem__(self, index: Any) -> Array:
         """The rows that NumPy would give for an index along the first axis."""
         asked = np.asarray(self.kept[index])
-        if asked.ndim == 0:
-            return np.asarray(self._between(int(asked), int(asked) + 1)[0])
-        return self._read(asked)
+        return self._read(asked) if asked.ndim else np.asarray(self._read(asked[None])[0])
 
-    def _between(self, first: int, last: int) -> Array:
-        variable = self._variable
+    def _between(self, variable: Any, first: int, last: int) -> Array:
         with parsed(self.path, self._unreadable):
             values = variable[first:last].astype(np.float64)
             return np.asarray(np.ma.filled(values, np.nan))
@@ -94,10 +103,12 @@ class FileRows:
         found, inverse = np.unique(asked, return_inverse=True)
         out = np.empty((len(found), *self.shape[1:]))
         cuts = np.flatnonzero(np.diff(found) != 1) + 1
-        for run in np.split(np.arange(len(found)), cuts):
-            if len(run):
-                first = int(found[run[0]])
-                out[run[0] : run[-1] + 1] = self._between(first, first + len(run))
+        with self._opened() as variable:
+            for run in np.split(np.arange(len(found)), cuts):
+                if len(run):
+                    first = int(found[run[0]])
+                    last = first + len(run)
+                    out[run[0] : run[-1] + 1] = self._between(variable, first, last)
         return (
             out if np.array_equal(found, asked) else np.asarray(out[inverse.reshape(asked.shape)])
         )

@@ -1,7 +1,9 @@
 """Data sets larger than memory: rows read as asked for, files written batch by batch."""
 
+import os
 import pickle
 import tracemalloc
+from pathlib import Path
 
 import netCDF4
 import numpy as np
@@ -46,6 +48,15 @@ def test_rows_are_those_numpy_gives(stored, index):
     rows, array = FileRows(path, "v", KEPT), values[KEPT]
     np.testing.assert_array_equal(rows[index], array[index])
     assert rows[index].dtype == np.float64
+
+
+def test_no_file_stays_open(stored):
+    """One that the collector closes while another is being opened ends the process."""
+    path, _ = stored
+    rows = FileRows(path, "v", KEPT)
+    assert rows[2:4].shape == (2, *rows.shape[1:])
+    held = [Path(f"/proc/self/fd/{fd}").resolve() for fd in os.listdir("/proc/self/fd")]
+    assert path.resolve() not in held
 
 
 def test_rows_look_like_an_array(stored):

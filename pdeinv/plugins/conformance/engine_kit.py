@@ -27,7 +27,7 @@ CLAUSES = Table.joined(PROTOCOL, (m.CLAUSES for m in (says, steps, together, out
 """All of them, in the order in which they are tried."""
 
 SHORT = {
-    **{"chains": 2, "ensembles": 2, "ensemble_size": 20},
+    **{"chains": 2, "ensembles": 2, "ensemble_size": 20, "n": 4},
     **{"draws": 4, "warmup": 2, "thin": 2, "tuning": 20, "subchain": 2},
     **{"adam_steps": 8, "newton_steps": 12, "block": 4, "newton_block": 3, "settle": 0},
     **{"width": 4, "depth": 1, "points": 8, "grid": 16, "parts": 2},
