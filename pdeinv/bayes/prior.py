@@ -26,6 +26,9 @@ __all__ = ["FieldPrior", "Prior", "ProductPrior", "cost", "positive", "sample", 
 TOLERANCE = 1e-6
 """How far m(xi) may be from m in :func:`whiten`, relative to the spread of all m."""
 
+ROUNDING = 1e-6
+"""Numbers that are all the same count as spread by so much of themselves."""
+
 
 @runtime_checkable
 class Prior(Protocol):
@@ -192,7 +195,8 @@ def _whiten_field(prior: FieldPrior, m: Array) -> Array:
     if rank < prior.dim:
         raise CapabilityError(f"'{name}' does not determine xi: its prior is degenerate")
     miss = np.abs(prior.unwhiten(xi.T) - m).max(axis=1)
-    bad = np.flatnonzero(miss > TOLERANCE * max(float(np.std(m)), 1e-300))
+    spread = max(float(np.std(m)), ROUNDING * float(np.max(np.abs(m), initial=0.0)), 1e-300)
+    bad = np.flatnonzero(miss > TOLERANCE * spread)
     if len(bad):
         raise DataSchemaError(
             f"'{name}' of sample {bad[0]} (and {len(bad) - 1} more) is none that the prior can "

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdeinv.bayes.likelihood import Likelihood, finite_misfit
 from pdeinv.typing import Array
@@ -36,8 +37,9 @@ class Simulations:
         name: of the file that they are in, for messages.
         xi: in the whitened unknown of the posterior, shape (n, dim).
         predictions: shape (n, n_s).
-        data: shape (n_s,).
+        data: shape (n_d,).
         likelihood: of those data.
+        columns: which of the predictions are of those data, where not all are, shape (n_d,).
     """
 
     name: str
@@ -45,6 +47,12 @@ class Simulations:
     predictions: PredictedRows
     data: Array
     likelihood: Likelihood
+    columns: NDArray[np.intp] | None = None
+
+    @property
+    def _width(self) -> int:
+        """About how many numbers a row of predictions has."""
+        return len(self.data) if self.columns is None else int(self.columns.max()) + 1
 
     @property
     def size(self) -> int:
@@ -62,11 +70,14 @@ class Simulations:
 
     def _misfit(self, predictions: Array) -> Array:
         parts = self._parts(range(len(predictions)), BLOCK)
-        found = [finite_misfit(self.likelihood, predictions[p], self.data) for p in parts]
-        return np.concatenate(found)
+        return np.concatenate([self._part(predictions[p]) for p in parts])
+
+    def _part(self, predictions: Array) -> Array:
+        taken = predictions if self.columns is None else predictions[:, self.columns]
+        return finite_misfit(self.likelihood, taken, self.data)
 
     def _parts(self, rows: range, numbers: int) -> list[slice]:
         """Rows in parts of at most so many numbers."""
-        step = max(1, numbers // max(len(self.data), 1))
+        step = max(1, numbers // max(self._width, 1))
         starts = range(rows.start, rows.stop, step)
         return [slice(i, min(i + step, rows.stop)) for i in starts]

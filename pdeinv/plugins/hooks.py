@@ -25,10 +25,12 @@ from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.io.observations import Observations, OwnLikelihood
 from pdeinv.model.observed import Sensors
 from pdeinv.model.strong_form import StrongForm, StrongFormOf
+from pdeinv.plugins.aligned import Aligned, Measured
 from pdeinv.plugins.problem import Importer, Metric, Problem
 from pdeinv.typing import Array
 
 __all__ = [
+    "HasAligned",
     "HasAnnotated",
     "HasFixtures",
     "HasGridShape",
@@ -44,6 +46,7 @@ __all__ = [
     "HasRemarks",
     "HasStrongForm",
     "HasTablesOf",
+    "aligned",
     "annotated",
     "fixtures",
     "grid_shape",
@@ -197,6 +200,36 @@ class HasImporters(Protocol):
 def importers(kind: Any) -> dict[str, Importer]:
     """The formats that the class of a problem reads; without the hook none."""
     return dict(kind.importers) if isinstance(kind, HasImporters) else {}
+
+
+@runtime_checkable
+class HasAligned(Protocol):
+    """Bodies that differ from subject to subject, and are alike once mapped onto each other.
+
+    The engine ``database`` asks for it, to search in simulations of a reference body.
+    """
+
+    def aligned(self, measured: Measured, other: Problem, sensors: Sensors) -> Aligned | None:
+        """Data of this problem as they would be in another body; None to compare them as they are.
+
+        Args:
+            measured: the data.
+            other: a problem of the same name, that was simulated.
+            sensors: where.
+
+        Raises:
+            DataSchemaError: they cannot be compared, in one line.
+        """
+
+
+def aligned(
+    problem: Problem, measured: Measured, other: Callable[[], Problem], sensors: Sensors
+) -> Aligned | None:
+    """Data as they would be in another body; without the hook they are compared as they are.
+
+    ``other`` builds the problem that was simulated, where it is needed.
+    """
+    return problem.aligned(measured, other(), sensors) if isinstance(problem, HasAligned) else None
 
 
 # --- judging, planning and showing -------------------------------------------------------------

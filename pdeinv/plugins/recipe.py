@@ -135,7 +135,7 @@ class PosteriorRecipe:
         posterior = self._without_simulations(problem)
         if self.simulations is None:
             return posterior
-        held = simulations_of(self.simulations, problem, self.sensors, posterior)
+        held = simulations_of(self.simulations, problem, make_problem, self.sensors, posterior)
         return replace(posterior, simulations=held)
 
     def _without_simulations(self, problem: Problem) -> Posterior:

@@ -25,10 +25,12 @@ from pdeinv.model.sensors import (
     parse_timed,
     points_of,
 )
-from pdeinv.plugins.problem import Card
+from pdeinv.plugins.aligned import Aligned, Measured
+from pdeinv.plugins.problem import Card, Problem
 from pdeinv.text_table import read_table
 from pdeinv.typing import Array
 
+from .alignment import aligned
 from .clock import Clock
 from .config import TumorConfig
 from .differences import LineDiffusion
@@ -274,6 +276,15 @@ class Tumor:
     def remarks(self, observations: Observations) -> tuple[str, ...]:
         """What data of one time leave open, and concentrations that cannot be."""
         return remarks(self.config, observations)
+
+    def aligned(self, measured: Measured, other: Problem, sensors: Sensors) -> Aligned | None:
+        """Data of this brain where ``other`` was simulated, by the affine map between tissues.
+
+        Raises:
+            DataSchemaError: at other times, with other masks, or nowhere near.
+        """
+        assert isinstance(other, Tumor)
+        return aligned(self, measured, other, sensors)
 
     def dofs(self, level: int) -> int:
         """The number of concentrations of one time."""
