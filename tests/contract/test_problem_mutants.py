@@ -15,6 +15,7 @@ from pdeinv.config import Config
 from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.model.forward import Capability, Linearization
 from pdeinv.model.spaces import Space
+from pdeinv.plugins.aligned import Aligned
 from pdeinv.plugins.conformance import check_problem
 from pdeinv.plugins.conformance.problem_kit import CLAUSES
 from pdeinv.plugins.problem import Importer, Metric
@@ -453,6 +454,13 @@ class Steep(Bernoulli):
 class Binary(Toy):
     def likelihood(self, sensors):
         return Steep(len(sensors["x"]))
+
+
+@mutant("aligned")
+class Mirrored(Toy):
+    def aligned(self, measured, other, sensors):
+        every = np.arange(len(sensors["x"]))
+        return Aligned(every, measured.values[::-1], measured.likelihood, lambda xi: -xi)
 
 
 @mutant("strong-form")

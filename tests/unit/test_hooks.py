@@ -62,6 +62,9 @@ class Full(Bare):
     def likelihood(self, sensors):
         return Bernoulli(len(sensors["x"]))
 
+    def aligned(self, measured, other, sensors):
+        return measured, other, sensors
+
     def memory_estimate(self, level=0):
         return 100 + level
 
@@ -111,6 +114,7 @@ def asked(problem):
         "annotated": dict(hooks.annotated(problem, EMPTY).attrs),
         "remarks": hooks.remarks(problem, data),
         "likelihood": hooks.likelihood(problem)({"x": np.zeros(5)}),
+        "aligned": hooks.aligned(problem, "data", lambda: "other", "there"),
         "memory_estimate": hooks.memory_estimate(problem, 2),
         "grid_shape": hooks.grid_shape(problem, 5),
         "prepare": _prepared(problem),
@@ -131,6 +135,7 @@ def test_a_hook_that_is_there_is_asked():
         "annotated": {"seen": 1},
         "remarks": ("7 data",),
         "likelihood": Bernoulli(5),
+        "aligned": ("data", "other", "there"),
         "memory_estimate": 102,
         "grid_shape": (5, 2),
         "prepare": "no level 2",
@@ -151,6 +156,7 @@ def test_without_a_hook_its_default_holds():
         "annotated": {},
         "remarks": (),
         "likelihood": None,
+        "aligned": None,
         "memory_estimate": None,
         "grid_shape": None,
         "prepare": "no model of here on 2",

@@ -10,9 +10,11 @@ from pdeinv.config import Config
 from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.io.observations import Observations
 from pdeinv.model.strong_form import StrongForm
+from pdeinv.plugins.aligned import Measured
 from pdeinv.plugins.hooks import (
     HasMask,
     HasStrongForm,
+    aligned,
     fixtures,
     importers,
     likelihood,
@@ -152,6 +154,29 @@ def likelihood_(case: Case) -> str | None:
     slope = law.slope(z, data)[1] @ way
     off = abs(float(ends[0] - ends[1]) / (2 * step) - slope)
     hold(off <= 1e-4 * (1 + abs(slope)), f"its slope is off by {off:.2g}")
+    return None
+
+
+@CLAUSES.clause(
+    "aligned", "`aligned` to the same body, its sensors in reverse order, is None, or the same "
+    "data in that order, with unknowns that come back as they are", needs=("data",),
+    where=f"{HOOKS}.HasAligned",
+)  # fmt: skip
+def aligned_(case: Case) -> str | None:
+    problem, z = case.problem, case.model()(case.m())
+    law, rng = likelihood(problem)(case.sensors), np.random.default_rng(0)
+    noise = Noise(np.full(case.size, 0.1 * float(np.abs(z).max()) or 1.0))
+    data = z if law is None else law.draw(z[None], rng)[0]
+    there = {name: np.asarray(column)[::-1] for name, column in case.sensors.items()}
+    measured = Measured(case.sensors, data, law or noise)
+    found = aligned(problem, measured, lambda: problem, there)
+    if found is None:
+        return "not offered"
+    n = len(found.columns)
+    hold(len(found.values) == found.likelihood.size == n > 0, f"{n} columns, other numbers of data")
+    hold(np.array_equal(found.values, data[::-1][found.columns]), "other data come out")
+    xi = 0.5 * rng.standard_normal((3, problem.prior().dim))
+    hold(np.allclose(found.back(xi), xi, atol=1e-6), "unknowns come back as others")
     return None
 
 
