@@ -41,7 +41,7 @@ class Asked:
 
 KINDS: dict[str, Kind] = {
     "eki": "approximate", "laplace": "approximate", "emcee": "posterior", "pcn": "posterior",
-    "map": "mode", "cma": "mode", "pinn": "mode", "gauss-newton": "fit",
+    "map": "mode", "cma": "mode", "database": "mode", "pinn": "mode", "gauss-newton": "fit",
 }  # fmt: skip
 
 LIMITS = {"posterior": (0.3, 1.5), "approximate": (1.0, 2.0), "mode": (1.0, np.inf)}
@@ -126,6 +126,14 @@ CASES = (
     Asked("cma", "two modes", {"searches": 1, "start": "prior"}),
     Asked("cma", "Darcy, 6 modes", {"tolerance": 1.0}),
     Asked("cma", "Darcy, 6 modes", control=True),
+    Asked("database", "Darcy, 16 modes, ln-sd 2"),
+    Asked("database", "waves"),
+    Asked("database", "kink"),
+    Asked("database", "two modes", {"starts": 1}),
+    Asked("database", "waves", {"n": 64, "starts": 1}),
+    Asked("database", "Darcy, 6 modes", {"refine": "none"}),
+    Asked("database", "Darcy, 6 modes", {"refine": "cma", "max_iterations": 20}),
+    Asked("database", "Darcy, 6 modes", control=True),
     Asked("gauss-newton", UNEVEN, NOSER),
     Asked("gauss-newton", UNEVEN, {**NOSER, "noser_power": 1.0}),
     Asked("gauss-newton", UNEVEN, {**NOSER, "weight": 1.0}),
