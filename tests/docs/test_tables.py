@@ -181,6 +181,7 @@ SMALL = {"cells": 4, "unknown": {"kind": "piecewise", "cells": (2, 2)}}
 QUICK = {
     "map": {"starts": 1},
     "laplace": {"starts": 1},
+    "database": {"n": 20, "starts": 1},
     "gauss-newton": {},
     "eki": {"ensemble_size": 30},
     "pcn": {"draws": 30, "warmup": 5, "searches": 1},

@@ -18,8 +18,10 @@ from pdeinv.bayes.transforms import Identity
 from pdeinv.engines.cma import Cma, CmaConfig
 from pdeinv.engines.database.config import DatabaseConfig
 from pdeinv.engines.database.engine import Database
+from pdeinv.engines.database.hits import Hits
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.gaussian.map import Map, MapConfig
+from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Run
 from pdeinv.errors import CapabilityError, RunFailed, SolverDiverged
@@ -318,3 +320,17 @@ def test_a_search_in_simulations_resumes_to_the_same_bits(how, solves, tmp_path)
 def test_a_posterior_without_the_file_is_refused(tmp_path):
     with pytest.raises(CapabilityError, match=r"is to search in data\.nc, which this posterior"):
         found(CASE.posterior(), tmp_path, simulations="data.nc")
+
+
+def test_a_search_begins_as_wide_as_the_hits_are_apart():
+    on, rng = own(lambda m: m, np.zeros(2), Noise(np.ones(2))), np.random.default_rng(0)
+    xi = np.array([[1.0, 2.0], [1.3, 2.0], [0.7, 2.0], [1.0, 5.0]])
+    hits = Hits.of(0, xi, np.arange(4.0))
+    np.testing.assert_allclose(hits.spread, [np.sqrt(0.06), 1.0])
+    np.testing.assert_allclose(hits.rows(np.arange(1)).spread, [0.5, 0.5])
+    np.testing.assert_allclose(hits.rows(np.array([0, 2])).spread, [0.3, 0.1])
+    engine = Cma(CmaConfig(population=2000), hits.spread)
+    state = drive(on, engine.init(on, rng, xi[0]))
+    asked = next(engine.step(on, state, rng)).xi
+    np.testing.assert_allclose(asked.mean(axis=0), xi[0], atol=0.1)
+    np.testing.assert_allclose(asked.std(axis=0), hits.spread, rtol=0.1)
