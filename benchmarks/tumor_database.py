@@ -40,6 +40,14 @@ MASKS = {"whole": 0.25, "core": 0.6}
 WHOLE, CORE = (20.0, 250.0), 5.0
 """Volumes in cm³ that a tumor has to have."""
 
+WAYS = (
+    ("none",),
+    ("local",),
+    ("local", "--set", "engine.method=newton-cg"),
+    ("cma",),
+)
+"""Refinements, with further options."""
+
 TABLE = """
 [problem]
 name = "tumor"
@@ -129,13 +137,19 @@ def patient_rows(patient: int, folder: Path) -> list[dict[str, Any]]:
     pdeinv.observe(folder / "truth.nc", sensors="all", seed=patient, out=folder / "obs.nc",
                    overwrite=True)  # fmt: skip
     rows = []
-    for how in ("none", "local", "cma"):
-        options = ["--set", "engine.simulations=database.nc", "--set", f"engine.refine={how}"]
+    for how, *more in WAYS:
+        options = [
+            "--set",
+            "engine.simulations=database.nc",
+            "--set",
+            f"engine.refine={how}",
+            *more,
+        ]
         spent = timed("invert", "obs.nc", "--engine", "database", *options, "--seed", "1",
                       "--out", "found.nc", "--overwrite", where=folder)  # fmt: skip
         row = {
             "patient": patient,
-            "refine": how,
+            "refine": " ".join([how, *more[1:]]),
             **spent,
             **judged(folder / "found.nc", patient, m),
         }

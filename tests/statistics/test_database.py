@@ -25,6 +25,7 @@ from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Run
 from pdeinv.errors import CapabilityError, RunFailed, SolverDiverged
+from pdeinv.model.forward import Linearization
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.rng import stream
 
@@ -139,8 +140,6 @@ def test_a_global_minimum_that_the_prior_mean_does_not_lead_to(tmp_path):
         capabilities = frozenset({"jvp", "vjp"})
 
         def linearize(self, m):
-            from pdeinv.model.forward import Linearization
-
             slope = np.diag(1 - 3.0 * np.sin(6 * m))
             return Linearization(self(m), lambda v: slope @ v, lambda w: slope.T @ w)
 
@@ -334,3 +333,27 @@ def test_a_search_begins_as_wide_as_the_hits_are_apart():
     asked = next(engine.step(on, state, rng)).xi
     np.testing.assert_allclose(asked.mean(axis=0), xi[0], atol=0.1)
     np.testing.assert_allclose(asked.std(axis=0), hits.spread, rtol=0.1)
+
+
+class Edge(Own):
+    """z of a smooth edge at m_0 with slope exp(m_1), with its derivative."""
+
+    capabilities = frozenset({"jvp", "vjp"})
+
+    def __init__(self):
+        super().__init__(lambda m: (X - m[0]) * np.exp(m[1]), len(X))
+
+    def linearize(self, m):
+        slope = np.stack([np.full(len(X), -np.exp(m[1])), self(m)], axis=1)
+        return Linearization(self(m), lambda v: slope @ v, lambda w: slope.T @ w)
+
+
+def test_by_slopes_it_takes_the_method_that_suits_the_likelihood(tmp_path):
+    prior = FieldPrior(Edge().m_space, IndependentField(np.zeros(2), np.ones(2)), Identity())
+    on = Posterior(prior, WhitenedModel(prior, Edge()), (X > 0.3) * 1.0, Bernoulli(50, "threshold"))
+    seen = found(on, tmp_path / "seen", n=64).outcome
+    assert "; lbfgs converged" in seen.message
+    forced = found(on, tmp_path / "forced", n=64, method="newton-cg").outcome
+    assert "; newton-cg " in forced.message
+    noisy = found(CASE.posterior(), tmp_path / "noisy", n=64).outcome
+    assert "; newton-cg converged" in noisy.message

@@ -158,7 +158,7 @@ def test_a_dry_run_reads_the_file_and_solves_nothing(made, tmp_path):
         engine = {"name": "database", "simulations": str(path)}
         return Inversion.resolve({"seed": 1, "engine": engine}, made / "obs.nc").plan()
 
-    assert planned(made / "data.nc")["engine"] == "database"
+    assert planned(made / "data.nc")["simulations"] == 40
     generated(tmp_path / "other.nc", sensors="grid:5x5")
     with pytest.raises(DataSchemaError, match="has 25 sensors"):
         planned(tmp_path / "other.nc")

@@ -248,6 +248,7 @@ class Inversion:
             check_posterior(self.engine, posterior)
         chains, steps = self.engine.n_chains, self.engine.most_steps
         stored = chains * steps * posterior.dim * 8
+        held = posterior.simulations
         peak = _predicted_peak(hooks.memory_estimate(self.problem, self.run.level), stored)
         self._begin(posterior)
         return {
@@ -259,6 +260,7 @@ class Inversion:
             "dofs": self.problem.dofs(self.run.level),
             "chains": chains,
             "steps per chain": steps,
+            **({} if held is None else {"simulations": held.size}),
             **({"training solves, at most": self._most_training} if self.trains_surrogate else {}),
             "draws in memory (MB)": round(stored / 1e6, 1),
             **({} if peak is None else {"peak memory per process (MB)": round(peak / 1e6)}),
