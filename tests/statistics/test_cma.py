@@ -4,42 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from functions import posterior_of
 
 from pdeinv.bayes.dice import Dice
-from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
-from pdeinv.bayes.posterior import Posterior, WhitenedModel
-from pdeinv.bayes.prior import FieldPrior
-from pdeinv.bayes.transforms import Identity
 from pdeinv.engines.cma import Cma, CmaConfig
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import RunFailed, SolverDiverged
-from pdeinv.model.spaces import Space, Variable
 
 CASE = LinearGaussian.example(np.random.default_rng(5), 4, 9)
-
-
-class Own:
-    """A function of two unknowns without derivatives."""
-
-    kind, capabilities = "reference", frozenset()
-
-    def __init__(self, function, n_data):
-        self.function = function
-        self.m_space = Space((Variable("m", ("k",), (2,)),))
-        self.d_space = Space((Variable("d", ("i",), (n_data,)),))
-
-    def __call__(self, m, /):
-        return self.function(m)
-
-
-def posterior(function, data, likelihood):
-    model = Own(function, len(data))
-    prior = FieldPrior(model.m_space, IndependentField(np.zeros(2), np.ones(2)), Identity())
-    return Posterior(prior, WhitenedModel(prior, model), data, likelihood)
 
 
 def found(on, folder, seed=2, **options):
@@ -66,7 +42,7 @@ def test_it_needs_no_slope(tmp_path):
     """Steps of a threshold have no gradient, and a score no density."""
     x = np.linspace(-2, 2, 50)
     data = np.where(np.abs(x - 0.4) < 0.8, 1.0, 0.0)
-    band = posterior(
+    band = posterior_of(
         lambda m: np.where(np.abs(x - m[0]) < np.exp(0.5 * m[1]), 3.0, -3.0), data, Dice((0,) * 50)
     )
     outcome = found(band, tmp_path)
@@ -83,7 +59,7 @@ def half(m):
 
 
 def test_failed_solves_are_avoided(tmp_path):
-    on = posterior(half, np.array([0.6, -0.5]), Noise(np.full(2, 0.1)))
+    on = posterior_of(half, np.array([0.6, -0.5]), Noise(np.full(2, 0.1)))
     outcome = found(on, tmp_path)
     assert outcome.converged
     assert outcome.summary["failed"] > 0
@@ -96,7 +72,7 @@ def never(m):
 
 def test_where_nothing_is_solved_it_says_so(tmp_path):
     with pytest.raises(RunFailed, match="no starting point"):
-        found(posterior(never, np.zeros(2), Noise(np.ones(2))), tmp_path)
+        found(posterior_of(never, np.zeros(2), Noise(np.ones(2))), tmp_path)
 
 
 def test_a_search_that_is_cut_or_misses_the_data_is_not_converged(tmp_path):

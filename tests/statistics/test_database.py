@@ -5,16 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from folded import two_modes
+from functions import Function, posterior_of
 
 from pdeinv.bayes.bernoulli import Bernoulli
 from pdeinv.bayes.dice import Dice
-from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
-from pdeinv.bayes.posterior import Posterior, WhitenedModel
-from pdeinv.bayes.prior import FieldPrior, cost
+from pdeinv.bayes.prior import cost
 from pdeinv.bayes.simulations import READ, Simulations
-from pdeinv.bayes.transforms import Identity
 from pdeinv.engines.cma import Cma, CmaConfig
 from pdeinv.engines.database.config import DatabaseConfig
 from pdeinv.engines.database.engine import Database
@@ -26,31 +24,10 @@ from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Run
 from pdeinv.errors import CapabilityError, RunFailed, SolverDiverged
 from pdeinv.model.forward import Linearization
-from pdeinv.model.spaces import Space, Variable
 from pdeinv.rng import stream
 
 CASE = LinearGaussian.example(np.random.default_rng(5), 4, 9)
 X = np.linspace(-2, 2, 50)
-
-
-class Own:
-    """A function of two unknowns without derivatives."""
-
-    kind, capabilities = "reference", frozenset()
-
-    def __init__(self, function, n_data):
-        self.function = function
-        self.m_space = Space((Variable("m", ("k",), (2,)),))
-        self.d_space = Space((Variable("d", ("i",), (n_data,)),))
-
-    def __call__(self, m, /):
-        return self.function(m)
-
-
-def own(function, data, likelihood):
-    model = Own(function, len(data))
-    prior = FieldPrior(model.m_space, IndependentField(np.zeros(2), np.ones(2)), Identity())
-    return Posterior(prior, WhitenedModel(prior, model), data, likelihood)
 
 
 def inside(m):
@@ -64,7 +41,7 @@ BANDS = [Dice((0,) * 50), Dice((0, 1) * 25), Bernoulli(50, "threshold"), Noise(n
 
 def band(law):
     """The same band seen as zeros and ones, or as z with additive noise."""
-    return own(inside, 6 * BAND - 3 if isinstance(law, Noise) else BAND, law)
+    return posterior_of(inside, 6 * BAND - 3 if isinstance(law, Noise) else BAND, law)
 
 
 def found(on, folder, seed=2, spec=None, **options):
@@ -79,7 +56,7 @@ def drawn(on, n, seed=2):
 
 
 def test_what_is_kept_are_the_best_of_all_prior_draws(tmp_path):
-    on = own(inside, BAND, BANDS[0])
+    on = posterior_of(inside, BAND, BANDS[0])
     hits = found(on, tmp_path, n=130, keep=7, refine="none").outcome.groups["hits"]
     xi, score = drawn(on, 130)
     best = np.argsort(score, kind="stable")[:7]
@@ -113,7 +90,7 @@ def test_without_derivatives_it_searches_by_an_evolution_strategy(law, tmp_path)
 def test_a_good_start_saves_the_search_most_of_its_solves(tmp_path):
     """The search from the best hits begins where they are, as wide as they are apart."""
     truth = np.array([1.9, -1.7])
-    on = own(lambda m: m, truth, Noise(np.full(2, 0.02)))
+    on = posterior_of(lambda m: m, truth, Noise(np.full(2, 0.02)))
     mine = found(on, tmp_path / "mine", n=400, refine="cma")
     alone = run(Cma(CmaConfig(searches=1)), lambda: on, Run(2, tmp_path / "alone"))
     np.testing.assert_allclose(mine.outcome.xi, alone.outcome.xi, atol=1e-2)
@@ -136,7 +113,7 @@ def test_searches_start_from_the_hits_and_find_both_modes(tmp_path):
 def test_a_global_minimum_that_the_prior_mean_does_not_lead_to(tmp_path):
     """Many side minima: one of the best of many draws lies in the right one."""
 
-    class Waves(Own):
+    class Waves(Function):
         capabilities = frozenset({"jvp", "vjp"})
 
         def linearize(self, m):
@@ -144,9 +121,7 @@ def test_a_global_minimum_that_the_prior_mean_does_not_lead_to(tmp_path):
             return Linearization(self(m), lambda v: slope @ v, lambda w: slope.T @ w)
 
     model = Waves(lambda m: m + 0.5 * np.cos(6 * m), 2)
-    prior = FieldPrior(model.m_space, IndependentField(np.zeros(2), np.ones(2)), Identity())
-    truth = np.array([1.6, -1.2])
-    on = Posterior(prior, WhitenedModel(prior, model), model(truth), Noise(np.full(2, 0.05)))
+    on = posterior_of(model, model(np.array([1.6, -1.2])), Noise(np.full(2, 0.05)))
     from_mean = run(Map(MapConfig(starts=1)), lambda: on, Run(2, tmp_path / "map")).outcome
     searched = found(on, tmp_path / "mine", n=512, starts=8).outcome
     grid = np.stack(np.meshgrid(*2 * [np.linspace(-3, 3, 601)]), axis=-1).reshape(-1, 2)
@@ -177,7 +152,7 @@ def test_data_that_no_unknown_explains_are_told(tmp_path):
 
 
 def test_slopes_that_are_not_there_are_refused_before_any_solve(tmp_path):
-    on = own(inside, BAND, BANDS[0])
+    on = posterior_of(inside, BAND, BANDS[0])
     with pytest.raises(CapabilityError, match="engine 'database' with refine 'local' needs jvp"):
         found(on, tmp_path, refine="local")
     assert on.counters.n_forward == 0
@@ -189,7 +164,7 @@ def never(m):
 
 def test_where_nothing_is_solved_it_says_so(tmp_path):
     with pytest.raises(RunFailed, match="none of 9 simulations can be solved; check the problem"):
-        found(own(never, np.zeros(2), Noise(np.ones(2))), tmp_path, n=9)
+        found(posterior_of(never, np.zeros(2), Noise(np.ones(2))), tmp_path, n=9)
 
 
 def half(m):
@@ -199,7 +174,7 @@ def half(m):
 
 
 def test_simulations_that_fail_are_left_out(tmp_path):
-    on = own(half, np.array([0.6, -0.5]), Noise(np.full(2, 0.1)))
+    on = posterior_of(half, np.array([0.6, -0.5]), Noise(np.full(2, 0.1)))
     failed = int((stream(2, "chain", 0).standard_normal((15, 2))[:, 0] < 0.2).sum())
     counted = found(on, tmp_path / "few", n=15, refine="none")
     assert counted.counters.n_failed == failed > 3
@@ -251,7 +226,7 @@ def test_the_model_of_the_run_has_the_last_word(tmp_path):
 
 
 def test_hits_that_the_model_cannot_solve_are_dropped_and_all_of_them_end_the_run(tmp_path):
-    on = own(half, np.array([0.15, -0.5]), Noise(np.full(2, 0.1)))
+    on = posterior_of(half, np.array([0.15, -0.5]), Noise(np.full(2, 0.1)))
     xi = np.random.default_rng(3).standard_normal((200, 2))
     both = replace(on, simulations=Simulations("d.nc", xi, xi.copy(), on.data, on.likelihood))
     kept = found(both, tmp_path / "some", simulations="d.nc", keep=20, refine="none")
@@ -322,7 +297,7 @@ def test_a_posterior_without_the_file_is_refused(tmp_path):
 
 
 def test_a_search_begins_as_wide_as_the_hits_are_apart():
-    on, rng = own(lambda m: m, np.zeros(2), Noise(np.ones(2))), np.random.default_rng(0)
+    on, rng = posterior_of(lambda m: m, np.zeros(2), Noise(np.ones(2))), np.random.default_rng(0)
     xi = np.array([[1.0, 2.0], [1.3, 2.0], [0.7, 2.0], [1.0, 5.0]])
     hits = Hits.of(0, xi, np.arange(4.0))
     np.testing.assert_allclose(hits.spread, [np.sqrt(0.06), 1.0])
@@ -335,7 +310,7 @@ def test_a_search_begins_as_wide_as_the_hits_are_apart():
     np.testing.assert_allclose(asked.std(axis=0), hits.spread, rtol=0.1)
 
 
-class Edge(Own):
+class Edge(Function):
     """z of a smooth edge at m_0 with slope exp(m_1), with its derivative."""
 
     capabilities = frozenset({"jvp", "vjp"})
@@ -349,11 +324,26 @@ class Edge(Own):
 
 
 def test_by_slopes_it_takes_the_method_that_suits_the_likelihood(tmp_path):
-    prior = FieldPrior(Edge().m_space, IndependentField(np.zeros(2), np.ones(2)), Identity())
-    on = Posterior(prior, WhitenedModel(prior, Edge()), (X > 0.3) * 1.0, Bernoulli(50, "threshold"))
+    on = posterior_of(Edge(), (X > 0.3) * 1.0, Bernoulli(50, "threshold"))
     seen = found(on, tmp_path / "seen", n=64).outcome
     assert "; lbfgs converged" in seen.message
     forced = found(on, tmp_path / "forced", n=64, method="newton-cg").outcome
     assert "; newton-cg " in forced.message
     noisy = found(CASE.posterior(), tmp_path / "noisy", n=64).outcome
     assert "; newton-cg converged" in noisy.message
+
+
+def test_no_step_holds_many_simulations_and_none_is_left_out():
+    for n in (1, 63, 65, 1024, 5000):
+        engine = Database(DatabaseConfig(n=n, refine="none"))
+        on, rng = (
+            posterior_of(lambda m: m, np.zeros(2), Noise(np.ones(2))),
+            np.random.default_rng(0),
+        )
+        state, steps = drive(on, engine.init(on, rng)), 0
+        while not engine.finished(state):
+            before, steps = state.done, steps + 1
+            state = drive(on, engine.step(on, state, rng))
+            assert 1 <= state.done - before <= 32
+        assert state.done == n
+        assert steps <= engine.n_steps

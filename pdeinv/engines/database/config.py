@@ -20,7 +20,9 @@ class DatabaseConfig(Config):
     simulations: Path | None = Field(
         None, description="data set of 'pdeinv generate'; unset: n prior draws are solved for"
     )
-    n: int = Field(1024, ge=1, description="simulations to make where there is no data set")
+    n: int = Field(
+        1024, ge=1, le=10_000_000, description="simulations to make where there is no data set"
+    )
     keep: int = Field(8, ge=1, le=1000, description="how many of the best are kept")
     refine: Literal["local", "cma", "none"] | None = Field(
         None,

@@ -28,8 +28,9 @@ from pdeinv.typing import Array
 
 __all__ = ["Database", "DatabaseState"]
 
-PARTS = 64
-"""Simulations are made or compared in so many steps; a run can be stopped after each."""
+PARTS, MOST = 64, 32
+"""Simulations are compared in so many steps, and made in as many or more, none of which makes more
+of them than that; a run can be stopped after each."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,13 @@ class Database(Engine[DatabaseState]):
     def n_steps(self) -> int:
         """Comparisons, solves of the best, and the longest refinement."""
         refinement = self.config.max_iterations + self.config.starts + 2 * ESCAPES + 1
-        return PARTS + 2 + (0 if self.config.refine == "none" else refinement)
+        made = self.simulations is None
+        comparisons = -(-self.config.n // _rows(self.config.n, made)) if made else PARTS
+        return comparisons + 2 + (0 if self.config.refine == "none" else refinement)
+
+    def draws_kept(self, dim: int) -> int:
+        """The best, and the simulations that it is the best of."""
+        return 1 + self.config.keep
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[DatabaseState]:
         """Before the first simulation.
@@ -139,8 +146,9 @@ class Database(Engine[DatabaseState]):
         self, posterior: Posterior, state: DatabaseState, rng: np.random.Generator
     ) -> Steps[DatabaseState]:
         """The next part of the simulations, from the file or from the prior."""
-        end = min(state.total, state.done + -(-state.total // PARTS))
-        rows, held = range(state.done, end), posterior.simulations
+        held = posterior.simulations
+        end = min(state.total, state.done + _rows(state.total, held is None))
+        rows = range(state.done, end)
         if held is None:
             xi = rng.standard_normal((len(rows), posterior.dim))
             with unwatched(posterior):
@@ -216,6 +224,12 @@ class Database(Engine[DatabaseState]):
         records = {"objective": np.asarray(chains[0].records["objective"])[on]}
         chain = replace(chains[0], state=part, records=records)
         return refined(before, self._of(state).finalize(posterior, [chain], rng), posterior)
+
+
+def _rows(total: int, made: bool) -> int:
+    """How many of the simulations one step takes; of those that are made first, not too many."""
+    rows = -(-total // PARTS)
+    return min(rows, MOST) if made else rows
 
 
 def _solved(state: DatabaseState) -> Steps[DatabaseState]:
