@@ -19,6 +19,7 @@ from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import LinearModel
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.plugins import registry
+from pdeinv.problems.tumor import Tumor, TumorConfig
 
 N = 60
 TRUTH = np.array([0.8, -1.1])
@@ -103,13 +104,29 @@ def test_the_search_suits_the_data():
     """Both methods end at the minimum; about zeros and ones the default is the cheaper one."""
     ends = {}
     for method in (None, "newton-cg", "lbfgs"):
-        on, config = posterior("threshold"), OptimizerConfig(method=method)
+        on, config = masked_line(), OptimizerConfig(method=method)
         xi = drive(on, find_map(on, np.random.default_rng(0), config))
         spent = on.counters
         ends[method] = xi, spent.n_forward + 2 * (spent.n_adjoint + spent.n_tangent)
     np.testing.assert_allclose(ends["newton-cg"][0], ends["lbfgs"][0], atol=1e-3)
     np.testing.assert_array_equal(ends[None][0], ends["lbfgs"][0])
-    assert ends[None][1] < ends["newton-cg"][1]
+    assert ends[None][1] < 0.6 * ends["newton-cg"][1]
+
+
+def masked_line():
+    """Masks of a tumor on a line."""
+    rates = {
+        "diffusivity": {"median": 0.8, "std": 0.5},
+        "growth_rate": {"median": 0.06, "std": 0.3},
+    }
+    table = {"lengths": (120.0,), "cells": 240, "time": {"steps": 40}, "masks": {},
+             "solver": "finite-differences", "tissue": {"kind": "homogeneous"}, "unknown": rates}  # fmt: skip
+    problem, rng = Tumor(TumorConfig.model_validate(table)), np.random.default_rng(4)
+    prior, places = problem.prior(), problem.sensors("all")
+    model, law = problem.forward_model(places), problem.likelihood(places)
+    z = model(prior.unwhiten(0.7 * rng.standard_normal(prior.dim)))
+    data = law.draw(z[None], rng)[0]
+    return Posterior(prior, WhitenedModel(prior, model), data, law)
 
 
 @pytest.mark.parametrize("engine", ["eki", "gaussian", "gauss-newton"])
