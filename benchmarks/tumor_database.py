@@ -4,9 +4,9 @@
     python benchmarks/tumor_database.py                       # 2048 simulations, 5 patients
 
 Simulations of 48³ voxels in the reference brain by ``pdeinv generate --workers 2``, masks of whole
-tumor and core with known thresholds. Each patient has a brain of another shape; the truth is a
-prior draw solved on 96³ voxels whose tumor is of a size that is operated on (whole 20 to 250 cm³,
-core at least 5 cm³), the data are drawn at the 48³ voxels with tissue. ``pdeinv invert --engine
+tumor and core with unknown thresholds. Each patient has a brain of another shape and a tumor of a
+usual size (``tumor_parts.patients``); the truth is solved on 96³ voxels, the data are drawn at the
+48³ voxels with tissue. ``pdeinv invert --engine
 database`` then searches without refinement, with local refinement and with CMA-ES; all of them are
 whole processes, start included. Wall seconds depend on what else runs; CPU seconds are those of all
 processes.
@@ -31,15 +31,14 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 import xarray as xr  # noqa: E402
 
+from tumor_parts.patients import config  # noqa: E402
+from tumor_parts.patients import patient as tumor_of  # noqa: E402
+
 import pdeinv  # noqa: E402
+from pdeinv.problems.tumor import Tumor  # noqa: E402
 from pdeinv.provenance import versions  # noqa: E402
-from pdeinv.rng import stream  # noqa: E402
 
 PDEINV = str(Path(sys.executable).parent / "pdeinv")
-MASKS = {"whole": 0.25, "core": 0.6}
-WHOLE, CORE = (20.0, 250.0), 5.0
-"""Volumes in cm³ that a tumor has to have."""
-
 WAYS = (
     ("none",),
     ("local",),
@@ -54,11 +53,10 @@ name = "tumor"
 solver = "finite-differences"
 lengths = [192.0, 192.0, 192.0]
 cells = 48
+voxel = 4.0
 [problem.time]
 stored = 100
 [problem.masks]
-whole = 0.25
-core = 0.6
 [problem.tissue]
 kind = "phantom"
 """
@@ -73,33 +71,9 @@ def timed(*command: str, where: Path) -> dict[str, float]:
     return {"wall": wall, "cpu": cpu}
 
 
-def brain(patient: int) -> Any:
+def brain(patient: int) -> Tumor:
     """The problem of a patient."""
-    return pdeinv.problem(
-        "tumor",
-        solver="finite-differences",
-        lengths=[192.0] * 3,
-        cells=48,
-        time={"stored": 100},
-        masks=MASKS,
-        tissue={"kind": "phantom", "patient": patient},
-    )
-
-
-def truth_of(patient: int) -> np.ndarray[Any, Any]:
-    """The first prior draw whose tumor has a size that is operated on."""
-    problem = brain(patient)
-    sensors = problem.sensors("all")
-    model, region = problem.forward_model(sensors), sensors["region"]
-    voxel = (192 / 48) ** 3 / 1000
-    for k in range(1000):
-        xi = stream(patient, "database truth", k).standard_normal(problem.prior().dim)
-        m = np.asarray(problem.prior().unwhiten(xi))
-        seen = model(m) > 0
-        whole, core = (voxel * float(np.sum(seen[region == r])) for r in (1, 2))
-        if WHOLE[0] <= whole <= WHOLE[1] and core >= CORE:
-            return m
-    raise SystemExit(f"patient {patient}: no draw of that size")
+    return Tumor(config(patient, 1, "finite-differences", time={"stored": 100}))
 
 
 def dice(a: Any, b: Any) -> float:
@@ -114,8 +88,7 @@ def judged(path: Path, patient: int, m: Any) -> dict[str, Any]:
     sensors = problem.sensors("all")
     model, region = problem.forward_model(sensors), sensors["region"]
     flat = result["posterior"].to_dataset()
-    names = ["diffusivity", "growth_rate", "seed_x", "seed_y", "seed_z"]
-    found = np.array([float(flat[n].squeeze()) for n in names])
+    found = np.array([float(flat[n].squeeze()) for n in problem.prior().space.names])
     there, here = model(found) > 0, model(m) > 0
     both = {k: dice(there[region == r], here[region == r]) for k, r in (("whole", 1), ("core", 2))}
     return {
@@ -125,13 +98,13 @@ def judged(path: Path, patient: int, m: Any) -> dict[str, Any]:
         **{f"dice_{k}": v for k, v in both.items()},
         "log_D": float(np.log(found[0] / m[0])),
         "log_rho": float(np.log(found[1] / m[1])),
-        "seed_mm": float(np.linalg.norm(found[2:] - m[2:])),
+        "seed_mm": float(np.linalg.norm(found[2:5] - m[2:5])),
     }
 
 
 def patient_rows(patient: int, folder: Path) -> list[dict[str, Any]]:
     """Every way to search for one patient."""
-    m = truth_of(patient)
+    m = tumor_of(patient).m
     (folder / "patient.toml").write_text(f"seed = {patient}\n{TABLE}patient = {patient}\n")
     pdeinv.solve(brain(patient), m=m, level=1, out=folder / "truth.nc", overwrite=True)
     pdeinv.observe(folder / "truth.nc", sensors="all", seed=patient, out=folder / "obs.nc",

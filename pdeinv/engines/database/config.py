@@ -30,9 +30,7 @@ class DatabaseConfig(Config):
         "where there are derivatives, else cma",
     )
     method: Literal["newton-cg", "lbfgs"] | None = Field(
-        None,
-        description="of refine 'local', as of engine map; unset: newton-cg for additive noise, "
-        "lbfgs for other likelihoods, whose Fisher information may be far from the curvature",
+        None, description="of refine 'local', as of engine map, which chooses where unset"
     )
     starts: int = Field(
         3, ge=1, description="how many of those kept are refined, by refine 'local'"
@@ -41,12 +39,10 @@ class DatabaseConfig(Config):
         500, ge=1, description="largest number of iterations, or generations, of the refinement"
     )
 
-    def of_map(self, hits: int, additive: bool) -> MapConfig:
-        """The options of the refinement by slopes from so many hits, of data with such noise."""
-        method, starts = self.method or ("newton-cg" if additive else "lbfgs"), self.starts
-        return MapConfig(
-            method=method, max_iterations=self.max_iterations, starts=min(starts, hits)
-        )
+    def of_map(self, hits: int) -> MapConfig:
+        """The options of the refinement by slopes from so many hits."""
+        starts, most = min(self.starts, hits), self.max_iterations
+        return MapConfig(method=self.method, max_iterations=most, starts=starts)
 
     def of_cma(self) -> CmaConfig:
         """The options of the refinement without."""

@@ -43,7 +43,6 @@ class DatabaseState:
         done: how many are compared.
         solved: whether the run's own model has predicted the hits.
         by_slope: whether they are refined by slopes.
-        additive: whether the data have additive noise.
         begun: whether that has begun.
         local: the refinement by slopes, else nothing.
         search: the one without, else nothing.
@@ -54,7 +53,6 @@ class DatabaseState:
     done: int
     solved: bool
     by_slope: bool
-    additive: bool
     begun: bool
     local: MapState
     search: CmaState
@@ -113,11 +111,11 @@ class Database(Engine[DatabaseState]):
             MissingDependency: the package cma is needed and not there.
         """
         yield from ()
-        how = self._by_slope(posterior), posterior.likelihood.kind is LikelihoodKind.GAUSSIAN
+        by_slope = self._by_slope(posterior)
         held, dim = posterior.simulations, posterior.dim
         total = self.config.n if held is None else held.size
         nothing = MapState.nothing(dim), CmaState.nothing(dim)
-        return DatabaseState(Hits.nothing(dim), total, 0, held is None, *how, False, *nothing)
+        return DatabaseState(Hits.nothing(dim), total, 0, held is None, by_slope, False, *nothing)
 
     def _by_slope(self, posterior: Posterior) -> bool:
         how, has = self.config.refine, posterior.model.capabilities >= DERIVATIVES
@@ -178,7 +176,7 @@ class Database(Engine[DatabaseState]):
         hits = state.hits
         if self._refiner is None or self._refiner[0] is not hits.xi:
             new = (
-                Map(self.config.of_map(len(hits), state.additive))
+                Map(self.config.of_map(len(hits)))
                 if state.by_slope
                 else Cma(self.config.of_cma(), hits.spread)
             )
