@@ -1,15 +1,14 @@
 """What a database of tumors costs, and what a search in it finds in brains of other shapes.
 
     python benchmarks/tumor_database.py --n 64 --patients 1   # a try
-    python benchmarks/tumor_database.py                       # 2048 simulations, 5 patients
+    python benchmarks/tumor_database.py                       # 2048 simulations, 3 patients
 
 Simulations of 48³ voxels in the reference brain by ``pdeinv generate --workers 2``, masks of whole
 tumor and core with unknown thresholds. Each patient has a brain of another shape and a tumor of a
 usual size (``tumor_parts.patients``); the truth is solved on 96³ voxels, the data are drawn at the
-48³ voxels with tissue. ``pdeinv invert --engine
-database`` then searches without refinement, with local refinement and with CMA-ES; all of them are
-whole processes, start included. Wall seconds depend on what else runs; CPU seconds are those of all
-processes.
+48³ voxels with tissue. ``pdeinv invert --engine database`` then searches without refinement, with
+local refinement and with CMA-ES; all of them are whole processes, start included. Wall seconds
+depend on what else runs; CPU seconds are those of all processes.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 import xarray as xr  # noqa: E402
-
 from tumor_parts.patients import config  # noqa: E402
 from tumor_parts.patients import patient as tumor_of  # noqa: E402
 
@@ -105,7 +103,6 @@ def judged(path: Path, patient: int, m: Any) -> dict[str, Any]:
 def patient_rows(patient: int, folder: Path) -> list[dict[str, Any]]:
     """Every way to search for one patient."""
     m = tumor_of(patient).m
-    (folder / "patient.toml").write_text(f"seed = {patient}\n{TABLE}patient = {patient}\n")
     pdeinv.solve(brain(patient), m=m, level=1, out=folder / "truth.nc", overwrite=True)
     pdeinv.observe(folder / "truth.nc", sensors="all", seed=patient, out=folder / "obs.nc",
                    overwrite=True)  # fmt: skip
@@ -136,7 +133,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--n", type=int, default=2048, help="simulations")
-    parser.add_argument("--patients", type=int, default=5)
+    parser.add_argument("--patients", type=int, default=3)
     parser.add_argument("--sensors", default="grid:24", help="where simulations are observed")
     default = Path(__file__).parent / "results" / "tumor_database.json"
     parser.add_argument("--out", type=Path, default=default)
