@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from pdeinv.config import Config, Positive, PositiveRange
 
+from .image_box import sides_of
+
 __all__ = [
     "HomogeneousConfig",
     "LogNormalConfig",
+    "NiftiConfig",
     "PhantomConfig",
     "SeedConfig",
     "SolverName",
@@ -19,6 +24,9 @@ __all__ = [
     "TumorConfig",
     "UnknownConfig",
 ]
+
+IMAGE_VOXEL = {2: 1.0, 3: 4.0}
+"""About how long the sides of voxels are in an image that they are not given for, mm."""
 
 SolverName = Literal["finite-elements", "finite-differences"]
 Place = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
@@ -50,7 +58,23 @@ class HomogeneousConfig(Config):
     kind: Literal["homogeneous"] = "homogeneous"
 
 
-TissueConfig = Annotated[PhantomConfig | HomogeneousConfig, Field(discriminator="kind")]
+class NiftiConfig(Config):
+    """Maps of tissue on the voxels of one image, which fill the box."""
+
+    kind: Literal["nifti"] = "nifti"
+    white: Path = Field(description="map of white matter, .nii or .nii.gz")
+    grey: Path = Field(description="map of grey matter, on the same voxels")
+    csf: Path | None = Field(
+        None, description="map of CSF; where all add up to more than the whole they are scaled down"
+    )
+    scale: Literal[1, 100, 255] | None = Field(
+        None, description="what the maps are parts of; told by their largest value if not given"
+    )
+
+
+TissueConfig = Annotated[
+    PhantomConfig | HomogeneousConfig | NiftiConfig, Field(discriminator="kind")
+]
 
 
 class TimeConfig(Config):
@@ -114,7 +138,10 @@ class TumorConfig(Config):
     """Tumor growth in the brain: ∂c/∂t = ∇·(D∇c) + ρ c (1 − c)."""
 
     lengths: tuple[Positive, ...] = Field(
-        (192.0, 192.0), min_length=1, max_length=3, description="sides of the box along x, y, z, mm"
+        (192.0, 192.0),
+        min_length=1,
+        max_length=3,
+        description="sides of the box along x, y, z, mm; those of the image if tissue is one",
     )
     cells: int | tuple[int, ...] = Field(
         192, description="voxels of the inversion grid along each side, or along x, y, z"
@@ -125,7 +152,8 @@ class TumorConfig(Config):
         "fast)",
     )
     tissue: TissueConfig = Field(
-        PhantomConfig(), description="where white and grey matter are: phantom or homogeneous"
+        PhantomConfig(),
+        description="where white and grey matter are: phantom, homogeneous or nifti",
     )
     ratio: Positive = Field(10.0, description="D in white matter over D in grey matter")
     threshold: float = Field(
@@ -141,6 +169,20 @@ class TumorConfig(Config):
         "points",
     )
     unknown: UnknownConfig = Field(UnknownConfig(), description="what is sought, and its prior")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_image(cls, table: Any) -> Any:
+        """The sides of the box, and voxels of it, from the image where they are not given."""
+        tissue = table.get("tissue") if isinstance(table, Mapping) else None
+        if not (isinstance(tissue, Mapping) and tissue.get("kind") == "nifti"):
+            return table
+        if "lengths" in table or not isinstance(tissue.get("white"), str | Path):
+            return table
+        lengths = sides_of(Path(tissue["white"]))
+        edge = IMAGE_VOXEL[len(lengths)]
+        cells = [max(2, round(length / edge)) for length in lengths]
+        return {"cells": cells, **table, "lengths": lengths}
 
     @field_validator("cells")
     @classmethod

@@ -31,7 +31,8 @@ def to_dataset(
     cells = on.diffusion.cells if isinstance(on.diffusion, ElementDiffusion) else lattice.blocks
     cells = cells if simplices else cells[:, _TURNING[lattice.dim]]
     layout = Layout(lattice.points, cells, "P1" if simplices else "Q1", "mm")
-    white, grey = (np.round(part, 6) for part in tissue(lattice.points))
+    inside = lattice.active.ravel()
+    white, grey = (np.round(part[inside], 6) for part in tissue.over(lattice.axes))
     variables = {
         observed.name: layout.node(c, observed.units, observed.long_name, "time"),
         "white_matter": layout.node(white, "1", "part of white matter"),

@@ -245,8 +245,8 @@ class Tumor:
         )
 
     def remarks(self, observations: Observations) -> tuple[str, ...]:
-        """What data of one time leave open, and concentrations that cannot be."""
-        return remarks(self.config, observations)
+        """What data of one time leave open, odd images, and concentrations that cannot be."""
+        return (*self.tissue.notes, *remarks(self.config, observations))
 
     def dofs(self, level: int) -> int:
         """The number of concentrations of one time."""

@@ -1,0 +1,41 @@
+"""The box that the voxels of a medical image fill: an axis for each with more than one voxel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pdeinv.errors import DataSchemaError
+from pdeinv.io.nifti import read_grid
+from pdeinv.io.voxel_grid import VoxelGrid
+
+__all__ = ["box_of", "lengths_of", "sides_of"]
+
+
+def box_of(grid: VoxelGrid) -> list[tuple[int, float]]:
+    """Voxels of an image along the axes of the box, and their sides in mm."""
+    return [(grid.counts[k], grid.sides[k]) for k in grid.axes]
+
+
+def sides_of(path: Path) -> tuple[float, ...]:
+    """The sides of the box of an image, mm; only its header is read.
+
+    Raises:
+        DataSchemaError: no image, or one of a single line of voxels.
+        MissingDependency: nibabel is not installed.
+    """
+    return lengths_of(read_grid(path), path)
+
+
+def lengths_of(grid: VoxelGrid, path: Path) -> tuple[float, ...]:
+    """The sides of the box of voxels, mm.
+
+    Raises:
+        DataSchemaError: they are a single line.
+    """
+    found = tuple(round(n * h, 4) for n, h in box_of(grid))
+    if len(found) < 2:
+        raise DataSchemaError(
+            f"{path} is a line of voxels; expected a slice or a solid of two voxels or more along "
+            "each axis"
+        )
+    return found
