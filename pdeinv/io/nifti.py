@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ __all__ = [
     "SUFFIXES",
     "Volume",
     "is_nifti_name",
+    "output_kind",
     "read_grid",
     "read_volume",
     "write_volume",
@@ -61,6 +62,11 @@ class Volume:
 def is_nifti_name(path: Path) -> bool:
     """Whether a file is called as images are."""
     return path.name.endswith(SUFFIXES)
+
+
+def output_kind(path: Path) -> Literal["file", "folder"]:
+    """What is written under a name: one image, or a folder of images."""
+    return "file" if is_nifti_name(path) else "folder"
 
 
 def read_grid(path: Path) -> VoxelGrid:

@@ -24,13 +24,14 @@ from numpy.typing import NDArray
 from pdeinv.io.observations import Observations
 from pdeinv.model.observed import Sensors
 from pdeinv.model.strong_form import StrongForm, StrongFormOf
-from pdeinv.plugins.problem import Importer, Metric, Problem
+from pdeinv.plugins.problem import Images, Importer, Metric, Problem
 from pdeinv.typing import Array
 
 __all__ = [
     "HasAnnotated",
     "HasFixtures",
     "HasGridShape",
+    "HasImages",
     "HasImporters",
     "HasJudgeDerivative",
     "HasMask",
@@ -45,6 +46,7 @@ __all__ = [
     "annotated",
     "fixtures",
     "grid_shape",
+    "images",
     "importers",
     "judge_derivative",
     "mask",
@@ -266,6 +268,23 @@ class HasFixtures(Protocol):
 def fixtures(problem: Problem) -> xr.Dataset:
     """What is fixed to the body; without the hook nothing."""
     return problem.fixtures() if isinstance(problem, HasFixtures) else xr.Dataset()
+
+
+@runtime_checkable
+class HasImages(Protocol):
+    """A problem whose state can be shown on the voxels of an image (``export --nifti``)."""
+
+    def images(self, level: int) -> Images:
+        """States of a mesh level as images.
+
+        Raises:
+            ConfigError: no such level.
+        """
+
+
+def images(problem: Problem, level: int) -> Images | None:
+    """States of a mesh level as images; without the hook None."""
+    return problem.images(level) if isinstance(problem, HasImages) else None
 
 
 @runtime_checkable

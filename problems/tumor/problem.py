@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.fields import described
+from pdeinv.io.nifti import read_grid
 from pdeinv.io.observations import Observations
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.sensors import (
@@ -24,16 +25,17 @@ from pdeinv.model.sensors import (
     parse_timed,
     points_of,
 )
-from pdeinv.plugins.problem import Card
+from pdeinv.plugins.problem import Card, Images
 from pdeinv.text_table import read_table
 from pdeinv.typing import Array
 
 from .clock import Clock
-from .config import TumorConfig
+from .config import NiftiConfig, TumorConfig
 from .differences import LineDiffusion
 from .elements import ElementDiffusion
 from .fields import to_dataset
 from .grids import voxels
+from .images import images_of
 from .memory import state_bytes
 from .model import Discretisation, TumorModel, history
 from .reads import Reads
@@ -243,6 +245,22 @@ class Tumor:
             "the unknown of a tumor is a list of numbers and no field on a grid; leave --grid out, "
             "and use a surrogate of numbers (latent, gp, multifidelity)"
         )
+
+    def fixtures(self) -> xr.Dataset:
+        """How mm of the box become mm of the world, where the box is an image."""
+        if not isinstance(self.config.tissue, NiftiConfig):
+            return xr.Dataset()
+        matrix = read_grid(self.config.tissue.white).box_to_world
+        attrs = {"units": "1", "long_name": "mm of the box, and 1, to mm of the world, RAS+"}
+        return xr.Dataset({"box_to_world": (("world", "box"), matrix, attrs)})
+
+    def images(self, level: int) -> Images:
+        """Concentrations on the voxels of the image of white matter, or of the level without one.
+
+        Raises:
+            ConfigError: no voxels or time steps of that level.
+        """
+        return images_of(self.tissue, self.discretisation(level))
 
     def remarks(self, observations: Observations) -> tuple[str, ...]:
         """What data of one time leave open, odd images, and concentrations that cannot be."""
