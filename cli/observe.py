@@ -25,7 +25,7 @@ def observe(
     truth: Annotated[Path, typer.Argument(help="File that 'pdeinv solve' wrote.")],
     sensors: SensorSpec = None,
 ) -> None:
-    """Observe a truth at sensors, with Gaussian noise, as a CF observation file."""
+    """Observe a truth at sensors, with noise, as a CF observation file."""
     from pdeinv.io.lock import owned
     from pdeinv.io.netcdf import write
     from pdeinv.jobs.observe import make_observations
@@ -36,9 +36,8 @@ def observe(
     output.check(truth, settings.config)
     seed = seed_of(tables)
     dataset = make_observations(truth, sensors, noise_spec(tables), seed=seed)
-    noise_of = next(v for name, v in dataset.data_vars.items() if str(name).endswith("_sigma"))
-    # in points, in time series or in an array with gaps
-    n_data = int(noise_of.notnull().sum())
+    # the data come first, in points, in time series or in an array with gaps
+    n_data = int(next(iter(dataset.data_vars.values())).notnull().sum())
     data = {"command": "observe", "out": str(output.out), "seed": seed, "n_data": n_data}
     terminal.plan(data, output.dry_run)
     with owned(output.out):

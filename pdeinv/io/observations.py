@@ -14,7 +14,7 @@ Time series, and quantities over several numbered dimensions, are in :mod:`pdein
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,14 @@ from pdeinv.io.layouts import (
 )
 from pdeinv.io.likelihoods import likelihood_attrs, said_likelihood
 from pdeinv.io.quantities import check_squared, column
-from pdeinv.model.observed import Observed
+from pdeinv.model.observed import Observed, Sensors
 from pdeinv.provenance import Source
 from pdeinv.typing import Array
 
-__all__ = ["NoiseSpec", "Observations", "noise_of", "read", "to_dataset"]
+__all__ = ["NoiseSpec", "Observations", "OwnLikelihood", "noise_of", "read", "to_dataset"]
+
+OwnLikelihood = Callable[[Sensors], Likelihood | None]
+"""The likelihood by which a problem takes data at sensors; None where they have additive noise."""
 
 
 @dataclass(frozen=True)
@@ -146,13 +149,16 @@ def header(path: Path) -> tuple[xr.Dataset, str | None, dict[str, Any]]:
     return dataset, dataset.attrs.get(PROBLEM), config_of(dataset.attrs, path)
 
 
-def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Observations:
+def read(
+    path: Path, observed: Observed, noise: NoiseSpec | None = None, own: OwnLikelihood | None = None
+) -> Observations:
     """Read and check an observation file of the quantity that the problem predicts.
 
     Args:
         path: NetCDF file.
         observed: what the problem predicts: names and units.
         noise: replaces the file's noise where given.
+        own: the likelihood by which the problem takes data at sensors, or None of them.
 
     Raises:
         DataSchemaError: anything that does not follow the layout, with what to do about it.
@@ -189,11 +195,16 @@ def read(path: Path, observed: Observed, noise: NoiseSpec | None = None) -> Obse
             f"{path}: no usable datum of '{observed.name}': all {len(values)} are missing "
             "or flagged"
         )
+    places = {name: array[good] for name, array in coords.items()}
+    law = None if own is None else own(places)
+    law = law or said_likelihood(dataset[observed.name], good, path)
     return Observations(
         observed,
         values[good],
-        {name: array[good] for name, array in coords.items()},
-        _likelihood(dataset, observed, values, good, noise, path),
+        places,
+        _noise(dataset, observed, values, good, noise, path)
+        if law is None
+        else _checked(law, observed, values[good], noise, path),
         problem,
         problem_config,
         int((~good).sum()),
@@ -210,17 +221,14 @@ def _one_dimension(dataset: xr.Dataset, name: str) -> xr.Dataset:
     return dataset.squeeze(single[: len(dims) - 1])
 
 
-def _likelihood(
-    dataset: xr.Dataset,
-    observed: Observed,
-    values: Array,
-    good: np.ndarray[Any, np.dtype[np.bool_]],
-    spec: NoiseSpec | None,
-    path: Path,
+def _checked(
+    law: Likelihood, observed: Observed, values: Array, spec: NoiseSpec | None, path: Path
 ) -> Likelihood:
-    said = said_likelihood(dataset[observed.name], good, path)
-    if said is None:
-        return _noise(dataset, observed, values, good, spec, path)
+    """A likelihood other than additive noise, of data that are of its kind.
+
+    Raises:
+        DataSchemaError: they are not, or the problem predicts no z of such a likelihood.
+    """
     if not observed.latent:
         raise DataSchemaError(
             f"{path}: '{observed.name}' cannot be data of 0 and 1: this problem predicts the "
@@ -232,10 +240,10 @@ def _likelihood(
             "--noise-std and --noise-rel"
         )
     try:
-        said.check(values[good])
+        law.check(values)
     except DataSchemaError as error:
         raise DataSchemaError(f"{path}: '{observed.name}': {error}") from None
-    return said
+    return law
 
 
 def _noise(

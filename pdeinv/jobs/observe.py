@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError, ShapeError, SolverDiverged
 from pdeinv.io import netcdf
@@ -16,7 +17,7 @@ from pdeinv.io.fields import LEVEL, PROBLEM, config_of, problem_attributes
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
 from pdeinv.io.schema import fitting
 from pdeinv.io.unknowns import unknown_in
-from pdeinv.plugins.hooks import annotated, fixtures
+from pdeinv.plugins.hooks import annotated, fixtures, likelihood
 from pdeinv.plugins.mask import masks
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem
@@ -178,10 +179,31 @@ def read_truth(path: Path) -> tuple[Problem, xr.Dataset]:
     return make_problem(name, config_of(fields.attrs, path)), fields
 
 
+def _law(own: Likelihood | None, noise: NoiseSpec, values: Array) -> Likelihood:
+    """The distribution of data about the ``values``: the problem's own, or the noise.
+
+    Raises:
+        DataSchemaError: none, or both.
+    """
+    if own is None and not noise:
+        raise DataSchemaError(
+            "no noise given; pass --noise-std (absolute) or --noise-rel (relative to the largest "
+            "value)"
+        )
+    if own is not None and noise:
+        raise DataSchemaError(
+            "these data are of 0 and 1 and have no additive noise; leave out --noise-std and "
+            "--noise-rel"
+        )
+    return noise.for_values(values) if own is None else own
+
+
 def make_observations(
     truth: Path, sensors: str | None, noise: NoiseSpec, *, seed: int
 ) -> xr.Dataset:
     """What the sensors of ``truth`` would measure: y = G(m) + eta, eta from stream "noise".
+
+    Where the problem has a likelihood of its own, such as that of masks, y is drawn from that.
 
     Args:
         truth: a truth file.
@@ -190,14 +212,10 @@ def make_observations(
         seed: the root seed.
 
     Raises:
-        DataSchemaError: no noise given, or not a truth file.
+        DataSchemaError: no noise given, or some for data that have none, or not a truth file.
         ConfigError: the sensors are missing, are not understood or lie outside the domain.
+        CapabilityError: no data can be drawn from the problem's likelihood.
     """
-    if not noise:
-        raise DataSchemaError(
-            "no noise given; pass --noise-std (absolute) or --noise-rel (relative to the largest "
-            "value)"
-        )
     problem, fields = read_truth(truth)
     if sensors is None:
         raise ConfigError(
@@ -206,8 +224,8 @@ def make_observations(
     places = problem.sensors(sensors)
     with fitting(truth, "observed"):
         values = problem.observe(fields, places)
-    spread = noise.for_values(values)
-    noisy = values + spread.sample(stream(seed, "noise"))
+    law = _law(likelihood(problem)(places), noise, values)
+    noisy = law.draw(values[None], stream(seed, "noise"))[0]
     resolved = {
         "seed": seed,
         "sensors": sensors,
@@ -220,5 +238,5 @@ def make_observations(
         **problem_attributes(problem.name, problem.config),
         LEVEL: fields.attrs[LEVEL],
     }
-    found = to_dataset(Observations(problem.observed, noisy, places, spread), attrs)
+    found = to_dataset(Observations(problem.observed, noisy, places, law), attrs)
     return annotated(problem, found)

@@ -84,5 +84,5 @@ def read_case(path: Path, table: Mapping[str, Any], noise: NoiseSpec) -> Case:
     described = carried or hooks.tables_of(registry.load("problems", chosen), dataset)
     problem = make_problem(chosen, merge(described, keys))
     level = dataset.attrs.get("pdeinv_level")
-    observations = read(path, problem.observed, noise)
+    observations = read(path, problem.observed, noise, hooks.likelihood(problem))
     return Case(problem, observations, None if level is None else int(level), carried)

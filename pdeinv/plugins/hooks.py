@@ -21,7 +21,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pdeinv.io.observations import Observations
+from pdeinv.bayes.likelihood import Likelihood
+from pdeinv.io.observations import Observations, OwnLikelihood
 from pdeinv.model.observed import Sensors
 from pdeinv.model.strong_form import StrongForm, StrongFormOf
 from pdeinv.plugins.problem import Images, Importer, Metric, Problem
@@ -34,6 +35,7 @@ __all__ = [
     "HasImages",
     "HasImporters",
     "HasJudgeDerivative",
+    "HasLikelihood",
     "HasMask",
     "HasMemoryEstimate",
     "HasMetrics",
@@ -49,6 +51,7 @@ __all__ = [
     "images",
     "importers",
     "judge_derivative",
+    "likelihood",
     "mask",
     "memory_estimate",
     "metrics",
@@ -157,6 +160,19 @@ class HasTablesOf(Protocol):
 def tables_of(kind: Any, dataset: xr.Dataset) -> Mapping[str, Any]:
     """The configuration in a file's variables, for the class of a problem; without the hook {}."""
     return kind.tables_of(dataset) if isinstance(kind, HasTablesOf) else {}
+
+
+@runtime_checkable
+class HasLikelihood(Protocol):
+    """A problem whose data may follow another law than additive noise, which it knows itself."""
+
+    def likelihood(self, sensors: Sensors) -> Likelihood | None:
+        """That of data at the sensors; None where they have additive noise."""
+
+
+def likelihood(problem: Problem) -> OwnLikelihood:
+    """The problem's own likelihood of data; without the hook none."""
+    return problem.likelihood if isinstance(problem, HasLikelihood) else lambda _: None
 
 
 @runtime_checkable

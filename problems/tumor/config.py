@@ -16,6 +16,7 @@ from .image_box import sides_of
 __all__ = [
     "HomogeneousConfig",
     "LogNormalConfig",
+    "MasksConfig",
     "NiftiConfig",
     "PhantomConfig",
     "SeedConfig",
@@ -30,6 +31,8 @@ IMAGE_VOXEL = {2: 1.0, 3: 4.0}
 
 SolverName = Literal["finite-elements", "finite-differences"]
 Place = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
+Part = Annotated[float, Field(gt=0, lt=1)]
+Threshold = Part | PositiveRange
 
 
 class PhantomConfig(Config):
@@ -111,6 +114,54 @@ class LogNormalConfig(Config):
     std: Positive = Field(description="standard deviation of its logarithm")
 
 
+class MasksConfig(Config):
+    """The table ``[problem.masks]``: data are regions that were seen or not, no concentrations.
+
+    A region is where c is above a threshold, seen in each voxel with
+    P(seen) = ½ + ½ sign(z) (1 − e^(−z²)), z = (c − threshold) / softness.
+    """
+
+    whole: Threshold = Field(
+        (0.05, 0.5),
+        description="threshold of the whole tumor, region 1: a number where it is known, or the "
+        "least and the largest it can be, uniform between them",
+    )
+    core: Threshold = Field((0.5, 0.85), description="threshold of the core, region 2, likewise")
+    softness: Positive = Field(0.05, description="how far c is off a threshold that is seen surely")
+    share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="effective share of independent voxels: neighbours in a mask repeat each other",
+    )
+    score: Literal["bernoulli", "dice"] = Field(
+        "bernoulli",
+        description="bernoulli: the likelihood above; dice: the soft Dice score of each region and "
+        "time, for point estimates",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> MasksConfig:
+        (_, whole), (core, most) = _ends(self.whole), _ends(self.core)
+        if not most < 1:
+            raise ValueError(f"the threshold of the core must be below 1, got {most:g}")
+        if whole > core:
+            raise ValueError(
+                f"the threshold of the whole tumor, up to {whole:g}, must not be above that of the "
+                f"core, from {core:g} on"
+            )
+        return self
+
+    @property
+    def thresholds(self) -> dict[str, float | tuple[float, float]]:
+        """By region, in the order of their numbers, which begin with 1."""
+        return {"whole": self.whole, "core": self.core}
+
+
+def _ends(threshold: float | tuple[float, float]) -> tuple[float, float]:
+    return threshold if isinstance(threshold, tuple) else (threshold, threshold)
+
+
 class UnknownConfig(Config):
     """What is sought: D in white matter, ρ, where the seed was, and since when it grows."""
 
@@ -167,6 +218,9 @@ class TumorConfig(Config):
         allow_inf_nan=False,
         description="edge of the voxels that data are averages over, mm; 0: data are values at "
         "points",
+    )
+    masks: MasksConfig | None = Field(
+        None, description="how regions are seen; where not given, data are concentrations"
     )
     unknown: UnknownConfig = Field(UnknownConfig(), description="what is sought, and its prior")
 

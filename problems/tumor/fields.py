@@ -5,15 +5,21 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from pdeinv.errors import DataSchemaError
 from pdeinv.io.fields import Layout
 from pdeinv.model.observed import Observed
 from pdeinv.typing import Array
 
+from .config import TumorConfig
 from .elements import ElementDiffusion
+from .masks import REGIONS
 from .model import Discretisation
 from .tissue import Tissue
+from .unknown import parameters, threshold_name
 
-__all__ = ["to_dataset"]
+__all__ = ["CONCENTRATION", "threshold_variables", "thresholds_in", "to_dataset"]
+
+CONCENTRATION = "tumor cell concentration"
 
 _TURNING = {1: [0, 1], 2: [0, 1, 3, 2], 3: [0, 1, 3, 2, 4, 5, 7, 6]}
 """Corners of a cube from x fastest to the order of UGRID."""
@@ -41,3 +47,27 @@ def to_dataset(
     when = {"units": "d", "long_name": "time", "axis": "T"}
     coords = {"time": ("time", times, when)}
     return layout.dataset(variables, coords, ("tumor", on.config, on.level))
+
+
+def threshold_variables(config: TumorConfig, m: Array) -> dict[str, xr.Variable]:
+    """The thresholds of one m, which data need beside the concentration; none without masks."""
+    found = parameters(config, m[:, None]).thresholds
+    return {
+        threshold_name(region): xr.Variable(
+            (), value[0], {"units": "1", "long_name": f"threshold of the {region} tumor"}
+        )
+        for region, value in zip(REGIONS, found, strict=False)
+    }
+
+
+def thresholds_in(fields: xr.Dataset, config: TumorConfig) -> Array:
+    """Those of a dataset, (regions, 1); empty where its data are concentrations.
+
+    Raises:
+        DataSchemaError: one is missing.
+    """
+    names = [threshold_name(region) for region in REGIONS] if config.masks is not None else []
+    lost = [name for name in names if name not in fields]
+    if lost:
+        raise DataSchemaError(f"'{lost[0]}' is missing; solve again")
+    return np.array([float(fields[name]) for name in names]).reshape(-1, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -122,8 +121,13 @@ def overlaps(axis: Array, x: Array, edge: float) -> Any:
 
 
 def _rowwise_product(slow: Any, fast: Any) -> Any:
-    """All products of entries of the same row, the second factor's column fastest."""
-    rows: Sequence[Any] = [
-        sparse.kron(slow[[k]], fast[[k]], format="csr") for k in range(slow.shape[0])
-    ]
-    return sparse.vstack(rows, format="csr")
+    """All products of entries of the same row, the second factor's column fastest, CSR."""
+    counts = np.diff(fast.indptr)
+    row = np.repeat(np.arange(slow.shape[0]), np.diff(slow.indptr))
+    # each entry of the slow factor meets all those of the fast one in its row
+    entry = np.repeat(np.arange(slow.nnz), counts[row])
+    begun = np.cumsum(counts[row]) - counts[row]
+    other = fast.indptr[row[entry]] + np.arange(len(entry)) - begun[entry]
+    column = slow.indices[entry] * fast.shape[1] + fast.indices[other]
+    shape = (slow.shape[0], slow.shape[1] * fast.shape[1])
+    return sparse.csr_array((slow.data[entry] * fast.data[other], (row[entry], column)), shape)

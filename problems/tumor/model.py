@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,12 +22,12 @@ from .clock import Clock
 from .config import TumorConfig
 from .growth import Diffusion
 from .lattice import Lattice
+from .masks import Masks
 from .reads import Reads
 from .run import Run
 from .seed import Seed
-from .unknown import Parameters
 
-__all__ = ["Discretisation", "TumorModel", "TumorTiles", "history"]
+__all__ = ["Discretisation", "Seen", "TumorModel", "TumorTiles", "history"]
 
 
 _NO_CELLS = 1e-12
@@ -54,6 +54,27 @@ class Discretisation:
     lattice: Lattice
     diffusion: Diffusion
     clock: Clock
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The data as functions of the states.
+
+    Attributes:
+        reads: concentrations.
+        masks: what is seen of them; None where they are the data.
+    """
+
+    reads: Reads
+    masks: Masks | None = None
+
+    def data(self, c: Array, thresholds: Array) -> Array:
+        """Data of concentrations (n_d, width) and thresholds, or changes of these."""
+        return c if self.masks is None else self.masks.data(c, thresholds)
+
+    def adjoint(self, w: Array) -> tuple[Array, Array | None]:
+        """w on the data to that on concentrations and thresholds; None where there are none."""
+        return (w, None) if self.masks is None else self.masks.adjoint(w)
 
 
 def history(on: Discretisation, m: Array) -> tuple[Array, Array]:
@@ -90,15 +111,15 @@ class TumorTiles:
 
     Args:
         on: the equation.
-        reads: the data.
+        seen: the data.
         width: lanes that share the bound on memory.
     """
 
-    def __init__(self, on: Discretisation, reads: Reads, width: int) -> None:
-        self._on, self._reads = on, reads
+    def __init__(self, on: Discretisation, seen: Seen, width: int) -> None:
+        self._on, self._seen, self._reads = on, seen, seen.reads
         self._seed = Seed(on.lattice, on.config.seed)
         self._spare = SpareArrays()
-        self._last = max(1, reads.last)
+        self._last = max(1, seen.reads.last)
         bound = 1e6 * on.config.time.memory_mb
         self._segment = segment_length(self._last, on.lattice.size * width, bound)
 
@@ -125,27 +146,27 @@ class TumorTiles:
     def data(self, state: Run, *, again: bool) -> Array:
         """The data (n_d, width)."""
         with np.errstate(all="ignore"):
-            return state.data(self._reads, again=again)
+            c = state.data(self._reads, again=again)
+            return self._seen.data(c, state.unknown.thresholds)
 
     def tangent(self, state: Run, dm: Array) -> Array:
-        """dG(m)[dm]; a duration that is known does not change."""
-        change = unknown.parameters(self._on.config, dm)
-        if self._on.clock.before == 0:
-            still = np.zeros_like(change.duration)
-            change = Parameters(change.diffusivity, change.growth_rate, change.seed, still)
+        """dG(m)[dm]."""
+        change = unknown.changes(self._on.config, dm)
         with np.errstate(all="ignore"):
-            return state.tangent(self._reads, change)
+            return self._seen.data(state.tangent(self._reads, change), change.thresholds)
 
     def adjoint(self, state: Run, w: Array) -> Array:
         """dG(m)ᵀ w, shape (n_m, width)."""
         with np.errstate(all="ignore"):
-            found = state.adjoint(self._reads, w)
-        rest = [found.duration] if self._on.clock.before else []
-        return np.stack([found.diffusivity, found.growth_rate, *found.seed, *rest])
+            on_c, on_thresholds = self._seen.adjoint(w)
+            found = state.adjoint(self._reads, on_c)
+        if on_thresholds is not None:
+            found = replace(found, thresholds=on_thresholds)
+        return unknown.gradient(self._on.config, found)
 
 
 class TumorModel(TiledModel):
-    """G(m) = concentrations at places and times, or their averages over voxels.
+    """G(m) = concentrations at places and times, or their averages over voxels, or z of masks.
 
     Rows of unknowns are solved by tiles where finite differences solve: a line is solved for
     several of them in the time of one or two.
@@ -153,13 +174,13 @@ class TumorModel(TiledModel):
     Args:
         spaces: of m and of the data.
         on: the equation on one level.
-        reads: the data as functions of the states.
+        seen: the data as functions of the states.
     """
 
-    def __init__(self, spaces: tuple[Space, Space], on: Discretisation, reads: Reads) -> None:
+    def __init__(self, spaces: tuple[Space, Space], on: Discretisation, seen: Seen) -> None:
         super().__init__(*spaces)
-        self._on, self._reads = on, reads
-        self._single = TumorTiles(on, reads, 1)
+        self._on, self._seen = on, seen
+        self._single = TumorTiles(on, seen, 1)
 
     def tiles(self) -> TumorTiles | None:
         """The same for tiles of unknowns; None where they do not pay, or have no room."""
@@ -167,7 +188,7 @@ class TumorModel(TiledModel):
         if on.config.solver != "finite-differences" or on.lattice.size > _MOST:
             return None
         try:
-            return TumorTiles(on, self._reads, lanes())
+            return TumorTiles(on, self._seen, lanes())
         except ConfigError:
             return None
 

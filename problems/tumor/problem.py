@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.fields import described
@@ -33,11 +34,12 @@ from .clock import Clock
 from .config import NiftiConfig, TumorConfig
 from .differences import LineDiffusion
 from .elements import ElementDiffusion
-from .fields import to_dataset
+from .fields import CONCENTRATION, threshold_variables, thresholds_in, to_dataset
 from .grids import voxels
 from .images import images_of
+from .masks import REGION, Masks, in_all_regions, likelihood_of
 from .memory import state_bytes
-from .model import Discretisation, TumorModel, history
+from .model import Discretisation, Seen, TumorModel, history
 from .reads import Reads
 from .remarks import remarks
 from .tissue import Tissue, tissue_of
@@ -80,11 +82,25 @@ class Tumor:
 
     @property
     def observed(self) -> Observed:
-        """The concentration."""
-        text = "tumor cell concentration"
+        """The concentration, or masks of where it is above thresholds."""
+        text, coords = CONCENTRATION, {**dict.fromkeys(self.axes, "mm"), "t": "d"}
+        if self.config.masks is not None:
+            words = "tumor seen (1) or not (0) in a region: 1 the whole tumor, 2 its core"
+            return Observed("mask", "1", words, {**coords, REGION: "1"}, latent=True)
         if self.config.voxel > 0:
             text += f", average over voxels of {self.config.voxel:g} mm"
-        return Observed("c", "1", text, {**dict.fromkeys(self.axes, "mm"), "t": "d"})
+        return Observed("c", "1", text, coords)
+
+    def likelihood(self, sensors: Sensors) -> Likelihood | None:
+        """That of masks; concentrations have additive noise, which their file says."""
+        masks = self.config.masks
+        return None if masks is None else likelihood_of(masks, sensors)
+
+    @cached_property
+    def _plain(self) -> Tumor:
+        """The same with concentrations as data, where its own are masks."""
+        masked = self.config.masks is not None
+        return Tumor(self.config.model_copy(update={"masks": None})) if masked else self
 
     @cached_property
     def tissue(self) -> Tissue:
@@ -121,6 +137,8 @@ class Tumor:
         final, extent = self.config.time.final, self.config.extent
         found = parse_timed(text, extent, self._middles, final, self.mask)
         check_inside(found, extent)
+        if self.config.masks is not None:
+            found = in_all_regions(found)
         try:
             self._check(found, Clock.of(self.config, 0))
         except DataSchemaError as error:
@@ -161,7 +179,12 @@ class Tumor:
         self._check(sensors, Clock.of(self.config, level))
         on = self.discretisation(level)
         reads = Reads.of(on.lattice, on.clock, sensors, self.config.voxel)
-        return TumorModel((self.prior().space, self.observed.space(sensors)), on, reads)
+        seen = Seen(reads, self._masks(sensors))
+        return TumorModel((self.prior().space, self.observed.space(sensors)), on, seen)
+
+    def _masks(self, sensors: Sensors) -> Masks | None:
+        masks = self.config.masks
+        return None if masks is None else Masks.of(masks, sensors)
 
     def prepare(self, level: int) -> None:
         """Build what a solve on ``level`` needs, and refuse what it would refuse.
@@ -180,7 +203,8 @@ class Tumor:
         m = self.prior().space.check(m)
         on = self.discretisation(level)
         times, c = history(on, m)
-        return to_dataset(self.observed, self.tissue, on, times, c)
+        found = to_dataset(self._plain.observed, self.tissue, on, times, c)
+        return found.assign(threshold_variables(self.config, m))
 
     def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:
         """The data of a dataset of :meth:`solve` at the sensors, linear between its times.
@@ -208,7 +232,8 @@ class Tumor:
                 "time levels; choose other times, or solve again with time.stored = 1"
             )
         states = zip(levels, c[:, :, None], strict=True)
-        return reads.data(states)[:, 0]
+        seen = Seen(reads, own._masks(sensors))
+        return seen.data(reads.data(states), thresholds_in(fields, config))[:, 0]
 
     def grid(self, shape: tuple[int, ...]) -> Sensors:
         """The nodes of a grid of ``shape`` (along (z,) y, x) on the box at the last scan.
@@ -232,7 +257,9 @@ class Tumor:
         nodes = self.grid(shape)
         inside = self.mask(points_of(nodes, self.axes))
         found = np.zeros(len(inside))
-        found[inside] = self.forward_model({k: v[inside] for k, v in nodes.items()})(m)
+        sensors = {name: column[inside] for name, column in nodes.items()}
+        plain = self._plain
+        found[inside] = plain.forward_model(sensors)(m[: plain.prior().space.size])
         return found
 
     def grid_operator(self, shape: tuple[int, ...]) -> NoReturn:

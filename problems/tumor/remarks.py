@@ -16,13 +16,18 @@ def remarks(config: TumorConfig, observations: Observations) -> tuple[str, ...]:
     found = _coarse(config)
     if len(np.unique(observations.coords["t"])) == 1:
         found.append(_one_time(config))
+    return tuple(found) if config.masks else (*found, *_impossible(observations))
+
+
+def _impossible(observations: Observations) -> list[str]:
+    """Concentrations that are neither parts of a whole nor that with noise."""
     low, high = float(observations.values.min()), float(observations.values.max())
-    if low < -0.5 or high > 1.5:
-        found.append(
-            f"concentrations from {low:g} to {high:g}; they are parts of the most that fits, "
-            "between 0 and 1 apart from noise"
-        )
-    return tuple(found)
+    if low >= -0.5 and high <= 1.5:
+        return []
+    return [
+        f"concentrations from {low:g} to {high:g}; they are parts of the most that fits, "
+        "between 0 and 1 apart from noise"
+    ]
 
 
 def _coarse(config: TumorConfig) -> list[str]:

@@ -1,7 +1,11 @@
-"""The unknown m: diffusivity, growth rate, place of the seed and, where unknown, the duration."""
+"""The unknown m: diffusivity, growth rate, place of the seed and, where unknown, further numbers.
+
+Those are the duration of growth and the thresholds of masks.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +15,9 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
 
-from .config import TumorConfig
+from .config import MasksConfig, TumorConfig
 
-__all__ = ["Parameters", "check", "parameters", "prior_of"]
+__all__ = ["Parameters", "changes", "check", "gradient", "parameters", "prior_of", "threshold_name"]
 
 
 def prior_of(config: TumorConfig) -> Prior:
@@ -38,7 +42,20 @@ def prior_of(config: TumorConfig) -> Prior:
         a, b = u.duration
         words = "time of growth until the last scan"
         factors.append(uniform("duration", low=a, high=b, units="d", long_name=words))
+    for region, threshold in _thresholds(config.masks).items():
+        if isinstance(threshold, tuple):
+            (a, b), words = threshold, f"concentration above which the {region} tumor is seen"
+            factors.append(uniform(threshold_name(region), low=a, high=b, long_name=words))
     return product(*factors)
+
+
+def _thresholds(masks: MasksConfig | None) -> dict[str, float | tuple[float, float]]:
+    return {} if masks is None else masks.thresholds
+
+
+def threshold_name(region: str) -> str:
+    """The name of a threshold in files."""
+    return f"threshold_{region}"
 
 
 @dataclass(frozen=True)
@@ -50,20 +67,48 @@ class Parameters:
         growth_rate: ρ, (width,).
         seed: its place, (d, width).
         duration: of growth, (width,).
+        thresholds: of the regions of masks, (regions, width).
     """
 
     diffusivity: Array
     growth_rate: Array
     seed: Array
     duration: Array
+    thresholds: Array
 
 
 def parameters(config: TumorConfig, m: Array) -> Parameters:
     """Those of a tile m (n_m, width)."""
-    end = 2 + config.dim
-    known = config.unknown.duration is None
-    duration = np.full(m.shape[1], config.time.final) if known else m[end]
-    return Parameters(m[0], m[1], m[2:end], duration)
+    known = [t for t in _thresholds(config.masks).values() if not isinstance(t, tuple)]
+    return _named(config, m, config.time.final, known)
+
+
+def changes(config: TumorConfig, dm: Array) -> Parameters:
+    """How they change with dm (n_m, width); what is known does not."""
+    return _named(config, dm, 0.0, [0.0] * len(_thresholds(config.masks)))
+
+
+def _named(config: TumorConfig, m: Array, final: float, known: Sequence[float]) -> Parameters:
+    """The rows of m by name; the values of what is known are given."""
+    fixed, rows = iter(known), iter(m[2 + config.dim :])
+
+    def row(sought: bool, otherwise: float) -> Array:
+        return next(rows) if sought else np.full(m.shape[1], otherwise)
+
+    duration = row(config.unknown.duration is not None, final)
+    sought = [isinstance(t, tuple) for t in _thresholds(config.masks).values()]
+    thresholds = [row(s, 0.0 if s else next(fixed)) for s in sought]
+    stacked = np.array(thresholds).reshape(len(sought), m.shape[1])
+    return Parameters(m[0], m[1], m[2 : 2 + config.dim], duration, stacked)
+
+
+def gradient(config: TumorConfig, found: Parameters) -> Array:
+    """Derivatives by name as those by m, (n_m, width)."""
+    rows = [found.diffusivity, found.growth_rate, *found.seed]
+    if config.unknown.duration is not None:
+        rows.append(found.duration)
+    named = zip(_thresholds(config.masks).values(), found.thresholds, strict=True)
+    return np.stack([*rows, *(row for t, row in named if isinstance(t, tuple))])
 
 
 def check(config: TumorConfig, m: Array) -> None:
@@ -84,3 +129,5 @@ def check(config: TumorConfig, m: Array) -> None:
             raise SolverDiverged(f"{name} must be finite and above {least:g}, got {value[0]:g}")
     if not np.isfinite(found.seed).all():
         raise SolverDiverged(f"the place of the seed must be finite, got {found.seed[:, 0]}")
+    if not np.isfinite(found.thresholds).all():
+        raise SolverDiverged(f"thresholds must be finite, got {found.thresholds[:, 0]}")

@@ -22,6 +22,11 @@ CASES = {
         {**PLANE, "time": {"steps": 12, "window": 40.0}, "unknown": {"duration": [60.0, 150.0]}},
         "grid:7@62,100",
     ),
+    "masks": ({**PLANE, "voxel": 14.0, "masks": {}}, "grid:7"),
+    "masks, core known": ({**PLANE, "masks": {"core": 0.6}}, "grid:7@50,100"),
+    "masks, all unknown": (
+        {**PLANE, "masks": {"softness": 0.1}, "unknown": {"duration": [60.0, 150.0]}}, "grid:7",
+    ),
     "little memory": ({"cells": 24, "time": {"steps": 40, "memory_mb": 0.06}}, "grid:9"),
 }  # fmt: skip
 

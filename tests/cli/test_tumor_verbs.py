@@ -105,3 +105,58 @@ def test_a_solid_brain_is_solved(call, tmp_path):
     c = xr.open_dataset(tmp_path / "s.nc")["c"].values
     assert np.isfinite(c).all()
     assert c.max() > 0.3
+
+
+MASKS = """
+[problem.masks]
+core = 0.6
+"""
+
+
+@pytest.fixture(scope="module", name="masks")
+def _masks(tmp_path_factory, call):
+    folder = tmp_path_factory.mktemp("masks")
+    (folder / "masks.toml").write_text(TUMOR + MASKS)
+    done = call("solve", "--config", folder / "masks.toml", "--out", folder / "truth.nc")
+    assert done.exit_code == 0, done.stderr
+    words = ("--sensors", "all", "--seed", 2, "--out", folder / "obs.nc")
+    done = call("observe", folder / "truth.nc", *words)
+    assert done.exit_code == 0, done.stderr
+    return folder
+
+
+def test_masks_are_zeros_and_ones_and_find_the_truth(masks, call):
+    seen = xr.open_dataset(masks / "obs.nc")["mask"]
+    assert set(np.unique(seen)) == {0.0, 1.0}
+    assert seen.attrs["likelihood"] == "bernoulli"
+    words = ("--engine", "map", "--set", "engine.starts=1", "--seed", 3)
+    done = call("invert", masks / "obs.nc", *words, "--out", masks / "map.nc")
+    assert done.exit_code == 0, done.stderr
+    truth = xr.open_datatree(masks / "truth.nc")["unknown"].to_dataset()
+    found = xr.open_datatree(masks / "map.nc")["estimates"].to_dataset()
+    assert abs(float(found["seed_x_mean"] - truth["seed_x"])) < 1.5
+    assert abs(float(found["seed_y_mean"] - truth["seed_y"])) < 1.5
+    rate = float(found["growth_rate_mean"] / truth["growth_rate"])
+    assert 0.8 < rate < 1.25
+    words = ("--metric", "dice", "--threshold", 0.25, "--json")
+    done = call("score", masks / "map.nc", "--truth", masks / "truth.nc", *words)
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["scores"]["dice"] > 0.9
+    done = call("plot", masks / "map.nc", "--truth", masks / "truth.nc", "--out", masks / "m.png")
+    assert done.exit_code == 0, done.stderr
+
+
+REFUSED_MASKS = {
+    "noise": (("observe", "truth.nc", "--sensors", "all", "--noise-std", "0.1"), "leave out"),
+    "noise of masks": (("invert", "obs.nc", "--noise-std", "0.1"), "leave out --noise-std"),
+    "a Gaussian engine": (("invert", "obs.nc", "--engine", "eki"), "takes data whose likelihood"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_MASKS)
+def test_what_masks_cannot_be_is_refused(case, masks, call, tmp_path):
+    (verb, file, *words), said = REFUSED_MASKS[case]
+    done = call(verb, masks / file, *words, "--out", tmp_path / "o.nc")
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert not (tmp_path / "o.nc").exists()

@@ -8,6 +8,7 @@ import xarray as xr
 from mutants import Mutants
 from toy_problem import KNOTS, Toy, ToyConfig, ToyModel
 
+from pdeinv.bayes.bernoulli import Bernoulli
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Exponential
 from pdeinv.config import Config
@@ -440,6 +441,18 @@ class Shrinking(Toy):
 class Single(Toy):
     def remarks(self, observations):
         return "all is well"
+
+
+class Steep(Bernoulli):
+    def slope(self, prediction, data):
+        misfit, slope = super().slope(prediction, data)
+        return misfit, 2 * slope
+
+
+@mutant("likelihood")
+class Binary(Toy):
+    def likelihood(self, sensors):
+        return Steep(len(sensors["x"]))
 
 
 @mutant("strong-form")

@@ -58,6 +58,16 @@ CASES = {
         },
         "grid:7@65,100",
     ),
+    "tumor, masks": (
+        {
+            "cells": 24,
+            "solver": "finite-differences",
+            "time": {"steps": 8, "window": 40.0},
+            "unknown": {"duration": [60.0, 150.0]},
+            "masks": {"softness": 0.2, "core": 0.7},
+        },
+        "grid:7@65,100",
+    ),
 }
 """Configuration and sensors; a problem that is not here stands before the kit as it comes."""
 

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 import xarray as xr
 
+from pdeinv.bayes.bernoulli import Bernoulli
 from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.plugins import hooks
 from pdeinv.plugins.problem import Metric
@@ -57,6 +58,9 @@ class Full(Bare):
 
     def remarks(self, observations):
         return (f"{observations.size} data",)
+
+    def likelihood(self, sensors):
+        return Bernoulli(len(sensors["x"]))
 
     def memory_estimate(self, level=0):
         return 100 + level
@@ -109,6 +113,7 @@ def asked(problem):
         "phantom": phantom and phantom("3", np.random.default_rng(0)).tolist(),
         "annotated": dict(hooks.annotated(problem, EMPTY).attrs),
         "remarks": hooks.remarks(problem, data),
+        "likelihood": hooks.likelihood(problem)({"x": np.zeros(5)}),
         "memory_estimate": hooks.memory_estimate(problem, 2),
         "grid_shape": hooks.grid_shape(problem, 5),
         "prepare": _prepared(problem),
@@ -129,6 +134,7 @@ def test_a_hook_that_is_there_is_asked():
         "phantom": [3.0, 3.0],
         "annotated": {"seen": 1},
         "remarks": ("7 data",),
+        "likelihood": Bernoulli(5),
         "memory_estimate": 102,
         "grid_shape": (5, 2),
         "prepare": "no level 2",
@@ -149,6 +155,7 @@ def test_without_a_hook_its_default_holds():
         "phantom": None,
         "annotated": {},
         "remarks": (),
+        "likelihood": None,
         "memory_estimate": None,
         "grid_shape": None,
         "prepare": "no model of here on 2",

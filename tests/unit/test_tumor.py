@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pdeinv.bayes.bernoulli import Bernoulli
 from pdeinv.bayes.noise import Noise
 from pdeinv.callers import naming_flags
 from pdeinv.config import parse
@@ -262,3 +263,74 @@ def test_what_two_keys_have_wrong_together_names_no_flag():
     given = {"problem": "tumor"}
     with pytest.raises(ConfigError, match=r"^problem: time\.window goes with"), naming_flags(given):
         parse(TumorConfig, {"time": {"window": 3.0}}, "problem")
+
+
+MASK_REFUSED = {
+    "threshold": ({"whole": 1.2}, "whole"),
+    "order": ({"whole": [0.1, 0.7]}, "up to 0.7, must not be above that of the core, from 0.5 on"),
+    "too high": ({"core": [0.5, 1.0]}, "must be below 1, got 1"),
+    "share": ({"share": 1.5}, "share"),
+    "score": ({"score": "hausdorff"}, "score"),
+    "softness": ({"softness": 0.0}, "softness"),
+}
+
+
+@pytest.mark.parametrize("case", MASK_REFUSED)
+def test_masks_are_refused_in_one_line(case):
+    table, words = MASK_REFUSED[case]
+    with pytest.raises(ConfigError, match=words):
+        made(masks=table)
+
+
+def test_a_mask_is_seen_where_the_concentration_is_above_its_threshold():
+    plain, problem = made(), made(masks={"whole": 0.2, "softness": 0.1})
+    m = np.array([1.0, 0.08, 120.0, 100.0])
+    assert problem.prior().space.names == (*plain.prior().space.names, "threshold_core")
+    places = problem.sensors("grid:5")
+    k = len(places["x"]) // 2
+    np.testing.assert_array_equal(places["region"], np.repeat([1.0, 2.0], k))
+    z = problem.forward_model(places)(np.append(m, 0.6))
+    c = plain.forward_model(plain.sensors("grid:5"))(m)
+    np.testing.assert_allclose(z, np.concatenate([c - 0.2, c - 0.6]) / 0.1, atol=1e-12)
+    np.testing.assert_array_equal(
+        problem.on_grid(np.append(m, 0.6), (5, 5)), plain.on_grid(m, (5, 5))
+    )
+
+
+def test_masks_have_a_likelihood_or_a_score_of_each_region_and_time():
+    problem = made(masks={"share": 0.3})
+    places = problem.sensors("grid:5@50,100")
+    n = len(places["x"])
+    assert problem.likelihood(places) == Bernoulli(n, "threshold", 0.3)
+    score = made(masks={"score": "dice"}).likelihood(places)
+    assert [score.masks.count(k) for k in range(4)] == [n // 4] * 4
+    assert made().likelihood(made().sensors("grid:5")) is None
+    odd = {**places, "region": np.full(n, 3.0)}
+    with pytest.raises(
+        DataSchemaError, match=r"sensor 0 is of region 3; expected 1 \(whole tumor\)"
+    ):
+        problem.forward_model(odd)
+
+
+def test_a_truth_without_thresholds_has_no_masks():
+    problem = made(masks={})
+    fields = problem.solve(np.array([1.0, 0.08, 120.0, 100.0, 0.2, 0.6]), 0)
+    places = problem.sensors("grid:5")
+    model = problem.forward_model(places)
+    want = model(np.array([1.0, 0.08, 120.0, 100.0, 0.2, 0.6]))
+    np.testing.assert_allclose(problem.observe(fields, places), want, atol=1e-12)
+    with pytest.raises(DataSchemaError, match="'threshold_core' is missing; solve again"):
+        problem.observe(fields.drop_vars("threshold_core"), places)
+
+
+def test_averages_over_voxels_are_those_of_each_voxel():
+    rng = np.random.default_rng(0)
+    axes = (np.arange(6) + 0.5, 2 * np.arange(4) + 1.0, np.arange(5) + 0.5)
+    grid = Lattice(axes, rng.random((5, 4, 6)) > 0.3)
+    places = rng.uniform(1, 4, (7, 3))
+    got = grid.averages(places, 1.7) @ grid.points
+    for place, found in zip(places, got, strict=True):
+        ends = [(np.maximum(p - h / 2, q - 0.85), np.minimum(p + h / 2, q + 0.85))
+                for p, q, h in zip(grid.points.T, place, grid.spacing, strict=True)]  # fmt: skip
+        weight = np.prod([np.maximum(b - a, 0) for a, b in ends], axis=0)
+        np.testing.assert_allclose(found, weight @ grid.points / weight.sum(), rtol=1e-12)

@@ -15,6 +15,7 @@ from pdeinv.plugins.hooks import (
     HasStrongForm,
     fixtures,
     importers,
+    likelihood,
     mask,
     memory_estimate,
     metrics,
@@ -132,6 +133,26 @@ def remarks_(case: Case) -> None:
     found = remarks(case.problem, Observations(case.problem.observed, values, case.sensors, noise))
     hold(isinstance(found, tuple), f"it gives {type(found).__name__}")
     hold(all(isinstance(t, str) and "\n" not in t for t in found), f"it says {found}")
+
+
+@CLAUSES.clause(
+    "likelihood", "`likelihood(sensors)` is None or a likelihood of that many data, whose draws it "
+    "takes and whose slope is its derivative", needs=("data",), where=f"{HOOKS}.HasLikelihood",
+)  # fmt: skip
+def likelihood_(case: Case) -> str | None:
+    law = likelihood(case.problem)(case.sensors)
+    if law is None:
+        return "data have additive noise"
+    hold(law.size == case.size, f"it is of {law.size} data, there are {case.size}")
+    rng, z = np.random.default_rng(0), case.model()(case.m())
+    data = law.draw(z[None], rng)[0]
+    law.check(data)
+    step, way = 1e-6, rng.standard_normal(case.size)
+    ends = [law.misfit(z + t * way, data) for t in (step, -step)]
+    slope = law.slope(z, data)[1] @ way
+    off = abs(float(ends[0] - ends[1]) / (2 * step) - slope)
+    hold(off <= 1e-4 * (1 + abs(slope)), f"its slope is off by {off:.2g}")
+    return None
 
 
 @CLAUSES.clause(
