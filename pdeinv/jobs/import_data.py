@@ -58,7 +58,7 @@ def import_file(problem: str, name: str, source: Path, options: Mapping[str, Any
     """
     importer = _importer(problem, name)
     checked = _checked(importer, options)
-    files = [source, *(v for _, v in checked if isinstance(v, Path))]
+    files = [source, *_paths(checked)]
     for file in files:
         try:
             check_regular(file)
@@ -76,6 +76,13 @@ def import_file(problem: str, name: str, source: Path, options: Mapping[str, Any
         "pdeinv_problem": problem,
     }
     return dataset.assign_attrs({**attrs, **dataset.attrs})
+
+
+def _paths(options: Any) -> list[Path]:
+    """The files among the options, also where one takes several."""
+    values = [v for _, option in options
+              for v in (option if isinstance(option, tuple) else (option,))]  # fmt: skip
+    return [v for v in values if isinstance(v, Path)]
 
 
 def _checked(importer: Importer, options: Mapping[str, Any]) -> Any:

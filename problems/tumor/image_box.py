@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import xarray as xr
+
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.nifti import read_grid
 from pdeinv.io.voxel_grid import VoxelGrid
 
-__all__ = ["box_of", "lengths_of", "sides_of"]
+__all__ = ["box_of", "lengths_of", "placed", "sides_of"]
 
 
 def box_of(grid: VoxelGrid) -> list[tuple[int, float]]:
@@ -39,3 +41,14 @@ def lengths_of(grid: VoxelGrid, path: Path) -> tuple[float, ...]:
             "each axis"
         )
     return found
+
+
+def placed(path: Path) -> xr.Dataset:
+    """The matrix from the box of an image to the world, as files hold it.
+
+    Raises:
+        DataSchemaError: no image.
+        MissingDependency: nibabel is not installed.
+    """
+    attrs = {"units": "1", "long_name": "mm of the box, and 1, to mm of the world (RAS+), and 1"}
+    return xr.Dataset({"box_to_world": (("world", "box"), read_grid(path).box_to_world, attrs)})

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from pdeinv.errors import DataSchemaError
@@ -120,7 +122,7 @@ def read_maps(config: TumorConfig, kind: NiftiConfig) -> Maps:
     return Maps(white.grid, white_part, grey_part, notes)
 
 
-def in_box(canonical: Array) -> Array:
+def in_box(canonical: NDArray[Any]) -> NDArray[Any]:
     """An array (nx, ny, nz) as the box has it, ((nz,) ny, nx)."""
     return np.ascontiguousarray(np.squeeze(canonical.T))
 

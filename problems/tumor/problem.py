@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -14,7 +15,6 @@ from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.fields import described
-from pdeinv.io.nifti import read_grid
 from pdeinv.io.observations import Observations
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.sensors import (
@@ -26,7 +26,7 @@ from pdeinv.model.sensors import (
     parse_timed,
     points_of,
 )
-from pdeinv.plugins.problem import Card, Images
+from pdeinv.plugins.problem import Card, Images, Importer
 from pdeinv.text_table import read_table
 from pdeinv.typing import Array
 
@@ -36,7 +36,9 @@ from .differences import LineDiffusion
 from .elements import ElementDiffusion
 from .fields import CONCENTRATION, threshold_variables, thresholds_in, to_dataset
 from .grids import voxels
+from .image_box import placed
 from .images import images_of
+from .importer import IMPORTERS
 from .masks import REGION, Masks, in_all_regions, likelihood_of
 from .memory import state_bytes
 from .model import Discretisation, Seen, TumorModel, history
@@ -56,6 +58,7 @@ class Tumor:
 
     name: ClassVar[str] = "tumor"
     Config: ClassVar[type[TumorConfig]] = TumorConfig
+    importers: ClassVar[Mapping[str, Importer]] = IMPORTERS
     card: ClassVar[Card] = Card(
         title="Tumor growth in the brain",
         equation="∂c/∂t = ∇·(D∇c) + ρ c (1 − c), D = D_w (white + grey/ratio)",
@@ -275,11 +278,8 @@ class Tumor:
 
     def fixtures(self) -> xr.Dataset:
         """How mm of the box become mm of the world, where the box is an image."""
-        if not isinstance(self.config.tissue, NiftiConfig):
-            return xr.Dataset()
-        matrix = read_grid(self.config.tissue.white).box_to_world
-        attrs = {"units": "1", "long_name": "mm of the box, and 1, to mm of the world, RAS+"}
-        return xr.Dataset({"box_to_world": (("world", "box"), matrix, attrs)})
+        tissue = self.config.tissue
+        return placed(tissue.white) if isinstance(tissue, NiftiConfig) else xr.Dataset()
 
     def images(self, level: int) -> Images:
         """Concentrations on the voxels of the image of white matter, or of the level without one.
