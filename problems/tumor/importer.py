@@ -22,7 +22,6 @@ from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.fields import problem_attributes
 from pdeinv.io.nifti import Volume, read_volume
 from pdeinv.io.observations import Observations, to_dataset
-from pdeinv.model.observed import Sensors
 from pdeinv.plugins import hooks
 from pdeinv.plugins.problem import Importer, Problem
 from pdeinv.plugins.recipe import make_problem
@@ -138,7 +137,7 @@ def _check_inside(found: Regions, tissue: NDArray[np.bool_], path: Path) -> None
         DataSchemaError: most of it does.
     """
     outside = 1 - float((found.whole & tissue).sum() / found.whole.sum())
-    text = f"{path.name}: {100 * outside:.0f} % of the tumor lie outside of white and grey matter"
+    text = f"{path.name}: {100 * outside:.0f} % of the tumor lies outside of white and grey matter"
     if outside > HALF:
         raise DataSchemaError(f"{text}; are segmentation and maps of the same head and space?")
     if outside > OUTSIDE:
@@ -204,25 +203,34 @@ def _grid(maps: Maps, config: TumorConfig) -> _DataVoxels:
 
 
 def _dataset(problem: Problem, grid: _DataVoxels, scans: Mapping[float, Regions]) -> xr.Dataset:
-    """The observation file: masks of all scans and regions, where tissue was seen."""
-    threshold = problem.config.model_dump()["threshold"]
-    places = grid.points
-    tissue = (grid.tissue >= threshold) & hooks.mask(problem, places)
-    values: list[Array] = []
-    parts: list[Sensors] = []
-    for time, found in scans.items():
-        seen = tissue & (grid.part(found.hidden) <= HALF)
-        if not seen.any():
-            raise DataSchemaError(f"no data voxel of {time:g} d lies in tissue that was seen")
-        count, shown = int(seen.sum()), 1 - grid.part(found.hidden)[seen]
-        for number, region in enumerate((found.whole, found.core), start=1):  # as REGIONS are
-            values.append((grid.part(region)[seen] > HALF * shown).astype(np.float64))
-            where = dict(zip("xyz", places[seen].T, strict=False))
-            parts.append({**where, "t": np.full(count, time), REGION: np.full(count, number)})
-    coords = {
-        k: np.concatenate([np.asarray(p[k], dtype=np.float64) for p in parts]) for k in parts[0]
-    }
+    """The observation file: masks of all regions and scans, where tissue was seen."""
+    config = problem.config
+    assert isinstance(config, TumorConfig)
+    tissue = (grid.tissue >= config.threshold) & hooks.mask(problem, grid.points)
+    parts = [_of_scan(grid, found, tissue, time) for time, found in scans.items()]
+    region, voxel, time, mask = np.concatenate(parts, axis=1)
+    order = np.lexsort((time, voxel, region))  # times of a voxel behind each other, as of stations
+    places = grid.points[voxel[order].astype(np.int64)]
+    where = dict(zip(problem.axes, places.T, strict=True))
+    coords = {**where, "t": time[order], REGION: region[order]}
     law = hooks.likelihood(problem)(coords)
     assert law is not None
-    observations = Observations(problem.observed, np.concatenate(values), coords, law)
-    return to_dataset(observations, problem_attributes(problem.name, problem.config))
+    observations = Observations(problem.observed, mask[order], coords, law)
+    return to_dataset(observations, problem_attributes(problem.name, config))
+
+
+def _of_scan(grid: _DataVoxels, found: Regions, tissue: NDArray[np.bool_], time: float) -> Array:
+    """Region, voxel, time and mask of the data of one scan, (4, n).
+
+    Raises:
+        DataSchemaError: it shows no tissue.
+    """
+    hidden = grid.part(found.hidden)
+    seen = np.flatnonzero(tissue & (hidden <= HALF))
+    if len(seen) == 0:
+        raise DataSchemaError(f"no data voxel of {time:g} d lies in tissue that was seen")
+    rows = []
+    for number, region in enumerate((found.whole, found.core), start=1):  # as masks.REGIONS are
+        mask = grid.part(region)[seen] > HALF * (1 - hidden[seen])
+        rows.append([np.full(len(seen), number), seen, np.full(len(seen), time), mask])
+    return np.concatenate(np.array(rows, dtype=np.float64), axis=1)
