@@ -50,6 +50,18 @@ class Dice:
         own = np.unique(self.masks)[:, None] == np.array(self.masks)
         return np.asarray(own, dtype=np.float64)
 
+    @cached_property
+    def _counts(self) -> Array:
+        """n_k, how many data each mask has."""
+        return np.asarray(self._members.sum(axis=1))
+
+    def _sums(self, values: Array) -> Array:
+        """Sums over each mask, (..., n_d) to (..., masks).
+
+        Each of them is one product of its own, so that its bits depend on its row alone.
+        """
+        return np.stack([np.vecdot(values, own) for own in self._members], axis=-1)
+
     @property
     def size(self) -> int:
         """The number of data."""
@@ -74,16 +86,23 @@ class Dice:
 
     def misfit(self, prediction: Array, data: Array) -> Array:
         """Φ for (..., n_d)."""
-        return self.slope(prediction, data)[0]
+        return self._score(*self._overlap(LINKS[self.link].probability(prediction), data))
+
+    def _overlap(self, p: Array, data: Array) -> tuple[Array, Array]:
+        """2 Σ p y and Σ p + Σ y of each mask, shapes (..., masks)."""
+        return 2 * self._sums(p * data), self._sums(p) + self._sums(data)
+
+    def _score(self, both: Array, total: Array) -> Array:
+        return np.asarray(-self.weight * np.sum(self._counts * np.log(both / total), axis=-1))
 
     def slope(self, prediction: Array, data: Array) -> tuple[Array, Array]:
         """Φ and dΦ/dz."""
-        link, members = LINKS[self.link], self._members
-        p, n = link.probability(prediction), members.sum(axis=1)
-        both, total = 2 * (p * data) @ members.T, (p + data) @ members.T
-        misfit = -self.weight * np.sum(n * np.log(both / total), axis=-1)
+        link, members, n = LINKS[self.link], self._members, self._counts
+        p = link.probability(prediction)
+        both, total = self._overlap(p, data)
         by_p = (n / both) @ members * 2 * data - (n / total) @ members
-        return misfit, -self.weight * by_p * p * link.slope(prediction)
+        slope = -self.weight * by_p * p * link.slope(prediction)
+        return self._score(both, total), slope
 
     def fisher(self, prediction: Array) -> Noise:
         """That of the likelihood of the same data, which curves as the score does near its best."""

@@ -133,3 +133,13 @@ def test_the_soft_dice_score_and_its_slope(name):
     assert law.tempered(2.0).misfit(z, y) == pytest.approx(law.misfit(z, y) / 2)
     with pytest.raises(CapabilityError, match="has no density"):
         law.draw(z[None], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("law", [Bernoulli(900), Dice((0, 1) * 450), Noise(np.full(900, 0.3))])
+def test_the_bits_of_a_row_depend_on_it_alone(law):
+    rng = np.random.default_rng(6)
+    z, y = rng.standard_normal((13, 900)), np.tile([1.0, 1.0, 0.0], 300)
+    whole = law.misfit(z, y)
+    np.testing.assert_array_equal(whole, [law.misfit(row, y) for row in z])
+    np.testing.assert_array_equal(whole[4:7], law.misfit(z[4:7], y))
+    np.testing.assert_array_equal(whole, law.slope(z, y)[0])
