@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pdeinv.config import Config, Positive, PositiveRange
 
-from .image_box import sides_of
+from .image_box import with_box
 
 __all__ = [
     "HomogeneousConfig",
@@ -25,9 +25,6 @@ __all__ = [
     "TumorConfig",
     "UnknownConfig",
 ]
-
-IMAGE_VOXEL = {2: 1.0, 3: 4.0}
-"""About how long the sides of voxels are in an image that they are not given for, mm."""
 
 SolverName = Literal["finite-elements", "finite-differences"]
 Place = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
@@ -228,15 +225,7 @@ class TumorConfig(Config):
     @classmethod
     def _of_image(cls, table: Any) -> Any:
         """The sides of the box, and voxels of it, from the image where they are not given."""
-        tissue = table.get("tissue") if isinstance(table, Mapping) else None
-        if not (isinstance(tissue, Mapping) and tissue.get("kind") == "nifti"):
-            return table
-        if "lengths" in table or not isinstance(tissue.get("white"), str | Path):
-            return table
-        lengths = sides_of(Path(tissue["white"]))
-        edge = IMAGE_VOXEL[len(lengths)]
-        cells = [max(2, round(length / edge)) for length in lengths]
-        return {"cells": cells, **table, "lengths": lengths}
+        return with_box(table) if isinstance(table, Mapping) else table
 
     @field_validator("cells")
     @classmethod

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -10,7 +12,10 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.io.nifti import read_grid
 from pdeinv.io.voxel_grid import VoxelGrid
 
-__all__ = ["box_of", "lengths_of", "placed", "sides_of"]
+__all__ = ["box_of", "lengths_of", "placed", "with_box"]
+
+VOXEL = {2: 1.0, 3: 4.0}
+"""About how long the sides of voxels are where they are not given, in a plane and a solid, mm."""
 
 
 def box_of(grid: VoxelGrid) -> list[tuple[int, float]]:
@@ -18,14 +23,24 @@ def box_of(grid: VoxelGrid) -> list[tuple[int, float]]:
     return [(grid.counts[k], grid.sides[k]) for k in grid.axes]
 
 
-def sides_of(path: Path) -> tuple[float, ...]:
-    """The sides of the box of an image, mm; only its header is read.
+def with_box(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The table of a problem whose tissue is an image, with the box of that, and voxels of it.
+
+    Only the header of the image is read, and only where the table has no lengths.
 
     Raises:
         DataSchemaError: no image, or one of a single line of voxels.
         MissingDependency: nibabel is not installed.
     """
-    return lengths_of(read_grid(path), path)
+    tissue = table.get("tissue")
+    if not isinstance(tissue, Mapping) or tissue.get("kind") != "nifti" or "lengths" in table:
+        return table
+    white = tissue.get("white")
+    if not isinstance(white, str | Path):
+        return table  # what is wrong with it is said elsewhere
+    lengths = lengths_of(read_grid(Path(white)), Path(white))
+    cells = [max(2, round(length / VOXEL[len(lengths)])) for length in lengths]
+    return {"cells": cells, **table, "lengths": lengths}
 
 
 def lengths_of(grid: VoxelGrid, path: Path) -> tuple[float, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -21,13 +20,10 @@ from pdeinv.model.sensors import (
     AXES,
     check_inside,
     grid_nodes,
-    is_file,
-    misplaced,
     parse_timed,
     points_of,
 )
 from pdeinv.plugins.problem import Card, Images, Importer
-from pdeinv.text_table import read_table
 from pdeinv.typing import Array
 
 from .clock import Clock
@@ -42,6 +38,7 @@ from .importer import IMPORTERS
 from .masks import REGION, Masks, in_all_regions, likelihood_of
 from .memory import state_bytes
 from .model import Discretisation, Seen, TumorModel, history
+from .places import check_places, timed
 from .reads import Reads
 from .remarks import remarks
 from .tissue import Tissue, tissue_of
@@ -136,7 +133,7 @@ class Tumor:
         Raises:
             ConfigError: not understood, or a sensor lies outside the tissue or the run.
         """
-        text = spec if _timed(spec) else f"{spec}@{self.config.time.final!r}"
+        text = spec if timed(spec) else f"{spec}@{self.config.time.final!r}"
         final, extent = self.config.time.final, self.config.extent
         found = parse_timed(text, extent, self._middles, final, self.mask)
         check_inside(found, extent)
@@ -153,25 +150,7 @@ class Tumor:
         return found[self.mask(found)]
 
     def _check(self, sensors: Sensors, clock: Clock) -> None:
-        """Refuse places without tissue, and times outside the run.
-
-        Raises:
-            DataSchemaError: names the first one.
-        """
-        clock.check(np.asarray(sensors["t"], dtype=np.float64))
-        places = points_of(sensors, self.axes)
-        bad = np.flatnonzero(~self.mask(places))
-        if len(bad) == 0:
-            return
-        place, k = places[bad[0]], int(bad[0])
-        inside = all(a <= x <= b for x, (a, b) in zip(place, self.config.extent, strict=True))
-        if not inside:
-            raise DataSchemaError(misplaced(f"sensor {k}", place, self.config.extent))
-        at = ", ".join(f"{v:g}" for v in place)
-        raise DataSchemaError(
-            f"sensor {k} at ({', '.join(self.axes)}) = ({at}) lies where there is no tissue; "
-            "remove it or correct its coordinates"
-        )
+        check_places(sensors, self.config, clock, self.mask)
 
     def forward_model(self, sensors: Sensors, level: int = 0) -> TumorModel:
         """G: m to concentrations, on the voxels and with the time steps of ``level``.
@@ -306,13 +285,3 @@ class Tumor:
             ConfigError: the states do not fit into ``time.memory_mb``.
         """
         return state_bytes(self.config, self.dofs(level), level)
-
-
-def _timed(spec: str) -> bool:
-    """Whether the text of sensors says times, itself or by a column of its file."""
-    if "@" in spec or not is_file(spec):
-        return "@" in spec
-    try:
-        return "t" in read_table(Path(spec))[0]
-    except DataSchemaError:
-        return True  # whoever reads the file says what is wrong with it

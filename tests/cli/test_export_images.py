@@ -8,6 +8,9 @@ import pytest
 import xarray as xr
 from heads import fractions, head
 
+import pdeinv
+from pdeinv.errors import ConfigError
+
 TABLES = """
 seed = 6
 [problem]
@@ -145,6 +148,16 @@ def test_what_does_not_fit_is_refused(plane, call, tmp_path, monkeypatch, name):
     assert done.exit_code == 2
     assert text in done.stderr
     assert not [p for p in tmp_path.iterdir() if not p.name.startswith(".")]
+
+
+def test_python_writes_the_same_images(plane, call, tmp_path):
+    run(call, "export", plane / "truth.nc", "--nifti", tmp_path / "a", "--threshold", 0.3)
+    out = pdeinv.export(plane / "truth.nc", nifti=tmp_path / "b", threshold=(0.3,))
+    assert out == tmp_path / "b"
+    for path in (tmp_path / "a").glob("*.gz"):
+        assert (out / path.name).read_bytes() == path.read_bytes()
+    with pytest.raises(ConfigError, match="give one output: vtk or nifti"):
+        pdeinv.export(plane / "truth.nc")
 
 
 def test_other_problems_have_no_medical_images(small, call, tmp_path):

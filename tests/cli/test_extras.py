@@ -142,6 +142,21 @@ def test_flags_without_their_package():
         assert package in one[1]
 
 
+IMAGES = 'problem.tissue={kind="nifti",white="w.nii",grey="g.nii"}'
+
+
+@pytest.mark.usefixtures("place")
+def test_tumors_need_nibabel_for_images_alone():
+    small = ("--set", "problem.cells=12", "--set", "problem.time.steps=2", "--level", "0")
+    commands = [("solve", "tumor", *small, "--seed", "1", "--out", "t.nc"),
+                ("solve", "tumor", "--set", IMAGES, "--out", "x.nc"),
+                ("invert", "--predict-gbm", "folder", "--out", "x")]  # fmt: skip
+    phantom, *refused = said(EXTRAS["tumor"], commands)
+    assert phantom[0] == 0, phantom[1]
+    for words, found in zip(commands[1:], refused, strict=True):
+        check_refusal(words, found, "tumor")
+
+
 @pytest.mark.usefixtures("place")
 def test_what_needs_no_extra_works_without_any():
     commands = [("list",), ("info", "obs.nc"), ("plot", "obs.nc", "--out", "obs.png")]
