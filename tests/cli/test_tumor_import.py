@@ -98,6 +98,23 @@ def test_they_are_inverted_and_shown_on_the_images_again(patient, call, tmp_path
     run(call, "plot", tmp_path / "map.nc", *words)
 
 
+def test_a_slice_is_imported_as_a_plane(call, tmp_path):
+    tissue = 'kind = "homogeneous"'
+    text = TABLES.format(tissue=tissue).replace("cells = [16, 14, 12]", "cells = [24, 20]")
+    text = text.replace("[problem.time]", "lengths = [96.0, 80.0]\n[problem.time]")
+    (tmp_path / "plane.toml").write_text(text)
+    run(call, "solve", "--config", tmp_path / "plane.toml", "--out", tmp_path / "truth.nc")
+    run(call, "export", tmp_path / "truth.nc", "--nifti", tmp_path / "out", *THRESHOLDS)
+    maps = [w for k in ("white", "grey") for w in (f"--{k}", tmp_path / "out" / f"{k}.nii.gz")]
+    source, obs = tmp_path / "out" / "segmentation.nii.gz", tmp_path / "obs.nc"
+    run(call, "import", "tumor", "nifti", source, *maps, "--labels", "brats", "--out", obs)
+    mask, at, _ = columns(obs)
+    assert set(at) == {"x", "y", "t", "region"}
+    assert len(mask) == 2 * 24 * 20
+    assert mask.sum() > 10
+    run(call, "check", obs)
+
+
 def test_two_scans_are_one_file(patient, call, tmp_path):
     more = ("--scan", patient / "first" / "segmentation.nii.gz", "--time", 100, "--time", 75)
     assert imported(call, patient, tmp_path / "obs.nc", *more).exit_code == 0
