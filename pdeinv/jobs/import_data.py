@@ -16,7 +16,7 @@ from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin, hint
 from pdeinv.foreign import Unreadable, check_regular
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.problem import Importer
-from pdeinv.provenance import Source, attributes
+from pdeinv.provenance import attributes, named_apart
 
 __all__ = ["import_file", "importers", "problems"]
 
@@ -71,7 +71,7 @@ def import_file(problem: str, name: str, source: Path, options: Mapping[str, Any
     dataset = importer.read(source, checked)
     table = {"format": name, "source": str(source), **checked.model_dump(mode="json")}
     attrs = {
-        **attributes({"import": table}, None, map(Source.of, files)),
+        **attributes({"import": table}, None, named_apart(files)),
         "pdeinv_kind": "observations",
         "pdeinv_problem": problem,
     }

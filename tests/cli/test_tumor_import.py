@@ -123,8 +123,8 @@ def test_two_scans_are_one_file(patient, call, tmp_path):
     whole = [mask[(times == t) & (at["region"] == 1)].sum() for t in (75, 100)]
     assert 0 < whole[0] < whole[1]
     attrs = xr.open_dataset(tmp_path / "obs.nc").attrs
-    for name in ("white.nii.gz", "grey.nii.gz", "segmentation.nii.gz"):
-        assert f"{name}:sha256=" in attrs["pdeinv_inputs"]
+    for name in ("white", "grey", "first/segmentation", "last/segmentation"):
+        assert f"{name}.nii.gz:sha256=" in attrs["pdeinv_inputs"]
     run(call, "check", tmp_path / "obs.nc")
 
 
