@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pdeinv.config import named, parse_toml
 from pdeinv.errors import ConfigError, SolverDiverged
+from pdeinv.foreign import Unreadable, read_json
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
 from pdeinv.io.fields import LEVEL
@@ -29,7 +30,7 @@ from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import Source
 from pdeinv.typing import Array
 
-__all__ = ["N_DRAWS", "export_nifti"]
+__all__ = ["N_DRAWS", "export_nifti", "images_in"]
 
 N_DRAWS = 100
 """Draws of a result that are solved for its images, at most."""
@@ -146,3 +147,12 @@ def _write(out: Path, grid: VoxelGrid, volumes: Volumes, about: Mapping[str, Any
             **about,
         }
         (folder / RUN_MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
+
+
+def images_in(folder: Path) -> dict[str, Any] | None:
+    """What a folder of images says of itself; None where it is none."""
+    try:
+        found = read_json(folder / RUN_MARK)
+    except (OSError, Unreadable):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("images"), list) else None

@@ -150,6 +150,15 @@ def test_what_does_not_fit_is_refused(plane, call, tmp_path, monkeypatch, name):
     assert not [p for p in tmp_path.iterdir() if not p.name.startswith(".")]
 
 
+def test_a_folder_of_images_says_what_it_is(plane, call, tmp_path):
+    run(call, "export", plane / "map.nc", "--nifti", tmp_path / "out")
+    told = json.loads(run(call, "info", tmp_path / "out", "--json").stdout)
+    assert told["kind"] == "images"
+    assert told["attributes"]["images"] == ["density_estimate"]
+    assert told["attributes"]["draws"] == 1
+    assert told["attributes"]["source"][0] == "map.nc"
+
+
 def test_python_writes_the_same_images(plane, call, tmp_path):
     run(call, "export", plane / "truth.nc", "--nifti", tmp_path / "a", "--threshold", 0.3)
     out = pdeinv.export(plane / "truth.nc", nifti=tmp_path / "b", threshold=(0.3,))

@@ -138,6 +138,16 @@ def test_the_sform_is_taken_where_the_qform_differs_and_both_are_kept(tmp_path):
     assert same.note == ""
 
 
+@pytest.mark.parametrize("codes", [(1, 0), (0, 1), (2, 4)])
+@pytest.mark.parametrize("flip", [1, -1])
+def test_one_form_is_enough_and_may_turn_left_and_right(tmp_path, codes, flip):
+    affine = np.diag([flip, 1.0, 1, 1]) @ AFFINE
+    found = read_volume(placed(tmp_path / "a.nii", affine, affine, codes))
+    np.testing.assert_array_equal(found.values, VALUES[::flip])
+    np.testing.assert_allclose(found.grid.affine, affine, atol=1e-6)
+    assert found.note == ""
+
+
 def test_an_image_without_a_place_is_read_with_a_note(tmp_path):
     found = read_volume(image(tmp_path / "a.nii", codes=[0, 0]))
     assert found.note.startswith("a.nii does not say how it lies in the world")
