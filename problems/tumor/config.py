@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from pdeinv.config import Config, Positive, PositiveRange
 
 from .image_box import with_box
+from .pet import PetConfig
 
 __all__ = [
     "HomogeneousConfig",
@@ -218,6 +219,9 @@ class TumorConfig(Config):
     )
     masks: MasksConfig | None = Field(
         None, description="how regions are seen; where not given, data are concentrations"
+    )
+    pet: PetConfig | None = Field(
+        None, description="uptake in FET-PET, beside masks or instead; none where not given"
     )
     unknown: UnknownConfig = Field(UnknownConfig(), description="what is sought, and its prior")
 

@@ -31,11 +31,14 @@ from .config import TumorConfig
 from .labels import Labels, Regions, regions
 from .maps import Maps, averaged, in_box, read_maps
 from .masks import REGION
+from .pet import PET
 
 __all__ = ["IMPORTERS", "NiftiOptions"]
 
 HALF = 0.5
 """Part of a data voxel from which on it counts as segmented, or as hidden."""
+LARGEST = 0.999
+"""The quantile of uptake in tissue that is taken for the largest."""
 OUTSIDE = 0.01
 """Part of a tumor outside of the tissue that is told."""
 
@@ -51,6 +54,9 @@ class NiftiOptions(Config):
     )
     labels: Labels | None = Field(
         None, description="what the labels mean; required where they fit several conventions"
+    )
+    pet: Path | None = Field(
+        None, description="FET-PET of the day of the last segmentation, on the same voxels"
     )
     scan: tuple[Path, ...] = Field((), description="a further segmentation; repeatable")
     time: tuple[Positive, ...] = Field(
@@ -78,6 +84,7 @@ class NiftiOptions(Config):
             "solver": "finite-differences",
             "voxel": self.voxel,
             "masks": {},
+            **({} if self.pet is None else {"pet": {}}),
             **final,
         }
 
@@ -93,7 +100,8 @@ def _read(source: Path, options: NiftiOptions) -> xr.Dataset:
     problem = make_problem("tumor", table)
     for text in maps.notes:
         warnings.warn(text, UserWarning, stacklevel=2)
-    return _dataset(problem, _grid(maps, config), dict(zip(times, scans, strict=True)))
+    uptake = None if options.pet is None else _uptake(options.pet, options, maps, config)
+    return _dataset(problem, _grid(maps, config), dict(zip(times, scans, strict=True)), uptake)
 
 
 IMPORTERS: Mapping[str, Importer] = {
@@ -122,6 +130,21 @@ def _regions(path: Path, options: NiftiOptions, maps: Maps, config: TumorConfig)
     if not boxed.core.any():
         warnings.warn(f"{path.name} holds no core", UserWarning, stacklevel=2)
     return boxed
+
+
+def _uptake(path: Path, options: NiftiOptions, maps: Maps, config: TumorConfig) -> _Uptake:
+    """PET in parts of the largest uptake in tissue, but for outliers.
+
+    Raises:
+        DataSchemaError: it is of another head, or has no uptake in tissue.
+    """
+    volume = read_volume(path)
+    _check_place(volume, path, maps, options)
+    values, tissue = in_box(volume.values), maps.white + maps.grey >= config.threshold
+    most = float(np.quantile(values[tissue], LARGEST))
+    if not most > 0:
+        raise DataSchemaError(f"{path} holds no uptake in white and grey matter")
+    return _Uptake(values / most, tissue)
 
 
 def _check_place(volume: Volume, path: Path, maps: Maps, options: NiftiOptions) -> None:
@@ -157,6 +180,19 @@ def _seed_box(first: Regions, maps: Maps) -> dict[str, list[float]]:
 
 
 @dataclass(frozen=True)
+class _Uptake:
+    """PET on the voxels of the image.
+
+    Attributes:
+        values: uptake.
+        tissue: where it counts.
+    """
+
+    values: Array
+    tissue: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class _DataVoxels:
     """Voxels in which those of the image are gathered.
 
@@ -172,7 +208,11 @@ class _DataVoxels:
 
     def part(self, region: NDArray[np.bool_]) -> Array:
         """The part of each that belongs to a region of the image."""
-        return averaged(region.astype(np.float64), self.own, self.axes).ravel()
+        return self.mean(region.astype(np.float64))
+
+    def mean(self, values: Array) -> Array:
+        """The average of values of the image in each."""
+        return averaged(values, self.own, self.axes).ravel()
 
     @property
     def points(self) -> Array:
@@ -202,20 +242,25 @@ def _grid(maps: Maps, config: TumorConfig) -> _DataVoxels:
     return _DataVoxels(maps.axes, axes, white + grey)
 
 
-def _dataset(problem: Problem, grid: _DataVoxels, scans: Mapping[float, Regions]) -> xr.Dataset:
-    """The observation file: masks of all regions and scans, where tissue was seen."""
+def _dataset(
+    problem: Problem, grid: _DataVoxels, scans: Mapping[float, Regions], uptake: _Uptake | None
+) -> xr.Dataset:
+    """The observation file: masks of all regions and scans, and PET, where tissue was seen."""
     config = problem.config
     assert isinstance(config, TumorConfig)
     tissue = (grid.tissue >= config.threshold) & hooks.mask(problem, grid.points)
     parts = [_of_scan(grid, found, tissue, time) for time, found in scans.items()]
-    region, voxel, time, mask = np.concatenate(parts, axis=1)
+    if uptake is not None:
+        last = max(scans)
+        parts.append(_of_pet(grid, uptake, tissue & (grid.part(scans[last].hidden) <= HALF), last))
+    region, voxel, time, values = np.concatenate(parts, axis=1)
     order = np.lexsort((time, voxel, region))  # times of a voxel behind each other, as of stations
     places = grid.points[voxel[order].astype(np.int64)]
     where = dict(zip(problem.axes, places.T, strict=True))
     coords = {**where, "t": time[order], REGION: region[order]}
     law = hooks.likelihood(problem)(coords)
     assert law is not None
-    observations = Observations(problem.observed, mask[order], coords, law)
+    observations = Observations(problem.observed, values[order], coords, law)
     return to_dataset(observations, problem_attributes(problem.name, config))
 
 
@@ -234,3 +279,12 @@ def _of_scan(grid: _DataVoxels, found: Regions, tissue: NDArray[np.bool_], time:
         mask = grid.part(region)[seen] > HALF * (1 - hidden[seen])
         rows.append([np.full(len(seen), number), seen, np.full(len(seen), time), mask])
     return np.concatenate(np.array(rows, dtype=np.float64), axis=1)
+
+
+def _of_pet(grid: _DataVoxels, uptake: _Uptake, seen: NDArray[np.bool_], time: float) -> Array:
+    """Region, voxel, time and mean uptake of tissue of the data of PET, (4, n)."""
+    total = grid.mean(np.where(uptake.tissue, uptake.values, 0.0))
+    part = grid.part(uptake.tissue)
+    there = np.flatnonzero(seen & (part > 0))
+    n = len(there)
+    return np.array([np.full(n, PET), there, np.full(n, time), total[there] / part[there]])

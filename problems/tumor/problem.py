@@ -30,17 +30,17 @@ from .clock import Clock
 from .config import NiftiConfig, TumorConfig
 from .differences import LineDiffusion
 from .elements import ElementDiffusion
-from .fields import CONCENTRATION, threshold_variables, thresholds_in, to_dataset
+from .fields import scan_variables, scanned, to_dataset
 from .grids import voxels
 from .image_box import placed
 from .images import images_of
 from .importer import IMPORTERS
-from .masks import REGION, Masks, in_all_regions, likelihood_of
 from .memory import state_bytes
-from .model import Discretisation, Seen, TumorModel, history
+from .model import Discretisation, TumorModel, history
 from .places import check_places, timed
 from .reads import Reads
 from .remarks import remarks
+from .scans import in_all_regions, law_of, observed_of, plain, seen_of
 from .tissue import Tissue, tissue_of
 from .unknown import prior_of
 
@@ -82,25 +82,18 @@ class Tumor:
 
     @property
     def observed(self) -> Observed:
-        """The concentration, or masks of where it is above thresholds."""
-        text, coords = CONCENTRATION, {**dict.fromkeys(self.axes, "mm"), "t": "d"}
-        if self.config.masks is not None:
-            words = "tumor seen (1) or not (0) in a region: 1 the whole tumor, 2 its core"
-            return Observed("mask", "1", words, {**coords, REGION: "1"}, latent=True)
-        if self.config.voxel > 0:
-            text += f", average over voxels of {self.config.voxel:g} mm"
-        return Observed("c", "1", text, coords)
+        """The concentration, or masks of where it is above thresholds, or uptake in PET."""
+        return observed_of(self.config, self.axes)
 
     def likelihood(self, sensors: Sensors) -> Likelihood | None:
-        """That of masks; concentrations have additive noise, which their file says."""
-        masks = self.config.masks
-        return None if masks is None else likelihood_of(masks, sensors)
+        """That of masks and PET; concentrations have additive noise, which their file says."""
+        return law_of(self.config, sensors)
 
     @cached_property
     def _plain(self) -> Tumor:
-        """The same with concentrations as data, where its own are masks."""
-        masked = self.config.masks is not None
-        return Tumor(self.config.model_copy(update={"masks": None})) if masked else self
+        """The same with concentrations as data, where its own are others."""
+        found = plain(self.config)
+        return self if found == self.config else Tumor(found)
 
     @cached_property
     def tissue(self) -> Tissue:
@@ -137,8 +130,7 @@ class Tumor:
         final, extent = self.config.time.final, self.config.extent
         found = parse_timed(text, extent, self._middles, final, self.mask)
         check_inside(found, extent)
-        if self.config.masks is not None:
-            found = in_all_regions(found)
+        found = in_all_regions(self.config, found)
         try:
             self._check(found, Clock.of(self.config, 0))
         except DataSchemaError as error:
@@ -161,12 +153,8 @@ class Tumor:
         self._check(sensors, Clock.of(self.config, level))
         on = self.discretisation(level)
         reads = Reads.of(on.lattice, on.clock, sensors, self.config.voxel)
-        seen = Seen(reads, self._masks(sensors))
+        seen = seen_of(self.config, reads, sensors)
         return TumorModel((self.prior().space, self.observed.space(sensors)), on, seen)
-
-    def _masks(self, sensors: Sensors) -> Masks | None:
-        masks = self.config.masks
-        return None if masks is None else Masks.of(masks, sensors)
 
     def prepare(self, level: int) -> None:
         """Build what a solve on ``level`` needs, and refuse what it would refuse.
@@ -186,7 +174,7 @@ class Tumor:
         on = self.discretisation(level)
         times, c = history(on, m)
         found = to_dataset(self._plain.observed, self.tissue, on, times, c)
-        return found.assign(threshold_variables(self.config, m))
+        return found.assign(scan_variables(self.config, m))
 
     def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:
         """The data of a dataset of :meth:`solve` at the sensors, linear between its times.
@@ -214,8 +202,8 @@ class Tumor:
                 "time levels; choose other times, or solve again with time.stored = 1"
             )
         states = zip(levels, c[:, :, None], strict=True)
-        seen = Seen(reads, own._masks(sensors))
-        return seen.data(reads.data(states), thresholds_in(fields, config))[:, 0]
+        seen = seen_of(config, reads, sensors)
+        return seen.data(reads.data(states), scanned(fields, config))[:, 0]
 
     def grid(self, shape: tuple[int, ...]) -> Sensors:
         """The nodes of a grid of ``shape`` (along (z,) y, x) on the box at the last scan.

@@ -98,6 +98,31 @@ def test_they_are_inverted_and_shown_on_the_images_again(patient, call, tmp_path
     run(call, "plot", tmp_path / "map.nc", *words)
 
 
+def test_pet_stands_beside_the_masks(patient, call, tmp_path):
+    density = nib.load(patient / "last" / "density.nii.gz")
+    noise = 0.02 * np.random.default_rng(0).standard_normal(density.shape)
+    uptake = 3.0 * (0.2 + 0.9 * density.get_fdata() + noise)  # in other units, by any scanner
+    nib.save(nib.Nifti1Image(uptake, density.affine), tmp_path / "pet.nii.gz")
+    out = tmp_path / "obs.nc"
+    assert imported(call, patient, out, "--pet", tmp_path / "pet.nii.gz").exit_code == 0
+    values, at, _ = columns(out)
+    of_pet = at["region"] == 3
+    assert of_pet.sum() == len(values) / 3
+    assert set(np.unique(values[~of_pet])) == {0, 1}
+    assert 0.1 < values[of_pet].min() < 0.3
+    assert 0.8 < values[of_pet].max() < 1.1
+    run(call, "check", out)
+    known = ("problem.masks.whole=0.2", "problem.masks.core=0.6", "problem.time.steps=20",
+             "problem.pet.noise=0.05")  # fmt: skip
+    words = [w for k in known for w in ("--set", k)]
+    run(call, "invert", out, "--engine", "map", "--seed", 3, *words, "--out", tmp_path / "map.nc")
+    found = xr.open_datatree(tmp_path / "map.nc")["posterior"].to_dataset().mean()
+    ratio = float(found["pet_gain"] / found["pet_background"])
+    assert ratio == pytest.approx(0.9 / 0.2, rel=0.1)
+    truth = xr.open_datatree(patient / "truth.nc")["unknown"].to_dataset()
+    assert float(found["growth_rate"]) == pytest.approx(float(truth["growth_rate"]), rel=0.15)
+
+
 def test_a_slice_is_imported_as_a_plane(call, tmp_path):
     tissue = 'kind = "homogeneous"'
     text = TABLES.format(tissue=tissue).replace("cells = [16, 14, 12]", "cells = [24, 20]")
