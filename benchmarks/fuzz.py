@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -183,6 +184,7 @@ def main() -> None:
 
     given, examples = _given(), HERE.parent / "out/fuzz_examples"
     if not (examples / "latent.surrogate").exists():
+        shutil.rmtree(examples, ignore_errors=True)  # what a run that was stopped has left
         make_examples(examples)
     if given.table:
         _write_table(json.loads(given.out.read_text()))

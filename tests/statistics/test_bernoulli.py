@@ -11,12 +11,15 @@ from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
+from pdeinv.engines.gaussian.minimize import OptimizerConfig, find_map
+from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import LinearModel
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.plugins import registry
+from pdeinv.problems.tumor import Tumor, TumorConfig
 
 N = 60
 TRUTH = np.array([0.8, -1.1])
@@ -95,6 +98,35 @@ def test_data_that_no_unknown_explains_are_not_converged(tmp_path):
     outcome = found("map", tmp_path, replace(odd, coarse=None))
     assert not outcome.converged
     assert "where noise makes at most" in outcome.message
+
+
+def test_the_search_suits_the_data():
+    """Both methods end at the minimum; about zeros and ones the default is the cheaper one."""
+    ends = {}
+    for method in (None, "newton-cg", "lbfgs"):
+        on, config = masked_line(), OptimizerConfig(method=method)
+        xi = drive(on, find_map(on, np.random.default_rng(0), config))
+        spent = on.counters
+        ends[method] = xi, spent.n_forward + 2 * (spent.n_adjoint + spent.n_tangent)
+    np.testing.assert_allclose(ends["newton-cg"][0], ends["lbfgs"][0], atol=1e-3)
+    np.testing.assert_array_equal(ends[None][0], ends["lbfgs"][0])
+    assert ends[None][1] < 0.6 * ends["newton-cg"][1]
+
+
+def masked_line():
+    """Masks of a tumor on a line."""
+    rates = {
+        "diffusivity": {"median": 0.8, "std": 0.5},
+        "growth_rate": {"median": 0.06, "std": 0.3},
+    }
+    table = {"lengths": (120.0,), "cells": 240, "time": {"steps": 40}, "masks": {},
+             "solver": "finite-differences", "tissue": {"kind": "homogeneous"}, "unknown": rates}  # fmt: skip
+    problem, rng = Tumor(TumorConfig.model_validate(table)), np.random.default_rng(4)
+    prior, places = problem.prior(), problem.sensors("all")
+    model, law = problem.forward_model(places), problem.likelihood(places)
+    z = model(prior.unwhiten(0.7 * rng.standard_normal(prior.dim)))
+    data = law.draw(z[None], rng)[0]
+    return Posterior(prior, WhitenedModel(prior, model), data, law)
 
 
 @pytest.mark.parametrize("engine", ["eki", "gaussian", "gauss-newton"])

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Posterior, PosteriorPoint
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
@@ -46,8 +47,11 @@ REACH = 10.0
 class OptimizerConfig(Config):
     """Options of every engine that starts from a maximum a posteriori point."""
 
-    method: Literal["newton-cg", "lbfgs"] = Field(
-        "newton-cg", description="inexact Gauss-Newton-CG, or limited-memory BFGS"
+    method: Literal["newton-cg", "lbfgs"] | None = Field(
+        None,
+        description="newton-cg (inexact Gauss-Newton-CG) or lbfgs (limited-memory BFGS); unset: "
+        "the first about additive noise, else the second, since the Fisher information of 0/1 data "
+        "vanishes where they are wrong",
     )
     max_iterations: int = Field(200, ge=1, description="largest number of outer iterations")
     tolerance: float = Field(
@@ -65,7 +69,7 @@ class Minimum:
     """Where the minimization of J stands.
 
     ``gradient_norm`` belongs to the last point that was linearized; Gauss-Newton-CG has no memory.
-    ``saddles`` counts the saddle points that were left.
+    ``saddles`` counts the saddle points that were left. ``quasi``: by L-BFGS.
     """
 
     xi: Array
@@ -79,6 +83,7 @@ class Minimum:
     n: int = 0
     ended: Ended = Ended.RUNNING
     saddles: int = 0
+    quasi: bool = False
 
     def on(self, config: OptimizerConfig) -> bool:
         """Whether another iteration is due."""
@@ -99,9 +104,10 @@ class Minimum:
         drop = self.gradient_norm / self.first_norm if self.first_norm else 1.0
         ended = self.ended.unless_cut(self.n, config.max_iterations)
         left = f", left {self.saddles} saddle point{'s'[self.saddles == 1 :]}" * (self.saddles > 0)
+        method = "lbfgs" if self.quasi else "newton-cg"
         return ended.sentence(
-            f"{config.method} {ended.words} after {self.n} iterations, gradient reduced to "
-            f"{drop:.1e} of the first, misfit {self.misfit:.4g} for {on.n_data} data "
+            f"{method} {ended.words} after {self.n} iterations, gradient reduced to {drop:.1e} "
+            f"of the first, misfit {self.misfit:.4g} for {on.n_data} data "
             f"({on.likelihood.expectation}){left}"
         )
 
@@ -136,7 +142,8 @@ def first_minimum(
         drawn = config.start == "prior" if from_prior is None else from_prior
         xi0 = rng.standard_normal(posterior.dim) if drawn else np.zeros(posterior.dim)
         xi0 = trained_start(posterior, xi0)
-    if config.method == "newton-cg":
+    additive = posterior.likelihood.kind is LikelihoodKind.GAUSSIAN
+    if (config.method or ("newton-cg" if additive else "lbfgs")) == "newton-cg":
         return _begun((yield from first_point(rng, xi0)), 0)
     return (
         yield from first_linearized(rng, xi0, lambda p: _with_gradient(_begun(p, config.memory)))
@@ -153,7 +160,8 @@ def _with_gradient(state: Minimum) -> Steps[Minimum]:
     norm = float(np.linalg.norm(at.gradient))
     # where the gradient is zero there is nothing to divide by: the start is the minimum
     ended = Ended.RUNNING if norm else Ended.CONVERGED
-    return replace(state, gradient=at.gradient, gradient_norm=norm, first_norm=norm, ended=ended)
+    begun = replace(state, gradient=at.gradient, gradient_norm=norm, first_norm=norm, ended=ended)
+    return replace(begun, quasi=True)
 
 
 def off_saddle(
@@ -185,8 +193,7 @@ def off_saddle(
 
 def improved(state: Minimum, config: OptimizerConfig) -> Steps[Minimum]:
     """One outer iteration of the configured method."""
-    step = _newton_step if config.method == "newton-cg" else _lbfgs_step
-    return (yield from step(state, config))
+    return (yield from (_lbfgs_step if state.quasi else _newton_step)(state, config))
 
 
 def _cut(direction: Array) -> Array:
