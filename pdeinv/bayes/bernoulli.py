@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from pdeinv.bayes.fit import LEVEL
-from pdeinv.bayes.likelihood import LikelihoodKind
+from pdeinv.bayes.likelihood import LikelihoodKind, Moments
 from pdeinv.bayes.links import LINKS, Link
 from pdeinv.bayes.noise import Noise
 from pdeinv.errors import ConfigError, DataSchemaError
@@ -20,6 +20,10 @@ __all__ = ["Bernoulli", "check_share"]
 
 LEAST = 1e-200
 """The Fisher information counts as so much where it is less: no datum has an infinite σ."""
+
+
+SURE = 0.01
+"""A probability that counts as no smaller where data are taken for Gaussian."""
 
 
 def check_share(weight: object) -> float:
@@ -92,6 +96,13 @@ class Bernoulli:
         """F(z), as the additive noise that has the same."""
         information = self.weight * self._link.information(prediction)
         return Noise(np.maximum(information, LEAST) ** -0.5)
+
+    def moments(self, predictions: Array) -> Moments:
+        """p and p (1 - p) / w, the latter no less than that of a datum seen wrongly once in 100."""
+        p = self._link.probability(predictions)
+        variance = np.mean(p * (1 - p), axis=0)
+        noise = Noise(np.sqrt(np.maximum(variance, SURE * (1 - SURE)) / self.weight))
+        return Moments(p, noise, float(self.weight * np.sum(variance / 0.25)))
 
     def largest_misfit(self, predict: Callable[[], Array], factor: float = 1.0) -> float:
         """By mean, variance and skewness of Φ where the prediction is right (Cornish and Fisher).

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from pdeinv.bayes.bernoulli import Bernoulli
-from pdeinv.bayes.likelihood import LikelihoodKind
+from pdeinv.bayes.likelihood import LikelihoodKind, Moments
 from pdeinv.bayes.links import LINKS
 from pdeinv.bayes.noise import Noise
 from pdeinv.errors import CapabilityError, DataSchemaError
@@ -111,6 +111,14 @@ class Dice:
     def largest_misfit(self, predict: Callable[[], Array], factor: float = 1.0) -> float:
         """None: no score is too large for right data."""
         return np.inf
+
+    def moments(self, predictions: Array) -> Moments:
+        """Not defined.
+
+        Raises:
+            CapabilityError: always.
+        """
+        raise CapabilityError("a Dice score has no density, hence no moments of data")
 
     def draw(self, prediction: Array, rng: np.random.Generator) -> Array:
         """Not defined.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from pdeinv.typing import Array
 
-__all__ = ["Fisher", "Likelihood", "LikelihoodKind"]
+__all__ = ["Fisher", "Likelihood", "LikelihoodKind", "Moments"]
 
 
 class LikelihoodKind(StrEnum):
@@ -39,6 +40,21 @@ class Fisher(Protocol):
     def whiten_transpose(self, w: Array) -> Array:
         """W^T w for (..., n_d)."""
         ...
+
+
+@dataclass(frozen=True)
+class Moments:
+    """A likelihood as additive noise with the same mean and variance, about an ensemble.
+
+    Attributes:
+        mean: E[y] for each member, shape (n, n_d).
+        noise: the square root of the variance, averaged over the members.
+        count: how many data the ensemble leaves open.
+    """
+
+    mean: Array
+    noise: Fisher
+    count: float
 
 
 class Likelihood(Protocol):
@@ -83,6 +99,10 @@ class Likelihood(Protocol):
 
     def fisher(self, prediction: Array) -> Fisher:
         """The expected second derivative of Φ in G at one prediction (n_d,)."""
+        ...
+
+    def moments(self, predictions: Array) -> Moments:
+        """The mean and the scatter of data for an ensemble of predictions (n, n_d)."""
         ...
 
     def largest_misfit(self, predict: Callable[[], Array], factor: float = 1.0) -> float:

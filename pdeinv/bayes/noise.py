@@ -12,7 +12,7 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.linalg.blas import dtrsv
 
 from pdeinv.bayes.fit import largest_misfit
-from pdeinv.bayes.likelihood import Likelihood, LikelihoodKind
+from pdeinv.bayes.likelihood import Likelihood, LikelihoodKind, Moments
 from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.typing import Array
 
@@ -172,6 +172,10 @@ class Noise:
         """
         full = None if self.covariance is None else self.covariance + np.diag(variance)
         return Noise(np.sqrt(self.std**2 + variance), full)
+
+    def moments(self, predictions: Array) -> Moments:
+        """Itself, about the predictions."""
+        return Moments(predictions, self, float(self.size))
 
     def tempered(self, temperature: float) -> Noise:
         """Noise whose covariance is ``temperature`` times this one."""

@@ -12,6 +12,7 @@ from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve
 
 from pdeinv.bayes.fit import LARGEST_SHIFT
+from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config
@@ -20,6 +21,7 @@ from pdeinv.engines.ended import Ended
 from pdeinv.engines.ensemble_fit import EnsembleFit, fit_ensemble
 from pdeinv.engines.requests import Steps
 from pdeinv.engines.solvable import solved_rows
+from pdeinv.errors import ConfigError
 from pdeinv.typing import Array
 
 __all__ = ["Eki", "EkiConfig", "EkiState", "kalman_update", "misfit_step"]
@@ -73,7 +75,7 @@ class EkiState:
     n: int
 
 
-def misfit_step(misfit: Array, n_data: int, left: float) -> float:
+def misfit_step(misfit: Array, n_data: float, left: float) -> float:
     """The next tempering step, min(max(n_d / (2 mean Φ), sqrt(n_d / (2 var Φ))), left).
 
     Iglesias and Yang (2021, eq. 17): the information that one update adds stays bounded.
@@ -111,11 +113,14 @@ class Eki(Engine[EkiState]):
     """Tempering from prior to posterior by Kalman updates of an ensemble, free of derivatives.
 
     Exact for linear models as the ensemble grows; elsewhere an approximation whose error does not
-    vanish with the ensemble. References: Iglesias, Law, Stuart (2013); Iglesias, Yang (2021).
+    vanish with the ensemble. Data of 0 and 1 count as additive noise with the same mean and
+    variance (:meth:`pdeinv.bayes.likelihood.Likelihood.moments`). References: Iglesias, Law,
+    Stuart (2013); Iglesias, Yang (2021).
     """
 
     name = "eki"
     produces = "approximate"
+    takes = LikelihoodKind.DENSITY
     Config = EkiConfig
     config: EkiConfig
 
@@ -128,7 +133,14 @@ class Eki(Engine[EkiState]):
 
         Raises:
             RunFailed: more than half of the members cannot be solved, or the new ones keep failing.
+            ConfigError: the discrepancy principle for data without additive noise.
         """
+        additive = posterior.likelihood.kind is LikelihoodKind.GAUSSIAN
+        if self.config.until == "discrepancy" and not additive:
+            raise ConfigError(
+                "engine.until = 'discrepancy' is a rule about additive noise, and these data have "
+                "another likelihood; leave it out"
+            )
 
         def draw(_: Array, n: int) -> Array:
             return rng.standard_normal((n, posterior.dim))
@@ -145,11 +157,11 @@ class Eki(Engine[EkiState]):
         Raises:
             RunFailed: as at the start.
         """
-        left, noise = END - state.t, posterior.noise
-        dt = misfit_step(state.misfit, posterior.n_data, left)
+        left, seen = END - state.t, posterior.likelihood.moments(state.predictions)
+        dt = misfit_step(state.misfit, seen.count, left)
         eta = rng.standard_normal(state.predictions.shape) / np.sqrt(dt)
-        residual = noise.whiten(posterior.data - state.predictions) + eta
-        xi = kalman_update(state.xi, noise.whiten(state.predictions), residual, dt)
+        residual = seen.noise.whiten(posterior.data - seen.mean) + eta
+        xi = kalman_update(state.xi, seen.noise.whiten(seen.mean), residual, dt)
         found = yield from solved_rows(posterior, xi, partial(_gaussian, rng), MOST_FAILED)
         return EkiState(
             found.xi,
@@ -216,8 +228,8 @@ class Eki(Engine[EkiState]):
 
 
 def _fit(posterior: Posterior, state: EkiState) -> EnsembleFit | None:
-    white = posterior.noise.whiten(state.predictions - posterior.data)
-    return fit_ensemble(state.xi, white)
+    seen = posterior.likelihood.moments(state.predictions)
+    return fit_ensemble(state.xi, seen.noise.whiten(seen.mean - posterior.data))
 
 
 def _figures(fit: EnsembleFit) -> dict[str, float]:

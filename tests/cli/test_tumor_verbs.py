@@ -149,7 +149,10 @@ def test_masks_are_zeros_and_ones_and_find_the_truth(masks, call):
 REFUSED_MASKS = {
     "noise": (("observe", "truth.nc", "--sensors", "all", "--noise-std", "0.1"), "leave out"),
     "noise of masks": (("invert", "obs.nc", "--noise-std", "0.1"), "leave out --noise-std"),
-    "a Gaussian engine": (("invert", "obs.nc", "--engine", "eki"), "takes data whose likelihood"),
+    "a Gaussian engine": (
+        ("invert", "obs.nc", "--engine", "gaussian"),
+        "takes data whose likelihood",
+    ),
 }
 
 
