@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pdeinv.bayes.likelihood import Likelihood, LikelihoodKind
+from pdeinv.bayes.likelihood import Fisher, Likelihood, LikelihoodKind, Moments
 from pdeinv.bayes.noise import Noise
-from pdeinv.errors import ConfigError
+from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.typing import Array
 
 __all__ = ["Parts"]
@@ -75,11 +75,22 @@ class Parts:
 
     def fisher(self, prediction: Array) -> Noise:
         """F(G), as the additive noise that has the same."""
+        return self._noise([law.fisher(prediction[rows]) for rows, law in self._each()])
+
+    def moments(self, predictions: Array) -> Moments:
+        """Mean and scatter of all data, for an ensemble of predictions (n, n_d)."""
+        found = [law.moments(predictions[:, rows]) for rows, law in self._each()]
+        count = sum(part.count for part in found)
+        mean = self._joined([part.mean for part in found])
+        return Moments(mean, self._noise([part.noise for part in found]), count)
+
+    def _noise(self, parts: Sequence[Fisher]) -> Noise:
+        """The noise of all data, which are independent."""
         stds = []
-        for rows, law in self._each():
-            fisher = law.fisher(prediction[rows])
-            assert isinstance(fisher, Noise)
-            stds.append(fisher.std)
+        for part in parts:
+            if not isinstance(part, Noise) or part.covariance is not None:
+                raise CapabilityError("data of several kinds have independent noise")
+            stds.append(part.std)
         return Noise(self._joined(stds))
 
     def largest_misfit(self, predict: Callable[[], Array], factor: float = 1.0) -> float:

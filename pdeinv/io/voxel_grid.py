@@ -144,7 +144,7 @@ class VoxelGrid:
                 "axes), so that lengths are not those of the head; resample it to a grid with "
                 "right angles"
             )
-        if np.abs(sides / pixdim - 1).max() > SCALED:
+        if not (np.abs(sides - pixdim) <= SCALED * sides).all():  # NaN is refused as well
             raise DataSchemaError(
                 f"{name}: its affine makes voxels of {_by(sides)} mm, its header (pixdim) says "
                 f"{_by(pixdim)} mm; the affine may lead to a template: set it to that of the scan"

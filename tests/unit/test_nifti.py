@@ -18,7 +18,13 @@ OBLIQUE = nib.affines.from_matvec(
 )
 
 
-PLACE = {"dim": (40, "<i2"), "datatype": (70, "<i2"), "codes": (252, "<i2"), "srow": (280, "<f4")}
+PLACE = {
+    "dim": (40, "<i2"),
+    "datatype": (70, "<i2"),
+    "pixdim": (80, "<f4"),
+    "codes": (252, "<i2"),
+    "srow": (280, "<f4"),
+}
 """Where numbers stand in the header."""
 
 
@@ -201,6 +207,9 @@ BAD = {
     ),
     "flat voxels": (
         lambda d: image(d / "a.nii", srow=[0, 0, 0, 0]), "has voxels without volume",
+    ),
+    "voxels of no size": (
+        lambda d: image(d / "a.nii", pixdim=[np.nan, 0, 3]), "its header .pixdim. says nan x 0 x 3",
     ),
     "no such type": (lambda d: image(d / "a.nii", datatype=[7]), "cannot be read as a NIfTI image"),
 }  # fmt: skip

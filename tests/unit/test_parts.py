@@ -22,6 +22,10 @@ def test_the_misfit_is_the_sum_of_the_parts():
     assert LAW.size == 7
     np.testing.assert_allclose(LAW.std[ROWS[1]], LAWS[1].std)
     np.testing.assert_allclose(LAW.fisher(Z[0]).std[ROWS[0]], LAWS[0].fisher(Z[0, ROWS[0]]).std)
+    moments, alone = LAW.moments(Z), LAWS[0].moments(Z[:, ROWS[0]])
+    np.testing.assert_allclose(moments.mean[:, ROWS[0]], alone.mean)
+    np.testing.assert_allclose(moments.mean[:, ROWS[1]], Z[:, ROWS[1]])
+    np.testing.assert_allclose(moments.noise.std[ROWS[0]], alone.noise.std)
     np.testing.assert_allclose(LAW.tempered(2.0).misfit(Z, DATA), LAW.misfit(Z, DATA) / 2)
     density = LAW.log_density(Z, DATA)
     np.testing.assert_allclose(
