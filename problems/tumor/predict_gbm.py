@@ -1,7 +1,8 @@
 """Patients in the layout of PREDICT-GBM: folders of images in, one density for each patient out.
 
-``IN/Patient-00000/00000-wm.nii.gz`` and beside it ``gm``, ``csf``, ``tumorseg`` (and ``pet``, which
-is not read) make ``OUT/00000.nii.gz``, on the voxels of ``wm``. Labels: 1 and 3 core, 2 oedema.
+``IN/Patient-00000/00000-wm.nii.gz`` and beside it ``gm``, ``tumorseg``, ``csf`` where it is there
+and ``pet`` where a table ``[problem.pet]`` asks for it make ``OUT/00000.nii.gz``, on the voxels of
+``wm``. Labels: 1 and 3 core, 2 oedema.
 """
 
 from __future__ import annotations
@@ -138,6 +139,8 @@ def _inversion(patient: Patient, scratch: Path, tables: Tables) -> Inversion:
     maps = {name: patient.image(key) for name, key in (("white", "wm"), ("grey", "gm"))}
     if patient.image("csf").is_file():
         maps["csf"] = patient.image("csf")
+    if "pet" in tables.get("problem", {}):
+        maps["pet"] = patient.image("pet")
     options = {**maps, "labels": LABELS}
     observations = scratch / f"{patient.number}.nc"
     netcdf.write(observations, import_file("tumor", "nifti", patient.image("tumorseg"), options))

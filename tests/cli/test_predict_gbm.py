@@ -72,6 +72,7 @@ def without(folder, name):
 REFUSED = {
     "no patient": (lambda d: shutil.rmtree(d / "Patient-00000"), (), "holds no patient"),
     "no white matter": (lambda d: without(d, "wm"), (), "no such file"),
+    "no PET": (whole, ("--set", "problem.pet.noise=0.2"), "no such file"),
     "a file besides": (whole, ("obs.nc",), "reads its own data; leave out the file"),
     "to resume": (whole, ("--resume",), "reads its own data"),
     "an output that is a file": (
