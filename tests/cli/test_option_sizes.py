@@ -31,7 +31,7 @@ LONGER = {
 }
 """Each is a number of iterations, or how long to wait for an end."""
 CUT = {
-    "eit": {"drive.pattern.rotation", "measure.pattern.rotation"},  # go round
+    "eit": {"drive.pattern.rotation"},  # goes round
     "tumor": {"tissue.patient", "time.stored"},  # the number of a stream; every so many levels
     "d-bar": {"parts"},
     "laplace": {"memory", "rank", "oversampling"},
