@@ -108,14 +108,15 @@ def test_sizes_of_engines_that_take_other_problems(name, work, call):
 
 
 @pytest.fixture(scope="module")
-def data(small, call):
+def data(small, call, tmp_path_factory):
     """A data set with fields on a grid."""
+    folder = tmp_path_factory.mktemp("data")
     words = ("generate", "--config", small / "small.toml", "--sensors", "grid:3x3", "--n", 12)
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(small)
-        made = call(*words, "--grid", "9x9", "--seed", 1, "--out", small / "data.nc")
+        patch.chdir(folder)
+        made = call(*words, "--grid", "9x9", "--seed", 1, "--out", folder / "data.nc")
     assert made.exit_code == 0, made.stderr
-    return small / "data.nc"
+    return folder / "data.nc"
 
 
 @pytest.mark.parametrize("name", marked("surrogates"))
