@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,7 @@ class FileRows:
 
         try:
             with spelled(self.path) as file:
-                self._file = netCDF4.Dataset(file, "r")
+                found = netCDF4.Dataset(file, "r")
         except OSError as error:
             if self.path.exists():
                 raise unreadable(self.path, error) from None
@@ -46,7 +48,9 @@ class FileRows:
                 f"{self.path} cannot be read any more ({reason(error)}); it must stay in place "
                 "while it is used"
             ) from None
-        return self._file[self.name]
+        # the library ends the process where it finds some files closed by nobody
+        weakref.finalize(self, _close, found)
+        return found[self.name]
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -105,3 +109,8 @@ class FileRows:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Everything, in memory."""
         return self._read(self.kept).astype(dtype or np.float64, copy=False)
+
+
+def _close(file: Any) -> None:
+    with suppress(RuntimeError):  # a damaged file does not close
+        file.close()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from pdeinv.config import Config, Positive, PositiveRange
+from pdeinv.config import Config, Positive, PositiveRange, Steps
 
 from .image_box import with_box
 from .pet import PetConfig
@@ -84,7 +84,7 @@ class TimeConfig(Config):
     final: Positive = Field(
         100.0, description="time of the last scan, in days; of growth since the seed where known"
     )
-    steps: int = Field(100, ge=1, description="time steps of level 0; doubled per level")
+    steps: Steps = Field(100, description="time steps of level 0; doubled per level")
     window: float = Field(
         0.0,
         ge=0,

@@ -29,7 +29,7 @@ from .run import Run
 from .seed import Seed
 from .unknown import Parameters
 
-__all__ = ["Discretisation", "Seen", "TumorModel", "TumorTiles", "history"]
+__all__ = ["Discretisation", "Seen", "TumorModel", "TumorTiles", "check_history", "history"]
 
 
 Lazy = Callable[[], Array]
@@ -115,9 +115,7 @@ def history(on: Discretisation, m: Array) -> tuple[Array, Array]:
             "tissue, so that there are no cells; place it in white or grey matter"
         )
     run = Run(found, seed, clock, on.diffusion, clock.steps, SpareArrays())
-    what = f"{clock.count} times of {on.lattice.size} concentrations"
-    size = 8 * clock.count * on.lattice.size
-    check_fits(what, size, "raise time.stored, or lower time.steps or the level")
+    check_history(on)
     written = clock.written
     c = np.empty((len(written), on.lattice.size))
     with np.errstate(all="ignore"):
@@ -126,6 +124,17 @@ def history(on: Discretisation, m: Array) -> tuple[Array, Array]:
                 c[-(-n // clock.stored)] = state[:, 0]
     check_finite(c.ravel(), "the concentration", "")
     return clock.times(float(found.duration[0]))[written], c
+
+
+def check_history(on: Discretisation) -> None:
+    """Refuse to write more states than fit into memory.
+
+    Raises:
+        ConfigError: with the memory that they would take.
+    """
+    what = f"{on.clock.count} times of {on.lattice.size} concentrations"
+    size = 8 * on.clock.count * on.lattice.size
+    check_fits(what, size, "raise time.stored, or lower time.steps or the level")
 
 
 class TumorTiles:

@@ -36,7 +36,7 @@ from .image_box import placed
 from .images import images_of
 from .importer import IMPORTERS
 from .memory import state_bytes
-from .model import Discretisation, TumorModel, history
+from .model import Discretisation, TumorModel, check_history, history
 from .places import check_places, timed
 from .reads import Reads
 from .remarks import remarks
@@ -160,9 +160,9 @@ class Tumor:
         """Build what a solve on ``level`` needs, and refuse what it would refuse.
 
         Raises:
-            ConfigError: no voxels or time steps of that level.
+            ConfigError: no voxels or time steps of that level, or more states than fit into memory.
         """
-        self.discretisation(level)
+        check_history(self.discretisation(level))
 
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
         """The concentration at all nodes and times of ``level``; every rank computes all of it.

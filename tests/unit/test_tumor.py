@@ -226,13 +226,16 @@ def test_a_grid_for_scores_holds_the_last_concentration():
         problem.grid_operator((9, 9))
 
 
-def test_memory_is_told_before_it_is_needed():
+def test_memory_is_told_before_it_is_needed(monkeypatch):
     problem = made(time={"steps": 4})
     assert problem.memory_estimate(1) > problem.memory_estimate(0) > 0
     with pytest.raises(ConfigError, match="memory_mb"):
         made(time={"steps": 100, "memory_mb": 0.01}).memory_estimate(0)
-    with pytest.raises(ConfigError, match=r"1000000000001 times of \d+ conc.*raise time.stored"):
-        made(time={"steps": 10**12}).solve(np.array([1.0, 0.08, 120.0, 100.0]), 0)
+    monkeypatch.setattr("pdeinv.memory.capacity", lambda: 2**20)
+    with pytest.raises(ConfigError, match=r"10000001 times of \d+ conc.*raise time.stored"):
+        made(time={"steps": 10**7}).solve(np.array([1.0, 0.08, 120.0, 100.0]), 0)
+    with pytest.raises(ConfigError, match=r"10000001 times of"):
+        made(time={"steps": 10**7}).prepare(0)
 
 
 def test_a_file_with_some_of_the_times_serves_those():
