@@ -1,13 +1,14 @@
-"""``pdeinv export``: the fields of a result or truth for ParaView."""
+"""``pdeinv export``: a result or truth for ParaView, or for the viewers of radiologists."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pdeinv import extras
+from pdeinv.errors import ConfigError
 
 from .options import run_option, verb
 from .terminal import Terminal
@@ -19,21 +20,74 @@ __all__ = ["export"]
 def export(
     terminal: Terminal,
     path: Annotated[Path, typer.Argument(help="A result or truth file.")],
-    vtk: Annotated[Path, typer.Option("--vtk", help="The VTKHDF file to write (.vtkhdf).")],
+    vtk: Annotated[
+        Path | None, typer.Option("--vtk", help="The VTKHDF file to write (.vtkhdf), for ParaView.")
+    ] = None,
+    nifti: Annotated[
+        Path | None,
+        typer.Option(
+            "--nifti",
+            help="The NIfTI image to write (.nii.gz: mean, or the truth), or a folder of images.",
+        ),
+    ] = None,
     variable: Annotated[
-        str | None, typer.Option("--variable", help="The only unknown of a result to write.")
+        str | None, typer.Option("--variable", help="The only unknown of a result to write as VTK.")
+    ] = None,
+    threshold: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--threshold",
+            help="Segment a truth: what counts as tumor and, given twice, as its core.",
+        ),
+    ] = None,
+    time: Annotated[
+        float | None, typer.Option("--time", help="Of a truth's image; the last if not given.")
     ] = None,
     overwrite: Annotated[
         bool, run_option("--overwrite", help="Replace an existing output of pdeinv.")
     ] = False,
 ) -> None:
-    """Write mean, sd and quantiles of a result, or the fields of a truth, for ParaView."""
+    """Write mean, sd and quantiles of a result, or the fields of a truth, for other programs."""
+    if (vtk is None) == (nifti is None):
+        raise ConfigError("give one output: --vtk OUT.vtkhdf, or --nifti OUT.nii.gz or FOLDER")
+    if nifti is not None:
+        if variable is not None:
+            raise ConfigError("--variable goes with --vtk; images show the state of the problem")
+        _as_images(terminal, path, nifti, (threshold or [], time), overwrite)
+        return
+    if threshold or time is not None:
+        raise ConfigError("--threshold and --time go with --nifti")
+    assert vtk is not None
+    _as_mesh(terminal, path, vtk, variable, overwrite)
+
+
+def _as_mesh(
+    terminal: Terminal, path: Path, out: Path, variable: str | None, overwrite: bool
+) -> None:
     from pdeinv.io.atomic import check_output
     from pdeinv.io.lock import owned
     from pdeinv.jobs.export import export_vtk
 
     extras.require("h5py", "--vtk needs")
-    check_output(vtk, overwrite=overwrite, option="--vtk", inputs=[path])
-    with owned(vtk):
-        export_vtk(path, vtk, variable)
-    terminal.result({"vtk": str(vtk)}, str(vtk))
+    check_output(out, overwrite=overwrite, option="--vtk", inputs=[path])
+    with owned(out):
+        export_vtk(path, out, variable)
+    terminal.result({"vtk": str(out)}, str(out))
+
+
+def _as_images(
+    terminal: Terminal, path: Path, out: Path, of_truth: tuple[Any, Any], overwrite: bool
+) -> None:
+    from pdeinv.io.atomic import check_output
+    from pdeinv.io.lock import owned
+    from pdeinv.io.nifti import output_kind
+    from pdeinv.jobs.export_images import export_nifti
+
+    extras.require("nibabel", "--nifti needs")
+    kind = output_kind(out)
+    check_output(out, overwrite=overwrite, option="--nifti", inputs=[path], kind=kind)
+    with owned(out):
+        told = export_nifti(path, out, *of_truth)
+    if told.get("failed"):
+        terminal.note(f"{told['failed']} draws cannot be solved and are left out")
+    terminal.result({"nifti": str(out), **told}, str(out))

@@ -13,6 +13,7 @@ import typer
 from pdeinv.errors import ConfigError
 
 from .options import NoiseFlags, Output, Own, Reproducible, Settings, Workers, verb
+from .predict_gbm import predict
 from .progress import chain_progress
 from .settings import load_tables, seed_of, with_flags
 from .stop import stoppable
@@ -88,6 +89,15 @@ def invert(
         str | None,
         typer.Option("--problem", envvar="PDEINV_PROBLEM", help="If the file names none."),
     ] = None,
+    predict_gbm: Annotated[
+        Path | None,
+        typer.Option(
+            "--predict-gbm",
+            metavar="IN",
+            help="Invert the images in IN/Patient-00000 and so on; OUT becomes a folder of "
+            "densities.",
+        ),
+    ] = None,
     fail_unconverged: Annotated[
         bool, typer.Option("--fail-unconverged", help="Exit 3 if the engine did not converge.")
     ] = False,
@@ -102,6 +112,13 @@ def invert(
 
     flags = {"seed": random.seed, "workers": workers, "problem__name": problem}
     tables = with_flags(load_tables(settings), **flags, **noise.flags(), **method.flags())
+    if predict_gbm is not None:
+        if observations is not None or resume:
+            raise ConfigError("--predict-gbm reads its own data; leave out the file and --resume")
+        done = predict(terminal, predict_gbm, output, {**tables, "seed": seed_of(tables)})
+        if fail_unconverged and not done:
+            raise typer.Exit(NOT_CONVERGED)
+        return
     tables = own.into(tables, problem)
     inversion = _resolved(tables, observations, output, resume)
     for remark in inversion.notes:

@@ -245,6 +245,7 @@ class _Training:
         terminal.note(f"{training.size} samples, {training.n_failed} failed ones left out")
         message = f"stopped; the training so far is saved in {job.folder}; continue with --resume"
         with stoppable(None, message) as stop, training_view(terminal) as view:
+            ranks.listening(stop.requested)
             limits = Limits(job.folder, self.end) if ranks.first else None
             surrogate = execute(
                 job, ranks, training,

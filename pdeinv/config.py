@@ -19,10 +19,14 @@ from pdeinv.foreign import Unreadable, check_depth, read_text
 __all__ = [
     "Config",
     "Count",
+    "Few",
     "Finite",
+    "Many",
     "Positive",
     "PositiveRange",
     "Range",
+    "Steps",
+    "Width",
     "dump_toml",
     "fingerprint",
     "legible",
@@ -45,6 +49,18 @@ Count = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """Numbers of a configuration, finite and, the second, above zero."""
+
+Few = Annotated[int, Field(ge=1, le=1000)]
+"""Counts of things each of which costs arrays or solves of its own: electrodes, waves, shapes."""
+
+Many = Annotated[int, Field(ge=1, le=10_000)]
+"""Counts of chains and searches, each of which keeps a state and a file of its own."""
+
+Width = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Units of a layer; the memory of all layers together is looked at apart."""
+
+Steps = Annotated[int, Field(ge=1, le=10_000_000)]
+"""Counts of steps in time, whose times alone are arrays."""
 
 Range = Annotated[tuple[Finite, Finite], AfterValidator(_increasing)]
 PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_increasing)]

@@ -18,6 +18,7 @@ EXTRAS = {
     "hpc": ("submitit", "tensorboard"),
     "dask": ("distributed",),
     "cma": ("cma",),
+    "tumor": ("nibabel",),
 }
 """What each extra brings, by the name to import it by; the first is what it is there for."""
 

@@ -7,13 +7,16 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-__all__ = ["environment", "is_rank", "keep_to_yourself", "without_rank"]
+__all__ = ["environment", "is_rank", "local_ranks", "without_rank"]
 
 LAUNCHER = re.compile(
     r"(PMI|PMIX|HYDI|HYDRA|OMPI|MPI_LOCAL|MV2_COMM_WORLD|PRTE|ORTE|PALS)_?\w*"
     r"|SLURM_(STEP|TASK|SRUN)\w*|SLURM_(PROCID|LOCALID|NODEID|NTASKS|NPROCS|GTIDS|MPI_TYPE)"
 )
 """Variables by which mpiexec and srun tell a process which rank it is."""
+
+RANKS_HERE = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_STEP_TASKS_PER_NODE")
+"""Variables whose first number counts the ranks of a machine."""
 
 
 @contextmanager
@@ -40,14 +43,10 @@ def is_rank(environ: Mapping[str, str] = os.environ) -> bool:
     return any(LAUNCHER.fullmatch(name) for name in environ)
 
 
-def keep_to_yourself() -> None:
-    """Let MPI open no port to the network in a process that no launcher has started.
-
-    It talks to nobody. To be called before MPI is loaded; what the user has set is kept.
-    """
-    if not is_rank():
-        os.environ.setdefault("UCX_TLS", "self,sm")
-        os.environ.setdefault("FI_TCP_IFACE", "lo")
+def local_ranks(environ: Mapping[str, str] = os.environ) -> int:
+    """How many processes a launcher has started on this machine; 1 where it does not tell."""
+    found = (re.match(r"\d+", environ.get(name, "")) for name in RANKS_HERE)
+    return next((int(number[0]) for number in found if number), 1)
 
 
 @contextmanager

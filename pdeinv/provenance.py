@@ -7,7 +7,8 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +18,7 @@ from pydantic import BaseModel
 
 from pdeinv.config import dump_toml, legible
 
-__all__ = ["Source", "attributes", "files_of", "sha256", "sources_of", "versions"]
+__all__ = ["Source", "attributes", "files_of", "named_apart", "sha256", "sources_of", "versions"]
 
 _TRACKED = ("pdeinv", "numpy", "scipy", "xarray", "dolfinx-solver-real", "fenics-dolfinx", "torch")
 
@@ -72,7 +73,16 @@ class Source(NamedTuple):
 
 def sources_of(config: Any) -> list[Source]:
     """The files that a configuration reads, with their hashes."""
-    return [Source.of(path) for path in files_of(config)]
+    return named_apart(files_of(config))
+
+
+def named_apart(paths: Sequence[Path]) -> list[Source]:
+    """Files with their hashes; those that share a name with another are called by their paths."""
+    names = Counter(path.name for path in dict.fromkeys(paths))
+    return [
+        source._replace(name=str(path)) if names[path.name] > 1 else source
+        for path, source in ((path, Source.of(path)) for path in paths)
+    ]
 
 
 def attributes(

@@ -10,7 +10,6 @@ import errno
 import os
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +18,14 @@ from pdeinv.errors import PdeinvError, SystemFault, reason
 from pdeinv.memory import capacity, gib, ran_out
 
 __all__ = [
+    "SHARED",
     "cannot",
     "explained",
+    "file_limit",
+    "free_bytes",
+    "limit_of",
     "of_machine",
     "refusal",
-    "require_files",
-    "require_shared_memory",
     "short_of_files",
     "system_error",
 ]
@@ -35,16 +36,11 @@ PROBE_BYTES = 1 << 20
 SHORT_BYTES = 1 << 20
 """A disk with less than this is full."""
 
-SHARED_BYTES = 1 << 21
-"""Of shared memory: what MPI takes for one process, and some more."""
-
-FILES_OF_MPI = 16
-"""That MPI opens when it starts, and some more."""
-
 FEW_FILES = 256
 """With fewer files that may be open, libraries cannot all be loaded in a worker."""
 
-_SHARED = Path("/dev/shm")
+SHARED = Path("/dev/shm")
+"""Where processes of Linux share memory."""
 
 _NUMBER = re.compile(r"\(os error (\d+)\)|errno = (\d+)|\[Errno (\d+)\]")
 """How Rust, HDF5 and Python write the number of an error."""
@@ -127,7 +123,7 @@ def refusal(folder: Path, written: Path | None = None) -> OSError | None:
             os.fsync(file.fileno())
     except OSError as error:
         return error
-    limit = _limit("RLIMIT_FSIZE")
+    limit = limit_of("RLIMIT_FSIZE")
     if written is not None and limit is not None and _size(written) >= limit:
         return OSError(errno.EFBIG, os.strerror(errno.EFBIG))
     return None
@@ -137,58 +133,9 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def require_shared_memory(needs: str) -> None:
-    """Refuse to begin where processes could not share memory: MPI would end this one.
-
-    Args:
-        needs: who needs it, "workers need" say.
-
-    Raises:
-        SystemFault: /dev/shm is full, too small or not writable.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    largest = _limit("RLIMIT_FSIZE")
-    if largest is not None and largest < SHARED_BYTES:  # it is a file there
-        raise SystemFault(
-            f"{needs} {SHARED_BYTES >> 20} MiB of shared memory, larger than {_file_limit()}"
-        )
-    if not os.access(_SHARED, os.W_OK):
-        why = "is not writable" if _SHARED.is_dir() else "is missing"
-    elif _free(_SHARED) < SHARED_BYTES:
-        why = f"has {_free(_SHARED)} bytes left"
-    else:
-        return
-    raise SystemFault(
-        f"{needs} {SHARED_BYTES >> 20} MiB of shared memory, and {_SHARED} {why}; free some there, "
-        "or give the container more ('docker run --shm-size 1g')"
-    )
-
-
-def require_files(needs: str) -> None:
-    """Refuse to begin where too few files may be opened: MPI would end this process.
-
-    Args:
-        needs: who needs them.
-
-    Raises:
-        SystemFault: fewer than that may be opened yet.
-    """
-    held: list[int] = []
-    try:
-        held += (os.open(os.devnull, os.O_RDONLY) for _ in range(FILES_OF_MPI))
-    except OSError as error:
-        raise SystemFault(
-            f"{needs} {FILES_OF_MPI} more open files; {cannot('open', None, error)}"
-        ) from error
-    finally:
-        for descriptor in held:
-            os.close(descriptor)
-
-
 def short_of_files() -> str:
     """What may have ended a worker besides a lack of memory: few files that may be open, or ""."""
-    limit = _limit("RLIMIT_NOFILE")
+    limit = limit_of("RLIMIT_NOFILE")
     few = limit is not None and limit < FEW_FILES
     return f", or of files that may be open: {limit}, raise 'ulimit -n'" if few else ""
 
@@ -230,9 +177,9 @@ def _why(error: OSError, path: Path | None) -> str:
         case errno.EDQUOT:
             return "the disk quota is used up; delete files, or ask for a larger quota"
         case errno.EFBIG:
-            return f"the file would be larger than {_file_limit()}"
+            return f"the file would be larger than {file_limit()}"
         case errno.EMFILE:
-            limit = _limit("RLIMIT_NOFILE")
+            limit = limit_of("RLIMIT_NOFILE")
             return f"{said}, {limit} are allowed; raise the limit with 'ulimit -n 1024'"
         case number:
             more = _REMEDIES.get(number or 0, "")
@@ -258,14 +205,15 @@ def _said(error: OSError) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _file_limit() -> str:
-    limit = _limit("RLIMIT_FSIZE")
+def file_limit() -> str:
+    """How large a file may be here, in words, with what to do."""
+    limit = limit_of("RLIMIT_FSIZE")
     if limit is None:
         return "this file system allows; choose another folder"
     return f"the {limit} bytes that are allowed; raise the limit with 'ulimit -f unlimited'"
 
 
-def _limit(name: str) -> int | None:
+def limit_of(name: str) -> int | None:
     """A limit of this process; None where there is none."""
     try:
         import resource
@@ -279,11 +227,12 @@ def _full(path: Path | None) -> str:
     """Where there is no space: beside a file, else in the places that are full."""
     if path is not None:
         folder = next(p for p in (path.absolute(), *path.absolute().parents) if p.is_dir())
-        return f"in {folder} ({_free(folder)} bytes free)"
-    places = (Path(tempfile.gettempdir()), _SHARED, Path.cwd())
-    full = [str(p) for p in dict.fromkeys(places) if p.is_dir() and _free(p) < SHORT_BYTES]
+        return f"in {folder} ({free_bytes(folder)} bytes free)"
+    places = (Path(tempfile.gettempdir()), SHARED, Path.cwd())
+    full = [str(p) for p in dict.fromkeys(places) if p.is_dir() and free_bytes(p) < SHORT_BYTES]
     return f"in {' and '.join(full)}" if full else "on a disk"
 
 
-def _free(folder: Path) -> int:
+def free_bytes(folder: Path) -> int:
+    """Bytes that are free on the disk of a folder."""
     return shutil.disk_usage(folder).free

@@ -169,6 +169,7 @@ FAULTS = (
     _fault("compiler fails", _with(CC="false", XDG_CACHE_HOME="{place}/cache"),
            EITHER, COMPILER, _COMPILES),
     _fault("/dev/shm full", _shared_memory("size=4k"), EITHER, SHARED, _COMPILES),
+    _fault("/dev/shm of 16 MiB", _shared_memory("size=16384k"), GOES_ON, on=_COMPILES),
     _fault("/dev/shm read-only", _shared_memory("ro"), EITHER, SHARED, _COMPILES),
 )  # fmt: skip
 """Codes 0 and 1 where it depends on the size of an output, or on what a verb opens."""

@@ -121,6 +121,9 @@ VERBS = (
     engine("map", "", BRIEF, "many.nc"),
     engine("laplace", "", BRIEF, "many.nc"),
     engine("gauss-newton", "", BRIEF, "many.nc"),
+    engine("cma", "", BRIEF, "many.nc"),
+    engine("gaussian", "--draws 3000", BRIEF, "linear.nc"),
+    engine("d-bar", "", BRIEF, "map.nc"),
     engine("pinn", "--set engine.adam_steps=250 --set engine.block=50"
            " --set engine.newton_steps=20 --set engine.newton_block=5", {"work": (0.05, 0.6)}),
     GENERATE,

@@ -14,7 +14,9 @@ from pdeinv.callers import in_python
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import check_output
+from pdeinv.io.nifti import output_kind
 from pdeinv.jobs.export import export_vtk
+from pdeinv.jobs.export_images import export_nifti
 from pdeinv.jobs.plot.figure import plot as draw
 from pdeinv.jobs.score import NODES
 from pdeinv.jobs.score import score as evaluate
@@ -91,14 +93,24 @@ def plot(
 
 @in_python
 def export(
-    what: File, vtk: str | Path, *, variable: str | None = None, overwrite: bool = False
+    what: File,
+    vtk: str | Path | None = None,
+    *,
+    nifti: str | Path | None = None,
+    variable: str | None = None,
+    threshold: Sequence[float] = (),
+    time: float | None = None,
+    overwrite: bool = False,
 ) -> Path:
-    """Write a result or truth for ParaView: ``pdeinv export``.
+    """Write a result or truth for ParaView, or as medical images: ``pdeinv export``.
 
     Args:
         what: of :func:`invert` or :func:`solve`.
         vtk: the .vtkhdf file.
-        variable: the only unknown of a result to write.
+        nifti: in place of it the .nii.gz file, or a folder of images.
+        variable: the only unknown of a result to write as VTK.
+        threshold: with ``nifti``, what counts as tumor in a truth, and as its core.
+        time: with ``nifti``, that of a truth; the last where not given.
         overwrite: replace an existing file.
 
     Returns:
@@ -107,10 +119,18 @@ def export(
     Raises:
         PdeinvError: no field over space.
     """
-    target = Path(vtk)
-    check_output(target, overwrite=overwrite, option="vtk", inputs=paths(what))
+    if (vtk is None) == (nifti is None):
+        raise ConfigError("give one output: vtk or nifti")
+    as_mesh = vtk is not None
+    option, target = ("vtk" if as_mesh else "nifti"), Path(str(vtk if as_mesh else nifti))
+    kind = "file" if as_mesh else output_kind(target)
+    check_output(target, overwrite=overwrite, option=option, inputs=paths(what), kind=kind)
     with files() as folder:
-        export_vtk(written(what, folder, "exported"), target, variable)
+        source = written(what, folder, "exported")
+        if as_mesh:
+            export_vtk(source, target, variable)
+        else:
+            export_nifti(source, target, threshold, time)
     return target
 
 

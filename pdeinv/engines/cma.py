@@ -18,7 +18,7 @@ from pdeinv import extras
 from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
-from pdeinv.config import Config
+from pdeinv.config import Config, Many
 from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.requests import Misfit, Steps
@@ -50,8 +50,8 @@ class CmaConfig(Config):
     max_iterations: int = Field(
         4000, ge=1, description="largest number of generations, of all searches"
     )
-    searches: int = Field(
-        4, ge=1, description="searches, the first from start, further ones from prior draws"
+    searches: Many = Field(
+        4, description="searches, the first from start, further ones from prior draws"
     )
     start: Literal["mean", "prior"] = Field(
         "mean", description="where the first search starts: the prior mean or a prior draw"

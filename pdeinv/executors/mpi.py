@@ -14,10 +14,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from pdeinv import extras
+from pdeinv.before_mpi import set_up
 from pdeinv.errors import ConfigError
 from pdeinv.executors.processes import later, leave_signals_to_the_parent
 from pdeinv.executors.task import call
-from pdeinv.system_errors import require_shared_memory
 
 __all__ = ["call_in_rank", "mpi_session", "mpi_workers"]
 
@@ -45,10 +45,10 @@ def mpi_session() -> Iterator[bool]:
     Raises:
         ConfigError: there is one rank only.
         MissingDependency: mpi4py is not installed.
-        SystemFault: there is too little shared memory to start MPI.
+        SystemFault: there is too little shared memory, or too few files, to start MPI.
     """
     global _executor
-    require_shared_memory("--executor mpi needs")
+    set_up("--executor mpi needs")
     with ExitStack() as held:
         # a rank that left while another waits for it would be waited for in vain
         with later():

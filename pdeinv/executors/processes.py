@@ -16,10 +16,10 @@ from multiprocessing import resource_tracker
 from types import FrameType, ModuleType
 from typing import Any
 
+from pdeinv.before_mpi import require_shared_memory
 from pdeinv.executors.task import THREADS
 from pdeinv.launchers import environment, without_rank
 from pdeinv.memory import check_fits
-from pdeinv.system_errors import require_shared_memory
 
 __all__ = [
     "check_workers",

@@ -14,10 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn
 
 from pdeinv.errors import PdeinvError, RunFailed
+from pdeinv.executors.line import Line
 from pdeinv.executors.meeting import PATIENCE, kept_local, met
 from pdeinv.executors.place import Place
 
@@ -39,16 +41,23 @@ class Ranks:
         rank: number of this process, from 0.
         size: how many there are.
         local: number of this process on its machine.
+        line: on which it waits for the others; None alone.
     """
 
     rank: int = 0
     size: int = 1
     local: int = 0
+    line: Line | None = field(default=None, compare=False, repr=False)
 
     @property
     def first(self) -> bool:
         """Whether this process writes, logs and prints."""
         return self.rank == 0
+
+    def listening(self, asked: Callable[[], bool]) -> None:
+        """Leave others that do not answer once ``asked`` says that this process is to stop."""
+        if self.line is not None:
+            self.line.asked = asked
 
     def worst(self, code: int) -> int:
         """The largest code over all processes."""
@@ -69,9 +78,21 @@ class Ranks:
         import torch.distributed as dist
 
         tensor = torch.tensor(values, dtype=torch.float64)
-        with _lost_contact():
-            dist.all_reduce(tensor, getattr(dist.ReduceOp, how))
+        operation = getattr(dist.ReduceOp, how)
+        self._meet(lambda wait: dist.all_reduce(tensor, operation, async_op=wait))
         return [float(v) for v in tensor]
+
+    def _meet(self, begin: Callable[[bool], Any], waits: bool = True) -> None:
+        """Carry out a collective operation, and hear signals while others are awaited.
+
+        Args:
+            begin: begins it, and gives the work to wait for where that is asked for.
+            waits: whether it is to be waited for; what a GPU does is not.
+        """
+        with _lost_contact(self.line):
+            work = begin(waits and self.line is not None)
+            if self.line is not None and work is not None:
+                self.line.until(work)
 
     def sum_gradients(self, parameters: Sequence[Any]) -> None:
         """Replace the gradients of ``parameters`` by their sums, in one message a precision."""
@@ -85,9 +106,9 @@ class Ranks:
         if self.size > 1:
             import torch.distributed as dist
 
-            self._in_one(tensors, lambda flat: dist.broadcast(flat, 0))
+            self._in_one(tensors, lambda flat, **how: dist.broadcast(flat, 0, **how))
 
-    def _in_one(self, tensors: Sequence[Any], operation: Callable[[Any], Any]) -> None:
+    def _in_one(self, tensors: Sequence[Any], operation: Callable[..., Any]) -> None:
         """Apply ``operation`` to all tensors, joined; complex ones as pairs of reals."""
         import torch
 
@@ -95,8 +116,7 @@ class Ranks:
         for kind in sorted({t.dtype for t in plain}, key=str):
             group = [t for t in plain if t.dtype == kind]
             flat = torch.cat([t.reshape(-1) for t in group])
-            with _lost_contact():
-                operation(flat)
+            self._meet(partial(_begun, operation, flat), waits=not flat.is_cuda)
             parts = torch.split(flat, [t.numel() for t in group])
             with torch.no_grad():
                 for tensor, part in zip(group, parts, strict=True):
@@ -133,10 +153,9 @@ class Ranks:
 
         raw = torch.frombuffer(bytearray(text.encode() or b" "), dtype=torch.uint8)
         size = torch.tensor([len(raw)])
-        with _lost_contact():
-            dist.broadcast(size, 0)
-            message = raw if self.first else torch.empty(int(size), dtype=torch.uint8)
-            dist.broadcast(message, 0)
+        self._meet(lambda wait: dist.broadcast(size, 0, async_op=wait))
+        message = raw if self.first else torch.empty(int(size), dtype=torch.uint8)
+        self._meet(lambda wait: dist.broadcast(message, 0, async_op=wait))
         return bytes(message.tolist()).decode()
 
 
@@ -144,12 +163,18 @@ ALONE = Ranks()
 """One process."""
 
 
+def _begun(operation: Callable[..., Any], tensor: Any, wait: bool) -> Any:
+    return operation(tensor, async_op=wait)
+
+
 @contextmanager
-def _lost_contact() -> Iterator[None]:
+def _lost_contact(line: Line | None) -> Iterator[None]:
     """Turn a broken connection into one line."""
     try:
         yield
     except RuntimeError as error:
+        if line is not None:
+            line.broken()
         raise RunFailed(
             "lost contact with another training process, which has ended or hangs "
             f"({str(error).splitlines()[0][:120]}); see its message; what was saved is kept, "
@@ -209,12 +234,14 @@ def opened(
             f"{place.address}:{place.port} ({str(error).splitlines()[0][:120]}); set MASTER_ADDR "
             "and MASTER_PORT"
         ) from error
+    line = Line(store, place, asked)
     try:
-        yield Ranks(place.rank, place.size, place.local)
+        with line.parting():
+            yield Ranks(place.rank, place.size, place.local, line)
     finally:
         # a peer that closes its connections while the last message is under way aborts this one
         time.sleep(LINGER)
-        if not ends:
+        if not ends and not line.abandoned:
             dist.destroy_process_group()
 
 

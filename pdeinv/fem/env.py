@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv import extras
-from pdeinv.launchers import keep_to_yourself
-from pdeinv.system_errors import require_files, require_shared_memory
+from pdeinv.before_mpi import set_up
 
 __all__ = ["Fenicsx", "fenicsx", "require_gmsh"]
 
@@ -118,10 +117,8 @@ def fenicsx() -> Fenicsx:
     try:
         if find_spec("dolfinx") is None:
             raise ModuleNotFoundError("No module named 'dolfinx'", name="dolfinx")
-        require_shared_memory("the finite-element solver needs")
-        require_files("the finite-element solver needs")
+        set_up("the finite-element solver needs")
         _with_a_home()
-        keep_to_yourself()
         if find_spec("dolfinx_solver") is not None:
             importlib.import_module("dolfinx_solver")
         # PETSc would end the process on SIGTERM, before a run could save

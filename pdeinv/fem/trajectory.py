@@ -43,7 +43,8 @@ def segment_length(steps: int, size: int, bound: float) -> int:
     """
     if 8 * size * (steps + 1) <= bound:
         return steps
-    best = min(range(1, steps + 1), key=lambda s: kept_states(steps, s))
+    most = min(steps, math.isqrt(8 * steps) + 4)  # at √(2 steps) it takes less than that
+    best = min(range(1, most + 1), key=lambda s: kept_states(steps, s))
     need = 8 * size * kept_states(steps, best)
     if need > bound:
         raise ConfigError(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pdeinv.bayes.bernoulli import Bernoulli, check_share
 from pdeinv.bayes.dice import Dice
 from pdeinv.bayes.likelihood import Likelihood
+from pdeinv.bayes.parts import Parts
 from pdeinv.errors import ConfigError, DataSchemaError
 
 __all__ = ["likelihood_attrs", "said_likelihood"]
@@ -69,6 +70,10 @@ def _masks(said: Any, good: NDArray[np.bool_], where: str) -> tuple[int, ...]:
 
 def likelihood_attrs(likelihood: Likelihood) -> dict[str, Any]:
     """The same attributes; none for additive noise."""
+    if isinstance(likelihood, Parts):  # for people: its problem knows which parts
+        return {
+            KIND: " and ".join(likelihood_attrs(p).get(KIND, KINDS[0]) for p in likelihood.laws)
+        }
     if not isinstance(likelihood, Bernoulli | Dice):
         return {}
     options = {LINK: likelihood.link, WEIGHT: likelihood.weight}

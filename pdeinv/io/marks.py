@@ -1,14 +1,16 @@
 """What tells an output of pdeinv from somebody else's file, so that only the former is replaced.
 
 NetCDF and VTKHDF files carry the attribute ``pdeinv_version``, figures name pdeinv as the software
-that made them, TOML begins with a note, surrogates have their ``metadata.json`` and run folders a
-file ``pdeinv.json``.
+that made them and NIfTI images in their description, TOML begins with a note, surrogates have their
+``metadata.json``, run folders and folders of images a file ``pdeinv.json``.
 """
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +23,7 @@ from pdeinv.provenance import versions
 
 __all__ = [
     "ATTRIBUTE",
+    "GZIP",
     "RUN_MARK",
     "check_mark",
     "figure_metadata",
@@ -34,6 +37,9 @@ ATTRIBUTE = "pdeinv_version"
 
 RUN_MARK = "pdeinv.json"
 """In a run folder."""
+
+GZIP = b"\x1f\x8b"
+"""How a compressed file begins."""
 
 _NOTE = "# written by pdeinv"
 _SVG = re.compile(rb"<dc:creator>\s*<cc:Agent>\s*<dc:title>pdeinv\b")
@@ -152,12 +158,25 @@ def _in_svg(_path: Path, file: BinaryIO) -> bool:
     return _SVG.search(file.read(_HEAD)) is not None
 
 
+def _in_nifti(path: Path, _file: BinaryIO) -> bool:
+    """The description in the header of an image, compressed or not."""
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == GZIP
+        with gzip.open(path) if packed else path.open("rb") as stream:
+            return stream.read(228)[148:].startswith(b"pdeinv")
+    except (EOFError, zlib.error):
+        return False
+
+
 _LOOKS: dict[bytes, Callable[[Path, BinaryIO], bool]] = {
     b"\x89HDF\r\n\x1a\n": _in_hdf5,
     b"CDF": _in_netcdf,
     b"\x89PNG\r\n\x1a\n": _in_png,
     b"%PDF-": _in_pdf,
     b"<?xml": _in_svg,
+    GZIP: _in_nifti,
+    b"\x5c\x01\0\0": _in_nifti,
     _NOTE.encode(): lambda _path, _file: True,
 }
 """How a file of each format is looked at, by its first bytes."""

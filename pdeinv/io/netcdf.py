@@ -12,6 +12,7 @@ import xarray as xr
 from pdeinv.errors import DataSchemaError, RunFailed, reason
 from pdeinv.foreign import Unreadable, check_regular
 from pdeinv.io.atomic import atomic
+from pdeinv.io.checksums import with_checksums
 from pdeinv.io.declared import as_text, check_attributes, groups_of, unread
 from pdeinv.io.missing import UNREAD, masked
 from pdeinv.io.names import spelled
@@ -187,14 +188,21 @@ def _parsed(path: Path) -> AbstractContextManager[None]:
     return parsed(path, lambda _: not_netcdf(path))
 
 
+def _checked(data: xr.Dataset | xr.DataTree) -> xr.Dataset | xr.DataTree:
+    if isinstance(data, xr.Dataset):
+        return with_checksums(data)
+    nodes = {node.path: with_checksums(node.to_dataset(inherit=False)) for node in data.subtree}
+    return xr.DataTree.from_dict(nodes)
+
+
 def write(path: Path, data: xr.Dataset | xr.DataTree) -> None:
-    """Write a dataset or tree in one atomic step.
+    """Write a dataset or tree in one atomic step, its numbers with checksums.
 
     Raises:
         RunFailed: it cannot be written; nothing is left behind.
     """
     try:
         with atomic(path) as target, spelled(target) as file:
-            data.to_netcdf(file, engine="netcdf4")
+            _checked(data).to_netcdf(file, engine="netcdf4")
     except RuntimeError as error:  # the library's own, where the disk is well
         raise RunFailed(f"cannot write {path}: {reason(error)}; try another folder") from error

@@ -11,6 +11,7 @@ import xarray as xr
 
 from pdeinv.errors import RunFailed, reason
 from pdeinv.io.atomic import atomic
+from pdeinv.io.checksums import checksum, with_checksums
 from pdeinv.io.names import spelled
 
 __all__ = ["write_stream"]
@@ -48,17 +49,19 @@ def write_stream(
             first.to_netcdf(target, engine="netcdf4", unlimited_dims=["sample"], encoding=encoding)
             _append(target, first.sizes["sample"], batches, attrs)
             for name, group in groups.items():
-                group.to_netcdf(target, mode="a", group=name, engine="netcdf4")
+                checked = with_checksums(group)
+                checked.to_netcdf(target, mode="a", group=name, engine="netcdf4")
     except RuntimeError as error:  # the library's own, where the disk is well
         raise RunFailed(f"cannot write {path}: {reason(error)}; try another folder") from error
 
 
 def _encoding(variable: xr.Variable, n: int) -> dict[str, Any]:
+    found = checksum(variable)
     if "sample" not in variable.dims:
-        return {}
+        return found
     row = variable.dtype.itemsize * int(np.prod(variable.shape[1:], dtype=np.int64))
     rows = max(1, min(n, CHUNK_BYTES // max(row, 1)))
-    return {"chunksizes": (rows, *variable.shape[1:])}
+    return {**found, "chunksizes": (rows, *variable.shape[1:])}
 
 
 def _append(

@@ -16,7 +16,7 @@ from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin, hint
 from pdeinv.foreign import Unreadable, check_regular
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.problem import Importer
-from pdeinv.provenance import Source, attributes
+from pdeinv.provenance import attributes, named_apart
 
 __all__ = ["import_file", "importers", "problems"]
 
@@ -58,7 +58,7 @@ def import_file(problem: str, name: str, source: Path, options: Mapping[str, Any
     """
     importer = _importer(problem, name)
     checked = _checked(importer, options)
-    files = [source, *(v for _, v in checked if isinstance(v, Path))]
+    files = [source, *_paths(checked)]
     for file in files:
         try:
             check_regular(file)
@@ -71,11 +71,18 @@ def import_file(problem: str, name: str, source: Path, options: Mapping[str, Any
     dataset = importer.read(source, checked)
     table = {"format": name, "source": str(source), **checked.model_dump(mode="json")}
     attrs = {
-        **attributes({"import": table}, None, map(Source.of, files)),
+        **attributes({"import": table}, None, named_apart(files)),
         "pdeinv_kind": "observations",
         "pdeinv_problem": problem,
     }
     return dataset.assign_attrs({**attrs, **dataset.attrs})
+
+
+def _paths(options: Any) -> list[Path]:
+    """The files among the options, also where one takes several."""
+    values = [v for _, option in options
+              for v in (option if isinstance(option, tuple) else (option,))]  # fmt: skip
+    return [v for v in values if isinstance(v, Path)]
 
 
 def _checked(importer: Importer, options: Mapping[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from pdeinv.foreign import parse_json
 from pdeinv.io import netcdf
 from pdeinv.io.checkpoints import read_metadata
 from pdeinv.io.schema import fitting
+from pdeinv.jobs.export_images import images_in
 from pdeinv.jobs.info_components import component_rows
 from pdeinv.jobs.info_run import describe_run, is_run
 from pdeinv.model.learned import Role
@@ -38,11 +39,14 @@ def describe(path: Path) -> dict[str, Any]:
         # files of earlier versions hold forward models and do not say so
         metadata = {"role": str(Role.FORWARD), **read_metadata(path)}
         return {"path": str(path), "kind": "surrogate", "attributes": metadata}
+    images = images_in(path)
+    if images is not None:
+        return {"path": str(path), "kind": "images", "attributes": images}
     if is_run(path):
         return {"path": str(path), "kind": "run", **describe_run(path)}
     raise DataSchemaError(
-        f"{path} is a folder of no known kind; expected a surrogate (metadata.json) or a run "
-        "folder (pdeinv.json)"
+        f"{path} is a folder of no known kind; expected a surrogate (metadata.json), a run "
+        "folder or images (pdeinv.json)"
     )
 
 

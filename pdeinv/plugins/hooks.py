@@ -26,7 +26,7 @@ from pdeinv.io.observations import Observations, OwnLikelihood
 from pdeinv.model.observed import Sensors
 from pdeinv.model.strong_form import StrongForm, StrongFormOf
 from pdeinv.plugins.aligned import Aligned, Measured
-from pdeinv.plugins.problem import Importer, Metric, Problem
+from pdeinv.plugins.problem import Images, Importer, Metric, Problem
 from pdeinv.typing import Array
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "HasAnnotated",
     "HasFixtures",
     "HasGridShape",
+    "HasImages",
     "HasImporters",
     "HasJudgeDerivative",
     "HasLikelihood",
@@ -50,6 +51,7 @@ __all__ = [
     "annotated",
     "fixtures",
     "grid_shape",
+    "images",
     "importers",
     "judge_derivative",
     "likelihood",
@@ -315,6 +317,23 @@ class HasFixtures(Protocol):
 def fixtures(problem: Problem) -> xr.Dataset:
     """What is fixed to the body; without the hook nothing."""
     return problem.fixtures() if isinstance(problem, HasFixtures) else xr.Dataset()
+
+
+@runtime_checkable
+class HasImages(Protocol):
+    """A problem whose state can be shown on the voxels of an image (``export --nifti``)."""
+
+    def images(self, level: int) -> Images:
+        """States of a mesh level as images.
+
+        Raises:
+            ConfigError: no such level.
+        """
+
+
+def images(problem: Problem, level: int) -> Images | None:
+    """States of a mesh level as images; without the hook None."""
+    return problem.images(level) if isinstance(problem, HasImages) else None
 
 
 @runtime_checkable

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import xarray as xr
+from numpy.typing import NDArray
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config as BaseConfig
+from pdeinv.io.voxel_grid import VoxelGrid
 from pdeinv.model.forward import ForwardModel
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.typing import Array
 
 __all__ = [
     "Card",
+    "Images",
     "Importer",
     "Metric",
     "Problem",
@@ -65,6 +68,26 @@ class Metric:
     summary: str
     evaluate: Callable[[Array, Array], float]
     shape: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """The state of a problem at its end, on the voxels of a medical image.
+
+    Attributes:
+        name: of the state, which begins the names of files.
+        grid: the voxels.
+        state: of an unknown m (n_m,), where the model computes it, (n,). Raises SolverDiverged.
+        volume: such numbers on the voxels in canonical order, zero outside of the body.
+        fields: images to show of a dataset of :meth:`Problem.solve`, by name, the state first; with
+            thresholds of a segmentation, and the time that is meant (the last where None).
+    """
+
+    name: str
+    grid: VoxelGrid
+    state: Callable[[Array], Array]
+    volume: Callable[[Array], Array]
+    fields: Callable[[xr.Dataset, Sequence[float], float | None], dict[str, NDArray[Any]]]
 
 
 class Problem(Protocol):

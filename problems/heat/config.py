@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from pdeinv.config import Config
+from pdeinv.config import Config, Steps
 from pdeinv.errors import ConfigError
 from pdeinv.fem.box_config import BoxConfig
 from pdeinv.fem.schemes import SchemeName
@@ -47,7 +47,7 @@ class TimeConfig(Config):
     """The table ``[problem.time]``."""
 
     final: float = Field(1.0, gt=0, allow_inf_nan=False, description="end of the run")
-    steps: int = Field(50, ge=1, description="time steps of level 0; doubled per level")
+    steps: Steps = Field(50, description="time steps of level 0; doubled per level")
     scheme: SchemeName = Field(
         "crank-nicolson", description="implicit-euler (order 1), crank-nicolson or bdf2 (order 2)"
     )

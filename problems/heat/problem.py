@@ -15,6 +15,7 @@ from pdeinv.fem.domain import Domain
 from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.io.body import body_variables
 from pdeinv.io.fields import described
+from pdeinv.memory import check_fits
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.sensors import (
     AXES,
@@ -31,7 +32,7 @@ from pdeinv.typing import Array
 
 from .coefficients import Conductivity, HeatTransfer
 from .config import Dirichlet, HeatConfig
-from .discrete import HeatDiscretisation
+from .discrete import HeatDiscretisation, steps_at
 from .entries import Entry, InitialState, SideFlux, SourceField
 from .fields import to_dataset
 from .memory import state_bytes
@@ -149,9 +150,11 @@ class Heat:
         """Build what a solve on ``level`` needs, and refuse what it would refuse.
 
         Raises:
-            ConfigError: no mesh or time step of that level, or a condition that is not finite.
+            ConfigError: no mesh or time step of that level, a condition that is not finite, or
+                more states than fit into memory.
             DataSchemaError: a mesh that does not serve.
         """
+        self._check_size(level)
         self._entry(level).discretisation.evaluate(
             conductivity=self.config.unknown.kind != "conductivity"
         )
@@ -160,9 +163,11 @@ class Heat:
         """The temperature at all nodes and times of ``level``; every rank computes all of it.
 
         Raises:
+            ConfigError: more states than fit into memory.
             SolverDiverged: m is out of range, or a linear solve failed.
         """
         m = self.prior().space.check(m)
+        self._check_size(level)
         place = self.domain.nodes(level).points[:1]
         corner = columns(place)
         model = self.forward_model({**corner, "t": np.array([self.config.time.final])}, level)
@@ -171,6 +176,12 @@ class Heat:
         for n, state in model.states(m):
             u[n, space.node_of_dof] = state
         return to_dataset(self.config, self.observed, model.discretisation, u)
+
+    def _check_size(self, level: int) -> None:
+        """Refuse a solve whose states cannot fit into memory."""
+        times, n = steps_at(self.config, level) + 1, self.dofs(level)
+        what = f"{times} times of {n} temperatures"
+        check_fits(what, 8 * times * n, "lower time.steps or the level")
 
     def strong_form(self) -> StrongForm:
         """Residuals at points in space and time, for solvers without a mesh.

@@ -14,7 +14,7 @@ from pdeinv.bayes.prior_config import (
     UniformConfig,
     conducting,
 )
-from pdeinv.config import Config, Finite, Positive
+from pdeinv.config import Config, Few, Finite, Positive
 from pdeinv.errors import ConfigError
 from pdeinv.fem.spacetime import SpaceTime
 
@@ -90,7 +90,7 @@ class PointSourcesConfig(_UnknownConfig):
     """
 
     kind: Literal["point-sources"] = "point-sources"
-    count: int = Field(1, ge=1, description="how many sources")
+    count: Few = Field(1, description="how many sources")
     width: float = Field(0.05, gt=0, allow_inf_nan=False, description="w, in coordinate units")
     low: tuple[float, ...] | None = Field(
         None, description="least start position along x, y, z; the domain's box where not given"

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pdeinv.bayes.prior_config import FieldKinds, GaussianConfig
-from pdeinv.config import Config, Finite, Positive, PositiveRange, Range
+from pdeinv.config import Config, Few, Finite, Positive, PositiveRange, Range
 
 __all__ = [
     "Bumps",
@@ -31,7 +31,7 @@ class PlaneWaves(Config):
     """u_inc = exp(ik (x cos φ + y sin φ)); φ is where the wave goes."""
 
     kind: Literal["plane"] = "plane"
-    count: int = Field(4, ge=1, description="directions, equally spaced from 0°")
+    count: Few = Field(4, description="directions, equally spaced from 0°")
     angles: tuple[Finite, ...] | None = Field(
         None, min_length=1, description="directions in degrees, in place of count"
     )
@@ -46,7 +46,7 @@ class PointSources(Config):
     """u_inc = (i/4) H₀⁽¹⁾(k |x − x_s|), the field of a unit line source."""
 
     kind: Literal["point"] = "point"
-    count: int = Field(4, ge=1, description="sources, equally spaced on a circle")
+    count: Few = Field(4, description="sources, equally spaced on a circle")
     radius: Positive | None = Field(
         None, description="of the circle around the centre; 0.48 of the shorter side by default"
     )
@@ -78,7 +78,7 @@ class Walls(Config):
 
 
 class _Shapes(Config):
-    count: int = Field(2, ge=1, description="how many")
+    count: Few = Field(2, description="how many")
     amplitude: Range = Field((0.1, 1.0), description="range of the contrast")
 
 

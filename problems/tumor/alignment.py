@@ -27,7 +27,8 @@ from pdeinv.typing import Array
 
 from .config import TumorConfig
 from .grids import voxels
-from .masks import REGION, likelihood_of
+from .masks import REGION
+from .scans import law_of
 from .tissue import Tissue
 from .unknown import gradient, parameters
 
@@ -122,7 +123,7 @@ def aligned(here: Brain, measured: Measured, there: Brain, sensors: Sensors) -> 
 
 
 def _same(mine: TumorConfig, other: TumorConfig) -> bool:
-    same = ("tissue", "lengths", "unknown", "masks")
+    same = ("tissue", "lengths", "unknown", "masks", "pet")
     return all(getattr(mine, key) == getattr(other, key) for key in same)
 
 
@@ -179,9 +180,8 @@ def _likelihood(
     config: TumorConfig, measured: Measured, found: Index, sensors: Sensors
 ) -> Likelihood:
     """That of the data that were taken, at their sensors there."""
-    if config.masks is not None:
-        return likelihood_of(config.masks, sensors)
-    return Noise(additive(measured.likelihood).std[found])
+    law = law_of(config, sensors)
+    return Noise(additive(measured.likelihood).std[found]) if law is None else law
 
 
 def _carried(here: Brain, there: Brain, by: Alignment, xi: Array) -> Array:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from pdeinv.config import Config, Positive, PositiveRange
+from pdeinv.config import Config, Positive, PositiveRange, Steps
+
+from .image_box import with_box
+from .pet import PetConfig
 
 __all__ = [
     "HomogeneousConfig",
     "LogNormalConfig",
     "MasksConfig",
+    "NiftiConfig",
     "PhantomConfig",
     "SeedConfig",
     "SolverName",
@@ -53,7 +59,23 @@ class HomogeneousConfig(Config):
     kind: Literal["homogeneous"] = "homogeneous"
 
 
-TissueConfig = Annotated[PhantomConfig | HomogeneousConfig, Field(discriminator="kind")]
+class NiftiConfig(Config):
+    """Maps of tissue on the voxels of one image, which fill the box."""
+
+    kind: Literal["nifti"] = "nifti"
+    white: Path = Field(description="map of white matter, .nii or .nii.gz")
+    grey: Path = Field(description="map of grey matter, on the same voxels")
+    csf: Path | None = Field(
+        None, description="map of CSF; where all add up to more than the whole they are scaled down"
+    )
+    scale: Literal[1, 100, 255] | None = Field(
+        None, description="what the maps are parts of; told by their largest value if not given"
+    )
+
+
+TissueConfig = Annotated[
+    PhantomConfig | HomogeneousConfig | NiftiConfig, Field(discriminator="kind")
+]
 
 
 class TimeConfig(Config):
@@ -62,7 +84,7 @@ class TimeConfig(Config):
     final: Positive = Field(
         100.0, description="time of the last scan, in days; of growth since the seed where known"
     )
-    steps: int = Field(100, ge=1, description="time steps of level 0; doubled per level")
+    steps: Steps = Field(100, description="time steps of level 0; doubled per level")
     window: float = Field(
         0.0,
         ge=0,
@@ -165,7 +187,10 @@ class TumorConfig(Config):
     """Tumor growth in the brain: ∂c/∂t = ∇·(D∇c) + ρ c (1 − c)."""
 
     lengths: tuple[Positive, ...] = Field(
-        (192.0, 192.0), min_length=1, max_length=3, description="sides of the box along x, y, z, mm"
+        (192.0, 192.0),
+        min_length=1,
+        max_length=3,
+        description="sides of the box along x, y, z, mm; those of the image if tissue is one",
     )
     cells: int | tuple[int, ...] = Field(
         192, description="voxels of the inversion grid along each side, or along x, y, z"
@@ -176,7 +201,8 @@ class TumorConfig(Config):
         "fast)",
     )
     tissue: TissueConfig = Field(
-        PhantomConfig(), description="where white and grey matter are: phantom or homogeneous"
+        PhantomConfig(),
+        description="where white and grey matter are: phantom, homogeneous or nifti",
     )
     ratio: Positive = Field(10.0, description="D in white matter over D in grey matter")
     threshold: float = Field(
@@ -194,7 +220,16 @@ class TumorConfig(Config):
     masks: MasksConfig | None = Field(
         None, description="how regions are seen; where not given, data are concentrations"
     )
+    pet: PetConfig | None = Field(
+        None, description="uptake in FET-PET, beside masks or instead; none where not given"
+    )
     unknown: UnknownConfig = Field(UnknownConfig(), description="what is sought, and its prior")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_image(cls, table: Any) -> Any:
+        """The sides of the box, and voxels of it, from the image where they are not given."""
+        return with_box(table) if isinstance(table, Mapping) else table
 
     @field_validator("cells")
     @classmethod

@@ -14,10 +14,11 @@ from .config import TumorConfig
 from .elements import ElementDiffusion
 from .masks import REGIONS
 from .model import Discretisation
+from .pet import LEVELS
 from .tissue import Tissue
-from .unknown import parameters, threshold_name
+from .unknown import Parameters, level_name, parameters, threshold_name
 
-__all__ = ["CONCENTRATION", "threshold_variables", "thresholds_in", "to_dataset"]
+__all__ = ["CONCENTRATION", "scan_variables", "scanned", "to_dataset"]
 
 CONCENTRATION = "tumor cell concentration"
 
@@ -37,7 +38,8 @@ def to_dataset(
     cells = on.diffusion.cells if isinstance(on.diffusion, ElementDiffusion) else lattice.blocks
     cells = cells if simplices else cells[:, _TURNING[lattice.dim]]
     layout = Layout(lattice.points, cells, "P1" if simplices else "Q1", "mm")
-    white, grey = (np.round(part, 6) for part in tissue(lattice.points))
+    inside = lattice.active.ravel()
+    white, grey = (np.round(part[inside], 6) for part in tissue.over(lattice.axes))
     variables = {
         observed.name: layout.node(c, observed.units, observed.long_name, "time"),
         "white_matter": layout.node(white, "1", "part of white matter"),
@@ -48,25 +50,39 @@ def to_dataset(
     return layout.dataset(variables, coords, ("tumor", on.config, on.level))
 
 
-def threshold_variables(config: TumorConfig, m: Array) -> dict[str, xr.Variable]:
-    """The thresholds of one m, which data need beside the concentration; none without masks."""
-    found = parameters(config, m[:, None]).thresholds
+def scan_variables(config: TumorConfig, m: Array) -> dict[str, xr.Variable]:
+    """What data need of one m beside the concentration: thresholds of masks, levels of PET."""
+    found = parameters(config, m[:, None])
+    values = [*found.thresholds[:, 0], *found.levels[:, 0]]
     return {
-        threshold_name(region): xr.Variable(
-            (), value[0], {"units": "1", "long_name": f"threshold of the {region} tumor"}
-        )
-        for region, value in zip(REGIONS, found, strict=False)
+        name: xr.Variable((), value, {"units": "1", "long_name": text})
+        for (name, text), value in zip(_names(config).items(), values, strict=True)
     }
 
 
-def thresholds_in(fields: xr.Dataset, config: TumorConfig) -> Array:
-    """Those of a dataset, (regions, 1); empty where its data are concentrations.
+def _names(config: TumorConfig) -> dict[str, str]:
+    """What those are called, and are."""
+    regions = REGIONS if config.masks is not None else ()
+    levels = LEVELS if config.pet is not None else {}
+    return {
+        **{threshold_name(k): f"threshold of the {k} tumor" for k in regions},
+        **{level_name(k): text for k, text in levels.items()},
+    }
+
+
+def scanned(fields: xr.Dataset, config: TumorConfig) -> Parameters:
+    """Those of a dataset, among parameters that data of a known concentration do not need.
 
     Raises:
         DataSchemaError: one is missing.
     """
-    names = [threshold_name(region) for region in REGIONS] if config.masks is not None else []
+    names = list(_names(config))
     lost = [name for name in names if name not in fields]
     if lost:
         raise DataSchemaError(f"'{lost[0]}' is missing; solve again")
-    return np.array([float(fields[name]) for name in names]).reshape(-1, 1)
+    values = np.array([float(fields[name]) for name in names]).reshape(-1, 1)
+    thresholds = len(REGIONS) if config.masks is not None else 0
+    none = np.zeros(1)
+    return Parameters(
+        none, none, np.zeros((config.dim, 1)), none, values[:thresholds], values[thresholds:]
+    )

@@ -56,8 +56,7 @@ def voxels(config: TumorConfig, tissue: Tissue, level: int) -> Voxels:
     if min(counts) < 2:
         raise ConfigError(f"level {level}: {min(counts)} voxel along a side; expected at least 2")
     axes = tuple(length * (np.arange(n) + 0.5) / n for length, n in pairs)
-    every = Lattice(axes, np.ones(counts[::-1], dtype=np.bool_))
-    white, grey = tissue(every.points)
+    white, grey = tissue.over(axes)
     inside = white + grey >= config.threshold
     if not inside.any():
         raise ConfigError(

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from pdeinv.fem.multilinear import multilinear
 from pdeinv.typing import Array
 
-__all__ = ["Lattice"]
+__all__ = ["Lattice", "overlaps"]
 
 Ints = NDArray[np.int64]
 
@@ -95,7 +95,7 @@ class Lattice:
         whole = sparse.csr_array(np.ones((len(places), 1)))
         for axis, x in zip(self.axes, places.T, strict=True):
             # the later axis is the slower one
-            whole = _rowwise_product(_overlaps(axis, x, edge), whole)
+            whole = _rowwise_product(overlaps(axis, x, edge), whole)
         return self._of(whole, places)
 
     def _of(self, whole: Any, places: Array) -> Any:
@@ -112,7 +112,7 @@ class Lattice:
         return sparse.csr_array(scale @ found)
 
 
-def _overlaps(axis: Array, x: Array, edge: float) -> Any:
+def overlaps(axis: Array, x: Array, edge: float) -> Any:
     """How much of the box of each point an interval of length ``edge`` around x covers, CSR."""
     half = 0.5 * float(axis[1] - axis[0])
     low = np.maximum(axis - half, x[:, None] - edge / 2)

@@ -16,7 +16,7 @@ from pdeinv.typing import Array
 
 from .config import MasksConfig
 
-__all__ = ["LINK", "REGION", "REGIONS", "Masks", "in_all_regions", "likelihood_of"]
+__all__ = ["LINK", "REGION", "REGIONS", "Masks", "likelihood_of"]
 
 REGION, REGIONS = "region", ("whole", "core")
 """The coordinate that numbers regions, from 1, and what those are."""
@@ -62,13 +62,6 @@ class Masks:
         scaled = w / self.softness
         each = [self.region == k for k in range(len(REGIONS))]
         return scaled, -np.stack([np.add.reduce(scaled[own], axis=0) for own in each])
-
-
-def in_all_regions(sensors: Sensors) -> Sensors:
-    """The same places and times for each region, one region after the other."""
-    n = len(next(iter(sensors.values())))
-    repeated = {name: np.tile(column, len(REGIONS)) for name, column in sensors.items()}
-    return {**repeated, REGION: np.repeat(np.arange(1.0, len(REGIONS) + 1), n)}
 
 
 def likelihood_of(config: MasksConfig, sensors: Sensors) -> Likelihood:

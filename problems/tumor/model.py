@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,12 +23,17 @@ from .config import TumorConfig
 from .growth import Diffusion
 from .lattice import Lattice
 from .masks import Masks
+from .pet import Uptake
 from .reads import Reads
 from .run import Run
 from .seed import Seed
+from .unknown import Parameters
 
-__all__ = ["Discretisation", "Seen", "TumorModel", "TumorTiles", "history"]
+__all__ = ["Discretisation", "Seen", "TumorModel", "TumorTiles", "check_history", "history"]
 
+
+Lazy = Callable[[], Array]
+"""What is computed where it is needed."""
 
 _NO_CELLS = 1e-12
 """Concentrations of a seed that are none."""
@@ -63,18 +68,35 @@ class Seen:
     Attributes:
         reads: concentrations.
         masks: what is seen of them; None where they are the data.
+        uptake: of those data that are of PET; None where none is.
     """
 
     reads: Reads
     masks: Masks | None = None
+    uptake: Uptake | None = None
 
-    def data(self, c: Array, thresholds: Array) -> Array:
-        """Data of concentrations (n_d, width) and thresholds, or changes of these."""
-        return c if self.masks is None else self.masks.data(c, thresholds)
+    def data(self, c: Array, at: Parameters) -> Array:
+        """Data of concentrations (n_d, width) and of thresholds and levels."""
+        found = c if self.masks is None else self.masks.data(c, at.thresholds)
+        return found if self.uptake is None else self.uptake.data(found, c, at.levels)
 
-    def adjoint(self, w: Array) -> tuple[Array, Array | None]:
-        """w on the data to that on concentrations and thresholds; None where there are none."""
-        return (w, None) if self.masks is None else self.masks.adjoint(w)
+    def tangent(self, c: Lazy, at: Parameters, dc: Array, change: Parameters) -> Array:
+        """Their change with those of concentrations, thresholds and levels."""
+        found = dc if self.masks is None else self.masks.data(dc, change.thresholds)
+        if self.uptake is None:
+            return found
+        return self.uptake.tangent(found, (c(), at.levels), (dc, change.levels))
+
+    def adjoint(self, c: Lazy, at: Parameters, w: Array) -> tuple[Array, Array, Array]:
+        """w on the data to that on concentrations, thresholds and levels."""
+        rest = w if self.uptake is None else np.where(self.uptake.rows[:, None], 0.0, w)
+        on_c, on_thresholds = rest, np.zeros_like(at.thresholds)
+        if self.masks is not None:
+            on_c, on_thresholds = self.masks.adjoint(rest)
+        if self.uptake is None:
+            return on_c, on_thresholds, np.zeros_like(at.levels)
+        more, on_levels = self.uptake.adjoint(w, c(), at.levels)
+        return on_c + more, on_thresholds, on_levels
 
 
 def history(on: Discretisation, m: Array) -> tuple[Array, Array]:
@@ -93,9 +115,7 @@ def history(on: Discretisation, m: Array) -> tuple[Array, Array]:
             "tissue, so that there are no cells; place it in white or grey matter"
         )
     run = Run(found, seed, clock, on.diffusion, clock.steps, SpareArrays())
-    what = f"{clock.count} times of {on.lattice.size} concentrations"
-    size = 8 * clock.count * on.lattice.size
-    check_fits(what, size, "raise time.stored, or lower time.steps or the level")
+    check_history(on)
     written = clock.written
     c = np.empty((len(written), on.lattice.size))
     with np.errstate(all="ignore"):
@@ -104,6 +124,17 @@ def history(on: Discretisation, m: Array) -> tuple[Array, Array]:
                 c[-(-n // clock.stored)] = state[:, 0]
     check_finite(c.ravel(), "the concentration", "")
     return clock.times(float(found.duration[0]))[written], c
+
+
+def check_history(on: Discretisation) -> None:
+    """Refuse to write more states than fit into memory.
+
+    Raises:
+        ConfigError: with the memory that they would take.
+    """
+    what = f"{on.clock.count} times of {on.lattice.size} concentrations"
+    size = 8 * on.clock.count * on.lattice.size
+    check_fits(what, size, "raise time.stored, or lower time.steps or the level")
 
 
 class TumorTiles:
@@ -147,26 +178,29 @@ class TumorTiles:
         """The data (n_d, width)."""
         with np.errstate(all="ignore"):
             c = state.data(self._reads, again=again)
-            return self._seen.data(c, state.unknown.thresholds)
+            return self._seen.data(c, state.unknown)
 
     def tangent(self, state: Run, dm: Array) -> Array:
         """dG(m)[dm]."""
         change = unknown.changes(self._on.config, dm)
         with np.errstate(all="ignore"):
-            return self._seen.data(state.tangent(self._reads, change), change.thresholds)
+            dc = state.tangent(self._reads, change)
+            return self._seen.tangent(self._c(state), state.unknown, dc, change)
 
     def adjoint(self, state: Run, w: Array) -> Array:
         """dG(m)ᵀ w, shape (n_m, width)."""
         with np.errstate(all="ignore"):
-            on_c, on_thresholds = self._seen.adjoint(w)
-            found = state.adjoint(self._reads, on_c)
-        if on_thresholds is not None:
-            found = replace(found, thresholds=on_thresholds)
+            on_c, thresholds, levels = self._seen.adjoint(self._c(state), state.unknown, w)
+            found = replace(state.adjoint(self._reads, on_c), thresholds=thresholds, levels=levels)
         return unknown.gradient(self._on.config, found)
+
+    def _c(self, state: Run) -> Lazy:
+        """The concentrations of the data, for whom needs them."""
+        return lambda: state.data(self._reads, again=True)
 
 
 class TumorModel(TiledModel):
-    """G(m) = concentrations at places and times, or their averages over voxels, or z of masks.
+    """G(m) = concentrations at places and times, their averages over voxels, masks or uptake.
 
     Rows of unknowns are solved by tiles where finite differences solve: a line is solved for
     several of them in the time of one or two.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -20,28 +20,29 @@ from pdeinv.model.sensors import (
     AXES,
     check_inside,
     grid_nodes,
-    is_file,
-    misplaced,
     parse_timed,
     points_of,
 )
 from pdeinv.plugins.aligned import Aligned, Measured
-from pdeinv.plugins.problem import Card, Problem
-from pdeinv.text_table import read_table
+from pdeinv.plugins.problem import Card, Images, Importer, Problem
 from pdeinv.typing import Array
 
 from .alignment import aligned
 from .clock import Clock
-from .config import TumorConfig
+from .config import NiftiConfig, TumorConfig
 from .differences import LineDiffusion
 from .elements import ElementDiffusion
-from .fields import CONCENTRATION, threshold_variables, thresholds_in, to_dataset
+from .fields import scan_variables, scanned, to_dataset
 from .grids import voxels
-from .masks import REGION, Masks, in_all_regions, likelihood_of
+from .image_box import placed
+from .images import images_of
+from .importer import IMPORTERS
 from .memory import state_bytes
-from .model import Discretisation, Seen, TumorModel, history
+from .model import Discretisation, TumorModel, check_history, history
+from .places import check_places, timed
 from .reads import Reads
 from .remarks import remarks
+from .scans import in_all_regions, law_of, observed_of, plain, seen_of
 from .tissue import Tissue, tissue_of
 from .unknown import prior_of
 
@@ -56,6 +57,7 @@ class Tumor:
 
     name: ClassVar[str] = "tumor"
     Config: ClassVar[type[TumorConfig]] = TumorConfig
+    importers: ClassVar[Mapping[str, Importer]] = IMPORTERS
     card: ClassVar[Card] = Card(
         title="Tumor growth in the brain",
         equation="∂c/∂t = ∇·(D∇c) + ρ c (1 − c), D = D_w (white + grey/ratio)",
@@ -82,25 +84,18 @@ class Tumor:
 
     @property
     def observed(self) -> Observed:
-        """The concentration, or masks of where it is above thresholds."""
-        text, coords = CONCENTRATION, {**dict.fromkeys(self.axes, "mm"), "t": "d"}
-        if self.config.masks is not None:
-            words = "tumor seen (1) or not (0) in a region: 1 the whole tumor, 2 its core"
-            return Observed("mask", "1", words, {**coords, REGION: "1"}, latent=True)
-        if self.config.voxel > 0:
-            text += f", average over voxels of {self.config.voxel:g} mm"
-        return Observed("c", "1", text, coords)
+        """The concentration, or masks of where it is above thresholds, or uptake in PET."""
+        return observed_of(self.config, self.axes)
 
     def likelihood(self, sensors: Sensors) -> Likelihood | None:
-        """That of masks; concentrations have additive noise, which their file says."""
-        masks = self.config.masks
-        return None if masks is None else likelihood_of(masks, sensors)
+        """That of masks and PET; concentrations have additive noise, which their file says."""
+        return law_of(self.config, sensors)
 
     @cached_property
     def _plain(self) -> Tumor:
-        """The same with concentrations as data, where its own are masks."""
-        masked = self.config.masks is not None
-        return Tumor(self.config.model_copy(update={"masks": None})) if masked else self
+        """The same with concentrations as data, where its own are others."""
+        found = plain(self.config)
+        return self if found == self.config else Tumor(found)
 
     @cached_property
     def tissue(self) -> Tissue:
@@ -133,12 +128,11 @@ class Tumor:
         Raises:
             ConfigError: not understood, or a sensor lies outside the tissue or the run.
         """
-        text = spec if _timed(spec) else f"{spec}@{self.config.time.final!r}"
+        text = spec if timed(spec) else f"{spec}@{self.config.time.final!r}"
         final, extent = self.config.time.final, self.config.extent
         found = parse_timed(text, extent, self._middles, final, self.mask)
         check_inside(found, extent)
-        if self.config.masks is not None:
-            found = in_all_regions(found)
+        found = in_all_regions(self.config, found)
         try:
             self._check(found, Clock.of(self.config, 0))
         except DataSchemaError as error:
@@ -150,25 +144,7 @@ class Tumor:
         return found[self.mask(found)]
 
     def _check(self, sensors: Sensors, clock: Clock) -> None:
-        """Refuse places without tissue, and times outside the run.
-
-        Raises:
-            DataSchemaError: names the first one.
-        """
-        clock.check(np.asarray(sensors["t"], dtype=np.float64))
-        places = points_of(sensors, self.axes)
-        bad = np.flatnonzero(~self.mask(places))
-        if len(bad) == 0:
-            return
-        place, k = places[bad[0]], int(bad[0])
-        inside = all(a <= x <= b for x, (a, b) in zip(place, self.config.extent, strict=True))
-        if not inside:
-            raise DataSchemaError(misplaced(f"sensor {k}", place, self.config.extent))
-        at = ", ".join(f"{v:g}" for v in place)
-        raise DataSchemaError(
-            f"sensor {k} at ({', '.join(self.axes)}) = ({at}) lies where there is no tissue; "
-            "remove it or correct its coordinates"
-        )
+        check_places(sensors, self.config, clock, self.mask)
 
     def forward_model(self, sensors: Sensors, level: int = 0) -> TumorModel:
         """G: m to concentrations, on the voxels and with the time steps of ``level``.
@@ -179,20 +155,16 @@ class Tumor:
         self._check(sensors, Clock.of(self.config, level))
         on = self.discretisation(level)
         reads = Reads.of(on.lattice, on.clock, sensors, self.config.voxel)
-        seen = Seen(reads, self._masks(sensors))
+        seen = seen_of(self.config, reads, sensors)
         return TumorModel((self.prior().space, self.observed.space(sensors)), on, seen)
-
-    def _masks(self, sensors: Sensors) -> Masks | None:
-        masks = self.config.masks
-        return None if masks is None else Masks.of(masks, sensors)
 
     def prepare(self, level: int) -> None:
         """Build what a solve on ``level`` needs, and refuse what it would refuse.
 
         Raises:
-            ConfigError: no voxels or time steps of that level.
+            ConfigError: no voxels or time steps of that level, or more states than fit into memory.
         """
-        self.discretisation(level)
+        check_history(self.discretisation(level))
 
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
         """The concentration at all nodes and times of ``level``; every rank computes all of it.
@@ -204,7 +176,7 @@ class Tumor:
         on = self.discretisation(level)
         times, c = history(on, m)
         found = to_dataset(self._plain.observed, self.tissue, on, times, c)
-        return found.assign(threshold_variables(self.config, m))
+        return found.assign(scan_variables(self.config, m))
 
     def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:
         """The data of a dataset of :meth:`solve` at the sensors, linear between its times.
@@ -232,8 +204,8 @@ class Tumor:
                 "time levels; choose other times, or solve again with time.stored = 1"
             )
         states = zip(levels, c[:, :, None], strict=True)
-        seen = Seen(reads, own._masks(sensors))
-        return seen.data(reads.data(states), thresholds_in(fields, config))[:, 0]
+        seen = seen_of(config, reads, sensors)
+        return seen.data(reads.data(states), scanned(fields, config))[:, 0]
 
     def grid(self, shape: tuple[int, ...]) -> Sensors:
         """The nodes of a grid of ``shape`` (along (z,) y, x) on the box at the last scan.
@@ -273,9 +245,22 @@ class Tumor:
             "and use a surrogate of numbers (latent, gp, multifidelity)"
         )
 
+    def fixtures(self) -> xr.Dataset:
+        """How mm of the box become mm of the world, where the box is an image."""
+        tissue = self.config.tissue
+        return placed(tissue.white) if isinstance(tissue, NiftiConfig) else xr.Dataset()
+
+    def images(self, level: int) -> Images:
+        """Concentrations on the voxels of the image of white matter, or of the level without one.
+
+        Raises:
+            ConfigError: no voxels or time steps of that level.
+        """
+        return images_of(self.tissue, self.discretisation(level))
+
     def remarks(self, observations: Observations) -> tuple[str, ...]:
-        """What data of one time leave open, and concentrations that cannot be."""
-        return remarks(self.config, observations)
+        """What data of one time leave open, odd images, and concentrations that cannot be."""
+        return (*self.tissue.notes, *remarks(self.config, observations))
 
     def aligned(self, measured: Measured, other: Problem, sensors: Sensors) -> Aligned | None:
         """Data of this brain where ``other`` was simulated, by the affine map between tissues.
@@ -299,13 +284,3 @@ class Tumor:
             ConfigError: the states do not fit into ``time.memory_mb``.
         """
         return state_bytes(self.config, self.dofs(level), level)
-
-
-def _timed(spec: str) -> bool:
-    """Whether the text of sensors says times, itself or by a column of its file."""
-    if "@" in spec or not is_file(spec):
-        return "@" in spec
-    try:
-        return "t" in read_table(Path(spec))[0]
-    except DataSchemaError:
-        return True  # whoever reads the file says what is wrong with it

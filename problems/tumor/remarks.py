@@ -16,7 +16,7 @@ def remarks(config: TumorConfig, observations: Observations) -> tuple[str, ...]:
     found = _coarse(config)
     if len(np.unique(observations.coords["t"])) == 1:
         found.append(_one_time(config))
-    return tuple(found) if config.masks else (*found, *_impossible(observations))
+    return tuple(found) if config.masks or config.pet else (*found, *_impossible(observations))
 
 
 def _impossible(observations: Observations) -> list[str]:

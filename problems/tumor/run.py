@@ -131,5 +131,5 @@ class Run:
             spread += ga * part.length
             rate += gr * part.length
             longer += self._longer(part) * (ga * u.diffusivity + gr * u.growth_rate)
-        still = np.zeros_like(u.thresholds)
-        return Parameters(spread, rate, self.seed.adjoint(u.seed, adjoint), longer, still)
+        still = np.zeros_like(u.thresholds), np.zeros_like(u.levels)
+        return Parameters(spread, rate, self.seed.adjoint(u.seed, adjoint), longer, *still)

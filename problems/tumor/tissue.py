@@ -1,4 +1,4 @@
-"""White and grey matter: an analytic brain by smooth formulas, or white matter everywhere.
+"""White and grey matter: an analytic brain by smooth formulas, white matter everywhere, or images.
 
 The brain is an ellipsoid with a folded ribbon of grey matter, two lateral ventricles, deep grey
 nuclei and a falx between the hemispheres. It is a shape to test methods on and nobody's anatomy.
@@ -8,18 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-from .config import PhantomConfig, TumorConfig
+from .config import NiftiConfig, PhantomConfig, TumorConfig
+from .lattice import Lattice
+from .maps import read_maps
 
 __all__ = ["Phantom", "Tissue", "tissue_of"]
 
-Tissue = Callable[[Array], tuple[Array, Array]]
-"""Points (n, d) of the box to the parts of white and of grey matter there, (n,) each."""
+
+class Tissue(Protocol):
+    """The parts of white and of grey matter in the box."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of where it comes from, one line each."""
+
+    def __call__(self, points: Array) -> tuple[Array, Array]:
+        """At points (n, d), (n,) each."""
+
+    def over(self, axes: tuple[Array, ...]) -> tuple[Array, Array]:
+        """In all voxels with their middles on ``axes``, equally spaced along x, y, z, x fastest."""
+
 
 _BLUR = 0.8
 """Over how many mm tissues pass into each other."""
@@ -28,10 +43,39 @@ _VENTRICLE, _NUCLEUS = (26.0, 5.0, 9.0), (17.0, 9.0, 11.0)
 """Half lengths in mm."""
 
 
+@dataclass(frozen=True)
+class Smooth:
+    """Tissue by formulas, whose averages over voxels are its values in their middles.
+
+    Attributes:
+        fractions: points (n, d) to the parts of white and grey matter.
+        notes: none.
+    """
+
+    fractions: Callable[[Array], tuple[Array, Array]]
+    notes: tuple[str, ...] = ()
+
+    def __call__(self, points: Array) -> tuple[Array, Array]:
+        """The parts at points."""
+        return self.fractions(points)
+
+    def over(self, axes: tuple[Array, ...]) -> tuple[Array, Array]:
+        """The parts in voxels."""
+        every = Lattice(axes, np.ones([len(a) for a in axes[::-1]], dtype=np.bool_))
+        return self.fractions(every.points)
+
+
 def tissue_of(config: TumorConfig) -> Tissue:
-    """The tissue that a configuration describes."""
+    """The tissue that a configuration describes.
+
+    Raises:
+        DataSchemaError: an image that cannot be used.
+        MissingDependency: it is an image, and nibabel is not installed.
+    """
+    if isinstance(config.tissue, NiftiConfig):
+        return read_maps(config, config.tissue)
     if not isinstance(config.tissue, PhantomConfig):
-        return _white
+        return Smooth(_white)
     centre = np.array(config.lengths) / 2
     shape = Phantom.of(config.tissue)
 
@@ -40,7 +84,7 @@ def tissue_of(config: TumorConfig) -> Tissue:
         solid[:, : len(centre)] = points - centre
         return shape.fractions(solid)
 
-    return fractions
+    return Smooth(fractions)
 
 
 def _white(points: Array) -> tuple[Array, Array]:

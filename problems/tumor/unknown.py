@@ -1,11 +1,11 @@
 """The unknown m: diffusivity, growth rate, place of the seed and, where unknown, further numbers.
 
-Those are the duration of growth and the thresholds of masks.
+Those are the duration of growth, the thresholds of masks, and background and gain of PET.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,18 @@ from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
 
 from .config import MasksConfig, TumorConfig
+from .pet import LEVELS
 
-__all__ = ["Parameters", "changes", "check", "gradient", "parameters", "prior_of", "threshold_name"]
+__all__ = [
+    "Parameters",
+    "changes",
+    "check",
+    "gradient",
+    "level_name",
+    "parameters",
+    "prior_of",
+    "threshold_name",
+]
 
 
 def prior_of(config: TumorConfig) -> Prior:
@@ -46,6 +56,10 @@ def prior_of(config: TumorConfig) -> Prior:
         if isinstance(threshold, tuple):
             (a, b), words = threshold, f"concentration above which the {region} tumor is seen"
             factors.append(uniform(threshold_name(region), low=a, high=b, long_name=words))
+    for name, level in _levels(config).items():
+        if isinstance(level, tuple):
+            a, b = level
+            factors.append(uniform(level_name(name), low=a, high=b, long_name=LEVELS[name]))
     return product(*factors)
 
 
@@ -58,6 +72,15 @@ def threshold_name(region: str) -> str:
     return f"threshold_{region}"
 
 
+def _levels(config: TumorConfig) -> dict[str, float | tuple[float, float]]:
+    return {} if config.pet is None else config.pet.levels
+
+
+def level_name(name: str) -> str:
+    """The name of background or gain in files."""
+    return f"pet_{name}"
+
+
 @dataclass(frozen=True)
 class Parameters:
     """A tile of unknowns by name.
@@ -68,6 +91,7 @@ class Parameters:
         seed: its place, (d, width).
         duration: of growth, (width,).
         thresholds: of the regions of masks, (regions, width).
+        levels: background and gain of PET, (2, width), or (0, width).
     """
 
     diffusivity: Array
@@ -75,31 +99,34 @@ class Parameters:
     seed: Array
     duration: Array
     thresholds: Array
+    levels: Array
 
 
 def parameters(config: TumorConfig, m: Array) -> Parameters:
     """Those of a tile m (n_m, width)."""
-    known = [t for t in _thresholds(config.masks).values() if not isinstance(t, tuple)]
-    return _named(config, m, config.time.final, known)
+    return _named(config, m, changes=False)
 
 
 def changes(config: TumorConfig, dm: Array) -> Parameters:
     """How they change with dm (n_m, width); what is known does not."""
-    return _named(config, dm, 0.0, [0.0] * len(_thresholds(config.masks)))
+    return _named(config, dm, changes=True)
 
 
-def _named(config: TumorConfig, m: Array, final: float, known: Sequence[float]) -> Parameters:
-    """The rows of m by name; the values of what is known are given."""
-    fixed, rows = iter(known), iter(m[2 + config.dim :])
+def _named(config: TumorConfig, m: Array, *, changes: bool) -> Parameters:
+    """The rows of m by name, and the values of what is known, or zero for their change."""
+    rows = iter(m[2 + config.dim :])
 
-    def row(sought: bool, otherwise: float) -> Array:
-        return next(rows) if sought else np.full(m.shape[1], otherwise)
+    def row(value: float | tuple[float, float]) -> Array:
+        if isinstance(value, tuple):
+            return next(rows)
+        return np.full(m.shape[1], 0.0 if changes else value)
 
-    duration = row(config.unknown.duration is not None, final)
-    sought = [isinstance(t, tuple) for t in _thresholds(config.masks).values()]
-    thresholds = [row(s, 0.0 if s else next(fixed)) for s in sought]
-    stacked = np.array(thresholds).reshape(len(sought), m.shape[1])
-    return Parameters(m[0], m[1], m[2 : 2 + config.dim], duration, stacked)
+    def stacked(values: Mapping[str, float | tuple[float, float]]) -> Array:
+        return np.array([row(v) for v in values.values()]).reshape(len(values), m.shape[1])
+
+    duration = row(config.unknown.duration or config.time.final)
+    thresholds, levels = stacked(_thresholds(config.masks)), stacked(_levels(config))
+    return Parameters(m[0], m[1], m[2 : 2 + config.dim], duration, thresholds, levels)
 
 
 def gradient(config: TumorConfig, found: Parameters) -> Array:
@@ -107,8 +134,13 @@ def gradient(config: TumorConfig, found: Parameters) -> Array:
     rows = [found.diffusivity, found.growth_rate, *found.seed]
     if config.unknown.duration is not None:
         rows.append(found.duration)
-    named = zip(_thresholds(config.masks).values(), found.thresholds, strict=True)
-    return np.stack([*rows, *(row for t, row in named if isinstance(t, tuple))])
+    for values, named in (
+        (_thresholds(config.masks), found.thresholds),
+        (_levels(config), found.levels),
+    ):
+        pairs = zip(values.values(), named, strict=True)
+        rows += [row for value, row in pairs if isinstance(value, tuple)]
+    return np.stack(rows)
 
 
 def check(config: TumorConfig, m: Array) -> None:
@@ -131,3 +163,5 @@ def check(config: TumorConfig, m: Array) -> None:
         raise SolverDiverged(f"the place of the seed must be finite, got {found.seed[:, 0]}")
     if not np.isfinite(found.thresholds).all():
         raise SolverDiverged(f"thresholds must be finite, got {found.thresholds[:, 0]}")
+    if not np.isfinite(found.levels).all():
+        raise SolverDiverged(f"background and gain must be finite, got {found.levels[:, 0]}")

@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from pdeinv.config import Width
 from pdeinv.errors import ConfigError
 from pdeinv.rng import stream
 from pdeinv.typing import Array
@@ -45,8 +46,8 @@ class DeeponetConfig(TrainingConfig):
     """Options of ``deeponet``."""
 
     batch_size: int = Field(16, ge=1, description="samples of one gradient step")
-    widths: tuple[int, ...] = Field((128, 128), description="hidden layers of branch and trunk")
-    basis: int = Field(64, ge=1, description="products that are summed, at most as many POD modes")
+    widths: tuple[Width, ...] = Field((128, 128), description="hidden layers of branch and trunk")
+    basis: Width = Field(64, description="products that are summed, at most as many POD modes")
     trunk: Literal["network", "pod"] = Field(
         "network", description="a network of the coordinates, or modes interpolated from the grid"
     )

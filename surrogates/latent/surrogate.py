@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pydantic import Field
 
+from pdeinv.config import Width
 from pdeinv.typing import Array
 
 from ..common.lesson import Lesson, Where
@@ -32,7 +33,7 @@ __all__ = ["Latent", "LatentConfig"]
 class LatentConfig(TrainingConfig):
     """Options of ``latent``."""
 
-    widths: tuple[int, ...] = Field((128, 128, 128), description="hidden layers")
+    widths: tuple[Width, ...] = Field((128, 128, 128), description="hidden layers")
     tolerance: float = Field(0.05, gt=0, description="rms truncation of the data, in units of σ")
     derivative_weight: float = Field(
         1.0, ge=0, description="weight of Jacobian actions, where the data set has them; 0: unused"

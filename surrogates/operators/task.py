@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from pdeinv.config import Width
 from pdeinv.errors import ConfigError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.jobs.generate.samples import grid_axes
@@ -45,7 +46,7 @@ class OperatorConfig(TrainingConfig):
     )
     learning_rate: float = Field(6e-3, gt=0, description="at the start; follows half a cosine to 0")
     modes: int = Field(16, ge=2, description="frequencies kept along each axis, negative counted")
-    width: int = Field(16, ge=2, description="channels")
+    width: Width = Field(16, ge=2, description="channels")
     layers: int = Field(4, ge=1, le=1000, description="Fourier layers")
     padding: float = Field(0.25, ge=0, le=1, description="share by which the domain is extended")
     log_input: bool | None = Field(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pdeinv.config import Config
+from pdeinv.config import Config, Width
 
 __all__ = ["PinnConfig"]
 
@@ -14,17 +14,24 @@ __all__ = ["PinnConfig"]
 class PinnConfig(Config):
     """A network and its training in blocks with fresh points: Adam, then L-BFGS or Gauss-Newton."""
 
-    width: int = Field(16, ge=2, description="units of a hidden layer")
+    width: Width = Field(16, ge=2, description="units of a hidden layer")
     depth: int = Field(3, ge=1, le=1000, description="hidden layers")
     activation: Literal["tanh", "sine"] = Field("tanh", description="of the hidden units")
     features: int = Field(
-        0, ge=0, description="random Fourier features in front of the network; 0: none"
+        0,
+        ge=0,
+        le=1_000_000,
+        description="random Fourier features in front of the network; 0: none",
     )
     feature_std: float = Field(
         1.0, gt=0, description="standard deviation of their frequencies, half box lengths per 2π"
     )
-    points: int = Field(1000, ge=8, description="collocation points inside, drawn anew per block")
-    side_points: int = Field(100, ge=4, description="the same on each side with a soft condition")
+    points: int = Field(
+        1000, ge=8, le=1_000_000, description="collocation points inside, drawn anew per block"
+    )
+    side_points: int = Field(
+        100, ge=4, le=1_000_000, description="the same on each side with a soft condition"
+    )
     adam_steps: int = Field(250, ge=0, description="iterations of Adam")
     learning_rate: float = Field(3e-3, gt=0, description="of Adam; falls along half a cosine")
     lbfgs_steps: int = Field(3000, ge=0, description="most iterations of L-BFGS")

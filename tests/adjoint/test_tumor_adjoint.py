@@ -27,6 +27,11 @@ CASES = {
     "masks, all unknown": (
         {**PLANE, "masks": {"softness": 0.1}, "unknown": {"duration": [60.0, 150.0]}}, "grid:7",
     ),
+    "PET": ({**PLANE, "pet": {}}, "grid:7"),
+    "PET, gain known": ({**PLANE, "voxel": 14.0, "pet": {"gain": 0.9}}, "grid:7@50,100"),
+    "masks and PET": (
+        {**PLANE, "masks": {}, "pet": {}, "unknown": {"duration": [60.0, 150.0]}}, "grid:7",
+    ),
     "little memory": ({"cells": 24, "time": {"steps": 40, "memory_mb": 0.06}}, "grid:9"),
 }  # fmt: skip
 

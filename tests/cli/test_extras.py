@@ -69,6 +69,7 @@ ONE_PACKAGE = {
     "mpi4py": (*SAMPLED, "mpi"),
     "tensorboard": ("train-surrogate", "multifidelity", "--data", "data.nc", "--tensorboard",
                     "events", "--out", "x"),
+    "nibabel": ("export", "truth.nc", "--nifti", "x.nii.gz"),
     "gmsh": ("solve", "darcy", "--set", "problem.mesh=x.msh", "--out", "x.nc"),
 }  # fmt: skip
 
@@ -139,6 +140,21 @@ def test_flags_without_their_package():
         extra = next(name for name, packages in EXTRAS.items() if package in packages)
         check_refusal(words, one, extra)
         assert package in one[1]
+
+
+IMAGES = 'problem.tissue={kind="nifti",white="w.nii",grey="g.nii"}'
+
+
+@pytest.mark.usefixtures("place")
+def test_tumors_need_nibabel_for_images_alone():
+    small = ("--set", "problem.cells=12", "--set", "problem.time.steps=2", "--level", "0")
+    commands = [("solve", "tumor", *small, "--seed", "1", "--out", "t.nc"),
+                ("solve", "tumor", "--set", IMAGES, "--out", "x.nc"),
+                ("invert", "--predict-gbm", "folder", "--out", "x")]  # fmt: skip
+    phantom, *refused = said(EXTRAS["tumor"], commands)
+    assert phantom[0] == 0, phantom[1]
+    for words, found in zip(commands[1:], refused, strict=True):
+        check_refusal(words, found, "tumor")
 
 
 @pytest.mark.usefixtures("place")

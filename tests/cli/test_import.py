@@ -156,8 +156,10 @@ def test_help_tells_formats_and_flags(call):
     flags = done(call("import", "eit", "ktc2023", "--help")).stdout
     assert "--level" in flags
     assert "--reference" in flags
+    flags = done(call("import", "tumor", "nifti", "--help")).stdout
+    assert all(flag in flags for flag in ("--white", "--labels", "--scan", "--pet"))
 
 
 def test_importers_are_found_through_the_problems():
-    assert import_data.problems() == ["eit"]
+    assert import_data.problems() == ["eit", "tumor"]
     assert import_data.importers("darcy") == {}

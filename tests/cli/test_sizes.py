@@ -33,7 +33,7 @@ WORDS = {
     "samples on a grid": (*GENERATE, "--sensors", "grid:3x3", "--n", 9, "--grid", "999999x999999"),
     "workers of generate": (*GENERATE, "--sensors", "grid:3x3", "--n", 9, "--workers", 100000),
     "workers": (*INVERT, "--engine", "pcn", "--workers", 100000),
-    "chains": (*INVERT, "--engine", "pcn", "--chains", 10**7),
+    "chains": (*INVERT, "--engine", "pcn", "--chains", 10**4, "--draws", 10**8),
     "draws": (*INVERT, "--engine", "hmc", "--draws", 10**11),
     "walkers": (*INVERT, "--engine", "emcee", "--set", "engine.walkers=1000000000"),
     "members": (*INVERT, "--engine", "eki", "--set", "engine.ensemble_size=10000000000"),
@@ -41,7 +41,7 @@ WORDS = {
     "Gaussian": (*INVERT, "--engine", "gaussian", "--set", "engine.draws=10000000000"),
     "network": (*TRAIN, "latent", "--set", "surrogate.widths=[300000, 300000]"),
     "devices": (*TRAIN, "latent", "--devices", 100000),
-    "time steps": ("solve", "heat", "--set", "problem.time.steps=1000000000000", "--out", "new.nc"),
+    "time steps": ("solve", "heat", "--set", "problem.time.steps=10000000", "--out", "new.nc"),
     "width of a PINN": (*SOLVE, "--solver", "pinn", "--set", "solver.width=200000"),
 }  # fmt: skip
 

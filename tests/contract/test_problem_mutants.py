@@ -13,12 +13,13 @@ from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Exponential
 from pdeinv.config import Config
 from pdeinv.errors import ConfigError, SolverDiverged
+from pdeinv.io.voxel_grid import VoxelGrid
 from pdeinv.model.forward import Capability, Linearization
 from pdeinv.model.spaces import Space
 from pdeinv.plugins.aligned import Aligned
 from pdeinv.plugins.conformance import check_problem
 from pdeinv.plugins.conformance.problem_kit import CLAUSES
-from pdeinv.plugins.problem import Importer, Metric
+from pdeinv.plugins.problem import Images, Importer, Metric
 
 mutant = MUTANTS = Mutants(Toy, ToyConfig, CLAUSES)
 
@@ -430,6 +431,13 @@ class Pointwise(Toy):
 class Halved(Toy):
     def fixtures(self):
         return super().fixtures().drop_vars("clamp_y")
+
+
+@mutant("images")
+class Rowwise(Toy):
+    def images(self, level):
+        grid = VoxelGrid.plain((3, 2, 1), (1.0, 1.0, 1.0))
+        return Images("u", grid, lambda m: m, lambda _: np.zeros(6), lambda *_: {})
 
 
 @mutant("memory")

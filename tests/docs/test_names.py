@@ -13,6 +13,7 @@ from typer.main import get_command
 import pdeinv
 from pdeinv.cli.settings import VARIABLES
 from pdeinv.cli.verbs import app
+from pdeinv.jobs.import_data import importers, problems
 from pdeinv.jobs.invert.run import RunConfig
 from pdeinv.jobs.two_level.rounds import RoundsConfig
 from pdeinv.model.forward import DERIVATIVES
@@ -95,8 +96,7 @@ def every_flag():
         command = waiting.pop()
         found |= {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
         waiting += getattr(command, "commands", {}).values()
-    problem = load("problems", "eit")
-    for importer in problem.importers.values():
+    for importer in (i for problem in problems() for i in importers(problem).values()):
         found |= {"--" + key.replace("_", "-") for key in importer.Options.model_fields}
     return found
 

@@ -3,6 +3,7 @@
 A reader is called as the verbs call it and has to take its file or refuse it with one line.
 """
 
+import gzip
 import json
 import shutil
 from collections.abc import Callable
@@ -96,6 +97,7 @@ def make_examples(folder: Path, *, solved: bool = True) -> None:
     _texts(folder)
     _meshes(folder)
     _instruments(folder)
+    _images(folder)
     axis = np.linspace(0, 1, 5)
     field = xr.Dataset({"q": (("y", "x"), np.ones((5, 5)))}, {"x": axis, "y": axis})
     field.to_netcdf(folder / "source.nc")
@@ -258,6 +260,23 @@ def _source(path):
     field_function(FieldFile(file=path, variable="q"), Units())(np.array([0.5]), np.array([0.5]))
 
 
+def _images(folder):
+    from heads import head
+
+    head(folder, sides=(8.0, 8.0, 8.0))
+    for suffix in (".nii.gz", ".nii"):
+        whole = folder / "white.nii.gz"
+        data = gzip.decompress(whole.read_bytes()) if suffix == ".nii" else whole.read_bytes()
+        (folder / f"image{suffix}").write_bytes(data)
+
+
+def _image(path):
+    tissue = {"kind": "nifti", "white": str(path), "grey": str(path)}
+    problem = pdeinv.problem("tumor", tissue=tissue, solver="finite-differences")
+    problem.prepare(0)
+    assert np.isfinite(problem.tissue.white).all()
+
+
 def _surrogate(path):
     from pdeinv.plugins.recipe import bound_forward, load_surrogate
 
@@ -404,6 +423,7 @@ READERS = {
     "EIT vector (pyEIT)": Reader(("pyeit.npy", "pyeit.txt"), _vector, partial(_import, "pyeit")),
     "EIT MATLAB (KIT4)": Reader(("kit4.mat",), _by(spoil.edited_matlab), partial(_import, "kit4")),
     "EIT MATLAB (KTC)": Reader(("ktc.mat",), _by(spoil.edited_matlab), partial(_import, "ktc2023")),
+    "image (NIfTI)": Reader(("image.nii", "image.nii.gz"), _by(spoil.edited_nifti), _image),
     "formula": Reader(("run.toml",), _formulas, _formula),
     "mesh, plane (MSH)": Reader(MESHES, _by(spoil.edited_lines), _mesh),
     "mesh, solid (MSH)": Reader(

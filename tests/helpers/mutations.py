@@ -4,8 +4,10 @@ Every function takes a ``random.Random``, which Hypothesis can stand behind, and
 valid file or the path of a copy that it may change.
 """
 
+import gzip
 import io
 import json
+import math
 import os
 import re
 import struct
@@ -23,6 +25,7 @@ __all__ = [
     "edited_lines",
     "edited_matlab",
     "edited_netcdf",
+    "edited_nifti",
     "edited_npz",
     "edited_safetensors",
     "edited_toml",
@@ -460,6 +463,35 @@ def edited_matlab(r, data):
     out = io.BytesIO()
     savemat(out, fields, do_compression=r.random() < 0.5)
     return out.getvalue()
+
+
+# --- images -------------------------------------------------------------------------------------
+
+_HEADER = {0: "<i4", 40: "<i2", 42: "<i2", 44: "<i2", 46: "<i2", 48: "<i2", 70: "<i2", 76: "<f4",
+           80: "<f4", 84: "<f4", 88: "<f4", 108: "<f4", 112: "<f4", 116: "<f4", 123: "u1",
+           252: "<i2", 254: "<i2", 256: "<f4", 280: "<f4", 296: "<f4", 320: "<f4",
+           344: "<i4"}  # fmt: skip
+"""Where numbers stand in the header of NIfTI-1, and of what type they are."""
+_ODD_NUMBERS = (0, 1, -1, 2, 7, 127, -32768, 32767, 2**31 - 1, 1e-30, 1e30, math.inf, math.nan)
+
+
+def edited_nifti(r, data):
+    """A NIfTI image with changed numbers in its header or changed bytes, compressed or not."""
+    packed = data[:2] == b"\x1f\x8b"
+    if r.randrange(4) == 0:
+        return edited_bytes(r, data)
+    out = bytearray(gzip.decompress(data) if packed else data)
+    for _ in range(r.choice((1, 1, 2, 4))):
+        at = r.choice(list(_HEADER))
+        kind = np.dtype(_HEADER[at])
+        number = r.choice(_ODD_NUMBERS)
+        if kind.kind != "f":
+            low, high = np.iinfo(kind).min, np.iinfo(kind).max
+            number = int(min(max(number, low), high)) if math.isfinite(number) else high
+        out[at : at + kind.itemsize] = np.array(number).astype(kind).tobytes()
+    if r.randrange(4) == 0:
+        out = bytearray(edited_bytes(r, bytes(out)))
+    return gzip.compress(bytes(out)) if packed else bytes(out)
 
 
 # --- formulas -----------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ QUICK = {
     "EIT MATLAB (KIT4)": 25,
     "EIT MATLAB (KTC)": 15,
     "source file": 30,
+    "image (NIfTI)": 60,
     "observation file": 15,
 }
 """Readers that have examples without a solve, and how many inputs each gets."""

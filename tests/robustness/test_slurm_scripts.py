@@ -129,3 +129,35 @@ def test_the_printed_script_queues_itself_again(cluster):
     assert code == 75, errors
     assert Path("scontrol.log").read_text() == "requeue 77\n"
     assert "Traceback" not in errors
+
+
+def test_the_printed_script_goes_on_in_the_next_job_of_submitit(cluster):
+    """As the test above, each job by a scheduler of its own, to the end of an undisturbed one."""
+    submitit = pytest.importorskip("submitit")
+    words = ("--config", "run.toml", "--sensors", "grid:3x3", "--n", 20, "--seed", 1)
+    done("generate", *words, "--out", "data.nc")
+    more = ("--seed", 2, "--set", "surrogate.epochs=150", "--set", "surrogate.patience=150")
+    for out in ("net", "whole"):
+        train = ("train-surrogate", "latent", "--data", "data.nc", *more, "--out", out)
+        Path(f"{out}.sh").write_text(done(*train, "--print-sbatch", "--gpus", 0))
+    executor = submitit.LocalExecutor(folder=cluster / "jobs")
+    log, running = Path("net.run/log.jsonl"), Path("srun.pid")
+
+    def submitted(script):
+        line = ["bash", "-c", f"bash {script}; echo code $?"]
+        return executor.submit(submitit.helpers.CommandFunction(line, cwd=cluster))
+
+    first, end = submitted("net.sh"), time.monotonic() + 120
+    while not (log.exists() and log.read_text().count("\n") > 1):
+        assert time.monotonic() < end
+        assert not first.done(), first.result()
+        time.sleep(0.02)
+    os.kill(int(running.read_text()), signal.SIGUSR1)
+    assert first.result().endswith("code 75")
+    assert Path("scontrol.log").read_text() == "requeue 77\n"
+    before = log.read_text().count("\n")
+    assert submitted("net.sh").result().endswith("code 0")
+    assert log.read_text().count("\n") == 150 > before
+    assert submitted("whole.sh").result().endswith("code 0")
+    one, two = (Path(name, "weights.safetensors").read_bytes() for name in ("net", "whole"))
+    assert one == two

@@ -80,6 +80,9 @@ class Full(Bare):
     def fixtures(self):
         return xr.Dataset({"electrode_x": 3.0})
 
+    def images(self, level):
+        return f"images of {level}"
+
     def strong_form(self):
         raise NotImplementedError
 
@@ -119,6 +122,7 @@ def asked(problem):
         "grid_shape": hooks.grid_shape(problem, 5),
         "prepare": _prepared(problem),
         "judge_derivative": _judged(problem),
+        "images": hooks.images(problem, 2),
         "fixtures": {k: float(v) for k, v in hooks.fixtures(problem).items()},
         "strong_form": isinstance(problem, hooks.HasStrongForm),
     }
@@ -140,6 +144,7 @@ def test_a_hook_that_is_there_is_asked():
         "grid_shape": (5, 2),
         "prepare": "no level 2",
         "judge_derivative": "slope 1",
+        "images": "images of 2",
         "fixtures": {"electrode_x": 3.0},
         "strong_form": True,
     }
@@ -161,6 +166,7 @@ def test_without_a_hook_its_default_holds():
         "grid_shape": None,
         "prepare": "no model of here on 2",
         "judge_derivative": "",
+        "images": None,
         "fixtures": {},
         "strong_form": False,
     }

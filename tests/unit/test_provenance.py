@@ -4,7 +4,7 @@ import hashlib
 import sys
 
 from pdeinv.config import parse_toml
-from pdeinv.provenance import Source, attributes, sha256, versions
+from pdeinv.provenance import Source, attributes, named_apart, sha256, sources_of, versions
 
 
 def test_attributes_hold_what_repeats_the_run(monkeypatch):
@@ -36,3 +36,15 @@ def test_the_hash_of_a_folder_sees_names_and_contents(tmp_path):
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "a").write_text("1")
     assert sha256(tmp_path / "copy") == sha256(tmp_path / "0")
+
+
+def test_files_of_one_name_are_told_apart(tmp_path):
+    paths = [tmp_path / folder / "map.nii" for folder in ("white", "grey")]
+    other = tmp_path / "other.nii"
+    for path in (*paths, other):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(str(path))
+    found = named_apart([*paths, other])
+    assert [s.name for s in found] == [*map(str, paths), "other.nii"]
+    assert len({s.sha256 for s in found}) == 3
+    assert len(dict(sources_of({"a": paths[0], "b": {"c": paths[1]}}))) == 2

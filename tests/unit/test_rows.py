@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -154,3 +156,14 @@ def test_values_that_do_not_decode_are_refused_where_they_are_asked_for(tmp_path
         file["v"].valid_min = np.arange(2.0)
     with pytest.raises(DataSchemaError, match=r"a\.nc: variable 'v' cannot be read \(ValueError\)"):
         np.asarray(FileRows(path, "v", np.arange(3)))
+
+
+def test_files_that_nobody_looks_at_any_more_are_closed(tmp_path):
+    # netCDF4 ends the process after some that it had to close itself
+    path = tmp_path / "a.nc"
+    xr.Dataset({"v": (("sample", "x"), np.ones((6, 3)))}).to_netcdf(path)
+    script = (
+        "import sys, numpy as np; from pathlib import Path; from pdeinv.io.rows import FileRows\n"
+        "for _ in range(20): FileRows(Path(sys.argv[1]), 'v', np.arange(4))[0]"
+    )
+    subprocess.run([sys.executable, "-c", script, path], check=True)

@@ -3,7 +3,6 @@
 import errno
 import os
 import resource
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,15 +11,11 @@ from safetensors import SafetensorError
 
 from pdeinv import extras
 from pdeinv.errors import ConfigError, SystemFault
-from pdeinv.executors.processes import spawned
-from pdeinv.fem.env import fenicsx
 from pdeinv.io.atomic import atomic
 from pdeinv.io.vtkhdf import MeshFields, write_mesh
 from pdeinv.system_errors import (
     explained,
     refusal,
-    require_files,
-    require_shared_memory,
     short_of_files,
 )
 
@@ -140,36 +135,6 @@ def test_a_library_that_memory_is_too_short_for_is_not_called_missing(monkeypatc
     assert "is not installed" in str(extras.missing("torch", "networks need", absent))
 
 
-@pytest.mark.parametrize(
-    ("options", "line"),
-    [
-        ({"_free": lambda _: 1000}, "/dev/shm has 1000 bytes left; free some there"),
-        ({"os.access": lambda *_: False}, "/dev/shm is not writable"),
-        ({"_SHARED": Path("/nonexistent")}, "/nonexistent is missing"),
-    ],
-    ids=["full", "read-only", "missing"],
-)
-def test_too_little_shared_memory_is_refused_before_mpi_ends_the_process(
-    options, line, monkeypatch
-):
-    require_shared_memory("workers need")
-    for name, value in options.items():
-        monkeypatch.setattr(f"pdeinv.system_errors.{name}", value)
-    with pytest.raises(SystemFault, match=f"workers need 2 MiB of shared memory, and {line}"):
-        require_shared_memory("workers need")
-    with pytest.raises(SystemFault, match="the finite-element solver needs 2 MiB"):
-        fenicsx.__wrapped__()
-    with pytest.raises(SystemFault, match="workers need 2 MiB"), spawned(2):
-        pytest.fail("the pool must not open")
-
-
-def test_shared_memory_is_a_file_and_may_be_too_large_for_one(largest):
-    largest(2048)
-    message = "workers need 2 MiB of shared memory, larger than the 2048 bytes that are allowed"
-    with pytest.raises(SystemFault, match=message):
-        require_shared_memory("workers need")
-
-
 def test_a_worker_that_died_may_have_lacked_files():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert short_of_files() == ""
@@ -178,16 +143,3 @@ def test_a_worker_that_died_may_have_lacked_files():
         assert short_of_files() == ", or of files that may be open: 100, raise 'ulimit -n'"
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-def test_too_few_files_are_refused_before_mpi_ends_the_process():
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    require_files("the solver needs")
-    opened = len(os.listdir("/proc/self/fd"))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (opened, before[1]))
-    try:
-        with pytest.raises(SystemFault, match=r"solver needs 16 more open files; .* too many open"):
-            require_files("the solver needs")
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    require_files("the solver needs")

@@ -226,13 +226,16 @@ def test_a_grid_for_scores_holds_the_last_concentration():
         problem.grid_operator((9, 9))
 
 
-def test_memory_is_told_before_it_is_needed():
+def test_memory_is_told_before_it_is_needed(monkeypatch):
     problem = made(time={"steps": 4})
     assert problem.memory_estimate(1) > problem.memory_estimate(0) > 0
     with pytest.raises(ConfigError, match="memory_mb"):
         made(time={"steps": 100, "memory_mb": 0.01}).memory_estimate(0)
-    with pytest.raises(ConfigError, match=r"1000000000001 times of \d+ conc.*raise time.stored"):
-        made(time={"steps": 10**12}).solve(np.array([1.0, 0.08, 120.0, 100.0]), 0)
+    monkeypatch.setattr("pdeinv.memory.capacity", lambda: 2**20)
+    with pytest.raises(ConfigError, match=r"10000001 times of \d+ conc.*raise time.stored"):
+        made(time={"steps": 10**7}).solve(np.array([1.0, 0.08, 120.0, 100.0]), 0)
+    with pytest.raises(ConfigError, match=r"10000001 times of"):
+        made(time={"steps": 10**7}).prepare(0)
 
 
 def test_a_file_with_some_of_the_times_serves_those():
@@ -334,3 +337,36 @@ def test_averages_over_voxels_are_those_of_each_voxel():
                 for p, q, h in zip(grid.points.T, place, grid.spacing, strict=True)]  # fmt: skip
         weight = np.prod([np.maximum(b - a, 0) for a, b in ends], axis=0)
         np.testing.assert_allclose(found, weight @ grid.points / weight.sum(), rtol=1e-12)
+
+
+def test_uptake_is_background_and_gain_times_the_concentration():
+    problem, m = made(pet={}), np.array([1.0, 0.08, 120.0, 100.0, 0.2, 1.5])
+    assert problem.prior().space.names[-2:] == ("pet_background", "pet_gain")
+    sensors = problem.sensors("list:120,105;140,105")
+    assert set(sensors["region"]) == {3}
+    c = made().forward_model({k: sensors[k] for k in ("x", "y", "t")})(m[:4])
+    found = problem.forward_model(sensors)(m)
+    np.testing.assert_allclose(found, 0.2 + 1.5 * c)
+    np.testing.assert_allclose(problem.observe(problem.solve(m, 0), sensors), found)
+    known = made(pet={"background": 0.1, "gain": 1.0}).forward_model(sensors)(m[:4])
+    np.testing.assert_allclose(known, 0.1 + c)
+
+
+def test_masks_and_uptake_are_data_together():
+    problem, m = made(masks={}, pet={}), np.array([1.0, 0.08, 120.0, 100.0, 0.2, 0.6, 0.1, 1.2])
+    assert problem.observed.name == "scan"
+    sensors = problem.sensors("list:120,105;140,105")
+    assert sensors["region"].tolist() == [1, 1, 2, 2, 3, 3]
+    found = problem.forward_model(sensors)(m)
+    alone = made(masks={}).forward_model({k: v[:4] for k, v in sensors.items()})(m[:6])
+    np.testing.assert_array_equal(found[:4], alone)
+    np.testing.assert_allclose(found[4:], 0.1 + 1.2 * (0.2 + 0.05 * found[:2]))
+    law = problem.likelihood(sensors)
+    assert [type(part).__name__ for part in law.laws] == ["Bernoulli", "Noise"]
+
+
+def test_data_of_no_pet_are_refused():
+    problem = made(pet={})
+    sensors = {**problem.sensors("list:120,105"), "region": np.array([1.0])}
+    with pytest.raises(DataSchemaError, match="is of no PET"):
+        problem.forward_model(sensors)

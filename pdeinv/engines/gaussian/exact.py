@@ -17,7 +17,7 @@ from pdeinv.bayes.jacobian import DenseLinearization, by_columns
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
-from pdeinv.config import Config
+from pdeinv.config import Config, Many
 from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.gaussian.approximation import LaplaceApproximation
@@ -42,7 +42,7 @@ MAX_ENTRIES = 250_000_000
 class GaussianConfig(Config):
     """Options of ``gaussian``."""
 
-    chains: int = Field(4, ge=1, description="groups of draws in the result; all are independent")
+    chains: Many = Field(4, description="groups of draws in the result; all are independent")
     draws: int = Field(1000, ge=1, description="independent draws per group")
     tolerance: float = Field(
         1e-6, gt=0, lt=1, description="largest relative departure from linearity that is accepted"

@@ -40,6 +40,7 @@ class StartsConfig(OptimizerConfig):
     starts: int | None = Field(
         None,
         ge=1,
+        le=10_000,
         description="searches: the first from 'start', the others from prior draws, each ended "
         "where it meets a known minimum (about 50 gradients); unset: 8 for at most 20 unknowns, "
         "else 4",

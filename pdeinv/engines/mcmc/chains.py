@@ -18,7 +18,7 @@ from pdeinv.bayes.diagnostics import ESS, summary
 from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
-from pdeinv.config import Config
+from pdeinv.config import Config, Many
 from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.requests import Steps
@@ -47,7 +47,7 @@ for, since each look is one more chance to be wrong."""
 class SamplerConfig(Config):
     """Lengths that every Markov chain sampler shares; all count steps of one chain."""
 
-    chains: int = Field(4, ge=1, description="independent chains")
+    chains: Many = Field(4, description="independent chains")
     draws: int | None = Field(2000, ge=1, description="total steps after warm-up, per chain")
     warmup: int = Field(1000, ge=0, description="adaptation steps before the first draw, discarded")
     thin: int = Field(1, ge=1, description="keep every thin-th draw")

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
-from pdeinv.config import Config
+from pdeinv.config import Config, Many
 from pdeinv.engines.base import Chain, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, check_thinning, stack
@@ -30,7 +30,7 @@ MOST_UNKNOWNS = 20
 class EmceeConfig(Config):
     """Options of ``emcee``; lengths count steps of a whole ensemble."""
 
-    ensembles: int = Field(2, ge=1, description="independent ensembles of walkers")
+    ensembles: Many = Field(2, description="independent ensembles of walkers")
     walkers: int | None = Field(
         None, ge=4, description="walkers per ensemble; unset: 2 * unknowns + 2, at least 32"
     )

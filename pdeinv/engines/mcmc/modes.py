@@ -50,6 +50,7 @@ class ManyModesConfig(SamplerConfig):
     searches: int | None = Field(
         None,
         ge=0,
+        le=10_000,
         description="searches of one chain from prior draws for further modes, where the model has "
         "derivatives; unset: 12 for at most 20 unknowns, else 4",
     )

@@ -30,7 +30,7 @@ from pdeinv.plugins.case import Case, read_case
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import ModelChoice, PosteriorRecipe, surrogate_kind
 from pdeinv.plugins.surrogate import check_role
-from pdeinv.provenance import Source, files_of, sources_of
+from pdeinv.provenance import Source, files_of, named_apart, sources_of
 from pdeinv.rng import fresh_seed, stream
 from pdeinv.seeds import LARGEST_SEED
 
@@ -171,8 +171,7 @@ class Inversion:
     def sources(self) -> list[Source]:
         """The same with their hashes."""
         data = self.observations.source
-        others = [Source.of(path) for path in self.inputs[1:]]
-        return [*([] if data is None else [data]), *others]
+        return [*([] if data is None else [data]), *named_apart(self.inputs[1:])]
 
     def hashes(self) -> dict[str, str]:
         """The hashes of data, surrogate, simulations and the problem's files, by their names."""

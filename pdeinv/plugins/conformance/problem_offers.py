@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from pdeinv import extras
 from pdeinv.bayes.noise import Noise
 from pdeinv.config import Config
 from pdeinv.errors import CapabilityError, ConfigError
@@ -16,6 +17,7 @@ from pdeinv.plugins.hooks import (
     HasStrongForm,
     aligned,
     fixtures,
+    images,
     importers,
     likelihood,
     mask,
@@ -110,6 +112,23 @@ def fixtures_(case: Case) -> str | None:
         lost = [a for a in ("x", "y") if f"{stem}_{a}" not in found]
         hold(not lost, f"'{stem}' has no {', '.join(lost)}")
     return None if found.variables else "not offered"
+
+
+@CLAUSES.clause(
+    "images", "`images(level)` puts states on the voxels of an image", needs=("built",),
+    where=f"{HOOKS}.HasImages",
+)  # fmt: skip
+def images_(case: Case) -> str | None:
+    found = images(case.problem, 0)
+    if found is None:
+        return "not offered"
+    if not extras.installed("nibabel"):
+        return "not tried: nibabel is not installed"
+    hold(found.name.strip(), "the state has no name")
+    volume = found.volume(found.state(case.m()))
+    hold(volume.shape == found.grid.counts, f"{volume.shape} voxels, not {found.grid.counts}")
+    hold(np.isfinite(volume).all(), "voxels are not finite")
+    return None
 
 
 @CLAUSES.clause(

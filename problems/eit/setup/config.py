@@ -16,7 +16,7 @@ from pdeinv.bayes.prior_config import (
     UniformConfig,
     conducting,
 )
-from pdeinv.config import Config, Finite, Positive, merge
+from pdeinv.config import Config, Few, Finite, Positive, merge
 
 from .geometry import Disc, DomainConfig, ElectrodesConfig, MshDomain
 from .patterns import Adjacent, MatrixPattern, Pattern, Single, Trigonometric
@@ -132,7 +132,7 @@ class EitConfig(Config):
     map: Literal["neumann-to-dirichlet", "dirichlet-to-neumann"] = Field(
         "dirichlet-to-neumann", description="continuum: which map is measured"
     )
-    modes: int = Field(16, ge=1, description="continuum: frequencies of the basis, cos and sin")
+    modes: Few = Field(16, description="continuum: frequencies of the basis, cos and sin")
     frequency: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="of the current in Hz; γ = σ + 2πi f ε"
     )

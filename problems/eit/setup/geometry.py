@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from pdeinv.config import Config, Finite, Positive
+from pdeinv.config import Config, Few, Finite, Positive
 from pdeinv.errors import ConfigError
 from pdeinv.fem import outlines
 from pdeinv.fem.outlines import Outline
@@ -94,7 +94,7 @@ DomainConfig = Annotated[
 class ElectrodesConfig(Config):
     """Where the electrodes are, how wide and how well they touch."""
 
-    count: int = Field(16, ge=2, description="electrodes of one ring")
+    count: Few = Field(16, ge=2, description="electrodes of one ring")
     start: Finite = Field(0.0, description="polar angle in degrees of the centre of electrode 0")
     direction: Literal["counter-clockwise", "clockwise"] = Field(
         "counter-clockwise", description="in which sense their numbers go round"
@@ -125,7 +125,7 @@ class ElectrodesConfig(Config):
         0.0, ge=0, allow_inf_nan=False,
         description="standard deviation of ln z; above 0, z is unknown with median `impedance`",
     )  # fmt: skip
-    cells: int = Field(4, ge=1, description="cells of the inversion mesh along an electrode")
+    cells: Few = Field(4, description="cells of the inversion mesh along an electrode")
 
     @model_validator(mode="after")
     def _valid(self) -> ElectrodesConfig:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pdeinv.bayes.field_prior import uniform_prior
 from pdeinv.bayes.prior import FieldPrior
-from pdeinv.config import Config, Positive, PositiveRange, Range
+from pdeinv.config import Config, Few, Positive, PositiveRange, Range
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
@@ -32,7 +32,7 @@ class EllipsesConfig(_Inclusions):
     """ln σ = ln b + Σ ln(c/b) ½(1 − tanh((ρ − 1)/edge)), ρ the ellipse's own radius."""
 
     kind: Literal["ellipses"] = "ellipses"
-    count: int = Field(2, ge=1, description="how many")
+    count: Few = Field(2, description="how many")
     conductivity: PositiveRange = Field((0.2, 5.0), description="range of c in S m-1")
     reach: float = Field(
         0.6, gt=0, le=1, description="centres lie within this share of the half widths of the body"
