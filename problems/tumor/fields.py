@@ -16,7 +16,7 @@ from .masks import REGIONS
 from .model import Discretisation
 from .pet import LEVELS
 from .tissue import Tissue
-from .unknown import Parameters, level_name, parameters, threshold_name
+from .unknown import SEEN, Parameters, level_name, parameters, threshold_name
 
 __all__ = ["CONCENTRATION", "scan_variables", "scanned", "to_dataset"]
 
@@ -65,7 +65,7 @@ def _names(config: TumorConfig) -> dict[str, str]:
     regions = REGIONS if config.masks is not None else ()
     levels = LEVELS if config.pet is not None else {}
     return {
-        **{threshold_name(k): f"threshold of the {k} tumor" for k in regions},
+        **{threshold_name(k): f"threshold of {SEEN[k]}" for k in regions},
         **{level_name(k): text for k, text in levels.items()},
     }
 

@@ -19,6 +19,7 @@ from .config import MasksConfig, TumorConfig
 from .pet import LEVELS
 
 __all__ = [
+    "SEEN",
     "Parameters",
     "changes",
     "check",
@@ -28,6 +29,9 @@ __all__ = [
     "prior_of",
     "threshold_name",
 ]
+
+SEEN = {"whole": "the whole tumor", "core": "the core of the tumor"}
+"""The regions of masks in words."""
 
 
 def prior_of(config: TumorConfig) -> Prior:
@@ -54,7 +58,7 @@ def prior_of(config: TumorConfig) -> Prior:
         factors.append(uniform("duration", low=a, high=b, units="d", long_name=words))
     for region, threshold in _thresholds(config.masks).items():
         if isinstance(threshold, tuple):
-            (a, b), words = threshold, f"concentration above which the {region} tumor is seen"
+            (a, b), words = threshold, f"concentration above which {SEEN[region]} is seen"
             factors.append(uniform(threshold_name(region), low=a, high=b, long_name=words))
     for name, level in _levels(config).items():
         if isinstance(level, tuple):

@@ -142,8 +142,8 @@ def test_an_own_model_of_zeros_and_ones_is_inverted(tmp_path):
 
 def test_an_engine_of_additive_noise_says_so():
     data = (zeros_and_ones(), pdeinv.likelihoods.bernoulli())
-    with pytest.raises(CapabilityError, match="'eki' takes data whose likelihood is of kind"):
-        pdeinv.invert(data, model=model(), engine="eki", seed=1)
+    with pytest.raises(CapabilityError, match="'gaussian' takes data whose likelihood is of kind"):
+        pdeinv.invert(data, model=model(), engine="gaussian", seed=1)
 
 
 def test_a_score_gives_a_point_and_no_posterior():
