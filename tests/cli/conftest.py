@@ -4,20 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small_darcy import SMALL
 from typer.testing import CliRunner, Result
 
 from pdeinv.cli.verbs import app
-
-SMALL = """
-[problem]
-name = "darcy"
-cells = 8
-
-[problem.unknown]
-kind = "log-gaussian"
-modes = 4
-grid = [9, 9]
-"""
 
 Call = Callable[..., Result]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from small_darcy import SMALL
 from typer.testing import CliRunner
 
 from pdeinv.cli.verbs import app
@@ -24,20 +25,16 @@ SCONTROL = """#!/bin/bash
 echo "$*" >> scontrol.log
 """
 PDEINV = f'#!/bin/bash\nexec "{sys.executable}" -m pdeinv "$@"\n'
-RUN = """
-[problem]
-name = "darcy"
-cells = 8
-[problem.unknown]
-kind = "log-gaussian"
-modes = 4
-grid = [9, 9]
+RUN = (
+    SMALL
+    + """
 [engine]
 name = "pcn"
 chains = 2
 draws = 50000
 warmup = 200
 """
+)
 
 
 @pytest.fixture

@@ -10,24 +10,21 @@ import time
 
 import pytest
 from safetensors.numpy import load_file
+from small_darcy import SMALL
 from typer.testing import CliRunner
 
 from pdeinv.cli.verbs import app
 
-RUN = """
-[problem]
-name = "darcy"
-cells = 8
-[problem.unknown]
-kind = "log-gaussian"
-modes = 4
-grid = [9, 9]
+RUN = (
+    SMALL
+    + """
 [surrogate]
 name = "latent"
 epochs = {epochs}
 patience = 1000000
 widths = [16]
 """
+)
 COMMAND = (
     "import sys, pdeinv.executors.line as line; line.GRACE = 1.0; "
     "from pdeinv.cli.main import main; sys.argv[0] = 'pdeinv'; main()"
