@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from pdeinv.errors import SystemFault
 from pdeinv.launchers import is_rank, local_ranks
 from pdeinv.system_errors import SHARED, cannot, file_limit, free_bytes, limit_of
 
-__all__ = ["require_files", "require_shared_memory", "set_up"]
+__all__ = ["require_files", "require_shared_memory", "starting"]
 
 RANK_BYTES = 17 << 16
 """Of shared memory for one rank, rounded up."""
@@ -34,11 +35,13 @@ FILES = 16
 """That MPI opens when it starts, and some more."""
 
 
-def set_up(needs: str) -> None:
-    """Get ready for MPI, or refuse; to be called before it is loaded.
+@contextmanager
+def starting(needs: str) -> Iterator[None]:
+    """Start MPI within: refused where it would end the process, and told what it needs to know.
 
     Where no launcher has started the process, it talks to nobody: no port is opened to the network,
-    and no memory shared. What the user has set is kept.
+    and no memory shared. What the user has set is kept. Programs that are started later hear of
+    nothing: ranks among them could not reach each other.
 
     Args:
         needs: who needs it, "the finite-element solver needs" say.
@@ -48,11 +51,19 @@ def set_up(needs: str) -> None:
     """
     require_shared_memory(needs, local_ranks())
     require_files(needs)
+    told = {name: value for name, value in _settings().items() if name not in os.environ}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for name in told:
+            os.environ.pop(name, None)
+
+
+def _settings() -> dict[str, str]:
     if not is_rank():
-        os.environ.setdefault("UCX_TLS", "self")
-        os.environ.setdefault("FI_TCP_IFACE", "lo")
-    elif _tight():
-        os.environ.setdefault("UCX_TLS", "^posix")
+        return {"UCX_TLS": "self", "FI_TCP_IFACE": "lo"}
+    return {"UCX_TLS": "^posix"} if _tight() else {}
 
 
 def _tight() -> bool:

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from pdeinv import extras
-from pdeinv.before_mpi import set_up
+from pdeinv.before_mpi import starting
 from pdeinv.errors import ConfigError
 from pdeinv.executors.processes import later, leave_signals_to_the_parent
 from pdeinv.executors.task import call
@@ -48,7 +48,6 @@ def mpi_session() -> Iterator[bool]:
         SystemFault: there is too little shared memory, or too few files, to start MPI.
     """
     global _executor
-    set_up("--executor mpi needs")
     with ExitStack() as held:
         # a rank that left while another waits for it would be waited for in vain
         with later():
@@ -67,7 +66,8 @@ def mpi_session() -> Iterator[bool]:
 def _session() -> Any:
     """Rank 0 gets the executor, the others come back from here when all work is done."""
     try:
-        from mpi4py import MPI
+        with starting("--executor mpi needs"):
+            from mpi4py import MPI
         from mpi4py.futures import MPICommExecutor
     except ImportError as error:
         raise extras.missing("mpi4py", "--executor mpi needs", error) from None

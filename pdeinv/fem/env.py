@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv import extras
-from pdeinv.before_mpi import set_up
+from pdeinv.before_mpi import starting
 
 __all__ = ["Fenicsx", "fenicsx", "require_gmsh"]
 
@@ -117,16 +117,20 @@ def fenicsx() -> Fenicsx:
     try:
         if find_spec("dolfinx") is None:
             raise ModuleNotFoundError("No module named 'dolfinx'", name="dolfinx")
-        set_up("the finite-element solver needs")
-        _with_a_home()
-        if find_spec("dolfinx_solver") is not None:
-            importlib.import_module("dolfinx_solver")
-        # PETSc would end the process on SIGTERM, before a run could save
-        importlib.import_module("petsc4py").init(["pdeinv", "-no_signal_handler"], comm=_world())
-        with _no_arguments():
-            return Fenicsx(*(importlib.import_module(name) for name in _MODULES))
+        with starting("the finite-element solver needs"):
+            return _imported()
     except extras.UNLOADABLE as error:
         raise extras.missing("dolfinx", "the finite-element solver needs", error) from None
+
+
+def _imported() -> Fenicsx:
+    _with_a_home()
+    if find_spec("dolfinx_solver") is not None:
+        importlib.import_module("dolfinx_solver")
+    # PETSc would end the process on SIGTERM, before a run could save
+    importlib.import_module("petsc4py").init(["pdeinv", "-no_signal_handler"], comm=_world())
+    with _no_arguments():
+        return Fenicsx(*(importlib.import_module(name) for name in _MODULES))
 
 
 def require_gmsh() -> Any:

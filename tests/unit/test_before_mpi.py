@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pdeinv import before_mpi
-from pdeinv.before_mpi import require_files, require_shared_memory, set_up
+from pdeinv.before_mpi import require_files, require_shared_memory, starting
 from pdeinv.errors import SystemFault
 from pdeinv.executors.processes import spawned
 from pdeinv.fem.env import fenicsx
@@ -80,9 +80,7 @@ def told(monkeypatch, tmp_path):
         monkeypatch.setattr(before_mpi, "free_bytes", lambda _: int(free))
         monkeypatch.setattr(before_mpi, "SHARED", tmp_path)
 
-    yield tell
-    for name in ("UCX_TLS", "FI_TCP_IFACE"):
-        os.environ.pop(name, None)
+    return tell
 
 
 @pytest.mark.parametrize(
@@ -94,22 +92,26 @@ def test_ucx_does_not_look_for_shared_memory_that_is_nearly_too_small(
     told, ranks, free, transports
 ):
     told(ranks, free)
-    set_up("it needs")
-    assert os.environ.get("UCX_TLS") == transports
+    with starting("it needs"):
+        assert os.environ.get("UCX_TLS") == transports
+    # ranks that this process starts later talk to each other
+    assert "UCX_TLS" not in os.environ
+    assert "FI_TCP_IFACE" not in os.environ
 
 
 def test_what_the_user_says_of_ucx_is_kept(told, monkeypatch):
     told(0, 900 * MIB)
     monkeypatch.setenv("UCX_TLS", "tcp,self")
-    set_up("it needs")
+    with starting("it needs"):
+        assert os.environ["UCX_TLS"] == "tcp,self"
     assert os.environ["UCX_TLS"] == "tcp,self"
 
 
 @pytest.mark.parametrize(("ranks", "need"), [(1, "2"), (2, "3.06"), (8, "9.44")])
 def test_each_rank_needs_shared_memory(told, ranks, need):
     told(ranks, MIB)
-    with pytest.raises(SystemFault, match=f"it needs {need} MiB of shared memory"):
-        set_up("it needs")
+    with pytest.raises(SystemFault, match=f"it needs {need} MiB"), starting("it needs"):
+        pytest.fail("MPI must not start")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,8 @@ def test_what_ranks_hold_that_have_begun_counts_as_free(told, tmp_path):
     told(2, 2.5 * MIB)
     segment = tmp_path / "mpich_shm_1_0"
     segment.write_bytes(bytes(MIB))
-    set_up("it needs")
+    with starting("it needs"):
+        pass
     os.utime(segment, (1.0, 1.0))  # of a job that was killed long ago
-    with pytest.raises(SystemFault, match=r"it needs 3\.06 MiB"):
-        set_up("it needs")
+    with pytest.raises(SystemFault, match=r"it needs 3\.06 MiB"), starting("it needs"):
+        pytest.fail("MPI must not start")
