@@ -33,12 +33,15 @@ def predict(terminal: Terminal, source: Path, output: Output, tables: Mapping[st
         PdeinvError: images that cannot be used, or an inversion that failed.
     """
     from pdeinv import extras
-    from pdeinv.problems.tumor.predict_gbm import check_outputs, patients, predictions
+    from pdeinv.problems.tumor.predict_gbm import patients, predictions, remaining
 
     extras.require("nibabel", "--predict-gbm needs")
     found = patients(source)
-    check_outputs(found, output.out, overwrite=output.overwrite)
-    numbers = [patient.number for patient in found]
+    left = remaining(found, output.out, overwrite=output.overwrite)
+    if len(left) < len(found):
+        n = len(found) - len(left)
+        terminal.note(f"{n} densities are there and stay as they are; --overwrite makes them anew")
+    numbers = [patient.number for patient in left]
     terminal.plan({"out": str(output.out), "patients": ", ".join(numbers)}, output.dry_run)
     with ExitStack() as shown:
 
@@ -46,7 +49,7 @@ def predict(terminal: Terminal, source: Path, output: Output, tables: Mapping[st
             shown.close()
             return shown.enter_context(chain_progress(terminal, f"patient {number}"))
 
-        rows = list(predictions(found, output.out, tables, report))
+        rows = list(predictions(left, output.out, tables, report))
     columns = ("patient", "converged", "n_forward", "seconds")
     table = terminal.table("densities", columns, [[row[c] for c in columns] for row in rows])
     terminal.result({"out": str(output.out), "patients": rows}, table, str(output.out))

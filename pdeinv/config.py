@@ -118,8 +118,10 @@ def _explain(cls: type[BaseModel], error: Any, key: str) -> str:
     if error["type"] == "union_tag_not_found":
         return f"{key}: the key {error['ctx']['discriminator']}, which says what it is, is missing"
     message = error["msg"].removeprefix("Value error, ")
-    got = "" if error["type"] == "missing" else f" (got {_short(error.get('input'))})"
-    return f"{key}: {message[0].lower()}{message[1:]}{got}"
+    # of a whole table the message says what matters
+    silent = error["type"] == "missing" or isinstance(error.get("input"), dict)
+    got = "" if silent else f" (got {_short(error.get('input'))})"
+    return f"{key}: " * bool(key) + f"{message[0].lower()}{message[1:]}{got}"
 
 
 def _written(loc: tuple[str | int, ...], data: Any, *, missing: bool) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.jacobian import unwhitened
-from pdeinv.bayes.likelihood import LikelihoodKind
+from pdeinv.bayes.likelihood import Likelihood, LikelihoodKind
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config as BaseConfig
@@ -30,6 +30,7 @@ __all__ = [
     "Outcome",
     "Produces",
     "check_posterior",
+    "check_takes",
     "strong_form_of",
 ]
 
@@ -237,6 +238,20 @@ class Engine[S](Protocol):
         ...
 
 
+def check_takes(engine: Engine[Any], likelihood: Likelihood) -> None:
+    """Refuse data that the engine does not take.
+
+    Raises:
+        CapabilityError: their likelihood is of another kind.
+    """
+    if not engine.takes.covers(likelihood.kind):
+        raise CapabilityError(
+            f"engine '{engine.name}' takes data whose likelihood is of kind '{engine.takes}', and "
+            f"these have one of kind '{likelihood.kind}'; 'pdeinv list engines' shows what each "
+            "takes"
+        )
+
+
 def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
     """Refuse a posterior that the engine cannot work on, before any solve.
 
@@ -245,13 +260,8 @@ def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
             simulations are missing, or the engine does not take data of that kind.
         ConfigError: the problem has a strong form, but not with this configuration.
     """
+    check_takes(engine, posterior.likelihood)
     who = f"engine '{engine.name}'"
-    kind = posterior.likelihood.kind
-    if not engine.takes.covers(kind):
-        raise CapabilityError(
-            f"{who} takes data whose likelihood is of kind '{engine.takes}', and these have one of "
-            f"kind '{kind}'; 'pdeinv list engines' shows what each takes"
-        )
     on = unwhitened(posterior, who) if Need.UNKNOWN in engine.needs else posterior
     require(on.model, engine.requires - {Capability.STRONG_FORM}, who)
     if Need.COARSE in engine.needs and posterior.coarse is None:

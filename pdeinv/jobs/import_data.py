@@ -91,4 +91,7 @@ def _checked(importer: Importer, options: Mapping[str, Any]) -> Any:
         return parse(importer.Options, options, "")
     except ConfigError as error:
         key, colon, rest = str(error).partition(":")
-        raise ConfigError(f"--{key.replace('_', '-')}{colon}{rest}" if colon else key) from None
+        flag = key.partition(".")[0]  # of one that is repeatable without its place
+        named = bool(colon) and flag in importer.Options.model_fields
+        text = f"--{flag.replace('_', '-')}:{rest}" if named else str(error)
+        raise ConfigError(text) from None

@@ -47,10 +47,19 @@ def relative_l1(truth: Array, guess: Array) -> float:
 
 
 def dice(truth: Array, guess: Array, threshold: float) -> float:
-    """2 |A ∩ B| / (|A| + |B|) of the sets where truth and guess exceed a threshold; 1 if empty."""
+    """2 |A ∩ B| / (|A| + |B|) of the sets where truth and guess exceed a threshold.
+
+    Raises:
+        ConfigError: both are empty.
+    """
     a, b = _inner(truth) > threshold, guess[_body(truth)] > threshold
     total = int(a.sum() + b.sum())
-    return 2 * int((a & b).sum()) / total if total else 1.0
+    if not total:
+        raise ConfigError(
+            f"--threshold {threshold:g}: neither truth nor estimate exceeds it anywhere; the truth "
+            f"goes up to {_inner(truth).max():.4g}, choose less"
+        )
+    return 2 * int((a & b).sum()) / total
 
 
 def _body(truth: Array) -> Any:
@@ -67,7 +76,12 @@ def metrics_of(problem: Problem, threshold: float | None = None) -> dict[str, Me
     Args:
         problem: of the truth.
         threshold: for ``dice``, which is there only with one.
+
+    Raises:
+        ConfigError: the threshold is not finite.
     """
+    if threshold is not None and not np.isfinite(threshold):
+        raise ConfigError(f"--threshold must be a finite number, got {threshold:g}")
     found = {
         "rel-l2": Metric("relative L2 error", relative_l2),
         "rel-l1": Metric("relative L1 error", relative_l1),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pdeinv.config import Config, Positive, PositiveRange, Steps
 
@@ -137,6 +137,14 @@ class MasksConfig(Config):
         description="bernoulli: the likelihood above; dice: the soft Dice score of each region and "
         "time, for point estimates",
     )
+
+    @field_validator("whole", "core", mode="wrap")
+    @classmethod
+    def _threshold(cls, value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError("expected a number between 0 and 1, or two increasing ones") from None
 
     @model_validator(mode="after")
     def _ordered(self) -> MasksConfig:

@@ -132,13 +132,15 @@ def _segmented(density: Array, thresholds: Sequence[float]) -> dict[str, NDArray
     """Labels as of BraTS: oedema above the first threshold, enhancing tumor above the second.
 
     Raises:
-        ConfigError: more than two thresholds, or in another order.
+        ConfigError: more than two thresholds, in another order, or no concentrations.
     """
     if not thresholds:
         return {}
-    if len(thresholds) > 2 or not all(np.diff(thresholds) > 0):
+    ordered = all(np.diff([0.0, *thresholds, 1.0]) > 0)  # NaN fails the comparison
+    if len(thresholds) > 2 or not ordered:
         raise ConfigError(
-            f"--threshold: expected that of the whole tumor, and a higher one of its core, got "
+            f"--threshold: expected that of the whole tumor, between 0 and 1, and a higher one of "
+            "its core, got "
             f"{', '.join(f'{v:g}' for v in thresholds)}"
         )
     labels = np.zeros(density.shape, dtype=np.uint8)

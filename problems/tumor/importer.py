@@ -71,6 +71,8 @@ class NiftiOptions(Config):
             raise ValueError(
                 f"expected --time once for each of {count} segmentations, got {len(self.time)}"
             )
+        if self.white == self.grey:
+            raise ValueError("--white and --grey are the same file; give a map of each")
         if len(set(self.time)) < len(self.time):
             raise ValueError("--time: two segmentations are of the same day; give each its own")
         return self
@@ -268,7 +270,7 @@ def _of_scan(grid: _DataVoxels, found: Regions, tissue: NDArray[np.bool_], time:
     """Region, voxel, time and mask of the data of one scan, (4, n).
 
     Raises:
-        DataSchemaError: it shows no tissue.
+        DataSchemaError: it shows no tissue, or its tumor is lost in the data voxels.
     """
     hidden = grid.part(found.hidden)
     seen = np.flatnonzero(tissue & (hidden <= HALF))
@@ -277,8 +279,22 @@ def _of_scan(grid: _DataVoxels, found: Regions, tissue: NDArray[np.bool_], time:
     rows = []
     for number, region in enumerate((found.whole, found.core), start=1):  # as masks.REGIONS are
         mask = grid.part(region)[seen] > HALF * (1 - hidden[seen])
+        if region.any() and not mask.any():
+            _lost(number, time)
         rows.append([np.full(len(seen), number), seen, np.full(len(seen), time), mask])
     return np.concatenate(np.array(rows, dtype=np.float64), axis=1)
+
+
+def _lost(number: int, time: float) -> None:
+    """Refuse, or tell of, a region that fills no data voxel by more than a half.
+
+    Raises:
+        DataSchemaError: it is the whole tumor.
+    """
+    what = f"the {'core of the ' * (number > 1)}tumor of {time:g} d fills no data voxel by a half"
+    if number == 1:
+        raise DataSchemaError(f"{what}; give a smaller --voxel")
+    warnings.warn(f"{what}, and is seen nowhere; a smaller --voxel sees it", stacklevel=3)
 
 
 def _of_pet(grid: _DataVoxels, uptake: _Uptake, seen: NDArray[np.bool_], time: float) -> Array:

@@ -8,6 +8,7 @@ and ``pet`` where a table ``[problem.pet]`` asks for it make ``OUT/00000.nii.gz`
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from pdeinv.jobs.export_images import export_nifti
 from pdeinv.jobs.import_data import import_file
 from pdeinv.jobs.invert.run import Inversion, invert
 
-__all__ = ["Patient", "check_outputs", "patients", "predictions"]
+__all__ = ["Patient", "remaining", "patients", "predictions"]
 
 _FOLDER = re.compile(r"Patient-(\w+)")
 LABELS = "brats2023"
@@ -62,12 +63,22 @@ def patients(folder: Path) -> list[Patient]:
     Raises:
         DataSchemaError: there is none, or one lacks an image.
     """
-    names = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    if not folder.is_dir():
+        raise DataSchemaError(
+            f"{folder} is {'a file' if folder.exists() else 'not there'}; expected a folder of "
+            "patients"
+        )
+    names = sorted(p.name for p in folder.iterdir())
     found = [Patient(m[1], folder / n) for n in names if (m := _FOLDER.fullmatch(n))]
     if not found:
         raise DataSchemaError(
             f"{folder} holds no patient; expected folders such as Patient-00000 with "
             "00000-wm.nii.gz in it"
+        )
+    others = [name for name in names if not _FOLDER.fullmatch(name)]
+    if others:
+        warnings.warn(
+            f"no patients by their names, and left out: {', '.join(others)}", stacklevel=2
         )
     for patient in found:
         for name in ("wm", "gm", "tumorseg"):
@@ -76,20 +87,21 @@ def patients(folder: Path) -> list[Patient]:
     return found
 
 
-def check_outputs(found: Sequence[Patient], out: Path, *, overwrite: bool) -> None:
-    """Make the folder of densities where it is missing, and refuse what lies in their way.
+def remaining(found: Sequence[Patient], out: Path, *, overwrite: bool) -> list[Patient]:
+    """Those that have no density yet, or all where densities shall be replaced.
 
     Raises:
-        OutputExists: a density is there, and shall not or may not be replaced.
+        OutputExists: in the place of a density lies what pdeinv did not write, or nothing may.
         ConfigError: the folder is a file.
     """
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file; expected a folder, which need not exist")
     if not out.exists():
         check_output(out, kind="folder")
-        return
+        return list(found)
     for patient in found:
-        check_output(patient.output(out), overwrite=overwrite)
+        check_output(patient.output(out), overwrite=True)
+    return [p for p in found if overwrite or not p.output(out).exists()]
 
 
 def predictions(

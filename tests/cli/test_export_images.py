@@ -210,3 +210,24 @@ def test_one_head_inverts_alike_however_it_is_stored(brain, call, tmp_path, name
     close = 0.5 if "voxels" in name else 0.02
     for key in one:
         assert abs(float(one[key] - other[key])) < close * float(sd[key]), key
+
+
+def test_what_a_result_goes_on_needing_is_not_replaced(brain, call):
+    before = sorted(p.name for p in brain.iterdir())
+    for words in (
+        ("--nifti", brain, "--overwrite"),
+        ("--nifti", brain / "white.nii.gz", "--overwrite"),
+    ):
+        done = call("export", brain / "map.nc", *words)
+        assert done.exit_code == 2
+        assert "which is read; choose another --nifti" in done.stderr
+    assert sorted(p.name for p in brain.iterdir()) == before
+
+
+@pytest.mark.parametrize("threshold", ["nan", "2", "0", "-1"])
+def test_thresholds_that_are_no_concentrations_are_refused(threshold, brain, call, tmp_path):
+    words = ("--nifti", tmp_path / "images", "--threshold", threshold)
+    done = call("export", brain / "truth.nc", *words)
+    assert done.exit_code == 2
+    assert "between 0 and 1" in done.stderr
+    assert not (tmp_path / "images").exists()

@@ -54,7 +54,12 @@ def test_each_patient_gets_a_density_on_its_own_voxels(cohort, call, tmp_path):
         np.testing.assert_allclose(density.affine, white.affine)
         c, whole = density.get_fdata(), seg.get_fdata() > 0
         assert c[whole].mean() > 10 * c[~whole].mean()
-    assert call(*words).exit_code == 2  # the densities are there
+    (out / "00007.nii.gz").unlink()  # as if it had been stopped before
+    held = (out / "00000.nii.gz").read_bytes()
+    again = call(*words, "--json")
+    assert [row["patient"] for row in json.loads(again.stdout)["patients"]] == ["00007"]
+    assert "1 densities are there and stay as they are" in again.stderr
+    assert (out / "00000.nii.gz").read_bytes() == held
     done = call(*words, "--overwrite", "--dry-run", "--json")
     assert json.loads(done.stdout)["patients"] == "00000, 00007"
     done = call(*words, "--overwrite", "--fail-unconverged")
@@ -71,6 +76,7 @@ def without(folder, name):
 
 REFUSED = {
     "no patient": (lambda d: shutil.rmtree(d / "Patient-00000"), (), "holds no patient"),
+    "no folder": (shutil.rmtree, (), "is not there; expected a folder of patients"),
     "no white matter": (lambda d: without(d, "wm"), (), "no such file"),
     "no PET": (whole, ("--set", "problem.pet.noise=0.2"), "no such file"),
     "a file besides": (whole, ("obs.nc",), "reads its own data; leave out the file"),

@@ -194,7 +194,17 @@ def inner():
     return found
 
 
+def speck():
+    """A core of one voxel, in tissue."""
+    found = np.zeros((32, 28, 24))
+    found[7, 17, 11] = 4
+    return found
+
+
 REFUSED = {
+    "smaller than a voxel": (
+        lambda d: seg(d, speck()), (), "the tumor of 100 d fills no data voxel by a half; give a",
+    ),
     "outside of the brain": (lambda d: seg(d, corner(2)), (), "100 % of the tumor lies outside"),
     "unknown labels": (lambda d: seg(d, corner(9)), (), "holds the labels 9; brats has 1 necrosis"),
     "other voxels": (lambda d: seg(d, np.ones((16, 14, 12))), (), "has 16 x 14 x 12 voxels"),
@@ -229,6 +239,7 @@ def test_what_cannot_be_data_is_refused(patient, call, tmp_path, name):
     assert done.exit_code == 2, done.stderr
     assert text in done.stderr
     assert done.stderr.count("\n") == 1
+    assert "PosixPath" not in done.stderr
     assert not out.exists()
 
 

@@ -149,6 +149,10 @@ def test_masks_are_zeros_and_ones_and_find_the_truth(masks, call):
 REFUSED_MASKS = {
     "noise": (("observe", "truth.nc", "--sensors", "all", "--noise-std", "0.1"), "leave out"),
     "noise of masks": (("invert", "obs.nc", "--noise-std", "0.1"), "leave out --noise-std"),
+    "a score and draws": (
+        ("invert", "obs.nc", "--engine", "two-level", "--set", 'problem.masks.score="dice"'),
+        "engine 'two-level' takes data",
+    ),
     "a Gaussian engine": (
         ("invert", "obs.nc", "--engine", "gaussian"),
         "takes data whose likelihood",

@@ -28,7 +28,8 @@ def test_relative_errors_leave_out_what_is_outside():
 def test_dice_of_overlapping_sets():
     truth, guess = np.array([2.0, 2.0, 0.0, np.nan]), np.array([2.0, 0.0, 2.0, 2.0])
     assert dice(truth, guess, 1.0) == pytest.approx(0.5)
-    assert dice(truth, guess, 5.0) == 1.0
+    with pytest.raises(ConfigError, match=r"5: neither truth nor .* up to 2, choose"):
+        dice(truth, guess, 5.0)
     assert dice(truth, truth, 1.0) == 1.0
 
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import Config, named, parse
-from pdeinv.engines.base import Engine, Need, check_posterior
+from pdeinv.engines.base import Engine, Need, check_posterior, check_takes
 from pdeinv.engines.requests import begin
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.processes import check_workers
@@ -243,6 +243,7 @@ class Inversion:
         self.require()
         self.check_surrogate()
         posterior = self.recipe()()
+        check_takes(self.engine, posterior.likelihood)
         if not self.trains_surrogate:
             check_posterior(self.engine, posterior)
         chains, steps = self.engine.n_chains, self.engine.most_steps

@@ -11,7 +11,7 @@ import xarray as xr
 from pdeinv.bayes.check import derivatives_at_a_draw
 from pdeinv.bayes.fields.basis import BASIS
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.engines.base import Need, check_posterior
+from pdeinv.engines.base import Need, check_posterior, check_takes
 from pdeinv.engines.progress import Progress, silent
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.folder import claimed, decided_by
@@ -139,6 +139,7 @@ def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:
         CapabilityError: the posterior lacks what the engine needs, or its derivative is wrong.
         RunFailed: solves or derivatives fail at all draws that were tried.
     """
+    check_takes(inversion.engine, posterior.likelihood)
     if not inversion.trains_surrogate:
         check_posterior(inversion.engine, posterior)
     if not posterior.model.capabilities >= DERIVATIVES:
