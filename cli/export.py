@@ -66,11 +66,10 @@ def _as_mesh(
 ) -> None:
     from pdeinv.io.atomic import check_output
     from pdeinv.io.lock import owned
-    from pdeinv.io.named_files import inputs_of
     from pdeinv.jobs.export import export_vtk
 
     extras.require("h5py", "--vtk needs")
-    check_output(out, overwrite=overwrite, option="--vtk", inputs=inputs_of(path))
+    check_output(out, overwrite=overwrite, option="--vtk", inputs=[path])
     with owned(out):
         export_vtk(path, out, variable)
     terminal.result({"vtk": str(out)}, str(out))
@@ -81,14 +80,12 @@ def _as_images(
 ) -> None:
     from pdeinv.io.atomic import check_output
     from pdeinv.io.lock import owned
-    from pdeinv.io.named_files import inputs_of
     from pdeinv.io.nifti import output_kind
     from pdeinv.jobs.export_images import export_nifti
 
     extras.require("nibabel", "--nifti needs")
     kind = output_kind(out)
-    inputs = inputs_of(path)
-    check_output(out, overwrite=overwrite, option="--nifti", inputs=inputs, kind=kind)
+    check_output(out, overwrite=overwrite, option="--nifti", inputs=[path], kind=kind)
     with owned(out):
         told = export_nifti(path, out, *of_truth)
     if told.get("failed"):

@@ -27,14 +27,13 @@ def observe(
 ) -> None:
     """Observe a truth at sensors, with noise, as a CF observation file."""
     from pdeinv.io.lock import owned
-    from pdeinv.io.named_files import inputs_of
     from pdeinv.io.netcdf import write
     from pdeinv.jobs.observe import make_observations
 
     tables = own.into(with_flags(load_tables(settings), seed=random.seed, **noise.flags()))
     if sensors is None and own.own_model is not None:
         sensors = "all"
-    output.check(*inputs_of(truth), settings.config)
+    output.check(truth, settings.config)
     seed = seed_of(tables)
     dataset = make_observations(truth, sensors, noise_spec(tables), seed=seed)
     # the data come first, in points, in time series or in an array with gaps

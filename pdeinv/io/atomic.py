@@ -13,6 +13,7 @@ from typing import Literal
 
 from pdeinv.errors import OutputExists, PdeinvError
 from pdeinv.io.marks import check_mark
+from pdeinv.io.named_files import needed_by
 from pdeinv.system_errors import cannot, refusal, system_error
 
 __all__ = [
@@ -61,7 +62,7 @@ def check_output(
         overwrite: whether what pdeinv wrote there is replaced.
         resume: whether it is gone on with; None for a verb that cannot.
         option: which names the output on the command line.
-        inputs: what is read, files and folders.
+        inputs: what is read, files and folders; what these need is not replaced either.
         kind: of the output.
         room: bytes that are added to its name for what is written beside it.
 
@@ -73,9 +74,12 @@ def check_output(
         OutputExists: its folder does not exist or is not writable, or its name is too long.
     """
     _check_name(path, option, room)
-    for source in inputs:
+    sources, there = list(inputs), os.path.lexists(path)
+    if there:
+        sources += [file for source in sources for file in needed_by(source)]
+    for source in sources:
         _check_input(path, source, option, kept=bool(resume))
-    if os.path.lexists(path):
+    if there:
         if not (overwrite or resume):
             ways = "--overwrite" if resume is None else "--overwrite or --resume"
             raise OutputExists(f"{path} already exists; add {ways}, or choose another {option}")

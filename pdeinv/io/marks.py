@@ -25,6 +25,7 @@ __all__ = [
     "ATTRIBUTE",
     "GZIP",
     "RUN_MARK",
+    "attributes_of",
     "check_mark",
     "figure_metadata",
     "maker",
@@ -110,14 +111,19 @@ def _is_surrogate(file: Path) -> bool:
     return isinstance(_json(file).get("surrogate"), str)
 
 
-def _in_netcdf(path: Path, _file: BinaryIO) -> bool:
+def attributes_of(path: Path, *names: str) -> dict[str, Any]:
+    """Those of a NetCDF file that it has of some; none where it is no such file."""
     import netCDF4
 
     try:
         with spelled(path.absolute()) as name, netCDF4.Dataset(str(name)) as dataset:
-            return ATTRIBUTE in dataset.ncattrs()
+            return {k: dataset.getncattr(k) for k in names if k in dataset.ncattrs()}
     except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError):
-        return False
+        return {}
+
+
+def _in_netcdf(path: Path, _file: BinaryIO) -> bool:
+    return bool(attributes_of(path, ATTRIBUTE))
 
 
 def _in_hdf5(path: Path, file: BinaryIO) -> bool:

@@ -1,4 +1,4 @@
-"""The files that a file of pdeinv goes on needing: meshes, images, and what else it names."""
+"""The files without which a file of pdeinv is of no use: the meshes and images of its problem."""
 
 from __future__ import annotations
 
@@ -7,38 +7,33 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv.config import parse_toml
-from pdeinv.errors import PdeinvError
-from pdeinv.io import netcdf
-from pdeinv.io.fields import CONFIG
+from pdeinv.errors import ConfigError
+from pdeinv.io.marks import attributes_of
 
-__all__ = ["inputs_of"]
-
-TABLES = CONFIG, "pdeinv_config"
-"""Attributes that hold configurations."""
+__all__ = ["needed_by"]
 
 
-def inputs_of(path: Path) -> list[Path]:
-    """``path`` and the files that its configurations name, none of which an output may replace.
+def needed_by(path: Path) -> list[Path]:
+    """The files that the configuration of the problem in a file names.
 
-    Of one that cannot be read only itself: whoever reads it says why.
+    None of one that is no NetCDF file, or cannot be read: whoever reads it says why.
     """
+    from pdeinv.io.fields import CONFIG
+
+    attrs = attributes_of(path, CONFIG, "pdeinv_config") if path.is_file() else {}
     try:
-        attrs = netcdf.read_tree(path).attrs
-        tables = [parse_toml(str(attrs[name]), name) for name in TABLES if name in attrs]
-    except PdeinvError:
-        return [path]
-    texts = (text for table in tables for text in _texts(table))
-    return [path, *dict.fromkeys(Path(text) for text in texts if _is_file(text))]
+        tables = {name: parse_toml(str(text), name) for name, text in attrs.items()}
+    except ConfigError:
+        return []
+    of_problem = [tables.get(CONFIG), tables.get("pdeinv_config", {}).get("problem")]
+    return list(dict.fromkeys(Path(text) for text in _texts(of_problem) if _is_file(text)))
 
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
             yield from _texts(inner)
 
 

@@ -6,10 +6,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 import xarray as xr
-from heads import fractions, head
+from heads import fractions, head, tissue_lines
 
 import pdeinv
-from pdeinv.errors import ConfigError
+from pdeinv.errors import ConfigError, OutputExists
 
 TABLES = """
 seed = 6
@@ -28,10 +28,6 @@ growth_rate = {{ median = 0.07, std = 0.2 }}
 """
 PLANE = TABLES.format(box="lengths = [96.0, 80.0]\ncells = [24, 20]", tissue='kind = "homogeneous"')
 IMAGES = {"density", "white", "grey", "segmentation"}
-
-
-def tissue_of(folder, **how):
-    return "\n".join(f'{k} = "{v}"' for k, v in head(folder, **how).items())
 
 
 def run(call, *words):
@@ -56,7 +52,7 @@ def solved(folder, call, text):
 def _brain(tmp_path_factory, call):
     """A brain whose maps are stored from left to right and back to front, in voxels of 2 mm."""
     folder = tmp_path_factory.mktemp("brain")
-    tissue = tissue_of(folder, codes="LPS")
+    tissue = tissue_lines(folder, codes="LPS")
     return solved(folder, call, TABLES.format(box="cells = [16, 14, 12]", tissue=tissue))
 
 
@@ -214,13 +210,12 @@ def test_one_head_inverts_alike_however_it_is_stored(brain, call, tmp_path, name
 
 def test_what_a_result_goes_on_needing_is_not_replaced(brain, call):
     before = sorted(p.name for p in brain.iterdir())
-    for words in (
-        ("--nifti", brain, "--overwrite"),
-        ("--nifti", brain / "white.nii.gz", "--overwrite"),
-    ):
-        done = call("export", brain / "map.nc", *words)
+    for out in (brain, brain / "white.nii.gz"):
+        done = call("export", brain / "map.nc", "--nifti", out, "--overwrite")
         assert done.exit_code == 2
         assert "which is read; choose another --nifti" in done.stderr
+        with pytest.raises(OutputExists, match="which is read; choose another nifti"):
+            pdeinv.export(brain / "map.nc", nifti=out, overwrite=True)
     assert sorted(p.name for p in brain.iterdir()) == before
 
 

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import xarray as xr
-from heads import affine_of, head, stored
+from heads import affine_of, head, stored, tissue_lines
 
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.plugins.case import read_case
@@ -39,8 +39,7 @@ def run(call, *words):
 def _patient(tmp_path_factory, call):
     """Maps, a truth in them, and the segmentations of two scans."""
     folder = tmp_path_factory.mktemp("patient")
-    tissue = "\n".join(f'{k} = "{v}"' for k, v in head(folder, codes="LPS").items())
-    (folder / "c.toml").write_text(TABLES.format(tissue=tissue))
+    (folder / "c.toml").write_text(TABLES.format(tissue=tissue_lines(folder, codes="LPS")))
     run(call, "solve", "--config", folder / "c.toml", "--out", folder / "truth.nc")
     for name, time in (("first", 75), ("last", 100)):
         words = ("--nifti", folder / name, *THRESHOLDS, "--time", time)

@@ -48,3 +48,8 @@ def head(folder, sides=(2.0, 2.0, 2.0), codes="RAS", scale=1.0, **how):
     for path, part in zip(files, fractions(sides), strict=True):
         stored(path, scale * part, affine_of(sides), codes, **how)
     return {"kind": "nifti", "white": str(files[0]), "grey": str(files[1])}
+
+
+def tissue_lines(folder, **how):
+    """The same as the lines of that table in a run file."""
+    return "\n".join(f'{k} = "{v}"' for k, v in head(folder, **how).items())

@@ -200,3 +200,22 @@ def test_remove_takes_files_folders_links_and_nothing(tmp_path):
     for name in ("folder", "file", "none"):
         remove(tmp_path / name)
     assert left_over(tmp_path) == []
+
+
+@pytest.mark.parametrize("attribute", ["pdeinv_problem_config", "pdeinv_config"])
+def test_what_an_input_needs_is_not_replaced(attribute, tmp_path):
+    image, source = tmp_path / "images" / "white.nc", tmp_path / "truth.nc"
+    image.parent.mkdir()
+    xr.Dataset(attrs={"pdeinv_version": "0"}).to_netcdf(image)
+    (image.parent / "pdeinv.json").write_text('{"pdeinv_version": "0"}')
+    table = f'[problem.tissue]\nwhite = "{image}"' if attribute == "pdeinv_config" else (
+        f'[tissue]\nwhite = "{image}"'
+    )  # fmt: skip
+    xr.Dataset(attrs={attribute: table}).to_netcdf(source)
+    for path, kind in ((image, "file"), (image.parent, "folder")):
+        check_output(path, overwrite=True, kind=kind)
+        with pytest.raises(OutputExists, match=r"would replace .*white\.nc, which is read"):
+            check_output(path, overwrite=True, kind=kind, inputs=[source])
+    # what made it is another matter
+    xr.Dataset(attrs={"pdeinv_config": f'observations = "{image}"'}).to_netcdf(source)
+    check_output(image, overwrite=True, inputs=[source])
