@@ -69,7 +69,7 @@ class Minimum:
     """Where the minimization of J stands.
 
     ``gradient_norm`` belongs to the last point that was linearized; Gauss-Newton-CG has no memory.
-    ``saddles`` counts the saddle points that were left. ``quasi``: by L-BFGS.
+    ``saddles`` counts the saddle points that were left.
     """
 
     xi: Array
@@ -83,13 +83,17 @@ class Minimum:
     n: int = 0
     ended: Ended = Ended.RUNNING
     saddles: int = 0
-    quasi: bool = False
 
     @classmethod
     def nothing(cls, dim: int) -> Minimum:
         """Before there is a start."""
         none = np.zeros(dim)
         return cls(none, np.inf, np.inf, none, Memory.empty(0, dim))
+
+    @property
+    def quasi(self) -> bool:
+        """Whether the method is L-BFGS, which alone has room for a memory."""
+        return len(self.memory.s) > 0
 
     def on(self, config: OptimizerConfig) -> bool:
         """Whether another iteration is due."""
@@ -166,8 +170,7 @@ def _with_gradient(state: Minimum) -> Steps[Minimum]:
     norm = float(np.linalg.norm(at.gradient))
     # where the gradient is zero there is nothing to divide by: the start is the minimum
     ended = Ended.RUNNING if norm else Ended.CONVERGED
-    begun = replace(state, gradient=at.gradient, gradient_norm=norm, first_norm=norm, ended=ended)
-    return replace(begun, quasi=True)
+    return replace(state, gradient=at.gradient, gradient_norm=norm, first_norm=norm, ended=ended)
 
 
 def off_saddle(
