@@ -243,8 +243,9 @@ class Inversion:
         self.require()
         self.check_surrogate()
         posterior = self.recipe()()
-        check_takes(self.engine, posterior.likelihood)
-        if not self.trains_surrogate:
+        if self.trains_surrogate:  # the rest is there once it is trained
+            check_takes(self.engine, posterior.likelihood)
+        else:
             check_posterior(self.engine, posterior)
         chains, steps = self.engine.n_chains, self.engine.most_steps
         stored = chains * steps * posterior.dim * 8

@@ -139,8 +139,9 @@ def _verify(inversion: Inversion, posterior: Posterior) -> dict[str, float]:
         CapabilityError: the posterior lacks what the engine needs, or its derivative is wrong.
         RunFailed: solves or derivatives fail at all draws that were tried.
     """
-    check_takes(inversion.engine, posterior.likelihood)
-    if not inversion.trains_surrogate:
+    if inversion.trains_surrogate:  # the rest is there once it is trained
+        check_takes(inversion.engine, posterior.likelihood)
+    else:
         check_posterior(inversion.engine, posterior)
     if not posterior.model.capabilities >= DERIVATIVES:
         return {}
