@@ -236,8 +236,8 @@ def _checked(
         )
     if spec:
         raise DataSchemaError(
-            f"{path}: '{observed.name}' has another likelihood than additive noise; leave out "
-            "--noise-std and --noise-rel"
+            f"{path}: '{observed.name}' has a likelihood of its own; leave out --noise-std and "
+            "--noise-rel"
         )
     try:
         law.check(values)

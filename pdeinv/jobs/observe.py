@@ -192,8 +192,7 @@ def _law(own: Likelihood | None, noise: NoiseSpec, values: Array) -> Likelihood:
         )
     if own is not None and noise:
         raise DataSchemaError(
-            "these data are of 0 and 1 and have no additive noise; leave out --noise-std and "
-            "--noise-rel"
+            "the problem says itself how these data scatter; leave out --noise-std and --noise-rel"
         )
     return noise.for_values(values) if own is None else own
 
