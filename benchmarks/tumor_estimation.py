@@ -65,7 +65,7 @@ def fisher(z: Array, j: Array) -> Array:
     return np.asarray(j.T @ (LINK.information(z)[:, None] * j))
 
 
-def unlucky_free(model: ForwardModel, truth: Array, m: Array) -> Array:
+def noise_free(model: ForwardModel, truth: Array, m: Array) -> Array:
     """The estimate of data that are as probable as the truth ``truth`` (n_d,) makes them."""
     p = LINK.probability(truth)
     for _ in range(SCORING):
@@ -98,7 +98,7 @@ def estimated(
     return {
         "error": off(prior.unwhiten(xi), m),
         "bound": bound.tolist(),
-        "bias": off(unlucky_free(model, truth, m), m),
+        "bias": off(noise_free(model, truth, m), m),
         "solves": spent.n_forward + 2 * (spent.n_adjoint + spent.n_tangent),
         "cpu_seconds": round(seconds, 1),
     }

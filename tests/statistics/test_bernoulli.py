@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from masked_tumor import masked
 
 from pdeinv.bayes.bernoulli import Bernoulli
 from pdeinv.bayes.fields.base import IndependentField
@@ -20,7 +21,6 @@ from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.model.forward import LinearModel
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.plugins import registry
-from pdeinv.problems.tumor import Tumor, TumorConfig
 
 N = 60
 TRUTH = np.array([0.8, -1.1])
@@ -113,7 +113,7 @@ def test_an_ensemble_is_close_and_takes_no_discrepancy(tmp_path):
 
 
 def test_an_ensemble_finds_the_masks_of_a_tumor(tmp_path):
-    on = masked_line()
+    on = masked("line", 4)
     best = drive(on, find_map(on, np.random.default_rng(0)))
     outcome = found("eki", tmp_path, on, ensemble_size=200)
     draws = outcome.xi.reshape(-1, on.dim)
@@ -137,30 +137,13 @@ def test_the_search_suits_the_data():
     """Both methods end at the minimum; about zeros and ones the default is the cheaper one."""
     ends = {}
     for method in (None, "newton-cg", "lbfgs"):
-        on, config = masked_line(), OptimizerConfig(method=method)
+        on, config = masked("line", 4), OptimizerConfig(method=method)
         xi = drive(on, find_map(on, np.random.default_rng(0), config))
         spent = on.counters
         ends[method] = xi, spent.n_forward + 2 * (spent.n_adjoint + spent.n_tangent)
     np.testing.assert_allclose(ends["newton-cg"][0], ends["lbfgs"][0], atol=1e-3)
     np.testing.assert_array_equal(ends[None][0], ends["lbfgs"][0])
     assert ends[None][1] < 0.6 * ends["newton-cg"][1]
-
-
-def masked_line():
-    """Masks of a tumor on a line."""
-    rates = {
-        "diffusivity": {"median": 0.8, "std": 0.5},
-        "growth_rate": {"median": 0.06, "std": 0.3},
-    }
-    body = {"lengths": (120.0,), "cells": 240, "tissue": {"kind": "homogeneous"}}
-    how = {"solver": "finite-differences", "time": {"steps": 40}}
-    table = {**body, **how, "masks": {}, "unknown": rates}
-    problem, rng = Tumor(TumorConfig.model_validate(table)), np.random.default_rng(4)
-    prior, places = problem.prior(), problem.sensors("all")
-    model, law = problem.forward_model(places), problem.likelihood(places)
-    z = model(prior.unwhiten(0.7 * rng.standard_normal(prior.dim)))
-    data = law.draw(z[None], rng)[0]
-    return Posterior(prior, WhitenedModel(prior, model), data, law)
 
 
 @pytest.mark.parametrize("engine", ["gaussian", "gauss-newton"])
