@@ -22,6 +22,7 @@ Results are kept in `results/kills.json` kill by kill, and what is there is not 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import re
 import shutil
@@ -40,22 +41,31 @@ from kills_parts.verbs import VERBS, Verb
 from pdeinv.io.atomic import write_text
 
 RESULTS = Path(__file__).parent / "results"
+LOCK = Path(tempfile.gettempdir(), "pdeinv-kills.lock")
 
 
 class Store:
-    """Kills and pairs by name, written after each."""
+    """Kills and pairs by name, written after each; several of these scripts may share a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        found = json.loads(path.read_text()) if path.exists() else {}
-        self.kills: dict[str, Any] = found.get("kills", {})
-        self.pairs: dict[str, Any] = found.get("pairs", {})
+        self.kills: dict[str, Any] = {}
+        self.pairs: dict[str, Any] = {}
+        self._read()
+
+    def _read(self) -> None:
+        found = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.kills.update(found.get("kills", {}))
+        self.pairs.update(found.get("pairs", {}))
 
     def keep(self, table: dict[str, Any], key: str, value: Any) -> None:
         """Keep a result."""
-        table[key] = value
-        whole = {"kills": self.kills, "pairs": self.pairs}
-        write_text(self.path, json.dumps(whole, indent=1) + "\n")
+        with LOCK.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._read()
+            table[key] = value
+            whole = {"kills": self.kills, "pairs": self.pairs}
+            write_text(self.path, json.dumps(whole, indent=1) + "\n")
 
 
 @dataclass(frozen=True)
