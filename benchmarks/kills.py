@@ -58,8 +58,10 @@ class Store:
 
     def _read(self) -> None:
         found = json.loads(self.path.read_text()) if self.path.exists() else {}
-        self.kills.update(found.get("kills", {}))
-        self.pairs.update(found.get("pairs", {}))
+        for name in ("kills", "pairs"):
+            table: dict[str, Any] = getattr(self, name)
+            table.clear()
+            table.update(found.get(name, {}))
 
     def keep(self, table: dict[str, Any], key: str, value: Any) -> None:
         """Keep a result."""
