@@ -254,7 +254,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_it_is_locked(call, data,
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr("pdeinv.io.lock._lock", refused)
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda _, mode, **__: mode == os.R_OK)
     result = call(*train(data, "ckpt"))
     assert result.exit_code == 2
     assert result.stderr.endswith(" is not writable; choose another --out\n")
