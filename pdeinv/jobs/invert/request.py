@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import Field
 
 from pdeinv.config import Config, named, parse
-from pdeinv.engines.base import Engine, Need
+from pdeinv.engines.base import Engine, Need, check_begins
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.processes import check_workers
 from pdeinv.io.observations import NoiseSpec, Observations
@@ -25,7 +26,7 @@ from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.case import Case, read_case
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import ModelChoice, PosteriorRecipe, surrogate_kind
-from pdeinv.plugins.surrogate import check_role
+from pdeinv.plugins.surrogate import check_role, role_of
 from pdeinv.provenance import Source, files_of, named_apart, sources_of
 from pdeinv.rng import fresh_seed
 from pdeinv.seeds import LARGEST_SEED
@@ -121,13 +122,15 @@ class Inversion:
         """Refuse a surrogate that this run cannot use or train, before anything is computed.
 
         Raises:
-            CapabilityError: it is no forward model, does not learn from pairs, or has no coarse
-                model to learn from.
+            CapabilityError: it is of a role that engine or model make no use of, does not learn
+                from pairs, or has no coarse model to learn from.
             ConfigError: a wrong key or value of the table ``[surrogate]``.
             DataSchemaError: the folder is missing or holds no surrogate.
             MissingDependency: a package that it needs is not installed.
         """
-        if self.surrogate_path is not None:
+        if self.begins_learned:
+            check_begins(self.engine)
+        elif self.surrogate_path is not None:
             check_role(surrogate_kind(self.surrogate_path), Role.FORWARD, "invert")
         elif self.trains_surrogate:
             config = self.rounds_config()
@@ -146,6 +149,18 @@ class Inversion:
         """The checkpoint that the run file or the command line names."""
         path = self.run.surrogate.get("path")
         return None if path is None else Path(str(path))
+
+    @cached_property
+    def begins_learned(self) -> bool:
+        """Whether the engine begins at the estimate of a trained inverse, the given surrogate.
+
+        Raises:
+            DataSchemaError: the folder is missing or holds no surrogate.
+        """
+        wanted = Need.COARSE in self.engine.needs or self.run.model == "surrogate"
+        if self.surrogate_path is None or wanted:  # these want a forward model, and say so
+            return False
+        return role_of(surrogate_kind(self.surrogate_path)) is Role.INVERSE
 
     @property
     def inputs(self) -> list[Path]:
@@ -215,7 +230,8 @@ class Inversion:
     def recipe(self) -> PosteriorRecipe:
         """How to build the posterior in any process."""
         run, folder, held = self.run, self.surrogate_path, self.engine.simulations
-        more = {"level": run.level, "model": run.model, "surrogate": folder, "simulations": held}
+        of = "inverse" if self.begins_learned else "surrogate"
+        more = {"level": run.level, "model": run.model, of: folder, "simulations": held}
         return PosteriorRecipe.of(self.problem, self.observations, **more)
 
     def rounds_config(self) -> RoundsConfig:

@@ -21,6 +21,7 @@ from pdeinv.engines.base import Outcome, Produces
 from pdeinv.engines.run.driver import RunResult
 from pdeinv.io.likelihoods import likelihood_attrs
 from pdeinv.io.observations import Observations
+from pdeinv.jobs.invert.estimated_start import told_of_start
 from pdeinv.jobs.invert.labels import labelled
 from pdeinv.jobs.invert.predictive import Predictive, predicted
 from pdeinv.jobs.invert.prior_map import map_formula, map_group
@@ -59,7 +60,7 @@ def conclude(
     for part in (result.counters, surrogate.counters):
         counters.add(part)
     outcome = judged(posterior, result.outcome, inversion.engine.produces, predictive)
-    outcome = trusted(outcome, surrogate)
+    outcome = told_of_start(trusted(outcome, surrogate), posterior.estimate)
     said = (outcome.message, outcome.note, surrogate.advice)
     outcome = replace(outcome, message="; ".join(text for text in said if text))
     attrs = {
