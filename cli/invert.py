@@ -121,11 +121,11 @@ def invert(
         return
     tables = own.into(tables, problem)
     inversion = _resolved(tables, observations, output, resume)
-    for remark in inversion.notes:
-        terminal.note(f"note: {remark}")
     check_outputs(
         inversion, output.out, config=settings.config, overwrite=output.overwrite, resume=resume
     )
+    for remark in inversion.notes:
+        terminal.note(f"note: {remark}")
     if output.dry_run:
         plan = inversion.plan()
         shown = terminal.table("plan", ("what", "value"), list(plan.items()))

@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
-from pdeinv.foreign import INFLATION, memory, size_of
+from pdeinv.foreign import INFLATION, memory
 from pdeinv.io.atomic import atomic
 from pdeinv.io.marks import GZIP, maker
 from pdeinv.io.reading import parsed
 from pdeinv.io.voxel_grid import Form, VoxelGrid, nibabel
+from pdeinv.memory import size_of
 from pdeinv.typing import Array
 
 __all__ = [

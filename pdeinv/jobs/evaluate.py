@@ -14,12 +14,12 @@ import numpy as np
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import WhitenedModel
+from pdeinv.bayes.solve_costs import least_seconds
 from pdeinv.config import merge, named
 from pdeinv.errors import ConfigError, RunFailed, SolverDiverged, reason
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.jobs.comparison import Comparison, Region
-from pdeinv.jobs.cost import least_seconds
 from pdeinv.jobs.evaluated_draws import draws_of
 from pdeinv.model.forward import Capability, ForwardModel
 from pdeinv.model.observed import Sensors

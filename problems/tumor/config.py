@@ -51,6 +51,11 @@ class PhantomConfig(Config):
         description="number of a made-up patient, whose shape varies about the above; none if "
         "not given",
     )
+    law: Literal["ellipsoid", "egg"] = Field(
+        "ellipsoid",
+        description="how shapes of made-up patients vary: about an ellipsoid, or an egg with other "
+        "folds and wider ventricles",
+    )
 
 
 class HomogeneousConfig(Config):

@@ -90,6 +90,26 @@ def test_patients_differ_and_are_the_same_each_time():
     assert made(tissue={"kind": "phantom", "patient": 1}).dofs(0) != made().dofs(0)
 
 
+def test_patients_of_another_law_are_brains_that_are_no_ellipsoids():
+    for k in (1, 2):
+        white, grey = volumes(BRAIN.egg(k), 6.0)
+        assert 1000 < white + grey < 2000
+        assert 0.3 < grey / white < 1.2
+    egg = BRAIN.egg(1)
+    assert volumes(egg, 6.0) == volumes(BRAIN.egg(1), 6.0) != volumes(BRAIN.varied(1), 6.0)
+    # a corner that lies outside of the ellipsoid with the same axes, and the same one in front
+    corner = 0.64 * np.array([egg.semi_axes]) * [[-1, 1, 1], [1, 1, 1]]
+    back, front = np.sum(egg.fractions(corner), axis=0)
+    ellipsoid = Phantom(egg.semi_axes, egg.ribbon, egg.folds)
+    assert np.sum(ellipsoid.fractions(corner), axis=0).max() < 0.1
+    assert min(back, front) < 0.1
+    assert max(back, front) > 0.9
+    egg_patient = {"kind": "phantom", "patient": 1, "law": "egg"}
+    assert made(tissue=egg_patient).dofs(0) != made(
+        tissue={**egg_patient, "law": "ellipsoid"}
+    ).dofs(0)
+
+
 def test_the_seed_is_averaged_over_voxels_and_smooth_in_its_place():
     """However coarse the grid, the mass of the bump is on it; here the bump is within a voxel."""
     for h in (0.5, 2.0, 8.0):

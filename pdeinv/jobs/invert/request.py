@@ -14,13 +14,13 @@ from typing import Any, cast
 from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
+from pdeinv.bayes.solve_costs import solve_costs
 from pdeinv.config import Config, named, parse
 from pdeinv.engines.base import Engine, Need, check_posterior, check_takes
 from pdeinv.engines.requests import begin
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.processes import check_workers
 from pdeinv.io.observations import NoiseSpec, Observations
-from pdeinv.jobs.cost import solve_costs
 from pdeinv.jobs.invert.tables import check_keys, check_solver, check_surrogate_table, rounds_config
 from pdeinv.jobs.two_level.rounds import RoundsConfig, learner
 from pdeinv.memory import check_fits

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Concatenate
 import numpy as np
 import xarray as xr
 
-from pdeinv.fem.simplices import Simplices
 from pdeinv.io.body import CELL
 from pdeinv.jobs.plot.overlays import Overlay
+from pdeinv.model.simplices import Simplices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
