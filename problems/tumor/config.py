@@ -25,6 +25,7 @@ __all__ = [
     "TimeConfig",
     "TumorConfig",
     "UnknownConfig",
+    "ends",
 ]
 
 SolverName = Literal["finite-elements", "finite-differences"]
@@ -153,7 +154,7 @@ class MasksConfig(Config):
 
     @model_validator(mode="after")
     def _ordered(self) -> MasksConfig:
-        (_, whole), (core, most) = _ends(self.whole), _ends(self.core)
+        (_, whole), (core, most) = ends(self.whole), ends(self.core)
         if not most < 1:
             raise ValueError(f"the threshold of the core must be below 1, got {most:g}")
         if whole > core:
@@ -169,7 +170,8 @@ class MasksConfig(Config):
         return {"whole": self.whole, "core": self.core}
 
 
-def _ends(threshold: float | tuple[float, float]) -> tuple[float, float]:
+def ends(threshold: float | tuple[float, float]) -> tuple[float, float]:
+    """The least and the largest that a threshold can be."""
     return threshold if isinstance(threshold, tuple) else (threshold, threshold)
 
 
