@@ -317,7 +317,7 @@ def to_dataset(observations: Observations, attrs: Mapping[str, Any]) -> xr.Datas
         attrs_of["ancillary_variables"] = f"{name}_sigma"
     variables = {name: xr.Variable("obs", observations.values, attrs_of), **noise}
     coords = {
-        c: xr.Variable("obs", array, _coord_attrs(c, o.coords[c]))
+        c: xr.Variable("obs", array, _coord_attrs(c, o.attrs_of(c)))
         for c, array in observations.coords.items()
     }
     flat = xr.Dataset(variables, coords, {**attrs, "featureType": "point"})
@@ -341,7 +341,7 @@ def _noise_variables(observations: Observations) -> dict[str, xr.Variable]:
     return found
 
 
-def _coord_attrs(name: str, units: str) -> dict[str, str]:
+def _coord_attrs(name: str, attrs: Mapping[str, Any]) -> dict[str, Any]:
     """CF knows the axes X, Y, Z and T and no others."""
     axis = {"axis": name.upper()} if name in {"x", "y", "z", "t"} else {}
-    return {"units": units, "long_name": f"{name} coordinate", **axis}
+    return {"long_name": f"{name} coordinate", **attrs, **axis}

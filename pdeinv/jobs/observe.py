@@ -13,14 +13,14 @@ from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError, ShapeError, SolverDiverged
 from pdeinv.io import netcdf
-from pdeinv.io.fields import LEVEL, PROBLEM, config_of, problem_attributes
+from pdeinv.io.fields import LEVEL, problem_attributes
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
 from pdeinv.io.schema import fitting
 from pdeinv.io.unknowns import unknown_in
 from pdeinv.plugins.hooks import annotated, fixtures, likelihood
 from pdeinv.plugins.mask import masks
 from pdeinv.plugins.problem import Problem
-from pdeinv.plugins.recipe import make_problem
+from pdeinv.plugins.states import problem_of_truth
 from pdeinv.provenance import Source, attributes, sources_of
 from pdeinv.rng import stream
 from pdeinv.typing import Array
@@ -175,8 +175,7 @@ def read_truth(path: Path) -> tuple[Problem, xr.Dataset]:
     """
     fields = netcdf.read_dataset(path)
     netcdf.check_kind(fields.attrs, path, {"truth": "solve"})
-    name = str(fields.attrs.get(PROBLEM))
-    return make_problem(name, config_of(fields.attrs, path)), fields
+    return problem_of_truth(fields, path), fields
 
 
 def _law(own: Likelihood | None, noise: NoiseSpec, values: Array) -> Likelihood:

@@ -31,6 +31,8 @@ class Observed:
             all of them, in this order, instead of a list of data.
         latent: whether it may be the z of a likelihood of zeros and ones
             (:mod:`pdeinv.bayes.links`), data then being these and not the quantity itself.
+        meanings: by coordinate that tells kinds of data apart, what each of its numbers means, a
+            word each; data of two kinds are drawn apart.
     """
 
     name: str
@@ -39,6 +41,16 @@ class Observed:
     coords: Mapping[str, str] = field(default_factory=dict)
     dims: tuple[str, ...] = ()
     latent: bool = False
+    meanings: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
+
+    def attrs_of(self, coord: str) -> dict[str, Any]:
+        """Units of a coordinate, and what its numbers mean (CF section 3.5), as attributes."""
+        found: dict[str, Any] = {"units": self.coords[coord]}
+        meanings = self.meanings.get(coord, {})
+        if meanings:
+            found["flag_values"] = np.array(list(meanings), dtype=np.float64)
+            found["flag_meanings"] = " ".join(meanings.values())
+        return found
 
     def space(self, sensors: Sensors) -> Space:
         """The space of the data at sensors: one variable over ``obs`` with their coordinates."""

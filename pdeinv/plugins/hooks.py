@@ -26,6 +26,7 @@ from pdeinv.io.observations import Observations, OwnLikelihood
 from pdeinv.model.observed import Sensors
 from pdeinv.model.strong_form import StrongForm, StrongFormOf
 from pdeinv.plugins.aligned import Aligned, Measured
+from pdeinv.plugins.portrait import Portrait
 from pdeinv.plugins.problem import Images, Importer, Metric, Problem
 from pdeinv.typing import Array
 
@@ -43,6 +44,7 @@ __all__ = [
     "HasMetrics",
     "HasOnGrid",
     "HasPhantom",
+    "HasPortrait",
     "HasPrepare",
     "HasRemarks",
     "HasStrongForm",
@@ -60,6 +62,7 @@ __all__ = [
     "metrics",
     "on_grid",
     "phantom",
+    "portrait",
     "prepare",
     "remarks",
     "strong_form",
@@ -334,6 +337,23 @@ class HasImages(Protocol):
 def images(problem: Problem, level: int) -> Images | None:
     """States of a mesh level as images; without the hook None."""
     return problem.images(level) if isinstance(problem, HasImages) else None
+
+
+@runtime_checkable
+class HasPortrait(Protocol):
+    """A problem whose state ``plot`` can show in its body, beside regions that were seen in it."""
+
+    def portrait(self, level: int) -> Portrait | None:
+        """The state as computed on a mesh level; None where it cannot be shown, as of a line.
+
+        Raises:
+            ConfigError: no such level.
+        """
+
+
+def portrait(problem: Problem, level: int) -> Portrait | None:
+    """The state in the body; without the hook None."""
+    return problem.portrait(level) if isinstance(problem, HasPortrait) else None
 
 
 @runtime_checkable

@@ -24,6 +24,7 @@ from pdeinv.model.sensors import (
     points_of,
 )
 from pdeinv.plugins.aligned import Aligned, Measured
+from pdeinv.plugins.portrait import Portrait
 from pdeinv.plugins.problem import Card, Images, Importer, Problem
 from pdeinv.typing import Array
 
@@ -35,7 +36,7 @@ from .elements import ElementDiffusion
 from .fields import scan_variables, scanned, to_dataset
 from .grids import voxels
 from .image_box import placed
-from .images import images_of
+from .images import images_of, portrait_of
 from .importer import IMPORTERS
 from .memory import state_bytes
 from .model import Discretisation, TumorModel, check_history, history
@@ -257,6 +258,14 @@ class Tumor:
             ConfigError: no voxels or time steps of that level.
         """
         return images_of(self.tissue, self.discretisation(level))
+
+    def portrait(self, level: int) -> Portrait | None:
+        """Concentrations before white and grey matter on the same voxels; None of a line.
+
+        Raises:
+            ConfigError: no voxels or time steps of that level.
+        """
+        return portrait_of(self.tissue, self.discretisation(level))
 
     def remarks(self, observations: Observations) -> tuple[str, ...]:
         """What data of one time leave open, odd images, and concentrations that cannot be."""

@@ -188,7 +188,7 @@ def _data(parts: ResultParts) -> xr.Dataset:
 def _constants(parts: ResultParts) -> xr.Dataset:
     o = parts.observations
     variables = {
-        name: xr.Variable("obs", array, {"units": o.observed.coords[name]})
+        name: xr.Variable("obs", array, o.observed.attrs_of(name))
         for name, array in o.coords.items()
     }
     if isinstance(o.likelihood, Noise):

@@ -18,6 +18,8 @@ from pdeinv.jobs.plot.panels import (
     title_of,
     units_of,
 )
+from pdeinv.jobs.plot.regions import kind_panels
+from pdeinv.jobs.plot.samples import kinds_of, of_zeros_and_ones, samples_of
 from pdeinv.jobs.plot.slices import first_experiment, layers, part_of, series
 
 __all__ = ["observation_panels"]
@@ -31,6 +33,8 @@ def observation_panels(dataset: xr.Dataset) -> list[Panel]:
     if name is None:
         name = str(next(iter(dataset.data_vars)))
     value = dataset[name]
+    if {"x", "y"} <= set(dataset.variables) and (kinds_of(dataset) or of_zeros_and_ones(value)):
+        return kind_panels(samples_of(dataset, value))
     if value.ndim == 2 and value.sizes.get("time") == 1:  # a picture says more than single dots
         return observation_panels(dataset.isel(time=0))
     if value.ndim == 1 and not {"x", "y"} <= set(dataset.variables):

@@ -39,6 +39,7 @@ class Claim:
         message: the engine's verdict.
         made: problem and engine, for the title of the figure.
         lacking: unknowns that a truth was asked for but does not show.
+        unseen: why the state is not shown in its body; empty where it is, or is no body's.
     """
 
     produces: str
@@ -46,6 +47,7 @@ class Claim:
     message: str
     made: str
     lacking: tuple[str, ...] = ()
+    unseen: str = ""
 
     @classmethod
     def of(cls, tree: xr.DataTree, truth: xr.DataTree | None = None) -> Claim:
@@ -102,7 +104,9 @@ class Claim:
         parts = [p for p in (self.made, "not converged", reason) if p]
         lines = [] if self.converged else [": ".join(parts)]
         lost = ", ".join(self.lacking)
-        return "\n".join([*lines, *([f"the truth does not show {lost}"] if lost else [])])
+        lines += [f"the truth does not show {lost}"] if lost else []
+        lines += [f"its state is not shown: {self.unseen}"] if self.unseen else []
+        return "\n".join(lines)
 
     @property
     def _names(self) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from pdeinv.plugins.hooks import (
     memory_estimate,
     metrics,
     phantom,
+    portrait,
     remarks,
 )
 from pdeinv.plugins.problem import Importer, Metric
@@ -128,6 +129,26 @@ def images_(case: Case) -> str | None:
     volume = found.volume(found.state(case.m()))
     hold(volume.shape == found.grid.counts, f"{volume.shape} voxels, not {found.grid.counts}")
     hold(np.isfinite(volume).all(), "voxels are not finite")
+    return None
+
+
+@CLAUSES.clause(
+    "portrait", "`portrait(level)` shows states on the cells of a grid", needs=("built",),
+    where=f"{HOOKS}.HasPortrait",
+)  # fmt: skip
+def portrait_(case: Case) -> str | None:
+    found = portrait(case.problem, 0)
+    if found is None:
+        return "not offered"
+    hold(found.words.strip(), "the state has no words")
+    hold(list(found.axes) in (["x", "y"], ["x", "y", "z"]), f"its axes are {list(found.axes)}")
+    shape = tuple(len(a) for a in list(found.axes.values())[::-1])
+    m = case.m()
+    for name, cells in (("ground", found.ground), ("state", found.spread(found.state(m)))):
+        hold(cells.shape == shape, f"the {name} is {cells.shape}, its grid is {shape}")
+    seen = {text for words in case.problem.observed.meanings.values() for text in words.values()}
+    strange = sorted(set(found.levels(m)) - seen)
+    hold(not seen or not strange, f"no region of the data is called {', '.join(strange)}")
     return None
 
 
