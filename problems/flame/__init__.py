@@ -1,0 +1,1 @@
+"""Laminar flames: a freely propagating one with one-step chemistry."""
