@@ -17,6 +17,7 @@ import numpy as np
 from pdeinv.typing import Array
 
 __all__ = [
+    "FLAMMABLE",
     "GAS",
     "NAMES",
     "Gas",
@@ -29,6 +30,10 @@ __all__ = [
 
 GAS = 8.3145
 """R in J mol-1 K-1, as the source has it."""
+
+
+FLAMMABLE = (0.3, 1.0)
+"""Equivalence ratios of lean mixtures that burn: Y = φ/(φ + 4) counts the fuel of lean ones."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
 
-from .chemistry import NAMES, Parameters, burnt_temperature
+from .chemistry import FLAMMABLE, NAMES, Parameters, burnt_temperature
 from .equations import Equations, Flame
 from .newton import converged, marched
 
@@ -27,6 +27,8 @@ BURNT = 0.9
 """Part of the rise of temperature that a flame reaches at the outlet, at least."""
 SMALLEST = 1 / 64
 """The least part of the way between two sets of parameters that continuation takes at once."""
+RANGE = (1e-30, 1e30)
+"""Numbers that can be squared."""
 FAR = 0.5
 """Relative changes of the flame speed beyond which the tangent is no start."""
 
@@ -59,15 +61,16 @@ def cold_start(equations: Equations, at: Parameters) -> Flame:
 
 
 def check_parameters(at: Parameters) -> None:
-    """Refuse parameters that are not positive and finite, or no lean mixture.
+    """Refuse parameters that are not positive and of a size to compute with, or no lean mixture.
 
     Raises:
         SolverDiverged: names the first one.
     """
     for name, value in asdict(at).items():
-        if not 0 < value < np.inf:
+        low, high = FLAMMABLE if name == "equivalence_ratio" else RANGE
+        if not low <= value <= high:
             raise SolverDiverged(
-                f"{name.replace('_', ' ')} must be positive and finite, got {value:g}"
+                f"{name.replace('_', ' ')} must lie between {low:g} and {high:g}, got {value:g}"
             )
 
 
