@@ -12,7 +12,9 @@ coordinate, the value over the scale of the kind, and zero for coordinates that 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,22 @@ from pdeinv.io.schema import check_numbers
 from pdeinv.model.observed import Kind, Observed
 from pdeinv.typing import Array
 
-__all__ = ["flattened_kinds", "gathered_kinds"]
+__all__ = ["flattened_kinds", "gathered_kinds", "kind_attrs", "kinds_in"]
+
+
+TABLE = "pdeinv_kinds"
+
+
+def kind_attrs(observed: Observed) -> dict[str, str]:
+    """Attributes of the coordinate that numbers kinds, by which a result shows them."""
+    table = [asdict(kind) for kind in observed.kinds]
+    return {"long_name": "kind of the datum", TABLE: json.dumps(table)}
+
+
+def kinds_in(numbers: xr.DataArray) -> tuple[Kind, ...]:
+    """The kinds that such attributes describe; none where there are no such attributes."""
+    table = json.loads(str(numbers.attrs.get(TABLE, "[]")))
+    return tuple(Kind(**{**kind, "coords": tuple(kind["coords"])}) for kind in table)
 
 
 def flattened_kinds(

@@ -13,6 +13,7 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
 from pdeinv.fem.levels import counts_of
 from pdeinv.io.fields import described
+from pdeinv.model.derived import Derived
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_finite
 from pdeinv.model.sensors import check_inside, grid_nodes
@@ -21,6 +22,7 @@ from pdeinv.typing import Array
 
 from .config import FlameConfig
 from .continuation import Continuation
+from .derived import derived_of
 from .elements import Elements
 from .equations import Equations
 from .fields import VARIABLES, solved_in, to_dataset
@@ -133,6 +135,10 @@ class Flame:
             solved = Solved(on, own, flame if own == at else experiment.solve(own))
             out[rows] = data_of(experiment, solved)
         return out
+
+    def derived(self, level: int = 0) -> Derived:
+        """Flame speed and profiles at the configured state of the inlet."""
+        return derived_of(self.config, self.equations(level))
 
     def grid(self, shape: tuple[int, ...]) -> Sensors:
         """The temperature at the nodes of a grid on the domain, at the configured inlet.

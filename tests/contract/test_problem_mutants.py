@@ -440,6 +440,12 @@ class Rowwise(Toy):
         return Images("u", grid, lambda m: m, lambda _: np.zeros(6), lambda *_: {})
 
 
+@mutant("derived")
+class Renamed(Toy):
+    def derived(self, level=0):
+        return replace(super().derived(level), space=self.prior().space)
+
+
 @mutant("memory")
 class Shrinking(Toy):
     def memory_estimate(self, level=0):

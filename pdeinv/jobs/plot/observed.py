@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from pdeinv.jobs.plot.kinds import parted_kinds
 from pdeinv.jobs.plot.lines import line_panel, series_panel
 from pdeinv.jobs.plot.overlays import overlay_of
 from pdeinv.jobs.plot.panels import (
@@ -27,6 +28,9 @@ MAX_RECORDS = 6
 
 def observation_panels(dataset: xr.Dataset) -> list[Panel]:
     """All panels of an observation file."""
+    parts = parted_kinds(dataset)
+    if parts:
+        return [p for part in parts for p in observation_panels(part)]
     name = next((str(v) for v in dataset.data_vars if f"{v}_sigma" in dataset), None)
     if name is None:
         name = str(next(iter(dataset.data_vars)))
