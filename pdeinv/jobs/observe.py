@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.bayes.prior import Prior
@@ -178,7 +179,9 @@ def read_truth(path: Path) -> tuple[Problem, xr.Dataset]:
     return problem_of_truth(fields, path), fields
 
 
-def _law(own: Likelihood | None, noise: NoiseSpec, values: Array) -> Likelihood:
+def _law(
+    own: Likelihood | None, noise: NoiseSpec, values: Array, kinds: NDArray[np.int64] | None
+) -> Likelihood:
     """The distribution of data about the ``values``: the problem's own, or the noise.
 
     Raises:
@@ -193,7 +196,7 @@ def _law(own: Likelihood | None, noise: NoiseSpec, values: Array) -> Likelihood:
         raise DataSchemaError(
             "the problem says itself how these data scatter; leave out --noise-std and --noise-rel"
         )
-    return noise.for_values(values) if own is None else own
+    return noise.for_values(values, kinds) if own is None else own
 
 
 def make_observations(
@@ -222,7 +225,8 @@ def make_observations(
     places = problem.sensors(sensors)
     with fitting(truth, "observed"):
         values = problem.observe(fields, places)
-    law = _law(likelihood(problem)(places), noise, values)
+    kinds = problem.observed.numbers(places)
+    law = _law(likelihood(problem)(places), noise, values, kinds)
     noisy = law.draw(values[None], stream(seed, "noise"))[0]
     resolved = {
         "seed": seed,

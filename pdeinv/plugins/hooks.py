@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.io.observations import Observations, OwnLikelihood
+from pdeinv.model.derived import Derived
 from pdeinv.model.observed import Sensors
 from pdeinv.model.strong_form import StrongForm, StrongFormOf
 from pdeinv.plugins.aligned import Aligned, Measured
@@ -33,6 +34,7 @@ from pdeinv.typing import Array
 __all__ = [
     "HasAligned",
     "HasAnnotated",
+    "HasDerived",
     "HasFixtures",
     "HasGridShape",
     "HasImages",
@@ -51,6 +53,7 @@ __all__ = [
     "HasTablesOf",
     "aligned",
     "annotated",
+    "derived",
     "fixtures",
     "grid_shape",
     "images",
@@ -256,6 +259,22 @@ def judge_derivative(problem: Problem, dot_product_error: float, taylor_slope: f
     """Refuse a wrong derivative; without the hook the figures are reported and nothing else."""
     if isinstance(problem, HasJudgeDerivative):
         problem.judge_derivative(dot_product_error, taylor_slope)
+
+
+@runtime_checkable
+class HasDerived(Protocol):
+    """A problem with quantities of interest that are no part of its unknown, such as a speed."""
+
+    def derived(self, level: int = 0) -> Derived:
+        """Them on a mesh level; results hold their posterior.
+
+        Their names are none of the unknown's, the data's or their coordinates'.
+        """
+
+
+def derived(problem: Problem, level: int) -> Derived | None:
+    """The quantities of interest; without the hook None."""
+    return problem.derived(level) if isinstance(problem, HasDerived) else None
 
 
 @runtime_checkable

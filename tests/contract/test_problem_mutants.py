@@ -450,6 +450,12 @@ class Turned(Toy):
         return Portrait("heat", "m", axes, np.zeros((2, 3)), still, still, spread, lambda _: {})
 
 
+@mutant("derived")
+class Retold(Toy):
+    def derived(self, level=0):
+        return replace(super().derived(level), space=self.prior().space)
+
+
 @mutant("memory")
 class Shrinking(Toy):
     def memory_estimate(self, level=0):

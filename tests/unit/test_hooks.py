@@ -86,6 +86,9 @@ class Full(Bare):
     def portrait(self, level):
         return f"portrait of {level}"
 
+    def derived(self, level=0):
+        return f"derived on {level}"
+
     def strong_form(self):
         raise NotImplementedError
 
@@ -127,6 +130,7 @@ def asked(problem):
         "judge_derivative": _judged(problem),
         "images": hooks.images(problem, 2),
         "portrait": hooks.portrait(problem, 2),
+        "derived": hooks.derived(problem, 2),
         "fixtures": {k: float(v) for k, v in hooks.fixtures(problem).items()},
         "strong_form": isinstance(problem, hooks.HasStrongForm),
     }
@@ -150,6 +154,7 @@ def test_a_hook_that_is_there_is_asked():
         "judge_derivative": "slope 1",
         "images": "images of 2",
         "portrait": "portrait of 2",
+        "derived": "derived on 2",
         "fixtures": {"electrode_x": 3.0},
         "strong_form": True,
     }
@@ -173,6 +178,7 @@ def test_without_a_hook_its_default_holds():
         "judge_derivative": "",
         "images": None,
         "portrait": None,
+        "derived": None,
         "fixtures": {},
         "strong_form": False,
     }

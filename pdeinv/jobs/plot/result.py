@@ -11,6 +11,7 @@ from pdeinv.io.body import cut_mesh_of, mesh_of
 from pdeinv.io.fields import UNKNOWN
 from pdeinv.jobs.plot.data_fit import fit_panels
 from pdeinv.jobs.plot.fields import Field, Scene, field_panels
+from pdeinv.jobs.plot.kinds import derived_panels, kind_panels
 from pdeinv.jobs.plot.lines import Band, band_panel, histogram, value_panel
 from pdeinv.jobs.plot.overlays import overlay_of
 from pdeinv.jobs.plot.panels import Panel, colour_scale, is_log, title_of, units_of
@@ -130,7 +131,12 @@ def result_panels(tree: xr.DataTree, truth: xr.DataTree | None, claim: Claim) ->
             prior = tree.children.get("prior")
             known = None if prior is None else prior.to_dataset(inherit=False).get(name)
             panels += _number_panels((posterior[name], mean, known), true, claim)
-    return [*panels, *fit_panels(tree, claim.point)]
+    return [
+        *panels,
+        *derived_panels(tree, truth, claim.point),
+        *kind_panels(tree, claim.point),
+        *fit_panels(tree, claim.point),
+    ]
 
 
 def _lacking(tree: xr.DataTree, truth: xr.DataTree) -> tuple[str, ...]:
