@@ -22,8 +22,8 @@ from pdeinv.engines.run.driver import RunResult
 from pdeinv.io.kinds import kind_attrs
 from pdeinv.io.likelihoods import likelihood_attrs
 from pdeinv.io.observations import Observations
-from pdeinv.jobs.invert.estimated_start import told_of_start
 from pdeinv.jobs.invert.derived import derived_draws
+from pdeinv.jobs.invert.estimated_start import told_of_start
 from pdeinv.jobs.invert.labels import labelled
 from pdeinv.jobs.invert.predictive import Predictive, predicted
 from pdeinv.jobs.invert.prior_map import map_formula, map_group
