@@ -44,6 +44,7 @@ from pdeinv.io.atomic import write_text
 RESULTS = Path(__file__).parent / "results"
 MISSES = 4
 """Most tries to meet a phase that lacks one kill."""
+PAGE = Path(__file__).parents[1] / "docs" / "safety.md"
 LOCK = Path(tempfile.gettempdir(), "pdeinv-kills.lock")
 
 
@@ -172,7 +173,7 @@ def main() -> None:
         help="then until each long verb had N kills by each signal in each phase",
     )
     parser.add_argument("--pairs", type=int, default=1, help="pairs of each verb by each flag")
-    parser.add_argument("--table", action="store_true", help="only print what there is")
+    parser.add_argument("--table", action="store_true", help="the tables, into docs/safety.md")
     parser.add_argument("--quick", action="store_true", help="one round, another file")
     parser.add_argument("--folder", type=Path, help="where the commands run")
     given = parser.parse_args()
@@ -188,7 +189,12 @@ def main() -> None:
     for verb in verbs:
         if verb.long and not given.table:
             pair_up(store, verb, folder, given.pairs)
-    print(table.kills(store.kills), table.pairs(store.pairs), sep="\n\n")
+    shown = {"kills": table.kills(store.kills), "phases": table.phases(store.kills, VERBS),
+             "pairs": table.pairs(store.pairs)}  # fmt: skip
+    print(*shown.values(), sep="\n\n")
+    if given.table and not given.quick:
+        for name, text in shown.items():
+            table.put(PAGE, name, text)
 
 
 if __name__ == "__main__":
