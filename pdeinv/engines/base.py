@@ -140,9 +140,10 @@ class Engine[S](Protocol):
     :class:`Jacobian`) gives back its answer, and what they ``return`` is the state. Requests are
     answered one after another, or together with those of other chains. They never call ``misfit``,
     ``predict`` or ``linearize`` of the posterior, of which they read ``dim``, ``n_data``,
-    ``data``, ``likelihood``, ``noise``, ``prior``, ``estimate`` and ``model.capabilities``. A helper that solves
-    is a generator too and is run by ``yield from``; one that never solves begins with
-    ``yield from ()``. A failed solve has an infinite misfit and a prediction that is not finite; a
+    ``data``, ``likelihood``, ``noise``, ``prior``, ``estimate`` and ``model.capabilities``. A
+    helper that solves is a generator too and is run by ``yield from``; one that never solves begins
+    with ``yield from ()``. A failed solve has an infinite misfit and a prediction that is not
+    finite; a
     failed linearization raises
     :class:`pdeinv.errors.SolverDiverged` at the ``yield``, where it can be caught. All are counted,
     and the driver ends a run in which most solves fail; failures of a ``trial`` count as none.

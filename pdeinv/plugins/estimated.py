@@ -25,9 +25,7 @@ LEAST = 0.01
 steps are shorter gets nowhere."""
 
 
-def estimate_of(
-    surrogate: Surrogate, problem: Problem, make: Make, measured: Measured
-) -> Estimate:
+def estimate_of(surrogate: Surrogate, problem: Problem, make: Make, measured: Measured) -> Estimate:
     """The estimate from one measurement, shapes (dim,).
 
     Where the problem aligns bodies, an inverse of another body is shown the data as they would be

@@ -134,9 +134,9 @@ class Images:
 
     def arrays(self) -> dict[str, Array]:
         """Its numbers."""
-        shape = np.array(self.shape, dtype=np.int64)
-        cell = self.cell.astype(np.int64)
-        return {"cell": cell, "shape": shape, "mean": self.mean, "scale": self.scale}
+        numbers = {"cell": self.cell, "shape": self.shape}
+        whole: dict[str, Any] = {k: np.asarray(v, dtype=np.int64) for k, v in numbers.items()}
+        return {**whole, "mean": self.mean, "scale": self.scale}
 
     @classmethod
     def from_arrays(cls, a: Mapping[str, Array]) -> Images:

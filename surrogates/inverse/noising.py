@@ -29,7 +29,7 @@ class NoiseLaw:
     """p(y | G) that training data are drawn from.
 
     Attributes:
-        own: the problem's likelihood, where its data have one of their own; None for additive noise.
+        own: the problem's likelihood, where its data have one of their own; None: additive noise.
         std: σ of additive noise that counts as usual, shape (n_obs,).
         factors: the least and the largest multiple of σ, from which one is drawn for each sample.
     """
@@ -52,7 +52,7 @@ class NoiseLaw:
         return values + np.exp(level) * self.std * rng.standard_normal(len(values)), level
 
     def rows(self, values: Array, seed: int, name: str) -> tuple[Array, Array]:
-        """One draw for each row of ``values`` (n, n_obs), with the levels (n,), by named streams."""
+        """One draw for each row of ``values`` (n, n_obs), and the levels (n,), by named streams."""
         pairs = [self.draw(row, stream(seed, name, k)) for k, row in enumerate(values)]
         return np.stack([data for data, _ in pairs]), np.array([level for _, level in pairs])
 

@@ -31,9 +31,9 @@ def mixed(members: Sequence[Estimate]) -> Estimate:
 def conformal_factor(found: Estimate, truth: Array) -> Array:
     """What standard deviations are multiplied by, one for each component, shape (dim,).
 
-    The quantile of rank ⌈(n + 1) 0.9⌉ of |error| / std over n held-out samples, over 1.645: bands of
-    90 % then hold a new truth with that probability, whatever the law, as long as it is that of the
-    samples (Papadopoulos, Proedrou, Vovk and Gammerman 2002, split conformal prediction).
+    The quantile of rank ⌈(n + 1) 0.9⌉ of |error| / std over n held-out samples, over 1.645: bands
+    of 90 % then hold a new truth with that probability, whatever the law, as long as it is that of
+    the samples (Papadopoulos, Proedrou, Vovk and Gammerman 2002, split conformal prediction).
 
     Args:
         found: estimates of samples that training has not seen, shape (n, dim).

@@ -193,7 +193,8 @@ def laplace_reference(
 ) -> Steps[Reference]:
     """The same as a reference measure, the minimization from the prior mean or a prior draw.
 
-    What a learned inverse says of the data takes the place of the prior in such a draw. Where a derivative fails at its end the minimization starts anew from another prior draw.
+    What a learned inverse says of the data takes the place of the prior in such a draw. Where a
+    derivative fails at its end the minimization starts anew from another prior draw.
 
     Raises:
         RunFailed: no starting point could be solved, or the derivatives keep failing.

@@ -2,7 +2,8 @@
 
 With ``proposal = "laplace"`` the Gaussian at the MAP point takes the place of the prior, with
 ``inverse`` that of a learned inverse: moves are reversible with respect to N(mean, C), hence
-accepted by the ratio of the posterior to that Gaussian (generalised pCN: Pinski, Simpson, Stuart, Weber 2015; Rudolf, Sprungk 2018).
+accepted by the ratio of the posterior to that Gaussian (generalised pCN: Pinski, Simpson, Stuart,
+Weber 2015; Rudolf, Sprungk 2018).
 """
 
 from __future__ import annotations
