@@ -131,7 +131,12 @@ class MasksConfig(Config):
         "least and the largest it can be, uniform between them",
     )
     core: Threshold = Field((0.5, 0.85), description="threshold of the core, region 2, likewise")
-    softness: Positive = Field(0.05, description="how far c is off a threshold that is seen surely")
+    softness: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="how far c is off a threshold that is seen surely; at most 1, as c is",
+    )
     share: float = Field(
         1.0,
         gt=0,
@@ -198,6 +203,15 @@ class UnknownConfig(Config):
     )
 
 
+def _with_kind(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Tissue without a kind is that of images where it names one, else the phantom."""
+    tissue = table.get("tissue")
+    if not isinstance(tissue, Mapping) or "kind" in tissue:
+        return table
+    kind = "nifti" if {"white", "grey", "csf"} & set(tissue) else "phantom"
+    return {**table, "tissue": {"kind": kind, **tissue}}
+
+
 class TumorConfig(Config):
     """Tumor growth in the brain: ∂c/∂t = ∇·(D∇c) + ρ c (1 − c)."""
 
@@ -244,7 +258,7 @@ class TumorConfig(Config):
     @classmethod
     def _of_image(cls, table: Any) -> Any:
         """The sides of the box, and voxels of it, from the image where they are not given."""
-        return with_box(table) if isinstance(table, Mapping) else table
+        return with_box(_with_kind(table)) if isinstance(table, Mapping) else table
 
     @field_validator("cells")
     @classmethod
