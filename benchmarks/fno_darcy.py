@@ -37,7 +37,7 @@ from pdeinv.surrogates.operators.fields import FieldMap, FieldScaling, relative_
 from pdeinv.surrogates.operators.network import Architecture, build, padded_size
 from pdeinv.surrogates.training.config import Data, TrainingConfig
 from pdeinv.surrogates.training.train import train
-from pdeinv.surrogates.training.weights import in_double
+from pdeinv.surrogates.training.weights import in_double  # noqa: E402
 
 FINE = 85
 CONFIG = {"cells": FINE - 1, "unknown": {"kind": "two-phase"}}

@@ -52,7 +52,9 @@ class InverseCnnConfig(TrainingConfig):
 
     epochs: int = Field(200, ge=1, description="passes over the training samples at most")
     patience: int = Field(40, ge=1, description="epochs without improvement before stopping")
-    learning_rate: float = Field(2e-3, gt=0, description="at the start; follows half a cosine to 0")
+    learning_rate: float = Field(
+        2e-3, gt=0, description="at the start; follows half a cosine to 0"
+    )
     members: int = Field(3, ge=1, le=100, description="networks, each with a seed of its own")
     inputs: Literal["images", "modes"] | None = Field(
         None,
@@ -259,7 +261,9 @@ def _member(lesson: Lesson, law: NoiseLaw, inputs: Inputs, k: int) -> tuple[Any,
     noised = Noised(values[mine], law, encode, seed, 1 + int(np.prod(inputs.shape)))
     valid = encode(*law.rows(values[own.valid], seed, "valid"))
     dim, name = xi.shape[1], InverseCnn.name
-    module = seeded(seed, name, k, lambda: build(inputs.shape, dim, config.width, config.widths))
+    module = seeded(
+        seed, name, k, lambda: build(inputs.shape, dim, config.width, config.widths)
+    )
     folder = None if run.folder is None else run.folder / f"member{k}"
     data = Data(noised, xi[mine], valid, xi[own.valid])
     history = train(module, data, gaussian_loss, config, seed, replace(run, folder=folder))
