@@ -13,6 +13,7 @@ from pdeinv.config import Config, Positive, PositiveRange, Steps
 
 from .image_box import with_box
 from .pet import PetConfig
+from .tensor_config import TensorConfig
 
 __all__ = [
     "HomogeneousConfig",
@@ -233,6 +234,10 @@ class TumorConfig(Config):
         PhantomConfig(),
         description="where white and grey matter are: phantom, homogeneous or nifti",
     )
+    tensor: TensorConfig | None = Field(
+        None, description="how much faster cells spread along fibres; as fast in all directions "
+        "where not given",
+    )  # fmt: skip
     ratio: Positive = Field(10.0, description="D in white matter over D in grey matter")
     threshold: float = Field(
         0.5, gt=0, le=1, description="least part of tissue in a voxel that cells can enter"
@@ -273,6 +278,8 @@ class TumorConfig(Config):
             raise ValueError(f"cells: expected {self.dim} numbers, as many as lengths")
         if self.dim == 1 and isinstance(self.tissue, PhantomConfig):
             raise ValueError("tissue: a phantom has two or three lengths; use kind 'homogeneous'")
+        if self.tensor is not None:
+            self.tensor.check(self.dim, image=isinstance(self.tissue, NiftiConfig))
         self._check_seed()
         self._check_window()
         return self
