@@ -226,7 +226,7 @@ def read(
         places,
         _noise(dataset, observed, (values, observed.numbers(coords)), good, noise, path)
         if law is None
-        else _checked(law, observed, values[good], noise, path),
+        else _checked(law, observed, values[good], (noise, _said_noise(dataset, observed)), path),
         problem,
         problem_config,
         int((~good).sum()),
@@ -243,8 +243,18 @@ def _one_dimension(dataset: xr.Dataset, name: str) -> xr.Dataset:
     return dataset.squeeze(single[: len(dims) - 1])
 
 
+def _said_noise(dataset: xr.Dataset, observed: Observed) -> str:
+    """The variable of a file that says the noise, empty where none does."""
+    names = (f"{observed.name}_sigma", f"{observed.name}_cov")
+    return next((name for name in names if name in dataset), "")
+
+
 def _checked(
-    law: Likelihood, observed: Observed, values: Array, spec: NoiseSpec | None, path: Path
+    law: Likelihood,
+    observed: Observed,
+    values: Array,
+    given: tuple[NoiseSpec | None, str],
+    path: Path,
 ) -> Likelihood:
     """A likelihood other than additive noise, of data that are of its kind.
 
@@ -256,10 +266,16 @@ def _checked(
             f"{path}: '{observed.name}' cannot be data of 0 and 1: this problem predicts the "
             "quantity itself and not the z of such a likelihood; use an own model that predicts z"
         )
+    spec, sigma = given
     if spec:
         raise DataSchemaError(
             f"{path}: '{observed.name}' has a likelihood of its own; leave out --noise-std and "
             "--noise-rel"
+        )
+    if sigma:
+        raise DataSchemaError(
+            f"{path}: '{observed.name}' has a likelihood of its own, which knows no standard "
+            f"deviation; leave out '{sigma}'"
         )
     try:
         law.check(values)

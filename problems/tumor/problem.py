@@ -44,6 +44,7 @@ from .places import check_places, timed
 from .reads import Reads
 from .remarks import remarks
 from .scans import in_all_regions, law_of, observed_of, plain, seen_of
+from .tensor import Tensor, tensor_of
 from .tissue import Tissue, tissue_of
 from .unknown import prior_of
 
@@ -103,6 +104,14 @@ class Tumor:
         """White and grey matter."""
         return tissue_of(self.config)
 
+    @cached_property
+    def tensor(self) -> Tensor | None:
+        """How diffusion depends on the direction; None where it does not."""
+        config = self.config
+        if config.tensor is None:
+            return None
+        return tensor_of(config.tensor, self.tissue, config.dim, config.threshold)
+
     def prior(self) -> Prior:
         """The prior of the unknown."""
         return prior_of(self.config)
@@ -114,6 +123,8 @@ class Tumor:
             ConfigError: no voxels or time steps of that level.
         """
         config, cut = self.config, voxels(self.config, self.tissue, level)
+        if self.tensor is not None:
+            cut = cut.directed(self.tensor)
         clock = Clock.of(config, level)
         if config.solver == "finite-differences":
             return Discretisation(config, level, cut.centres, LineDiffusion(cut), clock)

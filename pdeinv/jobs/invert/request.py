@@ -18,6 +18,7 @@ from pdeinv.engines.base import Engine, Need, check_begins
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.processes import check_workers
 from pdeinv.io.observations import NoiseSpec, Observations
+from pdeinv.jobs.invert.alike import alike
 from pdeinv.jobs.invert.tables import check_keys, check_solver, check_surrogate_table, rounds_config
 from pdeinv.jobs.two_level.rounds import RoundsConfig, learner
 from pdeinv.memory import check_fits
@@ -115,7 +116,7 @@ class Inversion:
         found = cls(run, case.problem, case.observations, engine)
         if not found.trains_surrogate:
             check_surrogate_table(run.surrogate)
-        notes = (*_notes(run, observations, case), *said)
+        notes = (*_notes(run, observations, case), *alike(case.observations), *said)
         return replace(found, notes=notes)
 
     def check_surrogate(self) -> None:

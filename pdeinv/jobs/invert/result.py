@@ -74,6 +74,7 @@ def conclude(
         "pdeinv_n_tangent_training": surrogate.counters.n_tangent,
         "pdeinv_n_adjoint_training": surrogate.counters.n_adjoint,
         "pdeinv_n_forward_predictive": predictive.size + cost.n_forward,
+        "pdeinv_notes": "\n".join(inversion.notes),
         "pdeinv_problem": inversion.problem.name,
         "pdeinv_engine": inversion.engine.name,
         "pdeinv_seconds": result.seconds + surrogate.seconds,
