@@ -19,10 +19,12 @@ from scipy import ndimage
 
 from pdeinv.model.observed import Sensors
 from pdeinv.problems.tumor import Tumor
+from pdeinv.problems.tumor.lattice import Lattice
 from pdeinv.problems.tumor.masks import REGIONS
+from pdeinv.problems.tumor.model import history
 from pdeinv.typing import Array
 
-__all__ = ["Density", "Hand", "density", "segmented"]
+__all__ = ["Density", "Hand", "density", "drawable", "segmented"]
 
 FINE = 1.0
 """Edge of the voxels on which contours are drawn, mm."""
@@ -77,34 +79,36 @@ def density(problem: Tumor, m: Array, edge: float) -> Density:
         m: its unknown.
         edge: of the data voxels, mm.
     """
-    lattice = problem.discretisation(0).lattice
-    kept = Tumor(problem.config.model_copy(
-        update={"time": problem.config.time.model_copy(update={"stored": 10**6})}
-    ))  # fmt: skip
-    state = np.asarray(kept.solve(m, level=0)["c"])[-1]
+    on = problem.discretisation(0)
+    return drawable(on.lattice, history(on, m)[1][-1], problem.config.lengths, edge)
+
+
+def drawable(lattice: Lattice, state: Array, lengths: tuple[float, ...], edge: float) -> Density:
+    """That of c at the points of a lattice in a box with such sides, mm."""
     seen = lattice.points[state > FAINT]
-    length = np.asarray(problem.config.lengths)
     low = np.maximum(np.floor((seen.min(axis=0) - MARGIN) / edge) * edge, 0.0)
-    high = np.minimum(np.ceil((seen.max(axis=0) + MARGIN) / edge) * edge, length)
+    high = np.minimum(np.ceil((seen.max(axis=0) + MARGIN) / edge) * edge, np.array(lengths))
     whole = np.zeros(lattice.active.shape)
     whole[lattice.active] = state
-    # one voxel of the solver more, to interpolate in
-    part = tuple(
-        slice(max(np.searchsorted(a, lo) - 2, 0), np.searchsorted(a, hi) + 2)
+    # two points more on each side, to interpolate between
+    part = [
+        slice(max(int(np.searchsorted(a, lo)) - 2, 0), int(np.searchsorted(a, hi)) + 2)
         for a, lo, hi in zip(lattice.axes, low, high, strict=True)
-    )
-    return Density(_fine(_continued(whole, lattice.active, part[::-1]), [
+    ]
+    places = [
         (np.arange(lo + FINE / 2, hi, FINE) - a[p.start]) / (a[1] - a[0])
         for a, p, lo, hi in zip(lattice.axes, part, low, high, strict=True)
-    ][::-1]), low)  # fmt: skip
+    ]
+    return Density(_fine(_continued(whole, lattice.active, part[::-1]), places[::-1]), low)
 
 
-def _continued(whole: Volume, active: Volume, part: tuple[slice, ...]) -> Volume:
+def _continued(whole: Volume, active: Volume, part: list[slice]) -> Volume:
     """A part of the values, those without tissue as the nearest with it."""
+    within = tuple(part)
     nearest = ndimage.distance_transform_edt(
-        ~active[part], return_distances=False, return_indices=True
+        ~active[within], return_distances=False, return_indices=True
     )
-    return np.asarray(whole[part][tuple(nearest)])
+    return np.asarray(whole[within][tuple(nearest)])
 
 
 def _fine(values: Volume, places: list[Array]) -> Volume:

@@ -132,3 +132,7 @@ class Truth:
     def state(self, m: Array) -> Array:
         """c of the last scan at the nodes."""
         return history(self.on, m)[1][-1]
+
+    def averages(self, state: Array, points: Array) -> Array:
+        """Those of a state over the data voxels around points (n, d)."""
+        return np.asarray(self.on.lattice.averages(points, self.on.config.voxel) @ state)
