@@ -12,8 +12,8 @@ masks. They are kept in ``--scratch``.
 Patients have brains of the law ``egg``, which the simulations have not seen. The truth is solved on
 voxels of 1.33 mm by another scheme (``tumor_parts.truth``), contours are off by Gaussian fields (sd
 1.5 mm, length 8 mm, ``tumor_parts.segmentation``), the inversion knows finite differences on voxels
-of 4 mm and free thresholds. All but the published search look for the same most probable unknown,
-with the effective share of the voxels (``problems/tumor/contours``).
+of 4 mm and free thresholds. All but the published search and the regression look for the same most
+probable unknown.
 
 A gradient counts as two solves. "found" is the number of solves until the product of the Dice of
 whole tumor and core with the true masks is 0.9; the whole budget where that never happens. Rows are
@@ -56,7 +56,6 @@ from pdeinv.plugins.hooks import aligned, likelihood  # noqa: E402
 from pdeinv.plugins.recipe import load_surrogate, make_problem  # noqa: E402
 from pdeinv.plugins.simulated import simulations_of  # noqa: E402
 from pdeinv.problems.tumor import Tumor  # noqa: E402
-from pdeinv.problems.tumor.contours import contour_slope, effective_share  # noqa: E402
 from pdeinv.rng import stream  # noqa: E402
 from pdeinv.typing import Array  # noqa: E402
 
@@ -65,7 +64,9 @@ PDEINV = str(Path(sys.executable).parent / "pdeinv")
 LAW = "egg"
 SIMULATIONS = 4000
 PENALTY = 1e-3
-SOFTNESS = 0.05
+SOFTNESS, SHARE = 0.05, 0.1
+"""Of the masks. Contours as wrong as these leave a share of 0.013 at that softness
+(``problems/tumor/contours``), with which estimates follow the prior; here Dice is asked for."""
 
 TABLE = """
 seed = 1
@@ -105,7 +106,7 @@ def offline(scratch: Path, rows: dict[str, Any]) -> None:
     if not (scratch / "inverse").exists():
         costs["train_cpu"] = cpu_of(
             "train-surrogate", "inverse-cnn", "--data", "database.nc", "--seed", "1",
-            "--out", "inverse", "--resume", "--set", "surrogate.epochs=60", where=scratch,
+            "--out", "inverse", "--resume", "--set", "surrogate.epochs=30", where=scratch,
         )  # fmt: skip
     metadata = json.loads((scratch / "inverse" / "metadata.json").read_text())
     costs["inverse"] = {"errors": metadata["errors"], **metadata["extra"]}
@@ -155,9 +156,7 @@ def drawn(number: int) -> tuple[Any, Sensors, Array, Array]:
 def posed(number: int, scratch: Path, ridge: tuple[Regression, Any]) -> tuple[Patient, Array]:
     """What the methods are given, and the truth."""
     who, places, data, exact = drawn(number)
-    hand, plain = Hand(), config(number, 1, "finite-differences", LAW)
-    share = effective_share(VOXEL, hand.sd, hand.length, contour_slope(plain) / SOFTNESS)
-    masks = {"softness": SOFTNESS, "share": share}
+    masks = {"softness": SOFTNESS, "share": SHARE}
     problem = Tumor(config(number, 1, "finite-differences", LAW, masks=masks))
     prior, law = problem.prior(), problem.likelihood(places)
     assert law is not None

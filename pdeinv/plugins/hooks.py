@@ -214,7 +214,8 @@ def importers(kind: Any) -> dict[str, Importer]:
 class HasAligned(Protocol):
     """Bodies that differ from subject to subject, and are alike once mapped onto each other.
 
-    The engine ``database`` asks for it, to search in simulations of a reference body.
+    The engine ``database`` asks for it, to search in simulations of a reference body, and a learned
+    inverse of such a body, to be shown data of another one.
     """
 
     def aligned(self, measured: Measured, other: Problem, sensors: Sensors) -> Aligned | None:
