@@ -441,7 +441,7 @@ class Rowwise(Toy):
 
 
 @mutant("derived")
-class Renamed(Toy):
+class Borrowed(Toy):
     def derived(self, level=0):
         return replace(super().derived(level), space=self.prior().space)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 
@@ -27,8 +29,17 @@ def _of_one(dataset: xr.Dataset, name: str) -> xr.Dataset:
     return found.drop_vars([c for c in found.coords if found[c].isnull().all()])
 
 
-def derived_panels(tree: xr.DataTree, truth: xr.DataTree | None, point: bool) -> list[Panel]:
-    """Quantities of interest: marginals of numbers, bands of profiles with the data of them."""
+def derived_panels(
+    tree: xr.DataTree, truth: xr.DataTree | None, point: bool, named: Callable[[str], str]
+) -> list[Panel]:
+    """Quantities of interest: marginals of numbers, bands of profiles with the data of them.
+
+    Args:
+        tree: the result.
+        truth: if known.
+        point: whether the result is a point.
+        named: a title with what the result claims.
+    """
     group = tree.children.get("derived")
     if group is None:
         return []
@@ -37,16 +48,20 @@ def derived_panels(tree: xr.DataTree, truth: xr.DataTree | None, point: bool) ->
     panels = []
     for name, values in draws.data_vars.items():
         true = None if real is None else real.get(name)
-        panels.append(_panel(values, true, measured.get(str(name)), point))
+        data = measured.get(str(name))
+        panels.append(_panel((values, named(title_of(values))), true, data, point))
     return panels
 
 
 def _panel(
-    draws: xr.DataArray, true: xr.DataArray | None, data: xr.Dataset | None, point: bool
+    titled: tuple[xr.DataArray, str],
+    true: xr.DataArray | None,
+    data: xr.Dataset | None,
+    point: bool,
 ) -> Panel:
     """One quantity of interest."""
+    draws, title = titled
     mean = draws.mean(("chain", "draw"), keep_attrs=True)
-    title = title_of(draws)
     if is_line(mean) and mean.ndim == 1:
         band = Band.of(mean, "estimate" if point else "mean", None if point else draws)
         shown = None if data is None else _at_same(data, draws)
@@ -70,11 +85,11 @@ def _at_same(data: xr.Dataset, draws: xr.DataArray) -> xr.Dataset | None:
 
 def _data(tree: xr.DataTree) -> list[tuple[Kind, xr.Dataset]]:
     """The data of each kind in its units: ``value`` and ``sigma``, with what predicts them."""
-    constants = tree["constant_data"].to_dataset(inherit=False)
+    constants = tree["constant_data"].to_dataset()
     numbers = next((v for v in constants.data_vars.values() if kinds_in(v)), None)
     if numbers is None or "noise_std" not in constants:
         return []
-    (observed,) = tree["observed_data"].to_dataset(inherit=False).data_vars.values()
+    (observed,) = tree["observed_data"].to_dataset().data_vars.values()
     out = []
     for k, kind in enumerate(kinds_in(numbers)):
         own = np.flatnonzero(np.asarray(numbers) == k)
@@ -106,8 +121,8 @@ def kind_panels(tree: xr.DataTree, point: bool) -> list[Panel]:
 
 def _over(tree: xr.DataTree, kind: Kind, data: xr.Dataset, along: str, point: bool) -> Panel:
     """Data over one coordinate with their prediction, without noise."""
-    (name,) = tree["observed_data"].to_dataset(inherit=False).data_vars
-    draws = tree["posterior_predictive"].to_dataset(inherit=False)[f"{name}_noise_free"]
+    (name,) = tree["observed_data"].to_dataset().data_vars
+    draws = tree["posterior_predictive"].to_dataset()[f"{name}_noise_free"]
     at = data[along]
     predicted = xr.DataArray(
         draws.values[..., data["number"].values] * kind.scale,

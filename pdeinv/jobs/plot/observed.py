@@ -28,9 +28,9 @@ MAX_RECORDS = 6
 
 def observation_panels(dataset: xr.Dataset) -> list[Panel]:
     """All panels of an observation file."""
-    parts = parted_kinds(dataset)
-    if parts:
-        return [p for part in parts for p in observation_panels(part)]
+    several = parted_kinds(dataset)
+    if several:
+        return [panel for one in several for panel in observation_panels(one)]
     name = next((str(v) for v in dataset.data_vars if f"{v}_sigma" in dataset), None)
     if name is None:
         name = str(next(iter(dataset.data_vars)))
