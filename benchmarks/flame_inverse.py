@@ -117,7 +117,9 @@ def measured(seed: int, known: bool, exact: Array, hmc: bool) -> dict[str, Any]:
         "solves": solves,
     }
     if hmc:
-        out["hmc"] = bands(flame, ended(Hmc(HmcConfig(chains=2)), posterior, seed), at)
+        out["hmc"] = bands(
+            flame, ended(Hmc(HmcConfig(chains=2, draws=400, warmup=200)), posterior, seed), at
+        )
     return out
 
 

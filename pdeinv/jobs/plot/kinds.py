@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from pdeinv.io.kinds import kinds_in
-from pdeinv.jobs.plot.lines import Band, band_panel, histogram, value_panel
-from pdeinv.jobs.plot.panels import Panel, title_of, units_of
+from pdeinv.jobs.plot.lines import DOTS, INTERVAL, Band, band_panel, histogram, value_panel
+from pdeinv.jobs.plot.panels import (
+    BLUE,
+    Panel,
+    axis_name,
+    legend_below,
+    panel,
+    title_of,
+    units_of,
+    with_units,
+    wrapped,
+)
 from pdeinv.jobs.plot.slices import is_line
 from pdeinv.model.observed import Kind
+from pdeinv.typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["derived_panels", "kind_panels", "parted_kinds"]
 
@@ -120,15 +136,44 @@ def kind_panels(tree: xr.DataTree, point: bool) -> list[Panel]:
 
 
 def _over(tree: xr.DataTree, kind: Kind, data: xr.Dataset, along: str, point: bool) -> Panel:
-    """Data over one coordinate with their prediction, without noise."""
+    """Data over one coordinate with their prediction, without noise, point by point.
+
+    A line would join data of different experiments.
+    """
     (name,) = tree["observed_data"].to_dataset().data_vars
     draws = tree["posterior_predictive"].to_dataset()[f"{name}_noise_free"]
-    at = data[along]
-    predicted = xr.DataArray(
-        draws.values[..., data["number"].values] * kind.scale,
-        {along: (along, at.values, at.attrs)}, ("chain", "draw", along),
-        attrs={"units": kind.units, "long_name": kind.long_name},
-    )  # fmt: skip
-    mean = predicted.mean(("chain", "draw"), keep_attrs=True)
-    band = Band.of(mean, "estimate" if point else "mean", None if point else predicted)
-    return band_panel(band, None, f"{kind.long_name}, data and fit", data)
+    predicted = draws.values[..., data["number"].values] * kind.scale
+    rows = predicted.reshape(-1, predicted.shape[-1])
+    spread = None if point else np.nanquantile(rows, [0.025, 0.975], axis=0)
+    fit = _Fit(data, along, np.nanmean(rows, axis=0), spread)
+    return _points_panel(fit, f"{kind.long_name}, data and fit")
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Data of one kind with their prediction.
+
+    Attributes:
+        data: ``value`` and ``sigma`` over ``obs``.
+        along: the coordinate to draw them over.
+        predicted: the mean, or the point, (obs,).
+        spread: the ends of an interval, (2, obs); None for a point.
+    """
+
+    data: xr.Dataset
+    along: str
+    predicted: Array
+    spread: Array | None
+
+
+@panel
+def _points_panel(ax: Axes, fit: _Fit, title: str) -> None:
+    """Data with two standard deviations, and the prediction with its interval beside them."""
+    x, value = fit.data[fit.along], fit.data["value"]
+    beside = 0.008 * float(np.ptp(x.values))
+    bars = None if fit.spread is None else np.abs(fit.spread - fit.predicted)
+    said = "estimate" if fit.spread is None else f"mean, {INTERVAL}"
+    ax.errorbar(x + beside, fit.predicted, bars, fmt="o", ms=3, color=BLUE, lw=1, label=said)
+    ax.errorbar(x - beside, value, 2 * fit.data["sigma"], **DOTS)
+    ax.set(title=wrapped(title), xlabel=with_units(axis_name(x), x), ylabel=units_of(value))
+    legend_below(ax)
