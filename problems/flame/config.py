@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from pdeinv.config import Config, Finite, Positive
+from pdeinv.config import Config, Positive
 
 from .chemistry import FLAMMABLE, NAMES, Mixture, Parameters
 
@@ -65,9 +65,7 @@ NumberConfig = Annotated[
 class UnknownConfig(Config):
     """The table ``[problem.unknown]``: what is sought, each with its prior; the rest is known."""
 
-    conductivity: NumberConfig | None = Field(
-        None, description="thermal conductivity λ, W m-1 K-1"
-    )
+    conductivity: NumberConfig | None = Field(None, description="thermal conductivity λ, W m-1 K-1")
     activation_energy: NumberConfig | None = Field(None, description="activation energy, J mol-1")
     pre_exponential: NumberConfig | None = Field(
         None, description="A of the rate, for densities in kg m-3"
@@ -162,4 +160,6 @@ def centre_of(prior: LogNormalConfig | NormalConfig | UniformConfig) -> float:
     """The median of a prior."""
     if isinstance(prior, LogNormalConfig):
         return prior.median
-    return prior.mean if isinstance(prior, NormalConfig) else float(np.mean([prior.low, prior.high]))
+    return (
+        prior.mean if isinstance(prior, NormalConfig) else float(np.mean([prior.low, prior.high]))
+    )

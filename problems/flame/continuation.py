@@ -25,7 +25,7 @@ PLACE = 0.6
 """Where, as a part of the domain, the start is burnt."""
 BURNT = 0.9
 """Part of the rise of temperature that a flame reaches at the outlet, at least."""
-SMALLEST = 1 / 64
+SMALLEST = 1 / 16
 """The least part of the way between two sets of parameters that continuation takes at once."""
 RANGE = (1e-30, 1e30)
 """Numbers that can be squared."""

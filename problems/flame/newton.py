@@ -32,7 +32,7 @@ FACTOR = 2.0
 """The speed changes by no more than this factor a step."""
 SLACK = 0.02
 """How far temperatures may leave their bounds on the way, by the rise."""
-TIMES = 400
+TIMES = 120
 """Pseudo-time steps at most."""
 
 

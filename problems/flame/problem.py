@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, NoReturn
@@ -17,7 +18,7 @@ from pdeinv.model.derived import Derived
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_finite
 from pdeinv.model.sensors import check_inside, grid_nodes
-from pdeinv.plugins.problem import Card
+from pdeinv.plugins.problem import Card, Importer
 from pdeinv.typing import Array
 
 from .config import FlameConfig
@@ -26,6 +27,7 @@ from .derived import derived_of
 from .elements import Elements
 from .equations import Equations
 from .fields import VARIABLES, solved_in, to_dataset
+from .importer import IMPORTERS
 from .mesh import graded
 from .model import Experiment, FlameModel, Solved, data_of
 from .sensors import INLET, KIND, OBSERVED, check, conditions, parse
@@ -46,13 +48,14 @@ class Flame:
     card: ClassVar[Card] = Card(
         title="Laminar premixed flame",
         equation="ρ_in s_L c_p T′ = λ T″ + q ω, ω = A exp(−E/(R T)) (ρ Y)^n",
-        unknown="conductivity λ, activation energy E, pre-exponential factor A, gradient, pressure, "
-        "temperature and equivalence ratio at the inlet: any of them",
+        unknown="conductivity λ, activation energy E, pre-exponential factor A; at the inlet the "
+        "gradient, pressure, temperature and equivalence ratio: any of them",
         state="temperature T(x) and flame speed s_L; velocity, density and fuel by closures",
         boundary="T = T_in and T′ = G at the inlet, T′ = 0 at the outlet",
         units="x in m, T in K, s_L and u in m s-1, p in Pa, λ in W m-1 K-1, E in J mol-1",
         reference="Poinsot and Veynante (2005), ch. 2; Wu et al. (2025)",
     )
+    importers: ClassVar[Mapping[str, Importer]] = IMPORTERS
     axes: ClassVar[tuple[str, ...]] = ("x",)
     observed: ClassVar[Observed] = OBSERVED
     default_sensors: ClassVar[str] = "grid:10"

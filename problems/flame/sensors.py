@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.model.observed import Kind, Observed, Sensors
@@ -92,7 +93,9 @@ def _speeds(text: str, config: FlameConfig, spec: str) -> Sensors:
     if not np.isfinite(ratios).all():
         raise ConfigError(f"sensors '{spec}': expected speed:PHI,PHI,..., got '{text}'")
     parts = [
-        _at_inlet(replace(config.known, equivalence_ratio=phi), {KIND: np.zeros(1), "x": np.zeros(1)})
+        _at_inlet(
+            replace(config.known, equivalence_ratio=phi), {KIND: np.zeros(1), "x": np.zeros(1)}
+        )
         for phi in ratios
     ]
     return {name: np.concatenate([p[name] for p in parts]) for name in OBSERVED.coords}
@@ -131,7 +134,8 @@ def _from_file(path: Path, config: FlameConfig) -> Sensors:
         }
     except (KeyError, ValueError) as error:
         raise ConfigError(
-            f"sensors {path}: expected numbers, and quantities among {', '.join(names)}; got {error}"
+            f"sensors {path}: expected numbers, and quantities among {', '.join(names)}; got "
+            f"{error}"
         ) from None
     if not rows or not all(np.isfinite(c).all() for c in columns.values()):
         raise ConfigError(f"sensors {path}: expected rows of finite numbers")
@@ -179,11 +183,10 @@ def _check_inlet(config: FlameConfig, columns: dict[str, Array]) -> None:
             )
 
 
-def conditions(sensors: Sensors) -> dict[Condition, Array]:
+def conditions(sensors: Sensors) -> dict[Condition, NDArray[np.int64]]:
     """The data of each state of the inlet, by their numbers, in the order of their appearance."""
     table = np.stack([np.asarray(sensors[name], dtype=np.float64) for name in INLET], axis=1)
     found: dict[Condition, list[int]] = {}
     for i, row in enumerate(table.tolist()):
         found.setdefault(tuple(row), []).append(i)
-    return {at: np.array(rows) for at, rows in found.items()}
-
+    return {at: np.array(rows, dtype=np.int64) for at, rows in found.items()}

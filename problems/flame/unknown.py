@@ -24,6 +24,7 @@ LABELS = {
 }
 """Units and words of each parameter."""
 
+
 def prior_of(config: FlameConfig) -> Prior:
     """Independent numbers."""
     return product(*(_number(n, p) for n, p in config.unknown.sought.items()))

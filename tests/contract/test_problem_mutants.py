@@ -451,7 +451,7 @@ class Turned(Toy):
 
 
 @mutant("derived")
-class Retold(Toy):
+class Borrowed(Toy):
     def derived(self, level=0):
         return replace(super().derived(level), space=self.prior().space)
 

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
 from pdeinv.io.kinds import kinds_in
-from pdeinv.jobs.plot.lines import Band, band_panel, histogram, value_panel
-from pdeinv.jobs.plot.panels import Panel, title_of, units_of
+from pdeinv.jobs.plot.lines import DOTS, INTERVAL, Band, band_panel, histogram, value_panel
+from pdeinv.jobs.plot.panels import (
+    BLUE,
+    Panel,
+    axis_name,
+    legend_below,
+    panel,
+    title_of,
+    units_of,
+    with_units,
+    wrapped,
+)
 from pdeinv.jobs.plot.slices import is_line
 from pdeinv.model.observed import Kind
+from pdeinv.typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["derived_panels", "kind_panels", "parted_kinds"]
 
@@ -27,8 +45,17 @@ def _of_one(dataset: xr.Dataset, name: str) -> xr.Dataset:
     return found.drop_vars([c for c in found.coords if found[c].isnull().all()])
 
 
-def derived_panels(tree: xr.DataTree, truth: xr.DataTree | None, point: bool) -> list[Panel]:
-    """Quantities of interest: marginals of numbers, bands of profiles with the data of them."""
+def derived_panels(
+    tree: xr.DataTree, truth: xr.DataTree | None, point: bool, named: Callable[[str], str]
+) -> list[Panel]:
+    """Quantities of interest: marginals of numbers, bands of profiles with the data of them.
+
+    Args:
+        tree: the result.
+        truth: if known.
+        point: whether the result is a point.
+        named: a title with what the result claims.
+    """
     group = tree.children.get("derived")
     if group is None:
         return []
@@ -37,16 +64,20 @@ def derived_panels(tree: xr.DataTree, truth: xr.DataTree | None, point: bool) ->
     panels = []
     for name, values in draws.data_vars.items():
         true = None if real is None else real.get(name)
-        panels.append(_panel(values, true, measured.get(str(name)), point))
+        data = measured.get(str(name))
+        panels.append(_panel((values, named(title_of(values))), true, data, point))
     return panels
 
 
 def _panel(
-    draws: xr.DataArray, true: xr.DataArray | None, data: xr.Dataset | None, point: bool
+    titled: tuple[xr.DataArray, str],
+    true: xr.DataArray | None,
+    data: xr.Dataset | None,
+    point: bool,
 ) -> Panel:
     """One quantity of interest."""
+    draws, title = titled
     mean = draws.mean(("chain", "draw"), keep_attrs=True)
-    title = title_of(draws)
     if is_line(mean) and mean.ndim == 1:
         band = Band.of(mean, "estimate" if point else "mean", None if point else draws)
         shown = None if data is None else _at_same(data, draws)
@@ -70,11 +101,11 @@ def _at_same(data: xr.Dataset, draws: xr.DataArray) -> xr.Dataset | None:
 
 def _data(tree: xr.DataTree) -> list[tuple[Kind, xr.Dataset]]:
     """The data of each kind in its units: ``value`` and ``sigma``, with what predicts them."""
-    constants = tree["constant_data"].to_dataset(inherit=False)
+    constants = tree["constant_data"].to_dataset()
     numbers = next((v for v in constants.data_vars.values() if kinds_in(v)), None)
     if numbers is None or "noise_std" not in constants:
         return []
-    (observed,) = tree["observed_data"].to_dataset(inherit=False).data_vars.values()
+    (observed,) = tree["observed_data"].to_dataset().data_vars.values()
     out = []
     for k, kind in enumerate(kinds_in(numbers)):
         own = np.flatnonzero(np.asarray(numbers) == k)
@@ -105,15 +136,44 @@ def kind_panels(tree: xr.DataTree, point: bool) -> list[Panel]:
 
 
 def _over(tree: xr.DataTree, kind: Kind, data: xr.Dataset, along: str, point: bool) -> Panel:
-    """Data over one coordinate with their prediction, without noise."""
-    (name,) = tree["observed_data"].to_dataset(inherit=False).data_vars
-    draws = tree["posterior_predictive"].to_dataset(inherit=False)[f"{name}_noise_free"]
-    at = data[along]
-    predicted = xr.DataArray(
-        draws.values[..., data["number"].values] * kind.scale,
-        {along: (along, at.values, at.attrs)}, ("chain", "draw", along),
-        attrs={"units": kind.units, "long_name": kind.long_name},
-    )  # fmt: skip
-    mean = predicted.mean(("chain", "draw"), keep_attrs=True)
-    band = Band.of(mean, "estimate" if point else "mean", None if point else predicted)
-    return band_panel(band, None, f"{kind.long_name}, data and fit", data)
+    """Data over one coordinate with their prediction, without noise, point by point.
+
+    A line would join data of different experiments.
+    """
+    (name,) = tree["observed_data"].to_dataset().data_vars
+    draws = tree["posterior_predictive"].to_dataset()[f"{name}_noise_free"]
+    predicted = draws.values[..., data["number"].values] * kind.scale
+    rows = predicted.reshape(-1, predicted.shape[-1])
+    spread = None if point else np.nanquantile(rows, [0.025, 0.975], axis=0)
+    fit = _Fit(data, along, np.nanmean(rows, axis=0), spread)
+    return _points_panel(fit, f"{kind.long_name}, data and fit")
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Data of one kind with their prediction.
+
+    Attributes:
+        data: ``value`` and ``sigma`` over ``obs``.
+        along: the coordinate to draw them over.
+        predicted: the mean, or the point, (obs,).
+        spread: the ends of an interval, (2, obs); None for a point.
+    """
+
+    data: xr.Dataset
+    along: str
+    predicted: Array
+    spread: Array | None
+
+
+@panel
+def _points_panel(ax: Axes, fit: _Fit, title: str) -> None:
+    """Data with two standard deviations, and the prediction with its interval beside them."""
+    x, value = fit.data[fit.along], fit.data["value"]
+    beside = 0.008 * float(np.ptp(x.values))
+    bars = None if fit.spread is None else np.abs(fit.spread - fit.predicted)
+    said = "estimate" if fit.spread is None else f"mean, {INTERVAL}"
+    ax.errorbar(x + beside, fit.predicted, bars, fmt="o", ms=3, color=BLUE, lw=1, label=said)
+    ax.errorbar(x - beside, value, 2 * fit.data["sigma"], **DOTS)
+    ax.set(title=wrapped(title), xlabel=with_units(axis_name(x), x), ylabel=units_of(value))
+    legend_below(ax)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
+    "DOTS",
     "INTERVAL",
     "Band",
     "band_panel",

@@ -133,7 +133,7 @@ def result_panels(tree: xr.DataTree, truth: xr.DataTree | None, claim: Claim) ->
             panels += _number_panels((posterior[name], mean, known), true, claim)
     return [
         *panels,
-        *derived_panels(tree, truth, claim.point),
+        *derived_panels(tree, truth, claim.point, claim.of_draws),
         *kind_panels(tree, claim.point),
         *fit_panels(tree, claim.point),
     ]
