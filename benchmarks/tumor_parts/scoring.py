@@ -15,8 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tumor_parts.patients import BOX, VOXEL
-
 from pdeinv.bayes.bernoulli import Bernoulli
 from pdeinv.bayes.links import LINKS
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
@@ -29,6 +27,8 @@ from pdeinv.problems.tumor import Tumor, TumorConfig
 from pdeinv.problems.tumor.contours import FITTING
 from pdeinv.rng import stream
 from pdeinv.typing import Array
+
+from .patients import BOX, VOXEL
 
 __all__ = ["Masks", "Scored", "coarse", "masks_of", "objective", "scored"]
 
