@@ -13,6 +13,7 @@ is not as it should be. Some faults need root.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import sys
 import tempfile
@@ -26,7 +27,10 @@ from faults_parts.run import make_ready, tried
 from faults_parts.table import put, tables
 from faults_parts.verbs import VERBS
 
+from pdeinv.io.atomic import write_text
+
 RESULTS = Path(__file__).parent / "results" / "faults.json"
+LOCK = Path(tempfile.gettempdir(), "pdeinv-faults.lock")
 PAGE = Path(__file__).parents[1] / "docs" / "safety.md"
 FAULTS = (*storage.FAULTS, *process.FAULTS)
 
@@ -34,7 +38,7 @@ FAULTS = (*storage.FAULTS, *process.FAULTS)
 def main() -> None:
     """Run what was asked for."""
     asked = _asked()
-    runs: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    runs = _stored()
     make_ready(asked.pdeinv, asked.scratch / "ready")
     wrong = 0
     for fault, verb in _chosen(asked):
@@ -43,16 +47,25 @@ def main() -> None:
             continue
         folder = asked.scratch / "run"
         ended = tried(asked.pdeinv, asked.scratch / "ready", folder, fault, verb)
-        runs[key] = ended.plain()
         wrong += bool(ended.wrong)
         print(f"{key}: {ended.code} {ended.line}", *ended.wrong, sep="\n    ", flush=True)
-        known = {f"{f.name} | {v.name}" for f in FAULTS for v in VERBS}
-        RESULTS.write_text(
-            json.dumps({k: runs[k] for k in sorted(runs) if k in known}, indent=1) + "\n"
-        )
-    if PAGE.exists():
-        put(PAGE, tables(runs, FAULTS, VERBS))
+        runs = _kept(key, ended.plain())
+    put(PAGE, tables(runs, FAULTS, VERBS))
     sys.exit(min(wrong, 1))
+
+
+def _stored() -> dict[str, Any]:
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def _kept(key: str, run: dict[str, Any]) -> dict[str, Any]:
+    """All runs with a new one, stored; several of these scripts may share the file."""
+    known = {f"{f.name} | {v.name}" for f in FAULTS for v in VERBS}
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        runs = {k: v for k, v in sorted({**_stored(), key: run}.items()) if k in known}
+        write_text(RESULTS, json.dumps(runs, indent=1) + "\n")
+    return runs
 
 
 def _asked() -> argparse.Namespace:

@@ -34,9 +34,10 @@ from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import versions
 from pdeinv.surrogates.common.torch_env import seeded
 from pdeinv.surrogates.operators.fields import FieldMap, FieldScaling, relative_loss
-from pdeinv.surrogates.operators.network import Architecture, build, in_double, padded_size
+from pdeinv.surrogates.operators.network import Architecture, build, padded_size
 from pdeinv.surrogates.training.config import Data, TrainingConfig
 from pdeinv.surrogates.training.train import train
+from pdeinv.surrogates.training.weights import in_double
 
 FINE = 85
 CONFIG = {"cells": FINE - 1, "unknown": {"kind": "two-phase"}}

@@ -2,6 +2,7 @@
 
     python benchmarks/kills.py                       # hours; stop and repeat as you like
     python benchmarks/kills.py --only generate pcn   # verbs whose names hold one of the words
+    python benchmarks/kills.py --rounds 0 --each 3   # each long verb in each phase by each signal
     python benchmarks/kills.py --quick               # each signal once, another file
 
 Each kill starts a command, waits for a phase of its work, and sends SIGINT, SIGTERM, SIGUSR1 or
@@ -22,13 +23,14 @@ Results are kept in `results/kills.json` kill by kill, and what is there is not 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -40,22 +42,36 @@ from kills_parts.verbs import VERBS, Verb
 from pdeinv.io.atomic import write_text
 
 RESULTS = Path(__file__).parent / "results"
+MISSES = 4
+"""Most tries to meet a phase that lacks one kill."""
+PAGE = Path(__file__).parents[1] / "docs" / "safety.md"
+LOCK = Path(tempfile.gettempdir(), "pdeinv-kills.lock")
 
 
 class Store:
-    """Kills and pairs by name, written after each."""
+    """Kills and pairs by name, written after each; several of these scripts may share a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        found = json.loads(path.read_text()) if path.exists() else {}
-        self.kills: dict[str, Any] = found.get("kills", {})
-        self.pairs: dict[str, Any] = found.get("pairs", {})
+        self.kills: dict[str, Any] = {}
+        self.pairs: dict[str, Any] = {}
+        self._read()
+
+    def _read(self) -> None:
+        found = json.loads(self.path.read_text()) if self.path.exists() else {}
+        for name in ("kills", "pairs"):
+            table: dict[str, Any] = getattr(self, name)
+            table.clear()
+            table.update(found.get(name, {}))
 
     def keep(self, table: dict[str, Any], key: str, value: Any) -> None:
         """Keep a result."""
-        table[key] = value
-        whole = {"kills": self.kills, "pairs": self.pairs}
-        write_text(self.path, json.dumps(whole, indent=1) + "\n")
+        with LOCK.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._read()
+            table[key] = value
+            whole = {"kills": self.kills, "pairs": self.pairs}
+            write_text(self.path, json.dumps(whole, indent=1) + "\n")
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,33 @@ def asked(verbs: Iterable[Verb], rounds: int) -> Iterator[Kill]:
         for i, name in enumerate(SIGNALS):
             phases = verb.phases
             yield Kill(verb, phases[(i + r) % len(phases)], name, r // len(phases))
+
+
+def lacking(store: Store, verbs: Iterable[Verb], each: int) -> Iterator[Kill]:
+    """What every long verb lacks until each signal came so often in each phase of its work.
+
+    The command lines of a verb take turns. What was missed some times more is given up.
+    """
+    groups: dict[tuple[str, str], list[Verb]] = {}
+    for verb in verbs:
+        for phase in verb.phases if verb.long else ():
+            groups.setdefault((verb.verb, phase), []).append(verb)
+    for level, ((_, phase), lines), name in product(range(1, each + 1), groups.items(), SIGNALS):
+        for _ in range(MISSES):
+            hits = {v.name: list(kept(store, v, phase, name)) for v in lines}
+            if sum(not found.get("missed") for some in hits.values() for found in some) >= level:
+                break
+            verb = min(lines, key=lambda v: len(hits[v.name]))
+            yield Kill(verb, phase, name, len(hits[verb.name]))
+
+
+def kept(store: Store, verb: Verb, phase: str, signal: str) -> Iterator[dict[str, Any]]:
+    """The kills of a verb by a signal in a phase that there are, by their numbers."""
+    for number in count():
+        found = store.kills.get(Kill(verb, phase, signal, number).key)
+        if found is None:
+            return
+        yield found
 
 
 def carry_out(store: Store, kill: Kill, folder: Path) -> None:
@@ -122,8 +165,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", help="verbs whose names hold one of these words")
     parser.add_argument("--rounds", type=int, default=6, help="kills of each verb by each signal")
+    parser.add_argument(
+        "--each",
+        type=int,
+        default=0,
+        metavar="N",
+        help="then until each long verb had N kills by each signal in each phase",
+    )
     parser.add_argument("--pairs", type=int, default=1, help="pairs of each verb by each flag")
-    parser.add_argument("--table", action="store_true", help="only print what there is")
+    parser.add_argument("--table", action="store_true", help="the tables, into docs/safety.md")
     parser.add_argument("--quick", action="store_true", help="one round, another file")
     parser.add_argument("--folder", type=Path, help="where the commands run")
     given = parser.parse_args()
@@ -134,10 +184,17 @@ def main() -> None:
         for kill in asked(verbs, r + 1):
             if kill.key not in store.kills:
                 carry_out(store, kill, folder)
+    for kill in lacking(store, verbs, 0 if given.table else given.each):
+        carry_out(store, kill, folder)
     for verb in verbs:
-        if "opened" in verb.phases and not given.table:
+        if verb.long and not given.table:
             pair_up(store, verb, folder, given.pairs)
-    print(table.kills(store.kills), table.pairs(store.pairs), sep="\n\n")
+    shown = {"kills": table.kills(store.kills), "phases": table.phases(store.kills, VERBS),
+             "pairs": table.pairs(store.pairs)}  # fmt: skip
+    print(*shown.values(), sep="\n\n")
+    if given.table and not given.quick:
+        for name, text in shown.items():
+            table.put(PAGE, name, text)
 
 
 if __name__ == "__main__":

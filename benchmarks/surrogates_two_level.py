@@ -39,6 +39,7 @@ import two_level_darcy
 from pdeinv.bayes.diagnostics import summary
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
+from pdeinv.bayes.surrogate_limits import REJECT_SD
 from pdeinv.engines.gaussian.approximation import laplace_at_map
 from pdeinv.engines.mcmc.tuning import tune
 from pdeinv.engines.mcmc.two_level import TwoLevel, TwoLevelConfig
@@ -52,7 +53,6 @@ from pdeinv.io import datasets
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.generate.plan import Around, Plan
 from pdeinv.jobs.generate.run import generate
-from pdeinv.jobs.two_level.admission import REJECT_SD
 from pdeinv.jobs.two_level.rounds import Rounds, RoundsConfig
 from pdeinv.jobs.two_level.train import train_in_rounds
 from pdeinv.model.rows import evaluate

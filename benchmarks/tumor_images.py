@@ -74,7 +74,7 @@ def measured(folder: Path) -> dict[str, object]:
     patient(source)
     words = [
         *(sys.executable, "-m", "pdeinv", "invert", "--predict-gbm", str(source)),
-        *("--out", str(out), "--set", "problem.masks.share=0.1", "--seed", "1", "--json"),
+        *("--out", str(out), "--seed", "1", "--json"),
     ]
     done = subprocess.run(words, check=True, stdout=subprocess.PIPE, env={**os.environ})
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -6,14 +6,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from pdeinv.errors import ConfigError
 
 from .options import NoiseFlags, Own, Reproducible, SensorSpec, Settings, verb
 from .progress import step_progress
 from .settings import load_tables, seed_of, with_flags
 from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from pdeinv.jobs.evaluate import Request
 
 __all__ = ["evaluate"]
 
@@ -84,6 +89,8 @@ def evaluate(
 ) -> None:
     """Compare a surrogate with the reference model at draws that training has not seen.
 
+    Of an inverse: how far estimates are off and whether their spread says so.
+
     Tells relative errors, errors in units of the noise, the spread of the misfit difference, which
     decides whether an inversion may trust the surrogate, and how much faster it is (CPU time). With
     --obs the draws are those of the Laplace approximation of that posterior.
@@ -91,6 +98,7 @@ def evaluate(
     from pdeinv.io.observations import NoiseSpec
     from pdeinv.jobs.comparison import summary
     from pdeinv.jobs.evaluate import Request, compare
+    from pdeinv.jobs.evaluate_inverse import is_inverse
 
     inputs = (checkpoint, obs, around, settings.config)
     written.check(*inputs)
@@ -98,6 +106,9 @@ def evaluate(
     seed = seed_of(tables)
     spec = NoiseSpec(**tables.get("noise", {}))
     request = Request(checkpoint, tables, obs, around, sensors, spec, n, seed, level)
+    if is_inverse(request):
+        _inverse(terminal, written, request, inputs)
+        return
     with written.owned(), step_progress(terminal, "evaluate") as step:
         written.check(*inputs)  # again, now that nobody else writes there
         found = compare(request, lambda done, total: step(done, total, ""))
@@ -106,6 +117,36 @@ def evaluate(
     for path in paths:
         terminal.note(f"written: {path}")
     terminal.result(figures, *_tables(terminal, figures))
+
+
+def _inverse(
+    terminal: Terminal, written: Written, request: Request, inputs: tuple[Path | None, ...]
+) -> None:
+    """The same of an inverse."""
+    from pdeinv.io import netcdf
+    from pdeinv.jobs.evaluate_inverse import examination_summary, examination_tree, examine
+    from pdeinv.provenance import Source, attributes
+
+    if written.figure is not None:
+        raise ConfigError("--figure shows surrogates of role 'forward'; of an inverse use --out")
+    with written.owned(), step_progress(terminal, "evaluate") as step:
+        written.check(*inputs)
+        found = examine(request, lambda done, total: step(done, total, ""))
+        first = {"checkpoint": str(request.checkpoint), "seed": request.seed}
+        figures = {**first, **examination_summary(found)}
+        if written.out is not None:
+            files = (path for path in (request.checkpoint, request.obs) if path is not None)
+            attrs = attributes(first, request.seed, map(Source.of, files))
+            netcdf.write(written.out, examination_tree(found, attrs))
+            terminal.note(f"written: {written.out}")
+    rows = [(k, v) for k, v in figures.items() if k not in ("components", "verdict")]
+    each = figures["components"]
+    terminal.result(
+        figures,
+        terminal.table("estimates from fresh data", ("figure", "value"), rows),
+        terminal.table("components", tuple(each[0]), [tuple(one.values()) for one in each]),
+        f"verdict: {figures['verdict']}",
+    )
 
 
 def _write(

@@ -82,7 +82,8 @@ def _command(problem: str, name: str, importer: Importer) -> Any:
 
         options = {k: v for k, v in vars(given).items() if v is not None}
         output.check(source, *files_of(options))
-        dataset = import_file(problem, name, source, options)
+        with terminal.notes_if_done():
+            dataset = import_file(problem, name, source, options)
         sizes = {str(k): int(n) for k, n in dataset.sizes.items()}
         plan = {"out": str(output.out), "problem": problem, "format": name, **sizes}
         terminal.plan(plan, output.dry_run)

@@ -107,6 +107,7 @@ def invert(
     Stopped by a signal, the run saves and exits with 75 (130 after Ctrl-C); --resume continues it
     to the same result as an uninterrupted run.
     """
+    from pdeinv.jobs.invert.plan import plan as plan_of
     from pdeinv.jobs.invert.run import check_outputs
     from pdeinv.jobs.invert.run import invert as run_inversion
 
@@ -121,13 +122,13 @@ def invert(
         return
     tables = own.into(tables, problem)
     inversion = _resolved(tables, observations, output, resume)
-    for remark in inversion.notes:
-        terminal.note(f"note: {remark}")
     check_outputs(
         inversion, output.out, config=settings.config, overwrite=output.overwrite, resume=resume
     )
+    for remark in inversion.notes:
+        terminal.note(f"note: {remark}")
     if output.dry_run:
-        plan = inversion.plan()
+        plan = plan_of(inversion)
         shown = terminal.table("plan", ("what", "value"), list(plan.items()))
         terminal.result({"dry_run": True, **plan}, shown)
         return

@@ -36,8 +36,10 @@ def observe(
     output.check(truth, settings.config)
     seed = seed_of(tables)
     dataset = make_observations(truth, sensors, noise_spec(tables), seed=seed)
-    # the data come first, in points, in time series or in an array with gaps
-    n_data = int(next(iter(dataset.data_vars.values())).notnull().sum())
+    # points, time series, an array with gaps, or several quantities; each has its noise beside it
+    measured = [v for k, v in dataset.data_vars.items() if f"{k}_sigma" in dataset]
+    measured = measured or [next(iter(dataset.data_vars.values()))]
+    n_data = sum(int(v.notnull().sum()) for v in measured)
     data = {"command": "observe", "out": str(output.out), "seed": seed, "n_data": n_data}
     terminal.plan(data, output.dry_run)
     with owned(output.out):

@@ -105,6 +105,19 @@ class Terminal:
         if not self.quiet:
             self._line(text)
 
+    @contextmanager
+    def notes_if_done(self) -> Iterator[None]:
+        """Keep warnings back until the block has ended well: an error makes them pointless."""
+        kept: list[tuple[Any, ...]] = []
+        shown = warnings.showwarning
+        warnings.showwarning = lambda *told: kept.append(told)
+        try:
+            yield
+        finally:
+            warnings.showwarning = shown
+        for told in kept:
+            shown(*told)
+
     def error_console(self) -> Console:
         """The console of progress bars."""
         return _console(self.stderr)

@@ -188,8 +188,9 @@ class _Training:
         from pdeinv.io.lock import owned
 
         job = self.job
-        held.enter_context(owned(self.output.out))
         self.check()
+        held.enter_context(owned(self.output.out))
+        self.check()  # again, now that nobody else writes there
         job.check_together(self.devices)
         self.held = job.read()
         seed = seed_of(self.tables, job.folder if job.resume else None)

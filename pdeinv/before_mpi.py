@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 
 from pdeinv.errors import SystemFault
 from pdeinv.launchers import is_rank, local_ranks
+from pdeinv.memory import size_of
 from pdeinv.system_errors import SHARED, cannot, file_limit, free_bytes, limit_of
 
 __all__ = ["require_files", "require_shared_memory", "starting"]
@@ -103,14 +104,14 @@ def require_shared_memory(needs: str, ranks: int = 1) -> None:
     if not sys.platform.startswith("linux"):
         return
     size = RANK_BYTES * ranks + MORE_BYTES
-    said = f"{needs} {size / 2**20:.3g} MiB of shared memory"
+    said = f"{needs} {size_of(size)} of shared memory"
     largest = limit_of("RLIMIT_FSIZE")
     if largest is not None and largest < size:  # it is a file there
         raise SystemFault(f"{said}, larger than {file_limit()}")
     if not os.access(SHARED, os.W_OK):
         why = "is not writable" if SHARED.is_dir() else "is missing"
     elif (free := _free_for_ranks()) < size:
-        why = f"has {free} bytes left"
+        why = f"has {size_of(free)} left"
     else:
         return
     raise SystemFault(

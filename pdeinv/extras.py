@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from pdeinv.errors import MissingDependency, PdeinvError, SystemFault, reason
-from pdeinv.memory import address_space, gib
+from pdeinv.memory import address_space, size_of
 from pdeinv.system_errors import explained, of_machine
 
 __all__ = ["EXTRAS", "UNLOADABLE", "installed", "load", "missing", "remedy", "require"]
@@ -42,8 +42,8 @@ def missing(package: str, needs: str, why: Exception | None = None) -> PdeinvErr
     limit = address_space()
     if why is not None and limit is not None:  # not every library tells that it met the limit
         return SystemFault(
-            f"{package} cannot be loaded ({reason(why)}); it may not fit into the {gib(limit)} of "
-            "addresses that this process may have: raise 'ulimit -v'"
+            f"{package} cannot be loaded ({reason(why)}); it may not fit into the "
+            f"{size_of(limit)} of addresses that this process may have: raise 'ulimit -v'"
         )
     trouble = "is not installed" if why is None else f"cannot be loaded ({reason(why)})"
     return MissingDependency(f"{needs} the package {package}, which {trouble}; {remedy(package)}")

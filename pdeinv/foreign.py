@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pdeinv.errors import reason
-from pdeinv.memory import address_space, capacity
+from pdeinv.memory import address_space, capacity, size_of
 
 __all__ = [
     "DEEPEST",
@@ -28,7 +28,6 @@ __all__ = [
     "read_bytes",
     "read_json",
     "read_text",
-    "size_of",
     "visible",
 ]
 
@@ -182,11 +181,3 @@ def _taken() -> int:
         return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:  # another system than Linux
         return 0
-
-
-def size_of(count: int) -> str:
-    """Bytes in messages."""
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count} bytes"

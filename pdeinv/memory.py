@@ -11,18 +11,19 @@ from pathlib import Path
 
 from pdeinv.errors import ConfigError
 
-__all__ = ["address_space", "capacity", "check_fits", "gib", "ran_out"]
-
-GIB = 2**30
+__all__ = ["address_space", "capacity", "check_fits", "ran_out", "size_of"]
 
 PHRASES = ("can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory",
            "std::bad_alloc", "failed to map segment")  # fmt: skip
 """What errors without a type of their own say: of torch, PETSc, C++ and the dynamic linker."""
 
 
-def gib(size: float) -> str:
-    """Bytes in words."""
-    return f"{size / GIB:.3g} GiB"
+def size_of(count: float) -> str:
+    """Bytes in messages."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} bytes"
 
 
 def check_fits(what: str, size: int, remedy: str) -> None:
@@ -39,8 +40,8 @@ def check_fits(what: str, size: int, remedy: str) -> None:
     there = capacity()
     if size > there:
         raise ConfigError(
-            f"{what} would take at least {gib(size)} of memory, and this machine gives "
-            f"{gib(there)}; {remedy}"
+            f"{what} would take at least {size_of(size)} of memory, and this machine gives "
+            f"{size_of(there)}; {remedy}"
         )
 
 

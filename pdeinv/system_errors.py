@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pdeinv.errors import PdeinvError, SystemFault, reason
-from pdeinv.memory import capacity, gib, ran_out
+from pdeinv.memory import capacity, ran_out, size_of
 
 __all__ = [
     "SHARED",
@@ -146,7 +146,7 @@ def explained(error: BaseException) -> SystemFault | None:
         return error
     short = _out_of_memory(error)
     if short is not None:
-        there = f"this process may have {gib(capacity())}"
+        there = f"this process may have {size_of(capacity())}"
         return SystemFault(f"out of memory ({reason(short)}); {there}; ask for less at once")
     found = system_error(error)
     if found is None:

@@ -12,7 +12,7 @@ __all__ = ["FAULTS"]
 
 DONE, FAILED, REFUSED, NO_READER = (frozenset({code}) for code in (0, 1, 2, 141))
 SEED = 2**64
-SIZE = (r"would take at least .* GiB",)
+SIZE = (r"would take at least .* [GT]B",)
 DEVICE = Path("/dev/full")
 
 SEEDED = names(

@@ -28,7 +28,7 @@ FILES = (
     r"files that may be open: \d+, raise 'ulimit -n'",
 )
 COMPILER = (r"needs? a C compiler: .*; apt install gcc",)
-SHARED = (r"MiB of shared memory, and /dev/shm ",)
+SHARED = (r"MB of shared memory, and /dev/shm ",)
 
 
 def _writes(verb: Verb) -> bool:

@@ -52,6 +52,16 @@ class Verb:
     batches: int = 40
 
     @property
+    def verb(self) -> str:
+        """What it is counted as: with all engines, kinds, workers and ranks."""
+        return self.name if self.name.startswith("solve") else self.name.split()[0].strip(",")
+
+    @property
+    def long(self) -> bool:
+        """Whether there is more to stop than loading and writing."""
+        return "opened" in self.phases
+
+    @property
     def phases(self) -> tuple[str, ...]:
         """In the order in which they come."""
         return tuple(

@@ -11,6 +11,10 @@ from pdeinv.typing import Array
 
 __all__ = ["Importance", "importance"]
 
+EFFECTIVE, PARETO_K = 0.25, 1.0
+"""An approximation holds where this share of its draws counts once they are weighted to the
+posterior, and the tail of the weights is no heavier than this shape."""
+
 EVEN = 0.1
 """Standard deviation of log weights below which their tail means nothing."""
 
@@ -27,6 +31,19 @@ class Importance:
 
     effective: float
     pareto_k: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the draws may stand for the other density."""
+        return self.effective >= EFFECTIVE and self.pareto_k <= PARETO_K
+
+    def sentence(self, draws: str = "draws") -> str:
+        """The figures beside what is wanted of them."""
+        return (
+            f"weighted to the posterior {100 * self.effective:.2g} % of the {draws} count "
+            f"({100 * EFFECTIVE:.0f} % wanted), with Pareto k {self.pareto_k:.2f} (at most "
+            f"{PARETO_K:g} wanted)"
+        )
 
 
 def importance(log_weights: Array) -> Importance:

@@ -27,6 +27,7 @@ from pdeinv.model.forward import (
     RowsLinearization,
     finite,
 )
+from pdeinv.model.learned import Estimate
 from pdeinv.model.rows import by_rows, each_row, evaluate, joined, linearize, linearize_rows
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.model.strong_form import StrongFormOf
@@ -124,6 +125,8 @@ class Posterior:
         counters: what was spent so far.
         simulations: unknowns that are solved for already, where the engine asked for a file of
             them.
+        estimate: what a learned inverse says of xi, of these data, where there is one: engines
+            begin there. It is no part of the density.
     """
 
     prior: Prior
@@ -133,6 +136,7 @@ class Posterior:
     coarse: Posterior | None = None
     counters: Counters = field(default_factory=Counters)
     simulations: Simulations | None = None
+    estimate: Estimate | None = None
 
     def __post_init__(self) -> None:
         n = self.model.d_space.size

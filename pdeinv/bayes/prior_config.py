@@ -58,7 +58,7 @@ class MaternConfig(Config):
     @field_validator("modes")
     @classmethod
     def _whole_or_share(cls, value: float) -> float:
-        if value >= 1 and value != int(value):
+        if value >= 1 and not float(value).is_integer():
             raise ValueError("must be a whole number, or a share of variance below 1")
         return int(value) if value >= 1 else value
 

@@ -20,6 +20,7 @@ from pdeinv.engines.ended import Ended
 from pdeinv.engines.requests import Steps
 from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import Capability, require
+from pdeinv.model.learned import Role
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.typing import Array
 
@@ -29,6 +30,7 @@ __all__ = [
     "Need",
     "Outcome",
     "Produces",
+    "check_begins",
     "check_posterior",
     "check_takes",
     "strong_form_of",
@@ -138,9 +140,10 @@ class Engine[S](Protocol):
     :class:`Jacobian`) gives back its answer, and what they ``return`` is the state. Requests are
     answered one after another, or together with those of other chains. They never call ``misfit``,
     ``predict`` or ``linearize`` of the posterior, of which they read ``dim``, ``n_data``,
-    ``data``, ``likelihood``, ``noise``, ``prior`` and ``model.capabilities``. A helper that solves
-    is a generator too and is run by ``yield from``; one that never solves begins with
-    ``yield from ()``. A failed solve has an infinite misfit and a prediction that is not finite; a
+    ``data``, ``likelihood``, ``noise``, ``prior``, ``estimate`` and ``model.capabilities``. A
+    helper that solves is a generator too and is run by ``yield from``; one that never solves begins
+    with ``yield from ()``. A failed solve has an infinite misfit and a prediction that is not
+    finite; a
     failed linearization raises
     :class:`pdeinv.errors.SolverDiverged` at the ``yield``, where it can be caught. All are counted,
     and the driver ends a run in which most solves fail; failures of a ``trial`` count as none.
@@ -162,6 +165,10 @@ class Engine[S](Protocol):
     takes: ClassVar[LikelihoodKind] = LikelihoodKind.GAUSSIAN
     """What data it takes: of this kind or one before it. An engine that takes more than Gaussian
     noise reads ``likelihood`` of the posterior, never ``noise``."""
+    uses: ClassVar[frozenset[Role]] = frozenset()
+    """Roles of trained models that it makes use of where it is given one. With ``inverse`` it
+    begins at ``estimate`` of the posterior, where that is not None; what it draws from or looks for
+    stays the same."""
     Config: ClassVar[type[BaseConfig]]
     """Its options, each with a default and a description."""
 
@@ -252,12 +259,26 @@ def check_takes(engine: Engine[Any], likelihood: Likelihood) -> None:
         )
 
 
+def check_begins(engine: Engine[Any]) -> None:
+    """Refuse a learned inverse that the engine would not begin with.
+
+    Raises:
+        CapabilityError: it makes no use of one.
+    """
+    if Role.INVERSE not in getattr(engine, "uses", frozenset()):
+        raise CapabilityError(
+            f"engine '{engine.name}' makes no use of a surrogate of role '{Role.INVERSE}'; "
+            "'pdeinv list engines' shows which do, or leave --surrogate out"
+        )
+
+
 def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
     """Refuse a posterior that the engine cannot work on, before any solve.
 
     Raises:
         CapabilityError: a derivative, the coarse twin, the model of m, the strong form or the
-            simulations are missing, or the engine does not take data of that kind.
+            simulations are missing, or the engine does not take data of that kind, or makes no use
+            of an estimate.
         ConfigError: the problem has a strong form, but not with this configuration.
     """
     check_takes(engine, posterior.likelihood)
@@ -269,6 +290,8 @@ def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
             f"{who} needs a surrogate beside the reference model; pass --surrogate with a "
             "checkpoint, or leave it out to have one trained"
         )
+    if posterior.estimate is not None:
+        check_begins(engine)
     if engine.simulations is not None and posterior.simulations is None:
         raise CapabilityError(
             f"{who} is to search in {engine.simulations}, which this posterior does not hold; give "

@@ -21,8 +21,10 @@ from pdeinv.bayes.prior import cost
 from pdeinv.config import Config, Many
 from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.ended import Ended
+from pdeinv.engines.learned_start import estimated_start
 from pdeinv.engines.requests import Misfit, Steps
 from pdeinv.engines.solvable import first_point, trained_start
+from pdeinv.model.learned import Role
 from pdeinv.typing import Array
 
 __all__ = ["Cma", "CmaConfig", "CmaState"]
@@ -53,8 +55,10 @@ class CmaConfig(Config):
     searches: Many = Field(
         4, description="searches, the first from start, further ones from prior draws"
     )
-    start: Literal["mean", "prior"] = Field(
-        "mean", description="where the first search starts: the prior mean or a prior draw"
+    start: Literal["mean", "prior"] | None = Field(
+        None,
+        description="where the first search starts: the prior mean or a prior draw; unset: the "
+        "estimate of a learned inverse, with its spread as first step sizes, else the prior mean",
     )
 
     def solves(self, dim: int) -> int:
@@ -143,6 +147,7 @@ class Cma(Engine[CmaState]):
     name = "cma"
     produces = "point"
     takes = LikelihoodKind.SCORE
+    uses = frozenset({Role.INVERSE})
     Config = CmaConfig
     config: CmaConfig
     _kept: tuple[Array, Strategy] | None = None
@@ -162,13 +167,25 @@ class Cma(Engine[CmaState]):
             RunFailed: no point can be solved.
         """
         extras.require("cma", "engine 'cma' needs")
-        dim, by_draw = posterior.dim, self.config.start == "prior"
-        drawn = rng.standard_normal(dim) if by_draw else np.zeros(dim)
-        xi = drawn if start is None else start
-        at = yield from first_point(rng, trained_start(posterior, xi))
+        dim = posterior.dim
+        xi = self._first(posterior, rng) if start is None else trained_start(posterior, start)
+        at = yield from first_point(rng, xi)
         best = Best(at.xi, at.misfit, at.misfit + float(cost(at.xi)), 1, Ended.RUNNING)
         none = np.zeros(0), np.zeros((0, self.config.solves(dim)))
         return CmaState(at.xi, *none, best, 1, 0, 0, Ended.RUNNING)
+
+    def _first(self, posterior: Posterior, rng: np.random.Generator) -> Array:
+        """Where the first search starts."""
+        if self.config.start == "prior":
+            return trained_start(posterior, rng.standard_normal(posterior.dim))
+        mean = trained_start(posterior, np.zeros(posterior.dim))
+        return mean if self.config.start == "mean" else estimated_start(posterior, mean)
+
+    def _spread_of(self, posterior: Posterior, search: int) -> Array | None:
+        """First step sizes of a search; those of an estimate are for the one that begins there."""
+        if self._spread is not None or search > 1 or self.config.start is not None:
+            return self._spread
+        return None if posterior.estimate is None else posterior.estimate.std
 
     def step(
         self, posterior: Posterior, state: CmaState, rng: np.random.Generator
@@ -177,7 +194,7 @@ class Cma(Engine[CmaState]):
         if state.ended is not Ended.RUNNING:
             start = trained_start(posterior, rng.standard_normal(posterior.dim))
             state = state.next_search(start)
-        seed, strategy = int(rng.integers(2**53)), self._strategy(state)
+        seed, strategy = int(rng.integers(2**53)), self._strategy(posterior, state)
         xis = strategy.ask(seed)
         misfits = np.asarray((yield Misfit(xis)))
         ok = np.isfinite(misfits)
@@ -200,13 +217,14 @@ class Cma(Engine[CmaState]):
         self._kept = found.heights, strategy
         return found
 
-    def _strategy(self, state: CmaState) -> Strategy:
+    def _strategy(self, posterior: Posterior, state: CmaState) -> Strategy:
         """The strategy after the generations of the state: the one at hand, or told them again."""
         told, strategy = self._kept or (None, None)
         self._kept = None
         if strategy is not None and told is state.heights:
             return strategy
-        strategy = Strategy(state.start, self.config, self._spread)
+        spread = self._spread_of(posterior, state.search)
+        strategy = Strategy(state.start, self.config, spread)
         for seed, heights in zip(state.seeds, state.heights, strict=True):
             strategy.ask(int(seed))
             strategy.tell(heights)

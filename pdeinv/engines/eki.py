@@ -12,6 +12,7 @@ from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve
 
 from pdeinv.bayes.fit import LARGEST_SHIFT
+from pdeinv.bayes.importance import Importance, importance
 from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
@@ -114,7 +115,8 @@ class Eki(Engine[EkiState]):
 
     Exact for linear models as the ensemble grows; elsewhere an approximation whose error does not
     vanish with the ensemble. Data of 0 and 1 count as additive noise with the same mean and
-    variance (:meth:`pdeinv.bayes.likelihood.Likelihood.moments`). References: Iglesias, Law,
+    variance (:meth:`pdeinv.bayes.likelihood.Likelihood.moments`), and the weights of the members to
+    the posterior tell whether that was enough. References: Iglesias, Law,
     Stuart (2013); Iglesias, Yang (2021).
     """
 
@@ -135,8 +137,7 @@ class Eki(Engine[EkiState]):
             RunFailed: more than half of the members cannot be solved, or the new ones keep failing.
             ConfigError: the discrepancy principle for data without additive noise.
         """
-        additive = posterior.likelihood.kind is LikelihoodKind.GAUSSIAN
-        if self.config.until == "discrepancy" and not additive:
+        if self.config.until == "discrepancy" and not _is_additive(posterior):
             raise ConfigError(
                 "engine.until = 'discrepancy' is a rule about additive noise, and these data have "
                 "another likelihood; leave it out"
@@ -201,7 +202,10 @@ class Eki(Engine[EkiState]):
             "replaced": float(state.replaced),
             **({} if fit is None else _figures(fit)),
         }
-        ended, message = self._ended(state, fit)
+        weights = None if _is_additive(posterior) else _weights(state)
+        if weights is not None:
+            found |= {"effective_share": weights.effective, "pareto_k": weights.pareto_k}
+        ended, message = self._ended(state, fit, weights)
         return Outcome(
             xi=state.xi[None],
             stats={
@@ -215,16 +219,42 @@ class Eki(Engine[EkiState]):
             independent_chains=False,
         )
 
-    def _ended(self, state: EkiState, fit: EnsembleFit | None) -> tuple[Ended, str]:
+    def _ended(
+        self, state: EkiState, fit: EnsembleFit | None, weights: Importance | None
+    ) -> tuple[Ended, str]:
         """Whether the ensemble is where and as wide as its own predictions say it should be."""
         text = _verdict(state, self.config.until, self.finished(state))
         if not self.finished(state):
             ended = Ended.RUNNING.unless_cut(state.n, self.config.max_iterations)
             return ended, ended.sentence(text)
         fault = "" if self.config.until == "discrepancy" else _fault(state, fit)
+        if not fault and weights is not None and not weights.holds:
+            return (
+                Ended.NOT_GAUSSIAN,
+                f"{Ended.NOT_GAUSSIAN.sentence(weights.sentence('members'))}; {text}",
+            )
         if not fault:
             return Ended.CONVERGED, text
         return Ended.COLLAPSED, f"{Ended.COLLAPSED.sentence(fault)}; {text}"
+
+
+def _is_additive(posterior: Posterior) -> bool:
+    return posterior.likelihood.kind is LikelihoodKind.GAUSSIAN
+
+
+def _weights(state: EkiState) -> Importance | None:
+    """How well the Gaussian of the members stands for the posterior of data that are not additive.
+
+    Their likelihood counts by two moments only, which the linear fit cannot see. None where the
+    members are too few for their covariance: its error alone scatters ln w by about dim²/(2 J).
+    """
+    n, dim = state.xi.shape
+    if n < dim**2 or n < dim + 2:
+        return None
+    away = state.xi - state.xi.mean(axis=0)
+    factor = np.linalg.qr(away / np.sqrt(n - 1), mode="r")
+    white = np.linalg.lstsq(factor.T, away.T)[0]
+    return importance(0.5 * np.sum(white**2, axis=0) - state.misfit - cost(state.xi))
 
 
 def _fit(posterior: Posterior, state: EkiState) -> EnsembleFit | None:

@@ -16,9 +16,9 @@ from pdeinv.errors import ConfigError
 from pdeinv.fem.levels import counts_of, refined
 from pdeinv.fem.mesh import SIDES, PlainMesh, rectangle
 from pdeinv.fem.plane_msh import read_msh
-from pdeinv.fem.simplices import Simplices
 from pdeinv.fem.space import ElementName, cell_shape, degree
 from pdeinv.model.sensors import outside
+from pdeinv.model.simplices import Simplices
 from pdeinv.typing import Array
 
 __all__ = [

@@ -23,11 +23,11 @@ from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.fem.domain import CellMesh
 from pdeinv.fem.energy import Energy, mesh_matrices
 from pdeinv.fem.mesh import PlainMesh, rectangle
-from pdeinv.fem.multilinear import cell_choice, multilinear
 from pdeinv.fem.nodal import NodalSpace
 from pdeinv.fem.p1 import barycentric, p1_matrices
-from pdeinv.fem.simplices import Simplices, linear_on
 from pdeinv.model.coefficient import Affine, Coefficient
+from pdeinv.model.multilinear import cell_choice, multilinear
+from pdeinv.model.simplices import Simplices, linear_on
 from pdeinv.model.spaces import Variable
 from pdeinv.typing import Array
 

@@ -14,9 +14,10 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 
 from pdeinv.errors import PdeinvError
-from pdeinv.foreign import Unreadable, check_regular, memory, size_of
+from pdeinv.foreign import Unreadable, check_regular, memory
 from pdeinv.io.atomic import atomic
 from pdeinv.io.reading import refused
+from pdeinv.memory import size_of
 
 __all__ = ["DAMAGE", "check_npy", "opened_arrays", "write_arrays"]
 

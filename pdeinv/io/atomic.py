@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
+from secrets import token_hex
 from typing import Literal
 
 from pdeinv.errors import OutputExists, PdeinvError
@@ -165,12 +165,10 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises:
         SystemFault: the disk is full or not writable; nothing is left behind.
     """
-    try:
-        scratch = Path(mkdtemp(prefix=f".{path.name}.", dir=path.absolute().parent))
-    except OSError as error:
-        raise cannot("write", _named(path), error) from error
+    scratch = path.absolute().parent / f".{path.name}.{token_hex(4)}"
     target = scratch / path.name
-    try:
+    try:  # from before it is there: a signal may raise in any line
+        _make(scratch, path)
         yield target
         _exchange(target, path, scratch / f"{path.name}.old")
     except PdeinvError:
@@ -181,7 +179,23 @@ def atomic(path: Path) -> Iterator[Path]:
             raise
         raise cannot("write", _named(path), found) from error
     finally:
+        _clear(scratch)
+
+
+def _make(scratch: Path, path: Path) -> None:
+    try:
+        os.mkdir(scratch, 0o700)
+    except OSError as error:
+        raise cannot("write", _named(path), error) from error
+
+
+def _clear(scratch: Path) -> None:
+    """Remove it, also where a signal comes meanwhile."""
+    try:
         shutil.rmtree(scratch, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
 
 
 def _named(path: Path) -> Path:

@@ -10,8 +10,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
-from pdeinv.fem.simplices import Simplices
 from pdeinv.io.schema import ANY, Column, check
+from pdeinv.model.simplices import Simplices
 from pdeinv.typing import Array
 
 __all__ = [

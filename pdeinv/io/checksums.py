@@ -1,7 +1,9 @@
 """Checksums of what is stored, so that a bit that flips on a disk is found when it is read.
 
 HDF5 computes Fletcher's 32-bit sum of each chunk (filter "fletcher32") when it writes and compares
-it when it reads; every library that reads NetCDF-4 does. Scalars, text and attributes have none.
+it when it reads; every library that reads NetCDF-4 does. Attributes, names and shapes stand in
+headers of the second version, which NetCDF asks for and HDF5 gives sums of their own. Scalars and
+variables of text have none.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import DataSchemaError
-from pdeinv.foreign import INFLATION, memory, size_of
+from pdeinv.foreign import INFLATION, memory
+from pdeinv.memory import size_of
 
 __all__ = ["as_text", "check_attributes", "groups_of", "unread"]
 

@@ -71,9 +71,10 @@ def _masks(said: Any, good: NDArray[np.bool_], where: str) -> tuple[int, ...]:
 def likelihood_attrs(likelihood: Likelihood) -> dict[str, Any]:
     """The same attributes; none for additive noise."""
     if isinstance(likelihood, Parts):  # for people: its problem knows which parts
-        return {
-            KIND: " and ".join(likelihood_attrs(p).get(KIND, KINDS[0]) for p in likelihood.laws)
-        }
+        each = [likelihood_attrs(p) for p in likelihood.laws]
+        kinds = " and ".join(said.get(KIND, KINDS[0]) for said in each)
+        link = next((said[LINK] for said in each if LINK in said), None)
+        return {KIND: kinds} if link is None else {KIND: kinds, LINK: link}
     if not isinstance(likelihood, Bernoulli | Dice):
         return {}
     options = {LINK: likelihood.link, WEIGHT: likelihood.weight}

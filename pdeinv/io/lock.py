@@ -29,7 +29,7 @@ _held: list[Path] = []
 
 @contextmanager
 def owned(out: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold an output while the block runs, cleared of scratch that a killed owner has left.
+    """Hold an output while the block runs, cleared of scratch before it and after it.
 
     Args:
         out: the output; it need not exist.
@@ -49,8 +49,14 @@ def owned(out: Path, *, shared: bool = False) -> Iterator[None]:
         if not locked:
             held.enter_context(_named(out.parent / f".{out.name}.owner", out, shared))
         if not shared:
-            sweep(out.absolute().parent, f"{out.name}.")
+            _clear(out)
+            held.callback(_clear, out)  # a signal may come where no block has taken scratch over
         yield
+
+
+def _clear(out: Path) -> None:
+    """Remove scratch of an output that nobody else writes."""
+    sweep(out.absolute().parent, f"{out.name}.")
 
 
 def check_free(out: Path) -> None:

@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
-from pdeinv.foreign import INFLATION, memory, size_of
+from pdeinv.foreign import INFLATION, memory
 from pdeinv.io.atomic import atomic
 from pdeinv.io.marks import GZIP, maker
 from pdeinv.io.reading import parsed
 from pdeinv.io.voxel_grid import Form, VoxelGrid, nibabel
+from pdeinv.memory import size_of
 from pdeinv.typing import Array
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Volume",
     "is_nifti_name",
     "output_kind",
+    "read_components",
     "read_grid",
     "read_volume",
     "write_volume",
@@ -104,6 +106,34 @@ def read_volume(path: Path) -> Volume:
     return Volume(grid, values, note)
 
 
+def read_components(path: Path, count: int) -> Volume:
+    """An image of several numbers in each voxel, such as a tensor: 4-D, or 5-D with one time.
+
+    Args:
+        path: of the image.
+        count: how many numbers there are.
+
+    Returns:
+        Values of shape (*grid.counts, count).
+
+    Raises:
+        DataSchemaError: as of :func:`read_volume`, or of another number of components.
+    """
+    with _opened(path) as (stream, header):
+        grid, note = _grid(header, path, count)
+        stored = _numbers(stream, header, path)
+        slope, inter = header.get_slope_inter()
+    values = grid.in_order(stored.reshape((*grid.shape, count), order="F")).astype(np.float64)
+    if slope is not None and (slope, inter) != (1.0, 0.0):
+        values = slope * values + inter
+    if not np.isfinite(values).all():
+        raise DataSchemaError(
+            f"{path} holds NaN or infinite numbers; set them to what they are (zero outside of the "
+            "head)"
+        )
+    return Volume(grid, values, note)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[BufferedIOBase, Any]]:
     """The bytes of an image, without compression, and its header.
@@ -140,9 +170,9 @@ def _header(stream: BufferedIOBase, tools: Any, path: Path) -> Any:
     raise DataSchemaError(f"{path} is no NIfTI image (.nii or .nii.gz); convert it to one")
 
 
-def _grid(header: Any, path: Path) -> tuple[VoxelGrid, str]:
+def _grid(header: Any, path: Path, components: int = 1) -> tuple[VoxelGrid, str]:
     """The voxels, and what is odd about them."""
-    shape = _shape(header, path)
+    shape = _shape(header, path, components)
     unit = header.get_xyzt_units()[0]
     scale = _MILLIMETRES[unit]
     qform, sform = (
@@ -164,10 +194,12 @@ def _grid(header: Any, path: Path) -> tuple[VoxelGrid, str]:
     return grid, _odd(grid, path)
 
 
-def _shape(header: Any, path: Path) -> tuple[int, int, int]:
+def _shape(header: Any, path: Path, components: int = 1) -> tuple[int, int, int]:
     found = [int(n) for n in header.get_data_shape()]
     if not found or min(found) < 1:
         raise DataSchemaError(f"{path}: its header declares no voxels (dim = {found})")
+    if components > 1:
+        found = _without_components(found, path, components)
     while len(found) > 3 and found[-1] == 1:
         found.pop()
     if len(found) > 3:
@@ -177,6 +209,15 @@ def _shape(header: Any, path: Path) -> tuple[int, int, int]:
         )
     a, b, c = found + [1] * (3 - len(found))
     return a, b, c
+
+
+def _without_components(found: list[int], path: Path, components: int) -> list[int]:
+    if len(found) < 4 or found[-1] != components or any(n != 1 for n in found[3:-1]):
+        raise DataSchemaError(
+            f"{path} has {' x '.join(map(str, found))} numbers; expected {components} in each "
+            f"voxel, as a fourth or fifth dimension of {components}"
+        )
+    return found[:-1]
 
 
 def _odd(grid: VoxelGrid, path: Path) -> str:

@@ -9,7 +9,8 @@ Layout of ``featureType = "point"`` (docs/files.md has the whole of it)::
     u_qc(obs)   quality flag, 0 = good (optional)
     x(obs), y(obs)  where
 
-Time series, and quantities over several numbered dimensions, are in :mod:`pdeinv.io.layouts`.
+Time series, and quantities over several numbered dimensions, are in :mod:`pdeinv.io.layouts`, data
+of several quantities in :mod:`pdeinv.io.kinds`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.bayes.noise import Noise, additive
@@ -29,6 +30,7 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.fields import PROBLEM, config_of
 from pdeinv.io.flags import unflagged
+from pdeinv.io.kinds import flattened_kinds, gathered_kinds
 from pdeinv.io.layouts import (
     TIME,
     flattened_array,
@@ -38,7 +40,7 @@ from pdeinv.io.layouts import (
     is_series,
 )
 from pdeinv.io.likelihoods import likelihood_attrs, said_likelihood
-from pdeinv.io.quantities import check_squared, column
+from pdeinv.io.quantities import check_squared, column, multiplier
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.provenance import Source
 from pdeinv.typing import Array
@@ -55,7 +57,7 @@ class NoiseSpec:
 
     Attributes:
         std: one absolute standard deviation for all data.
-        rel: standard deviation relative to the largest absolute value.
+        rel: standard deviation relative to the largest absolute value, of each kind of data.
     """
 
     std: float | None = None
@@ -71,19 +73,37 @@ class NoiseSpec:
     def __bool__(self) -> bool:
         return self.std is not None or self.rel is not None
 
-    def for_values(self, values: Array) -> Noise:
+    def for_values(self, values: Array, kinds: NDArray[np.int64] | None = None) -> Noise:
         """The noise of ``values``.
 
+        Args:
+            values: the data.
+            kinds: the kind of each, where they are of several.
+
         Raises:
-            DataSchemaError: relative noise of values that are all zero.
+            DataSchemaError: relative noise of values that are all zero, or one absolute number for
+                several quantities.
         """
+        if kinds is not None and self.std is not None and len(np.unique(kinds)) > 1:
+            raise DataSchemaError(
+                "--noise-std is one number, the data are several quantities; use --noise-rel "
+                "(relative to the largest value of each)"
+            )
+        std = np.empty(len(values))
+        numbers = np.zeros(len(values), dtype=np.int64) if kinds is None else kinds
+        for kind in np.unique(numbers):
+            own = numbers == kind
+            std[own] = self._of(values[own])
+        return Noise(std)
+
+    def _of(self, values: Array) -> float:
         peak = float(np.max(np.abs(values)))
         std = self.std if self.std is not None else float(self.rel or 0) * peak
         if std == 0:
             raise DataSchemaError(
                 "relative noise of values that are all zero is zero; use --noise-std"
             )
-        return Noise(np.full(len(values), std))
+        return std
 
 
 def noise_of(sigma: ArrayLike, n: int) -> Noise:
@@ -169,6 +189,8 @@ def read(
         dataset, shown = flattened_series(dataset, observed.name, path), {"t": TIME}
     elif observed.dims:
         dataset = flattened_array(dataset, observed, path)
+    elif observed.kinds:
+        dataset = flattened_kinds(dataset, observed, path, noise=not noise)
     else:
         dataset = _one_dimension(dataset, observed.name)
     values = column(dataset, observed.name, observed.units, path)
@@ -202,9 +224,9 @@ def read(
         observed,
         values[good],
         places,
-        _noise(dataset, observed, values, good, noise, path)
+        _noise(dataset, observed, (values, observed.numbers(coords)), good, noise, path)
         if law is None
-        else _checked(law, observed, values[good], noise, path),
+        else _checked(law, observed, values[good], (noise, _said_noise(dataset, observed)), path),
         problem,
         problem_config,
         int((~good).sum()),
@@ -221,8 +243,18 @@ def _one_dimension(dataset: xr.Dataset, name: str) -> xr.Dataset:
     return dataset.squeeze(single[: len(dims) - 1])
 
 
+def _said_noise(dataset: xr.Dataset, observed: Observed) -> str:
+    """The variable of a file that says the noise, empty where none does."""
+    names = (f"{observed.name}_sigma", f"{observed.name}_cov")
+    return next((name for name in names if name in dataset), "")
+
+
 def _checked(
-    law: Likelihood, observed: Observed, values: Array, spec: NoiseSpec | None, path: Path
+    law: Likelihood,
+    observed: Observed,
+    values: Array,
+    given: tuple[NoiseSpec | None, str],
+    path: Path,
 ) -> Likelihood:
     """A likelihood other than additive noise, of data that are of its kind.
 
@@ -234,10 +266,16 @@ def _checked(
             f"{path}: '{observed.name}' cannot be data of 0 and 1: this problem predicts the "
             "quantity itself and not the z of such a likelihood; use an own model that predicts z"
         )
+    spec, sigma = given
     if spec:
         raise DataSchemaError(
             f"{path}: '{observed.name}' has a likelihood of its own; leave out --noise-std and "
             "--noise-rel"
+        )
+    if sigma:
+        raise DataSchemaError(
+            f"{path}: '{observed.name}' has a likelihood of its own, which knows no standard "
+            f"deviation; leave out '{sigma}'"
         )
     try:
         law.check(values)
@@ -249,14 +287,14 @@ def _checked(
 def _noise(
     dataset: xr.Dataset,
     observed: Observed,
-    values: Array,
+    data: tuple[Array, NDArray[np.int64] | None],
     good: np.ndarray[Any, np.dtype[np.bool_]],
     spec: NoiseSpec | None,
     path: Path,
 ) -> Noise:
-    name = observed.name
+    name, (values, kinds) = observed.name, data
     if spec:
-        return spec.for_values(values[good])
+        return spec.for_values(values[good], None if kinds is None else kinds[good])
     if f"{name}_cov" in dataset:
         check_squared(dataset[f"{name}_cov"], observed.units, path)
         return _covariance(dataset[f"{name}_cov"], good, path)
@@ -266,7 +304,7 @@ def _noise(
             "--noise-std (absolute) or --noise-rel (relative to the largest value)"
         )
     sigma = column(dataset, f"{name}_sigma", observed.units, path, len(values))
-    sigma = sigma / _multiplier(dataset[f"{name}_sigma"], path)
+    sigma = sigma / multiplier(dataset[f"{name}_sigma"], path)
     bad = np.flatnonzero(good & ~(np.isfinite(sigma) & (sigma > 0)))
     if len(bad):
         raise DataSchemaError(
@@ -275,17 +313,6 @@ def _noise(
             "out, or give --noise-std"
         )
     return Noise(sigma[good])
-
-
-def _multiplier(variable: xr.DataArray, path: Path) -> float:
-    """How many standard deviations the entries are (CF appendix A), one by default."""
-    value = variable.attrs.get("standard_error_multiplier", 1.0)
-    if not (isinstance(value, int | float | np.number) and np.isfinite(value) and value > 0):
-        raise DataSchemaError(
-            f"{path}: attribute standard_error_multiplier of '{variable.name}' must be a positive "
-            f"number, got {value}"
-        )
-    return float(value)
 
 
 def _covariance(
@@ -317,10 +344,12 @@ def to_dataset(observations: Observations, attrs: Mapping[str, Any]) -> xr.Datas
         attrs_of["ancillary_variables"] = f"{name}_sigma"
     variables = {name: xr.Variable("obs", observations.values, attrs_of), **noise}
     coords = {
-        c: xr.Variable("obs", array, _coord_attrs(c, o.coords[c]))
+        c: xr.Variable("obs", array, _coord_attrs(c, o.attrs_of(c)))
         for c, array in observations.coords.items()
     }
     flat = xr.Dataset(variables, coords, {**attrs, "featureType": "point"})
+    if o.kinds:
+        return gathered_kinds(flat, o)
     return gathered_array(flat, o) if o.dims else gathered_series(flat)
 
 
@@ -341,7 +370,7 @@ def _noise_variables(observations: Observations) -> dict[str, xr.Variable]:
     return found
 
 
-def _coord_attrs(name: str, units: str) -> dict[str, str]:
+def _coord_attrs(name: str, attrs: Mapping[str, Any]) -> dict[str, Any]:
     """CF knows the axes X, Y, Z and T and no others."""
     axis = {"axis": name.upper()} if name in {"x", "y", "z", "t"} else {}
-    return {"units": units, "long_name": f"{name} coordinate", **axis}
+    return {"long_name": f"{name} coordinate", **attrs, **axis}

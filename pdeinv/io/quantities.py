@@ -13,7 +13,7 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.io.schema import check_numbers
 from pdeinv.typing import Array
 
-__all__ = ["check_squared", "check_units", "column"]
+__all__ = ["check_squared", "check_units", "column", "multiplier"]
 
 type Variable = xr.DataArray | xr.Variable
 
@@ -106,6 +106,17 @@ def column(
         raise DataSchemaError(f"{path}: '{said}' has {len(variable)} entries for {size} data")
     check_units(variable, said, units, path)
     return np.asarray(variable, dtype=np.float64)
+
+
+def multiplier(variable: xr.DataArray, path: Path) -> float:
+    """How many standard deviations the entries are (CF appendix A), one by default."""
+    value = variable.attrs.get("standard_error_multiplier", 1.0)
+    if not (isinstance(value, int | float | np.number) and np.isfinite(value) and value > 0):
+        raise DataSchemaError(
+            f"{path}: attribute standard_error_multiplier of '{variable.name}' must be a positive "
+            f"number, got {value}"
+        )
+    return float(value)
 
 
 def _series_hint(dataset: xr.Dataset, variable: xr.DataArray) -> str:

@@ -14,19 +14,16 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.surrogate_limits import ALONE_SD, REJECT_SD, WARN_SD
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import Surrogate
 from pdeinv.typing import Array
 
-__all__ = ["ALONE_SD", "REJECT_SD", "WARN_SD", "Comparison", "Region", "summary", "to_tree"]
+__all__ = ["Comparison", "Region", "summary", "to_tree"]
 
 
 N_WORST = 3
-
-ALONE_SD, WARN_SD, REJECT_SD = 0.3, 1.5, 4.0
-"""Largest sd of the misfit difference on posterior draws at which a surrogate may be inverted with
-alone, drives delayed acceptance well, and drives it at all."""
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ import numpy as np
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import WhitenedModel
+from pdeinv.bayes.solve_costs import least_seconds
 from pdeinv.config import merge, named
 from pdeinv.errors import ConfigError, RunFailed, SolverDiverged, reason
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.jobs.comparison import Comparison, Region
-from pdeinv.jobs.cost import least_seconds
 from pdeinv.jobs.evaluated_draws import draws_of
 from pdeinv.model.forward import Capability, ForwardModel
 from pdeinv.model.observed import Sensors
@@ -32,7 +32,7 @@ from pdeinv.plugins.surrogate import Surrogate
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["Request", "compare"]
+__all__ = ["Request", "compare", "examined_problem", "examined_sensors"]
 
 BATCH = 256
 """Points of one batched call whose time is taken."""
@@ -94,10 +94,10 @@ def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparis
     case = None
     if request.obs is not None:
         case = read_case(request.obs, request.tables.get("problem", {}), request.noise)
-    problem = case.problem if case else _trained_problem(request, surrogate)
+    problem = case.problem if case else examined_problem(request, surrogate)
     registry.require("problems", problem.name)
     prior = problem.prior()
-    sensors = _sensors(request, problem, case, surrogate)
+    sensors = examined_sensors(request, problem, case, surrogate)
     model = bound_forward(surrogate, problem, prior, sensors)
     level = int(surrogate.metadata.get("level", 0)) if request.level is None else request.level
     reference = WhitenedModel(prior, problem.forward_model(sensors, level))
@@ -120,7 +120,7 @@ def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparis
     )
 
 
-def _trained_problem(request: Request, surrogate: Surrogate) -> Problem:
+def examined_problem(request: Request, surrogate: Surrogate) -> Problem:
     """The problem of the surrogate with changes from the tables.
 
     A configuration that differs from the trained one is refused by the surrogate itself.
@@ -131,9 +131,14 @@ def _trained_problem(request: Request, surrogate: Surrogate) -> Problem:
     return make_problem(str(asked or trained["problem"]), merge(base, keys))
 
 
-def _sensors(
+def examined_sensors(
     request: Request, problem: Problem, case: Case | None, surrogate: Surrogate
 ) -> Sensors:
+    """Those that are asked for, of the observations, or of the training.
+
+    Raises:
+        ConfigError: both of the former.
+    """
     if request.sensors is not None:
         if case is not None:
             raise ConfigError("give the sensors once: --obs or --sensors, not both")

@@ -16,12 +16,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.fem.simplices import Simplices
 from pdeinv.io import netcdf
 from pdeinv.io.body import CELL, mesh_of
 from pdeinv.io.fields import INSIDE
 from pdeinv.io.schema import fitting
 from pdeinv.io.vtkhdf import MeshFields, check_vtkhdf_name, write_fields, write_mesh
+from pdeinv.model.simplices import Simplices
 from pdeinv.typing import Array
 
 __all__ = ["QUANTILES", "export_vtk"]

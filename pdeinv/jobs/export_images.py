@@ -11,8 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pdeinv.config import named, parse_toml
-from pdeinv.errors import ConfigError, SolverDiverged
+from pdeinv.errors import ConfigError
 from pdeinv.foreign import Unreadable, read_json
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
@@ -20,13 +19,12 @@ from pdeinv.io.fields import LEVEL
 from pdeinv.io.marks import ATTRIBUTE, RUN_MARK, maker
 from pdeinv.io.nifti import is_nifti_name, write_volume
 from pdeinv.io.schema import fitting
-from pdeinv.io.unknowns import unknown_in
 from pdeinv.io.voxel_grid import VoxelGrid
 from pdeinv.jobs.export import QUANTILES
 from pdeinv.jobs.observe import read_truth
 from pdeinv.plugins import hooks
 from pdeinv.plugins.problem import Images, Problem
-from pdeinv.plugins.recipe import make_problem
+from pdeinv.plugins.states import Solved, draws_in, problem_of_result, solved
 from pdeinv.provenance import Source
 from pdeinv.typing import Array
 
@@ -94,42 +92,20 @@ def _of_truth(
 
 
 def _of_result(tree: xr.DataTree, path: Path) -> tuple[VoxelGrid, Volumes, dict[str, Any]]:
-    table = parse_toml(str(tree.attrs.get("pdeinv_config", "")), f"{path}: pdeinv_config")
-    name, config = named(table.get("problem", {}))
-    problem = make_problem(str(name), config)
-    images = _images(problem, int(table.get("level", 0)))
-    draws = unknown_in(tree["posterior"].to_dataset(), problem.prior().space)
-    states, failed = _solved(images, draws.reshape(-1, draws.shape[-1]))
-    told = {"draws": len(states), "failed": failed}
-    fields = _statistics(states, point=tree.attrs.get("pdeinv_produces") == "point")
+    problem, level = problem_of_result(tree, path)
+    images = _images(problem, level)
+    found = solved(images.state, draws_in(tree, problem), N_DRAWS)
+    told = {"draws": len(found.states), "failed": found.failed}
+    fields = _statistics(found, point=tree.attrs.get("pdeinv_produces") == "point")
     volumes = {f"{images.name}_{k}": images.volume(v) for k, v in fields.items()}
     return images.grid, volumes, told
 
 
-def _solved(images: Images, draws: Array) -> tuple[Array, int]:
-    """The states of evenly spaced draws, and how many of those could not be solved.
-
-    Raises:
-        SolverDiverged: none could.
-    """
-    chosen = np.unique(np.linspace(0, len(draws) - 1, min(len(draws), N_DRAWS)).astype(int))
-    states, said = [], ""
-    for m in draws[chosen]:
-        try:
-            states.append(images.state(m))
-        except SolverDiverged as error:
-            said = str(error)
-    if not states:
-        raise SolverDiverged(f"none of {len(chosen)} draws can be solved: {said}")
-    return np.array(states), len(chosen) - len(states)
-
-
-def _statistics(states: Array, *, point: bool) -> dict[str, Array]:
+def _statistics(found: Solved, *, point: bool) -> dict[str, Array]:
     if point:
-        return {"estimate": states[0]}
-    levels = np.quantile(states, list(QUANTILES.values()), axis=0)
-    spread = states.std(axis=0, ddof=1) if len(states) > 1 else np.zeros(states.shape[1])
-    return {"mean": states.mean(axis=0), "sd": spread, **dict(zip(QUANTILES, levels, strict=True))}
+        return {"estimate": found.states[0]}
+    levels = np.quantile(found.states, list(QUANTILES.values()), axis=0)
+    return {"mean": found.mean, "sd": found.sd, **dict(zip(QUANTILES, levels, strict=True))}
 
 
 def _write(out: Path, grid: VoxelGrid, volumes: Volumes, about: Mapping[str, Any]) -> None:

@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError, ShapeError, SolverDiverged
 from pdeinv.io import netcdf
-from pdeinv.io.fields import LEVEL, PROBLEM, config_of, problem_attributes
+from pdeinv.io.fields import LEVEL, problem_attributes
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
 from pdeinv.io.schema import fitting
 from pdeinv.io.unknowns import unknown_in
 from pdeinv.plugins.hooks import annotated, fixtures, likelihood
 from pdeinv.plugins.mask import masks
 from pdeinv.plugins.problem import Problem
-from pdeinv.plugins.recipe import make_problem
+from pdeinv.plugins.states import problem_of_truth
 from pdeinv.provenance import Source, attributes, sources_of
 from pdeinv.rng import stream
 from pdeinv.typing import Array
@@ -175,11 +176,12 @@ def read_truth(path: Path) -> tuple[Problem, xr.Dataset]:
     """
     fields = netcdf.read_dataset(path)
     netcdf.check_kind(fields.attrs, path, {"truth": "solve"})
-    name = str(fields.attrs.get(PROBLEM))
-    return make_problem(name, config_of(fields.attrs, path)), fields
+    return problem_of_truth(fields, path), fields
 
 
-def _law(own: Likelihood | None, noise: NoiseSpec, values: Array) -> Likelihood:
+def _law(
+    own: Likelihood | None, noise: NoiseSpec, values: Array, kinds: NDArray[np.int64] | None
+) -> Likelihood:
     """The distribution of data about the ``values``: the problem's own, or the noise.
 
     Raises:
@@ -194,7 +196,7 @@ def _law(own: Likelihood | None, noise: NoiseSpec, values: Array) -> Likelihood:
         raise DataSchemaError(
             "the problem says itself how these data scatter; leave out --noise-std and --noise-rel"
         )
-    return noise.for_values(values) if own is None else own
+    return noise.for_values(values, kinds) if own is None else own
 
 
 def make_observations(
@@ -223,7 +225,8 @@ def make_observations(
     places = problem.sensors(sensors)
     with fitting(truth, "observed"):
         values = problem.observe(fields, places)
-    law = _law(likelihood(problem)(places), noise, values)
+    kinds = problem.observed.numbers(places)
+    law = _law(likelihood(problem)(places), noise, values, kinds)
     noisy = law.draw(values[None], stream(seed, "noise"))[0]
     resolved = {
         "seed": seed,

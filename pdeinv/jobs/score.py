@@ -17,10 +17,10 @@ import numpy as np
 
 from pdeinv.config import named, parse_toml
 from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin, hint
-from pdeinv.fem.multilinear import multilinear
 from pdeinv.io import netcdf
 from pdeinv.io.fields import check_one_problem
 from pdeinv.jobs.observe import read_truth, unknown_of
+from pdeinv.model.multilinear import multilinear
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.hooks import grid_shape, mask, metrics, on_grid
 from pdeinv.plugins.problem import Metric, Problem

@@ -29,7 +29,7 @@ from pdeinv.io.datasets import (
 )
 from pdeinv.io.missing import missing
 from pdeinv.io.unknowns import unknown_in
-from pdeinv.jobs.generate.samples import grid_axes
+from pdeinv.model.grid_axes import grid_axes
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import sha256

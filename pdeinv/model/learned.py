@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
+import numpy as np
+
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
@@ -33,12 +35,20 @@ class Estimate:
     """What an inverse says of the unknown behind each row of data.
 
     Attributes:
-        mean: shape (n, dim).
-        std: how far the truth may lie from it, one standard deviation, shape (n, dim).
+        mean: shape (n, dim), or (dim,) of one row.
+        std: how far the truth may lie from it, one standard deviation, positive, of that shape.
     """
 
     mean: Array
     std: Array
+
+    def row(self, i: int) -> Estimate:
+        """That of one row."""
+        return Estimate(self.mean[i], self.std[i])
+
+    def distance(self, xi: Array) -> Array:
+        """How far (dim,) lies from one row's mean, in its standard deviations, signed."""
+        return np.asarray((xi - self.mean) / self.std)
 
 
 class Inverse(Protocol):

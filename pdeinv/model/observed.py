@@ -12,15 +12,38 @@ from numpy.typing import NDArray
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
-__all__ = ["Observed", "Picked", "Sensors"]
+__all__ = ["Kind", "Observed", "Picked", "Sensors"]
 
 Sensors = Mapping[str, Array]
 """Where the data are: one array (n_d,) per coordinate, for example ``{"x": ..., "y": ...}``."""
 
 
 @dataclass(frozen=True)
+class Kind:
+    """One of several quantities that the data of a problem may be.
+
+    Attributes:
+        name: in files.
+        units: UDUNITS text.
+        long_name: in words.
+        scale: what values are divided by, so that all kinds are of one size; a power of two, which
+            changes no digit.
+        coords: the coordinates that it has; the others are zero in its data.
+    """
+
+    name: str
+    units: str
+    long_name: str
+    scale: float
+    coords: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Observed:
     """The measured quantity: its name and units, and the units of each coordinate.
+
+    Where data are of several kinds, the quantity is their number over their scale, and files hold
+    each kind by its own name and units (:mod:`pdeinv.io.kinds`).
 
     Attributes:
         name: in files.
@@ -31,6 +54,10 @@ class Observed:
             all of them, in this order, instead of a list of data.
         latent: whether it may be the z of a likelihood of zeros and ones
             (:mod:`pdeinv.bayes.links`), data then being these and not the quantity itself.
+        meanings: by coordinate that tells kinds of data apart, what each of its numbers means, a
+            word each; data of two kinds are drawn apart.
+        kinds: what data may be, where there are several quantities.
+        kind: the coordinate that numbers them, in the order of ``kinds`` from zero.
     """
 
     name: str
@@ -39,6 +66,22 @@ class Observed:
     coords: Mapping[str, str] = field(default_factory=dict)
     dims: tuple[str, ...] = ()
     latent: bool = False
+    meanings: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
+    kinds: tuple[Kind, ...] = ()
+    kind: str = ""
+
+    def attrs_of(self, coord: str) -> dict[str, Any]:
+        """Units of a coordinate, and what its numbers mean (CF section 3.5), as attributes."""
+        found: dict[str, Any] = {"units": self.coords[coord]}
+        meanings = self.meanings.get(coord, {})
+        if meanings:
+            found["flag_values"] = np.array(list(meanings), dtype=np.float64)
+            found["flag_meanings"] = " ".join(meanings.values())
+        return found
+
+    def numbers(self, sensors: Sensors) -> NDArray[np.int64] | None:
+        """The kind of each datum; None where there is one quantity."""
+        return np.asarray(sensors[self.kind]).astype(np.int64) if self.kinds else None
 
     def space(self, sensors: Sensors) -> Space:
         """The space of the data at sensors: one variable over ``obs`` with their coordinates."""

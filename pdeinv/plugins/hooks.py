@@ -23,15 +23,18 @@ from numpy.typing import NDArray
 
 from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.io.observations import Observations, OwnLikelihood
+from pdeinv.model.derived import Derived
 from pdeinv.model.observed import Sensors
 from pdeinv.model.strong_form import StrongForm, StrongFormOf
 from pdeinv.plugins.aligned import Aligned, Measured
+from pdeinv.plugins.portrait import Portrait
 from pdeinv.plugins.problem import Images, Importer, Metric, Problem
 from pdeinv.typing import Array
 
 __all__ = [
     "HasAligned",
     "HasAnnotated",
+    "HasDerived",
     "HasFixtures",
     "HasGridShape",
     "HasImages",
@@ -43,12 +46,14 @@ __all__ = [
     "HasMetrics",
     "HasOnGrid",
     "HasPhantom",
+    "HasPortrait",
     "HasPrepare",
     "HasRemarks",
     "HasStrongForm",
     "HasTablesOf",
     "aligned",
     "annotated",
+    "derived",
     "fixtures",
     "grid_shape",
     "images",
@@ -60,6 +65,7 @@ __all__ = [
     "metrics",
     "on_grid",
     "phantom",
+    "portrait",
     "prepare",
     "remarks",
     "strong_form",
@@ -208,7 +214,8 @@ def importers(kind: Any) -> dict[str, Importer]:
 class HasAligned(Protocol):
     """Bodies that differ from subject to subject, and are alike once mapped onto each other.
 
-    The engine ``database`` asks for it, to search in simulations of a reference body.
+    The engine ``database`` asks for it, to search in simulations of a reference body, and a learned
+    inverse of such a body, to be shown data of another one.
     """
 
     def aligned(self, measured: Measured, other: Problem, sensors: Sensors) -> Aligned | None:
@@ -253,6 +260,22 @@ def judge_derivative(problem: Problem, dot_product_error: float, taylor_slope: f
     """Refuse a wrong derivative; without the hook the figures are reported and nothing else."""
     if isinstance(problem, HasJudgeDerivative):
         problem.judge_derivative(dot_product_error, taylor_slope)
+
+
+@runtime_checkable
+class HasDerived(Protocol):
+    """A problem with quantities of interest that are no part of its unknown, such as a speed."""
+
+    def derived(self, level: int = 0) -> Derived:
+        """Them on a mesh level; results hold their posterior.
+
+        Their names are none of the unknown's, the data's or their coordinates'.
+        """
+
+
+def derived(problem: Problem, level: int) -> Derived | None:
+    """The quantities of interest; without the hook None."""
+    return problem.derived(level) if isinstance(problem, HasDerived) else None
 
 
 @runtime_checkable
@@ -334,6 +357,23 @@ class HasImages(Protocol):
 def images(problem: Problem, level: int) -> Images | None:
     """States of a mesh level as images; without the hook None."""
     return problem.images(level) if isinstance(problem, HasImages) else None
+
+
+@runtime_checkable
+class HasPortrait(Protocol):
+    """A problem whose state ``plot`` can show in its body, beside regions that were seen in it."""
+
+    def portrait(self, level: int) -> Portrait | None:
+        """The state as computed on a mesh level; None where it cannot be shown, as of a line.
+
+        Raises:
+            ConfigError: no such level.
+        """
+
+
+def portrait(problem: Problem, level: int) -> Portrait | None:
+    """The state in the body; without the hook None."""
+    return problem.portrait(level) if isinstance(problem, HasPortrait) else None
 
 
 @runtime_checkable

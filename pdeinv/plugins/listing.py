@@ -28,7 +28,7 @@ def _entry(kind: Kind, name: str) -> dict[str, Any]:
     card = getattr(cls, "card", None)
     if is_dataclass(card) and not isinstance(card, type):
         entry |= asdict(card)
-    for key in ("role", "produces", "takes", "requires", "needs", "capabilities", "kind"):
+    for key in ("role", "produces", "takes", "requires", "needs", "uses", "capabilities", "kind"):
         value = getattr(cls, key, None)
         if isinstance(value, str):
             entry[key] = str(value)

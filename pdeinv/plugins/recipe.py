@@ -17,6 +17,8 @@ from pdeinv.model.forward import ForwardModel
 from pdeinv.model.learned import Role
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins import registry
+from pdeinv.plugins.aligned import Measured
+from pdeinv.plugins.estimated import estimate_of
 from pdeinv.plugins.hooks import strong_form
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.simulated import simulations_of
@@ -111,6 +113,7 @@ class PosteriorRecipe:
         model: which model the posterior itself uses.
         surrogate: folder of a surrogate, which becomes the model or the coarse twin.
         simulations: data set file with unknowns that are solved for already.
+        inverse: folder of a trained inverse, whose estimate engines begin at.
     """
 
     problem: str
@@ -122,6 +125,7 @@ class PosteriorRecipe:
     model: ModelChoice = "reference"
     surrogate: Path | None = None
     simulations: Path | None = None
+    inverse: Path | None = None
 
     @classmethod
     def of(cls, problem: Problem, observations: Observations, **more: Any) -> PosteriorRecipe:
@@ -132,13 +136,18 @@ class PosteriorRecipe:
     def __call__(self) -> Posterior:
         """Build it: the reference posterior with its coarse twin, or the surrogate posterior."""
         problem = make_problem(self.problem, self.problem_config)
-        posterior = self._without_simulations(problem)
+        posterior = self._alone(problem)
+        if self.inverse is not None:
+            measured = Measured(self.sensors, self.data, self.likelihood)
+            trained = load_surrogate(self.inverse)
+            told = estimate_of(trained, problem, make_problem, measured)
+            posterior = replace(posterior, estimate=told)
         if self.simulations is None:
             return posterior
         held = simulations_of(self.simulations, problem, make_problem, self.sensors, posterior)
         return replace(posterior, simulations=held)
 
-    def _without_simulations(self, problem: Problem) -> Posterior:
+    def _alone(self, problem: Problem) -> Posterior:
         prior = problem.prior()
         if self.surrogate is None and self.model == "surrogate":
             raise CapabilityError("model 'surrogate' needs a checkpoint; pass --surrogate FOLDER")

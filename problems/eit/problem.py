@@ -14,12 +14,12 @@ from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError
 from pdeinv.fem.energy import Energy
 from pdeinv.fem.outlines import distance_along_ray
-from pdeinv.fem.simplices import Simplices
 from pdeinv.io.body import mesh_variables
 from pdeinv.io.fields import UNKNOWN, described
 from pdeinv.io.observations import Observations
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.sensors import AXES, grid_nodes, points_of
+from pdeinv.model.simplices import Simplices
 from pdeinv.plugins.problem import Card, Importer, Metric
 from pdeinv.typing import Array
 

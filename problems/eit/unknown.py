@@ -11,8 +11,8 @@ from pdeinv.bayes.fields.base import IndependentField
 from pdeinv.bayes.prior import FieldPrior, Prior, ProductPrior
 from pdeinv.bayes.transforms import Exponential
 from pdeinv.fem.field_unknown import FieldUnknown, Labels, Nodes
-from pdeinv.fem.simplices import Simplices, cell_values_on
 from pdeinv.model.coefficient import Affine
+from pdeinv.model.simplices import Simplices, cell_values_on
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 

@@ -17,8 +17,8 @@ import numpy as np
 from pdeinv.errors import ConfigError
 from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.fem.marching import Forcing
-from pdeinv.fem.multilinear import multilinear
 from pdeinv.fem.spacetime import SpaceTime
+from pdeinv.model.multilinear import multilinear
 from pdeinv.model.reference import check_finite
 from pdeinv.typing import Array
 

@@ -13,7 +13,6 @@ import xarray as xr
 from pdeinv.bayes.prior import sample
 from pdeinv.errors import ConfigError
 from pdeinv.fem.domain import BOX_SIDES
-from pdeinv.fem.multilinear import multilinear
 from pdeinv.fem.spacetime import SpaceTime
 from pdeinv.fem.strong_diffusion import (
     divergence,
@@ -29,6 +28,7 @@ from pdeinv.fem.strong_diffusion import (
     values_at,
 )
 from pdeinv.model.coefficient import Affine
+from pdeinv.model.multilinear import multilinear
 from pdeinv.model.strong_form import (
     Box,
     Coefficients,

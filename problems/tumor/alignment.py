@@ -123,7 +123,7 @@ def aligned(here: Brain, measured: Measured, there: Brain, sensors: Sensors) -> 
 
 
 def _same(mine: TumorConfig, other: TumorConfig) -> bool:
-    same = ("tissue", "lengths", "unknown", "masks", "pet")
+    same = ("tissue", "tensor", "lengths", "unknown", "masks", "pet")
     return all(getattr(mine, key) == getattr(other, key) for key in same)
 
 

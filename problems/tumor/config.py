@@ -13,6 +13,7 @@ from pdeinv.config import Config, Positive, PositiveRange, Steps
 
 from .image_box import with_box
 from .pet import PetConfig
+from .tensor_config import TensorConfig
 
 __all__ = [
     "HomogeneousConfig",
@@ -131,7 +132,12 @@ class MasksConfig(Config):
         "least and the largest it can be, uniform between them",
     )
     core: Threshold = Field((0.5, 0.85), description="threshold of the core, region 2, likewise")
-    softness: Positive = Field(0.05, description="how far c is off a threshold that is seen surely")
+    softness: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="how far c is off a threshold that is seen surely; at most 1, as c is",
+    )
     share: float = Field(
         1.0,
         gt=0,
@@ -198,6 +204,15 @@ class UnknownConfig(Config):
     )
 
 
+def _with_kind(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Tissue without a kind is that of images where it names one, else the phantom."""
+    tissue = table.get("tissue")
+    if not isinstance(tissue, Mapping) or "kind" in tissue:
+        return table
+    kind = "nifti" if {"white", "grey", "csf"} & set(tissue) else "phantom"
+    return {**table, "tissue": {"kind": kind, **tissue}}
+
+
 class TumorConfig(Config):
     """Tumor growth in the brain: ∂c/∂t = ∇·(D∇c) + ρ c (1 − c)."""
 
@@ -219,6 +234,10 @@ class TumorConfig(Config):
         PhantomConfig(),
         description="where white and grey matter are: phantom, homogeneous or nifti",
     )
+    tensor: TensorConfig | None = Field(
+        None, description="how much faster cells spread along fibres; as fast in all directions "
+        "where not given",
+    )  # fmt: skip
     ratio: Positive = Field(10.0, description="D in white matter over D in grey matter")
     threshold: float = Field(
         0.5, gt=0, le=1, description="least part of tissue in a voxel that cells can enter"
@@ -244,7 +263,7 @@ class TumorConfig(Config):
     @classmethod
     def _of_image(cls, table: Any) -> Any:
         """The sides of the box, and voxels of it, from the image where they are not given."""
-        return with_box(table) if isinstance(table, Mapping) else table
+        return with_box(_with_kind(table)) if isinstance(table, Mapping) else table
 
     @field_validator("cells")
     @classmethod
@@ -259,6 +278,8 @@ class TumorConfig(Config):
             raise ValueError(f"cells: expected {self.dim} numbers, as many as lengths")
         if self.dim == 1 and isinstance(self.tissue, PhantomConfig):
             raise ValueError("tissue: a phantom has two or three lengths; use kind 'homogeneous'")
+        if self.tensor is not None:
+            self.tensor.check(self.dim, image=isinstance(self.tissue, NiftiConfig))
         self._check_seed()
         self._check_window()
         return self

@@ -17,6 +17,7 @@ from pdeinv.kernels.lines import Lines, LinesFactor
 from pdeinv.typing import Array
 
 from .grids import Voxels
+from .tensor import check_diagonal
 
 __all__ = ["LineDiffusion"]
 
@@ -43,9 +44,14 @@ class LineDiffusion:
 
     Args:
         voxels: with their diffusivity.
+
+    Raises:
+        ConfigError: a tensor that is not along the axes of the box.
     """
 
     def __init__(self, voxels: Voxels) -> None:
+        if voxels.tensor is not None:
+            check_diagonal(voxels.tensor)
         self._lines = [_lines(voxels, k) for k in range(voxels.centres.dim)]
 
     def stages(self, a: Array) -> tuple[Sequence[_Direction], Sequence[_Direction]]:
@@ -59,7 +65,7 @@ def _lines(voxels: Voxels, axis: int) -> Lines:
     centres = voxels.centres
     number = np.moveaxis(centres.number, centres.dim - 1 - axis, -1)
     inside = number >= 0
-    diffusivity = np.where(inside, voxels.diffusivity[number], 0.0)
+    diffusivity = np.where(inside, voxels.along(axis)[number], 0.0)
     couple = np.zeros(number.shape)
     mean = (diffusivity[..., 1:] + diffusivity[..., :-1]) / 2
     couple[..., 1:] = np.where(inside[..., 1:] & inside[..., :-1], mean, 0.0)

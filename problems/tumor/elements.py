@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from math import factorial
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,8 @@ class ElementDiffusion:
         self.cells, self._points = mesh.cells, lattice.points
         self.mass = np.asarray(rule.load @ np.ones(len(rule.weights)))[order]
         self.stiffness = sparse.csr_array(whole[order][:, order])
+        if voxels.tensor is not None:
+            self.stiffness = _directed(mesh, voxels, voxels.tensor)
 
     def stages(self, a: Array) -> tuple[Sequence[_Implicit], Sequence[_Implicit]]:
         """One stage, factored in the plane and iterated in solids, where factors fill."""
@@ -85,6 +88,23 @@ class ElementDiffusion:
         inverse = factored(matrix, self._points, hint=_HINT) if direct else _iterated(matrix)
         found = (_Implicit(inverse, self.mass, self.stiffness),)
         return found, found
+
+
+def _directed(mesh: CellMesh, voxels: Voxels, tensor: Array) -> Any:
+    """K_ij = ∫ ∇φ_i·D∇φ_j with a tensor for each voxel, whose simplices stand one after another."""
+    each = len(mesh.cells) // voxels.centres.size
+    diffusivity = np.repeat(voxels.diffusivity[:, None, None] * tensor, each, axis=0)
+    edges = mesh.points[mesh.cells[:, 1:]] - mesh.points[mesh.cells[:, :1]]
+    d = edges.shape[1]
+    rest = np.swapaxes(np.linalg.inv(edges), 1, 2)
+    slopes = np.concatenate([-rest.sum(axis=1, keepdims=True), rest], axis=1)  # (cells, d + 1, d)
+    volume = np.abs(np.linalg.det(edges)) / factorial(d)
+    local = volume[:, None, None] * (slopes @ diffusivity @ np.swapaxes(slopes, 1, 2))
+    rows = np.repeat(mesh.cells, d + 1, axis=1)
+    columns = np.tile(mesh.cells, (1, d + 1))
+    size = len(mesh.points)
+    entries = (local.ravel(), (rows.ravel(), columns.ravel()))
+    return sparse.csr_array(sparse.coo_array(entries, shape=(size, size)))
 
 
 def _iterated(matrix: Any) -> Callable[[Array], Array]:

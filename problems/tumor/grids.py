@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -13,6 +13,7 @@ from pdeinv.typing import Array
 
 from .config import TumorConfig
 from .lattice import Lattice
+from .tensor import Tensor
 from .tissue import Tissue
 
 __all__ = ["Voxels", "voxels"]
@@ -25,10 +26,23 @@ class Voxels:
     Attributes:
         centres: their middles, active where there is tissue.
         diffusivity: D there for D = 1 in white matter, shape (n,).
+        tensor: what that is multiplied by, shape (n, d, d); None for one number in all directions.
     """
 
     centres: Lattice
     diffusivity: Array
+    tensor: Array | None = None
+
+    def along(self, axis: int) -> Array:
+        """D along an axis of the box, shape (n,)."""
+        if self.tensor is None:
+            return self.diffusivity
+        return np.asarray(self.diffusivity * self.tensor[:, axis, axis])
+
+    def directed(self, tensor: Tensor) -> Voxels:
+        """The same with a tensor."""
+        every = tensor.over(self.centres.axes)
+        return replace(self, tensor=every[self.centres.active.ravel()])
 
     @property
     def corners(self) -> Lattice:

@@ -1,10 +1,10 @@
-"""Concentrations on the voxels of medical images."""
+"""Concentrations on the voxels of medical images, and in figures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,48 @@ from scipy.ndimage import distance_transform_edt
 
 from pdeinv.errors import ConfigError
 from pdeinv.io.voxel_grid import VoxelGrid
+from pdeinv.plugins.portrait import Portrait
 from pdeinv.plugins.problem import Images
 from pdeinv.typing import Array
 
+from .config import TumorConfig
+from .fields import CONCENTRATION
 from .maps import Maps, averaged
+from .masks import REGIONS
 from .model import Discretisation, history
 from .tissue import Tissue
+from .unknown import parameters
 
-__all__ = ["OEDEMA", "ENHANCING", "images_of"]
+__all__ = ["OEDEMA", "ENHANCING", "images_of", "portrait_of"]
 
 OEDEMA, ENHANCING = 2, 4
 """Labels of BraTS for what is above the first threshold, and above the second."""
+GREY = 0.45
+"""How bright grey matter is beside white."""
+HALF = "half of the most that fits"
+"""What is outlined where no thresholds are part of the model."""
+
+
+def portrait_of(tissue: Tissue, on: Discretisation) -> Portrait | None:
+    """The states of one level on the same voxels, for figures; None of a line.
+
+    White matter is brighter than grey, as in most scans, and the rest is left out.
+
+    Args:
+        tissue: of the box.
+        on: the equation on the level.
+    """
+    shown, config = _Shown(tissue, on), on.config
+    if config.dim < 2:
+        return None
+    shape = [len(a) for a in shown.axes[::-1]]
+    white, grey = (part.reshape(shape) for part in shown.parts)
+    ground = np.where(white + grey >= config.threshold, white + GREY * grey, np.nan)
+    axes = dict(zip("xyz", shown.axes, strict=False))
+    return Portrait(
+        CONCENTRATION, "mm", axes, ground, shown.last, shown.held, shown.cells,
+        partial(levels_of, config),
+    )  # fmt: skip
 
 
 def images_of(tissue: Tissue, on: Discretisation) -> Images:
@@ -36,6 +67,13 @@ def images_of(tissue: Tissue, on: Discretisation) -> Images:
     """
     shown = _Shown(tissue, on)
     return Images("density", shown.grid, shown.last, shown.volume, shown.fields)
+
+
+def levels_of(config: TumorConfig, m: Array) -> dict[str, float]:
+    """The thresholds of masks; of other data half of the most that fits."""
+    found = parameters(config, m[:, None]).thresholds[:, 0]
+    seen = dict(zip(REGIONS, found.tolist(), strict=False))
+    return seen or {HALF: 0.5}
 
 
 @dataclass(frozen=True)
@@ -50,13 +88,13 @@ class _Shown:
         """Of the image of white matter, or of plain voxels whose first corner is the origin."""
         if isinstance(self.tissue, Maps):
             return self.tissue.grid
-        counts = [len(a) for a in self._axes]
-        sides = [float(a[1] - a[0]) for a in self._axes]
+        counts = [len(a) for a in self.axes]
+        sides = [float(a[1] - a[0]) for a in self.axes]
         flat = 3 - len(counts)
         return VoxelGrid.plain((*counts, *[1] * flat), (*sides, *[1.0] * flat))
 
     @cached_property
-    def _axes(self) -> tuple[Array, ...]:
+    def axes(self) -> tuple[Array, ...]:
         """The middles of the voxels along x, y, z of the box."""
         if isinstance(self.tissue, Maps):
             return self.tissue.axes
@@ -68,9 +106,9 @@ class _Shown:
         )
 
     @cached_property
-    def _parts(self) -> tuple[Array, Array]:
+    def parts(self) -> tuple[Array, Array]:
         """White and grey matter in the voxels."""
-        return self.tissue.over(self._axes)
+        return self.tissue.over(self.axes)
 
     @cached_property
     def _nearest(self) -> tuple[NDArray[Any], ...]:
@@ -91,23 +129,31 @@ class _Shown:
         on = replace(self.on, clock=replace(clock, stored=clock.steps))
         return np.asarray(history(on, m)[1][-1])
 
+    def held(self, fields: xr.Dataset) -> Array:
+        """c of the last time of a dataset."""
+        return np.asarray(fields["c"][-1], dtype=np.float64)
+
     def volume(self, state: Array) -> Array:
-        """A state on the voxels, zero without tissue."""
+        """A state on the voxels in the order of images, zero without tissue."""
+        return self._canonical(self.cells(state))
+
+    def cells(self, state: Array) -> Array:
+        """A state on the voxels, ((nz,) ny, nx), zero without tissue."""
         lattice = self.on.lattice
         whole = np.zeros(lattice.active.shape)
         whole[lattice.active] = state
-        found = averaged(whole[self._nearest], lattice.axes, self._axes)
-        white, grey = self._parts
+        found = averaged(whole[self._nearest], lattice.axes, self.axes)
+        white, grey = self.parts
         inside = (white + grey).reshape(found.shape) >= self.on.config.threshold
-        return self._canonical(np.where(inside, found, 0.0))
+        return np.where(inside, found, 0.0)
 
     def fields(
         self, fields: xr.Dataset, thresholds: Sequence[float], time: float | None
     ) -> dict[str, NDArray[Any]]:
         """Density of a stored time, the tissue and, with thresholds, a segmentation."""
         density = self.volume(np.asarray(fields["c"][_at(fields, time)], dtype=np.float64))
-        shape = [len(a) for a in self._axes[::-1]]
-        white, grey = (self._canonical(part.reshape(shape)) for part in self._parts)
+        shape = [len(a) for a in self.axes[::-1]]
+        white, grey = (self._canonical(part.reshape(shape)) for part in self.parts)
         found = {"density": density, "white": white, "grey": grey}
         return {**found, **_segmented(density, thresholds)}
 

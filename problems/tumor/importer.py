@@ -28,6 +28,7 @@ from pdeinv.plugins.recipe import make_problem
 from pdeinv.typing import Array
 
 from .config import TumorConfig
+from .contours import contour_slope, effective_share, fitting_softness
 from .labels import Labels, Regions, regions
 from .maps import Maps, averaged, in_box, read_maps
 from .masks import REGION
@@ -63,6 +64,16 @@ class NiftiOptions(Config):
         (), description="of each segmentation, days, in their order; repeatable"
     )
     voxel: Positive = Field(4.0, description="edge of the data voxels, mm")
+    contour_sd: float = Field(
+        1.5,
+        ge=0,
+        allow_inf_nan=False,
+        description="how far contours are off along their normal, standard deviation, mm; sets "
+        "masks.share and masks.softness; 0: voxels count as independent",
+    )
+    contour_length: Positive = Field(
+        8.0, description="along how many mm of a contour they are off alike"
+    )
 
     @model_validator(mode="after")
     def _of_each(self) -> NiftiOptions:
@@ -98,12 +109,29 @@ def _read(source: Path, options: NiftiOptions) -> xr.Dataset:
     files = (source, *options.scan)
     scans = [_regions(path, options, maps, config) for path in files]
     times = options.time or (config.time.final,)
-    table = options.problem() | {"unknown": _seed_box(scans[int(np.argmin(times))], maps)}
+    seed = _seed_box(scans[int(np.argmin(times))], maps)
+    table = options.problem() | {"unknown": seed, "masks": _drawn(options, config)}
     problem = make_problem("tumor", table)
     for text in maps.notes:
         warnings.warn(text, UserWarning, stacklevel=2)
     uptake = None if options.pet is None else _uptake(options.pet, options, maps, config)
     return _dataset(problem, _grid(maps, config), dict(zip(times, scans, strict=True)), uptake)
+
+
+def _drawn(options: NiftiOptions, config: TumorConfig) -> dict[str, float]:
+    """Softness and effective share of masks whose contours were drawn.
+
+    The softness is that of a contour which is off by ``contour_sd`` where c is as steep as the
+    prior has it, and the share one over the number of data voxels in a patch of the contour that is
+    off alike (:func:`pdeinv.problems.tumor.contours.effective_share`).
+    """
+    if options.contour_sd == 0:
+        return {}
+    sd, slope = options.contour_sd, contour_slope(config)
+    softness = min(float(f"{fitting_softness(sd, slope):.3g}"), 1.0)
+    steepness = slope / softness
+    share = effective_share(options.voxel, sd, options.contour_length, steepness, config.dim)
+    return {"softness": softness, "share": float(f"{share:.3g}")}
 
 
 IMPORTERS: Mapping[str, Importer] = {

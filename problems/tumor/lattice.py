@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from pdeinv.fem.multilinear import multilinear
+from pdeinv.model.multilinear import multilinear
 from pdeinv.typing import Array
 
 __all__ = ["Lattice", "overlaps"]

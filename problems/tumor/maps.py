@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pdeinv.errors import DataSchemaError
-from pdeinv.fem.multilinear import multilinear
 from pdeinv.io.nifti import Volume, read_volume
 from pdeinv.io.voxel_grid import VoxelGrid
+from pdeinv.model.multilinear import multilinear
 from pdeinv.typing import Array
 
 from .config import NiftiConfig, TumorConfig

@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import xarray as xr
+
 from pdeinv.config import merge
 from pdeinv.engines.progress import Progress, silent
 from pdeinv.errors import ConfigError, DataSchemaError
@@ -28,6 +30,8 @@ from pdeinv.jobs.invert.run import Inversion, invert
 __all__ = ["Patient", "remaining", "patients", "predictions"]
 
 _FOLDER = re.compile(r"Patient-(\w+)")
+_FLAG = re.compile(r"--(?:labels|voxel|white|grey|csf|scale|time)\b")
+"""Flags of the importer, which ``--predict-gbm`` does not have."""
 LABELS = "brats2023"
 """The convention whose numbers are those of PREDICT-GBM."""
 ENGINE = "map"
@@ -146,6 +150,23 @@ def predictions(
             }
 
 
+def _imported(patient: Patient, options: Mapping[str, Any]) -> xr.Dataset:
+    """The observation file of one patient.
+
+    Raises:
+        DataSchemaError: images that cannot be used; flags that only the importer has are called so.
+    """
+    try:
+        return import_file("tumor", "nifti", patient.image("tumorseg"), options)
+    except (ConfigError, DataSchemaError) as error:
+        if _FLAG.search(str(error)) is None:
+            raise
+        raise DataSchemaError(
+            f"patient {patient.number}: {error} (a flag of 'pdeinv import tumor nifti', by which "
+            "this patient can be imported and then inverted by itself; --predict-gbm has none)"
+        ) from None
+
+
 def _inversion(patient: Patient, scratch: Path, tables: Tables) -> Inversion:
     """The checked inversion of one patient."""
     maps = {name: patient.image(key) for name, key in (("white", "wm"), ("grey", "gm"))}
@@ -155,5 +176,5 @@ def _inversion(patient: Patient, scratch: Path, tables: Tables) -> Inversion:
         maps["pet"] = patient.image("pet")
     options = {**maps, "labels": LABELS}
     observations = scratch / f"{patient.number}.nc"
-    netcdf.write(observations, import_file("tumor", "nifti", patient.image("tumorseg"), options))
+    netcdf.write(observations, _imported(patient, options))
     return Inversion.resolve(merge({"engine": {"name": ENGINE}}, tables), observations)

@@ -24,6 +24,7 @@ from pdeinv.model.sensors import (
     points_of,
 )
 from pdeinv.plugins.aligned import Aligned, Measured
+from pdeinv.plugins.portrait import Portrait
 from pdeinv.plugins.problem import Card, Images, Importer, Problem
 from pdeinv.typing import Array
 
@@ -35,7 +36,7 @@ from .elements import ElementDiffusion
 from .fields import scan_variables, scanned, to_dataset
 from .grids import voxels
 from .image_box import placed
-from .images import images_of
+from .images import images_of, portrait_of
 from .importer import IMPORTERS
 from .memory import state_bytes
 from .model import Discretisation, TumorModel, check_history, history
@@ -43,6 +44,7 @@ from .places import check_places, timed
 from .reads import Reads
 from .remarks import remarks
 from .scans import in_all_regions, law_of, observed_of, plain, seen_of
+from .tensor import Tensor, tensor_of
 from .tissue import Tissue, tissue_of
 from .unknown import prior_of
 
@@ -102,6 +104,14 @@ class Tumor:
         """White and grey matter."""
         return tissue_of(self.config)
 
+    @cached_property
+    def tensor(self) -> Tensor | None:
+        """How diffusion depends on the direction; None where it does not."""
+        config = self.config
+        if config.tensor is None:
+            return None
+        return tensor_of(config.tensor, self.tissue, config.dim, config.threshold)
+
     def prior(self) -> Prior:
         """The prior of the unknown."""
         return prior_of(self.config)
@@ -113,6 +123,8 @@ class Tumor:
             ConfigError: no voxels or time steps of that level.
         """
         config, cut = self.config, voxels(self.config, self.tissue, level)
+        if self.tensor is not None:
+            cut = cut.directed(self.tensor)
         clock = Clock.of(config, level)
         if config.solver == "finite-differences":
             return Discretisation(config, level, cut.centres, LineDiffusion(cut), clock)
@@ -257,6 +269,14 @@ class Tumor:
             ConfigError: no voxels or time steps of that level.
         """
         return images_of(self.tissue, self.discretisation(level))
+
+    def portrait(self, level: int) -> Portrait | None:
+        """Concentrations before white and grey matter on the same voxels; None of a line.
+
+        Raises:
+            ConfigError: no voxels or time steps of that level.
+        """
+        return portrait_of(self.tissue, self.discretisation(level))
 
     def remarks(self, observations: Observations) -> tuple[str, ...]:
         """What data of one time leave open, odd images, and concentrations that cannot be."""

@@ -6,9 +6,15 @@ import numpy as np
 
 from pdeinv.io.observations import Observations
 
-from .config import TumorConfig
+from .config import MasksConfig, TumorConfig
+from .masks import REGION
 
 __all__ = ["remarks"]
+
+SOFT, SHARP = 0.25, 0.005
+"""Softness beyond which it is odd: c lies between 0 and 1."""
+STRAY = 0.1
+"""Part of the core that may lie outside of the whole tumor by chance."""
 
 
 def remarks(config: TumorConfig, observations: Observations) -> tuple[str, ...]:
@@ -16,7 +22,45 @@ def remarks(config: TumorConfig, observations: Observations) -> tuple[str, ...]:
     found = _coarse(config)
     if len(np.unique(observations.coords["t"])) == 1:
         found.append(_one_time(config))
+    if config.masks is not None:
+        found += [*_softness(config.masks), *_outside_of_whole(observations)]
     return tuple(found) if config.masks or config.pet else (*found, *_impossible(observations))
+
+
+def _softness(masks: MasksConfig) -> list[str]:
+    """Whether the softness says that all is seen by chance, or makes steps of data."""
+    s = masks.softness
+    if s > SOFT:
+        return [
+            f"masks.softness = {s:g}: with c between 0 and 1 hardly anything is seen surely, so "
+            "that masks tell next to nothing"
+        ]
+    if s < SHARP:
+        return [
+            f"masks.softness = {s:g}: masks jump within so small a change of c that searches find "
+            f"no slope, and single voxels outweigh all others; take {SHARP:g} or more"
+        ]
+    return []
+
+
+def _outside_of_whole(observations: Observations) -> list[str]:
+    """Whether the core was seen where the whole tumor was not."""
+    axes = [a for a in ("x", "y", "z") if a in observations.coords]
+    columns = [np.round(observations.coords[a], 6) for a in (*axes, "t")]
+    seen = observations.values == 1
+    whole, core = (
+        {*zip(*(c[seen & (observations.coords[REGION] == k)] for c in columns), strict=True)}
+        for k in (1, 2)
+    )
+    known = {*zip(*(c[observations.coords[REGION] == 1] for c in columns), strict=True)}
+    strange = len((core & known) - whole)
+    if not strange or strange <= STRAY * len(core):
+        return []
+    larger = f", and is larger ({len(core)} data against {len(whole)})" * (len(core) > len(whole))
+    return [
+        f"the core was seen at {strange} places where the whole tumor was not{larger}; are regions "
+        "1 (whole) and 2 (core) in their order?"
+    ]
 
 
 def _impossible(observations: Observations) -> list[str]:

@@ -29,6 +29,9 @@ _WORDS = {
 }
 """Name and words of the data, by whether there are masks and PET."""
 
+MEANINGS = {**{float(k): name for k, name in enumerate(REGIONS, 1)}, float(PET): "uptake"}
+"""What the numbers of regions mean."""
+
 
 def plain(config: TumorConfig) -> TumorConfig:
     """The same with concentrations as data."""
@@ -41,20 +44,26 @@ def observed_of(config: TumorConfig, axes: tuple[str, ...]) -> Observed:
     kinds = config.masks is not None, config.pet is not None
     if any(kinds):
         name, words = _WORDS[kinds]
-        return Observed(name, "1", words, {**coords, REGION: "1"}, latent=True)
+        meanings = {REGION: {k: MEANINGS[k] for k in _numbers(config)}}
+        return Observed(name, "1", words, {**coords, REGION: "1"}, latent=True, meanings=meanings)
     average = f", average over voxels of {config.voxel:g} mm" if config.voxel > 0 else ""
     return Observed("c", "1", CONCENTRATION + average, coords)
 
 
 def in_all_regions(config: TumorConfig, sensors: Sensors) -> Sensors:
     """The same places and times for each kind of data, one after the other."""
-    masks = range(1, len(REGIONS) + 1) if config.masks is not None else ()
-    numbers = [*masks, *([PET] if config.pet is not None else [])]
+    numbers = _numbers(config)
     if not numbers:
         return sensors
     n = len(next(iter(sensors.values())))
     repeated = {name: np.tile(column, len(numbers)) for name, column in sensors.items()}
     return {**repeated, REGION: np.repeat(np.array(numbers, dtype=np.float64), n)}
+
+
+def _numbers(config: TumorConfig) -> list[float]:
+    """The numbers of the regions that data are of."""
+    masks = range(1, len(REGIONS) + 1) if config.masks is not None else ()
+    return [float(k) for k in (*masks, *([PET] if config.pet is not None else []))]
 
 
 def seen_of(config: TumorConfig, reads: Reads, sensors: Sensors) -> Seen:

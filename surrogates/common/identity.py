@@ -150,12 +150,13 @@ class Identity:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Identity:
-        """The inverse of :meth:`as_json`."""
+        """The inverse of :meth:`as_json`; further entries are left alone."""
+        seen = data["observed"]
         return cls(
             data["problem"],
             data["problem_config"],
             int(data["prior_dim"]),
             np.asarray(data["prior_probe"], dtype=np.float64),
-            Observed(**data["observed"]),
+            Observed(*(seen[k] for k in ("name", "units", "long_name", "coords"))),
             {c: np.asarray(v, dtype=np.float64) for c, v in data["sensors"].items()},
         )

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import DataSchemaError, PdeinvError, reason
-from pdeinv.foreign import Unreadable, memory, parse_json, size_of
+from pdeinv.foreign import Unreadable, memory, parse_json
 from pdeinv.io.atomic import atomic
 from pdeinv.io.checkpoints import read_metadata, write_metadata
 from pdeinv.io.reading import parsed
+from pdeinv.memory import size_of
 from pdeinv.provenance import sha256
 from pdeinv.typing import Array
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pdeinv.errors import SurrogateRejected
-from pdeinv.fem.multilinear import multilinear
+from pdeinv.model.multilinear import multilinear
 from pdeinv.model.observed import Sensors
 from pdeinv.typing import Array
 

@@ -29,10 +29,11 @@ from ..common.storage import under, within
 from ..common.torch_env import seeded
 from ..common.trained import Trained
 from ..training.train import train
+from ..training.weights import from_arrays, in_double, to_arrays
 from .emulator import OnGrid, ReadOff
 from .fields import FieldMap, FieldScaling, relative_loss
 from .grid import Grid
-from .network import Architecture, build, from_arrays, in_double, padded_size, to_arrays
+from .network import Architecture, build, padded_size
 from .rollout import build_rollout, restarted
 from .stepping import Stepping
 from .task import OperatorConfig, Task, log_input_of, scaling_of, task_of, training_data

@@ -18,26 +18,16 @@ import io
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from typing import Any
 
 from pdeinv import extras
-from pdeinv.errors import DataSchemaError
 
-from ..common.torch_env import built, in_precision, torch
-from ..training.checkpointing import packed, unpacked
+from ..common.torch_env import built, torch
 
-__all__ = [
-    "Architecture",
-    "build",
-    "from_arrays",
-    "hermitian",
-    "in_double",
-    "padded_size",
-    "to_arrays",
-]
+__all__ = ["Architecture", "build", "hermitian", "padded_size"]
 
 POOL = 8
 """Patches along each side that data are read off."""
@@ -249,36 +239,3 @@ def _reading(fields: Any, lead: tuple[int, ...], outputs: int) -> Any:
 
     linear = torch.nn.Linear(math.prod(lead) * POOL**2, outputs)
     return built(forward, {"fields": fields, "linear": linear})
-
-
-def in_double(module: Any) -> Any:
-    """``module`` in place in double precision, to be used and trained no more."""
-    return in_precision(module, "float64").eval().requires_grad_(False)
-
-
-def to_arrays(module: Any) -> dict[str, Any]:
-    """The weights by name; the library's ``_metadata`` entry of code objects stays behind."""
-    return packed("", {name: tensor.detach() for name, tensor in module.named_parameters()})
-
-
-def from_arrays(build: Callable[[], Any], arrays: Mapping[str, Any]) -> Any:
-    """The network that ``build`` makes with the weights that :func:`to_arrays` gave.
-
-    Raises:
-        DataSchemaError: they do not fit.
-    """
-    with torch.random.fork_rng(devices=[]):
-        module = build()
-    found, parameters = unpacked("", arrays, "cpu"), dict(module.named_parameters())
-    try:
-        if set(found) != set(parameters):
-            raise KeyError(*sorted(set(found) ^ set(parameters))[:1])
-        with torch.no_grad():
-            for name, tensor in found.items():
-                parameters[name].copy_(tensor)
-    except (KeyError, RuntimeError) as error:
-        raise DataSchemaError(
-            f"the stored weights do not fit the network ({type(error).__name__}: {error}); "
-            "train it again"
-        ) from None
-    return module

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from pdeinv.config import Width
 from pdeinv.errors import ConfigError
 from pdeinv.io.datasets import TrainingSet
-from pdeinv.jobs.generate.samples import grid_axes
+from pdeinv.model.grid_axes import grid_axes
 from pdeinv.plugins.hooks import mask
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array

@@ -84,6 +84,7 @@ class Loop:
     def train_steps(self) -> Generator[Signal]:
         """The steps of the running epoch that are left; after each, what all processes agreed."""
         pieces = self._pieces()
+        self.train.begin(self.epoch)
         pairs = self.train.each([rows for step in pieces for rows in step])
         self.module.train()
         for step in pieces:
@@ -122,7 +123,10 @@ class Loop:
         return self.run.ranks.total(float(self.summed))[0] / max(done, 1)
 
     def valid_loss(self) -> tuple[float, float]:
-        """Loss on the validation samples, and the relative error of all scaled targets."""
+        """Loss on the validation samples, and the relative error of all scaled targets.
+
+        What a network says beyond its targets, such as a spread, has its part in the loss alone.
+        """
         ranks, n = self.run.ranks, len(self.valid)
         blocks = [np.arange(i, min(i + self.share, n)) for i in range(0, n, self.share)]
         sums = [0.0, 0.0, 0.0]
@@ -133,7 +137,7 @@ class Loop:
                     predicted = self.module(x)
                 predicted = predicted.to(y.dtype)
                 sums[0] += float(self.loss(predicted, y)) * len(x)
-                sums[1] += float((predicted - y).square().sum())
+                sums[1] += float((predicted[:, : y.shape[1]] - y).square().sum())
                 sums[2] += float(y.square().sum())
         loss, error, size = ranks.total(*sums)
         return loss / n, math.sqrt(error / size) if size > 0 else 0.0

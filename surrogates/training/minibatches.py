@@ -3,7 +3,8 @@
 A member of :class:`~pdeinv.surrogates.training.loop.Data` that is a plain array goes to the device
 once.
 Anything else with ``shape``, ``len`` and ``[rows]`` (a memory map, a file's variable) is read row
-by row, a few minibatches ahead, while the network computes.
+by row, a few minibatches ahead, while the network computes. Where its rows are drawn anew in each
+epoch it has a method ``begin``, which is told the number of the epoch.
 """
 
 from __future__ import annotations
@@ -186,6 +187,12 @@ class Minibatches:
         if self.streams and self.device.type == "cuda":
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
+
+    def begin(self, epoch: int) -> None:
+        """Tell members that draw their rows anew which epoch follows."""
+        for part in (self.x, self.y):
+            if hasattr(part, "begin"):
+                part.begin(epoch)
 
     def _read(self, rows: Any) -> tuple[Any, Any]:
         return self._tensor(take(self.x, rows)), self._tensor(take(self.y, rows))

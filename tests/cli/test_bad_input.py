@@ -111,6 +111,16 @@ def _check(result, before, message):
     assert after - before <= {"bad.nc", "run.toml"}
 
 
+def test_a_taken_output_is_all_that_is_said_of_an_inversion(call, work):
+    words = ("invert", edited(_set("u", lambda u: np.where(u == u.max(), np.nan, u))),
+             "--seed", 1, "--dry-run", "--out", "out.nc")  # fmt: skip
+    assert "note: bad.nc: 1 missing or flagged data dropped" in call(*words).stderr
+    (work / "out.nc").write_text("")
+    refused = call(*words)
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("error: out.nc already exists")
+
+
 @pytest.mark.parametrize("case", INVERT)
 def test_invert_refuses(case, call, work):
     make, message = INVERT[case]

@@ -84,6 +84,31 @@ def test_every_array_is_protected(name, files, tmp_path):
     assert tried >= (1 if name == "obs.nc" else 3)
 
 
+def protected(path):
+    """What is read but for variables of one number or of text."""
+
+    def chosen(dataset):
+        return dataset[[n for n, v in dataset.items() if v.ndim and v.dtype.kind in "iufb"]]
+
+    return netcdf.read_tree(path).map_over_datasets(chosen)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_no_bit_changes_what_is_read_and_goes_unseen(name, files, tmp_path):
+    """Attributes, names and sizes stand in headers with checksums of their own."""
+    whole, changed = (files / name).read_bytes(), tmp_path / name
+    expected, refused = protected(files / name), 0
+    for place in range(7, len(whole), len(whole) // 80):
+        data = bytearray(whole)
+        data[place] ^= 1 << place % 8
+        changed.write_bytes(data)
+        try:
+            assert protected(changed).identical(expected), place
+        except DataSchemaError:
+            refused += 1
+    assert refused > 5
+
+
 @pytest.mark.parametrize("name", READ)
 def test_a_verb_says_so_in_one_line(name, files, work, call):
     for file in files.glob("*.nc"):

@@ -163,3 +163,17 @@ def test_help_tells_formats_and_flags(call):
 def test_importers_are_found_through_the_problems():
     assert import_data.problems() == ["eit", "tumor"]
     assert import_data.importers("darcy") == {}
+
+
+def test_a_refusal_is_all_that_is_said(tank, call, tmp_path):
+    """What was taken for granted on the way to it matters no more."""
+    short = tmp_path / "reference.csv"
+    short.write_text("".join((tank / "frame.csv").read_text().splitlines(keepends=True)[:9]))
+    flags = FLAGS[: FLAGS.index("--electrode-width")] + FLAGS[FLAGS.index("--first-angle") :]
+    words = ("import", "eit", "csv", tank / "frame.csv", *flags, "--out", tmp_path / "obs.nc")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        refused = call(*words, "--reference", short)
+        assert refused.exit_code == 2
+        assert [line[:7] for line in refused.stderr.splitlines()] == ["error: "]
+        assert "electrode width not given" in done(call(*words)).stderr

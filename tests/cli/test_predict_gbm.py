@@ -74,7 +74,17 @@ def without(folder, name):
     next(folder.rglob(f"*{name}*")).unlink()
 
 
+def other_labels(folder):
+    path = next(folder.rglob("*tumorseg*"))
+    image = nib.load(path)
+    values = np.round(np.asarray(image.dataobj)).astype(np.uint8)
+    nib.save(nib.Nifti1Image(np.where(values == 3, 4, values), image.affine), path)
+
+
 REFUSED = {
+    "labels of another convention": (
+        other_labels, (), "'pdeinv import tumor nifti', by which this patient"
+    ),
     "no patient": (lambda d: shutil.rmtree(d / "Patient-00000"), (), "holds no patient"),
     "no folder": (shutil.rmtree, (), "is not there; expected a folder of patients"),
     "no white matter": (lambda d: without(d, "wm"), (), "no such file"),

@@ -1,5 +1,6 @@
 """``train-surrogate`` as a job: several processes, signals, limits, logs, and the Slurm script."""
 
+import errno
 import io
 import json
 import os
@@ -246,6 +247,17 @@ def test_wrong_options_are_one_line(words, message, call, data, work):
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert sorted(work.iterdir()) == before
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_it_is_locked(call, data, work, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("pdeinv.io.lock._lock", refused)
+    monkeypatch.setattr(os, "access", lambda _, mode, **__: mode == os.R_OK)
+    result = call(*train(data, "ckpt"))
+    assert result.exit_code == 2
+    assert result.stderr.endswith(" is not writable; choose another --out\n")
 
 
 def test_a_training_that_cannot_begin_leaves_nothing_in_the_way(call, data, work):

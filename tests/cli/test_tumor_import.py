@@ -1,6 +1,7 @@
 """``pdeinv import tumor nifti``: from images to masks, and from those to a posterior and back."""
 
 import json
+import tomllib
 
 import nibabel as nib
 import numpy as np
@@ -8,8 +9,11 @@ import pytest
 import xarray as xr
 from heads import affine_of, head, stored, tissue_lines
 
+import pdeinv
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.plugins.case import read_case
+from pdeinv.problems.tumor import TumorConfig
+from pdeinv.problems.tumor.contours import contour_slope, effective_share, fitting_softness
 
 TABLES = """
 seed = 6
@@ -278,3 +282,25 @@ def test_other_maps_end_a_run_that_goes_on(patient, call, tmp_path):
     assert done.exit_code == 2
     assert "white.nii.gz" in done.stderr
     assert json.loads(call("info", obs, "--json").stdout)["kind"] == "observations"
+
+
+def test_voxels_count_by_how_far_contours_are_off(patient, call, tmp_path):
+    """The share is that of the formula, for the voxels, and plain for contours that are exact."""
+    found = {}
+    for name, more in {
+        "usual": (),
+        "coarse": ("--voxel", 6),
+        "worse": ("--contour-sd", 3, "--contour-length", 16),
+        "exact": ("--contour-sd", 0),
+    }.items():
+        assert imported(call, patient, tmp_path / f"{name}.nc", *more).exit_code == 0
+        config = pdeinv.load(tmp_path / f"{name}.nc").attrs["pdeinv_problem_config"]
+        found[name] = tomllib.loads(config)["masks"]
+    slope = contour_slope(TumorConfig.model_validate({"masks": {}}))
+    softness, edge = found["usual"]["softness"], 4.0
+    assert softness == pytest.approx(fitting_softness(1.5, slope), rel=1e-2)
+    wanted = effective_share(edge, 1.5, 8.0, slope / softness)
+    assert found["usual"]["share"] == pytest.approx(wanted, rel=1e-2)
+    assert found["coarse"]["share"] == pytest.approx(wanted * (6 / edge) ** 3, rel=2e-2)
+    assert found["worse"]["share"] == pytest.approx(wanted / 8, rel=2e-2)  # twice as far and long
+    assert found["exact"] == {**found["exact"], "share": 1.0, "softness": 0.05}

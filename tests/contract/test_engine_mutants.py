@@ -12,6 +12,7 @@ from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.engines.requests import Linearize, Misfit, Steps
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.model.forward import Capability
+from pdeinv.model.learned import Role
 from pdeinv.plugins.conformance import check_engine
 from pdeinv.plugins.conformance.engine_kit import CLAUSES
 from pdeinv.typing import Array
@@ -65,6 +66,13 @@ class Greedy(ToyEngine):
     def step(self, posterior, state, rng) -> Steps[ToyState]:
         assert posterior.noise.size
         return (yield from super().step(posterior, state, rng))
+
+
+@mutant("uses")
+class Deaf(ToyEngine):
+    """Says that it begins at an estimate, and does not."""
+
+    uses = frozenset({Role.INVERSE})
 
 
 @mutant("refuses")

@@ -19,6 +19,7 @@ from pdeinv.model.spaces import Space
 from pdeinv.plugins.aligned import Aligned
 from pdeinv.plugins.conformance import check_problem
 from pdeinv.plugins.conformance.problem_kit import CLAUSES
+from pdeinv.plugins.portrait import Portrait
 from pdeinv.plugins.problem import Images, Importer, Metric
 
 mutant = MUTANTS = Mutants(Toy, ToyConfig, CLAUSES)
@@ -438,6 +439,21 @@ class Rowwise(Toy):
     def images(self, level):
         grid = VoxelGrid.plain((3, 2, 1), (1.0, 1.0, 1.0))
         return Images("u", grid, lambda m: m, lambda _: np.zeros(6), lambda *_: {})
+
+
+@mutant("portrait")
+class Turned(Toy):
+    def portrait(self, level):
+        axes = {"x": np.arange(3.0), "y": np.arange(2.0)}
+        still = lambda m: m  # noqa: E731
+        spread = lambda _: np.zeros((3, 2))  # noqa: E731
+        return Portrait("heat", "m", axes, np.zeros((2, 3)), still, still, spread, lambda _: {})
+
+
+@mutant("derived")
+class Borrowed(Toy):
+    def derived(self, level=0):
+        return replace(super().derived(level), space=self.prior().space)
 
 
 @mutant("memory")

@@ -147,6 +147,27 @@ class Fixed(ToySurrogate):
         return replace(found, matrix=found.matrix[order], offset=found.offset[order])
 
 
+class Backward:
+    """An inverse."""
+
+    of = "xi"
+
+    def __init__(self, model, sign=1.0):
+        self.model, self.space, self.sign = model, model.m_space, sign
+
+    def __call__(self, data, noise_std):
+        mean = self.sign * (data - self.model.offset) @ np.linalg.pinv(self.model.matrix).T
+        return Estimate(mean, np.ones_like(mean))
+
+
+@mutant("estimates")
+class Backwards(ToySurrogate):
+    role = Role.INVERSE
+
+    def bind(self, problem, prior, sensors):
+        return Backward(super().bind(problem, prior, sensors), -1.0)
+
+
 @mutant("another-problem")
 class Loyal(ToySurrogate):
     def bind(self, problem, prior, sensors):
@@ -248,25 +269,12 @@ class Shrinking:
         return noisy / (1 + level**2)
 
 
-class Backward:
-    """An inverse."""
-
-    of = "xi"
-
-    def __init__(self, matrix, space):
-        self.matrix, self.space = matrix, space
-
-    def __call__(self, data, noise_std):
-        mean = data @ np.linalg.pinv(self.matrix).T
-        return Estimate(mean, np.ones_like(mean))
-
-
 @pytest.mark.parametrize("role", [Role.INVERSE, Role.DENOISER])
 def test_members_of_other_roles_stand_before_their_own_clauses(role):
     class Other(ToySurrogate):
         def bind(self, problem, prior, sensors):
             found = super().bind(problem, prior, sensors)
-            inverse = Backward(found.matrix, found.m_space)
+            inverse = Backward(found)
             return inverse if role == Role.INVERSE else Shrinking(found.m_space)
 
     Other.role = role

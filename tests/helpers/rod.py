@@ -10,8 +10,8 @@ from pdeinv.bayes.prior_config import LogGaussianConfig
 from pdeinv.config import Config
 from pdeinv.errors import ConfigError
 from pdeinv.fem.field_unknown import FieldUnknown, Labels
-from pdeinv.fem.multilinear import multilinear
 from pdeinv.io.fields import Layout, described
+from pdeinv.model.multilinear import multilinear
 from pdeinv.model.observed import Observed
 from pdeinv.model.reference import ReferenceModel, check_positive
 from pdeinv.model.sensors import check_inside, columns, grid_nodes, parse_places, points_of

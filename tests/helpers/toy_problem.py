@@ -13,6 +13,7 @@ from pdeinv.bayes.transforms import Exponential
 from pdeinv.config import Config
 from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
 from pdeinv.io.fields import UNKNOWN, described, description
+from pdeinv.model.derived import Derived
 from pdeinv.model.forward import Capability, Linearization
 from pdeinv.model.observed import Observed
 from pdeinv.model.rows import linearize_each, rows_each
@@ -198,6 +199,10 @@ class Toy:
 
     def fixtures(self):
         return xr.Dataset({"clamp_x": ("clamp", [0.0, 1.0]), "clamp_y": ("clamp", [0.0, 0.0])})
+
+    def derived(self, level=0):
+        model = self.forward_model({"x": np.array([0.5])}, level)
+        return Derived(Space((Variable("middle", (), (), "K", "u in the middle"),)), model)
 
     def memory_estimate(self, level=0):
         return 8 * self.cells(level) ** 2

@@ -11,12 +11,13 @@ from folded import two_modes
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, WhitenedModel
+from pdeinv.bayes.surrogate_limits import REJECT_SD
 from pdeinv.engines.gaussian.minimize import find_map
 from pdeinv.engines.requests import drive
 from pdeinv.errors import CapabilityError, ConfigError, SurrogateRejected
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.two_level import start
-from pdeinv.jobs.two_level.admission import REJECT_SD, Difference, admit
+from pdeinv.jobs.two_level.admission import Difference, admit
 from pdeinv.jobs.two_level.rounds import Rounds, RoundsConfig, solve_all
 from pdeinv.jobs.two_level.start import at_the_maps, can_start_at_map
 from pdeinv.jobs.two_level.train import train_in_rounds

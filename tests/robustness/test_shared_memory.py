@@ -47,9 +47,9 @@ def test_less_is_refused_in_one_line(tmp_path):
     ended = with_shared_memory(1024, SOLVE, tmp_path)
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
-    assert "needs 2 MiB of shared memory, and /dev/shm has 1048576 bytes left" in line
+    assert "needs 2.1 MB of shared memory, and /dev/shm has 1.05 MB left" in line
     if MPIEXEC.exists():
         ended = with_shared_memory(3000, [str(MPIEXEC), "-n", "2", *SOLVE], tmp_path)
         assert ended.returncode == 1
-        assert "needs 3.06 MiB of shared memory" in ended.stderr
+        assert "needs 3.21 MB of shared memory" in ended.stderr
     assert not list(tmp_path.iterdir())

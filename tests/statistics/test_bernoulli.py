@@ -108,6 +108,7 @@ def test_an_ensemble_is_close_and_takes_no_discrepancy(tmp_path):
     assert outcome.converged
     assert (np.abs(draws.mean(axis=0) - mean) < 0.3 * sd).all()
     assert (np.abs(draws.std(axis=0) / sd - 1) < 0.25).all()
+    assert outcome.summary["effective_share"] > 0.3
     with pytest.raises(ConfigError, match="'discrepancy' is a rule about additive noise"):
         found("eki", tmp_path / "other", posterior(), until="discrepancy")
 
@@ -117,8 +118,11 @@ def test_an_ensemble_finds_the_masks_of_a_tumor(tmp_path):
     best = drive(on, find_map(on, np.random.default_rng(0)))
     outcome = found("eki", tmp_path, on, ensemble_size=200)
     draws = outcome.xi.reshape(-1, on.dim)
-    assert outcome.converged
     assert (np.abs(draws.mean(axis=0) - best) < draws.std(axis=0)).all()
+    # moments of masks are not their likelihood, and the weights of the members say so
+    assert not outcome.converged
+    assert "of the members count (25 % wanted)" in outcome.message
+    assert outcome.summary["effective_share"] < 0.1
     # of one update over the whole way they would not
     assert outcome.summary["iterations"] > 4
 

@@ -26,7 +26,8 @@ from pdeinv.surrogates.operators import network
 from pdeinv.surrogates.operators.fields import FieldScaling
 from pdeinv.surrogates.operators.fno import Fno, FnoConfig
 from pdeinv.surrogates.operators.grid import Grid
-from pdeinv.surrogates.operators.network import Architecture, build, in_double
+from pdeinv.surrogates.operators.network import Architecture, build
+from pdeinv.surrogates.training.weights import in_double
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 

@@ -7,13 +7,14 @@ import pytest
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
+from pdeinv.bayes.surrogate_limits import REJECT_SD
 from pdeinv.engines.gaussian.approximation import laplace_at_map, laplace_reference
 from pdeinv.engines.requests import drive
 from pdeinv.engines.solvable import in_reach, trained_start, unwatched
 from pdeinv.io import datasets
 from pdeinv.jobs.generate.plan import Around, Plan
 from pdeinv.jobs.generate.run import generate
-from pdeinv.jobs.two_level.admission import REJECT_SD, admit, explore
+from pdeinv.jobs.two_level.admission import admit, explore
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.provenance import Source
 from pdeinv.surrogates.common.bound import BoundModel

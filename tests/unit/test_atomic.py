@@ -74,7 +74,7 @@ def test_an_error_in_scratch_names_the_output(tmp_path, monkeypatch):
 
     def fill_up():
         with together(tmp_path / "a.nc") as targets:
-            monkeypatch.setattr("pdeinv.io.atomic.mkdtemp", full)
+            monkeypatch.setattr(os, "mkdir", full)
             write_text(targets[0], "x")
 
     with pytest.raises(SystemFault, match=rf"cannot write {tmp_path}/a\.nc: "):
@@ -90,6 +90,23 @@ def test_a_failure_leaves_what_was_there(tmp_path, error):
         raise error
     assert path.read_text() == "old"
     assert left_over(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("name", ["mkdir", "rmdir"])
+def test_a_signal_while_scratch_comes_or_goes_leaves_none(tmp_path, monkeypatch, name):
+    """Python raises for a signal between two lines, so right after the system has done it."""
+    done = getattr(os, name)
+
+    def disturbed(*args, **kwargs):
+        monkeypatch.undo()
+        if name == "mkdir":
+            done(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, name, disturbed)
+    with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "a.txt") as target:
+        target.write_text("new")
+    assert left_over(tmp_path) == (["a.txt"] if name == "rmdir" else [])
 
 
 def full_disk(*_):
@@ -121,7 +138,7 @@ def test_a_disk_full_at_the_rename_leaves_what_was_there(tmp_path, monkeypatch, 
 
 
 def test_a_disk_full_at_the_start_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("pdeinv.io.atomic.mkdtemp", lambda **_: full_disk())
+    monkeypatch.setattr(os, "mkdir", full_disk)
     message = r"^cannot write .*a\.txt: no space left in .* free\); free some there, or choose "
     with pytest.raises(RunFailed, match=message), atomic(tmp_path / "a.txt"):
         pytest.fail("the block must not run")

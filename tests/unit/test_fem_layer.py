@@ -10,10 +10,10 @@ from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
 from pdeinv.fem import compiled, linear
 from pdeinv.fem.env import fenicsx
 from pdeinv.fem.mesh import PlainMesh, canonical_order, rectangle
-from pdeinv.fem.multilinear import cell_choice, multilinear
 from pdeinv.fem.p1 import barycentric, p1_matrices
 from pdeinv.fem.quadrature import QuadratureSpace
 from pdeinv.fem.space import LagrangeSpace
+from pdeinv.model.multilinear import cell_choice, multilinear
 from pdeinv.plugins.recipe import make_problem
 
 RNG = np.random.default_rng(0)

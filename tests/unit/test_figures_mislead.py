@@ -6,7 +6,6 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from pdeinv.fem.domain import Domain
-from pdeinv.fem.simplices import Simplices
 from pdeinv.io.body import cut_mesh_of, mesh_variables, outline_variables
 from pdeinv.jobs.plot import figure
 from pdeinv.jobs.plot.data_fit import fit_panels
@@ -26,6 +25,7 @@ from pdeinv.jobs.plot.panels import RED, colour_scale, field_panel
 from pdeinv.jobs.plot.result import Claim, result_panels
 from pdeinv.jobs.plot.slices import layers, slices
 from pdeinv.jobs.plot.volumes import Cut, cuts, is_volume, middle
+from pdeinv.model.simplices import Simplices
 
 RNG = np.random.default_rng(0)
 M = {"units": "m"}

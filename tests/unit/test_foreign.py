@@ -7,6 +7,7 @@ import pytest
 from pdeinv import foreign
 from pdeinv.config import MOST_TOML, parse_toml, read_toml
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.memory import size_of
 from pdeinv.text_table import read_table
 
 
@@ -62,7 +63,7 @@ def test_a_cell_that_no_table_has_is_refused(tmp_path):
 
 def test_sizes_read_well():
     told = {0: "0 bytes", 999: "999 bytes", 14_000: "14 kB", 8 * 10**11: "800 GB"}
-    assert {n: foreign.size_of(n) for n in told} == told
+    assert {n: size_of(n) for n in told} == told
 
 
 def test_memory_is_what_is_left_of_a_limit():

@@ -83,6 +83,12 @@ class Full(Bare):
     def images(self, level):
         return f"images of {level}"
 
+    def portrait(self, level):
+        return f"portrait of {level}"
+
+    def derived(self, level=0):
+        return f"derived on {level}"
+
     def strong_form(self):
         raise NotImplementedError
 
@@ -123,6 +129,8 @@ def asked(problem):
         "prepare": _prepared(problem),
         "judge_derivative": _judged(problem),
         "images": hooks.images(problem, 2),
+        "portrait": hooks.portrait(problem, 2),
+        "derived": hooks.derived(problem, 2),
         "fixtures": {k: float(v) for k, v in hooks.fixtures(problem).items()},
         "strong_form": isinstance(problem, hooks.HasStrongForm),
     }
@@ -145,6 +153,8 @@ def test_a_hook_that_is_there_is_asked():
         "prepare": "no level 2",
         "judge_derivative": "slope 1",
         "images": "images of 2",
+        "portrait": "portrait of 2",
+        "derived": "derived on 2",
         "fixtures": {"electrode_x": 3.0},
         "strong_form": True,
     }
@@ -167,6 +177,8 @@ def test_without_a_hook_its_default_holds():
         "prepare": "no model of here on 2",
         "judge_derivative": "",
         "images": None,
+        "portrait": None,
+        "derived": None,
         "fixtures": {},
         "strong_form": False,
     }

@@ -61,6 +61,15 @@ def test_an_error_lets_go(out):
     assert not list(out.parent.iterdir())
 
 
+def test_scratch_that_nobody_took_over_goes_with_the_lock(tmp_path):
+    for name in ("a.nc", "b.nc"):
+        with pytest.raises(KeyboardInterrupt), owned(tmp_path / name):  # noqa: PT012
+            (tmp_path / ".a.nc.0123abcd").mkdir(exist_ok=True)
+            raise KeyboardInterrupt
+    # not that of other outputs
+    assert [p.name for p in tmp_path.iterdir()] == [".a.nc.0123abcd"]
+
+
 def test_a_killed_run_holds_nothing(tmp_path):
     code = (
         "import sys, os; from pathlib import Path; from pdeinv.io.lock import owned\n"

@@ -182,6 +182,10 @@ def test_what_does_not_fit_the_domain_is_refused(config, extent, message):
             r"^unknown.modes: must be a whole number, or a share",
         ),
         (
+            {"kind": "log-gaussian", "modes": float("inf")},
+            r"^unknown.modes: must be a whole number, or a share of .* \(got inf\)",
+        ),
+        (
             {"kind": "log-gaussian", "modes": "all"},
             r"^unknown.modes: input should be a valid integer",
         ),

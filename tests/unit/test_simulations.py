@@ -152,11 +152,12 @@ def test_another_file_under_the_same_name_is_not_gone_on_with(made, tmp_path):
 
 
 def test_a_dry_run_reads_the_file_and_solves_nothing(made, tmp_path):
+    from pdeinv.jobs.invert.plan import plan
     from pdeinv.jobs.invert.run import Inversion
 
     def planned(path):
         engine = {"name": "database", "simulations": str(path)}
-        return Inversion.resolve({"seed": 1, "engine": engine}, made / "obs.nc").plan()
+        return plan(Inversion.resolve({"seed": 1, "engine": engine}, made / "obs.nc"))
 
     assert planned(made / "data.nc")["simulations"] == 40
     generated(tmp_path / "other.nc", sensors="grid:5x5")

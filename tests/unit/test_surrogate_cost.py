@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pdeinv.bayes import solve_costs as clocked
 from pdeinv.bayes.linear_gaussian import LinearGaussian
-from pdeinv.jobs import cost as clocked
-from pdeinv.jobs.cost import solve_costs
+from pdeinv.bayes.solve_costs import solve_costs
 from pdeinv.jobs.two_level import cost
 from pdeinv.jobs.two_level.cost import ENOUGH, Costs, Quality, advice, measured, paced
 

@@ -130,7 +130,7 @@ def test_a_library_that_memory_is_too_short_for_is_not_called_missing(monkeypatc
     monkeypatch.setattr(extras, "address_space", lambda: 2**29)
     fault = extras.missing("mpi4py", "MPI needs", RuntimeError("cannot load MPI library"))
     assert isinstance(fault, SystemFault)
-    assert "0.5 GiB of addresses that this process may have: raise 'ulimit -v'" in str(fault)
+    assert "537 MB of addresses that this process may have: raise 'ulimit -v'" in str(fault)
     absent = ModuleNotFoundError("No module named 'torch'", name="torch")
     assert "is not installed" in str(extras.missing("torch", "networks need", absent))
 

@@ -13,6 +13,7 @@ from pdeinv.fem.gmsh import session
 from pdeinv.fem.plane_msh import read_msh
 from pdeinv.fem.solids import read_solid
 from pdeinv.io.observations import NoiseSpec
+from pdeinv.jobs.invert.plan import plan
 from pdeinv.jobs.invert.run import Inversion
 from pdeinv.jobs.observe import make_observations, make_truth
 from pdeinv.problems.darcy import Darcy
@@ -85,7 +86,7 @@ def test_the_mesh_that_an_observation_file_names_runs_nothing_either(trapped, tm
     observed = make_observations(tmp_path / "truth.nc", places, noise, seed=1)
     observed.to_netcdf(tmp_path / "obs.nc")
     tables = {"seed": 1, "engine": {"name": "map"}}
-    assert Inversion.resolve(tables, tmp_path / "obs.nc").plan()["data"] == 2
+    assert plan(Inversion.resolve(tables, tmp_path / "obs.nc"))["data"] == 2
     assert not mark.exists()
 
 

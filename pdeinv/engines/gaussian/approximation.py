@@ -19,6 +19,7 @@ from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
 from pdeinv.engines.gaussian.minimize import OptimizerConfig, find_map
 from pdeinv.engines.gaussian.randomized_eig import Action, Sketch, eigenpairs, grow
+from pdeinv.engines.learned_start import drawn_start
 from pdeinv.engines.requests import Linearize, Steps
 from pdeinv.errors import RunFailed, SolverDiverged, reason
 from pdeinv.typing import Array
@@ -166,7 +167,10 @@ def gaussian_approximation(
 
 
 def laplace_at_map(
-    posterior: Posterior, rng: np.random.Generator, config: OptimizerConfig | None = None
+    posterior: Posterior,
+    rng: np.random.Generator,
+    config: OptimizerConfig | None = None,
+    xi0: Array | None = None,
 ) -> Steps[LaplaceApproximation]:
     """N(xi_map, (I + J^T Γ^(-1) J)^(-1)), the directions below the cut-off left to the prior.
 
@@ -174,12 +178,13 @@ def laplace_at_map(
         posterior: a model with derivatives.
         rng: for the start of the minimization and the sketch of the Hessian.
         config: of the minimization.
+        xi0: where it begins, else as configured.
 
     Raises:
         RunFailed: no starting point could be solved.
         SolverDiverged: a derivative at the end failed.
     """
-    xi = yield from find_map(posterior, rng, config)
+    xi = yield from find_map(posterior, rng, config, xi0)
     return (yield from gaussian_approximation(posterior, xi, RANK, rng))
 
 
@@ -188,16 +193,19 @@ def laplace_reference(
 ) -> Steps[Reference]:
     """The same as a reference measure, the minimization from the prior mean or a prior draw.
 
-    Where a derivative fails at its end the minimization starts anew from another prior draw.
+    What a learned inverse says of the data takes the place of the prior in such a draw. Where a
+    derivative fails at its end the minimization starts anew from another prior draw.
 
     Raises:
         RunFailed: no starting point could be solved, or the derivatives keep failing.
     """
     why = ""
-    for begin in (start, *["prior"] * (STARTS - 1)):
+    told = posterior.estimate is not None and start == "prior"
+    for k, begin in enumerate((start, *["prior"] * (STARTS - 1))):
         config = OptimizerConfig.model_validate({"start": begin})
+        xi0 = drawn_start(posterior, rng) if told and k == 0 else None
         try:
-            found = yield from laplace_at_map(posterior, rng, config)
+            found = yield from laplace_at_map(posterior, rng, config, xi0)
         except SolverDiverged as error:
             why = reason(error)
             continue

@@ -34,6 +34,7 @@ from pdeinv.engines.gaussian.starts import (
 from pdeinv.engines.requests import Linearize, Steps
 from pdeinv.errors import RunFailed, SolverDiverged, reason
 from pdeinv.model.forward import DERIVATIVES
+from pdeinv.model.learned import Role
 from pdeinv.typing import Array
 
 __all__ = ["Laplace", "LaplaceConfig", "LaplaceState"]
@@ -73,6 +74,7 @@ class Laplace(Engine[LaplaceState]):
     name = "laplace"
     produces = "approximate"
     takes = LikelihoodKind.DENSITY
+    uses = frozenset({Role.INVERSE})
     requires = DERIVATIVES
     Config = LaplaceConfig
     config: LaplaceConfig

@@ -25,6 +25,7 @@ from pdeinv.engines.gaussian.starts import (
 from pdeinv.engines.requests import Steps
 from pdeinv.errors import SolverDiverged
 from pdeinv.model.forward import DERIVATIVES
+from pdeinv.model.learned import Role
 from pdeinv.rng import set_aside
 from pdeinv.typing import Array
 
@@ -63,6 +64,7 @@ class Map(Engine[MapState]):
     name = "map"
     produces = "point"
     takes = LikelihoodKind.SCORE
+    uses = frozenset({Role.INVERSE})
     requires = DERIVATIVES
     Config = MapConfig
     config: MapConfig
@@ -75,7 +77,7 @@ class Map(Engine[MapState]):
     def init(
         self, posterior: Posterior, rng: np.random.Generator, start: Array | None = None
     ) -> Steps[MapState]:
-        """``start``, else the prior mean or a prior draw."""
+        """``start``, else as configured."""
         minimum = yield from first_minimum(posterior, self.config, rng, start)
         return MapState(minimum, Found.nothing(posterior.dim))
 

@@ -17,6 +17,7 @@ from pdeinv.engines.ended import Ended
 from pdeinv.engines.gaussian import newton_cg
 from pdeinv.engines.gaussian.curvature import ESCAPES, Stationary, lower_point
 from pdeinv.engines.gaussian.lbfgs import Memory
+from pdeinv.engines.learned_start import estimated_start
 from pdeinv.engines.line_search import Point, backtrack, wolfe_search
 from pdeinv.engines.requests import Linearize, Misfit, Steps
 from pdeinv.engines.solvable import Place, first_linearized, first_point, trained_start
@@ -60,7 +61,9 @@ class OptimizerConfig(Config):
     cg_iterations: int = Field(200, ge=1, description="most CG iterations in one outer iteration")
     memory: int = Field(20, ge=1, description="pairs that L-BFGS remembers")
     start: Literal["mean", "prior"] | None = Field(
-        None, description="where the first search starts: the prior mean (unset) or a prior draw"
+        None,
+        description="where the first search starts: the prior mean or a prior draw; unset: the "
+        "estimate of a learned inverse where one is given, else the prior mean",
     )
 
 
@@ -139,7 +142,7 @@ def first_minimum(
     *,
     from_prior: bool | None = None,
 ) -> Steps[Minimum]:
-    """At ``xi0``, else at 0 or a prior draw, moved into the range of a learned model.
+    """At ``xi0``, else as configured, moved into the range of a learned model.
 
     Where that solve fails it is another draw.
 
@@ -149,15 +152,23 @@ def first_minimum(
         RunFailed: no starting point could be solved.
     """
     if xi0 is None:
-        drawn = config.start == "prior" if from_prior is None else from_prior
-        xi0 = rng.standard_normal(posterior.dim) if drawn else np.zeros(posterior.dim)
-        xi0 = trained_start(posterior, xi0)
+        start = config.start if from_prior is None else ("prior" if from_prior else "mean")
+        xi0 = _started(posterior, start, rng)
     additive = posterior.likelihood.kind is LikelihoodKind.GAUSSIAN
     if (config.method or ("newton-cg" if additive else "lbfgs")) == "newton-cg":
         return _begun((yield from first_point(rng, xi0)), 0)
     return (
         yield from first_linearized(rng, xi0, lambda p: _with_gradient(_begun(p, config.memory)))
     )
+
+
+def _started(
+    posterior: Posterior, start: Literal["mean", "prior"] | None, rng: np.random.Generator
+) -> Array:
+    """The prior mean or a draw; where neither is asked for, what a learned inverse says."""
+    drawn = rng.standard_normal(posterior.dim) if start == "prior" else np.zeros(posterior.dim)
+    usual = trained_start(posterior, drawn)
+    return estimated_start(posterior, usual) if start is None else usual
 
 
 def _begun(place: Place, memory: int) -> Minimum:

@@ -19,6 +19,7 @@ from pdeinv.engines.mcmc.ensembles import judge_ensembles
 from pdeinv.engines.requests import Misfit, Steps
 from pdeinv.engines.solvable import solved_rows
 from pdeinv.errors import CapabilityError, ConfigError
+from pdeinv.model.learned import Role
 from pdeinv.typing import Array
 
 __all__ = ["Emcee", "EmceeConfig", "EmceeState", "snooker"]
@@ -41,7 +42,10 @@ class EmceeConfig(Config):
         "de-snooker", description="80 % differential evolution with 20 % snooker, or stretch"
     )
     spread: float = Field(
-        1.0, gt=0, description="spread of the first walkers in prior standard deviations"
+        1.0,
+        gt=0,
+        description="spread of the first walkers in standard deviations of the prior, or of what a "
+        "learned inverse says",
     )
 
     @model_validator(mode="after")
@@ -71,6 +75,7 @@ class Emcee(Sampler[EmceeState]):
     """
 
     name = "emcee"
+    uses = frozenset({Role.INVERSE})
     Config = EmceeConfig
     config: EmceeConfig
 
@@ -84,7 +89,7 @@ class Emcee(Sampler[EmceeState]):
         return super().draws_kept(dim) * (self.config.walkers or 2 * dim)
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[EmceeState]:
-        """Walkers from the prior, widened or narrowed by ``spread``.
+        """Walkers from the prior or a learned inverse, widened or narrowed by ``spread``.
 
         Raises:
             CapabilityError: too many unknowns.
@@ -94,8 +99,12 @@ class Emcee(Sampler[EmceeState]):
         dim = posterior.dim
         n = _n_walkers(self.config.walkers, dim)
 
+        at = posterior.estimate
+        mean, std = (0.0, 1.0) if at is None else (at.mean, at.std)
+        std = self.config.spread * std
+
         def draw(_: Array, n: int) -> Array:
-            return self.config.spread * rng.standard_normal((n, dim))
+            return np.asarray(mean + std * rng.standard_normal((n, dim)))
 
         found = yield from solved_rows(posterior, draw(np.zeros(0), n), draw)
         return EmceeState(found.xi, -(found.misfit + cost(found.xi)))

@@ -45,6 +45,7 @@ from pdeinv.engines.mcmc.trajectory import Tally, Trajectory
 from pdeinv.engines.requests import Steps
 from pdeinv.engines.solvable import first_linearized
 from pdeinv.model.forward import Capability
+from pdeinv.model.learned import Role
 from pdeinv.rng import set_aside
 from pdeinv.typing import Array
 
@@ -109,6 +110,7 @@ class Hmc(Sampler[HmcState]):
 
     name = "hmc"
     requires = frozenset({Capability.VJP})
+    uses = frozenset({Role.INVERSE})
     Config = HmcConfig
     config: HmcConfig
 
@@ -116,8 +118,9 @@ class Hmc(Sampler[HmcState]):
         """Start from a draw of the widened Laplace approximation, where it can be solved.
 
         A prior draw would spend the warm-up on its way to informative data. Chains are dispersed
-        all the same: each minimizes from a prior draw of its own, so that modes disagree, and
-        searches further modes from others.
+        all the same: each minimizes from a prior draw of its own (from a wide draw about what a
+        learned inverse says, where one is given), so that modes disagree, and searches further
+        modes from other prior draws.
 
         Raises:
             RunFailed: no starting point could be solved.

@@ -21,6 +21,7 @@ from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
 from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.gaussian.approximation import laplace_reference
+from pdeinv.engines.learned_start import estimated_reference
 from pdeinv.engines.requests import Linearize, Misfit, Steps
 from pdeinv.engines.solvable import Place
 from pdeinv.errors import RunFailed, SolverDiverged
@@ -243,7 +244,9 @@ def kernel_about(posterior: Posterior, reference: Reference, log_step: float) ->
 def reference_for(
     posterior: Posterior, rng: np.random.Generator, start: Literal["mean", "prior"] = "mean"
 ) -> Steps[Reference]:
-    """The Laplace approximation where the model has both derivatives and it is found, else N(0, I).
+    """The Laplace approximation where the model has both derivatives and it is found.
+
+    Else the estimate of a learned inverse, where there is one, or N(0, I).
 
     Args:
         posterior: of any model.
@@ -253,4 +256,6 @@ def reference_for(
     if posterior.model.capabilities >= DERIVATIVES:
         with suppress(RunFailed):
             return (yield from laplace_reference(posterior, rng, start))
+    if posterior.estimate is not None:
+        return estimated_reference(posterior, "this engine")
     return Reference.standard(posterior.dim)

@@ -1,8 +1,9 @@
 """Preconditioned Crank-Nicolson Metropolis sampling (Cotter, Roberts, Stuart, White 2013, §4.2).
 
-With ``proposal = "laplace"`` the Gaussian at the MAP point takes the place of the prior: moves are
-reversible with respect to N(xi_map, C), hence accepted by the ratio of the posterior to that
-Gaussian (generalised pCN: Pinski, Simpson, Stuart, Weber 2015; Rudolf, Sprungk 2018).
+With ``proposal = "laplace"`` the Gaussian at the MAP point takes the place of the prior, with
+``inverse`` that of a learned inverse: moves are reversible with respect to N(mean, C), hence
+accepted by the ratio of the posterior to that Gaussian (generalised pCN: Pinski, Simpson, Stuart,
+Weber 2015; Rudolf, Sprungk 2018).
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from pdeinv.bayes.reference import Reference
 from pdeinv.engines.acceptance import log_acceptance
 from pdeinv.engines.base import Chain, Outcome
 from pdeinv.engines.gaussian.approximation import laplace_reference
+from pdeinv.engines.learned_start import drawn_start, estimated_reference
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, adapted, stack
 from pdeinv.engines.mcmc.modes import ManyModesConfig, Modes, searched_modes
 from pdeinv.engines.mcmc.modes_found import modes_found
 from pdeinv.engines.requests import Misfit, Steps
 from pdeinv.engines.solvable import Place, first_point
 from pdeinv.model.forward import DERIVATIVES, require
+from pdeinv.model.learned import Role
 from pdeinv.rng import set_aside
 from pdeinv.typing import Array
 
@@ -41,8 +44,10 @@ class PcnConfig(ManyModesConfig):
     thin: int = Field(10, ge=1, description="keep every thin-th draw")
     beta: float = Field(0.2, gt=0, le=1, description="first step size")
     target_acceptance: float = Field(0.25, gt=0, lt=1, description="aim of the warm-up adaptation")
-    proposal: Literal["prior", "laplace"] = Field(
-        "prior", description="move about the prior, or about the Gaussian at the MAP point"
+    proposal: Literal["prior", "laplace", "inverse"] = Field(
+        "prior",
+        description="move about the prior, about the Gaussian at the MAP point, or about what a "
+        "learned inverse says (without searches for further modes)",
     )
 
 
@@ -71,28 +76,42 @@ class Pcn(Sampler[PcnState]):
     """
 
     name = "pcn"
+    uses = frozenset({Role.INVERSE})
     Config = PcnConfig
     config: PcnConfig
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[PcnState]:
         """Start from a draw of the Gaussian that the chain moves about, where it can be solved.
 
+        About the prior it is a wide draw of what a learned inverse says, where one is given.
+
         Each chain minimizes from its own prior draws, so that chains that know different modes
         disagree and R-hat shows it.
 
         Raises:
-            CapabilityError: ``laplace`` without derivatives.
+            CapabilityError: ``laplace`` without derivatives, ``inverse`` without one.
             RunFailed: no starting point could be solved.
         """
-        reference = Reference.standard(posterior.dim)
-        if self.config.proposal == "laplace":
-            require(posterior.model, DERIVATIVES, "engine 'pcn' with proposal = 'laplace'")
-            reference = yield from laplace_reference(posterior, rng, "prior")
-        n, aside = self.config.searches_for(posterior), set_aside(rng)
+        reference = yield from self._reference(posterior, rng)
+        told = self.config.proposal == "inverse"
+        n, aside = 0 if told else self.config.searches_for(posterior), set_aside(rng)
         modes = yield from searched_modes(posterior, reference, n, aside)
-        start = reference.unwhiten(rng.standard_normal(posterior.dim))
+        if self.config.proposal == "prior":
+            start = drawn_start(posterior, rng)
+        else:
+            start = reference.unwhiten(rng.standard_normal(posterior.dim))
         place = yield from first_point(rng, start)
         return PcnState(place.xi, place.misfit, float(np.log(self.config.beta)), modes)
+
+    def _reference(self, posterior: Posterior, rng: np.random.Generator) -> Steps[Reference]:
+        """The Gaussian that the chain moves about."""
+        who = f"engine 'pcn' with proposal = '{self.config.proposal}'"
+        if self.config.proposal == "laplace":
+            require(posterior.model, DERIVATIVES, who)
+            return (yield from laplace_reference(posterior, rng, "prior"))
+        if self.config.proposal == "inverse":
+            return estimated_reference(posterior, who)
+        return Reference.standard(posterior.dim)
 
     def move(
         self, posterior: Posterior, state: PcnState, rng: np.random.Generator

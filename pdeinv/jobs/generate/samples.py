@@ -22,33 +22,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pdeinv.errors import DataSchemaError
 from pdeinv.io.datasets import prior_probe
 from pdeinv.io.fields import problem_attributes
+from pdeinv.model.grid_axes import grid_axes
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
-__all__ = ["Samples", "grid_axes", "joined", "to_dataset"]
-
-
-def grid_axes(nodes: Sensors, shape: tuple[int, ...]) -> dict[str, Array]:
-    """The coordinate of each axis of a regular grid given by all its nodes, in axis order.
-
-    Raises:
-        DataSchemaError: the nodes are not a regular grid of that shape.
-    """
-    axes: dict[int, tuple[str, Array]] = {}
-    for name, flat in nodes.items():
-        values = np.asarray(flat).reshape(shape)
-        slack = 1e-9 * float(np.ptp(values))
-        for axis in range(len(shape)):
-            line = np.moveaxis(values, axis, 0).reshape(shape[axis], -1)
-            if np.allclose(line, line[:, :1], rtol=0, atol=slack) and line[0, 0] != line[-1, 0]:
-                axes[axis] = (name, line[:, 0].copy())
-    if len(axes) != len(shape):
-        raise DataSchemaError(f"grid nodes do not form a regular grid of shape {shape}")
-    return {axes[k][0]: axes[k][1] for k in range(len(shape))}
+__all__ = ["Samples", "joined", "to_dataset"]
 
 
 @dataclass(frozen=True)

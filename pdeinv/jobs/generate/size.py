@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pdeinv.errors import ConfigError
 from pdeinv.jobs.generate.plan import Plan
-from pdeinv.memory import check_fits, gib
+from pdeinv.memory import check_fits, size_of
 from pdeinv.plugins.problem import Problem
 
 __all__ = ["check_size", "sample_bytes"]
@@ -37,8 +37,8 @@ def check_size(problem: Problem, plan: Plan, out: Path) -> None:
     disk = shutil.disk_usage(out.absolute().parent).total
     if each * plan.n > disk:
         raise ConfigError(
-            f"n: {plan.n} samples would take at least {gib(each * plan.n)}, and the disk of {out} "
-            f"holds {gib(disk)}; lower n, or store less of a sample"
+            f"n: {plan.n} samples would take at least {size_of(each * plan.n)}, and the disk of "
+            f"{out} holds {size_of(disk)}; lower n, or store less of a sample"
         )
     check_fits(f"n: {plan.n} samples", BYTES_PER_BATCH * plan.n_batches, "lower n")
     check_fits(f"a batch of {plan.batch_size} samples", each * plan.batch_size, "store less of one")

@@ -5,22 +5,20 @@ An inversion has tables and data in agreement, and nothing solved yet.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import Field
 
-from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import Config, named, parse
-from pdeinv.engines.base import Engine, Need, check_posterior, check_takes
-from pdeinv.engines.requests import begin
+from pdeinv.engines.base import Engine, Need, check_begins
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.processes import check_workers
 from pdeinv.io.observations import NoiseSpec, Observations
-from pdeinv.jobs.cost import solve_costs
+from pdeinv.jobs.invert.alike import alike
 from pdeinv.jobs.invert.tables import check_keys, check_solver, check_surrogate_table, rounds_config
 from pdeinv.jobs.two_level.rounds import RoundsConfig, learner
 from pdeinv.memory import check_fits
@@ -29,15 +27,12 @@ from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.case import Case, read_case
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import ModelChoice, PosteriorRecipe, surrogate_kind
-from pdeinv.plugins.surrogate import check_role
+from pdeinv.plugins.surrogate import check_role, role_of
 from pdeinv.provenance import Source, files_of, named_apart, sources_of
-from pdeinv.rng import fresh_seed, stream
+from pdeinv.rng import fresh_seed
 from pdeinv.seeds import LARGEST_SEED
 
 __all__ = ["BudgetConfig", "Inversion", "NoiseConfig", "RunConfig", "run_config"]
-
-TRIED = 6
-"""Solves that a dry run spends on finding out whether an engine can work on a posterior."""
 
 
 class NoiseConfig(Config):
@@ -121,20 +116,22 @@ class Inversion:
         found = cls(run, case.problem, case.observations, engine)
         if not found.trains_surrogate:
             check_surrogate_table(run.surrogate)
-        notes = (*_notes(run, observations, case), *said)
+        notes = (*_notes(run, observations, case), *alike(case.observations), *said)
         return replace(found, notes=notes)
 
     def check_surrogate(self) -> None:
         """Refuse a surrogate that this run cannot use or train, before anything is computed.
 
         Raises:
-            CapabilityError: it is no forward model, does not learn from pairs, or has no coarse
-                model to learn from.
+            CapabilityError: it is of a role that engine or model make no use of, does not learn
+                from pairs, or has no coarse model to learn from.
             ConfigError: a wrong key or value of the table ``[surrogate]``.
             DataSchemaError: the folder is missing or holds no surrogate.
             MissingDependency: a package that it needs is not installed.
         """
-        if self.surrogate_path is not None:
+        if self.begins_learned:
+            check_begins(self.engine)
+        elif self.surrogate_path is not None:
             check_role(surrogate_kind(self.surrogate_path), Role.FORWARD, "invert")
         elif self.trains_surrogate:
             config = self.rounds_config()
@@ -153,6 +150,18 @@ class Inversion:
         """The checkpoint that the run file or the command line names."""
         path = self.run.surrogate.get("path")
         return None if path is None else Path(str(path))
+
+    @cached_property
+    def begins_learned(self) -> bool:
+        """Whether the engine begins at the estimate of a trained inverse, the given surrogate.
+
+        Raises:
+            DataSchemaError: the folder is missing or holds no surrogate.
+        """
+        wanted = Need.COARSE in self.engine.needs or self.run.model == "surrogate"
+        if self.surrogate_path is None or wanted:  # these want a forward model, and say so
+            return False
+        return role_of(surrogate_kind(self.surrogate_path)) is Role.INVERSE
 
     @property
     def inputs(self) -> list[Path]:
@@ -222,7 +231,8 @@ class Inversion:
     def recipe(self) -> PosteriorRecipe:
         """How to build the posterior in any process."""
         run, folder, held = self.run, self.surrogate_path, self.engine.simulations
-        more = {"level": run.level, "model": run.model, "surrogate": folder, "simulations": held}
+        of = "inverse" if self.begins_learned else "surrogate"
+        more = {"level": run.level, "model": run.model, of: folder, "simulations": held}
         return PosteriorRecipe.of(self.problem, self.observations, **more)
 
     def rounds_config(self) -> RoundsConfig:
@@ -238,58 +248,6 @@ class Inversion:
             base["surrogate"] = self.rounds_config().model_dump(mode="json")
         return base
 
-    def plan(self) -> dict[str, Any]:
-        """What a run would do, for ``--dry-run``: sizes, solves and memory; builds the models."""
-        self.require()
-        self.check_surrogate()
-        posterior = self.recipe()()
-        if self.trains_surrogate:  # the rest is there once it is trained
-            check_takes(self.engine, posterior.likelihood)
-        else:
-            check_posterior(self.engine, posterior)
-        chains, steps = self.engine.n_chains, self.engine.most_steps
-        stored = chains * steps * posterior.dim * 8
-        held = posterior.simulations
-        peak = _predicted_peak(hooks.memory_estimate(self.problem, self.run.level), stored)
-        self._begin(posterior)
-        return {
-            "problem": self.problem.name,
-            "engine": self.engine.name,
-            "produces": self.engine.produces,
-            "data": self.observations.size,
-            "unknowns": posterior.dim,
-            "dofs": self.problem.dofs(self.run.level),
-            "chains": chains,
-            "steps per chain": steps,
-            **({} if held is None else {"simulations": held.size}),
-            **({"training solves, at most": self._most_training} if self.trains_surrogate else {}),
-            "draws in memory (MB)": round(stored / 1e6, 1),
-            **({} if peak is None else {"peak memory per process (MB)": round(peak / 1e6)}),
-            **self._costs(posterior),
-            "seed": self.seed,
-        }
-
-    @property
-    def _most_training(self) -> int:
-        """Reference solves of a training that uses all of its rounds, which few need."""
-        return self.rounds_config().n_fine
-
-    def _begin(self, posterior: Posterior) -> None:
-        """Refuse what the engine itself would; where costs are measured, also by a few solves.
-
-        Raises:
-            PdeinvError: what the engine refuses.
-        """
-        if not self.trains_surrogate:
-            most = TRIED if self.engine.produces == "posterior" else 0
-            begin(posterior, self.engine.init(posterior, stream(self.seed, "dry-run")), most)
-
-    def _costs(self, posterior: Posterior) -> dict[str, float]:
-        """What a solve takes, for samplers: how long they run, and whether a surrogate can pay."""
-        if self.engine.produces != "posterior":
-            return {}
-        return solve_costs(posterior, self.engine.n_chains * self.engine.most_steps)
-
 
 def _notes(run: RunConfig, path: Path, case: Case) -> tuple[str, ...]:
     notes, dropped = [], case.observations.n_dropped
@@ -299,26 +257,3 @@ def _notes(run: RunConfig, path: Path, case: Case) -> tuple[str, ...]:
     if coarse is not None:
         notes.append(f"{path.name} was made {coarse}: errors will look too small (inverse crime)")
     return tuple(notes)
-
-
-def _resident_peak() -> int:
-    """Bytes that this process held at most so far; 0 where the system does not tell."""
-    try:
-        import resource
-    except ModuleNotFoundError:
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak) if sys.platform == "darwin" else 1024 * int(peak)
-
-
-def _predicted_peak(model: int | None, stored: int) -> int | None:
-    """Bytes at the peak of a run: the program with its models built, states, and stored draws.
-
-    Args:
-        model: bytes of one running model, where its problem estimates them.
-        stored: bytes of what the engine keeps, counted twice since results are assembled from it.
-
-    Returns:
-        None without such an estimate.
-    """
-    return None if model is None else _resident_peak() + model + 2 * stored

@@ -19,8 +19,11 @@ from pdeinv.bayes.posterior import Counters, Posterior, xi_space
 from pdeinv.bayes.prior import Prior, sample
 from pdeinv.engines.base import Outcome, Produces
 from pdeinv.engines.run.driver import RunResult
+from pdeinv.io.kinds import kind_attrs
 from pdeinv.io.likelihoods import likelihood_attrs
 from pdeinv.io.observations import Observations
+from pdeinv.jobs.invert.derived import derived_draws
+from pdeinv.jobs.invert.estimated_start import told_of_start
 from pdeinv.jobs.invert.labels import labelled
 from pdeinv.jobs.invert.predictive import Predictive, predicted
 from pdeinv.jobs.invert.prior_map import map_formula, map_group
@@ -28,7 +31,7 @@ from pdeinv.jobs.invert.request import Inversion
 from pdeinv.jobs.invert.verdict import judged
 from pdeinv.jobs.two_level.admission import SurrogateReport, trusted
 from pdeinv.model.spaces import Space
-from pdeinv.plugins.hooks import fixtures
+from pdeinv.plugins.hooks import derived, fixtures
 from pdeinv.plugins.mask import masks
 from pdeinv.provenance import attributes
 from pdeinv.rng import stream
@@ -56,10 +59,12 @@ def conclude(
     counters = Counters()
     posterior.charge(counters)
     predictive = predicted(posterior, result.outcome, stream(inversion.seed, "predictive"))
-    for part in (result.counters, surrogate.counters):
+    interest = derived(inversion.problem, inversion.run.level)
+    groups, cost = derived_draws(interest, posterior.prior, result.outcome, predictive)
+    for part in (result.counters, surrogate.counters, cost):
         counters.add(part)
     outcome = judged(posterior, result.outcome, inversion.engine.produces, predictive)
-    outcome = trusted(outcome, surrogate)
+    outcome = told_of_start(trusted(outcome, surrogate), posterior.estimate)
     said = (outcome.message, outcome.note, surrogate.advice)
     outcome = replace(outcome, message="; ".join(text for text in said if text))
     attrs = {
@@ -68,7 +73,8 @@ def conclude(
         "pdeinv_n_forward_training": surrogate.counters.n_forward,
         "pdeinv_n_tangent_training": surrogate.counters.n_tangent,
         "pdeinv_n_adjoint_training": surrogate.counters.n_adjoint,
-        "pdeinv_n_forward_predictive": predictive.size,
+        "pdeinv_n_forward_predictive": predictive.size + cost.n_forward,
+        "pdeinv_notes": "\n".join(inversion.notes),
         "pdeinv_problem": inversion.problem.name,
         "pdeinv_engine": inversion.engine.name,
         "pdeinv_seconds": result.seconds + surrogate.seconds,
@@ -88,6 +94,7 @@ def conclude(
         attrs,
         masks(inversion.problem, posterior.prior.space),
         fixtures(inversion.problem),
+        groups,
     )
     return result_tree(parts)
 
@@ -114,6 +121,7 @@ class ResultParts:
         attrs: provenance and summary attributes.
         inside: which nodes of the unknown lie in the body, for ``estimates``.
         fixtures: electrodes and the like, for ``constant_data``.
+        derived: the group of quantities of interest, where there are any.
     """
 
     prior: Prior
@@ -125,6 +133,7 @@ class ResultParts:
     attrs: Mapping[str, Any]
     inside: xr.Dataset = field(default_factory=xr.Dataset)
     fixtures: xr.Dataset = field(default_factory=xr.Dataset)
+    derived: Mapping[str, xr.Dataset] = field(default_factory=dict)
 
 
 def _labelled(space: Space, flat: Array, draws: Index | None = None) -> xr.Dataset:
@@ -187,9 +196,11 @@ def _data(parts: ResultParts) -> xr.Dataset:
 def _constants(parts: ResultParts) -> xr.Dataset:
     o = parts.observations
     variables = {
-        name: xr.Variable("obs", array, {"units": o.observed.coords[name]})
+        name: xr.Variable("obs", array, o.observed.attrs_of(name))
         for name, array in o.coords.items()
     }
+    if o.observed.kinds:
+        variables[o.observed.kind].attrs |= kind_attrs(o.observed)
     if isinstance(o.likelihood, Noise):
         variables["noise_std"] = xr.Variable("obs", o.noise.std, {"units": o.observed.units})
     return xr.Dataset(variables, {"obs": np.arange(o.size)})
@@ -208,6 +219,7 @@ def result_tree(parts: ResultParts) -> xr.DataTree:
     ``prior_map`` (how the unknown follows from it),
     ``sample_stats``, ``estimates`` (mean and sd over all draws), ``prior``,
     ``posterior_predictive`` (with and without noise), ``log_likelihood`` (of each datum),
+    ``derived`` (quantities of interest, where the problem has some),
     ``observed_data``, ``constant_data``, ``diagnostics`` where chains are compared, and those of
     the engine.
     """
@@ -219,6 +231,7 @@ def result_tree(parts: ResultParts) -> xr.DataTree:
         "estimates": estimates(parts.prior, o).merge(parts.inside),
         "prior": _labelled(parts.prior.space, parts.prior_draws[None]),
         **parts.predictive.groups(parts.observations),
+        **parts.derived,
         "observed_data": _data(parts),
         "constant_data": _constants(parts).merge(parts.fixtures),
         **o.groups,

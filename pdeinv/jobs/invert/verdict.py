@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from pdeinv.bayes.diagnostics import Diagnostics, summary
-from pdeinv.bayes.importance import Importance, importance
+from pdeinv.bayes.importance import importance
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Outcome, Produces
 from pdeinv.engines.ended import Ended
@@ -20,10 +20,6 @@ from pdeinv.jobs.invert.components import component_group, xi_name
 from pdeinv.jobs.invert.predictive import Predictive
 
 __all__ = ["judged"]
-
-EFFECTIVE, PARETO_K = 0.25, 1.0
-"""An approximation holds where this share of its draws counts once they are weighted to the
-posterior, and the tail of the weights is no heavier than this shape."""
 
 ROUNDING = 1e-6
 """Misfits that differ by no more, relatively, are the same."""
@@ -90,15 +86,7 @@ def _by_weights(posterior: Posterior, outcome: Outcome, predictive: Predictive) 
     found = importance((said - true).ravel())
     told = {"effective_share": found.effective, "pareto_k": found.pareto_k}
     outcome = replace(outcome, summary={**outcome.summary, **told})
-    if not outcome.converged or (found.effective >= EFFECTIVE and found.pareto_k <= PARETO_K):
+    if not outcome.converged or found.holds:
         return outcome
-    why = Ended.NOT_GAUSSIAN.sentence(_weighed(found))
+    why = Ended.NOT_GAUSSIAN.sentence(found.sentence())
     return replace(outcome, ended=Ended.NOT_GAUSSIAN, message=f"{why}; {outcome.message}")
-
-
-def _weighed(found: Importance) -> str:
-    return (
-        f"weighted to the posterior {100 * found.effective:.0f} % of the draws count "
-        f"({100 * EFFECTIVE:.0f} % wanted), with Pareto k {found.pareto_k:.2f} (at most "
-        f"{PARETO_K:g} wanted)"
-    )

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from pdeinv.bayes.links import LINKS
 from pdeinv.jobs.plot.lines import INTERVAL, time_panel
 from pdeinv.jobs.plot.panels import BLUE, GREY, Panel, panel, with_units
+from pdeinv.jobs.plot.samples import kinds_of, of_zeros_and_ones
 from pdeinv.jobs.plot.slices import series
 from pdeinv.typing import Array
 
@@ -42,13 +44,13 @@ class _Fit:
     what: str = "predicted"
 
     @classmethod
-    def of(cls, tree: xr.DataTree, point: bool) -> _Fit:
-        observed = next(iter(tree["observed_data"].to_dataset().data_vars.values()))
-        draws = tree["posterior_predictive"].to_dataset()
+    def of(cls, observed: xr.DataArray, draws: xr.Dataset, point: bool) -> _Fit:
+        """Of some data and their predictions."""
         name, over = str(observed.name), ("chain", "draw")
         clean = draws[f"{name}_noise_free"] if f"{name}_noise_free" in draws else draws[name]
         link = LINKS.get(observed.attrs.get("likelihood_link", ""))
-        if link is not None:  # what is predicted is z, and a 1 has the probability p(z)
+        if link is not None and of_zeros_and_ones(observed):
+            # what is predicted is z, and a 1 has the probability p(z)
             p = clean.copy(data=link.probability(clean.values))
             low, high = (None, None) if point else p.quantile([0.025, 0.975], over).values
             return cls(observed, p.mean(over).values, low, high, "probability of")
@@ -57,17 +59,38 @@ class _Fit:
         low, high = draws[name].quantile([0.025, 0.975], over).values
         return cls(observed, clean.mean(over).values, low, high)
 
+    @property
+    def of_chances(self) -> bool:
+        """Whether data are zeros and ones, and predictions their probabilities."""
+        return self.what != "predicted"
+
 
 def fit_panels(tree: xr.DataTree, point: bool) -> list[Panel]:
-    """Observed against predicted data; with a coordinate ``t`` also both over time."""
-    fit = _Fit.of(tree, point)
-    constants = tree["constant_data"].to_dataset()
-    over_time = "t" in constants and len(np.unique(constants["t"])) > 1
-    return [_fit_panel(fit), *([_over_time(fit, constants)] if over_time else [])]
+    """Observed against predicted data of each kind; with a coordinate ``t`` also over time."""
+    observed = next(iter(tree["observed_data"].to_dataset().data_vars.values()))
+    draws, constants = (tree[k].to_dataset() for k in ("posterior_predictive", "constant_data"))
+    found = []
+    for title, rows in _kinds(constants, observed.size):
+        fit = _Fit.of(observed.isel(obs=rows), draws.isel(obs=rows), point)
+        own = constants.isel(obs=rows)
+        found.append(_fit_panel(fit, title))
+        if "t" in own and len(np.unique(own["t"])) > 1 and not fit.of_chances:
+            found.append(_over_time(fit, own))
+    return found
+
+
+def _kinds(constants: xr.Dataset, size: int) -> list[tuple[str, NDArray[np.intp]]]:
+    """The rows of each kind of data, with a title."""
+    told = kinds_of(constants)
+    if told is None:
+        return [("data fit", np.arange(size))]
+    numbers = np.asarray(constants[told[0]])
+    rows = [(word, np.flatnonzero(numbers == k)) for k, word in told[1].items()]
+    return [(f"data fit: {word}", own) for word, own in rows if len(own)]
 
 
 @panel
-def _fit_panel(ax: Axes, fit: _Fit) -> None:
+def _fit_panel(ax: Axes, fit: _Fit, title: str) -> None:
     """Points on the line fit; bars are intervals of the predicted data, noise included."""
     y, predicted = fit.observed, fit.predicted
     both = np.concatenate([y.values, predicted])
@@ -75,11 +98,11 @@ def _fit_panel(ax: Axes, fit: _Fit) -> None:
     bars, said = None, ""
     if fit.low is not None and fit.high is not None:
         bars = np.maximum([predicted - fit.low, fit.high - predicted], 0.0)
-        said = f"\n{INTERVAL}" + " with noise" * (fit.what == "predicted")
+        said = f"\n{INTERVAL}" + " with noise" * (not fit.of_chances)
     ax.plot(ends, ends, color=GREY, lw=0.8)
     ax.errorbar(y, predicted, bars, fmt=".", ms=3, color=BLUE, elinewidth=0.6, alpha=0.8)
     labels = [with_units(f"{what} {y.name}", y) for what in ("observed", fit.what)]
-    ax.set(title="data fit", xlabel=labels[0], ylabel=labels[1] + said, box_aspect=1)
+    ax.set(title=title, xlabel=labels[0], ylabel=labels[1] + said, box_aspect=1)
 
 
 def _over_time(fit: _Fit, constants: xr.Dataset) -> Panel:

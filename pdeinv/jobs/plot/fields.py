@@ -9,11 +9,11 @@ from typing import Any
 
 import xarray as xr
 
-from pdeinv.fem.simplices import Simplices
 from pdeinv.jobs.plot.overlays import Overlay
 from pdeinv.jobs.plot.panels import CutPanel, Panel, field_panel, joined
 from pdeinv.jobs.plot.slices import is_map, last, slices
 from pdeinv.jobs.plot.volumes import cuts, is_flat, is_volume
+from pdeinv.model.simplices import Simplices
 
 __all__ = ["Field", "Scene", "field_panels"]
 

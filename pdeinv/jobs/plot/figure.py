@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import textwrap
+from dataclasses import replace
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pdeinv.errors import ConfigError, DataSchemaError, RunFailed, reason
+from pdeinv.errors import ConfigError, DataSchemaError, PdeinvError, RunFailed, reason
 from pdeinv.foreign import visible
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
@@ -19,10 +20,13 @@ from pdeinv.io.schema import fitting
 from pdeinv.jobs.plot.layout import arranged
 from pdeinv.jobs.plot.observed import observation_panels
 from pdeinv.jobs.plot.panels import RED, Panel
+from pdeinv.jobs.plot.portraits import portrait_panels
 from pdeinv.jobs.plot.result import Claim, result_panels
+from pdeinv.jobs.plot.shown import shown
 from pdeinv.jobs.plot.truth import truth_panels, unknown_of
 
 if TYPE_CHECKING:
+    import xarray as xr
     from matplotlib.figure import Figure
 
 __all__ = ["check_figure_name", "draw", "plot"]
@@ -67,13 +71,28 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
     with fitting(path, "drawn"):
         if found == "result":
             claim = Claim.of(tree, reference)
-            draw(result_panels(tree, reference, claim), out, dpi, claim)
+            both = None if reference is None or truth is None else (reference, truth)
+            first, claim = _portrait(tree, path, both, claim)
+            draw([*first, *result_panels(tree, reference, claim)], out, dpi, claim)
         elif found == "observations":
             draw(observation_panels(tree.to_dataset()), out, dpi)
         elif found == "truth":
             draw(truth_panels(tree, path), out, dpi)
         else:
             raise DataSchemaError(f"{path}: nothing to draw in a file of kind '{found}'")
+
+
+def _portrait(
+    tree: xr.DataTree, path: Path, truth: tuple[xr.DataTree, Path] | None, claim: Claim
+) -> tuple[list[Panel], Claim]:
+    """The panels of the state in its body; a claim that says why where they cannot be made."""
+    try:
+        found = shown(tree, path, truth, point=claim.point)
+    except PdeinvError as error:
+        return [], replace(claim, unseen=str(error))
+    if found is None:
+        return [], claim
+    return portrait_panels(found, claim.centre, claim.spread), claim
 
 
 def check_figure_name(out: Path, flag: str = "--out") -> None:

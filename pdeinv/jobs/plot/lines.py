@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
+    "DOTS",
     "INTERVAL",
     "Band",
     "band_panel",
@@ -37,6 +38,7 @@ __all__ = [
     "value_panel",
 ]
 
+DOTS: Any = {"fmt": ".", "ms": 4, "color": GREY, "elinewidth": 0.7, "label": "data, two sd"}
 INTERVAL = "95 % interval"
 WRITTEN = 8
 """So many values of a point estimate are written beside their markers at most."""
@@ -71,10 +73,17 @@ class Band:
 
 
 @panel
-def band_panel(ax: Axes, band: Band, truth: xr.DataArray | None, title: str) -> None:
+def band_panel(
+    ax: Axes,
+    band: Band,
+    truth: xr.DataArray | None,
+    title: str,
+    data: xr.Dataset | None = None,
+) -> None:
     """A field over one coordinate with its interval, and the truth over its own.
 
-    Values of cells are drawn as steps, those of numbered things as points.
+    Values of cells are drawn as steps, those of numbered things as points. Data have ``value`` and
+    ``sigma`` over ``obs`` with the coordinate.
     """
     draw = _points if _counts(_abscissa(band.centre)[0]) else _course
     draw(ax, band)
@@ -82,6 +91,8 @@ def band_panel(ax: Axes, band: Band, truth: xr.DataArray | None, title: str) -> 
     if truth is not None:
         mark = "x" if draw is _points else ""
         ax.plot(*_curve(truth), color=RED, ls="" if mark else "--", marker=mark, label="truth")
+    if data is not None:
+        ax.errorbar(data[x.name], data["value"], 2 * data["sigma"], **DOTS)
     ax.set(title=wrapped(title), xlabel=_label(x), ylabel=units_of(band.centre))
     legend_below(ax)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from pdeinv.jobs.plot.kinds import parted_kinds
 from pdeinv.jobs.plot.lines import line_panel, series_panel
 from pdeinv.jobs.plot.overlays import overlay_of
 from pdeinv.jobs.plot.panels import (
@@ -18,6 +19,8 @@ from pdeinv.jobs.plot.panels import (
     title_of,
     units_of,
 )
+from pdeinv.jobs.plot.regions import kind_panels
+from pdeinv.jobs.plot.samples import kinds_of, of_zeros_and_ones, samples_of
 from pdeinv.jobs.plot.slices import first_experiment, layers, part_of, series
 
 __all__ = ["observation_panels"]
@@ -26,26 +29,32 @@ MAX_RECORDS = 6
 
 
 def observation_panels(dataset: xr.Dataset) -> list[Panel]:
-    """All panels of an observation file."""
+    """All panels of an observation file, quantity by quantity."""
+    return [p for part in parted_kinds(dataset) or [dataset] for p in _quantity_panels(part)]
+
+
+def _quantity_panels(dataset: xr.Dataset) -> list[Panel]:
     name = next((str(v) for v in dataset.data_vars if f"{v}_sigma" in dataset), None)
     if name is None:
         name = str(next(iter(dataset.data_vars)))
-    value = dataset[name]
+    value, in_plane = dataset[name], {"x", "y"} <= set(dataset.variables)
+    if in_plane and (kinds_of(dataset) or of_zeros_and_ones(value)):
+        return kind_panels(samples_of(dataset, value))
     if value.ndim == 2 and value.sizes.get("time") == 1:  # a picture says more than single dots
-        return observation_panels(dataset.isel(time=0))
-    if value.ndim == 1 and not {"x", "y"} <= set(dataset.variables):
-        return [_series_panel(dataset, name)]
+        return _quantity_panels(dataset.isel(time=0))
     if value.ndim == 1:
-        return _point_panels(dataset, name)
+        return _point_panels(dataset, name) if in_plane else [_series_panel(dataset, name)]
+    return [*_records(dataset, value), *_places(dataset)]
+
+
+def _records(dataset: xr.Dataset, value: xr.DataArray) -> list[Panel]:
+    """Records of stations, one panel for each part of a last axis."""
     if value.ndim == 2:
-        return [*_station_panels(dataset, value), *_places(dataset)]
+        return _station_panels(dataset, value)
     last = str(value.dims[-1])
     parts = [value.isel({last: k}).drop_vars(last) for k in range(value.sizes[last])]
-    tables = ((v, part_of(last, k)) for k, v in enumerate(parts))
-    return [
-        *(p for v, text in tables for p in _station_panels(dataset, v, text)),
-        *_places(dataset),
-    ]
+    tables = [(v, part_of(last, k)) for k, v in enumerate(parts)]
+    return [p for v, text in tables for p in _station_panels(dataset, v, text)]
 
 
 def _point_panels(dataset: xr.Dataset, name: str) -> list[Panel]:

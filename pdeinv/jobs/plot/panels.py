@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Concatenate
 import numpy as np
 import xarray as xr
 
-from pdeinv.fem.simplices import Simplices
 from pdeinv.io.body import CELL
 from pdeinv.jobs.plot.overlays import Overlay
+from pdeinv.model.simplices import Simplices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +27,7 @@ __all__ = [
     "Panel",
     "RED",
     "axis_name",
+    "colour_bar",
     "colour_scale",
     "field_panel",
     "is_log",
@@ -34,6 +35,7 @@ __all__ = [
     "legend_below",
     "panel",
     "places_panel",
+    "plane",
     "sensor_panel",
     "title_of",
     "units_of",
@@ -163,7 +165,7 @@ def legend_below(ax: Axes, **how: Any) -> None:
     ax.legend(bbox_to_anchor=(0.5, 0.0), ncols=columns, borderaxespad=0, **placed, **style, **how)
 
 
-def _colour_bar(ax: Axes, image: Any, array: xr.DataArray, note: str = "") -> None:
+def colour_bar(ax: Axes, image: Any, array: xr.DataArray, note: str = "") -> None:
     """A bar as high as the panel, whose label tells units and, where it helps, a power of ten.
 
     A logarithmic one says that it is; ``note`` is what another one says of itself.
@@ -217,8 +219,8 @@ def field_panel(
         image = _on_mesh(ax, array, mesh, colours)
     if overlay is not None:
         overlay.draw(ax, image)
-    _colour_bar(ax, image, array, note)
-    _plane(ax, title, x, y)
+    colour_bar(ax, image, array, note)
+    plane(ax, title, x, y)
 
 
 def _end_at_nodes(ax: Axes, image: Any, x: xr.DataArray, y: xr.DataArray) -> None:
@@ -249,10 +251,11 @@ def _on_mesh(ax: Axes, array: xr.DataArray, mesh: Simplices | None, colours: Any
 def places_panel(ax: Axes, dataset: xr.Dataset, overlay: Overlay, title: str) -> None:
     """An overlay alone: where electrodes are, by ``electrode_x`` and ``electrode_y``."""
     overlay.draw(ax)
-    _plane(ax, title, *(dataset[f"electrode_{axis}"].rename(axis) for axis in "xy"))
+    plane(ax, title, *(dataset[f"electrode_{axis}"].rename(axis) for axis in "xy"))
 
 
-def _plane(ax: Axes, title: str, x: xr.DataArray, y: xr.DataArray) -> None:
+def plane(ax: Axes, title: str, x: xr.DataArray, y: xr.DataArray) -> None:
+    """Title and labels of a panel over two of x, y and z, of one scale."""
     labels = {"xlabel": with_units(x.name, x), "ylabel": with_units(y.name, y)}
     ax.set(title=wrapped(title), aspect="equal", **labels)
 
@@ -270,5 +273,5 @@ def sensor_panel(
     size = max(6.0, min(60.0, 6000.0 / max(1, values.size)))
     colours: Any = {"cmap": cmap, **(colour_scale(values) if scale is None else scale)}
     dots = ax.scatter(dataset["x"], dataset["y"], c=values, s=size, lw=0, **colours)
-    _colour_bar(ax, dots, values)
-    _plane(ax, title, dataset["x"], dataset["y"])
+    colour_bar(ax, dots, values)
+    plane(ax, title, dataset["x"], dataset["y"])

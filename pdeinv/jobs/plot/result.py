@@ -11,6 +11,7 @@ from pdeinv.io.body import cut_mesh_of, mesh_of
 from pdeinv.io.fields import UNKNOWN
 from pdeinv.jobs.plot.data_fit import fit_panels
 from pdeinv.jobs.plot.fields import Field, Scene, field_panels
+from pdeinv.jobs.plot.kinds import derived_panels, kind_panels
 from pdeinv.jobs.plot.lines import Band, band_panel, histogram, value_panel
 from pdeinv.jobs.plot.overlays import overlay_of
 from pdeinv.jobs.plot.panels import Panel, colour_scale, is_log, title_of, units_of
@@ -39,6 +40,7 @@ class Claim:
         message: the engine's verdict.
         made: problem and engine, for the title of the figure.
         lacking: unknowns that a truth was asked for but does not show.
+        unseen: why the state is not shown in its body; empty where it is, or is no body's.
     """
 
     produces: str
@@ -46,6 +48,7 @@ class Claim:
     message: str
     made: str
     lacking: tuple[str, ...] = ()
+    unseen: str = ""
 
     @classmethod
     def of(cls, tree: xr.DataTree, truth: xr.DataTree | None = None) -> Claim:
@@ -102,7 +105,9 @@ class Claim:
         parts = [p for p in (self.made, "not converged", reason) if p]
         lines = [] if self.converged else [": ".join(parts)]
         lost = ", ".join(self.lacking)
-        return "\n".join([*lines, *([f"the truth does not show {lost}"] if lost else [])])
+        lines += [f"the truth does not show {lost}"] if lost else []
+        lines += [f"its state is not shown: {self.unseen}"] if self.unseen else []
+        return "\n".join(lines)
 
     @property
     def _names(self) -> tuple[str, str]:
@@ -126,7 +131,12 @@ def result_panels(tree: xr.DataTree, truth: xr.DataTree | None, claim: Claim) ->
             prior = tree.children.get("prior")
             known = None if prior is None else prior.to_dataset(inherit=False).get(name)
             panels += _number_panels((posterior[name], mean, known), true, claim)
-    return [*panels, *fit_panels(tree, claim.point)]
+    return [
+        *panels,
+        *derived_panels(tree, truth, claim.point, claim.of_draws),
+        *kind_panels(tree, claim.point),
+        *fit_panels(tree, claim.point),
+    ]
 
 
 def _lacking(tree: xr.DataTree, truth: xr.DataTree) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from pdeinv.fem.simplices import Simplices, located
 from pdeinv.io.body import CELL
+from pdeinv.model.simplices import Simplices, located
 from pdeinv.typing import Array
 
 __all__ = ["Cut", "cuts", "is_flat", "is_volume", "middle"]

@@ -21,6 +21,7 @@ from pydantic import Field
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, Posterior
+from pdeinv.bayes.surrogate_limits import REJECT_SD, WARN_SD
 from pdeinv.config import Config
 from pdeinv.engines.base import Outcome
 from pdeinv.engines.ended import Ended
@@ -28,13 +29,11 @@ from pdeinv.engines.mcmc.tuning import tune
 from pdeinv.engines.requests import Steps, drive
 from pdeinv.engines.solvable import in_reach
 from pdeinv.errors import CapabilityError, SurrogateRejected
-from pdeinv.jobs.comparison import REJECT_SD, WARN_SD
 from pdeinv.model.forward import Capability
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 __all__ = [
-    "REJECT_SD",
     "Difference",
     "GivenSurrogate",
     "SurrogateReport",

@@ -18,7 +18,7 @@ import numpy as np
 
 from pdeinv.bayes.counters import Counters
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.jobs.cost import ROWS, least_seconds
+from pdeinv.bayes.solve_costs import ROWS, least_seconds
 from pdeinv.model.forward import DERIVATIVES, Capability
 from pdeinv.typing import Array
 

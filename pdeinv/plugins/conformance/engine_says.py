@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.engines.base import Need, Produces, check_posterior
 from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import Capability, ForwardModel, Linearization
+from pdeinv.model.learned import Estimate, Role
 from pdeinv.typing import Array
 
 from .clauses import Table, hold, refused
@@ -24,6 +26,10 @@ from .engine_case import PROTOCOL, Case
 __all__ = ["CLAUSES"]
 
 CLAUSES: Table[Case] = Table(PROTOCOL)
+
+AWAY, NEAR = 0.7, 0.2
+"""Mean and standard deviation of an estimate that is somewhat off."""
+
 add_name_clause(CLAUSES)
 
 
@@ -122,3 +128,22 @@ def takes(case: Case) -> None:
         hold(np.isfinite(replace(case, build=lambda: on).draws()).all(), "draws are not finite")
         return
     refused(lambda: check_posterior(engine, on), "such data", CapabilityError)
+
+
+@CLAUSES.clause(
+    "uses", "`uses` is a frozenset of Role; with inverse, chains begin near the estimate of the "
+    "posterior, where there is one; without, such a posterior is refused with CapabilityError",
+    needs=("built", "requires"), where="pdeinv.engines.base.check_begins",
+)  # fmt: skip
+def uses(case: Case) -> None:
+    engine, on = case.engine(), case.build()
+    found = getattr(engine, "uses", frozenset[Role]())
+    hold(_members(found, Role), f"it is {found!r}")
+    told = replace(on, estimate=Estimate(np.full(on.dim, AWAY), np.full(on.dim, NEAR)))
+    if Role.INVERSE not in found:
+        refused(lambda: check_posterior(engine, told), "an estimate", CapabilityError)
+        return
+    check_posterior(engine, told)
+    plain, begun = (replace(case, build=partial(replace, p)).draws() for p in (on, told))
+    hold(np.isfinite(begun).all(), "draws are not finite")
+    hold(not np.array_equal(plain, begun), "chains begin as they do without an estimate")

@@ -16,6 +16,7 @@ from pdeinv.plugins.hooks import (
     HasMask,
     HasStrongForm,
     aligned,
+    derived,
     fixtures,
     images,
     importers,
@@ -24,12 +25,14 @@ from pdeinv.plugins.hooks import (
     memory_estimate,
     metrics,
     phantom,
+    portrait,
     remarks,
 )
 from pdeinv.plugins.problem import Importer, Metric
 
 from .clauses import Table, hold, refused
 from .problem_case import PROTOCOL, Case
+from .problem_says import labels
 
 __all__ = ["CLAUSES"]
 
@@ -128,6 +131,45 @@ def images_(case: Case) -> str | None:
     volume = found.volume(found.state(case.m()))
     hold(volume.shape == found.grid.counts, f"{volume.shape} voxels, not {found.grid.counts}")
     hold(np.isfinite(volume).all(), "voxels are not finite")
+    return None
+
+
+@CLAUSES.clause(
+    "portrait", "`portrait(level)` shows states on the cells of a grid", needs=("built",),
+    where=f"{HOOKS}.HasPortrait",
+)  # fmt: skip
+def portrait_(case: Case) -> str | None:
+    found = portrait(case.problem, 0)
+    if found is None:
+        return "not offered"
+    hold(found.words.strip(), "the state has no words")
+    hold(list(found.axes) in (["x", "y"], ["x", "y", "z"]), f"its axes are {list(found.axes)}")
+    shape = tuple(len(a) for a in list(found.axes.values())[::-1])
+    m = case.m()
+    for name, cells in (("ground", found.ground), ("state", found.spread(found.state(m)))):
+        hold(cells.shape == shape, f"the {name} is {cells.shape}, its grid is {shape}")
+    seen = {text for words in case.problem.observed.meanings.values() for text in words.values()}
+    strange = sorted(set(found.levels(m)) - seen)
+    hold(not seen or not strange, f"no region of the data is called {', '.join(strange)}")
+    return None
+
+
+@CLAUSES.clause(
+    "derived", "`derived(level)` has labelled quantities that are none of the unknown's, finite at "
+    "a prior draw", needs=("data",), where=f"{HOOKS}.HasDerived",
+)  # fmt: skip
+def derived_(case: Case) -> str | None:
+    found = derived(case.problem, 0)
+    if found is None:
+        return "not offered"
+    dumb = labels(found.space)
+    hold(not dumb, f"units or long_name missing for {', '.join(dumb)}")
+    taken = {*case.prior.space.names, case.problem.observed.name, *case.problem.observed.coords}
+    both = sorted(taken & set(found.space.names))
+    hold(not both, f"{', '.join(both)} is a name of the unknown or the data as well")
+    values = found.values(case.m())
+    hold(np.shape(values) == (found.space.size,), f"shape {np.shape(values)}")
+    hold(np.isfinite(values).all(), "they are not finite")
     return None
 
 

@@ -25,6 +25,8 @@ BIND = "pdeinv.plugins.surrogate.Surrogate.bind"
 ANOTHER = "it is no forward model"
 FRESH = 40
 RECORDED = "relative_l2"
+LEAST_HELD = 0.7
+"""Of truths within two standard deviations, of which a Gaussian holds 95 %."""
 HONEST = 4.0
 MAX_DOT_PRODUCT_ERROR = 1e-8
 """Looser than for a solver: networks compute in single precision."""
@@ -87,6 +89,28 @@ def honest(case: Case) -> str | None:
         return f"no error is recorded under the name {RECORDED}"
     error = _fresh(case)
     hold(error < HONEST * said + 1e-12, f"recorded {said:.3g}, fresh draws show {error:.3g}")
+    return None
+
+
+@CLAUSES.clause(
+    "estimates", "an inverse of ξ errs less than the prior mean on fresh data, with standard "
+    "deviations above zero that hold as many truths as they claim, or nearly",
+    needs=("bound",), where="pdeinv.model.learned.Inverse",
+)  # fmt: skip
+def estimates(case: Case) -> str | None:
+    found: Any = case.bound()
+    if case.kind.role != Role.INVERSE or found.of != "xi":
+        return "it is no inverse of ξ"
+    xi, std = case.xi(FRESH, 3), case.noise_std
+    reference = case.problem.forward_model(case.sensors, case.dataset.level)
+    values = np.stack([reference(m) for m in case.prior.unwhiten(xi)])
+    noise = std * np.random.default_rng(6).standard_normal(values.shape)
+    said = found(values + noise, std)
+    hold(bool((said.std > 0).all()), "a standard deviation is not above zero")
+    rms = float(np.sqrt(np.mean((said.mean - xi) ** 2)))
+    hold(rms < 1, f"its rms error is {rms:.3g}, that of the prior mean 1")
+    held = float(np.mean(np.abs(said.distance(xi)) < 2))
+    hold(held > LEAST_HELD, f"two standard deviations hold {held:.0%} of the truths")
     return None
 
 

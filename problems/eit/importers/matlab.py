@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import DataSchemaError
-from pdeinv.foreign import INFLATION, memory, size_of
+from pdeinv.foreign import INFLATION, memory
 from pdeinv.io.reading import parsed
+from pdeinv.memory import size_of
 
 from .frame import Frame, note_missing
 

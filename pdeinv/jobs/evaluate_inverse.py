@@ -1,0 +1,176 @@
+"""A trained inverse on fresh draws of the prior: how far its estimates are off, and whether it says
+so.
+
+The reference model is solved at each draw, noise is added as it would be measured, and the estimate
+is held against the xi that made the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from pdeinv.bayes.likelihood import Likelihood
+from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.posterior import WhitenedModel
+from pdeinv.errors import CapabilityError, ConfigError, RunFailed
+from pdeinv.jobs.evaluate import Request, examined_problem, examined_sensors
+from pdeinv.model.learned import Estimate, Inverse, Role
+from pdeinv.model.rows import evaluate
+from pdeinv.plugins import hooks, registry
+from pdeinv.plugins.case import Case, read_case
+from pdeinv.plugins.recipe import surrogate_kind
+from pdeinv.plugins.surrogate import Surrogate, role_of
+from pdeinv.rng import stream
+from pdeinv.typing import Array
+
+__all__ = ["Examination", "examination_summary", "examination_tree", "examine", "is_inverse"]
+
+COVERED = 0.9
+WITHIN = float(ndtri(0.5 + 0.5 * COVERED))
+
+NARROW = 0.8
+"""The share of truths in bands of 90 % below which a spread is too small to start from blindly."""
+
+USELESS = 0.9
+"""The rms error, that of the prior mean being 1, above which an estimate says little."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Estimates beside what they are of; rows whose solve failed are left out.
+
+    Attributes:
+        surrogate: what was examined.
+        problem: name of the problem.
+        xi: the truth, shape (n, dim).
+        data: with noise, shape (n, n_d).
+        found: the estimates, shapes (n, dim).
+        failed: draws that could not be solved.
+    """
+
+    surrogate: Surrogate
+    problem: str
+    xi: Array
+    data: Array
+    found: Estimate
+    failed: int
+
+    @property
+    def off(self) -> Array:
+        """Errors in standard deviations, shape (n, dim)."""
+        return self.found.distance(self.xi)
+
+
+def is_inverse(request: Request) -> bool:
+    """Whether the surrogate that is asked about is one."""
+    return role_of(surrogate_kind(request.checkpoint)) is Role.INVERSE
+
+
+def examine(request: Request, progress: Callable[[int, int], None]) -> Examination:
+    """Solve at fresh draws of the prior, add noise, and ask.
+
+    Args:
+        request: what to compare; ``around`` must be None.
+        progress: told after all solves: done, in all.
+
+    Raises:
+        CapabilityError: it estimates the unknown itself.
+        ConfigError: draws of a posterior are asked for.
+        SurrogateRejected: trained for another problem, prior or sensor set.
+        RunFailed: every solve failed.
+    """
+    if request.around is not None:
+        raise ConfigError("an inverse is evaluated at draws of the prior; leave out --around")
+    surrogate = surrogate_kind(request.checkpoint).load(request.checkpoint)
+    case = None
+    if request.obs is not None:
+        case = read_case(request.obs, request.tables.get("problem", {}), request.noise)
+    problem = case.problem if case else examined_problem(request, surrogate)
+    registry.require("problems", problem.name)
+    prior, sensors = problem.prior(), examined_sensors(request, problem, case, surrogate)
+    bound = cast(Inverse, surrogate.bind(problem, prior, sensors))
+    if bound.of != "xi":
+        raise CapabilityError("evaluate compares estimates of xi, this one is of the unknown")
+    level = int(surrogate.metadata.get("level", 0)) if request.level is None else request.level
+    reference = WhitenedModel(prior, problem.forward_model(sensors, level))
+    xi = stream(request.seed, "evaluate-inverse").standard_normal((request.n, prior.dim))
+    values = evaluate(reference, xi).values
+    progress(request.n, request.n)
+    good: NDArray[np.bool_] = np.isfinite(values).all(axis=1)
+    if not good.any():
+        raise RunFailed(f"all {request.n} solves failed; check the problem with 'pdeinv check'")
+    own = hooks.likelihood(problem)(sensors)
+    law = own or _noise(request, case, surrogate, values[good])
+    data = law.draw(values[good], stream(request.seed, "evaluate-noise"))
+    found = bound(data, law.std)
+    return Examination(surrogate, problem.name, xi[good], data, found, int((~good).sum()))
+
+
+def _noise(request: Request, case: Case | None, surrogate: Surrogate, values: Array) -> Likelihood:
+    if case is not None:
+        return case.observations.likelihood
+    if request.noise:
+        return request.noise.for_values(np.abs(values).max(axis=0))
+    stored = np.asarray(surrogate.metadata["noise_std"], dtype=np.float64).ravel()
+    same = len(stored) == values.shape[1]
+    return Noise(stored if same else np.full(values.shape[1], float(np.median(stored))))
+
+
+def examination_summary(found: Examination) -> dict[str, Any]:
+    """The figures as JSON data."""
+    error, dim = found.found.mean - found.xi, found.xi.shape[1]
+    each = np.sqrt(np.mean(error**2, axis=0))
+    return {
+        "surrogate": found.surrogate.metadata["surrogate"],
+        "role": str(Role.INVERSE),
+        "problem": found.problem,
+        "n": len(error),
+        "failed": found.failed,
+        "data": found.data.shape[1],
+        "xi_rms": float(np.sqrt(np.mean(error**2))),
+        "xi_rms_over_std": float(np.sqrt(np.mean(found.off**2))),
+        "coverage_90": float(np.mean(np.abs(found.off) <= WITHIN)),
+        "components": [
+            {"xi": i, "rms": float(each[i]), "std": float(found.found.std[:, i].mean()),
+             "coverage_90": float(np.mean(np.abs(found.off[:, i]) <= WITHIN))}
+            for i in range(dim)
+        ],
+        "verdict": _verdict(found),
+    }  # fmt: skip
+
+
+def _verdict(found: Examination) -> str:
+    rms = float(np.sqrt(np.mean((found.found.mean - found.xi) ** 2)))
+    covered = float(np.mean(np.abs(found.off) <= WITHIN))
+    if rms > USELESS:
+        return f"weak: rms error {rms:.2g} where the prior mean has 1; train on more samples"
+    if covered < NARROW:
+        return (
+            f"narrow: bands of 90 % hold {covered:.0%}; hold out more samples (share) or train on "
+            "draws like these"
+        )
+    return f"good: rms error {rms:.2g} where the prior mean has 1; bands of 90 % hold {covered:.0%}"
+
+
+def examination_tree(found: Examination, attrs: Mapping[str, Any]) -> xr.DataTree:
+    """All numbers, one row a draw."""
+    told = {
+        "xi": (found.xi, "whitened unknown that made the data"),
+        "mean": (found.found.mean, "its estimate"),
+        "std": (found.found.std, "standard deviation of the estimate"),
+    }
+    root = xr.Dataset(
+        {
+            name: (("sample", "xi_dim"), values, {"units": "1", "long_name": text})
+            for name, (values, text) in told.items()
+        },
+        attrs={**attrs, "pdeinv_kind": "evaluation", "pdeinv_problem": found.problem},
+    )
+    return xr.DataTree.from_dict({"/": root})

@@ -1,0 +1,95 @@
+"""What a trained inverse says of the data of an inversion, in the whitened unknown of this run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import numpy as np
+
+from pdeinv.errors import CapabilityError, ConfigError, DataSchemaError, SurrogateRejected
+from pdeinv.model.learned import Estimate, Inverse
+from pdeinv.plugins.aligned import Aligned, Measured
+from pdeinv.plugins.hooks import aligned
+from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.surrogate import Surrogate
+from pdeinv.typing import Array
+
+__all__ = ["estimate_of"]
+
+type Make = Callable[[str, Mapping[str, Any]], Problem]
+"""What builds a problem by its name and configuration."""
+
+LEAST = 0.01
+"""The smallest standard deviation that is believed, in those of the prior: a search whose first
+steps are shorter gets nowhere."""
+
+
+def estimate_of(surrogate: Surrogate, problem: Problem, make: Make, measured: Measured) -> Estimate:
+    """The estimate from one measurement, shapes (dim,).
+
+    Where the problem aligns bodies, an inverse of another body is shown the data as they would be
+    there, and what it says is carried back.
+
+    Args:
+        surrogate: of role ``inverse``.
+        problem: that is inverted.
+        make: builds a problem by its name and configuration.
+        measured: the data.
+
+    Raises:
+        CapabilityError: it estimates the unknown itself.
+        DataSchemaError: what it says is not finite.
+        SurrogateRejected: trained for another problem, prior or sensor set.
+    """
+    mapped, trained = _aligned(surrogate, problem, make, measured)
+    if mapped is None:
+        found = _asked(surrogate, problem, measured)
+    else:
+        found = _carried(_asked(surrogate, trained, mapped[1]), mapped[0].back)
+    if not np.isfinite([found.mean, found.std]).all():
+        raise DataSchemaError(
+            f"surrogate '{surrogate.name}' says nothing finite of these data; check them, or leave "
+            "--surrogate out"
+        )
+    return Estimate(found.mean, np.maximum(found.std, LEAST))
+
+
+def _aligned(
+    surrogate: Surrogate, problem: Problem, make: Make, measured: Measured
+) -> tuple[tuple[Aligned, Measured] | None, Problem]:
+    """The data in the body that it was trained for, and that problem; None where it is this one.
+
+    Raises:
+        SurrogateRejected: they cannot be carried there.
+    """
+    told = surrogate.metadata
+    if told["problem"] != problem.name:
+        return None, problem  # bind says so
+    sensors = {c: np.asarray(v, dtype=np.float64) for c, v in told["sensors"].items()}
+    other = make(str(told["problem"]), told["problem_config"])
+    try:
+        mapped = aligned(problem, measured, lambda: other, sensors)
+    except (ConfigError, DataSchemaError) as error:
+        raise SurrogateRejected(f"surrogate of another body: {error}; train it again") from None
+    if mapped is None:
+        return None, problem
+    there = {c: v[mapped.columns] for c, v in sensors.items()}
+    return (mapped, Measured(there, mapped.values, mapped.likelihood)), other
+
+
+def _asked(surrogate: Surrogate, problem: Problem, measured: Measured) -> Estimate:
+    bound = cast(Inverse, surrogate.bind(problem, problem.prior(), measured.sensors))
+    if bound.of != "xi":
+        raise CapabilityError(
+            f"surrogate '{surrogate.name}' estimates the unknown itself, engines begin in its "
+            "whitened coordinates; choose one of xi"
+        )
+    return bound(measured.values[None], measured.likelihood.std).row(0)
+
+
+def _carried(found: Estimate, back: Callable[[Array], Array]) -> Estimate:
+    """Mean and spread through a map of ξ, the latter by differences of one standard deviation."""
+    step = np.diag(found.std)
+    half = 0.5 * (back(found.mean + step) - back(found.mean - step))
+    return Estimate(back(found.mean[None])[0], np.sqrt(np.sum(half**2, axis=0)))

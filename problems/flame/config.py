@@ -1,0 +1,165 @@
+"""What a user may set of the flame problem, in SI units."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from pdeinv.config import Config, Positive
+
+from .chemistry import FLAMMABLE, NAMES, Mixture, Parameters
+
+__all__ = [
+    "FlameConfig",
+    "LogNormalConfig",
+    "MixtureConfig",
+    "NormalConfig",
+    "NumberConfig",
+    "UniformConfig",
+    "UnknownConfig",
+]
+
+COLDEST = 200.0
+"""Temperatures of inlets below this one are taken for degrees Celsius."""
+
+EquivalenceRatio = Annotated[float, Field(ge=FLAMMABLE[0], le=FLAMMABLE[1])]
+
+
+class LogNormalConfig(Config):
+    """A positive number whose logarithm is normal."""
+
+    kind: Literal["log-normal"] = "log-normal"
+    median: Positive = Field(description="its median")
+    std: Positive = Field(description="standard deviation of its logarithm")
+
+
+class NormalConfig(Config):
+    """A normal number."""
+
+    kind: Literal["normal"] = "normal"
+    mean: Positive = Field(description="its mean")
+    std: Positive = Field(description="its standard deviation")
+
+
+class UniformConfig(Config):
+    """A number that is uniform between two others."""
+
+    kind: Literal["uniform"] = "uniform"
+    low: Positive = Field(description="the least value")
+    high: Positive = Field(description="the largest value")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> UniformConfig:
+        if not self.low < self.high:
+            raise ValueError(f"low must be less than high, got {self.low:g} and {self.high:g}")
+        return self
+
+
+NumberConfig = Annotated[
+    LogNormalConfig | NormalConfig | UniformConfig, Field(discriminator="kind")
+]
+
+
+class UnknownConfig(Config):
+    """The table ``[problem.unknown]``: what is sought, each with its prior; the rest is known."""
+
+    conductivity: NumberConfig | None = Field(None, description="thermal conductivity λ, W m-1 K-1")
+    activation_energy: NumberConfig | None = Field(None, description="activation energy, J mol-1")
+    pre_exponential: NumberConfig | None = Field(
+        None, description="A of the rate, for densities in kg m-3"
+    )
+    inlet_gradient: NumberConfig | None = Field(None, description="dT/dx at the inlet, K m-1")
+    equivalence_ratio: NumberConfig | None = Field(None, description="φ of the mixture")
+    pressure: NumberConfig | None = Field(None, description="pressure at the inlet, Pa")
+    inlet_temperature: NumberConfig | None = Field(None, description="temperature there, K")
+
+    @model_validator(mode="after")
+    def _some(self) -> UnknownConfig:
+        if not self.sought:
+            raise ValueError(f"expected a prior of at least one of {', '.join(NAMES)}")
+        return self
+
+    @property
+    def sought(self) -> dict[str, LogNormalConfig | NormalConfig | UniformConfig]:
+        """The priors by name, in the order of :data:`pdeinv.problems.flame.chemistry.NAMES`."""
+        return {n: p for n in NAMES if (p := getattr(self, n)) is not None}
+
+
+class MixtureConfig(Config):
+    """The table ``[problem.mixture]``: constants of gas and fuel."""
+
+    molar_mass: Positive = Field(0.02897, description="of the gas, kg mol-1")
+    heat_capacity: Positive = Field(1000.0, description="of the gas, J kg-1 K-1")
+    heat_release: Positive = Field(5e7, description="per mass of fuel, J kg-1")
+    order: float = Field(
+        1.6, gt=1, le=4, description="order of the reaction in the density of fuel"
+    )
+
+
+_START = UnknownConfig(
+    conductivity=LogNormalConfig(median=0.03, std=0.25),
+    activation_energy=LogNormalConfig(median=1.3e5, std=0.1),
+)
+
+
+class FlameConfig(Config):
+    """A laminar flame that propagates freely: ρ_in s_L c_p T′ = λ T″ + q ω."""
+
+    model: Literal["one-step"] = Field(
+        "one-step", description="one-step: one reaction, Lewis number one, algebraic closures"
+    )
+    configuration: Literal["free"] = Field(
+        "free", description="free: a premixed flame that propagates freely"
+    )
+    length: Positive = Field(1.5e-3, description="of the domain, m")
+    cells: int = Field(200, ge=16, le=1_000_000, description="cells of level 0, halved per level")
+    grading: float = Field(
+        0.5, ge=0, le=0.9, description="part of the cells that goes where the flame bends; 0: even"
+    )
+    conductivity: Positive = Field(0.026, description="thermal conductivity λ, W m-1 K-1")
+    activation_energy: Positive = Field(121417.2, description="activation energy, J mol-1")
+    pre_exponential: Positive = Field(
+        1.4e8, description="A of ω = A exp(−E/(R T)) (ρ Y)^order, for densities in kg m-3"
+    )
+    inlet_gradient: Positive = Field(
+        1e5, description="dT/dx at the inlet, K m-1, which says where in the domain the flame is"
+    )
+    equivalence_ratio: EquivalenceRatio = Field(0.4, description="φ of the lean mixture")
+    pressure: Positive = Field(101325.0, description="pressure at the inlet, Pa")
+    inlet_temperature: float = Field(
+        298.0, ge=COLDEST, le=1500, description="temperature at the inlet, K"
+    )
+    mixture: MixtureConfig = Field(MixtureConfig(), description="constants of gas and fuel")
+    unknown: UnknownConfig = Field(_START, description="what is sought, with its priors")
+
+    @property
+    def extent(self) -> tuple[tuple[float, float], ...]:
+        """The ends of the domain."""
+        return ((0.0, self.length),)
+
+    @property
+    def gas(self) -> Mixture:
+        """The constants of the mixture."""
+        return Mixture(**self.mixture.model_dump())
+
+    @property
+    def known(self) -> Parameters:
+        """The parameters as configured, the sought ones among them."""
+        return Parameters(**{name: getattr(self, name) for name in NAMES})
+
+    @property
+    def centre(self) -> Parameters:
+        """The parameters with the sought ones in the middle of their priors."""
+        middle = {name: centre_of(prior) for name, prior in self.unknown.sought.items()}
+        return Parameters(**{name: middle.get(name, getattr(self, name)) for name in NAMES})
+
+
+def centre_of(prior: LogNormalConfig | NormalConfig | UniformConfig) -> float:
+    """The median of a prior."""
+    if isinstance(prior, LogNormalConfig):
+        return prior.median
+    return (
+        prior.mean if isinstance(prior, NormalConfig) else float(np.mean([prior.low, prior.high]))
+    )

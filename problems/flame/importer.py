@@ -1,0 +1,194 @@
+"""``pdeinv import flame csv``: a table of profiles or flame speeds, with units in its header.
+
+    x [mm], T [degC], u [cm/s], T_sigma [K]
+    phi, p [atm], T_in [K], s_L [cm/s]
+
+A cell that is empty was not measured. The state of the inlet stands in columns or in flags.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from pydantic import Field
+
+from pdeinv.config import Config, Positive
+from pdeinv.errors import DataSchemaError
+from pdeinv.io.fields import problem_attributes
+from pdeinv.plugins.problem import Importer
+from pdeinv.text_table import is_missing, read_table
+from pdeinv.typing import Array
+
+from .config import COLDEST, FlameConfig
+from .sensors import INLET, KINDS, OBSERVED
+
+__all__ = ["IMPORTERS", "CsvOptions"]
+
+ZERO = 273.15
+LENGTHS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6}
+SPEEDS = {"m/s": 1.0, "m s-1": 1.0, "cm/s": 1e-2, "cm s-1": 1e-2, "mm/s": 1e-3, "mm s-1": 1e-3}
+PRESSURES = {"Pa": 1.0, "kPa": 1e3, "MPa": 1e6, "mbar": 1e2, "bar": 1e5, "atm": 101325.0}
+TEMPERATURES = {"K": 1.0, "degC": 1.0, "°C": 1.0, "C": 1.0}
+PARTS = {"1": 1.0, "": 1.0, "%": 1e-2}
+UNITS: Mapping[str, Mapping[str, float]] = {
+    "x": LENGTHS, "T": TEMPERATURES, "u": SPEEDS, "Y": PARTS, "s_L": SPEEDS,
+    "p": PRESSURES, "T_in": TEMPERATURES, "phi": PARTS,
+}  # fmt: skip
+"""Factors to SI by the units of each column, which may be written in lower case."""
+COLUMN = re.compile(r"(\w+)\s*(?:[\[(]\s*([^\])]*?)\s*[\])])?")
+SIGMA = "_sigma"
+
+
+class CsvOptions(Config):
+    """Flags of the format."""
+
+    rel: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="standard deviation of each value as a part of it, where the file has none",
+    )
+    p: Positive | None = Field(None, description="pressure at the inlet, Pa, if not in the file")
+    t_in: float | None = Field(
+        None, ge=COLDEST, le=1500, description="temperature at the inlet, K, if not in the file"
+    )
+    phi: Positive | None = Field(None, description="equivalence ratio, if not in the file")
+
+
+def _read(source: Path, options: CsvOptions) -> xr.Dataset:
+    columns = _columns(source)
+    given = {"p": options.p, "T_in": options.t_in, "phi": options.phi}
+    for name, value in given.items():
+        if (name in columns) == (value is not None):
+            fault = "is there twice; give" if name in columns else "is not there; give"
+            raise DataSchemaError(
+                f"{source}: the column {name} {fault} it in the file or by --{_flag(name)}"
+            )
+    kinds = [kind for kind in KINDS if kind.name in columns]
+    if not kinds:
+        names = ", ".join(kind.name for kind in KINDS)
+        raise DataSchemaError(f"{source}: expected a column of {names}; got {', '.join(columns)}")
+    if "x" not in columns and any("x" in kind.coords for kind in kinds):
+        raise DataSchemaError(f"{source}: profiles need a column x, such as 'x [mm]'")
+    data: dict[str, tuple[str, Array, dict[str, str]]] = {}
+    for kind in kinds:
+        labels = {"units": kind.units, "long_name": kind.long_name}
+        data[kind.name] = ("obs", columns[kind.name], labels)
+        sigma = _sigma(source, columns, kind.name, options)
+        text = f"noise standard deviation of {kind.long_name}"
+        data[kind.name + SIGMA] = ("obs", sigma, {**labels, "long_name": text})
+    n = len(columns[kinds[0].name])
+    coords = {
+        name: (
+            "obs",
+            columns.get(name, np.full(n, given.get(name))).astype(float),
+            {"units": units},
+        )
+        for name, units in OBSERVED.coords.items()
+        if name in columns or name in given
+    }
+    attrs = problem_attributes("flame", _config(source, {k: v[1] for k, v in coords.items()}))
+    return xr.Dataset(data, coords, {**attrs, "featureType": "point"})
+
+
+IMPORTERS: Mapping[str, Importer] = {
+    "csv": Importer(
+        "Table of profiles or flame speeds, with units in its header: x [mm], T [degC], u [cm/s].",
+        CsvOptions,
+        _read,
+    )
+}
+"""By the name that ``pdeinv import flame`` knows them by."""
+
+
+def _flag(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _config(source: Path, coords: Mapping[str, Array]) -> FlameConfig:
+    """The configuration with the state of the inlet of the first row."""
+    try:
+        return FlameConfig(**{name: float(coords[short][0]) for short, name in INLET.items()})
+    except ValueError:
+        wrong = ", ".join(f"{short} = {coords[short][0]:g}" for short in INLET)
+        raise DataSchemaError(
+            f"{source}: no flame has {wrong}; expected p in Pa, T_in from {COLDEST:g} K on and a "
+            "lean phi in its flammable range"
+        ) from None
+
+
+def _columns(source: Path) -> dict[str, Array]:
+    """The columns in SI units by their names; noise as NAME_sigma.
+
+    Raises:
+        DataSchemaError: a column that is not known, without units, or no numbers.
+    """
+    header, lines = read_table(source)
+    known = {name.lower(): name for name in UNITS}
+    found: dict[str, Array] = {}
+    for k, text in enumerate(header):
+        matched = COLUMN.fullmatch(text.strip())
+        stem = "" if matched is None else matched[1].removesuffix(SIGMA)
+        if matched is None or stem not in known:
+            raise DataSchemaError(
+                f"{source}: column '{text}' is not known; expected {', '.join(UNITS)} or one of "
+                f"them with {SIGMA}, with units such as 'T [degC]'"
+            )
+        name = known[stem]
+        label = name + SIGMA * matched[1].endswith(SIGMA)
+        values = np.array([_number(cells[k], source, line, text) for line, cells in lines])
+        found[label] = _in_si(values, label, matched[2], source)
+    if not found or not len(next(iter(found.values()))):
+        raise DataSchemaError(f"{source} has no rows; expected a table of measurements")
+    return found
+
+
+def _number(cell: str, source: Path, line: int, column: str) -> float:
+    if is_missing(cell):
+        return np.nan
+    try:
+        value = float(cell)
+    except ValueError:
+        value = np.inf
+    if not np.isfinite(value):
+        raise DataSchemaError(
+            f"{source}, line {line}: column '{column}' holds '{cell}'; expected a number, or "
+            "nothing where it was not measured"
+        )
+    return value
+
+
+def _in_si(values: Array, label: str, said: str | None, source: Path) -> Array:
+    """A column in SI units; temperatures in degrees Celsius are shifted, their noise is not."""
+    name = label.removesuffix(SIGMA)
+    units = UNITS[name]
+    if said is None and "1" not in units:
+        raise DataSchemaError(
+            f"{source}: column {label} has no units; write them behind it, such as "
+            f"'{label} [{next(iter(units))}]'; known are {', '.join(u for u in units if u)}"
+        )
+    unit = {u.lower(): u for u in units}.get((said or "1").lower())
+    if unit is None:
+        raise DataSchemaError(
+            f"{source}: column {label} has units '{said}'; known are "
+            f"{', '.join(u for u in units if u)}"
+        )
+    shift = ZERO if units is TEMPERATURES and unit != "K" and label == name else 0.0
+    return values * units[unit] + shift
+
+
+def _sigma(source: Path, columns: Mapping[str, Array], name: str, options: CsvOptions) -> Array:
+    """The noise of a column: that of the file, else a part of each value."""
+    own = columns.get(name + SIGMA)
+    if own is not None:
+        return own
+    if options.rel is None:
+        raise DataSchemaError(
+            f"{source}: no noise given for {name}; add a column {name}{SIGMA}, or give --rel, the "
+            "standard deviation as a part of each value"
+        )
+    return options.rel * np.abs(columns[name])

@@ -1,0 +1,1 @@
+"""Networks from data to the unknown: estimates with a calibrated spread."""

@@ -1,0 +1,85 @@
+"""An inverse at the sensors of a measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from pdeinv.errors import ShapeError
+from pdeinv.model.learned import Estimate
+from pdeinv.model.spaces import Space
+from pdeinv.typing import Array
+
+from ..common.split import Index
+from ..common.torch_env import torch
+from .inputs import Inputs
+from .noising import NoiseLaw
+from .spread import mixed
+
+__all__ = ["BoundInverse", "asked"]
+
+BLOCK = 256
+"""Rows that go through a network at once."""
+
+
+def asked(networks: Sequence[Any], inputs: Array) -> Estimate:
+    """What networks in double precision say of inputs (n, width), before any calibration."""
+    found = []
+    for network in networks:
+        with torch.no_grad():
+            parts = [
+                network(torch.as_tensor(inputs[i : i + BLOCK], dtype=torch.float64)).numpy()
+                for i in range(0, len(inputs), BLOCK)
+            ]
+        mean, logs = np.split(np.concatenate(parts), 2, axis=1)
+        found.append(Estimate(mean, np.exp(0.5 * logs)))
+    return mixed(found)
+
+
+@dataclass(frozen=True)
+class BoundInverse:
+    """From data at some of the trained sensors to ξ; see :class:`pdeinv.model.learned.Inverse`.
+
+    Attributes:
+        networks: in double precision.
+        inputs: data at all trained sensors to inputs of a network.
+        law: how data scatter.
+        factor: that standard deviations are multiplied by, shape (dim,).
+        chosen: which of the trained sensors the data are of, shape (n_d,).
+        size: how many of those there are.
+        space: of ξ.
+        d_space: of the data.
+    """
+
+    networks: Sequence[Any]
+    inputs: Inputs
+    law: NoiseLaw
+    factor: Array
+    chosen: Index
+    size: int
+    space: Space
+    d_space: Space
+
+    of: Literal["xi"] = "xi"
+
+    def __call__(self, data: Array, noise_std: Array) -> Estimate:
+        """Estimates (n, dim) from data (n, n_d) with σ (n_d,).
+
+        Raises:
+            ShapeError: the shapes do not fit.
+        """
+        data, n = np.atleast_2d(np.asarray(data, dtype=np.float64)), len(self.chosen)
+        if data.shape[1:] != (n,) or np.shape(noise_std) != (n,):
+            raise ShapeError(
+                f"expected rows of {n} data with {n} σ, got the shapes {data.shape} and "
+                f"{np.shape(noise_std)}"
+            )
+        whole = np.full((len(data), self.size), np.nan)
+        whole[:, self.chosen] = data
+        level, stretch = self.law.level(noise_std, self.chosen)
+        inputs = np.insert(self.inputs(whole), 0, level, axis=1)
+        found = asked(self.networks, inputs)
+        return Estimate(found.mean, found.std * self.factor * stretch)
