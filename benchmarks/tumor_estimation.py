@@ -59,7 +59,7 @@ def off(on: Masks, xi: Array, m: Array) -> list[float]:
     return [*np.log(found[:2] / m[:2]).tolist(), *(found[2:5] - m[2:5]).tolist()]
 
 
-def theory(on: Masks, truth: Array, m: Array) -> dict[str, list[float]]:
+def theory(on: Masks, truth: Array, m: Array) -> dict[str, Any]:
     """Bound and bias."""
     xi = whiten(on.prior, m[None, : on.prior.dim])[0]
     z = on.z(xi)
@@ -68,7 +68,8 @@ def theory(on: Masks, truth: Array, m: Array) -> dict[str, list[float]]:
     scale = on.scale(xi)[:KNOWN] / np.concatenate([m[:2], np.ones(3)])
     bound = scale * np.sqrt(np.diag(np.linalg.inv(precision)))[:KNOWN]
     there = scored(on, LINK.probability(truth), xi, prior=0.0, begun=(z, j))
-    return {"bound": bound.tolist(), "bias": off(on, there.xi, m)}
+    bias = off(on, there.xi, m)
+    return {"bound": bound.tolist(), "bias": bias, "bias_converged": there.converged}
 
 
 def measured(number: int) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def highest(score: Array, count: int) -> Mask:
 def measured(number: int) -> dict[str, Any]:
     """One patient: how much each plan covers."""
     began, story = time.process_time(), Story(number)
-    softness, share = ways()["share"]
+    softness, _, share = ways()["share"]
     of_patient = partial(of, number, softness=softness)
     xi, _ = coarse(of_patient, story.places, story.data, share, number)
     on = masks_of(of_patient(48), story.places)

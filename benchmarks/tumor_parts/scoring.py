@@ -1,11 +1,11 @@
 """The most probable unknown of masks in steps: coarse voxels first, then Fisher scoring on finer.
 
-``pdeinv invert --engine map`` searches on the voxels that it is given. Here that search runs on
-voxels of 8 mm, and Fisher scoring goes on from its end on voxels of 8, 4 and then 2 mm: steps of
-the inverse of H = w JᵀFJ + I in whitened coordinates, halved until the objective falls. Columns of
-J are differences of solves, of which one costs a third of a tangent; they are off by 1e-4 of
-themselves. The end is within ``TOLERANCE`` posterior standard deviations of the minimum that
-``map`` would find on the finest voxels.
+``pdeinv invert --engine map`` searches on the voxels that it is given, from the prior mean. Here
+that search runs on voxels of 8 mm, with the seed in the middle of the core, and Fisher scoring goes
+on from its end on voxels of 8, 4 and then 2 mm: steps of the inverse of H = w JᵀFJ + I in whitened
+coordinates, halved until the objective falls. Columns of J are differences of solves, of which one
+costs a third of a tangent; they are off by 1e-4 of themselves. The end is within ``TOLERANCE``
+posterior standard deviations of the minimum that ``map`` would find on the finest voxels.
 """
 
 from __future__ import annotations
@@ -18,20 +18,25 @@ import numpy as np
 from pdeinv.bayes.bernoulli import Bernoulli
 from pdeinv.bayes.links import LINKS
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
-from pdeinv.bayes.prior import Prior
+from pdeinv.bayes.prior import Prior, whiten
 from pdeinv.engines.gaussian.minimize import OptimizerConfig, find_map
 from pdeinv.engines.requests import drive
 from pdeinv.model.forward import ForwardModel
 from pdeinv.model.observed import Sensors
 from pdeinv.problems.tumor import Tumor, TumorConfig
+from pdeinv.problems.tumor.contours import FITTING
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["Masks", "Scored", "coarse", "masks_of", "scored"]
+from .patients import BOX, VOXEL
+
+__all__ = ["Masks", "Scored", "coarse", "masks_of", "objective", "scored"]
 
 Config = Callable[[int], TumorConfig]
 
 LINK = LINKS["threshold"]
+LEAST = 1e-9
+"""A concentration that counts as no smaller, and as no closer to one."""
 STEP = 1e-4
 """Of differences, in standard deviations of the prior."""
 TOLERANCE, MOST = 0.05, 15
@@ -51,6 +56,7 @@ class Masks:
         prior: of the unknown.
         model: m to z of each datum.
         region: of each datum, from 1.
+        off: how far contours are off, mm, where softness is that and not one of c; else 0.
         solves: counted.
     """
 
@@ -58,12 +64,36 @@ class Masks:
     prior: Prior
     model: ForwardModel
     region: Array
+    off: float = 0.0
     solves: int = 0
 
     def z(self, xi: Array) -> Array:
-        """What is predicted."""
+        """What is predicted; with ``off`` the distance from the contour over its error.
+
+        Along a front ln c/(1 − c) falls by √(ρ/D) each mm.
+        """
         self.solves += 1
-        return self.model(self.prior.unwhiten(xi))
+        m = self.prior.unwhiten(xi)
+        found = self.model(m)
+        return (
+            self.per_mm(m) * (_logit(self.c(found, m)) - _logit(self.of(m))) if self.off else found
+        )
+
+    def of(self, m: Array) -> Array:
+        """The threshold of each datum."""
+        thresholds = self.config.masks.thresholds.values()  # type: ignore[union-attr]
+        free = iter(m[5:])
+        known = [next(free) if isinstance(t, tuple) else t for t in thresholds]
+        return np.array(known)[self.region.astype(int) - 1]
+
+    def c(self, found: Array, m: Array) -> Array:
+        """The concentration of what the model says."""
+        assert self.config.masks is not None
+        return found * self.config.masks.softness + self.of(m)
+
+    def per_mm(self, m: Array) -> float:
+        """z for each unit of ln c/(1 − c)."""
+        return FITTING / self.off * float(np.sqrt(m[0] / m[1]))
 
     def scale(self, xi: Array) -> Array:
         """dm/dξ of each number: the prior's are independent."""
@@ -80,15 +110,23 @@ class Masks:
         """Columns of unknown thresholds."""
         masks = self.config.masks
         assert masks is not None
-        scale = self.scale(xi)[5:]
-        return [-d * (self.region == k) / masks.softness for k, d in enumerate(scale, 1)]
+        scale, m = self.scale(xi)[5:], self.prior.unwhiten(xi)
+        at = np.full(len(self.region), 1 / masks.softness)
+        if self.off:
+            at = self.per_mm(m) / (self.of(m) * (1 - self.of(m)))
+        return [-d * (self.region == k) * at for k, d in enumerate(scale, 1)]
 
 
-def masks_of(config: TumorConfig, places: Sensors) -> Masks:
+def _logit(c: Array) -> Array:
+    c = np.clip(c, LEAST, 1 - LEAST)
+    return np.asarray(np.log(c / (1 - c)))
+
+
+def masks_of(config: TumorConfig, places: Sensors, off: float = 0.0) -> Masks:
     """On the voxels of a configuration."""
     problem = Tumor(config)
     region = np.asarray(places["region"])
-    return Masks(config, problem.prior(), problem.forward_model(places), region)
+    return Masks(config, problem.prior(), problem.forward_model(places), region, off)
 
 
 @dataclass(frozen=True)
@@ -142,7 +180,8 @@ def scored(
             j = on.jacobian(xi, z)
         slope = share * (y * LINK.slope(z) - (1 - y) * LINK.slope(-z))
         h = share * j.T @ (LINK.information(z)[:, None] * j) + prior * np.eye(len(xi))
-        step = np.linalg.solve(h, j.T @ slope - prior * xi)
+        # without a prior there may be directions that data say nothing of
+        step = np.linalg.lstsq(h, j.T @ slope - prior * xi, rcond=1e-12)[0]
         length = float(np.sqrt(step @ h @ step))
         if length < stop[0]:
             # what is left after it is a part of its square
@@ -158,6 +197,19 @@ def scored(
             return Scored(xi, z, j, h, False)
         xi, z, j = new, found, None
     return Scored(xi, z, on.jacobian(xi, z), h, False)
+
+
+def middle(prior: Prior, places: Sensors, y: Array) -> Array:
+    """The prior mean with the seed in the middle of the core, or of the tumor where none is seen.
+
+    From the prior mean itself one search in 17 ended beside the tumor.
+    """
+    region = np.asarray(places["region"])
+    seen = (y > 0) & (region == region[y > 0].max())
+    m = prior.unwhiten(np.zeros(prior.dim))
+    found = [np.asarray(places[axis])[seen].mean() for axis in "xyz"]
+    m[2:5] = np.clip(found, BOX / 4 + VOXEL, 3 * BOX / 4 - VOXEL)
+    return np.asarray(whiten(prior, m[None])[0])
 
 
 def coarse(
@@ -176,7 +228,7 @@ def coarse(
     law = Bernoulli(len(y), "threshold", share)
     posterior = Posterior(first.prior, WhitenedModel(first.prior, first.model), y, law)
     options, rng = OptimizerConfig(max_iterations=FIRST), stream(number, "search")
-    xi = drive(posterior, find_map(posterior, rng, options))
+    xi = drive(posterior, find_map(posterior, rng, options, middle(first.prior, places, y)))
     for on in (first, then):
         xi = scored(on, y, xi, share, stop=(EARLY, FEW)).xi
     spent = posterior.counters
