@@ -135,6 +135,11 @@ def _check(mine: TumorConfig, other: TumorConfig) -> None:
     """Refuse simulations that no map of places makes comparable."""
     if mine.dim != other.dim:
         raise DataSchemaError(f"simulated in {other.dim} dimensions, this run has {mine.dim}")
+    if mine.factors or other.factors:
+        raise DataSchemaError(
+            "fields of factors on D and rho belong to one brain, and are not carried to another; "
+            "simulate in this one, or leave unknown.diffusivity_factor and growth_factor out"
+        )
     if mine.masks is None or other.masks is None:
         return
     own, theirs = mine.masks.softness, other.masks.softness
