@@ -135,6 +135,13 @@ def _check(mine: TumorConfig, other: TumorConfig) -> None:
     """Refuse simulations that no map of places makes comparable."""
     if mine.dim != other.dim:
         raise DataSchemaError(f"simulated in {other.dim} dimensions, this run has {mine.dim}")
+    body = ("tissue", "tensor", "lengths", "factors")
+    moved = any(getattr(mine, key) != getattr(other, key) for key in body)
+    if moved and (mine.factors or other.factors):
+        raise DataSchemaError(
+            "fields of factors on D and rho belong to one brain, and are not carried to another; "
+            "simulate in this one, or leave unknown.diffusivity_factor and growth_factor out"
+        )
     if mine.masks is None or other.masks is None:
         return
     own, theirs = mine.masks.softness, other.masks.softness
@@ -200,8 +207,9 @@ def _carried(here: Brain, there: Brain, by: Alignment, xi: Array) -> Array:
 def _within(prior: Prior, m: Array) -> Array:
     """Unknowns (n, n_m) moved into the bounds of their uniform priors."""
     assert isinstance(prior, ProductPrior)
-    low, high = np.full((2, len(prior.factors)), [[-np.inf], [np.inf]])
-    for k, one in enumerate(prior.factors):
+    low, high = np.full((2, m.shape[1]), [[-np.inf], [np.inf]])
+    sizes = [one.space.size for one in prior.factors]
+    for k, one in zip(np.cumsum([0, *sizes[:-1]]), prior.factors, strict=True):
         if isinstance(one, FieldPrior) and isinstance(one.transform, Interval):
             inside = EDGE * (one.transform.high - one.transform.low)
             low[k : k + 1] = one.transform.low + inside

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pdeinv.config import Config, Positive, PositiveRange, Steps
 
+from .factors import FactorConfig
 from .image_box import with_box
 from .pet import PetConfig
 from .tensor_config import TensorConfig
@@ -197,6 +198,12 @@ class UnknownConfig(Config):
     high: Place | None = Field(
         None, description="largest place of the seed; three quarters of the box if not given"
     )
+    diffusivity_factor: FactorConfig | None = Field(
+        None, description="a smooth field that D is multiplied by; none where not given"
+    )
+    growth_factor: FactorConfig | None = Field(
+        None, description="a smooth field that ρ is multiplied by, likewise"
+    )
     duration: PositiveRange | None = Field(
         None,
         description="least and largest time of growth until the last scan, days, uniform between "
@@ -310,6 +317,13 @@ class TumorConfig(Config):
     def dim(self) -> int:
         """The dimension of the box."""
         return len(self.lengths)
+
+    @property
+    def factors(self) -> dict[str, FactorConfig]:
+        """The fields of factors that are sought, by name."""
+        u = self.unknown
+        given = {"diffusivity_factor": u.diffusivity_factor, "growth_factor": u.growth_factor}
+        return {name: config for name, config in given.items() if config is not None}
 
     @property
     def counts(self) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdeinv.kernels.lines import Lines, LinesFactor
 from pdeinv.typing import Array
@@ -39,6 +40,50 @@ class _Direction:
         return self.lines.times(u)
 
 
+@dataclass(frozen=True)
+class _Chain:
+    """Lines of voxels one behind the other.
+
+    Attributes:
+        order: of the voxels.
+        joined: 1 where a voxel of that order exchanges with the one before it, else 0.
+        along: D of each voxel along the lines, for D = 1 in white matter.
+        area: the square of the distance between two.
+    """
+
+    order: NDArray[np.int64]
+    joined: Array
+    along: Array
+    area: float
+
+    def lines(self, factor: Array) -> Lines:
+        """With D times a factor at each voxel; between two voxels the mean of theirs counts."""
+        own = (factor * self.along)[self.order]
+        before = np.append(own[:1], own[:-1])
+        return Lines(self.order, self.joined * ((own + before) / 2) / self.area)
+
+    def slope(self, w: Array, u: Array) -> Array:
+        """The derivative of w·K u by the factors, (n,)."""
+        steps = [np.diff(v[self.order], prepend=v[self.order[:1]]) for v in (w, u)]
+        each = self.joined * steps[0] * steps[1] / (2 * self.area)
+        found = np.empty(len(self.order))
+        found[self.order] = each + np.append(each[1:], 0.0)
+        return np.asarray(found * self.along)
+
+
+@dataclass(frozen=True)
+class _Varying(_Direction):
+    """One direction whose factors differ from voxel to voxel, of one lane."""
+
+    chain: _Chain
+
+    def change(self, u: Array, da: Array) -> Array:
+        return self.chain.lines(da[:, 0]).times(u)
+
+    def slope(self, w: Array, u: Array) -> Array:
+        return self.chain.slope(w[:, 0], u[:, 0])[:, None]
+
+
 class LineDiffusion:
     """Diffusion on voxels; the conductance between two is the mean of theirs.
 
@@ -52,21 +97,26 @@ class LineDiffusion:
     def __init__(self, voxels: Voxels) -> None:
         if voxels.tensor is not None:
             check_diagonal(voxels.tensor)
-        self._lines = [_lines(voxels, k) for k in range(voxels.centres.dim)]
+        self._chains = [_chain(voxels, k) for k in range(voxels.centres.dim)]
+        self._lines = [chain.lines(np.ones(voxels.centres.size)) for chain in self._chains]
 
     def stages(self, a: Array) -> tuple[Sequence[_Direction], Sequence[_Direction]]:
         """x, y, z and z, y, x."""
-        found = [_Direction(lines, lines.factored(a)) for lines in self._lines]
+        found: list[_Direction] = []
+        for chain, lines in zip(self._chains, self._lines, strict=True):
+            if a.ndim == 2:
+                varied = chain.lines(a[:, 0])
+                found.append(_Varying(varied, varied.factored(np.ones(1)), chain))
+            else:
+                found.append(_Direction(lines, lines.factored(a)))
         return found, found[::-1]
 
 
-def _lines(voxels: Voxels, axis: int) -> Lines:
+def _chain(voxels: Voxels, axis: int) -> _Chain:
     """The lines of voxels along an axis, one behind the other."""
     centres = voxels.centres
     number = np.moveaxis(centres.number, centres.dim - 1 - axis, -1)
     inside = number >= 0
-    diffusivity = np.where(inside, voxels.along(axis)[number], 0.0)
-    couple = np.zeros(number.shape)
-    mean = (diffusivity[..., 1:] + diffusivity[..., :-1]) / 2
-    couple[..., 1:] = np.where(inside[..., 1:] & inside[..., :-1], mean, 0.0)
-    return Lines(number[inside], couple[inside] / centres.spacing[axis] ** 2)
+    joined = np.zeros(number.shape)
+    joined[..., 1:] = inside[..., 1:] & inside[..., :-1]
+    return _Chain(number[inside], joined[inside], voxels.along(axis), centres.spacing[axis] ** 2)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import permutations
 from math import factorial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import cg
 
@@ -54,6 +56,65 @@ class _Implicit:
         return np.asarray((self.stiffness @ u[:, 0]) / self.mass)[:, None]
 
 
+@dataclass(frozen=True)
+class _Simplices:
+    """∫ ∇φ_i·D∇φ_j simplex by simplex, of which each voxel has as many, one after another.
+
+    Attributes:
+        cells: corners of each, (m, d + 1).
+        slopes: ∇φ_i on each, (m, d + 1, d).
+        flux: the volume of each times D there, (m, d, d), for D = 1 in white matter.
+        each: how many a voxel has.
+    """
+
+    cells: NDArray[np.int64]
+    slopes: Array
+    flux: Array
+    each: int
+
+    @classmethod
+    def of(cls, mesh: CellMesh, voxels: Voxels) -> _Simplices:
+        """Those of a mesh of voxels."""
+        each, d = len(mesh.cells) // voxels.centres.size, voxels.centres.dim
+        tensor = np.eye(d) if voxels.tensor is None else voxels.tensor
+        diffusivity = np.repeat(voxels.diffusivity[:, None, None] * tensor, each, axis=0)
+        edges = mesh.points[mesh.cells[:, 1:]] - mesh.points[mesh.cells[:, :1]]
+        rest = np.swapaxes(np.linalg.inv(edges), 1, 2)
+        slopes = np.concatenate([-rest.sum(axis=1, keepdims=True), rest], axis=1)
+        volume = np.abs(np.linalg.det(edges)) / factorial(d)
+        return cls(mesh.cells, slopes, volume[:, None, None] * diffusivity, each)
+
+    def stiffness(self, factor: Array) -> Any:
+        """K with D times a factor on each voxel."""
+        flux = np.repeat(factor, self.each)[:, None, None] * self.flux
+        local = self.slopes @ flux @ np.swapaxes(self.slopes, 1, 2)
+        corners = self.cells.shape[1]
+        rows, columns = np.repeat(self.cells, corners, axis=1), np.tile(self.cells, (1, corners))
+        size = int(self.cells.max()) + 1
+        entries = (local.ravel(), (rows.ravel(), columns.ravel()))
+        return sparse.csr_array(sparse.coo_array(entries, shape=(size, size)))
+
+    def slope(self, w: Array, u: Array) -> Array:
+        """The derivatives of w·K u by the factors, (n_voxels,)."""
+        left, right = (np.einsum("mi,mid->md", v[self.cells], self.slopes) for v in (w, u))
+        by_cell = np.einsum("md,mde,me->m", left, self.flux, right)
+        return np.asarray(by_cell.reshape(-1, self.each).sum(axis=1))
+
+
+@dataclass(frozen=True)
+class _Varying(_Implicit):
+    """S of factors that differ from voxel to voxel."""
+
+    simplices: _Simplices
+
+    def change(self, u: Array, da: Array) -> Array:
+        moved = self.simplices.stiffness(da[:, 0]) @ u[:, 0]
+        return np.asarray(moved / self.mass)[:, None]
+
+    def slope(self, w: Array, u: Array) -> Array:
+        return self.simplices.slope(w[:, 0] / self.mass, u[:, 0])[:, None]
+
+
 class ElementDiffusion:
     """Diffusion on the corners of voxels, of one lane.
 
@@ -77,34 +138,28 @@ class ElementDiffusion:
         self.cells, self._points = mesh.cells, lattice.points
         self.mass = np.asarray(rule.load @ np.ones(len(rule.weights)))[order]
         self.stiffness = sparse.csr_array(whole[order][:, order])
+        self._parts = partial(_Simplices.of, mesh, voxels)
         if voxels.tensor is not None:
-            self.stiffness = _directed(mesh, voxels, voxels.tensor)
+            self.stiffness = self._simplices.stiffness(np.ones(voxels.centres.size))
+
+    @cached_property
+    def _simplices(self) -> _Simplices:
+        """Made where D differs in direction, or from voxel to voxel by what is unknown."""
+        return self._parts()
 
     def stages(self, a: Array) -> tuple[Sequence[_Implicit], Sequence[_Implicit]]:
         """One stage, factored in the plane and iterated in solids, where factors fill."""
-        scale = float(a[0])
-        matrix = sparse.csc_array(sparse.diags_array(self.mass) + scale * self.stiffness)
+        varying = a.ndim == 2
+        stiffness = self._simplices.stiffness(a[:, 0]) if varying else float(a[0]) * self.stiffness
+        matrix = sparse.csc_array(sparse.diags_array(self.mass) + stiffness)
         direct = self._points.shape[1] < 3
         inverse = factored(matrix, self._points, hint=_HINT) if direct else _iterated(matrix)
-        found = (_Implicit(inverse, self.mass, self.stiffness),)
-        return found, found
-
-
-def _directed(mesh: CellMesh, voxels: Voxels, tensor: Array) -> Any:
-    """K_ij = ∫ ∇φ_i·D∇φ_j with a tensor for each voxel, whose simplices stand one after another."""
-    each = len(mesh.cells) // voxels.centres.size
-    diffusivity = np.repeat(voxels.diffusivity[:, None, None] * tensor, each, axis=0)
-    edges = mesh.points[mesh.cells[:, 1:]] - mesh.points[mesh.cells[:, :1]]
-    d = edges.shape[1]
-    rest = np.swapaxes(np.linalg.inv(edges), 1, 2)
-    slopes = np.concatenate([-rest.sum(axis=1, keepdims=True), rest], axis=1)  # (cells, d + 1, d)
-    volume = np.abs(np.linalg.det(edges)) / factorial(d)
-    local = volume[:, None, None] * (slopes @ diffusivity @ np.swapaxes(slopes, 1, 2))
-    rows = np.repeat(mesh.cells, d + 1, axis=1)
-    columns = np.tile(mesh.cells, (1, d + 1))
-    size = len(mesh.points)
-    entries = (local.ravel(), (rows.ravel(), columns.ravel()))
-    return sparse.csr_array(sparse.coo_array(entries, shape=(size, size)))
+        one = (
+            _Varying(inverse, self.mass, stiffness, self._simplices)
+            if varying
+            else _Implicit(inverse, self.mass, self.stiffness)
+        )
+        return (one,), (one,)
 
 
 def _iterated(matrix: Any) -> Callable[[Array], Array]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from pdeinv.typing import Array
 
-__all__ = ["Diffusion", "Stage", "Step", "logistic"]
+__all__ = ["Diffusion", "Stage", "Step", "VaryingStage", "logistic"]
 
 
 class Stage(Protocol):
@@ -32,11 +32,27 @@ class Stage(Protocol):
         """K u."""
 
 
+@runtime_checkable
+class VaryingStage(Stage, Protocol):
+    """S = (I + K(a))^(-1), a the same for each voxel, (n_voxels, 1), of one lane; K is linear."""
+
+    def change(self, u: Array, da: Array) -> Array:
+        """K(da) u."""
+
+    def slope(self, w: Array, u: Array) -> Array:
+        """The derivatives of w·K(a) u by a, (n_voxels, 1)."""
+
+
 class Diffusion(Protocol):
     """A discretisation of ∇·(D∇c) with D = 1 in white matter."""
 
     def stages(self, a: Array) -> tuple[Sequence[Stage], Sequence[Stage]]:
-        """The stages of an even and of an odd step, for one a ≥ 0 of each lane."""
+        """The stages of an even and of an odd step.
+
+        Args:
+            a: one number ≥ 0 for each lane, (width,), or one for each voxel of the only lane,
+                (n_voxels, 1), which makes stages that vary.
+        """
 
 
 def logistic(c: Array, growth: Array) -> Array:
@@ -56,7 +72,8 @@ class Step:
 
     Attributes:
         stages: of even and odd steps.
-        half: r/2, r the growth rate times the time step, shape (width,).
+        half: r/2, r the growth rate times the time step, shape (width,), or (n, width) where it
+            differs from point to point.
     """
 
     stages: tuple[Sequence[Stage], Sequence[Stage]]
@@ -75,7 +92,7 @@ class Step:
         du = _slope(c, self.half) * dc + u * (1 - u) * (dr / 2)
         for stage in self.stages[n % 2]:
             u = stage.solve(u)
-            du = stage.solve(du) - stage.solve(stage.times(u)) * da
+            du = stage.solve(du) - _moved(stage, u, da)
         end = logistic(u, self.half)
         return end, _slope(u, self.half) * du + end * (1 - end) * (dr / 2)
 
@@ -89,20 +106,36 @@ class Step:
             w: on that, (n, width).
 
         Returns:
-            Of shapes (n, width), (width,), (width,).
+            w on c, (n, width), and those in the shapes of a and of r.
         """
         begun = logistic(c, self.half)
         passed = [begun]
         for stage in self.stages[n % 2]:
             passed.append(stage.solve(passed[-1]))
-        rate = _sum(end * (1 - end) * w)
+        rate = self._each(end * (1 - end) * w)
         w = _slope(passed[-1], self.half) * w
-        spread = np.zeros_like(self.half)
+        spread: Array = np.zeros(1)
         for stage, u in zip(self.stages[n % 2][::-1], passed[:0:-1], strict=True):
             w = stage.transposed(w)
-            spread -= _sum(w * stage.times(u))
-        rate += _sum(begun * (1 - begun) * w)
+            spread = spread - _pulled(stage, w, u)
+        rate = rate + self._each(begun * (1 - begun) * w)
         return _slope(c, self.half) * w, spread, rate / 2
+
+    def _each(self, x: Array) -> Array:
+        """A derivative in r, point by point where r is."""
+        return x if self.half.ndim == 2 else _sum(x)
+
+
+def _moved(stage: Stage, u: Array, da: Array) -> Array:
+    """S K(da) u: how a stage's result changes with a, but for its sign."""
+    if isinstance(stage, VaryingStage):
+        return stage.solve(stage.change(u, da))
+    return np.asarray(stage.solve(stage.times(u)) * da)
+
+
+def _pulled(stage: Stage, w: Array, u: Array) -> Array:
+    """The derivative of w·K(a) u by a."""
+    return stage.slope(w, u) if isinstance(stage, VaryingStage) else _sum(w * stage.times(u))
 
 
 def _sum(x: Array) -> Array:

@@ -20,6 +20,7 @@ from pdeinv.typing import Array
 from . import unknown
 from .clock import Clock
 from .config import TumorConfig
+from .factors import EVERYWHERE, Scaled
 from .growth import Diffusion
 from .lattice import Lattice
 from .masks import Masks
@@ -52,6 +53,8 @@ class Discretisation:
         lattice: where c is.
         diffusion: in space.
         clock: in time.
+        spread: D at voxels by its factors.
+        pace: ρ at the points of the lattice by its factors.
     """
 
     config: TumorConfig
@@ -59,6 +62,13 @@ class Discretisation:
     lattice: Lattice
     diffusion: Diffusion
     clock: Clock
+    spread: Scaled = EVERYWHERE
+    pace: Scaled = EVERYWHERE
+
+    @property
+    def rates(self) -> tuple[Scaled, Scaled]:
+        """Both."""
+        return self.spread, self.pace
 
 
 @dataclass(frozen=True)
@@ -114,7 +124,7 @@ def history(on: Discretisation, m: Array) -> tuple[Array, Array]:
             f"the seed at ({', '.join(f'{x:g}' for x in found.seed[:, 0])}) mm lies outside of the "
             "tissue, so that there are no cells; place it in white or grey matter"
         )
-    run = Run(found, seed, clock, on.diffusion, clock.steps, SpareArrays())
+    run = Run(found, seed, on.rates, clock, on.diffusion, clock.steps, SpareArrays())
     check_history(on)
     written = clock.written
     c = np.empty((len(written), on.lattice.size))
@@ -172,7 +182,7 @@ class TumorTiles:
     def solved(self, m: Array) -> Run:
         """The runs, which march when they are asked for."""
         on, found = self._on, unknown.parameters(self._on.config, m.copy())
-        return Run(found, self._seed, on.clock, on.diffusion, self._segment, self._spare)
+        return Run(found, self._seed, on.rates, on.clock, on.diffusion, self._segment, self._spare)
 
     def data(self, state: Run, *, again: bool) -> Array:
         """The data (n_d, width)."""
@@ -219,7 +229,8 @@ class TumorModel(TiledModel):
     def tiles(self) -> TumorTiles | None:
         """The same for tiles of unknowns; None where they do not pay, or have no room."""
         on = self._on
-        if on.config.solver != "finite-differences" or on.lattice.size > _MOST:
+        apart = on.config.solver != "finite-differences" or on.config.factors
+        if apart or on.lattice.size > _MOST:
             return None
         try:
             return TumorTiles(on, self._seen, lanes())

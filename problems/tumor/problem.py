@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.io.fields import described
 from pdeinv.io.observations import Observations
 from pdeinv.model.observed import Observed, Sensors
@@ -33,6 +34,7 @@ from .clock import Clock
 from .config import NiftiConfig, TumorConfig
 from .differences import LineDiffusion
 from .elements import ElementDiffusion
+from .factors import EVERYWHERE, Scaled, fields_of
 from .fields import scan_variables, scanned, to_dataset
 from .grids import voxels
 from .image_box import placed
@@ -64,7 +66,7 @@ class Tumor:
         title="Tumor growth in the brain",
         equation="∂c/∂t = ∇·(D∇c) + ρ c (1 − c), D = D_w (white + grey/ratio)",
         unknown="diffusivity D_w and growth rate ρ (log-normal), place of the seed (uniform in a "
-        "box), the duration of growth on request",
+        "box), the duration of growth and smooth fields of D and ρ on request",
         state="concentration of tumor cells c(x, t) in [0, 1] in the tissue of a box",
         boundary="no flux at CSF, skull and sides of the box",
         units="lengths in mm, times in d, D in mm2 d-1, ρ in d-1, c in parts of the most that fits",
@@ -114,7 +116,20 @@ class Tumor:
 
     def prior(self) -> Prior:
         """The prior of the unknown."""
-        return prior_of(self.config)
+        return self._prior
+
+    @cached_property
+    def _prior(self) -> Prior:
+        return prior_of(self.config, self._fields)
+
+    @cached_property
+    def _fields(self) -> dict[str, FieldUnknown]:
+        return fields_of(self.config.factors, self.config.extent)
+
+    def _scaled(self, name: str, points: Array) -> Scaled:
+        """A rate at points, by its factors where there are some."""
+        found = self._fields.get(name)
+        return EVERYWHERE if found is None else Scaled(found.matrix(points))
 
     def discretisation(self, level: int) -> Discretisation:
         """The equation on a level.
@@ -126,9 +141,14 @@ class Tumor:
         if self.tensor is not None:
             cut = cut.directed(self.tensor)
         clock = Clock.of(config, level)
-        if config.solver == "finite-differences":
-            return Discretisation(config, level, cut.centres, LineDiffusion(cut), clock)
-        return Discretisation(config, level, cut.corners, ElementDiffusion(cut), clock)
+        lines = config.solver == "finite-differences"
+        lattice = cut.centres if lines else cut.corners
+        rates = (
+            self._scaled("diffusivity_factor", cut.centres.points),
+            self._scaled("growth_factor", lattice.points),
+        )
+        diffusion = LineDiffusion(cut) if lines else ElementDiffusion(cut)
+        return Discretisation(config, level, lattice, diffusion, clock, *rates)
 
     def sensors(self, spec: str) -> Sensors:
         """Sensors from ``PLACES`` or ``PLACES@TIMES``, such as ``grid:9x9@60,100``.

@@ -13,6 +13,7 @@ from pdeinv.kernels.spare import SpareArrays
 from pdeinv.typing import Array
 
 from .clock import Clock
+from .factors import Scaled
 from .growth import Diffusion, Step
 from .reads import Reads
 from .seed import Seed
@@ -53,6 +54,7 @@ class Run:
     Attributes:
         unknown: the tile.
         seed: the first state.
+        rates: D and ρ by their factors.
         clock: the steps.
         diffusion: in space.
         segment: steps between states that are kept for the adjoint.
@@ -61,6 +63,7 @@ class Run:
 
     unknown: Parameters
     seed: Seed
+    rates: tuple[Scaled, Scaled]
     clock: Clock
     diffusion: Diffusion
     segment: int
@@ -70,9 +73,11 @@ class Run:
     def __post_init__(self) -> None:
         self._parts: list[_Part] = []
         first, u = 0, self.unknown
+        self._spread = self.rates[0].of(u.diffusivity, u.spread)
+        self._pace = self.rates[1].of(u.growth_rate, u.pace)
         for count, length in self.clock.lengths(u.duration):
-            stages = self.diffusion.stages(u.diffusivity * length)
-            step = Step(stages, u.growth_rate * length / 2)
+            stages = self.diffusion.stages(self._spread * length)
+            step = Step(stages, self._pace * length / 2)
             self._parts.append(_Part(first, first + count, length, step))
             first += count
 
@@ -104,12 +109,15 @@ class Run:
     def _changes(self, last: int, change: Parameters) -> States:
         u = self.unknown
         c, dc = self.seed(u.seed), self.seed.tangent(u.seed, change.seed)
+        spread, pace = self.rates
+        more = spread.change(u.diffusivity, u.spread, change.diffusivity, change.spread)
+        faster = pace.change(u.growth_rate, u.pace, change.growth_rate, change.pace)
         yield 0, dc
         for n in range(last):
             part = _part(self._parts, n)
             longer = self._longer(part) * change.duration
-            da = change.diffusivity * part.length + u.diffusivity * longer
-            dr = change.growth_rate * part.length + u.growth_rate * longer
+            da = more * part.length + self._spread * longer
+            dr = faster * part.length + self._pace * longer
             c, dc = part.step.tangent(n, c, dc, da, dr)
             yield n + 1, dc
 
@@ -120,7 +128,7 @@ class Run:
     def adjoint(self, reads: Reads, w: Array) -> Parameters:
         """The gradient of w·d by the unknown, by one run backwards."""
         u = self.unknown
-        spread, rate, longer = (np.zeros_like(u.duration) for _ in range(3))
+        spread, rate, longer = (np.zeros_like(x) for x in (self._spread, self._pace, u.duration))
         last = reads.last
         adjoint = np.asarray(reads.source(last, w))
         walk = self._recorded(reads)[0].backward() if reads.last > 0 else iter(())
@@ -130,6 +138,14 @@ class Run:
             adjoint = adjoint + reads.source(n - 1, w)
             spread += ga * part.length
             rate += gr * part.length
-            longer += self._longer(part) * (ga * u.diffusivity + gr * u.growth_rate)
+            longer += self._longer(part) * (_total(ga * self._spread) + _total(gr * self._pace))
         still = np.zeros_like(u.thresholds), np.zeros_like(u.levels)
-        return Parameters(spread, rate, self.seed.adjoint(u.seed, adjoint), longer, *still)
+        on_d, on_spread = self.rates[0].pull(u.diffusivity, u.spread, spread)
+        on_rho, on_pace = self.rates[1].pull(u.growth_rate, u.pace, rate)
+        seed = self.seed.adjoint(u.seed, adjoint)
+        return Parameters(on_d, on_rho, seed, longer, *still, on_spread, on_pace)
+
+
+def _total(x: Array) -> Array:
+    """Lane by lane, (width,), of numbers of each lane or of each point."""
+    return x if x.ndim == 1 else np.asarray(np.add.reduce(x, axis=0))

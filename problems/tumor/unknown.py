@@ -1,21 +1,25 @@
 """The unknown m: diffusivity, growth rate, place of the seed and, where unknown, further numbers.
 
-Those are the duration of growth, the thresholds of masks, and background and gain of PET.
+Those are the duration of growth, factors on D and ρ from place to place, the thresholds of masks,
+and background and gain of PET.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
 from pdeinv.bayes.named_priors import lognormal, product, uniform
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import SolverDiverged
+from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.typing import Array
 
 from .config import MasksConfig, TumorConfig
+from .factors import FACTORS
 from .pet import LEVELS
 
 __all__ = [
@@ -34,11 +38,16 @@ SEEN = {"whole": "the whole tumor", "core": "the core of the tumor"}
 """The regions of masks in words."""
 
 
-def prior_of(config: TumorConfig) -> Prior:
-    """Independent: D and ρ log-normal, the place of the seed and the duration uniform."""
+def prior_of(config: TumorConfig, fields: Mapping[str, FieldUnknown]) -> Prior:
+    """Independent: D and ρ log-normal, the place of the seed and the duration uniform, and fields.
+
+    Args:
+        config: of the problem.
+        fields: of factors, by name.
+    """
     u = config.unknown
     (d, r), (low, high) = (u.diffusivity, u.growth_rate), config.seed_box
-    factors = [
+    factors: list[Prior] = [
         lognormal(
             "diffusivity", median=d.median, std=d.std, units="mm2 d-1",
             long_name="diffusivity of tumor cells in white matter",
@@ -56,6 +65,8 @@ def prior_of(config: TumorConfig) -> Prior:
         a, b = u.duration
         words = "time of growth until the last scan"
         factors.append(uniform("duration", low=a, high=b, units="d", long_name=words))
+    # before those of scans, which a problem of plain concentrations has not
+    factors += [one.prior for one in fields.values()]
     for region, threshold in _thresholds(config.masks).items():
         if isinstance(threshold, tuple):
             (a, b), words = threshold, f"concentration above which {SEEN[region]} is seen"
@@ -96,6 +107,8 @@ class Parameters:
         duration: of growth, (width,).
         thresholds: of the regions of masks, (regions, width).
         levels: background and gain of PET, (2, width), or (0, width).
+        spread: factors on D at the nodes of their grid, (k, width); none where D is one number.
+        pace: those on ρ, likewise.
     """
 
     diffusivity: Array
@@ -104,6 +117,8 @@ class Parameters:
     duration: Array
     thresholds: Array
     levels: Array
+    spread: Array = field(default_factory=lambda: np.zeros((0, 1)))
+    pace: Array = field(default_factory=lambda: np.zeros((0, 1)))
 
 
 def parameters(config: TumorConfig, m: Array) -> Parameters:
@@ -129,8 +144,15 @@ def _named(config: TumorConfig, m: Array, *, changes: bool) -> Parameters:
         return np.array([row(v) for v in values.values()]).reshape(len(values), m.shape[1])
 
     duration = row(config.unknown.duration or config.time.final)
+    fields = [np.array(list(islice(rows, n))).reshape(n, m.shape[1]) for n in _sizes(config)]
     thresholds, levels = stacked(_thresholds(config.masks)), stacked(_levels(config))
-    return Parameters(m[0], m[1], m[2 : 2 + config.dim], duration, thresholds, levels)
+    return Parameters(m[0], m[1], m[2 : 2 + config.dim], duration, thresholds, levels, *fields)
+
+
+def _sizes(config: TumorConfig) -> list[int]:
+    """How many factors there are on D and on ρ."""
+    known = config.factors
+    return [known[name].size(config.dim) if name in known else 0 for name in FACTORS]
 
 
 def gradient(config: TumorConfig, found: Parameters) -> Array:
@@ -138,6 +160,7 @@ def gradient(config: TumorConfig, found: Parameters) -> Array:
     rows = [found.diffusivity, found.growth_rate, *found.seed]
     if config.unknown.duration is not None:
         rows.append(found.duration)
+    rows += [*found.spread, *found.pace]
     for values, named in (
         (_thresholds(config.masks), found.thresholds),
         (_levels(config), found.levels),
@@ -163,6 +186,9 @@ def check(config: TumorConfig, m: Array) -> None:
         # NaN fails the comparison
         if not least < value[0] < np.inf and not (value[0] == least == 0.0):
             raise SolverDiverged(f"{name} must be finite and above {least:g}, got {value[0]:g}")
+    for values in (found.spread, found.pace):
+        if not ((values > 0) & (values < np.inf)).all():
+            raise SolverDiverged(f"factors must be positive and finite, got {values.min():g}")
     if not np.isfinite(found.seed).all():
         raise SolverDiverged(f"the place of the seed must be finite, got {found.seed[:, 0]}")
     if not np.isfinite(found.thresholds).all():

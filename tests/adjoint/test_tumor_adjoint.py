@@ -32,6 +32,23 @@ CASES = {
     "masks and PET": (
         {**PLANE, "masks": {}, "pet": {}, "unknown": {"duration": [60.0, 150.0]}}, "grid:7",
     ),
+    "tensor": ({**PLANE, "tensor": {"uniform": [1.6, 0.0, 0.6]}}, "grid:7"),
+    "factors": (
+        {**PLANE, "unknown": {"diffusivity_factor": {"length": 80.0, "modes": 5, "nodes": 5},
+                              "growth_factor": {"length": 90.0, "modes": 4, "nodes": 4}}},
+        "grid:7",
+    ),
+    "factors in space": (
+        {**SOLID, "unknown": {"diffusivity_factor": {"length": 99.0, "modes": 4, "nodes": 3},
+                              "growth_factor": {"length": 99.0, "modes": 4, "nodes": 3}}},
+        "grid:4",
+    ),
+    "factors on D, masks, duration": (
+        {**PLANE, "masks": {"softness": 0.1}, "tensor": {"uniform": [1.6, 0.0, 0.6]},
+         "unknown": {"duration": [60.0, 150.0],
+                     "diffusivity_factor": {"length": 80.0, "nodes": 4, "modes": 6}}},
+        "grid:7",
+    ),
     "little memory": ({"cells": 24, "time": {"steps": 40, "memory_mb": 0.06}}, "grid:9"),
 }  # fmt: skip
 

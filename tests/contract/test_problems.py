@@ -68,6 +68,20 @@ CASES = {
         },
         "grid:7@65,100",
     ),
+    "tumor, factors": (
+        {
+            "cells": 24,
+            "solver": "finite-differences",
+            "time": {"steps": 8},
+            "tensor": {"uniform": [1.4, 0.0, 0.8]},
+            "masks": {"softness": 0.2},
+            "unknown": {
+                "diffusivity_factor": {"length": 90.0, "modes": 4, "nodes": 4},
+                "growth_factor": {"length": 90.0, "modes": 3, "nodes": 4},
+            },
+        },
+        "grid:7",
+    ),
 }
 """Configuration and sensors; a problem that is not here stands before the kit as it comes."""
 
