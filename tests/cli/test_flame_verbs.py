@@ -1,0 +1,60 @@
+"""Flames through the verbs: data of several quantities, what results report, and figures."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import pdeinv
+from pdeinv.io import netcdf
+from pdeinv.jobs.plot.kinds import derived_panels, kind_panels, parted_kinds
+from pdeinv.jobs.plot.result import Claim
+
+pytestmark = pytest.mark.usefixtures("solves_here")
+
+SMALL = {"cells": 64}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A truth, observations of profiles and speeds, and a result."""
+    made = tmp_path_factory.mktemp("flame")
+    truth = pdeinv.solve(pdeinv.problem("flame", **SMALL), seed=1, out=made / "truth.nc")
+    spec = "grid:8@T,u+speed:0.4,0.45"
+    obs = pdeinv.observe(truth, sensors=spec, noise_rel=0.01, seed=1, out=made / "obs.nc")
+    pdeinv.invert(obs, engine="laplace", starts=1, draws=200, seed=1, out=made / "post.nc")
+    return made
+
+
+def test_each_quantity_has_its_own_units_and_noise(folder):
+    obs = netcdf.read_dataset(folder / "obs.nc")
+    assert {k: obs[k].attrs["units"] for k in ("T", "u", "s_L")} == {
+        "T": "K", "u": "m s-1", "s_L": "m s-1",
+    }  # fmt: skip
+    assert [int(obs[k].notnull().sum()) for k in ("T", "u", "s_L")] == [8, 8, 2]
+    peak = float(np.abs(netcdf.read_dataset(folder / "truth.nc")["T"]).max())
+    assert float(obs["T_sigma"].max()) == pytest.approx(0.01 * peak, rel=0.05)
+
+
+def test_the_result_reports_the_flame_speed_with_its_spread(folder):
+    with xr.open_datatree(folder / "post.nc") as tree:
+        speed, conductivity = tree["derived"]["s_L"], tree["posterior"]["conductivity"]
+        with xr.open_dataset(folder / "truth.nc") as truth:
+            right = float(truth["s_L"])
+        assert speed.sizes == {"chain": 1, "draw": 100}
+        assert abs(float(speed.mean()) - right) < 4 * float(speed.std())
+        assert 0 < float(speed.std()) < 0.02 * right
+        assert set(speed["draw"].values) <= set(conductivity["draw"].values)
+        solves = tree.attrs["pdeinv_n_forward_predictive"]
+    assert solves == 200
+
+
+def test_figures_show_each_quantity_by_itself(folder, tmp_path):
+    obs = netcdf.read_dataset(folder / "obs.nc")
+    assert [next(iter(part.data_vars)) for part in parted_kinds(obs)] == ["s_L", "T", "u"]
+    tree, truth = (netcdf.read_tree(folder / f"{name}.nc") for name in ("post", "truth"))
+    claim = Claim.of(tree, truth)
+    assert len(derived_panels(tree, truth, claim.point, claim.of_draws)) == 4
+    assert len(kind_panels(tree, claim.point)) == 1
+    for name, more in (("obs", {}), ("post", {"truth": folder / "truth.nc"}), ("truth", {})):
+        pdeinv.plot(folder / f"{name}.nc", out=tmp_path / f"{name}.png", **more)
+        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
