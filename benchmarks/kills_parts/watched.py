@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-PATIENCE = 180.0
-"""Seconds that any command may take."""
+PATIENCE = 900.0
+"""Seconds that any command may take, on a machine that others keep busy too."""
 LOOK = 0.002
 """Seconds between two looks."""
 TAG = "KILLS_OF_PDEINV"
