@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,11 +106,11 @@ def evaluate(
     seed = seed_of(tables)
     spec = NoiseSpec(**tables.get("noise", {}))
     request = Request(checkpoint, tables, obs, around, sensors, spec, n, seed, level)
-    if is_inverse(request):
-        _inverse(terminal, written, request, inputs)
-        return
     with written.owned(), step_progress(terminal, "evaluate") as step:
         written.check(*inputs)  # again, now that nobody else writes there
+        if is_inverse(request):
+            _inverse(terminal, written, request, step)
+            return
         found = compare(request, lambda done, total: step(done, total, ""))
         figures = {"checkpoint": str(checkpoint), "seed": seed, **summary(found)}
         paths = _write(written, found, figures, (obs, around))
@@ -120,7 +120,7 @@ def evaluate(
 
 
 def _inverse(
-    terminal: Terminal, written: Written, request: Request, inputs: tuple[Path | None, ...]
+    terminal: Terminal, written: Written, request: Request, step: Callable[[int, int, str], None]
 ) -> None:
     """The same of an inverse."""
     from pdeinv.io import netcdf
@@ -129,16 +129,14 @@ def _inverse(
 
     if written.figure is not None:
         raise ConfigError("--figure shows surrogates of role 'forward'; of an inverse use --out")
-    with written.owned(), step_progress(terminal, "evaluate") as step:
-        written.check(*inputs)
-        found = examine(request, lambda done, total: step(done, total, ""))
-        first = {"checkpoint": str(request.checkpoint), "seed": request.seed}
-        figures = {**first, **examination_summary(found)}
-        if written.out is not None:
-            files = (path for path in (request.checkpoint, request.obs) if path is not None)
-            attrs = attributes(first, request.seed, map(Source.of, files))
-            netcdf.write(written.out, examination_tree(found, attrs))
-            terminal.note(f"written: {written.out}")
+    found = examine(request, lambda done, total: step(done, total, ""))
+    first = {"checkpoint": str(request.checkpoint), "seed": request.seed}
+    figures = {**first, **examination_summary(found)}
+    if written.out is not None:
+        files = (path for path in (request.checkpoint, request.obs) if path is not None)
+        attrs = attributes(first, request.seed, map(Source.of, files))
+        netcdf.write(written.out, examination_tree(found, attrs))
+        terminal.note(f"written: {written.out}")
     rows = [(k, v) for k, v in figures.items() if k not in ("components", "verdict")]
     each = figures["components"]
     terminal.result(

@@ -15,6 +15,9 @@ EFFECTIVE, PARETO_K = 0.25, 1.0
 """An approximation holds where this share of its draws counts once they are weighted to the
 posterior, and the tail of the weights is no heavier than this shape."""
 
+FEWEST = 30
+"""Draws whose tail has the six that a shape takes."""
+
 EVEN = 0.1
 """Standard deviation of log weights below which their tail means nothing."""
 
@@ -26,7 +29,8 @@ class Importance:
     Attributes:
         effective: effective share of the draws, (Σ w)² / (n Σ w²); 1 where the densities agree.
         pareto_k: shape of the weights' tail; above 0.7 averages over the weights mean little
-            (Vehtari, Simpson, Gelman, Yao and Gabry 2024). 0 where all weights are alike.
+            (Vehtari, Simpson, Gelman, Yao and Gabry 2024). 0 where all weights are alike, infinite
+            where the draws are too few to tell.
     """
 
     effective: float
@@ -60,6 +64,8 @@ def importance(log_weights: Array) -> Importance:
 
 
 def _tail(log_weights: Array) -> float:
+    if len(log_weights) < FEWEST:
+        return np.inf
     import arviz_stats.base
 
     stats: Any = arviz_stats.base.array_stats  # type: ignore[attr-defined]

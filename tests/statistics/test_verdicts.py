@@ -325,3 +325,11 @@ def test_an_ensemble_grows_with_the_unknowns(dim, members):
     """200 members for 150 unknowns misplaced what a tank holds in 4 of 10 pictures."""
     assert EkiConfig().members(dim) == members
     assert EkiConfig(ensemble_size=30).members(dim) == 30
+
+
+def test_few_draws_do_not_tell_the_tail_of_their_weights():
+    rng = np.random.default_rng(0)
+    few, enough = (importance(0.3 * rng.standard_normal(n)) for n in (20, 200))
+    assert few.effective > 0.8
+    assert not few.holds
+    assert enough.holds
