@@ -16,10 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
-import subprocess
-import sys
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,6 +25,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 import xarray as xr  # noqa: E402
+from tumor_parts.commands import TABLE, timed  # noqa: E402
 from tumor_parts.patients import config  # noqa: E402
 from tumor_parts.patients import patient as tumor_of  # noqa: E402
 
@@ -36,7 +33,6 @@ import pdeinv  # noqa: E402
 from pdeinv.problems.tumor import Tumor  # noqa: E402
 from pdeinv.provenance import versions  # noqa: E402
 
-PDEINV = str(Path(sys.executable).parent / "pdeinv")
 WAYS = (
     ("none",),
     ("local",),
@@ -44,29 +40,6 @@ WAYS = (
     ("cma",),
 )
 """Refinements, with further options."""
-
-TABLE = """
-[problem]
-name = "tumor"
-solver = "finite-differences"
-lengths = [192.0, 192.0, 192.0]
-cells = 48
-voxel = 4.0
-[problem.time]
-stored = 100
-[problem.masks]
-[problem.tissue]
-kind = "phantom"
-"""
-
-
-def timed(*command: str, where: Path) -> dict[str, float]:
-    """Wall and CPU seconds of a command of pdeinv."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([PDEINV, *command], cwd=where, check=True, stdout=subprocess.DEVNULL)
-    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"wall": wall, "cpu": cpu}
 
 
 def brain(patient: int) -> Tumor:

@@ -25,9 +25,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -40,6 +37,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import numpy as np  # noqa: E402
+from tumor_parts.commands import TABLE, timed  # noqa: E402
 from tumor_parts.methods import BUDGET, METHODS, Patient, dice, judged  # noqa: E402
 from tumor_parts.patients import BOX, VOXEL, config, patient  # noqa: E402
 from tumor_parts.segmentation import Hand, drawable, segmented  # noqa: E402
@@ -60,7 +58,6 @@ from pdeinv.rng import stream  # noqa: E402
 from pdeinv.typing import Array  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "tumor_table.json"
-PDEINV = str(Path(sys.executable).parent / "pdeinv")
 LAW = "egg"
 SIMULATIONS = 4000
 PENALTY = 1e-3
@@ -68,46 +65,23 @@ SOFTNESS, SHARE = 0.05, 0.1
 """Of the masks. Contours as wrong as these leave a share of 0.013 at that softness
 (``problems/tumor/contours``), with which estimates follow the prior; here Dice is asked for."""
 
-TABLE = """
-seed = 1
-[problem]
-name = "tumor"
-solver = "finite-differences"
-lengths = [192.0, 192.0, 192.0]
-cells = 48
-voxel = 4.0
-[problem.time]
-stored = 100
-[problem.masks]
-[problem.tissue]
-kind = "phantom"
-"""
-
-
-def cpu_of(*command: str, where: Path) -> float:
-    """CPU seconds of a command of pdeinv."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([PDEINV, *command], cwd=where, check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1)
-
 
 def offline(scratch: Path, rows: dict[str, Any]) -> None:
     """Simulations and the trained inverse, where they are missing; their costs go into ``rows``."""
     scratch.mkdir(parents=True, exist_ok=True)
-    (scratch / "reference.toml").write_text(TABLE)
+    (scratch / "reference.toml").write_text(f"seed = 1\n{TABLE}")
     costs = rows.setdefault("offline", {"simulations": SIMULATIONS})
     if not (scratch / "database.nc").exists():
-        costs["generate_cpu"] = cpu_of(
+        costs["generate_cpu"] = timed(
             "generate", "tumor", "--config", "reference.toml", "--sensors", "grid:24",
             "--n", str(SIMULATIONS), "--workers", "2", "--out", "database.nc",
             "--resume", where=scratch,
-        )  # fmt: skip
+        )["cpu"]  # fmt: skip
     if not (scratch / "inverse").exists():
-        costs["train_cpu"] = cpu_of(
+        costs["train_cpu"] = timed(
             "train-surrogate", "inverse-cnn", "--data", "database.nc", "--seed", "1",
             "--out", "inverse", "--resume", "--set", "surrogate.epochs=30", where=scratch,
-        )  # fmt: skip
+        )["cpu"]  # fmt: skip
     metadata = json.loads((scratch / "inverse" / "metadata.json").read_text())
     costs["inverse"] = {"errors": metadata["errors"], **metadata["extra"]}
 

@@ -89,7 +89,7 @@ def _command(problem: str, name: str, importer: Importer) -> Any:
         terminal.plan(plan, output.dry_run)
         with owned(output.out):
             write(output.out, dataset)
-        terminal.note(f"{source}: " + ", ".join(f"{n} {k}s" for k, n in sizes.items()))
+        terminal.note(f"{source}: " + ", ".join(f"{k} {n}" for k, n in sizes.items()))
         terminal.result({"command": "import", **plan}, str(output.out))
 
     run.__annotations__ |= {

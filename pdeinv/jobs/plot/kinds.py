@@ -29,7 +29,7 @@ from pdeinv.typing import Array
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["derived_panels", "kind_panels", "parted_kinds"]
+__all__ = ["derived_panels", "quantity_panels", "parted_kinds"]
 
 
 def parted_kinds(dataset: xr.Dataset) -> list[xr.Dataset]:
@@ -120,7 +120,7 @@ def _data(tree: xr.DataTree) -> list[tuple[Kind, xr.Dataset]]:
     return out
 
 
-def kind_panels(tree: xr.DataTree, point: bool) -> list[Panel]:
+def quantity_panels(tree: xr.DataTree, point: bool) -> list[Panel]:
     """Data of kinds that no profile shows, with what is predicted there, over what differs most."""
     group = tree.children.get("derived")
     shown = set() if group is None else {

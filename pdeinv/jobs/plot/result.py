@@ -11,7 +11,7 @@ from pdeinv.io.body import cut_mesh_of, mesh_of
 from pdeinv.io.fields import UNKNOWN
 from pdeinv.jobs.plot.data_fit import fit_panels
 from pdeinv.jobs.plot.fields import Field, Scene, field_panels
-from pdeinv.jobs.plot.kinds import derived_panels, kind_panels
+from pdeinv.jobs.plot.kinds import derived_panels, quantity_panels
 from pdeinv.jobs.plot.lines import Band, band_panel, histogram, value_panel
 from pdeinv.jobs.plot.overlays import overlay_of
 from pdeinv.jobs.plot.panels import Panel, colour_scale, is_log, title_of, units_of
@@ -134,7 +134,7 @@ def result_panels(tree: xr.DataTree, truth: xr.DataTree | None, claim: Claim) ->
     return [
         *panels,
         *derived_panels(tree, truth, claim.point, claim.of_draws),
-        *kind_panels(tree, claim.point),
+        *quantity_panels(tree, claim.point),
         *fit_panels(tree, claim.point),
     ]
 
