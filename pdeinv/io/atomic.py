@@ -67,7 +67,7 @@ def check_output(
         room: bytes that are added to its name for what is written beside it.
 
     Raises:
-        OutputExists: it is one of the inputs, or holds one that would go with it.
+        OutputExists: it is one of the inputs, lies in one, or holds one that would go with it.
         OutputExists: it is there, and neither ``overwrite`` nor ``resume`` is set.
         OutputExists: it is there, one of them is set, and pdeinv did not write it, or it is of the
             other kind.
@@ -141,6 +141,11 @@ def _check_input(path: Path, source: Path, option: str, *, kept: bool) -> None:
     out, real = Path(os.path.realpath(path)), Path(os.path.realpath(source))
     if out == real or (not kept and out in real.parents and out.is_dir()):
         raise OutputExists(f"{path} would replace {source}, which is read; choose another {option}")
+    if real in out.parents:  # whose content counts as the input
+        raise OutputExists(
+            f"{path} lies in the folder {source}, which is read and would change by it; choose "
+            f"another {option}"
+        )
 
 
 def _exchange(target: Path, path: Path, aside: Path) -> None:

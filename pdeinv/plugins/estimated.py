@@ -89,7 +89,13 @@ def _asked(surrogate: Surrogate, problem: Problem, measured: Measured) -> Estima
 
 
 def _carried(found: Estimate, back: Callable[[Array], Array]) -> Estimate:
-    """Mean and spread through a map of ξ, the latter by differences of one standard deviation."""
+    """Mean and spread through a map of ξ, the latter by differences of one standard deviation.
+
+    What no estimate moves was known where the inverse was trained, such as a threshold: of it the
+    inverse says nothing, and the prior remains.
+    """
     step = np.diag(found.std)
     half = 0.5 * (back(found.mean + step) - back(found.mean - step))
-    return Estimate(back(found.mean[None])[0], np.sqrt(np.sum(half**2, axis=0)))
+    mean, std = back(found.mean[None])[0], np.sqrt(np.sum(half**2, axis=0))
+    told = std > 0
+    return Estimate(np.where(told, mean, 0.0), np.where(told, std, 1.0))

@@ -140,6 +140,20 @@ def test_train_surrogate_reports_held_out_errors(call, work):
     assert found["errors"]["rms_over_sigma"] > 0
     assert json.loads((work / "ckpt" / "metadata.json").read_text())["surrogate"] == "multifidelity"
     assert answer(call("info", "ckpt", "--json"))["kind"] == "surrogate"
+    words = (
+        "invert",
+        "obs.nc",
+        "--engine",
+        "map",
+        "--surrogate",
+        "ckpt",
+        "--dry-run",
+        "--out",
+        "m.nc",
+    )
+    left = "leaves ckpt alone; add --model surrogate"
+    assert left in done(call(*words)).stderr
+    assert left not in done(call(*words, "--model", "surrogate")).stderr
 
 
 def test_invert_writes_result_and_the_configuration_that_repeats_it(call, work):

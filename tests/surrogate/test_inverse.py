@@ -463,6 +463,21 @@ def test_evaluate_refuses_what_an_inverse_has_not(files, flags, said, tmp_path, 
     assert not list(Path().iterdir())
 
 
+def test_what_was_known_in_training_is_left_to_the_prior():
+    there = make_problem("tumor", {**TUMOR, "masks": {"whole": 0.25, "core": 0.6}})
+    here = make_problem("tumor", TUMOR)
+    dataset = replace(lesson(there, there.sensors("grid:8"), 60), noise_std=None)
+    config = InverseCnnConfig(epochs=2, members=1, width=4)
+    found = InverseCnn.fit(dataset, there, config, 1)
+    places = here.sensors("grid:8")
+    data = (np.arange(len(places["x"])) % 3 == 0) * 1.0
+    own = likelihood(here)(places)
+    told = estimate_of(found, here, make_problem, Measured(places, data, own))
+    np.testing.assert_array_equal(told.mean[4:], 0)
+    np.testing.assert_array_equal(told.std[4:], 1)
+    assert (told.mean[:4] != 0).all()
+
+
 def test_data_of_another_brain_are_carried_there_and_estimates_back():
     far = {**TUMOR, "lengths": [192.0, 192.0], "cells": 48}
     phantom = {**far, "tissue": {"kind": "phantom"}}

@@ -219,6 +219,17 @@ def test_remove_takes_files_folders_links_and_nothing(tmp_path):
     assert left_over(tmp_path) == []
 
 
+def test_nothing_is_written_into_a_folder_that_is_read(tmp_path):
+    folder = tmp_path / "surrogate"
+    folder.mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    for out in (folder / "r.nc", tmp_path / "link" / "r.nc"):
+        check_output(out)
+        with pytest.raises(OutputExists, match=r"lies in the folder .* which is read"):
+            check_output(out, inputs=[folder])
+    check_output(tmp_path / "r.nc", inputs=[folder])
+
+
 @pytest.mark.parametrize("attribute", ["pdeinv_problem_config", "pdeinv_config"])
 def test_what_an_input_needs_is_not_replaced(attribute, tmp_path):
     image, source = tmp_path / "images" / "white.nc", tmp_path / "truth.nc"

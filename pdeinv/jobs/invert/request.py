@@ -117,6 +117,11 @@ class Inversion:
         if not found.trains_surrogate:
             check_surrogate_table(run.surrogate)
         notes = (*_notes(run, observations, case), *alike(case.observations), *said)
+        if found.leaves_surrogate:
+            notes += (
+                f"engine '{engine.name}' solves the reference model and leaves "
+                f"{found.surrogate_path} alone; add --model surrogate to invert with it",
+            )
         return replace(found, notes=notes)
 
     def check_surrogate(self) -> None:
@@ -162,6 +167,12 @@ class Inversion:
         if self.surrogate_path is None or wanted:  # these want a forward model, and say so
             return False
         return role_of(surrogate_kind(self.surrogate_path)) is Role.INVERSE
+
+    @property
+    def leaves_surrogate(self) -> bool:
+        """Whether a surrogate of role ``forward`` is given that nothing asks."""
+        wanted = Need.COARSE in self.engine.needs or self.run.model == "surrogate"
+        return self.surrogate_path is not None and not wanted and not self.begins_learned
 
     @property
     def inputs(self) -> list[Path]:
