@@ -180,6 +180,7 @@ def test_a_model_without_derivatives_starts_from_the_coarse_one(case):
         at_the_maps(bare, fine, stream(1, "search"))
 
 
+@pytest.mark.slow
 def test_training_without_derivatives_takes_the_coarse_posterior(tmp_path):
     """Level-set fields have none; asked for, the MAP point is refused in one line."""
     config = {"cells": [8, 8], "unknown": {"kind": "two-phase"}}
