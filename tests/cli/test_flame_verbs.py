@@ -6,7 +6,7 @@ import xarray as xr
 
 import pdeinv
 from pdeinv.io import netcdf
-from pdeinv.jobs.plot.kinds import derived_panels, kind_panels, parted_kinds
+from pdeinv.jobs.plot.kinds import derived_panels, parted_kinds, quantity_panels
 from pdeinv.jobs.plot.result import Claim
 
 pytestmark = pytest.mark.usefixtures("solves_here")
@@ -54,7 +54,7 @@ def test_figures_show_each_quantity_by_itself(folder, tmp_path):
     tree, truth = (netcdf.read_tree(folder / f"{name}.nc") for name in ("post", "truth"))
     claim = Claim.of(tree, truth)
     assert len(derived_panels(tree, truth, claim.point, claim.of_draws)) == 4
-    assert len(kind_panels(tree, claim.point)) == 1
+    assert len(quantity_panels(tree, claim.point)) == 1
     for name, more in (("obs", {}), ("post", {"truth": folder / "truth.nc"}), ("truth", {})):
         pdeinv.plot(folder / f"{name}.nc", out=tmp_path / f"{name}.png", **more)
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
