@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -13,6 +13,7 @@ from .chemistry import FLAMMABLE, NAMES, Mixture, Parameters
 
 __all__ = [
     "FlameConfig",
+    "KnownConfig",
     "LogNormalConfig",
     "MixtureConfig",
     "NormalConfig",
@@ -57,8 +58,14 @@ class UniformConfig(Config):
         return self
 
 
+class KnownConfig(Config):
+    """No prior: the parameter has its configured value, whatever prior a file gave it before."""
+
+    kind: Literal["known"] = "known"
+
+
 NumberConfig = Annotated[
-    LogNormalConfig | NormalConfig | UniformConfig, Field(discriminator="kind")
+    LogNormalConfig | NormalConfig | UniformConfig | KnownConfig, Field(discriminator="kind")
 ]
 
 
@@ -84,7 +91,8 @@ class UnknownConfig(Config):
     @property
     def sought(self) -> dict[str, LogNormalConfig | NormalConfig | UniformConfig]:
         """The priors by name, in the order of :data:`pdeinv.problems.flame.chemistry.NAMES`."""
-        return {n: p for n in NAMES if (p := getattr(self, n)) is not None}
+        found = {n: getattr(self, n) for n in NAMES}
+        return {n: p for n, p in found.items() if not isinstance(p, KnownConfig | None)}
 
 
 class MixtureConfig(Config):
@@ -106,6 +114,8 @@ _START = UnknownConfig(
 
 class FlameConfig(Config):
     """A laminar flame that propagates freely: ρ_in s_L c_p T′ = λ T″ + q ω."""
+
+    UNSAID: ClassVar[frozenset[str]] = frozenset({"unknown"})
 
     model: Literal["one-step"] = Field(
         "one-step", description="one-step: one reaction, Lewis number one, algebraic closures"
