@@ -131,6 +131,12 @@ def test_a_domain_without_a_flame_is_told_before_anything_is_sought():
         flame({"length": 2e-4}).equations(0)
 
 
+@pytest.mark.parametrize("table", [{"length": 1.5}, {"inlet_gradient": 1e10}])
+def test_a_flame_at_the_very_start_of_a_long_domain_asks_for_a_shorter_one(table):
+    with pytest.raises(ConfigError, match=r"within .* m, at the very start .* a shorter domain"):
+        flame({"cells": 64, **table}).equations(0)
+
+
 def test_results_report_speed_and_profiles():
     problem = flame({"cells": 64})
     m = problem.prior().unwhiten(np.zeros(2))
