@@ -32,8 +32,8 @@ PRESSURES = (1e3, 1e8)
 def _in_pascal(value: float) -> float:
     if not PRESSURES[0] <= value <= PRESSURES[1]:
         raise ValueError(
-            f"expected from {PRESSURES[0]:g} to {PRESSURES[1]:g} Pa, got p = {value:g} Pa; is it "
-            "in atm or bar?"
+            f"expected from {PRESSURES[0]:g} to {PRESSURES[1]:g} Pa; is p = {value:g} in atm or "
+            "bar?"
         )
     return value
 
