@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
+from rich.markup import escape
 from typer.core import TyperGroup
 
 from .options import Output, verb
@@ -59,7 +60,7 @@ def _formats(problem: str, found: Any) -> typer.Typer:
     group = typer.Typer(name=problem, help=about, no_args_is_help=True)
     group.callback()(lambda: None)
     for name, importer in found.items():
-        group.command(name, help=importer.summary)(_command(problem, name, importer))
+        group.command(name, help=escape(importer.summary))(_command(problem, name, importer))
     return group
 
 
@@ -113,7 +114,7 @@ def _flag(key: str, info: FieldInfo) -> Any:
     name = f"--{key.replace('_', '-')}"
     if kind is bool:
         name = f"{name}/--no-{key.replace('_', '-')}"
-    return Annotated[kind | None, typer.Option(name, help=help_text, show_default=False)]
+    return Annotated[kind | None, typer.Option(name, help=escape(help_text), show_default=False)]
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import tomli_w
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -75,6 +75,9 @@ class Config(BaseModel):
     """Base of all configurations: immutable, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    UNSAID: ClassVar[frozenset[str]] = frozenset()
+    """Keys that files of a problem leave out where nobody set them: what a run file says of them
+    later replaces their default, and is not merged with it."""
 
 
 def parse[C: BaseModel](cls: type[C], data: Mapping[str, Any], where: str) -> C:

@@ -136,8 +136,9 @@ def check_one_problem(problems: Mapping[Path, object]) -> None:
 
 
 def problem_attributes(problem: str, config: BaseModel) -> dict[str, str]:
-    """The attributes of any file that belongs to a problem."""
-    return {PROBLEM: problem, CONFIG: dump_toml(config.model_dump(mode="json"))}
+    """The attributes of any file that belongs to a problem, whose ``UNSAID`` keys they lack."""
+    unsaid = set(getattr(config, "UNSAID", ())) - config.model_fields_set
+    return {PROBLEM: problem, CONFIG: dump_toml(config.model_dump(mode="json", exclude=unsaid))}
 
 
 def config_of(attrs: Mapping[str, Any], path: Path) -> dict[str, Any]:

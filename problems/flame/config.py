@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pdeinv.config import Config, Positive
 
@@ -13,6 +13,7 @@ from .chemistry import FLAMMABLE, NAMES, Mixture, Parameters
 
 __all__ = [
     "FlameConfig",
+    "KnownConfig",
     "LogNormalConfig",
     "MixtureConfig",
     "NormalConfig",
@@ -24,6 +25,20 @@ __all__ = [
 COLDEST = 200.0
 """Temperatures of inlets below this one are taken for degrees Celsius."""
 
+PRESSURES = (1e3, 1e8)
+"""The least and the largest pressure, Pa: what lies beyond is in other units."""
+
+
+def _in_pascal(value: float) -> float:
+    if not PRESSURES[0] <= value <= PRESSURES[1]:
+        raise ValueError(
+            f"expected from {PRESSURES[0]:g} to {PRESSURES[1]:g} Pa; is p = {value:g} in atm or "
+            "bar?"
+        )
+    return value
+
+
+Pressure = Annotated[Positive, AfterValidator(_in_pascal)]
 EquivalenceRatio = Annotated[float, Field(ge=FLAMMABLE[0], le=FLAMMABLE[1])]
 
 
@@ -57,8 +72,14 @@ class UniformConfig(Config):
         return self
 
 
+class KnownConfig(Config):
+    """No prior: the parameter has its configured value, whatever prior a file gave it before."""
+
+    kind: Literal["known"] = "known"
+
+
 NumberConfig = Annotated[
-    LogNormalConfig | NormalConfig | UniformConfig, Field(discriminator="kind")
+    LogNormalConfig | NormalConfig | UniformConfig | KnownConfig, Field(discriminator="kind")
 ]
 
 
@@ -75,6 +96,13 @@ class UnknownConfig(Config):
     pressure: NumberConfig | None = Field(None, description="pressure at the inlet, Pa")
     inlet_temperature: NumberConfig | None = Field(None, description="temperature there, K")
 
+    @field_validator("pressure")
+    @classmethod
+    def _in_pascal(cls, prior: NumberConfig | None) -> NumberConfig | None:
+        if not isinstance(prior, KnownConfig | None):
+            _in_pascal(centre_of(prior))
+        return prior
+
     @model_validator(mode="after")
     def _some(self) -> UnknownConfig:
         if not self.sought:
@@ -84,7 +112,8 @@ class UnknownConfig(Config):
     @property
     def sought(self) -> dict[str, LogNormalConfig | NormalConfig | UniformConfig]:
         """The priors by name, in the order of :data:`pdeinv.problems.flame.chemistry.NAMES`."""
-        return {n: p for n in NAMES if (p := getattr(self, n)) is not None}
+        found = {n: getattr(self, n) for n in NAMES}
+        return {n: p for n, p in found.items() if not isinstance(p, KnownConfig | None)}
 
 
 class MixtureConfig(Config):
@@ -107,6 +136,8 @@ _START = UnknownConfig(
 class FlameConfig(Config):
     """A laminar flame that propagates freely: ρ_in s_L c_p T′ = λ T″ + q ω."""
 
+    UNSAID: ClassVar[frozenset[str]] = frozenset({"unknown"})
+
     model: Literal["one-step"] = Field(
         "one-step", description="one-step: one reaction, Lewis number one, algebraic closures"
     )
@@ -127,7 +158,7 @@ class FlameConfig(Config):
         1e5, description="dT/dx at the inlet, K m-1, which says where in the domain the flame is"
     )
     equivalence_ratio: EquivalenceRatio = Field(0.4, description="φ of the lean mixture")
-    pressure: Positive = Field(101325.0, description="pressure at the inlet, Pa")
+    pressure: Pressure = Field(101325.0, description="pressure at the inlet, Pa")
     inlet_temperature: float = Field(
         298.0, ge=COLDEST, le=1500, description="temperature at the inlet, K"
     )

@@ -48,10 +48,13 @@ def cold_start(equations: Equations, at: Parameters) -> Flame:
         return thickness * float(np.log1p(rise / (gradient * thickness))) - PLACE * length
 
     most = 1e3 * length
-    if not (np.isfinite(rise) and too_long(most) > 0):
+    if not np.isfinite(rise):
+        raise SolverDiverged("the heat release is too large to compute with; it is in J kg-1")
+    if not too_long(most) > 0:
         raise SolverDiverged(
-            f"an inlet gradient of {gradient:g} K/m is too small for a flame in a domain of "
-            f"{length:g} m; take a longer one"
+            f"an inlet gradient of {gradient:g} K/m reaches burnt gas within {rise / gradient:.2g} "
+            f"m, at the very start of a domain of {length:g} m; take a shorter domain, or a "
+            "smaller gradient"
         )
     thickness = float(brentq(too_long, 1e-9 * length, most))
     density = at.pressure / (mixture.specific_gas * at.inlet_temperature)

@@ -9,21 +9,23 @@ A cell that is empty was not measured. The state of the inlet stands in columns 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from pdeinv.config import Config, Positive
+from pdeinv.config import Config
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.fields import problem_attributes
+from pdeinv.model.observed import Kind
 from pdeinv.plugins.problem import Importer
 from pdeinv.text_table import is_missing, read_table
 from pdeinv.typing import Array
 
-from .config import COLDEST, FlameConfig
+from .config import COLDEST, EquivalenceRatio, FlameConfig, Pressure
+from .rows import SIGMA, Table
 from .sensors import INLET, KINDS, OBSERVED
 
 __all__ = ["IMPORTERS", "CsvOptions"]
@@ -40,7 +42,6 @@ UNITS: Mapping[str, Mapping[str, float]] = {
 }  # fmt: skip
 """Factors to SI by the units of each column, which may be written in lower case."""
 COLUMN = re.compile(r"(\w+)\s*(?:[\[(]\s*([^\])]*?)\s*[\])])?")
-SIGMA = "_sigma"
 
 
 class CsvOptions(Config):
@@ -52,15 +53,16 @@ class CsvOptions(Config):
         le=1,
         description="standard deviation of each value as a part of it, where the file has none",
     )
-    p: Positive | None = Field(None, description="pressure at the inlet, Pa, if not in the file")
+    p: Pressure | None = Field(None, description="pressure at the inlet, Pa, if not in the file")
     t_in: float | None = Field(
         None, ge=COLDEST, le=1500, description="temperature at the inlet, K, if not in the file"
     )
-    phi: Positive | None = Field(None, description="equivalence ratio, if not in the file")
+    phi: EquivalenceRatio | None = Field(None, description="equivalence ratio, if not in the file")
 
 
 def _read(source: Path, options: CsvOptions) -> xr.Dataset:
-    columns = _columns(source)
+    table = _table(source)
+    columns = table.columns
     given = {"p": options.p, "T_in": options.t_in, "phi": options.phi}
     for name, value in given.items():
         if (name in columns) == (value is not None):
@@ -74,24 +76,28 @@ def _read(source: Path, options: CsvOptions) -> xr.Dataset:
         raise DataSchemaError(f"{source}: expected a column of {names}; got {', '.join(columns)}")
     if "x" not in columns and any("x" in kind.coords for kind in kinds):
         raise DataSchemaError(f"{source}: profiles need a column x, such as 'x [mm]'")
+    return _dataset(table.measured(kinds).filled(given), kinds, options.rel)
+
+
+def _dataset(table: Table, kinds: Sequence[Kind], rel: float | None) -> xr.Dataset:
+    """The observation file of checked rows."""
+    table.check_inlet()
+    table.check_places(kinds)
     data: dict[str, tuple[str, Array, dict[str, str]]] = {}
     for kind in kinds:
         labels = {"units": kind.units, "long_name": kind.long_name}
-        data[kind.name] = ("obs", columns[kind.name], labels)
-        sigma = _sigma(source, columns, kind.name, options)
+        sigma = table.noise(kind.name, rel)
+        table.check_values(kind.name, sigma)
         text = f"noise standard deviation of {kind.long_name}"
+        data[kind.name] = ("obs", table.columns[kind.name], labels)
         data[kind.name + SIGMA] = ("obs", sigma, {**labels, "long_name": text})
-    n = len(columns[kinds[0].name])
     coords = {
-        name: (
-            "obs",
-            columns.get(name, np.full(n, given.get(name))).astype(float),
-            {"units": units},
-        )
+        name: ("obs", table.columns[name], {"units": units})
         for name, units in OBSERVED.coords.items()
-        if name in columns or name in given
+        if name in table.columns
     }
-    attrs = problem_attributes("flame", _config(source, {k: v[1] for k, v in coords.items()}))
+    first = {name: float(table.columns[short][0]) for short, name in INLET.items()}
+    attrs = problem_attributes("flame", FlameConfig(**first))
     return xr.Dataset(data, coords, {**attrs, "featureType": "point"})
 
 
@@ -109,23 +115,11 @@ def _flag(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def _config(source: Path, coords: Mapping[str, Array]) -> FlameConfig:
-    """The configuration with the state of the inlet of the first row."""
-    try:
-        return FlameConfig(**{name: float(coords[short][0]) for short, name in INLET.items()})
-    except ValueError:
-        wrong = ", ".join(f"{short} = {coords[short][0]:g}" for short in INLET)
-        raise DataSchemaError(
-            f"{source}: no flame has {wrong}; expected p in Pa, T_in from {COLDEST:g} K on and a "
-            "lean phi in its flammable range"
-        ) from None
-
-
-def _columns(source: Path) -> dict[str, Array]:
+def _table(source: Path) -> Table:
     """The columns in SI units by their names; noise as NAME_sigma.
 
     Raises:
-        DataSchemaError: a column that is not known, without units, or no numbers.
+        DataSchemaError: a column that is not known, there twice, without units, or no numbers.
     """
     header, lines = read_table(source)
     known = {name.lower(): name for name in UNITS}
@@ -140,11 +134,16 @@ def _columns(source: Path) -> dict[str, Array]:
             )
         name = known[stem]
         label = name + SIGMA * matched[1].endswith(SIGMA)
+        if label in found:
+            raise DataSchemaError(
+                f"{source}: column '{text}' gives {label}, which another column gives as well; "
+                "leave one out"
+            )
         values = np.array([_number(cells[k], source, line, text) for line, cells in lines])
         found[label] = _in_si(values, label, matched[2], source)
     if not found or not len(next(iter(found.values()))):
         raise DataSchemaError(f"{source} has no rows; expected a table of measurements")
-    return found
+    return Table(source, np.array([line for line, _ in lines]), found)
 
 
 def _number(cell: str, source: Path, line: int, column: str) -> float:
@@ -179,16 +178,3 @@ def _in_si(values: Array, label: str, said: str | None, source: Path) -> Array:
         )
     shift = ZERO if units is TEMPERATURES and unit != "K" and label == name else 0.0
     return values * units[unit] + shift
-
-
-def _sigma(source: Path, columns: Mapping[str, Array], name: str, options: CsvOptions) -> Array:
-    """The noise of a column: that of the file, else a part of each value."""
-    own = columns.get(name + SIGMA)
-    if own is not None:
-        return own
-    if options.rel is None:
-        raise DataSchemaError(
-            f"{source}: no noise given for {name}; add a column {name}{SIGMA}, or give --rel, the "
-            "standard deviation as a part of each value"
-        )
-    return options.rel * np.abs(columns[name])

@@ -15,13 +15,30 @@ from pdeinv.text_table import read_table
 from pdeinv.typing import Array
 
 from .chemistry import FLAMMABLE, Parameters
-from .config import COLDEST, FlameConfig
+from .config import COLDEST, PRESSURES, FlameConfig
 from .unknown import LABELS
 
-__all__ = ["INLET", "KIND", "KINDS", "OBSERVED", "Condition", "check", "conditions", "parse"]
+__all__ = [
+    "ENDS",
+    "INLET",
+    "KIND",
+    "KINDS",
+    "OBSERVED",
+    "Condition",
+    "check",
+    "conditions",
+    "parse",
+]
 
 INLET = {"p": "pressure", "T_in": "inlet_temperature", "phi": "equivalence_ratio"}
 """The state of the inlet, which tells experiments apart: parameters by coordinate of the data."""
+
+ENDS = {
+    "p": (*PRESSURES, f"from {PRESSURES[0]:g} to {PRESSURES[1]:g} Pa (is it in atm or bar?)"),
+    "T_in": (COLDEST, 1500.0, f"from {COLDEST:g} to 1500 K"),
+    "phi": (*FLAMMABLE, f"in the flammable range {FLAMMABLE[0]} to {FLAMMABLE[1]}"),
+}
+"""The least and the largest of each that there are flames for, and words for it."""
 
 KIND = "quantity"
 KINDS = (
@@ -163,14 +180,9 @@ def check(config: FlameConfig, sensors: Sensors) -> None:
 
 
 def _check_inlet(config: FlameConfig, columns: dict[str, Array]) -> None:
-    ends = {
-        "p": (0.0, np.inf, "positive, in Pa"),
-        "T_in": (COLDEST, 1500.0, f"from {COLDEST:g} to 1500 K"),
-        "phi": (*FLAMMABLE, f"in the flammable range {FLAMMABLE[0]} to {FLAMMABLE[1]}"),
-    }
-    for short, (low, high, words) in ends.items():
+    for short, (low, high, words) in ENDS.items():
         name, values = INLET[short], columns[short]
-        bad = np.flatnonzero(~((values >= low) & (values <= high) & (values > 0)))
+        bad = np.flatnonzero(~((values >= low) & (values <= high)))
         if len(bad):
             raise DataSchemaError(
                 f"sensor {bad[0]}: {short} must be {words}; got {values[bad[0]]:g}"

@@ -6,8 +6,11 @@ import xarray as xr
 
 import pdeinv
 from pdeinv.io import netcdf
-from pdeinv.jobs.plot.kinds import derived_panels, kind_panels, parted_kinds
+from pdeinv.io.observations import NoiseSpec
+from pdeinv.jobs.import_data import import_file
+from pdeinv.jobs.plot.kinds import derived_panels, parted_kinds, quantity_panels
 from pdeinv.jobs.plot.result import Claim
+from pdeinv.plugins.case import read_case
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -35,6 +38,37 @@ def test_each_quantity_has_its_own_units_and_noise(folder):
     assert float(obs["T_sigma"].max()) == pytest.approx(0.01 * peak, rel=0.05)
 
 
+def sought(path, unknown):
+    """What an inversion of a file looks for, with these priors on top."""
+    table = {"unknown": unknown} if unknown else {}
+    return [*read_case(path, table, NoiseSpec()).problem.config.unknown.sought]
+
+
+PRESSURE = {"pressure": {"kind": "log-normal", "median": 1.1e5, "std": 0.1}}
+
+
+def test_priors_of_a_run_file_replace_those_that_nobody_chose(folder, tmp_path):
+    assert sought(folder / "obs.nc", {}) == ["conductivity", "activation_energy"]
+    assert sought(folder / "obs.nc", PRESSURE) == ["pressure"]
+    (tmp_path / "t.csv").write_text("phi,p [atm],T_in [K],s_L [cm/s]\n0.4,1,298,26.6\n")
+    table = import_file("flame", "csv", tmp_path / "t.csv", {"rel": 0.02})
+    netcdf.write(tmp_path / "t.nc", table)
+    assert sought(tmp_path / "t.nc", PRESSURE) == ["pressure"]
+
+
+def test_a_prior_that_a_file_carries_is_dropped_on_request(folder, tmp_path):
+    own = {**PRESSURE, "conductivity": {"kind": "uniform", "low": 0.02, "high": 0.03}}
+    problem = pdeinv.problem("flame", **SMALL, unknown=own)
+    truth = pdeinv.solve(problem, seed=1, out=tmp_path / "truth.nc")
+    path = tmp_path / "obs.nc"
+    pdeinv.observe(truth, sensors="speed", noise_rel=0.01, seed=1, out=path)
+    assert sought(path, {}) == ["conductivity", "pressure"]
+    known = {"conductivity": {"kind": "known"}}
+    assert sought(path, known) == ["pressure"]
+    again = read_case(path, {"unknown": known}, NoiseSpec()).problem.config
+    assert again.model_dump(mode="json")["unknown"]["conductivity"] == {"kind": "known"}
+
+
 def test_the_result_reports_the_flame_speed_with_its_spread(folder):
     with xr.open_datatree(folder / "post.nc") as tree:
         speed, conductivity = tree["derived"]["s_L"], tree["posterior"]["conductivity"]
@@ -54,7 +88,7 @@ def test_figures_show_each_quantity_by_itself(folder, tmp_path):
     tree, truth = (netcdf.read_tree(folder / f"{name}.nc") for name in ("post", "truth"))
     claim = Claim.of(tree, truth)
     assert len(derived_panels(tree, truth, claim.point, claim.of_draws)) == 4
-    assert len(kind_panels(tree, claim.point)) == 1
+    assert len(quantity_panels(tree, claim.point)) == 1
     for name, more in (("obs", {}), ("post", {"truth": folder / "truth.nc"}), ("truth", {})):
         pdeinv.plot(folder / f"{name}.nc", out=tmp_path / f"{name}.png", **more)
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000

@@ -151,6 +151,9 @@ def test_bad_input(name, call, tmp_path, monkeypatch):
 
 def test_help_tells_formats_and_flags(call):
     assert "eit" in done(call("import", "--help")).stdout
+    profiles = done(call("import", "flame", "csv", "--help")).stdout
+    assert "x [mm], T [degC]" in profiles
+    assert "\\[" not in profiles
     formats = done(call("import", "eit", "--help")).stdout
     assert all(name in formats for name in ("csv", "pyeit", "kit4", "ktc2023"))
     flags = done(call("import", "eit", "ktc2023", "--help")).stdout

@@ -28,6 +28,11 @@ def flame(table=None):
             "problem.equivalence_ratio: input should be less than or equal",
         ),
         ({"pressure": -1.0}, "problem.pressure: input should be greater than 0"),
+        ({"pressure": 1.0}, r"problem.pressure: .*is p = 1 in atm or bar\?"),
+        (
+            {"unknown": {"pressure": {"kind": "normal", "mean": 1.0, "std": 0.1}}},
+            r"unknown.pressure.*is p = 1 in atm or bar\?",
+        ),
         ({"inlet_temperature": 25.0}, "problem.inlet_temperature: input should be greater than or"),
         ({"activation_enrgy": 1e5}, "did you mean 'activation_energy'"),
         ({"unknown": {"viscosity": {"kind": "normal", "mean": 1.0, "std": 1.0}}}, "unknown key"),
@@ -88,7 +93,7 @@ def test_sensors_from_a_file_take_what_is_missing_from_the_configuration(tmp_pat
 @pytest.mark.parametrize(
     ("coordinate", "value", "said"),
     [
-        ("p", -1e5, "p must be positive, in Pa; got -100000"),
+        ("p", -1e5, r"p must be from 1000 to 1e\+08 Pa \(is it in atm or bar\?\); got -100000"),
         ("T_in", 25.0, "T_in must be from 200 to 1500 K; got 25"),
         ("phi", 2.0, "phi must be in the flammable range"),
         ("quantity", 4.0, "is of quantity 4; expected 0 to 3"),
@@ -124,6 +129,12 @@ def test_an_extinguished_flame_is_an_error_and_no_profile():
 def test_a_domain_without_a_flame_is_told_before_anything_is_sought():
     with pytest.raises(ConfigError, match="no flame at the middle of the priors"):
         flame({"length": 2e-4}).equations(0)
+
+
+@pytest.mark.parametrize("table", [{"length": 1.5}, {"inlet_gradient": 1e10}])
+def test_a_flame_at_the_very_start_of_a_long_domain_asks_for_a_shorter_one(table):
+    with pytest.raises(ConfigError, match=r"within .* m, at the very start .* a shorter domain"):
+        flame({"cells": 64, **table}).equations(0)
 
 
 def test_results_report_speed_and_profiles():
@@ -169,6 +180,18 @@ def test_speeds_of_several_experiments_are_read(tmp_path):
     np.testing.assert_allclose(found.coords["T_in"], [298.15, 298.15])
 
 
+def test_noise_that_is_missing_is_a_part_of_the_value(tmp_path):
+    text = "x [mm],T [K],T_sigma [K]\n1,300,\n,,\n2,400,7\n"
+    dataset = imported(tmp_path, text, **GIVEN)
+    np.testing.assert_allclose(dataset["T_sigma"], [30, 7])
+
+
+def test_flags_out_of_range_are_refused(tmp_path):
+    for flag, said in (({"phi": 3.0}, "--phi: .*equal to 1"), ({"p": 1.0}, "--p: .*atm or bar")):
+        with pytest.raises(ConfigError, match=said):
+            imported(tmp_path, "s_L [m/s]\n.3\n", **{**GIVEN, **flag})
+
+
 GIVEN = {"p": 101325.0, "t_in": 298.0, "phi": 0.4, "rel": 0.1}
 
 
@@ -185,7 +208,26 @@ GIVEN = {"p": 101325.0, "t_in": 298.0, "phi": 0.4, "rel": 0.1}
         ("x [mm],T [K]\n1,300\n", {**GIVEN, "phi": None}, "the column phi is not there; give it"),
         ("x [mm],T [K],phi\n1,300,0.4\n", GIVEN, "the column phi is there twice"),
         ("x [mm],T [K]\n1,300\n", {**GIVEN, "rel": None}, "no noise given for T; add a column"),
-        ("x [mm],T [K]\n1,300\n", {**GIVEN, "phi": 3.0}, "no flame has .* phi = 3"),
+        ("s_L [cm/s],s_L [m/s]\n26,0.3\n", GIVEN, "gives s_L, which another column gives as well"),
+        ("x [mm],T [K]\n1,300\n,400\n", GIVEN, "line 3: x of T must be a place .*; got nothing"),
+        ("x [mm],T [K]\n-1,300\n", GIVEN, "line 2: x of T must be a place .*; got -0.001"),
+        ("x [mm],T [degC]\n1,-300\n", GIVEN, "line 2: T must be above 0 K; got -26.85"),
+        ("x [mm],Y\n1,26\n", {**GIVEN, "rel": 0.01}, "line 2: Y must be from 0 to 1"),
+        ("s_L [m/s]\n0\n", GIVEN, "line 2: s_L_sigma must be positive; got 0"),
+        ("s_L [m/s]\n-0.2\n", GIVEN, "line 2: s_L must be positive"),
+        ("s_L [m/s],s_L_sigma [m/s]\n\n.3,.1\n.3,0\n", GIVEN, "line 4: s_L_sigma must be positive"),
+        (
+            "s_L [m/s],s_L_sigma [m/s]\n.3,\n",
+            {**GIVEN, "rel": None},
+            "line 2: s_L_sigma must be positive; fill it, or give --rel; got nothing",
+        ),
+        ("s_L [m/s],x [m]\n,1\n", GIVEN, "no row has a value of s_L"),
+        (
+            "s_L [m/s],phi\n.3,.4\n.3,1.4\n",
+            {**GIVEN, "phi": None},
+            "line 3: phi must be in the flammable range 0.3 to 1.0; got 1.4",
+        ),
+        ("s_L [m/s],p [Pa]\n.3,1\n", {**GIVEN, "p": None}, r"line 2: p must be .*bar\?\); got 1"),
     ],
 )  # fmt: skip
 def test_other_tables_are_refused(tmp_path, text, options, said):

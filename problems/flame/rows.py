@@ -1,0 +1,122 @@
+"""A table of measurements in SI units, and what its rows must hold; errors name the line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdeinv.errors import DataSchemaError
+from pdeinv.model.observed import Kind
+from pdeinv.typing import Array
+
+from .sensors import ENDS
+
+__all__ = ["SIGMA", "Table"]
+
+SIGMA = "_sigma"
+"""What follows the name of a quantity in that of its noise."""
+NOISY = 5.0
+"""Standard deviations by which the noise may carry a mass fraction beyond 0 and 1."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length.
+
+    Attributes:
+        source: the file.
+        lines: the number of the line of each row there.
+        columns: SI values by name, NaN where nothing was measured; noise as ``NAME_sigma``.
+    """
+
+    source: Path
+    lines: NDArray[np.int64]
+    columns: Mapping[str, Array]
+
+    def measured(self, kinds: Sequence[Kind]) -> Table:
+        """The rows in which anything was measured.
+
+        Raises:
+            DataSchemaError: there is none.
+        """
+        kept = np.any([np.isfinite(self.columns[kind.name]) for kind in kinds], axis=0)
+        if not kept.any():
+            names = ", ".join(kind.name for kind in kinds)
+            raise DataSchemaError(f"{self.source}: no row has a value of {names}")
+        columns = {name: values[kept] for name, values in self.columns.items()}
+        return Table(self.source, self.lines[kept], columns)
+
+    def filled(self, given: Mapping[str, float | None]) -> Table:
+        """With a column for each number that is given."""
+        more = {k: np.full(len(self.lines), v) for k, v in given.items() if v is not None}
+        return replace(self, columns={**self.columns, **more})
+
+    def check_inlet(self) -> None:
+        """Refuse states of the inlet that no flame has, or that are missing.
+
+        Raises:
+            DataSchemaError: names the first one.
+        """
+        for short, (low, high, words) in ENDS.items():
+            values = self.columns[short]
+            self._refuse(~((values >= low) & (values <= high)), short, f"must be {words}")
+
+    def check_places(self, kinds: Sequence[Kind]) -> None:
+        """Refuse profiles without a place, and places before the inlet.
+
+        Raises:
+            DataSchemaError: names the first one.
+        """
+        for kind in kinds:
+            if "x" in kind.coords:
+                there = np.isfinite(self.columns[kind.name])
+                x = self.columns["x"]
+                text = f"of {kind.name} must be a place in m, from the inlet at 0 on"
+                self._refuse(there & ~(x >= 0), "x", text)
+
+    def noise(self, name: str, rel: float | None) -> Array:
+        """The standard deviation of a quantity: that of the file, else a part of each value.
+
+        Raises:
+            DataSchemaError: there is none for a value, or it is not positive.
+        """
+        values, label = self.columns[name], name + SIGMA
+        own = self.columns.get(label, np.full_like(values, np.nan))
+        if rel is None and label not in self.columns:
+            raise DataSchemaError(
+                f"{self.source}: no noise given for {name}; add a column {label}, or give --rel, "
+                "the standard deviation as a part of each value"
+            )
+        found = own if rel is None else np.where(np.isnan(own), rel * np.abs(values), own)
+        text = f"must be positive{'; fill it, or give --rel' if rel is None else ''}"
+        self._refuse(np.isfinite(values) & ~(found > 0), label, text, found)
+        return found
+
+    def check_values(self, name: str, sigma: Array) -> None:
+        """Refuse values that cannot be, for ``sigma`` as well.
+
+        Raises:
+            DataSchemaError: names the first one.
+        """
+        values, noise = self.columns[name], NOISY * np.nan_to_num(sigma)
+        if name in ("T", "s_L"):
+            text = "must be above 0 K" if name == "T" else "must be positive, in m/s"
+            self._refuse(values <= 0, name, text)
+        if name == "Y":
+            text = f"must be from 0 to 1, but for {NOISY:g} standard deviations"
+            self._refuse((values < -noise) | (values > 1 + noise), name, text)
+
+    def _refuse(
+        self, bad: NDArray[np.bool_], name: str, text: str, values: Array | None = None
+    ) -> None:
+        if bad.any():
+            k = int(np.argmax(bad))
+            got = (self.columns[name] if values is None else values)[k]
+            shown = "nothing" if np.isnan(got) else f"{got:g}"
+            raise DataSchemaError(
+                f"{self.source}, line {self.lines[k]}: {name} {text}; got {shown}"
+            )
