@@ -162,7 +162,8 @@ def test_draws_have_a_spread_where_they_differ(tmp_path):
 
 @pytest.mark.parametrize("box", list(BOXES))
 def test_data_at_places_are_dots_in_the_colours_of_their_values(tmp_path, box):
-    table = {**TABLE, **BOXES[box], "masks": None, "seed": {"peak": 0.3}, "time": {"final": 1.0}}
+    table = {**TABLE, **BOXES[box], "masks": None, "seed": {"peak": 0.3}}
+    table["time"] = {"final": 1.0, "steps": 3}
     truth = pdeinv.solve(Tumor(TumorConfig.model_validate(table)), seed=1, level=0)
     data = pdeinv.observe(truth, sensors="grid:5", noise_rel=0.1, seed=2)
     result = pdeinv.invert(data, engine="map", seed=3)
