@@ -30,6 +30,7 @@ def plot(
     output.check(path, truth)
     if not output.dry_run:
         with owned(output.out):
-            draw(path, output.out, truth=truth, dpi=dpi)
+            for remark in draw(path, output.out, truth=truth, dpi=dpi):
+                terminal.note(f"note: {remark}")
     dry = {"dry_run": True} if output.dry_run else {}
     terminal.result({**dry, "out": str(output.out)}, str(output.out))

@@ -27,6 +27,7 @@ __all__ = [
     "Range",
     "Steps",
     "Width",
+    "differing",
     "dump_toml",
     "fingerprint",
     "legible",
@@ -217,6 +218,18 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         nested = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
         out[key] = merge(out[key], value) if nested else value
     return out
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any], within: str = "") -> list[str]:
+    """The keys, with dots after tables, whose values differ or that only one of two has."""
+    found = []
+    for key in sorted({*one, *other}):
+        a, b = one.get(key), other.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += differing(a, b, f"{within}{key}.")
+        elif a != b:
+            found.append(f"{within}{key}")
+    return found
 
 
 def named(table: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
+from warnings import warn
 
 import xarray as xr
 
@@ -87,7 +88,8 @@ def plot(
     with files() as folder:
         shown = written(what, folder, "shown")
         reference = None if truth is None else written(truth, folder, "truth")
-        draw(shown, target, truth=reference, dpi=dpi)
+        for remark in draw(shown, target, truth=reference, dpi=dpi):
+            warn(remark, UserWarning, stacklevel=3)
     return target
 
 

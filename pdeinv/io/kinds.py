@@ -82,11 +82,14 @@ def flattened_kinds(
 def _of_kind(
     dataset: xr.Dataset, observed: Observed, number: int, path: Path, *, noise: bool
 ) -> dict[str, Array]:
-    """The columns of one kind: its data, those that are flagged as NaN among them."""
+    """The columns of one kind: its data, those that are flagged as NaN among them.
+
+    Rows of other kinds, where this one is NaN, are no data of it, whatever their flags say.
+    """
     kind = observed.kinds[number]
     values = column(dataset, kind.name, kind.units, path)
     bad = ~unflagged(dataset, kind.name, path)
-    there = ~np.isnan(values) | bad
+    there = ~np.isnan(values)
     out = {observed.name: np.where(bad, np.nan, values)[there] / kind.scale}
     for name, units in observed.coords.items():
         out[name] = (

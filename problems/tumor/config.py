@@ -292,6 +292,11 @@ class TumorConfig(Config):
         return self
 
     def _check_seed(self) -> None:
+        if min(self.lengths) < self.seed.width:
+            raise ValueError(
+                f"lengths are in mm: the box of {list(self.lengths)} is smaller than the seed, "
+                f"whose seed.width is {self.seed.width:g} mm; give both in mm"
+            )
         low, high = self.seed_box
         if not len(low) == len(high) == self.dim:
             raise ValueError(f"unknown.low and unknown.high: expected {self.dim} numbers each")

@@ -15,6 +15,8 @@ __all__ = ["TensorConfig", "matrix"]
 
 COMPONENTS = {1: 1, 2: 3, 3: 6}
 """Numbers of a symmetric matrix, by its dimension."""
+ROUNDING = 1e-9
+"""By how much an eigenvalue may be off, relatively."""
 
 
 class TensorConfig(Config):
@@ -37,7 +39,9 @@ class TensorConfig(Config):
         "voxels in the order of the file",
     )  # fmt: skip
     cap: Positive = Field(
-        10.0, description="largest eigenvalue of the image, relative to its mean diffusivity"
+        10.0,
+        description="largest eigenvalue: an image, relative to its mean diffusivity, is cut to it; "
+        "a uniform tensor with a larger one is refused",
     )
     diagonal: bool = Field(
         False, description="keep the entries along the axes of the box and leave out the others"
@@ -53,8 +57,8 @@ class TensorConfig(Config):
         """Refuse what does not fit the box.
 
         Raises:
-            ValueError: another number of components, one that is not positive, or no image of
-                tissue to place the components on.
+            ValueError: another number of components, a tensor that is not positive or above the
+                cap, or no image of tissue to place the components on.
         """
         if self.path is not None and not image:
             raise ValueError("tensor.path goes with tissue of kind 'nifti'; use tensor.uniform")
@@ -65,8 +69,14 @@ class TensorConfig(Config):
                 f"tensor.uniform: expected {COMPONENTS[dim]} numbers in {dim} dimensions, got "
                 f"{len(self.uniform)}"
             )
-        if np.linalg.eigvalsh(matrix(self.uniform, dim)).min() <= 0:
+        eigenvalues = np.linalg.eigvalsh(matrix(self.uniform, dim))
+        if eigenvalues.min() <= 0:
             raise ValueError("tensor.uniform must be positive definite: D is positive in all ways")
+        if eigenvalues.max() > self.cap * (1 + ROUNDING):
+            raise ValueError(
+                f"tensor.uniform: its largest eigenvalue is {eigenvalues.max():g}, above "
+                f"tensor.cap of {self.cap:g}; give smaller numbers, or a larger cap"
+            )
 
 
 def matrix(lower: tuple[float, ...], dim: int) -> Array:

@@ -302,6 +302,26 @@ def test_a_truth_of_another_unknown_is_missed():
     assert Claim.of(tree, other).lacking == ("k",)
 
 
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        ("cells = 8\n[unknown]\nkind = 'level'\n[time]\nsteps = 4", ()),
+        ("cells = 9\n[tensor]\ncap = 2.0\n[time]\nsteps = 5", ("cells, tensor, time.steps",)),
+        ("", ()),
+        ("cells = = 9", ()),
+    ],
+)
+def test_a_truth_of_another_configuration_is_noted(tmp_path, text, notes):
+    config = "[problem]\nname = 'darcy'\ncells = 8\n[problem.time]\nsteps = 4"
+    tree, truth = number([[1.0]], **POINT), truth_of([1.0])
+    tree.attrs |= {"pdeinv_kind": "result", "pdeinv_config": config}
+    truth.attrs |= {"pdeinv_kind": "truth", "pdeinv_problem_config": text}
+    tree.to_netcdf(tmp_path / "r.nc")
+    truth.to_netcdf(tmp_path / "t.nc")
+    said = figure.plot(tmp_path / "r.nc", tmp_path / "r.png", truth=tmp_path / "t.nc", dpi=30)
+    assert said == tuple(f"t.nc is of another configuration than r.nc: {keys}" for keys in notes)
+
+
 def test_means_of_approximations_are_called_so():
     names = {p: Claim(p, True, "", "").centre for p in ("posterior", "approximate", "point")}
     assert names == {

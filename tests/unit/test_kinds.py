@@ -56,6 +56,14 @@ def test_flagged_data_are_dropped_and_counted(path):
     assert found.size == 3
 
 
+@pytest.mark.parametrize("filler", [1.0, np.nan])
+def test_rows_of_other_quantities_are_no_dropped_data(path, filler):
+    flags = {"T_qc": ("obs", [0, 1, filler]), "v_qc": ("obs", [filler, 0, 0])}
+    save(path, flags)
+    found = read(path, SEEN)
+    assert (found.size, found.n_dropped) == (3, 1)
+
+
 def test_a_quantity_without_place_needs_none(path):
     save(path, {
         **dict.fromkeys(("T", "T_sigma", "v", "v_sigma", "x"), None),

@@ -1,11 +1,14 @@
 """Figures of zeros and ones, and of states in their bodies."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
 
 import pdeinv
 from pdeinv.errors import DataSchemaError
+from pdeinv.jobs.plot.portraits import portrait_panels
 from pdeinv.jobs.plot.regions import kind_panels
 from pdeinv.jobs.plot.samples import kinds_of, samples_of
 from pdeinv.jobs.plot.shown import shown, views
@@ -155,6 +158,35 @@ def test_draws_have_a_spread_where_they_differ(tmp_path):
     assert float(found.sd.max()) > 1e-3
     draws = result["posterior"].to_dataset()
     assert draws.sizes["draw"] > 40
+
+
+@pytest.mark.parametrize("box", list(BOXES))
+def test_data_at_places_are_dots_in_the_colours_of_their_values(tmp_path, box):
+    table = {**TABLE, **BOXES[box], "masks": None, "seed": {"peak": 0.3}}
+    table["time"] = {"final": 1.0, "steps": 3}
+    truth = pdeinv.solve(Tumor(TumorConfig.model_validate(table)), seed=1, level=0)
+    data = pdeinv.observe(truth, sensors="grid:5", noise_rel=0.1, seed=2)
+    result = pdeinv.invert(data, engine="map", seed=3)
+    of = shown(result, tmp_path / "r", (truth, tmp_path / "t"), point=True)
+    np.testing.assert_allclose(np.sort(of.dots), np.sort(data["c"].values[:, -1]))
+    said, axes = titles(portrait_panels(of, "estimate", ""))
+    assert [t.split(" ")[0].rstrip(":") for t in said if "estimate" not in t] == (
+        ["data"] * (1 if box == "plane" else 3)
+    )
+    drawn = [c for c in axes[0].collections if len(c.get_offsets()) > 1]
+    assert drawn
+    assert axes[0].child_axes[0].get_ylabel() == "data"
+    without = replace(of, dots=None)
+    assert all("estimate" in t for t in titles(portrait_panels(without, "estimate", ""))[0])
+
+
+def test_white_and_grey_matter_and_what_is_none_differ(found, tmp_path):
+    _, _, _, estimate = found
+    of = shown(estimate, tmp_path / "r", None, point=True)
+    _, axes = titles(portrait_panels(of, "estimate", ""))
+    ground = axes[0].collections[0]
+    shades = [1.0, *(ground.cmap(ground.norm(v))[0] for v in (1.0, 0.45))]
+    assert -np.diff(shades).max() > 0.15
 
 
 def test_where_the_problem_cannot_be_built_the_figure_says_why(found, tmp_path, monkeypatch):

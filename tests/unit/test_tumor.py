@@ -25,6 +25,10 @@ def made(**table):
 REFUSED = {
     "two lengths": ({"cells": [24]}, "cells: expected 2 numbers, as many as lengths"),
     "too few cells": ({"cells": 1}, "must be at least 2"),
+    "metres": (
+        {"lengths": [0.192, 0.192]},
+        "lengths are in mm: .*smaller than the seed, .* is 4 mm",
+    ),
     "a rod with a brain": ({"lengths": [60.0]}, "use kind 'homogeneous'"),
     "no such solver": ({"solver": "spectral"}, "solver"),
     "seed box": ({"unknown": {"low": [10.0]}}, "expected 2 numbers each"),

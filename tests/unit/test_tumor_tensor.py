@@ -110,6 +110,11 @@ REFUSED = {
     "neither": ({}, "give uniform"),
     "too many": ({"uniform": [1, 0, 1, 0, 0, 1]}, "expected 3 numbers in 2 dimensions, got 6"),
     "not positive": ({"uniform": [1, 2, 1]}, "must be positive definite"),
+    "above the cap": (
+        {"uniform": [1e9, 0, 1]},
+        "largest eigenvalue is 1e\\+09, above tensor.cap of 10",
+    ),
+    "above an own cap": ({"uniform": [1, 0, 1], "cap": 0.1}, "is 1, above tensor.cap of 0.1"),
     "an image without tissue": ({"path": "t.nii"}, "goes with tissue of kind 'nifti'"),
 }
 
@@ -119,6 +124,11 @@ def test_what_is_no_tensor_is_refused(name):
     table, text = REFUSED[name]
     with pytest.raises(ConfigError, match=text):
         made(tensor=table)
+
+
+@pytest.mark.parametrize(("uniform", "cap"), [([6, 4, 6], 10), ([50, 0, 1], 50)])
+def test_a_tensor_at_the_cap_is_taken(uniform, cap):
+    assert made(tensor={"uniform": uniform, "cap": cap}).tensor is not None
 
 
 def fibres():

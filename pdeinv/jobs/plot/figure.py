@@ -10,11 +10,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pdeinv.config import differing, named, parse_toml
 from pdeinv.errors import ConfigError, DataSchemaError, PdeinvError, RunFailed, reason
 from pdeinv.foreign import visible
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
-from pdeinv.io.fields import PROBLEM, check_one_problem
+from pdeinv.io.fields import PROBLEM, check_one_problem, config_of
 from pdeinv.io.marks import figure_metadata
 from pdeinv.io.schema import fitting
 from pdeinv.jobs.plot.layout import arranged
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["check_figure_name", "draw", "plot"]
 
 FORMATS = (".png", ".pdf", ".svg")
+PRIOR = "unknown"
+"""The table of a problem that says what is sought, and its prior."""
 LINE = 0.22
 """Height of a line above the panels, in inches."""
 PADDING: Any = {"w_pad": 0.12, "h_pad": 0.08}
@@ -46,7 +49,7 @@ STYLE: Any = {
 }
 
 
-def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) -> None:
+def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) -> tuple[str, ...]:
     """Draw the figure of a result, observation or truth file.
 
     Args:
@@ -54,6 +57,9 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
         out: .png, .pdf or .svg.
         truth: a truth file to show beside a result.
         dpi: resolution of a .png.
+
+    Returns:
+        What a reader of the figure should know beside.
 
     Raises:
         ConfigError: an unknown suffix.
@@ -80,6 +86,27 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
             draw(truth_panels(tree, path), out, dpi)
         else:
             raise DataSchemaError(f"{path}: nothing to draw in a file of kind '{found}'")
+    if found != "result" or reference is None or truth is None:
+        return ()
+    return _apart((tree, path), (reference, truth))
+
+
+def _apart(result: tuple[xr.DataTree, Path], truth: tuple[xr.DataTree, Path]) -> tuple[str, ...]:
+    """A note of a truth whose problem is configured in another way than that of the result.
+
+    Priors may differ, as a truth of another kind of unknown is a fair test.
+    """
+    (tree, path), (reference, place) = result, truth
+    try:
+        whole = parse_toml(str(tree.attrs.get("pdeinv_config", "")), f"{path}: pdeinv_config")
+        real = config_of(reference.to_dataset().attrs, place)
+    except ConfigError:  # the fields can be drawn without
+        return ()
+    own = named(whole.get("problem", {}))[1]
+    keys = differing({**own, PRIOR: None}, {**real, PRIOR: None})
+    if not own or not real or not keys:
+        return ()
+    return (f"{place.name} is of another configuration than {path.name}: {', '.join(keys)}",)
 
 
 def _portrait(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,8 @@ MARGIN = 0.12
 """How much of the body, in parts of its longest side, outlines are shown with around them."""
 DARK = -0.6
 """What of the grey scale the darkest part of the body leaves unused."""
+BRIGHT = 1.4
+"""Where the grey scale ends: the brightest part of the body is no white, as all around it is."""
 LINES: dict[str, dict[str, Any]] = {
     "truth": {"ls": ":", "lw": 1.6, "color": "black"},
     "found": {"ls": "-", "lw": 1.2},
@@ -50,13 +52,29 @@ def portrait_panels(of: Shown, centre: str, spread: str) -> list[Panel]:
     flat = views(of)
     scale = {**colour_scale(of.found.state), "cmap": "inferno"}
     title = f"{centre}: {of.words}"
-    panels = [_outlines(v, _titled("outlines", v)) for v in flat]
+    what, data = _above(flat), of.dots
+    colours = {} if data is None else colour_scale(data)
+    panels = [_outlines(v, _titled(what, v), colours) for v in flat] if what else []
     panels += [_field(v, v.found.state, _titled(title, v), scale) for v in flat]
     if of.sd is not None:
         wide = {**colour_scale(of.sd), "cmap": "viridis"}
         text = f"{spread} ({of.draws} draws)"
         panels += [_field(v, v.sd, _titled(text, v), wide) for v in flat if v.sd is not None]
     return [CutPanel(p) for p in panels] if len(flat) > 1 else panels
+
+
+def _above(flat: Sequence[Shown]) -> str:
+    """What the first panels show: outlines, data at places or both; empty where there are none."""
+    states = [o for v in flat for o in (v.truth, v.found) if o is not None]
+    passed = any(_passes(o, name) for o in states for name in o.levels)
+    outlines = passed or any(v.seen for v in flat)
+    told = {"outlines": outlines, "data": any(v.dots is not None for v in flat)}
+    return " and ".join(text for text, there in told.items() if there)
+
+
+def _passes(of: Outlined, name: str) -> bool:
+    """Whether a state passes a level somewhere."""
+    return bool(of.state.min() < of.levels[name] < of.state.max())
 
 
 def _titled(text: str, view: Shown) -> str:
@@ -75,8 +93,8 @@ def _sides(array: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def _ground(ax: Axes, view: Shown) -> None:
-    """The body behind everything, its darkest part no black."""
-    style: Any = {"cmap": "gray", "vmin": DARK, "vmax": 1.05, "shading": "nearest"}
+    """The body behind everything, its darkest part no black, its brightest no white."""
+    style: Any = {"cmap": "gray", "vmin": DARK, "vmax": BRIGHT, "shading": "nearest"}
     ax.pcolormesh(*view.axes, _rows(view.ground), rasterized=True, **style)
 
 
@@ -93,10 +111,12 @@ def _field(
 
 
 @panel
-def _outlines(ax: Axes, view: Shown, title: str) -> None:
-    """What was seen in colours, and lines where true and found state pass the levels."""
+def _outlines(ax: Axes, view: Shown, title: str, colours_of: Mapping[str, Any]) -> None:
+    """What was seen or measured in colours, and lines where true and found pass the levels."""
     _ground(ax, view)
-    view.sensors.draw(ax)
+    view.around.draw(ax)
+    if view.dots is not None:
+        _values(ax, view.dots, colours_of)
     names = dict.fromkeys([*view.seen, *view.found.levels])
     colours = dict(zip(names, COLOURS * (1 + len(names)), strict=False))
     for name, grid in view.seen.items():
@@ -109,6 +129,14 @@ def _outlines(ax: Axes, view: Shown, title: str) -> None:
         legend_below(ax)
     plane(ax, title, *view.axes)
     _around(ax, view)
+
+
+def _values(ax: Axes, dots: xr.DataArray, colours: Mapping[str, Any]) -> None:
+    """Data at places in the colours of their values."""
+    size = float(np.clip(900.0 / dots.size, 1.4, 16.0))
+    x, y = (dots[a] for a in "xyz" if a in dots.coords)
+    image = ax.scatter(x, y, c=dots.values, s=size, ec="black", lw=0.3, zorder=3, **colours)
+    colour_bar(ax, image, dots, "data")
 
 
 def _patch(ax: Axes, grid: xr.DataArray, label: str, colour: str) -> None:
@@ -124,9 +152,9 @@ def _patch(ax: Axes, grid: xr.DataArray, label: str, colour: str) -> None:
 
 def _line(ax: Axes, of: Outlined, name: str, whose: str, colour: str) -> None:
     """The line where a state passes a level, if it does."""
-    values, level = _rows(of.state), of.levels[name]
-    if not values.min() < level < values.max():
+    if not _passes(of, name):
         return
+    values, level = _rows(of.state), of.levels[name]
     style = {"color": _darker(colour), **LINES[whose]}
     lines: Any = {k: [style[v]] for k, v in _OF_CONTOURS.items()}
     ax.contour(*_sides(of.state), values, levels=[level], **lines)

@@ -6,7 +6,7 @@ The draws of a result are solved again, some of them where there are many.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from pdeinv.io.body import CELL
 from pdeinv.io.fields import LEVEL, PROBLEM
 from pdeinv.io.unknowns import unknown_in
 from pdeinv.jobs.plot.overlays import Overlay, overlay_of
-from pdeinv.jobs.plot.samples import at_last, samples_of
+from pdeinv.jobs.plot.samples import Sample, at_last, samples_of
 from pdeinv.jobs.plot.volumes import Cut, cuts
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.portrait import Portrait
@@ -57,7 +57,8 @@ class Shown:
         sd: of the state; None of a point.
         seen: regions in the data of the last time, by name, that lie on a grid.
         truth: if known.
-        sensors: where data were read, where no region is shown.
+        around: electrodes and the outline of the body.
+        dots: data of the last time at their places over ``obs``, where no region is shown.
         draws: how many were solved.
         cut: that it is on; None where it is the whole.
     """
@@ -68,7 +69,8 @@ class Shown:
     sd: xr.DataArray | None
     seen: Mapping[str, xr.DataArray]
     truth: Outlined | None
-    sensors: Overlay
+    around: Overlay
+    dots: xr.DataArray | None
     draws: int
     cut: Cut | None = None
 
@@ -95,7 +97,9 @@ def shown(
         return None
     draws = solved(portrait.state, draws_in(tree, problem), 1 if point else N_DRAWS)
     found = Outlined(_on_cells(portrait, portrait.spread(draws.mean)), _levels(portrait, draws))
-    constants, seen = tree["constant_data"].to_dataset(), _seen(tree)
+    samples = _last(tree)
+    grids = {s.name: s.grid for s in samples if s.seen}
+    seen = {name: grid for name, grid in grids.items() if grid is not None}
     return Shown(
         portrait.words,
         _on_cells(portrait, portrait.ground),
@@ -103,7 +107,8 @@ def shown(
         None if point else _on_cells(portrait, portrait.spread(draws.sd)),
         seen,
         None if truth is None else _truth(*truth, found),
-        Overlay() if seen else overlay_of(constants),
+        replace(overlay_of(tree["constant_data"].to_dataset()), sensors=None),
+        None if seen else _dots(samples),
         len(draws.states),
     )
 
@@ -126,12 +131,23 @@ def _levels(portrait: Portrait, draws: Solved) -> Mapping[str, float]:
     return {name: float(np.mean([levels[name] for levels in each])) for name in each[0]}
 
 
-def _seen(tree: xr.DataTree) -> Mapping[str, xr.DataArray]:
+def _last(tree: xr.DataTree) -> list[Sample]:
+    """The data of the last time by kind."""
     data = next(iter(tree["observed_data"].to_dataset().data_vars.values()))
-    places = tree["constant_data"].to_dataset()
-    samples = [s for s in at_last(samples_of(places, data)) if s.seen]
-    grids = {s.name: s.grid for s in samples}
-    return {name: grid for name, grid in grids.items() if grid is not None}
+    return at_last(samples_of(tree["constant_data"].to_dataset(), data))
+
+
+def _dots(samples: list[Sample]) -> xr.DataArray:
+    """The data of the first kind at their places."""
+    first = samples[0]
+    coords = {a: ("obs", column) for a, column in zip("xyz", first.places.T, strict=False)}
+    return xr.DataArray(first.values, coords, ["obs"], attrs={"units": "1"})
+
+
+def _near(dots: xr.DataArray, cut: Cut) -> xr.DataArray | None:
+    """Those that lie on a plane through a solid; None where none do."""
+    near = np.abs(dots[cut.axis].values - cut.at) <= cut.near
+    return dots.isel(obs=np.flatnonzero(near)).drop_vars(cut.axis) if near.any() else None
 
 
 def _truth(tree: xr.DataTree, path: Path, found: Outlined) -> Outlined | None:
@@ -166,7 +182,8 @@ def _through(of: Shown, at: Mapping[str, float], k: int, cut: Cut) -> Shown:
         None if of.sd is None else part(of.sd),
         {name: part(grid) for name, grid in of.seen.items()},
         None if of.truth is None else of.truth.through(part),
-        of.sensors.on(cut),
+        of.around.on(cut),
+        None if of.dots is None else _near(of.dots, cut),
         of.draws,
         cut,
     )
