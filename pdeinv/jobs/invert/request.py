@@ -163,16 +163,23 @@ class Inversion:
         Raises:
             DataSchemaError: the folder is missing or holds no surrogate.
         """
+        return self._no_model_wanted and self._role is Role.INVERSE
+
+    @property
+    def _no_model_wanted(self) -> bool:
+        """Whether a surrogate is given where neither engine nor ``model`` wants a forward model."""
         wanted = Need.COARSE in self.engine.needs or self.run.model == "surrogate"
-        if self.surrogate_path is None or wanted:  # these want a forward model, and say so
-            return False
-        return role_of(surrogate_kind(self.surrogate_path)) is Role.INVERSE
+        return self.surrogate_path is not None and not wanted
+
+    @property
+    def _role(self) -> Role:
+        assert self.surrogate_path is not None
+        return role_of(surrogate_kind(self.surrogate_path))
 
     @property
     def leaves_surrogate(self) -> bool:
         """Whether a surrogate of role ``forward`` is given that nothing asks."""
-        wanted = Need.COARSE in self.engine.needs or self.run.model == "surrogate"
-        return self.surrogate_path is not None and not wanted and not self.begins_learned
+        return self._no_model_wanted and self._role is Role.FORWARD
 
     @property
     def inputs(self) -> list[Path]:
