@@ -143,9 +143,8 @@ class Engine[S](Protocol):
     ``data``, ``likelihood``, ``noise``, ``prior``, ``estimate`` and ``model.capabilities``. A
     helper that solves is a generator too and is run by ``yield from``; one that never solves begins
     with ``yield from ()``. A failed solve has an infinite misfit and a prediction that is not
-    finite; a
-    failed linearization raises
-    :class:`pdeinv.errors.SolverDiverged` at the ``yield``, where it can be caught. All are counted,
+    finite; a failed linearization raises :class:`pdeinv.errors.SolverDiverged` at the ``yield``,
+    where it can be caught. All are counted,
     and the driver ends a run in which most solves fail; failures of a ``trial`` count as none.
     :func:`pdeinv.engines.requests.drive` runs any such generator by hand.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import WhitenedModel
+from pdeinv.bayes.prior import Prior
 from pdeinv.bayes.solve_costs import least_seconds
 from pdeinv.config import merge, named
 from pdeinv.errors import ConfigError, RunFailed, SolverDiverged, reason
@@ -32,7 +33,7 @@ from pdeinv.plugins.surrogate import Surrogate
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["Request", "compare", "examined_problem", "examined_sensors"]
+__all__ = ["Request", "Setting", "compare"]
 
 BATCH = 256
 """Points of one batched call whose time is taken."""
@@ -66,6 +67,49 @@ class Request:
     level: int | None = None
 
 
+@dataclass(frozen=True)
+class Setting:
+    """Where a surrogate is examined.
+
+    Attributes:
+        case: the observations that are asked for, if any.
+        problem: theirs, else that of the surrogate.
+        prior: of it.
+        sensors: that are asked for, of the observations, or of the training.
+        level: of the reference model.
+    """
+
+    case: Case | None
+    problem: Problem
+    prior: Prior
+    sensors: Sensors
+    level: int
+
+    @classmethod
+    def of(cls, request: Request, surrogate: Surrogate) -> Setting:
+        """As a request has it.
+
+        Raises:
+            ConfigError: sensors are given twice.
+            DataSchemaError: the observations do not fit.
+            MissingDependency: the problem's extra is not installed.
+        """
+        case = None
+        if request.obs is not None:
+            case = read_case(request.obs, request.tables.get("problem", {}), request.noise)
+        problem = case.problem if case else _trained_problem(request, surrogate)
+        registry.require("problems", problem.name)
+        sensors = _sensors(request, problem, case, surrogate)
+        trained = int(surrogate.metadata.get("level", 0))
+        level = trained if request.level is None else request.level
+        return cls(case, problem, problem.prior(), sensors, level)
+
+    @property
+    def reference(self) -> WhitenedModel:
+        """The reference model there, built anew."""
+        return WhitenedModel(self.prior, self.problem.forward_model(self.sensors, self.level))
+
+
 def _silent(done: int, total: int) -> None:
     """No progress."""
 
@@ -91,16 +135,10 @@ def compare(request: Request, progress: Callable[[int, int], None] = _silent) ->
 
 def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparison:
     surrogate = load_surrogate(request.checkpoint, "evaluate")
-    case = None
-    if request.obs is not None:
-        case = read_case(request.obs, request.tables.get("problem", {}), request.noise)
-    problem = case.problem if case else examined_problem(request, surrogate)
-    registry.require("problems", problem.name)
-    prior = problem.prior()
-    sensors = examined_sensors(request, problem, case, surrogate)
-    model = bound_forward(surrogate, problem, prior, sensors)
-    level = int(surrogate.metadata.get("level", 0)) if request.level is None else request.level
-    reference = WhitenedModel(prior, problem.forward_model(sensors, level))
+    there = Setting.of(request, surrogate)
+    case, problem, sensors = there.case, there.problem, there.sensors
+    model = bound_forward(surrogate, problem, there.prior, sensors)
+    reference = there.reference
     draws = draws_of(problem, reference, request.around, case, n=request.n, seed=request.seed)
     total, done, spent = sum(map(len, draws.values())), 0, _Stopwatch()
     regions = []
@@ -120,7 +158,7 @@ def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparis
     )
 
 
-def examined_problem(request: Request, surrogate: Surrogate) -> Problem:
+def _trained_problem(request: Request, surrogate: Surrogate) -> Problem:
     """The problem of the surrogate with changes from the tables.
 
     A configuration that differs from the trained one is refused by the surrogate itself.
@@ -131,7 +169,7 @@ def examined_problem(request: Request, surrogate: Surrogate) -> Problem:
     return make_problem(str(asked or trained["problem"]), merge(base, keys))
 
 
-def examined_sensors(
+def _sensors(
     request: Request, problem: Problem, case: Case | None, surrogate: Surrogate
 ) -> Sensors:
     """Those that are asked for, of the observations, or of the training.

@@ -14,26 +14,22 @@ from typing import Any, cast
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
+from pdeinv.bayes.bands import coverage, inside
 from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.bayes.noise import Noise
-from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.errors import CapabilityError, ConfigError, RunFailed
-from pdeinv.jobs.evaluate import Request, examined_problem, examined_sensors
+from pdeinv.jobs.evaluate import Request, Setting
 from pdeinv.model.learned import Estimate, Inverse, Role
 from pdeinv.model.rows import evaluate
-from pdeinv.plugins import hooks, registry
-from pdeinv.plugins.case import Case, read_case
+from pdeinv.plugins import hooks
+from pdeinv.plugins.case import Case
 from pdeinv.plugins.recipe import surrogate_kind
 from pdeinv.plugins.surrogate import Surrogate, role_of
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 __all__ = ["Examination", "examination_summary", "examination_tree", "examine", "is_inverse"]
-
-COVERED = 0.9
-WITHIN = float(ndtri(0.5 + 0.5 * COVERED))
 
 NARROW = 0.8
 """The share of truths in bands of 90 % below which a spread is too small to start from blindly."""
@@ -63,9 +59,24 @@ class Examination:
     failed: int
 
     @property
+    def error(self) -> Array:
+        """Of the estimates, shape (n, dim)."""
+        return self.found.mean - self.xi
+
+    @property
     def off(self) -> Array:
         """Errors in standard deviations, shape (n, dim)."""
         return self.found.distance(self.xi)
+
+    @property
+    def rms(self) -> float:
+        """Root mean square error, that of the prior mean being 1."""
+        return float(np.sqrt(np.mean(self.error**2)))
+
+    @property
+    def covered(self) -> float:
+        """The share of components within their bands of 90 %."""
+        return coverage(self.found, self.xi)
 
 
 def is_inverse(request: Request) -> bool:
@@ -89,28 +100,21 @@ def examine(request: Request, progress: Callable[[int, int], None]) -> Examinati
     if request.around is not None:
         raise ConfigError("an inverse is evaluated at draws of the prior; leave out --around")
     surrogate = surrogate_kind(request.checkpoint).load(request.checkpoint)
-    case = None
-    if request.obs is not None:
-        case = read_case(request.obs, request.tables.get("problem", {}), request.noise)
-    problem = case.problem if case else examined_problem(request, surrogate)
-    registry.require("problems", problem.name)
-    prior, sensors = problem.prior(), examined_sensors(request, problem, case, surrogate)
-    bound = cast(Inverse, surrogate.bind(problem, prior, sensors))
+    there = Setting.of(request, surrogate)
+    bound = cast(Inverse, surrogate.bind(there.problem, there.prior, there.sensors))
     if bound.of != "xi":
         raise CapabilityError("evaluate compares estimates of xi, this one is of the unknown")
-    level = int(surrogate.metadata.get("level", 0)) if request.level is None else request.level
-    reference = WhitenedModel(prior, problem.forward_model(sensors, level))
-    xi = stream(request.seed, "evaluate-inverse").standard_normal((request.n, prior.dim))
-    values = evaluate(reference, xi).values
+    xi = stream(request.seed, "evaluate-inverse").standard_normal((request.n, there.prior.dim))
+    values = evaluate(there.reference, xi).values
     progress(request.n, request.n)
     good: NDArray[np.bool_] = np.isfinite(values).all(axis=1)
     if not good.any():
         raise RunFailed(f"all {request.n} solves failed; check the problem with 'pdeinv check'")
-    own = hooks.likelihood(problem)(sensors)
-    law = own or _noise(request, case, surrogate, values[good])
+    own = hooks.likelihood(there.problem)(there.sensors)
+    law = own or _noise(request, there.case, surrogate, values[good])
     data = law.draw(values[good], stream(request.seed, "evaluate-noise"))
     found = bound(data, law.std)
-    return Examination(surrogate, problem.name, xi[good], data, found, int((~good).sum()))
+    return Examination(surrogate, there.problem.name, xi[good], data, found, int((~good).sum()))
 
 
 def _noise(request: Request, case: Case | None, surrogate: Surrogate, values: Array) -> Likelihood:
@@ -125,21 +129,22 @@ def _noise(request: Request, case: Case | None, surrogate: Surrogate, values: Ar
 
 def examination_summary(found: Examination) -> dict[str, Any]:
     """The figures as JSON data."""
-    error, dim = found.found.mean - found.xi, found.xi.shape[1]
-    each = np.sqrt(np.mean(error**2, axis=0))
+    n, dim = found.xi.shape
+    each = np.sqrt(np.mean(found.error**2, axis=0))
+    covered = inside(found.found, found.xi).mean(axis=0)
     return {
         "surrogate": found.surrogate.metadata["surrogate"],
         "role": str(Role.INVERSE),
         "problem": found.problem,
-        "n": len(error),
+        "n": n,
         "failed": found.failed,
         "data": found.data.shape[1],
-        "xi_rms": float(np.sqrt(np.mean(error**2))),
+        "xi_rms": found.rms,
         "xi_rms_over_std": float(np.sqrt(np.mean(found.off**2))),
-        "coverage_90": float(np.mean(np.abs(found.off) <= WITHIN)),
+        "coverage_90": found.covered,
         "components": [
             {"xi": i, "rms": float(each[i]), "std": float(found.found.std[:, i].mean()),
-             "coverage_90": float(np.mean(np.abs(found.off[:, i]) <= WITHIN))}
+             "coverage_90": float(covered[i])}
             for i in range(dim)
         ],
         "verdict": _verdict(found),
@@ -147,8 +152,7 @@ def examination_summary(found: Examination) -> dict[str, Any]:
 
 
 def _verdict(found: Examination) -> str:
-    rms = float(np.sqrt(np.mean((found.found.mean - found.xi) ** 2)))
-    covered = float(np.mean(np.abs(found.off) <= WITHIN))
+    rms, covered = found.rms, found.covered
     if rms > USELESS:
         return f"weak: rms error {rms:.2g} where the prior mean has 1; train on more samples"
     if covered < NARROW:

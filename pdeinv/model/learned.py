@@ -47,7 +47,7 @@ class Estimate:
         return Estimate(self.mean[i], self.std[i])
 
     def distance(self, xi: Array) -> Array:
-        """How far (dim,) lies from one row's mean, in its standard deviations, signed."""
+        """How far (dim,), or (n, dim) row by row, lies from the mean, in standard deviations."""
         return np.asarray((xi - self.mean) / self.std)
 
 

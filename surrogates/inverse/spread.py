@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import ndtri
 
+from pdeinv.bayes.bands import COVERED, WITHIN
 from pdeinv.model.learned import Estimate
 from pdeinv.typing import Array
 
-__all__ = ["COVERED", "conformal_factor", "coverage", "mixed"]
-
-COVERED = 0.9
-"""The share of truths that a band of ± 1.645 standard deviations is to hold."""
-
-WITHIN = float(ndtri(0.5 + 0.5 * COVERED))
+__all__ = ["conformal_factor", "mixed"]
 
 
 def mixed(members: Sequence[Estimate]) -> Estimate:
@@ -39,11 +34,6 @@ def conformal_factor(found: Estimate, truth: Array) -> Array:
         found: estimates of samples that training has not seen, shape (n, dim).
         truth: their ξ, shape (n, dim).
     """
-    score = np.sort(np.abs(found.mean - truth) / found.std, axis=0)
+    score = np.sort(np.abs(found.distance(truth)), axis=0)
     rank = min(len(score), int(np.ceil((len(score) + 1) * COVERED)))
     return np.asarray(np.maximum(score[rank - 1], 1e-6) / WITHIN)
-
-
-def coverage(found: Estimate, truth: Array) -> float:
-    """The share of components within their band of 90 %."""
-    return float(np.mean(np.abs(found.mean - truth) <= WITHIN * found.std))

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from pdeinv.bayes.bands import coverage
 from pdeinv.bayes.posterior import xi_space
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Width
@@ -39,7 +40,7 @@ from .bound import BoundInverse, asked
 from .inputs import Images, Inputs, Modes, inputs_from, lattice
 from .network import build, gaussian_loss
 from .noising import Noised, NoiseLaw, noise_law
-from .spread import conformal_factor, coverage
+from .spread import conformal_factor
 
 __all__ = ["InverseCnn", "InverseCnnConfig"]
 

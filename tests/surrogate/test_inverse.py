@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner
 
+from pdeinv.bayes.bands import coverage
 from pdeinv.bayes.bernoulli import Bernoulli
 from pdeinv.cli.verbs import app
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, ShapeError, SurrogateRejected
@@ -23,7 +24,7 @@ from pdeinv.plugins.recipe import load_surrogate, make_problem
 from pdeinv.rng import stream
 from pdeinv.surrogates.inverse.inputs import Images, lattice
 from pdeinv.surrogates.inverse.noising import Noised, NoiseLaw
-from pdeinv.surrogates.inverse.spread import conformal_factor, coverage, mixed
+from pdeinv.surrogates.inverse.spread import conformal_factor, mixed
 from pdeinv.surrogates.inverse.surrogate import InverseCnn, InverseCnnConfig
 
 pytestmark = pytest.mark.usefixtures("solves_here")
