@@ -30,6 +30,7 @@ __all__ = [
     "joined",
     "parted",
     "problem_attributes",
+    "run_tables_of",
 ]
 
 UNKNOWN = "pdeinv_unknown"
@@ -40,6 +41,7 @@ INSIDE = "_inside"
 the body."""
 
 PROBLEM, CONFIG, LEVEL = "pdeinv_problem", "pdeinv_problem_config", "pdeinv_level"
+RUN = "pdeinv_config"
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,15 @@ def config_of(attrs: Mapping[str, Any], path: Path) -> dict[str, Any]:
         ConfigError: it is damaged.
     """
     return parse_toml(str(attrs.get(CONFIG, "")), f"{path}: attribute {CONFIG}")
+
+
+def run_tables_of(attrs: Mapping[Any, Any], path: Path) -> dict[str, Any]:
+    """The tables of the run that made a file, as its attributes hold them, empty without any.
+
+    Raises:
+        ConfigError: they are damaged.
+    """
+    return parse_toml(str(attrs.get(RUN, "")), f"{path}: attribute {RUN}")
 
 
 def described[C: Config](

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from pdeinv.config import named, parse_toml
+from pdeinv.config import named
 from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin, hint
 from pdeinv.io import netcdf
-from pdeinv.io.fields import check_one_problem
+from pdeinv.io.fields import check_one_problem, run_tables_of
 from pdeinv.jobs.observe import read_truth, unknown_of
 from pdeinv.model.multilinear import multilinear
 from pdeinv.model.observed import Sensors
@@ -142,8 +142,7 @@ def _problem_of(path: Path) -> Problem:
     """The problem that a result or truth file carries."""
     attrs = netcdf.read_dataset(path).attrs
     netcdf.check_kind(attrs, path, {"result": "invert", "truth": "solve"})
-    table = parse_toml(str(attrs.get("pdeinv_config", "")), f"{path}: attribute pdeinv_config")
-    name, config = named(table.get("problem", {}))
+    name, config = named(run_tables_of(attrs, path).get("problem", {}))
     return make_problem(str(name or attrs.get("pdeinv_problem")), config)
 
 

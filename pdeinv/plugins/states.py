@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from pdeinv.config import named, parse_toml
+from pdeinv.config import named
 from pdeinv.errors import SolverDiverged
-from pdeinv.io.fields import PROBLEM, config_of
+from pdeinv.io.fields import PROBLEM, config_of, run_tables_of
 from pdeinv.io.unknowns import unknown_in
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem
@@ -27,9 +26,7 @@ def problem_of_result(tree: xr.DataTree, path: Path) -> tuple[Problem, int]:
     Raises:
         PdeinvError: it cannot be built again, such as from an image that is gone.
     """
-    table: Mapping[str, Any] = parse_toml(
-        str(tree.attrs.get("pdeinv_config", "")), f"{path}: pdeinv_config"
-    )
+    table = run_tables_of(tree.attrs, path)
     name, config = named(table.get("problem", {}))
     return make_problem(str(name), config), int(table.get("level", 0))
 

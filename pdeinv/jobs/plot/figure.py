@@ -10,12 +10,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pdeinv.config import differing, named, parse_toml
+from pdeinv.config import differing, named
 from pdeinv.errors import ConfigError, DataSchemaError, PdeinvError, RunFailed, reason
 from pdeinv.foreign import visible
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import atomic
-from pdeinv.io.fields import PROBLEM, check_one_problem, config_of
+from pdeinv.io.fields import PROBLEM, check_one_problem, config_of, run_tables_of
 from pdeinv.io.marks import figure_metadata
 from pdeinv.io.schema import fitting
 from pdeinv.jobs.plot.layout import arranged
@@ -98,7 +98,7 @@ def _apart(result: tuple[xr.DataTree, Path], truth: tuple[xr.DataTree, Path]) ->
     """
     (tree, path), (reference, place) = result, truth
     try:
-        whole = parse_toml(str(tree.attrs.get("pdeinv_config", "")), f"{path}: pdeinv_config")
+        whole = run_tables_of(tree.attrs, path)
         real = config_of(reference.to_dataset().attrs, place)
     except ConfigError:  # the fields can be drawn without
         return ()
