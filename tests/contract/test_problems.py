@@ -68,6 +68,15 @@ CASES = {
         },
         "grid:7@65,100",
     ),
+    "tumor, masks by mm": (
+        {
+            "cells": 24,
+            "solver": "finite-differences",
+            "time": {"steps": 8},
+            "masks": {"softness_mm": {"median": 2.0, "std": 0.5}},
+        },
+        "grid:7",
+    ),
     "tumor, factors": (
         {
             "cells": 24,
