@@ -43,7 +43,8 @@ def test_derivatives_are_those_of_the_scheme(kind, names):
 def test_the_tangent_is_the_quotient_of_differences(kind):
     names = ("pre_exponential", "activation_energy", "diffusivity_scale")
     problem = problem_of(kind, names)
-    model, m = problem.forward_model(problem.sensors(SPECS[kind])), problem.prior().unwhiten(np.zeros(3))  # fmt: skip
+    model = problem.forward_model(problem.sensors(SPECS[kind]))
+    m = problem.prior().unwhiten(np.zeros(3))
     for k in range(3):
         step = np.zeros(3)
         step[k] = 1e-5 * m[k]
