@@ -19,6 +19,7 @@ EXTRAS = {
     "dask": ("distributed",),
     "cma": ("cma",),
     "tumor": ("nibabel",),
+    "flame": ("cantera",),
 }
 """What each extra brings, by the name to import it by; the first is what it is there for."""
 

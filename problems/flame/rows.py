@@ -13,8 +13,6 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.model.observed import Kind
 from pdeinv.typing import Array
 
-from .sensors import ENDS
-
 __all__ = ["SIGMA", "Table"]
 
 SIGMA = "_sigma"
@@ -55,13 +53,13 @@ class Table:
         more = {k: np.full(len(self.lines), v) for k, v in given.items() if v is not None}
         return replace(self, columns={**self.columns, **more})
 
-    def check_inlet(self) -> None:
-        """Refuse states of the inlet that no flame has, or that are missing.
+    def check_inlet(self, ends: Mapping[str, tuple[float, float, str]]) -> None:
+        """Refuse states of the inlet beyond their ends, or that are missing.
 
         Raises:
             DataSchemaError: names the first one.
         """
-        for short, (low, high, words) in ENDS.items():
+        for short, (low, high, words) in ends.items():
             values = self.columns[short]
             self._refuse(~((values >= low) & (values <= high)), short, f"must be {words}")
 
@@ -106,7 +104,7 @@ class Table:
         if name in ("T", "s_L"):
             text = "must be above 0 K" if name == "T" else "must be positive, in m/s"
             self._refuse(values <= 0, name, text)
-        if name == "Y":
+        if name.partition("_")[0] == "Y":
             text = f"must be from 0 to 1, but for {NOISY:g} standard deviations"
             self._refuse((values < -noise) | (values > 1 + noise), name, text)
 
