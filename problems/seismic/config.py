@@ -80,7 +80,7 @@ class BoundaryConfig(Config):
         320.0, ge=0, allow_inf_nan=False, description="of the absorbing layer around, m; 0: none"
     )
     reflection: float = Field(
-        0.5,
+        0.8,
         gt=0,
         lt=1,
         description="what is left of a wave of middle velocity, straight through the layer and "

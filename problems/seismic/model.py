@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -68,11 +69,13 @@ class Discretisation:
         check_finite(m)
         check(self.medium, m[: self.unknown.size], self.clock.limit)
 
-    def run(self, m: Array, ends: Ends, segment: int, spare: SpareArrays) -> Run:
+    def run(self, m: Array, ends: Ends, spare: SpareArrays) -> Run:
         """The waves of ``m``, which march when they are asked for."""
         amplitude, shift = self.unknown.wavelet(m)
         step = self.scheme.step(self.medium(m[: self.unknown.size]))
         wavelet = amplitude * self.wavelet(ends.steps, shift)
+        size, memory = self.scheme.elements.n * ends.shots, self.scheme.config.time.memory_mb
+        segment = partial(segment_of, ends.steps, size, memory)
         return Run(step, ends, wavelet, segment, spare)
 
     def _since(self, steps: int, shift: float) -> Array:
@@ -106,25 +109,19 @@ class SeismicModel(ReferenceModel):
         spaces: of m and of the data.
         on: the equation on one level.
         rows: which traces and samples are data.
-
-    Raises:
-        ConfigError: the states do not fit into ``time.memory_mb``.
     """
 
     def __init__(self, spaces: tuple[Space, Space], on: Discretisation, rows: Rows) -> None:
         super().__init__(*spaces)
         self.on, self._rows = on, rows
         self._ends = on.ends(rows)
-        size = on.scheme.elements.n * self._ends.shots
-        memory = on.scheme.config.time.memory_mb
-        self._segment = segment_of(self._ends.steps, size, memory)
         self._spare = SpareArrays()
 
     def solved(self, m: Array) -> Run:
         """The run of ``m``, which marches when it is asked for."""
         self.on.check(m)
         self._last = None  # its states come back before others are asked for
-        return self.on.run(m, self._ends, self._segment, self._spare)
+        return self.on.run(m, self._ends, self._spare)
 
     def data(self, m: Array, *, again: bool) -> Array:
         """The data; the states are kept where derivatives ask for them."""

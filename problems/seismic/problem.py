@@ -94,7 +94,7 @@ class Seismic:
         """G: m to pressures, on the mesh and with the time step of ``level``.
 
         Raises:
-            ConfigError: no mesh of that level, or states that do not fit into memory.
+            ConfigError: no mesh or time step of that level.
             DataSchemaError: a datum that the survey or the run has not.
         """
         rows = Rows.of(*numbers_of(self.config, Clock.of(self.config, level), sensors))

@@ -7,6 +7,7 @@ states at which each of equal parts of the run begins, and a part is run again w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -60,14 +61,15 @@ class Run:
         step: the coefficients of a step.
         ends: what goes in and out.
         wavelet: what goes in at each step, shape (steps,).
-        segment: steps between states that are kept; all of them or more keeps every state.
+        segment: steps between states that are kept; all of them or more keeps every state. Asked
+            where an adjoint needs states, and may refuse by ConfigError.
         spare: lends memory for those.
     """
 
     step: Step
     ends: Ends
     wavelet: Array
-    segment: int
+    segment: Callable[[], int]
     spare: SpareArrays
     _kept: tuple[Array, list[Array]] | None = field(default=None, init=False)
     _at: int = field(default=-1, init=False)
@@ -106,9 +108,9 @@ class Run:
             found[k], before = states[(int(level) + 1) % 2], int(level)
         return found
 
-    @property
+    @cached_property
     def _parts(self) -> list[tuple[int, int]]:
-        steps, length = self.ends.steps, self.segment
+        steps, length = self.ends.steps, self.segment()
         return [(low, min(low + length, steps)) for low in range(0, steps, length)]
 
     def _recorded(self) -> Array:

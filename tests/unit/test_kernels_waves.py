@@ -90,7 +90,6 @@ def test_the_change_of_a_run_is_its_derivative(rng):
     scale, da, dc = rng.uniform(0.1, 0.2, (3, N))
     given, more = rng.standard_normal((2, STEPS, 2))
     u = states_of(plain, np.zeros((2, N, 2)), given, 2)
-    matrix, past = plain[:2]
     d = [np.zeros((N, 2))] * 2
     for j in range(STEPS):
         new = states_of(plain, d[-2:], more[j : j + 1], 2)[2]
