@@ -14,6 +14,7 @@ from pdeinv.typing import Array
 
 from .model import SeismicModel
 from .survey import COORDS
+from .unknown import DEPTH
 
 if TYPE_CHECKING:
     from .problem import Seismic
@@ -50,7 +51,9 @@ def to_dataset(problem: Seismic, model: SeismicModel, m: Array, level: int) -> x
     coords["time"] = ("time", clock.times, {"units": "s", "long_name": "time", "axis": "T"})
     when = wanted * clock.dt
     coords["snapshot"] = ("snapshot", when, {"units": "s", "long_name": "time of the wave"})
-    return layout.dataset(variables, coords, ("seismic", config, level))
+    found = layout.dataset(variables, coords, ("seismic", config, level))
+    found["y"].attrs.update(DEPTH)
+    return found
 
 
 def snapshots(steps: int, count: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
@@ -11,18 +12,24 @@ import xarray as xr
 from pdeinv.bayes.prior import Prior
 from pdeinv.fem.pml import framed_rectangle
 from pdeinv.io.fields import described
+from pdeinv.io.observations import Observations
 from pdeinv.memory import check_fits
+from pdeinv.model.derived import Derived
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.sensors import grid_nodes, points_of
-from pdeinv.plugins.problem import Card
+from pdeinv.plugins.problem import Card, Importer
 from pdeinv.typing import Array
 
+from . import places
 from .clock import Clock
 from .config import SeismicConfig
+from .derived import derived_of
 from .elements import SpectralElements
 from .fields import table_of, to_dataset
+from .importer import IMPORTERS
 from .memory import state_bytes
 from .model import Discretisation, SeismicModel
+from .remarks import remarks
 from .resolution import check_resolution
 from .scheme import Scheme
 from .survey import Rows, numbers_of, observed_of, parse
@@ -50,6 +57,7 @@ class Seismic:
         units="x, y in m, y downwards, t in s, v in m s-1, u in Pa",
         reference="Tarantola (1984); Virieux and Operto (2009)",
     )
+    importers: ClassVar[Mapping[str, Importer]] = IMPORTERS
     axes: ClassVar[tuple[str, ...]] = ("x", "y")
     default_sensors: ClassVar[str] = "all"
 
@@ -164,6 +172,27 @@ class Seismic:
     def on_grid(self, m: Array, shape: tuple[int, ...]) -> Array:
         """The velocity at :meth:`grid`, shape (n,), of any unknown, layers included."""
         return self.unknown.at(points_of(self.grid(shape), self.axes), m)
+
+    def derived(self, level: int = 0) -> Derived | None:
+        """The depths of interfaces, where there are layers."""
+        return derived_of(self.config)
+
+    def fixtures(self) -> xr.Dataset:
+        """Sources and receivers, for results and figures."""
+        return places.fixtures(self.config)
+
+    def annotated(self, dataset: xr.Dataset) -> xr.Dataset:
+        """An observation file with the places of its shots and receivers."""
+        return places.annotated(self.config, dataset)
+
+    @classmethod
+    def tables_of(cls, dataset: xr.Dataset) -> dict[str, Any]:
+        """The survey and the sampling that the variables of a file amount to."""
+        return places.tables_of(dataset)
+
+    def remarks(self, observations: Observations) -> tuple[str, ...]:
+        """Coarse meshes, traces at their source, and samples that are zero everywhere."""
+        return remarks(self.config, observations)
 
     def dofs(self, level: int) -> int:
         """The number of pressures of one time and shot."""

@@ -14,6 +14,7 @@ from pdeinv.bayes.prior import FieldPrior, Prior
 from pdeinv.bayes.prior_config import GaussianConfig, UniformConfig
 from pdeinv.bayes.transforms import Interval
 from pdeinv.fem.field_unknown import FieldUnknown, Labels
+from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 from .config import SeismicConfig
@@ -21,8 +22,10 @@ from .elements import SpectralElements
 from .medium import AtNodes, Layers, Medium, OnCells
 from .unknown_config import BoundedConfig, LayersConfig, VelocityCellsConfig
 
-__all__ = ["Unknown"]
+__all__ = ["DEPTH", "Unknown"]
 
+DEPTH = {"long_name": "depth", "positive": "down"}
+"""Attributes of y."""
 _LABELS = Labels("velocity", "m s-1", "velocity of sound")
 
 
@@ -120,7 +123,18 @@ def _field(config: SeismicConfig) -> FieldUnknown:
         return FieldUnknown.of_numbers("layers", _layers(kind))
     if isinstance(kind, BoundedConfig):
         return _bounded(kind, config)
-    return FieldUnknown.of(kind, config.extent, _LABELS)
+    return _downwards(FieldUnknown.of(kind, config.extent, _LABELS))
+
+
+def _downwards(found: FieldUnknown) -> FieldUnknown:
+    """The field with y as a depth."""
+    prior, variable = found.prior, found.variable
+    assert isinstance(prior, FieldPrior)
+    if "y" not in variable.coords:
+        return found
+    attrs = {**variable.coord_attrs, "y": {**variable.coord_attrs["y"], **DEPTH}}
+    space = Space((replace(variable, coord_attrs=attrs),))
+    return replace(found, prior=replace(prior, space=space))
 
 
 def _layers(kind: LayersConfig) -> Prior:
@@ -144,7 +158,7 @@ def _layers(kind: LayersConfig) -> Prior:
 def _bounded(kind: BoundedConfig, config: SeismicConfig) -> FieldUnknown:
     """The Gaussian field, each of whose numbers the law of its own takes to the interval."""
     words = kind.model_dump(exclude={"kind", "low", "high"})
-    found = FieldUnknown.of(GaussianConfig(**words), config.extent, _LABELS)
+    found = _downwards(FieldUnknown.of(GaussianConfig(**words), config.extent, _LABELS))
     prior = found.prior
     assert isinstance(prior, FieldPrior)
     low, high = (np.full(prior.space.size, end) for end in (kind.low, kind.high))
