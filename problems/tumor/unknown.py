@@ -161,7 +161,7 @@ def _named(config: TumorConfig, m: Array, *, changes: bool) -> Parameters:
     thresholds = stacked(_thresholds(config.masks))
     softness = row(_softness(config.masks) or 0.0)
     levels, seed = stacked(_levels(config)), m[2 : 2 + config.dim]
-    return Parameters(m[0], m[1], seed, duration, thresholds, levels, *fields, softness)
+    return Parameters(m[0], m[1], seed, duration, thresholds, levels, *fields, softness=softness)
 
 
 def _sizes(config: TumorConfig) -> list[int]:
