@@ -137,9 +137,7 @@ class _Form:
             fields=("T",),
             nodes=lambda level: self.problem.equations(level).elements.x[:, None],
             dataset=self._dataset,
-            numbers=(
-                Number(SPEED, self.speed, *(f * self.speed for f in RANGE), units="m s-1"),
-            ),
+            numbers=(Number(SPEED, self.speed, *(f * self.speed for f in RANGE), units="m s-1"),),
             lift=self._lift,
             widths=(THICK * self.width,),
             check=self._check,
@@ -231,15 +229,15 @@ class _Form:
                     f"data are of {found}; use an engine on finite elements, such as map"
                 )
 
-    def _dataset(
-        self, m: Array, u: Array, level: int, numbers: Mapping[str, float]
-    ) -> xr.Dataset:
+    def _dataset(self, m: Array, u: Array, level: int, numbers: Mapping[str, float]) -> xr.Dataset:
         config = self.problem.config
         solution = Solution(u[:, 0], numbers[SPEED])
         at = parameters(config, m)
         return to_dataset(config, level, Solved(self.problem.equations(level), at, solution))
 
-    def _check(self, u: Array, numbers: Mapping[str, float], residual: float) -> None:
+    def _check(
+        self, u: Callable[[Array], Array], numbers: Mapping[str, float], residual: float
+    ) -> None:
         """Refuse what is no flame within the domain.
 
         Raises:
@@ -247,11 +245,12 @@ class _Form:
         """
         if not residual < WORST:
             raise SolverDiverged(
-                f"the network does not meet the equation of the flame: the rms of its residual is "
-                f"{residual:.2g} of the terms, expected below {WORST:g}; train longer "
-                "(newton_steps), or with another seed"
+                f"the network found no flame: the rms of its residual is {residual:.2g} of the "
+                f"equation's terms at s_L = {numbers[SPEED]:.3g} m/s, expected below {WORST:g}; "
+                "train longer (solver.newton_steps), take another seed, or finite elements"
             )
-        reached = (float(u[-1, 0]) - self.at.inlet_temperature) / self.rise
+        outlet = float(u(np.array([[self._length]]))[0, 0])
+        reached = (outlet - self.at.inlet_temperature) / self.rise
         if not reached > BURNT:
             raise SolverDiverged(
                 "the flame is extinguished or leaves the domain: the outlet reaches "
