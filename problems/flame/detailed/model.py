@@ -1,0 +1,287 @@
+"""The forward model: rates and states of the inlet to speeds and profiles, with its derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdeinv.errors import SolverDiverged
+from pdeinv.model.observed import Sensors
+from pdeinv.model.reference import ReferenceModel
+from pdeinv.model.spaces import Space
+from pdeinv.typing import Array
+
+from .base import Base, base_of, solved_from
+from .config import DetailedConfig
+from .inlet import Inlet
+from .mechanism import gas_of
+from .quantities import KIND, Layout, kinds_of, nodal, nodal_slopes
+from .rates import LN10, Sought
+from .sensors import check_flammable, experiments
+from .slopes import by_inlet, by_rates, state_slopes
+from .stack import Stack, names_of
+from .unknown import Unknown
+
+__all__ = ["DetailedModel", "Experiment", "Solver", "layout_of"]
+
+HALVINGS = 4
+"""How often the way from the middle of the priors to m is halved before a flame is given up."""
+
+
+def layout_of(config: DetailedConfig, gas: Any) -> Layout:
+    """The rows of states of a configuration."""
+    species = tuple(gas.species_names)
+    return Layout(names_of(config, gas), species, np.array(gas.molecular_weights))
+
+
+@dataclass(frozen=True)
+class Solver:
+    """Flames of one mechanism on one level.
+
+    Attributes:
+        config: of the problem.
+        level: of the grids.
+        gas: whose rates are set for each solve.
+        unknown: what is sought.
+    """
+
+    config: DetailedConfig
+    level: int
+    gas: Any
+    unknown: Unknown
+
+    @classmethod
+    def of(cls, config: DetailedConfig, level: int) -> Solver:
+        """With a gas of its own.
+
+        Raises:
+            ConfigError: the mechanism cannot be read, or lacks what is sought.
+        """
+        gas = gas_of(config)
+        return cls(config, level, gas, Unknown.of(config, gas))
+
+    def base(self, at: Inlet) -> Base:
+        """What solves at a state of the inlet begin from.
+
+        Raises:
+            ConfigError: there is no flame.
+        """
+        return base_of(self.config, self.level, at)
+
+    def state(self, at: Inlet, m: Array) -> Array:
+        """The flame of m, found from the base, or on a way from there.
+
+        Raises:
+            SolverDiverged: there is none.
+        """
+        self.unknown.check(m)
+        base = self.base(at)
+        try:
+            return self._from(base, at, m)
+        except SolverDiverged:
+            return self._on_the_way(base, at, m)
+
+    def _on_the_way(self, base: Base, at: Inlet, m: Array) -> Array:
+        middle = self.unknown.middle(at)
+        for k in range(1, HALVINGS):
+            with suppress(SolverDiverged):
+                return self._in_steps(base, at, (middle, m), 2**k)
+        return self._in_steps(base, at, (middle, m), 2**HALVINGS)
+
+    def _in_steps(self, base: Base, at: Inlet, ends: tuple[Array, Array], steps: int) -> Array:
+        here = base
+        for part in np.linspace(0.0, 1.0, steps + 1)[1:]:
+            found = self._from(here, at, (1.0 - part) * ends[0] + part * ends[1])
+            here = replace(here, state=found)
+        return here.state
+
+    def _from(self, start: Base, at: Inlet, m: Array) -> Array:
+        return solved_from(start, self.stack(at, m))
+
+    def stack(self, at: Inlet, m: Array) -> Stack:
+        """The flame of m on the grid of the base, not solved."""
+        self.unknown.set(self.gas, m)
+        return Stack(self.config, self.gas, self.unknown.inlet(at, m), self.base(at).grid)
+
+    def slopes(self, at: Inlet, m: Array, state: Array) -> Array:
+        """How a state changes with m, (names, n, n_m).
+
+        Raises:
+            SolverDiverged: the matrix is singular.
+        """
+        stack = self._solved(at, m, state)
+        by = by_rates(stack, state, self.unknown.rates)
+        by += by_inlet(stack, state, self.unknown.inlet(at, m), self.unknown.states)
+        return state_slopes(stack, state, by)
+
+    def by_each(self, at: Inlet, m: Array, state: Array) -> Array:
+        """How the velocity at the inlet changes with ln k of each reaction, (reactions,).
+
+        Raises:
+            SolverDiverged: the matrix is singular.
+        """
+        every = [Sought("log_a", (i,), "", 1.0) for i in range(self.gas.n_reactions)]
+        stack = self._solved(at, m, state)
+        return state_slopes(stack, state, by_rates(stack, state, every))[0, 0] / LN10
+
+    def _solved(self, at: Inlet, m: Array, state: Array) -> Stack:
+        """The flame of m with the state that was found for it."""
+        base, stack = self.base(at), self.stack(at, m)
+        stack.put(state)
+        if base.pinned >= 0:
+            stack.pin(float(base.state[1, base.pinned]))
+        stack.transport()
+        return stack
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The data of one state of the inlet.
+
+    Attributes:
+        at: that state, with what is sought in the middle of its prior.
+        rows: which of all data they are.
+        kinds: the quantity of each, by number.
+        x: the place of each, m.
+    """
+
+    at: Inlet
+    rows: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+    x: Array
+
+    @classmethod
+    def of(cls, at: Inlet, rows: NDArray[np.int64], sensors: Sensors) -> Experiment:
+        """The data at some rows of the sensors."""
+        kinds = np.asarray(sensors[KIND])[rows].astype(np.int64)
+        return cls(at, rows, kinds, np.asarray(sensors["x"], dtype=np.float64)[rows])
+
+    @classmethod
+    def all_of(cls, solver: Solver, sensors: Sensors) -> list[Experiment]:
+        """Those of sensors, whose mixtures burn and whose bases are there.
+
+        Raises:
+            ConfigError: no flame at the middle of the priors.
+            DataSchemaError: a mixture that does not burn.
+        """
+        parts = experiments(solver.config, sensors).items()
+        found = [cls.of(at, rows, sensors) for at, rows in parts]
+        for e in found:
+            check_flammable(solver.config, solver.gas, e.at)
+        for e in found:
+            solver.base(e.at)
+        return found
+
+
+class Flames:
+    """Flames of all experiments at one m.
+
+    Args:
+        solver: that solves for them.
+        experiments: of the data.
+        m: the unknown.
+        known: states that are there already.
+    """
+
+    def __init__(
+        self,
+        solver: Solver,
+        experiments: list[Experiment],
+        m: Array,
+        known: Mapping[Inlet, Array] | None = None,
+    ) -> None:
+        self._solver, self._experiments, self._m = solver, experiments, m.copy()
+        self._layout = layout_of(solver.config, solver.gas)
+        found = {} if known is None else known
+        self.states = [
+            found[e.at] if e.at in found else solver.state(e.at, self._m) for e in experiments
+        ]
+
+    @cached_property
+    def data(self) -> Array:
+        """(n_d,)."""
+        return self._gathered(
+            [
+                {k: nodal(k, state, self._layout)[:, None] for k in self._names(e)}
+                for e, state in zip(self._experiments, self.states, strict=True)
+            ]
+        )[:, 0]
+
+    @cached_property
+    def slopes(self) -> Array:
+        """The derivative, (n_d, n_m)."""
+        tables = []
+        for e, state in zip(self._experiments, self.states, strict=True):
+            change = self._solver.slopes(e.at, self._m, state)
+            tables.append({k: nodal_slopes(k, state, change, self._layout) for k in self._names(e)})
+        return self._gathered(tables)
+
+    def _names(self, experiment: Experiment) -> list[str]:
+        kinds = kinds_of(self._solver.config)
+        return [kinds[n].name for n in np.unique(experiment.kinds)]
+
+    def _gathered(self, tables: list[dict[str, Array]]) -> Array:
+        """Values at the points, by kind, (n, k), between them along lines; (n_d, k) over scales."""
+        kinds = kinds_of(self._solver.config)
+        size = sum(len(e.rows) for e in self._experiments)
+        out = np.empty((size, next(iter(tables[0].values())).shape[1]))
+        for e, table in zip(self._experiments, tables, strict=True):
+            grid = self._solver.base(e.at).grid
+            for n in np.unique(e.kinds):
+                kind, own = kinds[n], np.flatnonzero(e.kinds == n)
+                values = table[kind.name]
+                # a speed is the velocity at the inlet
+                x = e.x[own] if "x" in kind.coords else np.zeros(len(own))
+                out[e.rows[own]] = _between(x, grid, values) / kind.scale
+        return out
+
+
+def _between(x: Array, grid: Array, values: Array) -> Array:
+    """Columns (n, k) at places, linear between the points."""
+    at = np.clip(np.searchsorted(grid, x, side="right") - 1, 0, len(grid) - 2)
+    part = np.clip((x - grid[at]) / (grid[at + 1] - grid[at]), 0.0, 1.0)[:, None]
+    return np.asarray((1.0 - part) * values[at] + part * values[at + 1])
+
+
+class DetailedModel(ReferenceModel):
+    """G(m) = speeds and profiles of flames at one or several states of the inlet.
+
+    Args:
+        spaces: of m and of the data.
+        solver: on one level.
+        sensors: what is measured.
+
+    Raises:
+        ConfigError: no flame at the middle of the priors.
+        DataSchemaError: a mixture that does not burn.
+    """
+
+    def __init__(self, spaces: tuple[Space, Space], solver: Solver, sensors: Sensors) -> None:
+        super().__init__(*spaces)
+        self._solver = solver
+        self._experiments = Experiment.all_of(solver, sensors)
+
+    def solved(self, m: Array) -> Flames:
+        """The flames of ``m``, one for each state of the inlet."""
+        return Flames(self._solver, self._experiments, m)
+
+    def data(self, m: Array, *, again: bool) -> Array:
+        """The data of ``m``."""
+        found: Flames = self.state(m)
+        return found.data.copy()
+
+    def tangent(self, m: Array, dm: Array) -> Array:
+        """The change of the data."""
+        found: Flames = self.state(m)
+        return found.slopes @ dm
+
+    def adjoint(self, m: Array, w: Array) -> Array:
+        """The gradient of w·G(m)."""
+        found: Flames = self.state(m)
+        return found.slopes.T @ w
