@@ -54,7 +54,7 @@ def base_of(config: DetailedConfig, level: int, inlet: Inlet) -> Base:
     if not LEVELS[0] <= level <= LEVELS[1]:
         raise ConfigError(f"level must be from {LEVELS[0]} to {LEVELS[1]}, got {level}")
     # what the unknown is does not matter to the flame in its middle
-    text = config.model_dump_json(exclude={"unknown", *inlet._fields})
+    text = config.model_dump_json(exclude={"unknown", "extrapolate", *inlet._fields})
     try:
         return _base(text, level, inlet)
     except SolverDiverged as error:

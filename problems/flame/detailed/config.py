@@ -167,6 +167,9 @@ class DetailedConfig(Config):
     slope: float = Field(0.06, gt=0, le=1, description="of the grid of level 0, as Cantera has it")
     curve: float = Field(0.12, gt=0, le=1, description="likewise")
     ratio: float = Field(3.0, ge=2, le=100, description="of neighbouring cells, likewise")
+    extrapolate: bool = Field(
+        False, description="data of a level and the one below, to a grid without end (order one)"
+    )
     equivalence_ratio: Positive = Field(1.0, description="φ; of diffusion flames it means nothing")
     pressure: Pressure = Field(101325.0, description="p, from 1e3 to 1e8")
     inlet_temperature: float = Field(298.0, ge=COLDEST, le=1500, description="of the inlet, K")

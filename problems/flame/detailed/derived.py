@@ -1,12 +1,13 @@
-"""Quantities of interest of a flame: its speed, and its profiles on even places."""
+"""Quantities of interest of a flame: its speed, and its profiles at the points of the grid."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from pdeinv.model.derived import Derived
-from pdeinv.model.observed import Sensors
+from pdeinv.model.observed import Kind, Sensors
 from pdeinv.model.spaces import Space, Variable
+from pdeinv.typing import Array
 
 from .config import DetailedConfig
 from .inlet import COORDINATES
@@ -15,41 +16,44 @@ from .quantities import COORDS, KIND, coordinates, kinds_of, observed
 
 __all__ = ["derived_of"]
 
-PLACES = 201
-"""Of the profiles."""
+WORDS = {
+    "p": "pressure",
+    "T_in": "temperature of the inlet",
+    "phi": "equivalence ratio",
+    "mass_flux": "mass flux of the inlet",
+    "x": "x coordinate",
+}
 
 
-def derived_of(config: DetailedConfig, solver: Solver) -> Derived:
-    """All that may be measured, at the configured state of the inlet."""
-    x, kinds = np.linspace(0.0, config.length, PLACES), kinds_of(config)
-    counts = [PLACES if "x" in kind.coords else 1 for kind in kinds]
+def derived_of(config: DetailedConfig, level: int) -> Derived:
+    """Speed, temperature, velocity and mole fractions at the configured state of the inlet."""
+    parts = Solver.weighted(config, level)
+    solver = parts[0][1]
+    x = solver.base(config.inlet).grid
+    shown = {n: k for n, k in enumerate(kinds_of(config)) if not k.name.startswith("Y_")}
+    counts = [len(x) if "x" in kind.coords else 1 for kind in shown.values()]
     told = coordinates(config)
     state = {
         short: np.full(sum(counts), getattr(config, name) if short in told else 0.0)
         for short, name in COORDINATES.items()
     }
     places = np.concatenate([x if count > 1 else np.zeros(1) for count in counts])
-    numbers = np.repeat(np.arange(len(kinds), dtype=np.float64), counts)
-    sensors: Sensors = {KIND: numbers, "x": places, **state}
+    sensors: Sensors = {KIND: np.repeat(np.array([*shown], float), counts), "x": places, **state}
     spaces = solver.unknown.prior(config).space, observed(config).space(sensors)
-    model = DetailedModel(spaces, solver, sensors)
-    scale = np.repeat([kind.scale for kind in kinds], counts)
-    return Derived(_space(config, x), lambda m: model(m) * scale)
+    model = DetailedModel(spaces, parts, sensors)
+    scale = np.repeat([kind.scale for kind in shown.values()], counts)
+    return Derived(_space(config, [*shown.values()], x), lambda m: model(m) * scale)
 
 
-def _space(config: DetailedConfig, x: np.ndarray) -> Space:
-    words = {"p": "pressure", "T_in": "temperature of the inlet", "phi": "equivalence ratio",
-             "mass_flux": "mass flux of the inlet", "x": "x coordinate"}  # fmt: skip
-    attrs = {name: {"units": COORDS[name], "long_name": text} for name, text in words.items()}
-    inlet = {
-        short: ((), np.asarray(getattr(config, COORDINATES[short])))
-        for short in coordinates(config)
-    }
+def _space(config: DetailedConfig, kinds: list[Kind], x: Array) -> Space:
+    attrs = {name: {"units": COORDS[name], "long_name": text} for name, text in WORDS.items()}
+    state = {short: getattr(config, COORDINATES[short]) for short in coordinates(config)}
+    inlet = {short: ((), np.asarray(value)) for short, value in state.items()}
     variables = []
-    for kind in kinds_of(config):
+    for kind in kinds:
         along = "x" in kind.coords
         coords = {**({"x": (("place",), x)} if along else {}), **inlet}
-        dims, shape = (("place",), (PLACES,)) if along else ((), ())
+        dims, shape = (("place",), (len(x),)) if along else ((), ())
         variables.append(
             Variable(kind.name, dims, shape, kind.units, kind.long_name, coords, attrs)
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,7 +28,7 @@ from .slopes import by_inlet, by_rates, state_slopes
 from .stack import Stack, names_of
 from .unknown import Unknown
 
-__all__ = ["DetailedModel", "Experiment", "Solver", "layout_of"]
+__all__ = ["DetailedModel", "Experiment", "Flames", "Solver", "layout_of"]
 
 HALVINGS = 4
 """How often the way from the middle of the priors to m is halved before a flame is given up."""
@@ -65,6 +65,21 @@ class Solver:
         """
         gas = gas_of(config)
         return cls(config, level, gas, Unknown.of(config, gas))
+
+    @classmethod
+    def weighted(cls, config: DetailedConfig, level: int) -> list[tuple[float, Solver]]:
+        """Those whose data add up to the data of a level, with their weights.
+
+        Upwind differences err by a first power of the cells, which two grids cancel.
+
+        Raises:
+            ConfigError: as :meth:`of` says.
+
+        Reference: Richardson (1911).
+        """
+        if not config.extrapolate:
+            return [(1.0, cls.of(config, level))]
+        return [(2.0, cls.of(config, level)), (-1.0, cls.of(config, level - 1))]
 
     def base(self, at: Inlet) -> Base:
         """What solves at a state of the inlet begin from.
@@ -128,7 +143,8 @@ class Solver:
         """
         every = [Sought("log_a", (i,), "", 1.0) for i in range(self.gas.n_reactions)]
         stack = self._solved(at, m, state)
-        return state_slopes(stack, state, by_rates(stack, state, every))[0, 0] / LN10
+        found = state_slopes(stack, state, by_rates(stack, state, every))
+        return np.asarray(found[0, 0] / LN10)
 
     def _solved(self, at: Inlet, m: Array, state: Array) -> Stack:
         """The flame of m with the state that was found for it."""
@@ -254,7 +270,7 @@ class DetailedModel(ReferenceModel):
 
     Args:
         spaces: of m and of the data.
-        solver: on one level.
+        parts: solvers with the weights that their data are added up with.
         sensors: what is measured.
 
     Raises:
@@ -262,26 +278,29 @@ class DetailedModel(ReferenceModel):
         DataSchemaError: a mixture that does not burn.
     """
 
-    def __init__(self, spaces: tuple[Space, Space], solver: Solver, sensors: Sensors) -> None:
+    def __init__(
+        self, spaces: tuple[Space, Space], parts: Sequence[tuple[float, Solver]], sensors: Sensors
+    ) -> None:
         super().__init__(*spaces)
-        self._solver = solver
-        self._experiments = Experiment.all_of(solver, sensors)
+        self._parts = [(w, one, Experiment.all_of(one, sensors)) for w, one in parts]
 
-    def solved(self, m: Array) -> Flames:
-        """The flames of ``m``, one for each state of the inlet."""
-        return Flames(self._solver, self._experiments, m)
+    def solved(self, m: Array) -> list[tuple[float, Flames]]:
+        """The flames of ``m`` on each grid, with the weight of their data."""
+        return [(weight, Flames(one, of, m)) for weight, one, of in self._parts]
 
     def data(self, m: Array, *, again: bool) -> Array:
         """The data of ``m``."""
-        found: Flames = self.state(m)
-        return found.data.copy()
+        found: list[tuple[float, Flames]] = self.state(m)
+        return np.asarray(sum(weight * flames.data for weight, flames in found))
+
+    def _slopes(self, m: Array) -> Array:
+        found: list[tuple[float, Flames]] = self.state(m)
+        return np.asarray(sum(weight * flames.slopes for weight, flames in found))
 
     def tangent(self, m: Array, dm: Array) -> Array:
         """The change of the data."""
-        found: Flames = self.state(m)
-        return found.slopes @ dm
+        return self._slopes(m) @ dm
 
     def adjoint(self, m: Array, w: Array) -> Array:
         """The gradient of w·G(m)."""
-        found: Flames = self.state(m)
-        return found.slopes.T @ w
+        return self._slopes(m).T @ w

@@ -108,7 +108,7 @@ class FlameCantera:
         """
         check(self.config, sensors)
         spaces = (self.prior().space, self.observed.space(sensors))
-        return DetailedModel(spaces, Solver.of(self.config, level), sensors)
+        return DetailedModel(spaces, Solver.weighted(self.config, level), sensors)
 
     def solve(self, m: Array, level: int = 1, comm: Any = None) -> xr.Dataset:
         """Profiles and speed at the configured state of the inlet; every rank computes all of it.
@@ -138,12 +138,14 @@ class FlameCantera:
         check(config, sensors)
         solver = Solver.of(config, level)
         m = unknown_in(fields, solver)
+        if config.extrapolate:
+            return FlameCantera(config).forward_model(sensors, level)(m)
         known = {config.inlet: state_in(fields, solver, config.inlet)}
         return Flames(solver, Experiment.all_of(solver, sensors), m, known).data
 
     def derived(self, level: int = 0) -> Derived:
         """Flame speed and profiles at the configured state of the inlet."""
-        return derived_of(self.config, Solver.of(self.config, level))
+        return derived_of(self.config, level)
 
     def grid(self, shape: tuple[int, ...]) -> Sensors:
         """The temperature at the nodes of a grid on the domain, at the configured inlet.
