@@ -28,7 +28,7 @@ from .config import COLDEST, EquivalenceRatio, FlameConfig, Pressure
 from .rows import SIGMA, Table
 from .sensors import INLET, KINDS, OBSERVED
 
-__all__ = ["IMPORTERS", "CsvOptions"]
+__all__ = ["IMPORTERS", "CsvOptions", "columns_of"]
 
 ZERO = 273.15
 LENGTHS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6}
@@ -36,7 +36,8 @@ SPEEDS = {"m/s": 1.0, "m s-1": 1.0, "cm/s": 1e-2, "cm s-1": 1e-2, "mm/s": 1e-3, 
 PRESSURES = {"Pa": 1.0, "kPa": 1e3, "MPa": 1e6, "mbar": 1e2, "bar": 1e5, "atm": 101325.0}
 TEMPERATURES = {"K": 1.0, "degC": 1.0, "°C": 1.0, "C": 1.0}
 PARTS = {"1": 1.0, "": 1.0, "%": 1e-2}
-UNITS: Mapping[str, Mapping[str, float]] = {
+Units = Mapping[str, Mapping[str, float]]
+UNITS: Units = {
     "x": LENGTHS, "T": TEMPERATURES, "u": SPEEDS, "Y": PARTS, "s_L": SPEEDS,
     "p": PRESSURES, "T_in": TEMPERATURES, "phi": PARTS,
 }  # fmt: skip
@@ -61,7 +62,7 @@ class CsvOptions(Config):
 
 
 def _read(source: Path, options: CsvOptions) -> xr.Dataset:
-    table = _table(source)
+    table = columns_of(source, UNITS)
     columns = table.columns
     given = {"p": options.p, "T_in": options.t_in, "phi": options.phi}
     for name, value in given.items():
@@ -115,21 +116,25 @@ def _flag(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def _table(source: Path) -> Table:
+def columns_of(source: Path, units: Units) -> Table:
     """The columns in SI units by their names; noise as NAME_sigma.
+
+    Args:
+        source: the file.
+        units: factors to SI by the units of each column that is understood.
 
     Raises:
         DataSchemaError: a column that is not known, there twice, without units, or no numbers.
     """
     header, lines = read_table(source)
-    known = {name.lower(): name for name in UNITS}
+    known = {name.lower(): name for name in units}
     found: dict[str, Array] = {}
     for k, text in enumerate(header):
         matched = COLUMN.fullmatch(text.strip())
         stem = "" if matched is None else matched[1].removesuffix(SIGMA)
         if matched is None or stem not in known:
             raise DataSchemaError(
-                f"{source}: column '{text}' is not known; expected {', '.join(UNITS)} or one of "
+                f"{source}: column '{text}' is not known; expected {', '.join(units)} or one of "
                 f"them with {SIGMA}, with units such as 'T [degC]'"
             )
         name = known[stem]
@@ -140,7 +145,7 @@ def _table(source: Path) -> Table:
                 "leave one out"
             )
         values = np.array([_number(cells[k], source, line, text) for line, cells in lines])
-        found[label] = _in_si(values, label, matched[2], source)
+        found[label] = _in_si(values, (label, matched[2]), units[name], source)
     if not found or not len(next(iter(found.values()))):
         raise DataSchemaError(f"{source} has no rows; expected a table of measurements")
     return Table(source, np.array([line for line, _ in lines]), found)
@@ -161,10 +166,11 @@ def _number(cell: str, source: Path, line: int, column: str) -> float:
     return value
 
 
-def _in_si(values: Array, label: str, said: str | None, source: Path) -> Array:
+def _in_si(
+    values: Array, named: tuple[str, str | None], units: Mapping[str, float], source: Path
+) -> Array:
     """A column in SI units; temperatures in degrees Celsius are shifted, their noise is not."""
-    name = label.removesuffix(SIGMA)
-    units = UNITS[name]
+    label, said = named
     if said is None and "1" not in units:
         raise DataSchemaError(
             f"{source}: column {label} has no units; write them behind it, such as "
@@ -176,5 +182,5 @@ def _in_si(values: Array, label: str, said: str | None, source: Path) -> Array:
             f"{source}: column {label} has units '{said}'; known are "
             f"{', '.join(u for u in units if u)}"
         )
-    shift = ZERO if units is TEMPERATURES and unit != "K" and label == name else 0.0
+    shift = ZERO if units is TEMPERATURES and unit != "K" and not label.endswith(SIGMA) else 0.0
     return values * units[unit] + shift

@@ -63,7 +63,7 @@ class Table:
         """
         for short, (low, high, words) in ENDS.items():
             values = self.columns[short]
-            self._refuse(~((values >= low) & (values <= high)), short, f"must be {words}")
+            self.refuse(~((values >= low) & (values <= high)), short, f"must be {words}")
 
     def check_places(self, kinds: Sequence[Kind]) -> None:
         """Refuse profiles without a place, and places before the inlet.
@@ -76,7 +76,7 @@ class Table:
                 there = np.isfinite(self.columns[kind.name])
                 x = self.columns["x"]
                 text = f"of {kind.name} must be a place in m, from the inlet at 0 on"
-                self._refuse(there & ~(x >= 0), "x", text)
+                self.refuse(there & ~(x >= 0), "x", text)
 
     def noise(self, name: str, rel: float | None) -> Array:
         """The standard deviation of a quantity: that of the file, else a part of each value.
@@ -93,7 +93,7 @@ class Table:
             )
         found = own if rel is None else np.where(np.isnan(own), rel * np.abs(values), own)
         text = f"must be positive{'; fill it, or give --rel' if rel is None else ''}"
-        self._refuse(np.isfinite(values) & ~(found > 0), label, text, found)
+        self.refuse(np.isfinite(values) & ~(found > 0), label, text, found)
         return found
 
     def check_values(self, name: str, sigma: Array) -> None:
@@ -105,14 +105,19 @@ class Table:
         values, noise = self.columns[name], NOISY * np.nan_to_num(sigma)
         if name in ("T", "s_L"):
             text = "must be above 0 K" if name == "T" else "must be positive, in m/s"
-            self._refuse(values <= 0, name, text)
+            self.refuse(values <= 0, name, text)
         if name == "Y":
             text = f"must be from 0 to 1, but for {NOISY:g} standard deviations"
-            self._refuse((values < -noise) | (values > 1 + noise), name, text)
+            self.refuse((values < -noise) | (values > 1 + noise), name, text)
 
-    def _refuse(
+    def refuse(
         self, bad: NDArray[np.bool_], name: str, text: str, values: Array | None = None
     ) -> None:
+        """Refuse rows that are bad; ``text`` says what the column must be.
+
+        Raises:
+            DataSchemaError: names the first one by its line.
+        """
         if bad.any():
             k = int(np.argmax(bad))
             got = (self.columns[name] if values is None else values)[k]

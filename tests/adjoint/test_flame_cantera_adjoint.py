@@ -7,6 +7,7 @@ from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.config import parse
 from pdeinv.problems.flame.detailed import DetailedConfig, FlameCantera
+from pdeinv.problems.flame.detailed.model import Solver
 
 RATES = {
     "H + O2 <=> O + OH": {"log_a": {"std": 0.1}, "b": {"std": 0.02}, "ea": {"std": 300.0}},
@@ -48,11 +49,10 @@ def test_derivatives_are_those_of_the_scheme(case):
 def test_sensitivities_are_cantera_s_own_and_the_quotients_of_differences():
     problem = FlameCantera()
     found = problem.solve(np.zeros(2), 0)
-    stack_of = problem.forward_model(problem.sensors("speed"))._solver
-    at = problem.config.inlet
-    stack = stack_of.stack(at, np.zeros(2))
-    stack.put(stack_of.base(at).state)
-    stack.pin(float(stack_of.base(at).state[1, stack_of.base(at).pinned]))
+    solver, at = Solver.of(problem.config, 0), problem.config.inlet
+    stack, base = solver.stack(at, np.zeros(2)), solver.base(at)
+    stack.put(base.state)
+    stack.pin(float(base.state[1, base.pinned]))
     theirs = stack.flame.get_flame_speed_reaction_sensitivities()
     own = found["sensitivity"].values
     # Cantera's adjoint takes its matrix from differences and does not refine

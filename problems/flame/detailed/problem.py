@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar, NoReturn
 
@@ -15,16 +16,18 @@ from pdeinv.model.derived import Derived
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_finite
 from pdeinv.model.sensors import check_inside, grid_nodes
-from pdeinv.plugins.problem import Card
+from pdeinv.plugins.problem import Card, Importer
 from pdeinv.typing import Array
 
 from .config import DetailedConfig
 from .derived import derived_of
 from .fields import VARIABLES, state_in, to_dataset, unknown_in
+from .importer import csv_importer
 from .inlet import COORDINATES
 from .mechanism import gas_of
 from .model import DetailedModel, Experiment, Flames, Solver
 from .quantities import KIND, coordinates, kinds_of, observed
+from .saves import save_importer
 from .sensors import check, check_flammable, parse
 from .stack import names_of
 from .unknown import Unknown
@@ -52,6 +55,7 @@ class FlameCantera:
         units="x in m, T in K, s_L and u in m s-1, p in Pa, fractions of 1",
         reference="Kee, Coltrin, Glarborg and Zhu (2017), ch. 8; Goodwin et al. (2025)",
     )
+    importers: ClassVar[Mapping[str, Importer]] = {"csv": csv_importer, "cantera": save_importer}
     axes: ClassVar[tuple[str, ...]] = ("x",)
 
     def __init__(self, config: DetailedConfig | None = None) -> None:

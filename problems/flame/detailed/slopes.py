@@ -3,7 +3,7 @@
 F(u; θ) = 0 gives du/dθ = −J⁻¹ ∂F/∂θ with J = ∂F/∂u. J is taken by differences of Cantera's own
 residual, three points of the grid apart at once, since an equation knows its neighbours only. Those
 differences are good to 1e-5 or so, and so is J; a step of iterative refinement, with the exact
-product J v by central differences along v, makes the result good to 1e-9.
+product J v by central differences along v, makes the result good to 1e-8.
 
 Cantera's own adjoint solve does without that step, and is off by some 1e-3.
 
@@ -30,7 +30,7 @@ STEP, FLOOR = 1e-7, 1e-9
 """Of differences: relative to each value, and to the largest of its row or one."""
 ALONG = 1e-5
 """Of central differences along a direction, in parts of each row's largest value."""
-REFINEMENTS = 2
+REFINEMENTS = 1
 STATE_STEP = 1e-4
 """Of central differences in the state of the inlet, relative."""
 
