@@ -11,11 +11,11 @@ The truth is solved by linear elements with Heun's method on voxels of 1.33 mm
 voxels of 4 mm, thresholds are free, bands are those of ``laplace``: the Gaussian at the most
 probable unknown with the Fisher information for its curvature (``tumor_parts.scoring``).
 
-Ways: the softness that fits (``problems/tumor/contours``) with a quarter of the share from there;
-the softness of contours in mm, which pdeinv itself does not offer (``tumor_parts.scoring``), with
-half of it; the first without a share. Bands of numbers are those in whitened coordinates; those of
-the density are the least and the largest of 19 draws in each data voxel where truth or band exceed
-0.01, and hold 90 % of another draw.
+Ways: an unknown softness in mm and the share that errors of contours imply
+(``problems/tumor/contours``, what ``pdeinv import tumor nifti`` sets); a known one; the softness of
+c that fits at the medians of the prior; the first without a share. Bands of numbers are those in
+whitened coordinates; those of the density are the least and the largest of 19 draws in each data
+voxel where truth or band exceed 0.01, and hold 90 % of another draw.
 
 Reported patients have brains of the law ``egg``; tuning patients those of the law ``ellipsoid``.
 Results are kept in ``results/tumor_coverage.json``.
@@ -27,7 +27,7 @@ import argparse
 import json
 import os
 import time
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,6 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import numpy as np  # noqa: E402
-from scipy.special import expit  # noqa: E402
 from tumor_parts.patients import VOXEL, Law, Patient, config, patient  # noqa: E402
 from tumor_parts.scoring import Masks, Scored, coarse, masks_of, objective, scored  # noqa: E402
 from tumor_parts.segmentation import Hand, drawable, segmented  # noqa: E402
@@ -43,6 +42,7 @@ from tumor_parts.truth import Truth  # noqa: E402
 
 from pdeinv.bayes.prior import whiten  # noqa: E402
 from pdeinv.io.atomic import write_text  # noqa: E402
+from pdeinv.model.forward import ForwardModel  # noqa: E402
 from pdeinv.model.observed import Sensors  # noqa: E402
 from pdeinv.problems.tumor import Tumor, TumorConfig  # noqa: E402
 from pdeinv.problems.tumor.contours import (  # noqa: E402
@@ -51,6 +51,7 @@ from pdeinv.problems.tumor.contours import (  # noqa: E402
     effective_share,
     fitting_softness,
 )
+from pdeinv.problems.tumor.importer import STRETCH  # noqa: E402
 from pdeinv.rng import stream  # noqa: E402
 from pdeinv.typing import Array  # noqa: E402
 
@@ -65,21 +66,22 @@ TUNED = 1000
 """The number of the first tuning patient."""
 
 
-FACTOR, FACTOR_MM = 0.25, 0.5
-"""On the share of ``problems/tumor/contours``, tuned on patients of the law ``ellipsoid``. With the
-fixed softness (1000 to 1006) errors of ln D and ln ρ were 2 and 1.5 times what that share says,
-those of the seed 1.04 times; with softness in mm (1000, 1001, 1004, 1005) 1.2 and 1.6 times."""
+Masking = dict[str, Any]
+"""The table ``[problem.masks]``."""
 
 
-def ways() -> dict[str, tuple[float, float, float]]:
-    """Softness of c, that in mm where it is used, and share."""
+def ways() -> dict[str, tuple[Masking, float]]:
+    """Softness and share."""
     hand = Hand()
-    softness = fitting_softness(hand.sd, contour_slope(config(0, 1, "finite-differences")))
+    slope = contour_slope(config(0, 1, "finite-differences"))
     share = effective_share(VOXEL, hand.sd, hand.length, FITTING / hand.sd)
+    mm = fitting_softness(hand.sd)
+    unknown: Masking = {"softness_mm": {"median": mm, "std": STRETCH}}
     return {
-        "share": (softness, 0.0, FACTOR * share),
-        "mm": (softness, hand.sd, FACTOR_MM * share),
-        "no share": (softness, 0.0, 1.0),
+        "mm, unknown": (unknown, share),
+        "mm": ({"softness_mm": mm}, share),
+        "c": ({"softness": fitting_softness(hand.sd, slope)}, share),
+        "no share": (unknown, 1.0),
     }
 
 
@@ -115,25 +117,27 @@ class Case:
         """The true ones."""
         return {"whole": float(self.who.m[5]), "core": float(self.who.m[6])}
 
-    def config(self, cells: int, softness: float = 0.05) -> TumorConfig:
+    def config(self, cells: int, masks: Masking | None = None) -> TumorConfig:
         """For the inversion."""
-        masks = {"softness": softness}
+        masks = masks or {}
         found = config(self.who.number, 1, "finite-differences", self.who.law, masks=masks)
         return found.model_copy(update={"cells": cells})
 
-    def density(self, z: Array, on: Masks, xi: Array) -> Array:
-        """c of what is predicted."""
-        assert on.config.masks is not None
-        m = on.prior.unwhiten(xi)
-        if not on.off:
-            return np.asarray(z[self.one] * on.config.masks.softness + m[5])
-        return np.asarray(expit(z[self.one] / on.per_mm(m) + np.log(m[5] / (1 - m[5]))))
+    @cached_property
+    def _model(self) -> ForwardModel:
+        """c in data voxels."""
+        problem = Tumor(self.config(48).model_copy(update={"masks": None}))
+        places = {name: np.asarray(self.places[name])[self.one] for name in (*"xyz", "t")}
+        return problem.forward_model(places)
 
-    def agreement(self, z: Array, on: Masks, xi: Array) -> dict[str, float]:
-        """Dice against the truth of what is predicted."""
-        thresholds = on.prior.unwhiten(xi)[5:]
-        c = self.density(z, on, xi)
-        level = [("whole", thresholds[0], self.who.m[5]), ("core", thresholds[1], self.who.m[6])]
+    def density(self, m: Array) -> Array:
+        """c there."""
+        return self._model(m[:5])
+
+    def agreement(self, m: Array) -> dict[str, float]:
+        """Dice of c and its contours against the truth."""
+        c = self.density(m)
+        level = [("whole", m[5], self.who.m[5]), ("core", m[6], self.who.m[6])]
         return {
             name: dice(c > own, self.c > true) for name, own, true in [*level, ("low", LOW, LOW)]
         }
@@ -144,8 +148,7 @@ def band(case: Case, on: Masks, found: Scored) -> float:
     half = np.linalg.inv(np.linalg.cholesky(found.precision)).T
     drawn = []
     for normal in stream(case.who.number, "band").standard_normal((DRAWS, len(found.xi))):
-        xi = found.xi + half @ normal
-        drawn.append(case.density(on.z(xi), on, xi))
+        drawn.append(case.density(on.prior.unwhiten(found.xi + half @ normal)))
     low, high = np.sort(drawn, axis=0)[[0, -1]]
     seen = (case.c > FAINT) | (high > FAINT)
     return float(np.mean(((low <= case.c) & (case.c <= high))[seen]))
@@ -154,17 +157,18 @@ def band(case: Case, on: Masks, found: Scored) -> float:
 def row(case: Case, on: Masks, found: Scored) -> dict[str, Any]:
     """What one way finds."""
     m = on.prior.unwhiten(found.xi)
-    true = whiten(on.prior, case.who.m[None])[0]
+    true = whiten(on.prior, np.append(case.who.m, m[7:])[None])[0]
     sd = np.sqrt(np.diag(np.linalg.inv(found.precision)))
-    scale = on.scale(found.xi) / np.concatenate([m[:2], np.ones(5)])
-    error = [*np.log(m[:2] / case.who.m[:2]).tolist(), *(m[2:] - case.who.m[2:]).tolist()]
+    scale = on.scale(found.xi)[:7] / np.concatenate([m[:2], np.ones(5)])
+    error = [*np.log(m[:2] / case.who.m[:2]).tolist(), *(m[2:7] - case.who.m[2:]).tolist()]
     return {
         "converged": found.converged,
         "error": error,
-        "sd": (scale * sd).tolist(),
-        "sigmas": ((found.xi - true) / sd).tolist(),
+        "sd": (scale * sd[:7]).tolist(),
+        "sigmas": ((found.xi - true) / sd)[:7].tolist(),
+        "softness": m[7:].tolist(),
         "density": band(case, on, found),
-        "dice": case.agreement(found.z, on, found.xi),
+        "dice": case.agreement(m),
     }
 
 
@@ -175,16 +179,15 @@ def measured(number: int, law: Law) -> dict[str, Any]:
     masks = [case.data[case.one] > 0, case.data[~case.one] > 0]
     drawn = [dice(s, case.c > t) for s, t in zip(masks, case.thresholds.values(), strict=True)]
     told["drawn"] = dict(zip(case.thresholds, drawn, strict=True))
-    softness, _, share = ways()["share"]
-    of = partial(case.config, softness=softness)
-    xi, _ = coarse(of, case.places, case.data, share, number)
-    on = masks_of(of(48), case.places)
-    true = whiten(on.prior, case.who.m[None])[0]
-    told["ceiling"] = case.agreement(on.z(true), on, true)
-    for name, (_, off, share) in ways().items():
-        on = masks_of(of(48), case.places, off)
-        found = scored(on, case.data, xi, share)
-        xi, told[name] = found.xi, row(case, on, found)
+    masks, share = ways()["c"]
+    xi, _ = coarse(partial(case.config, masks=masks), case.places, case.data, share, number)
+    told["ceiling"] = case.agreement(case.who.m)
+    for name, (masks, share) in ways().items():
+        on = masks_of(case.config(48, masks), case.places)
+        # an unknown softness begins with its median
+        begin = np.append(xi, np.zeros(on.prior.dim - len(xi)))
+        found = scored(on, case.data, begin, share)
+        told[name] = row(case, on, found)
     return {**told, "cpu_seconds": round(time.process_time() - began, 1)}
 
 
@@ -210,10 +213,9 @@ def chain(on: Masks, found: Scored, y: Array, share: float, number: int) -> Arra
 
 def checked(number: int) -> dict[str, Any]:
     """Mean and sd of a chain beside those of the Gaussian, on voxels of 8 mm, in sds of that."""
-    case, (softness, _, share) = Case(number, "egg"), ways()["share"]
-    on = masks_of(case.config(24, softness), case.places)
-    of = partial(case.config, softness=softness)
-    xi, _ = coarse(of, case.places, case.data, share, number)
+    case, (masks, share) = Case(number, "egg"), ways()["mm, unknown"]
+    on = masks_of(case.config(24, masks), case.places)
+    xi, _ = coarse(partial(case.config, masks=masks), case.places, case.data, share, number)
     found = scored(on, case.data, xi, share)
     sd = np.sqrt(np.diag(np.linalg.inv(found.precision)))
     draws = chain(on, found, case.data, share, number)[STEPS // 10 :]
@@ -240,14 +242,15 @@ def table(rows: list[dict[str, Any]]) -> str:
         "| of the seed, mm |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for way, (softness, off, share) in ways().items():
+    for way, (masks, share) in ways().items():
         cover = " | ".join(f"{v:.2f}" for v in covered(rows, way))
         e, s = (np.array([r[way][k] for r in rows]) for k in ("error", "sd"))
         rms = [np.sqrt(np.mean(np.square(x), axis=0)) for x in (e, s)]
         pairs = [*(f"{a:.2f}, {b:.2f}" for a, b in zip(*(r[:2] for r in rms), strict=True))]
         place = [float(np.sqrt(np.sum(r[2:5] ** 2))) for r in rms]
         pairs.append(f"{place[0]:.1f}, {place[1]:.1f}")
-        soft = f"{off:g} mm" if off else f"{softness:.3f}"
+        ((_, soft),) = masks.items()
+        soft = f"{way}: {soft['median'] if isinstance(soft, dict) else soft:.3g}"
         lines.append(f"| {soft}, {share:.4f} | {cover} | " + " | ".join(pairs) + " |")
     lines += ["", "| Dice against the truth | whole | core | c > 0.05 |", "|---|---|---|---|"]
     for name in ("drawn", "ceiling", *ways()):
@@ -255,7 +258,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         mean = [float(np.mean([f.get(k, np.nan) for f in found])) for k in ("whole", "core", "low")]
         lines.append(f"| {name} | " + " | ".join(f"{v:.3f}" for v in mean) + " |")
     tried = sum(r["tried"] for r in rows)
-    ended = sum(r["share"]["converged"] for r in rows)
+    ended = sum(r["mm, unknown"]["converged"] for r in rows)
     seconds = float(np.median([r["cpu_seconds"] for r in rows]))
     lines.append(
         f"{len(rows)} patients of {tried} draws, {ended} converged, {seconds:.0f} s of CPU"

@@ -55,9 +55,9 @@ PLANS = "margin", "map", "mean", "whole", "true"
 Mask = NDArray[np.bool_]
 
 
-def of(number: int, cells: int, softness: float = 0.05) -> TumorConfig:
+def of(number: int, cells: int, masks: dict[str, Any] | None = None) -> TumorConfig:
     """For the inversion."""
-    found = config(number, 1, "finite-differences", "egg", masks={"softness": softness})
+    found = config(number, 1, "finite-differences", "egg", masks=masks or {})
     return found.model_copy(update={"cells": cells})
 
 
@@ -151,8 +151,8 @@ def highest(score: Array, count: int) -> Mask:
 def measured(number: int) -> dict[str, Any]:
     """One patient: how much each plan covers."""
     began, story = time.process_time(), Story(number)
-    softness, _, share = ways()["share"]
-    of_patient = partial(of, number, softness=softness)
+    masks, share = ways()["mm, unknown"]
+    of_patient = partial(of, number, masks=masks)
     xi, _ = coarse(of_patient, story.places, story.data, share, number)
     on = masks_of(of_patient(48), story.places)
     found = scored(on, story.data, xi, share)

@@ -102,7 +102,8 @@ def _solve(
     from pdeinv.jobs.generate.batches import checked
     from pdeinv.jobs.generate.run import Execution
     from pdeinv.jobs.generate.run import generate as solve_all
-    from pdeinv.jobs.generate.size import check_size
+    from pdeinv.jobs.generate.size import check_size, sample_bytes
+    from pdeinv.memory import size_of
     from pdeinv.plugins import registry
 
     registry.require("problems", physics.name)
@@ -119,6 +120,7 @@ def _solve(
     if output.dry_run:
         problem, _ = checked(plan)
         check_size(problem, plan, output.out)
+        data["size, at least"] = size_of(plan.n * sample_bytes(problem, plan))
         problem.forward_model(plan.sensors, plan.level)
     terminal.plan(data, output.dry_run)
     message = f"stopped; finished batches are kept in {folder}; continue with --resume"

@@ -123,10 +123,18 @@ class NoiseFlags:
     noise_rel: Annotated[
         float | None, typer.Option("--noise-rel", help="The same relative to the largest value.")
     ] = None
+    noise_rms: Annotated[
+        float | None,
+        typer.Option("--noise-rms", help="The same relative to the root mean square of the data."),
+    ] = None
 
     def flags(self) -> dict[str, float | None]:
         """The flags by their keys in the run file."""
-        return {"noise__std": self.noise_std, "noise__rel": self.noise_rel}
+        return {
+            "noise__std": self.noise_std,
+            "noise__rel": self.noise_rel,
+            "noise__rms": self.noise_rms,
+        }
 
 
 @dataclass(frozen=True)

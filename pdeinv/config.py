@@ -72,6 +72,10 @@ MOST_TOML = 1 << 22
 """Characters of TOML; it is read at about a million a second."""
 
 
+MOST_BITS = 1023
+"""Of a whole number that is a float as well."""
+
+
 class Config(BaseModel):
     """Base of all configurations: immutable, unknown keys refused."""
 
@@ -89,6 +93,10 @@ def parse[C: BaseModel](cls: type[C], data: Mapping[str, Any], where: str) -> C:
     """
     if not isinstance(data, Mapping):
         raise ConfigError(f"{where}: expected a table, got {_short(data)}")
+    large = _too_large(data)
+    if large:
+        key = ".".join([where, *large] if where else large)
+        raise ConfigError(f"{key}: expected a number below 1e308, got a larger one", key=key)
     try:
         return cls.model_validate(dict(data))
     except ValidationError as error:
@@ -98,6 +106,22 @@ def parse[C: BaseModel](cls: type[C], data: Mapping[str, Any], where: str) -> C:
         key = ".".join([where, *path] if where else path)
         message = _explain(cls, first, key)
         raise ConfigError(message, unknown=path[0] if alone else "", key=key) from None
+
+
+def _too_large(data: Any) -> list[str]:
+    """Where a whole number stands that no float holds, which arithmetic fails on; empty if none."""
+    if isinstance(data, int):
+        return [""] if data.bit_length() > MOST_BITS else []
+    inner = data.items() if isinstance(data, Mapping) else enumerate(data if _is_list(data) else ())
+    for key, value in inner:
+        found = _too_large(value)
+        if found:
+            return [str(key), *(name for name in found if name)]
+    return []
+
+
+def _is_list(data: Any) -> bool:
+    return isinstance(data, list | tuple)
 
 
 def restored[T](kind: type[T], data: Any, where: str) -> T:

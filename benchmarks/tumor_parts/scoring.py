@@ -24,7 +24,6 @@ from pdeinv.engines.requests import drive
 from pdeinv.model.forward import ForwardModel
 from pdeinv.model.observed import Sensors
 from pdeinv.problems.tumor import Tumor, TumorConfig
-from pdeinv.problems.tumor.contours import FITTING
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
@@ -35,8 +34,6 @@ __all__ = ["Masks", "Scored", "coarse", "masks_of", "objective", "scored"]
 Config = Callable[[int], TumorConfig]
 
 LINK = LINKS["threshold"]
-LEAST = 1e-9
-"""A concentration that counts as no smaller, and as no closer to one."""
 STEP = 1e-4
 """Of differences, in standard deviations of the prior."""
 TOLERANCE, MOST = 0.05, 15
@@ -56,7 +53,6 @@ class Masks:
         prior: of the unknown.
         model: m to z of each datum.
         region: of each datum, from 1.
-        off: how far contours are off, mm, where softness is that and not one of c; else 0.
         solves: counted.
     """
 
@@ -64,36 +60,12 @@ class Masks:
     prior: Prior
     model: ForwardModel
     region: Array
-    off: float = 0.0
     solves: int = 0
 
     def z(self, xi: Array) -> Array:
-        """What is predicted; with ``off`` the distance from the contour over its error.
-
-        Along a front ln c/(1 − c) falls by √(ρ/D) each mm.
-        """
+        """What is predicted."""
         self.solves += 1
-        m = self.prior.unwhiten(xi)
-        found = self.model(m)
-        return (
-            self.per_mm(m) * (_logit(self.c(found, m)) - _logit(self.of(m))) if self.off else found
-        )
-
-    def of(self, m: Array) -> Array:
-        """The threshold of each datum."""
-        thresholds = self.config.masks.thresholds.values()  # type: ignore[union-attr]
-        free = iter(m[5:])
-        known = [next(free) if isinstance(t, tuple) else t for t in thresholds]
-        return np.array(known)[self.region.astype(int) - 1]
-
-    def c(self, found: Array, m: Array) -> Array:
-        """The concentration of what the model says."""
-        assert self.config.masks is not None
-        return found * self.config.masks.softness + self.of(m)
-
-    def per_mm(self, m: Array) -> float:
-        """z for each unit of ln c/(1 − c)."""
-        return FITTING / self.off * float(np.sqrt(m[0] / m[1]))
+        return self.model(self.prior.unwhiten(xi))
 
     def scale(self, xi: Array) -> Array:
         """dm/dξ of each number: the prior's are independent."""
@@ -101,32 +73,26 @@ class Masks:
         ends = [self.prior.unwhiten(xi + e) - self.prior.unwhiten(xi - e) for e in steps]
         return np.diag(np.array(ends)) / (2 * STEP)
 
-    def jacobian(self, xi: Array, z: Array, first: int = 5) -> Array:
-        """∂z/∂ξ, (n_d, n): of thresholds written down, of the ``first`` ones by differences."""
-        columns = [(self.z(xi + e) - z) / STEP for e in STEP * np.eye(len(xi))[:first]]
-        return np.stack([*columns, *self.thresholds(xi)[: len(xi) - first]], axis=1)
+    def jacobian(self, xi: Array, z: Array) -> Array:
+        """∂z/∂ξ, (n_d, n): by differences, of thresholds written down where z is linear in them."""
+        assert self.config.masks is not None
+        known = [] if self.config.masks.softness_mm is not None else self.thresholds(xi)
+        moved = STEP * np.eye(len(xi))[: len(xi) - len(known)]
+        return np.stack([*((self.z(xi + e) - z) / STEP for e in moved), *known], axis=1)
 
     def thresholds(self, xi: Array) -> list[Array]:
-        """Columns of unknown thresholds."""
+        """Columns of unknown thresholds for a softness of c."""
         masks = self.config.masks
         assert masks is not None
-        scale, m = self.scale(xi)[5:], self.prior.unwhiten(xi)
-        at = np.full(len(self.region), 1 / masks.softness)
-        if self.off:
-            at = self.per_mm(m) / (self.of(m) * (1 - self.of(m)))
-        return [-d * (self.region == k) * at for k, d in enumerate(scale, 1)]
+        scale = self.scale(xi)[5:] / masks.softness
+        return [-d * (self.region == k) for k, d in enumerate(scale, 1)]
 
 
-def _logit(c: Array) -> Array:
-    c = np.clip(c, LEAST, 1 - LEAST)
-    return np.asarray(np.log(c / (1 - c)))
-
-
-def masks_of(config: TumorConfig, places: Sensors, off: float = 0.0) -> Masks:
+def masks_of(config: TumorConfig, places: Sensors) -> Masks:
     """On the voxels of a configuration."""
     problem = Tumor(config)
     region = np.asarray(places["region"])
-    return Masks(config, problem.prior(), problem.forward_model(places), region, off)
+    return Masks(config, problem.prior(), problem.forward_model(places), region)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ def invert(
     workers: int = 1,
     noise_rel: float | None = None,
     noise_std: float | None = None,
+    noise_rms: float | None = None,
     surrogate: str | Path | Surrogate | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
@@ -58,6 +59,7 @@ def invert(
         workers: processes.
         noise_rel: replaces the noise of the observations: relative to the largest |y|.
         noise_std: the same, absolute.
+        noise_rms: the same, relative to the root mean square of y.
         surrogate: a trained one, or its folder.
         out: the result file; checkpoints go to ``<out>.run``. Nothing is kept where None.
         overwrite: replace an existing result.
@@ -75,7 +77,8 @@ def invert(
     own = declare_model(model)
     given: dict[str, Any] = dict(tables or {})
     table = {**given.get("problem", {}), **problem_table(problem, model)}
-    noise = {k: v for k, v in (("rel", noise_rel), ("std", noise_std)) if v is not None}
+    said = {"rel": noise_rel, "std": noise_std, "rms": noise_rms}
+    noise = {k: v for k, v in said.items() if v is not None}
     if resume and out is not None and seed is None:
         seed = recalled_seed(run_folder(Path(out)))
     with files() as folder:

@@ -203,6 +203,7 @@ def evaluate(
     sensors: str | None = None,
     noise_rel: float | None = None,
     noise_std: float | None = None,
+    noise_rms: float | None = None,
     n: int = 50,
     level: int | None = None,
     seed: int | None = None,
@@ -218,6 +219,7 @@ def evaluate(
         sensors: places as text; else those of the training.
         noise_rel: noise relative to the largest |y|.
         noise_std: the same, absolute.
+        noise_rms: the same, relative to the root mean square of y.
         n: draws of each kind.
         level: mesh level of the reference; else as trained.
         seed: root seed; drawn where None.
@@ -242,7 +244,7 @@ def evaluate(
             None if obs is None else written(obs, folder, "observations", own),
             None if around is None else written(around, folder, "result"),
             sensors,
-            NoiseSpec(noise_std, noise_rel),
+            NoiseSpec(noise_std, noise_rel, noise_rms),
             n,
             seed_or_fresh(seed),
             level,

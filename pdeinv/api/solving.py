@@ -115,6 +115,7 @@ def observe(
     sensors: str = "all",
     noise_rel: float | None = None,
     noise_std: float | None = None,
+    noise_rms: float | None = None,
     seed: int | None = None,
     model: Model | None = None,
     out: str | Path | None = None,
@@ -127,6 +128,7 @@ def observe(
         sensors: places as text, such as ``grid:13x13``.
         noise_rel: standard deviation relative to the largest |y|.
         noise_std: the same, absolute.
+        noise_rms: the same, relative to the root mean square of y.
         seed: root seed; drawn and recorded where None.
         model: the own model that the truth belongs to, in another process than it was made in.
         out: also write the observation file here.
@@ -138,7 +140,7 @@ def observe(
     declare_model(model)
     if out is not None:
         check_output(Path(out), overwrite=overwrite, inputs=paths(truth))
-    noise = NoiseSpec(noise_std, noise_rel)
+    noise = NoiseSpec(noise_std, noise_rel, noise_rms)
     with files() as folder:
         path = written(truth, folder, "truth")
         found = make_observations(path, sensors, noise, seed=seed_or_fresh(seed))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.typing import Array
 
-__all__ = ["ROWS", "gradient_seconds", "least_seconds", "solve_costs"]
+__all__ = ["ROWS", "least_seconds", "solve_costs"]
 
 ROWS, SECONDS = 16, 0.1
 """Points of one call, as many chains ask for together; CPU time that a figure takes at least."""
@@ -35,10 +37,44 @@ def least_seconds(work: Callable[[], object]) -> float:
     return max(found, 1e-9)
 
 
-def gradient_seconds(posterior: Posterior, xis: Array) -> float:
+def _in_turn(ask: Callable[[Array], object], xis: Array) -> Callable[[], object]:
+    """Asks for one point after the other: a model keeps what it has solved for the last one."""
+    rows = cycle(np.split(xis, len(xis)))
+    return lambda: ask(next(rows))
+
+
+def _gradient_seconds(posterior: Posterior, xis: Array) -> float:
     """CPU time of a value and gradient at each of ``xis`` (n, dim), asked for together."""
     payers = [Counters() for _ in xis]
     return least_seconds(partial(posterior.linearize_rows, xis, payers)) / len(xis)
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """CPU seconds of a solve, and of one with its gradient where there is one."""
+
+    solve: float
+    gradient: float | None
+
+
+def _alone(posterior: Posterior, xis: Array) -> _Costs:
+    payer = [Counters()]
+    solve = least_seconds(_in_turn(lambda xi: posterior.predict_rows(xi, payer), xis))
+    if not posterior.model.capabilities >= DERIVATIVES:
+        return _Costs(solve, None)
+    back = xis[::-1]
+    return _Costs(
+        solve, least_seconds(_in_turn(lambda xi: posterior.linearize_rows(xi, payer), back))
+    )
+
+
+def _together(posterior: Posterior, xis: Array, alone: _Costs) -> _Costs:
+    """Of each among all points; that of one alone where a solve takes long."""
+    if alone.solve >= LONG:
+        return alone
+    payers = [Counters() for _ in xis]
+    solve = least_seconds(partial(posterior.predict_rows, xis, payers)) / len(xis)
+    return _Costs(solve, alone.gradient and _gradient_seconds(posterior, xis))
 
 
 def solve_costs(posterior: Posterior, steps: int) -> dict[str, float]:
@@ -49,23 +85,20 @@ def solve_costs(posterior: Posterior, steps: int) -> dict[str, float]:
         steps: of all chains, for what ``hmc`` would take.
     """
     xis = np.random.default_rng(0).standard_normal((ROWS, posterior.dim))
-    payer = Counters()
-    alone = least_seconds(partial(posterior.predict_rows, xis[:1], [payer]))
-    some = xis if alone < LONG else xis[:1]
-    together = least_seconds(partial(posterior.predict_rows, some, [payer] * len(some)))
+    alone = _alone(posterior, xis)
+    each = _together(posterior, xis, alone)
     found = {
-        "solve, alone (ms)": 1e3 * alone,
-        f"solve, {len(some)} together (ms)": 1e3 * together / len(some),
+        "solve, alone (ms)": 1e3 * alone.solve,
+        f"solve, {ROWS} together (ms)": 1e3 * each.solve,
     }
-    if posterior.model.capabilities >= DERIVATIVES:
-        one, many = gradient_seconds(posterior, xis[:1]), gradient_seconds(posterior, some)
+    if alone.gradient is not None and each.gradient is not None:
         found |= {
-            "value and gradient, alone (ms)": 1e3 * one,
-            f"value and gradient, {len(some)} together (ms)": 1e3 * many,
-            "CPU of hmc for as many steps, about (s)": GRADIENTS * steps * many,
+            "value and gradient, alone (ms)": 1e3 * alone.gradient,
+            f"value and gradient, {ROWS} together (ms)": 1e3 * each.gradient,
+            "CPU of hmc for as many steps, about (s)": GRADIENTS * steps * each.gradient,
         }
     coarse = posterior.coarse
     if coarse is not None and coarse.model.capabilities >= DERIVATIVES:
-        cheap = 1e3 * gradient_seconds(coarse, xis)
+        cheap = 1e3 * _gradient_seconds(coarse, xis)
         found[f"surrogate's value and gradient, {ROWS} together (ms)"] = cheap
     return {name: float(f"{value:.2g}") for name, value in found.items()}

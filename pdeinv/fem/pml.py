@@ -47,6 +47,8 @@ def framed_rectangle(
     n: tuple[int, int],
     shape: CellShape,
     frame: tuple[float, int] = (0.0, 0),
+    *,
+    below: bool = True,
 ) -> PlainMesh:
     """The rectangle (0, lx) × (0, ly) in n[0] × n[1] cells, with a frame around it.
 
@@ -55,15 +57,18 @@ def framed_rectangle(
         n: cells along them.
         shape: of the cells.
         frame: its width, and the number of cells across it.
+        below: whether the frame goes around the side y = 0 as well.
     """
     width, m = frame
     if m == 0:
         return rectangle(lengths, n, shape)
-    mesh = rectangle((1.0, 1.0), (n[0] + 2 * m, n[1] + 2 * m), shape)
+    first = (m, m if below else 0)
+    counts = (n[0] + 2 * m, n[1] + first[1] + m)
+    mesh = rectangle((1.0, 1.0), counts, shape)
     points = np.empty_like(mesh.points)
     for i in range(2):
         inner = lengths[i] * (np.arange(n[i] + 1) / n[i])
         outer = width * (np.arange(1, m + 1) / m)
-        lines = np.concatenate([-outer[::-1], inner, lengths[i] + outer])
-        points[:, i] = lines[np.rint(mesh.points[:, i] * (n[i] + 2 * m)).astype(int)]
+        lines = np.concatenate([-outer[: first[i]][::-1], inner, lengths[i] + outer])
+        points[:, i] = lines[np.rint(mesh.points[:, i] * counts[i]).astype(int)]
     return replace(mesh, points=points)

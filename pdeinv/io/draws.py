@@ -31,19 +31,23 @@ def whitened_draws(tree: xr.DataTree, path: Path, prior: Prior) -> Array:
         )
     check(group.to_dataset(), {"xi": Column((ANY, ANY), more=True, finite=True)}, str(path))
     xi = np.asarray(group["xi"], dtype=np.float64)
-    draws = xi.reshape(-1, xi.shape[-1])
-    if "posterior" in tree.children and len(draws) and draws.shape[1] == prior.dim:
-        _check_meaning(tree["posterior"].to_dataset(), draws[0], path, prior)
-    return draws
+    if "posterior" in tree.children and xi.size and xi.shape[-1] == prior.dim:
+        _check_meaning(tree["posterior"].to_dataset(), xi, path, prior)
+    return xi.reshape(-1, xi.shape[-1])
 
 
-def _check_meaning(stored: xr.Dataset, first: Array, path: Path, prior: Prior) -> None:
+def _check_meaning(stored: xr.Dataset, xi: Array, path: Path, prior: Prior) -> None:
     """The first draw of the unknown must be what the prior makes of its xi."""
     try:
-        m = prior.space.pack(stored)
+        unknown = prior.space.pack(stored)
     except (ShapeError, KeyError, ValueError):
         return  # of another problem, which the caller refuses by name or size
-    m = m.reshape(-1, prior.space.size)[0]
+    if unknown.shape[:-1] != xi.shape[:-1]:
+        raise DataSchemaError(
+            f"{path}: xi has draws of shape {xi.shape[:-1]}, its unknown {unknown.shape[:-1]}; "
+            "expected the same: repeat 'pdeinv invert'"
+        )
+    first, m = xi.reshape(-1, prior.dim)[0], unknown.reshape(-1, prior.space.size)[0]
     if np.abs(prior.unwhiten(first) - m).max() > TOLERANCE * max(float(np.std(m)), np.abs(m).max()):
         raise DataSchemaError(
             f"{path}: its unknown is not what the prior makes of its xi; the prior is another one, "

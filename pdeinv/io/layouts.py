@@ -247,6 +247,13 @@ def _entries(array: xr.DataArray, dims: tuple[str, ...], index: NDArray[np.int64
     return xr.Variable("obs", column, array.attrs)
 
 
+def _labels(dim: str) -> dict[str, str]:
+    """What an axis of the data is: numbers, or times."""
+    if dim == TIME:
+        return {"long_name": "time", "axis": "T"}
+    return {"long_name": f"number of the {dim}"}
+
+
 def gathered_array(flat: xr.Dataset, observed: Observed) -> xr.Dataset:
     """A flat dataset as arrays over the dimensions, NaN between the data.
 
@@ -264,7 +271,7 @@ def gathered_array(flat: xr.Dataset, observed: Observed) -> xr.Dataset:
         values[place] = np.asarray(variable, dtype=np.float64)
         data[str(key)] = xr.Variable(dims, values.reshape(shape), variable.attrs)
     coords = {
-        dim: xr.Variable(dim, numbers, {**flat[dim].attrs, "long_name": f"number of the {dim}"})
+        dim: xr.Variable(dim, numbers, {**flat[dim].attrs, **_labels(dim)})
         for dim, (numbers, _) in zip(dims, columns, strict=True)
     }
     attrs = {k: v for k, v in flat.attrs.items() if k != "featureType"}

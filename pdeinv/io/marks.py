@@ -15,10 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pdeinv.errors import OutputExists
+from pdeinv.errors import DataSchemaError, OutputExists
 from pdeinv.foreign import read_json
 from pdeinv.io.names import spelled
 from pdeinv.io.reading import lock_on
+from pdeinv.io.seal import has_seal
+from pdeinv.io.trial import check_sound
 from pdeinv.provenance import versions
 
 __all__ = [
@@ -115,6 +117,8 @@ def attributes_of(path: Path, *names: str) -> dict[str, Any]:
     """Those of a NetCDF file that it has of some; none where it is no such file."""
     import netCDF4
 
+    if not _sound(path):
+        return {}
     try:
         with spelled(path.absolute()) as name, netCDF4.Dataset(str(name)) as dataset:
             return {k: dataset.getncattr(k) for k in names if k in dataset.ncattrs()}
@@ -122,14 +126,24 @@ def attributes_of(path: Path, *names: str) -> dict[str, Any]:
         return {}
 
 
+def _sound(path: Path) -> bool:
+    try:
+        check_sound(path)
+    except (DataSchemaError, OSError):
+        return False
+    return True
+
+
 def _in_netcdf(path: Path, _file: BinaryIO) -> bool:
     return bool(attributes_of(path, ATTRIBUTE))
 
 
 def _in_hdf5(path: Path, file: BinaryIO) -> bool:
-    """NetCDF-4 is HDF5; not every HDF5 file opens as NetCDF."""
-    if _in_netcdf(path, file):
+    """NetCDF-4 is HDF5; not every HDF5 file opens as NetCDF. A damaged one may be ours as well."""
+    if has_seal(path) or _in_netcdf(path, file):
         return True
+    if not _sound(path):
+        return False
     try:
         import h5py
     except ModuleNotFoundError:

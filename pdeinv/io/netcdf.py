@@ -17,6 +17,8 @@ from pdeinv.io.declared import as_text, check_attributes, groups_of, unread
 from pdeinv.io.missing import UNREAD, masked
 from pdeinv.io.names import spelled
 from pdeinv.io.reading import not_netcdf, parsed, unreadable
+from pdeinv.io.seal import seal
+from pdeinv.io.trial import check_sound
 
 __all__ = [
     "KIND",
@@ -135,6 +137,7 @@ def _opened(path: Path, *, lazily: bool) -> Iterator[dict[str, xr.Dataset]]:
 
     _check_readable(path)
     with _parsed(path), spelled(path) as file:
+        check_sound(path)
         raw = netCDF4.Dataset(str(file), "r")
     try:
         with _parsed(path):
@@ -204,5 +207,6 @@ def write(path: Path, data: xr.Dataset | xr.DataTree) -> None:
     try:
         with atomic(path) as target, spelled(target) as file:
             _checked(data).to_netcdf(file, engine="netcdf4")
+            seal(target)
     except RuntimeError as error:  # the library's own, where the disk is well
         raise RunFailed(f"cannot write {path}: {reason(error)}; try another folder") from error

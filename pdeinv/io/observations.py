@@ -58,20 +58,24 @@ class NoiseSpec:
     Attributes:
         std: one absolute standard deviation for all data.
         rel: standard deviation relative to the largest absolute value, of each kind of data.
+        rms: the same relative to their root mean square, of records that are quiet for long.
     """
 
     std: float | None = None
     rel: float | None = None
+    rms: float | None = None
 
     def __post_init__(self) -> None:
-        if self.std is not None and self.rel is not None:
-            raise DataSchemaError("give the noise once: --noise-std or --noise-rel, not both")
-        for name, value in (("--noise-std", self.std), ("--noise-rel", self.rel)):
-            if value is not None and not (np.isfinite(value) and value > 0):
+        flags = {"--noise-std": self.std, "--noise-rel": self.rel, "--noise-rms": self.rms}
+        given = {name: value for name, value in flags.items() if value is not None}
+        if len(given) > 1:
+            raise DataSchemaError(f"give the noise once: {' or '.join(given)}, not both")
+        for name, value in given.items():
+            if not (np.isfinite(value) and value > 0):
                 raise DataSchemaError(f"{name} must be positive and finite, got {value:g}")
 
     def __bool__(self) -> bool:
-        return self.std is not None or self.rel is not None
+        return any(value is not None for value in (self.std, self.rel, self.rms))
 
     def for_values(self, values: Array, kinds: NDArray[np.int64] | None = None) -> Noise:
         """The noise of ``values``.
@@ -97,8 +101,11 @@ class NoiseSpec:
         return Noise(std)
 
     def _of(self, values: Array) -> float:
-        peak = float(np.max(np.abs(values)))
-        std = self.std if self.std is not None else float(self.rel or 0) * peak
+        if self.rms is not None:
+            std = self.rms * float(np.sqrt(np.mean(np.square(values))))
+        else:
+            peak = float(np.max(np.abs(values)))
+            std = self.std if self.std is not None else float(self.rel or 0) * peak
         if std == 0:
             raise DataSchemaError(
                 "relative noise of values that are all zero is zero; use --noise-std"

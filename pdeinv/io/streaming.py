@@ -13,6 +13,7 @@ from pdeinv.errors import RunFailed, reason
 from pdeinv.io.atomic import atomic
 from pdeinv.io.checksums import checksum, with_checksums
 from pdeinv.io.names import spelled
+from pdeinv.io.seal import seal
 
 __all__ = ["write_stream"]
 
@@ -51,6 +52,7 @@ def write_stream(
             for name, group in groups.items():
                 checked = with_checksums(group)
                 checked.to_netcdf(target, mode="a", group=name, engine="netcdf4")
+            seal(file)
     except RuntimeError as error:  # the library's own, where the disk is well
         raise RunFailed(f"cannot write {path}: {reason(error)}; try another folder") from error
 

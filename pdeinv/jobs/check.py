@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdeinv.bayes.check import (
     MAX_DOT_PRODUCT_ERROR,
@@ -22,6 +23,7 @@ from pdeinv.plugins import registry
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import whitened_model
 from pdeinv.rng import stream
+from pdeinv.typing import Array
 
 __all__ = ["Verdict", "check_observations", "check_problem"]
 
@@ -77,21 +79,49 @@ def check_observations(
 
 def _audit(data: Observations) -> list[Verdict]:
     """Figures of data that were read without error: units, signs and places are right by then."""
-    peak = float(np.max(np.abs(data.values)))
-    units = data.observed.units
     found = [
         Verdict("data", data.size, "", None),
         Verdict("dropped data", data.n_dropped, "", None),
-        Verdict(f"largest |{data.observed.name}| ({units})", peak, "", None),
     ]
-    if not isinstance(data.likelihood, Noise):
-        named = likelihood_attrs(data.likelihood)["likelihood"]
-        return [*found, Verdict("likelihood", named, "", None)]
+    additive = isinstance(data.likelihood, Noise)
+    for part in _parts(data):
+        peak = float(np.max(np.abs(part.values)))
+        found.append(Verdict(f"largest |{part.name}| ({part.units})", peak, "", None))
+        if additive:
+            std = float(np.median(data.noise.std[part.own]) * part.scale)
+            label = "median noise std" + f" of {part.name}" * bool(data.observed.kinds)
+            found.append(Verdict(f"{label} ({part.units})", std, "", None))
+            found.append(Verdict("median noise / largest value", std / peak, "", None))
+    if additive:
+        return found
     return [
         *found,
-        Verdict(f"median noise std ({units})", float(np.median(data.noise.std)), "", None),
-        Verdict("median noise / largest value", float(np.median(data.noise.std)) / peak, "", None),
+        Verdict("likelihood", likelihood_attrs(data.likelihood)["likelihood"], "", None),
     ]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Data of one quantity, in its own units: which they are, and what they were divided by."""
+
+    name: str
+    units: str
+    values: Array
+    own: NDArray[np.int64]
+    scale: float
+
+
+def _parts(data: Observations) -> list[_Part]:
+    observed, numbers = data.observed, data.observed.numbers(data.coords)
+    if numbers is None:
+        own = np.arange(data.size)
+        return [_Part(observed.name, observed.units, data.values, own, 1.0)]
+    found = []
+    for number in np.unique(numbers):
+        kind, own = observed.kinds[number], np.flatnonzero(numbers == number)
+        values = data.values[own] * kind.scale
+        found.append(_Part(kind.name, kind.units, values, own, kind.scale))
+    return found
 
 
 def _derivatives(model: WhitenedModel, seed: int) -> list[Verdict]:

@@ -63,6 +63,9 @@ PLAIN = {
     "untile_rows": (_P, _N, _N, _P),
     "csr_times": (_N, *(_P,) * 5, _N),
     "solve_shared": (*(_P,) * 5,),
+    "wave_march": (_P, _N, _P, _N, _N, _P, _P),
+    "wave_back": (_P, _N, _P, _N, *(_P,) * 5),
+    "wave_change": (_P, _N, *(_P,) * 8),
     "dense_times": (_N, _N, *(_P,) * 3, _N),
 }
 

@@ -1,5 +1,5 @@
-/* Sparse Cholesky factors, sparse and dense products of many matrices with one pattern, and tridiagonal
- * systems.
+/* Sparse Cholesky factors, sparse and dense products of many matrices with one pattern, tridiagonal
+ * systems, and steps of waves.
  *
  * A tile holds WIDTH matrices, its lanes; the lane is the innermost index of every array, so that one
  * vector instruction works on all of them. The file includes itself once per width and number type.
@@ -151,6 +151,141 @@ void dense_times(int64_t height, int64_t width, const double *a, const double *x
             for (int64_t k = 0; k < width; k++) sum += *(const eight *)(a + k * 8) * x[k * columns + c];
             for (int r = 0; r < many; r++) y[(i + r) * columns + c] = sum[r];
         }
+    }
+}
+
+/* Waves by leapfrog: u+ = A u - b u-, one column per shot, and what goes in and out at few places.
+ *
+ * Series s of what is given goes to the numbers place[k] of a state with weight[k], k = at[s] ... at[s + 1] - 1;
+ * series that are taken are sums over such places. */
+typedef struct {
+    int64_t series;
+    const int64_t *at;
+    const int64_t *place;
+    const double *weight;
+} taps;
+
+typedef struct {
+    int64_t n;       /* rows of a state */
+    int64_t columns; /* numbers in a row */
+    const int64_t *start;
+    const int32_t *index;
+    const double *a; /* A in CSR */
+    const double *b; /* (n) */
+    taps given, taken;
+} wave;
+
+/* When: row[j] of the values is what goes with step j, none where it is negative. */
+typedef struct {
+    const int64_t *row;
+    double *values;
+} series;
+
+INLINE void wave_chunk(const wave *w, const double *past, const double *now, double *next, int many) {
+    for (int64_t i = 0, s = w->columns; i < w->n; i++) {
+        double sum[8];
+        for (int c = 0; c < many; c++) sum[c] = -w->b[i] * past[i * s + c];
+        for (int64_t k = w->start[i]; k < w->start[i + 1]; k++) {
+            double v = w->a[k];
+            const double *x = now + w->index[k] * s;
+            for (int c = 0; c < many; c++) sum[c] += v * x[c];
+        }
+        for (int c = 0; c < many; c++) next[i * s + c] = sum[c];
+    }
+}
+
+static void wave_eight(const wave *w, const double *past, const double *now, double *next) {
+    for (int64_t i = 0, s = w->columns; i < w->n; i++) {
+        eight sum = -w->b[i] * *(const eight *)(past + i * s);
+        for (int64_t k = w->start[i]; k < w->start[i + 1]; k++)
+            sum += w->a[k] * *(const eight *)(now + w->index[k] * s);
+        *(eight *)(next + i * s) = sum;
+    }
+}
+
+/* One step without what is given; next may be past. */
+static void wave_step(const wave *w, const double *past, const double *now, double *next) {
+    int64_t c = 0;
+    for (; c + 8 <= w->columns; c += 8) wave_eight(w, past + c, now + c, next + c);
+    past += c, now += c, next += c;
+    switch (w->columns - c) {
+    case 1: wave_chunk(w, past, now, next, 1); break;
+    case 2: wave_chunk(w, past, now, next, 2); break;
+    case 3: wave_chunk(w, past, now, next, 3); break;
+    case 4: wave_chunk(w, past, now, next, 4); break;
+    case 5: wave_chunk(w, past, now, next, 5); break;
+    case 6: wave_chunk(w, past, now, next, 6); break;
+    case 7: wave_chunk(w, past, now, next, 7); break;
+    }
+}
+
+static void wave_give(const taps *t, const series *given, int64_t step, double *state) {
+    if (given->row[step] < 0) return;
+    const double *value = given->values + given->row[step] * t->series;
+    for (int64_t s = 0; s < t->series; s++)
+        for (int64_t k = t->at[s]; k < t->at[s + 1]; k++) state[t->place[k]] += t->weight[k] * value[s];
+}
+
+static void wave_take(const taps *t, const series *taken, int64_t step, const double *state) {
+    if (taken->row[step] < 0) return;
+    double *value = taken->values + taken->row[step] * t->series;
+    for (int64_t s = 0; s < t->series; s++) {
+        double sum = 0;
+        for (int64_t k = t->at[s]; k < t->at[s + 1]; k++) sum += t->weight[k] * state[t->place[k]];
+        value[s] = sum;
+    }
+}
+
+/* Steps of a run. State k of it stands at states[k % slots], the two that it begins with at `first`. */
+void wave_march(const wave *w, int64_t steps, double *states, int64_t slots, int64_t first,
+                const series *given, const series *taken) {
+    int64_t size = w->n * w->columns;
+    for (int64_t j = 0; j < steps; j++) {
+        double *next = states + (first + j + 2) % slots * size;
+        wave_step(w, states + (first + j) % slots * size, states + (first + j + 1) % slots * size, next);
+        wave_give(&w->given, given, j, next);
+        wave_take(&w->taken, taken, j, next);
+    }
+}
+
+/* The run backwards, p its states, on two slots; with the states u of the run, steps + 2 of them, it adds up
+ * da = -sum p (u+ - 2u + u-) and dc = -sum p (u+ - u-) over steps and columns. */
+void wave_back(const wave *w, int64_t steps, double *p, int64_t first, const double *u, const series *given,
+               const series *taken, double *da, double *dc) {
+    int64_t n = w->n, s = w->columns, size = n * s;
+    for (int64_t j = 0; j < steps; j++) {
+        double *next = p + (first + j) % 2 * size;
+        wave_step(w, next, p + (first + j + 1) % 2 * size, next);
+        wave_give(&w->given, given, j, next);
+        wave_take(&w->taken, taken, j, next);
+        const double *before = u + (steps - 1 - j) * size, *now = before + size, *after = now + size;
+        for (int64_t i = 0; i < n; i++) {
+            double more = 0, most = 0;
+            for (int64_t c = i * s; c < (i + 1) * s; c++) {
+                more += next[c] * (after[c] + before[c] - 2 * now[c]);
+                most += next[c] * (after[c] - before[c]);
+            }
+            da[i] -= more, dc[i] -= most;
+        }
+    }
+}
+
+/* The change d of the run (two slots) beside the run itself (three): what is given to d is besides
+ * -k (da (u+ - 2u + u-) + dc (u+ - u-)), k, da, dc (n). What is taken is of d. */
+void wave_change(const wave *w, int64_t steps, double *u, double *d, const double *k, const double *da,
+                 const double *dc, const series *given, const series *more, const series *taken) {
+    int64_t n = w->n, s = w->columns, size = n * s;
+    for (int64_t j = 0; j < steps; j++) {
+        double *before = u + j % 3 * size, *now = u + (j + 1) % 3 * size, *after = u + (j + 2) % 3 * size;
+        double *next = d + j % 2 * size;
+        wave_step(w, before, now, after);
+        wave_give(&w->given, given, j, after);
+        wave_step(w, next, d + (j + 1) % 2 * size, next);
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t c = i * s; c < (i + 1) * s; c++)
+                next[c] -= k[i] * (da[i] * (after[c] + before[c] - 2 * now[c]) + dc[i] * (after[c] - before[c]));
+        wave_give(&w->given, more, j, next);
+        wave_take(&w->taken, taken, j, next);
     }
 }
 

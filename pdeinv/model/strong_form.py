@@ -22,6 +22,7 @@ __all__ = [
     "Coefficients",
     "Derivatives",
     "Equation",
+    "Number",
     "Side",
     "StrongForm",
     "StrongFormOf",
@@ -33,6 +34,9 @@ Box = tuple[tuple[float, float], ...]
 
 class Derivatives(Protocol):
     """A function u of n points with its derivatives, as tensors of shape (n, outputs)."""
+
+    def number(self, name: str) -> Any:
+        """A number that is solved for together with u, a tensor (n, 1) or (1, 1)."""
 
     @property
     def value(self) -> Any:
@@ -62,6 +66,25 @@ class Equation:
     residual: Callable[[Derivatives, Mapping[str, Any]], Any]
     coefficients: Callable[[Array], Coefficients]
     scale: float
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number that is solved for together with u, such as an eigenvalue.
+
+    Attributes:
+        name: by which equations and data ask for it.
+        start: where a search begins.
+        low: the least value, never reached.
+        high: the largest value, never reached.
+        units: of all three.
+    """
+
+    name: str
+    start: float
+    low: float
+    high: float
+    units: str
 
 
 @dataclass(frozen=True, order=True)
@@ -101,7 +124,15 @@ class StrongForm:
             derivatives at its point, (n_d,).
         fields: the variables of that dataset which hold u.
         nodes: mesh level to the points of its fields, shape (n, d).
-        dataset: (m, u at those points, level) to the fields in the layout of ``solve``.
+        dataset: (m, u at those points, level) to the fields in the layout of ``solve``; where the
+            form has numbers, they come last, by name.
+        numbers: what is solved for beside u.
+        lift: G and D at points, tensors (n, outputs) and (n, 1 or outputs), of an ansatz
+            u = G + scale D N, where the form knows better than interpolation between held faces,
+            as it does of prescribed slopes; G is then a guess of u, from which a search begins.
+        widths: the length along each axis over which u changes; the box where it is not given.
+        check: raises SolverDiverged, with the reason, where u at points (n, outputs), the numbers
+            by name and the rms of the residuals are no solution that the problem means.
     """
 
     axes: tuple[str, ...]
@@ -115,7 +146,11 @@ class StrongForm:
     sensing: Callable[[Mapping[str, Array]], tuple[Array, Callable[[Derivatives], Any]]]
     fields: tuple[str, ...]
     nodes: Callable[[int], Array]
-    dataset: Callable[[Array, Array, int], xr.Dataset]
+    dataset: Callable[..., xr.Dataset]
+    numbers: tuple[Number, ...] = ()
+    lift: Callable[[Any], tuple[Any, Any]] | None = None
+    widths: tuple[float, ...] | None = None
+    check: Callable[[Array, Mapping[str, float], float], None] | None = None
 
     @property
     def dim(self) -> int:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-import numpy as np
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pdeinv.config import Config, Positive
 
 from .chemistry import FLAMMABLE, NAMES, Mixture, Parameters
+from .number_priors import (
+    KnownConfig,
+    LogNormalConfig,
+    NormalConfig,
+    NumberConfig,
+    SoughtConfig,
+    UniformConfig,
+    centre_of,
+    sought_of,
+)
 
 __all__ = [
     "FlameConfig",
@@ -20,6 +29,7 @@ __all__ = [
     "NumberConfig",
     "UniformConfig",
     "UnknownConfig",
+    "centre_of",
 ]
 
 COLDEST = 200.0
@@ -40,47 +50,6 @@ def _in_pascal(value: float) -> float:
 
 Pressure = Annotated[Positive, AfterValidator(_in_pascal)]
 EquivalenceRatio = Annotated[float, Field(ge=FLAMMABLE[0], le=FLAMMABLE[1])]
-
-
-class LogNormalConfig(Config):
-    """A positive number whose logarithm is normal."""
-
-    kind: Literal["log-normal"] = "log-normal"
-    median: Positive = Field(description="its median")
-    std: Positive = Field(description="standard deviation of its logarithm")
-
-
-class NormalConfig(Config):
-    """A normal number."""
-
-    kind: Literal["normal"] = "normal"
-    mean: Positive = Field(description="its mean")
-    std: Positive = Field(description="its standard deviation")
-
-
-class UniformConfig(Config):
-    """A number that is uniform between two others."""
-
-    kind: Literal["uniform"] = "uniform"
-    low: Positive = Field(description="the least value")
-    high: Positive = Field(description="the largest value")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> UniformConfig:
-        if not self.low < self.high:
-            raise ValueError(f"low must be less than high, got {self.low:g} and {self.high:g}")
-        return self
-
-
-class KnownConfig(Config):
-    """No prior: the parameter has its configured value, whatever prior a file gave it before."""
-
-    kind: Literal["known"] = "known"
-
-
-NumberConfig = Annotated[
-    LogNormalConfig | NormalConfig | UniformConfig | KnownConfig, Field(discriminator="kind")
-]
 
 
 class UnknownConfig(Config):
@@ -110,10 +79,9 @@ class UnknownConfig(Config):
         return self
 
     @property
-    def sought(self) -> dict[str, LogNormalConfig | NormalConfig | UniformConfig]:
+    def sought(self) -> dict[str, SoughtConfig]:
         """The priors by name, in the order of :data:`pdeinv.problems.flame.chemistry.NAMES`."""
-        found = {n: getattr(self, n) for n in NAMES}
-        return {n: p for n, p in found.items() if not isinstance(p, KnownConfig | None)}
+        return sought_of(self, NAMES)
 
 
 class MixtureConfig(Config):
@@ -171,6 +139,11 @@ class FlameConfig(Config):
         return ((0.0, self.length),)
 
     @property
+    def sought(self) -> tuple[str, ...]:
+        """The names of the parameters that are sought."""
+        return tuple(self.unknown.sought)
+
+    @property
     def gas(self) -> Mixture:
         """The constants of the mixture."""
         return Mixture(**self.mixture.model_dump())
@@ -185,12 +158,3 @@ class FlameConfig(Config):
         """The parameters with the sought ones in the middle of their priors."""
         middle = {name: centre_of(prior) for name, prior in self.unknown.sought.items()}
         return Parameters(**{name: middle.get(name, getattr(self, name)) for name in NAMES})
-
-
-def centre_of(prior: LogNormalConfig | NormalConfig | UniformConfig) -> float:
-    """The median of a prior."""
-    if isinstance(prior, LogNormalConfig):
-        return prior.median
-    return (
-        prior.mean if isinstance(prior, NormalConfig) else float(np.mean([prior.low, prior.high]))
-    )

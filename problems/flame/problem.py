@@ -18,6 +18,7 @@ from pdeinv.model.derived import Derived
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_finite
 from pdeinv.model.sensors import check_inside, grid_nodes
+from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.problem import Card, Importer
 from pdeinv.typing import Array
 
@@ -31,6 +32,7 @@ from .importer import IMPORTERS
 from .mesh import graded
 from .model import Experiment, FlameModel, Solved, data_of
 from .sensors import INLET, KIND, OBSERVED, check, conditions, parse
+from .strong_form import strong_form
 from .unknown import parameters, prior_of
 
 __all__ = ["Flame"]
@@ -168,6 +170,14 @@ class Flame:
             "the unknown of a flame is a list of numbers and no field on a grid; leave --grid out, "
             "and use a surrogate of numbers (latent, gp, multifidelity)"
         )
+
+    def strong_form(self) -> StrongForm:
+        """The equation at points, with the flame speed as a number.
+
+        Raises:
+            ConfigError: the state of the inlet is sought.
+        """
+        return strong_form(self)
 
     def dofs(self, level: int) -> int:
         """The number of temperatures and the flame speed, but for the temperature that is given."""

@@ -13,8 +13,6 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.model.observed import Kind
 from pdeinv.typing import Array
 
-from .sensors import ENDS
-
 __all__ = ["SIGMA", "Table"]
 
 SIGMA = "_sigma"
@@ -55,15 +53,15 @@ class Table:
         more = {k: np.full(len(self.lines), v) for k, v in given.items() if v is not None}
         return replace(self, columns={**self.columns, **more})
 
-    def check_inlet(self) -> None:
-        """Refuse states of the inlet that no flame has, or that are missing.
+    def check_inlet(self, ends: Mapping[str, tuple[float, float, str]]) -> None:
+        """Refuse states of the inlet beyond their ends, or that are missing.
 
         Raises:
             DataSchemaError: names the first one.
         """
-        for short, (low, high, words) in ENDS.items():
+        for short, (low, high, words) in ends.items():
             values = self.columns[short]
-            self.refuse(~((values >= low) & (values <= high)), short, f"must be {words}")
+            self._refuse(~((values >= low) & (values <= high)), short, f"must be {words}")
 
     def check_places(self, kinds: Sequence[Kind]) -> None:
         """Refuse profiles without a place, and places before the inlet.
@@ -76,7 +74,7 @@ class Table:
                 there = np.isfinite(self.columns[kind.name])
                 x = self.columns["x"]
                 text = f"of {kind.name} must be a place in m, from the inlet at 0 on"
-                self.refuse(there & ~(x >= 0), "x", text)
+                self._refuse(there & ~(x >= 0), "x", text)
 
     def noise(self, name: str, rel: float | None) -> Array:
         """The standard deviation of a quantity: that of the file, else a part of each value.
@@ -93,7 +91,7 @@ class Table:
             )
         found = own if rel is None else np.where(np.isnan(own), rel * np.abs(values), own)
         text = f"must be positive{'; fill it, or give --rel' if rel is None else ''}"
-        self.refuse(np.isfinite(values) & ~(found > 0), label, text, found)
+        self._refuse(np.isfinite(values) & ~(found > 0), label, text, found)
         return found
 
     def check_values(self, name: str, sigma: Array) -> None:
@@ -105,19 +103,14 @@ class Table:
         values, noise = self.columns[name], NOISY * np.nan_to_num(sigma)
         if name in ("T", "s_L"):
             text = "must be above 0 K" if name == "T" else "must be positive, in m/s"
-            self.refuse(values <= 0, name, text)
-        if name == "Y":
+            self._refuse(values <= 0, name, text)
+        if name.partition("_")[0] in ("X", "Y"):
             text = f"must be from 0 to 1, but for {NOISY:g} standard deviations"
-            self.refuse((values < -noise) | (values > 1 + noise), name, text)
+            self._refuse((values < -noise) | (values > 1 + noise), name, text)
 
-    def refuse(
+    def _refuse(
         self, bad: NDArray[np.bool_], name: str, text: str, values: Array | None = None
     ) -> None:
-        """Refuse rows that are bad; ``text`` says what the column must be.
-
-        Raises:
-            DataSchemaError: names the first one by its line.
-        """
         if bad.any():
             k = int(np.argmax(bad))
             got = (self.columns[name] if values is None else values)[k]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pdeinv.bayes.named_priors import lognormal, normal, product, uniform
-from pdeinv.bayes.prior import FieldPrior, Prior
+from pdeinv.bayes.prior import Prior
 from pdeinv.typing import Array
 
 from .chemistry import NAMES, Parameters
-from .config import FlameConfig, LogNormalConfig, NormalConfig, UniformConfig
+from .config import FlameConfig
+from .number_priors import prior_of_numbers
 
 __all__ = ["LABELS", "columns", "parameters", "prior_of"]
 
@@ -27,16 +27,7 @@ LABELS = {
 
 def prior_of(config: FlameConfig) -> Prior:
     """Independent numbers."""
-    return product(*(_number(n, p) for n, p in config.unknown.sought.items()))
-
-
-def _number(name: str, prior: LogNormalConfig | NormalConfig | UniformConfig) -> FieldPrior:
-    units, words = LABELS[name]
-    if isinstance(prior, LogNormalConfig):
-        return lognormal(name, median=prior.median, std=prior.std, units=units, long_name=words)
-    if isinstance(prior, NormalConfig):
-        return normal(name, mean=prior.mean, std=prior.std, units=units, long_name=words)
-    return uniform(name, low=prior.low, high=prior.high, units=units, long_name=words)
+    return prior_of_numbers(config.unknown.sought, LABELS)
 
 
 def columns(config: FlameConfig) -> list[int]:

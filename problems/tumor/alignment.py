@@ -144,9 +144,9 @@ def _check(mine: TumorConfig, other: TumorConfig) -> None:
         )
     if mine.masks is None or other.masks is None:
         return
-    own, theirs = mine.masks.softness, other.masks.softness
+    own, theirs = mine.masks.softened, other.masks.softened
     if own != theirs:
-        raise DataSchemaError(f"simulated with masks.softness = {theirs:g}, this run has {own:g}")
+        raise DataSchemaError(f"simulated with masks.{theirs}, this run has {own}")
 
 
 def _kinds(sensors: Sensors) -> Array:

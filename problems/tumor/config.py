@@ -124,7 +124,8 @@ class MasksConfig(Config):
     """The table ``[problem.masks]``: data are regions that were seen or not, no concentrations.
 
     A region is where c is above a threshold, seen in each voxel with
-    P(seen) = ½ + ½ sign(z) (1 − e^(−z²)), z = (c − threshold) / softness.
+    P(seen) = ½ + ½ sign(z) (1 − e^(−z²)), z = (c − threshold) / softness, or with ``softness_mm``
+    z = 2 √(D/ρ) (ℓ(c) − ℓ(threshold)) / softness_mm, ℓ(c) = ln c/(1 − c).
     """
 
     whole: Threshold = Field(
@@ -138,6 +139,11 @@ class MasksConfig(Config):
         gt=0,
         le=1,
         description="how far c is off a threshold that is seen surely; at most 1, as c is",
+    )
+    softness_mm: Positive | LogNormalConfig | None = Field(
+        None,
+        description="how far a place is off a contour that is seen surely, mm, instead of "
+        "softness: a number where it is known, or median and std of one that is unknown",
     )
     share: float = Field(
         1.0,
@@ -170,6 +176,35 @@ class MasksConfig(Config):
                 f"core, from {core:g} on"
             )
         return self
+
+    @field_validator("softness_mm", mode="wrap")
+    @classmethod
+    def _in_mm(cls, value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError("expected a number above 0, or a table with median and std") from None
+
+    @model_validator(mode="after")
+    def _one_softness(self) -> MasksConfig:
+        # results say the softness that counts where nothing is said
+        usual = type(self).model_fields["softness"].default
+        if self.softness_mm is not None and self.softness != usual:
+            raise ValueError(
+                f"softness = {self.softness:g} and {self.softened} exclude each other; leave one "
+                f"out, or set softness to {usual:g} where the file says another"
+            )
+        return self
+
+    @property
+    def softened(self) -> str:
+        """What is said of the softness, in words."""
+        mm = self.softness_mm
+        if mm is None:
+            return f"softness = {self.softness:g}"
+        if isinstance(mm, LogNormalConfig):
+            return f"softness_mm = {{ median = {mm.median:g}, std = {mm.std:g} }}"
+        return f"softness_mm = {mm:g}"
 
     @property
     def thresholds(self) -> dict[str, float | tuple[float, float]]:
@@ -289,7 +324,15 @@ class TumorConfig(Config):
             self.tensor.check(self.dim, image=isinstance(self.tissue, NiftiConfig))
         self._check_seed()
         self._check_window()
+        self._check_fronts()
         return self
+
+    def _check_fronts(self) -> None:
+        if self.masks is not None and self.masks.softness_mm is not None and self.factors:
+            raise ValueError(
+                f"masks.softness_mm goes with one D and one rho; leave unknown."
+                f"{next(iter(self.factors))} out, or take masks.softness"
+            )
 
     def _check_seed(self) -> None:
         if min(self.lengths) < self.seed.width:

@@ -4,9 +4,9 @@ Voxels of a segmentation are not independent. Its contour is off along the norma
 standard deviation σ with the covariance σ² exp(−r²/(2ℓ²)) along the contour, while the likelihood
 of :mod:`pdeinv.bayes.bernoulli` counts every voxel of volume hᵈ for itself.
 
-Across a contour where c has the slope g, z = g n/s at the distance n. A contour that is off by f
-makes the data between n = 0 and n = f wrong, so that the slope of Φ by the place of the contour is,
-per area of it,
+Across a contour where c has the slope g, z = g n/s at the distance n; where s is in mm, g is one. A
+contour that is off by f makes the data between n = 0 and n = f wrong, so that the slope of Φ by the
+place of the contour is, per area of it,
 
     w h⁻ᵈ ψ(u),  ψ(u) = sign(u) (ln(1 − ½ e^(−u²)) + ln 2 + u²),  u = g f/s ~ N(0, τ²),  τ = g σ/s.
 
@@ -46,19 +46,24 @@ _ORDERS = range(1, 30, 2)
 
 
 def contour_slope(config: TumorConfig) -> float:
-    """|∇c| at contours, 1/mm: c (1 − c) √(ρ/D) at the medians of the prior, mean of the regions.
+    """|∇c| at contours, 1/mm: ½ c (1 − c) √(ρ/D) at the medians of the prior, mean of the regions.
 
-    That is the slope of a front whose tail falls like e^(−x √(ρ/D)) and whose top saturates.
+    That is about the slope of a front that runs at its own speed 2 √(Dρ) (Canosa 1973).
     """
     assert config.masks is not None
     u = config.unknown
     width = sqrt(u.diffusivity.median / u.growth_rate.median)
     middles = [sum(ends(t)) / 2 for t in config.masks.thresholds.values()]
-    return float(np.mean([c * (1 - c) for c in middles]) / width)
+    return float(np.mean([c * (1 - c) for c in middles]) / (2 * width))
 
 
-def fitting_softness(sd: float, slope: float) -> float:
-    """s for which P(seen) is that of a contour that is off by ``sd`` mm: |∇c| sd / 1.12."""
+def fitting_softness(sd: float, slope: float = 1.0) -> float:
+    """s for which P(seen) is that of a contour that is off by ``sd`` mm: |∇c| sd / 1.12.
+
+    Args:
+        sd: how far it is off, mm.
+        slope: |∇c| at the contour, 1/mm, for a softness of c; 1 for one in mm.
+    """
     return slope * sd / FITTING
 
 
@@ -69,7 +74,7 @@ def effective_share(edge: float, sd: float, length: float, steepness: float, dim
         edge: of the voxels, h, mm.
         sd: how far the contour is off, σ, mm.
         length: over which errors are correlated, ℓ, mm.
-        steepness: |∇c| over the softness, g/s, 1/mm.
+        steepness: of z across a contour, 1/mm: |∇c| over the softness, or one over that in mm.
         dim: d.
     """
     patch = (2 * pi) ** ((dim - 1) / 2) * length ** (dim - 1) * sd * _kappa(steepness * sd, dim)

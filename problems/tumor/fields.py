@@ -51,22 +51,39 @@ def to_dataset(
 
 
 def scan_variables(config: TumorConfig, m: Array) -> dict[str, xr.Variable]:
-    """What data need of one m beside the concentration: thresholds of masks, levels of PET."""
+    """What data need of one m beside the concentration: thresholds and rates, levels of PET."""
     found = parameters(config, m[:, None])
-    values = [*found.thresholds[:, 0], *found.levels[:, 0]]
+    values = [*found.thresholds[:, 0], *_rates(config, found), *found.levels[:, 0]]
     return {
-        name: xr.Variable((), value, {"units": "1", "long_name": text})
-        for (name, text), value in zip(_names(config).items(), values, strict=True)
+        name: xr.Variable((), value, {"units": units, "long_name": text})
+        for (name, (units, text)), value in zip(_names(config).items(), values, strict=True)
     }
 
 
-def _names(config: TumorConfig) -> dict[str, str]:
-    """What those are called, and are."""
+def _rates(config: TumorConfig, found: Parameters) -> list[float]:
+    """D, ρ and the softness, where masks are seen by mm."""
+    if not _RATES.keys() & _names(config).keys():
+        return []
+    return [float(x[0]) for x in (found.diffusivity, found.growth_rate, found.softness)]
+
+
+_RATES = {
+    "seen_diffusivity": ("mm2 d-1", "diffusivity in white matter, which masks are seen by"),
+    "seen_growth_rate": ("d-1", "growth rate, which masks are seen by"),
+    "seen_softness": ("mm", "softness of contours, which masks are seen by"),
+}
+"""They are no part of the field: the unknown has its own variables in files."""
+
+
+def _names(config: TumorConfig) -> dict[str, tuple[str, str]]:
+    """What those are called, their units and what they are."""
     regions = REGIONS if config.masks is not None else ()
+    by_mm = config.masks is not None and config.masks.softness_mm is not None
     levels = LEVELS if config.pet is not None else {}
     return {
-        **{threshold_name(k): f"threshold of {SEEN[k]}" for k in regions},
-        **{level_name(k): text for k, text in levels.items()},
+        **{threshold_name(k): ("1", f"threshold of {SEEN[k]}") for k in regions},
+        **(_RATES if by_mm else {}),
+        **{level_name(k): ("1", text) for k, text in levels.items()},
     }
 
 
@@ -80,9 +97,12 @@ def scanned(fields: xr.Dataset, config: TumorConfig) -> Parameters:
     lost = [name for name in names if name not in fields]
     if lost:
         raise DataSchemaError(f"'{lost[0]}' is missing; solve again")
-    values = np.array([float(fields[name]) for name in names]).reshape(-1, 1)
-    thresholds = len(REGIONS) if config.masks is not None else 0
-    none = np.zeros(1)
-    return Parameters(
-        none, none, np.zeros((config.dim, 1)), none, values[:thresholds], values[thresholds:]
+    found = {name: np.array([float(fields[name])]) for name in names}
+    thresholds, levels = (
+        np.array([value for name, value in found.items() if name in own]).reshape(-1, 1)
+        for own in (map(threshold_name, REGIONS), map(level_name, LEVELS))
     )
+    none = np.zeros(1)
+    d, rho, softness = (found.get(name, none) for name in _RATES)
+    seed = np.zeros((config.dim, 1))
+    return Parameters(d, rho, seed, none, thresholds, levels, softness=softness)

@@ -28,7 +28,7 @@ from pdeinv.plugins.recipe import make_problem
 from pdeinv.typing import Array
 
 from .config import TumorConfig
-from .contours import contour_slope, effective_share, fitting_softness
+from .contours import effective_share, fitting_softness
 from .labels import Labels, Regions, regions
 from .maps import Maps, averaged, in_box, read_maps
 from .masks import REGION
@@ -40,6 +40,8 @@ HALF = 0.5
 """Part of a data voxel from which on it counts as segmented, or as hidden."""
 LARGEST = 0.999
 """The quantile of uptake in tissue that is taken for the largest."""
+STRETCH = 0.5
+"""Of ln of the softness of contours: distances told by c are off by such factors."""
 OUTSIDE = 0.01
 """Part of a tumor outside of the tissue that is told."""
 
@@ -69,7 +71,7 @@ class NiftiOptions(Config):
         ge=0,
         allow_inf_nan=False,
         description="how far contours are off along their normal, standard deviation, mm; sets "
-        "masks.share and masks.softness; 0: voxels count as independent",
+        "masks.share and masks.softness_mm; 0: voxels count as independent",
     )
     contour_length: Positive = Field(
         8.0, description="along how many mm of a contour they are off alike"
@@ -118,20 +120,20 @@ def _read(source: Path, options: NiftiOptions) -> xr.Dataset:
     return _dataset(problem, _grid(maps, config), dict(zip(times, scans, strict=True)), uptake)
 
 
-def _drawn(options: NiftiOptions, config: TumorConfig) -> dict[str, float]:
+def _drawn(options: NiftiOptions, config: TumorConfig) -> dict[str, Any]:
     """Softness and effective share of masks whose contours were drawn.
 
-    The softness is that of a contour which is off by ``contour_sd`` where c is as steep as the
-    prior has it, and the share one over the number of data voxels in a patch of the contour that is
-    off alike (:func:`pdeinv.problems.tumor.contours.effective_share`).
+    The softness is about that of a contour which is off by ``contour_sd``, and the share one over
+    the number of data voxels in a patch of the contour that is off alike
+    (:func:`pdeinv.problems.tumor.contours.effective_share`).
     """
     if options.contour_sd == 0:
         return {}
-    sd, slope = options.contour_sd, contour_slope(config)
-    softness = min(float(f"{fitting_softness(sd, slope):.3g}"), 1.0)
-    steepness = slope / softness
-    share = effective_share(options.voxel, sd, options.contour_length, steepness, config.dim)
-    return {"softness": softness, "share": float(f"{share:.3g}")}
+    sd, length = options.contour_sd, options.contour_length
+    softness = float(f"{fitting_softness(sd):.3g}")
+    share = effective_share(options.voxel, sd, length, 1 / softness, config.dim)
+    unknown = {"median": softness, "std": STRETCH}
+    return {"softness_mm": unknown, "share": float(f"{share:.3g}")}
 
 
 IMPORTERS: Mapping[str, Importer] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,15 @@ from pdeinv.model.observed import Sensors
 from pdeinv.typing import Array
 
 from .config import MasksConfig
+from .unknown import Parameters
 
-__all__ = ["LINK", "REGION", "REGIONS", "Masks", "likelihood_of"]
+__all__ = ["LINK", "REGION", "REGIONS", "Direct", "Lazy", "Masks", "likelihood_of", "regions_of"]
+
+Lazy = Callable[[], Array]
+"""What is computed where it is needed."""
+
+Direct = Mapping[str, Array]
+"""Derivatives by what data depend on besides concentrations, as :class:`Parameters` name it."""
 
 REGION, REGIONS = "region", ("whole", "core")
 """The coordinate that numbers regions, from 1, and what those are."""
@@ -37,31 +45,34 @@ class Masks:
     region: NDArray[np.int64]
     softness: float
 
-    @classmethod
-    def of(cls, config: MasksConfig, sensors: Sensors) -> Masks:
-        """Of data at sensors.
-
-        Raises:
-            DataSchemaError: one is of no region.
-        """
-        said = np.asarray(sensors[REGION], dtype=np.float64)
-        bad = np.flatnonzero(~np.isin(said, np.arange(1, len(REGIONS) + 1)))
-        if len(bad):
-            known = ", ".join(f"{k} ({name} tumor)" for k, name in enumerate(REGIONS, 1))
-            raise DataSchemaError(
-                f"sensor {bad[0]} is of region {said[bad[0]]:g}; expected {known}"
-            )
-        return cls(said.astype(np.int64) - 1, config.softness)
-
-    def data(self, c: Array, thresholds: Array) -> Array:
+    def data(self, c: Array, at: Parameters) -> Array:
         """z (n_d, width) of c (n_d, width) and θ (regions, width); their changes likewise."""
-        return np.asarray((c - thresholds[self.region]) / self.softness)
+        return np.asarray((c - at.thresholds[self.region]) / self.softness)
 
-    def adjoint(self, w: Array) -> tuple[Array, Array]:
-        """The transpose: w on z to that on c and on θ."""
+    def tangent(self, c: Lazy, at: Parameters, dc: Array, change: Parameters) -> Array:
+        """Its change with those of concentrations and thresholds."""
+        return self.data(dc, change)
+
+    def adjoint(self, c: Lazy, at: Parameters, w: Array) -> tuple[Array, Direct]:
+        """The transpose: w on z to that on c, and on thresholds."""
         scaled = w / self.softness
         each = [self.region == k for k in range(len(REGIONS))]
-        return scaled, -np.stack([np.add.reduce(scaled[own], axis=0) for own in each])
+        on_thresholds = -np.stack([np.add.reduce(scaled[own], axis=0) for own in each])
+        return scaled, {"thresholds": on_thresholds}
+
+
+def regions_of(sensors: Sensors) -> NDArray[np.int64]:
+    """The region of each datum, from 0.
+
+    Raises:
+        DataSchemaError: one is of no region.
+    """
+    said = np.asarray(sensors[REGION], dtype=np.float64)
+    bad = np.flatnonzero(~np.isin(said, np.arange(1, len(REGIONS) + 1)))
+    if len(bad):
+        known = ", ".join(f"{k} ({name} tumor)" for k, name in enumerate(REGIONS, 1))
+        raise DataSchemaError(f"sensor {bad[0]} is of region {said[bad[0]]:g}; expected {known}")
+    return said.astype(np.int64) - 1
 
 
 def likelihood_of(config: MasksConfig, sensors: Sensors) -> Likelihood:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,9 +21,10 @@ from . import unknown
 from .clock import Clock
 from .config import TumorConfig
 from .factors import EVERYWHERE, Scaled
+from .fronts import Fronts
 from .growth import Diffusion
 from .lattice import Lattice
-from .masks import Masks
+from .masks import Direct, Lazy, Masks
 from .pet import Uptake
 from .reads import Reads
 from .run import Run
@@ -31,10 +32,6 @@ from .seed import Seed
 from .unknown import Parameters
 
 __all__ = ["Discretisation", "Seen", "TumorModel", "TumorTiles", "check_history", "history"]
-
-
-Lazy = Callable[[], Array]
-"""What is computed where it is needed."""
 
 _NO_CELLS = 1e-12
 """Concentrations of a seed that are none."""
@@ -82,31 +79,30 @@ class Seen:
     """
 
     reads: Reads
-    masks: Masks | None = None
+    masks: Masks | Fronts | None = None
     uptake: Uptake | None = None
 
     def data(self, c: Array, at: Parameters) -> Array:
-        """Data of concentrations (n_d, width) and of thresholds and levels."""
-        found = c if self.masks is None else self.masks.data(c, at.thresholds)
+        """Data of concentrations (n_d, width) and of what else they depend on."""
+        found = c if self.masks is None else self.masks.data(c, at)
         return found if self.uptake is None else self.uptake.data(found, c, at.levels)
 
     def tangent(self, c: Lazy, at: Parameters, dc: Array, change: Parameters) -> Array:
-        """Their change with those of concentrations, thresholds and levels."""
-        found = dc if self.masks is None else self.masks.data(dc, change.thresholds)
+        """Their change with those of concentrations and of the rest."""
+        found = dc if self.masks is None else self.masks.tangent(c, at, dc, change)
         if self.uptake is None:
             return found
         return self.uptake.tangent(found, (c(), at.levels), (dc, change.levels))
 
-    def adjoint(self, c: Lazy, at: Parameters, w: Array) -> tuple[Array, Array, Array]:
-        """w on the data to that on concentrations, thresholds and levels."""
+    def adjoint(self, c: Lazy, at: Parameters, w: Array) -> tuple[Array, Direct]:
+        """w on the data to that on concentrations, and on the rest."""
         rest = w if self.uptake is None else np.where(self.uptake.rows[:, None], 0.0, w)
-        on_c, on_thresholds = rest, np.zeros_like(at.thresholds)
-        if self.masks is not None:
-            on_c, on_thresholds = self.masks.adjoint(rest)
+        none: Direct = {}
+        on_c, direct = (rest, none) if self.masks is None else self.masks.adjoint(c, at, rest)
         if self.uptake is None:
-            return on_c, on_thresholds, np.zeros_like(at.levels)
+            return on_c, direct
         more, on_levels = self.uptake.adjoint(w, c(), at.levels)
-        return on_c + more, on_thresholds, on_levels
+        return on_c + more, {**direct, "levels": on_levels}
 
 
 def history(on: Discretisation, m: Array) -> tuple[Array, Array]:
@@ -200,9 +196,10 @@ class TumorTiles:
     def adjoint(self, state: Run, w: Array) -> Array:
         """dG(m)ᵀ w, shape (n_m, width)."""
         with np.errstate(all="ignore"):
-            on_c, thresholds, levels = self._seen.adjoint(self._c(state), state.unknown, w)
-            found = replace(state.adjoint(self._reads, on_c), thresholds=thresholds, levels=levels)
-        return unknown.gradient(self._on.config, found)
+            on_c, direct = self._seen.adjoint(self._c(state), state.unknown, w)
+            found = state.adjoint(self._reads, on_c)
+        both = {name: getattr(found, name) + more for name, more in direct.items()}
+        return unknown.gradient(self._on.config, replace(found, **both))
 
     def _c(self, state: Run) -> Lazy:
         """The concentrations of the data, for whom needs them."""

@@ -6,13 +6,15 @@ import numpy as np
 
 from pdeinv.io.observations import Observations
 
-from .config import MasksConfig, TumorConfig
+from .config import LogNormalConfig, TumorConfig
 from .masks import REGION
 
 __all__ = ["remarks"]
 
 SOFT, SHARP = 0.25, 0.005
 """Softness beyond which it is odd: c lies between 0 and 1."""
+SHARP_MM = 0.05
+"""The same of one in mm, in voxels of the solver."""
 STRAY = 0.1
 """Part of the core that may lie outside of the whole tumor by chance."""
 
@@ -23,13 +25,17 @@ def remarks(config: TumorConfig, observations: Observations) -> tuple[str, ...]:
     if len(np.unique(observations.coords["t"])) == 1:
         found.append(_one_time(config))
     if config.masks is not None:
-        found += [*_softness(config.masks), *_outside_of_whole(observations)]
+        found += [*_softness(config), *_outside_of_whole(observations)]
     return tuple(found) if config.masks or config.pet else (*found, *_impossible(observations))
 
 
-def _softness(masks: MasksConfig) -> list[str]:
+def _softness(config: TumorConfig) -> list[str]:
     """Whether the softness says that all is seen by chance, or makes steps of data."""
-    s = masks.softness
+    assert config.masks is not None
+    mm = config.masks.softness_mm
+    if mm is not None:
+        return _softness_mm(mm.median if isinstance(mm, LogNormalConfig) else mm, config)
+    s = config.masks.softness
     if s > SOFT:
         return [
             f"masks.softness = {s:g}: with c between 0 and 1 hardly anything is seen surely, so "
@@ -39,6 +45,23 @@ def _softness(masks: MasksConfig) -> list[str]:
         return [
             f"masks.softness = {s:g}: masks jump within so small a change of c that searches find "
             f"no slope, and single voxels outweigh all others; take {SHARP:g} or more"
+        ]
+    return []
+
+
+def _softness_mm(s: float, config: TumorConfig) -> list[str]:
+    """The same of one in mm: against the brain, and the voxels of the solver."""
+    voxel = min(n / k for n, k in zip(config.lengths, config.counts, strict=True))
+    if s > SOFT * min(config.lengths):
+        return [
+            f"masks.softness_mm = {s:g}: hardly anything in a box of {min(config.lengths):g} mm is "
+            "seen surely, so that masks tell next to nothing"
+        ]
+    if s < SHARP_MM * voxel:
+        return [
+            f"masks.softness_mm = {s:g}: contours are not that sharp where voxels have sides of "
+            f"{voxel:.3g} mm, and single ones outweigh all others; take {SHARP_MM * voxel:.2g} or "
+            "more"
         ]
     return []
 

@@ -13,9 +13,10 @@ from pdeinv.bayes.parts import Parts
 from pdeinv.errors import DataSchemaError
 from pdeinv.model.observed import Observed, Sensors
 
-from .config import TumorConfig
+from .config import MasksConfig, TumorConfig
 from .fields import CONCENTRATION
-from .masks import REGION, REGIONS, Masks, likelihood_of
+from .fronts import Fronts
+from .masks import REGION, REGIONS, Masks, likelihood_of, regions_of
 from .model import Seen
 from .pet import PET, PetConfig, Uptake
 from .reads import Reads
@@ -76,13 +77,19 @@ def seen_of(config: TumorConfig, reads: Reads, sensors: Sensors) -> Seen:
     of_pet = _of_pet(config, sensors)
     if config.masks is not None:
         region = np.where(of_pet, 1, np.asarray(sensors[REGION]))
-        found = replace(found, masks=Masks.of(config.masks, {**sensors, REGION: region}))
+        found = replace(found, masks=_masks(config.masks, {**sensors, REGION: region}))
     elif config.pet is not None and not of_pet.all():
         raise DataSchemaError(
             f"sensor {int(np.argmin(of_pet))} is of no PET (region {PET}); add [problem.masks] for "
             "masks beside it"
         )
     return found if config.pet is None else replace(found, uptake=Uptake(of_pet))
+
+
+def _masks(config: MasksConfig, sensors: Sensors) -> Masks | Fronts:
+    """By differences of c, or by mm."""
+    region = regions_of(sensors)
+    return Masks(region, config.softness) if config.softness_mm is None else Fronts(region)
 
 
 def _of_pet(config: TumorConfig, sensors: Sensors) -> NDArray[np.bool_]:

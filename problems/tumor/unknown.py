@@ -18,7 +18,7 @@ from pdeinv.errors import SolverDiverged
 from pdeinv.fem.field_unknown import FieldUnknown
 from pdeinv.typing import Array
 
-from .config import MasksConfig, TumorConfig
+from .config import LogNormalConfig, MasksConfig, TumorConfig
 from .factors import FACTORS
 from .pet import LEVELS
 
@@ -71,6 +71,12 @@ def prior_of(config: TumorConfig, fields: Mapping[str, FieldUnknown]) -> Prior:
         if isinstance(threshold, tuple):
             (a, b), words = threshold, f"concentration above which {SEEN[region]} is seen"
             factors.append(uniform(threshold_name(region), low=a, high=b, long_name=words))
+    soft = _softness(config.masks)
+    if isinstance(soft, LogNormalConfig):
+        words = "how far a place is off a contour that is seen surely"
+        factors.append(
+            lognormal("softness_mm", median=soft.median, std=soft.std, units="mm", long_name=words)
+        )
     for name, level in _levels(config).items():
         if isinstance(level, tuple):
             a, b = level
@@ -80,6 +86,11 @@ def prior_of(config: TumorConfig, fields: Mapping[str, FieldUnknown]) -> Prior:
 
 def _thresholds(masks: MasksConfig | None) -> dict[str, float | tuple[float, float]]:
     return {} if masks is None else masks.thresholds
+
+
+def _softness(masks: MasksConfig | None) -> float | LogNormalConfig | None:
+    """That in mm; None where masks are seen by differences of c, or there are none."""
+    return None if masks is None else masks.softness_mm
 
 
 def threshold_name(region: str) -> str:
@@ -109,6 +120,7 @@ class Parameters:
         levels: background and gain of PET, (2, width), or (0, width).
         spread: factors on D at the nodes of their grid, (k, width); none where D is one number.
         pace: those on ρ, likewise.
+        softness: of contours, mm, (width,); 0 where it is none.
     """
 
     diffusivity: Array
@@ -119,6 +131,7 @@ class Parameters:
     levels: Array
     spread: Array = field(default_factory=lambda: np.zeros((0, 1)))
     pace: Array = field(default_factory=lambda: np.zeros((0, 1)))
+    softness: Array = field(default_factory=lambda: np.zeros(1))
 
 
 def parameters(config: TumorConfig, m: Array) -> Parameters:
@@ -135,8 +148,8 @@ def _named(config: TumorConfig, m: Array, *, changes: bool) -> Parameters:
     """The rows of m by name, and the values of what is known, or zero for their change."""
     rows = iter(m[2 + config.dim :])
 
-    def row(value: float | tuple[float, float]) -> Array:
-        if isinstance(value, tuple):
+    def row(value: float | tuple[float, float] | LogNormalConfig) -> Array:
+        if not isinstance(value, int | float):
             return next(rows)
         return np.full(m.shape[1], 0.0 if changes else value)
 
@@ -145,8 +158,10 @@ def _named(config: TumorConfig, m: Array, *, changes: bool) -> Parameters:
 
     duration = row(config.unknown.duration or config.time.final)
     fields = [np.array(list(islice(rows, n))).reshape(n, m.shape[1]) for n in _sizes(config)]
-    thresholds, levels = stacked(_thresholds(config.masks)), stacked(_levels(config))
-    return Parameters(m[0], m[1], m[2 : 2 + config.dim], duration, thresholds, levels, *fields)
+    thresholds = stacked(_thresholds(config.masks))
+    softness = row(_softness(config.masks) or 0.0)
+    levels, seed = stacked(_levels(config)), m[2 : 2 + config.dim]
+    return Parameters(m[0], m[1], seed, duration, thresholds, levels, *fields, softness)
 
 
 def _sizes(config: TumorConfig) -> list[int]:
@@ -161,13 +176,16 @@ def gradient(config: TumorConfig, found: Parameters) -> Array:
     if config.unknown.duration is not None:
         rows.append(found.duration)
     rows += [*found.spread, *found.pace]
-    for values, named in (
-        (_thresholds(config.masks), found.thresholds),
-        (_levels(config), found.levels),
-    ):
-        pairs = zip(values.values(), named, strict=True)
-        rows += [row for value, row in pairs if isinstance(value, tuple)]
-    return np.stack(rows)
+    rows += _sought(_thresholds(config.masks), found.thresholds)
+    if isinstance(_softness(config.masks), LogNormalConfig):
+        rows.append(found.softness)
+    return np.stack([*rows, *_sought(_levels(config), found.levels)])
+
+
+def _sought(values: Mapping[str, float | tuple[float, float]], named: Array) -> list[Array]:
+    """The rows of what is unknown."""
+    pairs = zip(values.values(), named, strict=True)
+    return [row for value, row in pairs if isinstance(value, tuple)]
 
 
 def check(config: TumorConfig, m: Array) -> None:
@@ -177,6 +195,8 @@ def check(config: TumorConfig, m: Array) -> None:
         SolverDiverged: names the first bad value.
     """
     found = parameters(config, m[:, None])
+    if _softness(config.masks) is not None:
+        _check_fronts(found)
     wanted = {
         "diffusivity": (found.diffusivity, 0.0),
         "growth_rate": (found.growth_rate, 0.0),
@@ -195,3 +215,13 @@ def check(config: TumorConfig, m: Array) -> None:
         raise SolverDiverged(f"thresholds must be finite, got {found.thresholds[:, 0]}")
     if not np.isfinite(found.levels).all():
         raise SolverDiverged(f"background and gain must be finite, got {found.levels[:, 0]}")
+
+
+def _check_fronts(found: Parameters) -> None:
+    """What a distance from a contour is made of."""
+    for name in ("diffusivity", "growth_rate", "softness"):
+        value = getattr(found, name)[0]
+        if not 0 < value < np.inf:
+            raise SolverDiverged(
+                f"with masks.softness_mm, {name} must be finite and above 0, got {value:g}"
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -33,14 +33,14 @@ class Frame:
     distance: Jets
     scale: float
 
-    def __call__(self, net: Jets) -> Jets:
-        """u with its derivatives, by the product rule."""
+    def __call__(self, net: Jets, numbers: Mapping[str, Any] | None = None) -> Jets:
+        """u with its derivatives, by the product rule, beside the numbers."""
         g, d, s, curved = self.lift, self.distance, self.scale, list(net.curved)
         value = g.value + s * d.value * net.value
         slopes = g.slopes + s * (d.slopes * net.value + d.value * net.slopes)
         mixed = d.slopes[curved] * net.slopes[curved]
         curves = g.curves + s * (d.curves * net.value + 2.0 * mixed + d.value * net.curves)
-        return Jets(value, slopes, curves, net.curved)
+        return Jets(value, slopes, curves, net.curved, numbers or {})
 
 
 class Ansatz:
@@ -48,7 +48,7 @@ class Ansatz:
 
     G interpolates the prescribed values from face to face (transfinite interpolation, Gordon and
     Hall 1973); D is the product of the distances to the held faces (Lagaris, Likas and Fotiadis
-    1998), 4 ξ(1 − ξ) between two and ξ from one, time included.
+    1998), 4 ξ(1 − ξ) between two and ξ from one, time included. A form may bring its own.
 
     Args:
         form: the strong form.
@@ -63,10 +63,16 @@ class Ansatz:
 
     def frame(self, points: Array, dtype: Any) -> Frame:
         """G and D at points (n, d)."""
+        curved = self.form.curved
+        lift = derivatives(lambda x: self._parts(x)[0], points, curved, dtype)
+        distance = derivatives(lambda x: self._parts(x)[1], points, curved, dtype)
+        return Frame(lift, distance, self.form.scale)
+
+    def _parts(self, x: Any) -> tuple[Any, Any]:
         form = self.form
-        lift = derivatives(lambda x: prescribed(form, x), points, form.curved, dtype)
-        distance = derivatives(lambda x: _distance(form, x), points, form.curved, dtype)
-        return Frame(lift, distance, form.scale)
+        if form.lift is not None:
+            return form.lift(x)
+        return prescribed(form, x), _distance(form, x)
 
 
 def prescribed(form: StrongForm, points: Any) -> Any:

@@ -90,10 +90,17 @@ class NetworkSolution:
         objective = _objective(strong_form(self.problem), self.config, self.m, self.state.features)
         return objective.evaluate(self.state.z, points)
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What was solved for beside u, by name."""
+        form = strong_form(self.problem)
+        return _objective(form, self.config, self.m, self.state.features).numbers_at(self.state.z)
+
     def fields(self, level: int) -> xr.Dataset:
         """u at the nodes of a mesh level, in the layout of the reference solver."""
         form = strong_form(self.problem)
-        return form.dataset(self.m, self(form.nodes(level)), level)
+        beside = (self.numbers,) if form.numbers else ()
+        return form.dataset(self.m, self(form.nodes(level)), level, *beside)
 
     def save(self, folder: Path) -> None:
         """Weights as safetensors, the rest as JSON, in ``folder`` (made)."""

@@ -21,6 +21,7 @@ from pdeinv.typing import Array
 
 from ..common.torch_env import torch
 from .network import Trace
+from .numbers import slopes_of, values_of
 from .objective import Objective, Part
 
 __all__ = ["levenberg_marquardt", "linearized"]
@@ -33,14 +34,14 @@ def linearized(
     objective: Objective, z: Array, parts: list[Part], weights: Array, penalty: float
 ) -> tuple[Array, Array]:
     """r and its Jacobian by z, shapes (rows,) and (rows, size), with total = ½‖r‖²."""
-    n = objective.net.n_weights
-    theta = torch.as_tensor(z[:n], dtype=objective.dtype).requires_grad_()
+    n, net = objective.n_solution, objective.net.n_weights
+    theta = torch.as_tensor(z[:net], dtype=objective.dtype).requires_grad_()
     blocks = [
-        _equation(objective, theta, z[n:], part, math.sqrt(2.0 * penalty * w))
+        _equation(objective, theta, z[net:n], z[n:], part, math.sqrt(2.0 * penalty * w))
         for part, w in zip(parts, weights, strict=True)
     ]
     if objective.inference is not None:
-        blocks.append(_data(objective, theta))
+        blocks.append(_data(objective, theta, z[net:n]))
         identity = np.zeros((len(z) - n, len(z)))
         identity[:, n:] = np.eye(len(z) - n)
         blocks.append((z[n:], identity))
@@ -48,22 +49,23 @@ def linearized(
 
 
 def _equation(
-    objective: Objective, theta: Any, xi: Array, part: Part, factor: float
+    objective: Objective, theta: Any, nu: Array, xi: Array, part: Part, factor: float
 ) -> tuple[Array, Array]:
     """Rows of one equation, equation by equation of a system."""
     net, trace = objective.net, Trace()
-    u = part.frame(net(theta, part.points, trace))
+    numbers = _numbers(objective, nu, len(part.points))
+    u = part.frame(net(theta, part.points, trace), numbers)
     values, slopes = _coefficients(objective, part, xi)
     residual = part.equation.residual(u, values)
     factor /= part.equation.scale * math.sqrt(residual.numel())
     rows, jacobians = [], []
-    leaves = [values[name] for name in slopes]
+    leaves = [*numbers.values(), *(values[name] for name in slopes)]
     for e in range(residual.shape[1]):
         by_layers, by_leaves = _pulled(residual[:, e], trace, leaves)
         jacobian = np.zeros((len(part.points), objective.size))
-        jacobian[:, : net.n_weights] = _by_weights(trace, by_layers)
-        for g, c in zip(by_leaves, slopes.values(), strict=True):
-            jacobian[:, net.n_weights :] += np.einsum("no,nok->nk", g, c)
+        jacobian[:, : objective.n_solution] = _by_solution(objective, nu, trace, by_layers, by_leaves)
+        for g, c in zip(by_leaves[len(nu) :], slopes.values(), strict=True):
+            jacobian[:, objective.n_solution :] += np.einsum("no,nok->nk", g, c)
         rows.append(factor * residual[:, e].detach().numpy())
         jacobians.append(factor * jacobian)
     return np.concatenate(rows), np.concatenate(jacobians)
@@ -92,14 +94,31 @@ def _coefficients(
     return values, slopes
 
 
-def _data(objective: Objective, theta: Any) -> tuple[Array, Array]:
+def _numbers(objective: Objective, nu: Array, n: int) -> dict[str, Any]:
+    """The numbers as leaves, one row per point."""
+    found = values_of(objective.form.numbers, torch.as_tensor(nu, dtype=objective.dtype))
+    return {name: one.expand(n, 1).clone().requires_grad_() for name, one in found.items()}
+
+
+def _by_solution(
+    objective: Objective, nu: Array, trace: Trace, by_layers: list[Any], by_leaves: list[Array]
+) -> Array:
+    """The derivative of rows by θ and ν; the numbers are the first leaves."""
+    slopes = slopes_of(objective.form.numbers, nu)
+    by_numbers = [s * g for s, g in zip(slopes, by_leaves, strict=False)]
+    return np.concatenate([_by_weights(trace, by_layers), *by_numbers], axis=1)
+
+
+def _data(objective: Objective, theta: Any, nu: Array) -> tuple[Array, Array]:
     """Whitened rows of the data."""
-    inference, net, trace = objective.inference, objective.net, Trace()
+    inference, trace = objective.inference, Trace()
     assert inference is not None
-    prediction = objective.prediction(theta, trace)
-    by_layers, _ = _pulled(prediction, trace, [])
+    numbers = _numbers(objective, nu, len(inference.data))
+    prediction = objective.prediction(theta, numbers, trace)
+    by_layers, by_numbers = _pulled(prediction, trace, list(numbers.values()))
     jacobian = np.zeros((len(prediction), objective.size))
-    jacobian[:, : net.n_weights] = _by_weights(trace, by_layers)
+    found = _by_solution(objective, nu, trace, by_layers, by_numbers)
+    jacobian[:, : objective.n_solution] = found
     residual = prediction.detach().numpy().astype(np.float64) - inference.data
     whiten = inference.noise.whiten
     return whiten(residual), np.ascontiguousarray(whiten(jacobian.T).T)

@@ -6,6 +6,7 @@ costs as much for many outputs as for one; autograd then differentiates by the w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -34,12 +35,14 @@ class Jets:
         slopes: first derivatives along every axis.
         curves: second derivatives along the axes ``curved``.
         curved: those axes.
+        numbers: what is solved for beside u, by name, tensors (n, 1) or (1, 1).
     """
 
     value: Any
     slopes: Any
     curves: Any
     curved: tuple[int, ...]
+    numbers: Mapping[str, Any] = field(default_factory=dict)
 
     def first(self, axis: int) -> Any:
         """∂u along an axis."""
@@ -48,6 +51,10 @@ class Jets:
     def second(self, axis: int) -> Any:
         """∂²u along an axis, twice."""
         return self.curves[self.curved.index(axis)]
+
+    def number(self, name: str) -> Any:
+        """A number that is solved for beside u."""
+        return self.numbers[name]
 
 
 @dataclass(frozen=True)
@@ -62,9 +69,11 @@ class Trace:
 class Network:
     """N(x; θ): the box mapped to [−1, 1]^d, optional Fourier features, then a perceptron.
 
+    Where u changes over less than the box, a width of that is mapped to a length of 2 instead.
+
     Attributes:
         low: low end of each axis.
-        stretch: 2 / length of each axis.
+        stretch: 2 / length, or width, of each axis.
         sizes: units of each layer, input and output included.
         curved: axes of second derivatives.
         activation: ``tanh`` or ``sine``.
@@ -89,7 +98,8 @@ class Network:
         n_in = 2 * config.features or form.dim
         sizes = (n_in, *[config.width] * config.depth, len(form.outputs))
         low = np.array([a for a, _ in form.box])
-        found = cls(low, 2.0 / form.lengths, sizes, form.curved, config.activation, bands)
+        widths = form.lengths if form.widths is None else np.array(form.widths)
+        found = cls(low, 2.0 / widths, sizes, form.curved, config.activation, bands)
         size = 8 * TRAINED * found.n_weights
         check_fits("a network of this size, while it trains,", size, "lower width or depth")
         return found
@@ -99,12 +109,16 @@ class Network:
         """The length of θ."""
         return sum(a * b + b for a, b in pairwise(self.sizes))
 
-    def start(self, rng: np.random.Generator) -> Array:
-        """Glorot's normal weights and zero biases (Glorot and Bengio 2010)."""
+    def start(self, rng: np.random.Generator, last: float = 1.0) -> Array:
+        """Glorot's normal weights and zero biases (Glorot and Bengio 2010).
+
+        The weights of the last layer are ``last`` times as large.
+        """
         parts = []
         for a, b in pairwise(self.sizes):
             parts.append(np.sqrt(2.0 / (a + b)) * rng.standard_normal(a * b))
             parts.append(np.zeros(b))
+        parts[-2] = parts[-2] * last
         return np.concatenate(parts)
 
     def _layers(self, theta: Any) -> list[tuple[Any, Any]]:

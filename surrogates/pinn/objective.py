@@ -18,6 +18,7 @@ from ..common.torch_env import torch
 from .ansatz import Ansatz, Frame
 from .config import PinnConfig
 from .network import Jets, Network, Trace
+from .numbers import values_of
 
 __all__ = [
     "Inference",
@@ -130,7 +131,8 @@ class Part:
 class Objective:
     """Mean squared residuals of all equations at given weights of the network and given m.
 
-    The variable z is θ, the network's weights, followed by xi where the unknown is sought.
+    The variable z is θ, the network's weights, followed by ν, the form's numbers free of their
+    bounds, and by xi where the unknown is sought.
 
     Args:
         form: the strong form.
@@ -161,17 +163,23 @@ class Objective:
             self._unwhiten = Unwhitened(inference.prior)
 
     @property
+    def n_solution(self) -> int:
+        """How much of z is the solution: θ and ν."""
+        return self.net.n_weights + len(self.form.numbers)
+
+    @property
     def size(self) -> int:
         """The length of z."""
         dim = 0 if self.inference is None else self.inference.prior.dim
-        return self.net.n_weights + dim
+        return self.n_solution + dim
 
     def collocate(self, rng: np.random.Generator) -> list[Part]:
         """Fresh points for the equation inside and for the one on each soft face."""
         form, config = self.form, self.config
         parts = [self._part(form.interior, inside(form, config.points, rng))]
         for side, equation in form.soft.items():
-            parts.append(self._part(equation, on_side(form, side, config.side_points, rng)))
+            n = config.side_points if form.dim > 1 else 1  # a side of an interval is one point
+            parts.append(self._part(equation, on_side(form, side, n, rng)))
         return parts
 
     def _part(self, equation: Equation, points: Array) -> Part:
@@ -182,14 +190,23 @@ class Objective:
         return Part(equation, torch.as_tensor(points, dtype=self.dtype), frame, found)
 
     def solution(self, z: Any, points: Any, frame: Frame) -> Jets:
-        """u with its derivatives."""
-        return frame(self.net(z[: self.net.n_weights], points))
+        """u with its derivatives, and the numbers."""
+        return frame(self.net(z[: self.net.n_weights], points), self.numbers(z))
+
+    def numbers(self, z: Any) -> dict[str, Any]:
+        """The numbers that are solved for beside u, each (1, 1)."""
+        return values_of(self.form.numbers, z[self.net.n_weights : self.n_solution])
+
+    def numbers_at(self, z: Array) -> dict[str, float]:
+        """The same of a plain z."""
+        found = self.numbers(torch.as_tensor(z, dtype=self.dtype))
+        return {name: float(value) for name, value in found.items()}
 
     def unknown(self, z: Any) -> Any:
         """m as a tensor, or None where it is known."""
         if self.inference is None:
             return None
-        return through(self._unwhiten, z[self.net.n_weights :], self.dtype)
+        return through(self._unwhiten, z[self.n_solution :], self.dtype)
 
     def mean_squares(self, z: Any, parts: list[Part]) -> list[Any]:
         """The mean square of each equation's residual in units of its terms."""
@@ -201,15 +218,17 @@ class Objective:
             out.append((residual / part.equation.scale).square().mean())
         return out
 
-    def prediction(self, theta: Any, trace: Trace | None = None) -> Any:
-        """What the network says that the sensors measure, (n_d,)."""
+    def prediction(
+        self, theta: Any, numbers: Mapping[str, Any], trace: Trace | None = None
+    ) -> Any:
+        """What the network and the numbers say that the sensors measure, (n_d,)."""
         net = self.net(theta, self._sensed, trace)
-        return self._observe(self._sensed_frame(net))
+        return self._observe(self._sensed_frame(net, numbers))
 
     def evidence(self, z: Any) -> tuple[Any, Any]:
         """Φ of the network's prediction, and the prior cost R of xi."""
-        white = self._whiten(self.prediction(z[: self.net.n_weights]) - self._data)
-        xi = z[self.net.n_weights :]
+        found = self.prediction(z[: self.net.n_weights], self.numbers(z))
+        white, xi = self._whiten(found - self._data), z[self.n_solution :]
         return 0.5 * white.square().sum(), 0.5 * xi.square().sum()
 
     def total(self, z: Any, parts: list[Part], weights: Array, penalty: float) -> Any:

@@ -18,12 +18,15 @@ from pdeinv.typing import Array
 from ..common.torch_env import torch
 from .config import PinnConfig
 from .gauss_newton import levenberg_marquardt
+from .numbers import start_of
 from .objective import Objective, Part
 
 __all__ = ["PinnState", "advance", "first_state"]
 
 LARGEST_WEIGHT = 1e3
 """Bound on the weight of a soft condition and on its inverse."""
+SMALL = 0.1
+"""Size of the last layer of a network that corrects a guess."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class PinnState:
     """Where a training stands.
 
     Attributes:
-        z: the network's weights, then xi where the unknown is sought.
+        z: the network's weights, the form's numbers, then xi where the unknown is sought.
         features: the fixed frequencies of the network.
         moment: Adam's mean gradient.
         square: Adam's mean squared gradient.
@@ -66,11 +69,15 @@ class PinnState:
 
 
 def first_state(objective: Objective, rng: np.random.Generator) -> PinnState:
-    """Random weights of the network, xi at zero."""
-    n = objective.net.n_weights
+    """Random weights of the network, numbers at their start and xi at zero.
+
+    Where the form brings a guess of u the network starts small, so that it starts there.
+    """
+    form, net = objective.form, objective.net
     z = np.zeros(objective.size)
-    z[:n] = objective.net.start(rng)
-    zero, one = np.zeros_like(z), np.ones(1 + len(objective.form.soft))
+    z[: net.n_weights] = net.start(rng, SMALL if form.lift is not None else 1.0)
+    z[net.n_weights : objective.n_solution] = start_of(form.numbers)
+    zero, one = np.zeros_like(z), np.ones(1 + len(form.soft))
     return PinnState(
         z=z,
         features=objective.net.features,
@@ -124,9 +131,10 @@ def advance(
         )
     misfit = change = 0.0
     found, residual = z.detach().numpy().astype(np.float64), math.sqrt(sum(squares))
-    if objective.size > objective.net.n_weights:
+    n = objective.n_solution
+    if objective.size > n:
         misfit = float(objective.evidence(z)[0].detach())
-        xi, old = found[objective.net.n_weights :], state.z[objective.net.n_weights :]
+        xi, old = found[n:], state.z[n:]
         change = float(np.linalg.norm(xi - old) / max(float(np.linalg.norm(xi)), 1e-300))
     return replace(
         moved,

@@ -27,6 +27,14 @@ CASES = {
     "masks, all unknown": (
         {**PLANE, "masks": {"softness": 0.1}, "unknown": {"duration": [60.0, 150.0]}}, "grid:7",
     ),
+    "masks by mm": (
+        {**PLANE, "masks": {"softness_mm": 1.3, "core": 0.7}, "voxel": 14.0}, "grid:7@50,100",
+    ),
+    "masks by mm in space": ({**SOLID, "masks": {"softness_mm": 2.0}}, "grid:4"),
+    "masks by unknown mm and PET": (
+        {**PLANE, "masks": {"softness_mm": {"median": 1.3, "std": 0.5}}, "pet": {},
+         "unknown": {"duration": [60.0, 150.0]}}, "grid:7",
+    ),
     "PET": ({**PLANE, "pet": {}}, "grid:7"),
     "PET, gain known": ({**PLANE, "voxel": 14.0, "pet": {"gain": 0.9}}, "grid:7@50,100"),
     "masks and PET": (

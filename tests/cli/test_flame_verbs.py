@@ -7,6 +7,7 @@ import xarray as xr
 import pdeinv
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec
+from pdeinv.jobs.check import check_observations
 from pdeinv.jobs.import_data import import_file
 from pdeinv.jobs.plot.kinds import derived_panels, parted_kinds, quantity_panels
 from pdeinv.jobs.plot.result import Claim
@@ -36,6 +37,16 @@ def test_each_quantity_has_its_own_units_and_noise(folder):
     assert [int(obs[k].notnull().sum()) for k in ("T", "u", "s_L")] == [8, 8, 2]
     peak = float(np.abs(netcdf.read_dataset(folder / "truth.nc")["T"]).max())
     assert float(obs["T_sigma"].max()) == pytest.approx(0.01 * peak, rel=0.05)
+
+
+def test_an_audit_of_data_says_each_quantity_in_its_own_units(folder):
+    case = read_case(folder / "obs.nc", {}, NoiseSpec())
+    found = {v.test: v.value for v in check_observations(case.problem, case.observations, (), 0, 1)}
+    obs = netcdf.read_dataset(folder / "obs.nc")
+    for name, units in (("T", "K"), ("u", "m s-1"), ("s_L", "m s-1")):
+        assert found[f"largest |{name}| ({units})"] == pytest.approx(float(abs(obs[name]).max()))
+        std = float(obs[f"{name}_sigma"].median())
+        assert found[f"median noise std of {name} ({units})"] == pytest.approx(std)
 
 
 def sought(path, unknown):

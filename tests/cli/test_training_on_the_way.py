@@ -52,7 +52,7 @@ def ask_by_file(_process, run):
     (run / "STOP").touch()
 
 
-@pytest.mark.parametrize("ask", [ask_by_signal, ask_by_file])
+@pytest.mark.parametrize("ask", [pytest.param(ask_by_signal, marks=pytest.mark.slow), ask_by_file])
 def test_a_training_that_is_stopped_among_its_moves_resumes_to_the_bit(ask, call, work, whole):
     run = work / "out.nc.run"
     process = start(*two_level("out.nc"))

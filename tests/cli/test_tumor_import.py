@@ -12,8 +12,7 @@ from heads import affine_of, head, stored, tissue_lines
 import pdeinv
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.plugins.case import read_case
-from pdeinv.problems.tumor import TumorConfig
-from pdeinv.problems.tumor.contours import contour_slope, effective_share, fitting_softness
+from pdeinv.problems.tumor.contours import effective_share, fitting_softness
 
 TABLES = """
 seed = 6
@@ -296,10 +295,9 @@ def test_voxels_count_by_how_far_contours_are_off(patient, call, tmp_path):
         assert imported(call, patient, tmp_path / f"{name}.nc", *more).exit_code == 0
         config = pdeinv.load(tmp_path / f"{name}.nc").attrs["pdeinv_problem_config"]
         found[name] = tomllib.loads(config)["masks"]
-    slope = contour_slope(TumorConfig.model_validate({"masks": {}}))
-    softness, edge = found["usual"]["softness"], 4.0
-    assert softness == pytest.approx(fitting_softness(1.5, slope), rel=1e-2)
-    wanted = effective_share(edge, 1.5, 8.0, slope / softness)
+    softness, edge = found["usual"]["softness_mm"]["median"], 4.0
+    assert softness == pytest.approx(fitting_softness(1.5), rel=1e-2)
+    wanted = effective_share(edge, 1.5, 8.0, 1 / softness)
     assert found["usual"]["share"] == pytest.approx(wanted, rel=1e-2)
     assert found["coarse"]["share"] == pytest.approx(wanted * (6 / edge) ** 3, rel=2e-2)
     assert found["worse"]["share"] == pytest.approx(wanted / 8, rel=2e-2)  # twice as far and long

@@ -40,6 +40,24 @@ CASES = {
         },
         None,
     ),
+    "seismic": ({"cells": 8, "boundary": {"width": 160.0}, "time": {"final": 0.3}}, None),
+    "seismic, layers": (
+        {
+            "boundary": {"width": 128.0, "top": "free"},
+            "time": {"final": 0.3},
+            "source": {"amplitude_std": 0.2, "shift_std": 0.01},
+            "unknown": {"kind": "layers"},
+        },
+        "shots:1+receivers:0-7/2",
+    ),
+    "seismic, cells": (
+        {
+            "boundary": {"width": 0.0},
+            "time": {"final": 0.3},
+            "unknown": {"kind": "piecewise", "cells": [3, 2]},
+        },
+        "all@0.1:0.3:9",
+    ),
     "tumor": ({"cells": 24, "time": {"steps": 8}}, None),
     "tumor, differences": (
         {"cells": 24, "time": {"steps": 8}, "solver": "finite-differences", "voxel": 12.0},
@@ -67,6 +85,15 @@ CASES = {
             "masks": {"softness": 0.2, "core": 0.7},
         },
         "grid:7@65,100",
+    ),
+    "tumor, masks by mm": (
+        {
+            "cells": 24,
+            "solver": "finite-differences",
+            "time": {"steps": 8},
+            "masks": {"softness_mm": {"median": 2.0, "std": 0.5}},
+        },
+        "grid:7",
     ),
     "tumor, factors": (
         {

@@ -35,7 +35,9 @@ def test_one_process_needs_two_mebibytes(size, tmp_path):
     assert (tmp_path / "new.nc").exists()
 
 
-@pytest.mark.parametrize("size", [3200, 16384, pytest.param(17408, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "size", [3200, *(pytest.param(size, marks=pytest.mark.slow) for size in (16384, 17408))]
+)
 def test_two_ranks_need_three(size, tmp_path):
     if not MPIEXEC.exists():
         pytest.skip("no mpiexec beside this Python")

@@ -76,5 +76,5 @@ def test_the_share_grows_with_voxels_and_falls_with_errors():
 def test_the_slope_of_a_contour_is_that_of_a_front():
     config = TumorConfig.model_validate({"masks": {"whole": 0.5, "core": 0.5}})
     slope = contour_slope(config)
-    assert slope == pytest.approx(0.25 * np.sqrt(0.06 / 0.5))
+    assert slope == pytest.approx(0.125 * np.sqrt(0.06 / 0.5))
     assert fitting_softness(1.5, slope) == pytest.approx(1.5 * slope / 1.12)

@@ -60,6 +60,14 @@ def test_draws_of_a_result_in_another_basis_are_refused(tmp_path, other):
         whitened_draws(result(other, draws), tmp_path, PRIOR)
 
 
+@pytest.mark.parametrize("size", [0, 3])
+def test_draws_of_a_result_whose_unknown_has_another_dimension_are_refused(tmp_path, size):
+    found = result(PRIOR, np.random.default_rng(0).standard_normal((12, 8)))
+    found["posterior"] = found["posterior"].to_dataset().expand_dims(other=size)
+    with pytest.raises(DataSchemaError, match=r"its unknown .*expected the same"):
+        whitened_draws(found, tmp_path, PRIOR)
+
+
 def test_xi_of_a_data_set_in_another_basis_are_refused_by_what_learns_from_them():
     held = dict.fromkeys(TrainingSet.__dataclass_fields__)
     training = TrainingSet(**{**held, "prior_probe": prior_probe(OTHERS[0])})

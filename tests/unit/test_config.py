@@ -48,6 +48,11 @@ def test_values_are_converted_and_frozen():
             r"^problem.solver.tolerance: input should be greater than 0 \(got -1\)$",
         ),
         ({"name": ["x" * 200]}, r"\(got \['x+\.\.\.\)$"),
+        ({"name": "a", "nodes": [1, 10**400]}, r"^problem.nodes.1: expected a number below 1e308"),
+        (
+            {"name": "a", "solver": {"tolerance": -(10**309)}},
+            r"^problem.solver.tolerance: exp.*308",
+        ),
     ],
 )
 def test_the_first_error_is_one_line_that_names_the_key(data, message):

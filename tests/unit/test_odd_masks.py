@@ -74,6 +74,12 @@ def test_an_odd_softness_is_told(softness, said):
     assert said in text
 
 
+@pytest.mark.parametrize(("s", "said"), [(90.0, "hardly anything"), (0.04, "not that sharp")])
+def test_an_odd_softness_in_mm_is_told(s, said):
+    (text,) = odd(made(softness_mm=s), 20, 10)
+    assert said in text
+
+
 def test_a_softness_beyond_c_is_refused():
     with pytest.raises(ConfigError, match="softness"):
         made(softness=1e9)

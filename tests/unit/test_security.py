@@ -25,8 +25,14 @@ IMPORTERS = {
     "pdeinv.plugins.own_declared",
 }  # fmt: skip
 """Modules that import by name: packages, tasks of pdeinv itself, and the user's own model."""
-STARTERS = {"pdeinv.jobs.doctor", "pdeinv.kernels.build", "pdeinv.fem.msh_contents"}
-"""Modules that start programs: the compiler, and this Python to try a package or to read a mesh."""
+STARTERS = {
+    "pdeinv.jobs.doctor",
+    "pdeinv.kernels.build",
+    "pdeinv.fem.msh_contents",
+    "pdeinv.io.trial",
+}
+"""Modules that start programs: the compiler, and this Python to try a package or a file, or to read
+a mesh."""
 SOCKETS = {"pdeinv.jobs.train", "pdeinv.executors.meeting", "pdeinv.io.lock"}
 """Modules that know sockets: the meeting of training processes, and one that asks for its host."""
 

@@ -69,6 +69,37 @@ def test_a_dry_run_tells_what_solves_take(timed):
     assert posterior.counters.n_forward == posterior.coarse.counters.n_surrogate == 0
 
 
+class Keeping(Timed):
+    """A model that has what it was asked last for nothing."""
+
+    last = None
+
+    def rows(self, ms):
+        return self._free(ms, super().rows)
+
+    def linearize_rows(self, ms):
+        return self._free(ms, super().linearize_rows)
+
+    def _free(self, ms, ask):
+        before, kept = self.clock.now, self.last is not None and np.array_equal(ms[-1], self.last)
+        found, self.last = ask(ms), ms[-1]
+        if kept and len(ms) == 1:
+            self.clock.now = before + 0.001
+        return found
+
+
+@pytest.mark.parametrize("seconds", [0.02, 50.0])
+def test_a_dry_run_does_not_take_what_is_kept_for_the_cost_of_a_solve(monkeypatch, seconds):
+    clock, posterior = Clock(), LINEAR.posterior(LINEAR)
+    monkeypatch.setattr(clocked, "time", clock)
+    posterior.model = Keeping(posterior.model, clock, seconds)
+    posterior.coarse.model = Timed(posterior.coarse.model, clock, seconds)
+    found = solve_costs(posterior, 1000)
+    assert found["solve, alone (ms)"] == found["solve, 16 together (ms)"] == 500 * seconds
+    assert found["value and gradient, alone (ms)"] == 1000 * seconds
+    assert found["value and gradient, 16 together (ms)"] == 1000 * seconds
+
+
 def test_costs_are_those_of_one_row_and_no_solve_is_counted(timed):
     posterior = timed(0.02, 0.03)
     found = measured(posterior, np.random.default_rng(0).standard_normal((40, posterior.dim)))

@@ -299,6 +299,8 @@ MASK_REFUSED = {
     "share": ({"share": 1.5}, "share"),
     "score": ({"score": "hausdorff"}, "score"),
     "softness": ({"softness": 0.0}, "softness"),
+    "no mm": ({"softness_mm": 0.0}, "expected a number above 0, or a table"),
+    "both": ({"softness": 0.1, "softness_mm": 1.3}, "softness_mm = 1.3 exclude each other"),
 }
 
 
@@ -307,6 +309,43 @@ def test_masks_are_refused_in_one_line(case):
     table, words = MASK_REFUSED[case]
     with pytest.raises(ConfigError, match=words):
         made(masks=table)
+
+
+def test_masks_by_mm_go_with_one_rate_each():
+    with pytest.raises(ConfigError, match="growth_factor out"):
+        made(masks={"softness_mm": 1.3}, unknown={"growth_factor": {}})
+
+
+@pytest.mark.parametrize("solver", ["finite-differences", "finite-elements"])
+def test_a_mask_by_mm_tells_how_far_inside_a_straight_front_a_place_lies(solver):
+    line = {"lengths": [200.0], "cells": 800, "tissue": {"kind": "homogeneous"},
+            "time": {"steps": 400}, "solver": solver}  # fmt: skip
+    problem = made(**line, masks={"softness_mm": 1.3, "whole": 0.2, "core": 0.5})
+    d, rho = 0.6, 0.2
+    m, places = np.array([d, rho, 20.0]), problem.sensors("grid:799")
+    z = problem.forward_model(places)(m)
+    plain = made(**line)
+    c = plain.forward_model(plain.sensors("grid:799"))(m)
+    x, whole = np.asarray(places["x"])[: len(c)], z[: len(c)]
+    ahead = x > 50
+    contour = x[ahead][np.argmin(np.abs(c[ahead] - 0.2))]
+    near = ahead & (np.abs(x - contour) < 2.0)
+    np.testing.assert_allclose(1.3 * whole[near], contour - x[near], rtol=0.2, atol=0.2)
+    np.testing.assert_array_equal(whole > 0, c > 0.2)
+
+
+def test_masks_by_mm_keep_the_contour_and_are_bounded():
+    problem = made(masks={"softness_mm": 1.3, "whole": 0.2, "core": 0.6})
+    m, plain = np.array([1.0, 0.08, 120.0, 100.0]), made()
+    z = problem.forward_model(problem.sensors("grid:9"))(m)
+    c = plain.forward_model(plain.sensors("grid:9"))(m)
+    np.testing.assert_array_equal(z > 0, np.concatenate([c > 0.2, c > 0.6]))
+    assert np.abs(z).max() < 4 * np.log(1 / 0.01) * np.sqrt(m[0] / m[1]) / 1.3
+    fields = problem.solve(m, level=0)
+    assert float(fields["seen_diffusivity"]) == 1.0
+    np.testing.assert_allclose(problem.observe(fields, problem.sensors("grid:9")), z, rtol=1e-9)
+    with pytest.raises(SolverDiverged, match="above 0"):
+        problem.forward_model(problem.sensors("grid:9"))(np.array([1.0, 0.0, 120.0, 100.0]))
 
 
 def test_a_mask_is_seen_where_the_concentration_is_above_its_threshold():

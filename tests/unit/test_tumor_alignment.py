@@ -161,7 +161,7 @@ def test_what_cannot_be_compared_is_one_clear_line(there, spec, words):
 
 def test_masks_of_another_softness_are_refused():
     here, there = made(masks=MASKS), made(masks={**MASKS, "softness": 0.1})
-    with pytest.raises(DataSchemaError, match=r"masks.softness = 0.1, this run has 0.05"):
+    with pytest.raises(DataSchemaError, match=r"softness = 0.1, this run has softness = 0.05"):
         here.aligned(measured(here, "grid:9"), there, there.sensors("grid:9"))
 
 

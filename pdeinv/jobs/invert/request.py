@@ -40,6 +40,7 @@ class NoiseConfig(Config):
 
     std: float | None = Field(None, gt=0, description="absolute standard deviation")
     rel: float | None = Field(None, gt=0, description="relative to the largest absolute value")
+    rms: float | None = Field(None, gt=0, description="relative to the root mean square")
 
 
 class BudgetConfig(Config):
@@ -108,7 +109,7 @@ class Inversion:
             update={"seed": fresh_seed() if given.seed is None else given.seed,
                     "observations": str(observations)}
         )  # fmt: skip
-        case = read_case(observations, run.problem, NoiseSpec(run.noise.std, run.noise.rel))
+        case = read_case(observations, run.problem, NoiseSpec(**run.noise.model_dump()))
         name, table = named(run.engine)
         engine = cast(Engine[Any], registry.build("engines", str(name or "two-level"), table))
         said = hooks.remarks(case.problem, case.observations)

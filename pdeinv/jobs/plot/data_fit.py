@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.bayes.links import LINKS
+from pdeinv.jobs.plot.gathers import fit_gathers
 from pdeinv.jobs.plot.lines import INTERVAL, time_panel
 from pdeinv.jobs.plot.panels import BLUE, GREY, Panel, panel, with_units
 from pdeinv.jobs.plot.samples import kinds_of, of_zeros_and_ones
@@ -74,6 +75,7 @@ def fit_panels(tree: xr.DataTree, point: bool) -> list[Panel]:
         fit = _Fit.of(observed.isel(obs=rows), draws.isel(obs=rows), point)
         own = constants.isel(obs=rows)
         found.append(_fit_panel(fit, title))
+        found += fit_gathers(fit.observed, fit.predicted, own)
         if "t" in own and len(np.unique(own["t"])) > 1 and not fit.of_chances:
             found.append(_over_time(fit, own))
     return found

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from pdeinv.jobs.plot.gathers import gather_panels, is_gather
 from pdeinv.jobs.plot.kinds import parted_kinds
 from pdeinv.jobs.plot.lines import line_panel, series_panel
 from pdeinv.jobs.plot.overlays import overlay_of
@@ -48,7 +49,9 @@ def _quantity_panels(dataset: xr.Dataset) -> list[Panel]:
 
 
 def _records(dataset: xr.Dataset, value: xr.DataArray) -> list[Panel]:
-    """Records of stations, one panel for each part of a last axis."""
+    """Records of stations, one panel for each part of a last axis; gathers of shots."""
+    if is_gather(value):
+        return gather_panels(value, title_of(value))
     if value.ndim == 2:
         return _station_panels(dataset, value)
     last = str(value.dims[-1])

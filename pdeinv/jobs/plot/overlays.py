@@ -1,4 +1,4 @@
-"""What is drawn over a map: sensors, electrodes with their numbers, the outline of the body."""
+"""What is drawn over a map: sensors, electrodes with their numbers, sources, the outline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Overlay", "overlay_of"]
 
-INK = "#222222"
+INK, RED = "#222222", "#c0392b"
 MAX_NUMBERED = 32
 OFFSET = 1.11
 """How far from the middle the number of an electrode stands, in units of its own distance."""
@@ -31,12 +31,16 @@ class Overlay:
         sensors: where data were read; shape (n, 3) in space, of which only cuts show some.
         electrodes: centres.
         widths: of the electrodes, shape (n,).
+        sources: of waves.
+        receivers: of those.
         outline: closed curves around the body, a row of NaN between two of them; maps end there.
     """
 
     sensors: Array | None = None
     electrodes: Array | None = None
     widths: Array | None = None
+    sources: Array | None = None
+    receivers: Array | None = None
     outline: Array | None = None
 
     def on(self, cut: Cut) -> Overlay:
@@ -54,9 +58,20 @@ class Overlay:
             _cut(ax, self.outline, image)
         if self.electrodes is not None:
             _electrodes(ax, self.electrodes, self.widths)
+        if self.receivers is not None:
+            _marks(ax, self.receivers, "v", "white")
+        if self.sources is not None:
+            _marks(ax, self.sources, "*", RED)
         if self.sensors is not None:
             size = float(np.clip(30 / math.sqrt(len(self.sensors)), 1.2, 4.0))
             ax.plot(*self.sensors[:, :2].T, "o", ms=size, mfc="white", mec="black", mew=0.4, ls="")
+
+
+def _marks(ax: Axes, places: Array, sign: str, colour: str) -> None:
+    """Places as signs, smaller where there are many, whole also at the edge of the map."""
+    size = float(np.clip(40 / math.sqrt(len(places)), 3.0, 9.0))
+    style: Any = {"ms": size, "mfc": colour, "mec": "black", "mew": 0.4, "clip_on": False}
+    ax.plot(*places.T, sign, ls="", zorder=3, **style)
 
 
 def _cut(ax: Axes, outline: Array, image: Any) -> None:
@@ -79,6 +94,8 @@ def overlay_of(dataset: xr.Dataset) -> Overlay:
         None if sensors is None else np.unique(sensors, axis=0),
         _places(dataset, "electrode_"),
         np.asarray(dataset["electrode_width"]) if "electrode_width" in dataset else None,
+        _places(dataset, "source_"),
+        _places(dataset, "receiver_"),
         _places(dataset, "outline_"),
     )
 

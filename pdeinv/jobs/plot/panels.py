@@ -255,9 +255,11 @@ def places_panel(ax: Axes, dataset: xr.Dataset, overlay: Overlay, title: str) ->
 
 
 def plane(ax: Axes, title: str, x: xr.DataArray, y: xr.DataArray) -> None:
-    """Title and labels of a panel over two of x, y and z, of one scale."""
+    """Title and labels of a panel over two of x, y and z, of one scale; a depth goes downwards."""
     labels = {"xlabel": with_units(x.name, x), "ylabel": with_units(y.name, y)}
     ax.set(title=wrapped(title), aspect="equal", **labels)
+    if y.attrs.get("positive") == "down" and not ax.yaxis_inverted():
+        ax.invert_yaxis()
 
 
 @panel

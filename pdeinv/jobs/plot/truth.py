@@ -11,6 +11,7 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.io.body import cut_mesh_of, mesh_of
 from pdeinv.jobs.plot.bars import bar_panels
 from pdeinv.jobs.plot.fields import Field, Scene, field_panels
+from pdeinv.jobs.plot.gathers import gather_panels, is_gather
 from pdeinv.jobs.plot.lines import line_panel
 from pdeinv.jobs.plot.overlays import overlay_of
 from pdeinv.jobs.plot.panels import Panel, colour_scale, joined, title_of
@@ -57,6 +58,8 @@ def truth_panels(tree: xr.DataTree, path: Path) -> list[Panel]:
     for shown, title in zip(fields, _told_apart(fields), strict=True):
         if shown.drawable:
             panels += field_panels(shown, title, colour_scale(*_alike(shown, fields)))
+        elif is_gather(shown.array):
+            panels += gather_panels(shown.array, title)
         else:
             panels.append(line_panel(slices(shown.array), title))
     panels += bar_panels(root)

@@ -10,7 +10,8 @@ from pydantic import Field, field_validator, model_validator
 
 from pdeinv.config import Config, Finite, Positive
 
-from ..config import COLDEST, KnownConfig, NumberConfig, Pressure, centre_of
+from ..config import COLDEST, Pressure
+from ..number_priors import KnownConfig, NumberConfig, SoughtConfig, centre_of
 from .inlet import Inlet
 from .mechanism_files import digest_of
 
@@ -96,7 +97,7 @@ class UnknownConfig(Config):
         return self
 
     @property
-    def states(self) -> dict[str, NumberConfig]:
+    def states(self) -> dict[str, SoughtConfig]:
         """The priors of the state of the inlet, by name."""
         found = {name: getattr(self, name) for name in STATES}
         return {n: p for n, p in found.items() if not isinstance(p, KnownConfig | None)}
@@ -222,6 +223,11 @@ class DetailedConfig(Config):
         return ((0.0, self.length),)
 
     @property
+    def sought(self) -> tuple[str, ...]:
+        """What is sought of the state of the inlet."""
+        return tuple(self.unknown.states)
+
+    @property
     def premixed(self) -> bool:
         """Whether fuel and oxidizer come out of one inlet."""
         return self.configuration != "diffusion"
@@ -229,6 +235,6 @@ class DetailedConfig(Config):
     @property
     def inlet(self) -> Inlet:
         """The configured state of the inlet, with what is sought in the middle of its prior."""
-        middle = {name: centre_of(prior) for name, prior in self.unknown.states.items()}  # type: ignore[arg-type]
+        middle = {name: centre_of(prior) for name, prior in self.unknown.states.items()}
         values = {name: middle.get(name, getattr(self, name)) for name in STATES}
         return Inlet(**values, mass_flux=self.mass_flux)

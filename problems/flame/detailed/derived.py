@@ -13,6 +13,7 @@ from .config import DetailedConfig
 from .inlet import COORDINATES
 from .model import DetailedModel, Solver
 from .quantities import COORDS, KIND, coordinates, kinds_of, observed
+from .sensors import sensors_of
 
 __all__ = ["derived_of"]
 
@@ -32,13 +33,9 @@ def derived_of(config: DetailedConfig, level: int) -> Derived:
     x = solver.base(config.inlet).grid
     shown = {n: k for n, k in enumerate(kinds_of(config)) if not k.name.startswith("Y_")}
     counts = [len(x) if "x" in kind.coords else 1 for kind in shown.values()]
-    told = coordinates(config)
-    state = {
-        short: np.full(sum(counts), getattr(config, name) if short in told else 0.0)
-        for short, name in COORDINATES.items()
-    }
     places = np.concatenate([x if count > 1 else np.zeros(1) for count in counts])
-    sensors: Sensors = {KIND: np.repeat(np.array([*shown], float), counts), "x": places, **state}
+    own: Sensors = {KIND: np.repeat(np.array([*shown], float), counts), "x": places}
+    sensors = sensors_of(config).at_inlet(config, own)
     spaces = solver.unknown.prior(config).space, observed(config).space(sensors)
     model = DetailedModel(spaces, parts, sensors)
     scale = np.repeat([kind.scale for kind in shown.values()], counts)

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import xarray as xr
 from pydantic import Field
 
@@ -24,8 +23,8 @@ from pdeinv.plugins.problem import Importer
 from pdeinv.text_table import read_table
 
 from ..config import COLDEST, Pressure
-from ..importer import COLUMN, LENGTHS, PARTS, PRESSURES, SPEEDS, TEMPERATURES, columns_of
-from ..rows import NOISY, SIGMA, Table
+from ..inlet_table import COLUMN, LENGTHS, PARTS, PRESSURES, SPEEDS, TEMPERATURES, table_of
+from ..rows import SIGMA, Table
 from .config import DetailedConfig
 from .inlet import COORDINATES
 from .mechanism import gas_of
@@ -111,7 +110,7 @@ def _read(source: Path, options: CsvOptions) -> xr.Dataset:
     names = gas_of(config).species_names
     species = _species(source, names)
     units = {**UNITS, **{f"{part}_{name}": PARTS for name in species for part in "XY"}}
-    table = columns_of(source, units)
+    table = table_of(source, units)
     told = coordinates(config)
     given = {short: getattr(options, FLAGS[short]) for short in told}
     for name, value in given.items():
@@ -175,10 +174,7 @@ def dataset_of(
         DataSchemaError: a row that cannot be, by its line.
     """
     told = coordinates(config_of(*about, {}))
-    for short in told:
-        low, high, words = ENDS[short]
-        values = table.columns[short]
-        table.refuse(~((values >= low) & (values <= high)), short, f"must be {words}")
+    table.check_inlet({short: ENDS[short] for short in told})
     table.check_places(kinds)
     first = {COORDINATES[short]: float(table.columns[short][0]) for short in told}
     config = config_of(*about, first)
@@ -186,7 +182,7 @@ def dataset_of(
     for kind in kinds:
         labels = {"units": kind.units, "long_name": kind.long_name}
         sigma = table.noise(kind.name, rel)
-        _check_values(table, kind.name, sigma)
+        table.check_values(kind.name, sigma)
         text = f"noise standard deviation of {kind.long_name}"
         data[kind.name] = ("obs", table.columns[kind.name], labels)
         data[kind.name + SIGMA] = ("obs", sigma, {**labels, "long_name": text})
@@ -197,16 +193,6 @@ def dataset_of(
     }
     attrs = problem_attributes("flame-cantera", config)
     return xr.Dataset(data, coords, {**attrs, "featureType": "point"})
-
-
-def _check_values(table: Table, name: str, sigma: Any) -> None:
-    values = table.columns[name]
-    if name[:2] in ("X_", "Y_"):
-        noise = NOISY * np.nan_to_num(sigma)
-        text = f"must be from 0 to 1, but for {NOISY:g} standard deviations"
-        table.refuse((values < -noise) | (values > 1 + noise), name, text)
-    else:
-        table.check_values(name, sigma)
 
 
 csv_importer = Importer(

@@ -23,12 +23,11 @@ from .config import DetailedConfig
 from .derived import derived_of
 from .fields import VARIABLES, state_in, to_dataset, unknown_in
 from .importer import csv_importer
-from .inlet import COORDINATES
 from .mechanism import gas_of
 from .model import DetailedModel, Experiment, Flames, Solver
-from .quantities import KIND, coordinates, kinds_of, observed
+from .quantities import KIND, kinds_of, observed
 from .saves import save_importer
-from .sensors import check, check_flammable, parse
+from .sensors import check_flammable, sensors_of
 from .stack import names_of
 from .unknown import Unknown
 
@@ -95,10 +94,11 @@ class FlameCantera:
             ConfigError: not understood, a sensor outside the domain, or a mixture that does not
                 burn.
         """
-        found = parse(spec, self.config)
+        nodes = np.linspace(0.0, self.config.length, 101)
+        found = sensors_of(self.config).parse(spec, self.config, nodes)
         check_inside({"x": found["x"]}, self.config.extent)
         try:
-            check(self.config, found)
+            sensors_of(self.config).check(self.config, found)
         except DataSchemaError as error:
             raise ConfigError(str(error)) from None
         return found
@@ -110,7 +110,7 @@ class FlameCantera:
             ConfigError: no such level, no flame at the middle of the priors, or no such mechanism.
             DataSchemaError: a sensor lies outside the domain, or is of no flame.
         """
-        check(self.config, sensors)
+        sensors_of(self.config).check(self.config, sensors)
         spaces = (self.prior().space, self.observed.space(sensors))
         return DetailedModel(spaces, Solver.weighted(self.config, level), sensors)
 
@@ -139,7 +139,7 @@ class FlameCantera:
             DataSchemaError: not such a dataset, or a sensor outside the domain.
         """
         config, level = described(fields, self.name, DetailedConfig, VARIABLES)
-        check(config, sensors)
+        sensors_of(config).check(config, sensors)
         solver = Solver.of(config, level)
         m = unknown_in(fields, solver)
         if config.extrapolate:
@@ -158,13 +158,9 @@ class FlameCantera:
             ConfigError: not one number, of at least two.
         """
         found = grid_nodes(self.config.extent, shape)
-        n, told = found["x"].size, coordinates(self.config)
-        number = [kind.name for kind in kinds_of(self.config)].index("T")
-        state = {
-            short: np.full(n, getattr(self.config, name) if short in told else 0.0)
-            for short, name in COORDINATES.items()
-        }
-        return {KIND: np.full(n, float(number)), **found, **state}
+        number = float([kind.name for kind in kinds_of(self.config)].index("T"))
+        own = {KIND: np.full(found["x"].size, number), **found}
+        return sensors_of(self.config).at_inlet(self.config, own)
 
     def on_grid(self, m: Array, shape: tuple[int, ...]) -> Array:
         """The temperature at :meth:`grid` over 1024 K: what ``score`` compares."""

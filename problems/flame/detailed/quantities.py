@@ -9,12 +9,13 @@ import numpy as np
 from pdeinv.model.observed import Kind, Observed
 from pdeinv.typing import Array
 
+from ..inlet_sensors import KIND, SPEED
 from .config import DetailedConfig
 from .inlet import COORDINATES
 
 __all__ = ["COORDS", "KIND", "NAME", "coordinates", "kinds_of", "nodal", "nodal_slopes", "observed"]
 
-NAME, KIND = "flame_data", "quantity"
+NAME = "flame_data"
 
 COORDS = {KIND: "1", "x": "m", "p": "Pa", "T_in": "K", "phi": "1", "mass_flux": "kg m-2 s-1"}
 """Units of the coordinates of data."""
@@ -29,7 +30,7 @@ def coordinates(config: DetailedConfig) -> tuple[str, ...]:
 def kinds_of(config: DetailedConfig) -> tuple[Kind, ...]:
     """What data may be, in the order of their numbers; values are over the scale of their kind."""
     at = coordinates(config)
-    speed = (Kind("s_L", "m s-1", "laminar flame speed", 1.0, at),)
+    speed = (Kind(SPEED, "m s-1", "laminar flame speed", 1.0, at),)
     profiles = [
         Kind("T", "K", "temperature", 1024.0, ("x", *at)),
         Kind("u", "m s-1", "velocity of the gas", 1.0, ("x", *at)),

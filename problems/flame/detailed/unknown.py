@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from pdeinv.bayes.named_priors import lognormal, normal, product, uniform
-from pdeinv.bayes.prior import FieldPrior, Prior
+from pdeinv.bayes.named_priors import normal, product
+from pdeinv.bayes.prior import Prior
 from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
 
-from ..config import LogNormalConfig, NormalConfig
+from ..number_priors import prior_of_numbers
 from .config import DetailedConfig
 from .inlet import Inlet
 from .rates import Nominal, Sought, apply, nominal, sought_rates
@@ -71,7 +71,8 @@ class Unknown:
             normal(one.name, mean=0.0, std=one.std, units=one.labels[0], long_name=one.labels[1])
             for one in self.rates
         ]
-        return product(*parts, *(_state(n, p) for n, p in config.unknown.states.items()))
+        states = config.unknown.states
+        return product(*parts, *([prior_of_numbers(states, LABELS)] if states else []))
 
     def inlet(self, at: Inlet, m: Array) -> Inlet:
         """The state of an experiment with the values of m."""
@@ -96,12 +97,3 @@ class Unknown:
                 raise SolverDiverged(
                     f"{name} = {value:g} is beyond what a flame has, {low:g} to {high:g}"
                 )
-
-
-def _state(name: str, prior: Any) -> FieldPrior:
-    units, words = LABELS[name]
-    if isinstance(prior, LogNormalConfig):
-        return lognormal(name, median=prior.median, std=prior.std, units=units, long_name=words)
-    if isinstance(prior, NormalConfig):
-        return normal(name, mean=prior.mean, std=prior.std, units=units, long_name=words)
-    return uniform(name, low=prior.low, high=prior.high, units=units, long_name=words)

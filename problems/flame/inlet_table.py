@@ -1,0 +1,182 @@
+"""Tables of flames with units in their headers, as observation files.
+
+A cell that is empty was not measured. The state of the inlet stands in columns or in flags.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.config import Config
+from pdeinv.errors import DataSchemaError
+from pdeinv.io.fields import problem_attributes
+from pdeinv.model.observed import Kind, Observed
+from pdeinv.text_table import is_missing, read_table
+from pdeinv.typing import Array
+
+from .inlet_sensors import INLET
+from .rows import SIGMA, Table
+
+__all__ = ["COLUMN", "LENGTHS", "PARTS", "PER_TIME", "PRESSURES", "SPEEDS", "TEMPERATURES",
+           "TableFormat", "TableOptions", "table_of"]  # fmt: skip
+
+ZERO = 273.15
+LENGTHS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6}
+SPEEDS = {"m/s": 1.0, "m s-1": 1.0, "cm/s": 1e-2, "cm s-1": 1e-2, "mm/s": 1e-3, "mm s-1": 1e-3}
+PRESSURES = {"Pa": 1.0, "kPa": 1e3, "MPa": 1e6, "mbar": 1e2, "bar": 1e5, "atm": 101325.0}
+TEMPERATURES = {"K": 1.0, "degC": 1.0, "°C": 1.0, "C": 1.0}
+PER_TIME = {"1/s": 1.0, "s-1": 1.0, "1/ms": 1e3}
+PARTS = {"1": 1.0, "": 1.0, "%": 1e-2}
+COLUMN = re.compile(r"(\w+)\s*(?:[\[(]\s*([^\])]*?)\s*[\])])?")
+
+
+class TableOptions(Protocol):
+    """The flags of a format."""
+
+    rel: float | None
+    p: float | None
+    t_in: float | None
+    phi: float | None
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """The table of one problem.
+
+    Attributes:
+        problem: its name.
+        config: its configuration, of the state of the inlet.
+        observed: its quantities.
+        units: factors to SI by the units of each column, which may be written in lower case.
+        ends: the least and the largest of each state of the inlet, and words for it.
+    """
+
+    problem: str
+    config: type[Config]
+    observed: Observed
+    units: Mapping[str, Mapping[str, float]]
+    ends: Mapping[str, tuple[float, float, str]]
+
+    def read(self, source: Path, options: TableOptions) -> xr.Dataset:
+        """The observation file of a table.
+
+        Raises:
+            DataSchemaError: names the first column or row that is wrong.
+        """
+        table = table_of(source, self.units)
+        columns = table.columns
+        given = {"p": options.p, "T_in": options.t_in, "phi": options.phi}
+        for name, value in given.items():
+            if (name in columns) == (value is not None):
+                fault = "is there twice; give" if name in columns else "is not there; give"
+                raise DataSchemaError(
+                    f"{source}: the column {name} {fault} it in the file or by --{_flag(name)}"
+                )
+        kinds = [kind for kind in self.observed.kinds if kind.name in columns]
+        if not kinds:
+            names = ", ".join(kind.name for kind in self.observed.kinds)
+            raise DataSchemaError(
+                f"{source}: expected a column of {names}; got {', '.join(columns)}"
+            )
+        if "x" not in columns and any("x" in kind.coords for kind in kinds):
+            raise DataSchemaError(f"{source}: profiles need a column x, such as 'x [mm]'")
+        return self._dataset(table.measured(kinds).filled(given), kinds, options.rel)
+
+    def _dataset(self, table: Table, kinds: Sequence[Kind], rel: float | None) -> xr.Dataset:
+        """The observation file of checked rows."""
+        table.check_inlet(self.ends)
+        table.check_places(kinds)
+        data: dict[str, tuple[str, Array, dict[str, str]]] = {}
+        for kind in kinds:
+            labels = {"units": kind.units, "long_name": kind.long_name}
+            sigma = table.noise(kind.name, rel)
+            table.check_values(kind.name, sigma)
+            text = f"noise standard deviation of {kind.long_name}"
+            data[kind.name] = ("obs", table.columns[kind.name], labels)
+            data[kind.name + SIGMA] = ("obs", sigma, {**labels, "long_name": text})
+        coords = {
+            name: ("obs", table.columns[name], {"units": units})
+            for name, units in self.observed.coords.items()
+            if name in table.columns
+        }
+        first = {name: float(table.columns[short][0]) for short, name in INLET.items()}
+        attrs = problem_attributes(self.problem, self.config(**first))
+        return xr.Dataset(data, coords, {**attrs, "featureType": "point"})
+
+
+def _flag(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def table_of(source: Path, units: Mapping[str, Mapping[str, float]]) -> Table:
+    """The columns in SI units by their names; noise as NAME_sigma.
+
+    Raises:
+        DataSchemaError: a column that is not known, there twice, without units, or no numbers.
+    """
+    header, lines = read_table(source)
+    known = {name.lower(): name for name in units}
+    found: dict[str, Array] = {}
+    for k, text in enumerate(header):
+        matched = COLUMN.fullmatch(text.strip())
+        stem = "" if matched is None else matched[1].removesuffix(SIGMA)
+        if matched is None or stem not in known:
+            raise DataSchemaError(
+                f"{source}: column '{text}' is not known; expected {', '.join(units)} or one of "
+                f"them with {SIGMA}, with units such as 'T [degC]'"
+            )
+        name = known[stem]
+        label = name + SIGMA * matched[1].endswith(SIGMA)
+        if label in found:
+            raise DataSchemaError(
+                f"{source}: column '{text}' gives {label}, which another column gives as well; "
+                "leave one out"
+            )
+        values = np.array([_number(cells[k], source, line, text) for line, cells in lines])
+        found[label] = _in_si(values, (label, matched[2]), units[name], source)
+    if not found or not len(next(iter(found.values()))):
+        raise DataSchemaError(f"{source} has no rows; expected a table of measurements")
+    return Table(source, np.array([line for line, _ in lines]), found)
+
+
+def _number(cell: str, source: Path, line: int, column: str) -> float:
+    if is_missing(cell):
+        return np.nan
+    try:
+        value = float(cell)
+    except ValueError:
+        value = np.inf
+    if not np.isfinite(value):
+        raise DataSchemaError(
+            f"{source}, line {line}: column '{column}' holds '{cell}'; expected a number, or "
+            "nothing where it was not measured"
+        )
+    return value
+
+
+def _in_si(
+    values: Array, column: tuple[str, str | None], units: Mapping[str, float], source: Path
+) -> Array:
+    """A column in SI units; temperatures in degrees Celsius are shifted, their noise is not."""
+    label, said = column
+    name = label.removesuffix(SIGMA)
+    if said is None and "1" not in units:
+        raise DataSchemaError(
+            f"{source}: column {label} has no units; write them behind it, such as "
+            f"'{label} [{next(iter(units))}]'; known are {', '.join(u for u in units if u)}"
+        )
+    unit = {u.lower(): u for u in units}.get((said or "1").lower())
+    if unit is None:
+        raise DataSchemaError(
+            f"{source}: column {label} has units '{said}'; known are "
+            f"{', '.join(u for u in units if u)}"
+        )
+    shift = ZERO if units is TEMPERATURES and unit != "K" and label == name else 0.0
+    return values * units[unit] + shift

@@ -1,0 +1,64 @@
+"""Known surveys as tables of the configuration.
+
+``openfwi``: the vertical sections of OpenFWI (Deng et al. 2022), 70 × 70 nodes every 10 m, five
+shots and a receiver at every column in a depth of 10 m, a Ricker wavelet of 15 Hz, 1000 samples of
+1 ms. There a shot adds (v dt)² w to one node, which is s = h² w δ with h = 10 m. A file's sample k
+is the wave at the time (k + 1) dt.
+
+``transmission``: the geometry of the waveform inversion of InverseBench (Zheng et al. 2025) at half
+its resolution: sources at the bottom, receivers at the top under a free surface, 5 Hz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["PRESETS"]
+
+
+def _row(count: int, spacing: float, depth: float) -> list[tuple[float, float]]:
+    return [(spacing * k, depth) for k in range(count)]
+
+
+PRESETS: Mapping[str, dict[str, Any]] = {
+    "openfwi": {
+        "lengths": (690.0, 690.0),
+        "cells": 23,
+        "survey": {
+            "sources": [(10.0 * k, 10.0) for k in (0, 17, 34, 52, 69)],
+            "receivers": _row(70, 10.0, 10.0),
+        },
+        "source": {"frequency": 15.0, "amplitude": 100.0, "delay": 0.073},
+        "boundary": {"top": "absorbing", "width": 300.0},
+        "time": {"final": 1.0, "record": 0.001},
+        "unknown": {
+            "kind": "bounded",
+            "low": 1500.0,
+            "high": 4500.0,
+            "length": 150.0,
+            "modes": 100,
+            "grid": (24, 24),
+        },
+    },
+    "transmission": {
+        "lengths": (2520.0, 1260.0),
+        "cells": (40, 20),
+        "survey": {
+            "sources": [(360.0 * k, 1260.0) for k in range(8)],
+            "receivers": _row(64, 40.0, 10.0),
+        },
+        "source": {"frequency": 5.0},
+        "boundary": {"top": "free", "width": 630.0},
+        "time": {"final": 1.0, "record": 0.002},
+        "unknown": {
+            "kind": "bounded",
+            "low": 1500.0,
+            "high": 4500.0,
+            "length": 300.0,
+            "modes": 100,
+            "grid": (33, 17),
+        },
+    },
+}
+"""By name."""

@@ -1,0 +1,166 @@
+"""What m holds: the velocity, and amplitude and shift of the wavelet where they are unknown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from pdeinv.bayes.named_priors import lognormal, normal, product
+from pdeinv.bayes.prior import FieldPrior, Prior
+from pdeinv.bayes.prior_config import GaussianConfig, UniformConfig
+from pdeinv.bayes.transforms import Interval
+from pdeinv.fem.field_unknown import FieldUnknown, Labels
+from pdeinv.model.spaces import Space
+from pdeinv.typing import Array
+
+from .config import SeismicConfig
+from .elements import SpectralElements
+from .medium import AtNodes, Layers, Medium, OnCells
+from .unknown_config import BoundedConfig, LayersConfig, VelocityCellsConfig
+
+__all__ = ["DEPTH", "Unknown"]
+
+DEPTH = {"long_name": "depth", "positive": "down"}
+"""Attributes of y."""
+_LABELS = Labels("velocity", "m s-1", "velocity of sound")
+
+
+class Unknown:
+    """m = (velocity, amplitude where unknown, shift where unknown).
+
+    Args:
+        config: of the problem.
+
+    Attributes:
+        velocity: the field; layers are numbers and no field.
+    """
+
+    def __init__(self, config: SeismicConfig) -> None:
+        self.config = config
+        self.velocity = _field(config)
+
+    @cached_property
+    def prior(self) -> Prior:
+        """The prior of m."""
+        source = self.config.source
+        parts: list[Prior] = [self.velocity.prior]
+        if source.amplitude_std > 0:
+            words = {"units": self.config.units.u, "long_name": "amplitude of the wavelet"}
+            median, std = source.amplitude, source.amplitude_std
+            parts.append(lognormal("amplitude", median=median, std=std, **words))
+        if source.shift_std > 0:
+            words = {"units": "s", "long_name": "shift of the wavelet in time"}
+            parts.append(normal("shift", std=source.shift_std, **words))
+        return product(*parts)
+
+    @property
+    def size(self) -> int:
+        """Numbers of the velocity, which come first in m."""
+        return self.velocity.prior.space.size
+
+    def wavelet(self, m: Array) -> tuple[float, float]:
+        """Amplitude and shift."""
+        source, rest = self.config.source, m[self.size :]
+        amplitude = float(rest[0]) if source.amplitude_std > 0 else source.amplitude
+        return amplitude, float(rest[-1]) if source.shift_std > 0 else 0.0
+
+    def change(self, dm: Array) -> tuple[float, float]:
+        """Their change."""
+        source, rest = self.config.source, dm[self.size :]
+        amplitude = float(rest[0]) if source.amplitude_std > 0 else 0.0
+        return amplitude, float(rest[-1]) if source.shift_std > 0 else 0.0
+
+    def gradient(self, velocity: Array, amplitude: float, shift: float) -> Array:
+        """Derivatives by all of these as one by m."""
+        source = self.config.source
+        known = ((source.amplitude_std, amplitude), (source.shift_std, shift))
+        return np.append(velocity, [d for std, d in known if std > 0])
+
+    def medium(self, elements: SpectralElements) -> Medium:
+        """The velocity's part of m to slowness squared at the nodes."""
+        kind, ends = self.config.unknown, [e for _, e in elements.patches]
+        if isinstance(kind, LayersConfig):
+            return Layers(ends[1], len(ends[0]) - 1, len(kind.velocities))
+        if isinstance(kind, VelocityCellsConfig | UniformConfig):
+            counts = kind.cells or (1, 1)
+            edges = [
+                np.linspace(0.0, length, n + 1)
+                for length, n in zip(self.config.lengths, counts, strict=True)
+            ]
+            return OnCells.of((ends[0], ends[1]), (edges[0], edges[1]))
+        return AtNodes(self.velocity.at(self.inside(elements.points)))
+
+    def inside(self, points: Array) -> Array:
+        """The nearest points of the rectangle."""
+        return np.clip(points, 0.0, self.config.lengths)
+
+    def matrix(self, points: Array) -> Any:
+        """P with v(points) = P m, sparse.
+
+        Raises:
+            CapabilityError: layers are no field.
+        """
+        found = self.velocity.matrix(points)
+        rest = self.prior.space.size - found.shape[1]
+        return sparse.hstack([found, sparse.csr_array((found.shape[0], rest))], format="csr")
+
+    def at(self, points: Array, m: Array) -> Array:
+        """v at points (n, 2) of the rectangle."""
+        kind, own = self.config.unknown, m[: self.size]
+        if isinstance(kind, LayersConfig):
+            depths = np.cumsum(own[: len(kind.thicknesses)])
+            return own[len(kind.thicknesses) :][np.searchsorted(depths, points[:, 1])]
+        return np.broadcast_to(self.velocity.at(points)(own), len(points))
+
+
+def _field(config: SeismicConfig) -> FieldUnknown:
+    kind = config.unknown
+    if isinstance(kind, LayersConfig):
+        return FieldUnknown.of_numbers("layers", _layers(kind))
+    if isinstance(kind, BoundedConfig):
+        return _bounded(kind, config)
+    return _downwards(FieldUnknown.of(kind, config.extent, _LABELS))
+
+
+def _downwards(found: FieldUnknown) -> FieldUnknown:
+    """The field with y as a depth."""
+    prior, variable = found.prior, found.variable
+    assert isinstance(prior, FieldPrior)
+    if "y" not in variable.coords:
+        return found
+    attrs = {**variable.coord_attrs, "y": {**variable.coord_attrs["y"], **DEPTH}}
+    space = Space((replace(variable, coord_attrs=attrs),))
+    return replace(found, prior=replace(prior, space=space))
+
+
+def _layers(kind: LayersConfig) -> Prior:
+    thickness = lognormal(
+        "thickness",
+        median=kind.thicknesses,
+        std=kind.thickness_std,
+        units="m",
+        long_name="thickness of the layer",
+    )
+    velocity = lognormal(
+        "velocity",
+        median=kind.velocities,
+        std=kind.velocity_std,
+        units="m s-1",
+        long_name="velocity of the layer",
+    )
+    return product(thickness, velocity)
+
+
+def _bounded(kind: BoundedConfig, config: SeismicConfig) -> FieldUnknown:
+    """The Gaussian field, each of whose numbers the law of its own takes to the interval."""
+    words = kind.model_dump(exclude={"kind", "low", "high"})
+    found = _downwards(FieldUnknown.of(GaussianConfig(**words), config.extent, _LABELS))
+    prior = found.prior
+    assert isinstance(prior, FieldPrior)
+    low, high = (np.full(prior.space.size, end) for end in (kind.low, kind.high))
+    bounded = FieldPrior(prior.space, prior.field, Interval(low, high))
+    return replace(found, kind="bounded", prior=bounded)
