@@ -7,7 +7,7 @@ from pdeinv.bayes.check import dot_product_test, taylor_test
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.config import parse
 from pdeinv.problems.flame.detailed import DetailedConfig, FlameCantera
-from pdeinv.problems.flame.detailed.model import Solver
+from pdeinv.problems.flame.detailed.solver import Solver
 
 RATES = {
     "H + O2 <=> O + OH": {"log_a": {"std": 0.1}, "b": {"std": 0.02}, "ea": {"std": 300.0}},

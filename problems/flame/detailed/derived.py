@@ -11,9 +11,10 @@ from pdeinv.typing import Array
 
 from .config import DetailedConfig
 from .inlet import COORDINATES
-from .model import DetailedModel, Solver
+from .model import DetailedModel
 from .quantities import COORDS, KIND, coordinates, kinds_of, observed
 from .sensors import sensors_of
+from .solver import Solver
 
 __all__ = ["derived_of"]
 

@@ -12,7 +12,7 @@ from pdeinv.io.fields import Layout as Mesh
 from pdeinv.typing import Array
 
 from .inlet import Inlet
-from .model import Solver
+from .solver import Solver
 from .stack import names_of
 from .unknown import LABELS
 

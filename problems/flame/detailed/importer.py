@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import xarray as xr
 from pydantic import Field
@@ -23,15 +23,26 @@ from pdeinv.plugins.problem import Importer
 from pdeinv.text_table import read_table
 
 from ..config import COLDEST, Pressure
-from ..inlet_table import COLUMN, LENGTHS, PARTS, PRESSURES, SPEEDS, TEMPERATURES, table_of
+from ..inlet_table import (
+    COLUMN,
+    LENGTHS,
+    PARTS,
+    PRESSURES,
+    SPEEDS,
+    TEMPERATURES,
+    check_once,
+    dataset_of,
+    measured_kinds,
+    table_of,
+)
 from ..rows import SIGMA, Table
 from .config import DetailedConfig
 from .inlet import COORDINATES
 from .mechanism import gas_of
-from .quantities import COORDS, coordinates, kinds_of
+from .quantities import coordinates, observed
 from .sensors import ENDS
 
-__all__ = ["CsvOptions", "GasOptions", "composition", "csv_importer", "dataset_of"]
+__all__ = ["CsvOptions", "GasOptions", "composition", "config_of", "csv_importer", "file_of"]
 
 FLUXES = {"kg/m2/s": 1.0, "kg m-2 s-1": 1.0, "g/cm2/s": 10.0, "g cm-2 s-1": 10.0}
 UNITS: Mapping[str, Mapping[str, float]] = {
@@ -39,8 +50,6 @@ UNITS: Mapping[str, Mapping[str, float]] = {
     "T_in": TEMPERATURES, "phi": PARTS, "mass_flux": FLUXES,
 }  # fmt: skip
 """Factors to SI by the units of each column but those of species."""
-
-FLAGS = {"p": "p", "T_in": "t_in", "phi": "phi", "mass_flux": "mass_flux"}
 
 
 class GasOptions(Config):
@@ -112,26 +121,10 @@ def _read(source: Path, options: CsvOptions) -> xr.Dataset:
     units = {**UNITS, **{f"{part}_{name}": PARTS for name in species for part in "XY"}}
     table = table_of(source, units)
     told = coordinates(config)
-    given = {short: getattr(options, FLAGS[short]) for short in told}
-    for name, value in given.items():
-        if (name in table.columns) == (value is not None):
-            fault = "is there twice; give" if name in table.columns else "is not there; give"
-            raise DataSchemaError(
-                f"{source}: the column {name} {fault} it in the file or by "
-                f"--{FLAGS[name].replace('_', '-')}"
-            )
-    config = config_of(options, species, {})
-    kinds = [kind for kind in kinds_of(config) if kind.name in table.columns]
-    if not kinds:
-        names = ", ".join(kind.name for kind in kinds_of(config))
-        raise DataSchemaError(
-            f"{source}: expected a column of {names} or X_NAME, Y_NAME of species; got "
-            f"{', '.join(table.columns)}"
-        )
-    if "x" not in table.columns and any("x" in kind.coords for kind in kinds):
-        raise DataSchemaError(f"{source}: profiles need a column x, such as 'x [mm]'")
-    found = table.measured(kinds).filled(given)
-    return dataset_of(found, kinds, (options, species), options.rel)
+    given = {short: getattr(options, short.lower()) for short in told}
+    check_once(source, table.columns, given)
+    kinds = measured_kinds(source, table.columns, observed(config_of(options, species, {})))
+    return file_of(table.measured(kinds).filled(given), kinds, (options, species), options.rel)
 
 
 def _species(source: Path, known: Sequence[str]) -> list[str]:
@@ -156,7 +149,7 @@ def _species(source: Path, known: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def dataset_of(
+def file_of(
     table: Table,
     kinds: Sequence[Kind],
     about: tuple[GasOptions, Sequence[str]],
@@ -175,24 +168,10 @@ def dataset_of(
     """
     told = coordinates(config_of(*about, {}))
     table.check_inlet({short: ENDS[short] for short in told})
-    table.check_places(kinds)
     first = {COORDINATES[short]: float(table.columns[short][0]) for short in told}
     config = config_of(*about, first)
-    data: dict[str, tuple[str, Any, dict[str, str]]] = {}
-    for kind in kinds:
-        labels = {"units": kind.units, "long_name": kind.long_name}
-        sigma = table.noise(kind.name, rel)
-        table.check_values(kind.name, sigma)
-        text = f"noise standard deviation of {kind.long_name}"
-        data[kind.name] = ("obs", table.columns[kind.name], labels)
-        data[kind.name + SIGMA] = ("obs", sigma, {**labels, "long_name": text})
-    coords = {
-        name: ("obs", table.columns[name], {"units": units})
-        for name, units in COORDS.items()
-        if name in table.columns
-    }
     attrs = problem_attributes("flame-cantera", config)
-    return xr.Dataset(data, coords, {**attrs, "featureType": "point"})
+    return dataset_of(table, kinds, observed(config), rel).assign_attrs(attrs)
 
 
 csv_importer = Importer(

@@ -24,10 +24,11 @@ from .derived import derived_of
 from .fields import VARIABLES, state_in, to_dataset, unknown_in
 from .importer import csv_importer
 from .mechanism import gas_of
-from .model import DetailedModel, Experiment, Flames, Solver
+from .model import DetailedModel, Experiment, Flames
 from .quantities import KIND, kinds_of, observed
 from .saves import save_importer
 from .sensors import check_flammable, sensors_of
+from .solver import Solver
 from .stack import names_of
 from .unknown import Unknown
 

@@ -21,7 +21,7 @@ from pdeinv.typing import Array
 
 from ..rows import SIGMA, Table
 from .config import DetailedConfig
-from .importer import GasOptions, config_of, dataset_of
+from .importer import GasOptions, config_of, file_of
 from .mechanism import cantera, gas_of, said
 from .quantities import coordinates, kinds_of
 
@@ -77,7 +77,7 @@ def _read(source: Path, options: SaveOptions) -> xr.Dataset:
     count = len(columns[kinds[0].name])
     table = Table(source, np.arange(1, count + 1), columns)
     told = table.filled({short: state[short] for short in coordinates(config)})
-    return dataset_of(told, kinds, (options, species), None)
+    return file_of(told, kinds, (options, species), None)
 
 
 def _check_file(source: Path) -> None:
