@@ -25,8 +25,19 @@ from .inlet_sensors import INLET
 from .rows import SIGMA, Table
 
 __all__ = [
-    *("COLUMN", "LENGTHS", "PARTS", "PER_TIME", "PRESSURES", "SPEEDS", "TEMPERATURES"),
-    *("TableFormat", "TableOptions", "check_once", "dataset_of", "measured_kinds", "table_of"),
+    "COLUMN",
+    "LENGTHS",
+    "PARTS",
+    "PER_TIME",
+    "PRESSURES",
+    "SPEEDS",
+    "TEMPERATURES",
+    "TableFormat",
+    "TableOptions",
+    "check_once",
+    "dataset_of",
+    "measured_kinds",
+    "table_of",
 ]
 
 ZERO = 273.15

@@ -19,7 +19,7 @@ from pdeinv.typing import Array
 
 from .config import DetailedConfig
 from .inlet import Inlet
-from .mechanism import gas_of
+from .mechanism import gas_of, too_cold
 from .stack import Stack
 
 __all__ = ["Base", "base_of", "solved_from"]
@@ -80,6 +80,9 @@ def _base(text: str, level: int, inlet: Inlet) -> Base:
 
 
 def _refined(config: DetailedConfig, gas: Any, inlet: Inlet) -> Base:
+    why = too_cold(config, gas, inlet)
+    if why:
+        raise SolverDiverged(why)
     stack = Stack(config, gas, inlet)
     stack.refined()
     state, grid, pinned = stack.settled(), stack.grid, -1

@@ -16,7 +16,17 @@ from .config import DetailedConfig
 from .inlet import Inlet
 from .mechanism_files import located
 
-__all__ = ["FAINTEST", "adiabatic", "cantera", "gas_of", "mixture", "opposed", "reactions"]
+__all__ = [
+    "FAINTEST",
+    "adiabatic",
+    "cantera",
+    "gas_of",
+    "mixture",
+    "opposed",
+    "reactions",
+    "said",
+    "too_cold",
+]
 
 FAINTEST = 1000.0
 """Mixtures whose burnt gas is colder than this, K, do not carry a flame."""
@@ -117,6 +127,19 @@ def opposed(config: DetailedConfig, gas: Any, inlet: Inlet) -> tuple[float, Arra
         return config.opposed.temperature or burnt, np.array(gas.Y)
     gas.X = given or config.oxidizer
     return config.opposed.temperature or inlet.inlet_temperature, np.array(gas.Y)
+
+
+def too_cold(config: DetailedConfig, gas: Any, inlet: Inlet) -> str:
+    """Why a mixture carries no flame: its burnt gas is too cold; empty where it may burn."""
+    if config.temperatures.x:
+        return ""
+    burnt = adiabatic(config, gas, inlet)
+    if burnt >= FAINTEST:
+        return ""
+    return (
+        f"phi = {inlet.equivalence_ratio:g} lies outside the flammable range: burnt gas of "
+        f"{burnt:.0f} K carries no flame (at least {FAINTEST:g} K)"
+    )
 
 
 def adiabatic(config: DetailedConfig, gas: Any, inlet: Inlet) -> float:

@@ -9,14 +9,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pdeinv.errors import DataSchemaError
 from pdeinv.model.observed import Sensors
 from pdeinv.model.reference import ReferenceModel
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 from .inlet import Inlet
+from .mechanism import too_cold
 from .quantities import KIND, kinds_of, nodal, nodal_slopes
-from .sensors import check_flammable, experiments
+from .sensors import experiments
 from .solver import Solver, layout_of
 
 __all__ = ["DetailedModel", "Experiment", "Flames"]
@@ -55,7 +57,9 @@ class Experiment:
         parts = experiments(solver.config, sensors).items()
         found = [cls.of(at, rows, sensors) for at, rows in parts]
         for e in found:
-            check_flammable(solver.config, solver.gas, e.at)
+            why = too_cold(solver.config, solver.gas, e.at)
+            if why:
+                raise DataSchemaError(why)
         for e in found:
             solver.base(e.at)
         return found

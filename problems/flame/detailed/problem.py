@@ -27,7 +27,7 @@ from .mechanism import gas_of
 from .model import DetailedModel, Experiment, Flames
 from .quantities import KIND, kinds_of, observed
 from .saves import save_importer
-from .sensors import check_flammable, sensors_of
+from .sensors import sensors_of
 from .solver import Solver
 from .stack import names_of
 from .unknown import Unknown
@@ -125,10 +125,6 @@ class FlameCantera:
         m = self.prior().space.check(m)
         check_finite(m)
         solver, at = Solver.of(self.config, level), self.config.inlet
-        try:
-            check_flammable(self.config, solver.gas, at)
-        except DataSchemaError as error:
-            raise ConfigError(str(error)) from None
         return to_dataset(solver, at, m, solver.state(at, m))
 
     def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:

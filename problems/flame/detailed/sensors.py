@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from pdeinv.errors import DataSchemaError
 from pdeinv.model.observed import Sensors
 
 from ..config import COLDEST, PRESSURES
 from ..inlet_sensors import InletSensors
 from .config import DetailedConfig
 from .inlet import COORDINATES, Inlet
-from .mechanism import FAINTEST, adiabatic
 from .quantities import coordinates, kinds_of, observed
 
-__all__ = ["ENDS", "check_flammable", "experiments", "sensors_of"]
+__all__ = ["ENDS", "experiments", "sensors_of"]
 
 ENDS = {
     "p": (*PRESSURES, f"from {PRESSURES[0]:g} to {PRESSURES[1]:g} Pa (is it in atm or bar?)"),
@@ -56,19 +52,3 @@ def experiments(config: DetailedConfig, sensors: Sensors) -> dict[Inlet, NDArray
     for i, row in enumerate(np.stack(columns, axis=1).tolist()):
         found.setdefault(Inlet(*row), []).append(i)
     return {at: np.array(rows, dtype=np.int64) for at, rows in found.items()}
-
-
-def check_flammable(config: DetailedConfig, gas: Any, inlet: Inlet) -> None:
-    """Refuse mixtures whose burnt gas is too cold for a flame.
-
-    Raises:
-        DataSchemaError: it is.
-    """
-    if config.temperatures.x:
-        return
-    burnt = adiabatic(config, gas, inlet)
-    if burnt < FAINTEST:
-        raise DataSchemaError(
-            f"phi = {inlet.equivalence_ratio:g} lies outside the flammable range: burnt gas of "
-            f"{burnt:.0f} K carries no flame (at least {FAINTEST:g} K)"
-        )
