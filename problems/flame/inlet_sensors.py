@@ -7,7 +7,7 @@ of the experiment that it belongs to.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -56,12 +56,14 @@ class InletSensors:
         ends: the least and the largest of each state of the inlet, and words for it.
         default: quantities of a profile where none are named.
         wanted: what text of sensors looks like.
+        states: what tells experiments apart, parameters by coordinate; other coordinates are zero.
     """
 
     observed: Observed
     ends: Mapping[str, tuple[float, float, str]]
     default: tuple[str, ...]
     wanted: str
+    states: Mapping[str, str] = field(default_factory=lambda: INLET)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -86,7 +88,7 @@ class InletSensors:
 
     def _part(self, text: str, config: Burning, nodes: Array, spec: str) -> Sensors:
         kind, _, rest = text.partition(":")
-        if kind == "speed":
+        if kind == "speed" and SPEED in [k.name for k in self.kinds]:
             return self._speeds(rest, config, spec)
         where, at, what = text.partition("@")
         names: Sequence[str] = what.split(",") if at else self.default
@@ -114,8 +116,14 @@ class InletSensors:
     def at_inlet(self, config: Burning, own: Sensors) -> Sensors:
         """Sensors of the configured state of the inlet."""
         n = len(own[KIND])
-        inlet = {short: np.full(n, getattr(config, name)) for short, name in INLET.items()}
+        inlet = {short: np.full(n, value) for short, value in self._configured(config).items()}
         return {**own, **inlet}
+
+    def _configured(self, config: Burning) -> dict[str, float]:
+        """The configured state of the inlet, by coordinate."""
+        others = set(self.observed.coords) - {KIND, "x"} - set(self.states)
+        own = {short: getattr(config, name) for short, name in self.states.items()}
+        return {**dict.fromkeys(others, 0.0), **own}
 
     def _from_file(self, path: Path, config: Burning) -> Sensors:
         """Sensors one by one, a row each.
@@ -132,11 +140,11 @@ class InletSensors:
         if KIND not in header or not set(header) <= set(coords):
             raise ConfigError(
                 f"sensors {path}: expected a header of {KIND}, x and, where they differ, "
-                f"{', '.join(INLET)}; got {', '.join(header)}"
+                f"{', '.join(self.states)}; got {', '.join(header)}"
             )
         names = {k.name.lower(): float(n) for n, k in enumerate(self.kinds)}
         rows = [dict(zip(header, cells, strict=True)) for _, cells in lines]
-        defaults = {"x": 0.0, **{short: getattr(config, name) for short, name in INLET.items()}}
+        defaults = {"x": 0.0, **self._configured(config)}
         try:
             kinds = np.array([names[row.pop(KIND).lower()] for row in rows])
             columns = {
@@ -174,8 +182,8 @@ class InletSensors:
         self._check_inlet(config, columns)
 
     def _check_inlet(self, config: Burning, columns: dict[str, Array]) -> None:
-        for short, (low, high, words) in self.ends.items():
-            name, values = INLET[short], columns[short]
+        for short, name in self.states.items():
+            (low, high, words), values = self.ends[short], columns[short]
             bad = np.flatnonzero(~((values >= low) & (values <= high)))
             if len(bad):
                 raise DataSchemaError(

@@ -24,8 +24,21 @@ from pdeinv.typing import Array
 from .inlet_sensors import INLET
 from .rows import SIGMA, Table
 
-__all__ = ["LENGTHS", "PARTS", "PER_TIME", "PRESSURES", "SPEEDS", "TEMPERATURES", "TableFormat",
-           "TableOptions"]  # fmt: skip
+__all__ = [
+    "COLUMN",
+    "LENGTHS",
+    "PARTS",
+    "PER_TIME",
+    "PRESSURES",
+    "SPEEDS",
+    "TEMPERATURES",
+    "TableFormat",
+    "TableOptions",
+    "check_once",
+    "dataset_of",
+    "measured_kinds",
+    "table_of",
+]
 
 ZERO = 273.15
 LENGTHS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6}
@@ -70,52 +83,78 @@ class TableFormat:
         Raises:
             DataSchemaError: names the first column or row that is wrong.
         """
-        table = _table(source, self.units)
-        columns = table.columns
+        table = table_of(source, self.units)
         given = {"p": options.p, "T_in": options.t_in, "phi": options.phi}
-        for name, value in given.items():
-            if (name in columns) == (value is not None):
-                fault = "is there twice; give" if name in columns else "is not there; give"
-                raise DataSchemaError(
-                    f"{source}: the column {name} {fault} it in the file or by --{_flag(name)}"
-                )
-        kinds = [kind for kind in self.observed.kinds if kind.name in columns]
-        if not kinds:
-            names = ", ".join(kind.name for kind in self.observed.kinds)
-            raise DataSchemaError(
-                f"{source}: expected a column of {names}; got {', '.join(columns)}"
-            )
-        if "x" not in columns and any("x" in kind.coords for kind in kinds):
-            raise DataSchemaError(f"{source}: profiles need a column x, such as 'x [mm]'")
-        return self._dataset(table.measured(kinds).filled(given), kinds, options.rel)
-
-    def _dataset(self, table: Table, kinds: Sequence[Kind], rel: float | None) -> xr.Dataset:
-        """The observation file of checked rows."""
-        table.check_inlet(self.ends)
-        table.check_places(kinds)
-        data: dict[str, tuple[str, Array, dict[str, str]]] = {}
-        for kind in kinds:
-            labels = {"units": kind.units, "long_name": kind.long_name}
-            sigma = table.noise(kind.name, rel)
-            table.check_values(kind.name, sigma)
-            text = f"noise standard deviation of {kind.long_name}"
-            data[kind.name] = ("obs", table.columns[kind.name], labels)
-            data[kind.name + SIGMA] = ("obs", sigma, {**labels, "long_name": text})
-        coords = {
-            name: ("obs", table.columns[name], {"units": units})
-            for name, units in self.observed.coords.items()
-            if name in table.columns
-        }
-        first = {name: float(table.columns[short][0]) for short, name in INLET.items()}
+        check_once(source, table.columns, given)
+        kinds = measured_kinds(source, table.columns, self.observed)
+        found = table.measured(kinds).filled(given)
+        found.check_inlet(self.ends)
+        first = {name: float(found.columns[short][0]) for short, name in INLET.items()}
         attrs = problem_attributes(self.problem, self.config(**first))
-        return xr.Dataset(data, coords, {**attrs, "featureType": "point"})
+        return dataset_of(found, kinds, self.observed, options.rel).assign_attrs(attrs)
+
+
+def check_once(
+    source: Path, columns: Mapping[str, Array], given: Mapping[str, float | None]
+) -> None:
+    """Refuse states of the inlet that stand in a column and are given, or neither.
+
+    Raises:
+        DataSchemaError: names the first one.
+    """
+    for name, value in given.items():
+        if (name in columns) == (value is not None):
+            fault = "is there twice; give" if name in columns else "is not there; give"
+            raise DataSchemaError(
+                f"{source}: the column {name} {fault} it in the file or by --{_flag(name)}"
+            )
+
+
+def measured_kinds(source: Path, columns: Mapping[str, Array], observed: Observed) -> list[Kind]:
+    """The quantities that have a column.
+
+    Raises:
+        DataSchemaError: none has, or a profile comes without its places.
+    """
+    kinds = [kind for kind in observed.kinds if kind.name in columns]
+    if not kinds:
+        names = ", ".join(kind.name for kind in observed.kinds)
+        raise DataSchemaError(f"{source}: expected a column of {names}; got {', '.join(columns)}")
+    if "x" not in columns and any("x" in kind.coords for kind in kinds):
+        raise DataSchemaError(f"{source}: profiles need a column x, such as 'x [mm]'")
+    return kinds
+
+
+def dataset_of(
+    table: Table, kinds: Sequence[Kind], observed: Observed, rel: float | None
+) -> xr.Dataset:
+    """The observation file of rows, but for what says whose it is.
+
+    Raises:
+        DataSchemaError: a row that cannot be, by its line.
+    """
+    table.check_places(kinds)
+    data: dict[str, tuple[str, Array, dict[str, str]]] = {}
+    for kind in kinds:
+        labels = {"units": kind.units, "long_name": kind.long_name}
+        sigma = table.noise(kind.name, rel)
+        table.check_values(kind.name, sigma)
+        text = f"noise standard deviation of {kind.long_name}"
+        data[kind.name] = ("obs", table.columns[kind.name], labels)
+        data[kind.name + SIGMA] = ("obs", sigma, {**labels, "long_name": text})
+    coords = {
+        name: ("obs", table.columns[name], {"units": units})
+        for name, units in observed.coords.items()
+        if name in table.columns
+    }
+    return xr.Dataset(data, coords, {"featureType": "point"})
 
 
 def _flag(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def _table(source: Path, units: Mapping[str, Mapping[str, float]]) -> Table:
+def table_of(source: Path, units: Mapping[str, Mapping[str, float]]) -> Table:
     """The columns in SI units by their names; noise as NAME_sigma.
 
     Raises:

@@ -104,7 +104,7 @@ class Table:
         if name in ("T", "s_L"):
             text = "must be above 0 K" if name == "T" else "must be positive, in m/s"
             self._refuse(values <= 0, name, text)
-        if name.partition("_")[0] == "Y":
+        if name.partition("_")[0] in ("X", "Y"):
             text = f"must be from 0 to 1, but for {NOISY:g} standard deviations"
             self._refuse((values < -noise) | (values > 1 + noise), name, text)
 

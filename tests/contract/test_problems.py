@@ -12,6 +12,14 @@ CASES = {
     "eit": ({"cells": 8, "unknown": {"kind": "piecewise", "cells": [3, 2]}}, None),
     "eit, ellipses": ({"cells": 8, "frequency": 100.0, "unknown": {"kind": "ellipses"}}, None),
     "eit, map": ({"model": "continuum", "cells": 8, "modes": 4}, None),
+    "flame-cantera, burner": (
+        {
+            "configuration": "burner",
+            "temperatures": {"x": [0.0, 0.002, 0.03], "T": [300.0, 1600.0, 1800.0]},
+        },
+        "grid:9@X_OH,X_H2",
+    ),
+    "flame-cantera, extrapolated": ({"extrapolate": True}, "speed:0.8,1.2"),
     "heat": ({"cells": 8, "time": {"steps": 8}}, None),
     "heat, k": (
         {"cells": 8, "source": 1.0, "time": {"steps": 8}, "unknown": {"kind": "conductivity"}},

@@ -1,4 +1,4 @@
-"""Panels of a truth: the unknown, then every field of the solution that can be drawn."""
+"""Panels of a truth: the unknown, every field of the solution, and numbers that have names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import xarray as xr
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.body import cut_mesh_of, mesh_of
+from pdeinv.jobs.plot.bars import bar_panels
 from pdeinv.jobs.plot.fields import Field, Scene, field_panels
 from pdeinv.jobs.plot.gathers import gather_panels, is_gather
 from pdeinv.jobs.plot.lines import line_panel
@@ -61,6 +62,7 @@ def truth_panels(tree: xr.DataTree, path: Path) -> list[Panel]:
             panels += gather_panels(shown.array, title)
         else:
             panels.append(line_panel(slices(shown.array), title))
+    panels += bar_panels(root)
     if not panels:
         raise DataSchemaError(f"{path}: no field over x, or over x and y, to draw")
     return panels

@@ -1,0 +1,158 @@
+"""``pdeinv import flame-cantera cantera``: a flame that Cantera saved as CSV, YAML or HDF5.
+
+Of a free flame its speed is taken, since it has no place of its own; of others profiles. The state
+of the inlet is that of the first point.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from pydantic import Field
+
+from pdeinv import foreign
+from pdeinv.config import Positive
+from pdeinv.errors import DataSchemaError
+from pdeinv.plugins.problem import Importer
+from pdeinv.typing import Array
+
+from ..rows import SIGMA, Table
+from .config import DetailedConfig
+from .importer import GasOptions, config_of, file_of
+from .mechanism import cantera, gas_of, said
+from .quantities import coordinates, kinds_of
+
+__all__ = ["SaveOptions", "save_importer"]
+
+INLETS = {
+    "free": "reactants",
+    "burner": "burner",
+    "counterflow": "reactants",
+    "diffusion": "fuel_inlet",
+}
+"""What Cantera calls the domain of the first inlet."""
+
+SUFFIXES = (".csv", ".yaml", ".yml", ".h5", ".hdf5", ".hdf")
+
+
+class SaveOptions(GasOptions):
+    """Flags of the format."""
+
+    rel: float = Field(
+        0.02,
+        gt=0,
+        le=1,
+        description="standard deviation as a part of each quantity's largest value",
+    )
+    quantities: str = Field("T", description="of profiles, such as T,u,X_OH")
+    every: int = Field(1, ge=1, le=10_000, description="take each so many-th point")
+    phi: Positive | None = Field(
+        None, description="equivalence ratio; that of the inlet, which CSV holds within 2 %"
+    )
+    group: str = Field("solution", description="name that the flame was saved under")
+
+
+def _read(source: Path, options: SaveOptions) -> xr.Dataset:
+    names = [name.strip() for name in options.quantities.split(",")]
+    free = options.configuration == "free"
+    species = [] if free else list(dict.fromkeys(n[2:] for n in names if n[:2] in ("X_", "Y_")))
+    config = config_of(options, species, {})
+    gas = gas_of(config)
+    saved = _saved(source, gas, options.group, "flame")
+    state = _inlet(saved, (source, options), config, gas)
+    kinds = [k for k in kinds_of(config) if k.name in (["s_L"] if free else names)]
+    if len(kinds) < (1 if free else len(names)):
+        known = ", ".join(k.name for k in kinds_of(config) if k.name != "s_L")
+        raise DataSchemaError(f"--quantities {options.quantities}: expected some of {known}")
+    rows = slice(0, 1) if free else slice(None, None, options.every)
+    columns = {} if free else {"x": np.asarray(saved.grid)[rows]}
+    for kind in kinds:
+        values = _profile(saved, kind.name)
+        columns[kind.name] = values[rows]
+        largest = float(np.abs(values[rows]).max())
+        columns[kind.name + SIGMA] = np.full_like(values[rows], options.rel * largest)
+    count = len(columns[kinds[0].name])
+    table = Table(source, np.arange(1, count + 1), columns)
+    told = table.filled({short: state[short] for short in coordinates(config)})
+    return file_of(told, kinds, (options, species), None)
+
+
+def _check_file(source: Path) -> None:
+    """Refuse what is no file of Cantera by its name, or no file at all.
+
+    Raises:
+        DataSchemaError: says which.
+    """
+    if source.suffix.lower() not in SUFFIXES:
+        raise DataSchemaError(f"{source}: expected a file that ends in {', '.join(SUFFIXES)}")
+    try:
+        foreign.check_regular(source)
+    except OSError as error:
+        raise DataSchemaError(f"cannot read {source}: {error.strerror}") from None
+    except foreign.Unreadable as error:
+        raise DataSchemaError(f"{source} {error}") from None
+
+
+def _saved(source: Path, gas: Any, group: str, domain: str) -> Any:
+    """The points of a domain, ``flame`` or an inlet.
+
+    Raises:
+        DataSchemaError: Cantera cannot read it.
+    """
+    ct = cantera()
+    _check_file(source)
+    found = ct.SolutionArray(gas)
+    try:
+        if source.suffix.lower() == ".csv":
+            found.read_csv(str(source))
+        else:
+            found.restore(str(source), name=group, sub=domain)
+        if domain == "flame" and not len(found.grid) == len(found.velocity) == len(found.T):
+            raise ValueError("no profiles")
+    except (
+        ct.CanteraError, AttributeError, ImportError, KeyError, OSError, RuntimeError, TypeError,
+        ValueError, IndexError,
+    ) as error:  # fmt: skip
+        raise DataSchemaError(
+            f"{source}: Cantera reads no flame of this mechanism there ({said(error)}); --group "
+            "is the name that it was saved under"
+        ) from None
+    return found
+
+
+def _profile(saved: Any, name: str) -> Array:
+    if name in ("u", "s_L"):
+        return np.asarray(saved.velocity, dtype=np.float64)
+    if name == "T":
+        return np.asarray(saved.T, dtype=np.float64)
+    column = saved.species_names.index(name[2:])
+    return np.asarray((saved.X if name[0] == "X" else saved.Y)[:, column], dtype=np.float64)
+
+
+def _inlet(
+    saved: Any, about: tuple[Path, SaveOptions], config: DetailedConfig, gas: Any
+) -> dict[str, float]:
+    """The state of the inlet, by the coordinates of data.
+
+    Species diffuse back to a burner, so that the first point is no mixture of the inlet. YAML and
+    HDF5 hold the inlet; of CSV the elements at the last point are nearly those.
+    """
+    source, options = about
+    if source.suffix.lower() == ".csv":
+        mixed = saved.X[-1 if config.configuration in ("free", "burner") else 0]
+    else:
+        mixed = _saved(source, gas, options.group, INLETS[config.configuration]).X[0]
+    gas.TPX = saved.T[0], saved.P[0], mixed
+    own = float(gas.equivalence_ratio(config.fuel, config.oxidizer))
+    return {
+        "p": float(saved.P[0]),
+        "T_in": float(saved.T[0]),
+        "phi": own if options.phi is None else options.phi,
+        "mass_flux": float(saved.velocity[0] * saved.density[0]),
+    }
+
+
+save_importer = Importer("A flame that Cantera saved (CSV, YAML or HDF5).", SaveOptions, _read)
