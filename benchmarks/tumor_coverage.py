@@ -256,7 +256,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     for name in ("drawn", "ceiling", *ways()):
         found = [r[name].get("dice", r[name]) for r in rows]
         mean = [float(np.mean([f.get(k, np.nan) for f in found])) for k in ("whole", "core", "low")]
-        lines.append(f"| {name} | " + " | ".join(f"{v:.3f}" for v in mean) + " |")
+        words = ["–" if np.isnan(v) else f"{v:.3f}" for v in mean]
+        lines.append(f"| {name} | " + " | ".join(words) + " |")
     tried = sum(r["tried"] for r in rows)
     ended = sum(r["mm, unknown"]["converged"] for r in rows)
     seconds = float(np.median([r["cpu_seconds"] for r in rows]))
