@@ -118,6 +118,11 @@ class _Form:
         return self.problem.config.length
 
     @property
+    def _number(self) -> Number:
+        low, high = (factor * self.speed for factor in RANGE)
+        return Number(SPEED, self.speed, low, high, "m s-1")
+
+    @property
     def _slope_known(self) -> bool:
         return "inlet_gradient" not in self.problem.config.unknown.sought
 
@@ -137,7 +142,7 @@ class _Form:
             fields=("T",),
             nodes=lambda level: self.problem.equations(level).elements.x[:, None],
             dataset=self._dataset,
-            numbers=(Number(SPEED, self.speed, *(f * self.speed for f in RANGE), units="m s-1"),),
+            numbers=(self._number,),
             lift=self._lift,
             widths=(THICK * self.width,),
             check=self._check,
@@ -159,8 +164,8 @@ class _Form:
         import torch
 
         rise = BURNT_AT_START * self.rise
-        heated = self.at.inlet_gradient * self.width / rise
-        heated = heated * torch.expm1((x / self.width).clamp(max=50.0))
+        grown = torch.expm1((x / self.width).clamp(max=50.0))
+        heated = self.at.inlet_gradient * self.width / rise * grown
         near = torch.tanh(x / self.width)
         guess = self.at.inlet_temperature + rise * heated / (1.0 + heated)
         return guess, near**2 if self._slope_known else near
