@@ -59,7 +59,7 @@ RESULTS = Path(__file__).parent / "results"
 NAMES = "D T", "ρ T", "x", "y", "z"
 SIGMAS = 1.6449
 """Half a band of 90 %."""
-DRAWS, FAINT, LOW = 19, 0.01, 0.05
+DRAWS, FAINT, LOW, NEAR = 19, 0.01, 0.05, 0.2
 STEPS, BETA = 3000, 0.5
 """Of chains that check the Gaussian."""
 TUNED = 1000
@@ -260,10 +260,26 @@ def table(rows: list[dict[str, Any]]) -> str:
     tried = sum(r["tried"] for r in rows)
     ended = sum(r["mm, unknown"]["converged"] for r in rows)
     seconds = float(np.median([r["cpu_seconds"] for r in rows]))
+    lines += ["", *_remarks(rows)]
     lines.append(
         f"{len(rows)} patients of {tried} draws, {ended} converged, {seconds:.0f} s of CPU"
     )
     return "\n".join(lines)
+
+
+def _remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """What softness was found, and what Dice depends on."""
+    own = [r["mm, unknown"] for r in rows]
+    low, middle, high = np.quantile([r["softness"][0] for r in own], [0.05, 0.5, 0.95])
+    off = np.abs([r["error"][0] for r in own])
+    lost = np.array([r["mm, unknown"]["dice"]["low"] - r["ceiling"]["low"] for r in rows])
+    near = off < NEAR
+    found, others = (float(np.mean(lost[part])) for part in (near, ~near))
+    return [
+        f"unknown softness: {middle:.2f} mm, 5 to 95 % of patients {low:.2f} to {high:.2f} mm",
+        f"c > {LOW:g}, Dice minus ceiling where ln D is off by less than {NEAR:g} "
+        f"({np.sum(near)} patients) {found:.3f}, elsewhere {others:.3f}",
+    ]
 
 
 def main() -> None:

@@ -33,7 +33,6 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 from scipy import ndimage, stats  # noqa: E402
-from tumor_coverage import ways  # noqa: E402
 from tumor_parts.patients import VOXEL, Patient, config, patient  # noqa: E402
 from tumor_parts.scoring import Masks, Scored, coarse, masks_of, scored  # noqa: E402
 from tumor_parts.segmentation import drawable, segmented  # noqa: E402
@@ -48,6 +47,8 @@ from pdeinv.typing import Array  # noqa: E402
 RESULTS = Path(__file__).parent / "results" / "tumor_recurrence.json"
 FINE = VOXEL / 2
 MARGIN, DRAWS, SURVIVAL = 15.0, 20, 0.1
+SOFTNESS, SHARE = 0.0967, 0.0106
+"""Of masks, as a difference of c."""
 RECURRED, DAYS = 15.0, 300.0
 """cm³ of core that make a recurrence, and the longest time until then."""
 PLANS = "margin", "map", "mean", "whole", "true"
@@ -55,9 +56,9 @@ PLANS = "margin", "map", "mean", "whole", "true"
 Mask = NDArray[np.bool_]
 
 
-def of(number: int, cells: int, masks: dict[str, Any] | None = None) -> TumorConfig:
+def of(number: int, cells: int) -> TumorConfig:
     """For the inversion."""
-    found = config(number, 1, "finite-differences", "egg", masks=masks or {})
+    found = config(number, 1, "finite-differences", "egg", masks={"softness": SOFTNESS})
     return found.model_copy(update={"cells": cells})
 
 
@@ -151,11 +152,10 @@ def highest(score: Array, count: int) -> Mask:
 def measured(number: int) -> dict[str, Any]:
     """One patient: how much each plan covers."""
     began, story = time.process_time(), Story(number)
-    masks, share = ways()["mm, unknown"]
-    of_patient = partial(of, number, masks=masks)
-    xi, _ = coarse(of_patient, story.places, story.data, share, number)
+    of_patient = partial(of, number)
+    xi, _ = coarse(of_patient, story.places, story.data, SHARE, number)
     on = masks_of(of_patient(48), story.places)
-    found = scored(on, story.data, xi, share)
+    found = scored(on, story.data, xi, SHARE)
     best, mean = densities(story, on, found)
     margin = story.away(story.core) <= MARGIN
     count = int(margin.sum())

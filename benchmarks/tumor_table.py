@@ -62,7 +62,7 @@ LAW = "egg"
 SIMULATIONS = 4000
 PENALTY = 1e-3
 SOFTNESS, SHARE = 0.05, 0.1
-"""Of the masks. Contours as wrong as these leave a share of 0.013 at that softness
+"""Of the masks. Contours as wrong as these leave a share of 0.04 at that softness
 (``problems/tumor/contours``), with which estimates follow the prior; here Dice is asked for."""
 
 

@@ -32,7 +32,9 @@ __all__ = ["solve"]
 
 SOLVERS = ("fenicsx", "pinn")
 SHOWN = ("residual", "iterations", "seconds", "relative_l2")
-"""What a solve by a network tells beside its file."""
+"""What a solve by a network tells beside its file and the numbers that it solved for."""
+ERROR_OF = "relative_error_of_"
+"""What precedes the names of those numbers, where both solvers were asked."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def solve(
             tree, found = _by_network(terminal, physics, unknown, network, plan, output, solver)
             _write(output.out, vtk, tree)
         plan |= found
-        terminal.result(plan, *(f"{k}: {plan[k]}" for k in SHOWN if k in plan), str(output.out))
+        terminal.result(plan, *_said(plan), str(output.out))
         return
     tree = make_truth(physics, unknown, seed=seed, level=level, comm=world)
     if world is None or world.rank == 0:
@@ -150,6 +152,13 @@ def solve(
             _write(output.out, vtk, tree)
         terminal.note(f"solved {physics.name} with {plan['dofs']} dofs, seed {seed}")
         terminal.result(plan, str(output.out))
+
+
+def _said(found: dict[str, Any]) -> list[str]:
+    """Lines of a solve by a network."""
+    names = [k for k in found if k in SHOWN or k.startswith(ERROR_OF)]
+    shown = {**found.get("numbers", {}), **{k: found[k] for k in names}}
+    return [f"{k}: {value}" for k, value in shown.items()]
 
 
 def _check_outputs(
@@ -232,8 +241,14 @@ def _by_network(
     if solver.compare:
         reference = problem.solve(m, plan["level"])
         found["relative_l2"] = relative_l2(strong_form(problem), fields, reference)
+        found |= {
+            f"{ERROR_OF}{name}": abs(value / float(reference[name]) - 1.0)
+            for name, value in solution.numbers.items()
+        }
     solution.save(folder)
     more = {f"pdeinv_solver_{k}": int(v) if k == "converged" else v for k, v in found.items()}
+    if solution.numbers:
+        found["numbers"] = solution.numbers
     more |= {"pdeinv_solver": "pinn", "pdeinv_solver_config": json.dumps(config.model_dump())}
     tree = truth_tree(problem, m, fields, seed=plan["seed"], level=plan["level"], more=more)
     return tree, {**found, "weights": str(folder)}

@@ -37,6 +37,9 @@ NARROW = 0.8
 USELESS = 0.9
 """The rms error, that of the prior mean being 1, above which an estimate says little."""
 
+HALF = 0.7
+"""The same at which it explains half of the prior's variance; what explains less is not good."""
+
 
 @dataclass(frozen=True)
 class Examination:
@@ -159,6 +162,12 @@ def _verdict(found: Examination) -> str:
         return (
             f"narrow: bands of 90 % hold {covered:.0%}; hold out more samples (share) or train on "
             "draws like these"
+        )
+    if rms > HALF:
+        return (
+            f"fair: rms error {rms:.2g} where the prior mean has 1, so that it explains "
+            f"{1 - rms**2:.0%} of the variance: a start for searches, no estimate; train on more "
+            f"samples; bands of 90 % hold {covered:.0%}"
         )
     return f"good: rms error {rms:.2g} where the prior mean has 1; bands of 90 % hold {covered:.0%}"
 

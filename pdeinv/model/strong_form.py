@@ -131,7 +131,7 @@ class StrongForm:
             u = G + scale D N, where the form knows better than interpolation between held faces,
             as it does of prescribed slopes; G is then a guess of u, from which a search begins.
         widths: the length along each axis over which u changes; the box where it is not given.
-        check: raises SolverDiverged, with the reason, where u at points (n, outputs), the numbers
+        check: raises SolverDiverged, with the reason, where u as a function of points, the numbers
             by name and the rms of the residuals are no solution that the problem means.
     """
 
@@ -150,7 +150,7 @@ class StrongForm:
     numbers: tuple[Number, ...] = ()
     lift: Callable[[Any], tuple[Any, Any]] | None = None
     widths: tuple[float, ...] | None = None
-    check: Callable[[Array, Mapping[str, float], float], None] | None = None
+    check: Callable[[Callable[[Array], Array], Mapping[str, float], float], None] | None = None
 
     @property
     def dim(self) -> int:

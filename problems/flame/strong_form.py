@@ -235,7 +235,9 @@ class _Form:
         at = parameters(config, m)
         return to_dataset(config, level, Solved(self.problem.equations(level), at, solution))
 
-    def _check(self, u: Array, numbers: Mapping[str, float], residual: float) -> None:
+    def _check(
+        self, u: Callable[[Array], Array], numbers: Mapping[str, float], residual: float
+    ) -> None:
         """Refuse what is no flame within the domain.
 
         Raises:
@@ -243,11 +245,12 @@ class _Form:
         """
         if not residual < WORST:
             raise SolverDiverged(
-                f"the network does not meet the equation of the flame: the rms of its residual is "
-                f"{residual:.2g} of the terms, expected below {WORST:g}; train longer "
-                "(newton_steps), or with another seed"
+                f"the network found no flame: the rms of its residual is {residual:.2g} of the "
+                f"equation's terms at s_L = {numbers[SPEED]:.3g} m/s, expected below {WORST:g}; "
+                "train longer (solver.newton_steps), take another seed, or finite elements"
             )
-        reached = (float(u[-1, 0]) - self.at.inlet_temperature) / self.rise
+        outlet = float(u(np.array([[self._length]]))[0, 0])
+        reached = (outlet - self.at.inlet_temperature) / self.rise
         if not reached > BURNT:
             raise SolverDiverged(
                 "the flame is extinguished or leaves the domain: the outlet reaches "

@@ -157,11 +157,11 @@ def _named(config: TumorConfig, m: Array, *, changes: bool) -> Parameters:
         return np.array([row(v) for v in values.values()]).reshape(len(values), m.shape[1])
 
     duration = row(config.unknown.duration or config.time.final)
-    fields = [np.array(list(islice(rows, n))).reshape(n, m.shape[1]) for n in _sizes(config)]
+    spread, pace = (np.array(list(islice(rows, n))).reshape(n, m.shape[1]) for n in _sizes(config))
     thresholds = stacked(_thresholds(config.masks))
     softness = row(_softness(config.masks) or 0.0)
     levels, seed = stacked(_levels(config)), m[2 : 2 + config.dim]
-    return Parameters(m[0], m[1], seed, duration, thresholds, levels, *fields, softness)
+    return Parameters(m[0], m[1], seed, duration, thresholds, levels, spread, pace, softness)
 
 
 def _sizes(config: TumorConfig) -> list[int]:

@@ -113,7 +113,8 @@ class Lesson:
     def noise_std(self) -> Array:
         """σ that errors are weighed against, (n_obs,): as given, of the data set, or a share."""
         known = self.dataset.noise_std if self.run.noise_std is None else self.run.noise_std
-        return reference_noise(self.values, known, self.config.noise_rel)
+        kinds = self.problem.observed.numbers(self.dataset.sensors)
+        return reference_noise(self.values, known, self.config.noise_rel, kinds)
 
     @property
     def xi(self) -> Array:

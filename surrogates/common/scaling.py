@@ -26,7 +26,12 @@ def departure(values: Array, mean: Array) -> float:
     return max(float(np.sqrt(np.mean(np.sum((values - mean) ** 2, axis=1)))), 1e-300)
 
 
-def reference_noise(values: Array, noise_std: Array | float | None, noise_rel: float) -> Array:
+def reference_noise(
+    values: Array,
+    noise_std: Array | float | None,
+    noise_rel: float,
+    kinds: NDArray[np.int64] | None = None,
+) -> Array:
     """The noise σ that errors are weighed against, one per datum, shape (n_obs,).
 
     Args:
@@ -34,10 +39,21 @@ def reference_noise(values: Array, noise_std: Array | float | None, noise_rel: f
         noise_std: σ where it is known.
         noise_rel: else σ as a share of the standard deviation over samples, rms over data: a datum
             of another unit or origin has the same in its own.
+        kinds: the quantity of each datum, where there are several. A share is then of the standard
+            deviation of each quantity, and one with few data counts for as much as one with many.
     """
     if noise_std is None:
-        noise_std = noise_rel * max(float(np.sqrt(np.mean(values.var(axis=0)))), 1e-300)
+        variance = values.var(axis=0)
+        spread = variance.mean() if kinds is None else _by_kind(variance, kinds)
+        noise_std = noise_rel * np.maximum(np.sqrt(spread), 1e-300)
     return np.broadcast_to(np.asarray(noise_std, dtype=np.float64), values.shape[1:]).copy()
+
+
+def _by_kind(spread: Array, kinds: NDArray[np.int64]) -> Array:
+    """The mean variance of each quantity times its share of the data over an even one."""
+    names, own, counts = np.unique(kinds, return_inverse=True, return_counts=True)
+    mean = np.bincount(own, spread) / counts
+    return np.asarray((mean * counts * len(names) / len(kinds))[own])
 
 
 @dataclass(frozen=True)

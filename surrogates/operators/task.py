@@ -154,7 +154,14 @@ def log_input_of(task: Task, config: OperatorConfig) -> bool:
 
 
 def task_of(name: str, lesson: Lesson) -> Task:
-    """Fields where the data are values at places, the data themselves where they are not."""
+    """Fields where the data are values at places, the data themselves where they are not.
+
+    Raises:
+        ConfigError: the unknown is no field; the problem says what learns from it.
+        DataSchemaError: the data set has no fields on a plane grid.
+    """
+    if lesson.dataset.coefficient is None:
+        lesson.problem.grid_operator((3,) * len(lesson.problem.axes))
     if _measures_places(lesson.problem, lesson.dataset):
         return _field_task(lesson.dataset, name)
     return _readout_task(lesson)

@@ -181,7 +181,10 @@ class Pinn(Engine[PinnState]):
         worst = int(off.argmax())
         if off[worst] <= LARGEST_SHIFT:
             return Ended.CONVERGED, text
-        where = f"by the reference model xi[{worst}] is {off[worst]:.2g} standard deviations off"
+        where = (
+            f"by the reference model xi[{worst}] is {off[worst]:.2g} standard deviations off; a "
+            "larger engine.penalty holds the equation more strictly"
+        )
         return Ended.OFF_MINIMUM, f"{Ended.OFF_MINIMUM.sentence(where)}; {text}"
 
     def _verdict(self, state: PinnState, misfit: float) -> str:

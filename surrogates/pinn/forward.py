@@ -57,7 +57,7 @@ def strong_form(problem: Problem) -> StrongForm:
     if not isinstance(problem, HasStrongForm):
         raise ConfigError(
             f"problem '{problem.name}' has no strong form; use --solver fenicsx, or a problem that "
-            "has one (darcy, heat, helmholtz)"
+            "has one (darcy, flame, heat, helmholtz)"
         )
     return problem.strong_form()
 
@@ -166,6 +166,7 @@ def solve(
         ConfigError: no strong form, or the checkpoint belongs to another training.
         Preempted: a stop was asked for; the state is saved.
         RunFailed: the loss is not finite; the last checkpoint is kept.
+        SolverDiverged: the form says that what was learned is no solution; likewise.
     """
     import_torch()
     run = run or FitRun()
@@ -188,7 +189,10 @@ def solve(
                 f"stopped after block {state.block} and saved in {run.folder}; continue with "
                 "--resume"
             )
-    return NetworkSolution(problem, config, m, state, seed)
+    found = NetworkSolution(problem, config, m, state, seed)
+    if form.check is not None:
+        form.check(found, found.numbers, state.residual)
+    return found
 
 
 def _objective(form: StrongForm, config: PinnConfig, m: Array, features: Array) -> Objective:

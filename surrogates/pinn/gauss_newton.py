@@ -63,7 +63,9 @@ def _equation(
     for e in range(residual.shape[1]):
         by_layers, by_leaves = _pulled(residual[:, e], trace, leaves)
         jacobian = np.zeros((len(part.points), objective.size))
-        jacobian[:, : objective.n_solution] = _by_solution(objective, nu, trace, by_layers, by_leaves)
+        jacobian[:, : objective.n_solution] = _by_solution(
+            objective, nu, trace, by_layers, by_leaves
+        )
         for g, c in zip(by_leaves[len(nu) :], slopes.values(), strict=True):
             jacobian[:, objective.n_solution :] += np.einsum("no,nok->nk", g, c)
         rows.append(factor * residual[:, e].detach().numpy())

@@ -218,9 +218,7 @@ class Objective:
             out.append((residual / part.equation.scale).square().mean())
         return out
 
-    def prediction(
-        self, theta: Any, numbers: Mapping[str, Any], trace: Trace | None = None
-    ) -> Any:
+    def prediction(self, theta: Any, numbers: Mapping[str, Any], trace: Trace | None = None) -> Any:
         """What the network and the numbers say that the sensors measure, (n_d,)."""
         net = self.net(theta, self._sensed, trace)
         return self._observe(self._sensed_frame(net, numbers))

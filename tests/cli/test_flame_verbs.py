@@ -1,5 +1,7 @@
 """Flames through the verbs: data of several quantities, what results report, and figures."""
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -103,3 +105,48 @@ def test_figures_show_each_quantity_by_itself(folder, tmp_path):
     for name, more in (("obs", {}), ("post", {"truth": folder / "truth.nc"}), ("truth", {})):
         pdeinv.plot(folder / f"{name}.nc", out=tmp_path / f"{name}.png", **more)
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+
+
+MEDIANS = (
+    "problem.unknown.conductivity={kind='log-normal', median=0.026, std=0.2}",
+    "problem.unknown.activation_energy={kind='log-normal', median=121417.2, std=0.1}",
+)
+
+
+def flame_by_network(call, out, *more):
+    """``solve flame --solver pinn`` at the medians of the priors."""
+    options = ("solver.points=128", "solver.width=12", "solver.adam_steps=0", "problem.cells=64")
+    words = [w for o in (*MEDIANS, *options, *more) for w in ("--set", o)]
+    return call("solve", "flame", "--solver", "pinn", "--m", "mean", "--seed", 1, "--out", out,
+                "--json", *words)  # fmt: skip
+
+
+def test_a_network_solves_the_flame_and_tells_its_speed(call, tmp_path):
+    done = flame_by_network(call, tmp_path / "net.nc")
+    assert done.exit_code == 0, done.stderr
+    speed = json.loads(done.stdout)["numbers"]["s_L"]
+    fields = netcdf.read_dataset(tmp_path / "net.nc")
+    assert float(fields["s_L"]) == speed == pytest.approx(0.26782048, rel=2e-4)  # by shooting
+    observed = call("observe", tmp_path / "net.nc", "--sensors", "grid:3+speed", "--noise-rel",
+                    0.01, "--seed", 1, "--out", tmp_path / "obs.nc")  # fmt: skip
+    assert observed.exit_code == 0, observed.stderr
+
+
+def test_a_network_that_finds_no_flame_writes_none(call, tmp_path):
+    done = flame_by_network(call, tmp_path / "net.nc", "solver.newton_steps=20")
+    assert done.exit_code == 1
+    assert "the network found no flame" in json.loads(done.stdout)["error"]["message"]
+    assert not (tmp_path / "net.nc").exists()
+
+
+def test_an_operator_says_which_surrogates_learn_from_numbers(call, tmp_path):
+    """It had asked for a grid, which a flame refuses."""
+    data = tmp_path / "data.nc"
+    made = call("generate", "flame", "--set", "problem.cells=32", "--sensors", "grid:4@T", "--n",
+                12, "--seed", 1, "--out", data)  # fmt: skip
+    assert made.exit_code == 0, made.stderr
+    done = call("train-surrogate", "fno", "--data", data, "--seed", 1, "--out", tmp_path / "fno")
+    assert done.exit_code == 2
+    assert "list of numbers" in done.stderr
+    assert "latent, gp, multifidelity" in done.stderr
+    assert "33x33" not in done.stderr

@@ -16,6 +16,7 @@ from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.io.voxel_grid import VoxelGrid
 from pdeinv.model.forward import Capability, Linearization
 from pdeinv.model.spaces import Space
+from pdeinv.model.strong_form import Number
 from pdeinv.plugins.aligned import Aligned
 from pdeinv.plugins.conformance import check_problem
 from pdeinv.plugins.conformance.problem_kit import CLAUSES
@@ -508,6 +509,18 @@ def test_every_clause_has_its_mutant():
 def test_the_planted_violation_is_found(clause):
     report = check_problem(MUTANTS[clause], MUTANTS.options(clause))
     MUTANTS.assert_found(clause, report, most=8)
+
+
+@pytest.mark.parametrize(("start", "fails"), [(0.5, False), (2.0, True)])
+def test_numbers_of_a_strong_form_start_between_their_bounds(start, fails):
+    class Eigen(Toy):
+        def strong_form(self):
+            speed = Number("s", start, 0.0, 1.0, "m s-1")
+            return replace(super().strong_form(), numbers=(speed,))
+
+    found = {f.clause: f.sentence for f in check_problem(Eigen).failures}
+    assert (found == {}) is not fails
+    assert not fails or "'s' starts at 2, not in 0 to 1" in found["strong-form"]
 
 
 def test_without_derivatives_the_clauses_on_them_hold():

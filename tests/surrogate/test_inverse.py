@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from pdeinv.bayes.bernoulli import Bernoulli
 from pdeinv.cli.verbs import app
 from pdeinv.errors import ConfigError, DataSchemaError, Preempted, ShapeError, SurrogateRejected
 from pdeinv.io import datasets
+from pdeinv.jobs.evaluate_inverse import Examination, examination_summary
 from pdeinv.model.learned import Estimate
 from pdeinv.plugins.aligned import Measured
 from pdeinv.plugins.conformance.surrogate_lessons import lesson
@@ -495,3 +497,17 @@ def test_data_of_another_brain_are_carried_there_and_estimates_back():
     seed = here.prior().unwhiten(told.mean)[2:4]
     assert np.linalg.norm(seed - m[2:4]) < 25
     assert (told.std >= LEAST).all()
+
+
+@pytest.mark.parametrize(
+    ("rms", "std", "word"),
+    [(0.95, 1.0, "weak: "), (0.87, 0.87, "fair: "), (0.4, 0.4, "good: "), (0.6, 0.1, "narrow: ")],
+)
+def test_an_estimate_is_good_that_explains_half_of_the_variance(rms, std, word):
+    xi = np.random.default_rng(0).standard_normal((4000, 2))
+    error = rms * np.random.default_rng(1).standard_normal(xi.shape)
+    network = SimpleNamespace(metadata={"surrogate": "inverse-cnn"})
+    found = Estimate(xi + error, np.full_like(xi, std))
+    said = examination_summary(Examination(network, "darcy", xi, xi, found, 0))["verdict"]
+    assert said.startswith(word)
+    assert word != "fair: " or "explains 2" in said

@@ -125,3 +125,40 @@ def test_without_actions_nothing_changes(problem, dataset, plain):
 def test_actions_that_do_not_fit_are_refused(problem, dataset, change, text):
     with pytest.raises(DataSchemaError, match=text):
         Latent.fit(replace(dataset, **change), problem, QUICK, 1)
+
+
+UNIFORM = {
+    "equivalence_ratio": {"kind": "uniform", "low": 0.4, "high": 0.5},
+    "conductivity": {"kind": "uniform", "low": 0.02, "high": 0.03},
+}
+
+
+@pytest.fixture(scope="module")
+def flames(tmp_path_factory):
+    """A problem whose priors are uniform, with a small data set and all of its derivative."""
+    folder = tmp_path_factory.mktemp("flames")
+    table = {"cells": 32, "grading": 0.0, "unknown": UNIFORM}
+    problem = make_problem("flame", table)
+    plan = Plan("flame", table, problem.sensors("grid:5@T+speed"), 60, 1, jacobian=2)
+    generate(plan, folder / "data.nc", folder / "run")
+    return problem, datasets.read(folder / "data.nc")
+
+
+def test_a_network_of_the_unknown_is_a_model_of_xi(flames, tmp_path):
+    problem, dataset = flames
+    quick = QUICK.model_copy(update={"epochs": 60, "noise_rel": 1e-3})
+    found = Latent.fit(dataset, problem, quick.model_copy(update={"inputs": "unknown"}), 1)
+    found.save(tmp_path / "net")
+    bound = load_surrogate(tmp_path / "net").bind(problem, problem.prior(), dataset.sensors)
+    xi = np.array([0.4, -1.2])
+    rng = np.random.default_rng(0)
+    assert dot_product_test(bound, xi, rng) < 1e-10
+    assert 1.9 < taylor_test(bound, xi, rng).slope < 2.1
+    np.testing.assert_allclose(bound(np.stack([xi, -xi]))[0], bound(xi), rtol=1e-12)
+    assert found.metadata["errors"]["relative_l2"] < 0.1
+    low, high = (
+        found.inputs.mean - 2.3 * found.inputs.std,
+        found.inputs.mean + 2.3 * found.inputs.std,
+    )
+    m = problem.prior().unwhiten(dataset.xi)
+    assert np.all((low < m.min(axis=0)) & (m.max(axis=0) < high))  # scaled as m is, not as xi

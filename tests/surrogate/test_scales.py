@@ -120,6 +120,19 @@ def test_noise_and_errors_know_no_origin_and_scale_with_the_unit(dataset, factor
     np.testing.assert_allclose(np.abs(pods[0].basis), np.abs(pods[1].basis), atol=1e-9)
 
 
+def test_a_quantity_with_one_datum_counts_for_as_much_as_one_with_many():
+    rng = np.random.default_rng(0)
+    values = np.concatenate([3.0 * rng.standard_normal((50, 9)), rng.standard_normal((50, 1))], 1)
+    kinds = np.array([1] * 9 + [0])
+    noise = reference_noise(values, None, 0.1, kinds)
+    weight = values.var(axis=0) / noise**2
+    assert weight[:9].sum() == pytest.approx(weight[9])
+    assert weight.mean() == pytest.approx(100.0)  # errors are as large as without quantities
+    assert len(set(noise[:9])) == 1
+    one = reference_noise(values, None, 0.1, np.zeros(10, dtype=np.int64))
+    np.testing.assert_allclose(one, reference_noise(values, None, 0.1))
+
+
 @pytest.mark.parametrize("unit", [1.0, 1e-15, 1e9])
 def test_standard_scales_any_unit_and_leaves_constants(unit):
     rng = np.random.default_rng(0)

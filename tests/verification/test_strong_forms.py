@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import torch
 from darcy_exact import SMOOTH, configuration
+from scipy.interpolate import make_interp_spline
 
 from pdeinv.bayes.prior import sample
+from pdeinv.errors import PdeinvError
 from pdeinv.fem.mesh import SIDES
 from pdeinv.model.strong_form import Side, box_side
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.surrogates.pinn.ansatz import derivatives
+from pdeinv.surrogates.pinn.network import Jets
 from pdeinv.surrogates.pinn.objective import inside, on_side, tensors
 
 PI = torch.pi
@@ -269,3 +272,64 @@ def test_a_number_that_autograd_cannot_fool():
     np.testing.assert_allclose(u.first(1)[:, 0], x**3)
     np.testing.assert_allclose(u.second(0)[:, 0], 6 * x * y)
     assert not np.allclose(u.second(0)[:, 0], 3 * x * y)
+
+
+FREE_FLAME = {
+    "equivalence_ratio": 0.42,
+    "unknown": {
+        "activation_energy": {"kind": "normal", "mean": 121417.2, "std": 1e3},
+        "inlet_gradient": {"kind": "normal", "mean": 1e5, "std": 1e3},
+    },
+}
+
+
+def test_a_flame_of_finite_elements_leaves_little_and_another_speed_or_energy_does_not():
+    """Derivatives are those of a quintic spline through the nodes of 1600 quadratic cells."""
+    problem = make_problem("flame", {**FREE_FLAME, "cells": 400, "grading": 0.0})
+    form, m = problem.strong_form(), np.array([121417.2, 1e5])
+    fields = problem.solve(m, 2)
+    x = form.nodes(2)[:, 0]
+    spline = make_interp_spline(x, np.asarray(fields["T"]), k=5)
+
+    def worst(equation, points, speed=1.0, m=m):
+        parts = (torch.as_tensor(spline(points, nu)[:, None]) for nu in (0, 1, 2))
+        value, slope, curve = parts
+        numbers = {"s_L": torch.tensor([[speed * float(fields["s_L"])]], dtype=torch.float64)}
+        u = Jets(value, slope[None], curve[None], (0,), numbers)
+        c = tensors(equation.coefficients(points[:, None]), torch.as_tensor(m), torch.float64)
+        return float((equation.residual(u, c) / equation.scale).abs().max())
+
+    inside_it = np.linspace(0.05e-3, 1.45e-3, 400)
+    assert worst(form.interior, inside_it) < 1e-3
+    assert worst(form.interior, inside_it, speed=1.01) > 0.02
+    assert worst(form.interior, inside_it, m=1.01 * m) > 0.02
+    inlet = form.soft[Side(0, 0)]
+    assert worst(inlet, np.zeros(1)) < 1e-3
+    assert worst(inlet, np.zeros(1), m=1.01 * m) == pytest.approx(0.01, rel=0.1)
+    assert worst(form.soft[Side(0, 1)], x[-1:]) < 1e-2
+
+
+def test_a_flame_reads_data_off_as_finite_elements_do():
+    problem = make_problem("flame", FREE_FLAME)
+    form, m = problem.strong_form(), np.array([121417.2, 1e5])
+    sensors = problem.sensors("grid:7@T,u,Y+speed")
+    points, observe = form.sensing(sensors)
+    fields = problem.solve(m, 1)
+    speed = torch.tensor([[float(fields["s_L"])]], dtype=torch.float64)
+    values = torch.as_tensor(np.interp(points, np.asarray(fields["x"]), np.asarray(fields["T"])))
+    zero = torch.zeros(0, *values.shape, dtype=torch.float64)
+    read = observe(Jets(values, zero, zero, (), {"s_L": speed})).numpy()
+    np.testing.assert_allclose(read, problem.observe(fields, sensors), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("table", "spec", "error"),
+    [
+        ({"unknown": {"pressure": {"kind": "uniform", "low": 1e5, "high": 1.2e5}}}, "", "pressure"),
+        (FREE_FLAME, "grid:3+speed:0.45", "of one flame"),
+    ],
+)
+def test_flames_of_several_inlets_have_no_strong_form(table, spec, error):
+    problem = make_problem("flame", table)
+    with pytest.raises(PdeinvError, match=error):
+        problem.strong_form().sensing(problem.sensors(spec))

@@ -255,6 +255,9 @@ def strong_form(case: Case) -> str | None:
         return "this configuration has none"
     hold(isinstance(found, StrongForm), f"it gives {type(found).__name__}")
     hold(len(found.axes) == len(found.box), f"axes {found.axes} for the box {found.box}")
+    for one in found.numbers:
+        inside = one.low < one.start < one.high
+        hold(inside, f"'{one.name}' starts at {one.start:g}, not in {one.low:g} to {one.high:g}")
     points, _ = found.sensing(case.sensors)
     wanted = (case.size, found.dim)
     hold(np.shape(points) == wanted, f"sensing gives points {np.shape(points)}, expected {wanted}")
