@@ -112,3 +112,11 @@ def test_data_do_not_depend_on_what_was_solved_before():
     other = problem.forward_model(at)
     other(np.array([-0.3, 0.3]))
     np.testing.assert_array_equal(other(m), first)
+
+
+def test_the_coarsest_level_keeps_its_points():
+    problem = made()
+    coarse = problem.forward_model(problem.sensors("speed"), -3)
+    speed = problem.forward_model(problem.sensors("speed"))(np.zeros(2))
+    np.testing.assert_allclose(coarse(np.zeros(2)), speed, rtol=0.2)
+    assert problem.dofs(-3) < problem.dofs(-2) < problem.dofs(-1) < problem.dofs(0)

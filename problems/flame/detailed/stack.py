@@ -36,7 +36,8 @@ class Stack:
         config: of the problem.
         gas: that the flame is made of; its rates are those of the flame.
         inlet: the state there.
-        grid: points, m; None for the coarse one that refinement begins with.
+        grid: points, m, for a state that is put; None for the coarse grid and the guess that
+            refinement begins with.
     """
 
     def __init__(
@@ -56,7 +57,11 @@ class Stack:
         )
         self.flow = self.flame.flame
         self.set_inlet(inlet)
-        self._guess()
+        if grid is None:
+            self._guess()
+        else:  # a guess of its own might put a point into the grid
+            ct.FlameBase.set_initial_guess(self.flame)
+        self._impose()
         self.names = names_of(config, gas)
         self.flame.max_time_step_count = STEPS
 
@@ -82,6 +87,9 @@ class Stack:
             self.flame.set_initial_guess(equilibrate=False)
         else:
             self.flame.set_initial_guess()
+
+    def _impose(self) -> None:
+        """Give the flame the profile of temperatures, where there is one."""
         profile = self.config.temperatures
         if profile.x:
             places = np.clip(np.asarray(profile.x) / self.config.length, 0.0, 1.0)
