@@ -39,7 +39,10 @@ TOY_FLAGS = {"--n": "40", "--workers": "1", "--noise-rel": "0.05"}
 AROUND = "150"
 """Samples around a posterior, which two-level has to accept a surrogate of."""
 TOY_VARIABLES = {"PDEINV_PROBLEM__CELLS": "16", "OMP_NUM_THREADS": "1"}
-TOY_CELLS = {"docs/problems/helmholtz.md": "8", "docs/problems/flame-cantera.md": None}
+TOY_CELLS = {
+    "docs/problems/helmholtz.md": "8", "docs/problems/seismic.md": "8",
+    "docs/problems/flame-cantera.md": None,
+}  # fmt: skip
 """Fewer cells on pages whose elements are of high order, none where grids refine themselves."""
 
 

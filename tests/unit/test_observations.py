@@ -259,6 +259,8 @@ def test_text_is_refused(path):
         ({"std": -0.1}, r"^--noise-std must be positive and finite, got -0.1$"),
         ({"rel": 0.0}, r"^--noise-rel must be positive and finite, got 0$"),
         ({"rel": np.nan}, r"^--noise-rel must be positive and finite, got nan$"),
+        ({"rms": -1.0}, r"^--noise-rms must be positive and finite, got -1$"),
+        ({"rms": 0.1, "rel": 0.1}, r"^give the noise once: --noise-rel or --noise-rms, not both$"),
     ],
 )
 def test_bad_noise_flags_are_refused(settings, message):
@@ -315,3 +317,8 @@ def test_the_file_opens_without_pdeinv(path):
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "[1.0, 2.0, 3.0] m [0.0, 0.5, 1.0] ('obs',)\n"
+
+
+def test_noise_relative_to_the_root_mean_square():
+    noise = NoiseSpec(rms=0.5).for_values(np.array([3.0, -4.0, 0.0, 0.0]))
+    np.testing.assert_allclose(noise.std, 1.25)
