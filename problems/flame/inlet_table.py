@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -40,10 +40,21 @@ COLUMN = re.compile(r"(\w+)\s*(?:[\[(]\s*([^\])]*?)\s*[\])])?")
 class TableOptions(Protocol):
     """The flags of a format."""
 
-    rel: float | None
-    p: float | None
-    t_in: float | None
-    phi: float | None
+    @property
+    def rel(self) -> float | None:
+        """Standard deviation of values as a part of them."""
+
+    @property
+    def p(self) -> float | None:
+        """Pressure at the inlet, Pa."""
+
+    @property
+    def t_in(self) -> float | None:
+        """Temperature there, K."""
+
+    @property
+    def phi(self) -> float | None:
+        """Equivalence ratio."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +75,13 @@ class TableFormat:
     units: Mapping[str, Mapping[str, float]]
     ends: Mapping[str, tuple[float, float, str]]
 
-    def read(self, source: Path, options: TableOptions) -> xr.Dataset:
+    def read(self, source: Path, options: TableOptions, **more: Any) -> xr.Dataset:
         """The observation file of a table.
+
+        Args:
+            source: the file.
+            options: flags.
+            more: keys of the configuration that it carries beside the state of the inlet.
 
         Raises:
             DataSchemaError: names the first column or row that is wrong.
@@ -87,7 +103,10 @@ class TableFormat:
             )
         if "x" not in columns and any("x" in kind.coords for kind in kinds):
             raise DataSchemaError(f"{source}: profiles need a column x, such as 'x [mm]'")
-        return self._dataset(table.measured(kinds).filled(given), kinds, options.rel)
+        found = self._dataset(table.measured(kinds).filled(given), kinds, options.rel)
+        first = {name: float(found[short].values[0]) for short, name in INLET.items()}
+        own = problem_attributes(self.problem, self.config(**first, **more))
+        return found.assign_attrs({**own, "featureType": "point"})
 
     def _dataset(self, table: Table, kinds: Sequence[Kind], rel: float | None) -> xr.Dataset:
         """The observation file of checked rows."""
@@ -106,9 +125,7 @@ class TableFormat:
             for name, units in self.observed.coords.items()
             if name in table.columns
         }
-        first = {name: float(table.columns[short][0]) for short, name in INLET.items()}
-        attrs = problem_attributes(self.problem, self.config(**first))
-        return xr.Dataset(data, coords, {**attrs, "featureType": "point"})
+        return xr.Dataset(data, coords)
 
 
 def _flag(name: str) -> str:

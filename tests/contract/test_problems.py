@@ -12,6 +12,11 @@ CASES = {
     "eit": ({"cells": 8, "unknown": {"kind": "piecewise", "cells": [3, 2]}}, None),
     "eit, ellipses": ({"cells": 8, "frequency": 100.0, "unknown": {"kind": "ellipses"}}, None),
     "eit, map": ({"model": "continuum", "cells": 8, "modes": 4}, None),
+    "flame-species": ({"slope": 0.1, "curve": 0.2}, None),
+    "flame-species, counterflow": (
+        {"configuration": "counterflow", "slope": 0.15, "curve": 0.3},
+        "grid:9@T,u,V,Y_O2",
+    ),
     "heat": ({"cells": 8, "time": {"steps": 8}}, None),
     "heat, k": (
         {"cells": 8, "source": 1.0, "time": {"steps": 8}, "unknown": {"kind": "conductivity"}},
