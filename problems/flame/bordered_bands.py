@@ -54,6 +54,14 @@ class BorderedBands:
         """Those of the transposed matrix."""
         return self._refined(f, g, 1)
 
+    @property
+    def sign(self) -> float:
+        """That of the determinant."""
+        swaps = np.count_nonzero(self._pivots != np.arange(len(self._pivots)))
+        diagonal = self._factor[2 * self._wide]
+        below = np.count_nonzero(diagonal < 0) + swaps
+        return float((-1) ** below * np.sign(np.linalg.det(self._schur)))
+
     def _inner(self, f: Array, trans: int) -> Array:
         found, _ = dgbtrs(self._factor, self._wide, self._wide, f, self._pivots, trans=trans)
         return np.asarray(found)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -53,10 +53,21 @@ COLUMN = re.compile(r"(\w+)\s*(?:[\[(]\s*([^\])]*?)\s*[\])])?")
 class TableOptions(Protocol):
     """The flags of a format."""
 
-    rel: float | None
-    p: float | None
-    t_in: float | None
-    phi: float | None
+    @property
+    def rel(self) -> float | None:
+        """Standard deviation of values as a part of them."""
+
+    @property
+    def p(self) -> float | None:
+        """Pressure at the inlet, Pa."""
+
+    @property
+    def t_in(self) -> float | None:
+        """Temperature there, K."""
+
+    @property
+    def phi(self) -> float | None:
+        """Equivalence ratio."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +88,13 @@ class TableFormat:
     units: Mapping[str, Mapping[str, float]]
     ends: Mapping[str, tuple[float, float, str]]
 
-    def read(self, source: Path, options: TableOptions) -> xr.Dataset:
+    def read(self, source: Path, options: TableOptions, **more: Any) -> xr.Dataset:
         """The observation file of a table.
+
+        Args:
+            source: the file.
+            options: flags.
+            more: keys of the configuration that it carries beside the state of the inlet.
 
         Raises:
             DataSchemaError: names the first column or row that is wrong.
@@ -90,7 +106,7 @@ class TableFormat:
         found = table.measured(kinds).filled(given)
         found.check_inlet(self.ends)
         first = {name: float(found.columns[short][0]) for short, name in INLET.items()}
-        attrs = problem_attributes(self.problem, self.config(**first))
+        attrs = problem_attributes(self.problem, self.config(**first, **more))
         return dataset_of(found, kinds, self.observed, options.rel).assign_attrs(attrs)
 
 

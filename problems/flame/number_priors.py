@@ -22,6 +22,7 @@ __all__ = [
     "centre_of",
     "prior_of_numbers",
     "sought_of",
+    "spread_of",
 ]
 
 
@@ -76,6 +77,17 @@ def centre_of(prior: LogNormalConfig | NormalConfig | UniformConfig) -> float:
     return (
         prior.mean if isinstance(prior, NormalConfig) else float(np.mean([prior.low, prior.high]))
     )
+
+
+def spread_of(prior: SoughtConfig) -> tuple[float, float]:
+    """Two numbers between which nearly all of a prior lies: two standard deviations each way."""
+    if isinstance(prior, LogNormalConfig):
+        return prior.median * float(np.exp(-2 * prior.std)), prior.median * float(
+            np.exp(2 * prior.std)
+        )
+    if isinstance(prior, NormalConfig):
+        return prior.mean - 2 * prior.std, prior.mean + 2 * prior.std
+    return prior.low, prior.high
 
 
 def sought_of(table: Config, names: tuple[str, ...]) -> dict[str, SoughtConfig]:

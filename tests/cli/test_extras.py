@@ -157,6 +157,22 @@ def test_tumors_need_nibabel_for_images_alone():
         check_refusal(words, found, "tumor")
 
 
+FLAME = (
+    ("solve", "flame-species", "--seed", "1", "--out", "x.nc"),
+    ("check", "flame-species"),
+    ("import", "flame-species", "csv", "speeds.csv", "--rel", "0.02", "--out", "flame.nc"),
+)
+
+
+@pytest.mark.usefixtures("place")
+def test_flames_of_five_species_need_cantera_to_be_solved_for():
+    Path("speeds.csv").write_text("phi,p [atm],T_in [K],s_L [cm/s]\n0.8,1,300,28\n")
+    *refused, imported = said(EXTRAS["flame"], FLAME)
+    for words, found in zip(FLAME, refused, strict=False):
+        check_refusal(words, found, "flame")
+    assert imported[0] == 0, imported[1]
+
+
 @pytest.mark.usefixtures("place")
 def test_what_needs_no_extra_works_without_any():
     commands = [("list",), ("info", "obs.nc"), ("plot", "obs.nc", "--out", "obs.png")]

@@ -20,6 +20,11 @@ CASES = {
         "grid:9@X_OH,X_H2",
     ),
     "flame-cantera, extrapolated": ({"extrapolate": True}, "speed:0.8,1.2"),
+    "flame-species": ({"slope": 0.1, "curve": 0.2}, None),
+    "flame-species, counterflow": (
+        {"configuration": "counterflow", "slope": 0.15, "curve": 0.3},
+        "grid:9@T,u,V,Y_O2",
+    ),
     "heat": ({"cells": 8, "time": {"steps": 8}}, None),
     "heat, k": (
         {"cells": 8, "source": 1.0, "time": {"steps": 8}, "unknown": {"kind": "conductivity"}},

@@ -14,15 +14,17 @@ from cantera_flames import (
     shift_to,
 )
 
+from pdeinv.errors import SolverDiverged
 from pdeinv.problems.flame.species import FlameSpecies, SpeciesConfig
 from pdeinv.problems.flame.species.adapt import Criteria, moved_to
 from pdeinv.problems.flame.species.extinction import Point, extinction
-from pdeinv.problems.flame.species.flames import continuation
-from pdeinv.problems.flame.species.newton import converged
+from pdeinv.problems.flame.species.flames import continuation, setting_of
+from pdeinv.problems.flame.species.newton import checked, converged
 from pdeinv.problems.flame.species.parameters import Parameters
-from pdeinv.problems.flame.species.start import Domain
+from pdeinv.problems.flame.species.start import Domain, cold
 
 UNKNOWN = {"activation_energy": {"kind": "log-normal", "median": 83680.0, "std": 0.02}}
+COARSE = Criteria(0.1, 0.2)
 WITHIN = 1e-3
 """Relative distance to Cantera, beyond its own uncertainty."""
 
@@ -62,8 +64,7 @@ def test_curvature_and_profiles_of_a_counterflow_are_those_of_cantera():
 def test_eigenvalues_converge_with_order_four(configuration):
     """Of quadratic elements, on cells that are halved."""
     config = flame(configuration, slope=0.1, curve=0.2).config
-    known = continuation(config, 0, config.centre)
-    equations, found = known.equations, known.flame
+    equations, found = cold(setting_of(config), config.law, config.domain, config.centre, COARSE)
     values = [found.eigenvalue]
     for _ in range(3):
         places = equations.grid.places
@@ -84,6 +85,12 @@ def test_a_counterflow_goes_out_at_its_fold_and_burns_past_it():
     assert fold.at.mass_flux > max(fluxes) * (1 - 1e-6)
     assert fluxes[-1] < fold.at.mass_flux
     assert way[-1].hottest < fold.hottest < way[0].hottest
+    for point, burns in ((way[0], True), (way[-2], True), (way[-1], False)):
+        if burns:
+            checked(point.equations, point.at, point.flame)
+        else:
+            with pytest.raises(SolverDiverged, match="on the branch that is not stable"):
+                checked(point.equations, point.at, point.flame)
     assert fold.at.mass_flux == pytest.approx(3.330, rel=2e-3)
     assert fold.strain == pytest.approx(562.8, rel=5e-3)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from functools import lru_cache
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.typing import Array
 
-from .adapt import Criteria, moved_to
+from ..number_priors import spread_of
+from .adapt import Criteria, adapted, moved_to
 from .config import SpeciesConfig
 from .continuation import Continuation, Found
 from .gas import coefficients
@@ -18,6 +20,10 @@ from .start import cold, solved_near
 
 __all__ = ["continuation", "setting_of"]
 
+WAY = 4
+"""Steps to where the prior of a parameter reaches."""
+ON_THE_WAY = Criteria(0.1, 0.2)
+"""Of the cells there."""
 LEVELS = (-3, 6)
 """The coarsest and the finest level of cells."""
 
@@ -36,7 +42,7 @@ def continuation(config: SpeciesConfig, level: int, at: Parameters) -> Continuat
 
     Args:
         config: of the problem.
-        level: each level up halves cells; below zero they span more of the flame.
+        level: each level up halves cells; each below zero joins two.
         at: parameters in the middle of the priors, with the state of the inlet.
 
     Raises:
@@ -50,18 +56,63 @@ def continuation(config: SpeciesConfig, level: int, at: Parameters) -> Continuat
 @lru_cache(maxsize=32)
 def _continuation(config: SpeciesConfig, level: int, at: Parameters) -> Continuation:
     def from_nothing(other: Parameters) -> Found:
-        factor = 2.0 ** -min(level, 0)
-        criteria = Criteria(factor * config.slope, factor * config.curve)
-        return cold(setting_of(config), config.law, config.domain, other, criteria)
+        return cold(setting_of(config), config.law, config.domain, other, config.criteria)
 
     try:
         equations, flame = from_nothing(at)
+        if config.counterflow:
+            equations, flame = _covered(config, at, (equations, flame))
+        if level < 0:
+            places = _thinned(equations.grid.places, config.domain.held, 2**-level)
+            equations, start = moved_to(equations, flame, places)
+            flame = solved_near(equations, at, start)
         for _ in range(level):
             equations, start = moved_to(equations, flame, _halved(equations.grid.places))
             flame = solved_near(equations, at, start)
     except SolverDiverged as error:
         raise ConfigError(f"no flame at the middle of the priors: {error}") from None
     return Continuation(equations, at, flame, from_nothing)
+
+
+def _covered(config: SpeciesConfig, at: Parameters, found: Found) -> Found:
+    """The flame on cells that also follow those that the priors of each parameter reach.
+
+    Nothing holds the flame of a counterflow at its place: it moves with the parameters.
+    """
+    places = found[0].grid.places
+    for name, prior in config.unknown.sought.items():
+        for end in spread_of(prior):
+            places = np.union1d(places, _followed(replace(at, **{name: end}), at, found))
+    equations, start = moved_to(*found, places)
+    return equations, solved_near(equations, at, start)
+
+
+def _followed(other: Parameters, at: Parameters, found: Found) -> Array:
+    """Ends of cells that follow flames on the way to other parameters, as far as these burn."""
+    equations, flame = found
+    start, end = (np.array(list(asdict(p).values())) for p in (at, other))
+    if not (end > 0).all():
+        return equations.grid.places
+    for part in np.linspace(0, 1, WAY + 1)[1:]:
+        now = Parameters(*np.exp(np.log(start) * (1 - part) + np.log(end) * part).tolist())
+        try:
+            equations, flame = adapted(
+                equations,
+                solved_near(equations, now, flame),
+                ON_THE_WAY,
+                lambda on, guess, now=now: solved_near(on, now, guess),  # type: ignore[misc]
+            )
+        except SolverDiverged:
+            break
+    return equations.grid.places
+
+
+def _thinned(places: Array, held: float, every: int) -> Array:
+    """Every other place and so on, those kept where a free flame is held and at the ends."""
+    numbers = np.arange(len(places)) - int(np.argmin(np.abs(places - held)))
+    kept = numbers % every == 0
+    kept[[0, -1]] = True
+    return np.asarray(places[kept])
 
 
 def _halved(places: Array) -> Array:

@@ -9,7 +9,10 @@ A cell that is empty was not measured. The state of the inlet stands in columns 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
 
+import xarray as xr
 from pydantic import Field
 
 from pdeinv.config import Config
@@ -45,13 +48,20 @@ class CsvOptions(Config):
         None, description="temperature of the reactants, K, if not in the file"
     )
     phi: EquivalenceRatio | None = Field(None, description="equivalence ratio, if not in the file")
+    configuration: Literal["free", "counterflow"] = Field(
+        "free", description="free, or counterflow: reactants against a stream of other gas"
+    )
+
+
+def _read(source: Path, options: CsvOptions) -> xr.Dataset:
+    return _FORMAT.read(source, options, configuration=options.configuration)
 
 
 IMPORTERS: Mapping[str, Importer] = {
     "csv": Importer(
         "Table of profiles or flame speeds, with units in its header: x [mm], T [K], Y_CH4 [1].",
         CsvOptions,
-        _FORMAT.read,
+        _read,
     )
 }
 """By the name that ``pdeinv import flame-species`` knows them by."""

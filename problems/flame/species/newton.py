@@ -44,6 +44,9 @@ it propagates freely, anywhere where streams of other gas cool it."""
 HOT = 0.85
 """Part of the rise of temperature in pseudo-time that what Newton's method finds has at least."""
 
+SHORT = 1e-9
+"""A time, s, in which nothing happens to a flame."""
+
 Step = tuple[Array, float]
 
 
@@ -200,7 +203,18 @@ def checked(equations: Equations, at: Parameters, flame: Flame) -> Flame:
             f"the rise of temperature, expected more than {100 * BURNT[counterflow]:.0f} %; "
             f"{remedy}"
         )
+    if counterflow and not _stable(equations, at, flame):
+        raise SolverDiverged("the flame is on the branch that is not stable: it would go out")
     return flame
+
+
+def _stable(equations: Equations, at: Parameters, flame: Flame) -> bool:
+    """Whether no real eigenvalue in time has changed its sign, as one does beyond a fold.
+
+    The determinant of the linearized flame then has the sign that it has with any inertia.
+    """
+    stiff = _inertia(equations, at, flame) / SHORT
+    return equations.factor(at, flame).sign == equations.factor(at, flame, stiff).sign
 
 
 def _inertia(equations: Equations, at: Parameters, flame: Flame) -> Array:
