@@ -60,9 +60,7 @@ def traces(width: float, reflection: float = 0.8) -> np.ndarray:
 
 
 def main() -> None:
-    print(
-        "preset            nodes x shots, steps, bare products, forward, kept, gradient, tangent, MB"
-    )
+    print("preset        nodes x shots, steps, bare products, forward, kept, gradient, tangent, MB")
     for preset in ("openfwi", "transmission"):
         print(costs(preset), flush=True)
     wide = traces(1280.0)

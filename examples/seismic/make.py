@@ -2,16 +2,14 @@
 
     python examples/seismic/make.py
 
-Records of five shots at the bottom through a medium with two lenses: second order in time, fourth in
-space, on a grid of 10 m with a damped frame of 1500 m; noise of 5 % of the root mean square. It
-writes ``velocity.nc``, the truth, and ``obs.nc``, and takes about 10 s of one core.
+Records of five shots at the bottom through a medium with two lenses: second order in time, fourth
+in space, on a grid of 10 m with a damped frame of 1500 m; noise of 5 % of the root mean square.
+It writes ``velocity.nc``, the truth, and ``obs.nc``, and takes about 10 s of one core.
 """
 
 from __future__ import annotations
 
-
 from pathlib import Path
-
 from typing import Any
 
 import numpy as np

@@ -15,6 +15,7 @@ from pdeinv.cli.verbs import app
 SMALL = {
     "heat": ("problem.cells=6", "problem.time.steps=4"),
     "helmholtz": ("problem.cells=4", "problem.frequencies=[0.8]"),
+    "seismic": ("problem.cells=8", "problem.boundary.width=0", "problem.time.final=0.2"),
     "tumor": ("problem.cells=16", "problem.time.steps=4"),
 }
 
@@ -54,5 +55,5 @@ def test_two_ranks_write_the_file_of_one(problem, tmp_path):
         for name in mine:
             np.testing.assert_array_equal(theirs[name], mine[name])
             assert theirs[name].dtype == mine[name].dtype
-    first = {"heat": "u", "tumor": "c"}.get(problem, "u_re")
+    first = {"heat": "u", "seismic": "wave", "tumor": "c"}.get(problem, "u_re")
     assert float(np.ptp(one[first].values)) > 0
