@@ -63,8 +63,8 @@ def command(folder: Path, *words: object) -> float:
 def errors(path: Path) -> dict[str, list[float]]:
     """Of T and s_L at each draw of an evaluation."""
     tree = xr.open_datatree(path)
-    draws, kind = tree["prior"], tree["quantity"].values
-    true, found = draws["reference"].values, draws["predicted"].values
+    draws, kind = tree.children["prior"].to_dataset(), np.asarray(tree["quantity"])
+    true, found = np.asarray(draws["reference"]), np.asarray(draws["predicted"])
     if not np.isfinite(true).all():
         raise SystemExit(f"{path}: a flame of the test could not be solved")
     profile, speed = kind == 1, kind == 0
