@@ -138,12 +138,17 @@ def free_again(at):
     return again
 
 
-def counterflow_from(at, fields, span):
-    """A counterflow on the grid of its criteria, started from a dataset of pdeinv's."""
-    x = fields["x"].values[::2]
+def fields_of(fields):
+    """A dataset of pdeinv's as Cantera names its fields, at the ends of cells."""
     own = {name: fields[f"Y_{name}"].values[::2] for name in SPECIES}
     own |= {"T": fields["T"].values[::2], "velocity": fields["u"].values[::2]}
-    own |= {"spreadRate": fields["V"].values[::2], "Lambda": np.full(len(x), float(fields.Lambda))}
+    pressure = np.full(len(own["T"]), float(fields["Lambda"]))
+    return own | {"spreadRate": fields["V"].values[::2], "Lambda": pressure}
+
+
+def counterflow_from(at, fields, span):
+    """A counterflow on the grid of its criteria, started from a dataset of pdeinv's."""
+    x, own = fields["x"].values[::2], fields_of(fields)
     flame = counterflow_on(at, x)
     started(flame, x, own)
     criteria(flame, span)

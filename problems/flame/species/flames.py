@@ -15,6 +15,7 @@ from .adapt import Criteria, adapted, moved_to
 from .config import SpeciesConfig
 from .continuation import Continuation, Found
 from .gas import coefficients
+from .newton import checked, converged
 from .parameters import Parameters, Setting
 from .start import cold, solved_near
 
@@ -24,6 +25,8 @@ WAY = 4
 """Steps to where the prior of a parameter reaches."""
 ON_THE_WAY = Criteria(0.1, 0.2)
 """Of the cells there."""
+EASY, LEAST = 0.5, 0.005
+"""Part of the mass fluxes that a flame close to going out is found from, and the least step."""
 LEVELS = (-3, 6)
 """The coarsest and the finest level of cells."""
 
@@ -56,7 +59,7 @@ def continuation(config: SpeciesConfig, level: int, at: Parameters) -> Continuat
 @lru_cache(maxsize=32)
 def _continuation(config: SpeciesConfig, level: int, at: Parameters) -> Continuation:
     def from_nothing(other: Parameters) -> Found:
-        return cold(setting_of(config), config.law, config.domain, other, config.criteria)
+        return _from_nothing(config, other)
 
     try:
         equations, flame = from_nothing(at)
@@ -72,6 +75,58 @@ def _continuation(config: SpeciesConfig, level: int, at: Parameters) -> Continua
     except SolverDiverged as error:
         raise ConfigError(f"no flame at the middle of the priors: {error}") from None
     return Continuation(equations, at, flame, from_nothing)
+
+
+def _from_nothing(config: SpeciesConfig, at: Parameters) -> Found:
+    """A flame by pseudo-time; of a counterflow that is close to going out, from smaller fluxes.
+
+    Raises:
+        SolverDiverged: there is none.
+    """
+    try:
+        return cold(setting_of(config), config.law, config.domain, at, config.criteria)
+    except SolverDiverged:
+        if not config.counterflow:
+            raise
+        found = cold(
+            setting_of(config), config.law, config.domain, _weaker(at, EASY), config.criteria
+        )
+        return _climbed(config, at, found)
+
+
+def _weaker(at: Parameters, part: float) -> Parameters:
+    """With a part of the mass fluxes."""
+    fluxes = part * at.mass_flux, part * at.opposed_mass_flux
+    return replace(at, mass_flux=fluxes[0], opposed_mass_flux=fluxes[1])
+
+
+def _climbed(config: SpeciesConfig, at: Parameters, found: Found) -> Found:
+    """The flame of growing fluxes, by steps that are halved where one fails.
+
+    Raises:
+        SolverDiverged: it goes out on the way.
+    """
+    part, step = EASY, 0.1
+    while part < 1:
+        new = min(part + step, 1.0)
+        now = _weaker(at, new)
+        try:
+            equations, flame = found
+            flame = checked(equations, now, converged(equations, now, flame))
+            found = adapted(
+                equations, flame, config.criteria,
+                lambda on, start, now=now: checked(on, now, converged(on, now, start)),  # type: ignore[misc]
+            )  # fmt: skip
+        except SolverDiverged:
+            step /= 2
+            if step < LEAST:
+                raise SolverDiverged(
+                    f"the flame is extinguished: it goes out at {100 * part:.0f} % of the mass "
+                    "fluxes; take smaller ones, or other parameters"
+                ) from None
+        else:
+            part = new
+    return found
 
 
 def _covered(config: SpeciesConfig, at: Parameters, found: Found) -> Found:
