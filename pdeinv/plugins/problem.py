@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Config as BaseConfig
+from pdeinv.errors import ConfigError
 from pdeinv.io.voxel_grid import VoxelGrid
 from pdeinv.model.forward import ForwardModel
 from pdeinv.model.observed import Observed, Sensors
@@ -23,6 +24,7 @@ __all__ = [
     "Importer",
     "Metric",
     "Problem",
+    "no_grid_operator",
 ]
 
 
@@ -178,3 +180,11 @@ class Problem(Protocol):
 
     def dofs(self, level: int) -> int:
         """The number of unknowns of one reference solve."""
+
+
+def no_grid_operator(of: str) -> ConfigError:
+    """The error of :meth:`Problem.grid_operator` where the unknown is a list of numbers."""
+    return ConfigError(
+        f"the unknown of {of} is a list of numbers and no field on a grid; leave --grid out, "
+        "and use a surrogate of numbers (latent, gp, multifidelity)"
+    )

@@ -17,6 +17,7 @@ from pdeinv.typing import Array
 
 from .chemistry import FLAMMABLE, NAMES, Parameters, burnt_temperature
 from .equations import Equations, Flame
+from .globalised import walked
 from .newton import converged, marched
 
 __all__ = ["Continuation", "cold_start", "solve_cold"]
@@ -183,21 +184,15 @@ class Continuation:
         Raises:
             SolverDiverged: the error of the direct way, where this one fails as well.
         """
-        start, end = np.log(_numbers(self.known)), np.log(_numbers(at))
-        flame, done, step = self.flame, 0.0, 0.5
-        while done < 1:
-            part = min(1.0, done + step)
-            between = Parameters(*np.exp(start + part * (end - start)).tolist())
-            now = at if part == 1.0 else between
-            try:
-                flame = _moved(self.equations, now, _at_inlet(flame, now))
-            except SolverDiverged:
-                step /= 2
-                if step < SMALLEST:
-                    raise error from None
-            else:
-                done = part
-        return flame
+
+        def to(numbers: Array, flame: Flame) -> Flame:
+            now = Parameters(*numbers.tolist())
+            return _moved(self.equations, now, _at_inlet(flame, now))
+
+        try:
+            return walked((_numbers(self.known), _numbers(at)), self.flame, (0.5, SMALLEST), to)
+        except SolverDiverged:
+            raise error from None
 
 
 def _moved(equations: Equations, at: Parameters, start: Flame) -> Flame:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from pdeinv.typing import Array
 from .bordered import Bordered
 from .chemistry import Parameters, burnt_temperature
 from .equations import Equations, Flame
+from .globalised import damped
 
 __all__ = ["converged", "marched"]
 
@@ -34,6 +36,9 @@ SLACK = 0.02
 """How far temperatures may leave their bounds on the way, by the rise."""
 TIMES = 120
 """Pseudo-time steps at most."""
+
+Step = tuple[Array, float]
+"""Of temperatures and speed."""
 
 
 @dataclass(frozen=True)
@@ -94,35 +99,36 @@ def _newton(
             break
         if size < CLOSE:
             return bounds.moved(flame, step, 1.0)
-        flame = _damped(bounds, flame, (step, size), lambda new, f=factor: _step(f, residual(new)))  # type: ignore[misc]
+        flame = _damped(bounds, flame, (step, size), partial(_next, factor, residual))
     raise SolverDiverged(
         f"the flame did not converge in {STEPS} steps of Newton's method; the parameters are "
         "extreme, or the flame does not fit into the domain"
     )
 
 
-def _step(factor: Bordered, residual: Array) -> tuple[Array, float]:
+def _step(factor: Bordered, residual: Array) -> Step:
     return factor.solve(-residual[1:], -float(residual[0]))
 
 
+def _next(factor: Bordered, residual: Callable[[Flame], Array], new: Flame) -> Step:
+    return _step(factor, residual(new))
+
+
 def _damped(
-    bounds: Bounds,
-    flame: Flame,
-    full: tuple[tuple[Array, float], float],
-    simplified: Callable[[Flame], tuple[Array, float]],
+    bounds: Bounds, flame: Flame, full: tuple[Step, float], simplified: Callable[[Flame], Step]
 ) -> Flame:
-    """The flame after the longest of halved steps behind which the next one is shorter.
+    """The flame after as much of a step as makes the next one shorter.
 
     Raises:
         SolverDiverged: there is none.
     """
-    (step, size), part = full, 1.0
-    while part > LEAST:
-        new = bounds.moved(flame, step, part)
-        if bounds.size(simplified(new), flame.speed) <= (1 - part / 4) * size:
-            return new
-        part /= 2
-    raise SolverDiverged("steps of Newton's method do not lead to a flame")
+    step, size = full
+    return damped(
+        lambda part: bounds.moved(flame, step, part),
+        lambda new: bounds.size(simplified(new), flame.speed),
+        size,
+        LEAST,
+    )
 
 
 def marched(equations: Equations, at: Parameters, start: Flame) -> Flame:

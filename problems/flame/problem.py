@@ -19,7 +19,7 @@ from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_finite
 from pdeinv.model.sensors import check_inside, grid_nodes
 from pdeinv.model.strong_form import StrongForm
-from pdeinv.plugins.problem import Card, Importer
+from pdeinv.plugins.problem import Card, Importer, no_grid_operator
 from pdeinv.typing import Array
 
 from .config import FlameConfig
@@ -166,10 +166,7 @@ class Flame:
         Raises:
             ConfigError: always.
         """
-        raise ConfigError(
-            "the unknown of a flame is a list of numbers and no field on a grid; leave --grid out, "
-            "and use a surrogate of numbers (latent, gp, multifidelity)"
-        )
+        raise no_grid_operator("a flame")
 
     def strong_form(self) -> StrongForm:
         """The equation at points, with the flame speed as a number.

@@ -26,7 +26,7 @@ from pdeinv.model.sensors import (
 )
 from pdeinv.plugins.aligned import Aligned, Measured
 from pdeinv.plugins.portrait import Portrait
-from pdeinv.plugins.problem import Card, Images, Importer, Problem
+from pdeinv.plugins.problem import Card, Images, Importer, Problem, no_grid_operator
 from pdeinv.typing import Array
 
 from .alignment import aligned
@@ -272,10 +272,7 @@ class Tumor:
         Raises:
             ConfigError: always.
         """
-        raise ConfigError(
-            "the unknown of a tumor is a list of numbers and no field on a grid; leave --grid out, "
-            "and use a surrogate of numbers (latent, gp, multifidelity)"
-        )
+        raise no_grid_operator("a tumor")
 
     def fixtures(self) -> xr.Dataset:
         """How mm of the box become mm of the world, where the box is an image."""

@@ -16,7 +16,7 @@ from pdeinv.model.derived import Derived
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_finite
 from pdeinv.model.sensors import check_inside, grid_nodes
-from pdeinv.plugins.problem import Card, Importer
+from pdeinv.plugins.problem import Card, Importer, no_grid_operator
 from pdeinv.typing import Array
 
 from .config import DetailedConfig
@@ -169,10 +169,7 @@ class FlameCantera:
         Raises:
             ConfigError: always.
         """
-        raise ConfigError(
-            "the unknown of a flame is a list of numbers and no field on a grid; leave --grid out, "
-            "and use a surrogate of numbers (latent, gp, multifidelity)"
-        )
+        raise no_grid_operator("a flame")
 
     def dofs(self, level: int) -> int:
         """The number of temperatures, velocities and mass fractions at the configured inlet."""

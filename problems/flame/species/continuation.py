@@ -11,6 +11,7 @@ import numpy as np
 from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
 
+from ..globalised import walked
 from .adapt import moved_to
 from .equations import MASSES, Equations, Flame
 from .newton import checked, converged
@@ -105,21 +106,12 @@ class Continuation:
         Raises:
             SolverDiverged: that of the last step that was tried.
         """
-        start, end = np.log(_numbers(self.known)), np.log(_numbers(at))
-        flame, done, step = self.flame, 0.0, 0.25
-        while done < 1:
-            part = min(1.0, done + step)
-            between = Parameters(*np.exp(start + part * (end - start)).tolist())
-            now = at if part == 1.0 else between
-            try:
-                flame = checked(self.equations, now, converged(self.equations, now, flame))
-            except SolverDiverged:
-                step /= 2
-                if step < SMALLEST:
-                    raise
-            else:
-                done = part
-        return flame
+
+        def to(numbers: Array, flame: Flame) -> Flame:
+            now = Parameters(*numbers.tolist())
+            return checked(self.equations, now, converged(self.equations, now, flame))
+
+        return walked((_numbers(self.known), _numbers(at)), self.flame, (0.25, SMALLEST), to)
 
 
 def _numbers(at: Parameters) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
 
 from ..bordered_bands import BorderedBands
+from ..globalised import damped
 from .equations import MASSES, Equations, Flame
 from .gas import GAS
 from .parameters import Parameters
@@ -120,7 +122,7 @@ def _newton(equations: Equations, at: Parameters, start: Flame, inertia: Array |
             break
         if size < CLOSE:
             return scale.moved(flame, step, 1.0)
-        flame = _damped(scale, flame, (step, size), lambda new, f=factor: step_of(f, new))  # type: ignore[misc]
+        flame = _damped(scale, flame, (step, size), partial(step_of, factor))
     raise SolverDiverged(
         f"the flame did not converge in {STEPS} steps of Newton's method; the parameters are "
         "extreme, or the flame does not fit into the domain"
@@ -130,18 +132,18 @@ def _newton(equations: Equations, at: Parameters, start: Flame, inertia: Array |
 def _damped(
     scale: Scale, flame: Flame, full: tuple[Step, float], simplified: Callable[[Flame], Step]
 ) -> Flame:
-    """The flame after the longest of halved steps behind which the next one is shorter.
+    """The flame after as much of a step as makes the next one shorter.
 
     Raises:
         SolverDiverged: there is none.
     """
-    (step, size), part = full, 1.0
-    while part > LEAST:
-        new = scale.moved(flame, step, part)
-        if scale.size(simplified(new), flame.eigenvalue) <= (1 - part / 4) * size:
-            return new
-        part /= 2
-    raise SolverDiverged("steps of Newton's method do not lead to a flame")
+    step, size = full
+    return damped(
+        lambda part: scale.moved(flame, step, part),
+        lambda new: scale.size(simplified(new), flame.eigenvalue),
+        size,
+        LEAST,
+    )
 
 
 def marched(equations: Equations, at: Parameters, start: Flame) -> Flame:

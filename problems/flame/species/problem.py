@@ -15,7 +15,7 @@ from pdeinv.model.derived import Derived
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_finite
 from pdeinv.model.sensors import check_inside, grid_nodes
-from pdeinv.plugins.problem import Card, Importer
+from pdeinv.plugins.problem import Card, Importer, no_grid_operator
 from pdeinv.typing import Array
 
 from ..inlet_sensors import INLET, KIND, conditions
@@ -168,10 +168,7 @@ class FlameSpecies:
         Raises:
             ConfigError: always.
         """
-        raise ConfigError(
-            "the unknown of a flame is a list of numbers and no field on a grid; leave --grid out, "
-            "and use a surrogate of numbers (latent, gp, multifidelity)"
-        )
+        raise no_grid_operator("a flame")
 
     def dofs(self, level: int) -> int:
         """The values of all fields at the nodes, and the eigenvalue."""
