@@ -17,6 +17,8 @@ __all__ = ["SIGMA", "Table"]
 
 SIGMA = "_sigma"
 """What follows the name of a quantity in that of its noise."""
+ABOVE = ("T", "s_L")
+"""Quantities that are above zero."""
 NOISY = 5.0
 """Standard deviations by which the noise may carry a mass fraction beyond 0 and 1."""
 
@@ -89,10 +91,15 @@ class Table:
                 f"{self.source}: no noise given for {name}; add a column {label}, or give --rel, "
                 "the standard deviation as a part of each value"
             )
-        found = own if rel is None else np.where(np.isnan(own), rel * np.abs(values), own)
-        text = f"must be positive{'; fill it, or give --rel' if rel is None else ''}"
-        self._refuse(np.isfinite(values) & ~(found > 0), label, text, found)
-        return found
+        there = np.isfinite(values)
+        if rel is None:
+            self._refuse(there & ~(own > 0), label, "must be positive; fill it, or give --rel", own)
+            return own
+        self._refuse(there & ~np.isnan(own) & ~(own > 0), label, "must be positive", own)
+        text = f"has no noise by --rel where it is 0; fill a column {label} there"
+        if name not in ABOVE:  # which are refused for what they are
+            self._refuse(there & np.isnan(own) & (values == 0), name, text)
+        return np.where(np.isnan(own), rel * np.abs(values), own)
 
     def check_values(self, name: str, sigma: Array) -> None:
         """Refuse values that cannot be, for ``sigma`` as well.
@@ -101,7 +108,7 @@ class Table:
             DataSchemaError: names the first one.
         """
         values, noise = self.columns[name], NOISY * np.nan_to_num(sigma)
-        if name in ("T", "s_L"):
+        if name in ABOVE:
             text = "must be above 0 K" if name == "T" else "must be positive, in m/s"
             self._refuse(values <= 0, name, text)
         if name.partition("_")[0] in ("X", "Y"):

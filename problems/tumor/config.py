@@ -143,7 +143,7 @@ class MasksConfig(Config):
     softness_mm: Positive | LogNormalConfig | None = Field(
         None,
         description="how far a place is off a contour that is seen surely, mm, instead of "
-        "softness: a number where it is known, or median and std of one that is unknown",
+        "softness: a number where it is known, median and std of one that is unknown, or none",
     )
     share: float = Field(
         1.0,
@@ -181,9 +181,11 @@ class MasksConfig(Config):
     @classmethod
     def _in_mm(cls, value: Any, handler: Callable[[Any], Any]) -> Any:
         try:
-            return handler(value)
+            return handler(None if value == "none" else value)
         except ValidationError:
-            raise ValueError("expected a number above 0, or a table with median and std") from None
+            raise ValueError(
+                "expected a number above 0, a table with median and std, or none"
+            ) from None
 
     @model_validator(mode="after")
     def _one_softness(self) -> MasksConfig:
@@ -192,7 +194,7 @@ class MasksConfig(Config):
         if self.softness_mm is not None and self.softness != usual:
             raise ValueError(
                 f"softness = {self.softness:g} and {self.softened} exclude each other; leave one "
-                f"out, or set softness to {usual:g} where the file says another"
+                f"out, or where the file says it set softness to {usual:g}, or softness_mm to none"
             )
         return self
 

@@ -213,7 +213,8 @@ GIVEN = {"p": 101325.0, "t_in": 298.0, "phi": 0.4, "rel": 0.1}
         ("x [mm],T [K]\n-1,300\n", GIVEN, "line 2: x of T must be a place .*; got -0.001"),
         ("x [mm],T [degC]\n1,-300\n", GIVEN, "line 2: T must be above 0 K; got -26.85"),
         ("x [mm],Y\n1,26\n", {**GIVEN, "rel": 0.01}, "line 2: Y must be from 0 to 1"),
-        ("s_L [m/s]\n0\n", GIVEN, "line 2: s_L_sigma must be positive; got 0"),
+        ("s_L [m/s]\n0\n", GIVEN, "line 2: s_L must be positive, in m/s; got 0"),
+        ("x [m],Y\n1e-3,0\n", GIVEN, "line 2: Y has no noise by --rel .* a column Y_sigma there"),
         ("s_L [m/s]\n-0.2\n", GIVEN, "line 2: s_L must be positive"),
         ("s_L [m/s],s_L_sigma [m/s]\n\n.3,.1\n.3,0\n", GIVEN, "line 4: s_L_sigma must be positive"),
         (

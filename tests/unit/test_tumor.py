@@ -299,7 +299,7 @@ MASK_REFUSED = {
     "share": ({"share": 1.5}, "share"),
     "score": ({"score": "hausdorff"}, "score"),
     "softness": ({"softness": 0.0}, "softness"),
-    "no mm": ({"softness_mm": 0.0}, "expected a number above 0, or a table"),
+    "no mm": ({"softness_mm": 0.0}, "expected a number above 0, a table"),
     "both": ({"softness": 0.1, "softness_mm": 1.3}, "softness_mm = 1.3 exclude each other"),
 }
 
@@ -314,6 +314,10 @@ def test_masks_are_refused_in_one_line(case):
 def test_masks_by_mm_go_with_one_rate_each():
     with pytest.raises(ConfigError, match="growth_factor out"):
         made(masks={"softness_mm": 1.3}, unknown={"growth_factor": {}})
+
+
+def test_a_softness_in_mm_is_taken_away_by_none():
+    assert made(masks={"softness_mm": "none", "softness": 0.1}).config.masks.softness_mm is None
 
 
 @pytest.mark.parametrize("solver", ["finite-differences", "finite-elements"])

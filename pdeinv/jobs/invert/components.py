@@ -17,7 +17,7 @@ from pdeinv.model.places import place
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
-__all__ = ["component_group", "xi_name"]
+__all__ = ["component_group", "ruled", "xi_name"]
 
 MAX_PLACES = 400
 """Places of the unknown whose figures are stored at most; every xi has its own."""
@@ -94,18 +94,18 @@ def xi_name(prior: Prior) -> Callable[[int], str]:
     def name(i: int) -> str:
         if i == prior.dim:
             return "the misfit"
-        where = _ruled(prior, i)
+        where = ruled(prior, i)
         return f"xi[{i}]" + (f" ({where})" if where else "")
 
     return name
 
 
-def _ruled(prior: Prior, i: int) -> str:
+def ruled(prior: Prior, i: int) -> str:
     """The one entry of the unknown that xi[i] moves, in words; empty where it moves several."""
     if isinstance(prior, ProductPrior):
         for factor in prior.factors:
             if i < factor.dim:
-                return _ruled(factor, i)
+                return ruled(factor, i)
             i -= factor.dim
     if not (isinstance(prior, FieldPrior) and isinstance(prior.field, IndependentField)):
         return ""

@@ -24,6 +24,7 @@ from pdeinv.io.likelihoods import likelihood_attrs
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.invert.derived import derived_draws
 from pdeinv.jobs.invert.estimated_start import told_of_start
+from pdeinv.jobs.invert.far import far_from_prior
 from pdeinv.jobs.invert.labels import labelled
 from pdeinv.jobs.invert.predictive import Predictive, predicted
 from pdeinv.jobs.invert.prior_map import map_formula, map_group
@@ -65,7 +66,8 @@ def conclude(
         counters.add(part)
     outcome = judged(posterior, result.outcome, inversion.engine.produces, predictive)
     outcome = told_of_start(trusted(outcome, surrogate), posterior.estimate)
-    said = (outcome.message, outcome.note, surrogate.advice)
+    far = far_from_prior(posterior.prior, outcome.xi)
+    said = (outcome.message, outcome.note, far, surrogate.advice)
     outcome = replace(outcome, message="; ".join(text for text in said if text))
     attrs = {
         **attributes(inversion.resolved(), inversion.seed, inversion.sources),

@@ -50,7 +50,7 @@ class SaveOptions(GasOptions):
     quantities: str = Field("T", description="of profiles, such as T,u,X_OH")
     every: int = Field(1, ge=1, le=10_000, description="take each so many-th point")
     phi: Positive | None = Field(
-        None, description="equivalence ratio; that of the inlet, which CSV holds within 2 %"
+        None, description="equivalence ratio; that of the inlet, which CSV does not hold"
     )
     group: str = Field("solution", description="name that the flame was saved under")
 
@@ -62,6 +62,8 @@ def _read(source: Path, options: SaveOptions) -> xr.Dataset:
     config = config_of(options, species, {})
     gas = gas_of(config)
     saved = _saved(source, gas, options.group, "flame")
+    if free:
+        _check_free(saved, (source, options))
     state = _inlet(saved, (source, options), config, gas)
     kinds = [k for k in kinds_of(config) if k.name in (["s_L"] if free else names)]
     if len(kinds) < (1 if free else len(names)):
@@ -132,25 +134,55 @@ def _profile(saved: Any, name: str) -> Array:
     return np.asarray((saved.X if name[0] == "X" else saved.Y)[:, column], dtype=np.float64)
 
 
+STEEP = 0.02
+"""Slope of the temperature at the inlet over the steepest one: above, a flame is held there."""
+
+
+def _check_free(saved: Any, about: tuple[Path, SaveOptions]) -> None:
+    """Refuse profiles of a free flame, and flames that burn at their inlet.
+
+    Raises:
+        DataSchemaError: says which.
+    """
+    source, options = about
+    if {"quantities", "every"} & options.model_fields_set:
+        raise DataSchemaError(
+            f"{source}: of a free flame the speed alone is taken; leave --quantities and --every "
+            "out, or give --configuration"
+        )
+    slopes = np.abs(np.diff(saved.T) / np.diff(saved.grid))
+    if slopes[0] > STEEP * slopes.max():
+        raise DataSchemaError(
+            f"{source}: the temperature rises from the inlet on, which is no free flame's; give "
+            "--configuration burner, counterflow or diffusion"
+        )
+
+
 def _inlet(
     saved: Any, about: tuple[Path, SaveOptions], config: DetailedConfig, gas: Any
 ) -> dict[str, float]:
     """The state of the inlet, by the coordinates of data.
 
-    Species diffuse back to a burner, so that the first point is no mixture of the inlet. YAML and
-    HDF5 hold the inlet; of CSV the elements at the last point are nearly those.
+    Species diffuse back to the inlet, so that the first point is not its mixture. YAML and HDF5
+    hold the inlet as well.
+
+    Raises:
+        DataSchemaError: a CSV file, and nobody says the equivalence ratio.
     """
     source, options = about
-    if source.suffix.lower() == ".csv":
-        mixed = saved.X[-1 if config.configuration in ("free", "burner") else 0]
-    else:
+    phi = options.phi
+    if phi is None and "phi" not in coordinates(config):
+        phi = 1.0  # means nothing
+    elif phi is None and source.suffix.lower() == ".csv":
+        raise DataSchemaError(f"{source}: CSV does not hold the mixture of the inlet; give --phi")
+    elif phi is None:
         mixed = _saved(source, gas, options.group, INLETS[config.configuration]).X[0]
-    gas.TPX = saved.T[0], saved.P[0], mixed
-    own = float(gas.equivalence_ratio(config.fuel, config.oxidizer))
+        gas.TPX = saved.T[0], saved.P[0], mixed
+        phi = float(gas.equivalence_ratio(config.fuel, config.oxidizer))
     return {
         "p": float(saved.P[0]),
         "T_in": float(saved.T[0]),
-        "phi": own if options.phi is None else options.phi,
+        "phi": phi,
         "mass_flux": float(saved.velocity[0] * saved.density[0]),
     }
 
