@@ -140,7 +140,7 @@ def _in_netcdf(path: Path, _file: BinaryIO) -> bool:
 
 def _in_hdf5(path: Path, file: BinaryIO) -> bool:
     """NetCDF-4 is HDF5; not every HDF5 file opens as NetCDF. A damaged one may be ours as well."""
-    if has_seal(path) or _in_netcdf(path, file):
+    if (has_seal(path) and not lock_on(path)) or _in_netcdf(path, file):
         return True
     if not _sound(path):
         return False

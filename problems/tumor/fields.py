@@ -100,7 +100,7 @@ def scanned(fields: xr.Dataset, config: TumorConfig) -> Parameters:
     found = {name: np.array([float(fields[name])]) for name in names}
     thresholds, levels = (
         np.array([value for name, value in found.items() if name in own]).reshape(-1, 1)
-        for own in (map(threshold_name, REGIONS), map(level_name, LEVELS))
+        for own in ([threshold_name(k) for k in REGIONS], [level_name(k) for k in LEVELS])
     )
     none = np.zeros(1)
     d, rho, softness = (found.get(name, none) for name in _RATES)

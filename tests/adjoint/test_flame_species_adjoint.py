@@ -13,8 +13,12 @@ OWN = {
     "free": [name for name in NAMES if name not in COUNTERFLOW],
     "counterflow": [name for name in NAMES if name not in FREE],
 }
-CASES = [(kind, (name,)) for kind, names in OWN.items() for name in names]
-CASES += [(kind, tuple(names)) for kind, names in OWN.items()]
+CASES = [
+    pytest.param(kind, (name,), marks=pytest.mark.slow)
+    for kind, names in OWN.items()
+    for name in names
+]
+CASES += [pytest.param(kind, tuple(names)) for kind, names in OWN.items()]
 
 
 def problem_of(kind, names, **more):

@@ -236,6 +236,7 @@ def test_admission_accepts_what_was_trained_here(case, trained):
     assert found.counters.n_forward > 0
 
 
+@pytest.mark.slow
 def test_a_surrogate_far_from_the_fine_model_is_refused(case, trained):
     """The same surrogate under noise a hundred times smaller is a hundred times too coarse."""
     data = case[1]

@@ -77,7 +77,7 @@ def ended(processes):
     return [p.returncode for p in processes], said
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_one_that_is_told_to_stop_stops_both(data, rank):
     both = start(data)
     trains(data)
@@ -87,7 +87,8 @@ def test_one_that_is_told_to_stop_stops_both(data, rank):
     assert "continue with --resume" in said[0]
 
 
-@pytest.mark.parametrize(("hangs", "told"), [(0, 1), pytest.param(1, 0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("hangs", "told"), [(0, 1), (1, 0)])
 def test_one_that_waits_for_another_that_hangs_hears_a_signal(data, hangs, told):
     both = start(data)
     trains(data)
