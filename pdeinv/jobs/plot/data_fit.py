@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pdeinv.bayes.links import LINKS
+from pdeinv.io.kinds import kinds_in
 from pdeinv.jobs.plot.gathers import fit_gathers
 from pdeinv.jobs.plot.lines import INTERVAL, time_panel
 from pdeinv.jobs.plot.panels import BLUE, GREY, Panel, panel, with_units
@@ -36,6 +37,7 @@ class _Fit:
         low: with noise, 2.5 % of the predictions lie below; None for a point estimate.
         high: 2.5 % lie above.
         what: what the predictions are, for the label.
+        several: whether data are of several quantities, each over a scale of its own.
     """
 
     observed: xr.DataArray
@@ -43,6 +45,7 @@ class _Fit:
     low: Array | None
     high: Array | None
     what: str = "predicted"
+    several: bool = False
 
     @classmethod
     def of(cls, observed: xr.DataArray, draws: xr.Dataset, point: bool) -> _Fit:
@@ -60,6 +63,12 @@ class _Fit:
         low, high = draws[name].quantile([0.025, 0.975], over).values
         return cls(observed, clean.mean(over).values, low, high)
 
+    def labelled(self, what: str) -> str:
+        """An axis of data, with their units where they have the same."""
+        if self.several:
+            return f"{what} / scale"
+        return with_units(f"{what} {self.observed.name}", self.observed)
+
     @property
     def of_chances(self) -> bool:
         """Whether data are zeros and ones, and predictions their probabilities."""
@@ -72,8 +81,9 @@ def fit_panels(tree: xr.DataTree, point: bool) -> list[Panel]:
     draws, constants = (tree[k].to_dataset() for k in ("posterior_predictive", "constant_data"))
     found = []
     for title, rows in _kinds(constants, observed.size):
-        fit = _Fit.of(observed.isel(obs=rows), draws.isel(obs=rows), point)
         own = constants.isel(obs=rows)
+        fit = _Fit.of(observed.isel(obs=rows), draws.isel(obs=rows), point)
+        fit = replace(fit, several=any(kinds_in(v) for v in own.data_vars.values()))
         found.append(_fit_panel(fit, title))
         found += fit_gathers(fit.observed, fit.predicted, own)
         if "t" in own and len(np.unique(own["t"])) > 1 and not fit.of_chances:
@@ -103,7 +113,7 @@ def _fit_panel(ax: Axes, fit: _Fit, title: str) -> None:
         said = f"\n{INTERVAL}" + " with noise" * (not fit.of_chances)
     ax.plot(ends, ends, color=GREY, lw=0.8)
     ax.errorbar(y, predicted, bars, fmt=".", ms=3, color=BLUE, elinewidth=0.6, alpha=0.8)
-    labels = [with_units(f"{what} {y.name}", y) for what in ("observed", fit.what)]
+    labels = [fit.labelled(what) for what in ("observed", fit.what)]
     ax.set(title=title, xlabel=labels[0], ylabel=labels[1] + said, box_aspect=1)
 
 
