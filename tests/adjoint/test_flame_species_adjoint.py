@@ -14,7 +14,7 @@ OWN = {
     "counterflow": [name for name in NAMES if name not in FREE],
 }
 CASES = [
-    pytest.param(kind, (name,), marks=pytest.mark.slow)
+    pytest.param(kind, (name,), marks=[pytest.mark.slow] * (kind == "counterflow"))
     for kind, names in OWN.items()
     for name in names
 ]
