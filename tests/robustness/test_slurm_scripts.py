@@ -128,6 +128,7 @@ def test_the_printed_script_queues_itself_again(cluster):
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_the_printed_script_goes_on_in_the_next_job_of_submitit(cluster):
     """As the test above, each job by a scheduler of its own, to the end of an undisturbed one."""
     submitit = pytest.importorskip("submitit")

@@ -258,6 +258,7 @@ def test_leave_one_out_residuals_are_those_of_refits():
         np.testing.assert_allclose(everything.residuals[i], y[i] - predicted, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_network_learns_what_the_affine_part_cannot():
     config = DiscrepancyConfig(method="network")
     d = Discrepancy.fit(pairs(300), config)
