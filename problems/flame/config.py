@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pdeinv.config import Config, Positive
 
@@ -17,6 +17,7 @@ from .number_priors import (
     SoughtConfig,
     UniformConfig,
     centre_of,
+    in_middle,
     sought_of,
 )
 
@@ -48,7 +49,14 @@ def _in_pascal(value: float) -> float:
     return value
 
 
+def _prior_in_pascal(prior: NumberConfig | None) -> NumberConfig | None:
+    if not isinstance(prior, KnownConfig | None):
+        _in_pascal(centre_of(prior))
+    return prior
+
+
 Pressure = Annotated[Positive, AfterValidator(_in_pascal)]
+PressurePrior = Annotated[NumberConfig | None, AfterValidator(_prior_in_pascal)]
 EquivalenceRatio = Annotated[float, Field(ge=FLAMMABLE[0], le=FLAMMABLE[1])]
 
 
@@ -62,15 +70,8 @@ class UnknownConfig(Config):
     )
     inlet_gradient: NumberConfig | None = Field(None, description="dT/dx at the inlet, K m-1")
     equivalence_ratio: NumberConfig | None = Field(None, description="φ of the mixture")
-    pressure: NumberConfig | None = Field(None, description="pressure at the inlet, Pa")
+    pressure: PressurePrior = Field(None, description="pressure at the inlet, Pa")
     inlet_temperature: NumberConfig | None = Field(None, description="temperature there, K")
-
-    @field_validator("pressure")
-    @classmethod
-    def _in_pascal(cls, prior: NumberConfig | None) -> NumberConfig | None:
-        if not isinstance(prior, KnownConfig | None):
-            _in_pascal(centre_of(prior))
-        return prior
 
     @model_validator(mode="after")
     def _some(self) -> UnknownConfig:
@@ -156,5 +157,4 @@ class FlameConfig(Config):
     @property
     def centre(self) -> Parameters:
         """The parameters with the sought ones in the middle of their priors."""
-        middle = {name: centre_of(prior) for name, prior in self.unknown.sought.items()}
-        return Parameters(**{name: middle.get(name, getattr(self, name)) for name in NAMES})
+        return Parameters(**in_middle(self, NAMES, self.unknown.sought))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from pdeinv.model.derived import Derived
-from pdeinv.model.observed import Sensors
-from pdeinv.model.spaces import Space, Variable
 
 from .config import FlameConfig
+from .derived_space import derived_space
 from .equations import Equations
 from .model import FlameModel
-from .sensors import INLET, KIND, KINDS, OBSERVED
+from .sensors import INLET, KIND, KINDS, OBSERVED, SENSORS
 from .unknown import LABELS, prior_of
 
 __all__ = ["derived_of"]
@@ -25,29 +24,13 @@ def derived_of(config: FlameConfig, equations: Equations) -> Derived:
     x = np.linspace(0.0, config.length, PLACES)
     counts = [PLACES if "x" in kind.coords else 1 for kind in KINDS]
     numbers = np.repeat(np.arange(len(KINDS), dtype=np.float64), counts)
-    n = len(numbers)
-    inlet = {short: np.full(n, getattr(config, name)) for short, name in INLET.items()}
     places = np.concatenate([x if count > 1 else np.zeros(1) for count in counts])
-    sensors: Sensors = {KIND: numbers, "x": places, **inlet}
+    sensors = SENSORS.at_inlet(config, {KIND: numbers, "x": places})
     spaces = prior_of(config).space, OBSERVED.space(sensors)
+    inlet = {short: float(getattr(config, name)) for short, name in INLET.items()}
+    labels = {short: LABELS[name] for short, name in INLET.items()}
     model, scale = FlameModel(spaces, config, equations, sensors), np.repeat(_SCALES, counts)
-    return Derived(_space(config, x), lambda m: model(m) * scale)
+    return Derived(derived_space(KINDS, x, inlet, labels), lambda m: model(m) * scale)
 
 
 _SCALES = [kind.scale for kind in KINDS]
-
-
-def _space(config: FlameConfig, x: np.ndarray) -> Space:
-    inlet = {short: ((), np.asarray(getattr(config, name))) for short, name in INLET.items()}
-    attrs = {short: {"units": LABELS[name][0], "long_name": LABELS[name][1]}
-             for short, name in INLET.items()}  # fmt: skip
-    attrs["x"] = {"units": "m", "long_name": "x coordinate"}
-    variables = []
-    for kind in KINDS:
-        along = "x" in kind.coords
-        coords = {**({"x": (("place",), x)} if along else {}), **inlet}
-        dims, shape = (("place",), (PLACES,)) if along else ((), ())
-        variables.append(
-            Variable(kind.name, dims, shape, kind.units, kind.long_name, coords, attrs)
-        )
-    return Space(tuple(variables))

@@ -6,33 +6,54 @@ Both are those of Deuflhard (2011), Newton Methods for Nonlinear Problems, ch. 3
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
 from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
 
-__all__ = ["damped", "walked"]
+__all__ = ["Step", "damped", "walked"]
+
+
+Step = tuple[Array, float]
+"""Of fields and of the eigenvalue."""
+
+
+class Scaled[F](Protocol):
+    """Sizes and bounds of a flame ``F``, by which steps are measured and taken."""
+
+    def size(self, step: Step, eigenvalue: float) -> float:
+        """How large a step is, relative to fields and eigenvalue."""
+
+    def moved(self, flame: F, step: Step, part: float) -> F:
+        """The flame after a part of a step."""
 
 
 def damped[F](
-    moved: Callable[[float], F], size: Callable[[F], float], full: float, least: float
+    scale: Scaled[F],
+    start: tuple[F, float],
+    step: Step,
+    simplified: Callable[[F], Step],
+    least: float,
 ) -> F:
     """The flame after the longest of halved steps behind which the next one is shorter.
 
     Args:
-        moved: the flame after a part of the step.
-        size: of the simplified next step there, by the same factor.
-        full: size of the step.
+        scale: of the flame.
+        start: the flame, and its eigenvalue.
+        step: of Newton's method.
+        simplified: the next step from a flame, by the same factor.
         least: part of the step below which it is given up.
 
     Raises:
         SolverDiverged: there is none.
     """
-    part = 1.0
+    (flame, eigenvalue), part = start, 1.0
+    full = scale.size(step, eigenvalue)
     while part > least:
-        new = moved(part)
-        if size(new) <= (1 - part / 4) * full:
+        new = scale.moved(flame, step, part)
+        if scale.size(simplified(new), eigenvalue) <= (1 - part / 4) * full:
             return new
         part /= 2
     raise SolverDiverged("steps of Newton's method do not lead to a flame")

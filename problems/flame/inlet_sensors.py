@@ -6,7 +6,7 @@ of the experiment that it belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.model.observed import Kind, Observed, Sensors
-from pdeinv.model.sensors import is_file, misplaced, outside, parse_places
+from pdeinv.model.sensors import (
+    check_inside,
+    grid_nodes,
+    is_file,
+    misplaced,
+    outside,
+    parse_places,
+)
 from pdeinv.text_table import read_table
 from pdeinv.typing import Array
 
@@ -85,6 +92,38 @@ class InletSensors:
             return self._from_file(Path(spec), config)
         parts = [self._part(text, config, nodes, spec) for text in spec.split("+")]
         return {name: np.concatenate([p[name] for p in parts]) for name in self.observed.coords}
+
+    def placed(
+        self, spec: str, config: Burning, nodes: Array, check: Callable[[Sensors], None]
+    ) -> Sensors:
+        """Sensors from text that a flame has.
+
+        Args:
+            spec: the text.
+            config: says the state of the inlet where the text does not.
+            nodes: what ``all`` means, m.
+            check: refuses those that it has not.
+
+        Raises:
+            ConfigError: not understood, or refused.
+        """
+        found = self.parse(spec, config, nodes)
+        check_inside({"x": found["x"]}, config.extent)
+        try:
+            check(found)
+        except DataSchemaError as error:
+            raise ConfigError(str(error)) from None
+        return found
+
+    def on_grid(self, name: str, config: Burning, shape: tuple[int, ...]) -> Sensors:
+        """One quantity at the nodes of a grid on the domain, at the configured inlet.
+
+        Raises:
+            ConfigError: not one number, of at least two.
+        """
+        found = grid_nodes(config.extent, shape)
+        number = float([kind.name for kind in self.kinds].index(name))
+        return self.at_inlet(config, {KIND: np.full(found["x"].size, number), **found})
 
     def _part(self, text: str, config: Burning, nodes: Array, spec: str) -> Sensors:
         kind, _, rest = text.partition(":")

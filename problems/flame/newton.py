@@ -20,7 +20,7 @@ from pdeinv.typing import Array
 from .bordered import Bordered
 from .chemistry import Parameters, burnt_temperature
 from .equations import Equations, Flame
-from .globalised import damped
+from .globalised import Step, damped
 
 __all__ = ["converged", "marched"]
 
@@ -36,9 +36,6 @@ SLACK = 0.02
 """How far temperatures may leave their bounds on the way, by the rise."""
 TIMES = 120
 """Pseudo-time steps at most."""
-
-Step = tuple[Array, float]
-"""Of temperatures and speed."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +56,12 @@ class Bounds:
         cold = at.inlet_temperature
         return cls(cold, burnt_temperature(equations.mixture, at) - cold)
 
-    def size(self, step: tuple[Array, float], speed: float) -> float:
+    def size(self, step: Step, eigenvalue: float) -> float:
         """How large a step is, relative to the rise and to the speed."""
         change, ds = step
-        return float(max(np.abs(change).max() / self.rise, abs(ds) / speed))
+        return float(max(np.abs(change).max() / self.rise, abs(ds) / eigenvalue))
 
-    def moved(self, flame: Flame, step: tuple[Array, float], part: float) -> Flame:
+    def moved(self, flame: Flame, step: Step, part: float) -> Flame:
         """The flame after a part of a step, within its bounds."""
         change, ds = step
         low, high = self.cold - SLACK * self.rise, self.cold + (1 + SLACK) * self.rise
@@ -99,7 +96,7 @@ def _newton(
             break
         if size < CLOSE:
             return bounds.moved(flame, step, 1.0)
-        flame = _damped(bounds, flame, (step, size), partial(_next, factor, residual))
+        flame = damped(bounds, (flame, flame.speed), step, partial(_next, factor, residual), LEAST)
     raise SolverDiverged(
         f"the flame did not converge in {STEPS} steps of Newton's method; the parameters are "
         "extreme, or the flame does not fit into the domain"
@@ -112,23 +109,6 @@ def _step(factor: Bordered, residual: Array) -> Step:
 
 def _next(factor: Bordered, residual: Callable[[Flame], Array], new: Flame) -> Step:
     return _step(factor, residual(new))
-
-
-def _damped(
-    bounds: Bounds, flame: Flame, full: tuple[Step, float], simplified: Callable[[Flame], Step]
-) -> Flame:
-    """The flame after as much of a step as makes the next one shorter.
-
-    Raises:
-        SolverDiverged: there is none.
-    """
-    step, size = full
-    return damped(
-        lambda part: bounds.moved(flame, step, part),
-        lambda new: bounds.size(simplified(new), flame.speed),
-        size,
-        LEAST,
-    )
 
 
 def marched(equations: Equations, at: Parameters, start: Flame) -> Flame:

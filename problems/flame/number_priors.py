@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ __all__ = [
     "SoughtConfig",
     "UniformConfig",
     "centre_of",
+    "in_middle",
     "prior_of_numbers",
     "sought_of",
     "spread_of",
@@ -77,6 +78,13 @@ def centre_of(prior: LogNormalConfig | NormalConfig | UniformConfig) -> float:
     return (
         prior.mean if isinstance(prior, NormalConfig) else float(np.mean([prior.low, prior.high]))
     )
+
+
+def in_middle(
+    config: Config, names: Sequence[str], sought: Mapping[str, SoughtConfig]
+) -> dict[str, float]:
+    """Values of a configuration by name, those that are sought in the middle of their priors."""
+    return {n: centre_of(sought[n]) if n in sought else getattr(config, n) for n in names}
 
 
 def spread_of(prior: SoughtConfig) -> tuple[float, float]:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
+from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.fem.levels import counts_of
 from pdeinv.io.fields import described
 from pdeinv.model.derived import Derived
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_finite
-from pdeinv.model.sensors import check_inside, grid_nodes
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.problem import Card, Importer, no_grid_operator
 from pdeinv.typing import Array
@@ -31,7 +30,7 @@ from .fields import VARIABLES, solved_in, to_dataset
 from .importer import IMPORTERS
 from .mesh import graded
 from .model import Experiment, FlameModel, Solved, data_of
-from .sensors import INLET, KIND, OBSERVED, check, conditions, parse
+from .sensors import KIND, OBSERVED, SENSORS, conditions
 from .strong_form import strong_form
 from .unknown import parameters, prior_of
 
@@ -90,13 +89,7 @@ class Flame:
         """
         config = self.config
         nodes = np.linspace(0.0, config.length, config.cells + 1)
-        found = parse(spec, config, nodes)
-        check_inside({"x": found["x"]}, config.extent)
-        try:
-            check(config, found)
-        except DataSchemaError as error:
-            raise ConfigError(str(error)) from None
-        return found
+        return SENSORS.placed(spec, config, nodes, partial(SENSORS.check, config))
 
     def forward_model(self, sensors: Sensors, level: int = 0) -> FlameModel:
         """G: m to speeds and profiles, on the mesh of ``level``.
@@ -105,7 +98,7 @@ class Flame:
             ConfigError: no mesh of that level, or no flame at the middle of the priors.
             DataSchemaError: a sensor lies outside the domain, or is of no flame.
         """
-        check(self.config, sensors)
+        SENSORS.check(self.config, sensors)
         spaces = (self.prior().space, self.observed.space(sensors))
         return FlameModel(spaces, self.config, self.equations(level), sensors)
 
@@ -130,7 +123,7 @@ class Flame:
             DataSchemaError: not such a dataset, or a sensor outside the domain.
         """
         config, level = described(fields, self.name, FlameConfig, VARIABLES)
-        check(config, sensors)
+        SENSORS.check(config, sensors)
         on = _equations(config, level)
         at, flame = solved_in(fields, on.elements.size)
         out = np.empty(len(np.asarray(sensors[KIND])))
@@ -151,10 +144,7 @@ class Flame:
         Raises:
             ConfigError: not one number, of at least two.
         """
-        found = grid_nodes(self.config.extent, shape)
-        n = found["x"].size
-        inlet = {short: np.full(n, getattr(self.config, name)) for short, name in INLET.items()}
-        return {KIND: np.ones(n), **found, **inlet}
+        return SENSORS.on_grid("T", self.config, shape)
 
     def on_grid(self, m: Array, shape: tuple[int, ...]) -> Array:
         """The temperature at :meth:`grid` over 1024 K: what ``score`` compares."""

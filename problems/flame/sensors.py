@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pdeinv.model.observed import Kind, Observed, Sensors
-from pdeinv.typing import Array
+from pdeinv.model.observed import Kind, Observed
 
 from .chemistry import FLAMMABLE
-from .config import COLDEST, PRESSURES, FlameConfig
+from .config import COLDEST, PRESSURES
 from .inlet_sensors import INLET, KIND, Condition, InletSensors, conditions
 from .unknown import LABELS
 
@@ -16,10 +15,9 @@ __all__ = [
     "KIND",
     "KINDS",
     "OBSERVED",
+    "SENSORS",
     "Condition",
-    "check",
     "conditions",
-    "parse",
 ]
 
 ENDS = {
@@ -53,22 +51,4 @@ WANTED = (
     "x, and of p, T_in and phi where they differ"
 )
 
-_SENSORS = InletSensors(OBSERVED, ENDS, ("T", "u"), WANTED)
-
-
-def parse(spec: str, config: FlameConfig, nodes: Array) -> Sensors:
-    """Sensors from text; see :meth:`.inlet_sensors.InletSensors.parse`.
-
-    Raises:
-        ConfigError: not understood.
-    """
-    return _SENSORS.parse(spec, config, nodes)
-
-
-def check(config: FlameConfig, sensors: Sensors) -> None:
-    """Refuse sensors outside the domain, and states of the inlet that no flame has.
-
-    Raises:
-        DataSchemaError: names the first one.
-    """
-    _SENSORS.check(config, sensors)
+SENSORS = InletSensors(OBSERVED, ENDS, ("T", "u"), WANTED)

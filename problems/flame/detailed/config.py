@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from pdeinv.config import Config, Finite, Positive
 
 from ..config import COLDEST, Pressure
-from ..number_priors import KnownConfig, NumberConfig, SoughtConfig, centre_of
+from ..number_priors import KnownConfig, NumberConfig, SoughtConfig, in_middle
 from .inlet import Inlet
 from .mechanism_files import digest_of
 
@@ -235,6 +235,4 @@ class DetailedConfig(Config):
     @property
     def inlet(self) -> Inlet:
         """The configured state of the inlet, with what is sought in the middle of its prior."""
-        middle = {name: centre_of(prior) for name, prior in self.unknown.states.items()}
-        values = {name: middle.get(name, getattr(self, name)) for name in STATES}
-        return Inlet(**values, mass_flux=self.mass_flux)
+        return Inlet(**in_middle(self, STATES, self.unknown.states), mass_flux=self.mass_flux)

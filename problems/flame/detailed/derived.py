@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from pdeinv.model.derived import Derived
-from pdeinv.model.observed import Kind, Sensors
-from pdeinv.model.spaces import Space, Variable
-from pdeinv.typing import Array
+from pdeinv.model.observed import Sensors
 
+from ..derived_space import derived_space
 from .config import DetailedConfig
 from .inlet import COORDINATES
 from .model import DetailedModel
@@ -23,7 +22,6 @@ WORDS = {
     "T_in": "temperature of the inlet",
     "phi": "equivalence ratio",
     "mass_flux": "mass flux of the inlet",
-    "x": "x coordinate",
 }
 
 
@@ -40,19 +38,7 @@ def derived_of(config: DetailedConfig, level: int) -> Derived:
     spaces = solver.unknown.prior(config).space, observed(config).space(sensors)
     model = DetailedModel(spaces, parts, sensors)
     scale = np.repeat([kind.scale for kind in shown.values()], counts)
-    return Derived(_space(config, [*shown.values()], x), lambda m: model(m) * scale)
-
-
-def _space(config: DetailedConfig, kinds: list[Kind], x: Array) -> Space:
-    attrs = {name: {"units": COORDS[name], "long_name": text} for name, text in WORDS.items()}
-    state = {short: getattr(config, COORDINATES[short]) for short in coordinates(config)}
-    inlet = {short: ((), np.asarray(value)) for short, value in state.items()}
-    variables = []
-    for kind in kinds:
-        along = "x" in kind.coords
-        coords = {**({"x": (("place",), x)} if along else {}), **inlet}
-        dims, shape = (("place",), (len(x),)) if along else ((), ())
-        variables.append(
-            Variable(kind.name, dims, shape, kind.units, kind.long_name, coords, attrs)
-        )
-    return Space(tuple(variables))
+    labels = {name: (COORDS[name], text) for name, text in WORDS.items()}
+    inlet = {short: float(getattr(config, COORDINATES[short])) for short in coordinates(config)}
+    space = derived_space([*shown.values()], x, inlet, labels)
+    return Derived(space, lambda m: model(m) * scale)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.fields import described
 from pdeinv.model.derived import Derived
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_finite
-from pdeinv.model.sensors import check_inside, grid_nodes
 from pdeinv.plugins.problem import Card, Importer, no_grid_operator
 from pdeinv.typing import Array
 
@@ -25,7 +23,7 @@ from .fields import VARIABLES, state_in, to_dataset, unknown_in
 from .importer import csv_importer
 from .mechanism import gas_of
 from .model import DetailedModel, Experiment, Flames
-from .quantities import KIND, kinds_of, observed
+from .quantities import observed
 from .saves import save_importer
 from .sensors import sensors_of
 from .solver import Solver
@@ -96,13 +94,8 @@ class FlameCantera:
                 burn.
         """
         nodes = np.linspace(0.0, self.config.length, 101)
-        found = sensors_of(self.config).parse(spec, self.config, nodes)
-        check_inside({"x": found["x"]}, self.config.extent)
-        try:
-            sensors_of(self.config).check(self.config, found)
-        except DataSchemaError as error:
-            raise ConfigError(str(error)) from None
-        return found
+        told = sensors_of(self.config)
+        return told.placed(spec, self.config, nodes, partial(told.check, self.config))
 
     def forward_model(self, sensors: Sensors, level: int = 0) -> DetailedModel:
         """G: m to speeds and profiles, on the grids of ``level``.
@@ -154,10 +147,7 @@ class FlameCantera:
         Raises:
             ConfigError: not one number, of at least two.
         """
-        found = grid_nodes(self.config.extent, shape)
-        number = float([kind.name for kind in kinds_of(self.config)].index("T"))
-        own = {KIND: np.full(found["x"].size, number), **found}
-        return sensors_of(self.config).at_inlet(self.config, own)
+        return sensors_of(self.config).on_grid("T", self.config, shape)
 
     def on_grid(self, m: Array, shape: tuple[int, ...]) -> Array:
         """The temperature at :meth:`grid` over 1024 K: what ``score`` compares."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from pdeinv.config import Config, Positive
 from pdeinv.typing import Array
 
-from ..config import COLDEST, Pressure
+from ..config import COLDEST, Pressure, PressurePrior
 from ..number_priors import (
-    KnownConfig,
     LogNormalConfig,
     NumberConfig,
     SoughtConfig,
-    centre_of,
+    in_middle,
     sought_of,
 )
 from .adapt import Criteria
@@ -58,14 +57,6 @@ class CompositionConfig(Config):
         return np.array([getattr(self, name) for name in SPECIES])
 
 
-def _in_pascal(prior: NumberConfig | None) -> NumberConfig | None:
-    if not isinstance(prior, KnownConfig | None) and not 1e3 <= centre_of(prior) <= 1e8:
-        raise ValueError(
-            f"expected from 1000 to 1e+08 Pa; is p = {centre_of(prior):g} in atm or bar?"
-        )
-    return prior
-
-
 class UnknownConfig(Config):
     """The table ``[problem.unknown]``: what is sought, each with its prior; the rest is known."""
 
@@ -75,7 +66,7 @@ class UnknownConfig(Config):
     viscosity_scale: NumberConfig | None = Field(None, description="factor of μ")
     diffusivity_scale: NumberConfig | None = Field(None, description="factor of all D_km")
     equivalence_ratio: NumberConfig | None = Field(None, description="φ of the reactants")
-    pressure: NumberConfig | None = Field(None, description="p, Pa")
+    pressure: PressurePrior = Field(None, description="p, Pa")
     inlet_temperature: NumberConfig | None = Field(None, description="of the reactants, K")
     fixed_temperature: NumberConfig | None = Field(
         None, description="at the place where a free flame is held, K"
@@ -83,8 +74,6 @@ class UnknownConfig(Config):
     mass_flux: NumberConfig | None = Field(None, description="of the reactants, kg m-2 s-1")
     opposed_mass_flux: NumberConfig | None = Field(None, description="of the other stream")
     opposed_temperature: NumberConfig | None = Field(None, description="of the other stream, K")
-
-    _in_pascal = field_validator("pressure")(_in_pascal)
 
     @model_validator(mode="after")
     def _some(self) -> UnknownConfig:
@@ -214,5 +203,4 @@ class SpeciesConfig(Config):
     @property
     def centre(self) -> Parameters:
         """The parameters with the sought ones in the middle of their priors."""
-        middle = {name: centre_of(prior) for name, prior in self.unknown.sought.items()}
-        return Parameters(**{name: middle.get(name, getattr(self, name)) for name in NAMES})
+        return Parameters(**in_middle(self, NAMES, self.unknown.sought))

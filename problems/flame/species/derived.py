@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from pdeinv.model.derived import Derived
-from pdeinv.model.spaces import Space, Variable
+from pdeinv.model.observed import Kind
+from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
+from ..derived_space import derived_space
 from ..inlet_sensors import INLET
 from .config import SpeciesConfig
 from .continuation import Continuation
@@ -50,15 +52,8 @@ def _of_all(config: SpeciesConfig, solved: Solved) -> list[float]:
 
 
 def _space(config: SpeciesConfig, x: Array, names: list[str]) -> Space:
-    inlet = {short: ((), np.asarray(getattr(config, name))) for short, name in INLET.items()}
-    attrs = {short: {"units": LABELS[name][0], "long_name": LABELS[name][1]}
-             for short, name in INLET.items()}  # fmt: skip
-    attrs["x"] = {"units": "m", "long_name": "x coordinate"}
-    along = {"x": (("place",), x), **inlet}
+    inlet = {short: float(getattr(config, name)) for short, name in INLET.items()}
+    labels = {short: LABELS[name] for short, name in INLET.items()}
     once = [EIGENVALUES[config.counterflow], *([STRAIN] if config.counterflow else [])]
-    found = [Variable(name, (), (), units, words, inlet, attrs) for name, units, words in once]
-    for name in names:
-        kind = KINDS[NUMBERS[name]]
-        labels = kind.units, kind.long_name
-        found.append(Variable(name, ("place",), (PLACES,), *labels, along, attrs))
-    return Space(tuple(found))
+    kinds = [Kind(*words, 1.0, (*INLET,)) for words in once]
+    return derived_space([*kinds, *(KINDS[NUMBERS[n]] for n in names)], x, inlet, labels)

@@ -7,7 +7,6 @@ lumped mass matrix over a step that grows as the residual falls (Kelley and Keye
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +16,7 @@ from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
 
 from ..bordered_bands import BorderedBands
-from ..globalised import damped
+from ..globalised import Step, damped
 from .equations import MASSES, Equations, Flame
 from .gas import GAS
 from .parameters import Parameters
@@ -48,8 +47,6 @@ HOT = 0.85
 
 SHORT = 1e-9
 """A time, s, in which nothing happens to a flame."""
-
-Step = tuple[Array, float]
 
 
 @dataclass(frozen=True)
@@ -122,27 +119,10 @@ def _newton(equations: Equations, at: Parameters, start: Flame, inertia: Array |
             break
         if size < CLOSE:
             return scale.moved(flame, step, 1.0)
-        flame = _damped(scale, flame, (step, size), partial(step_of, factor))
+        flame = damped(scale, (flame, flame.eigenvalue), step, partial(step_of, factor), LEAST)
     raise SolverDiverged(
         f"the flame did not converge in {STEPS} steps of Newton's method; the parameters are "
         "extreme, or the flame does not fit into the domain"
-    )
-
-
-def _damped(
-    scale: Scale, flame: Flame, full: tuple[Step, float], simplified: Callable[[Flame], Step]
-) -> Flame:
-    """The flame after as much of a step as makes the next one shorter.
-
-    Raises:
-        SolverDiverged: there is none.
-    """
-    step, size = full
-    return damped(
-        lambda part: scale.moved(flame, step, part),
-        lambda new: scale.size(simplified(new), flame.eigenvalue),
-        size,
-        LEAST,
     )
 
 

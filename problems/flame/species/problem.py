@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.prior import Prior
-from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.fields import described
 from pdeinv.model.derived import Derived
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_finite
-from pdeinv.model.sensors import check_inside, grid_nodes
 from pdeinv.plugins.problem import Card, Importer, no_grid_operator
 from pdeinv.typing import Array
 
@@ -26,7 +25,7 @@ from .fields import VARIABLES, solved_in, to_dataset
 from .flames import continuation
 from .importer import IMPORTERS
 from .model import Experiment, Solved, SpeciesModel
-from .sensors import NUMBERS, OBSERVED, SENSORS, check, parse
+from .sensors import OBSERVED, SENSORS, check
 from .unknown import parameters, prior_of
 
 __all__ = ["FlameSpecies"]
@@ -81,13 +80,8 @@ class FlameSpecies:
             ConfigError: not understood, or a sensor lies outside the domain.
         """
         config = self.config
-        found = parse(spec, config, np.linspace(0.0, config.length, EVERYWHERE))
-        check_inside({"x": found["x"]}, config.extent)
-        try:
-            check(config, found)
-        except DataSchemaError as error:
-            raise ConfigError(str(error)) from None
-        return found
+        nodes = np.linspace(0.0, config.length, EVERYWHERE)
+        return SENSORS.placed(spec, config, nodes, partial(check, config))
 
     def forward_model(self, sensors: Sensors, level: int = 0) -> SpeciesModel:
         """G: m to speeds and profiles, on the cells of ``level``.
@@ -154,9 +148,7 @@ class FlameSpecies:
         Raises:
             ConfigError: not one number, of at least two.
         """
-        found = grid_nodes(self.config.extent, shape)
-        numbers = np.full(found["x"].size, float(NUMBERS["T"]))
-        return SENSORS.at_inlet(self.config, {KIND: numbers, **found})
+        return SENSORS.on_grid("T", self.config, shape)
 
     def on_grid(self, m: Array, shape: tuple[int, ...]) -> Array:
         """The temperature at :meth:`grid` over 1024 K: what ``score`` compares."""

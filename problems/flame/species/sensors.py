@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pdeinv.errors import DataSchemaError
 from pdeinv.model.observed import Kind, Observed, Sensors
-from pdeinv.typing import Array
 
 from ..config import COLDEST, PRESSURES
 from ..inlet_sensors import INLET, KIND, SPEED, InletSensors
@@ -13,7 +12,7 @@ from .gas import SPECIES
 from .parameters import FLAMMABLE
 from .unknown import LABELS
 
-__all__ = ["ENDS", "KINDS", "NUMBERS", "OBSERVED", "SENSORS", "check", "measured", "parse"]
+__all__ = ["ENDS", "KINDS", "NUMBERS", "OBSERVED", "SENSORS", "check", "measured"]
 
 ENDS = {
     "p": (*PRESSURES, f"from {PRESSURES[0]:g} to {PRESSURES[1]:g} Pa (is it in atm or bar?)"),
@@ -59,15 +58,6 @@ SENSORS = InletSensors(
 def measured(counterflow: bool) -> tuple[Kind, ...]:
     """The quantities that a flame has: V of counterflows, s_L of the others."""
     return tuple(kind for kind in KINDS if kind.name != (SPEED if counterflow else "V"))
-
-
-def parse(spec: str, config: SpeciesConfig, nodes: Array) -> Sensors:
-    """Sensors from text; see :meth:`..inlet_sensors.InletSensors.parse`.
-
-    Raises:
-        ConfigError: not understood.
-    """
-    return SENSORS.parse(spec, config, nodes)
 
 
 def check(config: SpeciesConfig, sensors: Sensors) -> None:
