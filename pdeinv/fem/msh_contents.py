@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from pdeinv.errors import DataSchemaError, RunFailed
 from pdeinv.fem.env import require_gmsh
 from pdeinv.fem.gmsh import REFUSED, alone
+from pdeinv.own_process import Ended, in_own_process
 from pdeinv.typing import Array
 
 __all__ = ["Cells", "Group", "MshContents", "read_contents"]
@@ -93,7 +91,8 @@ def read_contents(path: Path) -> MshContents:
     require_gmsh()
     with alone(path) as copy:
         target = copy.with_suffix(".npz")
-        done = _started(copy, target)
+        words = str(copy), str(target)
+        done = in_own_process("pdeinv.fem.msh_child", *words, what="read a mesh")
         if done.returncode:
             said = _failure(done).replace(str(copy), str(path))
             raise DataSchemaError(
@@ -103,20 +102,7 @@ def read_contents(path: Path) -> MshContents:
             return MshContents.of(arrays)
 
 
-def _started(copy: Path, target: Path) -> subprocess.CompletedProcess[str]:
-    # -P: nothing in the working folder is imported
-    words = [sys.executable, "-P", "-m", "pdeinv.fem.msh_child", str(copy), str(target)]
-    found = os.pathsep.join(p for p in sys.path if p)
-    try:
-        return subprocess.run(
-            words, env={**os.environ, "PYTHONPATH": found}, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, errors="replace", check=False,
-        )  # fmt: skip
-    except OSError as error:
-        raise RunFailed(f"cannot start {sys.executable} to read a mesh: {error.strerror}") from None
-
-
-def _failure(done: subprocess.CompletedProcess[str]) -> str:
+def _failure(done: Ended) -> str:
     """How the process ended.
 
     Raises:

@@ -6,15 +6,13 @@ a circle for ever.
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from functools import lru_cache
 from pathlib import Path
 
-from pdeinv.errors import DataSchemaError, RunFailed
+from pdeinv.errors import DataSchemaError
 from pdeinv.io.seal import fits_seal
+from pdeinv.own_process import in_own_process
 
 __all__ = ["check_sound"]
 
@@ -53,15 +51,8 @@ def _damage(path: Path, _inode: int, size: int, _changed: int) -> str:
 
 def _try(path: Path, seconds: int) -> str:
     """How reading a file ends a process, if it does."""
-    words = [sys.executable, "-P", "-m", "pdeinv.io.trial_child", str(path), str(seconds)]
-    found = os.pathsep.join(p for p in sys.path if p)
-    try:
-        done = subprocess.run(
-            words, env={**os.environ, "PYTHONPATH": found}, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
-    except OSError as error:
-        raise RunFailed(f"cannot start {sys.executable} to try {path}: {error.strerror}") from None
+    words = str(path), str(seconds)
+    done = in_own_process("pdeinv.io.trial_child", *words, what=f"try {path}")
     if -done.returncode not in _ENDS:
         return ""
     return f"the HDF5 library does not survive it, {signal.Signals(-done.returncode).name}"

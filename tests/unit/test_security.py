@@ -25,12 +25,7 @@ IMPORTERS = {
     "pdeinv.plugins.own_declared",
 }  # fmt: skip
 """Modules that import by name: packages, tasks of pdeinv itself, and the user's own model."""
-STARTERS = {
-    "pdeinv.jobs.doctor",
-    "pdeinv.kernels.build",
-    "pdeinv.fem.msh_contents",
-    "pdeinv.io.trial",
-}
+STARTERS = {"pdeinv.jobs.doctor", "pdeinv.kernels.build", "pdeinv.own_process"}
 """Modules that start programs: the compiler, and this Python to try a package or a file, or to read
 a mesh."""
 SOCKETS = {"pdeinv.jobs.train", "pdeinv.executors.meeting", "pdeinv.io.lock"}
