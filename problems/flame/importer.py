@@ -16,7 +16,7 @@ from pdeinv.config import Config
 from pdeinv.plugins.problem import Importer
 
 from .config import COLDEST, EquivalenceRatio, FlameConfig, Pressure
-from .inlet_table import LENGTHS, PARTS, PRESSURES, SPEEDS, TEMPERATURES, TableFormat
+from .inlet_table import LENGTHS, PARTS, PRESSURES, SPEEDS, TEMPERATURES, Rel, TableFormat
 from .sensors import ENDS, OBSERVED
 
 __all__ = ["IMPORTERS", "CsvOptions"]
@@ -31,12 +31,7 @@ _FORMAT = TableFormat("flame", FlameConfig, OBSERVED, UNITS, ENDS)
 class CsvOptions(Config):
     """Flags of the format."""
 
-    rel: float | None = Field(
-        None,
-        gt=0,
-        le=1,
-        description="standard deviation of each value as a part of it, where the file has none",
-    )
+    rel: Rel = None
     p: Pressure | None = Field(None, description="pressure at the inlet, Pa, if not in the file")
     t_in: float | None = Field(
         None, ge=COLDEST, le=1500, description="temperature at the inlet, K, if not in the file"

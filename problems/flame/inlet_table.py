@@ -9,10 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import xarray as xr
+from pydantic import Field
 
 from pdeinv.config import Config
 from pdeinv.errors import DataSchemaError
@@ -30,6 +31,7 @@ __all__ = [
     "PARTS",
     "PER_TIME",
     "PRESSURES",
+    "Rel",
     "SPEEDS",
     "TEMPERATURES",
     "TableFormat",
@@ -48,6 +50,17 @@ TEMPERATURES = {"K": 1.0, "degC": 1.0, "°C": 1.0, "C": 1.0}
 PER_TIME = {"1/s": 1.0, "s-1": 1.0, "1/ms": 1e3}
 PARTS = {"1": 1.0, "": 1.0, "%": 1e-2}
 COLUMN = re.compile(r"(\w+)\s*(?:[\[(]\s*([^\])]*?)\s*[\])])?")
+
+
+Rel = Annotated[
+    float | None,
+    Field(
+        gt=0,
+        le=1,
+        description="standard deviation of each value as a part of it, where the file has none",
+    ),
+]
+"""The flag of noise."""
 
 
 class TableOptions(Protocol):

@@ -30,6 +30,7 @@ from ..inlet_table import (
     PRESSURES,
     SPEEDS,
     TEMPERATURES,
+    Rel,
     check_once,
     dataset_of,
     measured_kinds,
@@ -67,10 +68,7 @@ class GasOptions(Config):
 class CsvOptions(GasOptions):
     """Flags of the format."""
 
-    rel: float | None = Field(
-        None, gt=0, le=1,
-        description="standard deviation of each value as a part of it, where the file has none",
-    )  # fmt: skip
+    rel: Rel = None
     p: Pressure | None = Field(None, description="pressure, Pa, if not in the file")
     t_in: float | None = Field(
         None, ge=COLDEST, le=1500, description="temperature of the inlet, K, if not in the file"

@@ -19,7 +19,16 @@ from pdeinv.config import Config
 from pdeinv.plugins.problem import Importer
 
 from ..config import Pressure
-from ..inlet_table import LENGTHS, PARTS, PER_TIME, PRESSURES, SPEEDS, TEMPERATURES, TableFormat
+from ..inlet_table import (
+    LENGTHS,
+    PARTS,
+    PER_TIME,
+    PRESSURES,
+    SPEEDS,
+    TEMPERATURES,
+    Rel,
+    TableFormat,
+)
 from .config import Cold, EquivalenceRatio, SpeciesConfig
 from .gas import SPECIES
 from .sensors import ENDS, OBSERVED
@@ -37,12 +46,7 @@ _FORMAT = TableFormat("flame-species", SpeciesConfig, OBSERVED, UNITS, ENDS)
 class CsvOptions(Config):
     """Flags of the format."""
 
-    rel: float | None = Field(
-        None,
-        gt=0,
-        le=1,
-        description="standard deviation of each value as a part of it, where the file has none",
-    )
+    rel: Rel = None
     p: Pressure | None = Field(None, description="pressure, Pa, if not in the file")
     t_in: Cold | None = Field(
         None, description="temperature of the reactants, K, if not in the file"
