@@ -9,16 +9,22 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from pdeinv.bayes.fields.grid import RegularGrid
 from pdeinv.bayes.named_priors import lognormal, normal, product
 from pdeinv.bayes.prior import FieldPrior, Prior
 from pdeinv.bayes.prior_config import GaussianConfig, UniformConfig
 from pdeinv.bayes.transforms import Interval
 from pdeinv.fem.field_unknown import FieldUnknown, Labels
-from pdeinv.model.spaces import Space
+from pdeinv.model.coefficient import Affine
+from pdeinv.model.multilinear import multilinear
+from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
 from .config import SeismicConfig
 from .elements import SpectralElements
+from .families import FAMILIES, STYLES
+from .family_config import FamilyConfig
+from .family_prior import FamilyPrior
 from .medium import AtNodes, Layers, Medium, OnCells
 from .unknown_config import BoundedConfig, LayersConfig, VelocityCellsConfig
 
@@ -123,6 +129,8 @@ def _field(config: SeismicConfig) -> FieldUnknown:
         return FieldUnknown.of_numbers("layers", _layers(kind))
     if isinstance(kind, BoundedConfig):
         return _bounded(kind, config)
+    if isinstance(kind, FamilyConfig):
+        return _drawn(kind, config)
     return _downwards(FieldUnknown.of(kind, config.extent, _LABELS))
 
 
@@ -132,9 +140,13 @@ def _downwards(found: FieldUnknown) -> FieldUnknown:
     assert isinstance(prior, FieldPrior)
     if "y" not in variable.coords:
         return found
+    return replace(found, prior=replace(prior, space=Space((_deep(variable),))))
+
+
+def _deep(variable: Variable) -> Variable:
+    """With y as a depth."""
     attrs = {**variable.coord_attrs, "y": {**variable.coord_attrs["y"], **DEPTH}}
-    space = Space((replace(variable, coord_attrs=attrs),))
-    return replace(found, prior=replace(prior, space=space))
+    return replace(variable, coord_attrs=attrs)
 
 
 def _layers(kind: LayersConfig) -> Prior:
@@ -164,3 +176,15 @@ def _bounded(kind: BoundedConfig, config: SeismicConfig) -> FieldUnknown:
     low, high = (np.full(prior.space.size, end) for end in (kind.low, kind.high))
     bounded = FieldPrior(prior.space, prior.field, Interval(low, high))
     return replace(found, kind="bounded", prior=bounded)
+
+
+def _drawn(kind: FamilyConfig, config: SeismicConfig) -> FieldUnknown:
+    """A section of a family, linear between the nodes of its grid."""
+    if kind.family in STYLES:
+        style = STYLES[kind.family].field(config.lengths[1])
+        same = {"low": kind.low, "high": kind.high, "grid": kind.grid}
+        return _bounded(BoundedConfig(**style, **same), config)
+    grid = RegularGrid(config.extent, kind.grid)
+    variable = _deep(grid.variable(_LABELS.name, _LABELS.units, _LABELS.long_name, _LABELS.length))
+    prior = FamilyPrior(Space((variable,)), grid, FAMILIES[kind.family], (kind.low, kind.high))
+    return FieldUnknown("family", prior, lambda p: Affine(multilinear(grid.axes, p)))
