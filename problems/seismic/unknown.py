@@ -21,11 +21,10 @@ from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
 from .config import SeismicConfig
-from .elements import SpectralElements
 from .families import FAMILIES, STYLES
 from .family_config import FamilyConfig
 from .family_prior import FamilyPrior
-from .medium import AtNodes, Layers, Medium, OnCells
+from .medium import AtNodes, Layers, Medium, Nodes, OnCells
 from .unknown_config import BoundedConfig, LayersConfig, VelocityCellsConfig
 
 __all__ = ["DEPTH", "Unknown"]
@@ -86,9 +85,9 @@ class Unknown:
         known = ((source.amplitude_std, amplitude), (source.shift_std, shift))
         return np.append(velocity, [d for std, d in known if std > 0])
 
-    def medium(self, elements: SpectralElements) -> Medium:
+    def medium(self, nodes: Nodes) -> Medium:
         """The velocity's part of m to slowness squared at the nodes."""
-        kind, ends = self.config.unknown, [e for _, e in elements.patches]
+        kind, ends = self.config.unknown, [e for _, e in nodes.patches]
         if isinstance(kind, LayersConfig):
             return Layers(ends[1], len(ends[0]) - 1, len(kind.velocities))
         if isinstance(kind, VelocityCellsConfig | UniformConfig):
@@ -98,7 +97,7 @@ class Unknown:
                 for length, n in zip(self.config.lengths, counts, strict=True)
             ]
             return OnCells.of((ends[0], ends[1]), (edges[0], edges[1]))
-        return AtNodes(self.velocity.at(self.inside(elements.points)))
+        return AtNodes(self.velocity.at(self.inside(nodes.points)))
 
     def inside(self, points: Array) -> Array:
         """The nearest points of the rectangle."""
