@@ -1,7 +1,7 @@
 """The mask that overlaps most with a region that is known by draws alone.
 
-The overlap of a set A with a region M is 2 |A ∩ M| / (|A| + |M|) (Dice 1945), 1 where both are empty.
-Among sets of k points the mean over draws M_j is largest for the k points of largest
+The overlap of a set A with a region M is 2 |A ∩ M| / (|A| + |M|) (Dice 1945), 1 where both are
+empty. Among sets of k points the mean over draws M_j is largest for the k points of largest
 Σ_j [i in M_j] / (k + |M_j|): the best set is found by trying k. No estimate overlaps more, in the
 mean over the posterior. Where sizes differ little these are the points whose probability to be in
 the region is above half of that mean overlap (Lipton, Elkan and Naryanaswamy 2014).
