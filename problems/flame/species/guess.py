@@ -61,11 +61,10 @@ class Thin:
     part: Array
 
     @property
-    def sizes(self) -> tuple[float, ...]:
-        """Of heat and species that are carried through it, W m-3 and kg m-3 s-1."""
+    def carried(self) -> Array:
+        """Heat and species that are carried through it, W m-2 and kg m-2 s-1."""
         change = np.abs(self.burnt - self.fresh)[:-1]
-        carried = np.append(self.capacity * (self.hot - self.cold), change)
-        return tuple((self.flux * carried / (2 * self.width)).tolist())
+        return np.asarray(self.flux * np.append(self.capacity * (self.hot - self.cold), change))
 
     @classmethod
     def of(cls, setting: Setting, reaction: Reaction, at: Parameters) -> Thin:

@@ -148,8 +148,10 @@ class Free:
 
     @property
     def sizes(self) -> tuple[float, ...]:
-        """Of what is carried through the flame."""
-        return self.thin.sizes
+        """Of what is carried through the flame over its width, then in all."""
+        heat, oxygen, _, fuel, _ = self.thin.carried
+        moles = float(oxygen) / 0.064
+        return *(self.thin.carried / (2 * self.thin.width)).tolist(), float(heat), *[moles] * 3
 
     def __call__(self, x: Any) -> tuple[Any, Any]:
         """The profiles, and tanh functions that are zero at both ends and, of T, at the place."""
