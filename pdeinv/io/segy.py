@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv import extras
-from pdeinv.errors import DataSchemaError, reason
+from pdeinv.errors import DataSchemaError
 from pdeinv.foreign import Unreadable, check_regular
 from pdeinv.io.atomic import atomic
 from pdeinv.io.marks import maker
+from pdeinv.io.reading import parsed
 from pdeinv.memory import check_fits
 from pdeinv.typing import Array
 
@@ -110,12 +111,16 @@ def read_segy(path: Path) -> Traces:
         raise DataSchemaError(f"{path} {error}") from None
     size = 12 * layout.traces * layout.samples
     check_fits(f"{path}: {layout.traces} traces of {layout.samples} samples", size, "cut the file")
-    try:
-        with segyio.open(str(path), ignore_geometry=True, endian=layout.endian) as file:
-            headers = {k: np.asarray(file.attributes(b)[:], np.int64) for k, b in FIELDS.items()}
-            values = np.asarray(file.trace.raw[:], dtype=np.float64)
-    except (OSError, RuntimeError, ValueError, IndexError, KeyError) as error:
-        raise DataSchemaError(f"{path}: segyio cannot read it ({reason(error)})") from None
+
+    def refusal(kind: str) -> DataSchemaError:
+        return DataSchemaError(f"{path}: segyio cannot read it ({kind}); write it again")
+
+    with (
+        parsed(path, refusal),
+        segyio.open(str(path), ignore_geometry=True, endian=layout.endian) as file,
+    ):
+        headers = {k: np.asarray(file.attributes(b)[:], np.int64) for k, b in FIELDS.items()}
+        values = np.asarray(file.trace.raw[:], dtype=np.float64)
     return Traces(headers, values, layout.interval, _SYSTEMS.get(layout.system, ""))
 
 

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pdeinv.config import Config, Positive, parse
-from pdeinv.errors import DataSchemaError, reason
+from pdeinv.errors import DataSchemaError
+from pdeinv.io.arrays import check_npy
 from pdeinv.io.fields import problem_attributes
+from pdeinv.io.reading import parsed
 from pdeinv.plugins.problem import Importer
 from pdeinv.typing import Array
 
@@ -75,17 +77,16 @@ def _read(source: Path, options: NpyOptions) -> xr.Dataset:
 
 def _gathers(source: Path, model: int) -> Array:
     """One model's array (shot, time, receiver)."""
-    try:
+
+    def refusal(kind: str) -> DataSchemaError:
+        return DataSchemaError(
+            f"{source}: no array of numbers as numpy.save writes one ({kind}); save the gathers as "
+            "one array of floats"
+        )
+
+    with parsed(source, refusal):
+        check_npy(source)
         found: NDArray[Any] = np.load(source, mmap_mode="r", allow_pickle=False)
-    except OSError as error:
-        raise DataSchemaError(f"{source}: cannot be read ({reason(error)})") from None
-    except (ValueError, EOFError):
-        raise DataSchemaError(
-            f"{source}: no array of numbers in numpy's format; expected what numpy.save writes of "
-            "one (arrays of Python objects, and files cut short, are not read)"
-        ) from None
-    if not isinstance(found, np.ndarray):
-        raise DataSchemaError(f"{source}: several arrays in one file; expected one (.npy)")
     if found.ndim not in (3, 4) or found.dtype.kind not in "fiu":
         raise DataSchemaError(
             f"{source}: expected numbers over (model, shot, time, receiver) or (shot, time, "
