@@ -138,7 +138,8 @@ class Engine[S](Protocol):
     further such dataclasses, each annotated with its exact type, and is the state of ONE chain.
     Checkpoints need no code of the engine's own: ``init`` is annotated ``-> Steps[TheState]``, and
     a state is restored from that annotation. A member or property ``misfit`` (a number, or one per
-    walker) is shown as progress. A step makes a new state and leaves the old one as it was.
+    walker) is shown as progress, behind a text ``stage`` where there is one. A step makes a new
+    state and leaves the old one as it was.
 
     **Solves are asked for.** ``init`` and ``step`` are generators: each ``yield`` of a request of
     :mod:`pdeinv.engines.requests` (:class:`Misfit`, :class:`Predict`, :class:`Linearize`,

@@ -20,6 +20,7 @@ from pdeinv.model.multilinear import multilinear
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
+from .background import about
 from .config import SeismicConfig
 from .families import FAMILIES, STYLES
 from .family_config import FamilyConfig
@@ -168,12 +169,13 @@ def _layers(kind: LayersConfig) -> Prior:
 
 def _bounded(kind: BoundedConfig, config: SeismicConfig) -> FieldUnknown:
     """The Gaussian field, each of whose numbers the law of its own takes to the interval."""
-    words = kind.model_dump(exclude={"kind", "low", "high"})
+    words = kind.model_dump(exclude={"kind", "low", "high", "background"})
     found = _downwards(FieldUnknown.of(GaussianConfig(**words), config.extent, _LABELS))
     prior = found.prior
     assert isinstance(prior, FieldPrior)
     low, high = (np.full(prior.space.size, end) for end in (kind.low, kind.high))
-    bounded = FieldPrior(prior.space, prior.field, Interval(low, high))
+    field = about(prior.field, kind, prior.space.variables[0].places)
+    bounded = FieldPrior(prior.space, field, Interval(low, high))
     return replace(found, kind="bounded", prior=bounded)
 
 

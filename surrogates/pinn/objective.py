@@ -10,6 +10,7 @@ import numpy as np
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.prior import Prior
+from pdeinv.errors import CapabilityError
 from pdeinv.model.coefficient import Coefficient
 from pdeinv.model.strong_form import Coefficients, Equation, Side, StrongForm
 from pdeinv.typing import Array
@@ -267,7 +268,16 @@ class Objective:
 
 
 def _whitening(noise: Noise, dtype: Any) -> Callable[[Any], Any]:
-    """Γ^(-1/2) on a tensor."""
+    """Γ^(-1/2) on a tensor.
+
+    Raises:
+        CapabilityError: the noise is correlated along traces.
+    """
+    if noise.along is not None:
+        raise CapabilityError(
+            "engine 'pinn' takes data with least squares of all frequencies; leave out the misfit "
+            "of traces"
+        )
     if noise.covariance is None:
         std = torch.as_tensor(noise.std, dtype=dtype)
         return lambda r: r / std

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pdeinv.config import Config
+from pdeinv.engines.bands import BandsConfig
 from pdeinv.engines.regularized.step import Rule
 
 __all__ = ["GaussNewtonConfig", "Regularization"]
@@ -14,7 +14,7 @@ __all__ = ["GaussNewtonConfig", "Regularization"]
 Regularization = Literal["noser", "tikhonov", "smoothness", "tv", "prior"]
 
 
-class GaussNewtonConfig(Config):
+class GaussNewtonConfig(BandsConfig):
     """Options of ``gauss-newton``."""
 
     regularization: Regularization = Field(
@@ -62,8 +62,8 @@ class GaussNewtonConfig(Config):
         """The rule, resolved."""
         return self.rule or ("discrepancy" if self.weight is None else "fixed")
 
-    def wanted(self, n_data: int) -> float:
-        """Φ that the rule 'discrepancy' aims at."""
+    def wanted(self, n_data: float) -> float:
+        """Φ that the rule 'discrepancy' aims at, of so many data that count."""
         return 0.5 * self.discrepancy**2 * n_data
 
     @property

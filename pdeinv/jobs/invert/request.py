@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from pydantic import Field
 
+from pdeinv.bayes.misfits import MisfitConfig
 from pdeinv.config import Config, named, parse
 from pdeinv.engines.base import Engine, Need, check_begins
 from pdeinv.executors.config import ExecutorConfig
@@ -62,6 +63,7 @@ class RunConfig(Config):
     level: int = Field(0, description="mesh level of the reference model")
     problem: dict[str, Any] = Field(default_factory=dict)
     noise: NoiseConfig = NoiseConfig()
+    misfit: MisfitConfig = MisfitConfig()
     engine: dict[str, Any] = Field(default_factory=dict)
     surrogate: dict[str, Any] = Field(default_factory=dict)
     solver: dict[str, Any] = Field(default_factory=dict)
@@ -110,6 +112,7 @@ class Inversion:
                     "observations": str(observations)}
         )  # fmt: skip
         case = read_case(observations, run.problem, NoiseSpec(**run.noise.model_dump()))
+        case = replace(case, observations=case.observations.judged_by(run.misfit))
         name, table = named(run.engine)
         engine = cast(Engine[Any], registry.build("engines", str(name or "two-level"), table))
         said = hooks.remarks(case.problem, case.observations)

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.misfits import noise_behind
 from pdeinv.bayes.posterior import Counters, Posterior, xi_space
 from pdeinv.bayes.prior import Prior, sample
 from pdeinv.engines.base import Outcome, Produces
@@ -203,8 +203,9 @@ def _constants(parts: ResultParts) -> xr.Dataset:
     }
     if o.observed.kinds:
         variables[o.observed.kind].attrs |= kind_attrs(o.observed)
-    if isinstance(o.likelihood, Noise):
-        variables["noise_std"] = xr.Variable("obs", o.noise.std, {"units": o.observed.units})
+    noise = noise_behind(o.likelihood)
+    if noise is not None:
+        variables["noise_std"] = xr.Variable("obs", noise.std, {"units": o.observed.units})
     return xr.Dataset(variables, {"obs": np.arange(o.size)})
 
 

@@ -16,6 +16,7 @@ from pdeinv.jobs.plot.lines import Band, band_panel, histogram, value_panel
 from pdeinv.jobs.plot.overlays import overlay_of
 from pdeinv.jobs.plot.panels import Panel, colour_scale, is_log, title_of, units_of
 from pdeinv.jobs.plot.slices import is_line, masked
+from pdeinv.jobs.plot.stages import stage_panels
 from pdeinv.jobs.plot.volumes import middle
 
 __all__ = ["Claim", "result_panels"]
@@ -136,6 +137,7 @@ def result_panels(tree: xr.DataTree, truth: xr.DataTree | None, claim: Claim) ->
         *derived_panels(tree, truth, claim.point, claim.of_draws),
         *quantity_panels(tree, claim.point),
         *fit_panels(tree, claim.point),
+        *stage_panels(tree),
     ]
 
 
