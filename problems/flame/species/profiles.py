@@ -34,6 +34,10 @@ SHARE = 0.8
 LOGITS = tuple(f"z_{name}" for name in SPECIES[:-1])
 BETWEEN = 3.0
 """How much larger or smaller than that of the guess Λ may be."""
+NEAR = 3.0
+"""How far around the flame of a counterflow terms are as large as in it, by its thickness."""
+MIXING = 0.25
+"""The same of the layer in which streams mix, by the fall of M there."""
 LARGE = 40.0
 """Of odds of burnt gas, as logarithms."""
 
@@ -44,7 +48,6 @@ class Guess(Protocol):
     Attributes:
         outputs: names of what they are of.
         thin: the flame of one variable.
-        sizes: of the terms of each equation.
         eigenvalue: where a search begins, the least and the largest.
         width: over which fields change, m.
         centre: where, m.
@@ -52,7 +55,6 @@ class Guess(Protocol):
 
     outputs: tuple[str, ...]
     thin: Thin
-    sizes: tuple[float, ...]
     eigenvalue: tuple[float, float, float]
     width: float
     centre: float
@@ -62,6 +64,9 @@ class Guess(Protocol):
 
     def spread(self, unit: Array, /) -> Array:
         """Even points in [0, 1] to places, (n, 1)."""
+
+    def sizes(self, x: Array, /) -> Array:
+        """Of the terms of each equation at places (n, 1), (n, equations)."""
 
 
 def logits(fractions: Any) -> Any:
@@ -158,12 +163,12 @@ class Free:
         speed = self.thin.flux / self.thin.density
         return speed, RANGE[0] * speed, RANGE[1] * speed
 
-    @property
-    def sizes(self) -> tuple[float, ...]:
+    def sizes(self, x: Array) -> Array:
         """Of what is carried through the flame over its width, then in all."""
         thin = self.thin
         moles = thin.flux * thin.moles
-        return *(thin.carried / (2 * thin.width)).tolist(), float(thin.carried[0]), *[moles] * 3
+        terms = [*thin.carried / (2 * thin.width), thin.carried[0], *[moles] * 3]
+        return np.broadcast_to(terms, (len(x), len(terms)))
 
     def __call__(self, x: Any) -> tuple[Any, Any]:
         """The profiles, and tanh functions that are zero at both ends and, of T, at the place."""
@@ -284,8 +289,13 @@ class Counterflow:
     @property
     def _mixed(self) -> float:
         """Thickness of the layer in which burnt gas and the other stream mix, m."""
-        slope = 2 * np.sqrt(self.layers.curvature) * (self.thin.burnt_density * self.density) ** 0.25
-        return float(np.sqrt(2 * self.thin.width * self.thin.flux / slope))
+        return float(np.sqrt(2 * self.thin.width * self.thin.flux / self._slope))
+
+    @property
+    def _slope(self) -> float:
+        """−M′ there, kg m-3 s-1."""
+        densities = self.thin.burnt_density * self.density
+        return float(2 * np.sqrt(self.layers.curvature) * densities**0.25)
 
     @property
     def eigenvalue(self) -> tuple[float, float, float]:
@@ -293,12 +303,15 @@ class Counterflow:
         k = self.layers.curvature
         return -k, -BETWEEN * k, -k / BETWEEN
 
-    @property
-    def sizes(self) -> tuple[float, ...]:
-        """Of what is carried through the flame over its width, of Λ, and of the fall of M."""
+    def sizes(self, x: Array) -> Array:
+        """Of what is carried through the flame and the layer behind it, of Λ, of the fall of M."""
+        thin, slope = self.thin, self._slope
         fall = (self.at.mass_flux + self.at.opposed_mass_flux) / self.length
-        terms = (self.thin.carried / (2 * self.thin.width)).tolist()
-        return *terms, self.layers.curvature, fall
+        near = np.cosh(np.clip((x - self.layers.flame) / (NEAR * thin.width), -50, 50)) ** -2
+        per_flux = thin.carried / thin.flux
+        found = per_flux * (near * thin.flux / (2 * thin.width) + (1 - near) * MIXING * slope)
+        rest = np.broadcast_to([self.layers.curvature, fall], (len(x), 2))
+        return np.concatenate([found, rest], axis=1)
 
     def __call__(self, x: Any) -> tuple[Any, Any]:
         """The profiles, and functions that are zero at both ends."""
