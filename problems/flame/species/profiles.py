@@ -32,12 +32,14 @@ TRACE = 1e-7
 SHARE = 0.8
 """Of the points at which the equations are asked for, those near the flame."""
 LOGITS = tuple(f"z_{name}" for name in SPECIES[:-1])
-BETWEEN = 3.0
+BETWEEN = 2.0
 """How much larger or smaller than that of the guess Λ may be."""
 NEAR = 3.0
 """How far around the flame of a counterflow terms are as large as in it, by its thickness."""
 MIXING = 0.25
 """The same of the layer in which streams mix, by the fall of M there."""
+STRICT = 0.5
+"""The same of what the reaction conserves."""
 LARGE = 40.0
 """Of odds of burnt gas, as logarithms."""
 
@@ -168,7 +170,7 @@ class Free:
         thin = self.thin
         moles = thin.flux * thin.moles
         terms = [*thin.carried / (2 * thin.width), thin.carried[0], *[moles] * 3]
-        return np.broadcast_to(terms, (len(x), len(terms)))
+        return np.tile(np.array(terms), (len(x), 1))
 
     def __call__(self, x: Any) -> tuple[Any, Any]:
         """The profiles, and tanh functions that are zero at both ends and, of T, at the place."""
@@ -190,9 +192,7 @@ class Free:
 
     def spread(self, unit: Array) -> Array:
         """Most of them within the flame."""
-        return layered(
-            unit, self.domain.length, [(SHARE, self.centre, 1.5 * self.thin.width)]
-        )
+        return layered(unit, self.domain.length, [(SHARE, self.centre, 1.5 * self.thin.width)])
 
 
 @dataclass(frozen=True)
@@ -304,13 +304,17 @@ class Counterflow:
         return -k, -BETWEEN * k, -k / BETWEEN
 
     def sizes(self, x: Array) -> Array:
-        """Of what is carried through the flame and the layer behind it, of Λ, of the fall of M."""
+        """Of what is carried through the flame and the layer behind it, of Λ, of the fall of M.
+
+        Then those of what the reaction conserves.
+        """
         thin, slope = self.thin, self._slope
         fall = (self.at.mass_flux + self.at.opposed_mass_flux) / self.length
         near = np.cosh(np.clip((x - self.layers.flame) / (NEAR * thin.width), -50, 50)) ** -2
         per_flux = thin.carried / thin.flux
         found = per_flux * (near * thin.flux / (2 * thin.width) + (1 - near) * MIXING * slope)
-        rest = np.broadcast_to([self.layers.curvature, fall], (len(x), 2))
+        still = STRICT * slope * np.array([per_flux[0], *[thin.moles] * 3])
+        rest = np.broadcast_to([self.layers.curvature, fall, *still], (len(x), 6))
         return np.concatenate([found, rest], axis=1)
 
     def __call__(self, x: Any) -> tuple[Any, Any]:
@@ -324,7 +328,9 @@ class Counterflow:
         def blended(cold: Any, hot: Any, opposed: Any) -> Any:
             return (1 - other) * (cold + (hot - cold) * done) + other * opposed
 
-        y = blended(*(x.new_tensor(part) for part in (thin.fresh, thin.burnt, self.setting.opposed)))
+        y = blended(
+            *(x.new_tensor(part) for part in (thin.fresh, thin.burnt, self.setting.opposed))
+        )
         temperature = blended(thin.cold, thin.hot, at.opposed_temperature)
         spread, flux = (blended(*three) for three in self._flow(x))
         ends = torch.tanh(x / thin.width) * torch.tanh((self.length - x) / thin.width)

@@ -172,6 +172,7 @@ class _Form:
         numbers = {**c, "eigenvalue": number}
         if self._between:
             found = self.physics.balances(fields, fields[0][:, 7:8], numbers)
+            found += self.physics.conserved(fields[0], numbers, found)
             return torch.cat(found, dim=1) / c["sizes"]
         flux = self.guess.thin.density * number
         found = self.physics.balances(fields, flux, numbers)
