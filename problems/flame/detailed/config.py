@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pdeinv.config import Config, Finite, Positive
 
-from ..config import COLDEST, Pressure
+from ..config import COLDEST, Pressure, PressurePrior
 from ..number_priors import KnownConfig, NumberConfig, SoughtConfig, in_middle
 from .inlet import Inlet
 from .mechanism_files import digest_of
@@ -87,7 +87,7 @@ class UnknownConfig(Config):
         description="by equation, as the mechanism writes it, or by index from 0",
     )
     equivalence_ratio: NumberConfig | None = Field(None, description="φ of the mixture")
-    pressure: NumberConfig | None = Field(None, description="pressure, Pa")
+    pressure: PressurePrior = Field(None, description="pressure, Pa")
     inlet_temperature: NumberConfig | None = Field(None, description="temperature of the inlet, K")
 
     @model_validator(mode="after")
