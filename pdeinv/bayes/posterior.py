@@ -27,7 +27,7 @@ from pdeinv.model.forward import (
     RowsLinearization,
     finite,
 )
-from pdeinv.model.learned import Estimate
+from pdeinv.model.learned import Denoiser, Estimate
 from pdeinv.model.rows import by_rows, each_row, evaluate, joined, linearize, linearize_rows
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.model.strong_form import StrongFormOf
@@ -128,6 +128,8 @@ class Posterior:
             them.
         estimate: what a learned inverse says of xi, of these data, where there is one: engines
             begin there. It is no part of the density.
+        denoiser: the law of xi where it is a learned one and not N(0, I): engines that use it
+            take it in the place of R, which is then no part of the density.
         stage: what Φ is meanwhile, in a stage of a search that ends with the likelihood; None
             otherwise.
     """
@@ -140,6 +142,7 @@ class Posterior:
     counters: Counters = field(default_factory=Counters)
     simulations: Simulations | None = None
     estimate: Estimate | None = None
+    denoiser: Denoiser | None = None
     stage: DataMisfit | None = None
 
     def __post_init__(self) -> None:

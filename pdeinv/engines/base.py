@@ -20,7 +20,7 @@ from pdeinv.engines.ended import Ended
 from pdeinv.engines.requests import Steps
 from pdeinv.errors import CapabilityError
 from pdeinv.model.forward import Capability, require
-from pdeinv.model.learned import Role
+from pdeinv.model.learned import Denoiser, Role
 from pdeinv.model.strong_form import StrongForm
 from pdeinv.typing import Array
 
@@ -31,6 +31,7 @@ __all__ = [
     "Outcome",
     "Produces",
     "check_begins",
+    "check_law",
     "check_posterior",
     "check_takes",
     "strong_form_of",
@@ -47,6 +48,10 @@ class Need(StrEnum):
     """A cheaper twin of the posterior (``posterior.coarse``), from a trained surrogate."""
     UNKNOWN = "unknown"
     """A model of the unknown m itself, past the prior's map: ``requires`` is asked of that one."""
+    LINEAR = "linear"
+    """Data that are affine in xi, which its first solves find out."""
+    DENOISER_DERIVATIVE = "denoiser-derivative"
+    """The derivative of the denoiser, where a learned one is given."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,8 @@ class Engine[S](Protocol):
     uses: ClassVar[frozenset[Role]] = frozenset()
     """Roles of trained models that it makes use of where it is given one. With ``inverse`` it
     begins at ``estimate`` of the posterior, where that is not None; what it draws from or looks for
-    stays the same."""
+    stays the same. With ``denoiser`` it takes the law of xi from ``denoiser`` of the posterior,
+    where that is not None, and N(0, I) otherwise."""
     Config: ClassVar[type[BaseConfig]]
     """Its options, each with a default and a description."""
 
@@ -272,6 +278,24 @@ def check_begins(engine: Engine[Any]) -> None:
         )
 
 
+def check_law(engine: Engine[Any], denoiser: Denoiser) -> None:
+    """Refuse a learned law of xi that the engine would not know of.
+
+    Raises:
+        CapabilityError: it makes no use of a denoiser, or needs the derivative of this one.
+    """
+    if Role.DENOISER not in getattr(engine, "uses", frozenset()):
+        raise CapabilityError(
+            f"engine '{engine.name}' makes no use of a surrogate of role '{Role.DENOISER}'; "
+            "'pdeinv list engines' shows which do, or leave --surrogate out"
+        )
+    if Need.DENOISER_DERIVATIVE in engine.needs and not denoiser.differentiable:
+        raise CapabilityError(
+            f"engine '{engine.name}' needs the derivative of the denoiser, which this one has not; "
+            "use pnp-dm or daps"
+        )
+
+
 def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
     """Refuse a posterior that the engine cannot work on, before any solve.
 
@@ -292,6 +316,8 @@ def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
         )
     if posterior.estimate is not None:
         check_begins(engine)
+    if posterior.denoiser is not None:
+        check_law(engine, posterior.denoiser)
     if engine.simulations is not None and posterior.simulations is None:
         raise CapabilityError(
             f"{who} is to search in {engine.simulations}, which this posterior does not hold; give "

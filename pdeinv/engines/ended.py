@@ -72,6 +72,8 @@ class Ended(IntEnum):
         "the best of what was simulated and no minimum: set refine to 'local' or 'cma'",
     )
 
+    COUPLED = 16, "not converged", "lower engine.coupling"
+
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""
         member = int.__new__(cls, code)

@@ -79,11 +79,24 @@ class Inverse(Protocol):
 
 
 class Denoiser(Protocol):
-    """The mean of a clean whitened field xi ~ N(0, I) given xi + level · noise."""
+    """The law of a clean whitened field x by E[x | x + level · n], n ~ N(0, I), at every level.
+
+    It need not be N(0, I), which the whitening of a prior leaves behind: a learned law has the same
+    coordinates and another density. With D that mean, ∇ ln p_level(y) = (D(y) - y) / level² is the
+    score of the noisy fields (Tweedie's formula; Efron 2011).
+    """
 
     @property
     def space(self) -> Space:
         """The space of xi, of size dim."""
+
+    @property
+    def spread(self) -> float:
+        """The largest standard deviation of clean fields in any direction, in units of xi."""
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether :meth:`vjp` is there."""
 
     def __call__(self, noisy: Array, level: float) -> Array:
         """The denoised fields.
@@ -100,13 +113,16 @@ class Denoiser(Protocol):
         """
 
     def vjp(self, noisy: Array, level: float, w: Array) -> Array:
-        """The adjoint action of its derivative by ``noisy``, at one field, on ``w``.
+        """The adjoint action of its derivative by ``noisy`` on ``w``, each row by itself.
 
         Args:
-            noisy: shape (dim,).
+            noisy: shape (..., dim).
             level: as in :meth:`__call__`.
-            w: shape (dim,).
+            w: shape (..., dim).
 
         Returns:
-            Shape (dim,).
+            Shape (..., dim).
+
+        Raises:
+            CapabilityError: it is not differentiable.
         """

@@ -9,9 +9,10 @@ from pydantic import Field, model_validator
 
 from pdeinv.config import Config, Few, Finite, Positive, merge
 from pdeinv.errors import ConfigError
-from pdeinv.fem.levels import counts_of
+from pdeinv.fem.levels import HIGHEST, counts_of
 
 from .clock import Clock
+from .differences_config import DifferencesConfig
 from .presets import PRESETS
 from .resolution import check_resolution
 from .unknown_config import VelocityConfig, VelocityFieldConfig, velocities
@@ -125,8 +126,10 @@ class SeismicConfig(Config):
         description="a known survey: its domain, survey, source, boundary, times and prior become "
         "the defaults",
     )
-    model: Literal["spectral-elements"] = Field(
-        "spectral-elements", description="what solves: spectral elements and leapfrog"
+    model: Literal["spectral-elements", "deepwave"] = Field(
+        "spectral-elements",
+        description="what solves: spectral elements, the reference; or finite differences by the "
+        "package deepwave, the fast model",
     )
     lengths: tuple[Positive, Positive] = Field(
         (640.0, 640.0), description="width (x) and depth (y, downwards) of the rectangle, m"
@@ -136,6 +139,9 @@ class SeismicConfig(Config):
         | tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
     ) = Field(10, description="cells of the inversion mesh along each side, or along x and y")
     degree: int = Field(4, ge=2, le=8, description="polynomial degree of the elements")
+    deepwave: DifferencesConfig = Field(
+        DifferencesConfig(), description='of the fast model, model = "deepwave"'
+    )
     survey: SurveyConfig = Field(SurveyConfig(), description="sources and receivers")
     source: SourceConfig = Field(SourceConfig(), description="the wavelet")
     boundary: BoundaryConfig = Field(BoundaryConfig(), description="how waves leave")
@@ -234,6 +240,12 @@ class SeismicConfig(Config):
         """Sides of the cells of the rectangle on a level."""
         nx, ny = self.counts(level)
         return self.lengths[0] / nx, self.lengths[1] / ny
+
+    def between_nodes(self, level: int) -> float:
+        """The distance between neighbouring nodes, of spectral elements the mean one."""
+        if self.model == "deepwave" and self.deepwave.spacing is not None:
+            return float(np.ldexp(self.deepwave.spacing, -min(level, HIGHEST)))
+        return max(self.spacing(level)) / self.degree
 
     def frame(self, level: int) -> tuple[float, int]:
         """Width of the absorbing layer and cells across it, about as large as those inside."""

@@ -9,18 +9,23 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from pdeinv.bayes.fields.grid import RegularGrid
 from pdeinv.bayes.named_priors import lognormal, normal, product
 from pdeinv.bayes.prior import FieldPrior, Prior
 from pdeinv.bayes.prior_config import GaussianConfig, UniformConfig
 from pdeinv.bayes.transforms import Interval
 from pdeinv.fem.field_unknown import FieldUnknown, Labels
-from pdeinv.model.spaces import Space
+from pdeinv.model.coefficient import Affine
+from pdeinv.model.multilinear import multilinear
+from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
 from .background import about
 from .config import SeismicConfig
-from .elements import SpectralElements
-from .medium import AtNodes, Layers, Medium, OnCells
+from .families import FAMILIES, STYLES
+from .family_config import FamilyConfig
+from .family_prior import FamilyPrior
+from .medium import AtNodes, Layers, Medium, Nodes, OnCells
 from .unknown_config import BoundedConfig, LayersConfig, VelocityCellsConfig
 
 __all__ = ["DEPTH", "Unknown"]
@@ -81,9 +86,9 @@ class Unknown:
         known = ((source.amplitude_std, amplitude), (source.shift_std, shift))
         return np.append(velocity, [d for std, d in known if std > 0])
 
-    def medium(self, elements: SpectralElements) -> Medium:
+    def medium(self, nodes: Nodes) -> Medium:
         """The velocity's part of m to slowness squared at the nodes."""
-        kind, ends = self.config.unknown, [e for _, e in elements.patches]
+        kind, ends = self.config.unknown, [e for _, e in nodes.patches]
         if isinstance(kind, LayersConfig):
             return Layers(ends[1], len(ends[0]) - 1, len(kind.velocities))
         if isinstance(kind, VelocityCellsConfig | UniformConfig):
@@ -93,7 +98,7 @@ class Unknown:
                 for length, n in zip(self.config.lengths, counts, strict=True)
             ]
             return OnCells.of((ends[0], ends[1]), (edges[0], edges[1]))
-        return AtNodes(self.velocity.at(self.inside(elements.points)))
+        return AtNodes(self.velocity.at(self.inside(nodes.points)))
 
     def inside(self, points: Array) -> Array:
         """The nearest points of the rectangle."""
@@ -124,6 +129,8 @@ def _field(config: SeismicConfig) -> FieldUnknown:
         return FieldUnknown.of_numbers("layers", _layers(kind))
     if isinstance(kind, BoundedConfig):
         return _bounded(kind, config)
+    if isinstance(kind, FamilyConfig):
+        return _drawn(kind, config)
     return _downwards(FieldUnknown.of(kind, config.extent, _LABELS))
 
 
@@ -133,9 +140,13 @@ def _downwards(found: FieldUnknown) -> FieldUnknown:
     assert isinstance(prior, FieldPrior)
     if "y" not in variable.coords:
         return found
+    return replace(found, prior=replace(prior, space=Space((_deep(variable),))))
+
+
+def _deep(variable: Variable) -> Variable:
+    """With y as a depth."""
     attrs = {**variable.coord_attrs, "y": {**variable.coord_attrs["y"], **DEPTH}}
-    space = Space((replace(variable, coord_attrs=attrs),))
-    return replace(found, prior=replace(prior, space=space))
+    return replace(variable, coord_attrs=attrs)
 
 
 def _layers(kind: LayersConfig) -> Prior:
@@ -166,3 +177,15 @@ def _bounded(kind: BoundedConfig, config: SeismicConfig) -> FieldUnknown:
     field = about(prior.field, kind, prior.space.variables[0].places)
     bounded = FieldPrior(prior.space, field, Interval(low, high))
     return replace(found, kind="bounded", prior=bounded)
+
+
+def _drawn(kind: FamilyConfig, config: SeismicConfig) -> FieldUnknown:
+    """A section of a family, linear between the nodes of its grid."""
+    if kind.family in STYLES:
+        style = STYLES[kind.family].field(config.lengths[1])
+        same = {"low": kind.low, "high": kind.high, "grid": kind.grid}
+        return _bounded(BoundedConfig(**style, **same), config)
+    grid = RegularGrid(config.extent, kind.grid)
+    variable = _deep(grid.variable(_LABELS.name, _LABELS.units, _LABELS.long_name, _LABELS.length))
+    prior = FamilyPrior(Space((variable,)), grid, FAMILIES[kind.family], (kind.low, kind.high))
+    return FieldUnknown("family", prior, lambda p: Affine(multilinear(grid.axes, p)))

@@ -19,6 +19,8 @@ from pdeinv.bayes.prior_config import (
 )
 from pdeinv.config import Config, Finite, Positive
 
+from .family_config import FamilyConfig
+
 __all__ = [
     "BoundedConfig",
     "LayersConfig",
@@ -109,7 +111,8 @@ VelocityConfig = Annotated[
     | TwoPhaseConfig
     | LevelSetConfig
     | UniformConfig
-    | LayersConfig,
+    | LayersConfig
+    | FamilyConfig,
     Field(discriminator="kind"),
 ]
 
@@ -129,7 +132,7 @@ def velocities(unknown: Any) -> tuple[float, float, float]:
             ends = [_lognormal(math.log(v), unknown.velocity_std) for v in unknown.velocities]
             slow, middle, fast = zip(*ends, strict=True)
             return min(slow), sum(middle) / len(middle), max(fast)
-        case TwoPhaseConfig() | BoundedConfig() | UniformConfig():
+        case TwoPhaseConfig() | BoundedConfig() | UniformConfig() | FamilyConfig():
             low, high = sorted((unknown.low, unknown.high))
             return low, (low + high) / 2, high
         case LevelSetConfig():

@@ -38,6 +38,13 @@ def inside(form: StrongForm, n: int, rng: np.random.Generator) -> Array:
     return np.array([a for a, _ in form.box]) + form.lengths * _sobol(form.dim, n, rng)
 
 
+def _spread(form: StrongForm, n: int, rng: np.random.Generator) -> Array:
+    """Such points where the equation inside is asked for, denser where the form says so."""
+    if form.spread is None:
+        return inside(form, n, rng)
+    return form.spread(_sobol(form.dim, n, rng))
+
+
 def on_side(form: StrongForm, side: Side, n: int, rng: np.random.Generator) -> Array:
     """The same on one face."""
     points = inside(form, n, rng)
@@ -177,7 +184,7 @@ class Objective:
     def collocate(self, rng: np.random.Generator) -> list[Part]:
         """Fresh points for the equation inside and for the one on each soft face."""
         form, config = self.form, self.config
-        parts = [self._part(form.interior, inside(form, config.points, rng))]
+        parts = [self._part(form.interior, _spread(form, config.points, rng))]
         for side, equation in form.soft.items():
             n = config.side_points if form.dim > 1 else 1  # a side of an interval is one point
             parts.append(self._part(equation, on_side(form, side, n, rng)))

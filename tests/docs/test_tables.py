@@ -119,8 +119,15 @@ def _rows_with_defaults(text):
 
 
 ENGINES = [n for n in ours("engines") if n != "pinn"]
+DIFFUSION = re.findall(r"^## ([a-z-]+)$", (DOCS / "diffusion.md").read_text(), re.MULTILINE)
+
+
+def page_of(engine):
+    return "diffusion.md" if engine in DIFFUSION else "engines.md"
+
+
 PAGES = {
-    **{n: ("engines", "engines.md", n) for n in ENGINES},
+    **{n: ("engines", page_of(n), n) for n in ENGINES},
     **{
         n: ("surrogates", "surrogates.md", n)
         for n in ("multifidelity", "latent", "gp", "ensemble", "deeponet")

@@ -34,6 +34,7 @@ OPTIONS = {
     "cma": {"searches": 2},
     "database": {"n": 200},
     "gauss-newton": {"start": "prior"},
+    "pnp-dm": {"chains": 2, "draws": 60, "warmup": 30},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
 EXEMPT = {

@@ -45,6 +45,7 @@ OPTIONS = {
         "newton_block": 3,
         "settle": 0,
     },
+    "pnp-dm": {"chains": 2, "draws": 20, "warmup": 10, "thin": 2, "walkers": 2},
     "two-level": {"chains": 2, "draws": 12, "warmup": 2, "tuning": 20, "subchain": 2},
 }
 NAMES = ours("engines")

@@ -58,6 +58,7 @@ OPTIONS = {
     "cma": {"searches": 2},
     "database": {"n": 200},
     "database-cma": {"n": 200, "refine": "cma"},
+    "pnp-dm": {"chains": 2, "draws": 60, "warmup": 30},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
 KIND = {"lbfgs": "map", "pcn-laplace": "pcn", "database-cma": "database"}

@@ -34,6 +34,10 @@ OPTIONS = {
     "gauss-newton": {"regularization": "prior", "tolerance": 1e-10},
     "gaussian": {"chains": 1, "draws": 500},
     "pinn": {"width": 4, "depth": 1, "points": 16, "adam_steps": 50, "penalty": 1e6},
+    "pnp-dm": {
+        **{"chains": 1, "walkers": 10, "coupling": 0.1},
+        **{"draws": 400, "warmup": 100, "thin": 4},
+    },
     "two-level": {"chains": 1, "draws": 60, "warmup": 10, "tuning": 60, "subchain": 2},
 }
 POINT_ERROR = {"pinn": 1e-4, "cma": 1e-4}
