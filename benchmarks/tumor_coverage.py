@@ -16,9 +16,10 @@ Ways: an unknown softness in mm and the share that errors of contours imply
 c that fits at the medians of the prior; the first without a share. Bands of numbers are those in
 whitened coordinates; those of the density are the least and the largest of 19 draws in each data
 voxel where truth or band exceed 0.01, and hold 90 % of another draw. "best mask" is the one with
-the largest mean Dice over draws of the posterior (``pdeinv/bayes/best_mask``); that mean,
+the largest mean Dice over draws of the posterior (``tumor_parts.best_mask``); that mean,
 "expected", is more than any estimate can reach on average, if the posterior is right and the model
-the truth.
+the truth. "level alone" is what is reached where nothing but the level of a contour is unknown, and
+told by the drawn one.
 
 Reported patients have brains of the law ``egg``; tuning patients those of the law ``ellipsoid``.
 Results are kept in ``results/tumor_coverage.json``.
@@ -38,6 +39,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import numpy as np  # noqa: E402
+from tumor_parts.best_mask import best_mask  # noqa: E402
 from tumor_parts.patients import VOXEL, Law, Patient, config, patient  # noqa: E402
 from tumor_parts.scoring import (  # noqa: E402
     LINK,
@@ -48,10 +50,9 @@ from tumor_parts.scoring import (  # noqa: E402
     objective,
     scored,
 )
-from tumor_parts.segmentation import Hand, drawable, segmented  # noqa: E402
+from tumor_parts.segmentation import Hand, drawable, level_alone, segmented  # noqa: E402
 from tumor_parts.truth import Truth  # noqa: E402
 
-from pdeinv.bayes.best_mask import best_mask  # noqa: E402
 from pdeinv.bayes.prior import whiten  # noqa: E402
 from pdeinv.io.atomic import write_text  # noqa: E402
 from pdeinv.model.forward import ForwardModel  # noqa: E402
@@ -114,6 +115,7 @@ class Case:
         places: of the data.
         c: true averages in data voxels.
         data: what was drawn.
+        alone: Dice of each region where nothing but its level is unknown.
     """
 
     def __init__(self, number: int, law: Law) -> None:
@@ -125,6 +127,7 @@ class Case:
         points = np.stack([np.asarray(self.places[a])[self.one] for a in "xyz"], axis=1)
         self.c = truth.averages(state, points)
         true = drawable(truth.on.lattice, state, truth.on.config.lengths, VOXEL)
+        self.alone = {name: level_alone(true, level) for name, level in self.thresholds.items()}
         rng = stream(number, f"segmentation, {law}")
         self.data = segmented(true, self.thresholds, self.places, VOXEL, rng)
 
@@ -170,7 +173,7 @@ def band(case: Case, on: Masks, found: Scored) -> float:
     return float(np.mean(((low <= case.c) & (case.c <= high))[seen]))
 
 
-def best(case: Case, on: Masks, found: Scored) -> dict[str, dict[str, float]]:
+def best(case: Case, on: Masks, found: Scored) -> dict[str, Any]:
     """Dice of the posterior's best masks: with the truth, and the mean with draws.
 
     ``held`` is the mean with draws of the other half than the mask is chosen by, of both halves.
@@ -188,7 +191,7 @@ def best(case: Case, on: Masks, found: Scored) -> dict[str, dict[str, float]]:
         held = np.mean([dice(halves[i], m) for i in (0, 1) for m in masks[1 - i :: 2]])
         reached = dice(chosen.inside, true)
         told[name] = {"dice": reached, "expected": chosen.expected, "held": float(held)}
-    return told
+    return {**told, "alone": case.alone}
 
 
 def again(number: int, law: Law, found: dict[str, Any]) -> dict[str, Any]:
@@ -327,6 +330,10 @@ def _reachable(found: list[dict[str, Any]]) -> list[str]:
     for key, words in said.items() if found else ():
         mean = [float(np.mean([f[k][key] for f in found])) for k in ("whole", "core", "low")]
         lines.append(f"| {words} | " + " | ".join(f"{v:.3f}" for v in mean) + " |")
+    alone = [f["alone"] for f in found]
+    mean = [float(np.mean([f[k] for f in alone])) for k in (("whole", "core") if alone else ())]
+    if alone:
+        lines.append("| level alone | " + " | ".join(f"{v:.3f}" for v in mean) + " | – |")
     return lines
 
 

@@ -24,13 +24,15 @@ from pdeinv.problems.tumor.masks import REGIONS
 from pdeinv.problems.tumor.model import history
 from pdeinv.typing import Array
 
-__all__ = ["Density", "Hand", "density", "drawable", "segmented"]
+__all__ = ["Density", "Hand", "density", "drawable", "level_alone", "segmented"]
 
 FINE = 1.0
 """Edge of the voxels on which contours are drawn, mm."""
 
 FAINT, MARGIN = 0.02, 12.0
 """The box to draw in: where c is above so much, and so many mm around it."""
+NEAR = 3.0
+"""Within so many mm of a contour its area is counted."""
 
 Volume = NDArray[Any]
 
@@ -148,6 +150,25 @@ def segmented(
     ]
     drawn[0] |= drawn[1]
     return _at(drawn, true.low, places, edge)
+
+
+def level_alone(true: Density, threshold: float, hand: Hand | None = None) -> float:
+    """The mean Dice of a contour of which nothing but its level is unknown, told by a drawn one.
+
+    The mean of the field over the contour is what an estimate of the level cannot tell from the
+    level. Its variance sd² 2π length²/A (1 − exp(−A/(2π length²))), A the area of the contour, is
+    exact for a sphere.
+    """
+    hand, far = hand or Hand(), _distance(true.c > threshold)
+    # distances between middles of voxels know no less than a few of them
+    area = float(np.sum(np.abs(far) < NEAR)) * FINE**3 / (2 * NEAR)
+    volume = float(np.sum(far > 0)) * FINE**3
+    moved, weights = np.polynomial.hermite_e.hermegauss(20)
+    patches = area / (2 * np.pi * hand.length**2)
+    off = hand.sd * np.sqrt((1 - np.exp(-patches)) / patches)
+    sizes = np.maximum(volume + area * off * moved, 0.0)
+    overlaps = 2 * np.minimum(sizes, volume) / (sizes + volume)
+    return float(overlaps @ weights / weights.sum())
 
 
 def _distance(inside: Volume) -> Volume:

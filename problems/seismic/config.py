@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from pdeinv.config import Config, Few, Finite, Positive, merge
+from pdeinv.config import Config, Few, Finite, Positive
 from pdeinv.errors import ConfigError
 from pdeinv.fem.levels import HIGHEST, counts_of
 
+from .band import check_wavelet
 from .clock import Clock
 from .differences_config import DifferencesConfig
-from .presets import PRESETS
+from .presets import filled
 from .resolution import check_resolution
 from .unknown_config import VelocityConfig, VelocityFieldConfig, velocities
 
@@ -23,6 +24,8 @@ Place = tuple[Finite, Finite]
 Places = Few | Annotated[tuple[Place, ...], Field(min_length=1, max_length=100_000)]
 SLOWEST, FASTEST = 100.0, 20_000.0
 """Velocities beyond these are in other units."""
+FAR = 5.0
+"""Sizes of the rectangle; places further off are likely in other units."""
 
 
 class SurveyConfig(Config):
@@ -154,7 +157,7 @@ class SeismicConfig(Config):
     def _filled(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        given = merge(PRESETS.get(str(data.get("preset")), {}), data)
+        given = filled(str(data.get("preset")), data)
         unknown = given.get("unknown")
         if isinstance(unknown, dict) and "kind" not in unknown:
             given = {**given, "unknown": {"kind": "log-gaussian", **unknown}}
@@ -171,6 +174,11 @@ class SeismicConfig(Config):
                 box = f"[0, {self.lengths[0]:g}] x [0, {self.lengths[1]:g}]"
                 if y == 0 and low > 0:
                     box += ", below the free surface y = 0 where u = 0"
+                elif (reach := np.abs(places).max()) > FAR * max(self.lengths):
+                    box += (
+                        f", a {what} at {reach / max(self.lengths):.0f} times its size. Is it in "
+                    )
+                    box += "other units, or counted from elsewhere (feet, scaled, projected)?"
                 raise ValueError(
                     f"survey: {what} {k} at (x, y) = ({x:g}, {y:g}) m is outside {box}; correct "
                     "its coordinates (y is the depth, downwards)"
@@ -200,6 +208,7 @@ class SeismicConfig(Config):
             raise ValueError("time.record: expected at most time.final")
         try:
             check_resolution(self, 0)
+            check_wavelet(self)
             Clock.of(self, 0)
         except ConfigError as error:
             raise ValueError(str(error)) from None

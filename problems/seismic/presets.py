@@ -14,7 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["PRESETS"]
+from pdeinv.config import merge
+
+__all__ = ["PRESETS", "filled"]
 
 
 def _row(count: int, spacing: float, depth: float) -> list[tuple[float, float]]:
@@ -62,3 +64,13 @@ PRESETS: Mapping[str, dict[str, Any]] = {
     },
 }
 """By name."""
+
+
+def filled(preset: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration's table with the preset below it; a delay belongs to its own frequency."""
+    below, own = PRESETS.get(preset, {}), data.get("source")
+    told = own.get("frequency") if isinstance(own, Mapping) else None
+    if told is not None and "source" in below and told != below["source"]["frequency"]:
+        source = {k: v for k, v in below["source"].items() if k != "delay"}
+        below = {**below, "source": source}
+    return merge(below, data)

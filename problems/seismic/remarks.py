@@ -6,19 +6,23 @@ import numpy as np
 
 from pdeinv.io.observations import Observations
 
+from .band import LOWEST, share_in_band
 from .config import SeismicConfig
 from .resolution import ENOUGH, HIGHEST, points_per_wavelength
 from .survey import COORDS
 
 __all__ = ["remarks"]
 
+SHARE = 0.3
+"""Of the energy of data, which lies in the wavelet's band even in the presence of noise."""
 NEAR = 3.0
 """Nodes from a source, within which its pressure depends on the mesh."""
 
 
 def remarks(config: SeismicConfig, observations: Observations) -> tuple[str, ...]:
     """One line for each."""
-    found = [_coarse(config), _near(config, observations), *_traces(observations)]
+    found = [_coarse(config), _near(config, observations), _band(config, observations)]
+    found += _traces(observations)
     return tuple(line for line in found if line)
 
 
@@ -29,6 +33,17 @@ def _coarse(config: SeismicConfig) -> str:
     return (
         f"{points:.2g} nodes per shortest wavelength at {HIGHEST:g} times the peak frequency are "
         f"few: data may be off by several per cent; {ENOUGH:g} are good (cells, degree)"
+    )
+
+
+def _band(config: SeismicConfig, observations: Observations) -> str:
+    share = share_in_band(observations, config.source.frequency)
+    if share is None or share >= SHARE:
+        return ""
+    low, high = LOWEST * config.source.frequency, HIGHEST * config.source.frequency
+    return (
+        f"only {share:.1%} of the energy of the data lies between {low:g} and {high:g} Hz, where "
+        "the wavelet has its own; correct source.frequency, or the filter of the data"
     )
 
 

@@ -69,6 +69,7 @@ ONE_PACKAGE = {
     "mpi4py": (*SAMPLED, "mpi"),
     "tensorboard": ("train-surrogate", "multifidelity", "--data", "data.nc", "--tensorboard",
                     "events", "--out", "x"),
+    "segyio": ("export", "truth.nc", "--segy", "x.segy"),
     "nibabel": ("export", "truth.nc", "--nifti", "x.nii.gz"),
     "gmsh": ("solve", "darcy", "--set", "problem.mesh=x.msh", "--out", "x.nc"),
 }  # fmt: skip

@@ -18,7 +18,7 @@ import numpy as np
 
 from pdeinv.typing import Array
 
-from .gas import GAS, SPECIES, Reaction
+from .gas import SPECIES, Reaction
 from .parameters import Parameters, Setting
 from .physics import SCALED, Local
 
@@ -28,6 +28,7 @@ STEPS = 4000
 """Of temperature, between reactants and burnt gas."""
 HALVINGS = 40
 """Of the interval of mass fluxes."""
+FUEL = SPECIES.index("CH4")
 SHOWN = 0.002
 """Part of the rise, from either end, beyond which the profile goes on exponentially."""
 
@@ -44,7 +45,9 @@ class Thin:
         flux: mass flux, kg m-2 s-1.
         width: thickness λ/(M c_p) of the preheated zone, m.
         density: of the reactants, kg m-3.
+        burnt_density: of burnt gas.
         capacity: the mean c_p, J kg-1 K-1.
+        moles: of fuel that a mass of reactants burns, mol kg-1.
         places: x from where half of the rise is reached, m.
         part: ln(θ/(1 − θ)) there, of the part θ of the rise.
     """
@@ -56,16 +59,17 @@ class Thin:
     flux: float
     width: float
     density: float
+    burnt_density: float
     capacity: float
+    moles: float
     places: Array
     part: Array
 
     @property
-    def sizes(self) -> tuple[float, ...]:
-        """Of heat and species that are carried through it, W m-3 and kg m-3 s-1."""
+    def carried(self) -> Array:
+        """Heat and species that are carried through it, W m-2 and kg m-2 s-1."""
         change = np.abs(self.burnt - self.fresh)[:-1]
-        carried = np.append(self.capacity * (self.hot - self.cold), change)
-        return tuple((self.flux * carried / (2 * self.width)).tolist())
+        return np.asarray(self.flux * np.append(self.capacity * (self.hot - self.cold), change))
 
     @classmethod
     def of(cls, setting: Setting, reaction: Reaction, at: Parameters) -> Thin:
@@ -84,8 +88,10 @@ class Thin:
         return cls(
             cold, hot, fresh, burnt, flux,
             width=float(conductivity.mean()) / (flux * middle),
-            density=at.pressure / (GAS * cold * float((fresh / setting.gas.weights).sum())),
+            density=float(gas.density[0, 0]),
+            burnt_density=float(gas.density[-1, 0]),
             capacity=middle,
+            moles=float((fresh - burnt)[FUEL] / setting.gas.weights[FUEL]),
             places=places,
             part=np.log(inside / (1 - inside)),
         )  # fmt: skip

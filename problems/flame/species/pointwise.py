@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .dual import Dual, DualFunctions
-from .gas import SPECIES, Reaction
+from .gas import SPECIES, STEP, Reaction
 from .parameters import Setting
 from .physics import Functions, Local
 
@@ -131,6 +131,30 @@ class Pointwise:
             )
             found.append(w1[:, 7:8] + 2 * gas.density * spread)
         return found
+
+    def integrals(self, fields: tuple[Any, Any, Any], flux: Any, numbers: Mapping[str, Any],
+                  inlet: tuple[float, Any]) -> list[Any]:  # fmt: skip
+        """What a free flame conserves: 0 = M (h − h_in) + Σ j_k h_k − λ T′, and moles by reaction.
+
+        The latter are those of the fuel that is used, M (Y_k − Y_k,in) + j_k over W_k and the
+        number that the reaction makes, by O2, H2O and CO2 less those by CH4.
+
+        Args:
+            fields: as in :meth:`balances`.
+            flux: M.
+            numbers: likewise.
+            inlet: enthalpy, J kg-1, and mass fractions of the reactants, whose gradients vanish.
+        """
+        w, w1, _ = fields
+        gas, weights = self.local(w, w1, numbers), self.setting.gas.weights
+        energy, used = -gas.conductivity * w1[:, :1] - flux * inlet[0], []
+        for y, j, h in zip(gas.fractions, gas.fluxes, gas.enthalpies, strict=True):
+            energy = energy + (flux * y + j) * h
+        for k in range(SOME):
+            gone = flux * (gas.fractions[k] - float(inlet[1][k])) + gas.fluxes[k]
+            used.append(gone / (STEP[k] * float(weights[k])))
+        fuel = used.pop(SPECIES.index("CH4"))
+        return [energy, *(moles - fuel for moles in used)]
 
 
 def _columns(table: Any) -> list[Any]:

@@ -5,16 +5,18 @@ Each is G, with a factor D that is zero where G is held: the network's fields ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.optimize import brentq
 
 from pdeinv.typing import Array
 
-from .gas import SPECIES, Reaction
+from .gas import GAS, SPECIES, Reaction
 from .guess import Thin
 from .parameters import Parameters, Setting
 from .start import Domain
@@ -30,6 +32,8 @@ TRACE = 1e-7
 SHARE = 0.8
 """Of the points at which the equations are asked for, those near the flame."""
 LOGITS = tuple(f"z_{name}" for name in SPECIES[:-1])
+BETWEEN = 3.0
+"""How much larger or smaller than that of the guess Λ may be."""
 LARGE = 40.0
 """Of odds of burnt gas, as logarithms."""
 
@@ -66,12 +70,20 @@ def logits(fractions: Any) -> Any:
     return logarithms[:, :-1] - logarithms[:, -1:]
 
 
-def layered(unit: Array, length: float, centre: float, width: float) -> Array:
-    """Places in [0, length] of which a share is distributed around a centre (logistic law)."""
+def layered(unit: Array, length: float, layers: Sequence[tuple[float, float, float]]) -> Array:
+    """Places in [0, length], of which parts are distributed around centres (logistic law).
+
+    Args:
+        unit: even points in [0, 1].
+        length: m.
+        layers: part, centre and width of each; the rest is even.
+    """
     x = np.linspace(0.0, length, 20001)
-    near = 0.5 * (1.0 + np.tanh((x - centre) / width))
-    near = (near - near[0]) / (near[-1] - near[0])
-    return np.interp(unit, SHARE * near + (1 - SHARE) * x / length, x)
+    found = (1 - sum(part for part, _, _ in layers)) * x / length
+    for part, centre, width in layers:
+        near = np.tanh((x - centre) / width)
+        found = found + part * (near - near[0]) / (near[-1] - near[0])
+    return np.asarray(np.interp(unit, found, x))
 
 
 @dataclass(frozen=True)
@@ -148,8 +160,10 @@ class Free:
 
     @property
     def sizes(self) -> tuple[float, ...]:
-        """Of what is carried through the flame."""
-        return self.thin.sizes
+        """Of what is carried through the flame over its width, then in all."""
+        thin = self.thin
+        moles = thin.flux * thin.moles
+        return *(thin.carried / (2 * thin.width)).tolist(), float(thin.carried[0]), *[moles] * 3
 
     def __call__(self, x: Any) -> tuple[Any, Any]:
         """The profiles, and tanh functions that are zero at both ends and, of T, at the place."""
@@ -171,7 +185,165 @@ class Free:
 
     def spread(self, unit: Array) -> Array:
         """Most of them within the flame."""
-        return layered(unit, self.domain.length, self.centre, 1.5 * self.thin.width)
+        return layered(
+            unit, self.domain.length, [(SHARE, self.centre, 1.5 * self.thin.width)]
+        )
 
 
-Counterflow = Free
+@dataclass(frozen=True)
+class Layers:
+    """Two streams and hot gas between them, without viscosity: M V′ + ρ V² = K, M′ = −2 ρ V.
+
+    Where the density is even, M is a square function of x with M′² − 2 M M″ = 4 ρ K. Streams that
+    enter with V = 0 have V = K x / M(0).
+
+    Attributes:
+        curvature: K = −Λ, Pa m-2.
+        flame: where the reactants burn, m.
+        hot: how thick the hot layer is, m.
+        spread: V at the flame, s-1.
+    """
+
+    curvature: float
+    flame: float
+    hot: float
+    spread: float
+
+    @classmethod
+    def of(cls, thin: Thin, density: float, at: Parameters, length: float) -> Layers:
+        """Those that fill a domain.
+
+        Args:
+            thin: the flame.
+            density: of the other stream, kg m-3.
+            at: parameters.
+            length: of the domain, m.
+        """
+        flux = min(thin.flux, 0.9 * at.mass_flux)
+
+        def filled(logarithm: float) -> tuple[float, Layers]:
+            k = float(np.exp(logarithm))
+            flame = float(np.sqrt((at.mass_flux - flux) * at.mass_flux / (thin.density * k)))
+            spread = k * flame / at.mass_flux
+            slope = 2 * thin.burnt_density * spread
+            root = np.sqrt(4 * thin.burnt_density * k)
+            hot = 2 * flux / (slope + float(root))
+            other = at.opposed_mass_flux / float(np.sqrt(density * k))
+            return flame + hot + other - length, cls(k, flame, hot, spread)
+
+        found = brentq(lambda y: filled(y)[0], -20.0, 40.0)
+        return filled(float(found))[1]
+
+
+@dataclass(frozen=True)
+class Counterflow:
+    """The flame of one variable in the flow of such layers, which mix behind it.
+
+    Attributes:
+        thin: that flame.
+        layers: the flow.
+        setting: configuration, gas and streams.
+        at: parameters.
+        length: of the domain, m.
+        density: of the other stream, kg m-3.
+    """
+
+    thin: Thin
+    layers: Layers
+    setting: Setting
+    at: Parameters
+    length: float
+    density: float
+    outputs = ("T", *LOGITS, "V", "M")
+
+    @classmethod
+    def of(
+        cls, setting: Setting, reaction: Reaction, domain: Domain, at: Parameters
+    ) -> Counterflow:
+        """That of parameters."""
+        thin = Thin.of(setting, reaction, at)
+        amount = float((setting.opposed / setting.gas.weights).sum())
+        density = at.pressure / (GAS * at.opposed_temperature * amount)
+        layers = Layers.of(thin, density, at, domain.length)
+        return cls(thin, layers, setting, at, domain.length, density)
+
+    @property
+    def centre(self) -> float:
+        """The middle of the hot layer."""
+        return self.layers.flame + 0.5 * self.layers.hot
+
+    @property
+    def width(self) -> float:
+        """Of that layer."""
+        return self.layers.hot
+
+    @property
+    def _stagnant(self) -> float:
+        return self.layers.flame + self.layers.hot
+
+    @property
+    def _mixed(self) -> float:
+        """Thickness of the layer in which burnt gas and the other stream mix, m."""
+        slope = 2 * np.sqrt(self.layers.curvature) * (self.thin.burnt_density * self.density) ** 0.25
+        return float(np.sqrt(2 * self.thin.width * self.thin.flux / slope))
+
+    @property
+    def eigenvalue(self) -> tuple[float, float, float]:
+        """Λ, Pa m-2."""
+        k = self.layers.curvature
+        return -k, -BETWEEN * k, -k / BETWEEN
+
+    @property
+    def sizes(self) -> tuple[float, ...]:
+        """Of what is carried through the flame over its width, of Λ, and of the fall of M."""
+        fall = (self.at.mass_flux + self.at.opposed_mass_flux) / self.length
+        terms = (self.thin.carried / (2 * self.thin.width)).tolist()
+        return *terms, self.layers.curvature, fall
+
+    def __call__(self, x: Any) -> tuple[Any, Any]:
+        """The profiles, and functions that are zero at both ends."""
+        import torch
+
+        thin, layers, at = self.thin, self.layers, self.at
+        done = torch.sigmoid(Odds(thin)(x - layers.flame))
+        other = torch.sigmoid(2 * (x - self._stagnant) / self._mixed)
+
+        def blended(cold: Any, hot: Any, opposed: Any) -> Any:
+            return (1 - other) * (cold + (hot - cold) * done) + other * opposed
+
+        y = blended(*(x.new_tensor(part) for part in (thin.fresh, thin.burnt, self.setting.opposed)))
+        temperature = blended(thin.cold, thin.hot, at.opposed_temperature)
+        spread, flux = (blended(*three) for three in self._flow(x))
+        ends = torch.tanh(x / thin.width) * torch.tanh((self.length - x) / thin.width)
+        wide = (4 * x * (self.length - x)) / self.length**2
+        total, most = at.mass_flux + at.opposed_mass_flux, layers.spread
+        factors = [(thin.hot - thin.cold) * ends, *[ends] * len(LOGITS), most * wide, total * wide]
+        return torch.cat([temperature, logits(y), spread, flux], dim=1), torch.cat(factors, dim=1)
+
+    def _flow(self, x: Any) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
+        """V and M of the reactants, of the hot layer and of the other stream."""
+        layers, at, k = self.layers, self.at, self.layers.curvature
+        behind, ahead = x - layers.flame, self.length - x
+        flux = min(self.thin.flux, 0.9 * at.mass_flux)
+        density = self.thin.burnt_density
+        slope = -2 * density * layers.spread
+        bend = (slope**2 - 4 * density * k) / (4 * flux)
+        spreads = (
+            k * x / at.mass_flux,
+            -(slope + 2 * bend * behind) / (2 * density),
+            k * ahead / at.opposed_mass_flux,
+        )
+        fluxes = (
+            at.mass_flux - self.thin.density * k / at.mass_flux * x**2,
+            flux + slope * behind + bend * behind**2,
+            self.density * k / at.opposed_mass_flux * ahead**2 - at.opposed_mass_flux,
+        )
+        return spreads, fluxes
+
+    def spread(self, unit: Array) -> Array:
+        """Most of them within the flame and where the streams mix."""
+        return layered(
+            unit,
+            self.length,
+            [(0.45, self.layers.flame, 2 * self.thin.width), (0.3, self._stagnant, self._mixed)],
+        )

@@ -167,12 +167,29 @@ class _Form:
         """All equations in units of their terms."""
         import torch
 
-        fields = self._fields(u)
-        number = u.number(self._name)
-        flux = fields[0][:, 7:8] if self._between else self.guess.thin.density * number
-        found = self.physics.balances(fields, flux, {**c, "eigenvalue": number})
+        fields, number = self._fields(u), u.number(self._name)
+        thin, numbers = self.guess.thin, {**c, "eigenvalue": number}
+        if self._between:
+            found = self.physics.balances(fields, fields[0][:, 7:8], numbers)
+            return torch.cat([r / s for r, s in zip(found, self.guess.sizes, strict=True)], dim=1)
+        flux = thin.density * number
+        found = self.physics.balances(fields, flux, numbers)
+        found += self.physics.integrals(fields, flux, numbers, self._inlet)
         terms = torch.cat([r / s for r, s in zip(found, self.guess.sizes, strict=True)], dim=1)
-        return terms if self._between else terms * (self.guess.eigenvalue[0] / number) ** 2
+        # by the terms of the flame that is tried, so that a slow one has no small residuals
+        return terms * self._slower(number)
+
+    def _slower(self, number: Any) -> Any:
+        import torch
+
+        ratio = self.guess.eigenvalue[0] / number
+        return torch.cat([(ratio**2).expand(-1, SOME + 1), ratio.expand(-1, SOME)], dim=1)
+
+    @cached_property
+    def _inlet(self) -> tuple[float, Array]:
+        """Enthalpy and mass fractions of the reactants."""
+        fresh = self.guess.thin.fresh
+        return self.setting.gas.enthalpy(self.at.inlet_temperature, fresh), fresh
 
     def _nodes(self, level: int) -> Array:
         return continuation(self.problem.config, level, self.at).equations.grid.x[:, None]
