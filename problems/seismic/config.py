@@ -16,6 +16,7 @@ from .clock import Clock
 from .differences_config import DifferencesConfig
 from .presets import filled
 from .resolution import check_resolution
+from .source_config import SourceConfig
 from .unknown_config import VelocityConfig, VelocityFieldConfig, velocities
 
 __all__ = ["BoundaryConfig", "SeismicConfig", "SourceConfig", "SurveyConfig", "TimeConfig"]
@@ -43,35 +44,6 @@ class SurveyConfig(Config):
     receiver_depth: float = Field(
         16.0, ge=0, allow_inf_nan=False, description="y of receivers that are given by their number"
     )
-
-
-class SourceConfig(Config):
-    """The table ``[problem.source]``: a Ricker wavelet at a point."""
-
-    frequency: Positive = Field(8.0, description="peak of the spectrum of the Ricker wavelet, Hz")
-    amplitude: Positive = Field(
-        1.0, description="peak of the wavelet A w(t) of s = A w(t) δ(x − x_s), in units of u"
-    )
-    delay: Positive | None = Field(
-        None, description="time of the peak of the wavelet, s; 1.1/frequency where not given"
-    )
-    amplitude_std: float = Field(
-        0.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="standard deviation of ln A, an unknown then; 0: A is known",
-    )
-    shift_std: float = Field(
-        0.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="standard deviation of a shift of the wavelet in s, an unknown then; 0: none",
-    )
-
-    @property
-    def peak(self) -> float:
-        """The time of the wavelet's peak."""
-        return 1.1 / self.frequency if self.delay is None else self.delay
 
 
 class BoundaryConfig(Config):

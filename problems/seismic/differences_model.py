@@ -106,17 +106,15 @@ class DifferencesModel(ReferenceModel):
         survey, shots = self._survey, self._survey.shots
         every = np.broadcast_to(survey.receivers, (shots, *survey.receivers.shape))
         self._ends = on.scheme.points(survey.sources[:, None]), on.scheme.points(every.copy())
-        source = on.config.source
-        self._by_wavelet = source.amplitude_std > 0 or source.shift_std > 0
+        self._by_wavelet = on.config.source.unknown
 
     def solved(self, m: Array) -> Waves:
         """The waves of ``m``, which march when they are asked for."""
         on = self.on
         on.check(m)
         self._last = None  # what it keeps goes before more is asked for
-        amplitude, shift = on.unknown.wavelet(m)
         velocity = on.medium(m[: on.unknown.size]) ** -0.5
-        wavelet = amplitude * on.wavelet(self._survey.steps, shift)
+        wavelet = on.unknown.wavelet(m, on.wavelet, self._survey.steps)
         return Waves(on.scheme, self._survey, self._ends, velocity, wavelet, self._by_wavelet)
 
     @property
@@ -135,9 +133,7 @@ class DifferencesModel(ReferenceModel):
         on, waves = self.on, self.state(m)
         own, step = (x[: on.unknown.size] for x in (m, dm))
         dv = -0.5 * on.medium(own) ** -1.5 * on.medium.jvp(own, step)
-        (amplitude, shift), (more, later) = on.unknown.wavelet(m), on.unknown.change(dm)
-        n = self._survey.steps
-        wavelet = more * on.wavelet(n, shift) + amplitude * later * on.wavelet.slope(n, shift)
+        wavelet = on.unknown.change(m, dm, on.wavelet, self._survey.steps)
         return self._rows.data(waves.tangent(dv, wavelet)[self._chosen])
 
     def adjoint(self, m: Array, w: Array) -> Array:
@@ -149,7 +145,4 @@ class DifferencesModel(ReferenceModel):
             table[self._chosen] = self._rows.table(w)
         on_v, on_wavelet = waves.adjoint(table)
         on_s = -0.5 * on.medium(own) ** -1.5 * on_v
-        amplitude, shift = on.unknown.wavelet(m)
-        more = float(on_wavelet @ on.wavelet(survey.steps, shift))
-        later = amplitude * float(on_wavelet @ on.wavelet.slope(survey.steps, shift))
-        return on.unknown.gradient(on.medium.vjp(own, on_s), more, later)
+        return on.unknown.gradient(m, on.medium.vjp(own, on_s), on_wavelet, on.wavelet)

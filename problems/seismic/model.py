@@ -72,9 +72,8 @@ class Discretisation:
 
     def run(self, m: Array, ends: Ends, spare: SpareArrays) -> Run:
         """The waves of ``m``, which march when they are asked for."""
-        amplitude, shift = self.unknown.wavelet(m)
         step = self.scheme.step(self.medium(m[: self.unknown.size]))
-        wavelet = amplitude * self.wavelet(ends.steps, shift)
+        wavelet = self.unknown.wavelet(m, self.wavelet, ends.steps)
         size, memory = self.scheme.elements.n * ends.shots, self.scheme.config.time.memory_mb
         segment = partial(segment_of, ends.steps, size, memory)
         return Run(step, ends, wavelet, segment, spare)
@@ -139,11 +138,7 @@ class SeismicModel(ReferenceModel):
         run, (own, step) = self.state(m), self._parts(m, dm)
         s = self.on.medium(own)
         change = self.on.scheme.change(s, self.on.medium.jvp(own, step))
-        (amplitude, shift), (more, later) = self.on.unknown.wavelet(m), self.on.unknown.change(dm)
-        n = self._ends.steps
-        wavelet = more * self.on.wavelet(n, shift) + amplitude * later * self.on.wavelet.slope(
-            n, shift
-        )
+        wavelet = self.on.unknown.change(m, dm, self.on.wavelet, self._ends.steps)
         return self._rows.data(run.tangent(change, wavelet))
 
     def _parts(self, *ms: Array) -> tuple[Array, ...]:
@@ -154,8 +149,5 @@ class SeismicModel(ReferenceModel):
         run, (own,) = self.state(m), self._parts(m)
         on_a, on_c, on_wavelet = run.adjoint(self._rows.table(w))
         on_s = self.on.scheme.gradient(self.on.medium(own), on_a, on_c)
-        amplitude, shift = self.on.unknown.wavelet(m)
-        n = self._ends.steps
-        more = float(on_wavelet @ self.on.wavelet(n, shift))
-        later = amplitude * float(on_wavelet @ self.on.wavelet.slope(n, shift))
-        return self.on.unknown.gradient(self.on.medium.vjp(own, on_s), more, later)
+        on_velocity = self.on.medium.vjp(own, on_s)
+        return self.on.unknown.gradient(m, on_velocity, on_wavelet, self.on.wavelet)

@@ -1,4 +1,4 @@
-"""What m holds: the velocity, and amplitude and shift of the wavelet where they are unknown."""
+"""What m holds: the velocity, and of the wavelet what is unknown."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ from .config import SeismicConfig
 from .families import FAMILIES, STYLES
 from .family_config import FamilyConfig
 from .family_prior import FamilyPrior
+from .free_wavelet import FreeWavelet
 from .medium import AtNodes, Layers, Medium, Nodes, OnCells
 from .unknown_config import BoundedConfig, LayersConfig, VelocityCellsConfig
+from .wavelet import Pulse
 
 __all__ = ["DEPTH", "Unknown"]
 
@@ -36,7 +38,7 @@ _LABELS = Labels("velocity", "m s-1", "velocity of sound")
 
 
 class Unknown:
-    """m = (velocity, amplitude where unknown, shift where unknown).
+    """m = (velocity; amplitude, shift or the whole wavelet, as far as they are unknown).
 
     Args:
         config: of the problem.
@@ -61,6 +63,8 @@ class Unknown:
         if source.shift_std > 0:
             words = {"units": "s", "long_name": "shift of the wavelet in time"}
             parts.append(normal("shift", std=source.shift_std, **words))
+        if self._free is not None:
+            parts.append(self._free.prior)
         return product(*parts)
 
     @property
@@ -68,22 +72,43 @@ class Unknown:
         """Numbers of the velocity, which come first in m."""
         return self.velocity.prior.space.size
 
-    def wavelet(self, m: Array) -> tuple[float, float]:
+    @cached_property
+    def _free(self) -> FreeWavelet | None:
+        source = self.config.source
+        return FreeWavelet(source, self.config.units.u) if source.free else None
+
+    def _numbers(self, m: Array) -> tuple[float, float]:
         """Amplitude and shift."""
         source, rest = self.config.source, m[self.size :]
         amplitude = float(rest[0]) if source.amplitude_std > 0 else source.amplitude
         return amplitude, float(rest[-1]) if source.shift_std > 0 else 0.0
 
-    def change(self, dm: Array) -> tuple[float, float]:
-        """Their change."""
-        source, rest = self.config.source, dm[self.size :]
-        amplitude = float(rest[0]) if source.amplitude_std > 0 else 0.0
-        return amplitude, float(rest[-1]) if source.shift_std > 0 else 0.0
+    def wavelet(self, m: Array, pulse: Pulse, steps: int) -> Array:
+        """What goes in at each step, shape (steps,)."""
+        if self._free is not None:
+            return self._free(m[self.size :], pulse.times(steps))
+        amplitude, shift = self._numbers(m)
+        return amplitude * pulse(steps, shift)
 
-    def gradient(self, velocity: Array, amplitude: float, shift: float) -> Array:
-        """Derivatives by all of these as one by m."""
-        source = self.config.source
-        known = ((source.amplitude_std, amplitude), (source.shift_std, shift))
+    def change(self, m: Array, dm: Array, pulse: Pulse, steps: int) -> Array:
+        """Its change along dm."""
+        source, step = self.config.source, dm[self.size :]
+        if self._free is not None:
+            return self._free.change(step, pulse.times(steps))
+        amplitude, shift = self._numbers(m)
+        more = float(step[0]) if source.amplitude_std > 0 else 0.0
+        later = float(step[-1]) if source.shift_std > 0 else 0.0
+        return more * pulse(steps, shift) + amplitude * later * pulse.slope(steps, shift)
+
+    def gradient(self, m: Array, velocity: Array, on_wavelet: Array, pulse: Pulse) -> Array:
+        """Derivatives by the velocity's part of m and by the wavelet (steps,) as one by m."""
+        source, steps = self.config.source, len(on_wavelet)
+        if self._free is not None:
+            return np.append(velocity, self._free.gradient(on_wavelet, pulse.times(steps)))
+        amplitude, shift = self._numbers(m)
+        more = float(on_wavelet @ pulse(steps, shift))
+        later = amplitude * float(on_wavelet @ pulse.slope(steps, shift))
+        known = ((source.amplitude_std, more), (source.shift_std, later))
         return np.append(velocity, [d for std, d in known if std > 0])
 
     def medium(self, nodes: Nodes) -> Medium:

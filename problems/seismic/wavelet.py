@@ -37,6 +37,10 @@ class Pulse:
     peak: float
     dt: float
 
+    def times(self, steps: int) -> Array:
+        """Those of the steps, s."""
+        return np.asarray(self.dt * np.arange(steps))
+
     def _since(self, steps: int, shift: float) -> Array:
         return np.asarray(np.arange(steps) * self.dt - (self.peak + shift))
 
