@@ -118,8 +118,10 @@ def _rows_with_defaults(text):
             yield [cell.strip() for cell in line.strip("|").split("|")]
 
 
-ENGINES = [n for n in ours("engines") if n != "pinn"]
+LEARNED = "average-image, linear-image, lin-fno, inverse-cnn"
+ENGINES = [n for n in ours("engines") if n != "pinn" and n not in LEARNED.split(", ")]
 PAGES = {
+    **dict.fromkeys(LEARNED.split(", "), ("engines", "engines.md", LEARNED)),
     **{n: ("engines", "engines.md", n) for n in ENGINES},
     **{
         n: ("surrogates", "surrogates.md", n)
