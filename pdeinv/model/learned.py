@@ -16,7 +16,7 @@ import numpy as np
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
-__all__ = ["Denoiser", "Estimate", "Inverse", "Of", "Role"]
+__all__ = ["Denoiser", "Estimate", "Family", "Inverse", "Of", "Role"]
 
 Of = Literal["xi", "m", "grid"]
 """What is estimated: the whitened unknown, the unknown, or the coefficient on a regular grid."""
@@ -34,6 +34,23 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True)
+class Family:
+    """What the unknowns of a training have in common: x ≈ mean + modes z with z ~ N(0, I).
+
+    Attributes:
+        mean: shape (dim,).
+        modes: shape (dim, r), each as large as one standard deviation.
+    """
+
+    mean: Array
+    modes: Array
+
+    def member(self, z: Array) -> Array:
+        """The unknown of z, shape (dim,)."""
+        return np.asarray(self.mean + self.modes @ z)
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What an inverse says of the unknown behind each row of data.
 
@@ -44,12 +61,14 @@ class Estimate:
         likeness: for each row the share of data that the training held out that are as odd as
             these, or odder, (n,) or of one row (); small where these are unlike all of them. None
             where the inverse does not judge that.
+        family: what the training's unknowns have in common; None where that is not known.
     """
 
     mean: Array
     std: Array
     of: Of = "xi"
     likeness: Array | None = None
+    family: Family | None = None
 
     def row(self, i: int) -> Estimate:
         """That of one row."""

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from pdeinv.errors import CapabilityError, ConfigError, DataSchemaError, SurrogateRejected
-from pdeinv.model.learned import Estimate, Inverse
+from pdeinv.model.learned import Estimate, Family, Inverse
 from pdeinv.model.multilinear import multilinear
 from pdeinv.model.spaces import Space
 from pdeinv.plugins.aligned import Aligned, Measured
@@ -105,7 +105,9 @@ def _placed(found: Estimate, grid: Space, space: Space) -> Estimate:
             "(log-gaussian, or piecewise)"
         )
     matrix = multilinear([image.coords[a][1] for a in axes], unknown[0].places)
-    return replace(found, mean=matrix @ found.mean, std=matrix @ found.std, of="m")
+    told = found.family
+    family = None if told is None else Family(matrix @ told.mean, matrix @ told.modes)
+    return replace(found, mean=matrix @ found.mean, std=matrix @ found.std, of="m", family=family)
 
 
 def _carried(found: Estimate, back: Callable[[Array], Array]) -> Estimate:

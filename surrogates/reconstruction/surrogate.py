@@ -20,7 +20,7 @@ from pdeinv.bayes.bands import coverage, image_errors
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Width
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.model.learned import Estimate, Role
+from pdeinv.model.learned import Estimate, Family, Role
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
@@ -34,6 +34,7 @@ from ..common.trained import Trained
 from ..inverse.noising import NoiseLaw, noise_law
 from ..inverse.spread import conformal_factor
 from .bound import BoundImages
+from .image_modes import image_family
 from .labels import Labels
 from .modes import DataModes, Seen
 from .rule import Course, Rule
@@ -58,6 +59,9 @@ class ImageConfig(LessonConfig):
         description="multiples of σ of additive noise that one training serves, least and largest",
     )
     data_modes: Width = Field(256, description="of the data, at most")
+    image_modes: Width = Field(
+        100, description="of the images, at most: the family that polish 'family' searches"
+    )
     share: float = Field(
         0.1, gt=0, lt=0.4, description="of the samples that test; 200, or a quarter, calibrate"
     )
@@ -77,6 +81,7 @@ class Reconstruction(Trained):
     Attributes:
         labels: where images lie.
         data: the family of data.
+        family: that of images.
         rule: from data to images.
         factor: that its standard deviations are multiplied by, shape (p,).
         oddities: of held-out data, rising, shape (n,).
@@ -84,6 +89,7 @@ class Reconstruction(Trained):
 
     labels: Labels
     data: DataModes
+    family: Family
     rule: Rule
     factor: Array
     oddities: Array
@@ -137,7 +143,8 @@ class Reconstruction(Trained):
         rule = cls.taught(course)
         facts = {"image_shape": list(labels.shape), "data_modes": len(data.variance)}
         record = lesson.record(cls, {**facts, **getattr(rule, "facts", {})})
-        raw = cls(record, labels, data, rule, np.ones(len(labels.inside)), np.zeros(0))
+        family = image_family(course.images(lesson.split.train), lesson.config.image_modes)
+        raw = cls(record, labels, data, family, rule, np.ones(len(labels.inside)), np.zeros(0))
         return raw._calibrated(course)
 
     def _calibrated(self, course: Course) -> Self:
@@ -154,7 +161,7 @@ class Reconstruction(Trained):
         above = len(self.oddities) - np.searchsorted(self.oddities, self.data.oddity(seen))
         likeness = np.asarray((1.0 + above) / (1.0 + len(self.oddities)), dtype=np.float64)
         mean = self.labels.within(found.mean)
-        return Estimate(mean, found.std * self.factor, "grid", likeness)
+        return Estimate(mean, found.std * self.factor, "grid", likeness, self.family)
 
     def judge(self, lesson: Lesson) -> Judgement:
         """Relative errors of images in the body on data that nothing has seen, with noise."""
@@ -171,6 +178,8 @@ class Reconstruction(Trained):
             **under("labels.", self.labels.arrays()),
             **under("data.", self.data.arrays()),
             **under("rule.", self.rule.arrays()),
+            "family_mean": self.family.mean,
+            "family_modes": self.family.modes,
             "factor": self.factor,
             "oddities": self.oddities,
         }
@@ -181,7 +190,8 @@ class Reconstruction(Trained):
         data = DataModes.from_arrays(within("data.", arrays))
         labels = Labels.from_arrays(within("labels.", arrays))
         rule = cls.rule_of(within("rule.", arrays), data, record)
-        return cls(record, labels, data, rule, arrays["factor"], arrays["oddities"])
+        family = Family(arrays["family_mean"], arrays["family_modes"])
+        return cls(record, labels, data, family, rule, arrays["factor"], arrays["oddities"])
 
     def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> BoundImages:
         """The inverse for data at some of the trained sensors, in any order.

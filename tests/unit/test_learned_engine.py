@@ -14,7 +14,7 @@ from pdeinv.engines.learned.linear_image import LinearImage
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import CapabilityError
-from pdeinv.model.learned import Estimate
+from pdeinv.model.learned import Estimate, Family
 
 CASE = LinearGaussian.example(np.random.default_rng(4), 3, 12)
 TRUE = np.array([0.5, -1.0, 0.3])
@@ -96,6 +96,24 @@ def test_a_polish_in_xi_leaves_what_the_data_do_not_see_where_the_estimate_has_i
     assert abs(away[2]) < np.abs(away[:2]).max()
     prior_mean = run(Map(Map.Config()), lambda: replace(on, estimate=None), Run(1, tmp_path / "m"))
     assert np.linalg.norm(found - off) < np.linalg.norm(prior_mean.outcome.xi[0, 0] - off)
+
+
+def test_the_most_probable_member_of_a_family_is_that_of_the_formula(tmp_path):
+    rng = np.random.default_rng(2)
+    family = Family(np.array([0.3, 0.0, -0.2]), rng.standard_normal((3, 2)))
+    on = posterior(None)
+    on = replace(on, estimate=Estimate(np.zeros(3), np.ones(3), "m", None, family))
+    found = go(on, tmp_path, polish="family")
+    whiten = on.noise.whiten
+    a = whiten((CASE.matrix @ family.modes).T).T
+    r = whiten(on.data - on.model.model(family.mean))
+    z = np.linalg.solve(a.T @ a + np.eye(2), a.T @ r)
+    assert found.m[0, 0] == pytest.approx(family.member(z), rel=1e-6)
+
+
+def test_an_inverse_that_knows_no_family_cannot_be_polished_to_one(tmp_path):
+    with pytest.raises(CapabilityError, match="needs a surrogate that knows the family"):
+        go(posterior(of_xi(TRUE)), tmp_path, polish="family")
 
 
 def test_an_estimate_that_fits_is_not_polished(tmp_path):

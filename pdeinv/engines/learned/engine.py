@@ -3,7 +3,8 @@
 The estimate comes with the posterior. Its misfit under the model tells whether it explains the data
 at all, and the share of held-out data that are as odd tells whether they belong to the family that
 was learned. ``polish`` moves it by Gauss-Newton, departures from the estimate penalised, no further
-than the noise level asks (Bakushinskii 1992; discrepancy principle, Morozov 1966).
+than the noise level asks (Bakushinskii 1992; discrepancy principle, Morozov 1966), or, as 'family',
+to the most probable member of the learned family (:mod:`.family`).
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from pdeinv.bayes.prior import nearest
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Engine, Need, Outcome
 from pdeinv.engines.ended import Ended
+from pdeinv.engines.learned.family import FamilySearch
 from pdeinv.engines.regularized.config import GaussNewtonConfig
 from pdeinv.engines.regularized.differences import has_places
 from pdeinv.engines.regularized.gauss_newton import GaussNewton, GaussNewtonState
 from pdeinv.engines.regularized.parametrization import Parametrization
 from pdeinv.engines.requests import Misfit, Steps
-from pdeinv.errors import RunFailed
+from pdeinv.errors import CapabilityError, RunFailed
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.model.learned import Estimate, Role
 from pdeinv.typing import Array
@@ -40,10 +42,11 @@ UNLIKE = 0.05
 class LearnedConfig(Config):
     """Options of the engines that report a trained inverse."""
 
-    polish: Literal["none", "gauss-newton", "map"] = Field(
+    polish: Literal["none", "gauss-newton", "map", "family"] = Field(
         "none",
         description="what moves the estimate until the data are fitted: Gauss-Newton in the "
-        "unknown, smooth departures preferred, or in ξ, those that the prior finds small",
+        "unknown, smooth departures preferred, or in ξ, those that the prior finds small; 'family' "
+        "goes to the most probable member of the family of images that was learned",
     )
     max_iterations: int = Field(20, ge=1, description="most steps of the polish")
     discrepancy: float = Field(
@@ -91,7 +94,7 @@ class LearnedInverse(Engine[LearnedState]):
     def inner(self, posterior: Posterior) -> GaussNewton | None:
         """What polishes this unknown; smoothness is of those that have places."""
         c = self.config
-        if c.polish == "none":
+        if c.polish in ("none", "family"):
             return None
         more: dict[str, Any] = {"steps": max(2, c.max_iterations), "discrepancy": c.discrepancy}
         if c.polish == "map":
@@ -125,6 +128,9 @@ class LearnedInverse(Engine[LearnedState]):
 
     def _begun(self, posterior: Posterior, told: Estimate, raw: float) -> Steps[GaussNewtonState]:
         """The polish before its first step: at the estimate, which is its reference."""
+        if self.config.polish == "family":
+            search = self._search(told)
+            return (yield from search.begun(search.place(told.mean)))
         inner, p, misfit = self.inner(posterior), told.mean, raw
         if inner is not None:
             coordinates = Parametrization.of(posterior, inner.config)
@@ -135,10 +141,26 @@ class LearnedInverse(Engine[LearnedState]):
         ended = Ended.CONVERGED if done else Ended.RUNNING
         return GaussNewtonState(p, misfit, misfit, 0.0, np.inf, np.zeros(0), p, ended=ended)
 
+    def _search(self, told: Estimate) -> FamilySearch:
+        """The search among the members of the family.
+
+        Raises:
+            CapabilityError: the inverse knows of none.
+        """
+        if told.family is None:
+            raise CapabilityError(
+                f"engine '{self.name}' with polish = 'family' needs a surrogate that knows the "
+                "family of its images; use polish = 'map'"
+            )
+        return FamilySearch(told.family)
+
     def step(
         self, posterior: Posterior, state: LearnedState, rng: np.random.Generator
     ) -> Steps[LearnedState]:
         """One step of the polish."""
+        if self.config.polish == "family":
+            search = self._search(_estimate(posterior))
+            return replace(state, polished=(yield from search.step(posterior, state.polished)))
         inner = self.inner(posterior)
         if inner is None:
             return state
@@ -182,6 +204,8 @@ class LearnedInverse(Engine[LearnedState]):
     ) -> tuple[Array, Array | None]:
         """ξ, and m where that is what was found."""
         inner, p = self.inner(posterior), state.polished.p
+        if self.config.polish == "family":
+            return p, self._search(told).family.member(p)
         if inner is None:
             return p, None if told.of == "xi" else p
         coordinates = Parametrization.of(posterior, inner.config)
