@@ -209,8 +209,8 @@ def _inverted(
     held.to_netcdf(file)
     began = time.process_time()
     tree = pdeinv.invert(
-        file, problem=problem, engine="two-level", seed=number, out=out, overwrite=True,
-        tables={"surrogate": ROUNDS}, **CHAINS,
+        file, problem=problem, engine="two-level", seed=number, out=out,
+        resume=out.with_name(f"{out.name}.run").exists(), tables={"surrogate": ROUNDS}, **CHAINS,
     )  # fmt: skip
     return tree, round(time.process_time() - began, 1)
 
