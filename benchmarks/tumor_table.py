@@ -205,8 +205,9 @@ def _inverted(
     law = problem.likelihood(places)
     assert law is not None
     file, out = scratch / f"two-level-{number}.nc", scratch / f"two-level-{number}-result.nc"
-    held = to_dataset(Observations(problem.observed, data, places, law), attributes({}, number))
-    held.to_netcdf(file)
+    held = Observations(problem.observed, data, places, law)
+    if not file.exists():
+        to_dataset(held, attributes({}, number)).to_netcdf(file)
     began = time.process_time()
     tree = pdeinv.invert(
         file, problem=problem, engine="two-level", seed=number, out=out,
