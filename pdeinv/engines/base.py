@@ -364,8 +364,8 @@ def strong_form_of(posterior: Posterior, who: str) -> tuple[StrongForm, Mapping[
     if build is None:
         raise CapabilityError(
             f"{who} needs the strong form of the problem, which this model has not; "
-            "use model 'reference' of a problem that has one, as darcy, flame, heat and helmholtz "
-            "have, or another engine (map)"
+            "use model 'reference' of a problem that has one, as darcy, flame, heat, helmholtz and "
+            "tumor have, or another engine (map)"
         )
     if not posterior.prior.differentiable:
         raise CapabilityError(
