@@ -188,6 +188,14 @@ def test_noise_that_is_missing_is_a_part_of_the_value(tmp_path):
     np.testing.assert_allclose(dataset["T_sigma"], [30, 7])
 
 
+def test_cells_that_say_that_they_hold_nothing_are_counted(tmp_path):
+    text = "x [mm],T [K],u [m/s]\n1,300,nan\n1.5,NA,.4\n2,400,n/a\n3,,.5\n"
+    said = r"table.csv: cells that hold no number .*: 1 in column 't \[k\]', 2 in column 'u \[m/s"
+    with pytest.warns(UserWarning, match=said):
+        dataset = imported(tmp_path, text, **GIVEN)
+    np.testing.assert_array_equal(np.isfinite(dataset["u"]), [False, True, False, True])
+
+
 def test_flags_out_of_range_are_refused(tmp_path):
     for flag, said in (({"phi": 3.0}, "--phi: .*equal to 1"), ({"p": 1.0}, "--p: .*atm or bar")):
         with pytest.raises(ConfigError, match=said):
