@@ -1,4 +1,4 @@
-"""``pdeinv export``: a result or truth for ParaView, or for the viewers of radiologists."""
+"""``pdeinv export``: a result or truth for ParaView, spreadsheets or viewers of radiologists."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ def export(
             help="The NIfTI image to write (.nii.gz: mean, or the truth), or a folder of images.",
         ),
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", help="The table of profiles over x to write (.csv), with units."),
+    ] = None,
     variable: Annotated[
         str | None, typer.Option("--variable", help="The only unknown of a result to write as VTK.")
     ] = None,
@@ -48,8 +52,10 @@ def export(
     ] = False,
 ) -> None:
     """Write mean, sd and quantiles of a result, or the fields of a truth, for other programs."""
-    if (vtk is None) == (nifti is None):
-        raise ConfigError("give one output: --vtk OUT.vtkhdf, or --nifti OUT.nii.gz or FOLDER")
+    if [vtk, nifti, csv].count(None) != 2:
+        raise ConfigError(
+            "give one output: --vtk OUT.vtkhdf, --csv OUT.csv, or --nifti OUT.nii.gz or FOLDER"
+        )
     if nifti is not None:
         if variable is not None:
             raise ConfigError("--variable goes with --vtk; images show the state of the problem")
@@ -57,8 +63,25 @@ def export(
         return
     if threshold or time is not None:
         raise ConfigError("--threshold and --time go with --nifti")
+    if csv is not None:
+        if variable is not None:
+            raise ConfigError("--variable goes with --vtk; tables have every profile")
+        _as_table(terminal, path, csv, overwrite)
+        return
     assert vtk is not None
     _as_mesh(terminal, path, vtk, variable, overwrite)
+
+
+def _as_table(terminal: Terminal, path: Path, out: Path, overwrite: bool) -> None:
+    from pdeinv.io.atomic import check_output
+    from pdeinv.io.lock import owned
+    from pdeinv.jobs.export_table import check_csv_name, export_csv
+
+    check_csv_name(out)
+    check_output(out, overwrite=overwrite, option="--csv", inputs=[path])
+    with owned(out):
+        export_csv(path, out)
+    terminal.result({"csv": str(out)}, str(out))
 
 
 def _as_mesh(
