@@ -143,7 +143,7 @@ class Inversion:
             config = self.rounds_config()
             learner(config)
             # training starts from it, whatever is trained
-            self.problem.forward_model(self.observations.coords, config.coarse_level)
+            config.coarse_model(self.problem, self.observations.coords)
 
     @property
     def seed(self) -> int:
