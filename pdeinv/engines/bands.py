@@ -8,6 +8,7 @@ source. The last stage, that of the likelihood itself, alone makes the result.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -92,10 +93,18 @@ class Stages:
     @classmethod
     def before(cls, config: BandsConfig) -> Stages:
         """The first of them."""
-        n = len(config.bands)
-        return cls(
-            0, np.array(config.bands, dtype=np.float64), np.full((n, 2), np.nan), np.zeros(n)
-        )
+        return cls.of(config.bands)
+
+    @classmethod
+    def none(cls) -> Stages:
+        """Of a search without bands."""
+        return cls.of(())
+
+    @classmethod
+    def of(cls, corners: Sequence[float]) -> Stages:
+        """The first of bands below these frequencies."""
+        n = len(corners)
+        return cls(0, np.array(corners, dtype=np.float64), np.full((n, 2), np.nan), np.zeros(n))
 
     @property
     def over(self) -> bool:

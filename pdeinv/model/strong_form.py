@@ -36,7 +36,7 @@ class Derivatives(Protocol):
     """A function u of n points with its derivatives, as tensors of shape (n, outputs)."""
 
     def number(self, name: str) -> Any:
-        """A number that is solved for together with u, a tensor (n, 1) or (1, 1)."""
+        """A number that is solved for together with u, or that data read, a tensor (n or 1, 1)."""
 
     @property
     def value(self) -> Any:
@@ -136,6 +136,12 @@ class StrongForm:
             asked for, denser where u changes; even ones where it is not given.
         check: raises SolverDiverged, with the reason, where u as a function of points, the numbers
             by name and the rms of the residuals are no solution that the problem means.
+        focus: m to the part of the box, of the same axes, where u has to be learned: points are
+            taken there alone, and the network's coordinates are its; the box where not given.
+        beside: sensors to what data read of the unknown itself at the points of ``sensing``, by
+            ``number`` of the derivatives; nothing where not given.
+        state: (m, points, u there) to the state, shape (n, outputs), where u is but a part of it,
+            as the correction of a guess that depends on m; ``dataset`` and ``check`` get that.
     """
 
     axes: tuple[str, ...]
@@ -156,6 +162,9 @@ class StrongForm:
     centres: tuple[float, ...] | None = None
     spread: Callable[[Array], Array] | None = None
     check: Callable[[Callable[[Array], Array], Mapping[str, float], float], None] | None = None
+    focus: Callable[[Array], Box] | None = None
+    beside: Callable[[Mapping[str, Array]], Coefficients] | None = None
+    state: Callable[[Array, Array, Array], Array] | None = None
 
     @property
     def dim(self) -> int:

@@ -96,7 +96,7 @@ class UnitsConfig(Config):
 class SeismicConfig(Config):
     """Acoustic waves from shots: m ∂²u/∂t² − ∇²u = s, m = 1/v²."""
 
-    preset: Literal["openfwi", "transmission"] | None = Field(
+    preset: Literal["openfwi", "transmission", "marmousi-like"] | None = Field(
         None,
         description="a known survey: its domain, survey, source, boundary, times and prior become "
         "the defaults",

@@ -19,9 +19,10 @@ from scipy.special import betaincinv
 
 from pdeinv.typing import Array
 
+from .marmousi import Basins
 from .strata import Bend, Fault, Section
 
-__all__ = ["FAMILIES", "STYLES", "Family", "Style"]
+__all__ = ["FAMILIES", "LAYERED", "STYLES", "Family", "Style"]
 
 MOST = 5
 """Layers."""
@@ -152,7 +153,7 @@ _BROKEN = partial(
 _BENT, _FOLDED = (0.03, 0.08), (0.06, 0.14)
 _SWING = (-0.8, 0.8)
 
-FAMILIES: Mapping[str, Family] = {
+LAYERED: Mapping[str, Family] = {
     "flatvel-a": Family(2782.0, 786.0, True),
     "flatvel-b": Family(3001.0, 867.0, False),
     "curvevel-a": Family(2788.0, 794.0, True, amplitude=_BENT, growth=_SWING),
@@ -162,7 +163,10 @@ FAMILIES: Mapping[str, Family] = {
     "curvefault-a": _FAULTED(3083.0, 852.0, amplitude=_BENT, growth=_SWING),
     "curvefault-b": _BROKEN(3036.0, 890.0, amplitude=_FOLDED, growth=_SWING),
 }
-"""By name."""
+"""By name, those of OpenFWI."""
+
+FAMILIES: Mapping[str, Family | Basins] = {**LAYERED, "marmousi-like": Basins()}
+"""All laws of sections by name."""
 
 
 @dataclass(frozen=True)

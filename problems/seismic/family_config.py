@@ -28,7 +28,11 @@ class FamilyConfig(Config):
         "curvefault-b",
         "style-a",
         "style-b",
-    ] = Field("curvevel-a", description="flat, curved or faulted layers, or a smooth field")
+        "marmousi-like",
+    ] = Field(
+        "curvevel-a",
+        description="flat, curved or faulted layers, a smooth field, or a faulted basin",
+    )
     low: Positive = Field(1500.0, description="lowest velocity, m s-1")
     high: Positive = Field(4500.0, description="highest velocity, m s-1")
     grid: tuple[Nodes, Nodes] = Field(

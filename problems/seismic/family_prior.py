@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import numpy as np
 from scipy.special import ndtr
@@ -13,13 +13,28 @@ from pdeinv.errors import CapabilityError
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
-from .families import Family
-from .strata import Section
-
 __all__ = ["FamilyPrior"]
 
 _LEAST = 1e-12
 """Probabilities nearer to 0 or 1 count as so near: the logarithm of 0 is no thickness."""
+
+
+class Ground(Protocol):
+    """A section of the ground."""
+
+    def velocity(self, x: Array, z: Array) -> Array:
+        """v at places, m s-1."""
+
+
+class Law(Protocol):
+    """Numbers, each uniform on (0, 1), to a section."""
+
+    @property
+    def dim(self) -> int:
+        """How many numbers."""
+
+    def section(self, u: Array, lengths: tuple[float, float], ends: tuple[float, float]) -> Ground:
+        """The section of numbers u (dim,) with its lengths, m, and its extreme velocities."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +50,7 @@ class FamilyPrior:
 
     space: Space
     grid: RegularGrid
-    family: Family
+    family: Law
     ends: tuple[float, float]
     differentiable: bool = False
 
@@ -44,7 +59,7 @@ class FamilyPrior:
         """Numbers of a section."""
         return self.family.dim
 
-    def section(self, xi: Array) -> Section:
+    def section(self, xi: Array) -> Ground:
         """The section of one ξ (dim,)."""
         u = np.clip(ndtr(xi), _LEAST, 1 - _LEAST)
         depth, width = self.grid.lengths

@@ -7,6 +7,9 @@ is the wave at the time (k + 1) dt.
 
 ``transmission``: the geometry of the waveform inversion of InverseBench (Zheng et al. 2025) at half
 its resolution: sources at the bottom, receivers at the top under a free surface, 5 Hz.
+
+``marmousi-like``: a faulted basin of 6 km by 2.4 km by a formula of our own, eight shots and
+receivers every 50 m near the surface, 6 Hz.
 """
 
 from __future__ import annotations
@@ -61,6 +64,18 @@ PRESETS: Mapping[str, dict[str, Any]] = {
             "modes": 100,
             "grid": (33, 17),
         },
+    },
+    "marmousi-like": {
+        "lengths": (6000.0, 2400.0),
+        "cells": (75, 30),
+        "survey": {
+            "sources": [(375.0 + 750.0 * k, 20.0) for k in range(8)],
+            "receivers": _row(121, 50.0, 20.0),
+        },
+        "source": {"frequency": 6.0},
+        "boundary": {"top": "absorbing", "width": 480.0},
+        "time": {"final": 3.0, "record": 0.004, "memory_mb": 1024.0},
+        "unknown": {"kind": "family", "family": "marmousi-like", "grid": (301, 121)},
     },
 }
 """By name."""

@@ -26,6 +26,7 @@ from pdeinv.model.sensors import (
     parse_timed,
     points_of,
 )
+from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.aligned import Aligned, Measured
 from pdeinv.plugins.portrait import Portrait
 from pdeinv.plugins.problem import Card, Images, Importer, Problem, no_grid_operator
@@ -49,6 +50,7 @@ from .places import check_places, timed
 from .reads import Reads
 from .remarks import remarks
 from .scans import in_all_regions, law_of, observed_of, plain, seen_of
+from .strong_form import strong_form
 from .tensor import Tensor, tensor_of
 from .tissue import Tissue, tissue_of
 from .unknown import prior_of
@@ -211,9 +213,19 @@ class Tumor:
         """
         m = self.prior().space.check(m)
         on = self.discretisation(level)
-        times, c = history(on, m)
+        return self._dataset(on, m, *history(on, m))
+
+    def _dataset(self, on: Discretisation, m: Array, times: Array, c: Array) -> xr.Dataset:
         found = to_dataset(self._plain.observed, self.tissue, on, times, c)
         return found.assign(scan_variables(self.config, m))
+
+    def strong_form(self) -> StrongForm:
+        """Residuals at points, for solvers without a mesh.
+
+        Raises:
+            ConfigError: this configuration has none.
+        """
+        return strong_form(self)
 
     def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:
         """The data of a dataset of :meth:`solve` at the sensors, linear between its times.

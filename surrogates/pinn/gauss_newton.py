@@ -12,12 +12,13 @@ Zeinhofer (2024).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from pdeinv.model.strong_form import Coefficients
 from pdeinv.typing import Array
 
 from ..common.torch_env import torch
@@ -42,7 +43,7 @@ def linearized(
         for part, w in zip(parts, weights, strict=True)
     ]
     if objective.inference is not None:
-        blocks.append(_data(objective, theta, z[net:n]))
+        blocks.append(_data(objective, theta, z[net:n], z[n:]))
         identity = np.zeros((len(z) - n, len(z)))
         identity[:, n:] = np.eye(len(z) - n)
         blocks.append((z[n:], identity))
@@ -56,7 +57,7 @@ def _equation(
     net, trace = objective.net, Trace()
     numbers = _numbers(objective, nu, len(part.points))
     u = part.frame(net(theta, part.points, trace), numbers)
-    values, slopes = _coefficients(objective, part, xi)
+    values, slopes = _coefficients(objective, part.coefficients, len(part.points), xi)
     residual = part.equation.residual(u, values)
     factor /= part.equation.scale * math.sqrt(residual.numel())
     rows, jacobians = [], []
@@ -67,8 +68,7 @@ def _equation(
         jacobian[:, : objective.n_solution] = _by_solution(
             objective, nu, trace, by_layers, by_leaves
         )
-        for g, c in zip(by_leaves[len(nu) :], slopes.values(), strict=True):
-            jacobian[:, objective.n_solution :] += np.einsum("no,nok->nk", g, c)
+        jacobian[:, objective.n_solution :] += _by_unknown(by_leaves[len(nu) :], slopes)
         rows.append(factor * residual[:, e].detach().numpy())
         jacobians.append(factor * jacobian)
     return np.concatenate(rows), np.concatenate(jacobians)
@@ -96,17 +96,23 @@ def _by_jets(residual: Any, u: Jets, leaves: list[Any]) -> Iterator[tuple[list[A
         yield own[:3], [g.numpy().astype(np.float64) for g in own[3:]]
 
 
+def _by_unknown(by_leaves: list[Array], slopes: Mapping[str, Array]) -> Array | float:
+    """The derivative of rows by xi, from those by coefficients and theirs by xi."""
+    pairs = zip(by_leaves, slopes.values(), strict=True)
+    return sum((np.einsum("no,nok->nk", g, c) for g, c in pairs), start=np.float64(0.0))
+
+
 def _coefficients(
-    objective: Objective, part: Part, xi: Array
+    objective: Objective, found: Coefficients, n: int, xi: Array
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """Values as leaves, one row per point, and for those that depend on m their slopes by xi."""
-    n, values, slopes = len(part.points), dict[str, Any](), dict[str, Array]()
+    values, slopes = dict[str, Any](), dict[str, Array]()
     m, directions = np.zeros(0), list[Array]()
     if objective.inference is not None:
         prior = objective.inference.prior
         m = prior.unwhiten(xi)
         directions = [prior.unwhiten_jvp(xi, e) for e in np.eye(len(xi))]
-    for name, c in part.coefficients.items():
+    for name, c in found.items():
         value = c if isinstance(c, np.ndarray) else c(m)
         column = value[:, None] if value.ndim == 1 else value
         leaf = torch.as_tensor(column, dtype=objective.dtype)
@@ -134,17 +140,19 @@ def _by_solution(
     return np.concatenate([_by_weights(trace, by_layers), *by_numbers], axis=1)
 
 
-def _data(objective: Objective, theta: Any, nu: Array) -> tuple[Array, Array]:
+def _data(objective: Objective, theta: Any, nu: Array, xi: Array) -> tuple[Array, Array]:
     """Whitened rows of the data."""
     inference, trace = objective.inference, Trace()
     assert inference is not None
     numbers = _numbers(objective, nu, len(inference.data))
-    prediction = objective.prediction(theta, numbers, trace)
-    ones = [torch.ones_like(prediction)]
-    by_layers, by_numbers = _pulled([prediction], ones, trace, list(numbers.values()))
+    values, slopes = _coefficients(objective, objective.beside, len(inference.data), xi)
+    prediction = objective.prediction(theta, {**numbers, **values}, trace)
+    leaves = [*numbers.values(), *(values[name] for name in slopes)]
+    by_layers, by_leaves = _pulled([prediction], [torch.ones_like(prediction)], trace, leaves)
     jacobian = np.zeros((len(prediction), objective.size))
-    found = _by_solution(objective, nu, trace, by_layers, by_numbers)
+    found = _by_solution(objective, nu, trace, by_layers, by_leaves)
     jacobian[:, : objective.n_solution] = found
+    jacobian[:, objective.n_solution :] = _by_unknown(by_leaves[len(nu) :], slopes)
     residual = prediction.detach().numpy().astype(np.float64) - inference.data
     whiten = inference.noise.whiten
     return whiten(residual), np.ascontiguousarray(whiten(jacobian.T).T)

@@ -106,7 +106,7 @@ OTHERS = {
     *("--ntasks", "--signal", "--requeue", "--open-mode", "--ntasks", "--signals-to-handle"),
     *("--job-name", "--array", "--cpus-per-task", "--time", "--mem", "--nproc-per-node"),
     *("--no-deps", "--root", "--quick", "--only", "--flat", "--seeds", "--help"),
-    *("--clock", "--table", "--rounds", "--each", "--pairs", "--shm-size"),
+    *("--clock", "--table", "--rounds", "--each", "--pairs", "--shm-size", "--tuning"),
 }
 """Flags of Slurm, torchrun, pip and the programs in benchmarks/."""
 

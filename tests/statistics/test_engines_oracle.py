@@ -43,7 +43,11 @@ OPTIONS = {
 POINT_ERROR = {"pinn": 1e-4, "cma": 1e-4}
 """An equation holds as well as a finite penalty makes it; and without slopes a minimum is known to
 the root of what its height is known to."""
-EXEMPT = {"d-bar": "has no prior, and works on boundary maps of a disc alone"}
+LEARNED = ("average-image", "inverse-cnn", "lin-fno", "linear-image")
+EXEMPT = {
+    "d-bar": "has no prior, and works on boundary maps of a disc alone",
+    **dict.fromkeys(LEARNED, "reports an estimate, and no minimum"),
+}
 NAMES = [n for n in ours("engines") if n not in EXEMPT]
 DRAWING = [n for n in NAMES if registry.load("engines", n).produces != "point"]
 

@@ -34,6 +34,8 @@ def flame(table=None):
             r"unknown.pressure.*is p = 1 in atm or bar\?",
         ),
         ({"inlet_temperature": 25.0}, "problem.inlet_temperature: input should be greater than or"),
+        ({"length": 1e9}, "problem.length: input should be less than or equal to 10"),
+        ({"length": 1e-7}, "problem.length: input should be greater than or equal to 1e-05"),
         ({"activation_enrgy": 1e5}, "did you mean 'activation_energy'"),
         ({"unknown": {"viscosity": {"kind": "normal", "mean": 1.0, "std": 1.0}}}, "unknown key"),
         ({"unknown": {}}, "expected a prior of at least one of conductivity"),

@@ -26,6 +26,7 @@ ROOMS = (
     "pdeinv.engines.run",
     "pdeinv.engines.database",
     "pdeinv.engines.diffusion",
+    "pdeinv.engines.learned",
     "pdeinv.engines.mcmc",
     "pdeinv.engines.regularized",
     "pdeinv.engines.gaussian",

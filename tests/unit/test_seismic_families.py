@@ -9,7 +9,8 @@ from pdeinv.bayes.prior import sample
 from pdeinv.config import parse
 from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.problems.seismic import Seismic, SeismicConfig
-from pdeinv.problems.seismic.families import FAMILIES, STYLES
+from pdeinv.problems.seismic.families import FAMILIES as LAWS
+from pdeinv.problems.seismic.families import LAYERED, STYLES
 from pdeinv.problems.seismic.strata import Bend, Fault, Section
 
 PUBLISHED = {
@@ -46,13 +47,13 @@ def prior(family, grid=(70, 70), **table):
     return Seismic(parse(SeismicConfig, table, "problem")).prior()
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", LAYERED)
 def test_layered_families_have_the_published_moments(name):
-    assert moments(FAMILIES[name]) == pytest.approx(PUBLISHED[name], rel=0.02)
+    assert moments(LAYERED[name]) == pytest.approx(PUBLISHED[name], rel=0.02)
 
 
 def test_another_law_of_velocities_misses_the_published_moments():
-    other = dataclasses.replace(FAMILIES["flatvel-a"], mean=2900.0, std=850.0)
+    other = dataclasses.replace(LAYERED["flatvel-a"], mean=2900.0, std=850.0)
     mean, std = moments(other)
     assert abs(mean / 2782 - 1) > 0.02
     assert abs(std / 786 - 1) > 0.02
@@ -69,9 +70,9 @@ def test_style_a_is_smoother_than_b():
     assert np.abs(np.diff(b)).mean() > 1.5 * np.abs(np.diff(a)).mean()
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", LAYERED)
 def test_layers_are_as_many_as_the_family_says_and_ordered_in_a(name):
-    family, drawn = FAMILIES[name], sections(FAMILIES[name], 400)
+    family, drawn = LAYERED[name], sections(LAYERED[name], 400)
     counts = {len(s.velocities) for s in drawn}
     assert counts == set(range(family.layers[0], family.layers[1] + 1))
     ordered = [bool((np.diff(s.velocities) >= 0).all()) for s in drawn]
@@ -81,9 +82,9 @@ def test_layers_are_as_many_as_the_family_says_and_ordered_in_a(name):
     assert all(s.velocities.min() >= 1500 and s.velocities.max() <= 4500 for s in drawn)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", LAYERED)
 def test_faults_dips_and_curves_stay_in_their_ranges(name):
-    family, drawn = FAMILIES[name], sections(FAMILIES[name], 400)
+    family, drawn = LAYERED[name], sections(LAYERED[name], 400)
     counts = {len(s.faults) for s in drawn}
     assert counts == set(range(family.faults[0], family.faults[1] + 1))
     throws = np.array([f.throw for s in drawn for f in s.faults]) / 690
@@ -156,3 +157,41 @@ def test_layers_have_no_derivative_and_styles_have():
         law.unwhiten_jvp(np.zeros(17), np.zeros(17))
     with pytest.raises(CapabilityError, match="no derivative"):
         law.unwhiten_vjp(np.zeros(17), np.zeros(4900))
+
+
+# --- basins ---------------------------------------------------------------------------------------
+
+
+def basin(seed=0, shape=(121, 301)):
+    table = {"preset": "marmousi-like"}
+    law = Seismic(parse(SeismicConfig, table, "problem")).prior()
+    return law.unwhiten(np.random.default_rng(seed).standard_normal(law.dim)).reshape(shape)
+
+
+def test_a_basin_has_water_beds_and_velocities_that_grow_with_depth():
+    found = np.array([basin(seed) for seed in range(8)])
+    assert (found >= 1500).all()
+    assert (found <= 4500).all()
+    sea = (found == 1500).sum(axis=1) / 121
+    assert ((sea > 0.04) & (sea < 0.1)).all()
+    depths = found.mean(axis=(0, 2))
+    assert depths[20] < 2300
+    assert depths[100] > 3000
+    turns = (np.diff(found[:, :, 150], axis=1) < -50).sum(axis=1)
+    assert turns.mean() >= 4  # slower beds below faster ones, as in Marmousi
+
+
+def test_the_faults_of_a_basin_throw_its_beds_to_one_side():
+    law = LAWS["marmousi-like"]
+    for seed in range(8):
+        u = np.random.default_rng(seed).random(law.dim)
+        young = law.section(u, (6000.0, 2400.0), (1500.0, 4500.0)).young
+        assert len(young.faults) == 4
+        assert all(0.02 * 2400 <= f.throw <= 0.07 * 2400 for f in young.faults)
+        assert all(20 <= np.degrees(np.arctan(f.lean)) <= 40 for f in young.faults)
+        assert (np.diff([f.x for f in young.faults]) > 0).all()
+
+
+def test_a_basin_is_that_of_its_seed():
+    assert np.array_equal(basin(3), basin(3))
+    assert not np.array_equal(basin(3), basin(4))

@@ -75,6 +75,11 @@ class Parametrization:
             return xi
         return self.inside(_log_where(self.log, self.prior.unwhiten(xi)))
 
+    def of_unknown(self, m: Array) -> Array:
+        """p of an unknown, where p stands for m; entries without a logarithm take the reference."""
+        p = _log_where(self.log, m)
+        return self.inside(np.where(np.isfinite(p), p, self.reference))
+
     def inside(self, p: Array) -> Array:
         """The nearest point within the bounds."""
         return np.clip(p, *self.bounds)

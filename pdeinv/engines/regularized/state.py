@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class GaussNewtonState:
     decrement: float
     scale: Array
     reference: Array
-    stages: Stages
+    stages: Stages = field(default_factory=Stages.none)
     beta: float = 0.0
     n: int = 0
     taken: float = 1.0

@@ -16,6 +16,7 @@ from pydantic import Field
 from pdeinv.bayes.misfits import MisfitConfig
 from pdeinv.config import Config, named, parse
 from pdeinv.engines.base import Engine, Need, check_begins
+from pdeinv.errors import CapabilityError
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.processes import check_workers
 from pdeinv.io.observations import NoiseSpec, Observations
@@ -138,6 +139,8 @@ class Inversion:
             DataSchemaError: the folder is missing or holds no surrogate.
             MissingDependency: a package that it needs is not installed.
         """
+        if Need.ESTIMATE in self.engine.needs:
+            self._check_named()
         if self.begins_learned:
             check_begins(self.engine)
         elif self.surrogate_path is not None:
@@ -147,6 +150,22 @@ class Inversion:
             learner(config)
             # training starts from it, whatever is trained
             self.problem.forward_model(self.observations.coords, config.coarse_level)
+
+    def _check_named(self) -> None:
+        """Refuse an engine of learned inverses without the surrogate of its name.
+
+        Raises:
+            CapabilityError: there is none, or another.
+        """
+        name, path = self.engine.name, self.surrogate_path
+        found = None if path is None else surrogate_kind(path).name
+        if found != name or self.run.model == "surrogate":
+            got = "no surrogate" if path is None else f"one of kind '{found}'"
+            raise CapabilityError(
+                f"engine '{name}' reports what a trained '{name}' says of the data and solves the "
+                f"reference model: expected --surrogate with one, got {got}; train it "
+                f"('pdeinv train-surrogate {name}') and leave --model out"
+            )
 
     @property
     def seed(self) -> int:

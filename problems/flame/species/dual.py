@@ -41,9 +41,7 @@ class Dual:
     def __mul__(self, other: Any) -> Dual:
         if not isinstance(other, Dual):
             return Dual(self.value * other, self.change * other)
-        return Dual(
-            self.value * other.value, self.change * other.value + self.value * other.change
-        )
+        return Dual(self.value * other.value, self.change * other.value + self.value * other.change)
 
     __rmul__ = __mul__
 

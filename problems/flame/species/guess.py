@@ -149,9 +149,7 @@ def _places(part: Array, p: Array, factor: Array) -> tuple[Array, Array]:
     return x - np.interp(0.5, some, x), some
 
 
-def _gas(
-    setting: Setting, reaction: Reaction, at: Parameters, state: tuple[Array, Array]
-) -> Local:
+def _gas(setting: Setting, reaction: Reaction, at: Parameters, state: tuple[Array, Array]) -> Local:
     functions = SimpleNamespace(
         ln=np.log, exp=np.exp, sqrt=np.sqrt, max_value=np.maximum, min_value=np.minimum
     )

@@ -1,4 +1,4 @@
-"""The equations of a flame of five species at points, for networks, by the formulas of the elements.
+"""The equations of a flame of five species at points, by the formulas of the elements.
 
 Of the fields w = (T, Y_1..Y_4), and V and M of a counterflow, with their derivatives:
 
@@ -115,7 +115,11 @@ class Pointwise:
             numbers: those of :data:`.physics.SCALED`.
         """
         w, w1, _ = fields
-        change, gas, by_x = self._divergences(fields, numbers), self.local(w, w1, numbers), w1[:, :1]
+        change, gas, by_x = (
+            self._divergences(fields, numbers),
+            self.local(w, w1, numbers),
+            w1[:, :1],
+        )
         carried, released = flux * gas.heat_capacity, 0.0
         for j, c, h, rate in zip(
             gas.fluxes, gas.heat_capacities, gas.enthalpies, gas.rates, strict=True
@@ -131,6 +135,28 @@ class Pointwise:
             )
             found.append(w1[:, 7:8] + 2 * gas.density * spread)
         return found
+
+    def conserved(self, w: Any, numbers: Mapping[str, Any], balances: list[Any]) -> list[Any]:
+        """What holds without the reaction: enthalpy, and moles of O2, H2O and CO2 beside fuel.
+
+        Sums of the balances, which a search can be asked to meet more strictly than those: what
+        the reaction makes of one of them is lost in another.
+
+        Args:
+            w: the fields, as in :meth:`balances`.
+            numbers: likewise.
+            balances: that it gave.
+        """
+        energy, *species = balances[: SOME + 1]
+        enthalpies = self.local(w, 0.0 * w, numbers).enthalpies
+        for h, balance in zip(enthalpies, species, strict=False):
+            energy = energy + (h - enthalpies[-1]) * balance
+        moles = [
+            balance / (step * float(weight))
+            for balance, step, weight in zip(species, STEP, self.setting.gas.weights, strict=False)
+        ]
+        fuel = moles.pop(SPECIES.index("CH4"))
+        return [energy, *(some - fuel for some in moles)]
 
     def integrals(self, fields: tuple[Any, Any, Any], flux: Any, numbers: Mapping[str, Any],
                   inlet: tuple[float, Any]) -> list[Any]:  # fmt: skip

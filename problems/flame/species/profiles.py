@@ -32,8 +32,14 @@ TRACE = 1e-7
 SHARE = 0.8
 """Of the points at which the equations are asked for, those near the flame."""
 LOGITS = tuple(f"z_{name}" for name in SPECIES[:-1])
-BETWEEN = 3.0
+BETWEEN = 2.0
 """How much larger or smaller than that of the guess Λ may be."""
+NEAR = 3.0
+"""How far around the flame of a counterflow terms are as large as in it, by its thickness."""
+MIXING = 0.25
+"""The same of the layer in which streams mix, by the fall of M there."""
+STRICT = 0.5
+"""The same of what the reaction conserves."""
 LARGE = 40.0
 """Of odds of burnt gas, as logarithms."""
 
@@ -44,7 +50,6 @@ class Guess(Protocol):
     Attributes:
         outputs: names of what they are of.
         thin: the flame of one variable.
-        sizes: of the terms of each equation.
         eigenvalue: where a search begins, the least and the largest.
         width: over which fields change, m.
         centre: where, m.
@@ -52,7 +57,6 @@ class Guess(Protocol):
 
     outputs: tuple[str, ...]
     thin: Thin
-    sizes: tuple[float, ...]
     eigenvalue: tuple[float, float, float]
     width: float
     centre: float
@@ -62,6 +66,9 @@ class Guess(Protocol):
 
     def spread(self, unit: Array, /) -> Array:
         """Even points in [0, 1] to places, (n, 1)."""
+
+    def sizes(self, x: Array, /) -> Array:
+        """Of the terms of each equation at places (n, 1), (n, equations)."""
 
 
 def logits(fractions: Any) -> Any:
@@ -158,12 +165,12 @@ class Free:
         speed = self.thin.flux / self.thin.density
         return speed, RANGE[0] * speed, RANGE[1] * speed
 
-    @property
-    def sizes(self) -> tuple[float, ...]:
+    def sizes(self, x: Array) -> Array:
         """Of what is carried through the flame over its width, then in all."""
         thin = self.thin
         moles = thin.flux * thin.moles
-        return *(thin.carried / (2 * thin.width)).tolist(), float(thin.carried[0]), *[moles] * 3
+        terms = [*thin.carried / (2 * thin.width), thin.carried[0], *[moles] * 3]
+        return np.tile(np.array(terms), (len(x), 1))
 
     def __call__(self, x: Any) -> tuple[Any, Any]:
         """The profiles, and tanh functions that are zero at both ends and, of T, at the place."""
@@ -185,9 +192,7 @@ class Free:
 
     def spread(self, unit: Array) -> Array:
         """Most of them within the flame."""
-        return layered(
-            unit, self.domain.length, [(SHARE, self.centre, 1.5 * self.thin.width)]
-        )
+        return layered(unit, self.domain.length, [(SHARE, self.centre, 1.5 * self.thin.width)])
 
 
 @dataclass(frozen=True)
@@ -284,8 +289,13 @@ class Counterflow:
     @property
     def _mixed(self) -> float:
         """Thickness of the layer in which burnt gas and the other stream mix, m."""
-        slope = 2 * np.sqrt(self.layers.curvature) * (self.thin.burnt_density * self.density) ** 0.25
-        return float(np.sqrt(2 * self.thin.width * self.thin.flux / slope))
+        return float(np.sqrt(2 * self.thin.width * self.thin.flux / self._slope))
+
+    @property
+    def _slope(self) -> float:
+        """−M′ there, kg m-3 s-1."""
+        densities = self.thin.burnt_density * self.density
+        return float(2 * np.sqrt(self.layers.curvature) * densities**0.25)
 
     @property
     def eigenvalue(self) -> tuple[float, float, float]:
@@ -293,12 +303,19 @@ class Counterflow:
         k = self.layers.curvature
         return -k, -BETWEEN * k, -k / BETWEEN
 
-    @property
-    def sizes(self) -> tuple[float, ...]:
-        """Of what is carried through the flame over its width, of Λ, and of the fall of M."""
+    def sizes(self, x: Array) -> Array:
+        """Of what is carried through the flame and the layer behind it, of Λ, of the fall of M.
+
+        Then those of what the reaction conserves.
+        """
+        thin, slope = self.thin, self._slope
         fall = (self.at.mass_flux + self.at.opposed_mass_flux) / self.length
-        terms = (self.thin.carried / (2 * self.thin.width)).tolist()
-        return *terms, self.layers.curvature, fall
+        near = np.cosh(np.clip((x - self.layers.flame) / (NEAR * thin.width), -50, 50)) ** -2
+        per_flux = thin.carried / thin.flux
+        found = per_flux * (near * thin.flux / (2 * thin.width) + (1 - near) * MIXING * slope)
+        still = STRICT * slope * np.array([per_flux[0], *[thin.moles] * 3])
+        rest = np.broadcast_to([self.layers.curvature, fall, *still], (len(x), 6))
+        return np.concatenate([found, rest], axis=1)
 
     def __call__(self, x: Any) -> tuple[Any, Any]:
         """The profiles, and functions that are zero at both ends."""
@@ -311,7 +328,9 @@ class Counterflow:
         def blended(cold: Any, hot: Any, opposed: Any) -> Any:
             return (1 - other) * (cold + (hot - cold) * done) + other * opposed
 
-        y = blended(*(x.new_tensor(part) for part in (thin.fresh, thin.burnt, self.setting.opposed)))
+        y = blended(
+            *(x.new_tensor(part) for part in (thin.fresh, thin.burnt, self.setting.opposed))
+        )
         temperature = blended(thin.cold, thin.hot, at.opposed_temperature)
         spread, flux = (blended(*three) for three in self._flow(x))
         ends = torch.tanh(x / thin.width) * torch.tanh((self.length - x) / thin.width)

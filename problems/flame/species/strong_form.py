@@ -161,23 +161,24 @@ class _Form:
         return Affine(matrix)
 
     def _inside(self, points: Array) -> Coefficients:
-        return {name: self._value(name, len(points)) for name in SCALED[1:]}
+        numbers = {name: self._value(name, len(points)) for name in SCALED[1:]}
+        return {**numbers, "sizes": self.guess.sizes(points)}
 
     def _balances(self, u: Derivatives, c: Mapping[str, Any]) -> Any:
         """All equations in units of their terms."""
         import torch
 
         fields, number = self._fields(u), u.number(self._name)
-        thin, numbers = self.guess.thin, {**c, "eigenvalue": number}
+        numbers = {**c, "eigenvalue": number}
         if self._between:
             found = self.physics.balances(fields, fields[0][:, 7:8], numbers)
-            return torch.cat([r / s for r, s in zip(found, self.guess.sizes, strict=True)], dim=1)
-        flux = thin.density * number
+            found += self.physics.conserved(fields[0], numbers, found)
+            return torch.cat(found, dim=1) / c["sizes"]
+        flux = self.guess.thin.density * number
         found = self.physics.balances(fields, flux, numbers)
         found += self.physics.integrals(fields, flux, numbers, self._inlet)
-        terms = torch.cat([r / s for r, s in zip(found, self.guess.sizes, strict=True)], dim=1)
         # by the terms of the flame that is tried, so that a slow one has no small residuals
-        return terms * self._slower(number)
+        return torch.cat(found, dim=1) / c["sizes"] * self._slower(number)
 
     def _slower(self, number: Any) -> Any:
         import torch
