@@ -7,7 +7,7 @@ the linearized (dynamic, difference) method.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,10 @@ from pdeinv.engines.ended import Ended
 from pdeinv.engines.line_search import backtrack
 from pdeinv.engines.regularized.background import fitted_background
 from pdeinv.engines.regularized.config import GaussNewtonConfig
+from pdeinv.engines.regularized.local import Local
+from pdeinv.engines.regularized.matrix_free import cooled, free_step
 from pdeinv.engines.regularized.parametrization import Parametrization
-from pdeinv.engines.regularized.penalties import Penalty, penalty_of, typical_gradient
+from pdeinv.engines.regularized.penalties import penalty_of, typical_gradient
 from pdeinv.engines.regularized.state import GaussNewtonState
 from pdeinv.engines.regularized.step import choose, prepare
 from pdeinv.engines.requests import Steps, drive, under
@@ -38,44 +40,6 @@ TARGETS, FORETOLD = 8, 2.0
 until Φ after it is at most this many times what was aimed at."""
 REACHED = 1.02
 """A misfit that is at most this many times the one that is aimed at has reached it."""
-
-
-@dataclass(frozen=True)
-class _Local:
-    """The linearized problem at one point: its parts, its weight and its step.
-
-    ``count`` is how many data count; ``least`` tells that no smaller weight would be taken, though
-    the data are not fitted yet.
-    """
-
-    r: Array
-    a: Array
-    count: float
-    penalty: Penalty
-    e: Array
-    weight: float
-    d: Array
-    least: bool = False
-
-    @property
-    def gradient(self) -> Array:
-        """Derivative of the objective."""
-        return np.asarray(self.a.T @ self.r + self.weight * (self.penalty.matrix(self.e) @ self.e))
-
-    @property
-    def slope(self) -> float:
-        """Derivative of the objective along the step."""
-        return float(self.gradient @ self.d)
-
-    @property
-    def promised(self) -> float:
-        """How much the linearization promises, relative to the objective."""
-        return -self.slope / max(self.objective, 1e-300)
-
-    @property
-    def objective(self) -> float:
-        """Φ + λ P at the point."""
-        return 0.5 * float(self.r @ self.r) + self.weight * self.penalty.value(self.e)
 
 
 class GaussNewton(Engine[GaussNewtonState]):
@@ -141,9 +105,14 @@ class GaussNewton(Engine[GaussNewtonState]):
             )
         weight, stages = self.config.weight or 0.0, Stages.before(self.config)
         stages = stages if stages.over else stages.at(misfit, 0)
-        return GaussNewtonState(
+        begun = GaussNewtonState(
             p, misfit, misfit, weight, np.inf, np.zeros(0), coordinates.reference, stages
         )
+        if self.config.inner == "dense":
+            return begun
+        # no smooth first picture sets β: a draw of the prior does
+        drawn = coordinates.place(rng.standard_normal(posterior.dim)) - coordinates.reference
+        return replace(begun, beta=typical_gradient(self.config, posterior, drawn))
 
     def step(
         self, posterior: Posterior, state: GaussNewtonState, rng: np.random.Generator
@@ -166,6 +135,8 @@ class GaussNewton(Engine[GaussNewtonState]):
     ) -> Steps[GaussNewtonState]:
         """One step of the present stage, whose Φ has that noise."""
         coordinates = Parametrization.of(posterior, self.config).about(state.reference)
+        if self.config.inner == "cg":
+            return (yield from self._free(posterior, noise, coordinates, state))
         try:
             at = yield from coordinates.linearize(state.p)
         except SolverDiverged:
@@ -176,19 +147,50 @@ class GaussNewton(Engine[GaussNewtonState]):
             state = replace(state, scale=np.asarray(np.sum(a**2, axis=0)))
         penalty = penalty_of(self.config, posterior, coordinates, state.scale, state.beta)
         e = state.p - coordinates.reference
-        here = _Local(r, a, noise.count, penalty, e, state.weight, 0 * e)
+        misfit = 0.5 * float(r @ r)
+        here = Local(misfit, a.T @ r, noise.count, penalty, e, state.weight, 0 * e)
         if self.config.steps == 1 and self.config.weight_rule == "discrepancy":
-            whole = yield from self._whole_step(coordinates, state, here)
+            whole = yield from self._whole_step(coordinates, state, here, (a, r))
             if whole is not None:
                 return whole
         wanted = self.config.wanted(noise.count)
-        local = self._local(coordinates, state, here, max(wanted, PROGRESS * state.misfit))
+        target = max(wanted, PROGRESS * state.misfit)
+        local = self._local(coordinates, state, here, (a, r), target)
         if self._fits(state, local):
             return replace(state, decrement=local.promised, ended=Ended.CONVERGED)
         return (yield from self._search(posterior, coordinates, state, local))
 
+    def _free(
+        self,
+        posterior: Posterior,
+        noise: Noise,
+        coordinates: Parametrization,
+        state: GaussNewtonState,
+    ) -> Steps[GaussNewtonState]:
+        """The same step by products with the Jacobian."""
+        try:
+            at, pull, product = yield from coordinates.products(state.p)
+        except SolverDiverged:
+            return replace(state, ended=Ended.STALLED)
+        penalty = penalty_of(self.config, posterior, coordinates, state.scale, state.beta)
+        e = state.p - coordinates.reference
+        here = Local(at.misfit, pull, noise.count, penalty, e, state.weight, 0 * e)
+        wanted = self.config.wanted(here.count)
+        if self.config.weight is None:
+            here = replace(here, weight=cooled(here, product, wanted))
+        free = ~coordinates.held(state.p, here.gradient)
+        if free.any():
+            here = free_step(here, product, free, self.config.cg_iterations)
+        if self._fits(state, here):
+            return replace(state, decrement=here.promised, ended=Ended.CONVERGED)
+        return (yield from self._search(posterior, coordinates, state, here))
+
     def _whole_step(
-        self, coordinates: Parametrization, state: GaussNewtonState, here: _Local
+        self,
+        coordinates: Parametrization,
+        state: GaussNewtonState,
+        here: Local,
+        system: tuple[Array, Array],
     ) -> Steps[GaussNewtonState | None]:
         """The whole of one step, of the least weight at which the linearization foretells Φ.
 
@@ -197,7 +199,7 @@ class GaussNewton(Engine[GaussNewtonState]):
         best, wanted = None, self.config.wanted(here.count)
         for share in np.arange(TARGETS) / TARGETS:
             target = wanted * max(1.0, state.misfit / wanted) ** float(share)
-            local = self._local(coordinates, state, here, target)
+            local = self._local(coordinates, state, here, system, target)
             new = yield from self._moved(coordinates, state, local, 1.0)
             if np.isfinite(new.misfit) and (best is None or new.misfit < best.misfit):
                 best = replace(new, decrement=local.promised, ended=Ended.CONVERGED)
@@ -206,7 +208,7 @@ class GaussNewton(Engine[GaussNewtonState]):
         return best
 
     def _moved(
-        self, coordinates: Parametrization, state: GaussNewtonState, local: _Local, t: float
+        self, coordinates: Parametrization, state: GaussNewtonState, local: Local, t: float
     ) -> Steps[GaussNewtonState]:
         """The state after a share t of the step; its misfit is infinite where the solve fails."""
         p = coordinates.inside(state.p + t * local.d)
@@ -216,16 +218,22 @@ class GaussNewton(Engine[GaussNewtonState]):
         return replace(moved, weight=local.weight, n=state.n + 1)
 
     def _local(
-        self, coordinates: Parametrization, state: GaussNewtonState, here: _Local, target: float
-    ) -> _Local:
+        self,
+        coordinates: Parametrization,
+        state: GaussNewtonState,
+        here: Local,
+        system: tuple[Array, Array],
+        target: float,
+    ) -> Local:
         """The linearized problem with its weight and its step, entries at bounds held.
 
-        ``target`` is the Φ that the rule 'discrepancy' aims at.
+        ``system`` is the whitened Jacobian with the residual, and ``target`` the Φ that the rule
+        'discrepancy' aims at.
         """
         free = ~coordinates.held(state.p, here.gradient)
         if not free.any():
             return here
-        problem = prepare(here.a, here.r, here.penalty.matrix(here.e), here.e, free)
+        problem = prepare(*system, here.penalty.matrix(here.e), here.e, free)
         d = np.zeros_like(here.e)
         # tv begins with a smooth first picture, which sets β
         rule = "discrepancy" if self._smooth_first(state) else self.config.weight_rule
@@ -242,7 +250,7 @@ class GaussNewton(Engine[GaussNewtonState]):
         posterior: Posterior,
         coordinates: Parametrization,
         state: GaussNewtonState,
-        local: _Local,
+        local: Local,
     ) -> Steps[GaussNewtonState]:
         """Along the step, bounds kept; without a line search only failed solves shorten it."""
         start, slope = local.objective, local.slope
@@ -255,7 +263,7 @@ class GaussNewton(Engine[GaussNewtonState]):
             return value if searched else start if np.isfinite(value) else np.inf
 
         settled = local.promised <= (self.config.tolerance or 1e-4)
-        settled = settled and not self._smooth_first(state)
+        settled = settled and not (self._smooth_first(state) or self._cools(state, local))
         state = replace(state, weight=local.weight, decrement=local.promised)
         found = yield from backtrack(value_at, start, slope if searched else 0.0)
         if found.t == 0:
@@ -267,7 +275,12 @@ class GaussNewton(Engine[GaussNewtonState]):
             ended = Ended.CONVERGED if found.t == 1 else Ended.SHORTENED
         return replace(new, beta=beta, ended=ended)
 
-    def _fits(self, state: GaussNewtonState, local: _Local) -> bool:
+    def _cools(self, state: GaussNewtonState, local: Local) -> bool:
+        """Whether a smaller weight is due, so that the end of this one is none."""
+        chosen = self.config.inner == "cg" and self.config.weight is None
+        return chosen and state.misfit > REACHED * self.config.wanted(local.count)
+
+    def _fits(self, state: GaussNewtonState, local: Local) -> bool:
         """Whether the picture is good enough as it is; see the tolerance."""
         fits = state.misfit <= REACHED * self.config.wanted(local.count) or local.least
         return fits and local.promised <= self.config.enough and not self._smooth_first(state)
