@@ -265,7 +265,7 @@ def inverted(bench: Bench, label: str, tables: dict[str, Any]) -> None:
         if key in bench.rows:
             continue
         data, sigma = bench.noisy(level)
-        images, misfits, spent = [], [], 0.0
+        images, begun, misfits, spent = [], [], [], 0.0
         for k in range(bench.cases):
             path = bench.work / "obs.nc"
             seen = Observations(problem.observed, data[k], sensors, Noise(sigma))
@@ -275,11 +275,17 @@ def inverted(bench: Bench, label: str, tables: dict[str, Any]) -> None:
             )
             tree = invert(inversion, bench.work / "result.nc", overwrite=True)
             images.append(tree["estimates"]["conductivity_mean"].values.ravel())
+            if "learned" in tree.children:
+                begun.append(tree["learned"]["conductivity_mean"].values.ravel())
             misfits.append(float(tree["sample_stats"]["misfit"].mean()) / len(sigma))
             spent += float(tree.attrs["pdeinv_cpu_seconds"])
-        found = (from_grid(np.linspace(-1, 1, 33)) @ np.stack(images).T).T
+        to_polar = from_grid(np.linspace(-1, 1, 33))
+        found = (to_polar @ np.stack(images).T).T
         more = {"misfit_per_datum": round(float(np.median(misfits)), 3),
                 "cpu_seconds_each": round(spent / bench.cases, 2)}  # fmt: skip
+        if begun:
+            before = errors((to_polar @ np.stack(begun).T).T, truth[: bench.cases])
+            more |= {f"{k}_of_estimate": v for k, v in before.items()}
         bench.keep(key, {**errors(found, truth[: bench.cases]), **more})
 
 

@@ -13,6 +13,7 @@ from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.model.learned import Estimate
 from pdeinv.plugins.aligned import Measured
+from pdeinv.plugins.conformance import check_surrogate
 from pdeinv.plugins.estimated import estimate_of
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.surrogates.common.scaling import Standard
@@ -368,3 +369,10 @@ def test_experiments_are_shown_as_the_form_says(options, least, most):
     assert np.array_equal(found, reader.bagged(inputs, Nio.Config(**options), 3))
     repeated = found[:, 1:13].max() > 1
     assert repeated == (options.get("form") == "paper")
+
+
+def test_an_inverse_of_images_keeps_the_protocol(darcy):
+    """Of a surrogate of role inverse, on data whose coefficient is known on a grid."""
+    problem, dataset = darcy
+    report = check_surrogate("linear-image", {}, problem=problem, dataset=dataset)
+    report.raise_for_failures()
