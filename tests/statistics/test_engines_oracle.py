@@ -43,7 +43,7 @@ OPTIONS = {
 POINT_ERROR = {"pinn": 1e-4, "cma": 1e-4}
 """An equation holds as well as a finite penalty makes it; and without slopes a minimum is known to
 the root of what its height is known to."""
-LEARNED = ("average-image", "inverse-cnn", "lin-fno", "linear-image")
+LEARNED = ("average-image", "inverse-cnn", "lin-fno", "linear-image", "nio")
 EXEMPT = {
     "d-bar": "has no prior, and works on boundary maps of a disc alone",
     **dict.fromkeys(LEARNED, "reports an estimate, and no minimum"),
