@@ -58,11 +58,8 @@ class NodeGrid:
     @cached_property
     def _lines(self) -> tuple[Array, Array]:
         """Coordinates along x and along y."""
-        ny, nx = self.shape
-        y, x = (
-            self.spacing * (np.arange(n) + k) for n, k in zip((ny, nx), self.first, strict=True)
-        )
-        return x, y
+        (ny, nx), (top, left), h = self.shape, self.first, self.spacing
+        return np.asarray(h * (np.arange(nx) + left)), np.asarray(h * (np.arange(ny) + top))
 
     @cached_property
     def points(self) -> Array:

@@ -55,11 +55,17 @@ class Guess(Protocol):
         centre: where, m.
     """
 
-    outputs: tuple[str, ...]
-    thin: Thin
-    eigenvalue: tuple[float, float, float]
-    width: float
-    centre: float
+    @property
+    def outputs(self) -> tuple[str, ...]: ...
+
+    @property
+    def thin(self) -> Thin: ...
+    @property
+    def eigenvalue(self) -> tuple[float, float, float]: ...
+    @property
+    def width(self) -> float: ...
+    @property
+    def centre(self) -> float: ...
 
     def __call__(self, x: Any, /) -> tuple[Any, Any]:
         """G and D at tensors of places (n, 1), each (n, outputs)."""
