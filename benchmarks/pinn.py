@@ -6,7 +6,8 @@ Run ``python benchmarks/pinn.py``; it prints two tables and writes ``results/pin
 
 Forward: one prior draw of the unknown (of a tumor the middle of the prior, and level 0), solved by
 FEniCSx on mesh level 1 and by a network that is trained on the strong form. The error is the
-relative L2 norm of their difference over all nodes (and times). ``seconds to 1 %`` is when a block of training first ended below it.
+relative L2 norm of their difference over all nodes (and times). ``seconds to 1 %`` is when a block
+of training first ended below it.
 
 Inverse: data of the same draw from mesh level 1, with noise. ``map`` minimises with the adjoint of
 the finite elements on level 0, ``pinn`` trains network and unknown together; both minimise
