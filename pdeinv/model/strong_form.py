@@ -131,6 +131,9 @@ class StrongForm:
             u = G + scale D N, where the form knows better than interpolation between held faces,
             as it does of prescribed slopes; G is then a guess of u, from which a search begins.
         widths: the length along each axis over which u changes; the box where it is not given.
+        centres: where on each axis it does; half a width inside the low end where not given.
+        spread: points evenly in the unit box to those of the box at which the equation inside is
+            asked for, denser where u changes; even ones where it is not given.
         check: raises SolverDiverged, with the reason, where u as a function of points, the numbers
             by name and the rms of the residuals are no solution that the problem means.
         focus: m to the part of the box, of the same axes, where u has to be learned: points are
@@ -156,6 +159,8 @@ class StrongForm:
     numbers: tuple[Number, ...] = ()
     lift: Callable[[Any], tuple[Any, Any]] | None = None
     widths: tuple[float, ...] | None = None
+    centres: tuple[float, ...] | None = None
+    spread: Callable[[Array], Array] | None = None
     check: Callable[[Callable[[Array], Array], Mapping[str, float], float], None] | None = None
     focus: Callable[[Array], Box] | None = None
     beside: Callable[[Mapping[str, Array]], Coefficients] | None = None

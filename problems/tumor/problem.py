@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, NoReturn
 
@@ -14,6 +15,7 @@ from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.field_unknown import FieldUnknown
+from pdeinv.fem.levels import counts_of
 from pdeinv.io.fields import described
 from pdeinv.io.observations import Observations
 from pdeinv.model.observed import Observed, Sensors
@@ -35,6 +37,7 @@ from .clock import Clock
 from .config import NiftiConfig, TumorConfig
 from .differences import LineDiffusion
 from .elements import ElementDiffusion
+from .faces import faces_of
 from .factors import EVERYWHERE, Scaled, fields_of
 from .fields import scan_variables, scanned, to_dataset
 from .grids import voxels
@@ -144,6 +147,8 @@ class Tumor:
             cut = cut.directed(self.tensor)
         clock = Clock.of(config, level)
         lines = config.solver == "finite-differences"
+        if lines and config.faces == "sampled":
+            cut = replace(cut, faces=faces_of(config, self.tissue, counts_of(config.counts, level)))
         lattice = cut.centres if lines else cut.corners
         rates = (
             self._scaled("diffusivity_factor", cut.centres.points),

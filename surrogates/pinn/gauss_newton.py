@@ -12,7 +12,7 @@ Zeinhofer (2024).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from pdeinv.model.strong_form import Coefficients
 from pdeinv.typing import Array
 
 from ..common.torch_env import torch
-from .network import Trace
+from .network import Jets, Trace
 from .numbers import slopes_of, values_of
 from .objective import Objective, Part
 
@@ -62,8 +62,8 @@ def _equation(
     factor /= part.equation.scale * math.sqrt(residual.numel())
     rows, jacobians = [], []
     leaves = [*numbers.values(), *(values[name] for name in slopes)]
-    for e in range(residual.shape[1]):
-        by_layers, by_leaves = _pulled(residual[:, e], trace, leaves)
+    for e, (back, by_leaves) in enumerate(_by_jets(residual, u, leaves)):
+        by_layers, _ = _pulled([u.value, u.slopes, u.curves], back, trace, [])
         jacobian = np.zeros((len(part.points), objective.size))
         jacobian[:, : objective.n_solution] = _by_solution(
             objective, nu, trace, by_layers, by_leaves
@@ -72,6 +72,28 @@ def _equation(
         rows.append(factor * residual[:, e].detach().numpy())
         jacobians.append(factor * jacobian)
     return np.concatenate(rows), np.concatenate(jacobians)
+
+
+def _by_jets(residual: Any, u: Jets, leaves: list[Any]) -> Iterator[tuple[list[Any], list[Array]]]:
+    """The derivative of each equation's rows by u and its derivatives, and by leaves.
+
+    All equations of a system at once: their formulas may be long, while the network is short.
+    """
+    jets, count = [u.value, u.slopes, u.curves], residual.shape[1]
+    if count == 1:
+        found = torch.autograd.grad(residual.sum(), [*jets, *leaves], retain_graph=True,
+                                    allow_unused=True)  # fmt: skip
+        batches = [None if g is None else g[None] for g in found]
+    else:
+        every = torch.eye(count, dtype=residual.dtype)[:, None, :].expand(count, *residual.shape)
+        batches = torch.autograd.grad(residual, [*jets, *leaves], every, retain_graph=True,
+                                      allow_unused=True, is_grads_batched=True)  # fmt: skip
+    for e in range(count):
+        own = [
+            torch.zeros_like(place) if g is None else g[e]
+            for g, place in zip(batches, [*jets, *leaves], strict=True)
+        ]
+        yield own[:3], [g.numpy().astype(np.float64) for g in own[3:]]
 
 
 def _by_unknown(by_leaves: list[Array], slopes: Mapping[str, Array]) -> Array | float:
@@ -126,7 +148,7 @@ def _data(objective: Objective, theta: Any, nu: Array, xi: Array) -> tuple[Array
     values, slopes = _coefficients(objective, objective.beside, len(inference.data), xi)
     prediction = objective.prediction(theta, {**numbers, **values}, trace)
     leaves = [*numbers.values(), *(values[name] for name in slopes)]
-    by_layers, by_leaves = _pulled(prediction, trace, leaves)
+    by_layers, by_leaves = _pulled([prediction], [torch.ones_like(prediction)], trace, leaves)
     jacobian = np.zeros((len(prediction), objective.size))
     found = _by_solution(objective, nu, trace, by_layers, by_leaves)
     jacobian[:, : objective.n_solution] = found
@@ -136,11 +158,13 @@ def _data(objective: Objective, theta: Any, nu: Array, xi: Array) -> tuple[Array
     return whiten(residual), np.ascontiguousarray(whiten(jacobian.T).T)
 
 
-def _pulled(rows: Any, trace: Trace, leaves: list[Any]) -> tuple[list[Any], list[Array]]:
-    """∂row by that row's pre-activations, and by its coefficients."""
+def _pulled(
+    rows: list[Any], back: list[Any], trace: Trace, leaves: list[Any]
+) -> tuple[list[Any], list[Array]]:
+    """What comes back to each row's pre-activations, and to its coefficients."""
     places = [t for layer in trace.outputs for t in layer]
     found = torch.autograd.grad(
-        rows.sum(), [*places, *leaves], retain_graph=True, allow_unused=True
+        rows, [*places, *leaves], back, retain_graph=True, allow_unused=True
     )
     whole = [
         torch.zeros_like(p) if g is None else g

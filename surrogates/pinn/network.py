@@ -73,7 +73,7 @@ class Network:
     form that says where u of an unknown has to be learned, that part of the box is mapped.
 
     Attributes:
-        low: low end of each axis.
+        low: low end of each axis, or of that width.
         stretch: 2 / length, or width, of each axis.
         sizes: units of each layer, input and output included.
         curved: axes of second derivatives.
@@ -108,6 +108,8 @@ class Network:
         sizes = (n_in, *[config.width] * config.depth, len(form.outputs))
         low, high = np.array(part_of(form, m)).T
         widths = high - low if form.widths is None else np.array(form.widths)
+        if form.centres is not None:
+            low = np.array(form.centres) - widths / 2
         found = cls(low, 2.0 / widths, sizes, form.curved, config.activation, bands)
         size = 8 * TRAINED * found.n_weights
         check_fits("a network of this size, while it trains,", size, "lower width or depth")

@@ -10,6 +10,7 @@ import numpy as np
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.prior import Prior
+from pdeinv.errors import CapabilityError
 from pdeinv.model.coefficient import Coefficient
 from pdeinv.model.strong_form import Coefficients, Equation, Side, StrongForm
 from pdeinv.typing import Array
@@ -36,6 +37,13 @@ def inside(form: StrongForm, n: int, rng: np.random.Generator, m: Array | None =
     """Scrambled Sobol points in the box, or where u of ``m`` has to be learned, shape (n, d)."""
     low, high = np.array(part_of(form, m)).T
     return np.asarray(low + (high - low) * _sobol(form.dim, n, rng))
+
+
+def _spread(form: StrongForm, n: int, rng: np.random.Generator, m: Array | None = None) -> Array:
+    """Such points where the equation inside is asked for, denser where the form says so."""
+    if form.spread is None:
+        return inside(form, n, rng, m)
+    return form.spread(_sobol(form.dim, n, rng))
 
 
 def on_side(
@@ -182,7 +190,7 @@ class Objective:
         form, config, m = self.form, self.config, self._m
         if self.inference is not None:
             m = self.inference.prior.unwhiten(z[self.n_solution :])
-        parts = [self._part(form.interior, inside(form, config.points, rng, m))]
+        parts = [self._part(form.interior, _spread(form, config.points, rng, m))]
         for side, equation in form.soft.items():
             n = config.side_points if form.dim > 1 else 1  # a side of an interval is one point
             parts.append(self._part(equation, on_side(form, side, n, rng, m)))
@@ -270,7 +278,16 @@ class Objective:
 
 
 def _whitening(noise: Noise, dtype: Any) -> Callable[[Any], Any]:
-    """Γ^(-1/2) on a tensor."""
+    """Γ^(-1/2) on a tensor.
+
+    Raises:
+        CapabilityError: the noise is correlated along traces.
+    """
+    if noise.along is not None:
+        raise CapabilityError(
+            "engine 'pinn' takes data with least squares of all frequencies; leave out the misfit "
+            "of traces"
+        )
     if noise.covariance is None:
         std = torch.as_tensor(noise.std, dtype=dtype)
         return lambda r: r / std
