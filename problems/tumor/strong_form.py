@@ -251,8 +251,9 @@ class _Form:
         if not residual < WORST:
             raise SolverDiverged(
                 f"the network found no growth: the rms of its residual is {residual:.2g} of the "
-                f"growth rate, expected below {WORST:g}; train longer (solver.newton_steps), take "
-                "more solver.points or solver.width, another seed, or finite elements"
+                f"prior's median growth rate, expected below {WORST:g}; train longer "
+                "(solver.newton_steps), take more solver.points or solver.width, another seed, or "
+                "finite elements"
             )
 
 
