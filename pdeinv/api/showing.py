@@ -18,6 +18,7 @@ from pdeinv.io.atomic import check_output
 from pdeinv.io.nifti import output_kind
 from pdeinv.jobs.export import export_vtk
 from pdeinv.jobs.export_images import export_nifti
+from pdeinv.jobs.export_table import export_csv
 from pdeinv.jobs.plot.figure import plot as draw
 from pdeinv.jobs.score import NODES
 from pdeinv.jobs.score import score as evaluate
@@ -99,17 +100,19 @@ def export(
     vtk: str | Path | None = None,
     *,
     nifti: str | Path | None = None,
+    csv: str | Path | None = None,
     variable: str | None = None,
     threshold: Sequence[float] = (),
     time: float | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write a result or truth for ParaView, or as medical images: ``pdeinv export``.
+    """Write a result or truth for ParaView, as images or as a table: ``pdeinv export``.
 
     Args:
         what: of :func:`invert` or :func:`solve`.
         vtk: the .vtkhdf file.
         nifti: in place of it the .nii.gz file, or a folder of images.
+        csv: in place of both the .csv table of profiles over x.
         variable: the only unknown of a result to write as VTK.
         threshold: with ``nifti``, what counts as tumor in a truth, and as its core.
         time: with ``nifti``, that of a truth; the last where not given.
@@ -121,16 +124,19 @@ def export(
     Raises:
         PdeinvError: no field over space.
     """
-    if (vtk is None) == (nifti is None):
-        raise ConfigError("give one output: vtk or nifti")
-    as_mesh = vtk is not None
-    option, target = ("vtk" if as_mesh else "nifti"), Path(str(vtk if as_mesh else nifti))
-    kind = "file" if as_mesh else output_kind(target)
+    given = {"vtk": vtk, "nifti": nifti, "csv": csv}
+    chosen = [name for name, path in given.items() if path is not None]
+    if len(chosen) != 1:
+        raise ConfigError("give one output: vtk, nifti or csv")
+    option, target = chosen[0], Path(str(given[chosen[0]]))
+    kind = output_kind(target) if option == "nifti" else "file"
     check_output(target, overwrite=overwrite, option=option, inputs=paths(what), kind=kind)
     with files() as folder:
         source = written(what, folder, "exported")
-        if as_mesh:
+        if option == "vtk":
             export_vtk(source, target, variable)
+        elif option == "csv":
+            export_csv(source, target)
         else:
             export_nifti(source, target, threshold, time)
     return target
