@@ -160,7 +160,7 @@ def energy(seed: int, exact: Array) -> dict[str, Any]:
     return {
         "energy": float(prior.unwhiten(found.xi.ravel())[0]),
         "elements": beside["energy"],
-        "sd": beside["sd"],
+        "sd": float(np.log(beside["high"] / beside["low"]) / 3.2897),
         "cpu_seconds": round(seconds, 2),
         "elements_cpu_seconds": beside["cpu_seconds"],
         "iterations": found.summary["iterations"],

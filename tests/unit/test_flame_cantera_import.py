@@ -42,6 +42,7 @@ def test_profiles_name_their_species(tmp_path):
     assert case.observations.size == 5
 
 
+GIVEN = {"p": 101325.0, "t_in": 300.0, "phi": 0.8}
 SPEEDS = "phi,p [atm],T_in [K],s_L [cm/s]\n"
 
 
@@ -55,6 +56,7 @@ SPEEDS = "phi,p [atm],T_in [K],s_L [cm/s]\n"
         (SPEEDS + "0.8,1,298,150\n", {"phi": 0.8}, "the column phi is there twice"),
         ("phi,s_L [cm/s]\n0.8,150\n", {"t_in": 298.0}, "the column p is not there; give it"),
         (SPEEDS + "0.8,1,298,150\n", {"rel": None}, "no noise given for s_L"),
+        ("x [mm],T [K]\n1,900\n", GIVEN, "column T is a profile, and a free flame has no place"),
         ("x [mm],X_CO\n1,0.1\n", {}, "of a species that the mechanism has not"),
         (SPEEDS.replace("s_L", "speed") + "1,1,298,1\n", {}, "column 'speed .*' is not known"),
     ],
