@@ -9,12 +9,14 @@ from pydantic import Field, model_validator
 
 from pdeinv.config import Config, Few, Finite, Positive
 from pdeinv.errors import ConfigError
-from pdeinv.fem.levels import counts_of
+from pdeinv.fem.levels import HIGHEST, counts_of
 
 from .band import check_wavelet
 from .clock import Clock
+from .differences_config import DifferencesConfig
 from .presets import filled
 from .resolution import check_resolution
+from .source_config import SourceConfig
 from .unknown_config import VelocityConfig, VelocityFieldConfig, velocities
 
 __all__ = ["BoundaryConfig", "SeismicConfig", "SourceConfig", "SurveyConfig", "TimeConfig"]
@@ -42,35 +44,6 @@ class SurveyConfig(Config):
     receiver_depth: float = Field(
         16.0, ge=0, allow_inf_nan=False, description="y of receivers that are given by their number"
     )
-
-
-class SourceConfig(Config):
-    """The table ``[problem.source]``: a Ricker wavelet at a point."""
-
-    frequency: Positive = Field(8.0, description="peak of the spectrum of the Ricker wavelet, Hz")
-    amplitude: Positive = Field(
-        1.0, description="peak of the wavelet A w(t) of s = A w(t) δ(x − x_s), in units of u"
-    )
-    delay: Positive | None = Field(
-        None, description="time of the peak of the wavelet, s; 1.1/frequency where not given"
-    )
-    amplitude_std: float = Field(
-        0.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="standard deviation of ln A, an unknown then; 0: A is known",
-    )
-    shift_std: float = Field(
-        0.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="standard deviation of a shift of the wavelet in s, an unknown then; 0: none",
-    )
-
-    @property
-    def peak(self) -> float:
-        """The time of the wavelet's peak."""
-        return 1.1 / self.frequency if self.delay is None else self.delay
 
 
 class BoundaryConfig(Config):
@@ -128,8 +101,10 @@ class SeismicConfig(Config):
         description="a known survey: its domain, survey, source, boundary, times and prior become "
         "the defaults",
     )
-    model: Literal["spectral-elements"] = Field(
-        "spectral-elements", description="what solves: spectral elements and leapfrog"
+    model: Literal["spectral-elements", "deepwave"] = Field(
+        "spectral-elements",
+        description="what solves: spectral elements, the reference; or finite differences by the "
+        "package deepwave, the fast model",
     )
     lengths: tuple[Positive, Positive] = Field(
         (640.0, 640.0), description="width (x) and depth (y, downwards) of the rectangle, m"
@@ -139,6 +114,9 @@ class SeismicConfig(Config):
         | tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
     ) = Field(10, description="cells of the inversion mesh along each side, or along x and y")
     degree: int = Field(4, ge=2, le=8, description="polynomial degree of the elements")
+    deepwave: DifferencesConfig = Field(
+        DifferencesConfig(), description='of the fast model, model = "deepwave"'
+    )
     survey: SurveyConfig = Field(SurveyConfig(), description="sources and receivers")
     source: SourceConfig = Field(SourceConfig(), description="the wavelet")
     boundary: BoundaryConfig = Field(BoundaryConfig(), description="how waves leave")
@@ -243,6 +221,12 @@ class SeismicConfig(Config):
         """Sides of the cells of the rectangle on a level."""
         nx, ny = self.counts(level)
         return self.lengths[0] / nx, self.lengths[1] / ny
+
+    def between_nodes(self, level: int) -> float:
+        """The distance between neighbouring nodes, of spectral elements the mean one."""
+        if self.model == "deepwave" and self.deepwave.spacing is not None:
+            return float(np.ldexp(self.deepwave.spacing, -min(level, HIGHEST)))
+        return max(self.spacing(level)) / self.degree
 
     def frame(self, level: int) -> tuple[float, int]:
         """Width of the absorbing layer and cells across it, about as large as those inside."""

@@ -53,7 +53,7 @@ def _near(config: SeismicConfig, observations: Observations) -> str:
         return ""
     pairs = np.unique(np.stack([shot, receiver], axis=1), axis=0)
     ways = config.sources[pairs[:, 0]] - config.receivers[pairs[:, 1]]
-    reach = NEAR * max(config.spacing(0)) / config.degree
+    reach = NEAR * config.between_nodes(0)
     close = int((np.hypot(*ways.T) < reach).sum())
     if not close:
         return ""

@@ -19,6 +19,7 @@ LONGER = {
     "laplace": {"max_iterations", "cg_iterations"},
     "map": {"max_iterations", "cg_iterations"},
     "pcn": {"warmup"},
+    "pnp-dm": {"warmup", "moves", "levels"},
     "pinn": {"adam_steps", "lbfgs_steps", "newton_steps", "newton_block", "block", "patience"},
     "two-level": {"warmup", "tuning", "subchain", "correction_every"},
     "deeponet": {"epochs", "patience", "accumulation"},

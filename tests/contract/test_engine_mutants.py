@@ -75,6 +75,13 @@ class Deaf(ToyEngine):
     uses = frozenset({Role.INVERSE})
 
 
+@mutant("law")
+class Gaussian(ToyEngine):
+    """Says that it takes the law of xi from a denoiser, and does not."""
+
+    uses = frozenset({Role.DENOISER})
+
+
 @mutant("refuses")
 class Demure(ToyEngine):
     """Does not say that it needs derivatives."""

@@ -28,6 +28,7 @@ TOY_ENGINES = {
     "hmc": ("draws=20", "warmup=20"),
     "emcee": ("draws=20", "warmup=10"),
     "eki": ("ensemble_size=30",),
+    "pnp-dm": ("draws=20", "warmup=20"),
     "pinn": ("width=6", "depth=1", "points=32", "adam_steps=20", "newton_steps=20"),
     "two-level": ("draws=12", "warmup=4", "tuning=40", "chains=2"),
 }

@@ -46,7 +46,8 @@ def names(cell):
 
 def shown_keys():
     """``key = value`` in the sections that are named after a plug-in."""
-    for kind, page in (("engines", "engines.md"), ("surrogates", "surrogates.md")):
+    pages = ("engines.md", "diffusion.md")
+    for kind, page in (*(("engines", p) for p in pages), ("surrogates", "surrogates.md")):
         for title, text in sections(page).items():
             plug_ins = [n for n in title.split(", ") if n in ours(kind)]
             for name in plug_ins[:1]:
@@ -105,7 +106,7 @@ OTHERS = {
     *("--ntasks", "--signal", "--requeue", "--open-mode", "--ntasks", "--signals-to-handle"),
     *("--job-name", "--array", "--cpus-per-task", "--time", "--mem", "--nproc-per-node"),
     *("--no-deps", "--root", "--quick", "--only", "--flat", "--seeds", "--help"),
-    *("--clock", "--table", "--rounds", "--each", "--pairs", "--shm-size"),
+    *("--clock", "--table", "--rounds", "--each", "--pairs", "--shm-size", "--tuning"),
 }
 """Flags of Slurm, torchrun, pip and the programs in benchmarks/."""
 

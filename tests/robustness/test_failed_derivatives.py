@@ -58,11 +58,14 @@ OPTIONS = {
     "cma": {"searches": 2},
     "database": {"n": 200},
     "database-cma": {"n": 200, "refine": "cma"},
+    "pnp-dm": {"chains": 2, "draws": 60, "warmup": 30},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
+LEARNED = ("average-image", "inverse-cnn", "lin-fno", "linear-image", "nio")
 KIND = {"lbfgs": "map", "pcn-laplace": "pcn", "database-cma": "database"}
-EXEMPT = {"d-bar", "pinn"}
-"""They solve once, at their end (tests/verification/test_dbar.py, tests/surrogate/test_pinn.py)."""
+EXEMPT = {"d-bar", "pinn", *LEARNED}
+"""They solve once (tests/verification/test_dbar.py, tests/surrogate/test_pinn.py), or polish with
+the steps of gauss-newton (tests/unit/test_learned_engine.py)."""
 
 PARTS = ["value", "tangent", "adjoint"]
 WAYS = pytest.mark.parametrize("as_nan", [False, True], ids=["raised", "NaN"])

@@ -91,6 +91,7 @@ OPTIONS = {
     "pcn": {"chains": 1, "warmup": 300, "draws": 14 * L, "thin": 14, "beta": 0.4},
     "hmc": {"chains": 1, "warmup": 100, "draws": 4 * L, "thin": 4},
     "emcee": {"ensembles": 1, "walkers": 32, "warmup": 150, "draws": 120, "thin": 30},
+    "pnp-dm": {"chains": 1, "warmup": 300, "draws": 20 * L, "thin": 20, "coupling": 0.2},
     "two-level": {"chains": 1, "warmup": 10, "draws": L, "tuning": 60, "subchain": 3},
 }
 LINEAR_ONLY = {"gaussian"}

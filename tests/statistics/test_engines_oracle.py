@@ -34,12 +34,20 @@ OPTIONS = {
     "gauss-newton": {"regularization": "prior", "tolerance": 1e-10},
     "gaussian": {"chains": 1, "draws": 500},
     "pinn": {"width": 4, "depth": 1, "points": 16, "adam_steps": 50, "penalty": 1e6},
+    "pnp-dm": {
+        **{"chains": 1, "walkers": 10, "coupling": 0.1},
+        **{"draws": 400, "warmup": 100, "thin": 4},
+    },
     "two-level": {"chains": 1, "draws": 60, "warmup": 10, "tuning": 60, "subchain": 2},
 }
 POINT_ERROR = {"pinn": 1e-4, "cma": 1e-4}
 """An equation holds as well as a finite penalty makes it; and without slopes a minimum is known to
 the root of what its height is known to."""
-EXEMPT = {"d-bar": "has no prior, and works on boundary maps of a disc alone"}
+LEARNED = ("average-image", "inverse-cnn", "lin-fno", "linear-image", "nio")
+EXEMPT = {
+    "d-bar": "has no prior, and works on boundary maps of a disc alone",
+    **dict.fromkeys(LEARNED, "reports an estimate, and no minimum"),
+}
 NAMES = [n for n in ours("engines") if n not in EXEMPT]
 DRAWING = [n for n in NAMES if registry.load("engines", n).produces != "point"]
 

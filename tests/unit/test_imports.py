@@ -25,6 +25,8 @@ ROOMS = (
     "pdeinv.plugins",
     "pdeinv.engines.run",
     "pdeinv.engines.database",
+    "pdeinv.engines.diffusion",
+    "pdeinv.engines.learned",
     "pdeinv.engines.mcmc",
     "pdeinv.engines.regularized",
     "pdeinv.engines.gaussian",

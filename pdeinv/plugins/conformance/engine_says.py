@@ -11,6 +11,7 @@ from typing import Any, get_args
 import numpy as np
 
 from pdeinv.bayes.bernoulli import Bernoulli
+from pdeinv.bayes.denoisers import MixtureDenoiser
 from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.engines.base import Need, Produces, check_posterior
@@ -99,8 +100,9 @@ class Bare:
 def refuses(case: Case) -> None:
     engine, full = case.engine(), case.build()
     model = full.model.model if isinstance(full.model, WhitenedModel) else full.model
-    on = replace(full, model=WhitenedModel(full.prior, Bare(model)), coarse=None)
-    if not engine.requires and Need.COARSE not in engine.needs:
+    bare = WhitenedModel(full.prior, Bare(model))
+    on = replace(full, model=bare, coarse=None, estimate=None)
+    if not engine.requires and not engine.needs & {Need.COARSE, Need.ESTIMATE}:
         check_posterior(engine, on)
         hold(np.isfinite(replace(case, build=lambda: on).draws()).all(), "draws are not finite")
         return
@@ -147,3 +149,21 @@ def uses(case: Case) -> None:
     plain, begun = (replace(case, build=partial(replace, p)).draws() for p in (on, told))
     hold(np.isfinite(begun).all(), "draws are not finite")
     hold(not np.array_equal(plain, begun), "chains begin as they do without an estimate")
+
+
+@CLAUSES.clause(
+    "law", "with denoiser in `uses`, draws follow the denoiser of the posterior where there is "
+    "one; without, such a posterior is refused with CapabilityError",
+    needs=("built", "uses"), where="pdeinv.engines.base.check_law",
+)  # fmt: skip
+def law(case: Case) -> None:
+    engine, on = case.engine(), case.build()
+    narrow = MixtureDenoiser(np.ones(1), np.full((1, on.dim), AWAY), np.full(on.dim, NEAR**2))
+    told = replace(on, denoiser=narrow)
+    if Role.DENOISER not in getattr(engine, "uses", frozenset[Role]()):
+        refused(lambda: check_posterior(engine, told), "a denoiser", CapabilityError)
+        return
+    check_posterior(engine, told)
+    plain, learned = (replace(case, build=partial(replace, p)).draws() for p in (on, told))
+    hold(np.isfinite(learned).all(), "draws are not finite")
+    hold(not np.array_equal(plain, learned), "draws are those of N(0, I)")

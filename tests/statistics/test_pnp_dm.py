@@ -1,0 +1,141 @@
+"""Split Gibbs: weights of modes that the data leave open, and an invariant likelihood step."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pdeinv.bayes.denoisers import MixtureDenoiser
+from pdeinv.bayes.fields.base import IndependentField
+from pdeinv.bayes.linear_mixture import LinearMixture
+from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.posterior import Posterior, WhitenedModel
+from pdeinv.bayes.prior import FieldPrior
+from pdeinv.bayes.transforms import Identity
+from pdeinv.engines.diffusion.affine import Affine
+from pdeinv.engines.diffusion.conditioned import Tie, moved
+from pdeinv.engines.diffusion.local import Curvature, located
+from pdeinv.engines.diffusion.pnp_dm import PnpDm, PnpDmConfig
+from pdeinv.engines.ended import Ended
+from pdeinv.engines.requests import drive
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
+from pdeinv.model.forward import DERIVATIVES, Linearization
+from pdeinv.model.spaces import Space, Variable
+
+DIM, N_D = 6, 4
+
+
+def case(weights=(0.75, 0.25), apart=3.0):
+    """Two modes along a direction that the data do not see."""
+    rng = np.random.default_rng(3)
+    matrix = rng.standard_normal((N_D, DIM))
+    unseen = np.linalg.svd(matrix)[2][-1]
+    law = MixtureDenoiser(np.array(weights), apart * np.stack([-unseen, unseen]), np.full(DIM, 1.0))
+    return LinearMixture.simulated(matrix, law, 0.5, rng), unseen
+
+
+def drawn(mixture, folder, **options):
+    how = {"chains": 4, "walkers": 100, "draws": 40, "warmup": 200, "thin": 20, "coupling": 0.2}
+    engine = PnpDm(PnpDmConfig(**{**how, **options}))
+    return run(engine, mixture.posterior, Run(1, folder)).outcome
+
+
+def test_the_exact_weights_are_those_of_prior_modes_that_no_datum_tells_apart():
+    mixture, unseen = case()
+    assert np.allclose(mixture.weights, [0.75, 0.25])
+    draws = mixture.sample(np.random.default_rng(0), 20_000)
+    assert np.mean(draws @ unseen < 0) == pytest.approx(0.75, abs=0.02)
+    side = draws[draws @ unseen > 0]
+    assert np.allclose(side.mean(axis=0), mixture.means[1], atol=0.1)
+    assert np.allclose(np.cov(side.T), mixture.covariance, atol=0.1)
+
+
+def test_weights_means_and_spreads_of_two_modes_are_found(tmp_path):
+    mixture, unseen = case()
+    found = drawn(mixture, tmp_path)
+    xi = found.xi.reshape(-1, DIM)
+    left = xi @ unseen < 0
+    assert left.mean() == pytest.approx(0.75, abs=0.07)
+    std = np.sqrt(np.diag(mixture.covariance))
+    for i, side in enumerate((left, ~left)):
+        assert np.all(np.abs(xi[side].mean(axis=0) - mixture.means[i]) < 0.15 * std)
+        assert np.all(np.abs(xi[side].std(axis=0) / std - 1) < 0.12)
+    assert "with respect to the learned prior" in found.note
+    assert "lp" not in found.stats
+
+
+def test_couplings_that_begin_within_a_mode_get_the_weights_wrong(tmp_path):
+    """Negative control: walkers stay where prior draws of N(0, I) have put them."""
+    mixture, unseen = case(apart=4.0)
+    xi = drawn(mixture, tmp_path, first_coupling=0.4).xi.reshape(-1, DIM)
+    assert abs(np.mean(xi @ unseen < 0) - 0.75) > 0.12
+
+
+def test_a_coupling_that_widens_the_fitted_data_is_no_posterior(tmp_path):
+    rng = np.random.default_rng(4)
+    law = MixtureDenoiser(np.ones(1), np.zeros((1, DIM)), np.full(DIM, 0.01))
+    narrow = LinearMixture.simulated(rng.standard_normal((N_D, DIM)), law, 0.5, rng)
+    found = drawn(narrow, tmp_path, coupling=0.3, first_coupling=1.0)
+    assert found.ended is Ended.COUPLED
+    assert "lower engine.coupling" in found.message
+    good = drawn(narrow, tmp_path / "fine", coupling=0.02, first_coupling=1.0, draws=200)
+    assert good.ended is Ended.DRAWN
+    assert good.summary["fitted_sd_ratio"] < 1.05
+
+
+class Curved:
+    """G(m) = m + m³ / 3, whose linearizations differ everywhere."""
+
+    kind, capabilities = "reference", DERIVATIVES
+    m_space = Space((Variable("m", ("m_dim",), (1,)),))
+    d_space = Space((Variable("d", ("d_dim",), (1,)),))
+
+    def __call__(self, m):
+        return m + m**3 / 3
+
+    def linearize(self, m):
+        return Linearization(self(m), lambda dm: (1 + m**2) * dm, lambda w: (1 + m**2) * w)
+
+
+def curved():
+    prior = FieldPrior(Curved.m_space, IndependentField(np.zeros(1), np.ones(1)), Identity())
+    return Posterior(prior, WhitenedModel(prior, Curved()), np.array([1.0]), Noise(np.array([0.4])))
+
+
+def stationary(move):
+    """Mean and sd of many walkers after some moves from exact draws, and the exact ones."""
+    on, tie, rng = curved(), Tie(np.zeros((1500, 1)), 1.5), np.random.default_rng(5)
+    axis = np.linspace(-6, 6, 20_001)
+    log = -0.5 * ((axis + axis**3 / 3 - 1) / 0.4) ** 2 - 0.5 * (axis / 1.5) ** 2
+    mass = np.exp(log - log.max())
+    mass /= mass.sum()
+    xi = rng.choice(axis, size=(1500, 1), p=mass)
+    none = Curvature(np.zeros(1), np.zeros((1, 1)))
+    at = drive(on, located(on, xi, Affine.unknown(), none))
+    for _ in range(6):
+        at = drive(on, move(on, at, tie, Affine.unknown(), rng)).at
+    mean = mass @ axis
+    return at.xi, mean, np.sqrt(mass @ (axis - mean) ** 2)
+
+
+def test_metropolised_steps_leave_the_tied_likelihood_as_it_is():
+    xi, mean, std = stationary(moved)
+    assert abs(xi.mean() - mean) < 0.1 * std
+    assert xi.std() == pytest.approx(std, rel=0.08)
+
+
+def test_steps_without_the_density_of_the_proposal_are_caught(monkeypatch):
+    """Negative control."""
+    monkeypatch.setattr(Tie, "log_proposal", lambda _, at, __: np.zeros(len(at.xi)))
+    xi, mean, std = stationary(moved)
+    assert abs(xi.mean() - mean) > 0.1 * std or abs(xi.std() / std - 1) > 0.08
+
+
+def test_a_step_of_linear_data_is_always_accepted_and_asks_for_no_solve(tmp_path):
+    mixture, _ = case()
+    on = replace(mixture.posterior())
+    engine = PnpDm(PnpDmConfig(chains=1, draws=20, warmup=20, walkers=5))
+    found = run(engine, lambda: on, Run(1, tmp_path))
+    assert found.outcome.summary["acceptance_rate"] == 1.0
+    assert found.counters.n_forward <= 6
