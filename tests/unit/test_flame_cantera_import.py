@@ -131,6 +131,18 @@ def test_of_a_free_flame_its_speed_is_taken(tmp_path):
     np.testing.assert_allclose([found["phi"][0], found["p"][0]], [1.2, 2e5], rtol=1e-6)
 
 
+@pytest.mark.parametrize(("column", "value"), [("T", "warm"), ("T", "-300"), ("velocity", "nan")])
+def test_columns_that_no_flame_can_have_are_refused_in_one_line(column, value, saved, tmp_path):
+    head, first, *rest = (saved[0] / "flame.csv").read_text().splitlines()
+    cells = first.split(",")
+    cells[head.split(",").index(column)] = value
+    (tmp_path / "flame.csv").write_text("\n".join([head, ",".join(cells), *rest]))
+    options = {"configuration": "burner", "phi": 0.8, "length": 0.02}
+    with pytest.raises(DataSchemaError, match="Cantera reads no flame of this mechanism") as found:
+        import_file("flame-cantera", "cantera", tmp_path / "flame.csv", options)
+    assert "\n" not in str(found.value)
+
+
 def test_files_that_are_no_flames_are_refused(saved, tmp_path):
     folder, _ = saved
     (folder / "flame.txt").write_text("1")
