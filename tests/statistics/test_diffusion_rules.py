@@ -6,11 +6,15 @@ import pytest
 from pdeinv.bayes.denoisers import MixtureDenoiser
 from pdeinv.bayes.linear_mixture import LinearMixture
 from pdeinv.engines.diffusion.dds import conjugate_rows
+from pdeinv.engines.diffusion.levels import ancestral
+from pdeinv.engines.diffusion.particles import ParticlesConfig, ParticlesEngine
+from pdeinv.engines.diffusion.prior import denoiser_of
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Run
 from pdeinv.errors import CapabilityError, RunFailed
 from pdeinv.plugins import registry
+from pdeinv.plugins.conformance import check_engine
 
 DIM, N_D, DRAWS = 24, 8, 400
 
@@ -114,6 +118,22 @@ def test_a_run_that_is_cut_short_has_only_noise(tmp_path):
     kind = registry.load("engines", "diffpir")
     with pytest.raises(RunFailed, match="where particles are noise still; raise the budget"):
         run(kind(kind.Config()), case(0.1).posterior, Run(0, tmp_path, budget=Budget(n_forward=1)))
+
+
+class Blind(ParticlesEngine):
+    """Draws of the prior by the one-step rule: a new sampler is its formula and nothing else."""
+
+    name = "blind"
+    Config = ParticlesConfig
+
+    def led(self, posterior, state, on, rng):
+        yield from ()
+        clean = denoiser_of(posterior)(state.xi, on.here)
+        return ancestral(state.xi, clean, on.here, on.there, rng.standard_normal(clean.shape))
+
+
+def test_a_new_sampler_of_a_few_lines_keeps_the_whole_protocol():
+    check_engine(Blind).raise_for_failures()
 
 
 class Flat(MixtureDenoiser):

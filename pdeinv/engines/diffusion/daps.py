@@ -44,6 +44,7 @@ class Daps(ParticlesEngine):
     """
 
     name = "daps"
+    measured = "1.06 to 1.21 times as wide as the posterior where that is known"
     solves = "jacobians"
     requires = DERIVATIVES
     Config = DapsConfig

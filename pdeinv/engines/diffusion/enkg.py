@@ -52,6 +52,7 @@ class EnKG(ParticlesEngine):
     """
 
     name = "enkg"
+    measured = "0.4 to 0.7 times as wide as the posterior where that is known"
     solves = "values"
     Config = EnKGConfig
     config: EnKGConfig
