@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from pdeinv.bayes.noise import Noise
+from pdeinv.engines.gaussian.minimize import find_map
+from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import CapabilityError, ConfigError, SolverDiverged
@@ -158,6 +161,24 @@ def test_it_is_stored_with_the_problem(found, tmp_path):
     found.save(tmp_path / "net")
     again = NetworkSolution.load(tmp_path / "net")
     np.testing.assert_array_equal(again.fields(0)["c"], found.fields(0)["c"])
+
+
+@pytest.mark.slow
+def test_an_inversion_by_a_network_is_near_that_by_the_adjoint(tmp_path):
+    problem = make_problem("tumor", LINE)
+    sensors = problem.sensors("grid:20@60,100")
+    noise = Noise(np.full(len(sensors["x"]), 0.02))
+    clean = problem.forward_model(sensors, 1)(AT)
+    data = clean + noise.std * np.random.default_rng(0).standard_normal(len(clean))
+    recipe = PosteriorRecipe("tumor", LINE, sensors, data, noise)
+    posterior = recipe()
+    best = drive(posterior, find_map(posterior, np.random.default_rng(0)))
+    strict = {"adam_steps": 0, "newton_steps": 800, "penalty_start": 1e6, "penalty": 1e6}
+    engine = Pinn(PinnEngineConfig(**{**SMALL, **strict}))
+    ended = run(engine, lambda: posterior, Run(1, tmp_path)).outcome
+    assert ended.converged, ended.message
+    assert ended.summary["misfit"] < posterior.misfit(best) + 1.0
+    np.testing.assert_allclose(ended.xi[0, 0], best, atol=0.05)
 
 
 def test_what_obeys_no_equation_is_an_error():

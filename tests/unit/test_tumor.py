@@ -248,6 +248,9 @@ def test_a_grid_for_scores_holds_the_last_concentration():
     assert found[0, 0] == 0.0
     with pytest.raises(ConfigError, match="is a list of numbers and no field on a grid"):
         problem.grid_operator((9, 9))
+    places = made(unknown={"growth_factor": {"std": 0.3}})
+    with pytest.raises(ConfigError, match="beside fields of factors, and no one field on a grid"):
+        places.grid_operator((9, 9))
 
 
 def test_memory_is_told_before_it_is_needed(monkeypatch):
