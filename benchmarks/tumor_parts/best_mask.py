@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pdeinv.typing import Array
 
-__all__ = ["BestMask", "best_mask", "overlap"]
+__all__ = ["BestMask", "best_mask"]
 
 _TRIED = 33
 """Sizes that are tried at once, of which the best ones are tried again more closely."""
@@ -35,12 +35,6 @@ class BestMask:
 
     inside: Mask
     expected: float
-
-
-def overlap(a: Mask, b: Mask) -> float:
-    """2 |A ∩ B| / (|A| + |B|), 1 where both are empty."""
-    total = int(a.sum()) + int(b.sum())
-    return 2 * int((a & b).sum()) / total if total else 1.0
 
 
 def best_mask(draws: Mask) -> BestMask:
