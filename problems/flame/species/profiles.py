@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -45,21 +45,27 @@ LARGE = 40.0
 
 
 class Guess(Protocol):
-    """Profiles to start from.
+    """Profiles to start from."""
 
-    Attributes:
-        outputs: names of what they are of.
-        thin: the flame of one variable.
-        eigenvalue: where a search begins, the least and the largest.
-        width: over which fields change, m.
-        centre: where, m.
-    """
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what they are of."""
 
-    outputs: tuple[str, ...]
-    thin: Thin
-    eigenvalue: tuple[float, float, float]
-    width: float
-    centre: float
+    @property
+    def thin(self) -> Thin:
+        """The flame of one variable."""
+
+    @property
+    def eigenvalue(self) -> tuple[float, float, float]:
+        """Where a search begins, the least and the largest."""
+
+    @property
+    def width(self) -> float:
+        """Over which fields change, m."""
+
+    @property
+    def centre(self) -> float:
+        """Where they do, m."""
 
     def __call__(self, x: Any, /) -> tuple[Any, Any]:
         """G and D at tensors of places (n, 1), each (n, outputs)."""
@@ -142,7 +148,7 @@ class Free:
     thin: Thin
     domain: Domain
     fixed: float
-    outputs = ("T", *LOGITS)
+    outputs: ClassVar[tuple[str, ...]] = ("T", *LOGITS)
 
     @classmethod
     def of(cls, setting: Setting, reaction: Reaction, domain: Domain, at: Parameters) -> Free:
@@ -151,7 +157,7 @@ class Free:
 
     @property
     def centre(self) -> float:
-        """Half a width behind the place, towards the reaction."""
+        """The place where it is held."""
         return self.domain.held
 
     @property
@@ -259,7 +265,7 @@ class Counterflow:
     at: Parameters
     length: float
     density: float
-    outputs = ("T", *LOGITS, "V", "M")
+    outputs: ClassVar[tuple[str, ...]] = ("T", *LOGITS, "V", "M")
 
     @classmethod
     def of(
