@@ -51,7 +51,7 @@ INVERSE = PinnEngineConfig(
     points=200, adam_steps=0, newton_steps=600, penalty_start=1e3, penalty=1e7, settle=0.005
 )
 FREE = PinnConfig(points=200, adam_steps=0, tolerance=3e-4)
-BETWEEN = PinnConfig(width=20, points=300, adam_steps=0, newton_steps=500, tolerance=3e-4)
+BETWEEN = PinnConfig(width=20, points=300, adam_steps=0, newton_steps=400, tolerance=1e-6)
 ENERGY = PinnEngineConfig(
     width=20, points=300, adam_steps=0, newton_steps=500, penalty_start=1e5, penalty=1e9,
     settle=2e-3,

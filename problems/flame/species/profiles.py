@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -65,7 +65,7 @@ class Guess(Protocol):
 
     @property
     def centre(self) -> float:
-        """Where, m."""
+        """Where they do, m."""
 
     def __call__(self, x: Any, /) -> tuple[Any, Any]:
         """G and D at tensors of places (n, 1), each (n, outputs)."""
@@ -148,7 +148,7 @@ class Free:
     thin: Thin
     domain: Domain
     fixed: float
-    outputs = ("T", *LOGITS)
+    outputs: ClassVar[tuple[str, ...]] = ("T", *LOGITS)
 
     @classmethod
     def of(cls, setting: Setting, reaction: Reaction, domain: Domain, at: Parameters) -> Free:
@@ -157,7 +157,7 @@ class Free:
 
     @property
     def centre(self) -> float:
-        """Half a width behind the place, towards the reaction."""
+        """The place where it is held."""
         return self.domain.held
 
     @property
@@ -265,7 +265,7 @@ class Counterflow:
     at: Parameters
     length: float
     density: float
-    outputs = ("T", *LOGITS, "V", "M")
+    outputs: ClassVar[tuple[str, ...]] = ("T", *LOGITS, "V", "M")
 
     @classmethod
     def of(
