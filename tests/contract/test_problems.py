@@ -71,6 +71,14 @@ CASES = {
         },
         "all@0.1:0.3:9",
     ),
+    "seismic, deepwave": (
+        {
+            **{"model": "deepwave", "lengths": [320.0, 240.0], "cells": [5, 4]},
+            "deepwave": {"layer": 8, "accuracy": 4},
+            "time": {"final": 0.2},
+        },
+        "shots:1+receivers:0-7/2",
+    ),
     "tumor": ({"cells": 24, "time": {"steps": 8}}, None),
     "tumor, differences": (
         {"cells": 24, "time": {"steps": 8}, "solver": "finite-differences", "voxel": 12.0},
