@@ -218,26 +218,27 @@ def picture(number: int, path: Path) -> None:
     lattice = story.centres
     inside = [index[recurred] for index in lattice.index]
     middle = [int(np.median(index)) for index in inside]
-    white, _ = Tumor(of(number, 96)).tissue.over(lattice.axes)
-    brain = white.reshape(lattice.active.shape)
+    white, grey = Tumor(of(number, 96)).tissue.over(lattice.axes)
+    shade = np.ma.masked_where(white + grey < 0.5, white + 0.6 * grey)
+    brain = shade.reshape(lattice.active.shape)
     outlines = {
         "cavity: the drawn core, cut out": ("black", story.core),
         "plan: margin of 15 mm": ("tab:blue", found.plans["margin"]),
         "plan: inverted density, same volume": ("tab:orange", found.plans["map"]),
     }
-    figure, axes = plt.subplots(1, 3, figsize=(12, 4.4), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(12, 5.2), layout="compressed")
     for panel, (axis, title) in zip(axes, enumerate(("x", "y", "z")), strict=True):
         others = [k for k in range(3) if k != axis]
         ends = [(0.0, FINE * len(lattice.axes[k])) for k in others]
         extent = (*ends[0], *ends[1])
-        cut = partial(np.take, indices=middle[axis], axis=2 - axis)
+        cut = partial(np.ma.take, indices=middle[axis], axis=2 - axis)
 
         def shown(mask: Mask, cut: Any = cut) -> Array:
             whole = np.zeros(lattice.active.shape)
             whole[lattice.active] = mask
             return np.asarray(cut(whole))
 
-        panel.imshow(cut(brain), cmap="gray", vmin=-0.8, vmax=1.6, origin="lower", extent=extent)
+        panel.imshow(cut(brain), cmap="gray", vmin=0.0, vmax=1.2, origin="lower", extent=extent)
         red = np.ma.masked_less(shown(recurred), 0.5)
         panel.imshow(red, cmap="Reds", vmin=0, vmax=1.6, origin="lower", extent=extent, alpha=0.9)
         for colour, mask in outlines.values():

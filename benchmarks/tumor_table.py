@@ -68,8 +68,10 @@ SOFTNESS, SHARE = 0.05, 0.1
 """Of the masks. Contours as wrong as these leave a share of 0.04 at that softness
 (``problems/tumor/contours``), with which estimates follow the prior; here Dice is asked for."""
 
-ROUNDS, CHAINS = {"max_rounds": 5}, {"chains": 2, "draws": 100, "warmup": 10}
-"""Of ``two-level``, so that training and chains take about 600 solves together."""
+ROUNDS = {"max_rounds": 3, "moves": 50}
+CHAINS = {"chains": 2, "draws": 80, "warmup": 10, "tuning": 60, "subchain": 3}
+"""Of ``two-level``: training and chains take about 600 solves together, and moves on the coarse
+model, of which one costs nearly as much as a fine solve, no more than those."""
 
 
 def offline(scratch: Path, rows: dict[str, Any]) -> None:

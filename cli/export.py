@@ -1,4 +1,4 @@
-"""``pdeinv export``: results, truths and gathers for ParaView, radiologists and geophysicists."""
+"""``pdeinv export``: results, truths and gathers for ParaView, spreadsheets and others."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ def export(
         Path | None,
         typer.Option("--segy", help="The SEG-Y file to write (.segy, .sgy): the shot gathers."),
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", help="The table of profiles over x to write (.csv), with units."),
+    ] = None,
     variable: Annotated[
         str | None, typer.Option("--variable", help="The only unknown of a result to write as VTK.")
     ] = None,
@@ -52,9 +56,10 @@ def export(
     ] = False,
 ) -> None:
     """Write mean, sd and quantiles of a result, or the fields of a truth, for other programs."""
-    if sum(out is not None for out in (vtk, nifti, segy)) != 1:
+    if [vtk, nifti, segy, csv].count(None) != 3:
         raise ConfigError(
-            "give one output: --vtk OUT.vtkhdf, --nifti OUT.nii.gz or FOLDER, or --segy OUT.segy"
+            "give one output: --vtk OUT.vtkhdf, --csv OUT.csv, --segy OUT.segy, or --nifti "
+            "OUT.nii.gz or FOLDER"
         )
     if nifti is not None:
         if variable is not None:
@@ -68,8 +73,25 @@ def export(
             raise ConfigError("--variable goes with --vtk; SEG-Y holds the gathers")
         _as_gathers(terminal, path, segy, overwrite)
         return
+    if csv is not None:
+        if variable is not None:
+            raise ConfigError("--variable goes with --vtk; tables have every profile")
+        _as_table(terminal, path, csv, overwrite)
+        return
     assert vtk is not None
     _as_mesh(terminal, path, vtk, variable, overwrite)
+
+
+def _as_table(terminal: Terminal, path: Path, out: Path, overwrite: bool) -> None:
+    from pdeinv.io.atomic import check_output
+    from pdeinv.io.lock import owned
+    from pdeinv.jobs.export_table import check_csv_name, export_csv
+
+    check_csv_name(out)
+    check_output(out, overwrite=overwrite, option="--csv", inputs=[path])
+    with owned(out):
+        export_csv(path, out)
+    terminal.result({"csv": str(out)}, str(out))
 
 
 def _as_mesh(

@@ -24,7 +24,7 @@ from pdeinv.problems.tumor.masks import REGIONS
 from pdeinv.problems.tumor.model import history
 from pdeinv.typing import Array
 
-__all__ = ["Density", "Hand", "density", "drawable", "level_alone", "segmented"]
+__all__ = ["Density", "Hand", "density", "drawable", "level_errors", "segmented"]
 
 FINE = 1.0
 """Edge of the voxels on which contours are drawn, mm."""
@@ -152,23 +152,23 @@ def segmented(
     return _at(drawn, true.low, places, edge)
 
 
-def level_alone(true: Density, threshold: float, hand: Hand | None = None) -> float:
-    """The mean Dice of a contour of which nothing but its level is unknown, told by a drawn one.
+def level_errors(true: Density, threshold: float, hand: Hand | None = None) -> tuple[Array, Array]:
+    """By how many mm³ a drawn contour is too large all over, and how probable that is.
 
-    The mean of the field over the contour is what an estimate of the level cannot tell from the
+    The mean of the field over the contour is what an estimate of its level cannot tell from the
     level. Its variance sd² 2π length²/A (1 − exp(−A/(2π length²))), A the area of the contour, is
     exact for a sphere.
+
+    Returns:
+        Nodes and weights of Gauss and Hermite.
     """
     hand, far = hand or Hand(), _distance(true.c > threshold)
     # distances between middles of voxels know no less than a few of them
     area = float(np.sum(np.abs(far) < NEAR)) * FINE**3 / (2 * NEAR)
-    volume = float(np.sum(far > 0)) * FINE**3
-    moved, weights = np.polynomial.hermite_e.hermegauss(20)
     patches = area / (2 * np.pi * hand.length**2)
     off = hand.sd * np.sqrt((1 - np.exp(-patches)) / patches)
-    sizes = np.maximum(volume + area * off * moved, 0.0)
-    overlaps = 2 * np.minimum(sizes, volume) / (sizes + volume)
-    return float(overlaps @ weights / weights.sum())
+    moved, weights = np.polynomial.hermite_e.hermegauss(20)
+    return area * off * moved, weights / weights.sum()
 
 
 def _distance(inside: Volume) -> Volume:

@@ -19,6 +19,7 @@ from pdeinv.io.nifti import output_kind
 from pdeinv.jobs.export import export_vtk
 from pdeinv.jobs.export_images import export_nifti
 from pdeinv.jobs.export_segy import export_segy
+from pdeinv.jobs.export_table import export_csv
 from pdeinv.jobs.plot.figure import plot as draw
 from pdeinv.jobs.score import NODES
 from pdeinv.jobs.score import score as evaluate
@@ -103,18 +104,20 @@ def export(
     *,
     nifti: str | Path | None = None,
     segy: str | Path | None = None,
+    csv: str | Path | None = None,
     variable: str | None = None,
     threshold: Sequence[float] = (),
     time: float | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write a file for ParaView, as medical images or as gathers: ``pdeinv export``.
+    """Write a file for ParaView, medical images, gathers or a table: ``pdeinv export``.
 
     Args:
         what: of :func:`invert` or :func:`solve`; with ``segy`` also of :func:`observe`.
         vtk: the .vtkhdf file.
         nifti: in place of it the .nii.gz file, or a folder of images.
         segy: in place of it the .segy file, of shot gathers.
+        csv: in place of it the .csv file, of profiles over x.
         variable: the only unknown of a result to write as VTK.
         threshold: with ``nifti``, what counts as tumor in a truth, and as its core.
         time: with ``nifti``, that of a truth; the last where not given.
@@ -126,9 +129,10 @@ def export(
     Raises:
         PdeinvError: no field over space.
     """
-    given = {k: v for k, v in (("vtk", vtk), ("nifti", nifti), ("segy", segy)) if v is not None}
+    named = {"vtk": vtk, "nifti": nifti, "segy": segy, "csv": csv}
+    given = {k: v for k, v in named.items() if v is not None}
     if len(given) != 1:
-        raise ConfigError("give one output: vtk, nifti or segy")
+        raise ConfigError("give one output: vtk, nifti, segy or csv")
     ((option, out),) = given.items()
     target = Path(out)
     kind = output_kind(target) if option == "nifti" else "file"
@@ -139,8 +143,10 @@ def export(
             export_vtk(source, target, variable)
         elif option == "nifti":
             export_nifti(source, target, threshold, time)
-        else:
+        elif option == "segy":
             export_segy(source, target)
+        else:
+            export_csv(source, target)
     return target
 
 

@@ -229,6 +229,14 @@ class Engine[S](Protocol):
         """
         return self.n_chains
 
+    def expected(self, posterior: Posterior) -> Mapping[str, int]:
+        """How often a whole run calls what, by name, where the engine knows; for ``--dry-run``.
+
+        Names that are understood: ``denoiser`` and ``denoiser_derivative``, calls with ``rows``
+        fields each; ``values``, ``gradients`` and ``jacobians``, solves for these.
+        """
+        return {}
+
     @property
     def most_steps(self) -> int:
         """``n_steps`` of the longest engine that :meth:`extended` leads to."""

@@ -1,6 +1,6 @@
 """The nodes of finite differences: a regular grid a little larger than the rectangle.
 
-Sources and receivers between nodes are spread over the nodes around them, four on each side, so
+Sources and receivers between nodes are spread over the nodes around them, six on each side, so
 that the grid reaches so far beyond the rectangle where waves leave. At a free surface the first row
 lies one spacing below it.
 """
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["HALFWIDTH", "NodeGrid"]
 
-HALFWIDTH = 4
-"""Nodes on each side of a point that it is spread over."""
+HALFWIDTH = 6
+"""Nodes on each side of a point that it is spread over; with four, deepwave's usual number, a
+source between nodes along one axis is 0.4 % too weak."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,8 @@ class NodeGrid:
     @cached_property
     def _lines(self) -> tuple[Array, Array]:
         """Coordinates along x and along y."""
-        ny, nx = self.shape
-        y, x = (
-            self.spacing * (np.arange(n) + k) for n, k in zip((ny, nx), self.first, strict=True)
-        )
-        return x, y
+        (ny, nx), (top, left), h = self.shape, self.first, self.spacing
+        return np.asarray(h * (np.arange(nx) + left)), np.asarray(h * (np.arange(ny) + top))
 
     @cached_property
     def points(self) -> Array:

@@ -284,11 +284,16 @@ class Tumor:
         return found
 
     def grid_operator(self, shape: tuple[int, ...]) -> NoReturn:
-        """Refused: the unknown is a list of numbers.
+        """Refused: the unknown is a list of numbers, and fields beside them on request.
 
         Raises:
             ConfigError: always.
         """
+        if self.config.factors:
+            raise ConfigError(
+                "the unknown of a tumor is D, ρ and a place beside fields of factors, and no one "
+                "field on a grid; leave --grid out, and use a surrogate of numbers (latent)"
+            )
         raise no_grid_operator("a tumor")
 
     def fixtures(self) -> xr.Dataset:

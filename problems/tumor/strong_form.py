@@ -149,7 +149,7 @@ class _Form:
         along: Any = sum(c[f"spread_{k}"] * s for k, s in enumerate(slopes))
         spread = c["spread"] * (curves + (1.0 - 2.0 * state) * steep) + along
         grown = guess.first(self.d) + off.slope * u.first(self.d) - c["growth_rate"]
-        return guess.weight * (c["tissue"] * grown - c["diffusivity"] * spread)
+        return self._weight(c) * (c["tissue"] * grown - c["diffusivity"] * spread)
 
     def _through(self, side: Side) -> Callable[[Derivatives, Mapping[str, Any]], Any]:
         """No flux: the slope across a side with tissue, by that of fronts."""
@@ -159,13 +159,27 @@ class _Form:
         def residual(u: Derivatives, c: Mapping[str, Any]) -> Any:
             guess = self._guess(c)
             slope = guess.first(side.axis) + _Bounded.of(u.value).slope * u.first(side.axis)
-            return guess.weight * c["tissue"] * slope / front
+            return self._weight(c) * c["tissue"] * slope / front
 
         return residual
 
     def _guess(self, c: Mapping[str, Any]) -> _Guess:
         seed = self.problem.config.seed
         return _Guess.of(c, self.d, seed.peak, seed.width)
+
+    def _weight(self, c: Mapping[str, Any]) -> Any:
+        """About 1 where there are concentrations that count, and 0 where there are none.
+
+        Those of the guess with D and ρ of at least the middle of the prior: an unknown that is
+        sought must not make the equation vanish by growing less.
+        """
+        low = self.problem.config.unknown
+        more = {
+            "diffusivity": c["diffusivity"].clamp(min=low.diffusivity.median),
+            "growth_rate": c["growth_rate"].clamp(min=low.growth_rate.median),
+        }
+        at = self._guess({**c, **more}).value.clamp(min=-60.0, max=60.0)
+        return 1.0 / (1.0 + SEEN * ((-at).exp() + at.exp()))
 
     def _points(self, sensors: Sensors) -> Array:
         return np.column_stack([points_of(sensors, self.problem.axes), sensors["t"]])
@@ -193,8 +207,9 @@ class _Form:
 
     def _focus(self, m: Array) -> Box:
         """Where the guess of ``m`` can be seen at the end, and some more."""
-        (spread, rate), seed = m[:2], m[2 : 2 + self.d]
-        config = self.problem.config
+        config, seed = self.problem.config, m[2 : 2 + self.d]
+        spread = max(m[0], config.unknown.diffusivity.median)
+        rate = max(m[1], config.unknown.growth_rate.median)
         size = config.seed.width**2 + 2.0 * spread * self.final
         logit = rate * self.final + math.log(config.seed.peak / SEEN)
         logit -= 0.5 * self.d * math.log(size / config.seed.width**2)
@@ -236,8 +251,9 @@ class _Form:
         if not residual < WORST:
             raise SolverDiverged(
                 f"the network found no growth: the rms of its residual is {residual:.2g} of the "
-                f"growth rate, expected below {WORST:g}; train longer (solver.newton_steps), take "
-                "more solver.points or solver.width, another seed, or finite elements"
+                f"prior's median growth rate, expected below {WORST:g}; train longer "
+                "(solver.newton_steps), take more solver.points or solver.width, another seed, or "
+                "finite elements"
             )
 
 
@@ -273,13 +289,11 @@ class _Guess:
         value: G.
         slopes: along each axis, time last.
         curves: second derivatives along the axes of space.
-        weight: about 1 where the guess has concentrations that count, and 0 where it has none.
     """
 
     value: Any
     slopes: tuple[Any, ...]
     curves: tuple[Any, ...]
-    weight: Any
 
     @classmethod
     def of(cls, c: Mapping[str, Any], d: int, peak: float, width: float) -> _Guess:
@@ -297,8 +311,7 @@ class _Guess:
         value = log - (-a).log1p() + rate * t
         own = 1.0 / (1.0 - a)
         curves = tuple(own * (-1.0 / s) + own**2 * a * x**2 for x in slopes)
-        weight = 1.0 / (1.0 + SEEN * ((-value).clamp(max=60.0).exp() + value.clamp(max=60.0).exp()))
-        return cls(value, (*(own * x for x in slopes), own * over + rate), curves, weight)
+        return cls(value, (*(own * x for x in slopes), own * over + rate), curves)
 
     def first(self, axis: int) -> Any:
         """∂G along an axis."""

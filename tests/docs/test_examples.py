@@ -29,6 +29,9 @@ TOY_ENGINES = {
     "emcee": ("draws=20", "warmup=10"),
     "eki": ("ensemble_size=30",),
     "pnp-dm": ("draws=20", "warmup=20"),
+    "diffpir": ("particles=4", "levels=10"),
+    "pigdm": ("particles=4", "levels=10"),
+    "red-diff": ("max_iterations=20",),
     "pinn": ("width=6", "depth=1", "points=32", "adam_steps=20", "newton_steps=20"),
     "two-level": ("draws=12", "warmup=4", "tuning=40", "chains=2"),
 }

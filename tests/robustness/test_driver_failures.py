@@ -34,13 +34,21 @@ OPTIONS = {
     "cma": {"searches": 2},
     "database": {"n": 200},
     "gauss-newton": {"start": "prior"},
+    "daps": {"chains": 2, "particles": 5, "levels": 10},
+    "diffpir": {"chains": 2, "particles": 5, "levels": 10},
+    "diffusionpde": {"chains": 2, "particles": 5, "levels": 10},
+    "dps": {"chains": 2, "particles": 5, "levels": 10},
+    "enkg": {"ensemble_size": 20, "levels": 10},
+    "fundps": {"chains": 2, "particles": 5, "levels": 10},
+    "red-diff": {"max_iterations": 40},
     "pnp-dm": {"chains": 2, "draws": 60, "warmup": 30},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
-LEARNED = ("average-image", "inverse-cnn", "lin-fno", "linear-image")
+LEARNED = ("average-image", "inverse-cnn", "lin-fno", "linear-image", "nio")
 EXEMPT = {
     **dict.fromkeys(LEARNED, "solve at an estimate alone; see tests/unit/test_learned_engine.py"),
     "d-bar": "solves once, at its end; see tests/verification/test_dbar.py",
+    **dict.fromkeys(("dds", "dmps", "pigdm"), "cannot find out whether such a model is linear"),
     "gaussian": "refuses a model with failed solves, because it cannot be linear",
     "pinn": "trains on residuals and solves once, at its end; see tests/surrogate/test_pinn.py",
 }

@@ -24,7 +24,7 @@ from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
 from pdeinv.model.learned import Estimate
 from pdeinv.plugins import registry
 
-SAME = {"average-image", "inverse-cnn", "lin-fno"}
+SAME = {"average-image", "inverse-cnn", "lin-fno", "nio"}
 """One implementation under several names: linear-image stands for them."""
 OPTIONS = {
     "map": {"starts": 3},
@@ -48,6 +48,12 @@ OPTIONS = {
         "newton_block": 3,
         "settle": 0,
     },
+    **{
+        name: {"chains": 2, "particles": 3, "levels": 8}
+        for name in (*("daps", "dds", "diffpir", "diffusionpde", "dmps", "dps", "fundps", "pigdm"),)
+    },
+    "enkg": {"ensemble_size": 6, "levels": 8},
+    "red-diff": {"max_iterations": 20},
     "pnp-dm": {"chains": 2, "draws": 20, "warmup": 10, "thin": 2, "walkers": 2},
     "two-level": {"chains": 2, "draws": 12, "warmup": 2, "tuning": 20, "subchain": 2},
     "linear-image": {"polish": "map", "discrepancy": 0.3},

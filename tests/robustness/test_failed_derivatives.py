@@ -58,14 +58,23 @@ OPTIONS = {
     "cma": {"searches": 2},
     "database": {"n": 200},
     "database-cma": {"n": 200, "refine": "cma"},
+    "daps": {"chains": 2, "particles": 5, "levels": 10},
+    "dds": {"chains": 2, "particles": 5, "levels": 10},
+    "diffpir": {"chains": 2, "particles": 5, "levels": 10},
+    "dmps": {"chains": 2, "particles": 5, "levels": 10},
+    "dps": {"chains": 2, "particles": 5, "levels": 10},
+    "enkg": {"ensemble_size": 20, "levels": 10},
+    "fundps": {"chains": 2, "particles": 5, "levels": 10},
+    "pigdm": {"chains": 2, "particles": 5, "levels": 10},
     "pnp-dm": {"chains": 2, "draws": 60, "warmup": 30},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
-LEARNED = ("average-image", "inverse-cnn", "lin-fno", "linear-image")
+LEARNED = ("average-image", "inverse-cnn", "lin-fno", "linear-image", "nio")
 KIND = {"lbfgs": "map", "pcn-laplace": "pcn", "database-cma": "database"}
-EXEMPT = {"d-bar", "pinn", *LEARNED}
-"""They solve once (tests/verification/test_dbar.py, tests/surrogate/test_pinn.py), or polish with
-the steps of gauss-newton (tests/unit/test_learned_engine.py)."""
+EXEMPT = {"d-bar", "diffusionpde", "pinn", "red-diff", *LEARNED}
+"""Two solve once, at their end (tests/verification/test_dbar.py, tests/surrogate/test_pinn.py); two
+end in one line where no field is left that can be solved (tests/contract/test_engines.py); learned
+ones polish with the steps of gauss-newton (tests/unit/test_learned_engine.py)."""
 
 PARTS = ["value", "tangent", "adjoint"]
 WAYS = pytest.mark.parametrize("as_nan", [False, True], ids=["raised", "NaN"])

@@ -198,6 +198,7 @@ def test_the_search_begins_at_the_guess():
     objective = Objective(form, TINY, Network.of(form, TINY, np.random.default_rng(0)))
     state = first_state(objective, np.random.default_rng(1))
     assert objective.numbers_at(state.z) == pytest.approx({"Lambda": form.numbers[0].start})
-    places = objective.collocate(np.random.default_rng(0))[0].points.numpy()
+    rng = np.random.default_rng(0)
+    places = objective.collocate(rng, state.z)[0].points.numpy()
     assert 0 < places.min() < places.max() < 0.02
     assert (np.abs(places - form.centres[0]) < form.widths[0]).mean() > 0.6

@@ -13,13 +13,17 @@ from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.model.learned import Estimate
 from pdeinv.plugins.aligned import Measured
+from pdeinv.plugins.conformance import check_surrogate
 from pdeinv.plugins.estimated import estimate_of
 from pdeinv.plugins.recipe import make_problem
+from pdeinv.surrogates.common.scaling import Standard
 from pdeinv.surrogates.reconstruction.average import AverageImage
+from pdeinv.surrogates.reconstruction.experiments import Experiments
 from pdeinv.surrogates.reconstruction.lin_fno import LinFno
 from pdeinv.surrogates.reconstruction.linear import LinearImages
 from pdeinv.surrogates.reconstruction.linear_image import LinearImage
 from pdeinv.surrogates.reconstruction.modes import DataModes, Seen
+from pdeinv.surrogates.reconstruction.nio import Nio, Reader
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -288,3 +292,87 @@ def test_operators_want_images_of_the_plane(darcy):
 def test_a_range_of_noise_rises():
     with pytest.raises(ValueError, match="two rising positive numbers"):
         LinearImage.Config(noise_range=(2.0, 1.0))
+
+
+# --- neural inverse operators ------------------------------------------------------------------
+
+
+def chest_operator(disc, **options):
+    small = {"epochs": 6, "widths": (24,), "basis": 8, "fields": 3, "width": 6, "modes": 4}
+    return fitted(Nio, disc, **{**small, "learning_rate": 5e-3, **options})
+
+
+@pytest.fixture(scope="module")
+def operator(disc):
+    return chest_operator(disc)
+
+
+def bound_to(trained, disc, chosen=slice(None)):
+    problem, dataset = disc
+    sensors = {c: np.asarray(v)[chosen] for c, v in dataset.sensors.items()}
+    return trained.bind(problem, problem.prior(), sensors)
+
+
+@pytest.mark.parametrize("form", ["mended", "paper"])
+def test_an_operator_of_experiments_learns_and_is_stored(form, disc, tmp_path):
+    trained = chest_operator(disc, form=form)
+    _, dataset = disc
+    std = np.asarray(trained.metadata["noise_std"])
+    found = bound_to(trained, disc)(dataset.values[:4], std)
+    assert np.isfinite(found.mean).all()
+    assert np.ptp(found.mean, axis=0).max() > 0
+    trained.save(tmp_path / "s")
+    again = bound_to(Nio.load(tmp_path / "s"), disc)(dataset.values[:4], std)
+    assert np.array_equal(found.mean, again.mean)
+
+
+def test_the_published_lift_stays_as_it_began(disc):
+    one, two = (chest_operator(disc, form="paper", epochs=n).rule.weights for n in (1, 3))
+    same = {k for k in one if np.array_equal(one[k], two[k])}
+    assert same == {k for k in one if "lifting" in k}
+
+
+def test_experiments_may_be_missing_but_no_part_of_one(disc, operator):
+    _, dataset = disc
+    injection, std = np.asarray(dataset.sensors["injection"]), operator.metadata["noise_std"]
+    some = np.flatnonzero(injection < 5)
+    data, std = dataset.values[:3], np.asarray(std)
+    few = bound_to(operator, disc, some)(data[:, some], std[some])
+    assert np.isfinite(few.mean).all()
+    part = np.flatnonzero(np.asarray(dataset.sensors["measurement"]) < 5)
+    with pytest.raises(SurrogateRejected, match="reads whole experiments"):
+        bound_to(operator, disc, part)(data[:, part], std[part])
+
+
+def test_data_without_experiments_are_refused(darcy):
+    with pytest.raises(ConfigError, match="expected a coordinate that numbers experiments"):
+        fitted(Nio, darcy)
+
+
+@pytest.mark.parametrize(
+    ("options", "least", "most"),
+    [
+        ({"bagging": 0.0}, 12, 12),
+        ({"bagging": 1.0}, 6, 12),
+        ({"form": "paper"}, 1, 11),
+    ],
+)
+def test_experiments_are_shown_as_the_form_says(options, least, most):
+    table = Experiments(np.arange(24).reshape(12, 2), np.linspace(-1, 1, 12))
+    reader = Reader(table, Standard(np.zeros(24), np.ones(24)))
+    data = np.random.default_rng(0).standard_normal((200, 24))
+    inputs = reader(Seen(data, np.zeros(200)))
+    found = reader.bagged(inputs, Nio.Config(**options), 3)
+    shown = (found[:, 1:13] > 0).sum(axis=1)
+    assert least <= shown.min() <= shown.max() <= most
+    assert np.array_equal(found[:, 13:], inputs[:, 13:])
+    assert np.array_equal(found, reader.bagged(inputs, Nio.Config(**options), 3))
+    repeated = found[:, 1:13].max() > 1
+    assert repeated == (options.get("form") == "paper")
+
+
+def test_an_inverse_of_images_keeps_the_protocol(darcy):
+    """Of a surrogate of role inverse, on data whose coefficient is known on a grid."""
+    problem, dataset = darcy
+    report = check_surrogate("linear-image", {}, problem=problem, dataset=dataset)
+    report.raise_for_failures()

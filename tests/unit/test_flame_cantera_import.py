@@ -42,6 +42,7 @@ def test_profiles_name_their_species(tmp_path):
     assert case.observations.size == 5
 
 
+GIVEN = {"p": 101325.0, "t_in": 300.0, "phi": 0.8}
 SPEEDS = "phi,p [atm],T_in [K],s_L [cm/s]\n"
 
 
@@ -55,6 +56,7 @@ SPEEDS = "phi,p [atm],T_in [K],s_L [cm/s]\n"
         (SPEEDS + "0.8,1,298,150\n", {"phi": 0.8}, "the column phi is there twice"),
         ("phi,s_L [cm/s]\n0.8,150\n", {"t_in": 298.0}, "the column p is not there; give it"),
         (SPEEDS + "0.8,1,298,150\n", {"rel": None}, "no noise given for s_L"),
+        ("x [mm],T [K]\n1,900\n", GIVEN, "column T is a profile, and a free flame has no place"),
         ("x [mm],X_CO\n1,0.1\n", {}, "of a species that the mechanism has not"),
         (SPEEDS.replace("s_L", "speed") + "1,1,298,1\n", {}, "column 'speed .*' is not known"),
     ],
@@ -127,6 +129,18 @@ def test_of_a_free_flame_its_speed_is_taken(tmp_path):
     assert list(found.data_vars) == ["s_L", "s_L_sigma"]
     np.testing.assert_allclose(found["s_L"], [flame.velocity[0]], rtol=1e-6)
     np.testing.assert_allclose([found["phi"][0], found["p"][0]], [1.2, 2e5], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("column", "value"), [("T", "warm"), ("T", "-300"), ("velocity", "nan")])
+def test_columns_that_no_flame_can_have_are_refused_in_one_line(column, value, saved, tmp_path):
+    head, first, *rest = (saved[0] / "flame.csv").read_text().splitlines()
+    cells = first.split(",")
+    cells[head.split(",").index(column)] = value
+    (tmp_path / "flame.csv").write_text("\n".join([head, ",".join(cells), *rest]))
+    options = {"configuration": "burner", "phi": 0.8, "length": 0.02}
+    with pytest.raises(DataSchemaError, match="Cantera reads no flame of this mechanism") as found:
+        import_file("flame-cantera", "cantera", tmp_path / "flame.csv", options)
+    assert "\n" not in str(found.value)
 
 
 def test_files_that_are_no_flames_are_refused(saved, tmp_path):

@@ -84,6 +84,15 @@ WRONG = {
         {"unknown": {"kind": "bounded", "low": 3000.0, "high": 2000.0}},
         r"low must be less than high, got low 3000, high 2000",
     ),
+    "coarse grid": (
+        {"model": "deepwave", "deepwave": {"spacing": 40.0}},
+        r"level 0: 2\.3 nodes per shortest wavelength .* deepwave\.spacing must be at most 37\.0",
+    ),
+    "unstable step of differences": (
+        {"model": "deepwave", "time": {"step": 0.0025}},
+        r"time\.step: 0\.0025 s on level 0 is unstable .* largest stable step is 0\.00149 s",
+    ),
+    "accuracy": ({"deepwave": {"accuracy": 5}}, r"problem\.deepwave\.accuracy"),
     "model": ({"model": "ray-tracing"}, r"problem\.model: .*spectral-elements"),
     "preset": ({"preset": "marmousi"}, r"problem\.preset: .*openfwi"),
 }  # fmt: skip
@@ -195,6 +204,29 @@ def test_velocities_too_fast_for_the_step_are_refused():
         model(np.array([limit * 1.001]))
     with pytest.raises(SolverDiverged, match="the velocity must be positive"):
         model(np.array([-2000.0]))
+
+
+def test_differences_refuse_velocities_beyond_those_of_the_time_step():
+    pytest.importorskip("deepwave")
+    problem = made(unknown=CONSTANT, model="deepwave", time={"final": 0.05})
+    model = problem.forward_model(problem.sensors("all"))
+    model(np.array([3200.0]))
+    for velocity, words in (
+        (3201.0, "too fast for the time step"),
+        (1e9, "too fast"),
+        (0.0, "pos"),
+    ):
+        with pytest.raises(SolverDiverged, match=words):
+            model(np.array([velocity]))
+
+
+def test_memory_of_differences_is_counted():
+    full = made(model="deepwave").memory_estimate()
+    assert full > 8 * 2 * 400 * 51**2
+    assert made(model="deepwave", time={"memory_mb": 30.0}).memory_estimate() < 0.5 * full
+    assert made(model="deepwave").memory_estimate(1) > 6 * full
+    with pytest.raises(ConfigError, match="cannot hold the checkpoints of 401 steps of finite"):
+        made(model="deepwave", time={"memory_mb": 1.0}).memory_estimate()
 
 
 def test_patches_share_their_slowness():

@@ -8,7 +8,7 @@ import numpy as np
 
 from pdeinv.bayes.jacobian import DenseLinearization
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.engines.gaussian.exact import MAX_ENTRIES, linearity
+from pdeinv.engines.gaussian.exact import MAX_ENTRIES, TRIES, linearity
 from pdeinv.engines.requests import Jacobian, Steps
 from pdeinv.errors import CapabilityError, RunFailed, SolverDiverged, reason
 from pdeinv.typing import Array
@@ -50,40 +50,67 @@ def affine_or_none(posterior: Posterior, rng: np.random.Generator) -> Steps[Affi
     """
     if posterior.n_data * posterior.dim > MAX_ENTRIES:
         return Affine.unknown()
-    point, a, b = rng.standard_normal((3, posterior.dim))
-    found = yield from linearity(point, a, b)
+    found = yield from _probed(posterior, rng)
     if not found.defect <= TOLERANCE:
         return Affine.unknown()
     try:
-        at: DenseLinearization = yield Jacobian(point)
-    except SolverDiverged:
+        return (yield from _derived(found))
+    except RunFailed:
         return Affine.unknown()
-    return Affine(True, at.value - at.jacobian @ point, at.jacobian)
 
 
 def affine_map(posterior: Posterior, rng: np.random.Generator, who: str) -> Steps[Affine]:
-    """The same for an engine that needs it.
+    """The same for an engine that needs it, from other draws where solves fail.
 
     Raises:
         CapabilityError: the model is not affine in xi, or its Jacobian is too large.
-        RunFailed: a solve or derivative fails.
+        RunFailed: solves or derivatives keep failing.
     """
     if posterior.n_data * posterior.dim > MAX_ENTRIES:
         raise CapabilityError(
             f"{who} holds the whole Jacobian, here {posterior.n_data} x {posterior.dim} numbers; "
             "use pnp-dm on a coarser field"
         )
-    point, a, b = rng.standard_normal((3, posterior.dim))
-    found = yield from linearity(point, a, b)
+    for _ in range(TRIES):
+        found = yield from _probed(posterior, rng)
+        if np.isfinite(found.defect):
+            break
     if np.isnan(found.defect):
-        raise RunFailed(f"{who} cannot solve at prior draws; check them with 'pdeinv check'")
+        raise RunFailed(f"{who} cannot solve at prior draws; see why with 'pdeinv check'")
     if found.defect > TOLERANCE:
         raise CapabilityError(
             f"{who} needs data that are linear in xi; these depart from it by {found.defect:.1g} "
             "of their change; use pnp-dm, daps or dps"
         )
-    try:
-        at: DenseLinearization = yield Jacobian(point)
-    except SolverDiverged as error:
-        raise RunFailed(f"{who} cannot take the derivative: {reason(error)}") from None
-    return Affine(True, at.value - at.jacobian @ point, at.jacobian)
+    return (yield from _derived(found))
+
+
+@dataclass(frozen=True)
+class _Probed:
+    """Points (4, dim) where the model was solved, and how far it is from affine between them."""
+
+    points: Array
+    defect: float
+
+
+def _probed(posterior: Posterior, rng: np.random.Generator) -> Steps[_Probed]:
+    point, a, b = rng.standard_normal((3, posterior.dim))
+    found = yield from linearity(point, a, b)
+    return _Probed(point + np.stack([0 * a, a, b, a + b]), found.defect)
+
+
+def _derived(probed: _Probed) -> Steps[Affine]:
+    """By the whole Jacobian at the first of the points where it does not fail.
+
+    Raises:
+        RunFailed: it fails at all of them.
+    """
+    why = ""
+    for point in probed.points:
+        try:
+            at: DenseLinearization = yield Jacobian(point)
+        except SolverDiverged as error:
+            why = reason(error)
+            continue
+        return Affine(True, at.value - at.jacobian @ point, at.jacobian)
+    raise RunFailed(f"no derivative at 4 points: {why}; 'pdeinv check' tests it, pcn needs none")

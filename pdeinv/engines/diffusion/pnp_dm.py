@@ -111,6 +111,15 @@ class PnpDm(Sampler[PnpDmState]):
         """Of all walkers."""
         return self.config.walkers * super().draws_kept(dim)
 
+    def expected(self, posterior: Posterior) -> Mapping[str, int]:
+        """Calls of the denoiser, and the solves of a model that is not linear."""
+        steps = self.n_chains * self.n_steps
+        return {
+            "denoiser": steps * self.config.levels,
+            "rows": self.config.walkers,
+            "jacobians": steps * self.config.moves * self.config.walkers,
+        }
+
     def coupling(self, n: int, spread: float) -> float:
         """That of step number ``n`` (from 0), for a prior of that spread."""
         last, share = self.config.coupling, n / self.config.warmup

@@ -149,7 +149,7 @@ class Inversion:
             config = self.rounds_config()
             learner(config)
             # training starts from it, whatever is trained
-            self.problem.forward_model(self.observations.coords, config.coarse_level)
+            config.coarse_model(self.problem, self.observations.coords)
 
     def _check_named(self) -> None:
         """Refuse an engine of learned inverses without the surrogate of its name.

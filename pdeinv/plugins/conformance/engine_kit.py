@@ -31,6 +31,7 @@ SHORT = {
     **{"chains": 2, "ensembles": 2, "ensemble_size": 20, "n": 4},
     **{"draws": 4, "warmup": 2, "thin": 2, "tuning": 20, "subchain": 2},
     **{"adam_steps": 8, "newton_steps": 12, "block": 4, "newton_block": 3, "settle": 0},
+    **{"levels": 12, "flow": 2, "particles": 4},
     **{"width": 4, "depth": 1, "points": 8, "grid": 16, "parts": 2},
 }
 """Whatever of these an engine's options know makes its runs short."""

@@ -122,7 +122,23 @@ def _read(source: Path, options: CsvOptions) -> xr.Dataset:
     given = {short: getattr(options, short.lower()) for short in told}
     check_once(source, table.columns, given)
     kinds = measured_kinds(source, table.columns, observed(config_of(options, species, {})))
+    _check_placed(source, config, kinds)
     return file_of(table.measured(kinds).filled(given), kinds, (options, species), options.rel)
+
+
+def _check_placed(source: Path, config: DetailedConfig, kinds: Sequence[Kind]) -> None:
+    """Refuse measured profiles of a flame that has no place of its own.
+
+    Raises:
+        DataSchemaError: there are such.
+    """
+    profiles = [kind.name for kind in kinds if "x" in kind.coords]
+    if config.configuration == "free" and profiles:
+        raise DataSchemaError(
+            f"{source}: column {profiles[0]} is a profile, and a free flame has no place of its "
+            "own, so that x = 0 means nothing; leave profiles out and give s_L, or say by "
+            "--configuration what held the flame"
+        )
 
 
 def _species(source: Path, known: Sequence[str]) -> list[str]:

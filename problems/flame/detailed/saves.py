@@ -6,6 +6,7 @@ of the inlet is that of the first point.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pydantic import Field
 from pdeinv import foreign
 from pdeinv.config import Positive
 from pdeinv.errors import DataSchemaError
+from pdeinv.io.trial import check_sound
 from pdeinv.plugins.problem import Importer
 from pdeinv.typing import Array
 
@@ -35,7 +37,8 @@ INLETS = {
 }
 """What Cantera calls the domain of the first inlet."""
 
-SUFFIXES = (".csv", ".yaml", ".yml", ".h5", ".hdf5", ".hdf")
+HDF5 = (".h5", ".hdf5", ".hdf")
+SUFFIXES = (".csv", ".yaml", ".yml", *HDF5)
 
 
 class SaveOptions(GasOptions):
@@ -83,7 +86,7 @@ def _read(source: Path, options: SaveOptions) -> xr.Dataset:
 
 
 def _check_file(source: Path) -> None:
-    """Refuse what is no file of Cantera by its name, or no file at all.
+    """Refuse what is no file of Cantera by its name, no file at all, or ends the HDF5 library.
 
     Raises:
         DataSchemaError: says which.
@@ -92,13 +95,50 @@ def _check_file(source: Path) -> None:
         raise DataSchemaError(f"{source}: expected a file that ends in {', '.join(SUFFIXES)}")
     try:
         foreign.check_regular(source)
+        if source.suffix.lower() in HDF5:
+            check_sound(source)
     except OSError as error:
         raise DataSchemaError(f"cannot read {source}: {error.strerror}") from None
     except foreign.Unreadable as error:
         raise DataSchemaError(f"{source} {error}") from None
 
 
-def _saved(source: Path, gas: Any, group: str, domain: str) -> Any:
+@dataclass(frozen=True)
+class _Points:
+    """Numbers at the points of a domain, each finite; place and speed of a flame's alone."""
+
+    T: Array
+    P: Array
+    density: Array
+    X: Array
+    Y: Array
+    species_names: list[str]
+    grid: Array
+    velocity: Array
+
+    @classmethod
+    def of(cls, found: Any, domain: str) -> _Points:
+        """Those of an array of Cantera's, whose columns may hold text.
+
+        Raises:
+            ValueError: no numbers, or none that a state can have.
+        """
+        names = ("T", "P", "density", "X", "Y")
+        values = {k: np.asarray(getattr(found, k), dtype=np.float64) for k in names}
+        extra = ("grid", "velocity") if domain == "flame" else ()
+        values |= {k: np.asarray(getattr(found, k), dtype=np.float64) for k in extra}
+        if not all(v.size and np.isfinite(v).all() for v in values.values()):
+            raise ValueError("values that are not finite, or none")
+        if min(values[k].min() for k in ("T", "P", "density")) <= 0:
+            raise ValueError("a temperature, pressure or density that is not positive")
+        if len({len(v) for v in values.values()}) > 1:
+            raise ValueError("no profiles")
+        none = np.empty(0)
+        return cls(**{"grid": none, "velocity": none, **values},
+                   species_names=list(found.species_names))  # fmt: skip
+
+
+def _saved(source: Path, gas: Any, group: str, domain: str) -> _Points:
     """The points of a domain, ``flame`` or an inlet.
 
     Raises:
@@ -112,8 +152,7 @@ def _saved(source: Path, gas: Any, group: str, domain: str) -> Any:
             found.read_csv(str(source))
         else:
             found.restore(str(source), name=group, sub=domain)
-        if domain == "flame" and not len(found.grid) == len(found.velocity) == len(found.T):
-            raise ValueError("no profiles")
+        return _Points.of(found, domain)
     except (
         ct.CanteraError, AttributeError, ImportError, KeyError, OSError, RuntimeError, TypeError,
         ValueError, IndexError,
@@ -122,23 +161,22 @@ def _saved(source: Path, gas: Any, group: str, domain: str) -> Any:
             f"{source}: Cantera reads no flame of this mechanism there ({said(error)}); --group "
             "is the name that it was saved under"
         ) from None
-    return found
 
 
-def _profile(saved: Any, name: str) -> Array:
+def _profile(saved: _Points, name: str) -> Array:
     if name in ("u", "s_L"):
-        return np.asarray(saved.velocity, dtype=np.float64)
+        return saved.velocity
     if name == "T":
-        return np.asarray(saved.T, dtype=np.float64)
+        return saved.T
     column = saved.species_names.index(name[2:])
-    return np.asarray((saved.X if name[0] == "X" else saved.Y)[:, column], dtype=np.float64)
+    return np.asarray((saved.X if name[0] == "X" else saved.Y)[:, column])
 
 
 STEEP = 0.02
 """Slope of the temperature at the inlet over the steepest one: above, a flame is held there."""
 
 
-def _check_free(saved: Any, about: tuple[Path, SaveOptions]) -> None:
+def _check_free(saved: _Points, about: tuple[Path, SaveOptions]) -> None:
     """Refuse profiles of a free flame, and flames that burn at their inlet.
 
     Raises:
@@ -159,7 +197,7 @@ def _check_free(saved: Any, about: tuple[Path, SaveOptions]) -> None:
 
 
 def _inlet(
-    saved: Any, about: tuple[Path, SaveOptions], config: DetailedConfig, gas: Any
+    saved: _Points, about: tuple[Path, SaveOptions], config: DetailedConfig, gas: Any
 ) -> dict[str, float]:
     """The state of the inlet, by the coordinates of data.
 

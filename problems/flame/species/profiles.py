@@ -45,21 +45,27 @@ LARGE = 40.0
 
 
 class Guess(Protocol):
-    """Profiles to start from.
+    """Profiles to start from."""
 
-    Attributes:
-        outputs: names of what they are of.
-        thin: the flame of one variable.
-        eigenvalue: where a search begins, the least and the largest.
-        width: over which fields change, m.
-        centre: where, m.
-    """
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what they are of."""
 
-    outputs: tuple[str, ...]
-    thin: Thin
-    eigenvalue: tuple[float, float, float]
-    width: float
-    centre: float
+    @property
+    def thin(self) -> Thin:
+        """The flame of one variable."""
+
+    @property
+    def eigenvalue(self) -> tuple[float, float, float]:
+        """Where a search begins, the least and the largest."""
+
+    @property
+    def width(self) -> float:
+        """Over which fields change, m."""
+
+    @property
+    def centre(self) -> float:
+        """Where, m."""
 
     def __call__(self, x: Any, /) -> tuple[Any, Any]:
         """G and D at tensors of places (n, 1), each (n, outputs)."""

@@ -49,7 +49,7 @@ __all__ = ["strong_form"]
 
 INSIDE = tuple(name for name in SCALED[1:] if name != "pressure")
 """What may be sought: the rest is prescribed at the ends."""
-WORST = 0.01
+WORST = 0.002
 """The largest rms of the residuals, by the terms of the equations, of what is called a flame."""
 SOME = len(SPECIES) - 1
 

@@ -1,0 +1,1 @@
+"""Parts of ``diffusion_oracles.py``: laws with exact posteriors, and how draws are judged."""

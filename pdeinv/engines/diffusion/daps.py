@@ -1,0 +1,68 @@
+"""Decoupled annealing (DAPS): a draw near the end of the flow, and fresh noise at every level."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from pdeinv.bayes.posterior import Posterior
+from pdeinv.engines.diffusion.conditioned import Tie, moved
+from pdeinv.engines.diffusion.levels import descending, flow
+from pdeinv.engines.diffusion.local import located
+from pdeinv.engines.diffusion.particles import (
+    Calls,
+    Particles,
+    ParticlesConfig,
+    ParticlesEngine,
+    Stretch,
+)
+from pdeinv.engines.diffusion.prior import denoiser_of
+from pdeinv.engines.requests import Steps
+from pdeinv.model.forward import DERIVATIVES
+from pdeinv.typing import Array
+
+__all__ = ["Daps", "DapsConfig"]
+
+SMALLEST = 0.1
+"""The last level of a flow, in its first or in spreads of the prior."""
+
+
+class DapsConfig(ParticlesConfig):
+    """Options of ``daps``."""
+
+    levels: int = Field(100, ge=2, description="levels of noise from the first to the last")
+    flow: int = Field(5, ge=2, description="calls of the denoiser in the flow of each level")
+    moves: int = Field(4, ge=1, description="Metropolised steps of the likelihood of each level")
+
+
+class Daps(ParticlesEngine):
+    """x̂ = the end of the flow from x_s; x ~ exp(-Φ - ‖x - x̂‖² / 2 s²); x_t = x + t n.
+
+    Zhang, Chu, Berner, Meng, Anandkumar, Song (2025). Draws of x are made by the Metropolised
+    Gauss-Newton steps of ``pnp-dm``, where the paper has Langevin steps whose length the stiffest
+    datum limits; for linear data they are exact.
+    """
+
+    name = "daps"
+    measured = "1.06 to 1.21 times as wide as the posterior where that is known"
+    solves = "jacobians"
+    requires = DERIVATIVES
+    Config = DapsConfig
+    config: DapsConfig
+
+    @property
+    def calls(self) -> Calls:
+        """Those of the flow, and of the steps of the likelihood."""
+        return Calls(self.config.flow, solves=1 + self.config.moves)
+
+    def led(
+        self, posterior: Posterior, state: Particles, on: Stretch, rng: np.random.Generator
+    ) -> Steps[Array]:
+        """Down the flow, to the data, and back to noise."""
+        last = SMALLEST * min(on.here, on.spread)
+        levels = descending(on.here, last, self.config.flow)
+        clean = flow(denoiser_of(posterior), state.xi, levels)
+        at = yield from located(posterior, clean, state.affine, state.shared)
+        for _ in range(1 if state.affine.known else self.config.moves):
+            at = (yield from moved(posterior, at, Tie(clean, on.here), state.affine, rng)).at
+        return np.asarray(at.xi + on.there * rng.standard_normal(at.xi.shape))
