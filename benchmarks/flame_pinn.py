@@ -10,6 +10,10 @@ Inverse: the first data sets of ``flame_inverse.py``, the very same ones (φ = 0
 places, 2 % noise), by engine ``pinn`` from the same priors. What finite elements found on them
 stands in ``results/flame_inverse.json``. Both minimise Φ + ½‖ξ‖², so that they should agree.
 
+Species: flames of five species, free (FlamePINN-1D's second case) and between two streams (the
+third), against finite elements with slope = .05 on halved cells; and the activation energy of the
+counterflow at φ = 0.8 from the first data sets of ``flame_species.py``.
+
 CPU seconds of one thread. Results are kept in ``results/flame_pinn.json``.
 """
 
@@ -26,6 +30,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import flame_inverse as elements  # noqa: E402
+import flame_species as five  # noqa: E402
 import numpy as np  # noqa: E402
 
 from pdeinv.bayes.noise import Noise  # noqa: E402
@@ -33,6 +38,7 @@ from pdeinv.bayes.posterior import Posterior, WhitenedModel  # noqa: E402
 from pdeinv.io.atomic import write_text  # noqa: E402
 from pdeinv.plugins.hooks import strong_form  # noqa: E402
 from pdeinv.problems.flame import Flame, FlameConfig  # noqa: E402
+from pdeinv.problems.flame.species import flames as flames_of_species  # noqa: E402
 from pdeinv.rng import stream  # noqa: E402
 from pdeinv.surrogates.pinn.config import PinnConfig  # noqa: E402
 from pdeinv.surrogates.pinn.engine import Pinn, PinnEngineConfig  # noqa: E402
@@ -44,6 +50,13 @@ FORWARD = PinnConfig(points=200, adam_steps=0)
 INVERSE = PinnEngineConfig(
     points=200, adam_steps=0, newton_steps=600, penalty_start=1e3, penalty=1e7, settle=0.005
 )
+FREE = PinnConfig(points=200, adam_steps=0, tolerance=3e-4)
+BETWEEN = PinnConfig(width=20, points=300, adam_steps=0, newton_steps=500, tolerance=3e-4)
+ENERGY = PinnEngineConfig(
+    width=20, points=300, adam_steps=0, newton_steps=500, penalty_start=1e5, penalty=1e9,
+    settle=2e-3,
+)  # fmt: skip
+SPECIES = [("free", 0.8), ("counterflow", 0.8), ("free", 0.6), ("free", 1.0), ("free", 1.2)]
 PHIS = (0.40, 0.42, 0.44, 0.46, 0.48, 0.50)
 WORDS = ("known", "unknown")
 
@@ -102,6 +115,91 @@ def inverse(seed: int, known: bool, exact: Array) -> dict[str, Any]:
     }
 
 
+def of_species(configuration: str, phi: float, seed: int) -> dict[str, Any]:
+    """One training of a flame of five species, beside finite elements from nothing."""
+    own = five.problem(configuration=configuration, equivalence_ratio=phi)
+    m, config = np.array([five.ENERGY]), BETWEEN if configuration == "counterflow" else FREE
+    own.solve(m, 1)  # compiles
+    flames_of_species._continuation.cache_clear()
+    began = time.process_time()
+    reference = own.solve(m, 1)
+    elements_seconds = time.process_time() - began
+    began = time.process_time()
+    found = solve(own, m, config, seed)
+    seconds = time.process_time() - began
+    fields = found.fields(1)
+    errors = {
+        name: float(
+            np.linalg.norm(fields[name] - reference[name]) / np.linalg.norm(reference[name])
+        )
+        for name in own.strong_form().fields
+    }
+    ((number, value),) = found.numbers.items()
+    return {
+        "errors": errors,
+        number: value,
+        "eigenvalue": value / float(reference[number]) - 1,
+        "residual": found.state.residual,
+        "iterations": found.state.iterations,
+        "cpu_seconds": round(seconds, 2),
+        "elements_cpu_seconds": round(elements_seconds, 3),
+    }
+
+
+def energy(seed: int, exact: Array) -> dict[str, Any]:
+    """E of the counterflow from one data set, by the network and by finite elements."""
+    own = five.counterflow(prior=five.PRIOR)
+    noise, prior = Noise(five.spreads(exact)), own.prior()
+    data = noise.draw(exact[None], stream(seed, "flame species"))[0]
+    places = own.sensors(f"grid:{five.PLACES}@{five.QUANTITIES}")
+    model = WhitenedModel(prior, own.forward_model(places), strong_form(own, places))
+    began = time.process_time()
+    found = elements.ended(Pinn(ENERGY), Posterior(prior, model, data, noise), seed)
+    seconds = time.process_time() - began
+    beside = five.estimate(own, data, noise, seed)
+    return {
+        "energy": float(prior.unwhiten(found.xi.ravel())[0]),
+        "elements": beside["energy"],
+        "sd": beside["sd"],
+        "cpu_seconds": round(seconds, 2),
+        "elements_cpu_seconds": beside["cpu_seconds"],
+        "iterations": found.summary["iterations"],
+        "converged": bool(found.converged),
+        "message": found.message,
+    }
+
+
+def species_table(rows: dict[str, dict[str, Any]]) -> str:
+    """Errors and times of flames of five species."""
+    lines = [
+        "| flame | T, relative L2 | Y, worst | s_L or Λ | steps | CPU s | finite elements |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in rows.items():
+        errors = dict(row["errors"])
+        hot = errors.pop("T")
+        lines.append(
+            f"| {name} | {100 * hot:.3f} % | {100 * max(errors.values()):.3f} % | "
+            f"{row['eigenvalue']:+.1e} | {row['iterations']} | {row['cpu_seconds']:.0f} | "
+            f"{row['elements_cpu_seconds']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def energy_table(rows: dict[str, dict[str, Any]]) -> str:
+    """E by both estimators."""
+    lines = ["| data set | network | finite elements | difference, by sd | CPU s | |",
+             "|---|---|---|---|---|---|"]  # fmt: skip
+    for seed, row in rows.items():
+        apart = np.log(row["energy"] / row["elements"]) / row["sd"]
+        gaps = [100 * (row[k] / five.ENERGY - 1) for k in ("energy", "elements")]
+        lines.append(
+            f"| {seed} | {gaps[0]:+.3f} % | {gaps[1]:+.3f} % | {apart:+.2f} | "
+            f"{row['cpu_seconds']:.0f} | {row['elements_cpu_seconds']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
 def forward_table(rows: dict[str, dict[str, Any]]) -> str:
     """The errors and times of each mixture, the worst of its trainings."""
     lines = ["| φ | T, relative L2 | s_L, relative | CPU s |", "|---|---|---|---|"]
@@ -152,6 +250,8 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--seeds", type=int, default=20, help="data sets")
     options.add_argument("--phis", type=float, nargs="*", default=PHIS)
+    options.add_argument("--only", choices=["one", "species", "energy"])
+    options.add_argument("--energies", type=int, default=5, help="data sets of the counterflow")
     given = options.parse_args()
     import torch
 
@@ -162,6 +262,31 @@ def main() -> None:
     def keep() -> None:
         write_text(RESULTS, json.dumps(kept, indent=1) + "\n")
 
+    if given.only in (None, "species"):
+        for configuration, phi in SPECIES:
+            name, rows = f"{configuration}, φ {phi:g}", kept.setdefault("species", {})
+            if name not in rows:
+                rows[name] = of_species(configuration, phi, 1)
+                print(name, rows[name], flush=True)
+                keep()
+        print(species_table(kept["species"]))
+    if given.only in (None, "energy"):
+        clean, rows = (
+            five.readings(five.counterflow(slope=0.02, curve=0.04), 1),
+            kept.setdefault("energy", {}),
+        )
+        for seed in range(given.energies):
+            if str(seed) not in rows:
+                rows[str(seed)] = energy(seed, clean)
+                print(seed, rows[str(seed)], flush=True)
+                keep()
+        print(energy_table(rows))
+    if given.only in (None, "one"):
+        one_equation(kept, given, keep)
+
+
+def one_equation(kept: dict[str, Any], given: argparse.Namespace, keep: Any) -> None:
+    """FlamePINN-1D's first case, forward and inverse."""
     for phi in given.phis:
         for seed in (1, 2, 3):
             name = f"{phi:.2f} seed {seed}"

@@ -2,17 +2,23 @@
 
     python benchmarks/tumor_estimation.py                 # 100 patients; stop, repeat as you like
     python benchmarks/tumor_estimation.py --patients 10
+    python benchmarks/tumor_estimation.py --faces mean    # with the other kind of faces
+    python benchmarks/tumor_estimation.py --tuning        # what the kind was chosen by
+    python benchmarks/tumor_estimation.py --table         # print what is there
 
 Masks of 4 mm, drawn independently (softness 0.05). The truth is solved by linear elements with
 Heun's method on voxels of a third of that (``tumor_parts.truth``), the inversion by finite
-differences with implicit Euler on voxels of a half; the masks are of averages over the 4 mm. The
+differences with implicit Euler on voxels of a half and ``faces = "sampled"``; the masks are of
+averages over the 4 mm. The
 estimate is the most probable unknown, sought on coarse voxels first (``tumor_parts.scoring``); that
 with known thresholds starts from the one with free ones.
 
 The bound is that of Cramér and Rao, from the Fisher information of the inverting model at the
 truth, and the bias that of data without randomness: where the expected slope under the true
-probabilities vanishes, by Fisher scoring from the truth. Results are kept in
-``results/tumor_estimation.json``.
+probabilities vanishes, by Fisher scoring from the truth. Tuning compares it, thresholds known, for
+both kinds of faces and voxels of 4 and 2 mm, on patients that are not among the reported ones.
+Results are kept in ``results/tumor_estimation.json``, ``results/tumor_estimation_mean.json`` and
+``results/tumor_faces.json``.
 """
 
 from __future__ import annotations
@@ -28,7 +34,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import numpy as np  # noqa: E402
-from tumor_parts.patients import Patient, config, patient  # noqa: E402
+from tumor_parts.patients import BOX, Patient, config, patient  # noqa: E402
 from tumor_parts.scoring import LINK, Masks, Scored, coarse, masks_of, scored  # noqa: E402
 from tumor_parts.truth import Truth  # noqa: E402
 
@@ -40,16 +46,18 @@ from pdeinv.problems.tumor import Tumor, TumorConfig  # noqa: E402
 from pdeinv.rng import stream  # noqa: E402
 from pdeinv.typing import Array  # noqa: E402
 
-RESULTS = Path(__file__).parent / "results" / "tumor_estimation.json"
+RESULTS = Path(__file__).parent / "results"
 SHOWN = "ln D T", "ln rho T", "x (mm)", "y (mm)", "z (mm)"
 KNOWN = 5
 """Numbers that stay unknown where thresholds are known."""
+TUNED = 1000
+"""The number of the first tuning patient."""
 
 
-def of(number: int, cells: int, known: Array | None = None) -> TumorConfig:
+def of(number: int, cells: int, known: Array | None = None, faces: str = "sampled") -> TumorConfig:
     """A patient on so many voxels along a side, with thresholds that are known or free."""
     masks = {} if known is None else {"whole": float(known[0]), "core": float(known[1])}
-    found = config(number, 1, "finite-differences", masks=masks)
+    found = config(number, 1, "finite-differences", masks=masks, faces=faces)
     return found.model_copy(update={"cells": cells})
 
 
@@ -72,24 +80,41 @@ def theory(on: Masks, truth: Array, m: Array) -> dict[str, Any]:
     return {"bound": bound.tolist(), "bias": bias, "bias_converged": there.converged}
 
 
-def measured(number: int) -> dict[str, Any]:
-    """One patient, with thresholds known and free."""
+def posed(number: int) -> tuple[Patient, Sensors, Array]:
+    """A patient, the places of the data, and z there."""
     who = patient(number)
     places = Tumor(config(number, 1, "finite-differences")).sensors("all")
-    truth = Truth(config(number, 3, "finite-elements")).model(places)(who.m)
+    return who, places, Truth(config(number, 3, "finite-elements")).model(places)(who.m)
+
+
+def tuning(number: int) -> dict[str, Any]:
+    """Bound and bias with known thresholds by the voxels along a side and the kind of faces."""
+    who, places, truth = posed(number)
+    return {
+        f"{BOX / cells:g} mm, {faces}": theory(
+            masks_of(of(number, cells, who.m[KNOWN:], faces), places), truth, who.m
+        )
+        for cells in (48, 96)
+        for faces in ("mean", "sampled")
+    }
+
+
+def measured(number: int, faces: str) -> dict[str, Any]:
+    """One patient, with thresholds known and free."""
+    who, places, truth = posed(number)
     data = Bernoulli(len(truth), "threshold").draw(truth[None], stream(number, "masks"))[0]
     told = {"tried": who.tried, "core": who.core, "whole": who.whole, "m": who.m.tolist()}
-    return {**told, **both(who, places, data, truth)}
+    return {**told, **both(who, places, data, truth, faces)}
 
 
-def both(who: Patient, places: Sensors, data: Array, truth: Array) -> dict[str, Any]:
+def both(who: Patient, places: Sensors, data: Array, truth: Array, faces: str) -> dict[str, Any]:
     """The estimates beside bound and bias."""
     began = time.process_time()
-    xi, solves = coarse(lambda n: of(who.number, n), places, data, 1.0, who.number)
-    free = masks_of(of(who.number, 96), places)
+    xi, solves = coarse(lambda n: of(who.number, n, faces=faces), places, data, 1.0, who.number)
+    free = masks_of(of(who.number, 96, faces=faces), places)
     one = scored(free, data, xi)
     half = time.process_time()
-    known = masks_of(of(who.number, 96, who.m[KNOWN:]), places)
+    known = masks_of(of(who.number, 96, who.m[KNOWN:], faces), places)
     two = scored(known, data, one.xi[:KNOWN])
     end = time.process_time()
 
@@ -129,17 +154,37 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
     return "\n".join([*lines, f"{len(rows)} patients of {tried} draws"])
 
 
+def tuned(rows: dict[str, dict[str, Any]]) -> str:
+    """Rms bias beside rms bound."""
+    lines = ["| voxels, faces | " + " | ".join(SHOWN) + " |", "|---|" + "---|" * KNOWN]
+    for way in next(iter(rows.values())):
+        b, c = (
+            np.sqrt(np.mean(np.square([row[way][k] for row in rows.values()]), axis=0))
+            for k in ("bias", "bound")
+        )
+        words = " | ".join(f"{x:.4f}, {y:.4f}" for x, y in zip(b, c, strict=True))
+        lines.append(f"| {way} | {words} |")
+    return "\n".join([*lines, f"{len(rows)} patients"])
+
+
 def main() -> None:
     """Measure what is missing and print the table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--patients", type=int, default=100)
-    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for number in range(options.parse_args().patients):
+    options.add_argument("--patients", type=int)
+    options.add_argument("--faces", choices=("sampled", "mean"), default="sampled")
+    options.add_argument("--tuning", action="store_true")
+    options.add_argument("--table", action="store_true")
+    asked = options.parse_args()
+    name = {"sampled": "tumor_estimation.json", "mean": "tumor_estimation_mean.json"}[asked.faces]
+    path = RESULTS / ("tumor_faces.json" if asked.tuning else name)
+    first, usual = (TUNED, 10) if asked.tuning else (0, 100)
+    rows = json.loads(path.read_text()) if path.exists() else {}
+    for number in range(first, first + (0 if asked.table else asked.patients or usual)):
         if str(number) not in rows:
-            rows[str(number)] = measured(number)
+            rows[str(number)] = tuning(number) if asked.tuning else measured(number, asked.faces)
             print(number, json.dumps(rows[str(number)]), flush=True)
-            write_text(RESULTS, json.dumps(rows, indent=1) + "\n")
-    print(table(rows))
+            write_text(path, json.dumps(rows, indent=1) + "\n")
+    print(tuned(rows) if asked.tuning else table(rows))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python benchmarks/tumor_recurrence.py            # 60 patients; stop, repeat as you like
     python benchmarks/tumor_recurrence.py --table    # print what is there
+    python benchmarks/tumor_recurrence.py --picture 3 --image recurrence.png    # a figure of one
 
 The patient's tumor is another one than the inversion knows: two species and necrosis, a tensor and
 another ratio of white to grey matter (``tumor_parts.two_species``), in brains of the law ``egg``.
@@ -23,6 +24,7 @@ import argparse
 import json
 import os
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -149,10 +151,26 @@ def highest(score: Array, count: int) -> Mask:
     return found
 
 
-def measured(number: int) -> dict[str, Any]:
-    """One patient: how much each plan covers."""
-    began, story = time.process_time(), Story(number)
-    of_patient = partial(of, number)
+@dataclass(frozen=True)
+class Planned:
+    """Plans of one patient and what is to be covered, on the voxels of 2 mm with tissue.
+
+    Attributes:
+        story: of the tumor.
+        plans: by name, of the same volume.
+        recurred: what is above the thresholds after surgery, by name, without the cavity.
+        converged: whether the inversion did.
+    """
+
+    story: Story
+    plans: dict[str, Mask]
+    recurred: dict[str, Mask]
+    converged: bool
+
+
+def planned(number: int) -> Planned:
+    """The story of one patient, the inversion of the masks, and the plans."""
+    story, of_patient = Story(number), partial(of, number)
     xi, _ = coarse(of_patient, story.places, story.data, SHARE, number)
     on = masks_of(of_patient(48), story.places)
     found = scored(on, story.data, xi, SHARE)
@@ -170,18 +188,76 @@ def measured(number: int) -> dict[str, Any]:
     }
     levels = {"core": story.who.m[6], "any": story.who.m[5]}
     masks = {name: (story.recurred > level) & ~story.core for name, level in levels.items()}
+    return Planned(story, plans, masks, found.converged)
+
+
+def measured(number: int) -> dict[str, Any]:
+    """One patient: how much each plan covers."""
+    began, found = time.process_time(), planned(number)
     return {
-        "days": story.days,
-        "plan": volume(margin),
+        "days": found.story.days,
+        "plan": volume(found.plans["margin"]),
         "converged": found.converged,
-        "volumes": {name: volume(mask) for name, mask in masks.items()},
+        "volumes": {name: volume(mask) for name, mask in found.recurred.items()},
         "covered": {
-            name: {k: float(np.mean(plan[mask])) for k, plan in plans.items()}
-            for name, mask in masks.items()
+            name: {k: float(np.mean(plan[mask])) for k, plan in found.plans.items()}
+            for name, mask in found.recurred.items()
             if mask.any()
         },
         "cpu_seconds": round(time.process_time() - began, 1),
     }
+
+
+def picture(number: int, path: Path) -> None:
+    """Three planes through the recurrence with the cavity, two plans and what recurred."""
+    from matplotlib import pyplot as plt
+    from matplotlib.lines import Line2D
+
+    found = planned(number)
+    story, recurred = found.story, found.recurred["any"]
+    lattice = story.centres
+    inside = [index[recurred] for index in lattice.index]
+    middle = [int(np.median(index)) for index in inside]
+    white, grey = Tumor(of(number, 96)).tissue.over(lattice.axes)
+    shade = np.ma.masked_where(white + grey < 0.5, white + 0.6 * grey)
+    brain = shade.reshape(lattice.active.shape)
+    outlines = {
+        "cavity: the drawn core, cut out": ("black", story.core),
+        "plan: margin of 15 mm": ("tab:blue", found.plans["margin"]),
+        "plan: inverted density, same volume": ("tab:orange", found.plans["map"]),
+    }
+    figure, axes = plt.subplots(1, 3, figsize=(12, 5.2), layout="compressed")
+    for panel, (axis, title) in zip(axes, enumerate(("x", "y", "z")), strict=True):
+        others = [k for k in range(3) if k != axis]
+        ends = [(0.0, FINE * len(lattice.axes[k])) for k in others]
+        extent = (*ends[0], *ends[1])
+        cut = partial(np.ma.take, indices=middle[axis], axis=2 - axis)
+
+        def shown(mask: Mask, cut: Any = cut) -> Array:
+            whole = np.zeros(lattice.active.shape)
+            whole[lattice.active] = mask
+            return np.asarray(cut(whole))
+
+        panel.imshow(cut(brain), cmap="gray", vmin=0.0, vmax=1.2, origin="lower", extent=extent)
+        red = np.ma.masked_less(shown(recurred), 0.5)
+        panel.imshow(red, cmap="Reds", vmin=0, vmax=1.6, origin="lower", extent=extent, alpha=0.9)
+        for colour, mask in outlines.values():
+            part = shown(mask)
+            if part.any():
+                panel.contour(part, [0.5], colors=colour, linewidths=1.6, extent=extent)
+        away = lattice.axes[axis][middle[axis]]
+        panel.set(title=f"{title} = {away:.0f} mm", xlabel=f"{'xyz'[others[0]]}, mm")
+        panel.set_ylabel(f"{'xyz'[others[1]]}, mm")
+    lines = [Line2D([], [], color=colour, label=name) for name, (colour, _) in outlines.items()]
+    lines.append(Line2D([], [], color="tab:red", lw=6, label="recurrence, outside of the cavity"))
+    figure.legend(handles=lines, loc="outside lower center", ncols=4, fontsize=9)
+    covered = [100 * float(np.mean(found.plans[k][recurred])) for k in ("margin", "map")]
+    figure.suptitle(
+        f"patient {number}: the margin covers {covered[0]:.1f} % of the recurrence, the plan by "
+        f"the inverted density {covered[1]:.1f} %",
+        fontsize=11,
+    )
+    figure.savefig(path, dpi=90)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -218,7 +294,12 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--patients", type=int, default=60)
     options.add_argument("--table", action="store_true")
+    options.add_argument("--picture", type=int, metavar="PATIENT", help="only a figure of one")
+    options.add_argument("--image", type=Path, default=Path("tumor_recurrence.png"))
     asked = options.parse_args()
+    if asked.picture is not None:
+        picture(asked.picture, asked.image)
+        return
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for number in range(0 if asked.table else asked.patients):
         if str(number) not in rows:

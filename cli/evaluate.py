@@ -123,28 +123,32 @@ def _inverse(
     terminal: Terminal, written: Written, request: Request, step: Callable[[int, int, str], None]
 ) -> None:
     """The same of an inverse."""
+    import xarray as xr
+
     from pdeinv.io import netcdf
-    from pdeinv.jobs.evaluate_inverse import examination_summary, examination_tree, examine
+    from pdeinv.jobs.evaluate_images import told
+    from pdeinv.jobs.evaluate_inverse import fresh
     from pdeinv.provenance import Source, attributes
 
     if written.figure is not None:
         raise ConfigError("--figure shows surrogates of role 'forward'; of an inverse use --out")
-    found = examine(request, lambda done, total: step(done, total, ""))
+    found = told(fresh(request, lambda done, total: step(done, total, "")))
     first = {"checkpoint": str(request.checkpoint), "seed": request.seed}
-    figures = {**first, **examination_summary(found)}
+    figures = {**first, **found.figures}
     if written.out is not None:
         files = (path for path in (request.checkpoint, request.obs) if path is not None)
         attrs = attributes(first, request.seed, map(Source.of, files))
-        netcdf.write(written.out, examination_tree(found, attrs))
+        kind = {"pdeinv_kind": "evaluation", "pdeinv_problem": figures["problem"]}
+        root = found.root.assign_attrs({**attrs, **kind})
+        netcdf.write(written.out, xr.DataTree.from_dict({"/": root}))
         terminal.note(f"written: {written.out}")
     rows = [(k, v) for k, v in figures.items() if k not in ("components", "verdict")]
-    each = figures["components"]
-    terminal.result(
-        figures,
-        terminal.table("estimates from fresh data", ("figure", "value"), rows),
-        terminal.table("components", tuple(each[0]), [tuple(one.values()) for one in each]),
-        f"verdict: {figures['verdict']}",
-    )
+    each = figures.get("components", ())
+    tables = [terminal.table("estimates from fresh data", ("figure", "value"), rows)]
+    if each:
+        columns = [tuple(one.values()) for one in each]
+        tables.append(terminal.table("components", tuple(each[0]), columns))
+    terminal.result(figures, *tables, f"verdict: {figures['verdict']}")
 
 
 def _write(

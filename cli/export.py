@@ -1,4 +1,4 @@
-"""``pdeinv export``: a result or truth for ParaView, or for the viewers of radiologists."""
+"""``pdeinv export``: results, truths and gathers for ParaView, spreadsheets and others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["export"]
 @verb
 def export(
     terminal: Terminal,
-    path: Annotated[Path, typer.Argument(help="A result or truth file.")],
+    path: Annotated[Path, typer.Argument(help="A result or truth file; gathers for --segy.")],
     vtk: Annotated[
         Path | None, typer.Option("--vtk", help="The VTKHDF file to write (.vtkhdf), for ParaView.")
     ] = None,
@@ -29,6 +29,14 @@ def export(
             "--nifti",
             help="The NIfTI image to write (.nii.gz: mean, or the truth), or a folder of images.",
         ),
+    ] = None,
+    segy: Annotated[
+        Path | None,
+        typer.Option("--segy", help="The SEG-Y file to write (.segy, .sgy): the shot gathers."),
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", help="The table of profiles over x to write (.csv), with units."),
     ] = None,
     variable: Annotated[
         str | None, typer.Option("--variable", help="The only unknown of a result to write as VTK.")
@@ -48,8 +56,11 @@ def export(
     ] = False,
 ) -> None:
     """Write mean, sd and quantiles of a result, or the fields of a truth, for other programs."""
-    if (vtk is None) == (nifti is None):
-        raise ConfigError("give one output: --vtk OUT.vtkhdf, or --nifti OUT.nii.gz or FOLDER")
+    if [vtk, nifti, segy, csv].count(None) != 3:
+        raise ConfigError(
+            "give one output: --vtk OUT.vtkhdf, --csv OUT.csv, --segy OUT.segy, or --nifti "
+            "OUT.nii.gz or FOLDER"
+        )
     if nifti is not None:
         if variable is not None:
             raise ConfigError("--variable goes with --vtk; images show the state of the problem")
@@ -57,8 +68,30 @@ def export(
         return
     if threshold or time is not None:
         raise ConfigError("--threshold and --time go with --nifti")
+    if segy is not None:
+        if variable is not None:
+            raise ConfigError("--variable goes with --vtk; SEG-Y holds the gathers")
+        _as_gathers(terminal, path, segy, overwrite)
+        return
+    if csv is not None:
+        if variable is not None:
+            raise ConfigError("--variable goes with --vtk; tables have every profile")
+        _as_table(terminal, path, csv, overwrite)
+        return
     assert vtk is not None
     _as_mesh(terminal, path, vtk, variable, overwrite)
+
+
+def _as_table(terminal: Terminal, path: Path, out: Path, overwrite: bool) -> None:
+    from pdeinv.io.atomic import check_output
+    from pdeinv.io.lock import owned
+    from pdeinv.jobs.export_table import check_csv_name, export_csv
+
+    check_csv_name(out)
+    check_output(out, overwrite=overwrite, option="--csv", inputs=[path])
+    with owned(out):
+        export_csv(path, out)
+    terminal.result({"csv": str(out)}, str(out))
 
 
 def _as_mesh(
@@ -91,3 +124,17 @@ def _as_images(
     if told.get("failed"):
         terminal.note(f"{told['failed']} draws cannot be solved and are left out")
     terminal.result({"nifti": str(out), **told}, str(out))
+
+
+def _as_gathers(terminal: Terminal, path: Path, out: Path, overwrite: bool) -> None:
+    from pdeinv.io.atomic import check_output
+    from pdeinv.io.lock import owned
+    from pdeinv.io.segy import check_segy_name
+    from pdeinv.jobs.export_segy import export_segy
+
+    extras.require("segyio", "--segy needs")
+    check_segy_name(out)
+    check_output(out, overwrite=overwrite, option="--segy", inputs=[path])
+    with owned(out):
+        told = export_segy(path, out)
+    terminal.result({"segy": str(out), **told}, str(out))

@@ -49,6 +49,10 @@ class Method:
         str | None,
         typer.Option("--model", metavar="reference|surrogate", help="What to invert with."),
     ] = None
+    misfit: Annotated[
+        str | None,
+        typer.Option("--misfit", help="Of traces: least-squares, sobolev, envelope, correlation."),
+    ] = None
     max_solves: Annotated[
         int | None, typer.Option("--max-solves", min=1, help="Stop a chain after so many solves.")
     ] = None
@@ -64,6 +68,7 @@ class Method:
             "engine__chains": self.chains,
             "surrogate__path": None if self.surrogate is None else str(self.surrogate),
             "model": self.model,
+            "misfit__kind": self.misfit,
             "budget__n_forward": self.max_solves,
             "budget__seconds": self.max_seconds,
         }

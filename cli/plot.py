@@ -21,6 +21,10 @@ def plot(
     truth: Annotated[
         Path | None, typer.Option("--truth", help="Truth file to show beside a result.")
     ] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option("--profile", help="Show fields of a result along a line, x=300; repeatable."),
+    ] = None,
     dpi: Annotated[int, typer.Option("--dpi", min=30, max=1200, help="Resolution of a PNG.")] = 150,
 ) -> None:
     """Draw a result (mean, sd, data fit), an observation file or a truth as PNG, PDF or SVG."""
@@ -30,7 +34,7 @@ def plot(
     output.check(path, truth)
     if not output.dry_run:
         with owned(output.out):
-            for remark in draw(path, output.out, truth=truth, dpi=dpi):
+            for remark in draw(path, output.out, truth=truth, profiles=profile or (), dpi=dpi):
                 terminal.note(f"note: {remark}")
     dry = {"dry_run": True} if output.dry_run else {}
     terminal.result({**dry, "out": str(output.out)}, str(output.out))

@@ -20,6 +20,8 @@ EXTRAS = {
     "cma": ("cma",),
     "tumor": ("nibabel",),
     "flame": ("cantera",),
+    "seismic": ("deepwave",),
+    "segy": ("segyio",),
 }
 """What each extra brings, by the name to import it by; the first is what it is there for."""
 

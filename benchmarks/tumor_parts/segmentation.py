@@ -24,13 +24,15 @@ from pdeinv.problems.tumor.masks import REGIONS
 from pdeinv.problems.tumor.model import history
 from pdeinv.typing import Array
 
-__all__ = ["Density", "Hand", "density", "drawable", "segmented"]
+__all__ = ["Density", "Hand", "density", "drawable", "level_errors", "segmented"]
 
 FINE = 1.0
 """Edge of the voxels on which contours are drawn, mm."""
 
 FAINT, MARGIN = 0.02, 12.0
 """The box to draw in: where c is above so much, and so many mm around it."""
+NEAR = 3.0
+"""Within so many mm of a contour its area is counted."""
 
 Volume = NDArray[Any]
 
@@ -148,6 +150,25 @@ def segmented(
     ]
     drawn[0] |= drawn[1]
     return _at(drawn, true.low, places, edge)
+
+
+def level_errors(true: Density, threshold: float, hand: Hand | None = None) -> tuple[Array, Array]:
+    """By how many mm³ a drawn contour is too large all over, and how probable that is.
+
+    The mean of the field over the contour is what an estimate of its level cannot tell from the
+    level. Its variance sd² 2π length²/A (1 − exp(−A/(2π length²))), A the area of the contour, is
+    exact for a sphere.
+
+    Returns:
+        Nodes and weights of Gauss and Hermite.
+    """
+    hand, far = hand or Hand(), _distance(true.c > threshold)
+    # distances between middles of voxels know no less than a few of them
+    area = float(np.sum(np.abs(far) < NEAR)) * FINE**3 / (2 * NEAR)
+    patches = area / (2 * np.pi * hand.length**2)
+    off = hand.sd * np.sqrt((1 - np.exp(-patches)) / patches)
+    moved, weights = np.polynomial.hermite_e.hermegauss(20)
+    return area * off * moved, weights / weights.sum()
 
 
 def _distance(inside: Volume) -> Volume:

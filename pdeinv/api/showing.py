@@ -18,6 +18,7 @@ from pdeinv.io.atomic import check_output
 from pdeinv.io.nifti import output_kind
 from pdeinv.jobs.export import export_vtk
 from pdeinv.jobs.export_images import export_nifti
+from pdeinv.jobs.export_segy import export_segy
 from pdeinv.jobs.plot.figure import plot as draw
 from pdeinv.jobs.score import NODES
 from pdeinv.jobs.score import score as evaluate
@@ -64,6 +65,7 @@ def plot(
     out: str | Path | None = None,
     *,
     truth: File | None = None,
+    profiles: Sequence[str] = (),
     dpi: int = 150,
     overwrite: bool = False,
 ) -> Path:
@@ -73,6 +75,7 @@ def plot(
         what: what to draw.
         out: .png, .pdf or .svg; a PNG in a temporary folder where None.
         truth: a truth to show beside a result.
+        profiles: lines along which unknown fields are shown too, such as ``x=300``.
         dpi: resolution of a PNG.
         overwrite: replace an existing file.
 
@@ -88,7 +91,7 @@ def plot(
     with files() as folder:
         shown = written(what, folder, "shown")
         reference = None if truth is None else written(truth, folder, "truth")
-        for remark in draw(shown, target, truth=reference, dpi=dpi):
+        for remark in draw(shown, target, truth=reference, profiles=profiles, dpi=dpi):
             warn(remark, UserWarning, stacklevel=3)
     return target
 
@@ -99,17 +102,19 @@ def export(
     vtk: str | Path | None = None,
     *,
     nifti: str | Path | None = None,
+    segy: str | Path | None = None,
     variable: str | None = None,
     threshold: Sequence[float] = (),
     time: float | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write a result or truth for ParaView, or as medical images: ``pdeinv export``.
+    """Write a file for ParaView, as medical images or as gathers: ``pdeinv export``.
 
     Args:
-        what: of :func:`invert` or :func:`solve`.
+        what: of :func:`invert` or :func:`solve`; with ``segy`` also of :func:`observe`.
         vtk: the .vtkhdf file.
         nifti: in place of it the .nii.gz file, or a folder of images.
+        segy: in place of it the .segy file, of shot gathers.
         variable: the only unknown of a result to write as VTK.
         threshold: with ``nifti``, what counts as tumor in a truth, and as its core.
         time: with ``nifti``, that of a truth; the last where not given.
@@ -121,18 +126,21 @@ def export(
     Raises:
         PdeinvError: no field over space.
     """
-    if (vtk is None) == (nifti is None):
-        raise ConfigError("give one output: vtk or nifti")
-    as_mesh = vtk is not None
-    option, target = ("vtk" if as_mesh else "nifti"), Path(str(vtk if as_mesh else nifti))
-    kind = "file" if as_mesh else output_kind(target)
+    given = {k: v for k, v in (("vtk", vtk), ("nifti", nifti), ("segy", segy)) if v is not None}
+    if len(given) != 1:
+        raise ConfigError("give one output: vtk, nifti or segy")
+    ((option, out),) = given.items()
+    target = Path(out)
+    kind = output_kind(target) if option == "nifti" else "file"
     check_output(target, overwrite=overwrite, option=option, inputs=paths(what), kind=kind)
     with files() as folder:
         source = written(what, folder, "exported")
-        if as_mesh:
+        if option == "vtk":
             export_vtk(source, target, variable)
-        else:
+        elif option == "nifti":
             export_nifti(source, target, threshold, time)
+        else:
+            export_segy(source, target)
     return target
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
@@ -10,17 +9,17 @@ from typing import ClassVar
 import numpy as np
 
 from pdeinv.bayes.bernoulli import Bernoulli
-from pdeinv.bayes.likelihood import LikelihoodKind, Moments
 from pdeinv.bayes.links import LINKS
 from pdeinv.bayes.noise import Noise
-from pdeinv.errors import CapabilityError, DataSchemaError
+from pdeinv.bayes.score import Score
+from pdeinv.errors import DataSchemaError
 from pdeinv.typing import Array
 
 __all__ = ["Dice"]
 
 
 @dataclass(frozen=True)
-class Dice:
+class Dice(Score):
     """Φ = -w Σ_k n_k ln D_k with D_k = 2 Σ p y / (Σ p + Σ y) over the n_k data of mask k.
 
     Attributes:
@@ -33,8 +32,7 @@ class Dice:
     link: str = "logit"
     weight: float = 1.0
 
-    kind: ClassVar[LikelihoodKind] = LikelihoodKind.SCORE
-    expectation: ClassVar[str] = "a score, of which nothing is expected"
+    called: ClassVar[str] = "a Dice score"
 
     def __post_init__(self) -> None:
         _ = self._alike
@@ -107,34 +105,6 @@ class Dice:
     def fisher(self, prediction: Array) -> Noise:
         """That of the likelihood of the same data, which curves as the score does near its best."""
         return self._alike.fisher(prediction)
-
-    def largest_misfit(self, predict: Callable[[], Array], factor: float = 1.0) -> float:
-        """None: no score is too large for right data."""
-        return np.inf
-
-    def moments(self, predictions: Array) -> Moments:
-        """Not defined.
-
-        Raises:
-            CapabilityError: always.
-        """
-        raise CapabilityError("a Dice score has no density, hence no moments of data")
-
-    def draw(self, prediction: Array, rng: np.random.Generator) -> Array:
-        """Not defined.
-
-        Raises:
-            CapabilityError: always.
-        """
-        raise CapabilityError("a Dice score has no density, so that no data can be drawn from it")
-
-    def log_density(self, prediction: Array, data: Array) -> Array:
-        """Not defined.
-
-        Raises:
-            CapabilityError: always.
-        """
-        raise CapabilityError("a Dice score has no density")
 
     def tempered(self, temperature: float) -> Dice:
         """With the weight w / ``temperature``."""

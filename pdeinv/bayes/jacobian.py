@@ -65,7 +65,7 @@ def unwhitened(posterior: Posterior, who: str) -> Posterior:
     space, n = posterior.prior.space, posterior.prior.space.size
     flat = FieldPrior(space, IndependentField(np.zeros(n), np.ones(n)), Identity())
     inner, on = posterior.model.model, posterior
-    return Posterior(flat, inner, on.data, on.likelihood, counters=on.counters)
+    return Posterior(flat, inner, on.data, on.likelihood, counters=on.counters, stage=on.stage)
 
 
 def by_columns(posterior: Posterior) -> bool:

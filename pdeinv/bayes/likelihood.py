@@ -11,7 +11,7 @@ import numpy as np
 
 from pdeinv.typing import Array
 
-__all__ = ["Fisher", "Likelihood", "LikelihoodKind", "Moments", "finite_misfit"]
+__all__ = ["DataMisfit", "Fisher", "Likelihood", "LikelihoodKind", "Moments", "finite_misfit"]
 
 
 class LikelihoodKind(StrEnum):
@@ -57,7 +57,23 @@ class Moments:
     count: float
 
 
-class Likelihood(Protocol):
+class DataMisfit(Protocol):
+    """What a search for a minimum asks of a likelihood; the stages of one need no more."""
+
+    def misfit(self, prediction: Array, data: Array) -> Array:
+        """Φ for (..., n_d)."""
+        ...
+
+    def slope(self, prediction: Array, data: Array) -> tuple[Array, Array]:
+        """Φ and dΦ/dG, of shapes (...) and (..., n_d)."""
+        ...
+
+    def fisher(self, prediction: Array) -> Fisher:
+        """The expected second derivative of Φ in G at one prediction (n_d,)."""
+        ...
+
+
+class Likelihood(DataMisfit, Protocol):
     """p(y | G) with the misfit Φ = -ln p(y | G) + ln p(y | best G), half the deviance.
 
     ``prediction`` is G, ``data`` is y, both (..., n_d); each row stands by itself, so that its bits
@@ -65,8 +81,11 @@ class Likelihood(Protocol):
     """
 
     kind: ClassVar[LikelihoodKind]
-    expectation: ClassVar[str]
-    """The misfit of a right model, for a message ("half the number of data is expected")."""
+
+    @property
+    def expectation(self) -> str:
+        """The misfit of a right model, for a message ("half the number of data is expected")."""
+        ...
 
     @property
     def size(self) -> int:
@@ -87,18 +106,6 @@ class Likelihood(Protocol):
 
         That of additive noise; where F depends on the prediction, F^(-1/2) at its largest.
         """
-        ...
-
-    def misfit(self, prediction: Array, data: Array) -> Array:
-        """Φ for (..., n_d)."""
-        ...
-
-    def slope(self, prediction: Array, data: Array) -> tuple[Array, Array]:
-        """Φ and dΦ/dG, of shapes (...) and (..., n_d)."""
-        ...
-
-    def fisher(self, prediction: Array) -> Fisher:
-        """The expected second derivative of Φ in G at one prediction (n_d,)."""
         ...
 
     def moments(self, predictions: Array) -> Moments:
@@ -127,7 +134,7 @@ class Likelihood(Protocol):
         ...
 
 
-def finite_misfit(likelihood: Likelihood, prediction: Array, data: Array) -> Array:
+def finite_misfit(likelihood: DataMisfit, prediction: Array, data: Array) -> Array:
     """Φ of predictions (..., n_d); infinite where one of them is not finite."""
     ok = np.isfinite(prediction).all(axis=-1)
     safe = np.where(ok[..., None], prediction, data)

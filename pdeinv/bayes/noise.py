@@ -1,4 +1,4 @@
-"""Additive Gaussian noise y = G(m) + eta, eta ~ N(0, Γ), Γ diagonal or full."""
+"""Additive Gaussian noise y = G(m) + eta, eta ~ N(0, Γ), Γ diagonal, full or along traces."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.linalg.blas import dtrsv
 
+from pdeinv.bayes.along import Along
 from pdeinv.bayes.fit import largest_misfit
-from pdeinv.bayes.likelihood import Likelihood, LikelihoodKind, Moments
+from pdeinv.bayes.likelihood import DataMisfit, LikelihoodKind, Moments
 from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.typing import Array
 
@@ -27,7 +28,7 @@ def half_square(white: Array) -> Array:
 
 @dataclass(frozen=True)
 class Noise:
-    """Γ by its standard deviations and, where given, its full covariance.
+    """Γ by its standard deviations and, where given, its full covariance or its part along traces.
 
     As a likelihood (:class:`pdeinv.bayes.likelihood.Likelihood`) its misfit is
     Φ = ½ ‖Γ^(-1/2) (G - y)‖² and its Fisher information Γ^(-1), wherever G is.
@@ -35,13 +36,14 @@ class Noise:
     Attributes:
         std: the standard deviation of each datum, shape (n_d,), positive.
         covariance: Γ, shape (n_d, n_d), or None where the data are independent.
+        along: a square root of Γ^(-1) along the time of traces, or None.
     """
 
     std: Array
     covariance: Array | None = None
+    along: Along | None = None
 
     kind: ClassVar[LikelihoodKind] = LikelihoodKind.GAUSSIAN
-    expectation: ClassVar[str] = "half the number of data is expected"
 
     def __post_init__(self) -> None:
         bad = ~(np.isfinite(self.std) & (self.std > 0))
@@ -51,6 +53,23 @@ class Noise:
                 "noise standard deviation must be positive and finite; "
                 f"datum {k} has {self.std[k]:g}"
             )
+
+    @classmethod
+    def of_traces(cls, along: Along) -> Noise:
+        """Noise that is correlated along the time of traces."""
+        return cls(along.std, along=along)
+
+    @property
+    def count(self) -> float:
+        """Twice the Φ that is expected where the model is right: how many data count."""
+        return float(self.size) if self.along is None else self.along.counts[0]
+
+    @property
+    def expectation(self) -> str:
+        """The misfit of a right model."""
+        if self.count == self.size:
+            return "half the number of data is expected"
+        return f"{0.5 * self.count:.4g} is expected of what the band has of their noise"
 
     @classmethod
     def from_covariance(cls, covariance: Array) -> Noise:
@@ -87,6 +106,14 @@ class Noise:
             ) from None
 
     @property
+    def log_volume(self) -> float:
+        """½ ln det Γ."""
+        if self.along is not None:
+            return self.along.log_volume
+        scale = self.std if self.covariance is None else np.diag(self.root)
+        return float(np.sum(np.log(scale)))
+
+    @property
     def size(self) -> int:
         """The number of data."""
         return len(self.std)
@@ -98,12 +125,16 @@ class Noise:
 
     def whiten(self, residual: Array) -> Array:
         """Γ^(-1/2) r for (..., n_d); each r by itself, so that its bits depend on it alone."""
+        if self.along is not None:
+            return self.along.whiten(residual)
         if self.covariance is None:
             return np.asarray(residual / self.std)
         return self._solved(residual, transposed=False)
 
     def whiten_transpose(self, w: Array) -> Array:
         """Γ^(-T/2) w for (..., n_d): ``whiten_transpose(whiten(r))`` is Γ^(-1) r."""
+        if self.along is not None:
+            return self.along.whiten_transpose(w)
         if self.covariance is None:
             return np.asarray(w / self.std)
         return self._solved(w, transposed=True)
@@ -117,7 +148,12 @@ class Noise:
     def sample(self, rng: np.random.Generator, n: int | None = None) -> Array:
         """Draws of eta, shape (n_d,) or (n, n_d)."""
         shape = (self.size,) if n is None else (n, self.size)
-        white = rng.standard_normal(shape)
+        return self.colored(rng.standard_normal(shape))
+
+    def colored(self, white: Array) -> Array:
+        """eta out of independent standard normals (..., n_d)."""
+        if self.along is not None:
+            return self.along.draw(white)
         return white * self.std if self.covariance is None else np.asarray(white @ self.root.T)
 
     def check(self, data: Array) -> None:
@@ -141,8 +177,14 @@ class Noise:
         return self
 
     def largest_misfit(self, predict: Callable[[], Array], factor: float = 1.0) -> float:
-        """By the χ² distribution (:mod:`pdeinv.bayes.fit`); nothing is solved."""
-        return largest_misfit(self.size, factor)
+        """By the χ² distribution (:mod:`pdeinv.bayes.fit`); nothing is solved.
+
+        A band of frequencies has that of as many data as give Φ its mean and variance.
+        """
+        if self.along is None:
+            return largest_misfit(self.size, factor)
+        mean, spread = self.along.counts
+        return spread / mean * largest_misfit(max(1, round(mean**2 / spread)), factor)
 
     def log_density(self, prediction: Array, data: Array) -> Array:
         """ln p(y_i | all other y_j) for (..., n_d), datum by datum; ln p(y_i) where independent.
@@ -159,6 +201,8 @@ class Noise:
     @cached_property
     def _precision_diagonal(self) -> Array:
         """The diagonal of Γ^(-1)."""
+        if self.along is not None:
+            return _diagonal(self.along)
         if self.covariance is None:
             return np.asarray(1 / self.std**2)
         inverse = np.asarray(solve_triangular(self.root, np.eye(self.size), lower=True))
@@ -169,7 +213,15 @@ class Noise:
 
         Args:
             variance: shape (n_d,), not negative.
+
+        Raises:
+            CapabilityError: Γ is known along traces only.
         """
+        if self.along is not None:
+            raise CapabilityError(
+                "noise that is correlated along traces takes no model error; use misfit "
+                "'least-squares' without a band"
+            )
         full = None if self.covariance is None else self.covariance + np.diag(variance)
         return Noise(np.sqrt(self.std**2 + variance), full)
 
@@ -179,11 +231,23 @@ class Noise:
 
     def tempered(self, temperature: float) -> Noise:
         """Noise whose covariance is ``temperature`` times this one."""
+        if self.along is not None:
+            return Noise.of_traces(self.along.tempered(temperature))
         full = None if self.covariance is None else temperature * self.covariance
         return Noise(np.sqrt(temperature) * self.std, full)
 
 
-def additive(likelihood: Likelihood) -> Noise:
+def _diagonal(along: Along) -> Array:
+    """The diagonal of Wᵀ W, by one unit vector in every trace at once."""
+    traces, found = along.traces, np.empty(along.traces.size)
+    for k in range(traces.shape[1]):
+        own = traces.sample == k
+        white = traces.put(along.whiten(own.astype(np.float64)))
+        found[own] = np.sum(white**2, axis=1)[traces.trace[own]]
+    return found
+
+
+def additive(likelihood: DataMisfit) -> Noise:
     """A likelihood that has to be additive Gaussian noise.
 
     Raises:

@@ -88,7 +88,7 @@ class Parts:
         """The noise of all data, which are independent."""
         stds = []
         for part in parts:
-            if not isinstance(part, Noise) or part.covariance is not None:
+            if not isinstance(part, Noise) or part.covariance is not None or part.along:
                 raise CapabilityError("data of several kinds have independent noise")
             stds.append(part.std)
         return Noise(self._joined(stds))

@@ -9,7 +9,7 @@ from functools import cache, cached_property, partial
 import numpy as np
 
 from pdeinv.bayes.counters import Counters
-from pdeinv.bayes.likelihood import Fisher, Likelihood
+from pdeinv.bayes.likelihood import DataMisfit, Fisher
 from pdeinv.bayes.prior import cost
 from pdeinv.errors import SolverDiverged
 from pdeinv.model.forward import ForwardModel, Linearization, Rows, RowsLinearization
@@ -53,7 +53,7 @@ class At:
 
     model: ForwardModel
     data: Array
-    likelihood: Likelihood
+    likelihood: DataMisfit
 
     def point(self, xi: Array, at: Linearization, counters: Counters) -> PosteriorPoint:
         """The point at ``xi``; what is done with it later is charged to ``counters`` too.

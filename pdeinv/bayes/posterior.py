@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from pdeinv.bayes.counters import Counters
-from pdeinv.bayes.likelihood import Likelihood, finite_misfit
+from pdeinv.bayes.likelihood import DataMisfit, Likelihood, finite_misfit
 from pdeinv.bayes.noise import Noise, additive
 from pdeinv.bayes.point import At, PosteriorPoint
 from pdeinv.bayes.prior import Prior, cost
@@ -31,6 +31,7 @@ from pdeinv.model.learned import Denoiser, Estimate
 from pdeinv.model.rows import by_rows, each_row, evaluate, joined, linearize, linearize_rows
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.model.strong_form import StrongFormOf
+from pdeinv.model.traces import Traces, traces_of
 from pdeinv.typing import Array
 
 __all__ = ["Counters", "Posterior", "PosteriorPoint", "WhitenedModel", "xi_space"]
@@ -129,6 +130,8 @@ class Posterior:
             begin there. It is no part of the density.
         denoiser: the law of xi where it is a learned one and not N(0, I): engines that use it
             take it in the place of R, which is then no part of the density.
+        stage: what Φ is meanwhile, in a stage of a search that ends with the likelihood; None
+            otherwise.
     """
 
     prior: Prior
@@ -140,6 +143,7 @@ class Posterior:
     simulations: Simulations | None = None
     estimate: Estimate | None = None
     denoiser: Denoiser | None = None
+    stage: DataMisfit | None = None
 
     def __post_init__(self) -> None:
         n = self.model.d_space.size
@@ -172,6 +176,23 @@ class Posterior:
             CapabilityError: it is another.
         """
         return additive(self.likelihood)
+
+    @cached_property
+    def traces(self) -> Traces:
+        """Where the data stand in time.
+
+        Raises:
+            CapabilityError: they have no time, or not at equal steps.
+        """
+        coords: dict[str, Array] = {}
+        for variable in self.model.d_space.variables:
+            coords |= {name: values for name, (_, values) in variable.coords.items()}
+        return traces_of(coords, "a search through bands of frequencies")
+
+    @property
+    def law(self) -> DataMisfit:
+        """What Φ is: that of the stage, or of the likelihood."""
+        return self.stage or self.likelihood
 
     def charge(self, counters: Counters) -> None:
         """Count into ``counters`` from now on, here and in the coarse twin."""
@@ -213,14 +234,14 @@ class Posterior:
 
     def misfit_of(self, prediction: Array) -> Array:
         """Φ of predicted data (..., n_d); infinite where the prediction is not finite."""
-        return finite_misfit(self.likelihood, prediction, self.data)
+        return finite_misfit(self.law, prediction, self.data)
 
     def misfit(self, xi: Array) -> Array:
         """Φ(xi) of G(m(xi)) and y for (dim,) or (n, dim)."""
         if np.ndim(xi) > 1:
             return self.misfit_of(self.predict(xi))
         found = self._predict_one(xi)
-        return np.asarray(np.inf) if found is None else self.likelihood.misfit(found, self.data)
+        return np.asarray(np.inf) if found is None else self.law.misfit(found, self.data)
 
     def neg_log_posterior(self, xi: Array) -> Array:
         """Φ + R, the negative log density in xi up to a constant."""
@@ -263,7 +284,7 @@ class Posterior:
 
     @property
     def _at(self) -> At:
-        return At(self.model, self.data, self.likelihood)
+        return At(self.model, self.data, self.law)
 
     def _linearize_one(self, xi: Array, counters: Counters) -> PosteriorPoint:
         counters.count(self.model.kind, forward=1)

@@ -21,7 +21,7 @@ from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
-__all__ = ["FieldPrior", "Prior", "ProductPrior", "cost", "positive", "sample", "whiten"]
+__all__ = ["FieldPrior", "Prior", "ProductPrior", "cost", "nearest", "positive", "sample", "whiten"]
 
 TOLERANCE = 1e-6
 """How far m(xi) may be from m in :func:`whiten`, relative to the spread of all m."""
@@ -180,6 +180,26 @@ def whiten(prior: Prior, m: Array) -> Array:
     if not isinstance(prior, FieldPrior):
         raise CapabilityError(f"the prior of {'+'.join(prior.space.names)} cannot be inverted")
     return _whiten_field(prior, m)
+
+
+def nearest(prior: Prior, m: Array, std: Array) -> Array:
+    """The most probable xi of an unknown (n_m,) that is known to within ``std``, shape (dim,).
+
+    min ½ ‖(mean + L xi - x) / s‖² + ½ ‖xi‖² with x = T^(-1)(m) and s the standard deviation of x,
+    to first order, times the root of n_m: neighbours err alike, so that all together count as one.
+
+    Raises:
+        CapabilityError: the prior's map has no inverse (level sets).
+    """
+    if not isinstance(prior, FieldPrior):
+        raise CapabilityError(f"the prior of {'+'.join(prior.space.names)} cannot be inverted")
+    name = prior.space.names[0]
+    x = _before(prior.transform, m[None], name)[0]
+    ahead = _before(prior.transform, m[None] + 1e-4 * std, name)[0]
+    s = np.sqrt(len(m)) * np.maximum(np.abs(ahead - x) / 1e-4, 1e-9)
+    root = prior.field.apply(np.eye(prior.dim)).T / s[:, None]
+    normal = root.T @ root + np.eye(prior.dim)
+    return np.asarray(np.linalg.solve(normal, root.T @ ((x - prior.field.mean) / s)))
 
 
 def _whiten_field(prior: FieldPrior, m: Array) -> Array:

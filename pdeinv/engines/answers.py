@@ -34,10 +34,10 @@ def shareable(posterior: Posterior, request: Request) -> bool:
 
 
 def groups(requests: Sequence[Request]) -> list[list[int]]:
-    """The places of requests that one call answers: those of one kind, level and part."""
+    """The places of requests that one call answers: those of one kind, level, part and stage."""
     found: dict[tuple[Any, ...], list[int]] = {}
     for i, r in enumerate(requests):
-        found.setdefault((type(r), r.level, getattr(r, "part", None)), []).append(i)
+        found.setdefault((type(r), r.level, getattr(r, "part", None), id(r.stage)), []).append(i)
     return list(found.values())
 
 
@@ -57,7 +57,7 @@ def answer_rows(
     Raises:
         CapabilityError: the model has no derivative, or is no model of m.
     """
-    asked = asked_of(posterior, requests[0].level)
+    asked = asked_of(posterior, requests[0].level, requests[0].stage)
     lengths = [1 if r.xi.ndim == 1 else len(r.xi) for r in requests]
     xis = np.concatenate([r.xi.reshape(-1, r.xi.shape[-1]) for r in requests])
     payers = [c for c, n in zip(charged, lengths, strict=True) for _ in range(n)]

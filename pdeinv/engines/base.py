@@ -32,6 +32,7 @@ __all__ = [
     "Produces",
     "check_begins",
     "check_law",
+    "check_estimate",
     "check_posterior",
     "check_takes",
     "strong_form_of",
@@ -52,6 +53,8 @@ class Need(StrEnum):
     """Data that are affine in xi, which its first solves find out."""
     DENOISER_DERIVATIVE = "denoiser-derivative"
     """The derivative of the denoiser, where a learned one is given."""
+    ESTIMATE = "estimate"
+    """What a learned inverse says of these data (``posterior.estimate``), of ξ or of m itself."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,8 @@ class Engine[S](Protocol):
     further such dataclasses, each annotated with its exact type, and is the state of ONE chain.
     Checkpoints need no code of the engine's own: ``init`` is annotated ``-> Steps[TheState]``, and
     a state is restored from that annotation. A member or property ``misfit`` (a number, or one per
-    walker) is shown as progress. A step makes a new state and leaves the old one as it was.
+    walker) is shown as progress, behind a text ``stage`` where there is one. A step makes a new
+    state and leaves the old one as it was.
 
     **Solves are asked for.** ``init`` and ``step`` are generators: each ``yield`` of a request of
     :mod:`pdeinv.engines.requests` (:class:`Misfit`, :class:`Predict`, :class:`Linearize`,
@@ -172,8 +176,9 @@ class Engine[S](Protocol):
     uses: ClassVar[frozenset[Role]] = frozenset()
     """Roles of trained models that it makes use of where it is given one. With ``inverse`` it
     begins at ``estimate`` of the posterior, where that is not None; what it draws from or looks for
-    stays the same. With ``denoiser`` it takes the law of xi from ``denoiser`` of the posterior,
-    where that is not None, and N(0, I) otherwise."""
+    stays the same. One that ``needs`` an estimate reports it, and takes those of m as well. With
+    ``denoiser`` it takes the law of xi from ``denoiser`` of the posterior, where that is not None,
+    and N(0, I) otherwise."""
     Config: ClassVar[type[BaseConfig]]
     """Its options, each with a default and a description."""
 
@@ -303,13 +308,36 @@ def check_law(engine: Engine[Any], denoiser: Denoiser) -> None:
         )
 
 
+def check_estimate(engine: Engine[Any], posterior: Posterior) -> None:
+    """Refuse an estimate that the engine makes no use of, and its absence where it is needed.
+
+    Raises:
+        CapabilityError: either, or an estimate of the unknown where one of ξ is wanted.
+    """
+    needed, found = Need.ESTIMATE in engine.needs, posterior.estimate
+    if found is None and needed:
+        raise CapabilityError(
+            f"engine '{engine.name}' reports what a trained inverse says of the data; pass "
+            "--surrogate FOLDER of one ('pdeinv train-surrogate')"
+        )
+    if found is None:
+        return
+    check_begins(engine)
+    if found.of != "xi" and not needed:
+        raise CapabilityError(
+            f"engine '{engine.name}' begins in whitened coordinates, and this inverse estimates "
+            "the unknown itself; choose one of xi ('inverse-cnn'), or the engine that is named "
+            "like the surrogate"
+        )
+
+
 def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
     """Refuse a posterior that the engine cannot work on, before any solve.
 
     Raises:
         CapabilityError: a derivative, the coarse twin, the model of m, the strong form or the
             simulations are missing, or the engine does not take data of that kind, or makes no use
-            of an estimate.
+            of an estimate, or needs one.
         ConfigError: the problem has a strong form, but not with this configuration.
     """
     check_takes(engine, posterior.likelihood)
@@ -321,8 +349,7 @@ def check_posterior(engine: Engine[Any], posterior: Posterior) -> None:
             f"{who} needs a surrogate beside the reference model; pass --surrogate with a "
             "checkpoint, or leave it out to have one trained"
         )
-    if posterior.estimate is not None:
-        check_begins(engine)
+    check_estimate(engine, posterior)
     if posterior.denoiser is not None:
         check_law(engine, posterior.denoiser)
     if engine.simulations is not None and posterior.simulations is None:
@@ -345,8 +372,8 @@ def strong_form_of(posterior: Posterior, who: str) -> tuple[StrongForm, Mapping[
     if build is None:
         raise CapabilityError(
             f"{who} needs the strong form of the problem, which this model has not; "
-            "use model 'reference' of a problem that has one, as darcy, flame, heat and helmholtz "
-            "have, or another engine (map)"
+            "use model 'reference' of a problem that has one, as darcy, flame, heat, helmholtz and "
+            "tumor have, or another engine (map)"
         )
     if not posterior.prior.differentiable:
         raise CapabilityError(

@@ -73,6 +73,12 @@ class Ended(IntEnum):
     )
 
     COUPLED = 16, "not converged", "lower engine.coupling"
+    UNLIKE = (
+        17,
+        "not converged",
+        "the data are unlike those of the training: polish the estimate (engine.polish), or use an "
+        "engine of the model alone (map, gauss-newton)",
+    )
 
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""

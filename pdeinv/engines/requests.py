@@ -7,12 +7,13 @@ points it is a row that is not finite.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pdeinv.bayes.counters import forgiving
 from pdeinv.bayes.jacobian import dense_jacobian, unwhitened
+from pdeinv.bayes.likelihood import DataMisfit
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
@@ -32,6 +33,7 @@ __all__ = [
     "begin",
     "drive",
     "on_coarse",
+    "under",
 ]
 
 Level = Literal["fine", "coarse", "unknown"]
@@ -47,11 +49,13 @@ class Request:
         level: who is asked.
         trial: whether this is a step that may leave the values that m can have (no prior's map
             keeps it there) and is then shortened: where it fails, that is no failed solve.
+        stage: what Φ is in place of the likelihood, in a stage of a search (:func:`under`).
     """
 
     xi: Array
     level: Level = "fine"
     trial: bool = field(default=False, kw_only=True)
+    stage: DataMisfit | None = field(default=None, kw_only=True)
 
 
 class Misfit(Request):
@@ -86,8 +90,10 @@ type Steps[T] = Generator[Request, Any, T]
 """A computation that yields requests, is sent their answers and returns a T."""
 
 
-def asked_of(posterior: Posterior, level: Level) -> Posterior:
-    """The posterior that a request of that level is put to."""
+def asked_of(posterior: Posterior, level: Level, stage: DataMisfit | None = None) -> Posterior:
+    """The posterior that a request of that level and stage is put to."""
+    if stage is not None:
+        return replace(asked_of(posterior, level), stage=stage)
     if level == "fine":
         return posterior
     if level == "unknown":
@@ -103,7 +109,7 @@ def answer(posterior: Posterior, request: Request) -> Any:
         CapabilityError: the model has no derivative, or is no model of m.
         SolverDiverged: a linearisation failed.
     """
-    asked = asked_of(posterior, request.level)
+    asked = asked_of(posterior, request.level, request.stage)
     with forgiving([asked.counters] if request.trial else []):
         return _answer(asked, request)
 
@@ -174,12 +180,22 @@ def drive[T](posterior: Posterior, steps: Steps[T]) -> T:
 
 def on_coarse[T](steps: Steps[T]) -> Steps[T]:
     """The same steps with all their requests made of the coarse twin."""
+    return _changed(steps, {"level": "coarse"})
+
+
+def under[T](steps: Steps[T], stage: DataMisfit | None) -> Steps[T]:
+    """The same steps with another Φ in all their requests; None leaves them as they are."""
+    return steps if stage is None else _changed(steps, {"stage": stage})
+
+
+def _changed[T](steps: Steps[T], what: Mapping[str, Any]) -> Steps[T]:
+    """The same steps with all their requests changed."""
     found = None
     try:
         while True:
             request = advance(steps, found)
             try:
-                found = yield replace(request, level="coarse")
+                found = yield replace(request, **what)
             except SolverDiverged as error:
                 found = error
     except StopIteration as end:

@@ -33,6 +33,9 @@ def kept_states(steps: int, segment: int) -> int:
 def segment_length(steps: int, size: int, bound: float) -> int:
     """Steps between checkpoints: all steps where every state fits into ``bound`` bytes.
 
+    Else those of the fewest parts of equal length that fit: a walk backwards runs every part but
+    the last again, so that two parts cost half a run and many nearly a whole one.
+
     Args:
         steps: the number of time steps.
         size: numbers of one state.
@@ -43,15 +46,17 @@ def segment_length(steps: int, size: int, bound: float) -> int:
     """
     if 8 * size * (steps + 1) <= bound:
         return steps
-    most = min(steps, math.isqrt(8 * steps) + 4)  # at √(2 steps) it takes less than that
-    best = min(range(1, most + 1), key=lambda s: kept_states(steps, s))
-    need = 8 * size * kept_states(steps, best)
-    if need > bound:
-        raise ConfigError(
-            f"memory_mb: {bound / 1e6:g} MB cannot hold the checkpoints of {steps} steps with "
-            f"{size} unknowns; give at least {math.ceil(need / 1e5) / 10:g} MB, or fewer steps"
-        )
-    return best
+    # the least memory is that of about √(steps/2) parts
+    lengths = [math.ceil(steps / parts) for parts in range(2, math.isqrt(steps) + 3)]
+    needs = [8 * size * kept_states(steps, length) for length in lengths]
+    for length, need in zip(lengths, needs, strict=True):
+        if need <= bound:
+            return length
+    need = min(needs)
+    raise ConfigError(
+        f"memory_mb: {bound / 1e6:g} MB cannot hold the checkpoints of {steps} steps with "
+        f"{size} unknowns; give at least {math.ceil(need / 1e5) / 10:g} MB, or fewer steps"
+    )
 
 
 class Trajectory:

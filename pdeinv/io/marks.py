@@ -1,8 +1,9 @@
 """What tells an output of pdeinv from somebody else's file, so that only the former is replaced.
 
 NetCDF and VTKHDF files carry the attribute ``pdeinv_version``, figures name pdeinv as the software
-that made them and NIfTI images in their description, TOML begins with a note, surrogates have their
-``metadata.json``, run folders and folders of images a file ``pdeinv.json``.
+that made them, NIfTI images in their description and SEG-Y files in the first line of their text,
+TOML begins with a note, surrogates have their ``metadata.json``, run folders and folders of images
+a file ``pdeinv.json``.
 """
 
 from __future__ import annotations
@@ -189,6 +190,12 @@ def _in_nifti(path: Path, _file: BinaryIO) -> bool:
         return False
 
 
+def _in_segy(_path: Path, file: BinaryIO) -> bool:
+    """The first line of the textual header, which is in EBCDIC."""
+    file.seek(0)
+    return "written by pdeinv" in file.read(80).decode("cp037")
+
+
 _LOOKS: dict[bytes, Callable[[Path, BinaryIO], bool]] = {
     b"\x89HDF\r\n\x1a\n": _in_hdf5,
     b"CDF": _in_netcdf,
@@ -197,6 +204,7 @@ _LOOKS: dict[bytes, Callable[[Path, BinaryIO], bool]] = {
     b"<?xml": _in_svg,
     GZIP: _in_nifti,
     b"\x5c\x01\0\0": _in_nifti,
+    b"\xc3": _in_segy,
     _NOTE.encode(): lambda _path, _file: True,
 }
 """How a file of each format is looked at, by its first bytes."""

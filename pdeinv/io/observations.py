@@ -16,7 +16,7 @@ of several quantities in :mod:`pdeinv.io.kinds`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from pdeinv.bayes.likelihood import Likelihood
+from pdeinv.bayes.misfits import MisfitConfig, judged, noise_behind
 from pdeinv.bayes.noise import Noise, additive
-from pdeinv.errors import DataSchemaError
+from pdeinv.errors import CapabilityError, DataSchemaError, PdeinvError
 from pdeinv.io import netcdf
 from pdeinv.io.fields import PROBLEM, config_of
 from pdeinv.io.flags import unflagged
@@ -39,13 +40,20 @@ from pdeinv.io.layouts import (
     gathered_series,
     is_series,
 )
-from pdeinv.io.likelihoods import likelihood_attrs, said_likelihood
+from pdeinv.io.likelihoods import likelihood_attrs, said_likelihood, said_misfit
 from pdeinv.io.quantities import check_squared, column, multiplier
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.provenance import Source
 from pdeinv.typing import Array
 
-__all__ = ["NoiseSpec", "Observations", "OwnLikelihood", "noise_of", "read", "to_dataset"]
+__all__ = [
+    "NoiseSpec",
+    "Observations",
+    "OwnLikelihood",
+    "noise_of",
+    "read",
+    "to_dataset",
+]
 
 OwnLikelihood = Callable[[Sensors], Likelihood | None]
 """The likelihood by which a problem takes data at sensors; None where they have additive noise."""
@@ -163,6 +171,23 @@ class Observations:
         """
         return additive(self.likelihood)
 
+    def judged_by(self, misfit: MisfitConfig) -> Observations:
+        """The same, compared with predictions as a run asks for; as they are where it does not.
+
+        Raises:
+            CapabilityError: they have a likelihood of their own, or no time at equal steps.
+            ConfigError: a corner that their sampling does not hold.
+        """
+        if not misfit:
+            return self
+        plain = noise_behind(self.likelihood)
+        if plain is None:
+            raise CapabilityError(
+                f"misfit: '{self.observed.name}' has a likelihood of its own, which no misfit of "
+                "traces replaces; leave it out"
+            )
+        return replace(self, likelihood=judged(misfit, plain, self.coords))
+
 
 def header(path: Path) -> tuple[xr.Dataset, str | None, dict[str, Any]]:
     """The dataset of an observation file with the problem and configuration that it names."""
@@ -231,7 +256,12 @@ def read(
         observed,
         values[good],
         places,
-        _noise(dataset, observed, (values, observed.numbers(coords)), good, noise, path)
+        _compared(
+            dataset[observed.name],
+            _noise(dataset, observed, (values, observed.numbers(coords)), good, noise, path),
+            places,
+            path,
+        )
         if law is None
         else _checked(law, observed, values[good], (noise, _said_noise(dataset, observed)), path),
         problem,
@@ -289,6 +319,17 @@ def _checked(
     except DataSchemaError as error:
         raise DataSchemaError(f"{path}: '{observed.name}': {error}") from None
     return law
+
+
+def _compared(
+    variable: xr.DataArray, noise: Noise, coords: Mapping[str, Array], path: Path
+) -> Likelihood:
+    """Additive noise, or what the file makes of it along the time."""
+    misfit = said_misfit(variable, path)
+    try:
+        return judged(misfit, noise, coords)
+    except PdeinvError as error:
+        raise DataSchemaError(f"{path}: '{variable.name}': {error}") from None
 
 
 def _noise(
@@ -361,9 +402,12 @@ def to_dataset(observations: Observations, attrs: Mapping[str, Any]) -> xr.Datas
 
 
 def _noise_variables(observations: Observations) -> dict[str, xr.Variable]:
-    """σ and, where there is one, the covariance of additive noise; nothing for another law."""
-    noise, o = observations.likelihood, observations.observed
-    if not isinstance(noise, Noise):
+    """σ and, where there is one, the covariance of additive noise; nothing for another law.
+
+    What is compared along the time has the noise that is behind it.
+    """
+    noise, o = noise_behind(observations.likelihood), observations.observed
+    if noise is None:
         return {}
     sigma = {
         "units": o.units,

@@ -1,5 +1,5 @@
 """A trained inverse on fresh draws of the prior: how far its estimates are off, and whether it says
-so.
+so. Those of images are judged by :mod:`pdeinv.jobs.evaluate_images`.
 
 The reference model is solved at each draw, noise is added as it would be measured, and the estimate
 is held against the xi that made the data.
@@ -29,7 +29,16 @@ from pdeinv.plugins.surrogate import Surrogate, role_of
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["Examination", "examination_summary", "examination_tree", "examine", "is_inverse"]
+__all__ = [
+    "Examination",
+    "Fresh",
+    "Told",
+    "examination_summary",
+    "examination_rows",
+    "examine",
+    "fresh",
+    "is_inverse",
+]
 
 NARROW = 0.8
 """The share of truths in bands of 90 % below which a spread is too small to start from blindly."""
@@ -87,7 +96,43 @@ def is_inverse(request: Request) -> bool:
     return role_of(surrogate_kind(request.checkpoint)) is Role.INVERSE
 
 
-def examine(request: Request, progress: Callable[[int, int], None]) -> Examination:
+@dataclass(frozen=True)
+class Fresh:
+    """A bound inverse, and data of draws of the prior that it is asked about.
+
+    Attributes:
+        surrogate: what is examined.
+        there: where.
+        bound: the inverse.
+        xi: the draws whose solve worked, shape (n, dim).
+        data: theirs, with noise, shape (n, n_d).
+        found: the estimates.
+        failed: draws that could not be solved.
+    """
+
+    surrogate: Surrogate
+    there: Setting
+    bound: Inverse
+    xi: Array
+    data: Array
+    found: Estimate
+    failed: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is said of an inverse.
+
+    Attributes:
+        figures: as JSON data, with ``verdict``.
+        root: all numbers, one row a draw.
+    """
+
+    figures: Mapping[str, Any]
+    root: xr.Dataset
+
+
+def fresh(request: Request, progress: Callable[[int, int], None]) -> Fresh:
     """Solve at fresh draws of the prior, add noise, and ask.
 
     Args:
@@ -95,7 +140,6 @@ def examine(request: Request, progress: Callable[[int, int], None]) -> Examinati
         progress: told after all solves: done, in all.
 
     Raises:
-        CapabilityError: it estimates the unknown itself.
         ConfigError: draws of a posterior are asked for.
         SurrogateRejected: trained for another problem, prior or sensor set.
         RunFailed: every solve failed.
@@ -105,8 +149,6 @@ def examine(request: Request, progress: Callable[[int, int], None]) -> Examinati
     surrogate = surrogate_kind(request.checkpoint).load(request.checkpoint)
     there = Setting.of(request, surrogate)
     bound = cast(Inverse, surrogate.bind(there.problem, there.prior, there.sensors))
-    if bound.of != "xi":
-        raise CapabilityError("evaluate compares estimates of xi, this one is of the unknown")
     xi = stream(request.seed, "evaluate-inverse").standard_normal((request.n, there.prior.dim))
     values = evaluate(there.reference, xi).values
     progress(request.n, request.n)
@@ -116,8 +158,20 @@ def examine(request: Request, progress: Callable[[int, int], None]) -> Examinati
     own = hooks.likelihood(there.problem)(there.sensors)
     law = own or _noise(request, there.case, surrogate, values[good])
     data = law.draw(values[good], stream(request.seed, "evaluate-noise"))
-    found = bound(data, law.std)
-    return Examination(surrogate, there.problem.name, xi[good], data, found, int((~good).sum()))
+    found, failed = bound(data, law.std), int((~good).sum())
+    return Fresh(surrogate, there, bound, xi[good], data, found, failed)
+
+
+def examine(at: Fresh) -> Examination:
+    """Estimates of ξ beside what they are of.
+
+    Raises:
+        CapabilityError: it estimates the unknown itself.
+    """
+    if at.bound.of != "xi":
+        raise CapabilityError("evaluate compares estimates of xi, this one is of the unknown")
+    name = at.there.problem.name
+    return Examination(at.surrogate, name, at.xi, at.data, at.found, at.failed)
 
 
 def _noise(request: Request, case: Case | None, surrogate: Surrogate, values: Array) -> Likelihood:
@@ -172,18 +226,16 @@ def _verdict(found: Examination) -> str:
     return f"good: rms error {rms:.2g} where the prior mean has 1; bands of 90 % hold {covered:.0%}"
 
 
-def examination_tree(found: Examination, attrs: Mapping[str, Any]) -> xr.DataTree:
+def examination_rows(found: Examination) -> xr.Dataset:
     """All numbers, one row a draw."""
     told = {
         "xi": (found.xi, "whitened unknown that made the data"),
         "mean": (found.found.mean, "its estimate"),
         "std": (found.found.std, "standard deviation of the estimate"),
     }
-    root = xr.Dataset(
+    return xr.Dataset(
         {
             name: (("sample", "xi_dim"), values, {"units": "1", "long_name": text})
             for name, (values, text) in told.items()
-        },
-        attrs={**attrs, "pdeinv_kind": "evaluation", "pdeinv_problem": found.problem},
+        }
     )
-    return xr.DataTree.from_dict({"/": root})

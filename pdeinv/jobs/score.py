@@ -1,8 +1,8 @@
 """How far an estimate is from the truth: the coefficient of both on one grid, and a number.
 
 The grid is regular, so that sums over its nodes are area-weighted; nodes outside the body are left
-out where the problem says which those are. A problem may bring metrics of its own
-(see :mod:`pdeinv.plugins.hooks` for both).
+out where the problem says which those are. A problem may bring metrics of its own, and what follows
+from its unknown is compared quantity by quantity (see :mod:`pdeinv.plugins.hooks` for all three).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from pdeinv.io.fields import check_one_problem, run_tables_of
 from pdeinv.jobs.observe import read_truth, unknown_of
 from pdeinv.model.multilinear import multilinear
 from pdeinv.model.observed import Sensors
-from pdeinv.plugins.hooks import grid_shape, mask, metrics, on_grid
+from pdeinv.plugins.hooks import derived, grid_shape, mask, metrics, on_grid
 from pdeinv.plugins.problem import Metric, Problem
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.typing import Array
@@ -31,6 +32,9 @@ __all__ = ["dice", "metrics_of", "relative_l1", "relative_l2", "score"]
 
 NODES = 128
 """Grid nodes along each axis where no metric asks for others."""
+
+EACH = ("rel-l2", "rel-l1")
+"""Metrics that are told of each quantity that follows from the unknown as well."""
 
 ALIKE = 0.02
 """How far two meshes of one body may differ: ends of their box and nodes inside, relatively."""
@@ -127,7 +131,24 @@ def score(
         if shape not in grids:
             grids[shape] = _pair(true, guess, shape)
         found[name] = float(metric.evaluate(*grids[shape]))
-    return found
+    return found | _of_derived(true, guess, {name: chosen[name] for name in names if name in EACH})
+
+
+def _of_derived(true: _Stored, guess: _Stored, chosen: Mapping[str, Metric]) -> dict[str, float]:
+    """The same metrics of each quantity that follows from the unknown in both files."""
+    right, own = (derived(stored.problem, 0) for stored in (true, guess))
+    if right is None or own is None or not chosen:
+        return {}
+    a = right.space.unpack(right.values(true.unknown))
+    b = own.space.unpack(own.values(guess.unknown))
+    shared = [str(n) for n in a.data_vars if n in b and a[n].shape == b[n].shape]
+    return {
+        f"{name} of {quantity}": float(
+            metric.evaluate(np.atleast_1d(a[quantity]), np.atleast_1d(b[quantity]))
+        )
+        for name, metric in chosen.items()
+        for quantity in shared
+    }
 
 
 def _metric(name: str, known: Mapping[str, Metric], problem: str) -> Metric:
@@ -153,9 +174,14 @@ class _Stored:
     problem: Problem
     path: Path
 
+    @cached_property
+    def unknown(self) -> Array:
+        """That of the file; the mean of draws."""
+        return unknown_of(self.problem.prior(), self.path)
+
     def on_grid(self, shape: tuple[int, ...]) -> Array:
         """The coefficient on the problem's grid."""
-        return on_grid(self.problem, unknown_of(self.problem.prior(), self.path), shape)
+        return on_grid(self.problem, self.unknown, shape)
 
 
 def _pair(truth: _Stored, result: _Stored, shape: tuple[int, ...]) -> tuple[Array, Array]:

@@ -117,6 +117,18 @@ INLINE void csr_chunk(int64_t rows, const int64_t *start, const int32_t *index, 
     }
 }
 
+/* The last columns, fewer than a vector: one pass over the matrix for all of them. */
+INLINE void csr_rest(int64_t rows, const int64_t *start, const int32_t *index, const double *a,
+                     const double *x, double *y, int64_t columns, int rest) {
+    for (int64_t i = 0; i < rows; i++) {
+        double sum[8];
+        for (int r = 0; r < rest; r++) sum[r] = 0;
+        for (int64_t k = start[i]; k < start[i + 1]; k++)
+            for (int r = 0; r < rest; r++) sum[r] += a[k] * x[index[k] * columns + r];
+        for (int r = 0; r < rest; r++) y[i * columns + r] = sum[r];
+    }
+}
+
 void csr_times(int64_t rows, const int64_t *start, const int32_t *index, const double *a,
                const double *x, double *y, int64_t columns) {
     int64_t c = 0;
@@ -124,12 +136,16 @@ void csr_times(int64_t rows, const int64_t *start, const int32_t *index, const d
         csr_chunk(rows, start, index, a, x + c, y + c, columns, 4);
     for (; c + LANES <= columns; c += LANES)
         csr_chunk(rows, start, index, a, x + c, y + c, columns, 1);
-    for (; c < columns; c++)
-        for (int64_t i = 0; i < rows; i++) {
-            double sum = 0;
-            for (int64_t k = start[i]; k < start[i + 1]; k++) sum += a[k] * x[index[k] * columns + c];
-            y[i * columns + c] = sum;
-        }
+    x += c, y += c;
+    switch (columns - c) {
+    case 1: csr_rest(rows, start, index, a, x, y, columns, 1); break;
+    case 2: csr_rest(rows, start, index, a, x, y, columns, 2); break;
+    case 3: csr_rest(rows, start, index, a, x, y, columns, 3); break;
+    case 4: csr_rest(rows, start, index, a, x, y, columns, 4); break;
+    case 5: csr_rest(rows, start, index, a, x, y, columns, 5); break;
+    case 6: csr_rest(rows, start, index, a, x, y, columns, 6); break;
+    case 7: csr_rest(rows, start, index, a, x, y, columns, 7); break;
+    }
 }
 
 /* Y = A X for A of `height` rows, which lie in groups of 8: a[group][k][row]. */

@@ -7,7 +7,7 @@ role; what has another one is refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal, Protocol
 
@@ -16,7 +16,10 @@ import numpy as np
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
-__all__ = ["Denoiser", "Estimate", "Inverse", "Role"]
+__all__ = ["Denoiser", "Estimate", "Family", "Inverse", "Of", "Role"]
+
+Of = Literal["xi", "m", "grid"]
+"""What is estimated: the whitened unknown, the unknown, or the coefficient on a regular grid."""
 
 
 class Role(StrEnum):
@@ -31,20 +34,46 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True)
+class Family:
+    """What the unknowns of a training have in common: x ≈ mean + modes z with z ~ N(0, I).
+
+    Attributes:
+        mean: shape (dim,).
+        modes: shape (dim, r), each as large as one standard deviation.
+    """
+
+    mean: Array
+    modes: Array
+
+    def member(self, z: Array) -> Array:
+        """The unknown of z, shape (dim,)."""
+        return np.asarray(self.mean + self.modes @ z)
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What an inverse says of the unknown behind each row of data.
 
     Attributes:
         mean: shape (n, dim), or (dim,) of one row.
         std: how far the truth may lie from it, one standard deviation, positive, of that shape.
+        of: what it is an estimate of.
+        likeness: for each row the share of data that the training held out that are as odd as
+            these, or odder, (n,) or of one row (); small where these are unlike all of them. None
+            where the inverse does not judge that.
+        family: what the training's unknowns have in common; None where that is not known.
     """
 
     mean: Array
     std: Array
+    of: Of = "xi"
+    likeness: Array | None = None
+    family: Family | None = None
 
     def row(self, i: int) -> Estimate:
         """That of one row."""
-        return Estimate(self.mean[i], self.std[i])
+        likeness = None if self.likeness is None else self.likeness[i]
+        return replace(self, mean=self.mean[i], std=self.std[i], likeness=likeness)
 
     def distance(self, xi: Array) -> Array:
         """How far (dim,), or (n, dim) row by row, lies from the mean, in standard deviations."""
@@ -55,8 +84,8 @@ class Inverse(Protocol):
     """From data to estimates of the unknown, with their spread."""
 
     @property
-    def of(self) -> Literal["xi", "m"]:
-        """Whether the whitened unknown is estimated, or the unknown itself."""
+    def of(self) -> Of:
+        """What is estimated; that of every estimate."""
 
     @property
     def d_space(self) -> Space:
@@ -64,7 +93,7 @@ class Inverse(Protocol):
 
     @property
     def space(self) -> Space:
-        """The space of one estimate, of size dim."""
+        """The space of one estimate, of size dim; of a grid, one variable with its nodes."""
 
     def __call__(self, data: Array, noise_std: Array) -> Estimate:
         """Estimates from rows of data.

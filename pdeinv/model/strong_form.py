@@ -36,7 +36,7 @@ class Derivatives(Protocol):
     """A function u of n points with its derivatives, as tensors of shape (n, outputs)."""
 
     def number(self, name: str) -> Any:
-        """A number that is solved for together with u, a tensor (n, 1) or (1, 1)."""
+        """A number that is solved for together with u, or that data read, a tensor (n or 1, 1)."""
 
     @property
     def value(self) -> Any:
@@ -131,8 +131,17 @@ class StrongForm:
             u = G + scale D N, where the form knows better than interpolation between held faces,
             as it does of prescribed slopes; G is then a guess of u, from which a search begins.
         widths: the length along each axis over which u changes; the box where it is not given.
+        centres: where on each axis it does; half a width inside the low end where not given.
+        spread: points evenly in the unit box to those of the box at which the equation inside is
+            asked for, denser where u changes; even ones where it is not given.
         check: raises SolverDiverged, with the reason, where u as a function of points, the numbers
             by name and the rms of the residuals are no solution that the problem means.
+        focus: m to the part of the box, of the same axes, where u has to be learned: points are
+            taken there alone, and the network's coordinates are its; the box where not given.
+        beside: sensors to what data read of the unknown itself at the points of ``sensing``, by
+            ``number`` of the derivatives; nothing where not given.
+        state: (m, points, u there) to the state, shape (n, outputs), where u is but a part of it,
+            as the correction of a guess that depends on m; ``dataset`` and ``check`` get that.
     """
 
     axes: tuple[str, ...]
@@ -150,7 +159,12 @@ class StrongForm:
     numbers: tuple[Number, ...] = ()
     lift: Callable[[Any], tuple[Any, Any]] | None = None
     widths: tuple[float, ...] | None = None
+    centres: tuple[float, ...] | None = None
+    spread: Callable[[Array], Array] | None = None
     check: Callable[[Callable[[Array], Array], Mapping[str, float], float], None] | None = None
+    focus: Callable[[Array], Box] | None = None
+    beside: Callable[[Mapping[str, Array]], Coefficients] | None = None
+    state: Callable[[Array, Array, Array], Array] | None = None
 
     @property
     def dim(self) -> int:

@@ -1,14 +1,17 @@
-"""What a trained inverse says of the data of an inversion, in the whitened unknown of this run."""
+"""What a trained inverse says of the data of an inversion, in the unknown of this run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 
 from pdeinv.errors import CapabilityError, ConfigError, DataSchemaError, SurrogateRejected
-from pdeinv.model.learned import Estimate, Inverse
+from pdeinv.model.learned import Estimate, Family, Inverse
+from pdeinv.model.multilinear import multilinear
+from pdeinv.model.spaces import Space
 from pdeinv.plugins.aligned import Aligned, Measured
 from pdeinv.plugins.hooks import aligned
 from pdeinv.plugins.problem import Problem
@@ -26,7 +29,7 @@ steps are shorter gets nowhere."""
 
 
 def estimate_of(surrogate: Surrogate, problem: Problem, make: Make, measured: Measured) -> Estimate:
-    """The estimate from one measurement, shapes (dim,).
+    """The estimate from one measurement, of ξ, shapes (dim,), or of the unknown itself, (n_m,).
 
     Where the problem aligns bodies, an inverse of another body is shown the data as they would be
     there, and what it says is carried back.
@@ -38,7 +41,7 @@ def estimate_of(surrogate: Surrogate, problem: Problem, make: Make, measured: Me
         measured: the data.
 
     Raises:
-        CapabilityError: it estimates the unknown itself.
+        CapabilityError: it estimates a field, and the unknown of this run is none.
         DataSchemaError: what it says is not finite.
         SurrogateRejected: trained for another problem, prior or sensor set.
     """
@@ -52,7 +55,9 @@ def estimate_of(surrogate: Surrogate, problem: Problem, make: Make, measured: Me
             f"surrogate '{surrogate.name}' says nothing finite of these data; check them, or leave "
             "--surrogate out"
         )
-    return Estimate(found.mean, np.maximum(found.std, LEAST))
+    if found.of == "xi":
+        return replace(found, std=np.maximum(found.std, LEAST))
+    return found
 
 
 def _aligned(
@@ -79,13 +84,30 @@ def _aligned(
 
 
 def _asked(surrogate: Surrogate, problem: Problem, measured: Measured) -> Estimate:
-    bound = cast(Inverse, surrogate.bind(problem, problem.prior(), measured.sensors))
-    if bound.of != "xi":
+    prior = problem.prior()
+    bound = cast(Inverse, surrogate.bind(problem, prior, measured.sensors))
+    found = bound(measured.values[None], measured.likelihood.std).row(0)
+    return _placed(found, bound.space, prior.space) if found.of == "grid" else found
+
+
+def _placed(found: Estimate, grid: Space, space: Space) -> Estimate:
+    """A coefficient on a grid as the unknown that holds its values at places, linear in between.
+
+    Raises:
+        CapabilityError: the unknown holds something else.
+    """
+    (image,), unknown = grid.variables, space.variables
+    axes = [a for a in "xyz" if a in image.coords]
+    if len(unknown) != 1 or not set(axes) <= set(unknown[0].coords):
         raise CapabilityError(
-            f"surrogate '{surrogate.name}' estimates the unknown itself, engines begin in its "
-            "whitened coordinates; choose one of xi"
+            f"an image of the coefficient is learned, and the unknown {', '.join(space.names)} of "
+            "this run is no field of values at places; set problem.unknown.kind to one "
+            "(log-gaussian, or piecewise)"
         )
-    return bound(measured.values[None], measured.likelihood.std).row(0)
+    matrix = multilinear([image.coords[a][1] for a in axes], unknown[0].places)
+    told = found.family
+    family = None if told is None else Family(matrix @ told.mean, matrix @ told.modes)
+    return replace(found, mean=matrix @ found.mean, std=matrix @ found.std, of="m", family=family)
 
 
 def _carried(found: Estimate, back: Callable[[Array], Array]) -> Estimate:
@@ -98,4 +120,4 @@ def _carried(found: Estimate, back: Callable[[Array], Array]) -> Estimate:
     half = 0.5 * (back(found.mean + step) - back(found.mean - step))
     mean, std = back(found.mean[None])[0], np.sqrt(np.sum(half**2, axis=0))
     told = std > 0
-    return Estimate(np.where(told, mean, 0.0), np.where(told, std, 1.0))
+    return replace(found, mean=np.where(told, mean, 0.0), std=np.where(told, std, 1.0))

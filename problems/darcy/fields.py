@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-import xarray as xr
-from scipy.interpolate import RegularGridInterpolator
-
-from pdeinv.errors import DataSchemaError
-from pdeinv.io.netcdf import read_dataset
-from pdeinv.io.quantities import check_units
-from pdeinv.io.schema import check_numbers
+from pdeinv.io import gridded
 from pdeinv.typing import Array
 
 from .config import FieldFile, Units
@@ -27,64 +20,7 @@ def field_function(source: FieldFile, units: Units) -> Callable[[Array, Array], 
         units: of the source and of places; those of the file must be the same, where it has any.
 
     Raises:
-        DataSchemaError: the file or variable is missing, not on (y, x), in other units or not
-            finite, or a coordinate repeats; at evaluation, a point lies outside the field's grid.
+        DataSchemaError: as :func:`pdeinv.io.gridded.field_function` says.
     """
-    field = _field(source, units)
-    name = source.variable
-    axes = (_axis(field, "y", units, source), _axis(field, "x", units, source))
-    values = np.asarray(field, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise DataSchemaError(f"{source.file}: '{name}' has values that are missing or not finite")
-    interpolate = RegularGridInterpolator(axes, values)
-
-    def function(x: Array, y: Array) -> Array:
-        try:
-            return np.asarray(
-                interpolate(np.stack([_near(y, axes[0]), _near(x, axes[1])], axis=-1))
-            )
-        except ValueError:
-            raise DataSchemaError(
-                f"{source.file}: '{name}' covers x in [{axes[1][0]:g}, {axes[1][-1]:g}] and y in "
-                f"[{axes[0][0]:g}, {axes[0][-1]:g}], less than the domain; extend the field"
-            ) from None
-
-    return function
-
-
-def _near(values: Array, axis: Array) -> Array:
-    """The values, those that lie beyond an end by rounding (of 32 bits) moved onto it."""
-    slack = 1e-6 * (axis[-1] - axis[0])
-    held = np.clip(values, axis[0], axis[-1])
-    return np.where(np.abs(held - values) <= slack, held, values)
-
-
-def _field(source: FieldFile, units: Units) -> xr.DataArray:
-    """The variable over (y, x), with increasing coordinates."""
-    dataset, name = read_dataset(source.file), source.variable
-    if name not in dataset or set(dataset[name].dims) != {"y", "x"}:
-        raise DataSchemaError(
-            f"{source.file}: expected variable '{name}' on dimensions (y, x), "
-            f"found { ({str(k): v.dims for k, v in dataset.data_vars.items()}) }"
-        )
-    if "x" not in dataset.coords or "y" not in dataset.coords:
-        raise DataSchemaError(f"{source.file}: coordinates x(x) and y(y) are missing")
-    check_numbers(dataset[name], f"{source.file}: '{name}'")
-    check_units(dataset[name], name, units.source, source.file, needed=False)
-    return dataset[name].sortby(["x", "y"]).transpose("y", "x")
-
-
-def _axis(field: xr.DataArray, name: str, units: Units, source: FieldFile) -> Array:
-    """A coordinate, which must be numbers that differ."""
-    check_units(field[name], name, units.coordinate, source.file, needed=False)
-    if field[name].dtype.kind not in "fiu":
-        raise DataSchemaError(f"{source.file}: coordinate '{name}' must hold numbers")
-    values = np.asarray(field[name], dtype=np.float64)
-    bad = np.flatnonzero(~(np.diff(values) > 0))
-    if len(bad) or len(values) < 2:
-        what = f"repeats {values[bad[0]]:g}" if len(bad) else "has one value"
-        what = what if np.isfinite(values).all() else "is not finite"
-        raise DataSchemaError(
-            f"{source.file}: coordinate '{name}' {what}; expected at least two numbers that differ"
-        )
-    return values
+    where = source.file, source.variable, units.source, units.coordinate
+    return gridded.field_function(gridded.GriddedField(*where))

@@ -57,6 +57,9 @@ def _prior_in_pascal(prior: NumberConfig | None) -> NumberConfig | None:
 
 Pressure = Annotated[Positive, AfterValidator(_in_pascal)]
 PressurePrior = Annotated[NumberConfig | None, AfterValidator(_prior_in_pascal)]
+LENGTHS = (1e-5, 10.0)
+"""The least and the largest domain, m: what lies beyond is in other units."""
+Length = Annotated[float, Field(ge=LENGTHS[0], le=LENGTHS[1])]
 EquivalenceRatio = Annotated[float, Field(ge=FLAMMABLE[0], le=FLAMMABLE[1])]
 
 
@@ -113,7 +116,7 @@ class FlameConfig(Config):
     configuration: Literal["free"] = Field(
         "free", description="free: a premixed flame that propagates freely"
     )
-    length: Positive = Field(1.5e-3, description="of the domain, m")
+    length: Length = Field(1.5e-3, description="of the domain, m")
     cells: int = Field(200, ge=16, le=1_000_000, description="cells of level 0, halved per level")
     grading: float = Field(
         0.5, ge=0, le=0.9, description="part of the cells that goes where the flame bends; 0: even"

@@ -1,11 +1,13 @@
 """Tables of flames with units in their headers, as observation files.
 
-A cell that is empty was not measured. The state of the inlet stands in columns or in flags.
+A cell that is empty was not measured; of cells that say so in words the count is told. The state of
+the inlet stands in columns or in flags.
 """
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,7 +193,7 @@ def table_of(source: Path, units: Mapping[str, Mapping[str, float]]) -> Table:
     """
     header, lines = read_table(source)
     known = {name.lower(): name for name in units}
-    found: dict[str, Array] = {}
+    found, lost = dict[str, Array](), dict[str, int]()
     for k, text in enumerate(header):
         matched = COLUMN.fullmatch(text.strip())
         stem = "" if matched is None else matched[1].removesuffix(SIGMA)
@@ -208,10 +210,23 @@ def table_of(source: Path, units: Mapping[str, Mapping[str, float]]) -> Table:
                 "leave one out"
             )
         values = np.array([_number(cells[k], source, line, text) for line, cells in lines])
+        lost[text] = sum(bool(cells[k]) and is_missing(cells[k]) for _, cells in lines)
         found[label] = _in_si(values, (label, matched[2]), units[name], source)
     if not found or not len(next(iter(found.values()))):
         raise DataSchemaError(f"{source} has no rows; expected a table of measurements")
+    _tell_lost(source, lost)
     return Table(source, np.array([line for line, _ in lines]), found)
+
+
+def _tell_lost(source: Path, lost: Mapping[str, int]) -> None:
+    """Warn of cells with a word for no number, such as ``nan``; empty ones are meant to be so."""
+    told = ", ".join(f"{n} in column '{name}'" for name, n in lost.items() if n)
+    if told:
+        warnings.warn(
+            f"{source.name}: cells that hold no number count as not measured: {told}",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _number(cell: str, source: Path, line: int, column: str) -> float:

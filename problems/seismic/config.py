@@ -7,13 +7,16 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from pdeinv.config import Config, Few, Finite, Positive, merge
+from pdeinv.config import Config, Few, Finite, Positive
 from pdeinv.errors import ConfigError
-from pdeinv.fem.levels import counts_of
+from pdeinv.fem.levels import HIGHEST, counts_of
 
+from .band import check_wavelet
 from .clock import Clock
-from .presets import PRESETS
+from .differences_config import DifferencesConfig
+from .presets import filled
 from .resolution import check_resolution
+from .source_config import SourceConfig
 from .unknown_config import VelocityConfig, VelocityFieldConfig, velocities
 
 __all__ = ["BoundaryConfig", "SeismicConfig", "SourceConfig", "SurveyConfig", "TimeConfig"]
@@ -22,6 +25,8 @@ Place = tuple[Finite, Finite]
 Places = Few | Annotated[tuple[Place, ...], Field(min_length=1, max_length=100_000)]
 SLOWEST, FASTEST = 100.0, 20_000.0
 """Velocities beyond these are in other units."""
+FAR = 5.0
+"""Sizes of the rectangle; places further off are likely in other units."""
 
 
 class SurveyConfig(Config):
@@ -39,35 +44,6 @@ class SurveyConfig(Config):
     receiver_depth: float = Field(
         16.0, ge=0, allow_inf_nan=False, description="y of receivers that are given by their number"
     )
-
-
-class SourceConfig(Config):
-    """The table ``[problem.source]``: a Ricker wavelet at a point."""
-
-    frequency: Positive = Field(8.0, description="peak of the spectrum of the Ricker wavelet, Hz")
-    amplitude: Positive = Field(
-        1.0, description="peak of the wavelet A w(t) of s = A w(t) δ(x − x_s), in units of u"
-    )
-    delay: Positive | None = Field(
-        None, description="time of the peak of the wavelet, s; 1.1/frequency where not given"
-    )
-    amplitude_std: float = Field(
-        0.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="standard deviation of ln A, an unknown then; 0: A is known",
-    )
-    shift_std: float = Field(
-        0.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="standard deviation of a shift of the wavelet in s, an unknown then; 0: none",
-    )
-
-    @property
-    def peak(self) -> float:
-        """The time of the wavelet's peak."""
-        return 1.1 / self.frequency if self.delay is None else self.delay
 
 
 class BoundaryConfig(Config):
@@ -120,13 +96,15 @@ class UnitsConfig(Config):
 class SeismicConfig(Config):
     """Acoustic waves from shots: m ∂²u/∂t² − ∇²u = s, m = 1/v²."""
 
-    preset: Literal["openfwi", "transmission"] | None = Field(
+    preset: Literal["openfwi", "transmission", "marmousi-like"] | None = Field(
         None,
         description="a known survey: its domain, survey, source, boundary, times and prior become "
         "the defaults",
     )
-    model: Literal["spectral-elements"] = Field(
-        "spectral-elements", description="what solves: spectral elements and leapfrog"
+    model: Literal["spectral-elements", "deepwave"] = Field(
+        "spectral-elements",
+        description="what solves: spectral elements, the reference; or finite differences by the "
+        "package deepwave, the fast model",
     )
     lengths: tuple[Positive, Positive] = Field(
         (640.0, 640.0), description="width (x) and depth (y, downwards) of the rectangle, m"
@@ -136,6 +114,9 @@ class SeismicConfig(Config):
         | tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
     ) = Field(10, description="cells of the inversion mesh along each side, or along x and y")
     degree: int = Field(4, ge=2, le=8, description="polynomial degree of the elements")
+    deepwave: DifferencesConfig = Field(
+        DifferencesConfig(), description='of the fast model, model = "deepwave"'
+    )
     survey: SurveyConfig = Field(SurveyConfig(), description="sources and receivers")
     source: SourceConfig = Field(SourceConfig(), description="the wavelet")
     boundary: BoundaryConfig = Field(BoundaryConfig(), description="how waves leave")
@@ -148,7 +129,7 @@ class SeismicConfig(Config):
     def _filled(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        given = merge(PRESETS.get(str(data.get("preset")), {}), data)
+        given = filled(str(data.get("preset")), data)
         unknown = given.get("unknown")
         if isinstance(unknown, dict) and "kind" not in unknown:
             given = {**given, "unknown": {"kind": "log-gaussian", **unknown}}
@@ -165,6 +146,11 @@ class SeismicConfig(Config):
                 box = f"[0, {self.lengths[0]:g}] x [0, {self.lengths[1]:g}]"
                 if y == 0 and low > 0:
                     box += ", below the free surface y = 0 where u = 0"
+                elif (reach := np.abs(places).max()) > FAR * max(self.lengths):
+                    box += (
+                        f", a {what} at {reach / max(self.lengths):.0f} times its size. Is it in "
+                    )
+                    box += "other units, or counted from elsewhere (feet, scaled, projected)?"
                 raise ValueError(
                     f"survey: {what} {k} at (x, y) = ({x:g}, {y:g}) m is outside {box}; correct "
                     "its coordinates (y is the depth, downwards)"
@@ -194,6 +180,7 @@ class SeismicConfig(Config):
             raise ValueError("time.record: expected at most time.final")
         try:
             check_resolution(self, 0)
+            check_wavelet(self)
             Clock.of(self, 0)
         except ConfigError as error:
             raise ValueError(str(error)) from None
@@ -234,6 +221,12 @@ class SeismicConfig(Config):
         """Sides of the cells of the rectangle on a level."""
         nx, ny = self.counts(level)
         return self.lengths[0] / nx, self.lengths[1] / ny
+
+    def between_nodes(self, level: int) -> float:
+        """The distance between neighbouring nodes, of spectral elements the mean one."""
+        if self.model == "deepwave" and self.deepwave.spacing is not None:
+            return float(np.ldexp(self.deepwave.spacing, -min(level, HIGHEST)))
+        return max(self.spacing(level)) / self.degree
 
     def frame(self, level: int) -> tuple[float, int]:
         """Width of the absorbing layer and cells across it, about as large as those inside."""

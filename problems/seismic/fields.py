@@ -12,6 +12,7 @@ from pdeinv.io.fields import UNKNOWN, Layout
 from pdeinv.model.reference import check_finite
 from pdeinv.typing import Array
 
+from .differences_model import DifferencesModel
 from .model import SeismicModel
 from .survey import COORDS
 from .unknown import DEPTH
@@ -22,18 +23,20 @@ if TYPE_CHECKING:
 __all__ = ["table_of", "to_dataset"]
 
 
-def to_dataset(problem: Seismic, model: SeismicModel, m: Array, level: int) -> xr.Dataset:
+def to_dataset(
+    problem: Seismic, model: SeismicModel | DifferencesModel, m: Array, level: int
+) -> xr.Dataset:
     """Velocity and snapshots on the nodes in the UGRID layout, and every trace."""
     config, on = problem.config, model.on
-    elements, clock, observed = on.scheme.elements, on.clock, problem.observed
+    nodes, clock, observed = on.nodes, on.clock, problem.observed
     run = model.state(m)
     with np.errstate(all="ignore"):
         wanted = snapshots(clock.steps, config.time.snapshots)
         wave = run.states(wanted)
     check_finite(wave.ravel(), "the pressure", "")
     shape = (len(config.sources), len(config.receivers), clock.samples)
-    layout = Layout(elements.points, elements.faces, f"Q{config.degree}", "m")
-    v = problem.unknown.at(problem.unknown.inside(elements.points), m)
+    layout = Layout(nodes.points, nodes.faces, on.element, "m")
+    v = problem.unknown.at(problem.unknown.inside(nodes.points), m)
     words = f"{observed.long_name} at the nodes"
     variables: dict[str, Any] = {
         "velocity": layout.node(v, "m s-1", "velocity of sound", **{UNKNOWN: "velocity"}),

@@ -19,14 +19,16 @@ from pydantic import Field
 
 from pdeinv.config import Config, Positive, parse
 from pdeinv.errors import DataSchemaError
+from pdeinv.io.arrays import check_npy
 from pdeinv.io.fields import problem_attributes
+from pdeinv.io.reading import parsed
 from pdeinv.plugins.problem import Importer
 from pdeinv.typing import Array
 
+from . import segy
 from .clock import times_of
 from .config import SeismicConfig
-from .places import annotated
-from .survey import COORDS, observed_of
+from .gathers import gathers
 
 __all__ = ["IMPORTERS", "NpyOptions"]
 
@@ -75,10 +77,16 @@ def _read(source: Path, options: NpyOptions) -> xr.Dataset:
 
 def _gathers(source: Path, model: int) -> Array:
     """One model's array (shot, time, receiver)."""
-    try:
+
+    def refusal(kind: str) -> DataSchemaError:
+        return DataSchemaError(
+            f"{source}: no array of numbers as numpy.save writes one ({kind}); save the gathers as "
+            "one array of floats"
+        )
+
+    with parsed(source, refusal):
+        check_npy(source)
         found: NDArray[Any] = np.load(source, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataSchemaError(f"{source}: no array of numpy ({error})") from None
     if found.ndim not in (3, 4) or found.dtype.kind not in "fiu":
         raise DataSchemaError(
             f"{source}: expected numbers over (model, shot, time, receiver) or (shot, time, "
@@ -100,25 +108,13 @@ def _gathers(source: Path, model: int) -> Array:
 
 def _dataset(config: SeismicConfig, table: Array, lost: int, options: NpyOptions) -> xr.Dataset:
     """The observation file; the last ``lost`` samples were not measured."""
-    observed, samples = observed_of(config), table.shape[2]
-    first = options.first
+    samples, first = table.shape[2], options.first
     times = np.append(0.0, times_of(samples - 1 + first, config.time.record))[first:]
     if lost:
         table[:, :, samples - lost :] = np.nan
-    labels = {"units": observed.units, "long_name": observed.long_name}
-    data = {observed.name: (COORDS, table, labels)}
-    if options.noise_rms is not None:
-        sigma = options.noise_rms * float(np.sqrt(np.nanmean(table**2)))
-        text = f"noise standard deviation of {observed.long_name}"
-        spread = np.where(np.isnan(table), np.nan, sigma)
-        data[f"{observed.name}_sigma"] = (COORDS, spread, {**labels, "long_name": text})
-    coords = {
-        name: (name, np.arange(float(n)), {"units": "1", "long_name": f"number of the {name}"})
-        for name, n in zip(COORDS[:2], table.shape[:2], strict=True)
-    }
-    coords["time"] = ("time", times, {"units": "s", "long_name": "time", "axis": "T"})
-    attrs = problem_attributes("seismic", config)
-    return annotated(config, xr.Dataset(data, coords, attrs))
+    places = (config.sources, config.receivers)
+    found = gathers(table, times, places, config.units.u, options.noise_rms)
+    return found.assign_attrs(problem_attributes("seismic", config))
 
 
 IMPORTERS: Mapping[str, Importer] = {
@@ -126,6 +122,11 @@ IMPORTERS: Mapping[str, Importer] = {
         "Shot gathers in a .npy array (model, shot, time, receiver), as OpenFWI has them.",
         NpyOptions,
         _read,
-    )
+    ),
+    "segy": Importer(
+        "Shot gathers in a SEG-Y file, with their geometry in the headers of traces.",
+        segy.SegyOptions,
+        segy.read,
+    ),
 }
 """By the name that ``pdeinv import seismic`` knows them by."""

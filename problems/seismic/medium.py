@@ -19,10 +19,22 @@ from pdeinv.model.coefficient import Coefficient
 from pdeinv.model.reference import check_positive
 from pdeinv.typing import Array
 
-__all__ = ["AtNodes", "Layers", "Medium", "OnCells", "check", "overlap"]
+__all__ = ["AtNodes", "Layers", "Medium", "Nodes", "OnCells", "check", "overlap"]
 
 _FAR = 1e12
 """m; the cells at the edge go on so far."""
+
+
+class Nodes(Protocol):
+    """Nodes of a grid of lines, in canonical order: by y, then x."""
+
+    @property
+    def points(self) -> Array:
+        """Where they are, shape (n, 2)."""
+
+    @property
+    def patches(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        """Along x and y, the nodes' coordinates (k,) and the ends (k + 1,) of their patches."""
 
 
 class Medium(Protocol):

@@ -14,12 +14,13 @@ from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 from .clock import Clock
+from .elements import SpectralElements
 from .medium import Medium, check
 from .run import Ends, Run
 from .scheme import Scheme
 from .survey import Rows
 from .unknown import Unknown
-from .wavelet import ricker, ricker_slope
+from .wavelet import Pulse
 
 __all__ = ["Discretisation", "SeismicModel", "segment_of"]
 
@@ -71,24 +72,27 @@ class Discretisation:
 
     def run(self, m: Array, ends: Ends, spare: SpareArrays) -> Run:
         """The waves of ``m``, which march when they are asked for."""
-        amplitude, shift = self.unknown.wavelet(m)
         step = self.scheme.step(self.medium(m[: self.unknown.size]))
-        wavelet = amplitude * self.wavelet(ends.steps, shift)
+        wavelet = self.unknown.wavelet(m, self.wavelet, ends.steps)
         size, memory = self.scheme.elements.n * ends.shots, self.scheme.config.time.memory_mb
         segment = partial(segment_of, ends.steps, size, memory)
         return Run(step, ends, wavelet, segment, spare)
 
-    def _since(self, steps: int, shift: float) -> Array:
-        start = self.scheme.config.source.peak + shift
-        return np.asarray(np.arange(steps) * self.clock.dt - start)
+    @property
+    def nodes(self) -> SpectralElements:
+        """Where waves are."""
+        return self.scheme.elements
 
-    def wavelet(self, steps: int, shift: float) -> Array:
-        """The wavelet of peak one at each step."""
-        return ricker(self._since(steps, shift), self.scheme.config.source.frequency)
+    @property
+    def element(self) -> str:
+        """What the nodes are those of."""
+        return f"Q{self.nodes.degree}"
 
-    def slope(self, steps: int, shift: float) -> Array:
-        """Its derivative by the shift."""
-        return -ricker_slope(self._since(steps, shift), self.scheme.config.source.frequency)
+    @property
+    def wavelet(self) -> Pulse:
+        """The wavelet of peak one."""
+        source = self.scheme.config.source
+        return Pulse(source.frequency, source.peak, self.clock.dt)
 
     def ends(self, rows: Rows) -> Ends:
         """What goes into a run of the data and comes out of it."""
@@ -134,9 +138,7 @@ class SeismicModel(ReferenceModel):
         run, (own, step) = self.state(m), self._parts(m, dm)
         s = self.on.medium(own)
         change = self.on.scheme.change(s, self.on.medium.jvp(own, step))
-        (amplitude, shift), (more, later) = self.on.unknown.wavelet(m), self.on.unknown.change(dm)
-        n = self._ends.steps
-        wavelet = more * self.on.wavelet(n, shift) + amplitude * later * self.on.slope(n, shift)
+        wavelet = self.on.unknown.change(m, dm, self.on.wavelet, self._ends.steps)
         return self._rows.data(run.tangent(change, wavelet))
 
     def _parts(self, *ms: Array) -> tuple[Array, ...]:
@@ -147,8 +149,5 @@ class SeismicModel(ReferenceModel):
         run, (own,) = self.state(m), self._parts(m)
         on_a, on_c, on_wavelet = run.adjoint(self._rows.table(w))
         on_s = self.on.scheme.gradient(self.on.medium(own), on_a, on_c)
-        amplitude, shift = self.on.unknown.wavelet(m)
-        n = self._ends.steps
-        more = float(on_wavelet @ self.on.wavelet(n, shift))
-        later = amplitude * float(on_wavelet @ self.on.slope(n, shift))
-        return self.on.unknown.gradient(self.on.medium.vjp(own, on_s), more, later)
+        on_velocity = self.on.medium.vjp(own, on_s)
+        return self.on.unknown.gradient(m, on_velocity, on_wavelet, self.on.wavelet)

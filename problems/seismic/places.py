@@ -13,7 +13,7 @@ from pdeinv.typing import Array
 from .config import SeismicConfig
 from .survey import COORDS
 
-__all__ = ["annotated", "fixtures", "tables_of"]
+__all__ = ["WORDS", "annotated", "attributes_of", "fixtures", "tables_of"]
 
 WORDS = {"shot": "source", "receiver": "receiver"}
 AXES = {"x": "x coordinate", "y": "depth"}
@@ -24,14 +24,15 @@ def fixtures(config: SeismicConfig) -> xr.Dataset:
     places = {"source": config.sources, "receiver": config.receivers}
     return xr.Dataset(
         {
-            f"{name}_{axis}": (f"{name}_number", found[:, k], _attrs(name, axis))
+            f"{name}_{axis}": (f"{name}_number", found[:, k], attributes_of(name, axis))
             for name, found in places.items()
             for k, axis in enumerate(AXES)
         }
     )
 
 
-def _attrs(name: str, axis: str) -> dict[str, str]:
+def attributes_of(name: str, axis: str) -> dict[str, str]:
+    """Of the variable with one coordinate of all sources or receivers."""
     found = {"units": "m", "long_name": f"{AXES[axis]} of each {name}"}
     return found if axis == "x" else {**found, "positive": "down"}
 
@@ -45,7 +46,7 @@ def annotated(config: SeismicConfig, dataset: xr.Dataset) -> xr.Dataset:
         chosen = table[np.asarray(dataset[dim]).astype(np.int64)]
         for k, axis in enumerate(AXES):
             name = f"{WORDS[dim]}_{axis}"
-            found[name] = (dim, chosen[:, k], _attrs(WORDS[dim], axis))
+            found[name] = (dim, chosen[:, k], attributes_of(WORDS[dim], axis))
     return dataset.assign(found)
 
 

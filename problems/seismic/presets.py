@@ -7,6 +7,9 @@ is the wave at the time (k + 1) dt.
 
 ``transmission``: the geometry of the waveform inversion of InverseBench (Zheng et al. 2025) at half
 its resolution: sources at the bottom, receivers at the top under a free surface, 5 Hz.
+
+``marmousi-like``: a faulted basin of 6 km by 2.4 km by a formula of our own, eight shots and
+receivers every 50 m near the surface, 6 Hz.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["PRESETS"]
+from pdeinv.config import merge
+
+__all__ = ["PRESETS", "filled"]
 
 
 def _row(count: int, spacing: float, depth: float) -> list[tuple[float, float]]:
@@ -60,5 +65,27 @@ PRESETS: Mapping[str, dict[str, Any]] = {
             "grid": (33, 17),
         },
     },
+    "marmousi-like": {
+        "lengths": (6000.0, 2400.0),
+        "cells": (75, 30),
+        "survey": {
+            "sources": [(375.0 + 750.0 * k, 20.0) for k in range(8)],
+            "receivers": _row(121, 50.0, 20.0),
+        },
+        "source": {"frequency": 6.0},
+        "boundary": {"top": "absorbing", "width": 480.0},
+        "time": {"final": 3.0, "record": 0.004, "memory_mb": 1024.0},
+        "unknown": {"kind": "family", "family": "marmousi-like", "grid": (301, 121)},
+    },
 }
 """By name."""
+
+
+def filled(preset: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration's table with the preset below it; a delay belongs to its own frequency."""
+    below, own = PRESETS.get(preset, {}), data.get("source")
+    told = own.get("frequency") if isinstance(own, Mapping) else None
+    if told is not None and "source" in below and told != below["source"]["frequency"]:
+        source = {k: v for k, v in below["source"].items() if k != "delay"}
+        below = {**below, "source": source}
+    return merge(below, data)

@@ -24,8 +24,10 @@ from . import places
 from .clock import Clock
 from .config import SeismicConfig
 from .derived import derived_of
+from .differences_model import DifferencesModel, OnGrid
 from .elements import SpectralElements
 from .fields import table_of, to_dataset
+from .grid import NodeGrid
 from .importer import IMPORTERS
 from .memory import state_bytes
 from .model import Discretisation, SeismicModel
@@ -98,26 +100,42 @@ class Seismic:
         scheme = Scheme(elements, self.config, clock.dt)
         return Discretisation(self.unknown, level, scheme, clock, self.unknown.medium(elements))
 
-    def forward_model(self, sensors: Sensors, level: int = 0) -> SeismicModel:
+    def on_grid_of_nodes(self, level: int) -> OnGrid:
+        """The equation on a level by finite differences.
+
+        Raises:
+            ConfigError: no grid or time step of that level, or one too coarse for the wavelength.
+        """
+        check_resolution(self.config, level)
+        return OnGrid(self.unknown, level, Clock.of(self.config, level))
+
+    def forward_model(self, sensors: Sensors, level: int = 0) -> SeismicModel | DifferencesModel:
         """G: m to pressures, on the mesh and with the time step of ``level``.
 
         Raises:
             ConfigError: no mesh or time step of that level.
             DataSchemaError: a datum that the survey or the run has not.
+            MissingDependency: the package deepwave is asked for and not installed.
         """
         rows = Rows.of(*numbers_of(self.config, Clock.of(self.config, level), sensors))
         spaces = (self.prior().space, self.observed.space(sensors))
+        if self._fast:
+            return DifferencesModel(spaces, self.on_grid_of_nodes(level), rows)
         return SeismicModel(spaces, self.discretisation(level), rows)
+
+    @property
+    def _fast(self) -> bool:
+        return self.config.model == "deepwave"
 
     def prepare(self, level: int) -> None:
         """Build what a solve on ``level`` needs, and refuse what it would refuse.
 
         Raises:
             ConfigError: no mesh or time step of that level, or snapshots that do not fit.
+            MissingDependency: the package deepwave is asked for and not installed.
         """
         self._check_size(level)
-        on = self.discretisation(level)
-        on.ends(self._every())
+        self.forward_model(self.sensors("all"), level)
 
     def _every(self) -> Rows:
         sensors = self.sensors("all")
@@ -196,6 +214,8 @@ class Seismic:
 
     def dofs(self, level: int) -> int:
         """The number of pressures of one time and shot."""
+        if self._fast:
+            return NodeGrid.of(self.config, level).n
         (nx, ny), (_, m) = self.config.counts(level), self.config.frame(level)
         p, above = self.config.degree, 0 if self.config.boundary.top == "free" else m
         return ((nx + 2 * m) * p + 1) * ((ny + m + above) * p + 1)

@@ -6,19 +6,23 @@ import numpy as np
 
 from pdeinv.io.observations import Observations
 
+from .band import LOWEST, share_in_band
 from .config import SeismicConfig
 from .resolution import ENOUGH, HIGHEST, points_per_wavelength
 from .survey import COORDS
 
 __all__ = ["remarks"]
 
+SHARE = 0.3
+"""Of the energy of data, which lies in the wavelet's band even in the presence of noise."""
 NEAR = 3.0
 """Nodes from a source, within which its pressure depends on the mesh."""
 
 
 def remarks(config: SeismicConfig, observations: Observations) -> tuple[str, ...]:
     """One line for each."""
-    found = [_coarse(config), _near(config, observations), *_traces(observations)]
+    found = [_coarse(config), _near(config, observations), _band(config, observations)]
+    found += _traces(observations)
     return tuple(line for line in found if line)
 
 
@@ -32,13 +36,24 @@ def _coarse(config: SeismicConfig) -> str:
     )
 
 
+def _band(config: SeismicConfig, observations: Observations) -> str:
+    share = share_in_band(observations, config.source.frequency)
+    if share is None or share >= SHARE:
+        return ""
+    low, high = LOWEST * config.source.frequency, HIGHEST * config.source.frequency
+    return (
+        f"only {share:.1%} of the energy of the data lies between {low:g} and {high:g} Hz, where "
+        "the wavelet has its own; correct source.frequency, or the filter of the data"
+    )
+
+
 def _near(config: SeismicConfig, observations: Observations) -> str:
     shot, receiver = (np.asarray(observations.coords[c]).astype(int) for c in COORDS[:2])
     if not ((shot < len(config.sources)) & (receiver < len(config.receivers))).all():
         return ""
     pairs = np.unique(np.stack([shot, receiver], axis=1), axis=0)
     ways = config.sources[pairs[:, 0]] - config.receivers[pairs[:, 1]]
-    reach = NEAR * max(config.spacing(0)) / config.degree
+    reach = NEAR * config.between_nodes(0)
     close = int((np.hypot(*ways.T) < reach).sum())
     if not close:
         return ""

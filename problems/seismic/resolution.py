@@ -25,7 +25,7 @@ HIGHEST = 2.5
 def points_per_wavelength(config: SeismicConfig, level: int) -> float:
     """Nodes per wavelength of the slowest velocity at 2.5 times the peak frequency."""
     shortest = velocities(config.unknown)[0] / (HIGHEST * config.source.frequency)
-    return shortest / max(config.spacing(level)) * config.degree
+    return shortest / config.between_nodes(level)
 
 
 def check_resolution(config: SeismicConfig, level: int) -> None:
@@ -37,10 +37,17 @@ def check_resolution(config: SeismicConfig, level: int) -> None:
     found = points_per_wavelength(config, level)
     if found >= LEAST:
         return
-    more = [math.ceil(n * LEAST / found) for n in config.counts(level)]
     slowest, highest = velocities(config.unknown)[0], HIGHEST * config.source.frequency
     raise ConfigError(
         f"level {level}: {found:.2g} nodes per shortest wavelength ({slowest:.4g} m s-1 at "
         f"{highest:g} Hz, {HIGHEST:g} times the peak) are too few; expected at least {LEAST:g} "
-        f"({ENOUGH:g} for accuracy): this level needs {more[0]} x {more[1]} cells"
+        f"({ENOUGH:g} for accuracy): {_needed(config, level, LEAST / found)}"
     )
+
+
+def _needed(config: SeismicConfig, level: int, times: float) -> str:
+    """What gives so many times as many nodes."""
+    if config.model == "deepwave" and config.deepwave.spacing is not None:
+        return f"deepwave.spacing must be at most {config.deepwave.spacing / times:.4g} m"
+    nx, ny = (math.ceil(n * times) for n in config.counts(level))
+    return f"this level needs {nx} x {ny} cells"

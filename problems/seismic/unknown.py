@@ -1,4 +1,4 @@
-"""What m holds: the velocity, and amplitude and shift of the wavelet where they are unknown."""
+"""What m holds: the velocity, and of the wavelet what is unknown."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from pdeinv.bayes.fields.grid import RegularGrid
 from pdeinv.bayes.named_priors import lognormal, normal, product
 from pdeinv.bayes.prior import FieldPrior, Prior
 from pdeinv.bayes.prior_config import GaussianConfig, UniformConfig
 from pdeinv.bayes.transforms import Interval
 from pdeinv.fem.field_unknown import FieldUnknown, Labels
-from pdeinv.model.spaces import Space
+from pdeinv.model.coefficient import Affine
+from pdeinv.model.multilinear import multilinear
+from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 
+from .background import about
 from .config import SeismicConfig
-from .elements import SpectralElements
-from .medium import AtNodes, Layers, Medium, OnCells
+from .families import FAMILIES, STYLES
+from .family_config import FamilyConfig
+from .family_prior import FamilyPrior
+from .free_wavelet import FreeWavelet
+from .medium import AtNodes, Layers, Medium, Nodes, OnCells
 from .unknown_config import BoundedConfig, LayersConfig, VelocityCellsConfig
+from .wavelet import Pulse
 
 __all__ = ["DEPTH", "Unknown"]
 
@@ -30,7 +38,7 @@ _LABELS = Labels("velocity", "m s-1", "velocity of sound")
 
 
 class Unknown:
-    """m = (velocity, amplitude where unknown, shift where unknown).
+    """m = (velocity; amplitude, shift or the whole wavelet, as far as they are unknown).
 
     Args:
         config: of the problem.
@@ -55,6 +63,8 @@ class Unknown:
         if source.shift_std > 0:
             words = {"units": "s", "long_name": "shift of the wavelet in time"}
             parts.append(normal("shift", std=source.shift_std, **words))
+        if self._free is not None:
+            parts.append(self._free.prior)
         return product(*parts)
 
     @property
@@ -62,27 +72,48 @@ class Unknown:
         """Numbers of the velocity, which come first in m."""
         return self.velocity.prior.space.size
 
-    def wavelet(self, m: Array) -> tuple[float, float]:
+    @cached_property
+    def _free(self) -> FreeWavelet | None:
+        source = self.config.source
+        return FreeWavelet(source, self.config.units.u) if source.free else None
+
+    def _numbers(self, m: Array) -> tuple[float, float]:
         """Amplitude and shift."""
         source, rest = self.config.source, m[self.size :]
         amplitude = float(rest[0]) if source.amplitude_std > 0 else source.amplitude
         return amplitude, float(rest[-1]) if source.shift_std > 0 else 0.0
 
-    def change(self, dm: Array) -> tuple[float, float]:
-        """Their change."""
-        source, rest = self.config.source, dm[self.size :]
-        amplitude = float(rest[0]) if source.amplitude_std > 0 else 0.0
-        return amplitude, float(rest[-1]) if source.shift_std > 0 else 0.0
+    def wavelet(self, m: Array, pulse: Pulse, steps: int) -> Array:
+        """What goes in at each step, shape (steps,)."""
+        if self._free is not None:
+            return self._free(m[self.size :], pulse.times(steps))
+        amplitude, shift = self._numbers(m)
+        return amplitude * pulse(steps, shift)
 
-    def gradient(self, velocity: Array, amplitude: float, shift: float) -> Array:
-        """Derivatives by all of these as one by m."""
-        source = self.config.source
-        known = ((source.amplitude_std, amplitude), (source.shift_std, shift))
+    def change(self, m: Array, dm: Array, pulse: Pulse, steps: int) -> Array:
+        """Its change along dm."""
+        source, step = self.config.source, dm[self.size :]
+        if self._free is not None:
+            return self._free.change(step, pulse.times(steps))
+        amplitude, shift = self._numbers(m)
+        more = float(step[0]) if source.amplitude_std > 0 else 0.0
+        later = float(step[-1]) if source.shift_std > 0 else 0.0
+        return more * pulse(steps, shift) + amplitude * later * pulse.slope(steps, shift)
+
+    def gradient(self, m: Array, velocity: Array, on_wavelet: Array, pulse: Pulse) -> Array:
+        """Derivatives by the velocity's part of m and by the wavelet (steps,) as one by m."""
+        source, steps = self.config.source, len(on_wavelet)
+        if self._free is not None:
+            return np.append(velocity, self._free.gradient(on_wavelet, pulse.times(steps)))
+        amplitude, shift = self._numbers(m)
+        more = float(on_wavelet @ pulse(steps, shift))
+        later = amplitude * float(on_wavelet @ pulse.slope(steps, shift))
+        known = ((source.amplitude_std, more), (source.shift_std, later))
         return np.append(velocity, [d for std, d in known if std > 0])
 
-    def medium(self, elements: SpectralElements) -> Medium:
+    def medium(self, nodes: Nodes) -> Medium:
         """The velocity's part of m to slowness squared at the nodes."""
-        kind, ends = self.config.unknown, [e for _, e in elements.patches]
+        kind, ends = self.config.unknown, [e for _, e in nodes.patches]
         if isinstance(kind, LayersConfig):
             return Layers(ends[1], len(ends[0]) - 1, len(kind.velocities))
         if isinstance(kind, VelocityCellsConfig | UniformConfig):
@@ -92,7 +123,7 @@ class Unknown:
                 for length, n in zip(self.config.lengths, counts, strict=True)
             ]
             return OnCells.of((ends[0], ends[1]), (edges[0], edges[1]))
-        return AtNodes(self.velocity.at(self.inside(elements.points)))
+        return AtNodes(self.velocity.at(self.inside(nodes.points)))
 
     def inside(self, points: Array) -> Array:
         """The nearest points of the rectangle."""
@@ -123,6 +154,8 @@ def _field(config: SeismicConfig) -> FieldUnknown:
         return FieldUnknown.of_numbers("layers", _layers(kind))
     if isinstance(kind, BoundedConfig):
         return _bounded(kind, config)
+    if isinstance(kind, FamilyConfig):
+        return _drawn(kind, config)
     return _downwards(FieldUnknown.of(kind, config.extent, _LABELS))
 
 
@@ -132,9 +165,13 @@ def _downwards(found: FieldUnknown) -> FieldUnknown:
     assert isinstance(prior, FieldPrior)
     if "y" not in variable.coords:
         return found
+    return replace(found, prior=replace(prior, space=Space((_deep(variable),))))
+
+
+def _deep(variable: Variable) -> Variable:
+    """With y as a depth."""
     attrs = {**variable.coord_attrs, "y": {**variable.coord_attrs["y"], **DEPTH}}
-    space = Space((replace(variable, coord_attrs=attrs),))
-    return replace(found, prior=replace(prior, space=space))
+    return replace(variable, coord_attrs=attrs)
 
 
 def _layers(kind: LayersConfig) -> Prior:
@@ -157,10 +194,23 @@ def _layers(kind: LayersConfig) -> Prior:
 
 def _bounded(kind: BoundedConfig, config: SeismicConfig) -> FieldUnknown:
     """The Gaussian field, each of whose numbers the law of its own takes to the interval."""
-    words = kind.model_dump(exclude={"kind", "low", "high"})
+    words = kind.model_dump(exclude={"kind", "low", "high", "background"})
     found = _downwards(FieldUnknown.of(GaussianConfig(**words), config.extent, _LABELS))
     prior = found.prior
     assert isinstance(prior, FieldPrior)
     low, high = (np.full(prior.space.size, end) for end in (kind.low, kind.high))
-    bounded = FieldPrior(prior.space, prior.field, Interval(low, high))
+    field = about(prior.field, kind, prior.space.variables[0].places)
+    bounded = FieldPrior(prior.space, field, Interval(low, high))
     return replace(found, kind="bounded", prior=bounded)
+
+
+def _drawn(kind: FamilyConfig, config: SeismicConfig) -> FieldUnknown:
+    """A section of a family, linear between the nodes of its grid."""
+    if kind.family in STYLES:
+        style = STYLES[kind.family].field(config.lengths[1])
+        same = {"low": kind.low, "high": kind.high, "grid": kind.grid}
+        return _bounded(BoundedConfig(**style, **same), config)
+    grid = RegularGrid(config.extent, kind.grid)
+    variable = _deep(grid.variable(_LABELS.name, _LABELS.units, _LABELS.long_name, _LABELS.length))
+    prior = FamilyPrior(Space((variable,)), grid, FAMILIES[kind.family], (kind.low, kind.high))
+    return FieldUnknown("family", prior, lambda p: Affine(multilinear(grid.axes, p)))

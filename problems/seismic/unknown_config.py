@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -17,6 +18,8 @@ from pdeinv.bayes.prior_config import (
     UniformConfig,
 )
 from pdeinv.config import Config, Finite, Positive
+
+from .family_config import FamilyConfig
 
 __all__ = [
     "BoundedConfig",
@@ -46,6 +49,11 @@ class BoundedConfig(MaternConfig):
     low: Positive = Field(1500.0, description="lower bound, m s-1")
     high: Positive = Field(4500.0, description="upper bound, m s-1")
     mean: Finite = Field(0.0, description="of x; zero is the middle of the bounds")
+    background: tuple[Positive, Positive] | Path | None = Field(
+        None,
+        description="median velocity in place of that of mean: at the top and at the bottom, "
+        "linear between, or a NetCDF file with velocity(y, x)",
+    )
     length: Positive = Field(200.0, description="correlation length, m")
     grid: Counts = Field((17, 17), description="nodes along x and y, boundary included")
 
@@ -54,6 +62,12 @@ class BoundedConfig(MaternConfig):
         if not self.low < self.high:
             raise ValueError(
                 f"low must be less than high, got low {self.low:g}, high {self.high:g}"
+            )
+        ramp = self.background
+        if isinstance(ramp, tuple) and not all(self.low < v < self.high for v in ramp):
+            raise ValueError(
+                f"background: expected velocities between low {self.low:g} and high "
+                f"{self.high:g}, got {ramp[0]:g} and {ramp[1]:g}"
             )
         if self.representation == "spde":
             raise ValueError("representation: a bounded field takes 'kl' or 'fft'")
@@ -97,7 +111,8 @@ VelocityConfig = Annotated[
     | TwoPhaseConfig
     | LevelSetConfig
     | UniformConfig
-    | LayersConfig,
+    | LayersConfig
+    | FamilyConfig,
     Field(discriminator="kind"),
 ]
 
@@ -117,7 +132,7 @@ def velocities(unknown: Any) -> tuple[float, float, float]:
             ends = [_lognormal(math.log(v), unknown.velocity_std) for v in unknown.velocities]
             slow, middle, fast = zip(*ends, strict=True)
             return min(slow), sum(middle) / len(middle), max(fast)
-        case TwoPhaseConfig() | BoundedConfig() | UniformConfig():
+        case TwoPhaseConfig() | BoundedConfig() | UniformConfig() | FamilyConfig():
             low, high = sorted((unknown.low, unknown.high))
             return low, (low + high) / 2, high
         case LevelSetConfig():

@@ -282,6 +282,11 @@ class TumorConfig(Config):
         None, description="how much faster cells spread along fibres; as fast in all directions "
         "where not given",
     )  # fmt: skip
+    faces: Literal["mean", "sampled"] = Field(
+        "mean",
+        description="D between two voxels of finite-differences: the mean of theirs, or that of "
+        "tissue sampled in halves of voxels, harmonic along the flux",
+    )
     ratio: Positive = Field(10.0, description="D in white matter over D in grey matter")
     threshold: float = Field(
         0.5, gt=0, le=1, description="least part of tissue in a voxel that cells can enter"

@@ -46,8 +46,10 @@ class _Chain:
 
     Attributes:
         order: of the voxels.
-        joined: 1 where a voxel of that order exchanges with the one before it, else 0.
-        along: D of each voxel along the lines, for D = 1 in white matter.
+        joined: 1 where a voxel of that order exchanges with the one before it, else 0; times D
+            through the face between them where that is known.
+        along: D of each voxel along the lines, for D = 1 in white matter, or what those of faces
+            are multiplied by.
         area: the square of the distance between two.
     """
 
@@ -85,7 +87,7 @@ class _Varying(_Direction):
 
 
 class LineDiffusion:
-    """Diffusion on voxels; the conductance between two is the mean of theirs.
+    """Diffusion on voxels; D between two is that of their face, or else the mean of theirs.
 
     Args:
         voxels: with their diffusivity.
@@ -119,4 +121,6 @@ def _chain(voxels: Voxels, axis: int) -> _Chain:
     inside = number >= 0
     joined = np.zeros(number.shape)
     joined[..., 1:] = inside[..., 1:] & inside[..., :-1]
+    if voxels.faces is not None:
+        joined *= np.moveaxis(voxels.faces[axis], centres.dim - 1 - axis, -1)
     return _Chain(number[inside], joined[inside], voxels.along(axis), centres.spacing[axis] ** 2)

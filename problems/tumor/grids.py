@@ -27,17 +27,19 @@ class Voxels:
         centres: their middles, active where there is tissue.
         diffusivity: D there for D = 1 in white matter, shape (n,).
         tensor: what that is multiplied by, shape (n, d, d); None for one number in all directions.
+        faces: D through the lower face of each voxel along x, y, z, on the whole grid; None where
+            the mean of the two voxels counts.
     """
 
     centres: Lattice
     diffusivity: Array
     tensor: Array | None = None
+    faces: tuple[Array, ...] | None = None
 
     def along(self, axis: int) -> Array:
-        """D along an axis of the box, shape (n,)."""
-        if self.tensor is None:
-            return self.diffusivity
-        return np.asarray(self.diffusivity * self.tensor[:, axis, axis])
+        """D along an axis of the box, or what D of faces is multiplied by, shape (n,)."""
+        own = self.diffusivity if self.faces is None else np.ones(self.centres.size)
+        return own if self.tensor is None else np.asarray(own * self.tensor[:, axis, axis])
 
     def directed(self, tensor: Tensor) -> Voxels:
         """The same with a tensor."""

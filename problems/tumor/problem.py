@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, NoReturn
 
@@ -14,6 +15,7 @@ from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.bayes.prior import Prior
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.fem.field_unknown import FieldUnknown
+from pdeinv.fem.levels import counts_of
 from pdeinv.io.fields import described
 from pdeinv.io.observations import Observations
 from pdeinv.model.observed import Observed, Sensors
@@ -24,6 +26,7 @@ from pdeinv.model.sensors import (
     parse_timed,
     points_of,
 )
+from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.aligned import Aligned, Measured
 from pdeinv.plugins.portrait import Portrait
 from pdeinv.plugins.problem import Card, Images, Importer, Problem, no_grid_operator
@@ -34,6 +37,7 @@ from .clock import Clock
 from .config import NiftiConfig, TumorConfig
 from .differences import LineDiffusion
 from .elements import ElementDiffusion
+from .faces import faces_of
 from .factors import EVERYWHERE, Scaled, fields_of
 from .fields import scan_variables, scanned, to_dataset
 from .grids import voxels
@@ -46,6 +50,7 @@ from .places import check_places, timed
 from .reads import Reads
 from .remarks import remarks
 from .scans import in_all_regions, law_of, observed_of, plain, seen_of
+from .strong_form import strong_form
 from .tensor import Tensor, tensor_of
 from .tissue import Tissue, tissue_of
 from .unknown import prior_of
@@ -142,6 +147,8 @@ class Tumor:
             cut = cut.directed(self.tensor)
         clock = Clock.of(config, level)
         lines = config.solver == "finite-differences"
+        if lines and config.faces == "sampled":
+            cut = replace(cut, faces=faces_of(config, self.tissue, counts_of(config.counts, level)))
         lattice = cut.centres if lines else cut.corners
         rates = (
             self._scaled("diffusivity_factor", cut.centres.points),
@@ -206,9 +213,19 @@ class Tumor:
         """
         m = self.prior().space.check(m)
         on = self.discretisation(level)
-        times, c = history(on, m)
+        return self._dataset(on, m, *history(on, m))
+
+    def _dataset(self, on: Discretisation, m: Array, times: Array, c: Array) -> xr.Dataset:
         found = to_dataset(self._plain.observed, self.tissue, on, times, c)
         return found.assign(scan_variables(self.config, m))
+
+    def strong_form(self) -> StrongForm:
+        """Residuals at points, for solvers without a mesh.
+
+        Raises:
+            ConfigError: this configuration has none.
+        """
+        return strong_form(self)
 
     def observe(self, fields: xr.Dataset, sensors: Sensors) -> Array:
         """The data of a dataset of :meth:`solve` at the sensors, linear between its times.
@@ -267,11 +284,16 @@ class Tumor:
         return found
 
     def grid_operator(self, shape: tuple[int, ...]) -> NoReturn:
-        """Refused: the unknown is a list of numbers.
+        """Refused: the unknown is a list of numbers, and fields beside them on request.
 
         Raises:
             ConfigError: always.
         """
+        if self.config.factors:
+            raise ConfigError(
+                "the unknown of a tumor is D, ρ and a place beside fields of factors, and no one "
+                "field on a grid; leave --grid out, and use a surrogate of numbers (latent)"
+            )
         raise no_grid_operator("a tumor")
 
     def fixtures(self) -> xr.Dataset:

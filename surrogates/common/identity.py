@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from pdeinv.typing import Array
 from .split import Index
 
 __all__ = ["Identity", "check_coordinates"]
+
+UNKNOWN = "unknown"
+"""The table of a problem's configuration that says what is looked for, by the name that all use."""
 
 PLACE_TOLERANCE = 1e-9
 """Sensors closer than this share of their extent are the same."""
@@ -84,31 +87,45 @@ class Identity:
         Raises:
             SurrogateRejected: names the first difference.
         """
-        if problem.name != self.problem:
-            raise SurrogateRejected(
-                f"surrogate was trained for problem '{self.problem}', this run is "
-                f"'{problem.name}'; choose another --surrogate or train one for it"
-            )
+        self._check_name(problem)
         if prior.dim != self.prior_dim:
             raise SurrogateRejected(
                 f"surrogate was trained for {self.prior_dim} unknowns, this run's prior has "
                 f"{prior.dim}; train it again with this prior"
             )
-        then, now = (
-            dict(_leaves(self.problem_config)),
-            dict(_leaves(problem.config.model_dump(mode="json"))),
-        )
-        for key in sorted({*then, *now}):
-            if then.get(key) != now.get(key):
-                raise SurrogateRejected(
-                    f"surrogate was trained for {self.problem} with {key} = {then.get(key)!r}, "
-                    f"this run has {now.get(key)!r}; use that configuration or train it again"
-                )
+        self._check_config(problem, lambda _: True)
         if not same_prior(prior, self.prior_probe):
             raise SurrogateRejected(
                 "surrogate was trained for another prior of the same size; train it again with "
                 "this prior"
             )
+
+    def check_setup(self, problem: Problem) -> None:
+        """Refuse another problem, body or protocol; its unknown may be another.
+
+        Raises:
+            SurrogateRejected: names the first difference.
+        """
+        self._check_name(problem)
+        self._check_config(problem, lambda key: not key.startswith(f"{UNKNOWN}."))
+
+    def _check_name(self, problem: Problem) -> None:
+        if problem.name != self.problem:
+            raise SurrogateRejected(
+                f"surrogate was trained for problem '{self.problem}', this run is "
+                f"'{problem.name}'; choose another --surrogate or train one for it"
+            )
+
+    def _check_config(self, problem: Problem, counts: Callable[[str], bool]) -> None:
+        """Compare the entries of the configuration that count, by their dotted keys."""
+        now = dict(_leaves(problem.config.model_dump(mode="json")))
+        then = dict(_leaves(self.problem_config))
+        for key in sorted(filter(counts, {*then, *now})):
+            if then.get(key) != now.get(key):
+                raise SurrogateRejected(
+                    f"surrogate was trained for {self.problem} with {key} = {then.get(key)!r}, "
+                    f"this run has {now.get(key)!r}; use that configuration or train it again"
+                )
 
     def select(self, sensors: Sensors) -> Index:
         """The positions of ``sensors`` among the trained ones.

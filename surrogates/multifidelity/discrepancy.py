@@ -21,6 +21,7 @@ from ..common.lesson import LessonConfig
 from ..common.mlp import Decoded, Mlp
 from ..common.scaling import Pod, Standard
 from ..common.storage import under, within
+from .coarse_part import Factored, Whole, coarse_part, of_arrays
 from .kernel_ridge import Affine, Grams, KernelFit, Radial, tune
 from .pairs import Pairs
 from .reach import Reach
@@ -104,7 +105,7 @@ class Discrepancy:
 
     inputs: Reach
     on_xi: Affine
-    on_coarse: Affine
+    on_coarse: Whole | Factored
     smooth: Radial | Decoded | None
     errors: Mapping[str, float]
     n_pairs: int
@@ -174,10 +175,10 @@ class Discrepancy:
         """
         scale, n = self.inputs.scale, len(self.inputs.scale.mean)
         slopes = scale.std[:, None] * (tangent.directions @ tangent.images.T)
-        both = np.eye(len(self.on_coarse.matrix)) + self.on_coarse.matrix
+        through = self.on_coarse.and_itself
         matrix = self.on_xi.matrix.copy()
-        matrix[:n] += slopes @ both
-        offset = self.on_xi.offset + tangent(scale.mean) @ both
+        matrix[:n] += through(slopes)
+        offset = self.on_xi.offset + through(tangent(scale.mean))
         return replace(self, on_xi=replace(self.on_xi, matrix=matrix, offset=offset))
 
     def arrays(self) -> dict[str, Array]:
@@ -185,7 +186,7 @@ class Discrepancy:
         parts = {
             "mean": self.inputs.scale.mean, "std": self.inputs.scale.std,
             "xi_matrix": self.on_xi.matrix, "offset": self.on_xi.offset,
-            "coarse_centre": self.on_coarse.centre, "coarse_matrix": self.on_coarse.matrix,
+            **self.on_coarse.arrays(),
         }  # fmt: skip
         if isinstance(self.smooth, Decoded):
             network = under("network.", self.smooth.network.arrays())
@@ -209,7 +210,7 @@ class Discrepancy:
         return cls(
             Reach(Standard(a["mean"], a["std"])),
             Affine(np.zeros(len(a["xi_matrix"])), a["xi_matrix"], a["offset"]),
-            Affine(a["coarse_centre"], a["coarse_matrix"], np.zeros(len(a["offset"]))),
+            of_arrays(a),
             smooth,
             errors,
             n_pairs,
@@ -291,7 +292,8 @@ def _assemble(
 ) -> Discrepancy:
     """Collapse scalings, modes and the linear kernel part into matrices."""
     z, c, n_obs = inputs.xi(pairs.xi), inputs.c(pairs.coarse), len(target.mean)
-    w_xi, w_coarse = np.zeros((2 * z.shape[1], n_obs)), np.zeros((n_obs, n_obs))
+    w_xi, right = np.zeros((2 * z.shape[1], n_obs)), np.zeros((inputs.pod.n_modes, n_obs))
+    to_modes = inputs.pod.basis.T / inputs.pod.noise_std[:, None] / inputs.scale
     offset, smooth = target.mean, None
     if fit is not None:
         weight_z, weight_q, weight_c, length, _ = np.exp(fit.log_parameters)
@@ -300,14 +302,13 @@ def _assemble(
         offset = offset + (fit.constant * found.sum(axis=0)) @ decoder
         along = np.concatenate([weight_z * (z.T @ found), weight_q * ((z**2 - 1).T @ found)])
         w_xi = along @ decoder
-        to_modes = inputs.pod.basis.T / inputs.pod.noise_std[:, None] / inputs.scale
-        w_coarse = to_modes @ ((weight_c * (c.T @ found)) @ decoder)
+        right = (weight_c * (c.T @ found)) @ decoder
         if fit.smooth:
             smooth = Radial(z, float(length * np.sqrt(z.shape[1])), found @ decoder)
     return Discrepancy(
         inputs.xi,
         Affine(np.zeros(len(w_xi)), w_xi, offset),
-        Affine(inputs.pod.mean, w_coarse, np.zeros(n_obs)),
+        coarse_part(inputs.pod.mean, to_modes, right),
         smooth,
         errors,
         len(z),

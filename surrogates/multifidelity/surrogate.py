@@ -18,15 +18,15 @@ import numpy as np
 from pydantic import Field
 
 from pdeinv.bayes.posterior import WhitenedModel
-from pdeinv.bayes.prior import Prior
 from pdeinv.errors import CapabilityError, SolverDiverged
 from pdeinv.io.datasets import TrainingSet, prior_probe
 from pdeinv.model.forward import Capability, ForwardModel, require
-from pdeinv.model.observed import Sensors
 from pdeinv.model.rows import evaluate
 from pdeinv.model.tangent import Tangent
+from pdeinv.plugins.coarse import CoarseConfig
 from pdeinv.plugins.fitting import FitRun
 from pdeinv.plugins.problem import Problem
+from pdeinv.plugins.recipe import whitened_model
 from pdeinv.plugins.surrogate import SolvedPairs
 from pdeinv.typing import Array
 
@@ -46,13 +46,14 @@ STAGE = "rms_over_sigma_"
 """Begins the name of the error of one stage."""
 
 
-class MultifidelityConfig(DiscrepancyConfig):
+class MultifidelityConfig(CoarseConfig, DiscrepancyConfig):
     """Options of ``multifidelity``."""
 
     coarse: Literal["level", "linear"] = Field(
-        "level", description="a coarser mesh, or the linearization about the samples' mean"
+        "level",
+        description="a coarser mesh or what coarse_problem says, or the linearization about the "
+        "samples' mean",
     )
-    coarse_level: int = Field(-1, lt=0, description="mesh level of the coarser mesh")
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Multifidelity(Trained):
         config, noise_std, problem = lesson.config, lesson.noise_std, lesson.problem
         sensors, plane, tilted = lesson.dataset.sensors, None, False
         if config.coarse == "linear":
-            fine_model = _on_level(problem, problem.prior(), sensors, lesson.dataset.level)
+            fine_model = whitened_model(problem, sensors, lesson.dataset.level)
             plane = TangentPlane.at(fine_model, lesson.xi.mean(axis=0))
         model = _coarse(lesson.where, Identity.of_dataset(lesson.dataset), config, plane)
         made = evaluate(model, lesson.xi)
@@ -203,14 +204,10 @@ def _difference(tangent: Tangent, model: ForwardModel) -> Tangent | None:
         return None
 
 
-def _on_level(problem: Problem, prior: Prior, sensors: Sensors, level: int) -> WhitenedModel:
-    return WhitenedModel(prior, problem.forward_model(sensors, level))
-
-
 def _coarse(
     where: Where, identity: Identity, config: MultifidelityConfig, plane: TangentPlane | None
 ) -> ForwardModel:
     """The coarse model on xi: the linearization, or the problem on a coarser mesh."""
     if plane is not None:
         return plane.model(identity.observed.space(identity.sensors))
-    return _on_level(where.problem, where.prior, identity.sensors, config.coarse_level)
+    return WhitenedModel(where.prior, config.coarse_model(where.problem, identity.sensors))

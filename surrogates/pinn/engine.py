@@ -20,6 +20,7 @@ from pdeinv.engines.requests import Steps, drive
 from pdeinv.errors import RunFailed
 from pdeinv.executors.devices import import_torch
 from pdeinv.model.forward import DERIVATIVES, Capability
+from pdeinv.model.strong_form import StrongForm
 from pdeinv.typing import Array
 
 from .config import PinnConfig
@@ -85,7 +86,7 @@ class Pinn(Engine[PinnState]):
                 return objective
         form, sensors = strong_form_of(posterior, f"engine '{self.name}'")
         if net is None:
-            net = replace(Network.of(form, self.config, np.random.default_rng(0)),
+            net = replace(self._net(posterior, form, np.random.default_rng(0)),
                           features=state.features)  # fmt: skip
         inference = Inference(posterior.prior, sensors, posterior.data, posterior.noise)
         objective = Objective(form, self.config, net, inference=inference)
@@ -96,8 +97,13 @@ class Pinn(Engine[PinnState]):
         """Random weights and the prior's mean."""
         yield from ()
         form, _ = strong_form_of(posterior, f"engine '{self.name}'")
-        net = Network.of(form, self.config, rng)
+        net = self._net(posterior, form, rng)
         return first_state(self._objective(posterior, net), rng)
+
+    def _net(self, posterior: Posterior, form: StrongForm, rng: np.random.Generator) -> Network:
+        """The network, with coordinates that suit the middle of the prior."""
+        middle = posterior.prior.unwhiten(np.zeros(posterior.dim))
+        return Network.of(form, self.config, rng, middle)
 
     def step(
         self, posterior: Posterior, state: PinnState, rng: np.random.Generator

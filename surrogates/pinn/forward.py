@@ -57,7 +57,7 @@ def strong_form(problem: Problem) -> StrongForm:
     if not isinstance(problem, HasStrongForm):
         raise ConfigError(
             f"problem '{problem.name}' has no strong form; use --solver fenicsx, or a problem that "
-            "has one (darcy, flame, heat, helmholtz)"
+            "has one (darcy, flame, flame-species, heat, helmholtz, tumor)"
         )
     return problem.strong_form()
 
@@ -86,9 +86,11 @@ class NetworkSolution:
         return done(self.state, self.config)
 
     def __call__(self, points: Array) -> Array:
-        """u at points (n, d) in the order of the form's axes, shape (n, outputs)."""
-        objective = _objective(strong_form(self.problem), self.config, self.m, self.state.features)
-        return objective.evaluate(self.state.z, points)
+        """The state at points (n, d) in the order of the form's axes, shape (n, outputs)."""
+        form = strong_form(self.problem)
+        objective = _objective(form, self.config, self.m, self.state.features)
+        u = objective.evaluate(self.state.z, points)
+        return u if form.state is None else form.state(self.m, points, u)
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -136,10 +138,17 @@ class NetworkSolution:
 
 
 def relative_l2(form: StrongForm, found: xr.Dataset, reference: xr.Dataset) -> float:
-    """‖u − u_ref‖ / ‖u_ref‖ over all nodes (and times, waves) of two datasets of one level."""
-    gap = sum(float(((found[v] - reference[v]) ** 2).sum()) for v in form.fields)
-    size = sum(float((reference[v] ** 2).sum()) for v in form.fields)
-    return float(np.sqrt(gap / size))
+    """‖u − u_ref‖ / ‖u_ref‖ over all nodes (and times, waves) of two datasets of one level.
+
+    Fields of other units count on their own; the worst of them is told.
+    """
+    gaps, sizes = dict[str, float](), dict[str, float]()
+    for name in form.fields:
+        units = reference[name].attrs.get("units", "")
+        gap, size = (found[name] - reference[name]) ** 2, reference[name] ** 2
+        gaps[units] = gaps.get(units, 0.0) + float(gap.sum())
+        sizes[units] = sizes.get(units, 0.0) + float(size.sum())
+    return max(float(np.sqrt(gaps[units] / sizes[units])) for units in gaps)
 
 
 def done(state: PinnState, config: PinnConfig) -> bool:
@@ -174,7 +183,7 @@ def solve(
     store = _Store(run.folder, decided_by(problem, m, config, seed))
     state, history = store.load() if run.resume else (None, [])
     if state is None:
-        net = Network.of(form, config, stream(seed, "pinn-features"))
+        net = Network.of(form, config, stream(seed, "pinn-features"), m)
         objective = _objective(form, config, m, net.features)
         state = first_state(objective, stream(seed, "pinn-weights"))
     else:
@@ -196,7 +205,7 @@ def solve(
 
 
 def _objective(form: StrongForm, config: PinnConfig, m: Array, features: Array) -> Objective:
-    net = Network.of(form, config, np.random.default_rng(0))
+    net = Network.of(form, config, np.random.default_rng(0), m)
     return Objective(form, config, replace(net, features=features), m=m)
 
 

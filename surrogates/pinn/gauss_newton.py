@@ -12,15 +12,17 @@ Zeinhofer (2024).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from pdeinv.model.strong_form import Coefficients
 from pdeinv.typing import Array
 
 from ..common.torch_env import torch
-from .network import Trace
+from .network import Jets, Trace
 from .numbers import slopes_of, values_of
 from .objective import Objective, Part
 
@@ -41,7 +43,7 @@ def linearized(
         for part, w in zip(parts, weights, strict=True)
     ]
     if objective.inference is not None:
-        blocks.append(_data(objective, theta, z[net:n]))
+        blocks.append(_data(objective, theta, z[net:n], z[n:]))
         identity = np.zeros((len(z) - n, len(z)))
         identity[:, n:] = np.eye(len(z) - n)
         blocks.append((z[n:], identity))
@@ -55,35 +57,62 @@ def _equation(
     net, trace = objective.net, Trace()
     numbers = _numbers(objective, nu, len(part.points))
     u = part.frame(net(theta, part.points, trace), numbers)
-    values, slopes = _coefficients(objective, part, xi)
+    values, slopes = _coefficients(objective, part.coefficients, len(part.points), xi)
     residual = part.equation.residual(u, values)
     factor /= part.equation.scale * math.sqrt(residual.numel())
     rows, jacobians = [], []
     leaves = [*numbers.values(), *(values[name] for name in slopes)]
-    for e in range(residual.shape[1]):
-        by_layers, by_leaves = _pulled(residual[:, e], trace, leaves)
+    for e, (back, by_leaves) in enumerate(_by_jets(residual, u, leaves)):
+        by_layers, _ = _pulled([u.value, u.slopes, u.curves], back, trace, [])
         jacobian = np.zeros((len(part.points), objective.size))
         jacobian[:, : objective.n_solution] = _by_solution(
             objective, nu, trace, by_layers, by_leaves
         )
-        for g, c in zip(by_leaves[len(nu) :], slopes.values(), strict=True):
-            jacobian[:, objective.n_solution :] += np.einsum("no,nok->nk", g, c)
+        jacobian[:, objective.n_solution :] += _by_unknown(by_leaves[len(nu) :], slopes)
         rows.append(factor * residual[:, e].detach().numpy())
         jacobians.append(factor * jacobian)
     return np.concatenate(rows), np.concatenate(jacobians)
 
 
+def _by_jets(residual: Any, u: Jets, leaves: list[Any]) -> Iterator[tuple[list[Any], list[Array]]]:
+    """The derivative of each equation's rows by u and its derivatives, and by leaves.
+
+    All equations of a system at once: their formulas may be long, while the network is short.
+    """
+    jets, count = [u.value, u.slopes, u.curves], residual.shape[1]
+    if count == 1:
+        found = torch.autograd.grad(residual.sum(), [*jets, *leaves], retain_graph=True,
+                                    allow_unused=True)  # fmt: skip
+        batches = [None if g is None else g[None] for g in found]
+    else:
+        every = torch.eye(count, dtype=residual.dtype)[:, None, :].expand(count, *residual.shape)
+        batches = torch.autograd.grad(residual, [*jets, *leaves], every, retain_graph=True,
+                                      allow_unused=True, is_grads_batched=True)  # fmt: skip
+    for e in range(count):
+        own = [
+            torch.zeros_like(place) if g is None else g[e]
+            for g, place in zip(batches, [*jets, *leaves], strict=True)
+        ]
+        yield own[:3], [g.numpy().astype(np.float64) for g in own[3:]]
+
+
+def _by_unknown(by_leaves: list[Array], slopes: Mapping[str, Array]) -> Array | float:
+    """The derivative of rows by xi, from those by coefficients and theirs by xi."""
+    pairs = zip(by_leaves, slopes.values(), strict=True)
+    return sum((np.einsum("no,nok->nk", g, c) for g, c in pairs), start=np.float64(0.0))
+
+
 def _coefficients(
-    objective: Objective, part: Part, xi: Array
+    objective: Objective, found: Coefficients, n: int, xi: Array
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """Values as leaves, one row per point, and for those that depend on m their slopes by xi."""
-    n, values, slopes = len(part.points), dict[str, Any](), dict[str, Array]()
+    values, slopes = dict[str, Any](), dict[str, Array]()
     m, directions = np.zeros(0), list[Array]()
     if objective.inference is not None:
         prior = objective.inference.prior
         m = prior.unwhiten(xi)
         directions = [prior.unwhiten_jvp(xi, e) for e in np.eye(len(xi))]
-    for name, c in part.coefficients.items():
+    for name, c in found.items():
         value = c if isinstance(c, np.ndarray) else c(m)
         column = value[:, None] if value.ndim == 1 else value
         leaf = torch.as_tensor(column, dtype=objective.dtype)
@@ -111,26 +140,31 @@ def _by_solution(
     return np.concatenate([_by_weights(trace, by_layers), *by_numbers], axis=1)
 
 
-def _data(objective: Objective, theta: Any, nu: Array) -> tuple[Array, Array]:
+def _data(objective: Objective, theta: Any, nu: Array, xi: Array) -> tuple[Array, Array]:
     """Whitened rows of the data."""
     inference, trace = objective.inference, Trace()
     assert inference is not None
     numbers = _numbers(objective, nu, len(inference.data))
-    prediction = objective.prediction(theta, numbers, trace)
-    by_layers, by_numbers = _pulled(prediction, trace, list(numbers.values()))
+    values, slopes = _coefficients(objective, objective.beside, len(inference.data), xi)
+    prediction = objective.prediction(theta, {**numbers, **values}, trace)
+    leaves = [*numbers.values(), *(values[name] for name in slopes)]
+    by_layers, by_leaves = _pulled([prediction], [torch.ones_like(prediction)], trace, leaves)
     jacobian = np.zeros((len(prediction), objective.size))
-    found = _by_solution(objective, nu, trace, by_layers, by_numbers)
+    found = _by_solution(objective, nu, trace, by_layers, by_leaves)
     jacobian[:, : objective.n_solution] = found
+    jacobian[:, objective.n_solution :] = _by_unknown(by_leaves[len(nu) :], slopes)
     residual = prediction.detach().numpy().astype(np.float64) - inference.data
     whiten = inference.noise.whiten
     return whiten(residual), np.ascontiguousarray(whiten(jacobian.T).T)
 
 
-def _pulled(rows: Any, trace: Trace, leaves: list[Any]) -> tuple[list[Any], list[Array]]:
-    """∂row by that row's pre-activations, and by its coefficients."""
+def _pulled(
+    rows: list[Any], back: list[Any], trace: Trace, leaves: list[Any]
+) -> tuple[list[Any], list[Array]]:
+    """What comes back to each row's pre-activations, and to its coefficients."""
     places = [t for layer in trace.outputs for t in layer]
     found = torch.autograd.grad(
-        rows.sum(), [*places, *leaves], retain_graph=True, allow_unused=True
+        rows, [*places, *leaves], back, retain_graph=True, allow_unused=True
     )
     whole = [
         torch.zeros_like(p) if g is None else g

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from pdeinv.memory import check_fits
-from pdeinv.model.strong_form import StrongForm
+from pdeinv.model.strong_form import Box, StrongForm
 from pdeinv.typing import Array
 
 from ..common.torch_env import TRAINED, torch
 from .config import PinnConfig
 
-__all__ = ["Jets", "Network", "Trace"]
+__all__ = ["Jets", "Network", "Trace", "part_of"]
 
 Triple = tuple[Any, Any, Any]
 """Value (n, w), first derivatives (d, n, w) and second derivatives (curved, n, w)."""
@@ -53,7 +53,7 @@ class Jets:
         return self.curves[self.curved.index(axis)]
 
     def number(self, name: str) -> Any:
-        """A number that is solved for beside u."""
+        """A number that is solved for beside u, or that data read."""
         return self.numbers[name]
 
 
@@ -69,10 +69,11 @@ class Trace:
 class Network:
     """N(x; θ): the box mapped to [−1, 1]^d, optional Fourier features, then a perceptron.
 
-    Where u changes over less than the box, a width of that is mapped to a length of 2 instead.
+    Where u changes over less than the box, a width of that is mapped to a length of 2 instead; of a
+    form that says where u of an unknown has to be learned, that part of the box is mapped.
 
     Attributes:
-        low: low end of each axis.
+        low: low end of each axis, or of that width.
         stretch: 2 / length, or width, of each axis.
         sizes: units of each layer, input and output included.
         curved: axes of second derivatives.
@@ -88,8 +89,16 @@ class Network:
     features: Array
 
     @classmethod
-    def of(cls, form: StrongForm, config: PinnConfig, rng: np.random.Generator) -> Network:
+    def of(
+        cls, form: StrongForm, config: PinnConfig, rng: np.random.Generator, m: Array | None = None
+    ) -> Network:
         """The network that suits a strong form; only its fixed frequencies are random.
+
+        Args:
+            form: the strong form.
+            config: of the network.
+            rng: draws the frequencies.
+            m: the unknown, or one that it may be.
 
         Raises:
             ConfigError: it cannot fit into memory.
@@ -97,8 +106,10 @@ class Network:
         bands = config.feature_std * rng.standard_normal((config.features, form.dim))
         n_in = 2 * config.features or form.dim
         sizes = (n_in, *[config.width] * config.depth, len(form.outputs))
-        low = np.array([a for a, _ in form.box])
-        widths = form.lengths if form.widths is None else np.array(form.widths)
+        low, high = np.array(part_of(form, m)).T
+        widths = high - low if form.widths is None else np.array(form.widths)
+        if form.centres is not None:
+            low = np.array(form.centres) - widths / 2
         found = cls(low, 2.0 / widths, sizes, form.curved, config.activation, bands)
         size = 8 * TRAINED * found.n_weights
         check_fits("a network of this size, while it trains,", size, "lower width or depth")
@@ -154,6 +165,11 @@ class Network:
                 trace.outputs.append(z)
             h = z if i == len(layers) - 1 else _bent(z, self.activation, self.curved)
         return Jets(*h, self.curved)
+
+
+def part_of(form: StrongForm, m: Array | None) -> Box:
+    """The part of the box where u of ``m`` has to be learned."""
+    return form.box if form.focus is None or m is None else form.focus(m)
 
 
 def _affine(h: Triple, weight: Any, bias: Any) -> Triple:

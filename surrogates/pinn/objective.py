@@ -10,6 +10,7 @@ import numpy as np
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.prior import Prior
+from pdeinv.errors import CapabilityError
 from pdeinv.model.coefficient import Coefficient
 from pdeinv.model.strong_form import Coefficients, Equation, Side, StrongForm
 from pdeinv.typing import Array
@@ -17,7 +18,7 @@ from pdeinv.typing import Array
 from ..common.torch_env import torch
 from .ansatz import Ansatz, Frame
 from .config import PinnConfig
-from .network import Jets, Network, Trace
+from .network import Jets, Network, Trace, part_of
 from .numbers import values_of
 
 __all__ = [
@@ -32,14 +33,24 @@ __all__ = [
 ]
 
 
-def inside(form: StrongForm, n: int, rng: np.random.Generator) -> Array:
-    """Scrambled Sobol points in the box, shape (n, d)."""
-    return np.array([a for a, _ in form.box]) + form.lengths * _sobol(form.dim, n, rng)
+def inside(form: StrongForm, n: int, rng: np.random.Generator, m: Array | None = None) -> Array:
+    """Scrambled Sobol points in the box, or where u of ``m`` has to be learned, shape (n, d)."""
+    low, high = np.array(part_of(form, m)).T
+    return np.asarray(low + (high - low) * _sobol(form.dim, n, rng))
 
 
-def on_side(form: StrongForm, side: Side, n: int, rng: np.random.Generator) -> Array:
+def _spread(form: StrongForm, n: int, rng: np.random.Generator, m: Array | None = None) -> Array:
+    """Such points where the equation inside is asked for, denser where the form says so."""
+    if form.spread is None:
+        return inside(form, n, rng, m)
+    return form.spread(_sobol(form.dim, n, rng))
+
+
+def on_side(
+    form: StrongForm, side: Side, n: int, rng: np.random.Generator, m: Array | None = None
+) -> Array:
     """The same on one face."""
-    points = inside(form, n, rng)
+    points = inside(form, n, rng, m)
     points[:, side.axis] = form.box[side.axis][side.end]
     return points
 
@@ -156,6 +167,7 @@ class Objective:
         self._m, self.inference = m, inference
         if inference is not None:
             points, self._observe = form.sensing(inference.sensors)
+            self.beside = {} if form.beside is None else form.beside(inference.sensors)
             self._sensed = torch.as_tensor(points, dtype=self.dtype)
             self._sensed_frame = self.ansatz.frame(points, self.dtype)
             self._whiten = _whitening(inference.noise, self.dtype)
@@ -173,13 +185,15 @@ class Objective:
         dim = 0 if self.inference is None else self.inference.prior.dim
         return self.n_solution + dim
 
-    def collocate(self, rng: np.random.Generator) -> list[Part]:
-        """Fresh points for the equation inside and for the one on each soft face."""
-        form, config = self.form, self.config
-        parts = [self._part(form.interior, inside(form, config.points, rng))]
+    def collocate(self, rng: np.random.Generator, z: Array) -> list[Part]:
+        """Fresh points for the equation inside and for the one on each soft face, at z."""
+        form, config, m = self.form, self.config, self._m
+        if self.inference is not None:
+            m = self.inference.prior.unwhiten(z[self.n_solution :])
+        parts = [self._part(form.interior, _spread(form, config.points, rng, m))]
         for side, equation in form.soft.items():
             n = config.side_points if form.dim > 1 else 1  # a side of an interval is one point
-            parts.append(self._part(equation, on_side(form, side, n, rng)))
+            parts.append(self._part(equation, on_side(form, side, n, rng, m)))
         return parts
 
     def _part(self, equation: Equation, points: Array) -> Part:
@@ -219,13 +233,17 @@ class Objective:
         return out
 
     def prediction(self, theta: Any, numbers: Mapping[str, Any], trace: Trace | None = None) -> Any:
-        """What the network and the numbers say that the sensors measure, (n_d,)."""
+        """What the network and the numbers say that the sensors measure, (n_d,).
+
+        The numbers are those of the form, and what data read of the unknown itself.
+        """
         net = self.net(theta, self._sensed, trace)
         return self._observe(self._sensed_frame(net, numbers))
 
     def evidence(self, z: Any) -> tuple[Any, Any]:
         """Φ of the network's prediction, and the prior cost R of xi."""
-        found = self.prediction(z[: self.net.n_weights], self.numbers(z))
+        read = tensors(self.beside, self.unknown(z), self.dtype)
+        found = self.prediction(z[: self.net.n_weights], {**self.numbers(z), **read})
         white, xi = self._whiten(found - self._data), z[self.n_solution :]
         return 0.5 * white.square().sum(), 0.5 * xi.square().sum()
 
@@ -260,7 +278,16 @@ class Objective:
 
 
 def _whitening(noise: Noise, dtype: Any) -> Callable[[Any], Any]:
-    """Γ^(-1/2) on a tensor."""
+    """Γ^(-1/2) on a tensor.
+
+    Raises:
+        CapabilityError: the noise is correlated along traces.
+    """
+    if noise.along is not None:
+        raise CapabilityError(
+            "engine 'pinn' takes data with least squares of all frequencies; leave out the misfit "
+            "of traces"
+        )
     if noise.covariance is None:
         std = torch.as_tensor(noise.std, dtype=dtype)
         return lambda r: r / std

@@ -109,7 +109,7 @@ def advance(
     Raises:
         RunFailed: the objective is not finite.
     """
-    parts = objective.collocate(rng)
+    parts = objective.collocate(rng, state.z)
     z = _tensor(objective, state.z)
     squares = [float(v.detach()) for v in objective.mean_squares(z, parts)]
     weights = state.weights

@@ -19,6 +19,7 @@ CASES = {
     "layers": {"unknown": {"kind": "layers", "thicknesses": [90.0, 70.0],
                            "velocities": [2000.0, 2900.0, 2400.0]}},
     "wavelet": {"source": {"amplitude_std": 0.2, "shift_std": 0.01}},
+    "free wavelet": {"source": {"wavelet_std": 0.3}},
     "shift and layers": {"source": {"shift_std": 0.01}, "unknown": {"kind": "layers"}},
     "little memory": {"time": {"final": 0.3, "memory_mb": 4.0}},
     "blended phases": {"unknown": {"kind": "two-phase", "low": 2000.0, "high": 3000.0,

@@ -41,6 +41,12 @@ CASES = {
         {**PLANE, "masks": {}, "pet": {}, "unknown": {"duration": [60.0, 150.0]}}, "grid:7",
     ),
     "tensor": ({**PLANE, "tensor": {"uniform": [1.6, 0.0, 0.6]}}, "grid:7"),
+    "sampled faces in space": ({**SOLID, "faces": "sampled"}, "grid:5"),
+    "sampled faces, tensor, factors": (
+        {**PLANE, "faces": "sampled", "tensor": {"uniform": [1.6, 0.0, 0.6]},
+         "unknown": {"diffusivity_factor": {"length": 80.0, "modes": 5, "nodes": 5}}},
+        "grid:7",
+    ),
     "factors": (
         {**PLANE, "unknown": {"diffusivity_factor": {"length": 80.0, "modes": 5, "nodes": 5},
                               "growth_factor": {"length": 90.0, "modes": 4, "nodes": 4}}},

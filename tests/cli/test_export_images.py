@@ -161,7 +161,7 @@ def test_python_writes_the_same_images(plane, call, tmp_path):
     assert out == tmp_path / "b"
     for path in (tmp_path / "a").glob("*.gz"):
         assert (out / path.name).read_bytes() == path.read_bytes()
-    with pytest.raises(ConfigError, match="give one output: vtk or nifti"):
+    with pytest.raises(ConfigError, match="give one output: vtk, nifti or segy"):
         pdeinv.export(plane / "truth.nc")
 
 

@@ -69,6 +69,7 @@ ONE_PACKAGE = {
     "mpi4py": (*SAMPLED, "mpi"),
     "tensorboard": ("train-surrogate", "multifidelity", "--data", "data.nc", "--tensorboard",
                     "events", "--out", "x"),
+    "segyio": ("export", "truth.nc", "--segy", "x.segy"),
     "nibabel": ("export", "truth.nc", "--nifti", "x.nii.gz"),
     "gmsh": ("solve", "darcy", "--set", "problem.mesh=x.msh", "--out", "x.nc"),
 }  # fmt: skip
@@ -171,6 +172,20 @@ def test_flames_of_five_species_need_cantera_to_be_solved_for():
     for words, found in zip(FLAME, refused, strict=False):
         check_refusal(words, found, "flame")
     assert imported[0] == 0, imported[1]
+
+
+@pytest.mark.usefixtures("place")
+def test_seismic_waves_need_deepwave_for_the_fast_model_alone():
+    keys = ("cells=6", "time.final=0.1", "source.frequency=4", "boundary.width=0")
+    small = ("--level", "0", *(word for k in keys for word in ("--set", f"problem.{k}")))
+    fast = ("--set", "problem.model=deepwave")
+    commands = [("solve", "seismic", *small, "--seed", "1", "--out", "s.nc"),
+                ("solve", "seismic", *small, *fast, "--out", "x.nc"),
+                ("solve", "seismic", *small, *fast, "--dry-run", "--out", "x.nc")]  # fmt: skip
+    elements, *refused = said(EXTRAS["seismic"], commands)
+    assert elements[0] == 0, elements[1]
+    for words, found in zip(commands[1:], refused, strict=True):
+        check_refusal(words, found, "seismic")
 
 
 @pytest.mark.usefixtures("place")

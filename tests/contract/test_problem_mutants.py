@@ -523,6 +523,19 @@ def test_numbers_of_a_strong_form_start_between_their_bounds(start, fails):
     assert not fails or "'s' starts at 2, not in 0 to 1" in found["strong-form"]
 
 
+@pytest.mark.parametrize(("beyond", "fails"), [(0.0, False), (0.5, True)])
+def test_the_focus_of_a_strong_form_lies_in_its_box(beyond, fails):
+    class Focused(Toy):
+        def strong_form(self):
+            found = super().strong_form()
+            part = tuple((low, high + beyond) for low, high in found.box)
+            return replace(found, focus=lambda _: part)
+
+    found = {f.clause: f.sentence for f in check_problem(Focused).failures}
+    assert (found == {}) is not fails
+    assert not fails or "expected a part of the box" in found["strong-form"]
+
+
 def test_without_derivatives_the_clauses_on_them_hold():
     class Plain(ToyModel):
         capabilities = frozenset()

@@ -17,6 +17,7 @@ import mutations as spoil
 import numpy as np
 import xarray as xr
 from eit_frames import dipoles, voltages
+from segy_files import line, segy
 
 import pdeinv
 from pdeinv.errors import PdeinvError
@@ -100,11 +101,13 @@ def make_examples(folder: Path, *, solved: bool = True) -> None:
     _meshes(folder)
     _instruments(folder)
     _images(folder)
+    _gathers(folder)
     axis = np.linspace(0, 1, 5)
     field = xr.Dataset({"q": (("y", "x"), np.ones((5, 5)))}, {"x": axis, "y": axis})
     field.to_netcdf(folder / "source.nc")
     if solved:
         _solved(folder)
+        _flames(folder)
         _learned(folder)
     for file in folder.glob("*.nc"):
         _cut_seal(file)
@@ -133,6 +136,49 @@ def _learned(folder):
     pdeinv.generate(darcy, n=24, sensors="grid:3x3", grid=(5, 5), seed=1, out=data)
     for name, options in (("gp", {"iterations": 2}), ("latent", {"epochs": 2, "widths": (8,)})):
         pdeinv.train_surrogate(name, data, seed=1, out=folder / f"{name}.surrogate", **options)
+
+
+def _gathers(folder):
+    wave = np.sin(np.arange(5 * 80 * 70.0)).reshape(5, 80, 70)
+    np.save(folder / "gathers.npy", wave.astype(np.float32))
+    for code, name in ((1, "ibm"), (5, "ieee")):
+        (folder / f"{name}.segy").write_bytes(segy(line(), code=code))
+
+
+def _flames(folder):
+    """A burner flame as Cantera saves it."""
+    import cantera as ct
+
+    gas = ct.Solution("h2o2.yaml")
+    gas.set_equivalence_ratio(0.8, "H2", {"O2": 0.21, "N2": 0.79})
+    gas.TP = 300.0, 101325.0
+    flame = ct.BurnerFlame(gas, width=0.02)
+    flame.burner.mdot = 0.4
+    flame.set_refine_criteria(ratio=5, slope=0.3, curve=0.5)
+    flame.solve(loglevel=0)
+    flame.save(folder / "flame.yaml", name="burner")
+    flame.save(folder / "flame.csv", basis="mole")
+    if "native" in ct.hdf_support():
+        flame.save(folder / "flame.h5", name="burner")
+
+
+FLAME = {"configuration": "burner", "quantities": "T,X_OH", "every": 5, "group": "burner",
+         "length": 0.02, "rel": 0.02}  # fmt: skip
+
+
+def _flame(path):
+    from pdeinv.jobs.import_data import import_file
+
+    phi = {"phi": 0.8} if path.suffix == ".csv" else {}
+    import_file("flame-cantera", "cantera", path, {**FLAME, **phi})
+
+
+def _gather(path):
+    from pdeinv.jobs.import_data import import_file
+
+    name = "npy" if path.suffix == ".npy" else "segy"
+    found = import_file("seismic", name, path, {"noise_rms": 0.1})
+    assert np.isfinite(found["u"].values).any()
 
 
 def _texts(folder):
@@ -410,6 +456,16 @@ def _vector(r, path):
     path.write_bytes(edit(r, path.read_bytes()))
 
 
+def _segy(r, path):
+    path.write_bytes(spoil.edited_segy(r, path.read_bytes(), 6, 320))
+
+
+def _saved_flame(r, path):
+    """A change of text by lines, of HDF5 by bytes."""
+    edit = spoil.edited_bytes if path.suffix == ".h5" else spoil.edited_lines
+    path.write_bytes(edit(r, path.read_bytes()))
+
+
 MESHES = ("two.msh", "plane.ascii.msh", "plane.binary.msh")
 OBSERVED = ("darcy.obs.nc", "heat.obs.nc", "eit.obs.nc")
 TRUTHS = ("darcy.truth.nc", "heat.truth.nc")
@@ -434,6 +490,9 @@ READERS = {
     "EIT MATLAB (KIT4)": Reader(("kit4.mat",), _by(spoil.edited_matlab), partial(_import, "kit4")),
     "EIT MATLAB (KTC)": Reader(("ktc.mat",), _by(spoil.edited_matlab), partial(_import, "ktc2023")),
     "image (NIfTI)": Reader(("image.nii", "image.nii.gz"), _by(spoil.edited_nifti), _image),
+    "seismic array (npy)": Reader(("gathers.npy",), _by(spoil.edited_npy), _gather),
+    "seismic SEG-Y": Reader(("ibm.segy", "ieee.segy"), _segy, _gather),
+    "flame (Cantera)": Reader(("flame.csv", "flame.yaml", "flame.h5"), _saved_flame, _flame),
     "formula": Reader(("run.toml",), _formulas, _formula),
     "mesh, plane (MSH)": Reader(MESHES, _by(spoil.edited_lines), _mesh),
     "mesh, solid (MSH)": Reader(

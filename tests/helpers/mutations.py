@@ -26,8 +26,10 @@ __all__ = [
     "edited_matlab",
     "edited_netcdf",
     "edited_nifti",
+    "edited_npy",
     "edited_npz",
     "edited_safetensors",
+    "edited_segy",
     "edited_toml",
     "formula",
 ]
@@ -405,6 +407,15 @@ def lying_npy(r):
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + b"\x00" * 64
 
 
+def edited_npy(r, data):
+    """An array file with changed bytes, most of them of its header, or one that lies."""
+    if r.randrange(4) == 0:
+        return lying_npy(r)
+    if r.randrange(2):
+        return edited_bytes(r, data)
+    return edited_bytes(r, data[:128]) + data[128:]
+
+
 def edited_npz(r, data):
     """An archive of arrays with one of them changed, a lying header, or changed bytes."""
     kind = r.randrange(4)
@@ -492,6 +503,31 @@ def edited_nifti(r, data):
     if r.randrange(4) == 0:
         out = bytearray(edited_bytes(r, bytes(out)))
     return gzip.compress(bytes(out)) if packed else bytes(out)
+
+
+# --- traces -------------------------------------------------------------------------------------
+
+_BINARY = {3217: ">i2", 3221: ">i2", 3225: ">i2", 3255: ">i2", 3501: ">i2", 3505: ">i2"}
+_OF_TRACE = {9: ">i4", 29: ">i2", 41: ">i4", 45: ">i4", 49: ">i4", 69: ">i2", 71: ">i2", 73: ">i4",
+             77: ">i4", 81: ">i4", 85: ">i4", 89: ">i2", 109: ">i2", 115: ">i2", 117: ">i2",
+             215: ">i2"}  # fmt: skip
+"""Where numbers stand in the headers of SEG-Y, counted from 1, and of what type they are."""
+
+
+def edited_segy(r, data, traces, size):
+    """SEG-Y with changed numbers in its headers or changed bytes; ``size`` bytes a trace."""
+    if r.randrange(3) == 0:
+        return edited_bytes(r, data)
+    out = bytearray(data)
+    for _ in range(r.choice((1, 1, 2, 4))):
+        of_trace = r.randrange(4) > 0
+        at = r.choice(list(_OF_TRACE if of_trace else _BINARY))
+        kind = np.dtype(_OF_TRACE[at] if of_trace else _BINARY[at])
+        number = r.choice((0, 1, -1, 2, 3, 5, 8, 100, -100, -10000, 4000, 32767, -32768, 2**31 - 1))
+        number = min(max(number, np.iinfo(kind).min), np.iinfo(kind).max)
+        begin = at - 1 + (3600 + size * r.randrange(traces) if of_trace else 0)
+        out[begin : begin + kind.itemsize] = np.array(number).astype(kind).tobytes()
+    return edited_bytes(r, bytes(out)) if r.randrange(4) == 0 else bytes(out)
 
 
 # --- formulas -----------------------------------------------------------------------------------

@@ -69,10 +69,12 @@ OPTIONS = {
     "pnp-dm": {"chains": 2, "draws": 60, "warmup": 30},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
+LEARNED = ("average-image", "inverse-cnn", "lin-fno", "linear-image", "nio")
 KIND = {"lbfgs": "map", "pcn-laplace": "pcn", "database-cma": "database"}
-EXEMPT = {"d-bar", "diffusionpde", "pinn", "red-diff"}
-"""Two solve once, at their end (tests/verification/test_dbar.py, tests/surrogate/test_pinn.py); two
-end in one line where no field is left that can be solved (tests/contract/test_engines.py)."""
+EXEMPT = {"d-bar", "diffusionpde", "pinn", "red-diff", *LEARNED}
+"""They solve once (tests/verification/test_dbar.py, tests/surrogate/test_pinn.py), polish with the
+steps of gauss-newton (tests/unit/test_learned_engine.py), or end in one line where no field is left
+that can be solved (tests/contract/test_engines.py)."""
 
 PARTS = ["value", "tangent", "adjoint"]
 WAYS = pytest.mark.parametrize("as_nan", [False, True], ids=["raised", "NaN"])

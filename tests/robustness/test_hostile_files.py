@@ -25,6 +25,8 @@ QUICK = {
     "EIT MATLAB (KTC)": 15,
     "source file": 30,
     "image (NIfTI)": 60,
+    "seismic array (npy)": 40,
+    "seismic SEG-Y": 60,
     "observation file": 15,
 }
 """Readers that have examples without a solve, and how many inputs each gets."""

@@ -10,7 +10,10 @@ from pdeinv.errors import DataSchemaError, SolverDiverged
 from pdeinv.model.forward import Capability, Linearization
 from pdeinv.model.rows import linearize_each, rows_each
 from pdeinv.model.spaces import Space, Variable
+from pdeinv.model.tangent import Tangent
 from pdeinv.surrogates.common.bound import BoundModel, RangeWatch
+from pdeinv.surrogates.multifidelity import coarse_part
+from pdeinv.surrogates.multifidelity.coarse_part import Factored
 from pdeinv.surrogates.multifidelity.discrepancy import Discrepancy, DiscrepancyConfig
 from pdeinv.surrogates.multifidelity.kernel_ridge import Grams, KernelFit
 from pdeinv.surrogates.multifidelity.model import MultifidelityModel, Selected
@@ -218,6 +221,28 @@ def test_rows_of_the_corrected_model_keep_the_promise(learned):
     watch = RangeWatch(np.full(DIM, -9.0), np.full(DIM, 9.0), "multifidelity")
     bound = BoundModel(some, DIM, labels, watch, some.capabilities)
     assert_rows_keep_their_promise(bound, xis, np.full(DIM, np.nan))
+
+
+def test_many_data_go_through_factors_to_the_same_numbers(learned, monkeypatch):
+    monkeypatch.setattr(coarse_part, "MOST", N_OBS - 1)
+    factored = Discrepancy.fit(pairs(200))
+    assert isinstance(factored.on_coarse, Factored)
+    rng = np.random.default_rng(3)
+    tangent = Tangent(
+        rng.standard_normal(DIM), rng.standard_normal(N_OBS), np.eye(DIM),
+        rng.standard_normal((N_OBS, DIM)),
+    )  # fmt: skip
+    arrays = factored.arrays()
+    stored = Discrepancy.from_arrays(arrays, factored.errors, factored.n_pairs)
+    xi, dxi, dc, w = (rng.standard_normal(n) for n in (DIM, DIM, N_OBS, N_OBS))
+    pairs_of = [(learned, factored), (learned, stored)]
+    pairs_of.append((learned.tilted(tangent), factored.tilted(tangent)))
+    for one, other in pairs_of:
+        a, b = (d.linearize(xi, coarse_of(xi)) for d in (one, other))
+        np.testing.assert_allclose(b.value, a.value, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(b.jvp(dxi, dc), a.jvp(dxi, dc), rtol=1e-9, atol=1e-11)
+        for x, y in zip(b.vjp(w), a.vjp(w), strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-11)
 
 
 def test_far_pairs_count_less_and_no_longer_spoil_the_fit():

@@ -353,6 +353,11 @@ JACOBIANS = {
         {"truncation": {"kind": "impedance"}, "wavenumbers": [3.0, 4.0], "total": True},
         "grid:2x2",
     ),
+    "tumor": (
+        "tumor",
+        {"lengths": [60.0, 50.0], "tissue": {"kind": "homogeneous"}},
+        "grid:3x3@60,100",
+    ),
 }
 
 
@@ -368,8 +373,8 @@ def test_rows_and_jacobian_are_those_of_the_objective(name):
     form = problem.strong_form()
     inference = Inference(prior, sensors, rng.standard_normal(n), noise)
     objective = Objective(form, SMALL, Network.of(form, SMALL, rng), inference=inference)
-    parts = objective.collocate(rng)
     z = np.concatenate([objective.net.start(rng), rng.standard_normal(prior.dim)])
+    parts = objective.collocate(rng, z)
     weights = 1.0 + np.arange(len(parts))
     rows, jacobian = linearized(objective, z, parts, weights, 7.0)
     at = torch.as_tensor(z).requires_grad_()

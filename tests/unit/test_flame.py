@@ -34,6 +34,8 @@ def flame(table=None):
             r"unknown.pressure.*is p = 1 in atm or bar\?",
         ),
         ({"inlet_temperature": 25.0}, "problem.inlet_temperature: input should be greater than or"),
+        ({"length": 1e9}, "problem.length: input should be less than or equal to 10"),
+        ({"length": 1e-7}, "problem.length: input should be greater than or equal to 0.00001"),
         ({"activation_enrgy": 1e5}, "did you mean 'activation_energy'"),
         ({"unknown": {"viscosity": {"kind": "normal", "mean": 1.0, "std": 1.0}}}, "unknown key"),
         ({"unknown": {}}, "expected a prior of at least one of conductivity"),
@@ -184,6 +186,14 @@ def test_noise_that_is_missing_is_a_part_of_the_value(tmp_path):
     text = "x [mm],T [K],T_sigma [K]\n1,300,\n,,\n2,400,7\n"
     dataset = imported(tmp_path, text, **GIVEN)
     np.testing.assert_allclose(dataset["T_sigma"], [30, 7])
+
+
+def test_cells_that_say_that_they_hold_nothing_are_counted(tmp_path):
+    text = "x [mm],T [K],u [m/s]\n1,300,nan\n1.5,NA,.4\n2,400,n/a\n3,,.5\n"
+    said = r"table.csv: cells that hold no number .*: 1 in column 't \[k\]', 2 in column 'u \[m/s"
+    with pytest.warns(UserWarning, match=said):
+        dataset = imported(tmp_path, text, **GIVEN)
+    np.testing.assert_array_equal(np.isfinite(dataset["u"]), [False, True, False, True])
 
 
 def test_flags_out_of_range_are_refused(tmp_path):

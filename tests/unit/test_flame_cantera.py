@@ -11,6 +11,8 @@ from pdeinv.problems.flame.detailed.rates import sought_rates
 
 RATE = {"H + O2 <=> O + OH": {"log_a": {"uncertainty_factor": 2.0}}}
 
+ONE = {"kind": "normal", "mean": 1.0, "std": 0.1}
+
 
 def flame(**table):
     return FlameCantera(parse(DetailedConfig, table, "problem"))
@@ -22,7 +24,9 @@ def flame(**table):
         ({"fuel": {"H2": 0.5}}, "problem.fuel: mole fractions must sum to 1, these to 0.5"),
         ({"oxidizer": {"O2": 0.21, "N2": 0.8}}, "must sum to 1, these to 1.01"),
         ({"inlet_temperature": 25.0}, "inlet_temperature: input should be greater than or equal"),
+        ({"length": 1e9}, "length: input should be less than or equal to 10"),
         ({"pressure": 1.0}, r"is p = 1 in atm or bar\?"),
+        ({"unknown": {"pressure": ONE}}, r"unknown.pressure.*is p = 1 in atm or bar\?"),
         ({"soret": True}, "soret needs transport = 'multicomponent'"),
         ({"temperatures": {"x": [0.0, 0.01], "T": [300.0, 900.0]}}, "'burner' only"),
         ({"temperatures": {"x": [0.0], "T": []}}, "at least two increasing x and as many T"),

@@ -27,6 +27,7 @@ def flame(table=None):
     ("table", "said"),
     [
         ({"equivalence_ratio": 2.4}, "equivalence_ratio: input should be less than or equal to 1"),
+        ({"length": 1e9}, "length: input should be less than or equal to 10"),
         ({"pressure": 1.0}, r"problem.pressure: .*is p = 1 in atm or bar\?"),
         ({"unknown": {"pressure": NORMAL}}, r"unknown.pressure.*is p = 1 in atm or bar\?"),
         ({"inlet_temperature": 25.0}, "problem.inlet_temperature: input should be greater than or"),

@@ -86,6 +86,18 @@ def test_data_that_are_no_values_at_places_have_the_coefficient_alone(tmp_path):
     assert netcdf.read_dataset(tmp_path / "d.nc")["grid_x"].attrs["units"] == "m"
 
 
+def test_ellipses_have_their_coefficient_on_a_grid_although_no_matrix_gives_it(tmp_path):
+    config = {"model": "continuum", "modes": 2, "cells": 6, "unknown": {"kind": "heart-and-lungs"}}
+    problem = make_problem("eit", config)
+    plan = Plan("eit", config, problem.sensors("all"), 3, 1, grid=(5, 7))
+    generate(plan, tmp_path / "data.nc", tmp_path / "run")
+    found = datasets.read(tmp_path / "data.nc")
+    ms = problem.prior().unwhiten(found.xi)
+    assert found.field is None
+    for image, m in zip(found.coefficient, ms, strict=True):
+        assert np.array_equal(image.ravel(), problem.on_grid(m, (5, 7)))
+
+
 def test_places_run_over_nodes_fastest():
     places = grid_places({"x": np.array([0.0, 1.0])}, {"t": np.array([3.0, 4.0, 5.0])})
     assert places["x"].tolist() == [0, 1] * 3

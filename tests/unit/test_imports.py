@@ -26,6 +26,7 @@ ROOMS = (
     "pdeinv.engines.run",
     "pdeinv.engines.database",
     "pdeinv.engines.diffusion",
+    "pdeinv.engines.learned",
     "pdeinv.engines.mcmc",
     "pdeinv.engines.regularized",
     "pdeinv.engines.gaussian",
@@ -47,7 +48,7 @@ Problems and surrogates are one entry each: their rooms only have to be free of 
 HEAVY = {
     *("dolfinx", "dolfinx_solver", "petsc4py", "mpi4py", "ufl", "basix", "ffcx", "gmsh", "h5py"),
     *("torch", "neuralop", "gpytorch", "safetensors", "arviz", "matplotlib", "emcee"),
-    *("submitit", "distributed", "dask", "netCDF4", "nibabel", "cantera"),
+    *("submitit", "distributed", "dask", "netCDF4", "nibabel", "cantera", "segyio"),
 }
 NEVER = {"click", "pickle", "cloudpickle", "joblib"}
 LAZY = "pdeinv"

@@ -13,6 +13,7 @@ from pdeinv.problems.seismic import Seismic, SeismicConfig
 from pdeinv.problems.seismic.elements import fastest_rate, lobatto
 from pdeinv.problems.seismic.medium import Layers, OnCells, overlap
 from pdeinv.problems.seismic.places import tables_of
+from pdeinv.problems.seismic.wavelet import ricker
 
 CONSTANT = {"kind": "uniform", "low": 1800.0, "high": 3200.0}
 
@@ -52,6 +53,21 @@ WRONG = {
         r"survey: source 1 at \(x, y\) = \(700, 20\) m is outside \[0, 640\] x \[0, 640\]; correct "
         r"its coordinates \(y is the depth, downwards\)",
     ),
+    "coordinates in other units": (
+        {"survey": {"sources": [[100.0, 20.0]], "receivers": [[0.0, 20.0], [70000.0, 20.0]]}},
+        r"receiver 1 at \(x, y\) = \(70000, 20\) m is outside .* a receiver at 109 times its size"
+        r"\. Is it in other units, or counted from elsewhere \(feet, scaled, projected\)\?",
+    ),
+    "wavelet after the run": (
+        {"source": {"frequency": 2.0}},
+        r"source: the wavelet of 2 Hz has its peak at 0\.55 s, after the run's end at 0\.5 s: no "
+        r"waves; raise source\.frequency or time\.final, or give source\.delay",
+    ),
+    "wavelet cut at the start": (
+        {"source": {"delay": 0.02}},
+        r"source\.delay: the wavelet is cut off at t = 0, where it is 0\.38 of its peak; expected "
+        r"a delay of about 1\.1/frequency = 0\.138 s, got 0\.02 s",
+    ),
     "receiver on the surface": (
         {"boundary": {"top": "free"}, "survey": {"receivers": [[10.0, 0.0]]}},
         r"receiver 0 .* below the free surface y = 0 where u = 0",
@@ -68,6 +84,15 @@ WRONG = {
         {"unknown": {"kind": "bounded", "low": 3000.0, "high": 2000.0}},
         r"low must be less than high, got low 3000, high 2000",
     ),
+    "coarse grid": (
+        {"model": "deepwave", "deepwave": {"spacing": 40.0}},
+        r"level 0: 2\.3 nodes per shortest wavelength .* deepwave\.spacing must be at most 37\.0",
+    ),
+    "unstable step of differences": (
+        {"model": "deepwave", "time": {"step": 0.0025}},
+        r"time\.step: 0\.0025 s on level 0 is unstable .* largest stable step is 0\.00149 s",
+    ),
+    "accuracy": ({"deepwave": {"accuracy": 5}}, r"problem\.deepwave\.accuracy"),
     "model": ({"model": "ray-tracing"}, r"problem\.model: .*spectral-elements"),
     "preset": ({"preset": "marmousi"}, r"problem\.preset: .*openfwi"),
 }  # fmt: skip
@@ -93,7 +118,7 @@ def test_presets(preset, shots, receivers, samples, every):
     assert problem.remarks(observations(problem, "shots:0+receivers:30@0.5")) == ()
     changed = made(preset=preset, source={"frequency": 4.0}, unknown={"kind": "layers"})
     assert changed.config.survey == config.survey
-    assert changed.config.source.frequency == 4.0
+    assert (changed.config.source.frequency, changed.config.source.delay) == (4.0, None)
 
 
 def test_a_preset_keeps_what_its_table_says():
@@ -181,6 +206,29 @@ def test_velocities_too_fast_for_the_step_are_refused():
         model(np.array([-2000.0]))
 
 
+def test_differences_refuse_velocities_beyond_those_of_the_time_step():
+    pytest.importorskip("deepwave")
+    problem = made(unknown=CONSTANT, model="deepwave", time={"final": 0.05})
+    model = problem.forward_model(problem.sensors("all"))
+    model(np.array([3200.0]))
+    for velocity, words in (
+        (3201.0, "too fast for the time step"),
+        (1e9, "too fast"),
+        (0.0, "pos"),
+    ):
+        with pytest.raises(SolverDiverged, match=words):
+            model(np.array([velocity]))
+
+
+def test_memory_of_differences_is_counted():
+    full = made(model="deepwave").memory_estimate()
+    assert full > 8 * 2 * 400 * 51**2
+    assert made(model="deepwave", time={"memory_mb": 20.0}).memory_estimate() < 0.5 * full
+    assert made(model="deepwave").memory_estimate(1) > 6 * full
+    with pytest.raises(ConfigError, match="cannot hold the checkpoints of 401 steps of finite"):
+        made(model="deepwave", time={"memory_mb": 1.0}).memory_estimate()
+
+
 def test_patches_share_their_slowness():
     ends = np.array([-1.0, 0.5, 2.0, 3.0])
     share = overlap(ends, np.array([0.0, 1.0, 2.0])).toarray()
@@ -221,7 +269,7 @@ def test_the_rule_of_lobatto_is_exact():
 def observations(problem, spec, values=None):
     sensors = problem.sensors(spec)
     n = len(sensors["shot"])
-    values = np.sin(np.arange(1.0, n + 1)) if values is None else values
+    values = ricker(sensors["time"] - 0.2, 8.0) if values is None else values
     return Observations(problem.observed, values, sensors, Noise(np.ones(n)))
 
 
@@ -240,6 +288,18 @@ def test_odd_data_are_remarked_on():
     assert [line.split(" is zero")[0] for line in lines] == [
         "the sample at time 0.5", "the receiver at receiver 3",
     ]  # fmt: skip
+
+
+def test_data_without_waves_of_the_wavelet_are_remarked_on():
+    problem = made()
+    sensors = problem.sensors("all")
+    slow = ricker(sensors["time"] - 0.25, 1.0)  # such as data that a filter left nothing else of
+    (line,) = problem.remarks(observations(problem, "all", slow))
+    assert line.startswith("only ")
+    assert "of the energy of the data lies between 2 and 20 Hz, where the wavelet has" in line
+    noisy = ricker(sensors["time"] - 0.25, 8.0)
+    noisy += 0.3 * np.std(noisy) * np.random.default_rng(0).standard_normal(len(noisy))
+    assert problem.remarks(observations(problem, "all", noisy)) == ()
 
 
 def test_a_file_of_others_tells_its_survey():
@@ -288,16 +348,27 @@ def test_gathers_of_openfwi_are_imported(tmp_path):
     (np.zeros((5, 10, 70)), {}, "all values are zero"),
     (np.ones((2, 5, 10, 70)), {"model": 2}, "holds models 0 to 1; got --model 2"),
     (np.array(["a"]), {}, "expected numbers"),
+    (np.array([{}]), {}, r"no array of numbers as numpy.save writes one \(holds Python objects"),
 ])  # fmt: skip
 def test_arrays_that_are_no_gathers_are_refused(array, options, message, tmp_path):
     np.save(tmp_path / "data.npy", array)
-    with pytest.raises(DataSchemaError, match=message):
+    with pytest.raises(DataSchemaError, match=message) as found:
         import_file("seismic", "npy", tmp_path / "data.npy", options)
+    assert "pickle" not in str(found.value)
+
+
+def test_several_arrays_in_one_file_are_refused(tmp_path):
+    with (tmp_path / "data.npy").open("wb") as file:
+        np.savez(file, a=np.ones(3))
+    with pytest.raises(DataSchemaError, match=r"no array of numbers as numpy.save writes one"):
+        import_file("seismic", "npy", tmp_path / "data.npy", {})
 
 
 def test_a_file_that_is_no_array_is_refused(tmp_path):
     (tmp_path / "data.npy").write_text("no array")
-    with pytest.raises(DataSchemaError, match="no array of numpy"):
+    with pytest.raises(
+        DataSchemaError, match=r"no array of numbers as numpy.save writes one \(ValueError\)"
+    ):
         import_file("seismic", "npy", tmp_path / "data.npy", {})
 
 

@@ -222,7 +222,6 @@ def _derivative(state: GaussianState, part: slice) -> Steps[DenseLinearization]:
 
 def _log_evidence(found: LaplaceApproximation, misfit: float, noise: Noise) -> float:
     """ln p(y) = -Φ(mean) - R(mean) - ½ Σ ln(1 + λ) - ½ ln det(2πΓ)."""
-    scale = noise.std if noise.covariance is None else np.diag(noise.root)
-    volume = float(np.sum(np.log(scale))) + 0.5 * len(scale) * np.log(2 * np.pi)
+    volume = noise.log_volume + 0.5 * noise.size * np.log(2 * np.pi)
     spread = 0.5 * float(np.sum(np.log1p(found.eigenvalues)))
     return float(-misfit - cost(found.mean) - spread - volume)

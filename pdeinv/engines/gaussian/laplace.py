@@ -21,11 +21,11 @@ from pdeinv.engines.gaussian.approximation import (
     Spectrum,
 )
 from pdeinv.engines.gaussian.curvature import ESCAPES
-from pdeinv.engines.gaussian.minimize import Minimum, first_minimum, improved, off_saddle
+from pdeinv.engines.gaussian.descent import Descent, DescentConfig, begun, continued
+from pdeinv.engines.gaussian.minimize import Minimum, off_saddle
 from pdeinv.engines.gaussian.optima import Optimum
 from pdeinv.engines.gaussian.starts import (
     Found,
-    StartsConfig,
     another,
     comparable,
     optima_group,
@@ -40,7 +40,7 @@ from pdeinv.typing import Array
 __all__ = ["Laplace", "LaplaceConfig", "LaplaceState"]
 
 
-class LaplaceConfig(StartsConfig):
+class LaplaceConfig(DescentConfig):
     """Options of ``laplace``."""
 
     rank: int = Field(
@@ -55,9 +55,19 @@ class LaplaceConfig(StartsConfig):
 class LaplaceState:
     """The first minimization, the growing spectrum of the Hessian at its end, further minima."""
 
-    minimum: Minimum
+    descent: Descent
     spectrum: Spectrum
     found: Found
+
+    @property
+    def minimum(self) -> Minimum:
+        """The first minimization, of its present stage."""
+        return self.descent.minimum
+
+    @property
+    def stage(self) -> str:
+        """The band that it is in, for the progress line."""
+        return self.descent.stages.text
 
     @property
     def misfit(self) -> float:
@@ -82,7 +92,7 @@ class Laplace(Engine[LaplaceState]):
     @property
     def n_steps(self) -> int:
         """The minimization, then at most 32 doublings of the rank, then the further searches."""
-        return self.config.max_iterations + 32 + self.config.most_starts + 2 * ESCAPES
+        return self.config.most_descents + 32 + self.config.most_starts + 2 * ESCAPES
 
     def draws_kept(self, dim: int) -> int:
         """As configured."""
@@ -90,9 +100,9 @@ class Laplace(Engine[LaplaceState]):
 
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[LaplaceState]:
         """The first point of the minimization and an empty sketch."""
-        minimum = yield from first_minimum(posterior, self.config, rng)
+        descent = yield from begun(posterior, self.config, rng)
         spectrum = Spectrum.unknown(posterior, self.config.rank)
-        return LaplaceState(minimum, spectrum, Found.nothing(posterior.dim))
+        return LaplaceState(descent, spectrum, Found.nothing(posterior.dim))
 
     def step(
         self, posterior: Posterior, state: LaplaceState, rng: np.random.Generator
@@ -102,8 +112,9 @@ class Laplace(Engine[LaplaceState]):
         Raises:
             RunFailed: the derivatives at the MAP point fail.
         """
-        if state.minimum.on(self.config):
-            return replace(state, minimum=(yield from improved(state.minimum, self.config)))
+        if state.descent.on(self.config):
+            further = yield from continued(posterior, self.config, state.descent, rng)
+            return replace(state, descent=further)
         if state.spectrum.enough:
             return replace(state, found=(yield from another(posterior, state.found, rng)))
         try:
@@ -126,12 +137,12 @@ class Laplace(Engine[LaplaceState]):
             first = yield from off_saddle(posterior, first, self.config, gaussian.root, rng)
         if first.on(self.config):
             spectrum = Spectrum.unknown(posterior, self.config.rank)
-            return replace(state, minimum=first, spectrum=spectrum)
+            return replace(state, descent=replace(state.descent, minimum=first), spectrum=spectrum)
         if first.ended.converged:
             found = Found.first(Optimum(first.objective, gaussian))
         else:  # no minimum, and none to tell others by
             found = Found.alone(posterior.dim, self.config.starts_for(posterior.dim))
-        return replace(state, minimum=first, found=found)
+        return replace(state, descent=replace(state.descent, minimum=first), found=found)
 
     def _gaussian(self, state: LaplaceState) -> LaplaceApproximation:
         return state.spectrum.approximation(state.minimum.xi, self.config.cutoff)
@@ -158,8 +169,8 @@ class Laplace(Engine[LaplaceState]):
         several = minimum is not state.minimum
         found = state.found.best.laplace if several else self._gaussian(state)
         xi = found.sample(rng, self.config.draws)
-        message = minimum.message(self.config, posterior)
-        groups = {"laplace": found.dataset("xi_map")}
+        message = minimum.message(self.config, posterior) + state.descent.stages.told()
+        groups = {"laplace": found.dataset("xi_map"), **state.descent.stages.groups()}
         if state.found.any:
             groups["optima"] = optima_group(state.found)
         return Outcome(

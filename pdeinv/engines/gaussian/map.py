@@ -11,12 +11,13 @@ import xarray as xr
 
 from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Posterior
+from pdeinv.engines.bands import BandsConfig, Stages
 from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.gaussian.curvature import ESCAPES
-from pdeinv.engines.gaussian.minimize import Minimum, first_minimum, improved, off_saddle
+from pdeinv.engines.gaussian.descent import Descent, DescentConfig, begun, continued
+from pdeinv.engines.gaussian.minimize import Minimum, off_saddle
 from pdeinv.engines.gaussian.starts import (
     Found,
-    StartsConfig,
     another,
     first_found,
     optima_group,
@@ -32,7 +33,7 @@ from pdeinv.typing import Array
 __all__ = ["Map", "MapConfig", "MapState"]
 
 
-class MapConfig(StartsConfig):
+class MapConfig(DescentConfig):
     """Options of ``map``."""
 
 
@@ -40,13 +41,24 @@ class MapConfig(StartsConfig):
 class MapState:
     """The first minimization, then the minima that further searches found."""
 
-    minimum: Minimum
+    descent: Descent
     found: Found
 
     @classmethod
     def nothing(cls, dim: int) -> MapState:
         """Before the first minimization."""
-        return cls(Minimum.nothing(dim), Found.nothing(dim))
+        nowhere = Descent(Minimum.nothing(dim), Stages.before(BandsConfig.model_validate({})))
+        return cls(nowhere, Found.nothing(dim))
+
+    @property
+    def minimum(self) -> Minimum:
+        """The first minimization, of its present stage."""
+        return self.descent.minimum
+
+    @property
+    def stage(self) -> str:
+        """The band that it is in, for the progress line."""
+        return self.descent.stages.text
 
     @property
     def misfit(self) -> float:
@@ -72,14 +84,14 @@ class Map(Engine[MapState]):
     @property
     def n_steps(self) -> int:
         """The minimization, the Hessian at its end or ends, and the further searches."""
-        return self.config.max_iterations + self.config.most_starts + 2 * ESCAPES + 1
+        return self.config.most_descents + self.config.most_starts + 2 * ESCAPES + 1
 
     def init(
         self, posterior: Posterior, rng: np.random.Generator, start: Array | None = None
     ) -> Steps[MapState]:
         """``start``, else as configured."""
-        minimum = yield from first_minimum(posterior, self.config, rng, start)
-        return MapState(minimum, Found.nothing(posterior.dim))
+        descent = yield from begun(posterior, self.config, rng, start)
+        return MapState(descent, Found.nothing(posterior.dim))
 
     def step(
         self,
@@ -93,35 +105,36 @@ class Map(Engine[MapState]):
         The searches start from the rows of ``starts`` (k, dim), the first of which is that of the
         minimization, where these are given; else from prior draws.
         """
-        first = state.minimum
-        if first.on(self.config):
-            return replace(state, minimum=(yield from improved(first, self.config)))
+        if state.descent.on(self.config):
+            further = yield from continued(posterior, self.config, state.descent, rng)
+            return replace(state, descent=further)
         if state.found.searches:
             start = None if starts is None else starts[state.found.searches]
             return replace(state, found=(yield from another(posterior, state.found, rng, start)))
         try:
-            return (yield from self._looked_at(posterior, first, rng))
+            return (yield from self._looked_at(posterior, state.descent, rng))
         except SolverDiverged:
             found = Found.alone(posterior.dim, self.config.starts_for(posterior.dim))
         return replace(state, found=found)
 
     def _looked_at(
-        self, posterior: Posterior, first: Minimum, rng: np.random.Generator
+        self, posterior: Posterior, at: Descent, rng: np.random.Generator
     ) -> Steps[MapState]:
         """The first minimum with its Gaussian; where it is a saddle point, on the way down.
 
         Raises:
             SolverDiverged: there is no Gaussian.
         """
-        found = yield from first_found(posterior, first, set_aside(rng))
+        found = yield from first_found(posterior, at.minimum, set_aside(rng))
         root = found.best.laplace.root
-        minimum = yield from off_saddle(posterior, first, self.config, root, rng)
-        return MapState(minimum, found if minimum is first else Found.nothing(posterior.dim))
+        minimum = yield from off_saddle(posterior, at.minimum, self.config, root, rng)
+        known = found if minimum is at.minimum else Found.nothing(posterior.dim)
+        return MapState(replace(at, minimum=minimum), known)
 
     def finished(self, state: MapState) -> bool:
         """When all searches are done; there is one where the first did not converge."""
         first, found = state.minimum, state.found
-        if first.on(self.config):
+        if state.descent.on(self.config):
             return False
         looked_at = found.searches > 0 and not found.due(first, self.config)
         return looked_at or not first.ended.converged
@@ -131,6 +144,7 @@ class Map(Engine[MapState]):
         return {
             "objective": state.minimum.objective,
             "gradient_norm": state.minimum.gradient_norm,
+            "whole": state.descent.stages.over,
         }
 
     def finalize(
@@ -138,10 +152,10 @@ class Map(Engine[MapState]):
     ) -> Outcome:
         """The best minimum; all of them in the group ``optima``."""
         state: MapState = chains[0].state
-        best = state.found.chosen(state.minimum)
-        steps = state.minimum.n + 2 * state.minimum.saddles
-        course = np.asarray(chains[0].records.get("objective", np.zeros(0)))[:steps]
-        groups = {"course": xr.Dataset({"objective": ("iteration", course)})}
+        stages = state.descent.stages
+        best = state.found.chosen(state.descent.ended(posterior))
+        course = _course(chains[0].records, state)
+        groups = {"course": xr.Dataset({"objective": ("iteration", course)}), **stages.groups()}
         if state.found.any:
             groups["optima"] = optima_group(state.found)
         message = best.message(self.config, posterior)
@@ -149,7 +163,18 @@ class Map(Engine[MapState]):
             xi=best.xi[None, None, :],
             stats={"misfit": np.array([[best.misfit]]), "lp": np.array([[-best.objective]])},
             ended=best.ended,
-            message=message + told(state.found, best, self.config),
+            message=message + stages.told() + told(state.found, best, self.config),
             summary={**best.summary(posterior.n_data), **state.found.summary},
             groups=groups,
         )
+
+
+def _course(records: Mapping[str, Array], state: MapState) -> Array:
+    """J after each iteration of the last stage; that of a band is another."""
+    none = np.zeros(0)
+    course = np.asarray(records.get("objective", none))
+    own = np.asarray(records.get("whole", none)).astype(bool)
+    steps = state.minimum.n + 2 * state.minimum.saddles
+    # the step that ended the last band shows where this stage began
+    begins = int(len(state.descent.stages.corners) > 0)
+    return np.asarray(course[own][begins:][:steps])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.point import PosteriorPoint
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.line_search import backtrack
@@ -30,11 +31,12 @@ WIDE, DRAWS = 3.0, 8
 
 
 def fitted_background(
-    posterior: Posterior, at: Parametrization, rng: np.random.Generator
+    posterior: Posterior, noise: Noise, at: Parametrization, rng: np.random.Generator
 ) -> Steps[Array]:
     """The reference of ``at``, moved by one constant for each field, where it can be solved.
 
-    Numbers without a place (contact impedances) have no background and stay.
+    Numbers without a place (contact impedances) have no background and stay; ``noise`` is that of
+    the Φ that is asked for.
     """
     variables = _variables(posterior)
     if not variables.size:
@@ -43,7 +45,7 @@ def fitted_background(
     c = np.zeros(len(widths))
     for _ in range(STEPS):
         try:
-            step, objective, slope = yield from _step(posterior, at, variables, (c, widths))
+            step, objective, slope = yield from _step(posterior, noise, at, variables, (c, widths))
         except SolverDiverged:
             break
         if -slope <= SETTLED * objective:
@@ -77,15 +79,19 @@ def _widths(at: Parametrization, variables: Array, rng: np.random.Generator) -> 
 
 
 def _step(
-    posterior: Posterior, at: Parametrization, variables: Array, where: tuple[Array, Array]
+    posterior: Posterior,
+    noise: Noise,
+    at: Parametrization,
+    variables: Array,
+    where: tuple[Array, Array],
 ) -> Steps[tuple[Array, float, float]]:
     """The Gauss-Newton step in c, the objective and its derivative along the step."""
     c, widths = where
     p = at.reference + variables @ c
     found: PosteriorPoint = yield Linearize(at.argument(p), at.level)
-    r = posterior.noise.whiten(found.prediction - posterior.data)
+    r = noise.whiten(found.prediction - posterior.data)
     columns: list[Any] = [found.jvp(at.slope(p) * v) for v in variables.T]
-    a = posterior.noise.whiten(np.array(columns)).T
+    a = noise.whiten(np.array(columns)).T
     gradient = a.T @ r + c / widths**2
     step = -np.linalg.solve(a.T @ a + np.diag(widths**-2.0), gradient)
     objective = found.misfit + 0.5 * float(np.sum((c / widths) ** 2))

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pdeinv.config import Config
+from pdeinv.engines.bands import BandsConfig
 from pdeinv.engines.regularized.step import Rule
 
 __all__ = ["GaussNewtonConfig", "Regularization"]
@@ -14,7 +14,7 @@ __all__ = ["GaussNewtonConfig", "Regularization"]
 Regularization = Literal["noser", "tikhonov", "smoothness", "tv", "prior"]
 
 
-class GaussNewtonConfig(Config):
+class GaussNewtonConfig(BandsConfig):
     """Options of ``gauss-newton``."""
 
     regularization: Regularization = Field(
@@ -28,6 +28,12 @@ class GaussNewtonConfig(Config):
     discrepancy: float = Field(
         1.0, gt=0, description="τ: the rule 'discrepancy' aims at Φ = τ² n/2 for n data"
     )
+    inner: Literal["dense", "cg"] = Field(
+        "dense",
+        description="how a step is solved for: by the whole Jacobian, or by its products and "
+        "conjugate gradients, where it has too many entries",
+    )
+    cg_iterations: int = Field(20, ge=1, description="most of them in a step, for inner 'cg'")
     noser_power: float = Field(0.5, ge=0, le=1, description="p of diag(JᵀΓ⁻¹J)^p")
     edge: float = Field(
         0.01, gt=0, lt=1, description="tv: β as a share of the steepest gradient of the first step"
@@ -62,8 +68,8 @@ class GaussNewtonConfig(Config):
         """The rule, resolved."""
         return self.rule or ("discrepancy" if self.weight is None else "fixed")
 
-    def wanted(self, n_data: int) -> float:
-        """Φ that the rule 'discrepancy' aims at."""
+    def wanted(self, n_data: float) -> float:
+        """Φ that the rule 'discrepancy' aims at, of so many data that count."""
         return 0.5 * self.discrepancy**2 * n_data
 
     @property
@@ -102,6 +108,11 @@ class GaussNewtonConfig(Config):
             ),
             "the prior's map keeps m where it belongs; leave out positivity": (
                 prior and self.positivity is not None
+            ),
+            "inner 'cg' knows no diagonal of JᵀΓ⁻¹J and no spectrum: choose regularization "
+            "tikhonov, smoothness, tv or prior, rule discrepancy or fixed, and several steps": (
+                self.inner == "cg"
+                and (self.regularization == "noser" or self.rule == "gcv" or self.steps == 1)
             ),
             "the prior brings its own reference; leave out reference": (
                 prior and self.reference is not None

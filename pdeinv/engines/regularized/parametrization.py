@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -9,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.bayes.jacobian import DenseLinearization
+from pdeinv.bayes.point import PosteriorPoint
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import Prior, positive
 from pdeinv.engines.regularized.config import GaussNewtonConfig
-from pdeinv.engines.requests import Jacobian, Level, Misfit, Steps
+from pdeinv.engines.requests import Jacobian, Level, Linearize, Misfit, Steps
 from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.typing import Array
 
@@ -73,6 +75,11 @@ class Parametrization:
             return xi
         return self.inside(_log_where(self.log, self.prior.unwhiten(xi)))
 
+    def of_unknown(self, m: Array) -> Array:
+        """p of an unknown, where p stands for m; entries without a logarithm take the reference."""
+        p = _log_where(self.log, m)
+        return self.inside(np.where(np.isfinite(p), p, self.reference))
+
     def inside(self, p: Array) -> Array:
         """The nearest point within the bounds."""
         return np.clip(p, *self.bounds)
@@ -112,6 +119,21 @@ class Parametrization:
         """
         found: DenseLinearization = yield Jacobian(self.argument(p), self.level)
         return replace(found, jacobian=found.jacobian * self.slope(p))
+
+    def products(self, p: Array) -> Steps[tuple[PosteriorPoint, Array, Callable[[Array], Array]]]:
+        """The point, dΦ/dp and v ↦ Jᵀ F J v with J = dG/dp.
+
+        Raises:
+            SolverDiverged: the solve failed.
+        """
+        x, slope = self.argument(p), self.slope(p)
+        at: PosteriorPoint = yield Linearize(x, self.level)
+        pull = slope * (at.gradient - x)  # the point's own prior is N(0, I) in its argument
+
+        def product(v: Array) -> Array:
+            return np.asarray(slope * at.gauss_newton(slope * v))
+
+        return at, pull, product
 
 
 def _log_where(log: NDArray[np.bool_], m: Array) -> Array:

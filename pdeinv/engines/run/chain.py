@@ -155,8 +155,8 @@ def _fresh(spec: Run, k: int) -> Saved:
 
 
 def _note(state: Any) -> str:
-    misfit = shown_misfit(state)
-    return "" if misfit is None else f"misfit {misfit:.4g}"
+    misfit, stage = shown_misfit(state), getattr(state, "stage", "")
+    return "" if misfit is None else f"{stage}{', ' * bool(stage)}misfit {misfit:.4g}"
 
 
 def _check_failures(counters: Counters) -> None:

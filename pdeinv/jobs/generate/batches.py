@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from pdeinv.errors import CapabilityError, ConfigError, SolverDiverged, reason
 from pdeinv.io.runs import PLAN
 from pdeinv.jobs.generate import shards
 from pdeinv.jobs.generate.actions import actions, actions_of_rows
-from pdeinv.jobs.generate.grid import experiments, grid_places, measures_field
+from pdeinv.jobs.generate.grid import coefficient_of, experiments, grid_places, measures_field
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import Samples
 from pdeinv.model.forward import DERIVATIVES, Rows
@@ -40,7 +39,7 @@ def _check_offers(problem: Problem, plan: Plan) -> None:
         ConfigError: the unknown is no field on that grid.
     """
     if plan.grid is not None:
-        problem.grid_operator(plan.grid)
+        coefficient_of(problem, plan.grid)
     if plan.jacobian == 0:
         return
     model = whitened_model(problem, plan.sensors, plan.level)
@@ -140,7 +139,8 @@ class BatchSolver:
         return _Solved(values, actions, tuple(reasons.get(j, "") for j in range(len(xi))))
 
     def _coefficient(self, m: Array) -> Array:
-        return np.asarray((self.places.to_grid @ m.T).T).reshape(len(m), *(self.plan.grid or ()))
+        assert self.places.to_grid is not None
+        return self.places.to_grid(m)
 
     def _probes(self, rows: range) -> Array:
         dim = self.prior.dim
@@ -171,7 +171,7 @@ class _Places:
     """Sensors and grid nodes in one set, the map from m to the grid, and the field's shape."""
 
     sensors: Sensors
-    to_grid: Any = None
+    to_grid: Callable[[Array], Array] | None = None
     field_shape: tuple[int, ...] | None = None
 
 
@@ -179,12 +179,12 @@ def _places(problem: Problem, plan: Plan) -> _Places:
     if plan.grid is None:
         return _Places(plan.sensors)
     if not measures_field(problem, plan.grid):
-        return _Places(plan.sensors, problem.grid_operator(plan.grid))
+        return _Places(plan.sensors, coefficient_of(problem, plan.grid))
     axes = experiments(problem, plan.sensors, plan.grid, plan.times)
     nodes = grid_places(problem.grid(plan.grid), axes)
     both = {c: np.concatenate([plan.sensors[c], nodes[c]]) for c in plan.sensors}
     shape = (*(len(values) for values in axes.values()), *plan.grid)
-    return _Places(both, problem.grid_operator(plan.grid), shape)
+    return _Places(both, coefficient_of(problem, plan.grid), shape)
 
 
 _lock = threading.Lock()

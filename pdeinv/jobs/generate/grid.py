@@ -6,16 +6,17 @@ imaginary part) becomes leading axes of the field, which takes the values that t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from pdeinv.errors import ConfigError
 from pdeinv.model.observed import Sensors
+from pdeinv.plugins.hooks import HasOnGrid, grid_shape, on_grid
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
-__all__ = ["experiments", "grid_places", "measures_field", "parse_times"]
+__all__ = ["coefficient_of", "experiments", "grid_places", "measures_field", "parse_times"]
 
 
 def parse_times(text: str, sensors: Sensors) -> tuple[float, ...]:
@@ -46,6 +47,23 @@ def parse_times(text: str, sensors: Sensors) -> tuple[float, ...]:
 def measures_field(problem: Problem, shape: tuple[int, ...]) -> bool:
     """Whether the data are values of a field at places, so that it can be asked for on a grid."""
     return set(problem.grid(shape)) <= set(problem.observed.coords)
+
+
+def coefficient_of(problem: Problem, shape: tuple[int, ...]) -> Callable[[Array], Array]:
+    """The map from unknowns (n, n_m) to the coefficient on a grid, (n, *shape).
+
+    A matrix where the coefficient is linear in m, else the problem's own map (ellipses).
+
+    Raises:
+        ConfigError: the unknown is no field on that grid.
+    """
+    try:
+        matrix = problem.grid_operator(shape)
+    except ConfigError:
+        if not isinstance(problem, HasOnGrid) or grid_shape(problem, 2) is not None:
+            raise
+        return lambda ms: np.stack([on_grid(problem, m, shape) for m in ms])
+    return lambda ms: np.asarray((matrix @ ms.T).T).reshape(len(ms), *shape)
 
 
 def experiments(

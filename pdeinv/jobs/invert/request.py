@@ -13,8 +13,10 @@ from typing import Any, cast
 
 from pydantic import Field
 
+from pdeinv.bayes.misfits import MisfitConfig
 from pdeinv.config import Config, named, parse
 from pdeinv.engines.base import Engine, Need, check_begins
+from pdeinv.errors import CapabilityError
 from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.processes import check_workers
 from pdeinv.io.observations import NoiseSpec, Observations
@@ -62,6 +64,7 @@ class RunConfig(Config):
     level: int = Field(0, description="mesh level of the reference model")
     problem: dict[str, Any] = Field(default_factory=dict)
     noise: NoiseConfig = NoiseConfig()
+    misfit: MisfitConfig = MisfitConfig()
     engine: dict[str, Any] = Field(default_factory=dict)
     surrogate: dict[str, Any] = Field(default_factory=dict)
     solver: dict[str, Any] = Field(default_factory=dict)
@@ -110,6 +113,7 @@ class Inversion:
                     "observations": str(observations)}
         )  # fmt: skip
         case = read_case(observations, run.problem, NoiseSpec(**run.noise.model_dump()))
+        case = replace(case, observations=case.observations.judged_by(run.misfit))
         name, table = named(run.engine)
         engine = cast(Engine[Any], registry.build("engines", str(name or "two-level"), table))
         said = hooks.remarks(case.problem, case.observations)
@@ -135,6 +139,8 @@ class Inversion:
             DataSchemaError: the folder is missing or holds no surrogate.
             MissingDependency: a package that it needs is not installed.
         """
+        if Need.ESTIMATE in self.engine.needs:
+            self._check_named()
         if self.begins_learned:
             check_begins(self.engine)
         elif self.surrogate_path is not None:
@@ -143,7 +149,23 @@ class Inversion:
             config = self.rounds_config()
             learner(config)
             # training starts from it, whatever is trained
-            self.problem.forward_model(self.observations.coords, config.coarse_level)
+            config.coarse_model(self.problem, self.observations.coords)
+
+    def _check_named(self) -> None:
+        """Refuse an engine of learned inverses without the surrogate of its name.
+
+        Raises:
+            CapabilityError: there is none, or another.
+        """
+        name, path = self.engine.name, self.surrogate_path
+        found = None if path is None else surrogate_kind(path).name
+        if found != name or self.run.model == "surrogate":
+            got = "no surrogate" if path is None else f"one of kind '{found}'"
+            raise CapabilityError(
+                f"engine '{name}' reports what a trained '{name}' says of the data and solves the "
+                f"reference model: expected --surrogate with one, got {got}; train it "
+                f"('pdeinv train-surrogate {name}') and leave --model out"
+            )
 
     @property
     def seed(self) -> int:

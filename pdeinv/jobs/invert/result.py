@@ -14,10 +14,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.misfits import noise_behind
 from pdeinv.bayes.posterior import Counters, Posterior, xi_space
 from pdeinv.bayes.prior import Prior, sample
-from pdeinv.engines.base import Outcome, Produces
+from pdeinv.engines.base import Need, Outcome, Produces
 from pdeinv.engines.run.driver import RunResult
 from pdeinv.io.kinds import kind_attrs
 from pdeinv.io.likelihoods import likelihood_attrs
@@ -65,7 +65,9 @@ def conclude(
     for part in (result.counters, surrogate.counters, cost):
         counters.add(part)
     outcome = judged(posterior, result.outcome, inversion.engine.produces, predictive)
-    outcome = told_of_start(trusted(outcome, surrogate), posterior.estimate)
+    outcome = trusted(outcome, surrogate)
+    if Need.ESTIMATE not in inversion.engine.needs:
+        outcome = told_of_start(outcome, posterior.estimate)
     far = far_from_prior(posterior.prior, outcome.xi)
     said = (outcome.message, outcome.note, far, surrogate.advice)
     outcome = replace(outcome, message="; ".join(text for text in said if text))
@@ -203,8 +205,9 @@ def _constants(parts: ResultParts) -> xr.Dataset:
     }
     if o.observed.kinds:
         variables[o.observed.kind].attrs |= kind_attrs(o.observed)
-    if isinstance(o.likelihood, Noise):
-        variables["noise_std"] = xr.Variable("obs", o.noise.std, {"units": o.observed.units})
+    noise = noise_behind(o.likelihood)
+    if noise is not None:
+        variables["noise_std"] = xr.Variable("obs", noise.std, {"units": o.observed.units})
     return xr.Dataset(variables, {"obs": np.arange(o.size)})
 
 

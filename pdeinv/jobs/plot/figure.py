@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from io import BytesIO
@@ -22,6 +23,7 @@ from pdeinv.jobs.plot.layout import arranged
 from pdeinv.jobs.plot.observed import observation_panels
 from pdeinv.jobs.plot.panels import RED, Panel
 from pdeinv.jobs.plot.portraits import portrait_panels
+from pdeinv.jobs.plot.profiles import Line, profile_panels
 from pdeinv.jobs.plot.result import Claim, result_panels
 from pdeinv.jobs.plot.shown import shown
 from pdeinv.jobs.plot.truth import truth_panels, unknown_of
@@ -49,24 +51,33 @@ STYLE: Any = {
 }
 
 
-def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) -> tuple[str, ...]:
+def plot(
+    path: Path,
+    out: Path,
+    *,
+    truth: Path | None = None,
+    profiles: Sequence[str] = (),
+    dpi: int = 150,
+) -> tuple[str, ...]:
     """Draw the figure of a result, observation or truth file.
 
     Args:
         path: what to draw.
         out: .png, .pdf or .svg.
         truth: a truth file to show beside a result.
+        profiles: lines along which unknown fields are shown too, such as ``x=300``.
         dpi: resolution of a .png.
 
     Returns:
         What a reader of the figure should know beside.
 
     Raises:
-        ConfigError: an unknown suffix.
+        ConfigError: an unknown suffix, or a line that is not in the field.
         DataSchemaError: a file that cannot be read or drawn.
         RunFailed: matplotlib cannot be loaded.
     """
     check_figure_name(out)
+    lines = [Line.of(text) for text in profiles]
     _matplotlib()  # first of all, as panels use parts of it
     tree = netcdf.read_tree(path)
     found = netcdf.kind_of(tree)
@@ -79,7 +90,10 @@ def plot(path: Path, out: Path, *, truth: Path | None = None, dpi: int = 150) ->
             claim = Claim.of(tree, reference)
             both = None if reference is None or truth is None else (reference, truth)
             first, claim = _portrait(tree, path, both, claim)
-            draw([*first, *result_panels(tree, reference, claim)], out, dpi, claim)
+            cut = profile_panels(tree, reference, claim, lines)
+            draw([*first, *result_panels(tree, reference, claim), *cut], out, dpi, claim)
+        elif lines:
+            raise ConfigError("--profile is for results; leave it out")
         elif found == "observations":
             draw(observation_panels(tree.to_dataset()), out, dpi)
         elif found == "truth":

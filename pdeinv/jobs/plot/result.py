@@ -16,6 +16,7 @@ from pdeinv.jobs.plot.lines import Band, band_panel, histogram, value_panel
 from pdeinv.jobs.plot.overlays import overlay_of
 from pdeinv.jobs.plot.panels import Panel, colour_scale, is_log, title_of, units_of
 from pdeinv.jobs.plot.slices import is_line, masked
+from pdeinv.jobs.plot.stages import stage_panels
 from pdeinv.jobs.plot.volumes import middle
 
 __all__ = ["Claim", "result_panels"]
@@ -41,6 +42,7 @@ class Claim:
         made: problem and engine, for the title of the figure.
         lacking: unknowns that a truth was asked for but does not show.
         unseen: why the state is not shown in its body; empty where it is, or is no body's.
+        told: whether a point comes with the spread that a learned inverse states of its estimate.
     """
 
     produces: str
@@ -49,6 +51,7 @@ class Claim:
     made: str
     lacking: tuple[str, ...] = ()
     unseen: str = ""
+    told: bool = False
 
     @classmethod
     def of(cls, tree: xr.DataTree, truth: xr.DataTree | None = None) -> Claim:
@@ -76,6 +79,8 @@ class Claim:
     @property
     def spread(self) -> str:
         """The name of the standard deviation."""
+        if self.told:
+            return f"standard deviation of the learned estimate{self.mark}"
         return self._names[1] + self.mark
 
     @property
@@ -123,10 +128,12 @@ def result_panels(tree: xr.DataTree, truth: xr.DataTree | None, claim: Claim) ->
     panels: list[Panel] = []
     for name in map(str, posterior.data_vars):
         mean, sd = (masked(estimates[f"{name}_{what}"], estimates) for what in ("mean", "sd"))
+        told = _told_spread(tree, name)
+        sd = sd if told is None else masked(told, estimates)
         shown = Field(mean, scene)
         true = _true(name, truth, estimates, scene)
         if shown.drawable:
-            panels += _map_panels(shown, sd, true, claim)
+            panels += _map_panels(shown, sd, true, replace(claim, told=told is not None))
         else:
             prior = tree.children.get("prior")
             known = None if prior is None else prior.to_dataset(inherit=False).get(name)
@@ -136,7 +143,14 @@ def result_panels(tree: xr.DataTree, truth: xr.DataTree | None, claim: Claim) ->
         *derived_panels(tree, truth, claim.point, claim.of_draws),
         *quantity_panels(tree, claim.point),
         *fit_panels(tree, claim.point),
+        *stage_panels(tree),
     ]
+
+
+def _told_spread(tree: xr.DataTree, name: str) -> xr.DataArray | None:
+    """The spread that a learned inverse states of a variable, where the result has one."""
+    group = tree.children.get("learned")
+    return None if group is None else group.to_dataset(inherit=False).get(f"{name}_sd")
 
 
 def _lacking(tree: xr.DataTree, truth: xr.DataTree) -> tuple[str, ...]:
@@ -190,7 +204,7 @@ def _map_panels(shown: Field, sd: xr.DataArray, truth: Field | None, claim: Clai
     truth = truth if truth is not None and truth.drawable else None
     both = [shown.array] if truth is None else [truth.array, shown.array]
     scale, name = colour_scale(*both), title_of(shown.array)
-    spread = None if claim.point else colour_scale(sd)
+    spread = None if claim.point and not claim.told else colour_scale(sd)
     if spread is not None and is_log(scale) != is_log(spread):
         # the logarithmic one of the two says so itself
         scale, spread = ({"note": "linear scale", **s} for s in (scale, spread))

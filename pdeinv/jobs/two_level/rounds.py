@@ -17,6 +17,7 @@ from pdeinv.model.forward import ForwardModel
 from pdeinv.model.learned import Role
 from pdeinv.model.tangent import Tangent
 from pdeinv.plugins import registry
+from pdeinv.plugins.coarse import CoarseConfig
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import PosteriorRecipe
 from pdeinv.plugins.surrogate import (
@@ -35,11 +36,10 @@ GROWTH = 3
 """After so many rounds each round makes as many solves more as the first one did."""
 
 
-class RoundsConfig(Config):
+class RoundsConfig(CoarseConfig):
     """The table ``[surrogate]`` when ``two-level`` trains its own."""
 
     name: str = Field("multifidelity", description="registered surrogate that learns from pairs")
-    coarse_level: int = Field(-1, lt=0, description="mesh level of the coarse physics model")
     round_size: int = Field(40, ge=12, description="fine solves of one round at first")
     max_rounds: int = Field(20, ge=2, description="most rounds")
     target_sd: float = Field(
@@ -83,9 +83,8 @@ def learner(config: RoundsConfig) -> tuple[type[Surrogate], Config]:
     kind = registry.load("surrogates", config.name)
     check_role(kind, Role.FORWARD, "two-level")
     check_pairs(kind)
-    own = {"coarse_level": config.coarse_level}
-    if "coarse_level" not in kind.Config.model_fields:  # no coarse physics model of its own
-        own = {}
+    keys = set(CoarseConfig.model_fields) & set(kind.Config.model_fields)
+    own = {key: getattr(config, key) for key in keys}  # none without a coarse model of its own
     options = registry.configured(
         "surrogates", config.name, {**own, **config.options}, "surrogate.options"
     )

@@ -183,7 +183,7 @@ class _Training:
         """That of the coarse model, for more noise than there is."""
         rounds = self.rounds
         sensors = rounds.observations.coords
-        coarse = rounds.problem.forward_model(sensors, rounds.config.coarse_level)
+        coarse = rounds.config.coarse_model(rounds.problem, sensors)
         model = WhitenedModel(rounds.problem.prior(), coarse)
         return rounds.posterior(model, rounds.config.inflation)
 

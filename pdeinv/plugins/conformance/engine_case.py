@@ -15,10 +15,11 @@ from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.requests import drive
+from pdeinv.model.learned import Estimate
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["PROTOCOL", "Case", "Walk", "example", "linear", "same"]
+__all__ = ["PROTOCOL", "Case", "Walk", "example", "linear", "same", "told"]
 
 PROTOCOL = "pdeinv.engines.base.Engine"
 STEPS = 6
@@ -33,6 +34,11 @@ def linear(n_m: int = 3) -> Posterior:
     """Its posterior, with a coarse twin that is 2 % off."""
     case = example(n_m)
     return case.posterior(replace(case, matrix=1.02 * case.matrix))
+
+
+def told(n_m: int = 3) -> Posterior:
+    """The same with an estimate of a learned inverse."""
+    return replace(linear(n_m), estimate=Estimate(np.full(n_m, 0.3), np.full(n_m, 0.5)))
 
 
 def same(a: Any, b: Any) -> bool:

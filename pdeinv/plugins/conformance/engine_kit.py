@@ -7,6 +7,7 @@ from typing import Any
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import Config
+from pdeinv.engines.base import Need
 from pdeinv.engines.requests import drive
 from pdeinv.errors import CapabilityError, ConfigError
 from pdeinv.plugins import registry
@@ -19,7 +20,7 @@ from . import engine_steps as steps
 from . import engine_together as together
 from .clauses import Report, Table
 from .configs import options_from, shortened
-from .engine_case import PROTOCOL, Case, linear
+from .engine_case import PROTOCOL, Case, linear, told
 
 __all__ = ["CLAUSES", "LONG", "SHORT", "check_engine"]
 
@@ -57,7 +58,7 @@ def check_engine(
         options: of runs of a few steps; what is not given gets a small value where its name is
             known (:data:`SHORT`), else its default.
         posterior: makes one that the engine works on; a linear-Gaussian one with three unknowns
-            and a coarse twin where not given.
+            and a coarse twin where not given, with an estimate where one is needed.
         long: options of the runs that are held against the exact posterior, likewise.
         without: clauses that are not tried.
 
@@ -69,7 +70,7 @@ def check_engine(
     case = Case(
         kind,
         options_from(kind, shortened(kind, options, SHORT)),
-        posterior or linear,
+        posterior or (told if Need.ESTIMATE in kind.needs else linear),
         engine if isinstance(engine, str) else None,
         options_from(kind, shortened(kind, long, LONG)),
     )

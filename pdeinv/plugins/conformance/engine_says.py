@@ -100,8 +100,9 @@ class Bare:
 def refuses(case: Case) -> None:
     engine, full = case.engine(), case.build()
     model = full.model.model if isinstance(full.model, WhitenedModel) else full.model
-    on = replace(full, model=WhitenedModel(full.prior, Bare(model)), coarse=None)
-    if not engine.requires and Need.COARSE not in engine.needs:
+    bare = WhitenedModel(full.prior, Bare(model))
+    on = replace(full, model=bare, coarse=None, estimate=None)
+    if not engine.requires and not engine.needs & {Need.COARSE, Need.ESTIMATE}:
         check_posterior(engine, on)
         hold(np.isfinite(replace(case, build=lambda: on).draws()).all(), "draws are not finite")
         return

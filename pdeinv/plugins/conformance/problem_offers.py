@@ -258,6 +258,10 @@ def strong_form(case: Case) -> str | None:
     for one in found.numbers:
         inside = one.low < one.start < one.high
         hold(inside, f"'{one.name}' starts at {one.start:g}, not in {one.low:g} to {one.high:g}")
+    if found.focus is not None:
+        part = found.focus(case.m())
+        inside = all(a <= c < d <= b for (a, b), (c, d) in zip(found.box, part, strict=True))
+        hold(inside, f"focus gives {part}, expected a part of the box {found.box}")
     points, _ = found.sensing(case.sensors)
     wanted = (case.size, found.dim)
     hold(np.shape(points) == wanted, f"sensing gives points {np.shape(points)}, expected {wanted}")

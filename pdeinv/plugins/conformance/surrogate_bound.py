@@ -28,6 +28,8 @@ RECORDED = "relative_l2"
 LEAST_HELD = 0.7
 """Of truths within two standard deviations, of which a Gaussian holds 95 %."""
 HONEST = 4.0
+UNKNOWN = "unknown"
+"""The table of a problem that says what is looked for."""
 MAX_DOT_PRODUCT_ERROR = 1e-8
 """Looser than for a solver: networks compute in single precision."""
 
@@ -47,8 +49,10 @@ def bound(case: Case) -> None:
         hold(np.shape(one) == (size,), f"a prediction has shape {np.shape(one)}")
     wanted = {Role.FORWARD: (n, size), Role.DENOISER: (n, dim), Role.INVERSE: (2, n, dim)}
     shape = wanted[case.kind.role]
-    if case.kind.role == Role.INVERSE and found.of == "m":
-        shape = (2, n, case.prior.space.size)
+    if case.kind.role == Role.INVERSE:
+        shape = (2, n, found.space.size)
+        sizes = {"xi": dim, "m": case.prior.space.size, "grid": shape[2]}
+        hold(shape[2] == sizes[found.of], f"`space` has size {shape[2]}, not that of {found.of}")
     answers = case.answers()
     hold(answers.shape == shape, f"answers have shape {answers.shape}, expected {shape}")
     hold(np.isfinite(answers).all(), "an answer is not finite")
@@ -217,7 +221,7 @@ class _Wider:
     needs=("fit",), where=BIND,
 )  # fmt: skip
 def another_problem(case: Case) -> str | None:
-    other = neighbour(case.problem)
+    other = neighbour(case.problem, (UNKNOWN,) if _of_images(case) else ())
     if other is None:
         return "no number of the problem's configuration can be changed"
     bind = case.trained.bind
@@ -229,10 +233,18 @@ def another_problem(case: Case) -> str | None:
     "another-prior", "another prior of the same size is refused with SurrogateRejected",
     needs=("fit",), where=BIND,
 )  # fmt: skip
-def another_prior(case: Case) -> None:
+def another_prior(case: Case) -> str | None:
+    if _of_images(case):
+        return "images are of any unknown"
     prior: Any = _Wider(case.prior)
     bind = case.trained.bind
     refused(lambda: bind(case.problem, prior, case.sensors), "such a prior", SurrogateRejected)
+    return None
+
+
+def _of_images(case: Case) -> bool:
+    """Whether it is an inverse of the coefficient on a grid, whatever the unknown."""
+    return bool(case.kind.role == Role.INVERSE and case.bound().of == "grid")
 
 
 @CLAUSES.clause(

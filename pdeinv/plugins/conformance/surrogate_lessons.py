@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -63,13 +63,18 @@ def _grids(problem: Problem, ms: Array, cells: int) -> dict[str, Any]:
     return {"coefficient": coefficient, "field": field, "axes": axes}
 
 
-def neighbour(problem: Problem) -> Problem | None:
-    """The same class with one number of its configuration changed; None where none can be."""
+def neighbour(problem: Problem, without: Collection[str] = ()) -> Problem | None:
+    """The same class with one number of its configuration changed; None where none can be.
+
+    Args:
+        problem: whose class and configuration it is.
+        without: tables that stay as they are.
+    """
     kind: Any = type(problem)
     own = problem.config.model_dump(mode="json")
-    for data in _changed(own):
+    for changed in _changed({k: v for k, v in own.items() if k not in without}):
         try:
-            config = parse(kind.Config, data, "neighbour")
+            config = parse(kind.Config, {**own, **changed}, "neighbour")
             other: Problem = kind(config)
             other.prior()
         except Exception:

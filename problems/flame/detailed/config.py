@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pdeinv.config import Config, Finite, Positive
 
-from ..config import COLDEST, Pressure
+from ..config import COLDEST, Length, Pressure, PressurePrior
 from ..number_priors import KnownConfig, NumberConfig, SoughtConfig, in_middle
 from .inlet import Inlet
 from .mechanism_files import digest_of
@@ -87,7 +87,7 @@ class UnknownConfig(Config):
         description="by equation, as the mechanism writes it, or by index from 0",
     )
     equivalence_ratio: NumberConfig | None = Field(None, description="φ of the mixture")
-    pressure: NumberConfig | None = Field(None, description="pressure, Pa")
+    pressure: PressurePrior = Field(None, description="pressure, Pa")
     inlet_temperature: NumberConfig | None = Field(None, description="temperature of the inlet, K")
 
     @model_validator(mode="after")
@@ -164,7 +164,7 @@ class DetailedConfig(Config):
         "mixture-averaged", description="model of diffusion"
     )
     soret: bool = Field(False, description="thermal diffusion; with multicomponent only")
-    length: Positive = Field(0.03, description="of the domain, m")
+    length: Length = Field(0.03, description="of the domain, m")
     slope: float = Field(0.06, gt=0, le=1, description="of the grid of level 0, as Cantera has it")
     curve: float = Field(0.12, gt=0, le=1, description="likewise")
     ratio: float = Field(3.0, ge=2, le=100, description="of neighbouring cells, likewise")

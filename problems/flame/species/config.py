@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pdeinv.config import Config, Positive
 from pdeinv.typing import Array
 
-from ..config import COLDEST, Pressure, PressurePrior
+from ..config import COLDEST, Length, Pressure, PressurePrior
 from ..number_priors import (
     LogNormalConfig,
     NumberConfig,
@@ -111,7 +111,7 @@ class SpeciesConfig(Config):
         description="free: a premixed flame that propagates freely; counterflow: reactants against "
         "a stream of other gas",
     )
-    length: Positive = Field(0.02, description="of the domain, m")
+    length: Length = Field(0.02, description="of the domain, m")
     fixed_place: float = Field(
         0.35, gt=0.02, lt=0.98, description="where a free flame is held, as a part of the domain"
     )

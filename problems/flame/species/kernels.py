@@ -140,6 +140,7 @@ def _integrand(
         [*some, 1 - some[0] - some[1] - some[2] - some[3]],
         [*slopes, -slopes[0] - slopes[1] - slopes[2] - slopes[3]],
         numbers,
+        fenicsx().ufl,
     )  # fmt: skip
     flux = fields[6] if counterflow else numbers["eigenvalue"]
     found = _energy(gas, flux, tests[0])

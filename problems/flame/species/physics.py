@@ -1,4 +1,4 @@
-"""Properties of the gas and its fluxes as expressions of UFL, at one point.
+"""Properties of the gas and its fluxes at one point, as expressions of UFL or arrays of any kind.
 
 NASA-7 thermodynamics; viscosity by Wilke (1950); conductivity by Mathur et al. (1967); diffusion
 into the mixture along gradients of mole fractions with a correction that makes the fluxes sum to
@@ -7,18 +7,17 @@ zero (Coffee and Heimerl 1981), as Cantera has them by default (``flux_gradient_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
-from typing import Any
+from typing import Any, Protocol
 
-from pdeinv.fem.env import fenicsx
 from pdeinv.typing import Array
 
 from .gas import GAS, STEP, Coefficients, Reaction
 
-__all__ = ["SCALED", "Local"]
+__all__ = ["SCALED", "Functions", "Local"]
 
 FEW = 1e-10
 """The least mole fraction that diffusion into the mixture is computed with."""
@@ -35,9 +34,28 @@ SCALED = ("eigenvalue", "pre_exponential", "activation_energy", "conductivity_sc
 """The numbers p that the equations hold, in the order of columns of their derivatives."""
 
 
+class Functions(Protocol):
+    """What the formulas need beside sums, products and powers; ``ufl`` has it."""
+
+    def ln(self, x: Any, /) -> Any:
+        """The natural logarithm."""
+
+    def exp(self, x: Any, /) -> Any:
+        """e^x."""
+
+    def sqrt(self, x: Any, /) -> Any:
+        """√x."""
+
+    def max_value(self, x: Any, y: Any, /) -> Any:
+        """The larger one."""
+
+    def min_value(self, x: Any, y: Any, /) -> Any:
+        """The smaller one."""
+
+
 @dataclass(frozen=True)
 class Local:
-    """The gas at a point.
+    """The gas at a point, or at many where its fields are arrays.
 
     Attributes:
         of: numbers of the species.
@@ -46,6 +64,7 @@ class Local:
         fractions: mass fractions, all five.
         slopes: their derivatives by x.
         numbers: p by name.
+        functions: of what the fields are made of.
     """
 
     of: Coefficients
@@ -53,7 +72,8 @@ class Local:
     temperature: Any
     fractions: Sequence[Any]
     slopes: Sequence[Any]
-    numbers: dict[str, Any]
+    numbers: Mapping[str, Any]
+    functions: Functions
 
     @cached_property
     def weight(self) -> Any:
@@ -76,11 +96,11 @@ class Local:
 
     @cached_property
     def _logarithm(self) -> Any:
-        return fenicsx().ufl.ln(self.temperature)
+        return self.functions.ln(self.temperature)
 
     @cached_property
     def _root(self) -> Any:
-        return fenicsx().ufl.sqrt(self.temperature)
+        return self.functions.sqrt(self.temperature)
 
     @cached_property
     def heat_capacities(self) -> list[Any]:
@@ -102,7 +122,7 @@ class Local:
 
     def _in_ranges(self, factors: Sequence[float]) -> list[Any]:
         """Σ f_i a_i T^i + f_5 a_5 of each species, times R/W."""
-        ufl = fenicsx().ufl
+        f = self.functions
 
         def polynomial(a: Array) -> Any:
             return _horner(a[:5] * factors[:5], self.temperature) + float(a[5] * factors[5])
@@ -112,7 +132,7 @@ class Local:
             self.of.middles, self.of.low, self.of.high, self._weights, strict=True
         ):
             t = (self.temperature - float(middle)) / BLEND
-            s = ufl.min_value(ufl.max_value(0.5 + 0.5 * t, 0.0), 1.0)
+            s = f.min_value(f.max_value(0.5 + 0.5 * t, 0.0), 1.0)
             upper = s * s * (3 - 2 * s)
             below, above = polynomial(low), polynomial(high)
             found.append((below + upper * (above - below)) * (GAS / w))
@@ -134,11 +154,11 @@ class Local:
     @cached_property
     def viscosity(self) -> Any:
         """μ, Pa s."""
-        ufl, w = fenicsx().ufl, self._weights
+        w = self._weights
         own = [self._root * _horner(c, self._logarithm) ** 2 for c in self.of.viscosity]
 
         def share(k: int, j: int) -> Any:
-            ratio = ufl.sqrt(own[k] / own[j]) * (w[j] / w[k]) ** 0.25
+            ratio = self.functions.sqrt(own[k] / own[j]) * (w[j] / w[k]) ** 0.25
             return (1 + ratio) ** 2 / (8 * (1 + w[k] / w[j])) ** 0.5
 
         numbers = range(len(own))
@@ -160,9 +180,8 @@ class Local:
 
     def _into_mixture(self, k: int) -> Any:
         """D_km = Σ_(j≠k) X_j W_j / (W Σ_(j≠k) X_j/D_kj), m2 s-1."""
-        ufl = fenicsx().ufl
         others = [j for j in range(len(self._weights)) if j != k]
-        moles = {j: ufl.max_value(self.moles[j], FEW) for j in others}
+        moles = {j: self.functions.max_value(self.moles[j], FEW) for j in others}
         resistance = _sum(
             moles[j] / _horner(self.of.diffusion[min(j, k), max(j, k)], self._logarithm)
             for j in others
@@ -179,25 +198,25 @@ class Local:
     @cached_property
     def progress(self) -> Any:
         """q, mol m-3 s-1."""
-        ufl, r = fenicsx().ufl, self.reaction
+        r = self.reaction
         oxygen, fuel = (self.density * self.fractions[k] / self._weights[k] for k in (0, 2))
-        rate = self.numbers["pre_exponential"] * ufl.exp(
+        rate = self.numbers["pre_exponential"] * self.functions.exp(
             -self.numbers["activation_energy"] / (GAS * self.temperature)
         )
         if r.exponent:
             rate = rate * self.temperature**r.exponent
-        return rate * _power(fuel, r.fuel_order) * _power(oxygen, r.oxygen_order)
+        return rate * self._power(fuel, r.fuel_order) * self._power(oxygen, r.oxygen_order)
 
+    def _power(self, concentration: Any, order: float) -> Any:
+        """c^order: linear close to zero where the order is less than one, and zero below zero.
 
-def _power(concentration: Any, order: float) -> Any:
-    """c^order: linear close to zero where the order is less than one, and zero below zero.
-
-    Of order one it is c itself, which has no kink and brings small negative values back as well.
-    """
-    if order == 1.0:
-        return concentration
-    some = fenicsx().ufl.max_value(concentration, 0.0)
-    return some * (some + TRACE) ** (order - 1)
+        Of order one it is c itself, which has no kink and brings small negative values back as
+        well.
+        """
+        if order == 1.0:
+            return concentration
+        some = self.functions.max_value(concentration, 0.0)
+        return some * (some + TRACE) ** (order - 1)
 
 
 def _horner(coefficients: Array, x: Any) -> Any:

@@ -14,6 +14,7 @@ from pdeinv.io.fields import described
 from pdeinv.model.derived import Derived
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_finite
+from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.problem import Card, Importer, no_grid_operator
 from pdeinv.typing import Array
 
@@ -26,6 +27,7 @@ from .flames import continuation
 from .importer import IMPORTERS
 from .model import Experiment, Solved, SpeciesModel
 from .sensors import OBSERVED, SENSORS, check
+from .strong_form import strong_form
 from .unknown import parameters, prior_of
 
 __all__ = ["FlameSpecies"]
@@ -141,6 +143,15 @@ class FlameSpecies:
     def derived(self, level: int = 0) -> Derived:
         """Eigenvalue and profiles at the configured state of the inlet."""
         return derived_of(self.config, self._known(level))
+
+    def strong_form(self) -> StrongForm:
+        """The equations at points, with s_L or Λ as a number, for networks.
+
+        Raises:
+            ConfigError: something of the streams is sought.
+            MissingDependency: Cantera is not installed.
+        """
+        return strong_form(self)
 
     def grid(self, shape: tuple[int, ...]) -> Sensors:
         """The temperature at the nodes of a grid on the domain, at the configured inlet.

@@ -1,0 +1,92 @@
+"""One minimization after another: through bands of frequencies, then of J itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pdeinv.bayes.posterior import Posterior
+from pdeinv.bayes.prior import cost
+from pdeinv.engines.bands import BandsConfig, Stages, stage_of
+from pdeinv.engines.ended import Ended
+from pdeinv.engines.gaussian.minimize import Minimum, first_minimum, improved
+from pdeinv.engines.gaussian.starts import StartsConfig
+from pdeinv.engines.requests import Steps, under
+from pdeinv.typing import Array
+
+__all__ = ["Descent", "DescentConfig", "begun", "continued"]
+
+
+class DescentConfig(StartsConfig, BandsConfig):
+    """Options of the engines that go down to a minimum, through bands where there are some."""
+
+    @property
+    def most_descents(self) -> int:
+        """The most iterations of all stages together."""
+        return self.max_iterations + sum(self.iterations)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Where it stands: the minimization of its present stage, and the stages."""
+
+    minimum: Minimum
+    stages: Stages
+
+    def on(self, config: DescentConfig) -> bool:
+        """Whether another iteration is due."""
+        return not self.stages.over or self.minimum.on(config)
+
+    def ended(self, posterior: Posterior) -> Minimum:
+        """The minimization of J; where a band was cut short, J there and that it was."""
+        if self.stages.over:
+            return self.minimum
+        misfit = float(posterior.misfit(self.minimum.xi))
+        whole = misfit + float(cost(self.minimum.xi))
+        return replace(self.minimum, misfit=misfit, objective=whole, ended=Ended.CUT)
+
+
+def begun(
+    posterior: Posterior, config: DescentConfig, rng: np.random.Generator, xi0: Array | None = None
+) -> Steps[Descent]:
+    """At the start, in the first band where there is one.
+
+    Raises:
+        CapabilityError: there are bands, and the data have no time.
+        ConfigError: a corner that their sampling does not hold.
+        RunFailed: no starting point could be solved.
+    """
+    stages = Stages.before(config)
+    for k in range(len(config.bands)):
+        stage_of(posterior, config, k)  # refuses what it would refuse later
+    return (yield from _in_stage(posterior, config, stages, (rng, xi0)))
+
+
+def _in_stage(
+    posterior: Posterior,
+    config: DescentConfig,
+    stages: Stages,
+    start: tuple[np.random.Generator, Array | None],
+) -> Steps[Descent]:
+    law = stage_of(posterior, config, stages.band)
+    minimum = yield from under(first_minimum(posterior, config, *start), law)
+    return Descent(minimum, stages if stages.over else stages.at(minimum.misfit, 0))
+
+
+def continued(
+    posterior: Posterior, config: DescentConfig, at: Descent, rng: np.random.Generator
+) -> Steps[Descent]:
+    """After one more iteration; at the end of a band, at the start of the next."""
+    if at.stages.over:
+        return replace(at, minimum=(yield from improved(at.minimum, config)))
+    most = config.iterations[at.stages.band]
+    within = config.model_copy(update={"max_iterations": most})
+    minimum, stages = at.minimum, at.stages
+    if minimum.on(within):
+        law = stage_of(posterior, config, stages.band)
+        minimum = yield from under(improved(minimum, within), law)
+        stages = stages.at(minimum.misfit, minimum.n)
+    if minimum.on(within):
+        return Descent(minimum, stages)
+    return (yield from _in_stage(posterior, config, stages.next(), (rng, minimum.xi)))

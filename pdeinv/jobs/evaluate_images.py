@@ -1,0 +1,103 @@
+"""A trained inverse of images on fresh draws of the prior: errors in the body, bands, odd data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.bayes.bands import coverage, image_errors
+from pdeinv.jobs.evaluate_inverse import (
+    NARROW,
+    Fresh,
+    Told,
+    examination_rows,
+    examination_summary,
+    examine,
+)
+from pdeinv.model.learned import Estimate, Role
+from pdeinv.plugins import hooks
+from pdeinv.typing import Array
+
+__all__ = ["told"]
+
+ODD = 0.05
+"""Data are flagged where fewer of those that the training held out are as odd."""
+
+BETTER = 0.9
+"""Share of the error of the mean of these very images above which an estimate says little."""
+
+
+def told(at: Fresh) -> Told:
+    """Figures and numbers of an inverse, of ξ or of images.
+
+    Raises:
+        CapabilityError: it estimates the unknown itself.
+    """
+    if at.bound.of == "grid":
+        return _of_images(at)
+    found = examine(at)
+    return Told(examination_summary(found), examination_rows(found))
+
+
+def _of_images(at: Fresh) -> Told:
+    truth, inside = _truth(at)
+    found = at.found
+    body = Estimate(found.mean[:, inside], found.std[:, inside])
+    errors = image_errors(body.mean, truth[:, inside])
+    mean = image_errors(np.tile(truth.mean(axis=0), (len(truth), 1))[:, inside], truth[:, inside])
+    covered = coverage(body, truth[:, inside])
+    figures: dict[str, Any] = {
+        "surrogate": at.surrogate.metadata["surrogate"],
+        "role": str(Role.INVERSE),
+        "problem": at.there.problem.name,
+        "n": len(truth),
+        "failed": at.failed,
+        "data": at.data.shape[1],
+        **errors,
+        **{f"{k}_of_mean": v for k, v in mean.items()},
+        "coverage_90": covered,
+    }
+    if found.likeness is not None:
+        figures["flagged"] = float(np.mean(found.likeness < ODD))
+    return Told({**figures, "verdict": _verdict(errors, mean, covered)}, _dataset(at, truth))
+
+
+def _truth(at: Fresh) -> tuple[Array, Any]:
+    """Images of the draws, flat, and which nodes lie in the body."""
+    (image,), problem = at.bound.space.variables, at.there.problem
+    truth = np.stack([hooks.on_grid(problem, m, image.shape).ravel()
+                      for m in at.there.prior.unwhiten(at.xi)])  # fmt: skip
+    order = [a for a in "xyz" if a in image.coords]
+    places = image.places[:, [order.index(a) for a in problem.axes]]
+    return truth, hooks.mask(problem, places)
+
+
+def _verdict(errors: dict[str, float], mean: dict[str, float], covered: float) -> str:
+    said = (
+        f"median relative error {errors['image_l1']:.2g} (L1) and {errors['image_l2']:.2g} (L2) "
+        f"where the mean image has {mean['image_l1']:.2g} and {mean['image_l2']:.2g}"
+    )
+    if errors["image_l2"] > BETTER * mean["image_l2"]:
+        return f"weak: {said}; train on more samples, or longer"
+    if covered < NARROW:
+        return f"narrow: bands of 90 % hold {covered:.0%}, {said}; train on draws like these"
+    return f"good: {said}; bands of 90 % hold {covered:.0%}"
+
+
+def _dataset(at: Fresh, truth: Array) -> xr.Dataset:
+    """Truths and estimates on the grid."""
+    (image,) = at.bound.space.variables
+    parts = {"truth": truth, "mean": at.found.mean, "std": at.found.std}
+    words = {"truth": "coefficient that made the data", "mean": "its estimate",
+             "std": "standard deviation of the estimate"}  # fmt: skip
+    found = {
+        k: image.to_xarray(v, ("sample",)).rename(k).assign_attrs(long_name=words[k])
+        for k, v in parts.items()
+    }
+    if at.found.likeness is not None:
+        found["likeness"] = xr.DataArray(at.found.likeness, dims="sample", attrs={
+            "units": "1", "long_name": "share of held-out data that are as odd, or odder",
+        })  # fmt: skip
+    return xr.Dataset(found)

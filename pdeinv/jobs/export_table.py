@@ -1,0 +1,117 @@
+"""Profiles of results and truths as tables of text, for spreadsheets and other programs.
+
+A row is a place, a column a quantity with its units behind its name: ``x [m],T [K],u [m s-1]``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.io import netcdf
+from pdeinv.io.atomic import write_text
+from pdeinv.io.marks import noted
+from pdeinv.io.schema import fitting
+from pdeinv.jobs.export import QUANTILES
+from pdeinv.typing import Array
+
+__all__ = ["check_csv_name", "export_csv"]
+
+PLACE = "x"
+DRAWS = ("chain", "draw")
+
+
+def check_csv_name(out: Path) -> None:
+    """Refuse a name that no spreadsheet knows.
+
+    Raises:
+        ConfigError: it does not end in .csv.
+    """
+    if out.suffix.lower() != ".csv":
+        raise ConfigError(f"--csv {out}: expected a name that ends in .csv")
+
+
+def export_csv(path: Path, out: Path) -> None:
+    """Write the profiles over x of a result or truth as a table.
+
+    A truth gives its fields at the nodes. A result gives, of every profile that follows from the
+    unknown (its group ``derived``), ``NAME_mean``, ``NAME_sd`` and the quantiles of its draws;
+    ``NAME`` where the engine gives a point.
+
+    Args:
+        path: of ``invert`` or ``solve``.
+        out: the .csv file.
+
+    Raises:
+        ConfigError: another suffix.
+        DataSchemaError: a file of another kind, or without profiles over x alone.
+    """
+    check_csv_name(out)
+    tree = netcdf.read_tree(path)
+    kind = netcdf.kind_of(tree)
+    with fitting(path, "exported"):
+        if kind == "truth":
+            columns = _columns(tree.to_dataset())
+        elif kind == "result":
+            columns = _of_result(tree)
+        else:
+            raise DataSchemaError(
+                f"{path}: expected a result or a truth, got a file of kind '{kind}'"
+            )
+        if not columns:
+            raise DataSchemaError(
+                f"{path} has no profiles over {PLACE} alone, which --csv writes; take --vtk, or "
+                "read it with xarray"
+            )
+        write_text(out, noted(_text(columns)))
+
+
+def _columns(dataset: xr.Dataset) -> dict[str, Array]:
+    """x and what lies along it, by name and units."""
+    if PLACE not in dataset.coords or dataset[PLACE].ndim != 1 or "y" in dataset.coords:
+        return {}
+    places = dataset[PLACE]
+    found = {
+        _headed(str(name), values): np.asarray(values)
+        for name, values in dataset.data_vars.items()
+        if values.dims == places.dims and values.dtype.kind == "f"
+    }
+    return {_headed(PLACE, places): np.asarray(places), **found} if found else {}
+
+
+def _headed(name: str, values: xr.DataArray) -> str:
+    return f"{name} [{values.attrs.get('units', '1')}]"
+
+
+def _of_result(tree: xr.DataTree) -> dict[str, Array]:
+    """Statistics of the derived profiles."""
+    if "derived" not in tree.children:
+        return {}
+    derived = tree["derived"].to_dataset()
+    single = all(derived.sizes.get(name, 1) == 1 for name in DRAWS)
+    parts = xr.Dataset(coords=derived.drop_vars(DRAWS, errors="ignore").coords)
+    for name, values in derived.data_vars.items():
+        if PLACE not in values.coords or values.dims[: len(DRAWS)] != DRAWS:
+            continue
+        for label, one in _statistics(values, single).items():
+            parts[f"{name}{label}"] = one.assign_attrs(values.attrs)
+    return _columns(parts)
+
+
+def _statistics(values: xr.DataArray, single: bool) -> dict[str, xr.DataArray]:
+    if single:
+        return {"": values.mean(DRAWS)}
+    quantiles = {
+        f"_{name}": values.quantile(level, DRAWS).drop_vars("quantile")
+        for name, level in QUANTILES.items()
+    }
+    return {"_mean": values.mean(DRAWS), "_sd": values.std(DRAWS), **quantiles}
+
+
+def _text(columns: dict[str, Array]) -> str:
+    rows = np.column_stack(list(columns.values()))
+    lines = [",".join(repr(float(v)) if np.isfinite(v) else "" for v in row) for row in rows]
+    return "\n".join([",".join(columns), *lines]) + "\n"

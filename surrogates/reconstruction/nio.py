@@ -1,0 +1,345 @@
+"""Neural inverse operators: a DeepONet reads each experiment, a Fourier operator makes the image.
+
+A branch network reads the response of one experiment, the same network all of them; its values are
+the coefficients of trunk functions of place. The fields of all experiments are averaged and go
+through a Fourier neural operator: any number of experiments in any order. Since the mean is linear,
+it is taken over coefficients, before the trunk, which gives the same fields for less.
+
+``form = "paper"`` is the published one: one field, responses without the identity of their
+experiment, the lift of the operator left at its random start (in the published code no gradient
+reaches it), and in every step a random number of experiments drawn with replacement. ``"mended"``
+has several fields, the identity as an input, a lift that is trained, and parts of the experiments,
+without replacement, for a share of the samples. Where the publication normalises batches, inputs
+are standardised here: an inverse must not depend on who else is asked.
+
+Reference: Molinaro, Yang, Engquist and Mishra (2023), Neural inverse operators for solving PDE
+inverse problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, ClassVar, Literal
+from zlib import crc32
+
+import numpy as np
+from pydantic import Field
+
+from pdeinv.config import Width
+from pdeinv.errors import ConfigError, SurrogateRejected
+from pdeinv.model.learned import Estimate
+from pdeinv.rng import stream
+from pdeinv.typing import Array
+
+from ..common.record import Record
+from ..common.scaling import Standard
+from ..common.storage import under, within
+from ..common.torch_env import built, seeded, torch
+from ..inverse.noising import Noised
+from ..operators.network import Architecture, build, padded_size
+from ..training.config import Data, TrainingConfig
+from ..training.train import train
+from ..training.weights import from_arrays, in_double, to_arrays
+from .experiments import Experiments
+from .modes import DataModes, Seen
+from .rule import Course
+from .surrogate import ImageConfig, Reconstruction
+
+__all__ = ["Nio", "NioConfig"]
+
+BLOCK = 128
+"""Images that go through a network at once."""
+
+
+class NioConfig(ImageConfig, TrainingConfig):
+    """Options of ``nio``."""
+
+    epochs: int = Field(120, ge=1, description="passes over the training samples at most")
+    batch_size: int = Field(32, ge=1, description="samples of one gradient step, on all devices")
+    learning_rate: float = Field(2e-3, gt=0, description="at the start; follows half a cosine to 0")
+    patience: int = Field(40, ge=1, description="epochs without improvement before stopping")
+    form: Literal["mended", "paper"] = Field(
+        "mended", description="with what stopped the published form mended, or as it was published"
+    )
+    experiment: str | None = Field(
+        None, description="coordinate of the data that numbers experiments; unset: the first"
+    )
+    fields: Width = Field(8, description="fields that are read off each experiment; 1 in 'paper'")
+    basis: Width = Field(48, description="trunk functions")
+    widths: tuple[Width, ...] = Field((96, 96), min_length=1, description="layers of both networks")
+    bagging: float = Field(
+        0.2, ge=0, le=1, description="share of samples that show half of the experiments or more"
+    )
+    modes: Width = Field(8, description="frequencies kept along each axis")
+    width: Width = Field(16, description="channels")
+    layers: int = Field(2, ge=1, le=8, description="Fourier layers")
+    padding: float = Field(0.1, ge=0, le=1, description="share by which the grid is extended")
+
+    @property
+    def published(self) -> bool:
+        """Whether it is the published form."""
+        return self.form == "paper"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Data as the network is shown them: (n, 1 + L + L K) of level, weights and responses.
+
+    Attributes:
+        experiments: the table.
+        scale: of the data, shape (n_obs,) each.
+    """
+
+    experiments: Experiments
+    scale: Standard
+
+    def __call__(self, seen: Seen) -> Array:
+        """An experiment counts where all of its data are there.
+
+        Raises:
+            SurrogateRejected: none is whole.
+        """
+        table = self.experiments.table(self.scale(seen.values))
+        weight = np.isfinite(table).all(axis=2).astype(np.float64)
+        if not weight.any(axis=1).all():
+            raise SurrogateRejected(
+                "surrogate 'nio' reads whole experiments, and none of these has all of its data; "
+                "use 'linear-image' or 'lin-fno', which take any part"
+            )
+        flat = np.nan_to_num(table, nan=0.0).reshape(len(table), -1)
+        return np.concatenate([seen.level[:, None], weight, flat], axis=1)
+
+    def bagged(self, inputs: Array, config: NioConfig, seed: int) -> Array:
+        """Inputs with the weights of a random choice of experiments, drawn by their own numbers."""
+        out, count = inputs.copy(), self.experiments.count
+        for row in out:
+            rng = stream(seed, "bag", crc32(row.tobytes()))
+            row[1 : 1 + count] = _chosen(rng, count, config)
+        return out
+
+
+def _chosen(rng: np.random.Generator, count: int, config: NioConfig) -> Array:
+    """How often each experiment is shown, shape (L,)."""
+    if config.published and count > 2:
+        shown = rng.integers(0, count, int(rng.integers(2, count)))
+        return np.bincount(shown, minlength=count).astype(np.float64)
+    weights = np.ones(count)
+    if rng.random() < config.bagging:
+        weights[rng.permutation(count)[int(rng.integers((count + 1) // 2, count + 1)) :]] = 0.0
+    return weights
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a network is built of.
+
+    Attributes:
+        config: the options.
+        architecture: of the Fourier operator.
+        experiments: their table.
+        shape: nodes along y and x.
+        inside: 1 in the body, shape (p,).
+    """
+
+    config: NioConfig
+    architecture: Architecture
+    experiments: Experiments
+    shape: tuple[int, int]
+    inside: Array
+
+    @classmethod
+    def of(
+        cls, config: NioConfig, experiments: Experiments, shape: tuple[int, ...], inside: Array
+    ) -> Size:
+        """For images of a shape."""
+        if config.published:
+            config = config.model_copy(update={"fields": 1})
+        rows, columns = (min(config.modes, padded_size(n, config.padding) - 1) for n in shape)
+        architecture = Architecture(
+            (rows, columns), config.width, config.layers, config.padding, inputs=config.fields
+        )
+        return cls(config, architecture, experiments, (shape[0], shape[1]), inside)
+
+
+def _linear(widths: tuple[int, ...]) -> Any:
+    layers: list[Any] = []
+    for a, b in pairwise(widths):
+        layers += [torch.nn.Linear(a, b), torch.nn.LeakyReLU(0.2)]
+    return torch.nn.Sequential(*layers[:-1])
+
+
+def network(size: Size) -> Any:
+    """From (batch, 1 + L + L K) to scaled images (batch, p)."""
+    config, k = size.config, size.experiments.order.shape[1]
+    more = 0 if config.published else 2
+    branch = _linear((k + more, *config.widths, config.fields * config.basis))
+    trunk = _linear((2, *config.widths, config.basis))
+    operator = build(size.architecture, size.inside.reshape(size.shape))
+    if config.published:
+        operator.inner.lifting.requires_grad_(False)
+    axes = [torch.linspace(-1, 1, n, dtype=torch.float64) for n in size.shape]
+    places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 2)
+    identity = torch.as_tensor(size.experiments.identity, dtype=torch.float64)
+
+    def forward(module: Any, x: Any) -> Any:
+        return module.operator(fields_of(module, x, size)).flatten(1)
+
+    parts = {"branch": branch, "trunk": trunk, "operator": operator}
+    return built(forward, parts, {"places": places, "identity": identity})
+
+
+def fields_of(module: Any, x: Any, size: Size) -> Any:
+    """Mean over experiments of the fields that they are read as, (batch, fields, y, x)."""
+    config, (count, k) = size.config, size.experiments.order.shape
+    weight = x[:, 1 : 1 + count]
+    responses = x[:, 1 + count :].reshape(len(x), count, k)
+    if not config.published:
+        known = module.identity.to(x.dtype).expand(len(x), -1).unsqueeze(2)
+        level = x[:, :1].unsqueeze(1).expand(-1, count, 1)
+        responses = torch.cat([responses, known, level], dim=2)
+    share = (weight / weight.sum(dim=1, keepdim=True)).unsqueeze(2)
+    mean = (module.branch(responses) * share).sum(dim=1)
+    mean = mean.reshape(len(x), config.fields, config.basis)
+    found = mean @ module.trunk(module.places.to(x.dtype)).T / config.basis**0.5
+    return found.reshape(len(x), config.fields, *size.shape)
+
+
+def scaled(module: Any, inputs: Array, size: Size) -> Any:
+    """The network with a last layer of its branch that makes fields of order one over samples.
+
+    A mean over experiments is small and nearly the same for all samples; the publication's
+    normalisation of batches sees to that.
+    """
+    x, last = torch.as_tensor(inputs, dtype=torch.float32), module.branch[-1]
+    with torch.no_grad():
+        spread = fields_of(module, x, size).std(dim=0).square().mean().sqrt()
+        last.weight.div_(spread)
+        last.bias.div_(spread)
+    return module
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A trained neural inverse operator.
+
+    Attributes:
+        reader: of data.
+        size: of the network.
+        weights: its weights by name.
+        mean: of images, shape (p,).
+        scale: of their departure from it.
+        error: root mean square error of images that stopped the training, shape (p,).
+        facts: for the record.
+    """
+
+    reader: Reader
+    size: Size
+    weights: Mapping[str, Array]
+    mean: Array
+    scale: float
+    error: Array
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def module(self) -> Any:
+        """The network, in double precision."""
+        return in_double(from_arrays(lambda: network(self.size), self.weights))
+
+    def __call__(self, seen: Seen) -> Estimate:
+        """Images, with the error of the training's as their spread."""
+        inputs = self.reader(seen)
+        with torch.no_grad():
+            parts = [
+                self.module(torch.as_tensor(inputs[i : i + BLOCK], dtype=torch.float64)).numpy()
+                for i in range(0, len(inputs), BLOCK)
+            ]
+        found = self.mean + self.scale * np.concatenate(parts)
+        return Estimate(found, np.tile(self.error, (len(found), 1)))
+
+    def arrays(self) -> dict[str, Array]:
+        """All numbers."""
+        scale = self.reader.scale
+        return {
+            **under("network.", dict(self.weights)),
+            **under("experiments.", self.reader.experiments.arrays()),
+            "data_mean": scale.mean, "data_std": scale.std, "inside": self.size.inside,
+            "mean": self.mean, "scale": np.array([self.scale]), "error": self.error,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Nio(Reconstruction):
+    """A neural inverse operator: experiments read one by one, their mean made an image."""
+
+    name = "nio"
+    Config = NioConfig
+    packages: ClassVar[frozenset[str]] = frozenset({"torch", "neuralop"})
+
+    @classmethod
+    def taught(cls, course: Course) -> Operator:
+        """The network, trained.
+
+        Raises:
+            ConfigError: no experiments, or images that are not of the plane.
+        """
+        lesson, labels = course.lesson, course.labels
+        config, axes = lesson.config, lesson.problem.axes
+        if len(labels.shape) != 2:
+            raise ConfigError(
+                f"surrogate '{cls.name}' needs images of the plane, got a grid of "
+                f"{len(labels.shape)} axes; use 'linear-image'"
+            )
+        experiments = Experiments.of(lesson.dataset.sensors, axes, config.experiment)
+        measured, _ = course.law.rows(lesson.values, lesson.seed, "scale")
+        reader = Reader(experiments, Standard.fit(measured))
+        inside = labels.inside.astype(np.float64)
+        size = Size.of(config, experiments, labels.shape, inside)
+        images = course.images(lesson.split.train)
+        mean = images.mean(axis=0)
+        scale = float(np.sqrt(np.mean((images - mean)[:, labels.inside] ** 2))) or 1.0
+        raw = Operator(reader, size, {}, mean, scale, np.ones(len(mean)))
+        return _trained(course, raw)
+
+    @classmethod
+    def rule_of(cls, arrays: Mapping[str, Array], data: DataModes, record: Record) -> Operator:
+        """The stored one."""
+        config, a = NioConfig.model_validate(record.config), arrays
+        experiments = Experiments.from_arrays(within("experiments.", a))
+        reader = Reader(experiments, Standard(a["data_mean"], a["data_std"]))
+        size = Size.of(config, experiments, tuple(record.extra["image_shape"]), a["inside"])
+        weights, scale = within("network.", a), float(a["scale"][0])
+        return Operator(reader, size, weights, a["mean"], scale, a["error"])
+
+
+def _trained(course: Course, raw: Operator) -> Operator:
+    """The network of all but some samples, which stop it and tell its error."""
+    lesson, reader, size = course.lesson, raw.reader, raw.size
+    config, seed = lesson.config, int(stream(lesson.seed, "network").integers(2**31))
+    mine, stop = course.parts("network")
+
+    def encode(data: Array, levels: Array) -> Array:
+        return reader.bagged(reader(Seen(data, levels)), config, seed)
+
+    seen = course.measured(stop, "stop")
+    inputs = reader(seen)
+    noised = Noised(course.values(mine), course.law, encode, seed, inputs.shape[1])
+    train_y, valid_y = (
+        size.inside * (course.images(rows) - raw.mean) / raw.scale for rows in (mine, stop)
+    )
+    module = seeded(seed, Nio.name, 0, lambda: network(size))
+    module, p = scaled(module, inputs, size), len(raw.mean)
+
+    def loss(predicted: Any, target: Any) -> Any:
+        return (predicted - target).abs().sum(dim=1).mean() / p
+
+    history = train(module, Data(noised, train_y, inputs, valid_y), loss, config, seed, lesson.run)
+    weights = to_arrays(module)
+    facts = {"experiments": reader.experiments.count, "epochs": history.summary()["epochs"],
+             "parameters": int(sum(a.size for a in weights.values()))}  # fmt: skip
+    found = replace(raw, weights=weights, facts=facts)
+    off = found(seen).mean - course.images(stop)
+    floor = 1e-4 * float(course.images(stop).std())
+    return replace(found, error=np.maximum(np.sqrt(np.mean(off**2, axis=0)), floor))

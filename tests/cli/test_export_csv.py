@@ -1,0 +1,95 @@
+"""Tables of profiles that ``export --csv`` writes, and which importers read."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+CONFIG = """
+[problem]
+name = "flame"
+equivalence_ratio = 0.42
+cells = 60
+[problem.unknown]
+conductivity = { kind = "log-normal", median = 0.026, std = 0.1 }
+"""
+
+
+def done(result):
+    assert result.exit_code == 0, result.stderr
+
+
+@pytest.fixture(scope="module", name="folder")
+def _folder(tmp_path_factory, call):
+    folder = tmp_path_factory.mktemp("flame")
+    config, truth, obs = (folder / name for name in ("flame.toml", "truth.nc", "obs.nc"))
+    config.write_text(CONFIG)
+    done(call("solve", "--config", config, "--seed", 1, "--out", truth))
+    words = ("--sensors", "grid:8@T,u", "--noise-rel", 0.02, "--seed", 2)
+    done(call("observe", truth, *words, "--out", obs))
+    done(call("invert", obs, "--engine", "laplace", "--seed", 3, "--out", folder / "posterior.nc"))
+    done(call("invert", obs, "--engine", "map", "--seed", 3, "--out", folder / "point.nc"))
+    return folder
+
+
+def table(path):
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("# written by pdeinv")
+    rows = [[float(cell) for cell in line.split(",")] for line in lines[2:]]
+    return dict(zip(lines[1].split(","), np.array(rows).T, strict=True))
+
+
+def test_a_truth_gives_its_fields_with_units(folder, call):
+    done(call("export", folder / "truth.nc", "--csv", folder / "truth.csv"))
+    found, fields = table(folder / "truth.csv"), xr.open_datatree(folder / "truth.nc")
+    assert list(found)[:3] == ["x [m]", "T [K]", "u [m s-1]"]
+    np.testing.assert_array_equal(found["x [m]"], fields["x"])
+    np.testing.assert_array_equal(found["T [K]"], fields["T"])
+    again = call("export", folder / "truth.nc", "--csv", folder / "truth.csv")
+    assert "already exists" in again.stderr
+    done(call("export", folder / "truth.nc", "--csv", folder / "truth.csv", "--overwrite"))
+
+
+def test_an_importer_reads_it(folder, call):
+    done(call("export", folder / "truth.nc", "--csv", folder / "again.csv"))
+    lines = (folder / "again.csv").read_text().splitlines()
+    short = [",".join(line.split(",")[:3]) for line in lines[1:]]
+    (folder / "profile.csv").write_text("\n".join(short) + "\n")
+    given = ("--p", 101325, "--t-in", 298, "--phi", 0.42, "--rel", 0.02)
+    done(call("import", "flame", "csv", folder / "profile.csv", *given,
+              "--out", folder / "profile.nc"))  # fmt: skip
+    np.testing.assert_array_equal(xr.open_datatree(folder / "profile.nc")["T"],
+                                  xr.open_datatree(folder / "truth.nc")["T"])  # fmt: skip
+
+
+def test_a_result_gives_statistics_of_its_profiles(folder, call):
+    done(call("export", folder / "posterior.nc", "--csv", folder / "posterior.csv"))
+    found = table(folder / "posterior.csv")
+    draws = xr.open_datatree(folder / "posterior.nc")["derived"]["T"]
+    np.testing.assert_allclose(found["T_mean [K]"], draws.mean(("chain", "draw")), rtol=1e-14)
+    np.testing.assert_allclose(found["T_q975 [K]"], draws.quantile(0.975, ("chain", "draw")))
+    assert (found["T_q025 [K]"] <= found["T_q500 [K]"]).all()
+    done(call("export", folder / "point.nc", "--csv", folder / "point.csv"))
+    assert "T [K]" in table(folder / "point.csv")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("truth.nc", "--csv", "out.txt"), "expected a name that ends in .csv"),
+        (("truth.nc", "--csv", "o.csv", "--vtk", "o.vtkhdf"), "give one output"),
+        (("truth.nc", "--csv", "o.csv", "--variable", "T"), "--variable goes with --vtk"),
+        (("obs.nc", "--csv", "o.csv"), "expected a result or a truth"),
+    ],
+)
+def test_what_makes_no_table_is_refused(folder, call, words, said, monkeypatch):
+    monkeypatch.chdir(folder)
+    result = call("export", *words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_fields_of_a_plane_are_no_profiles(work, call):
+    result = call("export", "truth.nc", "--csv", "o.csv")
+    assert result.exit_code == 2
+    assert "has no profiles over x alone" in result.stderr
+    assert not (work / "o.csv").exists()

@@ -1,0 +1,101 @@
+"""Images from data by the verbs: pairs, training, judgement, inversion, figure, refusals."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from typer.testing import CliRunner
+
+from pdeinv.cli.verbs import app
+
+pytestmark = pytest.mark.usefixtures("solves_here")
+
+RUN = """
+[problem]
+name = "darcy"
+cells = [8, 8]
+unknown = {kind = "log-gaussian", grid = [7, 7], modes = 6}
+"""
+
+
+def call(*words):
+    return CliRunner().invoke(app, [str(w) for w in words])
+
+
+def done(*words):
+    result = call(*words)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A truth, its observations, and two trained members."""
+    folder = tmp_path_factory.mktemp("images")
+    (folder / "run.toml").write_text(RUN)
+    run, truth, obs, data = (folder / n for n in ("run.toml", "truth.nc", "obs.nc", "data.nc"))
+    done("solve", "-c", run, "--seed", 1, "--out", truth)
+    done("observe", truth, "--sensors", "grid:5x5", "--noise-rel", 0.02, "--seed", 2, "--out", obs)
+    done("generate", "--obs", obs, "--n", 80, "--grid", "7x7", "--seed", 3, "--out", data)
+    for name in ("linear-image", "average-image"):
+        done("train-surrogate", name, "--data", data, "--seed", 4, "--out", folder / name)
+    return folder
+
+
+def inverted(place, out, *more):
+    engine = ("--engine", "linear-image", "--surrogate", place / "linear-image")
+    return call("invert", place / "obs.nc", *engine, "--seed", 5, "--out", out, *more)
+
+
+def test_an_image_is_reported_with_its_spread_and_drawn(place, tmp_path):
+    out = tmp_path / "image.nc"
+    assert inverted(place, out).exit_code == 0
+    tree = xr.open_datatree(out)
+    learned, found = tree["learned"], tree["estimates"]["conductivity_mean"]
+    np.testing.assert_array_equal(learned["conductivity_mean"], found)
+    assert float(learned["conductivity_sd"].min()) > 0
+    assert tree.attrs["pdeinv_produces"] == "point"
+    assert 0 < json.loads(tree.attrs["pdeinv_summary"])["likeness"] <= 1
+    assert "learned_start" not in tree.children
+    done("plot", out, "--truth", place / "truth.nc", "--out", tmp_path / "image.png")
+
+
+def test_a_polish_fits_the_data(place, tmp_path):
+    out = tmp_path / "polished.nc"
+    inverted(place, out, "--set", "engine.polish=map")
+    tree = xr.open_datatree(out)
+    said = json.loads(tree.attrs["pdeinv_summary"])
+    assert said["misfit_per_datum"] <= max(0.52, said["estimate_misfit_per_datum"])
+    assert tree.attrs["pdeinv_converged"] == 1
+
+
+def test_images_are_judged_on_fresh_draws(place, tmp_path):
+    out = tmp_path / "judged.nc"
+    words = ("evaluate", place / "linear-image", "--n", 30, "--seed", 6, "--out", out, "--json")
+    said = json.loads(done(*words).stdout)
+    assert said["image_l2"] < said["image_l2_of_mean"]
+    assert 0 <= said["flagged"] <= 1
+    rows = xr.open_dataset(out)
+    assert rows["truth"].shape == rows["mean"].shape == (30, 7, 7)
+    weak = json.loads(done("evaluate", place / "average-image", "--n", 30, "--json").stdout)
+    assert weak["verdict"].startswith("weak")
+
+
+@pytest.mark.parametrize(
+    ("engine", "surrogate", "text"),
+    [
+        ("linear-image", None, "got no surrogate"),
+        ("linear-image", "average-image", "got one of kind 'average-image'"),
+        ("map", "linear-image", "begins in whitened coordinates"),
+        ("eki", "linear-image", "makes no use of a surrogate of role 'inverse'"),
+    ],
+)
+def test_an_engine_without_the_surrogate_that_it_means_is_one_line(
+    engine, surrogate, text, place, tmp_path
+):
+    more = () if surrogate is None else ("--surrogate", place / surrogate)
+    result = call("invert", place / "obs.nc", "--engine", engine, *more, "--out", tmp_path / "x.nc")
+    assert result.exit_code == 2
+    assert text in result.stderr
+    assert not (tmp_path / "x.nc").exists()

@@ -1,0 +1,179 @@
+"""Searches through bands of frequencies: what they reach, what they tell, and how they resume."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from pdeinv.bayes.misfits import MisfitConfig, judged
+from pdeinv.bayes.named_priors import normal
+from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.posterior import Posterior, WhitenedModel
+from pdeinv.engines.gaussian.laplace import Laplace, LaplaceConfig
+from pdeinv.engines.gaussian.map import Map, MapConfig
+from pdeinv.engines.regularized.gauss_newton import GaussNewton, GaussNewtonConfig
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Budget, Run
+from pdeinv.errors import CapabilityError, ConfigError, Preempted
+from pdeinv.model.forward import Capability
+from pdeinv.model.spaces import Space, Variable
+
+TIMES = 0.01 * np.arange(1, 601)
+NOISE = Noise(np.full(600, 0.02))
+TRUTH = 0.45
+BANDS = {"bands": (0.6, 1.2), "band_iterations": 15}
+
+
+def ricker(t):
+    a = (np.pi * 2.0 * t) ** 2
+    return (1 - 2 * a) * np.exp(-a)
+
+
+def slope(t):
+    a = (np.pi * 2.0 * t) ** 2
+    return 2 * (np.pi * 2.0) ** 2 * t * (2 * a - 3) * np.exp(-a)
+
+
+class Arrival:
+    """A wavelet of 2 Hz that arrives at 3 s and a delay, the unknown."""
+
+    kind = "reference"
+    capabilities = frozenset({Capability.JVP, Capability.VJP})
+
+    def __init__(self, coords=True):
+        at = {"time": (("obs",), TIMES)} if coords else {}
+        self.m_space = Space((Variable("delay", (), (), "s"),))
+        self.d_space = Space((Variable("u", ("obs",), (600,), "1", "", at),))
+
+    def __call__(self, m):
+        return ricker(TIMES - 3 - m[0])
+
+    def linearize(self, m):
+        return At(self(m), -slope(TIMES - 3 - m[0]))
+
+
+class At:
+    def __init__(self, value, column):
+        self.value, self.column = value, column
+
+    def jvp(self, v):
+        return self.column * v[0]
+
+    def vjp(self, w):
+        return np.array([self.column @ w])
+
+
+def posterior(coords=True, law=NOISE):
+    prior = normal("delay", std=1.0, units="s")
+    data = ricker(TIMES - 3 - TRUTH) + NOISE.sample(np.random.default_rng(0))
+    return Posterior(prior, WhitenedModel(prior, Arrival(coords)), data, law)
+
+
+def engines(**more):
+    given = {**BANDS, **more}
+    return {
+        "map": Map(MapConfig(starts=1, method="lbfgs", **given)),
+        "map newton": Map(MapConfig(starts=1, method="newton-cg", **given)),
+        "laplace": Laplace(LaplaceConfig(starts=1, draws=5, **given)),
+        "gauss-newton": GaussNewton(
+            GaussNewtonConfig(regularization="prior", reference=None, **given)
+        ),
+    }
+
+
+NAMES = pytest.mark.parametrize("name", list(engines()))
+
+
+@NAMES
+def test_bands_lead_to_an_arrival_that_is_a_period_off(name, tmp_path):
+    found = run(engines()[name], posterior, Run(1, tmp_path / "bands")).outcome
+    assert found.converged, found.message
+    assert np.mean(found.xi) == pytest.approx(TRUTH, abs=0.01)
+    assert "after bands below 0.6, 1.2" in found.message
+    assert found.stats["misfit"].flat[0] == pytest.approx(300, rel=0.2)
+    bands = found.groups["bands"]
+    np.testing.assert_array_equal(bands["band"], [0.6, 1.2])
+    assert (bands["misfit_end"] < bands["misfit_start"]).all()
+    assert (bands["iterations"] > 0).all()
+    alone = run(engines(bands=())[name], posterior, Run(1, tmp_path / "alone")).outcome
+    assert abs(np.mean(alone.xi) - TRUTH) > 0.2
+    assert "bands" not in alone.groups
+
+
+def test_the_course_is_that_of_the_last_stage(tmp_path):
+    found = run(engines()["map"], posterior, Run(1, tmp_path)).outcome
+    course = found.groups["course"]["objective"].values
+    assert len(course) == found.summary["iterations"]
+    assert (np.diff(course) <= 0).all()
+
+
+def test_scores_go_through_bands_too(tmp_path):
+    law = judged(MisfitConfig(kind="correlation"), NOISE, {"time": TIMES})
+    found = run(engines()["map"], partial(posterior, law=law), Run(1, tmp_path)).outcome
+    assert found.xi.item() == pytest.approx(TRUTH, abs=0.01)
+
+
+@NAMES
+def test_a_resumed_search_has_the_same_bits(name, tmp_path):
+    whole = run(engines()[name], posterior, Run(1, tmp_path / "whole")).outcome
+    for n in range(1, 40):
+        stopped = tmp_path / f"{n % 2}"
+
+        def stop(chain, step, steps, note, n=n, folder=stopped):
+            if step >= n:
+                (folder / "STOP").touch()
+
+        spec = Run(1, stopped, checkpoint_seconds=0.0)
+        try:
+            run(engines()[name], posterior, spec, stop)
+            break
+        except Preempted:
+            (stopped / "STOP").unlink()
+        again = run(engines()[name], posterior, Run(1, stopped, resume=True)).outcome
+        np.testing.assert_array_equal(again.xi, whole.xi)
+        assert again.groups["bands"].equals(whole.groups["bands"])
+        if n > 3:
+            break
+
+
+@pytest.mark.parametrize("name", ["map", "gauss-newton"])
+def test_a_search_that_is_cut_in_a_band_tells_the_misfit_of_all(name, tmp_path):
+    spec = Run(1, tmp_path, budget=Budget(n_forward=5))
+    found = run(engines()[name], posterior, spec).outcome
+    assert not found.converged
+    assert "in bands below 0.6" in found.message
+    assert "cut short" in found.message
+    expected = posterior().misfit(found.xi[0, 0])
+    np.testing.assert_allclose(found.stats["misfit"].item(), expected)
+
+
+def test_progress_tells_the_band(tmp_path):
+    notes = []
+
+    def told(chain, step, steps, note):
+        notes.append(note)
+
+    run(engines()["map"], posterior, Run(1, tmp_path), told)
+    assert notes[-1].startswith("misfit")
+    assert engines()["map"].n_steps == 200 + 30 + 8 + 6 + 1 - 7
+
+
+def test_data_without_time_are_refused_before_a_solve(tmp_path):
+    for engine in engines().values():
+        with pytest.raises(CapabilityError, match=r"bands of frequencies needs data with a time"):
+            run(engine, partial(posterior, coords=False), Run(1, tmp_path))
+    with pytest.raises(ConfigError, match="hold frequencies below 50"):
+        run(engines(bands=(70.0,))["map"], posterior, Run(1, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bands": (3.0, 2.0)}, "rising"),
+        ({"bands": (1.0, 2.0), "band_iterations": (3,)}, "expected 2 numbers"),
+        ({"bands": (1.0,), "band_iterations": 0}, "at least 1"),
+    ],
+)
+def test_wrong_bands_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        MapConfig(**options)

@@ -1,0 +1,142 @@
+"""The engines that report a learned inverse: what they say, how they polish, what they refuse."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pdeinv.bayes.linear_gaussian import LinearGaussian
+from pdeinv.bayes.prior import nearest
+from pdeinv.engines.base import check_posterior
+from pdeinv.engines.ended import Ended
+from pdeinv.engines.gaussian.map import Map
+from pdeinv.engines.learned.linear_image import LinearImage
+from pdeinv.engines.run.driver import run
+from pdeinv.engines.run.spec import Run
+from pdeinv.errors import CapabilityError
+from pdeinv.model.learned import Estimate, Family
+
+CASE = LinearGaussian.example(np.random.default_rng(4), 3, 12)
+TRUE = np.array([0.5, -1.0, 0.3])
+
+
+def posterior(estimate, factor=1.0):
+    """Data of a known unknown, their noise as it is stated times a factor."""
+    on = CASE.posterior()
+    clean = on.model(TRUE)
+    noise = factor * on.noise.sample(np.random.default_rng(1))
+    return replace(on, data=clean + noise, estimate=estimate)
+
+
+def of_xi(mean, likeness=None):
+    return Estimate(np.asarray(mean, float), np.full(3, 0.5), "xi", likeness)
+
+
+def engine(**options):
+    return LinearImage(LinearImage.Config(**options))
+
+
+def go(on, folder, **options):
+    return run(engine(**options), lambda: on, Run(seed=1, folder=folder)).outcome
+
+
+def test_an_estimate_of_xi_is_reported_with_its_misfit(tmp_path):
+    on = posterior(of_xi(TRUE))
+    found = go(on, tmp_path)
+    assert np.array_equal(found.xi[0, 0], TRUE)
+    assert found.summary["misfit"] == pytest.approx(float(on.misfit(TRUE)))
+    assert found.converged
+    assert np.array_equal(found.groups["learned"]["sd"], np.full(3, 0.5))
+
+
+def test_an_estimate_of_the_unknown_is_reported_as_that(tmp_path):
+    on = posterior(None)
+    m = on.prior.unwhiten(TRUE)
+    on = replace(on, estimate=Estimate(m, np.full(3, 0.1), "m"))
+    found = go(on, tmp_path)
+    assert found.xi.shape == (1, 1, 0)
+    assert np.array_equal(found.m[0, 0], m)
+    assert found.summary["misfit"] == pytest.approx(float(on.misfit(TRUE)))
+
+
+def test_an_estimate_that_does_not_explain_the_data_has_not_converged(tmp_path):
+    found = go(posterior(of_xi(TRUE + 5)), tmp_path)
+    assert not found.converged
+    assert "misfit" in found.message
+
+
+@pytest.mark.parametrize(("share", "unlike"), [(0.04, True), (0.06, False), (None, False)])
+def test_data_unlike_those_of_the_training_are_flagged(share, unlike, tmp_path):
+    likeness = None if share is None else np.asarray(share)
+    found = go(posterior(of_xi(TRUE, likeness)), tmp_path)
+    assert (found.ended is Ended.UNLIKE) == unlike
+    assert found.converged != unlike
+    assert ("likeness" in found.summary) == (share is not None)
+
+
+@pytest.mark.parametrize("polish", ["map", "gauss-newton"])
+def test_a_polish_stops_at_the_noise_level_and_stays_near_the_estimate(polish, tmp_path):
+    on = posterior(of_xi(TRUE + np.array([2.0, 0, 0])))
+    raw, found = go(on, tmp_path / "raw"), go(on, tmp_path / "polished", polish=polish)
+    wanted = 0.5 * on.n_data
+    assert raw.summary["misfit"] > 3 * wanted
+    assert found.converged
+    assert found.summary["misfit"] <= 1.03 * wanted
+    assert found.summary["estimate_misfit_per_datum"] == raw.summary["misfit_per_datum"]
+    assert found.groups["polish"]["misfit"].values[-1] == found.summary["misfit"]
+
+
+def test_a_polish_in_xi_leaves_what_the_data_do_not_see_where_the_estimate_has_it(tmp_path):
+    blind = replace(CASE, matrix=CASE.matrix * np.array([1.0, 1.0, 0.0]))
+    on = blind.posterior()
+    off = TRUE + np.array([2.0, 0.0, 4.0])
+    on = replace(on, data=on.model(TRUE), estimate=of_xi(off))
+    found = go(on, tmp_path, polish="map").xi[0, 0]
+    away = on.prior.field.apply(np.eye(3)).T @ (found - off)
+    assert abs(away[2]) < np.abs(away[:2]).max()
+    prior_mean = run(Map(Map.Config()), lambda: replace(on, estimate=None), Run(1, tmp_path / "m"))
+    assert np.linalg.norm(found - off) < np.linalg.norm(prior_mean.outcome.xi[0, 0] - off)
+
+
+def test_the_most_probable_member_of_a_family_is_that_of_the_formula(tmp_path):
+    rng = np.random.default_rng(2)
+    family = Family(np.array([0.3, 0.0, -0.2]), rng.standard_normal((3, 2)))
+    on = posterior(None)
+    on = replace(on, estimate=Estimate(np.zeros(3), np.ones(3), "m", None, family))
+    found = go(on, tmp_path, polish="family")
+    whiten = on.noise.whiten
+    a = whiten((CASE.matrix @ family.modes).T).T
+    r = whiten(on.data - on.model.model(family.mean))
+    z = np.linalg.solve(a.T @ a + np.eye(2), a.T @ r)
+    assert found.m[0, 0] == pytest.approx(family.member(z), rel=1e-6)
+
+
+def test_an_inverse_that_knows_no_family_cannot_be_polished_to_one(tmp_path):
+    with pytest.raises(CapabilityError, match="needs a surrogate that knows the family"):
+        go(posterior(of_xi(TRUE)), tmp_path, polish="family")
+
+
+def test_an_estimate_that_fits_is_not_polished(tmp_path):
+    on = replace(posterior(of_xi(TRUE)), data=CASE.posterior().model(TRUE))
+    found = go(on, tmp_path, polish="map")
+    assert np.array_equal(found.xi[0, 0], TRUE)
+    assert found.summary["iterations"] == 0
+
+
+def test_an_engine_of_a_learned_inverse_wants_one():
+    with pytest.raises(CapabilityError, match="engine 'linear-image' reports what a trained inve"):
+        check_posterior(engine(), posterior(None))
+
+
+def test_an_engine_that_begins_in_xi_refuses_an_image():
+    on = posterior(Estimate(np.zeros(3), np.ones(3), "m"))
+    with pytest.raises(CapabilityError, match="begins in whitened coordinates"):
+        check_posterior(Map(Map.Config()), on)
+
+
+def test_the_nearest_xi_of_an_unknown_that_is_known_well_is_its_own():
+    prior = CASE.posterior().prior
+    found = nearest(prior, prior.unwhiten(TRUE), np.full(3, 1e-6))
+    assert found == pytest.approx(TRUE, abs=1e-4)
+    vague = nearest(prior, prior.unwhiten(TRUE), np.full(3, 1e6))
+    assert np.linalg.norm(vague) < 1e-3
