@@ -72,9 +72,9 @@ OPTIONS = {
 LEARNED = ("average-image", "inverse-cnn", "lin-fno", "linear-image", "nio")
 KIND = {"lbfgs": "map", "pcn-laplace": "pcn", "database-cma": "database"}
 EXEMPT = {"d-bar", "diffusionpde", "pinn", "red-diff", *LEARNED}
-"""Two solve once, at their end (tests/verification/test_dbar.py, tests/surrogate/test_pinn.py); two
-end in one line where no field is left that can be solved (tests/contract/test_engines.py); learned
-ones polish with the steps of gauss-newton (tests/unit/test_learned_engine.py)."""
+"""They solve once (tests/verification/test_dbar.py, tests/surrogate/test_pinn.py), polish with the
+steps of gauss-newton (tests/unit/test_learned_engine.py), or end in one line where no field is left
+that can be solved (tests/contract/test_engines.py)."""
 
 PARTS = ["value", "tangent", "adjoint"]
 WAYS = pytest.mark.parametrize("as_nan", [False, True], ids=["raised", "NaN"])
