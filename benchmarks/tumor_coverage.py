@@ -340,7 +340,9 @@ def _reachable(found: list[dict[str, Any]]) -> list[str]:
     lines = []
     for key, words in said.items() if found else ():
         mean = [float(np.mean([f[k][key] for f in found])) for k in ("whole", "core", "low")]
-        lines.append(f"| {words} | " + " | ".join(f"{v:.3f}" for v in mean) + " |")
+        lines.append(
+            f"| {words} ({len(found)} patients) | " + " | ".join(f"{v:.3f}" for v in mean) + " |"
+        )
     alone = [f["level"] for f in found if "level" in f]
     if alone:
         mean = [float(np.mean([f[k] for f in alone])) for k in ("whole", "core")]
