@@ -10,7 +10,7 @@ cases       s_L of free flames (30 mm) and Λ of counterflows (20 mm, 1 kg m-2 s
 extinction  the largest mass flux, by pseudo-arclength; Cantera's flame at fluxes on both sides.
 speed       a free flame from nothing and a restart with another E, of both, and errors of s_L.
 inverse     E of a counterflow at φ = 0.8 from eight quantities at 16 places, with noise of 2 % of
-            the largest value of each.
+            the largest value of each; data by collocation of order four, and by Cantera.
 
 Cantera's tolerances are 1e-8; its counterflows start from our profiles. Results are kept in
 ``results/flame_species.json``.

@@ -38,8 +38,9 @@ from .newton import BURNT
 from .parameters import Parameters, Setting
 from .physics import SCALED
 from .pointwise import Pointwise, fractions
-from .profiles import Counterflow, Free, Guess
+from .profiles import Free, Guess
 from .sensors import KINDS
+from .streams import Counterflow
 from .unknown import parameters
 
 if TYPE_CHECKING:
