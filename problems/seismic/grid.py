@@ -58,11 +58,12 @@ class NodeGrid:
     @cached_property
     def _lines(self) -> tuple[Array, Array]:
         """Coordinates along x and along y."""
-        ny, nx = self.shape
-        y, x = (
-            self.spacing * (np.arange(n) + k) for n, k in zip((ny, nx), self.first, strict=True)
-        )
-        return x, y
+        (ny, nx), (j, i) = self.shape, self.first
+        return self._line(i, nx), self._line(j, ny)
+
+    def _line(self, first: int, count: int) -> Array:
+        steps: Array = np.arange(first, first + count, dtype=np.float64)
+        return steps * self.spacing
 
     @cached_property
     def points(self) -> Array:
