@@ -71,6 +71,11 @@ def _pinned() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def _numbers(tensor: Any) -> Array:
+    """A tensor's numbers in double precision."""
+    return np.asarray(tensor.numpy(), dtype=np.float64)
+
+
 def segments_of(steps: int, size: int, memory_mb: float) -> int:
     """Into how many parts a run is cut whose states are kept for one part at a time.
 
@@ -230,10 +235,10 @@ class Waves:
     def traces(self, *, again: bool) -> Array:
         """The traces (shots, receivers, samples); states are kept where an adjoint will ask."""
         if again or self._kept is not None:
-            return np.asarray(self._recorded()[0].detach(), dtype=np.float64)
+            return _numbers(self._recorded()[0].detach())
         with import_torch().no_grad():
             found = self._run(self._v, self.amplitudes(self.wavelet)).receiver_amplitudes
-        return np.asarray(self._sampled(found), dtype=np.float64)
+        return _numbers(self._sampled(found))
 
     def _recorded(self) -> tuple[Any, Any, Any]:
         """Traces that know where they come from, v and what goes in."""
@@ -265,7 +270,7 @@ class Waves:
         weights = self.scheme.tensor(table)
         with _pinned():
             found = import_torch().autograd.grad(traces, wanted, weights, retain_graph=True)
-        on_v, *rest = (np.asarray(g, dtype=np.float64) for g in found)
+        on_v, *rest = (_numbers(g) for g in found)
         on_wavelet = np.zeros(self.survey.steps)
         if rest:
             on_wavelet = -rest[0].sum(axis=(0, 1))[:-1] / self.scheme.grid.spacing**2
@@ -282,7 +287,7 @@ class Waves:
             found = _called("scalar_born", *at, **given, **scheme.options).sc_receiver_amplitudes
             if wavelet.any():
                 found = found + self._run(self._v, self.amplitudes(wavelet)).receiver_amplitudes
-        return np.asarray(self._sampled(found), dtype=np.float64)
+        return _numbers(self._sampled(found))
 
     def states(self, wanted: NDArray[np.int64]) -> Array:
         """u at the nodes at some steps, increasing, shape (levels, n, shots)."""
@@ -292,7 +297,7 @@ class Waves:
         def look(state: Any) -> None:
             if state.step in levels:
                 u = state.get_wavefield("wavefield_0", mode="read")
-                found.append(np.array(u, dtype=np.float64).reshape(self.survey.shots, -1).T)
+                found.append(_numbers(u).reshape(self.survey.shots, -1).T.copy())
 
         with import_torch().no_grad():
             every = math.gcd(*levels)

@@ -58,8 +58,12 @@ class NodeGrid:
     @cached_property
     def _lines(self) -> tuple[Array, Array]:
         """Coordinates along x and along y."""
-        (ny, nx), (top, left), h = self.shape, self.first, self.spacing
-        return np.asarray(h * (np.arange(nx) + left)), np.asarray(h * (np.arange(ny) + top))
+        (ny, nx), (j, i) = self.shape, self.first
+        return self._line(i, nx), self._line(j, ny)
+
+    def _line(self, first: int, count: int) -> Array:
+        steps: Array = np.arange(first, first + count, dtype=np.float64)
+        return steps * self.spacing
 
     @cached_property
     def points(self) -> Array:
