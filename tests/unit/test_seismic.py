@@ -208,7 +208,7 @@ def test_velocities_too_fast_for_the_step_are_refused():
 
 def test_differences_refuse_velocities_beyond_those_of_the_time_step():
     pytest.importorskip("deepwave")
-    problem = made(unknown=CONSTANT, model="deepwave", time={"final": 0.05})
+    problem = made(unknown=CONSTANT, model="deepwave", time={"final": 0.15})
     model = problem.forward_model(problem.sensors("all"))
     model(np.array([3200.0]))
     for velocity, words in (
