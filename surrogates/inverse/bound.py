@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pdeinv.errors import ShapeError
 from pdeinv.model.learned import Estimate
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
@@ -49,7 +48,6 @@ class BoundInverse:
         law: how data scatter.
         factor: that standard deviations are multiplied by, shape (dim,).
         chosen: which of the trained sensors the data are of, shape (n_d,).
-        size: how many of those there are.
         space: of ξ.
         d_space: of the data.
     """
@@ -59,7 +57,6 @@ class BoundInverse:
     law: NoiseLaw
     factor: Array
     chosen: Index
-    size: int
     space: Space
     d_space: Space
 
@@ -71,15 +68,7 @@ class BoundInverse:
         Raises:
             ShapeError: the shapes do not fit.
         """
-        data, n = np.atleast_2d(np.asarray(data, dtype=np.float64)), len(self.chosen)
-        if data.shape[1:] != (n,) or np.shape(noise_std) != (n,):
-            raise ShapeError(
-                f"expected rows of {n} data with {n} σ, got the shapes {data.shape} and "
-                f"{np.shape(noise_std)}"
-            )
-        whole = np.full((len(data), self.size), np.nan)
-        whole[:, self.chosen] = data
-        level, stretch = self.law.level(noise_std, self.chosen)
+        whole, (level, stretch) = self.law.placed(data, noise_std, self.chosen)
         inputs = np.insert(self.inputs(whole), 0, level, axis=1)
         found = asked(self.networks, inputs)
         return Estimate(found.mean, found.std * self.factor * stretch)

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from pdeinv.bayes.likelihood import Likelihood, LikelihoodKind
-from pdeinv.errors import CapabilityError, ConfigError
+from pdeinv.errors import CapabilityError, ConfigError, ShapeError
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.hooks import likelihood
 from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
 from pdeinv.typing import Array
+
+from ..common.split import Index
 
 __all__ = ["Noised", "NoiseLaw", "noise_law"]
 
@@ -71,6 +73,29 @@ class NoiseLaw:
         ratio = float(np.sqrt(np.mean((noise_std / self.std[which]) ** 2)))
         low, high = self.factors
         return float(np.log(np.clip(ratio, low, high))), max(1.0, ratio / high)
+
+    def placed(
+        self, data: Array, noise_std: Array, which: Index
+    ) -> tuple[Array, tuple[float, float]]:
+        """Data of some sensors among those of all, NaN elsewhere, and :meth:`level` of their noise.
+
+        Args:
+            data: rows of one measurement each, (n, k).
+            noise_std: of the measurement, shape (k,).
+            which: the data that were measured, shape (k,).
+
+        Raises:
+            ShapeError: the shapes do not fit.
+        """
+        data, k = np.atleast_2d(np.asarray(data, dtype=np.float64)), len(which)
+        if data.shape[1:] != (k,) or np.shape(noise_std) != (k,):
+            raise ShapeError(
+                f"expected rows of {k} data with {k} σ, got the shapes {data.shape} and "
+                f"{np.shape(noise_std)}"
+            )
+        whole = np.full((len(data), len(self.std)), np.nan)
+        whole[:, which] = data
+        return whole, self.level(noise_std, which)
 
 
 def noise_law(

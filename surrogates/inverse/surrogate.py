@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from pdeinv.bayes.bands import coverage
 from pdeinv.bayes.posterior import xi_space
@@ -39,6 +39,7 @@ from ..training.weights import from_arrays, in_double, to_arrays
 from .bound import BoundInverse, asked
 from .inputs import Images, Inputs, Modes, inputs_from, lattice
 from .network import build, gaussian_loss
+from .noise_range import NoiseRange
 from .noising import Noised, NoiseLaw, noise_law
 from .spread import conformal_factor
 
@@ -66,20 +67,10 @@ class InverseCnnConfig(TrainingConfig):
     modes: Width = Field(64, description="of the data, at most")
     width: Width = Field(12, description="channels of the first convolution")
     widths: tuple[Width, ...] = Field((64, 64), min_length=1, description="linear layers")
-    noise_range: tuple[float, float] = Field(
-        (0.3, 3.0),
-        description="multiples of σ of additive noise that one training serves, least and largest",
-    )
+    noise_range: NoiseRange = (0.3, 3.0)
     share: float = Field(
         0.1, gt=0, lt=0.4, description="of the samples that calibrate, and as many that test"
     )
-
-    @model_validator(mode="after")
-    def _range(self) -> Self:
-        low, high = self.noise_range
-        if not 0 < low <= high < np.inf:
-            raise ValueError(f"noise_range must be two rising positive numbers, got {low}, {high}")
-        return self
 
 
 @dataclass(frozen=True)
@@ -210,12 +201,11 @@ class InverseCnn(Trained):
         identity.check(problem, prior)
         chosen = identity.select(sensors)
         trained = {c: np.asarray(v) for c, v in identity.sensors.items()}
-        size = len(next(iter(trained.values())))
         low, high = record.config["noise_range"]
         law = noise_law(problem, trained, record.noise_std, (float(low), float(high)))
         space = identity.observed.space(sensors)
         return BoundInverse(
-            self._networks(), self.inputs, law, self.factor, chosen, size,
+            self._networks(), self.inputs, law, self.factor, chosen,
             xi_space(prior.dim), space,
         )  # fmt: skip
 

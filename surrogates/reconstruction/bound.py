@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from pdeinv.errors import ShapeError
 from pdeinv.model.learned import Estimate
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
@@ -50,16 +49,8 @@ class BoundImages:
         Raises:
             ShapeError: the shapes do not fit.
         """
-        data, n = np.atleast_2d(np.asarray(data, dtype=np.float64)), len(self.chosen)
-        if data.shape[1:] != (n,) or np.shape(noise_std) != (n,):
-            raise ShapeError(
-                f"expected rows of {n} data with {n} σ, got the shapes {data.shape} and "
-                f"{np.shape(noise_std)}"
-            )
-        whole = np.full((len(data), len(self.law.std)), np.nan)
-        whole[:, self.chosen] = data
-        level, stretch = self.law.level(noise_std, self.chosen)
-        seen = Seen(whole, np.full(len(data), level), self._ratio(noise_std))
+        whole, (level, stretch) = self.law.placed(data, noise_std, self.chosen)
+        seen = Seen(whole, np.full(len(whole), level), self._ratio(noise_std))
         found = self.estimate(seen)
         return replace(found, std=found.std * stretch)
 

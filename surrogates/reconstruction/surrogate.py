@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from pdeinv.bayes.bands import coverage, image_errors
 from pdeinv.bayes.prior import Prior
@@ -31,6 +31,7 @@ from ..common.record import Judgement, Record
 from ..common.split import Split
 from ..common.storage import under, within
 from ..common.trained import Trained
+from ..inverse.noise_range import NoiseRange
 from ..inverse.noising import NoiseLaw, noise_law
 from ..inverse.spread import conformal_factor
 from .bound import BoundImages
@@ -54,10 +55,7 @@ LEAST_FACTOR = 0.1
 class ImageConfig(LessonConfig):
     """Options that every reconstruction has."""
 
-    noise_range: tuple[float, float] = Field(
-        (0.2, 5.0),
-        description="multiples of σ of additive noise that one training serves, least and largest",
-    )
+    noise_range: NoiseRange = (0.2, 5.0)
     data_modes: Width = Field(256, description="of the data, at most")
     image_modes: Width = Field(
         100, description="of the images, at most: the family that polish 'family' searches"
@@ -65,13 +63,6 @@ class ImageConfig(LessonConfig):
     share: float = Field(
         0.1, gt=0, lt=0.4, description="of the samples that test; 200, or a quarter, calibrate"
     )
-
-    @model_validator(mode="after")
-    def _range(self) -> Self:
-        low, high = self.noise_range
-        if not 0 < low <= high < np.inf:
-            raise ValueError(f"noise_range must be two rising positive numbers, got {low}, {high}")
-        return self
 
 
 @dataclass(frozen=True)
