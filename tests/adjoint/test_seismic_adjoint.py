@@ -21,7 +21,7 @@ CASES = {
     "wavelet": {"source": {"amplitude_std": 0.2, "shift_std": 0.01}},
     "free wavelet": {"source": {"wavelet_std": 0.3}},
     "shift and layers": {"source": {"shift_std": 0.01}, "unknown": {"kind": "layers"}},
-    "little memory": {"time": {"final": 0.3, "memory_mb": 4.0}},
+    "little memory": {"time": {"final": 0.3, "memory_mb": 2.5}},
     "blended phases": {"unknown": {"kind": "two-phase", "low": 2000.0, "high": 3000.0,
                                    "tau": 0.01, "grid": [9, 9], "blend": 0.3}},
 }  # fmt: skip
