@@ -176,7 +176,7 @@ def test_flames_of_five_species_need_cantera_to_be_solved_for():
 
 @pytest.mark.usefixtures("place")
 def test_seismic_waves_need_deepwave_for_the_fast_model_alone():
-    keys = ("cells=6", "time.final=0.1", "source.frequency=4", "boundary.width=0")
+    keys = ("cells=6", "time.final=0.4", "source.frequency=4", "boundary.width=0")
     small = ("--level", "0", *(word for k in keys for word in ("--set", f"problem.{k}")))
     fast = ("--set", "problem.model=deepwave")
     commands = [("solve", "seismic", *small, "--seed", "1", "--out", "s.nc"),
