@@ -288,7 +288,7 @@ TABLES = {
     ),
     "engine.walkers": (
         ("--set", "engine.walkers=40"),
-        "unknown key 'engine.walkers': engine 'two-level' does not have it, 'emcee' does; ",
+        "unknown key 'engine.walkers': engine 'two-level' does not have it, 'emcee', 'pnp-dm' do; ",
     ),
     "problem.frequencies": (
         ("--set", "problem.frequencies=[1.0]"),
