@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import xarray as xr
+
 from pdeinv.config import merge, named
-from pdeinv.errors import ConfigError, PdeinvError
+from pdeinv.errors import ConfigError, DataSchemaError, PdeinvError
 from pdeinv.io.observations import NoiseSpec, Observations, header, read
 from pdeinv.plugins import hooks, registry
 from pdeinv.plugins.problem import Problem
@@ -60,6 +63,26 @@ def _meshed(table: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in table.items() if k != "unknown"}
 
 
+def _check_places(path: Path, problem: Problem, dataset: xr.Dataset) -> None:
+    """Refuse places of the data's axes that a file tells otherwise than the problem has them.
+
+    Raises:
+        DataSchemaError: one differs.
+    """
+    ours, dims = hooks.annotated(problem, dataset), set(problem.observed.dims)
+    for name, at in ours.data_vars.items():
+        told = dataset.get(str(name))
+        if told is None or told.dims != at.dims or at.ndim != 1 or not set(at.dims) <= dims:
+            continue
+        off = ~np.isclose(told, at, rtol=1e-6, atol=1e-9 * float(np.abs(at).max()))
+        if off.any():
+            k = int(np.flatnonzero(off)[0])
+            raise DataSchemaError(
+                f"{path}: '{name}' number {k} is {float(told[k]):g}, and [problem] makes it "
+                f"{float(at[k]):g}; leave out of [problem] what the file tells"
+            )
+
+
 def read_case(path: Path, table: Mapping[str, Any], noise: NoiseSpec) -> Case:
     """The problem of an observation file, with the table ``[problem]`` on top, and its data.
 
@@ -83,6 +106,7 @@ def read_case(path: Path, table: Mapping[str, Any], noise: NoiseSpec) -> Case:
     # a file that pdeinv did not write may describe its experiment by variables of its own
     described = carried or hooks.tables_of(registry.load("problems", chosen), dataset)
     problem = make_problem(chosen, merge(described, keys))
+    _check_places(path, problem, dataset)
     level = dataset.attrs.get("pdeinv_level")
     observations = read(path, problem.observed, noise, hooks.likelihood(problem))
     return Case(problem, observations, None if level is None else int(level), carried)

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
+from pydantic import AfterValidator, Field
 
 from pdeinv.typing import Array
 
 from .places import WORDS, attributes_of
 from .survey import COORDS
 
-__all__ = ["gathers"]
+__all__ = ["Factor", "gathers"]
+
+
+def _no_zero(factor: float) -> float:
+    if factor == 0:
+        raise ValueError("must not be 0")
+    return factor
+
+
+Factor = Annotated[
+    float,
+    AfterValidator(_no_zero),
+    Field(allow_inf_nan=False, description="what values are multiplied by, such as -1"),
+]
 
 
 def gathers(

@@ -28,7 +28,7 @@ from pdeinv.typing import Array
 from . import segy
 from .clock import times_of
 from .config import SeismicConfig
-from .gathers import gathers
+from .gathers import Factor, gathers
 
 __all__ = ["IMPORTERS", "NpyOptions"]
 
@@ -46,11 +46,7 @@ class NpyOptions(Config):
     first: int = Field(
         1, ge=0, description="number of the file's first sample; 1: it is the wave at t = dt"
     )
-    factor: float = Field(
-        1.0,
-        allow_inf_nan=False,
-        description="what values are multiplied by; -1 where sources have the other sign",
-    )
+    factor: Factor = 1.0
     noise_rms: Positive | None = Field(
         None, description="noise standard deviation as a part of the root mean square of the data"
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from pdeinv.errors import DataSchemaError
+from pdeinv.io.quantities import check_units
 from pdeinv.typing import Array
 
 from .config import SeismicConfig
@@ -43,7 +45,10 @@ def annotated(config: SeismicConfig, dataset: xr.Dataset) -> xr.Dataset:
     for dim, table in places.items():
         if dataset.get(dim, xr.DataArray(0)).dims != (dim,):
             return dataset
-        chosen = table[np.asarray(dataset[dim]).astype(np.int64)]
+        numbers = np.asarray(dataset[dim]).astype(np.int64)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(table):
+            return dataset  # as the reader of the data will say
+        chosen = table[numbers]
         for k, axis in enumerate(AXES):
             name = f"{WORDS[dim]}_{axis}"
             found[name] = (dim, chosen[:, k], attributes_of(WORDS[dim], axis))
@@ -70,14 +75,20 @@ def tables_of(dataset: xr.Dataset) -> dict[str, Any]:
 
 
 def _places(dataset: xr.Dataset, name: str, dim: str) -> list[list[float]]:
-    columns = []
+    columns, source = [], dataset.encoding.get("source", "dataset")
     for axis in AXES:
         column = dataset.get(f"{name}_{axis}")
         if column is None or column.dims != (dim,):
             raise DataSchemaError(
                 f"'{name}_{axis}': expected one number for each {dim}, over the dimension {dim}"
             )
+        check_units(column, f"{name}_{axis}", "m", Path(source), needed=False)
         columns.append(np.asarray(column, dtype=np.float64))
+        bad = np.flatnonzero(~np.isfinite(columns[-1]))
+        if len(bad):
+            raise DataSchemaError(
+                f"'{name}_{axis}': number {bad[0]} is not finite; every {dim} needs a place"
+            )
     return [[float(v) for v in row] for row in np.stack(columns, axis=1)]
 
 

@@ -21,7 +21,7 @@ from pdeinv.io.segy import Traces, read_segy
 from pdeinv.memory import check_fits
 from pdeinv.typing import Array
 
-from .gathers import gathers
+from .gathers import Factor, gathers
 from .segy_geometry import Axis, Geometry
 
 __all__ = ["SegyOptions", "read"]
@@ -51,9 +51,7 @@ class SegyOptions(Config):
         description="time of the first sample since the wavelet began, s; told by the file if not "
         "given",
     )
-    factor: float = Field(
-        1.0, allow_inf_nan=False, description="what values are multiplied by, such as -1"
-    )
+    factor: Factor = 1.0
     units_of_u: str = Field("Pa", description="UDUNITS text of the values")
     noise_rms: Positive | None = Field(
         None, description="noise standard deviation as a part of the root mean square of the data"
@@ -79,6 +77,11 @@ def read(source: Path, options: SegyOptions) -> xr.Dataset:
     except DataSchemaError as error:
         raise DataSchemaError(f"{source}: {error}") from None
     kept = times >= -1e-9 * record
+    if not kept.any():
+        raise DataSchemaError(
+            f"{source}: all {len(times)} samples are before t = 0, at which the wavelet begins; "
+            "give another --delay"
+        )
     if not kept.all():
         _note(f"{int((~kept).sum())} samples before t = 0 are left out")
     places = geometry.sources, geometry.receivers
@@ -113,6 +116,12 @@ def _record(traces: Traces, given: float | None) -> float:
         raise DataSchemaError(
             f"traces 0 and {k} have samples every {told[0]} and {told[k]} microseconds; resample "
             "them, or give --record"
+        )
+    whole = traces.interval & 0xFFFF
+    if whole not in (0, told[0]):
+        raise DataSchemaError(
+            f"traces have samples every {told[0]} microseconds (byte 117) and the file every "
+            f"{whole} (byte 3217); give --record in s"
         )
     if told[0] == 0:
         raise DataSchemaError("no header says the time between two samples; give --record in s")
@@ -156,8 +165,8 @@ def _alive(traces: Traces) -> Array:
     bad = ~np.isfinite(values).all(axis=1)
     if bad.any():
         raise DataSchemaError(
-            f"trace {np.flatnonzero(bad)[0]} (and {bad.sum() - 1} more) holds values that are not "
-            "finite; the file is damaged or has another format than it says"
+            f"{bad.sum()} traces hold values that are not finite, the first is number "
+            f"{np.flatnonzero(bad)[0]}; the file is damaged or has another format than it says"
         )
     flagged, silent = np.isin(traces.headers["kind"], _DEAD), ~values.any(axis=1)
     dead = flagged | silent

@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 import pdeinv
+from pdeinv.errors import DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.jobs.plot.result import Claim, result_panels
@@ -84,3 +85,17 @@ def test_a_file_of_others_is_inverted_by_its_variables(folder, tmp_path):
     assert len(case.observations.values) == 2 * 4 * 21 - 16
     model = case.problem.forward_model(case.observations.coords)
     assert model(case.problem.prior().unwhiten(np.zeros(3))).shape == (152,)
+
+
+@pytest.mark.parametrize("bare", [False, True], ids=["written by pdeinv", "of others"])
+def test_a_survey_that_is_not_that_of_the_file_is_refused(bare, folder, tmp_path):
+    path = folder / "obs.nc"
+    if bare:
+        dataset = xr.load_dataset(path)
+        path = tmp_path / "bare.nc"
+        dataset.drop_attrs(deep=False).to_netcdf(path)
+    for survey in ({"receivers": [[80.0, 16.0], [240.0, 16.0], [400.0, 16.0], [565.0, 16.0]]},
+                   {"source_depth": 500.0, "sources": 2}):  # fmt: skip
+        table = {"name": "seismic", "survey": survey}
+        with pytest.raises(DataSchemaError, match=r"number \d is .*, and \[problem\] makes it"):
+            read_case(path, table, NoiseSpec())

@@ -131,7 +131,7 @@ def test_samples_before_the_shot_are_left_out(imported):
 
 
 def test_delays_in_parts_of_milliseconds(imported):
-    found = imported(segy(line(delay=25, time_scalar=-10, interval=500)))
+    found = imported(segy(line(delay=25, time_scalar=-10, interval=500), interval=500))
     assert found["time"].values[:2] == pytest.approx([0.0025, 0.003])
 
 
@@ -181,14 +181,21 @@ WRONG = {
         "traces 0 and 3 have samples every 2000 and 4000 microseconds",
     ),
     "no interval": (lambda: segy(line(interval=0), interval=0), "no header says the time between"),
-    "milliseconds": (lambda: segy(line(interval=2)), "samples are 2 microseconds apart; were"),
+    "intervals of file and traces": (
+        lambda: segy(line(), interval=4000),
+        r"every 2000 microseconds \(byte 117\) and the file every 4000 \(byte 3217\); give",
+    ),
+    "milliseconds": (
+        lambda: segy(line(interval=2), interval=0),
+        "samples are 2 microseconds apart; were",
+    ),
     "delays": (lambda: segy(changed(line(), 2, delay=8)), "0 s in trace 0 and at 0.008 s in"),
     "delay between samples": (lambda: segy(line(delay=1)), "no multiple of the 0.002 s"),
     "dead": (lambda: segy([(h, 0 * v) for h, v in line()]), "all traces are zero or marked"),
     "no waves": (lambda: segy(line(kind=4)), "no trace is of waves, by their kinds in byte 29"),
     "not finite": (
         lambda: segy([(h, np.where(v > 50, np.nan, v)) for h, v in line()]),
-        r"trace 0 \(and 5 more\) holds values that are not finite",
+        "6 traces hold values that are not finite, the first is number 0",
     ),
 }  # fmt: skip
 
@@ -205,3 +212,7 @@ def test_wrong_files_are_refused_in_one_line(case, imported):
 def test_wrong_flags_are_refused(imported):
     with pytest.raises(ConfigError, match="--axis: "):
         imported(segy(line()), axis="z")
+    with pytest.raises(ConfigError, match="--factor: must not be 0"):
+        imported(segy(line()), factor=0.0)
+    with pytest.raises(DataSchemaError, match="all 20 samples are before t = 0"):
+        imported(segy(line()), delay=-10.0)

@@ -262,7 +262,11 @@ def strong_form(case: Case) -> str | None:
         part = found.focus(case.m())
         inside = all(a <= c < d <= b for (a, b), (c, d) in zip(found.box, part, strict=True))
         hold(inside, f"focus gives {part}, expected a part of the box {found.box}")
-    points, _ = found.sensing(case.sensors)
+    try:
+        points, _ = found.sensing(case.sensors)
+    except (ConfigError, CapabilityError) as error:
+        hold("\n" not in str(error), "the refusal of the data takes more than one line")
+        return "these data have none"
     wanted = (case.size, found.dim)
     hold(np.shape(points) == wanted, f"sensing gives points {np.shape(points)}, expected {wanted}")
     return None
