@@ -16,6 +16,7 @@ from pdeinv.bayes.sobolev import Sobolev
 from pdeinv.errors import CapabilityError, ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.observations import Observations, read, to_dataset
+from pdeinv.jobs.invert.silent import silent
 from pdeinv.model.observed import Observed
 from pdeinv.model.traces import traces_of
 
@@ -177,6 +178,14 @@ def test_a_band_expects_what_it_has_of_the_noise():
     share = float(np.mean(misfit > law.largest_misfit(lambda: G)))
     assert share < 0.01
     assert np.quantile(misfit, 0.99) > 0.75 * law.largest_misfit(lambda: G)
+
+
+def test_a_band_with_nothing_but_noise_is_told():
+    law, eta = law_of("band"), NOISE.sample(np.random.default_rng(3), 1)[0]
+    (line,) = silent(Observations(RECORDS, eta, AT, law))
+    assert "no more than their noise" in line
+    assert silent(Observations(RECORDS, Y, AT, law)) == ()
+    assert silent(Observations(RECORDS, eta, AT, NOISE)) == ()
 
 
 def test_a_band_is_triangular_in_time():

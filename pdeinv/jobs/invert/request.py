@@ -21,6 +21,7 @@ from pdeinv.executors.config import ExecutorConfig
 from pdeinv.executors.processes import check_workers
 from pdeinv.io.observations import NoiseSpec, Observations
 from pdeinv.jobs.invert.alike import alike
+from pdeinv.jobs.invert.silent import silent
 from pdeinv.jobs.invert.tables import check_keys, check_solver, check_surrogate_table, rounds_config
 from pdeinv.jobs.two_level.rounds import RoundsConfig, learner
 from pdeinv.memory import check_fits
@@ -121,7 +122,8 @@ class Inversion:
         found = cls(run, case.problem, case.observations, engine)
         if not found.trains_surrogate:
             check_surrogate_table(run.surrogate)
-        notes = (*_notes(run, observations, case), *alike(case.observations), *said)
+        notes = (*_notes(run, observations, case), *alike(case.observations))
+        notes += (*silent(case.observations), *said)
         if found.leaves_surrogate:
             notes += (
                 f"engine '{engine.name}' solves the reference model and leaves "
