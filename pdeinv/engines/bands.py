@@ -50,7 +50,7 @@ class BandsConfig(Config):
                 f"band_iterations: expected {len(self.bands)} numbers, one for each band, got "
                 f"{len(given)}"
             )
-        if min(self.iterations, default=1) < 1:
+        if min((*self.iterations, 1 if isinstance(given, tuple) else given)) < 1:
             raise ValueError("band_iterations: expected at least 1 in each band")
         return self
 

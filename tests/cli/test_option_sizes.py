@@ -14,10 +14,10 @@ LONGER = {
     "cma": {"max_iterations"},
     "eki": {"max_iterations"},
     "emcee": {"warmup"},
-    "gauss-newton": {"steps"},
+    "gauss-newton": {"steps", "band_iterations"},
     "hmc": {"warmup", "max_leapfrogs"},
-    "laplace": {"max_iterations", "cg_iterations"},
-    "map": {"max_iterations", "cg_iterations"},
+    "laplace": {"max_iterations", "cg_iterations", "band_iterations"},
+    "map": {"max_iterations", "cg_iterations", "band_iterations"},
     "pcn": {"warmup"},
     **{
         name: {"levels"}
