@@ -240,6 +240,7 @@ class _Training:
         """Train, save and show."""
         from pdeinv.io.atomic import atomic
         from pdeinv.jobs.train import execute
+        from pdeinv.jobs.trained_notes import trained_notes
 
         job, terminal = self.job, self.terminal
         training = self.held or job.read()
@@ -259,11 +260,8 @@ class _Training:
             surrogate.save(target)
         plan = self.plan(training, job.seed)
         errors = surrogate.metadata.get("errors", {})
-        still = surrogate.metadata.get("extra", {}).get("constant_data", 0)
-        if still:
-            terminal.note(
-                f"{still} data are the same in all samples: they say nothing of the unknown"
-            )
+        for told in trained_notes(surrogate.metadata):
+            terminal.note(told)
         rows = [*plan.items(), *errors.items()]
         shown = terminal.table(f"{job.surrogate}: held-out errors", ("figure", "value"), rows)
         terminal.result({**plan, "errors": errors}, shown, str(self.output.out))

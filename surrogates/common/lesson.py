@@ -26,8 +26,9 @@ from .split import Index, Split
 
 __all__ = ["Lesson", "LessonConfig", "Where"]
 
-FEWEST = 3
-"""Samples of which one each trains, stops the training and is held out."""
+FEWEST = 5
+"""Samples of which one each stops the training and is held out, and three train (a member of
+``inverse-cnn`` takes one each of those to train, to stop by and to see besides)."""
 
 
 class LessonConfig(Config):

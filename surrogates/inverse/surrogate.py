@@ -20,7 +20,7 @@ from pdeinv.bayes.bands import coverage
 from pdeinv.bayes.posterior import xi_space
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Width
-from pdeinv.errors import ConfigError, DataSchemaError
+from pdeinv.errors import ConfigError
 from pdeinv.model.learned import Estimate, Role
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.problem import Problem
@@ -44,9 +44,6 @@ from .noising import Noised, NoiseLaw, noise_law
 from .spread import conformal_factor
 
 __all__ = ["InverseCnn", "InverseCnnConfig"]
-
-FEWEST = 5
-"""Samples of which three are left to a member, to train on and to stop by."""
 
 
 class InverseCnnConfig(TrainingConfig):
@@ -109,15 +106,9 @@ class InverseCnn(Trained):
         Raises:
             ConfigError: images are asked for and the data lie on no lattice, or their likelihood is
                 a score.
-            DataSchemaError: too few samples.
             Preempted: a stop was asked for; the training is saved.
             RunFailed: the loss is not finite.
         """
-        if lesson.dataset.size < FEWEST:
-            raise DataSchemaError(
-                f"surrogate '{cls.name}' needs at least {FEWEST} solved samples, got "
-                f"{lesson.dataset.size}; generate more (--n)"
-            )
         law = _law(lesson)
         inputs = _inputs(lesson, law)
         members, epochs = [], []

@@ -12,16 +12,21 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
+from pdeinv.engines.base import Outcome
 from pdeinv.engines.diffusion.affine import Affine
 from pdeinv.engines.diffusion.conditioned import Tie, moved
+from pdeinv.engines.diffusion.coupled import judged
+from pdeinv.engines.diffusion.fitted import Sums
 from pdeinv.engines.diffusion.local import Curvature, located
 from pdeinv.engines.diffusion.pnp_dm import PnpDm, PnpDmConfig
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
+from pdeinv.errors import ConfigError
 from pdeinv.model.forward import DERIVATIVES, Linearization
 from pdeinv.model.spaces import Space, Variable
+from pdeinv.plugins.registry import configured
 
 DIM, N_D = 6, 4
 
@@ -82,6 +87,61 @@ def test_a_coupling_that_widens_the_fitted_data_is_no_posterior(tmp_path):
     good = drawn(narrow, tmp_path / "fine", coupling=0.02, first_coupling=1.0, draws=200)
     assert good.ended is Ended.DRAWN
     assert good.summary["fitted_sd_ratio"] < 1.05
+
+
+def outcome(ended=Ended.DRAWN):
+    return Outcome(np.zeros((1, 1, 1)), {"misfit": np.zeros((1, 1))}, ended, "so", note="law")
+
+
+def sums(sd, n=4000):
+    return Sums.none(2).plus(np.random.default_rng(0).standard_normal((n, 2)) * sd)
+
+
+def test_what_fitted_data_cannot_show_is_known_from_the_coupling():
+    """Along unseen directions draws of a Gaussian prior are √(1 + r² / s²) times too wide."""
+    seen = (sums(1.0), sums(1.0))
+    fine = judged(outcome(), 0.32, 1.0, *seen)
+    assert fine.converged
+    assert fine.summary["unseen_sd_ratio"] < 1.05
+    for ended in (Ended.DRAWN, Ended.CUT):
+        far = judged(outcome(ended), 1.0, 1.0, *seen)
+        assert far.ended is Ended.COUPLED
+        assert "at least 1.41 times" in far.message
+        assert "at most 0.32" in far.message
+        assert far.message.endswith("lower engine.coupling")
+    assert judged(outcome(), 0.32, 0.9, *seen).ended is Ended.COUPLED
+    assert judged(outcome(), 1.0, 1.0, sums(1.0, 1), sums(1.0, 1)).ended is Ended.COUPLED
+
+
+def test_a_wide_coupling_is_no_posterior_although_fitted_data_are_right(tmp_path):
+    mixture, unseen = case(apart=0.0)
+    found = drawn(mixture, tmp_path, coupling=1.0)
+    assert (found.xi.reshape(-1, DIM) @ unseen).std() == pytest.approx(2**0.5, rel=0.05)
+    assert found.ended is Ended.COUPLED
+
+
+def test_a_spread_that_is_all_the_couplings_own_is_told_in_words():
+    for narrow, wide in ((1.0, 3.0), (0.0, 0.0)):
+        found = judged(outcome(), 0.1, 1.0, sums(wide), sums(narrow))
+        assert found.ended is Ended.COUPLED
+        assert "nothing can be said of the spread of fitted data" in found.message
+        assert "fitted_sd_ratio" not in found.summary
+        assert "inf" not in found.message
+        assert all(np.isfinite(list(found.summary.values())))
+
+
+def test_a_ratio_that_is_left_out_is_spoken_of():
+    found = judged(outcome(), 0.1, 1.0, sums(1.0, 199), sums(1.0))
+    assert "fitted_sd_ratio" not in found.summary
+    assert found.note.startswith("law; fitted data were not compared")
+    assert "199 seen, 200 needed" in found.note
+    assert judged(outcome(), 0.1, 1.0, sums(1.0, 200), sums(1.0)).note == "law"
+
+
+def test_a_coupling_has_to_fall():
+    with pytest.raises(ConfigError, match=r"first_coupling = 0.5 is below twice coupling = 0.3"):
+        configured("engines", "pnp-dm", {"first_coupling": 0.5})
+    assert PnpDmConfig(first_coupling=0.6).first_coupling == 0.6
 
 
 class Curved:

@@ -256,7 +256,7 @@ def test_images_of_what_lies_on_no_lattice_are_refused(darcy):
 
 def test_four_samples_are_too_few(darcy):
     problem, dataset = darcy
-    with pytest.raises(DataSchemaError, match="at least 5 solved samples, got 4"):
+    with pytest.raises(DataSchemaError, match=r"at least 5 solved samples, .* got 4"):
         InverseCnn.fit(dataset.rows(slice(4)), problem, InverseCnnConfig(epochs=1), 1)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from pdeinv.typing import Array
 
-__all__ = ["Sums", "width_ratio"]
+__all__ = ["FEWEST", "Sums", "width_ratio"]
 
 FEWEST = 200
 """Fitted data sets that a width is taken from at least."""
@@ -56,14 +56,12 @@ class Sums:
 
 
 def width_ratio(wide: Sums, narrow: Sums) -> float | None:
-    """The sd of fitted data over its limit at coupling 0, where enough were seen.
+    """The sd of fitted data over its limit at coupling 0; None where no spread is left there.
 
     Args:
         wide: at twice the coupling.
         narrow: at the coupling.
     """
-    if min(wide.n, narrow.n) < FEWEST:
-        return None
     here, twice = narrow.variance, wide.variance
     limit = here - (twice - here) / 3
-    return float(np.sqrt(here / limit)) if limit > 0 else float("inf")
+    return float(np.sqrt(here / limit)) if limit > 0 else None

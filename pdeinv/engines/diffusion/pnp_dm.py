@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pdeinv.bayes.jacobian import DenseLinearization
 from pdeinv.bayes.posterior import Posterior
@@ -27,11 +27,11 @@ from pdeinv.bayes.prior import cost
 from pdeinv.engines.base import Chain, Outcome
 from pdeinv.engines.diffusion.affine import Affine, affine_or_none
 from pdeinv.engines.diffusion.conditioned import Tie, moved
-from pdeinv.engines.diffusion.fitted import Sums, width_ratio
+from pdeinv.engines.diffusion.coupled import judged
+from pdeinv.engines.diffusion.fitted import Sums
 from pdeinv.engines.diffusion.levels import SHORT, conditional_draw, descending
 from pdeinv.engines.diffusion.local import Curvature, Local, curvature, located
 from pdeinv.engines.diffusion.prior import denoiser_of, whose_prior
-from pdeinv.engines.ended import Ended
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, stack
 from pdeinv.engines.requests import Steps
 from pdeinv.engines.solvable import first_linearized
@@ -48,9 +48,6 @@ BEYOND = 2.0
 FALL, HOLD = 0.5, 0.8
 """Shares of the warm-up until the coupling has come to twice the last one, and has stayed there."""
 
-ENOUGH = 1.05
-"""The sd of fitted data over its limit, above which the last coupling is too large."""
-
 SMALLEST = 0.1
 """The last level of a reverse diffusion, in couplings."""
 
@@ -65,13 +62,25 @@ class PnpDmConfig(SamplerConfig):
         0.3, gt=0, description="last standard deviation between the two variables, in units of xi"
     )
     first_coupling: float | None = Field(
-        None, gt=0, description="the first one; unset: twice the spread of the prior"
+        None,
+        gt=0,
+        description="the first one, at least twice the last; unset: twice the spread of the prior",
     )
     levels: int = Field(12, ge=2, description="calls of the denoiser for each draw of the prior")
     moves: int = Field(1, ge=1, description="Metropolised steps of the likelihood for each draw")
     walkers: int = Field(
         1, ge=1, le=10_000, description="chains that one chain moves together, denoised in one call"
     )
+
+    @model_validator(mode="after")
+    def _falls(self) -> Self:
+        if self.first_coupling is not None and self.first_coupling < 2 * self.coupling:
+            raise ValueError(
+                f"first_coupling = {self.first_coupling:g} is below twice coupling = "
+                f"{self.coupling:g}, to which it has to fall; take at least "
+                f"{2 * self.coupling:g}, lower coupling, or leave it out"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -201,7 +210,8 @@ class PnpDm(Sampler[PnpDmState]):
             "n_denoiser": float(sum(c.state.n_denoiser for c in chains)),
         }
         found = Outcome(xi, stats, ended, message, figures, note=whose_prior(posterior))
-        return _widths_told(found, chains)
+        seen = [Sums.joined([getattr(c.state, k) for c in chains]) for k in ("wide", "narrow")]
+        return judged(found, self.config.coupling, denoiser_of(posterior).spread, *seen)
 
 
 def _linearized(posterior: Posterior, affine: Affine, place: Any) -> Steps[Local]:
@@ -232,16 +242,3 @@ def _apart(records: Array) -> Array:
     """(chain, draw, walker, ...) as (chain · walker, draw, ...)."""
     moved_up = np.moveaxis(records, 2, 1)
     return moved_up.reshape(-1, *moved_up.shape[2:])
-
-
-def _widths_told(found: Outcome, chains: Sequence[Chain]) -> Outcome:
-    """Not converged where fitted data are wider than without a coupling."""
-    wide, narrow = (Sums.joined([getattr(c.state, k) for c in chains]) for k in ("wide", "narrow"))
-    ratio = width_ratio(wide, narrow)
-    if ratio is None:
-        return found
-    found = replace(found, summary={**found.summary, "fitted_sd_ratio": ratio})
-    if not found.converged or ratio <= ENOUGH:
-        return found
-    text = f"fitted data spread {ratio:.3g} times as far as without a coupling"
-    return replace(found, ended=Ended.COUPLED, message=Ended.COUPLED.sentence(text))
