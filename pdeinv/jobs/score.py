@@ -82,10 +82,15 @@ def metrics_of(problem: Problem, threshold: float | None = None) -> dict[str, Me
         threshold: for ``dice``, which is there only with one.
 
     Raises:
-        ConfigError: the threshold is not finite.
+        ConfigError: the threshold is not finite, or the unknown a list of numbers and no field.
     """
     if threshold is not None and not np.isfinite(threshold):
         raise ConfigError(f"--threshold must be a finite number, got {threshold:g}")
+    if threshold is not None and grid_shape(problem, NODES) is not None:
+        raise ConfigError(
+            f"--threshold is for fields over places, and problem {problem.name} compares a list of "
+            "numbers; leave it and metric dice out, and take rel-l2 or rel-l1"
+        )
     found = {
         "rel-l2": Metric("relative L2 error", relative_l2),
         "rel-l1": Metric("relative L1 error", relative_l1),
