@@ -127,6 +127,7 @@ def score(
     problem, _ = read_truth(truth)
     true, guess = _Stored(problem, truth), _Stored(_problem_of(result), result)
     check_one_problem({result: guess.problem.name, truth: problem.name})
+    _check_axes(true, guess)
     known = metrics_of(problem, threshold)
     chosen = {name: _metric(name, known, problem.name) for name in names}
     grids: dict[tuple[int, ...], tuple[Array, Array]] = {}
@@ -187,6 +188,20 @@ class _Stored:
     def on_grid(self, shape: tuple[int, ...]) -> Array:
         """The coefficient on the problem's grid."""
         return on_grid(self.problem, self.unknown, shape)
+
+
+def _check_axes(truth: _Stored, result: _Stored) -> None:
+    """Refuse bodies of different dimension.
+
+    Raises:
+        DataSchemaError: they are.
+    """
+    own, other = truth.problem.axes, result.problem.axes
+    if own != other:
+        raise DataSchemaError(
+            f"{result.path} belongs to a body over {', '.join(other)} and {truth.path} to one over "
+            f"{', '.join(own)}; compare files of one body"
+        )
 
 
 def _pair(truth: _Stored, result: _Stored, shape: tuple[int, ...]) -> tuple[Array, Array]:

@@ -246,7 +246,7 @@ def test_a_reference_that_leads_nowhere_is_one_line(flow, call, own, message):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("generate", "--n", 4, "--grid", "5x5"), "no field on a grid"),
+        (("generate", "--n", 4, "--grid", "5x5"), "no field on a grid; leave --grid out"),
         (("solve", "--vtk", "v.vtkhdf"), "no mesh to write as VTKHDF"),
     ],
 )
