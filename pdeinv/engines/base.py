@@ -99,6 +99,7 @@ class Outcome:
         noise_factor: by how much the engine was told to take the noise for larger than it is.
         approximated: whether the misfits are those of an approximation that the draws come from, so
             that weighting the draws to the posterior says how good it is.
+        missed: how it ended where the misfits are larger than noise makes them after all.
         note: a clause that follows the verdict, whatever that is; empty for none.
     """
 
@@ -112,6 +113,7 @@ class Outcome:
     m: Array | None = None
     noise_factor: float = 1.0
     approximated: bool = False
+    missed: Ended = Ended.MISSED
     note: str = ""
 
     @property

@@ -80,6 +80,13 @@ class Ended(IntEnum):
         "engine of the model alone (map, gauss-newton)",
     )
 
+    UNPOLISHED = (
+        18,
+        "not converged",
+        "the estimate is not polished: set engine.polish ('map', 'gauss-newton'), which fits the "
+        "data; else noise too small, or model wrong",
+    )
+
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""
         member = int.__new__(cls, code)

@@ -22,6 +22,11 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     Raises:
         DataSchemaError: no such folder, no metadata in it, or not JSON.
     """
+    if folder.is_file():
+        raise DataSchemaError(
+            f"{folder} is a file, and a surrogate is a folder; give the --out of "
+            "'train-surrogate', which learns from files of 'generate' (--data)"
+        )
     if not folder.is_dir():
         raise DataSchemaError(
             f"no such surrogate folder: {folder}; train one with 'train-surrogate'"

@@ -82,10 +82,15 @@ def metrics_of(problem: Problem, threshold: float | None = None) -> dict[str, Me
         threshold: for ``dice``, which is there only with one.
 
     Raises:
-        ConfigError: the threshold is not finite.
+        ConfigError: the threshold is not finite, or the unknown a list of numbers and no field.
     """
     if threshold is not None and not np.isfinite(threshold):
         raise ConfigError(f"--threshold must be a finite number, got {threshold:g}")
+    if threshold is not None and grid_shape(problem, NODES) is not None:
+        raise ConfigError(
+            f"--threshold is for fields over places, and problem {problem.name} compares a list of "
+            "numbers; leave it and metric dice out, and take rel-l2 or rel-l1"
+        )
     found = {
         "rel-l2": Metric("relative L2 error", relative_l2),
         "rel-l1": Metric("relative L1 error", relative_l1),
@@ -122,6 +127,7 @@ def score(
     problem, _ = read_truth(truth)
     true, guess = _Stored(problem, truth), _Stored(_problem_of(result), result)
     check_one_problem({result: guess.problem.name, truth: problem.name})
+    _check_axes(true, guess)
     known = metrics_of(problem, threshold)
     chosen = {name: _metric(name, known, problem.name) for name in names}
     grids: dict[tuple[int, ...], tuple[Array, Array]] = {}
@@ -182,6 +188,20 @@ class _Stored:
     def on_grid(self, shape: tuple[int, ...]) -> Array:
         """The coefficient on the problem's grid."""
         return on_grid(self.problem, self.unknown, shape)
+
+
+def _check_axes(truth: _Stored, result: _Stored) -> None:
+    """Refuse bodies of different dimension.
+
+    Raises:
+        DataSchemaError: they are.
+    """
+    own, other = truth.problem.axes, result.problem.axes
+    if own != other:
+        raise DataSchemaError(
+            f"{result.path} belongs to a body over {', '.join(other)} and {truth.path} to one over "
+            f"{', '.join(own)}; compare files of one body"
+        )
 
 
 def _pair(truth: _Stored, result: _Stored, shape: tuple[int, ...]) -> tuple[Array, Array]:

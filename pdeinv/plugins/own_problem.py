@@ -227,8 +227,8 @@ class OwnProblem:
         size = self.prior().space.size
         if shape != (size,):
             raise ConfigError(
-                f"an own model has a list of {size} unknowns and no field on a grid; leave --grid "
-                "out, and use a surrogate of numbers (latent, gp, ensemble)"
+                f"an own model has a list of {size} unknowns and no field on a grid; use a "
+                "surrogate of numbers (latent, gp, ensemble)"
             )
 
     def dofs(self, level: int) -> int:

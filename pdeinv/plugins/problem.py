@@ -185,6 +185,6 @@ class Problem(Protocol):
 def no_grid_operator(of: str) -> ConfigError:
     """The error of :meth:`Problem.grid_operator` where the unknown is a list of numbers."""
     return ConfigError(
-        f"the unknown of {of} is a list of numbers and no field on a grid; leave --grid out, "
-        "and use a surrogate of numbers (latent, gp, multifidelity)"
+        f"the unknown of {of} is a list of numbers and no field on a grid; use a surrogate of "
+        "numbers (latent, gp, multifidelity)"
     )

@@ -77,6 +77,10 @@ class InletSensors:
         """The quantities."""
         return self.observed.kinds
 
+    def scale(self, name: str) -> float:
+        """What data of a quantity are divided by, in its units."""
+        return next(kind.scale for kind in self.kinds if kind.name == name)
+
     def parse(self, spec: str, config: Burning, nodes: Array) -> Sensors:
         """Sensors from text.
 

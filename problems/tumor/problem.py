@@ -292,7 +292,7 @@ class Tumor:
         if self.config.factors:
             raise ConfigError(
                 "the unknown of a tumor is D, ρ and a place beside fields of factors, and no one "
-                "field on a grid; leave --grid out, and use a surrogate of numbers (latent)"
+                "field on a grid; use a surrogate of numbers (latent)"
             )
         raise no_grid_operator("a tumor")
 

@@ -13,7 +13,24 @@ from pdeinv.typing import Array
 
 from ..common.split import Index
 
-__all__ = ["Experiments"]
+__all__ = ["Experiments", "coordinate"]
+
+
+def coordinate(sensors: Sensors, axes: tuple[str, ...], name: str | None) -> str:
+    """The coordinate that numbers experiments; see :meth:`Experiments.of`.
+
+    Raises:
+        ConfigError: there is none of that name, or none at all.
+    """
+    others = [c for c in sensors if c not in axes and len(np.unique(sensors[c])) > 1]
+    name = name or next(iter(others), "")
+    if name not in sensors:
+        known = ", ".join(others) or "none"
+        raise ConfigError(
+            f"surrogate.experiment: expected a coordinate that numbers experiments ({known}), "
+            f"got {name or 'none'}; use 'lin-fno' where there are none"
+        )
+    return name
 
 
 @dataclass(frozen=True)
@@ -41,14 +58,7 @@ class Experiments:
         Raises:
             ConfigError: no such coordinate, or experiments that differ in what they measure.
         """
-        others = [c for c in sensors if c not in axes and len(np.unique(sensors[c])) > 1]
-        name = name or next(iter(others), "")
-        if name not in sensors:
-            known = ", ".join(others) or "none"
-            raise ConfigError(
-                f"surrogate.experiment: expected a coordinate that numbers experiments ({known}), "
-                f"got {name or 'none'}; use 'lin-fno' where there are none"
-            )
+        name = coordinate(sensors, axes, name)
         values = np.asarray(sensors[name], dtype=np.float64)
         rest = np.stack([np.asarray(v, dtype=np.float64) for c, v in sensors.items() if c != name])
         numbers, own = np.unique(values, return_inverse=True)
@@ -63,6 +73,10 @@ class Experiments:
             )
         span = max(float(np.ptp(numbers)), 1e-300)
         return cls(np.stack(rows), 2 * (numbers - numbers[0]) / span - 1)
+
+    def present(self, chosen: Index) -> Index:
+        """How many data of each are among some of all data, shape (L,)."""
+        return np.asarray(np.isin(self.order, chosen).sum(axis=1), dtype=np.intp)
 
     @property
     def count(self) -> int:

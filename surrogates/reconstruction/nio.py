@@ -22,20 +22,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 from zlib import crc32
 
 import numpy as np
 from pydantic import Field
 
+from pdeinv.bayes.prior import Prior
 from pdeinv.config import Width
 from pdeinv.errors import ConfigError, SurrogateRejected
 from pdeinv.model.learned import Estimate
+from pdeinv.model.observed import Sensors
+from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 from ..common.record import Record
 from ..common.scaling import Standard
+from ..common.split import Index
 from ..common.storage import under, within
 from ..common.torch_env import built, seeded, torch
 from ..inverse.noising import Noised
@@ -43,7 +47,8 @@ from ..operators.network import Architecture, build, padded_size
 from ..training.config import Data, TrainingConfig
 from ..training.train import train
 from ..training.weights import from_arrays, in_double, to_arrays
-from .experiments import Experiments
+from .bound import BoundImages
+from .experiments import Experiments, coordinate
 from .modes import DataModes, Seen
 from .rule import Course
 from .surrogate import ImageConfig, Reconstruction
@@ -312,6 +317,46 @@ class Nio(Reconstruction):
         size = Size.of(config, experiments, tuple(record.extra["image_shape"]), a["inside"])
         weights, scale = within("network.", a), float(a["scale"][0])
         return Operator(reader, size, weights, a["mean"], scale, a["error"])
+
+    def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> BoundImages:
+        """The inverse for data of some of the trained experiments, each of them whole.
+
+        Data of a part of one would count in the misfit and be unknown to the estimate.
+
+        Raises:
+            SurrogateRejected: as for every reconstruction, or an experiment is there in part.
+        """
+        bound = super().bind(problem, prior, sensors)
+        trained, config = self.record.identity.sensors, self.record.config
+        name = coordinate(trained, problem.axes, config["experiment"])
+        experiments = cast(Operator, self.rule).reader.experiments
+        _check_whole(experiments, bound.chosen, name, np.asarray(trained[name]))
+        return bound
+
+
+def _check_whole(experiments: Experiments, chosen: Index, name: str, numbers: Array) -> None:
+    """Refuse data of a part of an experiment; where none is whole the reader says what to do.
+
+    Args:
+        experiments: the table.
+        chosen: which data are there.
+        name: the coordinate that numbers experiments.
+        numbers: its value for each datum of the table.
+
+    Raises:
+        SurrogateRejected: some are whole and some are not.
+    """
+    there, size = experiments.present(chosen), experiments.order.shape[1]
+    broken = np.flatnonzero((there > 0) & (there < size))
+    if not len(broken) or not (there == size).any():
+        return
+    k = broken[0]
+    more = f" (and {len(broken) - 1} more lack some)" if len(broken) > 1 else ""
+    raise SurrogateRejected(
+        f"surrogate 'nio' reads whole experiments, and of {name} = "
+        f"{numbers[experiments.order[k, 0]]:g} there are {there[k]} of {size} data{more}; leave "
+        "all data of such an experiment out, or use 'lin-fno', which takes any part"
+    )
 
 
 def _trained(course: Course, raw: Operator) -> Operator:

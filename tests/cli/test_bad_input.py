@@ -95,6 +95,10 @@ INVERT = {
         lambda: ("obs.nc", "--engine", "two-level", "--surrogate", "none"),
         "no such surrogate folder: none",
     ),
+    "a file for a surrogate": (
+        lambda: ("obs.nc", "--engine", "two-level", "--surrogate", "obs.nc"),
+        "obs.nc is a file, and a surrogate is a folder; give the --out of 'train-surrogate'",
+    ),
     "another problem": (lambda: ("obs.nc", "--problem", "heat"), "holds data of problem 'darcy'"),
     "no such folder": (lambda: ("obs.nc", "--out", "no/such/out.nc"), "does not exist"),
 }

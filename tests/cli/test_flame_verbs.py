@@ -150,3 +150,8 @@ def test_an_operator_says_which_surrogates_learn_from_numbers(call, tmp_path):
     assert "list of numbers" in done.stderr
     assert "latent, gp, multifidelity" in done.stderr
     assert "33x33" not in done.stderr
+    assert "--grid" not in done.stderr
+    done = call("generate", "flame", "--grid", "8x8", "--sensors", "grid:4@T", "--n", 2,
+                "--out", data, "--overwrite")  # fmt: skip
+    assert done.exit_code == 2
+    assert "--grid 8x8: problem flame lies over x; expected nodes along each" in done.stderr

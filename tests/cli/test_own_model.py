@@ -87,6 +87,8 @@ def test_the_whole_way_from_a_function_to_a_score(flow, call):
     run(call, "evaluate", "gp", "--n", 4, "--obs", "obs.nc", "--seed", 5)
     found = json.loads(run(call, "score", "r.nc", "--truth", "truth.nc", "--json").stdout)
     assert found["scores"]["rel-l2"] < 0.5
+    words = ("score", "r.nc", "--truth", "truth.nc", "--metric", "dice", "--threshold", 1)
+    assert "compares a list of numbers" in refused(call, *words)
     assert json.loads(run(call, "check", "own", "--json").stdout)["ok"]
     assert json.loads(run(call, "check", "obs.nc", "--json").stdout)["ok"]
     assert call("plot", "r.nc", "--truth", "truth.nc", "--out", "r.png").exit_code == 0
@@ -244,7 +246,7 @@ def test_a_reference_that_leads_nowhere_is_one_line(flow, call, own, message):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("generate", "--n", 4, "--grid", "5x5"), "no field on a grid"),
+        (("generate", "--n", 4, "--grid", "5x5"), "no field on a grid; leave --grid out"),
         (("solve", "--vtk", "v.vtkhdf"), "no mesh to write as VTKHDF"),
     ],
 )

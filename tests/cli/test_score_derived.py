@@ -26,5 +26,10 @@ def test_every_quantity_of_a_flame_has_a_score(tmp_path, call):
     }
     assert min(apart.values()) > 1e-4
     assert apart["rel-l2 of T"] == pytest.approx(apart["rel-l2"], rel=0.1)
+    words = ("score", files[0], "--truth", files[1], "--metric", "dice", "--json")
+    hot = json.loads(call(*words, "--threshold", 1500).stdout)["scores"]["dice"]
+    assert 0.5 < hot < 1
+    assert "up to 1." not in (beyond := call(*words, "--threshold", 9000)).stderr
+    assert beyond.exit_code == 2
     same = json.loads(call("score", files[0], "--truth", files[0], "--json").stdout)["scores"]
     assert max(same.values()) == 0.0

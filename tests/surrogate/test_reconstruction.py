@@ -340,8 +340,22 @@ def test_experiments_may_be_missing_but_no_part_of_one(disc, operator):
     few = bound_to(operator, disc, some)(data[:, some], std[some])
     assert np.isfinite(few.mean).all()
     part = np.flatnonzero(np.asarray(dataset.sensors["measurement"]) < 5)
-    with pytest.raises(SurrogateRejected, match="reads whole experiments"):
+    with pytest.raises(SurrogateRejected, match="none of these has all of its data"):
         bound_to(operator, disc, part)(data[:, part], std[part])
+
+
+def test_an_experiment_that_lacks_one_datum_is_named(disc, operator):
+    injection = np.asarray(disc[1].sensors["injection"])
+    third = np.flatnonzero(injection == 3)
+    each = len(third)
+    whole = np.delete(np.arange(len(injection)), third)
+    assert bound_to(operator, disc, whole).chosen.size == len(whole)
+    said = rf"of injection = 3 there are {each - 1} of {each} data; leave all data of such an"
+    with pytest.raises(SurrogateRejected, match=said):
+        bound_to(operator, disc, np.delete(np.arange(len(injection)), third[0]))
+    few = np.delete(np.arange(len(injection)), [*third[:2], np.flatnonzero(injection == 5)[0]])
+    with pytest.raises(SurrogateRejected, match=r"\(and 1 more lack some\)"):
+        bound_to(operator, disc, few)
 
 
 def test_data_without_experiments_are_refused(darcy):

@@ -61,8 +61,22 @@ def test_an_estimate_of_the_unknown_is_reported_as_that(tmp_path):
 
 def test_an_estimate_that_does_not_explain_the_data_has_not_converged(tmp_path):
     found = go(posterior(of_xi(TRUE + 5)), tmp_path)
-    assert not found.converged
+    assert found.ended is Ended.UNPOLISHED
     assert "misfit" in found.message
+    assert "set engine.polish ('map', 'gauss-newton')" in found.message
+
+
+def test_a_polish_that_misses_the_noise_is_not_asked_for_again(tmp_path):
+    found = go(posterior(of_xi(TRUE), 9.0), tmp_path, polish="map")
+    assert not found.converged
+    assert "not polished" not in found.message
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(1 / 101, "fewer than 1 in 100 of"), (2 / 101, "fewer than 1 in 49 of")]
+)
+def test_a_small_share_of_odd_data_is_told_in_words(share, said, tmp_path):
+    assert said in go(posterior(of_xi(TRUE, np.asarray(share))), tmp_path).message
 
 
 @pytest.mark.parametrize(("share", "unlike"), [(0.04, True), (0.06, False), (None, False)])

@@ -103,3 +103,12 @@ def test_what_is_refused(tmp_path):
         score(tmp_path / "plain.nc", a)
     with pytest.raises(DataSchemaError, match="expected the output of 'pdeinv solve', got"):
         score(a, tmp_path / "plain.nc")
+
+
+def test_a_plane_is_not_compared_with_a_line(tmp_path):
+    few, flat = {"cells": 12, "time": {"steps": 2}}, {"tissue": {"kind": "homogeneous"}}
+    line = written(tmp_path / "a.nc", "tumor", {**few, **flat, "lengths": [60.0]}, [1, 0.08, 30])
+    plane = {**few, **flat, "lengths": [60.0, 60.0]}
+    b = written(tmp_path / "b.nc", "tumor", plane, [1, 0.08, 30, 30])
+    with pytest.raises(DataSchemaError, match=r"b\.nc belongs to a body over x, y and .* over x;"):
+        score(b, line)

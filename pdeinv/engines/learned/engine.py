@@ -9,6 +9,7 @@ to the most probable member of the learned family (:mod:`.family`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -197,6 +198,7 @@ class LearnedInverse(Engine[LearnedState]):
             groups={"learned": _group(posterior, told), **self._course(chains)},
             m=None if m is None else m[None, None],
             noise_factor=max(1.0, self.config.discrepancy),
+            missed=Ended.MISSED if polished else Ended.UNPOLISHED,
         )
 
     def _point(
@@ -224,9 +226,20 @@ class LearnedInverse(Engine[LearnedState]):
                 f"misfit {state.misfit:.4g}"
             )
         if told.likeness is not None:
-            share = float(told.likeness)
-            parts.append(f"{share:.2g} of the held-out data are as odd as these, or odder")
+            parts.append(
+                f"{_share(float(told.likeness))} of the held-out data are as odd as these, or odder"
+            )
         return "; ".join(parts)
+
+
+def _share(likeness: float) -> str:
+    """In words what share of n held-out data are as odd: likeness is (1 + their number)/(1 + n).
+
+    Of a small one, a bound that holds for any n: at likeness = 1/(1 + n) there are none.
+    """
+    if likeness >= UNLIKE:
+        return f"{likeness:.2g}"
+    return f"fewer than 1 in {math.floor(1 / likeness + 1e-9) - 1}"
 
 
 def _estimate(posterior: Posterior) -> Estimate:

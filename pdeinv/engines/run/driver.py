@@ -130,9 +130,9 @@ def _explained(outcome: Outcome, posterior: Posterior) -> Outcome:
     )
     if misfit <= limit:
         return outcome
-    why = Ended.MISSED.sentence(misfit_text(misfit, posterior.n_data, limit))
+    why = outcome.missed.sentence(misfit_text(misfit, posterior.n_data, limit))
     said = "" if outcome.ended is Ended.DRAWN else f"; {outcome.message}"
-    return replace(outcome, ended=Ended.MISSED, message=f"{why}{said}")
+    return replace(outcome, ended=outcome.missed, message=f"{why}{said}")
 
 
 def _chain(engine: Engine[Any], spec: Run, k: int) -> Chain:

@@ -20,6 +20,7 @@ from pdeinv.jobs.generate.samples import Samples
 from pdeinv.model.forward import DERIVATIVES, Rows
 from pdeinv.model.observed import Sensors
 from pdeinv.model.rows import by_rows, evaluate, linearize_rows
+from pdeinv.plugins.hooks import grid_shape
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem, whitened_model
 from pdeinv.typing import Array
@@ -27,6 +28,26 @@ from pdeinv.typing import Array
 __all__ = ["BatchSolver", "checked", "solve_batches"]
 
 NOT_FINITE = "the solve gave values that are not finite"
+
+
+def _check_grid(problem: Problem, grid: tuple[int, ...]) -> None:
+    """Refuse a grid of another dimension, or an unknown that is no field on it.
+
+    Raises:
+        ConfigError: either.
+    """
+    text, axes, numbers = "x".join(map(str, grid)), problem.axes, grid_shape(problem, 2)
+    if numbers is None and len(grid) != len(axes):
+        raise ConfigError(
+            f"--grid {text}: problem {problem.name} lies over {', '.join(axes)}; expected nodes "
+            f"along each, such as --grid {'x'.join(['33'] * len(axes))}"
+        )
+    if numbers is not None and grid != numbers:
+        raise ConfigError(
+            f"--grid {text}: the unknown of problem {problem.name} is a list of {numbers[0]} "
+            "numbers and no field on a grid; leave --grid out"
+        )
+    coefficient_of(problem, grid)
 
 
 def _check_offers(problem: Problem, plan: Plan) -> None:
@@ -39,7 +60,7 @@ def _check_offers(problem: Problem, plan: Plan) -> None:
         ConfigError: the unknown is no field on that grid.
     """
     if plan.grid is not None:
-        coefficient_of(problem, plan.grid)
+        _check_grid(problem, plan.grid)
     if plan.jacobian == 0:
         return
     model = whitened_model(problem, plan.sensors, plan.level)

@@ -150,8 +150,8 @@ class FlameCantera:
         return sensors_of(self.config).on_grid("T", self.config, shape)
 
     def on_grid(self, m: Array, shape: tuple[int, ...]) -> Array:
-        """The temperature at :meth:`grid` over 1024 K: what ``score`` compares."""
-        return self.forward_model(self.grid(shape))(m)
+        """The temperature at :meth:`grid`, K: what ``score`` compares."""
+        return sensors_of(self.config).scale("T") * self.forward_model(self.grid(shape))(m)
 
     def grid_operator(self, shape: tuple[int, ...]) -> NoReturn:
         """Refused: the unknown is a list of numbers.
