@@ -69,7 +69,10 @@ def _check_places(path: Path, problem: Problem, dataset: xr.Dataset) -> None:
     Raises:
         DataSchemaError: one differs.
     """
-    ours, dims = hooks.annotated(problem, dataset), set(problem.observed.dims)
+    observed, dims = problem.observed, set(problem.observed.dims)
+    if observed.name not in dataset or not dims:
+        return
+    ours = hooks.annotated(problem, dataset[[observed.name]])
     for name, at in ours.data_vars.items():
         told = dataset.get(str(name))
         if told is None or told.dims != at.dims or at.ndim != 1 or not set(at.dims) <= dims:
