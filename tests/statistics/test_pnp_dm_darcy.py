@@ -22,6 +22,7 @@ def moments(result):
     return xi.mean(axis=(0, 1)), xi.std(axis=(0, 1))
 
 
+@pytest.mark.slow
 def test_it_finds_the_posterior_that_pcn_finds(obs):
     pcn = pdeinv.invert(obs, engine="pcn", seed=3, proposal="laplace", draws=8000, chains=2)
     split = pdeinv.invert(obs, engine="pnp-dm", seed=3, draws=1500, warmup=300, walkers=2)
