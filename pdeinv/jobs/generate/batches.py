@@ -36,8 +36,9 @@ def _check_grid(problem: Problem, grid: tuple[int, ...]) -> None:
     Raises:
         ConfigError: either.
     """
-    text, axes, numbers = "x".join(map(str, grid)), problem.axes, grid_shape(problem, 2)
-    if numbers is None and len(grid) != len(axes):
+    text, numbers = "x".join(map(str, grid)), grid_shape(problem, 2)
+    axes: tuple[str, ...] = getattr(problem, "axes", ())  # of a model of one's own there are none
+    if numbers is None and axes and len(grid) != len(axes):
         raise ConfigError(
             f"--grid {text}: problem {problem.name} lies over {', '.join(axes)}; expected nodes "
             f"along each, such as --grid {'x'.join(['33'] * len(axes))}"

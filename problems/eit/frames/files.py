@@ -284,6 +284,9 @@ def annotated(dataset: xr.Dataset, sheet: Sheet, electrodes: xr.Dataset) -> xr.D
     if not set(_TABLE) <= set(dataset.dims):
         return dataset
     chosen = {name: np.asarray(dataset[name], dtype=np.int64) for name in _TABLE}
+    sizes = zip(chosen.values(), (len(sheet.drives), len(sheet.measures)), strict=True)
+    if any(n.size and not 0 <= n.min() <= n.max() < size for n, size in sizes):
+        return dataset  # as the reader of the data will say
     variables = _patterns(sheet.drives[chosen["injection"]], sheet.measures[chosen["measurement"]])
     return dataset.assign(variables).merge(electrodes)
 
