@@ -39,6 +39,12 @@ class Affine:
     matrix: Any
     offset: Array | float = 0.0
 
+    @classmethod
+    def entry(cls, k: int, n_m: int, n: int) -> Affine:
+        """Entry ``k`` of an unknown of ``n_m`` numbers, the same at ``n`` points."""
+        places = (np.arange(n), np.full(n, k))
+        return cls(sparse.csr_array((np.ones(n), places), shape=(n, n_m)))
+
     @cached_property
     def _transposed(self) -> Any:
         return self.matrix.T.tocsr() if sparse.issparse(self.matrix) else self.matrix.T

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
-from pdeinv.model.coefficient import Affine
+from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.model.observed import Sensors
 from pdeinv.model.strong_form import (
     Coefficients,
@@ -34,7 +33,8 @@ from .continuation import BURNT
 from .equations import Flame as Solution
 from .fields import to_dataset
 from .model import Solved
-from .sensors import INLET, KIND, KINDS, conditions
+from .one_flame import parameter_at, sensing
+from .sensors import INLET, KINDS
 from .unknown import parameters
 
 if TYPE_CHECKING:
@@ -171,13 +171,7 @@ class _Form:
         return guess, near**2 if self._slope_known else near
 
     def _value(self, name: str, n: int) -> Any:
-        """A parameter at n points: a number, or an entry of m."""
-        sought = list(self.problem.config.unknown.sought)
-        if name not in sought:
-            return np.full(n, getattr(self.at, name))
-        matrix = np.zeros((n, len(sought)))
-        matrix[:, sought.index(name)] = 1.0
-        return Affine(matrix)
+        return parameter_at(n, name, list(self.problem.config.unknown.sought), self.at)
 
     def _inside(self, points: Array) -> Coefficients:
         names = ("conductivity", "activation_energy", "pre_exponential")
@@ -206,33 +200,16 @@ class _Form:
         return velocity, start + share * (cold - temperature)
 
     def _sensing(self, sensors: Sensors) -> tuple[Array, Callable[[Derivatives], Any]]:
-        self._check_inlet(sensors)
-        kinds = np.asarray(sensors[KIND]).astype(np.int64)
-        scale = np.array([kind.scale for kind in KINDS])[kinds]
-        row = np.arange(len(kinds))
+        return sensing(sensors, KINDS, self.at, self._readings)
 
-        def observe(u: Derivatives) -> Any:
-            temperature, speed = u.value, u.number(SPEED)
-            velocity, fraction = self._closures(temperature, speed)
-            found = (speed.expand(len(temperature), 1), temperature, velocity, fraction)
-            table = _joined(found)
-            return table[row, kinds] / table.new_tensor(scale)
+    def _readings(self, u: Derivatives) -> Any:
+        """Every quantity of :data:`.sensors.KINDS` at every point, (n, quantities)."""
+        import torch
 
-        return np.asarray(sensors["x"], dtype=np.float64)[:, None], observe
-
-    def _check_inlet(self, sensors: Sensors) -> None:
-        """Refuse data of other flames: the network is one.
-
-        Raises:
-            DataSchemaError: there are such.
-        """
-        own = tuple(getattr(self.at, name) for name in INLET.values())
-        for found in conditions(sensors):
-            if not np.allclose(found, own, rtol=1e-9, atol=0.0):
-                raise DataSchemaError(
-                    f"the strong form is of one flame, that with {', '.join(INLET)} = {own}, and "
-                    f"data are of {found}; use an engine on finite elements, such as map"
-                )
+        temperature, speed = u.value, u.number(SPEED)
+        velocity, fraction = self._closures(temperature, speed)
+        speeds = speed.expand(len(temperature), 1)
+        return torch.cat([speeds, temperature, velocity, fraction], dim=1)
 
     def _dataset(self, m: Array, u: Array, level: int, numbers: Mapping[str, float]) -> xr.Dataset:
         config = self.problem.config
@@ -262,9 +239,3 @@ class _Form:
                 f"{100 * reached:.0f} % of the rise of temperature, expected more than "
                 f"{100 * BURNT:.0f} %; take a longer domain, or other parameters"
             )
-
-
-def _joined(columns: tuple[Any, ...]) -> Any:
-    import torch
-
-    return torch.cat(columns, dim=1)

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from scipy import sparse
 
 from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.model.coefficient import Affine
@@ -126,11 +125,7 @@ class _Form:
         """D, ρ and the seed, and the points that the guess is of."""
         names = ("diffusivity", "growth_rate", *(f"seed_{k}" for k in range(self.d)))
         n, size = len(points), self.problem.prior().space.size
-        rows = np.arange(n)
-        found: dict[str, Any] = {
-            name: Affine(sparse.csr_array((np.ones(n), (rows, np.full(n, k))), shape=(n, size)))
-            for k, name in enumerate(names)
-        }
+        found: dict[str, Any] = {name: Affine.entry(k, size, n) for k, name in enumerate(names)}
         return {**found, "place": points}
 
     def _inside(self, points: Array) -> Coefficients:

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
-from pdeinv.model.coefficient import Affine
+from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.model.observed import Sensors
 from pdeinv.model.strong_form import (
     Coefficients,
@@ -28,7 +27,7 @@ from pdeinv.model.strong_form import (
 )
 from pdeinv.typing import Array
 
-from ..inlet_sensors import INLET, KIND, conditions
+from ..one_flame import parameter_at, sensing
 from .equations import Flame
 from .fields import EIGENVALUES, to_dataset
 from .flames import continuation, setting_of
@@ -153,13 +152,7 @@ class _Form:
         return value, first, second
 
     def _value(self, name: str, n: int) -> Any:
-        """A parameter at n points: a number, or an entry of m."""
-        sought = list(self.problem.config.sought)
-        if name not in sought:
-            return np.full(n, getattr(self.at, name))
-        matrix = np.zeros((n, len(sought)))
-        matrix[:, sought.index(name)] = 1.0
-        return Affine(matrix)
+        return parameter_at(n, name, list(self.problem.config.sought), self.at)
 
     def _inside(self, points: Array) -> Coefficients:
         numbers = {name: self._value(name, len(points)) for name in SCALED[1:]}
@@ -208,16 +201,7 @@ class _Form:
         return to_dataset(config, level, Solved(known.equations, parameters(config, m), flame))
 
     def _sensing(self, sensors: Sensors) -> tuple[Array, Callable[[Derivatives], Any]]:
-        self._check_inlet(sensors)
-        kinds = np.asarray(sensors[KIND]).astype(np.int64)
-        scale = np.array([kind.scale for kind in KINDS])[kinds]
-        row = np.arange(len(kinds))
-
-        def observe(u: Derivatives) -> Any:
-            table = self._readings(u)
-            return table[row, kinds] / table.new_tensor(scale)
-
-        return np.asarray(sensors["x"], dtype=np.float64)[:, None], observe
+        return sensing(sensors, KINDS, self.at, self._readings)
 
     def _readings(self, u: Derivatives) -> Any:
         """Every quantity of :data:`.sensors.KINDS` at every point, (n, quantities)."""
@@ -229,20 +213,6 @@ class _Form:
         velocity = flux * GAS * w[:, :1] * amount / self.at.pressure
         spread = w[:, 6:7] if self._between else torch.zeros_like(velocity)
         return torch.cat([number, w[:, :1], velocity, spread, w[:, 1:6]], dim=1)
-
-    def _check_inlet(self, sensors: Sensors) -> None:
-        """Refuse data of other flames: the network is one.
-
-        Raises:
-            DataSchemaError: there are such.
-        """
-        own = tuple(getattr(self.at, name) for name in INLET.values())
-        for found in conditions(sensors):
-            if not np.allclose(found, own, rtol=1e-9, atol=0.0):
-                raise DataSchemaError(
-                    f"the strong form is of one flame, that with {', '.join(INLET)} = {own}, and "
-                    f"data are of {found}; use an engine on finite elements, such as map"
-                )
 
     def _check(
         self, u: Callable[[Array], Array], numbers: Mapping[str, float], residual: float
