@@ -13,7 +13,7 @@ from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
 from ..common.split import Index
-from ..common.torch_env import torch
+from ..training.weights import answers
 from .inputs import Inputs
 from .noising import NoiseLaw
 from .spread import mixed
@@ -28,12 +28,7 @@ def asked(networks: Sequence[Any], inputs: Array) -> Estimate:
     """What networks in double precision say of inputs (n, width), before any calibration."""
     found = []
     for network in networks:
-        with torch.no_grad():
-            parts = [
-                network(torch.as_tensor(inputs[i : i + BLOCK], dtype=torch.float64)).numpy()
-                for i in range(0, len(inputs), BLOCK)
-            ]
-        mean, logs = np.split(np.concatenate(parts), 2, axis=1)
+        mean, logs = np.split(answers(network, inputs, BLOCK), 2, axis=1)
         found.append(Estimate(mean, np.exp(0.5 * logs)))
     return mixed(found)
 

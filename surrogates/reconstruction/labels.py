@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pdeinv.errors import DataSchemaError
+from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.plugins import hooks
@@ -62,6 +62,19 @@ class Labels:
     def shape(self) -> tuple[int, ...]:
         """Nodes along each axis, the slowest first."""
         return tuple(len(nodes) for nodes in self.axes.values())
+
+    def plane(self, who: str) -> tuple[int, int]:
+        """Nodes along y and x, for a rule of plane images.
+
+        Raises:
+            ConfigError: images are not of the plane.
+        """
+        if len(self.shape) != 2:
+            raise ConfigError(
+                f"surrogate '{who}' needs images of the plane, got a grid of {len(self.shape)} "
+                "axes; use 'linear-image'"
+            )
+        return self.shape[0], self.shape[1]
 
     @property
     def space(self) -> Space:

@@ -21,7 +21,6 @@ import numpy as np
 from pydantic import Field
 
 from pdeinv.config import Width
-from pdeinv.errors import ConfigError
 from pdeinv.model.learned import Estimate
 from pdeinv.rng import stream
 from pdeinv.typing import Array
@@ -33,9 +32,10 @@ from ..inverse.noising import Noised
 from ..operators.network import Architecture, build, padded_size
 from ..training.config import Data, TrainingConfig
 from ..training.train import train
-from ..training.weights import from_arrays, in_double, to_arrays
+from ..training.weights import answers, from_arrays, in_double, to_arrays
 from .linear_image import Linear, taught_linear
 from .modes import DataModes, Seen
+from .networks import BLOCK, absolute_error
 from .rule import Course
 from .surrogate import ImageConfig, Reconstruction
 
@@ -46,9 +46,6 @@ CHANNELS = 3
 
 SMALL = 0.1
 """What the last layer is multiplied by at the start."""
-
-BLOCK = 128
-"""Images that go through a network at once."""
 
 
 class LinFnoConfig(ImageConfig, TrainingConfig):
@@ -118,19 +115,11 @@ class Refined:
         """Mean of the networks; variance of the linear image and of the networks about it."""
         first = self.linear(seen)
         inputs = self.scales.inputs(first, seen.level)
-        found = np.stack([self._asked(one, inputs) for one in self.networks])
+        found = np.stack([answers(one, inputs, BLOCK) for one in self.networks])
         std = np.sqrt(first.std**2 + (self.scales.size * found.std(axis=0)) ** 2)
         inside = self.scales.inside > 0
         mean = self.scales.mean + self.scales.size * found.mean(axis=0)
         return replace(first, mean=np.where(inside, mean, first.mean), std=std)
-
-    def _asked(self, one: Any, inputs: Array) -> Array:
-        with torch.no_grad():
-            parts = [
-                one(torch.as_tensor(inputs[i : i + BLOCK], dtype=torch.float64)).numpy()
-                for i in range(0, len(inputs), BLOCK)
-            ]
-        return np.concatenate(parts)
 
     def arrays(self) -> dict[str, Array]:
         """Of the linear part, the scales and the networks."""
@@ -176,17 +165,12 @@ class LinFno(Reconstruction):
         Raises:
             ConfigError: images that are not of the plane.
         """
-        shape, config = course.labels.shape, course.lesson.config
-        if len(shape) != 2:
-            raise ConfigError(
-                f"surrogate '{cls.name}' needs images of the plane, got a grid of {len(shape)} "
-                "axes; use 'linear-image'"
-            )
+        shape, config = course.labels.plane(cls.name), course.lesson.config
         linear = taught_linear(course, "wiener")
         inside = course.labels.inside.astype(np.float64)
         off = course.images(course.lesson.split.train) - linear.images.mean
         size = float(np.sqrt(np.mean(off[:, course.labels.inside] ** 2)))
-        scales = Scales(linear.images.mean, size or 1.0, (shape[0], shape[1]), inside)
+        scales = Scales(linear.images.mean, size or 1.0, shape, inside)
         rows, columns = (min(config.modes, padded_size(n, config.padding) - 1) for n in shape)
         architecture = Architecture(
             (rows, columns), config.width, config.layers, config.padding, inputs=CHANNELS
@@ -228,13 +212,9 @@ def _member(
     targets = (course.images(rows) for rows in (mine, stop))
     train_y, valid_y = (scales.inside * (t - scales.mean) / scales.size for t in targets)
     valid_x = encode(seen.values, seen.level)
-    p = len(scales.mean)
     module = seeded(seed, LinFno.name, k, lambda: network(architecture, scales))
-
-    def loss(predicted: Any, target: Any) -> Any:
-        return (predicted - target).abs().sum(dim=1).mean() / p
 
     folder = None if lesson.run.folder is None else lesson.run.folder / f"member{k}"
     data, run = Data(noised, train_y, valid_x, valid_y), replace(lesson.run, folder=folder)
-    history = train(module, data, loss, lesson.config, seed, run)
+    history = train(module, data, absolute_error, lesson.config, seed, run)
     return to_arrays(module), history.summary()["epochs"]

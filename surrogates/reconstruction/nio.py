@@ -30,7 +30,7 @@ from pydantic import Field
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Width
-from pdeinv.errors import ConfigError, SurrogateRejected
+from pdeinv.errors import SurrogateRejected
 from pdeinv.model.learned import Estimate
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.problem import Problem
@@ -46,17 +46,15 @@ from ..inverse.noising import Noised
 from ..operators.network import Architecture, build, padded_size
 from ..training.config import Data, TrainingConfig
 from ..training.train import train
-from ..training.weights import from_arrays, in_double, to_arrays
+from ..training.weights import answers, from_arrays, in_double, to_arrays
 from .bound import BoundImages
 from .experiments import Experiments, coordinate
 from .modes import DataModes, Seen
+from .networks import BLOCK, absolute_error
 from .rule import Course
 from .surrogate import ImageConfig, Reconstruction
 
 __all__ = ["Nio", "NioConfig"]
-
-BLOCK = 128
-"""Images that go through a network at once."""
 
 
 class NioConfig(ImageConfig, TrainingConfig):
@@ -255,13 +253,7 @@ class Operator:
 
     def __call__(self, seen: Seen) -> Estimate:
         """Images, with the error of the training's as their spread."""
-        inputs = self.reader(seen)
-        with torch.no_grad():
-            parts = [
-                self.module(torch.as_tensor(inputs[i : i + BLOCK], dtype=torch.float64)).numpy()
-                for i in range(0, len(inputs), BLOCK)
-            ]
-        found = self.mean + self.scale * np.concatenate(parts)
+        found = self.mean + self.scale * answers(self.module, self.reader(seen), BLOCK)
         return Estimate(found, np.tile(self.error, (len(found), 1)))
 
     def arrays(self) -> dict[str, Array]:
@@ -292,16 +284,12 @@ class Nio(Reconstruction):
         """
         lesson, labels = course.lesson, course.labels
         config, axes = lesson.config, lesson.problem.axes
-        if len(labels.shape) != 2:
-            raise ConfigError(
-                f"surrogate '{cls.name}' needs images of the plane, got a grid of "
-                f"{len(labels.shape)} axes; use 'linear-image'"
-            )
+        shape = labels.plane(cls.name)
         experiments = Experiments.of(lesson.dataset.sensors, axes, config.experiment)
         measured, _ = course.law.rows(lesson.values, lesson.seed, "scale")
         reader = Reader(experiments, Standard.fit(measured))
         inside = labels.inside.astype(np.float64)
-        size = Size.of(config, experiments, labels.shape, inside)
+        size = Size.of(config, experiments, shape, inside)
         images = course.images(lesson.split.train)
         mean = images.mean(axis=0)
         scale = float(np.sqrt(np.mean((images - mean)[:, labels.inside] ** 2))) or 1.0
@@ -375,12 +363,10 @@ def _trained(course: Course, raw: Operator) -> Operator:
         size.inside * (course.images(rows) - raw.mean) / raw.scale for rows in (mine, stop)
     )
     module = seeded(seed, Nio.name, 0, lambda: network(size))
-    module, p = scaled(module, inputs, size), len(raw.mean)
+    module = scaled(module, inputs, size)
 
-    def loss(predicted: Any, target: Any) -> Any:
-        return (predicted - target).abs().sum(dim=1).mean() / p
-
-    history = train(module, Data(noised, train_y, inputs, valid_y), loss, config, seed, lesson.run)
+    data = Data(noised, train_y, inputs, valid_y)
+    history = train(module, data, absolute_error, config, seed, lesson.run)
     weights = to_arrays(module)
     facts = {"experiments": reader.experiments.count, "epochs": history.summary()["epochs"],
              "parameters": int(sum(a.size for a in weights.values()))}  # fmt: skip

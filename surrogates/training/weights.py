@@ -1,21 +1,34 @@
-"""Weights of a trained network as arrays, and a network with stored weights."""
+"""Weights of a trained network as arrays, a network with stored weights, and what it says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from pdeinv.errors import DataSchemaError
+from pdeinv.typing import Array
 
 from ..common.torch_env import in_precision, torch
 from .checkpointing import packed, unpacked
 
-__all__ = ["from_arrays", "in_double", "to_arrays"]
+__all__ = ["answers", "from_arrays", "in_double", "to_arrays"]
 
 
 def in_double(module: Any) -> Any:
     """``module`` in place in double precision, to be used and trained no more."""
     return in_precision(module, "float64").eval().requires_grad_(False)
+
+
+def answers(module: Any, inputs: Array, block: int) -> Array:
+    """What a network in double precision says of rows of inputs, ``block`` of them at once."""
+    with torch.no_grad():
+        parts = [
+            module(torch.as_tensor(inputs[i : i + block], dtype=torch.float64)).numpy()
+            for i in range(0, len(inputs), block)
+        ]
+    return np.concatenate(parts)
 
 
 def to_arrays(module: Any) -> dict[str, Any]:
