@@ -15,7 +15,7 @@ from pdeinv.engines.gaussian.starts import StartsConfig
 from pdeinv.engines.requests import Steps, under
 from pdeinv.typing import Array
 
-__all__ = ["Descent", "DescentConfig", "begun", "continued"]
+__all__ = ["Descended", "Descent", "DescentConfig", "begun", "continued"]
 
 
 class DescentConfig(StartsConfig, BandsConfig):
@@ -45,6 +45,32 @@ class Descent:
         misfit = float(posterior.misfit(self.minimum.xi))
         whole = misfit + float(cost(self.minimum.xi))
         return replace(self.minimum, misfit=misfit, objective=whole, ended=Ended.CUT)
+
+
+@dataclass(frozen=True)
+class Descended:
+    """The state of an engine that begins with a descent.
+
+    Attributes:
+        descent: it.
+    """
+
+    descent: Descent
+
+    @property
+    def minimum(self) -> Minimum:
+        """The first minimization, of its present stage."""
+        return self.descent.minimum
+
+    @property
+    def stage(self) -> str:
+        """The band that it is in, for the progress line."""
+        return self.descent.stages.text
+
+    @property
+    def misfit(self) -> float:
+        """Φ, for the progress line."""
+        return self.minimum.misfit
 
 
 def begun(

@@ -21,7 +21,7 @@ from pdeinv.engines.gaussian.approximation import (
     Spectrum,
 )
 from pdeinv.engines.gaussian.curvature import ESCAPES
-from pdeinv.engines.gaussian.descent import Descent, DescentConfig, begun, continued
+from pdeinv.engines.gaussian.descent import Descended, DescentConfig, begun, continued
 from pdeinv.engines.gaussian.minimize import Minimum, off_saddle
 from pdeinv.engines.gaussian.optima import Optimum
 from pdeinv.engines.gaussian.starts import (
@@ -52,27 +52,11 @@ class LaplaceConfig(DescentConfig):
 
 
 @dataclass(frozen=True)
-class LaplaceState:
+class LaplaceState(Descended):
     """The first minimization, the growing spectrum of the Hessian at its end, further minima."""
 
-    descent: Descent
     spectrum: Spectrum
     found: Found
-
-    @property
-    def minimum(self) -> Minimum:
-        """The first minimization, of its present stage."""
-        return self.descent.minimum
-
-    @property
-    def stage(self) -> str:
-        """The band that it is in, for the progress line."""
-        return self.descent.stages.text
-
-    @property
-    def misfit(self) -> float:
-        """Φ at the point, for the progress line."""
-        return self.minimum.misfit
 
 
 class Laplace(Engine[LaplaceState]):

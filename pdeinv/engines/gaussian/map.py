@@ -14,7 +14,7 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.bands import BandsConfig, Stages
 from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.gaussian.curvature import ESCAPES
-from pdeinv.engines.gaussian.descent import Descent, DescentConfig, begun, continued
+from pdeinv.engines.gaussian.descent import Descended, Descent, DescentConfig, begun, continued
 from pdeinv.engines.gaussian.minimize import Minimum, off_saddle
 from pdeinv.engines.gaussian.starts import (
     Found,
@@ -38,10 +38,9 @@ class MapConfig(DescentConfig):
 
 
 @dataclass(frozen=True)
-class MapState:
+class MapState(Descended):
     """The first minimization, then the minima that further searches found."""
 
-    descent: Descent
     found: Found
 
     @classmethod
@@ -49,21 +48,6 @@ class MapState:
         """Before the first minimization."""
         nowhere = Descent(Minimum.nothing(dim), Stages.before(BandsConfig.model_validate({})))
         return cls(nowhere, Found.nothing(dim))
-
-    @property
-    def minimum(self) -> Minimum:
-        """The first minimization, of its present stage."""
-        return self.descent.minimum
-
-    @property
-    def stage(self) -> str:
-        """The band that it is in, for the progress line."""
-        return self.descent.stages.text
-
-    @property
-    def misfit(self) -> float:
-        """Φ, for the progress line."""
-        return self.minimum.misfit
 
 
 class Map(Engine[MapState]):
