@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pdeinv.bayes.jacobian import DenseLinearization
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.engines.gaussian.exact import MAX_ENTRIES, TRIES, linearity
-from pdeinv.engines.requests import Jacobian, Steps
-from pdeinv.errors import CapabilityError, RunFailed, SolverDiverged, reason
+from pdeinv.engines.gaussian.exact import (
+    MAX_ENTRIES,
+    TRIES,
+    derivative_of_affine,
+    linearity,
+)
+from pdeinv.engines.requests import Steps
+from pdeinv.errors import CapabilityError, RunFailed
 from pdeinv.typing import Array
 
 __all__ = ["Affine", "affine_map", "affine_or_none"]
@@ -54,7 +58,7 @@ def affine_or_none(posterior: Posterior, rng: np.random.Generator) -> Steps[Affi
     if not found.defect <= TOLERANCE:
         return Affine.unknown()
     try:
-        return (yield from _derived(found))
+        return (yield from _derived(found, "this engine"))
     except RunFailed:
         return Affine.unknown()
 
@@ -82,35 +86,29 @@ def affine_map(posterior: Posterior, rng: np.random.Generator, who: str) -> Step
             f"{who} needs data that are linear in xi; these depart from it by {found.defect:.1g} "
             "of their change; use pnp-dm, daps or dps"
         )
-    return (yield from _derived(found))
+    return (yield from _derived(found, who))
 
 
 @dataclass(frozen=True)
 class _Probed:
-    """Points (4, dim) where the model was solved, and how far it is from affine between them."""
+    """Where the model was tried, (dim,) and (2, dim), and how far it is from affine there."""
 
-    points: Array
+    point: Array
+    probes: Array
     defect: float
 
 
 def _probed(posterior: Posterior, rng: np.random.Generator) -> Steps[_Probed]:
-    point, a, b = rng.standard_normal((3, posterior.dim))
-    found = yield from linearity(point, a, b)
-    return _Probed(point + np.stack([0 * a, a, b, a + b]), found.defect)
+    point, *probes = rng.standard_normal((3, posterior.dim))
+    found = yield from linearity(point, *probes)
+    return _Probed(point, np.stack(probes), found.defect)
 
 
-def _derived(probed: _Probed) -> Steps[Affine]:
-    """By the whole Jacobian at the first of the points where it does not fail.
+def _derived(probed: _Probed, who: str) -> Steps[Affine]:
+    """By the whole Jacobian at the first point where it does not fail.
 
     Raises:
         RunFailed: it fails at all of them.
     """
-    why = ""
-    for point in probed.points:
-        try:
-            at: DenseLinearization = yield Jacobian(point)
-        except SolverDiverged as error:
-            why = reason(error)
-            continue
-        return Affine(True, at.value - at.jacobian @ point, at.jacobian)
-    raise RunFailed(f"no derivative at 4 points: {why}; 'pdeinv check' tests it, pcn needs none")
+    point, at = yield from derivative_of_affine(probed.point, probed.probes, who)
+    return Affine(True, at.value - at.jacobian @ point, at.jacobian)

@@ -27,7 +27,16 @@ from pdeinv.errors import CapabilityError, RunFailed, SolverDiverged, reason
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.typing import Array
 
-__all__ = ["Gaussian", "GaussianConfig", "GaussianState", "exact_posterior"]
+__all__ = [
+    "MAX_ENTRIES",
+    "TRIES",
+    "Gaussian",
+    "GaussianConfig",
+    "GaussianState",
+    "derivative_of_affine",
+    "exact_posterior",
+    "linearity",
+]
 
 TRIES = 20
 """Pairs of prior draws that are tried until no solve of the test for linearity fails."""
@@ -84,6 +93,30 @@ def linearity(point: Array, a: Array, b: Array) -> Steps[Linearity]:
     change = max(float(np.max(np.abs(v - here))) for v in (at_a, at_b, at_sum))
     defect = float(np.max(np.abs(at_sum - at_a - at_b + here)))
     return Linearity(defect / max(change, 1e-300), here)
+
+
+def derivative_of_affine(
+    point: Array, probes: Array, who: str, part: slice | None = None
+) -> Steps[tuple[Array, DenseLinearization]]:
+    """The Jacobian, or a part, of what :func:`linearity` tried, and a point where it did not fail.
+
+    It is the same at all four points.
+
+    Raises:
+        RunFailed: it fails at all of them.
+    """
+    (a, b), why = probes, ""
+    for at in point + np.stack([0 * a, a, b, a + b]):
+        try:
+            found: DenseLinearization = yield Jacobian(at, part=part)
+        except SolverDiverged as error:
+            why = reason(error)
+            continue
+        return at, found
+    raise RunFailed(
+        f"{who} cannot take the derivative at 4 points: {why}; 'pdeinv check' tests it, and pcn "
+        "needs none"
+    )
 
 
 def exact_posterior(jacobian: Array, residual: Array, noise: Noise) -> LaplaceApproximation:
@@ -156,7 +189,8 @@ class Gaussian(Engine[GaussianState]):
         """
         total = min(state.jacobian.shape)
         part = slice(state.done, min(total, state.done - (-total // STEPS)))
-        found = yield from _derivative(state, part)
+        point, probes = state.point, state.probes
+        _, found = yield from derivative_of_affine(point, probes, self.name, part)
         jacobian = state.jacobian.copy()
         jacobian[(slice(None), part) if by_columns(posterior) else part] = found.jacobian
         return replace(state, jacobian=jacobian, done=part.stop)
@@ -202,22 +236,6 @@ class Gaussian(Engine[GaussianState]):
             groups={"gaussian": found.dataset("xi_mean")},
             independent_chains=False,
         )
-
-
-def _derivative(state: GaussianState, part: slice) -> Steps[DenseLinearization]:
-    """A part of the Jacobian, which is the same everywhere, at a point where it does not fail."""
-    (a, b), why = state.probes, ""
-    for point in state.point + np.stack([0 * a, a, b, a + b]):
-        try:
-            found: DenseLinearization = yield Jacobian(point, part=part)
-        except SolverDiverged as error:
-            why = reason(error)
-            continue
-        return found
-    raise RunFailed(
-        f"gaussian cannot take the derivative at 4 points: {why}; 'pdeinv check' tests it, and pcn "
-        "needs none"
-    )
 
 
 def _log_evidence(found: LaplaceApproximation, misfit: float, noise: Noise) -> float:
