@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -83,58 +84,61 @@ def export(
 
 
 def _as_table(terminal: Terminal, path: Path, out: Path, overwrite: bool) -> None:
-    from pdeinv.io.atomic import check_output
-    from pdeinv.io.lock import owned
     from pdeinv.jobs.export_table import check_csv_name, export_csv
 
     check_csv_name(out)
-    check_output(out, overwrite=overwrite, option="--csv", inputs=[path])
-    with owned(out):
-        export_csv(path, out)
-    terminal.result({"csv": str(out)}, str(out))
+    _write(terminal, path, out, "csv", lambda: export_csv(path, out), overwrite)
 
 
 def _as_mesh(
     terminal: Terminal, path: Path, out: Path, variable: str | None, overwrite: bool
 ) -> None:
-    from pdeinv.io.atomic import check_output
-    from pdeinv.io.lock import owned
     from pdeinv.jobs.export import export_vtk
 
     extras.require("h5py", "--vtk needs")
-    check_output(out, overwrite=overwrite, option="--vtk", inputs=[path])
-    with owned(out):
-        export_vtk(path, out, variable)
-    terminal.result({"vtk": str(out)}, str(out))
+    _write(terminal, path, out, "vtk", lambda: export_vtk(path, out, variable), overwrite)
 
 
 def _as_images(
     terminal: Terminal, path: Path, out: Path, of_truth: tuple[Any, Any], overwrite: bool
 ) -> None:
-    from pdeinv.io.atomic import check_output
-    from pdeinv.io.lock import owned
     from pdeinv.io.nifti import output_kind
     from pdeinv.jobs.export_images import export_nifti
 
     extras.require("nibabel", "--nifti needs")
-    kind = output_kind(out)
-    check_output(out, overwrite=overwrite, option="--nifti", inputs=[path], kind=kind)
-    with owned(out):
+
+    def write() -> Mapping[str, Any]:
         told = export_nifti(path, out, *of_truth)
-    if told.get("failed"):
-        terminal.note(f"{told['failed']} draws cannot be solved and are left out")
-    terminal.result({"nifti": str(out), **told}, str(out))
+        if told.get("failed"):
+            terminal.note(f"{told['failed']} draws cannot be solved and are left out")
+        return told
+
+    _write(terminal, path, out, "nifti", write, overwrite, output_kind(out))
 
 
 def _as_gathers(terminal: Terminal, path: Path, out: Path, overwrite: bool) -> None:
-    from pdeinv.io.atomic import check_output
-    from pdeinv.io.lock import owned
     from pdeinv.io.segy import check_segy_name
     from pdeinv.jobs.export_segy import export_segy
 
     extras.require("segyio", "--segy needs")
     check_segy_name(out)
-    check_output(out, overwrite=overwrite, option="--segy", inputs=[path])
+    _write(terminal, path, out, "segy", lambda: export_segy(path, out), overwrite)
+
+
+def _write(
+    terminal: Terminal,
+    path: Path,
+    out: Path,
+    option: str,
+    write: Callable[[], Mapping[str, Any] | None],
+    overwrite: bool,
+    kind: Literal["file", "folder"] = "file",
+) -> None:
+    """Check the output, write it while nobody else does, and tell what was written."""
+    from pdeinv.io.atomic import check_output
+    from pdeinv.io.lock import owned
+
+    check_output(out, overwrite=overwrite, option=f"--{option}", inputs=[path], kind=kind)
     with owned(out):
-        told = export_segy(path, out)
-    terminal.result({"segy": str(out), **told}, str(out))
+        told = write() or {}
+    terminal.result({option: str(out), **told}, str(out))
