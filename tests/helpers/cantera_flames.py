@@ -193,3 +193,24 @@ def shift_to(flame, fields, temperature):
     ours = np.interp(temperature, fields["T"].values[: hot + 1], fields["x"].values[: hot + 1])
     rising = slice(0, int(np.argmax(flame.T)) + 1)
     return float(ours - np.interp(temperature, flame.T[rising], flame.grid[rising]))
+
+
+def saved_burner(folder, **refined):
+    """A burner flame of hydrogen as Cantera saves it, each way: ``flame.yaml``, ``.csv``, ``.h5``.
+
+    Args:
+        folder: where.
+        refined: criteria of its grid.
+    """
+    gas = ct.Solution("h2o2.yaml")
+    gas.set_equivalence_ratio(0.8, "H2", {"O2": 0.21, "N2": 0.79})
+    gas.TP = 300.0, 101325.0
+    flame = ct.BurnerFlame(gas, width=0.02)
+    flame.burner.mdot = 0.4
+    flame.set_refine_criteria(**refined)
+    flame.solve(loglevel=0)
+    flame.save(folder / "flame.yaml", name="burner")
+    flame.save(folder / "flame.csv", basis="mole")
+    if "native" in ct.hdf_support():
+        flame.save(folder / "flame.h5", name="burner")
+    return flame

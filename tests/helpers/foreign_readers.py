@@ -146,20 +146,9 @@ def _gathers(folder):
 
 
 def _flames(folder):
-    """A burner flame as Cantera saves it."""
-    import cantera as ct
+    from cantera_flames import saved_burner
 
-    gas = ct.Solution("h2o2.yaml")
-    gas.set_equivalence_ratio(0.8, "H2", {"O2": 0.21, "N2": 0.79})
-    gas.TP = 300.0, 101325.0
-    flame = ct.BurnerFlame(gas, width=0.02)
-    flame.burner.mdot = 0.4
-    flame.set_refine_criteria(ratio=5, slope=0.3, curve=0.5)
-    flame.solve(loglevel=0)
-    flame.save(folder / "flame.yaml", name="burner")
-    flame.save(folder / "flame.csv", basis="mole")
-    if "native" in ct.hdf_support():
-        flame.save(folder / "flame.h5", name="burner")
+    saved_burner(folder, ratio=5, slope=0.3, curve=0.5)
 
 
 FLAME = {"configuration": "burner", "quantities": "T,X_OH", "every": 5, "group": "burner",

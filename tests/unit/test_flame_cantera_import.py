@@ -3,6 +3,7 @@
 import cantera as ct
 import numpy as np
 import pytest
+from cantera_flames import saved_burner
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
@@ -84,18 +85,7 @@ def test_a_gas_that_makes_no_sense_is_refused(tmp_path, options, said):
 def saved(tmp_path_factory):
     """A burner flame as Cantera saves it, each way."""
     folder = tmp_path_factory.mktemp("saved")
-    gas = ct.Solution("h2o2.yaml")
-    gas.set_equivalence_ratio(0.8, "H2", {"O2": 0.21, "N2": 0.79})
-    gas.TP = 300.0, 101325.0
-    flame = ct.BurnerFlame(gas, width=0.02)
-    flame.burner.mdot = 0.4
-    flame.set_refine_criteria(ratio=3, slope=0.1, curve=0.2)
-    flame.solve(loglevel=0)
-    flame.save(folder / "flame.yaml", name="burner")
-    flame.save(folder / "flame.csv", basis="mole")
-    if "native" in ct.hdf_support():
-        flame.save(folder / "flame.h5", name="burner")
-    return folder, flame
+    return folder, saved_burner(folder, ratio=3, slope=0.1, curve=0.2)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "yaml", "h5"])

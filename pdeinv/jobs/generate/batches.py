@@ -37,7 +37,7 @@ def _check_grid(problem: Problem, grid: tuple[int, ...]) -> None:
         ConfigError: either.
     """
     text, numbers = "x".join(map(str, grid)), grid_shape(problem, 2)
-    axes: tuple[str, ...] = getattr(problem, "axes", ())  # of a model of one's own there are none
+    axes: tuple[str, ...] = getattr(problem, "axes", ())  # plug-ins may lack them
     if numbers is None and axes and len(grid) != len(axes):
         raise ConfigError(
             f"--grid {text}: problem {problem.name} lies over {', '.join(axes)}; expected nodes "
