@@ -25,7 +25,7 @@ from pdeinv.io.reading import parsed
 from pdeinv.memory import check_fits
 from pdeinv.typing import Array
 
-__all__ = ["FIELDS", "SUFFIXES", "Traces", "check_segy_name", "read_segy", "require", "write_segy"]
+__all__ = ["FIELDS", "SUFFIXES", "Traces", "check_segy_name", "read_segy", "write_segy"]
 
 SUFFIXES = (".segy", ".sgy")
 FIELDS = {
@@ -72,15 +72,6 @@ class Traces:
     values: Array
     interval: int
     units: str
-
-
-def require() -> None:
-    """Refuse to begin without the package that reads and writes SEG-Y.
-
-    Raises:
-        MissingDependency: it is not installed.
-    """
-    extras.require("segyio", "SEG-Y files need")
 
 
 def check_segy_name(path: Path) -> None:

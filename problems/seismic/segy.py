@@ -22,7 +22,7 @@ from pdeinv.memory import check_fits
 from pdeinv.typing import Array
 
 from .gathers import Factor, gathers
-from .segy_geometry import Axis, Geometry
+from .segy_geometry import Axis, Geometry, scaled
 
 __all__ = ["SegyOptions", "read"]
 
@@ -147,9 +147,7 @@ def _times(traces: Traces, record: float, given: float | None) -> Array:
 
 
 def _delay(traces: Traces) -> float:
-    delay, scalar = traces.headers["delay"], traces.headers["time_scalar"]
-    size = np.where(scalar == 0, 1.0, np.abs(scalar).astype(np.float64))
-    found = 1e-3 * np.where(scalar < 0, delay / size, delay * size)
+    found = 1e-3 * scaled(traces.headers["delay"], traces.headers["time_scalar"])
     if (found != found[0]).any():
         k = int(np.flatnonzero(found != found[0])[0])
         raise DataSchemaError(

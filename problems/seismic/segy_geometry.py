@@ -17,7 +17,7 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.io.segy import Traces
 from pdeinv.typing import Array
 
-__all__ = ["Axis", "Geometry"]
+__all__ = ["Axis", "Geometry", "scaled"]
 
 Axis = Literal["x", "y", "line"]
 Ints = NDArray[np.int64]
@@ -91,7 +91,7 @@ def _note(text: str) -> None:
     warnings.warn(text, UserWarning, stacklevel=2)
 
 
-def _scaled(values: Ints, scalar: Ints) -> Array:
+def scaled(values: Ints, scalar: Ints) -> Array:
     """Whole numbers times a positive scalar, or divided by a negative one; 0 counts as 1."""
     size = np.where(scalar == 0, 1.0, np.abs(scalar).astype(np.float64))
     return np.where(scalar < 0, values / size, values * size)
@@ -108,7 +108,7 @@ def _along(traces: Traces, metres: float, axis: Axis) -> tuple[Array, Array]:
         )
     places = [
         np.stack(
-            [metres * _scaled(headers[f"{of}_{k}"], headers["coordinate_scalar"]) for k in "xy"]
+            [metres * scaled(headers[f"{of}_{k}"], headers["coordinate_scalar"]) for k in "xy"]
         )
         for of in ("source", "receiver")
     ]
@@ -151,7 +151,7 @@ def _depths(traces: Traces, metres: float, datum: float) -> tuple[Array, Array]:
     """Depths of source and receiver of each trace below the datum, m."""
     headers = traces.headers
     names = ("source_elevation", "source_depth", "receiver_elevation")
-    top, down, at = (metres * _scaled(headers[n], headers["elevation_scalar"]) for n in names)
+    top, down, at = (metres * scaled(headers[n], headers["elevation_scalar"]) for n in names)
     if (down < 0).any():
         k = int(np.flatnonzero(down < 0)[0])
         raise DataSchemaError(
