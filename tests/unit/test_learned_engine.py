@@ -5,7 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pdeinv.bayes.causal import Causal
 from pdeinv.bayes.linear_gaussian import LinearGaussian
+from pdeinv.bayes.noise import Noise
+from pdeinv.bayes.passband import InBand
 from pdeinv.bayes.prior import nearest
 from pdeinv.engines.base import check_posterior
 from pdeinv.engines.ended import Ended
@@ -15,6 +18,7 @@ from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import CapabilityError
 from pdeinv.model.learned import Estimate, Family
+from pdeinv.model.traces import traces_of
 
 CASE = LinearGaussian.example(np.random.default_rng(4), 3, 12)
 TRUE = np.array([0.5, -1.0, 0.3])
@@ -135,6 +139,19 @@ def test_an_estimate_that_fits_is_not_polished(tmp_path):
     found = go(on, tmp_path, polish="map")
     assert np.array_equal(found.xi[0, 0], TRUE)
     assert found.summary["iterations"] == 0
+
+
+def test_in_a_band_an_estimate_has_to_fit_what_the_band_has_of_the_noise(tmp_path):
+    on = posterior(None)
+    traces = traces_of({"t": np.arange(float(on.n_data))}, "here")
+    law = Noise.of_traces(InBand(Causal(traces, below=0.1), on.noise))
+    on = replace(on, likelihood=law)
+    enough, every = 0.5 * law.count, 0.5 * on.n_data
+    shifts = (TRUE + s * np.array([1.0, 0, 0]) for s in np.linspace(0, 5, 501))
+    start = next(xi for xi in shifts if 1.3 * enough < on.misfit(xi) < every)
+    found = go(replace(on, estimate=of_xi(start)), tmp_path, polish="map")
+    assert found.summary["iterations"] > 0
+    assert found.summary["misfit"] <= 1.03 * enough
 
 
 def test_an_engine_of_a_learned_inverse_wants_one():

@@ -137,8 +137,7 @@ class LearnedInverse(Engine[LearnedState]):
             coordinates = Parametrization.of(posterior, inner.config)
             p = _in_coordinates(posterior, told, coordinates)
             misfit = yield from coordinates.misfit(p)
-        wanted = 0.5 * self.config.discrepancy**2 * posterior.n_data
-        done = inner is None or misfit <= wanted
+        done = inner is None or misfit <= inner.config.wanted(posterior.noise.count)
         ended = Ended.CONVERGED if done else Ended.RUNNING
         return GaussNewtonState(p, misfit, misfit, 0.0, np.inf, np.zeros(0), p, ended=ended)
 
