@@ -269,6 +269,15 @@ def test_an_engine_of_denoisers_draws_by_the_law_that_it_is_given(denoiser, file
     assert "with respect to the prior of the problem" in before
 
 
+@pytest.mark.parametrize(
+    "engine", ["pnp-dm", "diffpir", "daps", "dps", "fundps", "diffusionpde", "enkg", "red-diff"]
+)
+def test_every_engine_of_denoisers_takes_it(engine, denoiser, files, tmp_path):
+    words = ("--config", files / "run.toml", "--seed", 1, "--out", tmp_path / "r.nc", "--dry-run")
+    done = call("invert", files / "obs.nc", "--engine", engine, "--surrogate", denoiser, *words)
+    assert done.exit_code == 0, done.stderr
+
+
 def test_a_law_of_another_prior_is_refused(denoiser, files, tmp_path):
     words = ("--config", files / "run.toml", "--set", "problem.unknown.std=0.7", "--seed", 1)
     flags = ("--engine", "diffpir", "--surrogate", denoiser, "--out", tmp_path / "r.nc")
