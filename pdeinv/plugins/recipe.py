@@ -14,7 +14,7 @@ from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.io.checkpoints import read_metadata
 from pdeinv.io.observations import Observations
 from pdeinv.model.forward import ForwardModel
-from pdeinv.model.learned import Role
+from pdeinv.model.learned import Denoiser, Role
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins import registry
 from pdeinv.plugins.aligned import Measured
@@ -114,6 +114,7 @@ class PosteriorRecipe:
         surrogate: folder of a surrogate, which becomes the model or the coarse twin.
         simulations: data set file with unknowns that are solved for already.
         inverse: folder of a trained inverse, whose estimate engines begin at.
+        denoiser: folder of a trained denoiser, whose law of xi takes the place of N(0, I).
     """
 
     problem: str
@@ -126,6 +127,7 @@ class PosteriorRecipe:
     surrogate: Path | None = None
     simulations: Path | None = None
     inverse: Path | None = None
+    denoiser: Path | None = None
 
     @classmethod
     def of(cls, problem: Problem, observations: Observations, **more: Any) -> PosteriorRecipe:
@@ -142,6 +144,9 @@ class PosteriorRecipe:
             trained = load_surrogate(self.inverse)
             told = estimate_of(trained, problem, make_problem, measured)
             posterior = replace(posterior, estimate=told)
+        if self.denoiser is not None:
+            law = load_surrogate(self.denoiser).bind(problem, posterior.prior, self.sensors)
+            posterior = replace(posterior, denoiser=cast(Denoiser, law))
         if self.simulations is None:
             return posterior
         held = simulations_of(self.simulations, problem, make_problem, self.sensors, posterior)

@@ -1,7 +1,7 @@
 """Roles: an inverse and a denoiser train, are stored and shown, and no verb mistakes them."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -92,6 +92,12 @@ class Shrinkage:
 
     variance: np.ndarray
     space: Space
+
+    differentiable = True
+
+    @property
+    def spread(self):
+        return float(np.sqrt(self.variance.max()))
 
     def __call__(self, noisy, level):
         return noisy * (self.variance / (self.variance + level**2))
@@ -232,6 +238,53 @@ def test_invert_refuses_it_before_anything_is_computed(trained, files, flags, dr
     assert f"invert {TEXTS[name]}" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def denoiser(files):
+    """A toy whose law is a tenth as wide as the prior."""
+    data, problem = datasets.read(files / "data.nc"), make_problem("darcy", CONFIG)
+    toy = ToyDenoiser.fit(data, problem, RidgeConfig(), 1)
+    folder = files / "narrow"
+    replace(toy, variance=toy.variance / 100).save(folder)
+    return folder
+
+
+def widths(files, out, *more):
+    words = ("--config", files / "run.toml", "--seed", 1, "--out", out, "--engine", "diffpir")
+    words = (*words, "--set", "engine.levels=30", "--set", "noise.rel=100", *more)
+    done = call("invert", files / "obs.nc", *words)
+    assert done.exit_code == 0, done.stderr
+    tree = netcdf.read_tree(out)
+    return np.asarray(tree["unconstrained_posterior"]["xi"]), str(tree.attrs["pdeinv_message"])
+
+
+def test_an_engine_of_denoisers_draws_by_the_law_that_it_is_given(denoiser, files, tmp_path):
+    learned, said = widths(files, tmp_path / "a.nc", "--surrogate", denoiser)
+    own, before = widths(files, tmp_path / "b.nc")
+    # the data say nothing, so that draws follow the law: components of sd 0.1, and of 1
+    assert np.sqrt(np.mean(learned**2)) < 0.2
+    assert 0.5 < np.sqrt(np.mean(own**2)) < 1.5
+    assert "with respect to the learned prior" in said
+    assert "with respect to the prior of the problem" in before
+
+
+@pytest.mark.parametrize(
+    "engine", ["pnp-dm", "diffpir", "daps", "dps", "fundps", "diffusionpde", "enkg", "red-diff"]
+)
+def test_every_engine_of_denoisers_takes_it(engine, denoiser, files, tmp_path):
+    words = ("--config", files / "run.toml", "--seed", 1, "--out", tmp_path / "r.nc", "--dry-run")
+    done = call("invert", files / "obs.nc", "--engine", engine, "--surrogate", denoiser, *words)
+    assert done.exit_code == 0, done.stderr
+
+
+def test_a_law_of_another_prior_is_refused(denoiser, files, tmp_path):
+    words = ("--config", files / "run.toml", "--set", "problem.unknown.std=0.7", "--seed", 1)
+    flags = ("--engine", "diffpir", "--surrogate", denoiser, "--out", tmp_path / "r.nc")
+    done = call("invert", files / "obs.nc", *flags, *words)
+    assert done.exit_code == 2
+    assert "surrogate was trained for darcy with unknown.std = 0.5, this run has 0.7" in done.stderr
+    assert not (tmp_path / "r.nc").exists()
 
 
 def test_evaluate_takes_an_inverse_and_refuses_a_denoiser(trained):

@@ -145,6 +145,8 @@ class Inversion:
             self._check_named()
         if self.begins_learned:
             check_begins(self.engine)
+        elif self.learned_law:
+            return
         elif self.surrogate_path is not None:
             check_role(surrogate_kind(self.surrogate_path), Role.FORWARD, "invert")
         elif self.trains_surrogate:
@@ -189,6 +191,16 @@ class Inversion:
             DataSchemaError: the folder is missing or holds no surrogate.
         """
         return self._no_model_wanted and self._role is Role.INVERSE
+
+    @cached_property
+    def learned_law(self) -> bool:
+        """Whether the prior is known by the given surrogate, a denoiser that the engine asks.
+
+        Raises:
+            DataSchemaError: the folder is missing or holds no surrogate.
+        """
+        asks = Role.DENOISER in getattr(self.engine, "uses", frozenset())
+        return asks and self._no_model_wanted and self._role is Role.DENOISER
 
     @property
     def _no_model_wanted(self) -> bool:
@@ -274,7 +286,7 @@ class Inversion:
     def recipe(self) -> PosteriorRecipe:
         """How to build the posterior in any process."""
         run, folder, held = self.run, self.surrogate_path, self.engine.simulations
-        of = "inverse" if self.begins_learned else "surrogate"
+        of = "inverse" if self.begins_learned else "denoiser" if self.learned_law else "surrogate"
         more = {"level": run.level, "model": run.model, of: folder, "simulations": held}
         return PosteriorRecipe.of(self.problem, self.observations, **more)
 
