@@ -50,7 +50,7 @@ def gas_of(at):
 
 
 def tight(flame):
-    flame.max_grid_points, flame.max_time_step_count = POINTS, 5000
+    flame.max_grid_points = POINTS
     flame.transport_model = "mixture-averaged"
     flame.flame.set_steady_tolerances(**TOLERANCES)
     flame.flame.set_transient_tolerances(**TOLERANCES)
