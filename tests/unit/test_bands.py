@@ -166,6 +166,15 @@ def test_data_without_time_are_refused_before_a_solve(tmp_path):
         run(engines(bands=(70.0,))["map"], posterior, Run(1, tmp_path))
 
 
+@pytest.mark.parametrize("kind", ["least-squares", "sobolev", "envelope", "correlation"])
+def test_a_band_outside_the_misfits_own_is_refused_before_a_solve(tmp_path, kind):
+    """One below ``above`` holds nothing; one beyond ``below`` is the last stage once more."""
+    law = judged(MisfitConfig(kind=kind, above=0.8, below=3.0), NOISE, {"time": TIMES})
+    for bands, told in (((0.6, 1.2), "above misfit.above = 0.8"), ((1.2, 3.0), "misfit.below = 3")):
+        with pytest.raises(ConfigError, match=told):
+            run(engines(bands=bands)["map"], partial(posterior, law=law), Run(1, tmp_path))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
