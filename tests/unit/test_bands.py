@@ -147,6 +147,13 @@ def test_a_search_that_is_cut_in_a_band_tells_the_misfit_of_all(name, tmp_path):
     np.testing.assert_allclose(found.stats["misfit"].item(), expected)
 
 
+def test_misfit_per_datum_counts_what_the_filter_leaves(tmp_path):
+    law = judged(MisfitConfig(above=0.8, below=3.0), NOISE, {"time": TIMES})
+    found = run(engines(bands=())["map"], partial(posterior, law=law), Run(1, tmp_path)).outcome
+    assert 0 < law.count < 0.2 * law.size
+    assert found.summary["misfit_per_datum"] == found.summary["misfit"] / law.count
+
+
 def test_progress_tells_the_band(tmp_path):
     notes = []
 
