@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field, model_validator
 
-from pdeinv.bayes.causal import Causal
+from pdeinv.bayes.causal import UNIT, Causal
 from pdeinv.bayes.filtered import filter_of, in_band
 from pdeinv.bayes.likelihood import DataMisfit
 from pdeinv.bayes.posterior import Posterior
@@ -75,7 +75,10 @@ def stage_of(posterior: Posterior, config: BandsConfig, k: int) -> DataMisfit | 
     own = filter_of(posterior.likelihood)
     for corner in config.bands:
         _within(corner, own)
-    filter = Causal(posterior.traces, config.bands[k], order=config.band_order)
+    try:
+        filter = Causal(posterior.traces, config.bands[k], order=config.band_order)
+    except ConfigError as error:
+        raise ConfigError(f"engine.bands: {error}") from None
     return in_band(posterior.likelihood, filter)
 
 
@@ -83,13 +86,13 @@ def _within(corner: float, own: Causal | None) -> None:
     """Refuses a band that holds nothing of the misfit's own, or all of it."""
     if own is not None and own.above is not None and corner <= own.above:
         raise ConfigError(
-            f"engine.bands: expected frequencies above misfit.above = {own.above:g}, below which "
-            f"nothing passes, got {corner:g}; leave that band out"
+            f"engine.bands: expected frequencies above misfit.above = {own.above:g} {UNIT}, below "
+            f"which nothing passes, got {corner:g}; leave that band out"
         )
     if own is not None and own.below is not None and corner >= own.below:
         raise ConfigError(
-            f"engine.bands: expected frequencies below misfit.below = {own.below:g}, which the "
-            f"last stage has, got {corner:g}; leave that band out"
+            f"engine.bands: expected frequencies below misfit.below = {own.below:g} {UNIT}, which "
+            f"the last stage has, got {corner:g}; leave that band out"
         )
 
 

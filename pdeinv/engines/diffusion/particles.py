@@ -230,7 +230,7 @@ class ParticlesEngine(Engine[Particles]):
         figures = {
             "n_denoiser": float(self.all_calls.denoiser),
             "n_denoiser_derivative": float(self.all_calls.derivative),
-            "misfit_per_datum": float(np.mean(misfit)) / posterior.n_data,
+            "misfit_per_datum": float(np.mean(misfit)) / posterior.n_counting,
             "lost": float(np.sum(~good)),
         }
         return Outcome(

@@ -131,7 +131,7 @@ class RedDiff(Engine[RedDiffState]):
             raise RunFailed("red-diff ended at a field that cannot be solved; lower engine.rate")
         figures = {
             "n_denoiser": float(state.done + 1),
-            "misfit_per_datum": state.misfit / posterior.n_data,
+            "misfit_per_datum": state.misfit / posterior.n_counting,
         }
         return Outcome(
             state.xi[None, None],
