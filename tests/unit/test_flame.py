@@ -96,7 +96,7 @@ def test_sensors_from_a_file_take_what_is_missing_from_the_configuration(tmp_pat
     ("coordinate", "value", "said"),
     [
         ("p", -1e5, r"p must be from 1000 to 1e\+08 Pa \(is it in atm or bar\?\); got -100000"),
-        ("T_in", 25.0, "T_in must be from 200 to 1500 K; got 25"),
+        ("T_in", 25.0, r"T_in must be from 200 to 1500 K \(is it in degrees Celsius\?\); got 25"),
         ("phi", 2.0, "phi must be in the flammable range"),
         ("quantity", 4.0, "is of quantity 4; expected 0 to 3"),
         ("x", 0.1, "lies outside the domain"),
