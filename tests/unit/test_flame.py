@@ -196,6 +196,11 @@ def test_cells_that_say_that_they_hold_nothing_are_counted(tmp_path):
     np.testing.assert_array_equal(np.isfinite(dataset["u"]), [False, True, False, True])
 
 
+def test_speeds_in_other_units_than_the_header_says_are_told(tmp_path):
+    with pytest.warns(UserWarning, match=r"s_L = 38 m/s is faster .*; is the column in cm/s\?"):
+        imported(tmp_path, "s_L [m/s]\n.3\n38\n", **GIVEN)
+
+
 def test_flags_out_of_range_are_refused(tmp_path):
     for flag, said in (({"phi": 3.0}, "--phi: .*equal to 1"), ({"p": 1.0}, "--p: .*atm or bar")):
         with pytest.raises(ConfigError, match=said):
