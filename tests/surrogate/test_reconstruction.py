@@ -326,8 +326,30 @@ def test_an_operator_of_experiments_learns_and_is_stored(form, disc, tmp_path):
     assert np.array_equal(found.mean, again.mean)
 
 
+def test_members_differ_and_their_mean_is_the_image(disc, tmp_path):
+    trained = chest_operator(disc, members=2)
+    dataset = disc[1]
+    seen = Seen(dataset.values[:4], np.zeros(4))
+    whole, one = trained.rule(seen), [
+        replace(trained.rule, weights=(w,), errors=trained.rule.errors[k : k + 1])(seen)
+        for k, w in enumerate(trained.rule.weights)
+    ]  # fmt: skip
+    assert whole.mean == pytest.approx(0.5 * (one[0].mean + one[1].mean))
+    between = 0.25 * (one[0].mean - one[1].mean) ** 2
+    square = 0.5 * (one[0].std ** 2 + one[1].std ** 2) + between
+    assert whole.std == pytest.approx(np.sqrt(square))
+    assert between.max() > 0
+    assert trained.metadata["errors"]["coverage_90"] == pytest.approx(0.9, abs=0.08)
+    assert len(trained.metadata["extra"]["epochs"]) == 2
+    trained.save(tmp_path / "s")
+    std = np.asarray(trained.metadata["noise_std"])
+    both = (trained, Nio.load(tmp_path / "s"))
+    first, second = (bound_to(t, disc)(dataset.values[:4], std) for t in both)
+    assert np.array_equal(first.std, second.std)
+
+
 def test_the_published_lift_stays_as_it_began(disc):
-    one, two = (chest_operator(disc, form="paper", epochs=n).rule.weights for n in (1, 3))
+    one, two = (chest_operator(disc, form="paper", epochs=n).rule.weights[0] for n in (1, 3))
     same = {k for k in one if np.array_equal(one[k], two[k])}
     assert same == {k for k in one if "lifting" in k}
 
