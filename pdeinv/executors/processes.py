@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import multiprocessing
 import os
 import signal
@@ -195,8 +196,15 @@ class _Postponed(ModuleType):
 
 
 def postpone(name: str) -> None:
-    """Load a module when something of it is used: a worker that reads no file needs no xarray."""
-    sys.modules.setdefault(name, _Postponed(name))
+    """Load a module when something of it is used: a worker that reads no file needs no xarray.
+
+    It has its ``__spec__`` from the start: ``importlib.util.find_spec``, by which torch's compiler
+    asks what is installed, takes a module without one for a broken one.
+    """
+    if name not in sys.modules:
+        module = _Postponed(name)
+        module.__spec__ = importlib.util.find_spec(name)
+        sys.modules[name] = module
 
 
 @contextmanager
