@@ -75,11 +75,13 @@ def test_images_are_judged_on_fresh_draws(place, tmp_path):
     words = ("evaluate", place / "linear-image", "--n", 30, "--seed", 6, "--out", out, "--json")
     said = json.loads(done(*words).stdout)
     assert said["image_l2"] < said["image_l2_of_mean"]
+    assert said["image_l1"] < said["image_l1_of_median"] <= said["image_l1_of_mean"]
+    assert "the median image" in said["verdict"]
     assert 0 <= said["flagged"] <= 1
     rows = xr.open_dataset(out)
     assert rows["truth"].shape == rows["mean"].shape == (30, 7, 7)
     weak = json.loads(done("evaluate", place / "average-image", "--n", 30, "--json").stdout)
-    assert weak["verdict"].startswith("weak")
+    assert weak["verdict"].startswith("weak: no better than an image that knows no data")
 
 
 @pytest.mark.parametrize(
