@@ -20,7 +20,7 @@ from pdeinv.model.learned import Estimate, Role
 from pdeinv.plugins import hooks
 from pdeinv.typing import Array
 
-__all__ = ["told"]
+__all__ = ["told", "verdict"]
 
 ODD = 0.05
 """Data are flagged where fewer of those that the training held out are as odd."""
@@ -64,7 +64,7 @@ def _of_images(at: Fresh) -> Told:
     }
     if found.likeness is not None:
         figures["flagged"] = float(np.mean(found.likeness < ODD))
-    return Told({**figures, "verdict": _verdict(errors, constant, covered)}, _dataset(at, truth))
+    return Told({**figures, "verdict": verdict(errors, constant, covered)}, _dataset(at, truth))
 
 
 def _truth(at: Fresh) -> tuple[Array, Any]:
@@ -82,9 +82,7 @@ def _of_one(image: Array, truth: Array, inside: Any) -> dict[str, float]:
     return image_errors(np.tile(image, (len(truth), 1))[:, inside], truth[:, inside])
 
 
-def _verdict(
-    errors: dict[str, float], constant: dict[str, dict[str, float]], covered: float
-) -> str:
+def verdict(errors: dict[str, float], constant: dict[str, dict[str, float]], covered: float) -> str:
     """In words, beside the mean and the median of these very images, which know no data."""
     mean, median = constant["mean"], constant["median"]
     said = (
