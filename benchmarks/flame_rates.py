@@ -14,7 +14,8 @@ tell; an eigenvalue above 1 means that they tell more than the prior. Bands are 
 ``laplace`` along these directions. The second table inverts the same data with mixture-averaged
 transport: as it is, and with the error of that model, its mean and covariance estimated from draws
 of the prior (Kaipio and Somersalo 2007). ``map`` and ``two-level`` invert the first data
-set, the latter on processes of draws of the prior, and of draws near the posterior. Results are kept in ``results/flame_rates.json``.
+set, the latter on processes of draws of the prior, and of draws near the posterior. Results are
+kept in ``results/flame_rates.json``.
 """
 
 from __future__ import annotations
