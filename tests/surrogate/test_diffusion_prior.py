@@ -9,8 +9,11 @@ from pdeinv.bayes.prior import whiten
 from pdeinv.engines.diffusion.prior import law_draws
 from pdeinv.errors import CapabilityError, DataSchemaError, Preempted, SurrogateRejected
 from pdeinv.io.datasets import TrainingSet, prior_probe
+from pdeinv.jobs.evaluate import Request
+from pdeinv.jobs.evaluate_denoiser import examine, told
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
+from pdeinv.jobs.plot.sheet import sheets
 from pdeinv.jobs.training_set import check_inputs, open_training_set
 from pdeinv.plugins.conformance import check_surrogate
 from pdeinv.plugins.fitting import FitRun
@@ -116,6 +119,18 @@ def test_it_denoises_a_gaussian_field_nearly_as_well_as_is_possible(learned, gau
         assert off["learned"] < most * off["exact"], (level, off)
         # of noise that is three times as large as the fields, nothing is left to learn
         assert off["learned"] < off["wiener"] * (1 if level < 3 else 1.01), (level, off)
+
+
+def test_evaluate_tells_errors_beside_the_wiener_filter_and_the_exact_ones(learned, tmp_path):
+    learned.save(tmp_path / "p")
+    seen = examine(Request(tmp_path / "p", {}, n=100, seed=2))
+    found = told(seen)
+    for one in found.figures["components"]:
+        assert one["exact"] < 1.01 * min(one["learned"], one["wiener"]), one
+    assert found.root["conductivity_drawn"].shape == (100, 9, 9)
+    pair = (seen.fields(z).reshape(-1, 9, 9) for z in (seen.clean, seen.drawn))
+    sheets(*pair, tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").stat().st_size > 10_000
 
 
 def test_an_untrained_network_is_the_wiener_filter(gaussian):
