@@ -65,8 +65,8 @@ SEARCH = {
     "method": "lbfgs",
     "starts": 1,
     "bands": (8.0, 14.0),
-    "band_iterations": (15, 15),
-    "max_iterations": 30,
+    "band_iterations": (15, 20),
+    "max_iterations": 65,
     "tolerance": 1e-3,
 }
 FAST = {
