@@ -57,7 +57,7 @@ class BoundedConfig(MaternConfig):
     background: tuple[Positive, Positive] | Path | None = Field(
         None,
         description="median velocity in place of that of mean: at the top and at the bottom, "
-        "linear between, or a NetCDF file with velocity(y, x)",
+        "linear between, or a NetCDF file with velocity(y, x), or a result, whose mean it is",
     )
     length: Positive = Field(200.0, description="correlation length, m")
     grid: Counts = Field((17, 17), description="nodes along x and y, boundary included")

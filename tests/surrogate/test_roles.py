@@ -336,7 +336,7 @@ def test_list_shows_roles(monkeypatch, tmp_path):
     }
     assert found["toy-inverse"] == "inverse"
     assert found["toy-denoiser"] == "denoiser"
-    assert {found[n] for n in found if n not in TOYS} == {"forward", "inverse"}
+    assert {found[n] for n in found if n not in TOYS} == {"forward", "inverse", "denoiser"}
     assert "denoiser" in call("list", "surrogates").stdout
 
 

@@ -407,3 +407,28 @@ def test_longer_steps_of_differences_are_taken_on_request():
             {"preset": "openfwi", "model": "deepwave", "deepwave": table}
         )
         assert Clock.of(config, 0).steps == steps
+
+
+@pytest.mark.parametrize(
+    ("kind", "group", "name"),
+    [("result", "estimates", "velocity_mean"), ("truth", "unknown", "velocity")],
+)
+def test_a_search_may_begin_at_a_result_or_a_truth(kind, group, name, tmp_path):
+    axis = np.linspace(0.0, 640.0, 9)
+    values = ("y", "x"), 2000.0 + axis[:, None] + 0.5 * axis
+    coords = {k: (k, axis, {"units": "m"}) for k in "xy"}
+    held = xr.Dataset({name: (*values, {"units": "m s-1"})}, coords)
+    tree = {"/": xr.Dataset(attrs={"pdeinv_kind": kind}), group: held}
+    xr.DataTree.from_dict(tree).to_netcdf(tmp_path / "found.nc")
+    unknown = {"kind": "bounded", "background": str(tmp_path / "found.nc"), "grid": [9, 9]}
+    prior = made(unknown=unknown).prior()
+    assert prior.unwhiten(np.zeros(prior.dim)) == pytest.approx(values[1].ravel())
+
+
+def test_a_result_without_a_field_is_no_background(tmp_path):
+    held = xr.Dataset({"velocity_mean": ("layer", [2000.0, 3000.0])})
+    tree = {"/": xr.Dataset(attrs={"pdeinv_kind": "result"}), "estimates": held}
+    xr.DataTree.from_dict(tree).to_netcdf(tmp_path / "found.nc")
+    unknown = {"kind": "bounded", "background": str(tmp_path / "found.nc")}
+    with pytest.raises(DataSchemaError, match=r"expected variable 'velocity_mean' on .*\(y, x\)"):
+        made(unknown=unknown).prior()
