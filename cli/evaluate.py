@@ -146,8 +146,10 @@ def _denoiser(terminal: Terminal, written: Written, request: Request) -> None:
     seen = examine(request)
     if written.figure is not None:
         variable = seen.own.space.variables[0]
-        pair = (seen.fields(z).reshape(-1, *variable.shape) for z in (seen.clean, seen.drawn))
-        sheets(*pair, written.figure)
+        clean, drawn = (
+            seen.fields(z).reshape(-1, *variable.shape) for z in (seen.clean, seen.drawn)
+        )
+        sheets(clean, drawn, written.figure)
         terminal.note(f"written: {written.figure}")
     _tell(terminal, written, request, told(seen), ("denoising fresh fields", "rms errors by level"))
 
