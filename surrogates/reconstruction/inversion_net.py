@@ -83,7 +83,7 @@ class Size:
 
     def channels(self, k: int) -> int:
         """After k halvings."""
-        return self.config.width * min(MOST, 2 ** (k // 2))
+        return self.config.width * min(MOST, 1 << (k // 2))
 
 
 def strides(rows: int, columns: int) -> list[tuple[int, int]]:
