@@ -2,6 +2,7 @@
 
     python benchmarks/diffusion_oracles.py                   # all rows; stop, repeat as you like
     python benchmarks/diffusion_oracles.py --n 32 --engines pnp-dm pigdm --laws "mixture .75"
+    python benchmarks/diffusion_oracles.py --n 32 --table    # the rows that are kept
 
 The source of a Poisson problem on 32² or 64² nodes from its state at 128 points with noise of 1 or
 10 % of the rms; the prior is a Gaussian field or a mixture of two, known by its exact denoiser, so
@@ -102,12 +103,15 @@ def main() -> None:
     parser.add_argument("--laws", nargs="+", default=list(WEIGHTS), choices=list(WEIGHTS))
     parser.add_argument("--noise", type=float, nargs="+", default=[0.01, 0.1])
     parser.add_argument("--engines", nargs="+", default=["exact", *OPTIONS])
+    parser.add_argument("--table", action="store_true", help="print what is kept, measure nothing")
     args = parser.parse_args()
     for n, law, noise in product(args.n, args.laws, args.noise):
         print(f"\n{law}, {n}², noise {noise:g}\n\n| engine | {' | '.join(COLUMNS)} |", flush=True)
         print("|" + "---|" * (len(COLUMNS) + 1), flush=True)
         for name in args.engines:
             key = f"{law}, {n}, {noise:g}, {name}"
+            if args.table and key not in kept():
+                continue
             if key not in kept():
                 began = time.monotonic()
                 made = exact(law, n, noise) if name == "exact" else engine_row(name, law, n, noise)

@@ -2,6 +2,8 @@
 
     python benchmarks/eit_learned.py work            # goes on where it was stopped
     python benchmarks/eit_learned.py work --pairs 1024 --epochs 30 --cases 3
+    python benchmarks/eit_learned.py work --only lin-fno,eit-transformer --minutes 20 --injections 8
+    python benchmarks/eit_learned.py work --only lin-fno --members 4
 
 Dirichlet-to-Neumann maps of the unit disc in 32 trigonometric functions (1024 data), as a
 difference to that of the constant 1. Training: maps of prior draws from the mesh of level 0, images
@@ -10,7 +12,9 @@ all data. Test: maps of other draws from the mesh of level 1, noise of 0, 1 and 
 where there is none, methods are told 0.2 %. Errors are relative to each truth, medians over cases,
 on 32 x 32 polar nodes (theta, r) where the truth is sharp to its edge: ``area`` weighs nodes by r,
 ``polar`` does not. The floor is the truth itself on the 32 x 32 nodes. Gauss-Newton, D-bar and the
-polish see the first few cases alone.
+polish see the first few cases alone. ``--minutes`` gives each network as many epochs as one thread
+does in so many CPU minutes, by trainings of one and of three epochs; ``--injections`` tests on that
+many of the 32 functions as well, evenly chosen.
 
 Every row is kept in WORK/rows.json as soon as it is there; what is missing is printed at the end.
 """
@@ -28,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import beta
 
 from pdeinv.bayes.noise import Noise
 from pdeinv.io import datasets, netcdf
@@ -78,7 +83,7 @@ class Member:
     @property
     def trains(self) -> bool:
         """Whether there is a network."""
-        return self.surrogate in ("lin-fno", "nio")
+        return self.surrogate in ("lin-fno", "nio", "eit-transformer", "inverse-unet")
 
     @property
     def folder(self) -> str:
@@ -93,6 +98,8 @@ MEMBERS = (
     Member("lin-fno", "lin-fno", {"members": 1}),
 )
 OPERATORS = (
+    Member("inverse-unet", "inverse-unet"),
+    Member("eit-transformer", "eit-transformer"),
     Member("nio", "nio"),
     Member("nio as published", "nio", {"form": '"paper"'}),
 )
@@ -122,6 +129,14 @@ class Bench:
     pairs: int
     epochs: int
     cases: int
+    only: tuple[str, ...] = ()
+    minutes: float | None = None
+    members: int | None = None
+    injections: int | None = None
+
+    def wants(self, label: str) -> bool:
+        """Whether a row is asked for."""
+        return not self.only or label in self.only
 
     @property
     def data(self) -> Path:
@@ -176,23 +191,51 @@ def prepare(bench: Bench) -> None:
 
 
 def key_of(bench: Bench, label: str) -> str:
-    return f"{label}, {bench.pairs} pairs"
+    several = f" x {bench.members}" if bench.members else ""
+    budget = f", {bench.minutes:g} min" if bench.minutes else ""
+    return f"{label}{several}, {bench.pairs} pairs{budget}"
+
+
+def options_of(bench: Bench, member: Member) -> dict[str, Any]:
+    """Those of the surrogate, with as many epochs as are asked for."""
+    if not member.trains:
+        return member.options
+    more = {"members": bench.members} if bench.members else {}
+    options = {**member.options, **more, "epochs": bench.epochs}
+    if bench.minutes is None:
+        return options
+    seconds = [spent_on(bench, member, {**options, "epochs": n}) for n in (1, 3)]
+    epochs = max(1, int(60 * bench.minutes / max(0.5 * (seconds[1] - seconds[0]), 1e-3)))
+    return {**options, "epochs": epochs, "patience": epochs}
+
+
+def spent_on(bench: Bench, member: Member, options: dict[str, Any]) -> float:
+    """CPU seconds of a training that nobody keeps."""
+    return taught(bench, member, options, bench.work / f"{member.folder}-trial", resume=False)
+
+
+def taught(
+    bench: Bench, member: Member, options: dict[str, Any], folder: Path, *, resume: bool
+) -> float:
+    """Train into a folder; CPU seconds."""
+    flags = [w for k, v in options.items() for w in ("--set", f"surrogate.{k}={v}")]
+    flags += ["--noise-std", str(0.01 * bench.scale), "--resume" if resume else "--overwrite"]
+    return command("train-surrogate", member.surrogate, "--data", bench.data, "--seed", SEED,
+                   *flags, "--out", folder)  # fmt: skip
 
 
 def train(bench: Bench, member: Member) -> Path:
     """The trained member; kept, with its CPU seconds."""
-    folder = bench.work / f"{member.folder}-{bench.pairs}"
     key = f"training of {key_of(bench, member.label)}"
+    folder = bench.work / key_of(bench, member.label).replace(", ", "-").replace(" ", "-")
     if key in bench.rows:
         return folder
-    options = {**member.options, **({"epochs": bench.epochs} if member.trains else {})}
-    flags = [w for k, v in options.items() for w in ("--set", f"surrogate.{k}={v}")]
+    options = options_of(bench, member)
     begun = (folder.parent / f"{folder.name}.run").exists()
-    flags += ["--noise-std", str(0.01 * bench.scale), "--resume" if begun else "--overwrite"]
-    spent = command("train-surrogate", member.surrogate, "--data", bench.data, "--seed", SEED,
-                    *flags, "--out", folder)  # fmt: skip
+    spent = taught(bench, member, options, folder, resume=begun)
     facts = load_surrogate(folder).metadata
-    bench.keep(key, {"cpu_seconds": round(spent, 1), **facts["errors"]})
+    more = {k: facts["extra"][k] for k in ("epochs", "parameters") if k in facts["extra"]}
+    bench.keep(key, {"cpu_seconds": round(spent, 1), **more, **facts["errors"]})
     return folder
 
 
@@ -232,14 +275,27 @@ def from_grid(nodes: np.ndarray) -> Any:
 def learned(bench: Bench, member: Member) -> None:
     """Every level of one member on all test cases."""
     folder = train(bench, member)
-    named = {v: f"{key_of(bench, member.label)}, noise {100 * v:g} %" for v in LEVELS}
+    asked_of(bench, folder, key_of(bench, member.label), "all")
+    if bench.injections and not member.label.startswith("nio as"):
+        which = np.unique(np.linspace(0, 31, bench.injections).astype(int))
+        label = f"{key_of(bench, member.label)}, {len(which)} injections"
+        asked_of(bench, folder, label, "injections:" + ",".join(map(str, which)))
+
+
+def asked_of(bench: Bench, folder: Path, label: str, spec: str) -> None:
+    """Every level of a trained member, for the data that some sensors measure."""
+    named = {v: f"{label}, noise {100 * v:g} %" for v in LEVELS}
     if all(key in bench.rows for key in named.values()):
         return
     problem, truth = make_problem("eit", CHEST), truths(bench)
-    bound = load_surrogate(folder).bind(problem, problem.prior(), problem.sensors("all"))
+    sensors = problem.sensors(spec)
+    entry = problem.protocol.rows(sensors)
+    chosen = 32 * entry.row + entry.column  # data of all are row by row
+    bound = load_surrogate(folder).bind(problem, problem.prior(), sensors)
     matrix = from_grid(np.linspace(-1, 1, NODES))
     for level, key in named.items():
-        found = bound(*bench.noisy(level))
+        data, sigma = bench.noisy(level)
+        found = bound(data[:, chosen], sigma[chosen])
         flagged = float(np.mean(found.likeness < 0.05))
         covered = np.abs((matrix @ (found.mean).T).T - truth) <= 1.645 * (matrix @ found.std.T).T
         row = {**errors((matrix @ found.mean.T).T, truth), "flagged": flagged}
@@ -292,7 +348,9 @@ def flags(bench: Bench) -> None:
         noise = sigma * stream(SEED, f"flags-{label}").standard_normal(values.shape)
         found = bound(values + noise, sigma)
         share = float(np.mean(found.likeness < 0.05))
-        bench.keep(key, {"share": round(share, 3), "n": len(chests)})
+        above = beta.ppf(0.95, share * len(chests) + 1, len(chests) * (1 - share) + 1e-9)
+        said = {"share": round(share, 3), "upper_95": round(float(above), 3), "n": len(chests)}
+        bench.keep(key, said)
 
 
 def inverted(bench: Bench, label: str, tables: dict[str, Any]) -> None:
@@ -334,25 +392,35 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=2048)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--cases", type=int, default=8, help="of Gauss-Newton, D-bar and polish")
+    parser.add_argument("--only", type=lambda t: tuple(t.split(",")), default=(), help="labels")
+    parser.add_argument("--minutes", type=float, help="CPU minutes of each training")
+    parser.add_argument("--members", type=int, help="networks of each kind, where it has several")
+    parser.add_argument("--injections", type=int, help="test with so many of the 32 as well")
     bench = Bench(**vars(parser.parse_args()))
     prepare(bench)
     floor(bench)
-    for member in MEMBERS:
-        learned(bench, member)
-    flags(bench)
-    folder = bench.work / f"{POLISHED[1]}-{bench.pairs}"
-    polish = {"name": POLISHED[1], "polish": "gauss-newton", "max_iterations": 8}
-    inverted(bench, key_of(bench, POLISHED[0]),
-             {"engine": polish, "surrogate": {"path": str(folder)}})  # fmt: skip
-    mean = bench.work / f"{MEMBERS[0].folder}-{bench.pairs}"
-    fitted = {"name": "average-image", "polish": "family", "max_iterations": 8}
-    inverted(bench, key_of(bench, "fitted-prior MAP"),
-             {"engine": fitted, "surrogate": {"path": str(mean)}})  # fmt: skip
-    for label, engine in CLASSICAL.items():
-        inverted(bench, label, {"engine": engine})
-    for member in OPERATORS:
-        learned(bench, member)
+    for member in (*MEMBERS, *OPERATORS):
+        if bench.wants(member.label):
+            learned(bench, member)
+    if bench.wants("flags"):
+        flags(bench)
+    one_by_one(bench)
     print("all rows are there; other numbers of pairs: --pairs, longer trainings: --epochs")
+
+
+def one_by_one(bench: Bench) -> None:
+    """Polish, fitted prior and classical engines, on the first cases."""
+    if bench.wants(POLISHED[0]):
+        polish = {"name": POLISHED[1], "polish": "gauss-newton", "max_iterations": 8}
+        tables = {"engine": polish, "surrogate": {"path": str(train(bench, MEMBERS[4]))}}
+        inverted(bench, key_of(bench, POLISHED[0]), tables)
+    if bench.wants("fitted-prior MAP"):
+        fitted = {"name": "average-image", "polish": "family", "max_iterations": 8}
+        tables = {"engine": fitted, "surrogate": {"path": str(train(bench, MEMBERS[0]))}}
+        inverted(bench, key_of(bench, "fitted-prior MAP"), tables)
+    for label, engine in CLASSICAL.items():
+        if bench.wants(label):
+            inverted(bench, label, {"engine": engine})
 
 
 if __name__ == "__main__":

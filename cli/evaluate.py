@@ -19,6 +19,7 @@ from .terminal import Terminal
 
 if TYPE_CHECKING:
     from pdeinv.jobs.evaluate import Request
+    from pdeinv.jobs.evaluate_inverse import Told
 
 __all__ = ["evaluate"]
 
@@ -89,7 +90,8 @@ def evaluate(
 ) -> None:
     """Compare a surrogate with the reference model at draws that training has not seen.
 
-    Of an inverse: how far estimates are off and whether their spread says so.
+    Of an inverse: how far estimates are off and whether their spread says so. Of a denoiser: its
+    errors at levels of noise beside those of a Wiener filter, and what its draws are like.
 
     Tells relative errors, errors in units of the noise, the spread of the misfit difference, which
     decides whether an inversion may trust the surrogate, and how much faster it is (CPU time). With
@@ -98,6 +100,7 @@ def evaluate(
     from pdeinv.io.observations import NoiseSpec
     from pdeinv.jobs.comparison import summary
     from pdeinv.jobs.evaluate import Request, compare
+    from pdeinv.jobs.evaluate_denoiser import is_denoiser
     from pdeinv.jobs.evaluate_inverse import is_inverse
 
     inputs = (checkpoint, obs, around, settings.config)
@@ -111,6 +114,9 @@ def evaluate(
         if is_inverse(request):
             _inverse(terminal, written, request, step)
             return
+        if is_denoiser(request):
+            _denoiser(terminal, written, request)
+            return
         found = compare(request, lambda done, total: step(done, total, ""))
         figures = {"checkpoint": str(checkpoint), "seed": seed, **summary(found)}
         paths = _write(written, found, figures, (obs, around))
@@ -123,16 +129,38 @@ def _inverse(
     terminal: Terminal, written: Written, request: Request, step: Callable[[int, int, str], None]
 ) -> None:
     """The same of an inverse."""
-    import xarray as xr
-
-    from pdeinv.io import netcdf
     from pdeinv.jobs.evaluate_images import told
     from pdeinv.jobs.evaluate_inverse import fresh
-    from pdeinv.provenance import Source, attributes
 
     if written.figure is not None:
         raise ConfigError("--figure shows surrogates of role 'forward'; of an inverse use --out")
     found = told(fresh(request, lambda done, total: step(done, total, "")))
+    _tell(terminal, written, request, found, ("estimates from fresh data", "components"))
+
+
+def _denoiser(terminal: Terminal, written: Written, request: Request) -> None:
+    """The same of a denoiser."""
+    from pdeinv.jobs.evaluate_denoiser import examine, told
+    from pdeinv.jobs.plot.sheet import sheets
+
+    seen = examine(request)
+    if written.figure is not None:
+        variable = seen.own.space.variables[0]
+        pair = (seen.fields(z).reshape(-1, *variable.shape) for z in (seen.clean, seen.drawn))
+        sheets(*pair, written.figure)
+        terminal.note(f"written: {written.figure}")
+    _tell(terminal, written, request, told(seen), ("denoising fresh fields", "rms errors by level"))
+
+
+def _tell(
+    terminal: Terminal, written: Written, request: Request, found: Told, titles: tuple[str, str]
+) -> None:
+    """Write the numbers where they are wanted, and show the figures."""
+    import xarray as xr
+
+    from pdeinv.io import netcdf
+    from pdeinv.provenance import Source, attributes
+
     first = {"checkpoint": str(request.checkpoint), "seed": request.seed}
     figures = {**first, **found.figures}
     if written.out is not None:
@@ -144,10 +172,10 @@ def _inverse(
         terminal.note(f"written: {written.out}")
     rows = [(k, v) for k, v in figures.items() if k not in ("components", "verdict")]
     each = figures.get("components", ())
-    tables = [terminal.table("estimates from fresh data", ("figure", "value"), rows)]
+    tables = [terminal.table(titles[0], ("figure", "value"), rows)]
     if each:
         columns = [tuple(one.values()) for one in each]
-        tables.append(terminal.table("components", tuple(each[0]), columns))
+        tables.append(terminal.table(titles[1], tuple(each[0]), columns))
     terminal.result(figures, *tables, f"verdict: {figures['verdict']}")
 
 

@@ -67,7 +67,10 @@ def generate(
     require_backend(executor, tables.get("workers", 1))
     with _leading(executor) as leads:
         if leads:
-            physics, places, noise = _subject(tables, obs, sensors)
+            if stored.prior_only:
+                physics, places, noise = _unsolved(tables, obs, sensors)
+            else:
+                physics, places, noise = _subject(tables, obs, sensors)
             seed = _seed(tables, output, parts)
             drawn = {**design.fields(physics), **stored.fields(places)}
             plan = _plan(physics, places, n=n, seed=seed, noise_std=noise, **drawn)
@@ -121,7 +124,8 @@ def _solve(
         problem, _ = checked(plan)
         check_size(problem, plan, output.out)
         data["size, at least"] = size_of(plan.n * sample_bytes(problem, plan))
-        problem.forward_model(plan.sensors, plan.level)
+        if plan.n_obs:
+            problem.forward_model(plan.sensors, plan.level)
     terminal.plan(data, output.dry_run)
     message = f"stopped; finished batches are kept in {folder}; continue with --resume"
     tally = {"failed": 0}
@@ -163,6 +167,18 @@ def _seed(tables: Mapping[str, Any], output: Output, parts: Parts) -> int:
     if parts.shard is not None and not known:
         raise ConfigError("--shard needs --seed, so that all parts belong to one data set")
     return seed_of(tables, folder if parts.joins else None)
+
+
+def _unsolved(
+    tables: Mapping[str, Any], obs: Path | None, sensors: str | None
+) -> tuple[Problem, Sensors, None]:
+    """The problem of which draws of the prior are wanted and no data."""
+    import numpy as np
+
+    if obs is not None or sensors is not None:
+        raise ConfigError("--prior-only has no data; leave out --obs and --sensors")
+    physics = build_problem(tables.get("problem", {}))
+    return physics, {c: np.zeros(0) for c in physics.observed.coords}, None
 
 
 def _subject(

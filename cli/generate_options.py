@@ -86,6 +86,10 @@ class Stored:
             help="Also store the derivative in K random directions of xi; all of it from K = dim.",
         ),
     ] = 0
+    prior_only: Annotated[
+        bool,
+        stored_option("--prior-only", help="Draw unknowns and solve for none: for learned priors."),
+    ] = False
     level: Annotated[int, stored_option("--level", help="Mesh level of the solves.")] = 0
 
     def fields(self, places: Sensors) -> dict[str, Any]:
@@ -96,6 +100,8 @@ class Stored:
         """
         from pdeinv.jobs.generate.grid import parse_times
 
+        if self.prior_only and (self.jacobian or self.times is not None):
+            raise ConfigError("--prior-only solves for nothing; leave out --jacobian and --times")
         if self.times is not None and self.grid is None:
             raise ConfigError("--times says when gridded fields are stored; add --grid ROWSxCOLS")
         times = () if self.times is None else parse_times(self.times, places)

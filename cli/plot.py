@@ -23,7 +23,7 @@ def plot(
     ] = None,
     profile: Annotated[
         list[str] | None,
-        typer.Option("--profile", help="Show fields of a result along a line, x=300; repeatable."),
+        typer.Option("--profile", help="Show unknown fields along a line, x=300; repeatable."),
     ] = None,
     dpi: Annotated[int, typer.Option("--dpi", min=30, max=1200, help="Resolution of a PNG.")] = 150,
 ) -> None:

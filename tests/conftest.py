@@ -11,8 +11,8 @@ import pytest
 
 from pdeinv.executors import pools, single_threaded
 
-# As `make test` has it, before numpy is loaded: equal bits are claimed for one thread count of BLAS,
-# and processes that tests start have one thread.
+# As `make test` has it, before numpy is loaded: equal bits are claimed for one number of threads,
+# and processes that tests start have one.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 

@@ -17,7 +17,10 @@ from pdeinv.errors import ConfigError
 from pdeinv.model.traces import Traces
 from pdeinv.typing import Array
 
-__all__ = ["Causal"]
+__all__ = ["UNIT", "Causal"]
+
+UNIT = "cycles per unit of time (Hz for s)"
+"""Of corners, in messages."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,12 @@ class Causal:
         for corner in (self.below, self.above):
             if corner is not None and not 0 < corner < most:
                 raise ConfigError(
-                    f"a corner of {corner:g} per unit of time: data every {self.traces.step:g} "
-                    f"hold frequencies below {most:g}; choose one of these"
+                    f"a corner of {corner:g} {UNIT}: data every {self.traces.step:g} hold "
+                    f"frequencies below {most:g}; choose one of these"
                 )
         if self.below is not None and self.above is not None and not self.above < self.below:
             raise ConfigError(
-                f"expected above < below, got above {self.above:g} and below {self.below:g}"
+                f"expected above < below, got above {self.above:g} and below {self.below:g} {UNIT}"
             )
 
     @cached_property

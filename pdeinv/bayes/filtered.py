@@ -5,12 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pdeinv.bayes.causal import Causal
+from pdeinv.bayes.correlation import Correlation
+from pdeinv.bayes.envelope import Envelope
 from pdeinv.bayes.likelihood import DataMisfit, Fisher
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.passband import InBand
 from pdeinv.typing import Array
 
-__all__ = ["Filtered", "in_band"]
+__all__ = ["Filtered", "filter_of", "in_band"]
+
+
+def filter_of(law: DataMisfit) -> Causal | None:
+    """What data and predictions pass before Φ compares them; None where that is nothing."""
+    match law:
+        case Envelope() | Correlation():
+            return law.filter
+        case Noise(along=InBand() as band):
+            return band.filter
+    return None
 
 
 def in_band(law: DataMisfit, filter: Causal) -> DataMisfit:

@@ -81,7 +81,7 @@ def judged(config: MisfitConfig, noise: Noise, coords: Mapping[str, Array]) -> L
     if kind == MISFITS[0] and not banded:
         return noise
     traces = traces_of(coords, f"misfit '{kind}'" + " in a band" * banded)
-    passed = Causal(traces, config.below, config.above, config.order or Causal.order)
+    passed = _filter(config, traces)
     if kind == MISFITS[0]:
         return Noise.of_traces(InBand(passed, noise))
     if noise.covariance is not None:
@@ -97,6 +97,13 @@ def judged(config: MisfitConfig, noise: Noise, coords: Mapping[str, Array]) -> L
             return Envelope(passed, noise.std)
         case _:
             return Correlation(passed, noise.std)
+
+
+def _filter(config: MisfitConfig, traces: Traces) -> Causal:
+    try:
+        return Causal(traces, config.below, config.above, config.order or Causal.order)
+    except ConfigError as error:
+        raise ConfigError(f"misfit.above, misfit.below: {error}") from None
 
 
 def _sobolev(config: MisfitConfig, traces: Traces, sigma: Array) -> Sobolev:

@@ -169,6 +169,12 @@ class Posterior:
         return len(self.data)
 
     @property
+    def n_counting(self) -> float:
+        """Twice the misfit that is expected of a right model: a filter leaves less than n_data."""
+        law = self.likelihood
+        return law.count if isinstance(law, Noise) else float(self.n_data)
+
+    @property
     def noise(self) -> Noise:
         """The likelihood where it is additive Gaussian noise.
 

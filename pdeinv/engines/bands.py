@@ -16,11 +16,12 @@ import numpy as np
 import xarray as xr
 from pydantic import Field, model_validator
 
-from pdeinv.bayes.causal import Causal
-from pdeinv.bayes.filtered import in_band
+from pdeinv.bayes.causal import UNIT, Causal
+from pdeinv.bayes.filtered import filter_of, in_band
 from pdeinv.bayes.likelihood import DataMisfit
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import Config, Positive
+from pdeinv.errors import ConfigError
 from pdeinv.typing import Array
 
 __all__ = ["BandsConfig", "Stages", "stage_of"]
@@ -66,12 +67,33 @@ def stage_of(posterior: Posterior, config: BandsConfig, k: int) -> DataMisfit | 
 
     Raises:
         CapabilityError: the data have no time, or not at equal steps.
-        ConfigError: a corner that their sampling does not hold.
+        ConfigError: a corner that their sampling does not hold, or that the misfit's own filter
+            leaves nothing below or nothing above of.
     """
     if k >= len(config.bands):
         return None
-    filter = Causal(posterior.traces, config.bands[k], order=config.band_order)
+    own = filter_of(posterior.likelihood)
+    for corner in config.bands:
+        _within(corner, own)
+    try:
+        filter = Causal(posterior.traces, config.bands[k], order=config.band_order)
+    except ConfigError as error:
+        raise ConfigError(f"engine.bands: {error}") from None
     return in_band(posterior.likelihood, filter)
+
+
+def _within(corner: float, own: Causal | None) -> None:
+    """Refuses a band that holds nothing of the misfit's own, or all of it."""
+    if own is not None and own.above is not None and corner <= own.above:
+        raise ConfigError(
+            f"engine.bands: expected frequencies above misfit.above = {own.above:g} {UNIT}, below "
+            f"which nothing passes, got {corner:g}; leave that band out"
+        )
+    if own is not None and own.below is not None and corner >= own.below:
+        raise ConfigError(
+            f"engine.bands: expected frequencies below misfit.below = {own.below:g} {UNIT}, which "
+            f"the last stage has, got {corner:g}; leave that band out"
+        )
 
 
 @dataclass(frozen=True)

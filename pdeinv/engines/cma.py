@@ -257,7 +257,7 @@ class Cma(Engine[CmaState]):
             summary={
                 "iterations": float(state.n),
                 "misfit": best.misfit,
-                "misfit_per_datum": best.misfit / posterior.n_data,
+                "misfit_per_datum": best.misfit / posterior.n_counting,
                 "failed": float(state.failed),
             },
             groups={"course": chains[0].course("iteration")},

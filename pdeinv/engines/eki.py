@@ -198,7 +198,7 @@ class Eki(Engine[EkiState]):
             "tempering": state.t,
             "n_eff": float(len(state.xi)),
             "collapse_ratio": _spread(state.xi),
-            "misfit_per_datum": float(np.mean(state.misfit)) / posterior.n_data,
+            "misfit_per_datum": float(np.mean(state.misfit)) / posterior.n_counting,
             "replaced": float(state.replaced),
             **({} if fit is None else _figures(fit)),
         }

@@ -11,7 +11,7 @@ import xarray as xr
 from scipy.interpolate import RegularGridInterpolator
 
 from pdeinv.errors import DataSchemaError
-from pdeinv.io.netcdf import read_dataset
+from pdeinv.io.netcdf import read_dataset, read_tree
 from pdeinv.io.quantities import check_units
 from pdeinv.io.schema import check_numbers
 from pdeinv.typing import Array
@@ -28,12 +28,14 @@ class GriddedField:
         variable: its name.
         units: that it has to have, where it has any.
         coordinate: those of its places.
+        group: of the file that holds it; the root where empty.
     """
 
     file: Path
     variable: str
     units: str
     coordinate: str
+    group: str = ""
 
 
 def field_function(source: GriddedField) -> Callable[[Array, Array], Array]:
@@ -72,9 +74,18 @@ def _near(values: Array, axis: Array) -> Array:
     return np.where(np.abs(held - values) <= slack, held, values)
 
 
+def _dataset(source: GriddedField) -> xr.Dataset:
+    if not source.group:
+        return read_dataset(source.file)
+    tree = read_tree(source.file)
+    if source.group not in tree.children:
+        raise DataSchemaError(f"{source.file}: no group '{source.group}'")
+    return tree[source.group].to_dataset()
+
+
 def _field(source: GriddedField) -> xr.DataArray:
     """The variable over (y, x), with increasing coordinates."""
-    dataset, name = read_dataset(source.file), source.variable
+    dataset, name = _dataset(source), source.variable
     if name not in dataset or set(dataset[name].dims) != {"y", "x"}:
         raise DataSchemaError(
             f"{source.file}: expected variable '{name}' on dimensions (y, x), "

@@ -224,6 +224,11 @@ def _count(data: Any, samples: int, width: int, order: str, path: Path) -> int:
     size = _TRACE + samples * width
     count, rest = divmod(len(data), size)
     begins = size * np.arange(count + (rest >= _TRACE))
+    if not count:
+        raise DataSchemaError(
+            f"{path}: headers announce traces of {samples} samples, more than the {len(data)} "
+            "bytes behind them hold; correct bytes 3221 and 3222, or copy the file again"
+        )
     told = np.stack([data[begins + 114], data[begins + 115]], axis=1).view(f"{order}u2").ravel()
     other = np.flatnonzero((told != samples) & (told != 0))
     if len(other):

@@ -20,13 +20,13 @@ from pdeinv.model.learned import Estimate, Role
 from pdeinv.plugins import hooks
 from pdeinv.typing import Array
 
-__all__ = ["told"]
+__all__ = ["told", "verdict"]
 
 ODD = 0.05
 """Data are flagged where fewer of those that the training held out are as odd."""
 
 BETTER = 0.9
-"""Share of the error of the mean of these very images above which an estimate says little."""
+"""Share of the error of the best constant image above which an estimate says little."""
 
 
 def told(at: Fresh) -> Told:
@@ -46,7 +46,10 @@ def _of_images(at: Fresh) -> Told:
     found = at.found
     body = Estimate(found.mean[:, inside], found.std[:, inside])
     errors = image_errors(body.mean, truth[:, inside])
-    mean = image_errors(np.tile(truth.mean(axis=0), (len(truth), 1))[:, inside], truth[:, inside])
+    constant = {
+        "mean": _of_one(truth.mean(axis=0), truth, inside),
+        "median": _of_one(np.median(truth, axis=0), truth, inside),
+    }
     covered = coverage(body, truth[:, inside])
     figures: dict[str, Any] = {
         "surrogate": at.surrogate.metadata["surrogate"],
@@ -56,12 +59,12 @@ def _of_images(at: Fresh) -> Told:
         "failed": at.failed,
         "data": at.data.shape[1],
         **errors,
-        **{f"{k}_of_mean": v for k, v in mean.items()},
+        **{f"{k}_of_{name}": v for name, found in constant.items() for k, v in found.items()},
         "coverage_90": covered,
     }
     if found.likeness is not None:
         figures["flagged"] = float(np.mean(found.likeness < ODD))
-    return Told({**figures, "verdict": _verdict(errors, mean, covered)}, _dataset(at, truth))
+    return Told({**figures, "verdict": verdict(errors, constant, covered)}, _dataset(at, truth))
 
 
 def _truth(at: Fresh) -> tuple[Array, Any]:
@@ -74,13 +77,25 @@ def _truth(at: Fresh) -> tuple[Array, Any]:
     return truth, hooks.mask(problem, places)
 
 
-def _verdict(errors: dict[str, float], mean: dict[str, float], covered: float) -> str:
+def _of_one(image: Array, truth: Array, inside: Any) -> dict[str, float]:
+    """Errors of the same image for all data."""
+    return image_errors(np.tile(image, (len(truth), 1))[:, inside], truth[:, inside])
+
+
+def verdict(errors: dict[str, float], constant: dict[str, dict[str, float]], covered: float) -> str:
+    """In words, beside the mean and the median of these very images, which know no data."""
+    mean, median = constant["mean"], constant["median"]
     said = (
         f"median relative error {errors['image_l1']:.2g} (L1) and {errors['image_l2']:.2g} (L2) "
-        f"where the mean image has {mean['image_l1']:.2g} and {mean['image_l2']:.2g}"
+        f"where the mean image has {mean['image_l1']:.2g} and {mean['image_l2']:.2g}, the median "
+        f"image {median['image_l1']:.2g} and {median['image_l2']:.2g}"
     )
-    if errors["image_l2"] > BETTER * mean["image_l2"]:
-        return f"weak: {said}; train on more samples, or longer"
+    more = "train on more samples, or longer"
+    l1, l2 = (min(mean[k], median[k]) for k in ("image_l1", "image_l2"))
+    if errors["image_l1"] > l1 and errors["image_l2"] > l2:
+        return f"weak: no better than an image that knows no data: {said}; {more}"
+    if errors["image_l1"] > BETTER * l1 or errors["image_l2"] > BETTER * l2:
+        return f"weak: {said}; {more}"
     if covered < NARROW:
         return f"narrow: bands of 90 % hold {covered:.0%}, {said}; train on draws like these"
     return f"good: {said}; bands of 90 % hold {covered:.0%}"

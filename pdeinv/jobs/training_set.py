@@ -30,8 +30,10 @@ from pdeinv.io.datasets import (
 from pdeinv.io.missing import missing
 from pdeinv.io.unknowns import unknown_in
 from pdeinv.model.grid_axes import grid_axes
+from pdeinv.model.learned import Role
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem
+from pdeinv.plugins.surrogate import role_of
 from pdeinv.provenance import sha256
 from pdeinv.typing import Array
 
@@ -72,6 +74,11 @@ def check_inputs(training: TrainingSet, kind: Any) -> None:
     Raises:
         DataSchemaError: xi are needed and not there.
     """
+    if not training.values.size and role_of(kind) is not Role.DENOISER:
+        raise DataSchemaError(
+            f"surrogate '{kind.name}' learns from data, and this data set holds draws of the prior "
+            "alone; generate one without --prior-only"
+        )
     if not (kind.learns_fields or np.isfinite(training.xi).all()):
         raise DataSchemaError(
             f"surrogate '{kind.name}' learns from xi, which this data set does not determine; "

@@ -113,11 +113,15 @@ class Denoiser(Protocol):
     It need not be N(0, I), which the whitening of a prior leaves behind: a learned law has the same
     coordinates and another density. With D that mean, ∇ ln p_level(y) = (D(y) - y) / level² is the
     score of the noisy fields (Tweedie's formula; Efron 2011).
+
+    Where it has an attribute ``prior``, a :class:`pdeinv.bayes.prior.Prior` from its ``space`` to
+    the unknown of the problem, x lies in coordinates of its own and not in the xi of the problem's
+    prior: runs with it are then in those.
     """
 
     @property
     def space(self) -> Space:
-        """The space of xi, of size dim."""
+        """The space of xi, or of its own coordinates, of size dim."""
 
     @property
     def spread(self) -> float:

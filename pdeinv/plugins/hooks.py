@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.io.observations import Observations, OwnLikelihood
 from pdeinv.model.derived import Derived
+from pdeinv.model.extensions import Extensions
 from pdeinv.model.observed import Sensors
 from pdeinv.model.strong_form import StrongForm, StrongFormOf
 from pdeinv.plugins.aligned import Aligned, Measured
@@ -35,6 +36,7 @@ __all__ = [
     "HasAligned",
     "HasAnnotated",
     "HasDerived",
+    "HasExtensions",
     "HasFixtures",
     "HasGridShape",
     "HasImages",
@@ -54,6 +56,7 @@ __all__ = [
     "aligned",
     "annotated",
     "derived",
+    "extensions",
     "fixtures",
     "grid_shape",
     "images",
@@ -119,6 +122,25 @@ class HasGridShape(Protocol):
 def grid_shape(problem: Problem, nodes: int) -> tuple[int, ...] | None:
     """The shape to compare on; without the hook None, and any shape will do."""
     return problem.grid_shape(nodes) if isinstance(problem, HasGridShape) else None
+
+
+@runtime_checkable
+class HasExtensions(Protocol):
+    """Data that solutions of the equation extend into the domain, where networks can see them."""
+
+    def extensions(self, sensors: Sensors, shape: tuple[int, ...]) -> Extensions:
+        """The fields at the row-major nodes of ``grid(shape)``, and which datum has which.
+
+        They know nothing of the unknown: one set of them serves all data at these sensors.
+
+        Raises:
+            ConfigError: this configuration has none.
+        """
+
+
+def extensions(problem: Problem, sensors: Sensors, shape: tuple[int, ...]) -> Extensions | None:
+    """Fields that data are extended by; without the hook None."""
+    return problem.extensions(sensors, shape) if isinstance(problem, HasExtensions) else None
 
 
 # --- what a user may leave out ---------------------------------------------------------------

@@ -14,12 +14,13 @@ from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.io.checkpoints import read_metadata
 from pdeinv.io.observations import Observations
 from pdeinv.model.forward import ForwardModel
-from pdeinv.model.learned import Denoiser, Role
+from pdeinv.model.learned import Role
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins import registry
 from pdeinv.plugins.aligned import Measured
 from pdeinv.plugins.estimated import estimate_of
 from pdeinv.plugins.hooks import strong_form
+from pdeinv.plugins.law import law_of
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.simulated import simulations_of
 from pdeinv.plugins.surrogate import Surrogate, check_installed, check_role
@@ -114,7 +115,8 @@ class PosteriorRecipe:
         surrogate: folder of a surrogate, which becomes the model or the coarse twin.
         simulations: data set file with unknowns that are solved for already.
         inverse: folder of a trained inverse, whose estimate engines begin at.
-        denoiser: folder of a trained denoiser, whose law of xi takes the place of N(0, I).
+        denoiser: folder of a trained denoiser, whose law takes the place of xi ~ N(0, I), and
+            whose coordinates that of xi where it has its own.
     """
 
     problem: str
@@ -138,15 +140,12 @@ class PosteriorRecipe:
     def __call__(self) -> Posterior:
         """Build it: the reference posterior with its coarse twin, or the surrogate posterior."""
         problem = make_problem(self.problem, self.problem_config)
-        posterior = self._alone(problem)
+        posterior = self._alone(problem) if self.denoiser is None else self._learned(problem)
         if self.inverse is not None:
             measured = Measured(self.sensors, self.data, self.likelihood)
             trained = load_surrogate(self.inverse)
             told = estimate_of(trained, problem, make_problem, measured)
             posterior = replace(posterior, estimate=told)
-        if self.denoiser is not None:
-            law = load_surrogate(self.denoiser).bind(problem, posterior.prior, self.sensors)
-            posterior = replace(posterior, denoiser=cast(Denoiser, law))
         if self.simulations is None:
             return posterior
         held = simulations_of(self.simulations, problem, make_problem, self.sensors, posterior)
@@ -160,9 +159,19 @@ class PosteriorRecipe:
         if self.model == "surrogate":
             assert cheap is not None
             return cheap
+        return self._on(prior, self._reference(problem, prior), cheap)
+
+    def _learned(self, problem: Problem) -> Posterior:
+        """The reference posterior under the law of a trained denoiser, in its coordinates."""
+        assert self.denoiser is not None
+        trained = load_surrogate(self.denoiser)
+        prior, law = law_of(trained, problem, problem.prior(), self.sensors)
+        posterior = self._on(prior, self._reference(problem, prior), None)
+        return replace(posterior, denoiser=law)
+
+    def _reference(self, problem: Problem, prior: Prior) -> WhitenedModel:
         inner = problem.forward_model(self.sensors, self.level)
-        model = WhitenedModel(prior, inner, strong_form(problem, self.sensors))
-        return self._on(prior, model, cheap)
+        return WhitenedModel(prior, inner, strong_form(problem, self.sensors))
 
     def cheap(self, problem: Problem, prior: Prior) -> Posterior:
         """The posterior of the surrogate alone."""

@@ -17,6 +17,7 @@ from pdeinv.fem.outlines import distance_along_ray
 from pdeinv.io.body import mesh_variables
 from pdeinv.io.fields import UNKNOWN, described
 from pdeinv.io.observations import Observations
+from pdeinv.model.extensions import Extensions
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.sensors import AXES, grid_nodes, points_of
 from pdeinv.model.simplices import Simplices
@@ -25,6 +26,7 @@ from pdeinv.typing import Array
 
 from .bodies.response import Body, DirichletToNeumann, ElectrodeBody, NeumannToDirichlet
 from .domain import Domain
+from .extensions import harmonic_fields, placed
 from .fields import table_of, to_dataset
 from .fixtures import electrodes, fixtures
 from .frames.files import annotated, frequency_of, tables_of
@@ -252,6 +254,17 @@ class Eit:
         """σ at :meth:`grid`, shape (n,), of any unknown, ellipses included."""
         field = self.unknown.conductivity.at(points_of(self.grid(shape), self.axes))
         return field(m[: self.unknown.cuts[0]])
+
+    def extensions(self, sensors: Sensors, shape: tuple[int, ...]) -> Extensions:
+        """Harmonic extensions of the data of each injection at :meth:`grid`.
+
+        Raises:
+            DataSchemaError: a datum that the protocol has not.
+        """
+        rows, places = self.protocol.rows(sensors), points_of(self.grid(shape), self.axes)
+        reference = self.config.reference, self.unknown.impedances
+        fields = harmonic_fields(self.body(), self.protocol.sheet.measures, reference, places)
+        return placed(fields, rows)
 
     def dofs(self, level: int) -> int:
         """The number of unknown potentials on the mesh of ``level``."""

@@ -24,7 +24,7 @@ from pdeinv.model.observed import Kind, Observed
 from pdeinv.text_table import is_missing, read_table
 from pdeinv.typing import Array
 
-from .inlet_sensors import INLET
+from .inlet_sensors import INLET, SPEED
 from .rows import SIGMA, Table
 
 __all__ = [
@@ -51,6 +51,8 @@ PRESSURES = {"Pa": 1.0, "kPa": 1e3, "MPa": 1e6, "mbar": 1e2, "bar": 1e5, "atm": 
 TEMPERATURES = {"K": 1.0, "degC": 1.0, "°C": 1.0, "C": 1.0}
 PER_TIME = {"1/s": 1.0, "s-1": 1.0, "1/ms": 1e3}
 PARTS = {"1": 1.0, "": 1.0, "%": 1e-2}
+FASTEST = 20.0
+"""Of laminar flames, m/s: hydrogen in oxygen burns at about 11 m/s, hot reactants faster."""
 COLUMN = re.compile(r"(\w+)\s*(?:[\[(]\s*([^\])]*?)\s*[\])])?")
 
 
@@ -170,6 +172,7 @@ def dataset_of(
         labels = {"units": kind.units, "long_name": kind.long_name}
         sigma = table.noise(kind.name, rel)
         table.check_values(kind.name, sigma)
+        _tell_fast(table, kind)
         text = f"noise standard deviation of {kind.long_name}"
         data[kind.name] = ("obs", table.columns[kind.name], labels)
         data[kind.name + SIGMA] = ("obs", sigma, {**labels, "long_name": text})
@@ -179,6 +182,18 @@ def dataset_of(
         if name in table.columns
     }
     return xr.Dataset(data, coords, {"featureType": "point"})
+
+
+def _tell_fast(table: Table, kind: Kind) -> None:
+    """Warn of flame speeds that are those of no flame, and mostly numbers in cm/s."""
+    fast = table.columns[kind.name][table.columns[kind.name] > FASTEST]
+    if kind.name == SPEED and len(fast):
+        warnings.warn(
+            f"{table.source.name}: {SPEED} = {fast[0]:g} m/s is faster than any laminar flame "
+            f"(about {FASTEST:g} m/s); is the column in cm/s?",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _flag(name: str) -> str:

@@ -22,7 +22,7 @@ __all__ = [
 
 ENDS = {
     "p": (*PRESSURES, f"from {PRESSURES[0]:g} to {PRESSURES[1]:g} Pa (is it in atm or bar?)"),
-    "T_in": (COLDEST, 1500.0, f"from {COLDEST:g} to 1500 K"),
+    "T_in": (COLDEST, 1500.0, f"from {COLDEST:g} to 1500 K (is it in degrees Celsius?)"),
     "phi": (*FLAMMABLE, f"in the flammable range {FLAMMABLE[0]} to {FLAMMABLE[1]}"),
 }
 """The least and the largest of each that there are flames for, and words for it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.special import ndtri
 from pdeinv.bayes.fields.base import GaussianField
 from pdeinv.errors import ConfigError
 from pdeinv.io.gridded import GriddedField, field_function
+from pdeinv.io.netcdf import kind_of, read_tree
 from pdeinv.typing import Array
 
 from .unknown_config import BoundedConfig
@@ -51,4 +53,15 @@ def _velocity(background: Any, places: Array) -> Array:
     if isinstance(background, tuple):
         top, bottom = background
         return np.asarray(top + (bottom - top) * y / y.max())
-    return field_function(GriddedField(background, "velocity", "m s-1", "m"))(x, y)
+    name, group = _held(background)
+    return field_function(GriddedField(background, name, "m s-1", "m", group))(x, y)
+
+
+def _held(path: Path) -> tuple[str, str]:
+    """Variable and group of a velocity: of a result its mean, of a truth its unknown."""
+    match kind_of(read_tree(path)):
+        case "result":
+            return "velocity_mean", "estimates"
+        case "truth":
+            return "velocity", "unknown"
+    return "velocity", ""

@@ -2,7 +2,8 @@
 
 The steps are stable where dt ≤ 2/√λ for the largest λ of K u = λ M u. With velocities up to v it is
 at most v² times that of v = 1, which one element of the mesh tells exactly (Rayleigh). Finite
-differences are stable up to v dt √2/h = 0.78 ... 1, by their order, and deepwave takes 0.6.
+differences are stable up to v dt √2/h = 0.78 ... 1, by their order, and deepwave takes 0.6
+where ``deepwave.courant`` does not say otherwise.
 """
 
 from __future__ import annotations
@@ -25,11 +26,9 @@ from .unknown_config import velocities
 if TYPE_CHECKING:
     from .config import SeismicConfig
 
-__all__ = ["COURANT", "Clock", "fastest_of"]
+__all__ = ["Clock", "fastest_of"]
 
 MOST_STEPS = 100_000_000
-COURANT = 0.6
-"""v dt √2/h of finite differences."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def times_of(samples: int, record: float) -> Array:
 def _stable(config: SeismicConfig, level: int) -> float:
     """dt times v at the edge of stability."""
     if config.model == "deepwave":
-        return COURANT * config.between_nodes(level) / math.sqrt(2)
+        return config.deepwave.courant * config.between_nodes(level) / math.sqrt(2)
     spacing = config.spacing(level)
     width, across = config.frame(level)
     sides = [min(h, width / across) if across else h for h in spacing]

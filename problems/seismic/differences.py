@@ -27,7 +27,6 @@ from pdeinv.errors import ConfigError
 from pdeinv.executors.devices import import_torch
 from pdeinv.typing import Array
 
-from .clock import COURANT
 from .grid import HALFWIDTH, NodeGrid
 
 if TYPE_CHECKING:
@@ -177,7 +176,7 @@ class Differences:
             "pml_width": [0 if self._free else layer, layer, layer, layer],
             "pml_freq": self.config.source.frequency,
             "max_vel": self.fastest * (1 + SLACK),
-            "courant_number": COURANT * (1 + 2 * SLACK),
+            "courant_number": self.config.deepwave.courant * (1 + 2 * SLACK),
             "check_output_finite": False,
         }
 

@@ -23,6 +23,12 @@ class DifferencesConfig(Config):
     layer: int = Field(
         20, ge=1, le=1000, description="nodes across the perfectly matched layer on each side"
     )
+    courant: float = Field(
+        0.6,
+        gt=0,
+        le=0.7,
+        description="most of v dt √2/h for the fastest velocity; differences are stable below 0.78",
+    )
     precision: Literal["float64", "float32"] = Field(
         "float64", description="of waves; float32 is faster, and its derivatives agree to 1e-5"
     )

@@ -87,7 +87,8 @@ def _places(dataset: xr.Dataset, name: str, dim: str) -> list[list[float]]:
         bad = np.flatnonzero(~np.isfinite(columns[-1]))
         if len(bad):
             raise DataSchemaError(
-                f"'{name}_{axis}': number {bad[0]} is not finite; every {dim} needs a place"
+                f"{source}: '{name}_{axis}' of {dim} {bad[0]} is {columns[-1][bad[0]]}; every "
+                f"{dim} needs a place"
             )
     return [[float(v) for v in row] for row in np.stack(columns, axis=1)]
 

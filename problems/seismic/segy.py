@@ -28,6 +28,8 @@ __all__ = ["SegyOptions", "read"]
 
 _LEAST = 2e-5
 """s; a shorter time between two samples was told in another unit."""
+_LATE = 20.0
+"""s; no survey waits longer for its first sample."""
 _WAVES, _DEAD = (0, 1), (2, 3)
 """Kinds of traces in byte 29: of waves, dead or dummy; others are clocks, sweeps and the like."""
 
@@ -136,6 +138,12 @@ def _record(traces: Traces, given: float | None) -> float:
 def _times(traces: Traces, record: float, given: float | None) -> Array:
     """Those of the samples, s: whole multiples of ``record``."""
     first = given if given is not None else _delay(traces)
+    length = record * traces.values.shape[1]
+    if abs(first) > max(length, _LATE):
+        _note(
+            f"the first sample is at {first:g} s, and a trace lasts {length:g} s; if milliseconds "
+            f"were meant give --delay {1e-3 * first:g}"
+        )
     steps = first / record
     if abs(steps - round(steps)) > 1e-3:
         raise DataSchemaError(

@@ -64,6 +64,8 @@ class Geometry:
         metres = _METRES[units or traces.units or "m"]
         if not (units or traces.units):
             _note("the file does not say whether places are in metres or feet; metres are taken")
+        if not units and traces.units == "ft":
+            _note("places are in feet (byte 3255) and become metres; if not so, give --units m")
         along = _along(traces, metres, axis)
         depths = _depths(traces, metres, datum)
         _check_origin(along, origin)

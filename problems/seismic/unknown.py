@@ -22,6 +22,7 @@ from pdeinv.typing import Array
 
 from .background import about
 from .config import SeismicConfig
+from .deepening import deepening
 from .families import FAMILIES, STYLES
 from .family_config import FamilyConfig
 from .family_prior import FamilyPrior
@@ -194,12 +195,13 @@ def _layers(kind: LayersConfig) -> Prior:
 
 def _bounded(kind: BoundedConfig, config: SeismicConfig) -> FieldUnknown:
     """The Gaussian field, each of whose numbers the law of its own takes to the interval."""
-    words = kind.model_dump(exclude={"kind", "low", "high", "background"})
+    words = kind.model_dump(exclude={"kind", "low", "high", "background", "top_std"})
     found = _downwards(FieldUnknown.of(GaussianConfig(**words), config.extent, _LABELS))
     prior = found.prior
     assert isinstance(prior, FieldPrior)
     low, high = (np.full(prior.space.size, end) for end in (kind.low, kind.high))
-    field = about(prior.field, kind, prior.space.variables[0].places)
+    places = prior.space.variables[0].places
+    field = deepening(about(prior.field, kind, places), kind, places)
     bounded = FieldPrior(prior.space, field, Interval(low, high))
     return replace(found, kind="bounded", prior=bounded)
 

@@ -49,10 +49,15 @@ class BoundedConfig(MaternConfig):
     low: Positive = Field(1500.0, description="lower bound, m s-1")
     high: Positive = Field(4500.0, description="upper bound, m s-1")
     mean: Finite = Field(0.0, description="of x; zero is the middle of the bounds")
+    top_std: Positive | None = Field(
+        None,
+        description="standard deviation of x at the top, where std is that at the bottom, linear "
+        "between; std everywhere where not given",
+    )
     background: tuple[Positive, Positive] | Path | None = Field(
         None,
         description="median velocity in place of that of mean: at the top and at the bottom, "
-        "linear between, or a NetCDF file with velocity(y, x)",
+        "linear between, or a NetCDF file with velocity(y, x), or a result, whose mean it is",
     )
     length: Positive = Field(200.0, description="correlation length, m")
     grid: Counts = Field((17, 17), description="nodes along x and y, boundary included")

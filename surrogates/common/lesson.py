@@ -104,7 +104,7 @@ class Lesson:
                 f"expected at least {FEWEST} solved samples, to train on and to hold out, got "
                 f"{self.dataset.size}; generate more (--n)"
             )
-        if constant(self.dataset.values).all():
+        if self.dataset.values.size and constant(self.dataset.values).all():
             raise DataSchemaError(
                 f"all {self.dataset.size} samples have the same data: they do not depend on the "
                 "unknown, so that there is nothing to learn; choose other sensors or times"
@@ -113,6 +113,8 @@ class Lesson:
     @cached_property
     def noise_std(self) -> Array:
         """σ that errors are weighed against, (n_obs,): as given, of the data set, or a share."""
+        if not self.dataset.values.size:
+            return np.zeros(0)
         known = self.dataset.noise_std if self.run.noise_std is None else self.run.noise_std
         kinds = self.problem.observed.numbers(self.dataset.sensors)
         return reference_noise(self.values, known, self.config.noise_rel, kinds)

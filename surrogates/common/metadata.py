@@ -45,7 +45,7 @@ class Metadata(_Part):
     prior_dim: Annotated[int, Field(ge=1)]
     prior_probe: Column
     observed: ObservedPart
-    sensors: dict[str, Column]
+    sensors: dict[str, list[Finite]]
     range: RangePart
     noise_std: list[Positive]
     config: dict[str, Any]
@@ -63,6 +63,8 @@ class Metadata(_Part):
             raise ValueError("sensors must have the coordinates of observed.coords")
         if len({len(c) for c in self.sensors.values()}) > 1:
             raise ValueError("coordinates in sensors must have one length")
+        if self.role is not Role.DENOISER and not all(self.sensors.values()):
+            raise ValueError("sensors: at least one place is needed but for a denoiser")
         if not len(self.range.low) == len(self.range.high) == self.prior_dim:
             raise ValueError("range.low and range.high must have prior_dim numbers")
         return self

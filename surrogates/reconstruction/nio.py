@@ -19,8 +19,7 @@ inverse problems.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Literal, cast
 from zlib import crc32
@@ -31,7 +30,6 @@ from pydantic import Field
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Width
 from pdeinv.errors import SurrogateRejected
-from pdeinv.model.learned import Estimate
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
@@ -41,16 +39,13 @@ from ..common.record import Record
 from ..common.scaling import Standard
 from ..common.split import Index
 from ..common.storage import under, within
-from ..common.torch_env import built, seeded, torch
-from ..inverse.noising import Noised
+from ..common.torch_env import built, torch
 from ..operators.network import Architecture, build, padded_size
-from ..training.config import Data, TrainingConfig
-from ..training.train import train
-from ..training.weights import answers, from_arrays, in_double, to_arrays
+from ..training.config import TrainingConfig
 from .bound import BoundImages
 from .experiments import Experiments, coordinate
+from .members import Members, Scale, Teaching, taught_members
 from .modes import DataModes, Seen
-from .networks import BLOCK, absolute_error
 from .rule import Course
 from .surrogate import ImageConfig, Reconstruction
 
@@ -64,6 +59,7 @@ class NioConfig(ImageConfig, TrainingConfig):
     batch_size: int = Field(32, ge=1, description="samples of one gradient step, on all devices")
     learning_rate: float = Field(2e-3, gt=0, description="at the start; follows half a cosine to 0")
     patience: int = Field(40, ge=1, description="epochs without improvement before stopping")
+    members: int = Field(1, ge=1, le=20, description="networks, each with a seed of its own")
     form: Literal["mended", "paper"] = Field(
         "mended", description="with what stopped the published form mended, or as it was published"
     )
@@ -114,6 +110,17 @@ class Reader:
             )
         flat = np.nan_to_num(table, nan=0.0).reshape(len(table), -1)
         return np.concatenate([seen.level[:, None], weight, flat], axis=1)
+
+    def arrays(self) -> dict[str, Array]:
+        """For storage."""
+        scale = {"data_mean": self.scale.mean, "data_std": self.scale.std}
+        return {**scale, **under("experiments.", self.experiments.arrays())}
+
+    @classmethod
+    def from_arrays(cls, a: Mapping[str, Array]) -> Reader:
+        """The inverse of :meth:`arrays`."""
+        experiments = Experiments.from_arrays(within("experiments.", a))
+        return cls(experiments, Standard(a["data_mean"], a["data_std"]))
 
     def bagged(self, inputs: Array, config: NioConfig, seed: int) -> Array:
         """Inputs with the weights of a random choice of experiments, drawn by their own numbers."""
@@ -225,49 +232,6 @@ def scaled(module: Any, inputs: Array, size: Size) -> Any:
 
 
 @dataclass(frozen=True)
-class Operator:
-    """A trained neural inverse operator.
-
-    Attributes:
-        reader: of data.
-        size: of the network.
-        weights: its weights by name.
-        mean: of images, shape (p,).
-        scale: of their departure from it.
-        error: root mean square error of images that stopped the training, shape (p,).
-        facts: for the record.
-    """
-
-    reader: Reader
-    size: Size
-    weights: Mapping[str, Array]
-    mean: Array
-    scale: float
-    error: Array
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-    @cached_property
-    def module(self) -> Any:
-        """The network, in double precision."""
-        return in_double(from_arrays(lambda: network(self.size), self.weights))
-
-    def __call__(self, seen: Seen) -> Estimate:
-        """Images, with the error of the training's as their spread."""
-        found = self.mean + self.scale * answers(self.module, self.reader(seen), BLOCK)
-        return Estimate(found, np.tile(self.error, (len(found), 1)))
-
-    def arrays(self) -> dict[str, Array]:
-        """All numbers."""
-        scale = self.reader.scale
-        return {
-            **under("network.", dict(self.weights)),
-            **under("experiments.", self.reader.experiments.arrays()),
-            "data_mean": scale.mean, "data_std": scale.std, "inside": self.size.inside,
-            "mean": self.mean, "scale": np.array([self.scale]), "error": self.error,
-        }  # fmt: skip
-
-
-@dataclass(frozen=True)
 class Nio(Reconstruction):
     """A neural inverse operator: experiments read one by one, their mean made an image."""
 
@@ -276,35 +240,36 @@ class Nio(Reconstruction):
     packages: ClassVar[frozenset[str]] = frozenset({"torch", "neuralop"})
 
     @classmethod
-    def taught(cls, course: Course) -> Operator:
-        """The network, trained.
+    def taught(cls, course: Course) -> Members:
+        """The networks, trained.
 
         Raises:
             ConfigError: no experiments, or images that are not of the plane.
         """
         lesson, labels = course.lesson, course.labels
         config, axes = lesson.config, lesson.problem.axes
-        shape = labels.plane(cls.name)
+        labels.plane(cls.name)
         experiments = Experiments.of(lesson.dataset.sensors, axes, config.experiment)
         measured, _ = course.law.rows(lesson.values, lesson.seed, "scale")
         reader = Reader(experiments, Standard.fit(measured))
-        inside = labels.inside.astype(np.float64)
-        size = Size.of(config, experiments, shape, inside)
-        images = course.images(lesson.split.train)
-        mean = images.mean(axis=0)
-        scale = float(np.sqrt(np.mean((images - mean)[:, labels.inside] ** 2))) or 1.0
-        raw = Operator(reader, size, {}, mean, scale, np.ones(len(mean)))
-        return _trained(course, raw)
+        raw, size = _untaught(config, reader, Scale.of(course), labels.shape)
+
+        def shown(inputs: Array, seed: int) -> Array:
+            return reader.bagged(inputs, config, seed)
+
+        def begun(module: Any, inputs: Array) -> Any:
+            return scaled(module, inputs, size)
+
+        return taught_members(course, raw, Teaching(cls.name, config.members, shown, begun))
 
     @classmethod
-    def rule_of(cls, arrays: Mapping[str, Array], data: DataModes, record: Record) -> Operator:
+    def rule_of(cls, arrays: Mapping[str, Array], data: DataModes, record: Record) -> Members:
         """The stored one."""
-        config, a = NioConfig.model_validate(record.config), arrays
-        experiments = Experiments.from_arrays(within("experiments.", a))
-        reader = Reader(experiments, Standard(a["data_mean"], a["data_std"]))
-        size = Size.of(config, experiments, tuple(record.extra["image_shape"]), a["inside"])
-        weights, scale = within("network.", a), float(a["scale"][0])
-        return Operator(reader, size, weights, a["mean"], scale, a["error"])
+        config = NioConfig.model_validate(record.config)
+        reader = Reader.from_arrays(within("reader.", arrays))
+        scale = Scale.from_arrays(within("scale.", arrays))
+        raw, _ = _untaught(config, reader, scale, tuple(record.extra["image_shape"]))
+        return raw.restored(arrays)
 
     def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> BoundImages:
         """The inverse for data of some of the trained experiments, each of them whole.
@@ -317,7 +282,7 @@ class Nio(Reconstruction):
         bound = super().bind(problem, prior, sensors)
         trained, config = self.record.identity.sensors, self.record.config
         name = coordinate(trained, problem.axes, config["experiment"])
-        experiments = cast(Operator, self.rule).reader.experiments
+        experiments = cast(Reader, cast(Members, self.rule).reader).experiments
         _check_whole(experiments, bound.chosen, name, np.asarray(trained[name]))
         return bound
 
@@ -347,30 +312,11 @@ def _check_whole(experiments: Experiments, chosen: Index, name: str, numbers: Ar
     )
 
 
-def _trained(course: Course, raw: Operator) -> Operator:
-    """The network of all but some samples, which stop it and tell its error."""
-    lesson, reader, size = course.lesson, raw.reader, raw.size
-    config, seed = lesson.config, int(stream(lesson.seed, "network").integers(2**31))
-    mine, stop = course.parts("network")
-
-    def encode(data: Array, levels: Array) -> Array:
-        return reader.bagged(reader(Seen(data, levels)), config, seed)
-
-    seen = course.measured(stop, "stop")
-    inputs = reader(seen)
-    noised = Noised(course.values(mine), course.law, encode, seed, inputs.shape[1])
-    train_y, valid_y = (
-        size.inside * (course.images(rows) - raw.mean) / raw.scale for rows in (mine, stop)
-    )
-    module = seeded(seed, Nio.name, 0, lambda: network(size))
-    module = scaled(module, inputs, size)
-
-    data = Data(noised, train_y, inputs, valid_y)
-    history = train(module, data, absolute_error, config, seed, lesson.run)
-    weights = to_arrays(module)
-    facts = {"experiments": reader.experiments.count, "epochs": history.summary()["epochs"],
-             "parameters": int(sum(a.size for a in weights.values()))}  # fmt: skip
-    found = replace(raw, weights=weights, facts=facts)
-    off = found(seen).mean - course.images(stop)
-    floor = 1e-4 * float(course.images(stop).std())
-    return replace(found, error=np.maximum(np.sqrt(np.mean(off**2, axis=0)), floor))
+def _untaught(
+    config: NioConfig, reader: Reader, scale: Scale, shape: tuple[int, ...]
+) -> tuple[Members, Size]:
+    """Networks for images of a shape, without their weights, and their size."""
+    size = Size.of(config, reader.experiments, shape, scale.inside)
+    facts = {"experiments": reader.experiments.count}
+    stored = under("reader.", reader.arrays())
+    return Members(reader, lambda: network(size), scale, stored=stored, facts=facts), size

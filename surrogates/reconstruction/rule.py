@@ -61,8 +61,8 @@ class Course:
         """Data of samples with noise of a named stream, each at a level of its own."""
         return Seen(*self.law.rows(self.values(rows), self.lesson.seed, name))
 
-    def parts(self, name: str) -> tuple[Index, Index]:
+    def parts(self, name: str, k: int = 0) -> tuple[Index, Index]:
         """Training samples to learn from, and a tenth of them to tune or to stop by."""
         train = self.lesson.split.train
-        own = Split.of(len(train), int(stream(self.lesson.seed, name).integers(2**31)), ASIDE)
+        own = Split.of(len(train), int(stream(self.lesson.seed, name, k).integers(2**31)), ASIDE)
         return train[own.train], train[np.sort(np.concatenate([own.valid, own.test]))]

@@ -14,6 +14,9 @@ CASES = {
     "free surface": {"boundary": {"width": 160.0, "top": "free"}},
     "no layer": {"boundary": {"width": 0.0}},
     "bounded": {"unknown": {"kind": "bounded", "low": 2000.0, "high": 3500.0}},
+    "deepening": {
+        "unknown": {"kind": "bounded", "low": 2000.0, "high": 3500.0, "std": 0.8, "top_std": 0.1}
+    },
     "cells": {"unknown": {"kind": "piecewise", "cells": [3, 4]}},
     "uniform": {"unknown": {"kind": "uniform", "low": 2000.0, "high": 3000.0}},
     "layers": {"unknown": {"kind": "layers", "thicknesses": [90.0, 70.0],

@@ -8,6 +8,7 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from pdeinv.cli.verbs import app
+from pdeinv.jobs.evaluate_images import verdict
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -75,11 +76,29 @@ def test_images_are_judged_on_fresh_draws(place, tmp_path):
     words = ("evaluate", place / "linear-image", "--n", 30, "--seed", 6, "--out", out, "--json")
     said = json.loads(done(*words).stdout)
     assert said["image_l2"] < said["image_l2_of_mean"]
+    assert said["image_l1"] < said["image_l1_of_median"] <= said["image_l1_of_mean"]
+    assert "the median image" in said["verdict"]
     assert 0 <= said["flagged"] <= 1
     rows = xr.open_dataset(out)
     assert rows["truth"].shape == rows["mean"].shape == (30, 7, 7)
     weak = json.loads(done("evaluate", place / "average-image", "--n", 30, "--json").stdout)
     assert weak["verdict"].startswith("weak")
+
+
+@pytest.mark.parametrize(
+    ("l1", "l2", "covered", "begins"),
+    [
+        (0.03, 0.06, 0.9, "good: median relative error 0.03 (L1) and 0.06 (L2)"),
+        (0.03, 0.06, 0.6, "narrow: bands of 90 % hold 60%"),
+        (0.073, 0.06, 0.9, "weak: median relative error"),
+        (0.03, 0.14, 0.9, "weak: median relative error"),
+        (0.081, 0.151, 0.9, "weak: no better than an image that knows no data: median"),
+    ],
+)
+def test_an_estimate_is_held_against_the_better_of_mean_and_median_image(l1, l2, covered, begins):
+    constant = {"mean": {"image_l1": 0.09, "image_l2": 0.15},
+                "median": {"image_l1": 0.08, "image_l2": 0.16}}  # fmt: skip
+    assert verdict({"image_l1": l1, "image_l2": l2}, constant, covered).startswith(begins)
 
 
 @pytest.mark.parametrize(

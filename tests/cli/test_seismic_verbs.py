@@ -99,3 +99,28 @@ def test_a_survey_that_is_not_that_of_the_file_is_refused(bare, folder, tmp_path
         table = {"name": "seismic", "survey": survey}
         with pytest.raises(DataSchemaError, match=r"number \d is .*, and \[problem\] makes it"):
             read_case(path, table, NoiseSpec())
+
+
+@pytest.mark.parametrize("model", ["spectral-elements", "deepwave"])
+def test_a_spread_that_moves_with_the_shot_is_taken(model, folder, tmp_path):
+    """The first shot has the first two receivers, the second the last three."""
+    if model == "deepwave":
+        pytest.importorskip("deepwave")
+    obs = xr.open_dataset(folder / "obs.nc").load()
+    obs["u"][0, 2:] = np.nan
+    obs["u"][1, 0] = np.nan
+    obs.attrs = {}
+    obs.to_netcdf(tmp_path / "moving.nc")
+    keys = {k: SMALL[k] for k in ("cells", "boundary", "unknown")}
+    table = {"name": "seismic", **keys, "model": model}
+    case = read_case(tmp_path / "moving.nc", table, NoiseSpec())
+    at = case.observations.coords
+    pairs = {(int(s), int(r)) for s, r in zip(at["shot"], at["receiver"], strict=True)}
+    assert pairs == {(0, 0), (0, 1), (1, 1), (1, 2), (1, 3)}
+    few, m = case.problem.forward_model(at), case.problem.prior().unwhiten(np.zeros(3))
+    every = case.problem.forward_model(case.problem.sensors("all@0.1:0.3:21"))(m)
+    chosen = [21 * (4 * s + r) + k for s, r in sorted(pairs) for k in range(21)]
+    np.testing.assert_allclose(few(m), every[chosen], rtol=1e-12, atol=1e-14)
+    point, w = few.linearize(m), np.linspace(-1, 1, 105)
+    dm = np.array([3.0, 20.0, -15.0])
+    assert point.jvp(dm) @ w == pytest.approx(point.vjp(w) @ dm, rel=1e-8)

@@ -14,6 +14,7 @@ from pdeinv.bayes.transforms import Exponential
 from pdeinv.config import Config
 from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.io.voxel_grid import VoxelGrid
+from pdeinv.model.extensions import Extensions
 from pdeinv.model.forward import Capability, Linearization
 from pdeinv.model.spaces import Space
 from pdeinv.model.strong_form import Number
@@ -433,6 +434,13 @@ class Pointwise(Toy):
 class Halved(Toy):
     def fixtures(self):
         return super().fixtures().drop_vars("clamp_y")
+
+
+@mutant("extensions")
+class Skipping(Toy):
+    def extensions(self, sensors, shape):
+        n, fields = len(sensors["x"]), np.ones((1, 1, shape[0]))
+        return Extensions(fields, np.zeros(n, dtype=np.intp), np.arange(n) * 2)
 
 
 @mutant("images")

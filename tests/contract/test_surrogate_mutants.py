@@ -168,6 +168,36 @@ class Backwards(ToySurrogate):
         return Backward(super().bind(problem, prior, sensors), -1.0)
 
 
+class Shrinking:
+    """A denoiser."""
+
+    spread, differentiable = 1.0, True
+
+    def __init__(self, space):
+        self.space = space
+
+    def __call__(self, noisy, level):
+        return noisy / (1 + level**2)
+
+    def vjp(self, noisy, level, w):
+        return w / (1 + level**2)
+
+
+class Sharpening(Shrinking):
+    """It answers the noisy field with more noise."""
+
+    def __call__(self, noisy, level):
+        return noisy * (1 + level)
+
+
+@mutant("denoises")
+class Noisier(ToySurrogate):
+    role = Role.DENOISER
+
+    def bind(self, problem, prior, sensors):
+        return Sharpening(super().bind(problem, prior, sensors).m_space)
+
+
 @mutant("another-problem")
 class Loyal(ToySurrogate):
     def bind(self, problem, prior, sensors):
@@ -257,16 +287,6 @@ def test_without_a_recorded_error_fresh_draws_are_judged():
     Quiet.scale = 9.0
     report = check_surrogate(Quiet, problem=Toy())
     assert {f.clause for f in report.failures} == {"learns"}
-
-
-class Shrinking:
-    """A denoiser."""
-
-    def __init__(self, space):
-        self.space = space
-
-    def __call__(self, noisy, level):
-        return noisy / (1 + level**2)
 
 
 @pytest.mark.parametrize("role", [Role.INVERSE, Role.DENOISER])

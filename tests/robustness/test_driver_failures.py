@@ -44,7 +44,16 @@ OPTIONS = {
     "pnp-dm": {"chains": 2, "draws": 60, "warmup": 30},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
-LEARNED = ("average-image", "inverse-cnn", "inversion-net", "lin-fno", "linear-image", "nio")
+LEARNED = (
+    "average-image",
+    "eit-transformer",
+    "inverse-cnn",
+    "inversion-net",
+    "inverse-unet",
+    "lin-fno",
+    "linear-image",
+    "nio",
+)
 EXEMPT = {
     **dict.fromkeys(LEARNED, "solve at an estimate alone; see tests/unit/test_learned_engine.py"),
     "d-bar": "solves once, at its end; see tests/verification/test_dbar.py",

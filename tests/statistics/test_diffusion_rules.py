@@ -154,3 +154,43 @@ def test_a_denoiser_without_derivative_is_refused_where_one_is_needed(tmp_path):
             run(kind(kind.Config()), bare.posterior, Run(0, tmp_path))
     kind = registry.load("engines", "diffpir")
     assert run(kind(kind.Config(levels=5)), bare.posterior, Run(0, tmp_path)).outcome.xi.size
+
+
+class Counted(MixtureDenoiser):
+    """One that counts how often it is asked."""
+
+    calls = 0
+    derivatives = 0
+
+    def __call__(self, noisy, level):
+        type(self).calls += 1
+        return super().__call__(noisy, level)
+
+    def vjp(self, noisy, level, w):
+        type(self).derivatives += 1
+        return super().vjp(noisy, level, w)
+
+
+FEW = {
+    "pnp-dm": {"chains": 4, "draws": 6, "warmup": 6},
+    "red-diff": {"max_iterations": 7},
+    "enkg": {"ensemble_size": 30, "levels": 10},
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pnp-dm", "pigdm", "dmps", "dds", "diffpir", "daps", "dps", "fundps", "diffusionpde", "enkg",
+     "red-diff"],
+)  # fmt: skip
+def test_the_calls_that_are_foretold_and_told_are_those_made(name, tmp_path):
+    kind, on = registry.load("engines", name), case(0.1)
+    law = Counted(on.law.weights, on.law.means, on.law.variance)
+    posterior = LinearMixture(on.matrix, law, on.noise, on.data).posterior
+    engine = kind(kind.Config(**FEW.get(name, {"chains": 2, "particles": 3, "levels": 9})))
+    foretold = engine.expected(posterior)
+    Counted.calls = Counted.derivatives = 0
+    told = run(engine, posterior, Run(0, tmp_path)).outcome.summary
+    made = Counted.calls, Counted.derivatives
+    assert made == (told["n_denoiser"], told.get("n_denoiser_derivative", 0))
+    assert made == (foretold["denoiser"], foretold.get("denoiser_derivative", 0))

@@ -147,6 +147,13 @@ def test_a_search_that_is_cut_in_a_band_tells_the_misfit_of_all(name, tmp_path):
     np.testing.assert_allclose(found.stats["misfit"].item(), expected)
 
 
+def test_misfit_per_datum_counts_what_the_filter_leaves(tmp_path):
+    law = judged(MisfitConfig(above=0.8, below=3.0), NOISE, {"time": TIMES})
+    found = run(engines(bands=())["map"], partial(posterior, law=law), Run(1, tmp_path)).outcome
+    assert 0 < law.count < 0.2 * law.size
+    assert found.summary["misfit_per_datum"] == found.summary["misfit"] / law.count
+
+
 def test_progress_tells_the_band(tmp_path):
     notes = []
 
@@ -162,8 +169,18 @@ def test_data_without_time_are_refused_before_a_solve(tmp_path):
     for engine in engines().values():
         with pytest.raises(CapabilityError, match=r"bands of frequencies needs data with a time"):
             run(engine, partial(posterior, coords=False), Run(1, tmp_path))
-    with pytest.raises(ConfigError, match="hold frequencies below 50"):
+    with pytest.raises(ConfigError, match=r"engine\.bands: .*Hz for s.* hold frequencies below 50"):
         run(engines(bands=(70.0,))["map"], posterior, Run(1, tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["least-squares", "sobolev", "envelope", "correlation"])
+def test_a_band_outside_the_misfits_own_is_refused_before_a_solve(tmp_path, kind):
+    """One below ``above`` holds nothing; one beyond ``below`` is the last stage once more."""
+    law = judged(MisfitConfig(kind=kind, above=0.8, below=3.0), NOISE, {"time": TIMES})
+    outside = {(0.6, 1.2): "misfit.above = 0.8 cycles", (1.2, 3.0): "misfit.below = 3 cycles"}
+    for bands, told in outside.items():
+        with pytest.raises(ConfigError, match=told):
+            run(engines(bands=bands)["map"], partial(posterior, law=law), Run(1, tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_sensors_from_a_file_take_what_is_missing_from_the_configuration(tmp_pat
     ("coordinate", "value", "said"),
     [
         ("p", -1e5, r"p must be from 1000 to 1e\+08 Pa \(is it in atm or bar\?\); got -100000"),
-        ("T_in", 25.0, "T_in must be from 200 to 1500 K; got 25"),
+        ("T_in", 25.0, r"T_in must be from 200 to 1500 K \(is it in degrees Celsius\?\); got 25"),
         ("phi", 2.0, "phi must be in the flammable range"),
         ("quantity", 4.0, "is of quantity 4; expected 0 to 3"),
         ("x", 0.1, "lies outside the domain"),
@@ -194,6 +194,11 @@ def test_cells_that_say_that_they_hold_nothing_are_counted(tmp_path):
     with pytest.warns(UserWarning, match=said):
         dataset = imported(tmp_path, text, **GIVEN)
     np.testing.assert_array_equal(np.isfinite(dataset["u"]), [False, True, False, True])
+
+
+def test_speeds_in_other_units_than_the_header_says_are_told(tmp_path):
+    with pytest.warns(UserWarning, match=r"s_L = 38 m/s is faster .*; is the column in cm/s\?"):
+        imported(tmp_path, "s_L [m/s]\n.3\n38\n", **GIVEN)
 
 
 def test_flags_out_of_range_are_refused(tmp_path):

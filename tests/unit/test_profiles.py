@@ -6,7 +6,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from pdeinv.errors import ConfigError
-from pdeinv.jobs.plot.profiles import Line, profile_panels
+from pdeinv.jobs.plot.profiles import Line, profile_panels, truth_profile_panels
 from pdeinv.jobs.plot.result import Claim
 
 X, Y = np.linspace(0, 400, 9), np.linspace(0, 300, 7)
@@ -90,10 +90,20 @@ def test_a_truth_of_another_kind_is_shown_by_the_field_on_its_mesh():
     assert np.allclose(ax.lines[1].get_xdata(), 400 + 3 * ax.lines[1].get_ydata())
 
 
+def test_a_truth_alone_has_profiles_of_its_unknown():
+    (panel,) = truth_profile_panels(trees()[1], [Line.of("x=125")])
+    ax = Figure().add_subplot()
+    panel(ax)
+    (line,) = ax.lines
+    assert np.allclose(line.get_xdata(), 2 * 125 + 3 * Y + 10)
+    with pytest.raises(ConfigError, match="'v' goes from x = 0 to 400"):
+        truth_profile_panels(trees()[1], [Line.of("x=401")])
+
+
 @pytest.mark.parametrize(("text", "message"), [
-    ("x", "--profile x: expected a coordinate and its value, such as x=300"),
-    ("z=3", "expected a coordinate and its value"),
-    ("x=1e", "expected a coordinate and its value"),
+    ("x", "--profile x: expected x or y and its value, such as x=300"),
+    ("z=3", "expected x or y and its value"),
+    ("x=1e", "expected x or y and its value"),
     ("x=401", "--profile x=401: 'v_mean' goes from x = 0 to 400"),
 ])  # fmt: skip
 def test_lines_that_are_none_are_refused(text, message):

@@ -130,6 +130,16 @@ def test_samples_before_the_shot_are_left_out(imported):
     assert imported(segy(line(delay=-4)), delay=0.0).sizes["time"] == 20
 
 
+def test_a_delay_in_another_unit_is_told(imported):
+    with pytest.warns(UserWarning, match="is at 100 s, and a trace lasts 0.04 s; .* --delay 0.1$"):
+        assert imported(segy(line()), delay=100.0)["time"].values[0] == 100
+
+
+def test_feet_are_told(imported):
+    with pytest.warns(UserWarning, match=r"places are in feet \(byte 3255\) and become metres"):
+        imported(segy(line(), system=2))
+
+
 def test_delays_in_parts_of_milliseconds(imported):
     found = imported(segy(line(delay=25, time_scalar=-10, interval=500), interval=500))
     assert found["time"].values[:2] == pytest.approx([0.0025, 0.003])
@@ -148,6 +158,10 @@ WRONG = {
     "no segy": (lambda: b"no such file" * 400, "no SEG-Y file: its binary header names the format"),
     "short": (lambda: b"x" * 100, "100 bytes are no SEG-Y file, whose headers alone have 3840"),
     "format": (lambda: segy(line(), code=4), r"samples of format 4 are not read; expected IBM"),
+    "huge": (
+        lambda: segy([(line()[0][0], np.ones(12))], samples=65535),
+        "headers announce traces of 65535 samples, more than the 288 bytes behind them hold",
+    ),
     "mixed": (
         lambda: segy([*line(), (line()[0][0], np.ones(12))]),
         "trace 6 has 12 samples and the binary header says 20; traces of several lengths",

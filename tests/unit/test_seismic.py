@@ -10,6 +10,7 @@ from pdeinv.errors import ConfigError, DataSchemaError, SolverDiverged
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.import_data import import_file
 from pdeinv.problems.seismic import Seismic, SeismicConfig
+from pdeinv.problems.seismic.clock import Clock
 from pdeinv.problems.seismic.elements import fastest_rate, lobatto
 from pdeinv.problems.seismic.medium import Layers, OnCells, overlap
 from pdeinv.problems.seismic.places import tables_of
@@ -319,7 +320,7 @@ def test_a_file_of_others_tells_its_survey():
         tables_of(dataset.assign_coords(time=t**2))
     with pytest.raises(DataSchemaError, match=r"the first time 0\.005 s is no multiple"):
         tables_of(dataset.assign_coords(time=t + 0.001))
-    with pytest.raises(DataSchemaError, match="'receiver_x': number 2 is not finite"):
+    with pytest.raises(DataSchemaError, match="dataset: 'receiver_x' of receiver 2 is nan"):
         tables_of(dataset.assign(receiver_x=("receiver", [50.0, 60.0, np.nan])))
     with pytest.raises(DataSchemaError, match="'source_x' has units 'km'"):
         tables_of(dataset.assign(source_x=("shot", [0.1, 0.2], {"units": "km"})))
@@ -385,3 +386,49 @@ def test_a_bound_on_memory_that_holds_nothing_is_told():
     model(m)  # needs no states
     with pytest.raises(ConfigError, match="give at least"):
         model.linearize(m)
+
+
+def test_the_spread_of_a_field_grows_downwards():
+    table = {"kind": "bounded", "low": 1500.0, "high": 4500.0, "std": 0.8, "top_std": 0.1}
+    prior = Seismic(SeismicConfig.model_validate({"unknown": table})).prior()
+    spread = np.sqrt(np.sum(prior.field.apply(np.eye(prior.dim)) ** 2, axis=0)).reshape(17, 17)
+    even = {**table, "top_std": None}
+    before = Seismic(SeismicConfig.model_validate({"unknown": even})).prior().field
+    whole = np.sqrt(np.sum(before.apply(np.eye(prior.dim)) ** 2, axis=0)).reshape(17, 17)
+    share = spread / whole
+    depth = prior.space.variables[0].places[:, 1].reshape(17, 17)
+    assert share == pytest.approx(0.125 + 0.875 * depth / depth.max())
+
+
+def test_longer_steps_of_differences_are_taken_on_request():
+    for courant, steps in ((0.6, 2000), (0.66, 1000)):
+        table = {"spacing": 10.0, "courant": courant}
+        config = SeismicConfig.model_validate(
+            {"preset": "openfwi", "model": "deepwave", "deepwave": table}
+        )
+        assert Clock.of(config, 0).steps == steps
+
+
+@pytest.mark.parametrize(
+    ("kind", "group", "name"),
+    [("result", "estimates", "velocity_mean"), ("truth", "unknown", "velocity")],
+)
+def test_a_search_may_begin_at_a_result_or_a_truth(kind, group, name, tmp_path):
+    axis = np.linspace(0.0, 640.0, 9)
+    values = ("y", "x"), 2000.0 + axis[:, None] + 0.5 * axis
+    coords = {k: (k, axis, {"units": "m"}) for k in "xy"}
+    held = xr.Dataset({name: (*values, {"units": "m s-1"})}, coords)
+    tree = {"/": xr.Dataset(attrs={"pdeinv_kind": kind}), group: held}
+    xr.DataTree.from_dict(tree).to_netcdf(tmp_path / "found.nc")
+    unknown = {"kind": "bounded", "background": str(tmp_path / "found.nc"), "grid": [9, 9]}
+    prior = made(unknown=unknown).prior()
+    assert prior.unwhiten(np.zeros(prior.dim)) == pytest.approx(values[1].ravel())
+
+
+def test_a_result_without_a_field_is_no_background(tmp_path):
+    held = xr.Dataset({"velocity_mean": ("layer", [2000.0, 3000.0])})
+    tree = {"/": xr.Dataset(attrs={"pdeinv_kind": "result"}), "estimates": held}
+    xr.DataTree.from_dict(tree).to_netcdf(tmp_path / "found.nc")
+    unknown = {"kind": "bounded", "background": str(tmp_path / "found.nc")}
+    with pytest.raises(DataSchemaError, match=r"expected variable 'velocity_mean' on .*\(y, x\)"):
+        made(unknown=unknown).prior()

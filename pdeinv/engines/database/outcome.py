@@ -62,7 +62,7 @@ def best_hit(before: Before, complete: bool, on: Posterior) -> Outcome:
             f"database {ended.words}: {before.words}, misfit {misfit:.4g} for {on.n_data} data "
             f"({on.likelihood.expectation})"
         ),
-        summary={**before.summary, "misfit": misfit, "misfit_per_datum": misfit / on.n_data},
+        summary={**before.summary, "misfit": misfit, "misfit_per_datum": misfit / on.n_counting},
         groups={"hits": hits.group(on.prior)},
     )
 

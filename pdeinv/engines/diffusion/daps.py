@@ -50,8 +50,7 @@ class Daps(ParticlesEngine):
     Config = DapsConfig
     config: DapsConfig
 
-    @property
-    def calls(self) -> Calls:
+    def calls(self, done: int) -> Calls:
         """Those of the flow, and of the steps of the likelihood."""
         return Calls(self.config.flow, solves=1 + self.config.moves)
 

@@ -67,17 +67,21 @@ class EnKG(ParticlesEngine):
         """Its members."""
         return int(self.config.ensemble_size)
 
-    @property
-    def calls(self) -> Calls:
-        """Those of the flow, and one of the step."""
-        return Calls(self.config.flow + 1)
+    def calls(self, done: int) -> Calls:
+        """Those of the flow where data lead, and one of the step."""
+        return Calls(self.config.flow + 1) if self._led(done / self.n_steps) else Calls(solves=0)
+
+    @staticmethod
+    def _led(done: float) -> bool:
+        """Whether data lead after this share of the levels."""
+        return FROM <= done <= UNTIL
 
     def led(
         self, posterior: Posterior, state: Particles, on: Stretch, rng: np.random.Generator
     ) -> Steps[Array]:
         """Down the ensemble's own slope, then a step of the flow."""
         xi, denoise = state.xi, denoiser_of(posterior)
-        if FROM <= on.done <= UNTIL:
+        if self._led(on.done):
             xi = xi - (yield from self._slope(posterior, xi, on))
         return np.asarray(xi + (on.there - on.here) / on.here * (xi - denoise(xi, on.here)))
 

@@ -106,8 +106,7 @@ class Dps(_Guided):
     measured = "many times as wide as the posterior where data are precise (docs/diffusion.md)"
     Config = GuidedConfig
 
-    @property
-    def calls(self) -> Calls:
+    def calls(self, done: int) -> Calls:
         """A denoised field and one derivative."""
         return Calls(1, 1)
 
@@ -140,10 +139,9 @@ class _Heun:
 class _Flowing(_Guided):
     """Steps of the deterministic flow; the gradient goes through both calls of the denoiser."""
 
-    @property
-    def calls(self) -> Calls:
-        """Two denoised fields and as many derivatives."""
-        return Calls(2, 2)
+    def calls(self, done: int) -> Calls:
+        """Two denoised fields and as many derivatives; the last level is denoised alone."""
+        return Calls(2, 2) if done < self.n_steps - 1 else Calls(solves=0)
 
     def led(
         self, posterior: Posterior, state: Particles, on: Stretch, rng: np.random.Generator

@@ -50,6 +50,13 @@ class Calls:
     derivative: int = 0
     solves: int = 1
 
+    def __add__(self, more: Calls) -> Calls:
+        return Calls(
+            self.denoiser + more.denoiser,
+            self.derivative + more.derivative,
+            self.solves + more.solves,
+        )
+
 
 @dataclass(frozen=True)
 class Stretch:
@@ -116,10 +123,15 @@ class ParticlesEngine(Engine[Particles]):
         """Particles of a chain."""
         return int(self.config.particles)
 
-    @property
-    def calls(self) -> Calls:
-        """Of one step."""
+    def calls(self, done: int) -> Calls:
+        """Of the step that begins after ``done`` levels."""
         return Calls()
+
+    @property
+    def all_calls(self) -> Calls:
+        """Of all steps of all chains."""
+        each = (self.calls(done) for done in range(self.n_steps))
+        return sum([*each] * self.n_chains, Calls(0, 0, 0))
 
     def draws_kept(self, dim: int) -> int:
         """All particles."""
@@ -127,13 +139,12 @@ class ParticlesEngine(Engine[Particles]):
 
     def expected(self, posterior: Posterior) -> Mapping[str, int]:
         """Calls of the denoiser, and the solves of a model that is not linear."""
-        steps = self.n_chains * self.n_steps
-        solves = 0 if Need.LINEAR in self.needs else steps * self.size
+        calls = self.all_calls
         return {
-            "denoiser": steps * self.calls.denoiser,
-            "denoiser_derivative": steps * self.calls.derivative,
+            "denoiser": calls.denoiser,
+            "denoiser_derivative": calls.derivative,
             "rows": self.size,
-            self.solves: solves * self.calls.solves,
+            self.solves: 0 if Need.LINEAR in self.needs else calls.solves * self.size,
         }
 
     @abstractmethod
@@ -217,9 +228,9 @@ class ParticlesEngine(Engine[Particles]):
         xi, misfit = xi[good], misfit[good]
         ended, text = self.judged(posterior, xi, value[good])
         figures = {
-            "n_denoiser": float(self.n_chains * self.n_steps * self.calls.denoiser),
-            "n_denoiser_derivative": float(self.n_chains * self.n_steps * self.calls.derivative),
-            "misfit_per_datum": float(np.mean(misfit)) / posterior.n_data,
+            "n_denoiser": float(self.all_calls.denoiser),
+            "n_denoiser_derivative": float(self.all_calls.derivative),
+            "misfit_per_datum": float(np.mean(misfit)) / posterior.n_counting,
             "lost": float(np.sum(~good)),
         }
         return Outcome(

@@ -38,8 +38,7 @@ class Pigdm(ParticlesEngine):
     Config = ParticlesConfig
     config: ParticlesConfig
 
-    @property
-    def calls(self) -> Calls:
+    def calls(self, done: int) -> Calls:
         """A denoised field and one derivative."""
         return Calls(1, 1)
 

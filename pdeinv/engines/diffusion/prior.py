@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from pdeinv.bayes.denoisers import GaussianDenoiser
 from pdeinv.bayes.posterior import Posterior
+from pdeinv.engines.diffusion.levels import conditional_draw, descending
 from pdeinv.model.learned import Denoiser
+from pdeinv.typing import Array
 
-__all__ = ["denoiser_of", "whose_prior"]
+__all__ = ["denoiser_of", "law_draws", "whose_prior"]
+
+FIRST, LAST, LEVELS = 8.0, 0.01, 40
+"""Levels at which draws of a law begin and end, in its spreads, and how many there are."""
 
 
 def denoiser_of(posterior: Posterior) -> Denoiser:
@@ -20,3 +27,10 @@ def whose_prior(posterior: Posterior) -> str:
     if posterior.denoiser is None:
         return "with respect to the prior of the problem, by its exact denoiser"
     return "with respect to the learned prior"
+
+
+def law_draws(law: Denoiser, rng: np.random.Generator, n: int) -> Array:
+    """``n`` draws of a law that is known by its denoiser, (n, dim): its reverse diffusion."""
+    levels = descending(FIRST * law.spread, LAST * law.spread, LEVELS)
+    noisy = np.hypot(levels[0], law.spread) * rng.standard_normal((n, law.space.size))
+    return conditional_draw(law, noisy, levels, rng)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,10 @@ class RedDiff(Engine[RedDiffState]):
     Config = RedDiffConfig
     config: RedDiffConfig
 
+    def expected(self, posterior: Posterior) -> Mapping[str, int]:
+        """A call of the denoiser and a gradient at each level, and one call where it begins."""
+        return {"denoiser": self.n_steps + 1, "rows": 1, "gradients": self.n_steps}
+
     def init(self, posterior: Posterior, rng: np.random.Generator) -> Steps[RedDiffState]:
         """Begin at the mean of the prior, which is what noise at the first level is denoised to.
 
@@ -126,8 +130,8 @@ class RedDiff(Engine[RedDiffState]):
         if not np.isfinite(state.misfit):
             raise RunFailed("red-diff ended at a field that cannot be solved; lower engine.rate")
         figures = {
-            "n_denoiser": float(state.done),
-            "misfit_per_datum": state.misfit / posterior.n_data,
+            "n_denoiser": float(state.done + 1),
+            "misfit_per_datum": state.misfit / posterior.n_counting,
         }
         return Outcome(
             state.xi[None, None],

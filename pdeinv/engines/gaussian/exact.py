@@ -228,7 +228,7 @@ class Gaussian(Engine[GaussianState]):
             f"{posterior.dim} directions informed more by the data than by the prior",
             summary={
                 "misfit": at_mean,
-                "misfit_per_datum": at_mean / posterior.n_data,
+                "misfit_per_datum": at_mean / posterior.n_counting,
                 "informed": float(informed),
                 "kl_divergence": found.kl_divergence,
                 "log_evidence": _log_evidence(found, at_mean, posterior.noise),

@@ -144,7 +144,7 @@ class Laplace(Engine[LaplaceState]):
             RunFailed: stopped before the Hessian's spectrum was known.
         """
         state: LaplaceState = chains[0].state
-        minimum, n_data = state.found.chosen(state.minimum), posterior.n_data
+        minimum = state.found.chosen(state.minimum)
         if state.spectrum.sketch.size == 0:
             raise RunFailed(
                 f"laplace stopped before the spectrum of the Hessian was known; "
@@ -163,7 +163,7 @@ class Laplace(Engine[LaplaceState]):
             ended=_ended(state),
             message=f"{message}; {_verdict(found)}{told(state.found, minimum, self.config)}",
             summary={
-                **minimum.summary(n_data),
+                **minimum.summary(posterior.n_counting),
                 "rank": float(len(found.eigenvalues)),
                 "kl_divergence": found.kl_divergence,
                 **state.found.summary,

@@ -148,7 +148,7 @@ class Map(Engine[MapState]):
             stats={"misfit": np.array([[best.misfit]]), "lp": np.array([[-best.objective]])},
             ended=best.ended,
             message=message + stages.told() + told(state.found, best, self.config),
-            summary={**best.summary(posterior.n_data), **state.found.summary},
+            summary={**best.summary(posterior.n_counting), **state.found.summary},
             groups=groups,
         )
 

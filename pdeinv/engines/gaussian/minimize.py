@@ -124,12 +124,12 @@ class Minimum:
             f"({on.likelihood.expectation}){left}"
         )
 
-    def summary(self, n_data: int) -> dict[str, float]:
-        """The numbers that describe it."""
+    def summary(self, counting: float) -> dict[str, float]:
+        """The numbers that describe it; ``counting`` of the data do."""
         return {
             "iterations": float(self.n),
             "misfit": self.misfit,
-            "misfit_per_datum": self.misfit / n_data,
+            "misfit_per_datum": self.misfit / counting,
             "gradient_norm": self.gradient_norm,
         }
 

@@ -192,8 +192,9 @@ class LearnedInverse(Engine[LearnedState]):
         ended = state.ended.unless_cut(state.polished.n, self.n_steps)
         if unlike and not polished:
             ended = Ended.UNLIKE
-        summary = {"misfit": state.misfit, "misfit_per_datum": state.misfit / n,
-                   "estimate_misfit_per_datum": state.raw / n}  # fmt: skip
+        counting = posterior.n_counting
+        summary = {"misfit": state.misfit, "misfit_per_datum": state.misfit / counting,
+                   "estimate_misfit_per_datum": state.raw / counting}  # fmt: skip
         if told.likeness is not None:
             summary |= {"likeness": float(told.likeness), "unlike_training": float(unlike)}
         if polished:

@@ -307,7 +307,7 @@ class GaussNewton(Engine[GaussNewtonState]):
             summary={
                 "iterations": float(state.n),
                 "misfit": state.misfit,
-                "misfit_per_datum": state.misfit / posterior.n_data,
+                "misfit_per_datum": state.misfit / posterior.n_counting,
                 "weight": state.weight,
             },
             groups={"gauss_newton": chains[0].course("iteration"), **state.stages.groups()},

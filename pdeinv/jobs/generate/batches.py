@@ -82,7 +82,7 @@ def checked(plan: Plan) -> tuple[Problem, dict[str, Array]]:
     problem = make_problem(plan.problem, plan.problem_config)
     plan.draw(0, problem.prior().dim)
     _check_offers(problem, plan)
-    if plan.grid is None:
+    if plan.grid is None or plan.n_obs == 0:
         return problem, {}
     return problem, experiments(problem, plan.sensors, plan.grid, plan.times)
 
@@ -102,16 +102,19 @@ class BatchSolver:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         problem = make_problem(plan.problem, plan.problem_config)
-        self.n_obs = len(next(iter(plan.sensors.values())))
+        self.n_obs = plan.n_obs
         self.places = _places(problem, plan)
-        self.model = whitened_model(problem, self.places.sensors, plan.level)
-        self.prior = self.model.prior
+        self.prior = problem.prior()
+        if self.n_obs:
+            self.model = whitened_model(problem, self.places.sensors, plan.level)
 
     def solve(self, k: int) -> Samples:
         """The samples of batch ``k``."""
         plan, dim, rows = self.plan, self.prior.dim, self.plan.batch(k)
         xi = plan.draws(rows, dim)
         m = unwhiten_rows(self.prior, xi)
+        if not self.n_obs:
+            return self._unsolved(xi, m)
         one_by_one = by_rows(self.model) is None
         found = self._each(xi, rows) if one_by_one else self._together(xi, rows)
         values = found.values
@@ -126,6 +129,11 @@ class BatchSolver:
             self._probes(rows) if plan.jacobian else None,
             found.tangents if plan.jacobian else None,
         )
+
+    def _unsolved(self, xi: Array, m: Array) -> Samples:
+        """Draws of the prior, with the coefficient on the grid where that is wanted."""
+        coefficient = self._coefficient(m) if self.plan.grid is not None else None
+        return Samples(xi, m, np.zeros((len(xi), 0)), ("",) * len(xi), coefficient)
 
     def _each(self, xi: Array, rows: range) -> _Solved:
         """One sample after another."""
@@ -200,7 +208,7 @@ class _Places:
 def _places(problem: Problem, plan: Plan) -> _Places:
     if plan.grid is None:
         return _Places(plan.sensors)
-    if not measures_field(problem, plan.grid):
+    if plan.n_obs == 0 or not measures_field(problem, plan.grid):
         return _Places(plan.sensors, coefficient_of(problem, plan.grid))
     axes = experiments(problem, plan.sensors, plan.grid, plan.times)
     nodes = grid_places(problem.grid(plan.grid), axes)

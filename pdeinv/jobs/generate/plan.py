@@ -162,6 +162,11 @@ class Plan:
     noise_std: Array | None = None
     inputs: tuple[Source, ...] = ()
 
+    @property
+    def n_obs(self) -> int:
+        """The number of data of a sample; none where draws of the prior are all that is wanted."""
+        return len(next(iter(self.sensors.values())))
+
     def draw(self, i: int, dim: int) -> Array:
         """The whitened unknown of sample ``i``, shape (dim,)."""
         return np.asarray(self.draws([i], dim)[0])

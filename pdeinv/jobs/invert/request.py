@@ -278,9 +278,11 @@ class Inversion:
         """
         check_workers(self.run.workers)
         prior = self.problem.prior()
-        kept = self.engine.draws_kept(prior.dim)
-        what = f"engine: {kept} draws of {prior.dim} unknowns and {prior.space.size} values"
-        size = 8 * kept * (prior.dim + prior.space.size)
+        # a learned law may have a coordinate for each value
+        dim = max(prior.dim, prior.space.size) if self.learned_law else prior.dim
+        kept = self.engine.draws_kept(dim)
+        what = f"engine: {kept} draws of {dim} unknowns and {prior.space.size} values"
+        size = 8 * kept * (dim + prior.space.size)
         check_fits(what, size, "lower draws or chains, or raise thin")
 
     def recipe(self) -> PosteriorRecipe:

@@ -18,6 +18,7 @@ from pdeinv.bayes.misfits import noise_behind
 from pdeinv.bayes.posterior import Counters, Posterior, xi_space
 from pdeinv.bayes.prior import Prior, sample
 from pdeinv.engines.base import Need, Outcome, Produces
+from pdeinv.engines.diffusion.prior import law_draws
 from pdeinv.engines.run.driver import RunResult
 from pdeinv.io.kinds import kind_attrs
 from pdeinv.io.likelihoods import likelihood_attrs
@@ -68,7 +69,7 @@ def conclude(
     outcome = trusted(outcome, surrogate)
     if Need.ESTIMATE not in inversion.engine.needs:
         outcome = told_of_start(outcome, posterior.estimate)
-    far = far_from_prior(posterior.prior, outcome.xi)
+    far = "" if posterior.denoiser else far_from_prior(posterior.prior, outcome.xi)
     said = (outcome.message, outcome.note, far, surrogate.advice)
     outcome = replace(outcome, message="; ".join(text for text in said if text))
     attrs = {
@@ -94,7 +95,7 @@ def conclude(
         inversion.engine.produces,
         inversion.observations,
         predictive,
-        sample(posterior.prior, stream(inversion.seed, "prior"), 200),
+        _prior_draws(posterior, stream(inversion.seed, "prior")),
         attrs,
         masks(inversion.problem, posterior.prior.space),
         fixtures(inversion.problem),
@@ -102,6 +103,16 @@ def conclude(
     )
     return result_tree(parts)
 
+
+def _prior_draws(posterior: Posterior, rng: np.random.Generator) -> Array:
+    """Draws of the unknown from the prior that was inverted with, a learned one included."""
+    if posterior.denoiser is None:
+        return sample(posterior.prior, rng, PRIOR_DRAWS)
+    return posterior.prior.unwhiten(law_draws(posterior.denoiser, rng, PRIOR_DRAWS))
+
+
+PRIOR_DRAWS = 200
+"""Of the group ``prior``."""
 
 MAX_STORED = 4_000_000
 """How many numbers of the unknown the ``posterior`` group holds at most; xi is stored whole."""

@@ -23,7 +23,7 @@ from pdeinv.jobs.plot.layout import arranged
 from pdeinv.jobs.plot.observed import observation_panels
 from pdeinv.jobs.plot.panels import RED, Panel
 from pdeinv.jobs.plot.portraits import portrait_panels
-from pdeinv.jobs.plot.profiles import Line, profile_panels
+from pdeinv.jobs.plot.profiles import Line, profile_panels, truth_profile_panels
 from pdeinv.jobs.plot.result import Claim, result_panels
 from pdeinv.jobs.plot.shown import shown
 from pdeinv.jobs.plot.truth import truth_panels, unknown_of
@@ -92,12 +92,12 @@ def plot(
             first, claim = _portrait(tree, path, both, claim)
             cut = profile_panels(tree, reference, claim, lines)
             draw([*first, *result_panels(tree, reference, claim), *cut], out, dpi, claim)
+        elif found == "truth":
+            draw([*truth_panels(tree, path), *truth_profile_panels(tree, lines)], out, dpi)
         elif lines:
-            raise ConfigError("--profile is for results; leave it out")
+            raise ConfigError("--profile is for results and truths; leave it out")
         elif found == "observations":
             draw(observation_panels(tree.to_dataset()), out, dpi)
-        elif found == "truth":
-            draw(truth_panels(tree, path), out, dpi)
         else:
             raise DataSchemaError(f"{path}: nothing to draw in a file of kind '{found}'")
     if found != "result" or reference is None or truth is None:

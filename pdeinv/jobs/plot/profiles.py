@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from pdeinv.jobs.plot.result import Claim
 
-__all__ = ["Line", "profile_panels"]
+__all__ = ["Line", "profile_panels", "truth_profile_panels"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Line:
                 return cls(found[1], value)
         except ValueError:
             pass
-        raise ConfigError(f"--profile {text}: expected a coordinate and its value, such as x=300")
+        raise ConfigError(f"--profile {text}: expected x or y and its value, such as x=300")
 
 
 def profile_panels(
@@ -81,6 +81,26 @@ def profile_panels(
             band = Band.of(centre, claim.short, None if claim.point else _along(draws, line))
             real = None if truth is None else _true(truth, name, centre, line)
             found.append(_panel(band, real, claim.of_draws(_titled(mean, line))))
+    return found
+
+
+def truth_profile_panels(tree: xr.DataTree, lines: Sequence[Line]) -> list[Panel]:
+    """The same of a truth: its unknown alone.
+
+    Raises:
+        ConfigError: no such field, or a line outside of it.
+    """
+    unknown = tree.children["unknown"].to_dataset(inherit=False)
+    fields = [v for v in unknown.data_vars.values() if v.dims == ("y", "x")]
+    if lines and not fields:
+        raise ConfigError("--profile: the unknown is no field over x and y; leave it out")
+    found = []
+    for field in fields:
+        for line in lines:
+            _check_inside(field, line)
+            found.append(
+                _panel(Band.of(_along(field, line), "truth", None), None, _titled(field, line))
+            )
     return found
 
 

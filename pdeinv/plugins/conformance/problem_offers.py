@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 import xarray as xr
 
@@ -17,6 +19,7 @@ from pdeinv.plugins.hooks import (
     HasStrongForm,
     aligned,
     derived,
+    extensions,
     fixtures,
     images,
     importers,
@@ -115,6 +118,29 @@ def fixtures_(case: Case) -> str | None:
         lost = [a for a in ("x", "y") if f"{stem}_{a}" not in found]
         hold(not lost, f"'{stem}' has no {', '.join(lost)}")
     return None if found.variables else "not offered"
+
+
+@CLAUSES.clause(
+    "extensions", "`extensions(sensors, shape)` has finite fields at every node of the grid, and "
+    "for each datum one of them and a channel, counted from 0 without gaps; or ConfigError",
+    needs=("sensors", "grid"), where=f"{HOOKS}.HasExtensions",
+)  # fmt: skip
+def extensions_(case: Case) -> str | None:
+    try:
+        found = extensions(case.problem, case.sensors, case.shape)
+    except ConfigError as error:
+        hold("\n" not in str(error), "the refusal takes more than one line")
+        return "this configuration has none"
+    if found is None:
+        return "not offered"
+    shape, n = found.fields.shape, case.size
+    hold(len(shape) == 3 and shape[2] == prod(case.shape), f"fields of shape {shape}")
+    hold(np.isfinite(found.fields).all(), "a field is not finite")
+    hold(found.field.shape == found.channel.shape == (n,), f"not one entry for each of {n} data")
+    hold(found.field.min() >= 0 and found.field.max() < shape[0], "a datum has no field")
+    numbers = np.unique(found.channel)
+    hold(np.array_equal(numbers, np.arange(len(numbers))), "channels are not 0, 1, ... in a row")
+    return None
 
 
 @CLAUSES.clause(

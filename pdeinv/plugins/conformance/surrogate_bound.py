@@ -7,10 +7,12 @@ from typing import Any, cast
 import numpy as np
 
 from pdeinv.bayes.check import MIN_TAYLOR_SLOPE, dot_product_test, taylor_test
-from pdeinv.errors import SurrogateRejected
+from pdeinv.bayes.prior import whiten
+from pdeinv.errors import CapabilityError, SurrogateRejected
 from pdeinv.model.forward import DERIVATIVES, Capability, ForwardModel
-from pdeinv.model.learned import Role
+from pdeinv.model.learned import Denoiser, Role
 from pdeinv.model.rows import by_rows
+from pdeinv.plugins.law import law_of
 from pdeinv.typing import Array
 
 from .clauses import Table, hold, one_line, refused
@@ -49,6 +51,10 @@ def bound(case: Case) -> None:
         hold(np.shape(one) == (size,), f"a prediction has shape {np.shape(one)}")
     wanted = {Role.FORWARD: (n, size), Role.DENOISER: (n, dim), Role.INVERSE: (2, n, dim)}
     shape = wanted[case.kind.role]
+    if case.kind.role == Role.DENOISER:
+        own, law = law_of(case.trained, case.problem, case.prior, case.sensors)
+        hold(own.space.names == case.prior.space.names, "its prior is of another unknown")
+        shape = (n, law.space.size)
     if case.kind.role == Role.INVERSE:
         shape = (2, n, found.space.size)
         sizes = {"xi": dim, "m": case.prior.space.size, "grid": shape[2]}
@@ -115,6 +121,44 @@ def estimates(case: Case) -> str | None:
     hold(rms < 1, f"its rms error is {rms:.3g}, that of the prior mean 1")
     held = float(np.mean(np.abs(said.distance(xi)) < 2))
     hold(held > LEAST_HELD, f"two standard deviations hold {held:.0%} of the truths")
+    return None
+
+
+@CLAUSES.clause(
+    "denoises", "a denoiser brings noisy fields nearer to the clean ones, row by row, and its "
+    "adjoint derivative is that of differences, or refused with CapabilityError",
+    needs=("bound",), where="pdeinv.model.learned.Denoiser",
+)  # fmt: skip
+def denoises(case: Case) -> str | None:
+    if case.kind.role != Role.DENOISER:
+        return "it is no denoiser"
+    own, law = law_of(case.trained, case.problem, case.prior, case.sensors)
+    xi, level = case.xi(FRESH, 4), float(law.spread)
+    clean = xi if own is case.prior else whiten(own, case.prior.unwhiten(xi))
+    noise = level * np.random.default_rng(8).standard_normal(clean.shape)
+    found = law(clean + noise, level)
+    left = float(np.sqrt(np.mean((found - clean) ** 2))) / level
+    hold(left < 1, f"its error is {left:.3g} of the noise")
+    one = law(clean[0] + noise[0], level)
+    hold(one.shape == clean[0].shape, f"a field alone comes back with shape {one.shape}")
+    worst = float(np.abs(one - found[0]).max() / np.abs(found[0]).max())
+    hold(worst < 1e-6, f"a field alone differs by {worst:.2g} from what it is among others")
+    return _adjoint(law, clean[:2] + noise[:2], level)
+
+
+def _adjoint(law: Denoiser, noisy: Array, level: float) -> str | None:
+    """Held against central differences along one direction."""
+    rng = np.random.default_rng(9)
+    direction, w = rng.standard_normal((2, *noisy.shape))
+    if not law.differentiable:
+        refused(lambda: law.vjp(noisy, level, w), "a derivative", CapabilityError)
+        return "it has no derivative"
+    step = 1e-4 * level
+    ahead, behind = (law(noisy + s * direction, level) for s in (step, -step))
+    change = np.sum(w * (ahead - behind), axis=-1) / (2 * step)
+    said = np.sum(law.vjp(noisy, level, w) * direction, axis=-1)
+    off = float(np.abs(said - change).max() / np.abs(change).max())
+    hold(off < 1e-3, f"its adjoint differs by {off:.2g} from differences")
     return None
 
 

@@ -85,13 +85,17 @@ class Case:
         """Whitened unknowns that training has not seen, shape (n, dim)."""
         return stream(0, "conformance", 20 + k).standard_normal((n, self.prior.dim))
 
+    def coordinates(self, n: int) -> Array:
+        """Standard normal numbers of the coordinates of a denoiser, shape (n, dim)."""
+        return stream(0, "conformance", 30).standard_normal((n, self.bound().space.size))
+
     def answers(self, surrogate: Surrogate | None = None) -> Array:
         """Numbers by which two surrogates are told apart, whatever their role."""
         bound, role = self.bound(surrogate), role_of(self.kind)
         if role == Role.FORWARD:
             return np.asarray(bound(self.xi(3)))
         if role == Role.DENOISER:
-            return np.asarray(bound(self.xi(3), 0.5))
+            return np.asarray(bound(self.coordinates(3), 0.5))
         found = bound(self.dataset.values[:3], self.noise_std)
         return np.stack([found.mean, found.std])
 

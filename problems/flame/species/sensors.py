@@ -16,7 +16,11 @@ __all__ = ["ENDS", "KINDS", "NUMBERS", "OBSERVED", "SENSORS", "check", "measured
 
 ENDS = {
     "p": (*PRESSURES, f"from {PRESSURES[0]:g} to {PRESSURES[1]:g} Pa (is it in atm or bar?)"),
-    "T_in": (COLDEST, HOTTEST, f"from {COLDEST:g} to {HOTTEST:g} K"),
+    "T_in": (
+        COLDEST,
+        HOTTEST,
+        f"from {COLDEST:g} to {HOTTEST:g} K (is it in degrees Celsius?)",
+    ),
     "phi": (*FLAMMABLE, f"in the flammable range {FLAMMABLE[0]} to {FLAMMABLE[1]}"),
 }
 """The least and the largest of each state of the inlet, and words for it."""

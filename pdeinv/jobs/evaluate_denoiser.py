@@ -1,0 +1,175 @@
+"""A trained denoiser on fresh draws of the problem's prior: errors by level, and its own draws.
+
+Nothing is solved. Fields are compared before the transform (ln m, or m): with the Wiener filter of
+a Gaussian that has the moments of other draws, and with what is exact where they are Gaussian.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pdeinv.bayes.prior import FieldPrior, Prior, whiten
+from pdeinv.engines.diffusion.prior import law_draws
+from pdeinv.errors import ConfigError
+from pdeinv.jobs.evaluate import Request, Setting
+from pdeinv.jobs.evaluate_inverse import Told
+from pdeinv.model.learned import Denoiser, Role
+from pdeinv.plugins.law import law_of
+from pdeinv.plugins.recipe import surrogate_kind
+from pdeinv.plugins.surrogate import role_of
+from pdeinv.rng import stream
+from pdeinv.typing import Array
+
+__all__ = ["Examined", "examine", "is_denoiser", "told"]
+
+LEVELS = (0.03, 0.1, 0.3, 1.0, 3.0)
+"""Noise, in spreads of the law."""
+
+FITTED, FEWEST = 4, 1000
+"""Draws that a Gaussian is fitted to: for each coordinate of a field, and in all."""
+
+WORSE = 1.02
+"""The error over that of the Wiener filter above which a denoiser is no use."""
+
+
+def is_denoiser(request: Request) -> bool:
+    """Whether the surrogate that is asked about is one."""
+    return role_of(surrogate_kind(request.checkpoint)) is Role.DENOISER
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A denoiser beside fields that it was not trained on.
+
+    Attributes:
+        name: of the surrogate.
+        problem: name of the problem.
+        given: the problem's prior.
+        own: the prior whose coordinates the denoiser has.
+        law: the denoiser.
+        clean: fields in those coordinates, (n, dim).
+        fitted: more of them, that a Gaussian is fitted to, (k, dim).
+        drawn: draws of the law, (n, dim).
+        noise: standard normal, (n, dim).
+    """
+
+    name: str
+    problem: str
+    given: Prior
+    own: Prior
+    law: Denoiser
+    clean: Array
+    fitted: Array
+    drawn: Array
+    noise: Array
+
+    def fields(self, coordinates: Array) -> Array:
+        """The fields before the transform, where the prior has one, else the coordinates."""
+        return self.own.gaussian(coordinates) if isinstance(self.own, FieldPrior) else coordinates
+
+    @cached_property
+    def moments(self) -> tuple[Array, Array]:
+        """Mean and covariance of the fitted draws."""
+        return self.fitted.mean(axis=0), np.atleast_2d(np.cov(self.fitted.T))
+
+    @cached_property
+    def exact(self) -> tuple[Array, Array] | None:
+        """Mean and covariance of the coordinates where those are Gaussian."""
+        given, own, dim = self.given, self.own, self.own.dim
+        if own is given:
+            return np.zeros(dim), np.eye(dim)
+        if not (isinstance(given, FieldPrior) and isinstance(own, FieldPrior)):
+            return None
+        if type(given.transform) is not type(own.transform):
+            return None
+        root = own.field.apply(np.eye(dim)).T
+        spread = np.linalg.solve(root, given.field.apply(np.eye(given.dim)).T)
+        return np.linalg.solve(root, given.field.mean - own.field.mean), spread @ spread.T
+
+    def errors(self, level: float) -> dict[str, float]:
+        """Root mean square errors of denoised fields at a level in spreads of the law."""
+        s = level * self.law.spread
+        noisy = self.clean + s * self.noise
+        found = {"learned": self.law(noisy, s), "wiener": _filtered(noisy, s, *self.moments)}
+        if self.exact is not None:
+            found["exact"] = _filtered(noisy, s, *self.exact)
+        truth = self.fields(self.clean)
+        return {k: float(np.sqrt(np.mean((self.fields(v) - truth) ** 2))) for k, v in found.items()}
+
+
+def _filtered(noisy: Array, level: float, mean: Array, covariance: Array) -> Array:
+    """mean + C (C + level² I)⁻¹ (y - mean), the denoiser of N(mean, C)."""
+    total = covariance + level**2 * np.eye(len(mean))
+    return np.asarray(mean + np.linalg.solve(total, (noisy - mean).T).T @ covariance)
+
+
+def examine(request: Request) -> Examined:
+    """Draw fields, and draws of the law.
+
+    Raises:
+        ConfigError: draws of a posterior are asked for.
+        SurrogateRejected: trained for another problem, configuration or prior.
+    """
+    if request.around is not None or request.obs is not None:
+        raise ConfigError(
+            "a denoiser is evaluated at draws of the prior; leave --around, --obs out"
+        )
+    surrogate = surrogate_kind(request.checkpoint).load(request.checkpoint)
+    there = Setting.of(request, surrogate)
+    own, law = law_of(surrogate, there.problem, there.prior, there.sensors)
+    n, k = request.n, max(FITTED * own.dim, FEWEST)
+    xi = stream(request.seed, "evaluate-fields").standard_normal((n + k, there.prior.dim))
+    clean = xi if own is there.prior else whiten(own, there.prior.unwhiten(xi))
+    rng = stream(request.seed, "evaluate-noise")
+    noise, drawn = rng.standard_normal((n, own.dim)), law_draws(law, rng, n)
+    whose = (surrogate.name, there.problem.name, there.prior, own, law)
+    return Examined(*whose, clean[:n], clean[n:], drawn, noise)
+
+
+def told(found: Examined) -> Told:
+    """Figures by level, moments of draws beside those of fields, and all fields."""
+    levels = [{"level": s, **found.errors(s)} for s in LEVELS]
+    ratio = float(np.exp(np.mean([np.log(e["learned"] / e["wiener"]) for e in levels])))
+    fields, draws = (found.fields(z) for z in (found.clean, found.drawn))
+    figures: dict[str, Any] = {
+        "surrogate": found.name,
+        "role": str(Role.DENOISER),
+        "problem": found.problem,
+        "n": len(found.clean),
+        "error_over_wiener": ratio,
+        **{f"{k}_of_draws": v for k, v in _moments(draws).items()},
+        **{f"{k}_of_fields": v for k, v in _moments(fields).items()},
+        "components": levels,
+        "verdict": _verdict(ratio),
+    }
+    return Told(figures, _rows(found))
+
+
+def _moments(fields: Array) -> dict[str, float]:
+    """Of all values: mean, standard deviation, kurtosis (3 of a Gaussian, 1 of two phases)."""
+    off = fields - fields.mean(axis=0)
+    return {
+        "mean": float(fields.mean()),
+        "sd": float(fields.std()),
+        "kurtosis": float(np.mean(off**4) / np.mean(off**2) ** 2),
+    }
+
+
+def _verdict(ratio: float) -> str:
+    said = f"its error is {ratio:.3g} times that of a Gaussian's Wiener filter"
+    if ratio > WORSE:
+        return f"weak: {said}; train longer, or on more fields"
+    return f"good: {said}" if ratio < 1 / WORSE else f"no more than a Gaussian: {said}"
+
+
+def _rows(found: Examined) -> xr.Dataset:
+    """Fields and draws of the unknown, one a row."""
+    fields = found.own.space.unpack(found.own.unwhiten(found.clean), ("sample",))
+    draws = found.own.space.unpack(found.own.unwhiten(found.drawn), ("sample",))
+    names = {name: f"{name}_drawn" for name in found.own.space.names}
+    return fields.merge(draws.rename(names), compat="no_conflicts")

@@ -1,0 +1,45 @@
+"""A sheet of fields beside a sheet of draws of a learned prior."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pdeinv.errors import ConfigError
+from pdeinv.jobs.plot.figure import draw
+from pdeinv.jobs.plot.panels import panel
+from pdeinv.typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["sheets"]
+
+SIDE = 4
+"""Fields along each side of a sheet."""
+
+
+def sheets(fields: Array, draws: Array, out: Path, dpi: int = 150) -> None:
+    """Draw the first sixteen of each, (n, rows, columns), on one scale.
+
+    Raises:
+        ConfigError: they are no images, or fewer.
+    """
+    if fields.ndim != 3 or min(len(fields), len(draws)) < SIDE**2:
+        raise ConfigError(
+            f"--figure shows {SIDE**2} fields in the plane; use --n {SIDE**2} or more, and --out "
+            "for other unknowns"
+        )
+    low, high = (float(f(fields)) for f in (np.min, np.max))
+    named = {"fields of the prior": fields, "draws of the learned prior": draws}
+    draw([_sheet(values, title, low, high) for title, values in named.items()], out, dpi)
+
+
+@panel
+def _sheet(ax: Axes, values: Array, title: str, low: float, high: float) -> None:
+    framed = np.pad(values[: SIDE**2], ((0, 0), (0, 1), (0, 1)), constant_values=np.nan)
+    rows = [np.hstack(list(framed[i : i + SIDE])) for i in range(0, SIDE**2, SIDE)]
+    ax.imshow(np.vstack(rows), vmin=low, vmax=high, origin="lower")
+    ax.set(title=title, xticks=[], yticks=[])

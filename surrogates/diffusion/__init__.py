@@ -1,0 +1,1 @@
+"""Learned priors: denoisers of fields, trained on fields alone."""

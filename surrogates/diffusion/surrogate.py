@@ -1,0 +1,245 @@
+"""A learned prior of a field on a plane grid: a denoiser that is trained on fields alone.
+
+The field is ln m where the unknown is positive whatever it is, else m. Its law is learned, the
+problem's own prior counts no more: phases stay phases, and yet the unknown has a derivative.
+
+Reference: Karras, Aittala, Aila and Laine (2022), Elucidating the design space of diffusion-based
+generative models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from pydantic import Field
+
+from pdeinv.bayes.fields.base import IndependentField
+from pdeinv.bayes.fields.grid import RegularGrid
+from pdeinv.bayes.prior import FieldPrior, Prior, positive
+from pdeinv.bayes.transforms import Exponential, Identity
+from pdeinv.config import Width
+from pdeinv.errors import DataSchemaError
+from pdeinv.model.learned import Role
+from pdeinv.model.observed import Sensors
+from pdeinv.model.spaces import Variable
+from pdeinv.plugins.problem import Problem
+from pdeinv.rng import stream
+from pdeinv.typing import Array
+
+from ..common.lesson import Lesson
+from ..common.record import Judgement, Record
+from ..common.storage import under, within
+from ..common.torch_env import seeded
+from ..common.trained import Trained
+from ..training.config import Data, TrainingConfig
+from ..training.train import train
+from ..training.weights import from_arrays, in_double, to_arrays
+from .bound import LearnedLaw
+from .cosines import Cosines, NoisyFields, stratified
+from .network import build, level_loss
+
+__all__ = ["DiffusionPrior", "DiffusionPriorConfig"]
+
+FEWEST = 50
+"""Fields without which there is no law to learn."""
+
+JUDGED = (0.1, 0.3, 1.0, 3.0)
+"""Levels of noise at which held-out fields are denoised."""
+
+
+class DiffusionPriorConfig(TrainingConfig):
+    """Options of ``diffusion-prior``."""
+
+    epochs: int = Field(200, ge=1, description="passes over the training samples at most")
+    batch_size: int = Field(32, ge=1, description="samples of one gradient step, on all devices")
+    learning_rate: float = Field(1e-3, gt=0, description="at the start; follows half a cosine to 0")
+    ema: float = Field(0.995, ge=0, lt=1, description="memory of the averaged weights; 0: none")
+    patience: int = Field(50, ge=1, description="epochs without improvement before stopping")
+    width: Width = Field(32, description="channels of the finest scale")
+    scales: int = Field(3, ge=1, le=6, description="grids of the U-Net, each half as fine")
+    decay: float = Field(
+        1.1, gt=1, le=4, description="the noise's amplitude falls as frequency to minus this"
+    )
+
+
+@dataclass(frozen=True)
+class DiffusionPrior(Trained):
+    """A trained denoiser with its coordinates.
+
+    Attributes:
+        cosines: from ζ to fields.
+        weights: of the network, by name.
+    """
+
+    cosines: Cosines
+    weights: Mapping[str, Array]
+
+    name = "diffusion-prior"
+    Config = DiffusionPriorConfig
+    role = Role.DENOISER
+    learns_fields = True
+    packages = frozenset({"torch"})
+
+    @classmethod
+    def needs(cls, config: Mapping[str, Any], training: bool) -> frozenset[str]:
+        """torch, to train and to use."""
+        return cls.packages
+
+    @classmethod
+    def learn(cls, lesson: Lesson) -> Self:
+        """Train the denoiser.
+
+        Raises:
+            DataSchemaError: the unknown is no field on a plane grid, too few fields, or none that
+                can be learned from.
+            Preempted: a stop was asked for; the training is saved.
+            RunFailed: the loss is not finite.
+        """
+        config, seed, split = lesson.config, lesson.seed, lesson.split
+        fields, grid = _fields(lesson), _grid(lesson.problem.prior())
+        cosines = Cosines.fit(fields[split.train], grid, config.decay)
+        zeta = cosines.zeta(fields)
+        valid, truth = stratified(zeta[split.valid], seed)
+        target = (fields - cosines.mean) / cosines.size
+        module = seeded(seed, cls.name, 0, lambda: build(cosines, config.width, config.scales))
+        data = Data(
+            NoisyFields(zeta[split.train], seed),
+            target[split.train],
+            valid,
+            cosines.centred(truth) / cosines.size,
+        )
+        history = train(module, data, level_loss, config, seed, lesson.run)
+        weights = to_arrays(module)
+        extra = {
+            **history.summary(),
+            "grid": list(cosines.shape),
+            "log": _logarithmic(lesson.problem.prior()),
+            "parameters": int(sum(a.size for a in weights.values())),
+        }
+        return cls(lesson.record(cls, extra), cosines, weights)
+
+    def judge(self, lesson: Lesson) -> Judgement:
+        """Errors of held-out fields denoised at some levels, in those of the Wiener filter."""
+        fields = _fields(lesson)[lesson.split.test]
+        zeta = self.cosines.zeta(fields)
+        law = self._law(lesson.problem.prior())
+        noise = stream(lesson.seed, "judge").standard_normal(zeta.shape)
+        ratios = {s: _ratio(law, self.cosines, zeta, s * noise, s) for s in JUDGED}
+        mean = float(np.exp(np.mean(np.log(list(ratios.values())))))
+        told = {f"at_{s:g}": r for s, r in ratios.items()}
+        return Judgement({"error_over_wiener": mean}, {"error_over_wiener": told})
+
+    @cached_property
+    def network(self) -> Any:
+        """In double precision."""
+        config = self.record.config
+        width, scales = int(config["width"]), int(config["scales"])
+        return in_double(from_arrays(lambda: build(self.cosines, width, scales), self.weights))
+
+    def _law(self, prior: Prior) -> LearnedLaw:
+        transform = Exponential() if _logarithmic(prior) else Identity()
+        return LearnedLaw(
+            self.network, self.cosines, FieldPrior(prior.space, self.cosines.field, transform)
+        )
+
+    def arrays(self) -> dict[str, Array]:
+        """Coordinates and weights."""
+        return {**under("cosines.", self.cosines.arrays()), **under("network.", self.weights)}
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, Array], record: Record) -> Self:
+        """The inverse of :meth:`arrays`."""
+        cosines = Cosines.from_arrays(within("cosines.", arrays))
+        return cls(record, cosines, within("network.", arrays))
+
+    def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> LearnedLaw:
+        """The law of the unknown, whatever is measured where.
+
+        Raises:
+            SurrogateRejected: trained for another problem, configuration or prior.
+        """
+        self.record.identity.check(problem, prior)
+        return self._law(prior)
+
+
+def _ratio(law: LearnedLaw, cosines: Cosines, zeta: Array, noise: Array, level: float) -> float:
+    """The error of the fields in that of the Wiener filter."""
+    noisy = zeta + noise
+    off = [cosines.centred(d - zeta) for d in (law(noisy, level), cosines.wiener(noisy, level))]
+    learned, linear = (float(np.sqrt(np.mean(o**2))) for o in off)
+    return learned / linear
+
+
+def _logarithmic(prior: Prior) -> bool:
+    """Whether the law of ln m is learned."""
+    return bool(positive(prior).all())
+
+
+def _grid(prior: Prior) -> RegularGrid:
+    """Where the unknown lives.
+
+    Raises:
+        DataSchemaError: on no regular grid of nodes in the plane.
+    """
+    variable = prior.space.variables[0]
+    axes = _axes(variable)
+    field = isinstance(prior, FieldPrior) and not isinstance(prior.field, IndependentField)
+    if len(prior.space.variables) > 1 or len(axes) != 2 or not field:
+        raise DataSchemaError(
+            f"a learned prior is one of a field on a plane grid of nodes, and the unknown "
+            f"{', '.join(prior.space.names)} on ({', '.join(variable.dims)}) is none; set "
+            "problem.unknown to a field on a grid (log-gaussian, gaussian, two-phase, level-set)"
+        )
+    extent = tuple((float(a[0]), float(a[-1])) for a in axes)
+    return RegularGrid(extent, tuple(len(a) for a in axes))
+
+
+def _axes(variable: Variable) -> list[Array]:
+    """Coordinates along x, y, where each dimension has one."""
+    found = [variable.coords[d][1] for d in variable.dims[::-1] if d in variable.coords]
+    return found if len(found) == len(variable.dims) else []
+
+
+def _fields(lesson: Lesson) -> Array:
+    """ln m or m of all samples, shape (n, p).
+
+    Raises:
+        DataSchemaError: too few, not finite, or not positive where their logarithm is wanted.
+    """
+    prior, data = lesson.problem.prior(), lesson.dataset
+    _grid(prior)
+    if data.size < FEWEST:
+        raise DataSchemaError(
+            f"surrogate 'diffusion-prior' needs at least {FEWEST} fields, got {data.size}; "
+            "generate more (--n)"
+        )
+    m = prior.unwhiten(data.xi) if np.isfinite(data.xi).all() else _coefficients(lesson, prior)
+    bad = ~np.isfinite(m) | (_logarithmic(prior) & ~(m > 0))
+    if bad.any():
+        row = int(np.flatnonzero(bad.any(axis=1))[0])
+        wanted = "positive and finite" if _logarithmic(prior) else "finite"
+        raise DataSchemaError(
+            f"the field of sample {row} (and of {int(bad.any(axis=1).sum()) - 1} more) is not "
+            f"{wanted}; correct the data set, or leave those samples out"
+        )
+    return np.asarray(np.log(m) if _logarithmic(prior) else m)
+
+
+def _coefficients(lesson: Lesson, prior: Prior) -> Array:
+    """The fields of a data set that holds no xi.
+
+    Raises:
+        DataSchemaError: they are on another grid than the unknown.
+    """
+    shape, found = prior.space.variables[0].shape, lesson.dataset.coefficient
+    if found is None or tuple(found.shape[1:]) != tuple(shape):
+        got = "none" if found is None else "x".join(map(str, found.shape[1:]))
+        raise DataSchemaError(
+            f"a learned prior needs 'coefficient' on the grid of the unknown, "
+            f"{'x'.join(map(str, shape))}, got {got}; set problem.unknown.grid to that of the data"
+        )
+    return np.asarray(found[:], dtype=np.float64).reshape(len(found), -1)

@@ -1,0 +1,181 @@
+"""Networks from data to images: trained one after the other, asked together.
+
+Each member has weights, noise and stopping samples of its own. Their mean is the image; the square
+of its spread is what each of them errs by on the samples that stopped it, plus the variance between
+them. Reference: Lakshminarayanan, Pritzel and Blundell (2017), Simple and scalable predictive
+uncertainty estimation using deep ensembles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from pdeinv.model.learned import Estimate
+from pdeinv.rng import stream
+from pdeinv.typing import Array
+
+from ..common.storage import under, within
+from ..common.torch_env import seeded
+from ..inverse.noising import Noised
+from ..inverse.spread import mixed
+from ..training.config import Data
+from ..training.train import train
+from ..training.weights import answers, from_arrays, in_double, to_arrays
+from .modes import Seen
+from .networks import BLOCK, absolute_error
+from .rule import Course
+
+__all__ = ["Members", "Scale", "Teaching", "taught_members"]
+
+FLOOR = 1e-4
+"""Least error of a member, as a share of the standard deviation of all images."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Of the images that networks give.
+
+    Attributes:
+        mean: of the training's, shape (p,).
+        size: root mean square departure from it in the body.
+        inside: 1 in the body, shape (p,).
+    """
+
+    mean: Array
+    size: float
+    inside: Array
+
+    @classmethod
+    def of(cls, course: Course) -> Scale:
+        """That of all training samples."""
+        images, inside = course.images(course.lesson.split.train), course.labels.inside
+        mean = images.mean(axis=0)
+        size = float(np.sqrt(np.mean((images - mean)[:, inside] ** 2))) or 1.0
+        return cls(mean, size, inside.astype(np.float64))
+
+    def target(self, images: Array) -> Array:
+        """What a network is to say, 0 outside the body."""
+        return self.inside * (images - self.mean) / self.size
+
+    def arrays(self) -> dict[str, Array]:
+        """For storage."""
+        return {"mean": self.mean, "size": np.array([self.size]), "inside": self.inside}
+
+    @classmethod
+    def from_arrays(cls, a: Mapping[str, Array]) -> Scale:
+        """The inverse of :meth:`arrays`."""
+        return cls(a["mean"], float(a["size"][0]), a["inside"])
+
+
+@dataclass(frozen=True)
+class Members:
+    """Trained networks of one kind.
+
+    Attributes:
+        reader: data to inputs of a network, shape (n, width).
+        build: the network, without its weights.
+        scale: of images.
+        weights: of each network, by name.
+        errors: root mean square error of each on what stopped it, shape (members, p).
+        stored: numbers of the reader, for storage.
+        facts: for the record.
+    """
+
+    reader: Callable[[Seen], Array]
+    build: Callable[[], Any]
+    scale: Scale
+    weights: tuple[Mapping[str, Array], ...] = ()
+    errors: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    stored: Mapping[str, Array] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def networks(self) -> list[Any]:
+        """In double precision."""
+        return [in_double(from_arrays(self.build, w)) for w in self.weights]
+
+    def __call__(self, seen: Seen) -> Estimate:
+        """Their even mixture."""
+        inputs, scale = self.reader(seen), self.scale
+        said = [scale.mean + scale.size * answers(one, inputs, BLOCK) for one in self.networks]
+        return mixed([
+            Estimate(mean, np.broadcast_to(error, mean.shape))
+            for mean, error in zip(said, self.errors, strict=True)
+        ])  # fmt: skip
+
+    def arrays(self) -> dict[str, Array]:
+        """All numbers."""
+        members = [under(f"member{k}.", dict(w)) for k, w in enumerate(self.weights)]
+        found = {name: a for member in members for name, a in member.items()}
+        return {**self.stored, **under("scale.", self.scale.arrays()), **found,
+                "errors": self.errors}  # fmt: skip
+
+    def restored(self, arrays: Mapping[str, Array]) -> Members:
+        """With the weights and errors that :meth:`arrays` gave."""
+        errors = arrays["errors"]
+        members = tuple(within(f"member{k}.", arrays) for k in range(len(errors)))
+        return replace(self, weights=members, errors=errors)
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What a kind does its own way when its networks are trained.
+
+    Attributes:
+        name: of the kind; names the streams of starting weights.
+        members: how many.
+        shown: inputs and a seed to what training shows of them.
+        begun: a new network and inputs to the network that training begins with.
+    """
+
+    name: str
+    members: int
+    shown: Callable[[Array, int], Array] = lambda inputs, _: inputs
+    begun: Callable[[Any, Array], Any] = lambda module, _: module
+
+
+def taught_members(course: Course, raw: Members, teaching: Teaching) -> Members:
+    """``raw`` with trained networks."""
+    made = [_member(course, raw, teaching, k) for k in range(teaching.members)]
+    weights = tuple(w for w, _ in made)
+    facts = {**raw.facts, "epochs": [epochs for _, epochs in made],
+             "parameters": int(sum(a.size for w in weights for a in w.values()))}  # fmt: skip
+    found = replace(raw, weights=weights, facts=facts)
+    errors = [_error(course, replace(found, weights=(w,)), k) for k, w in enumerate(weights)]
+    return replace(found, errors=np.stack(errors))
+
+
+def _error(course: Course, one: Members, k: int) -> Array:
+    """Root mean square error of a member on the samples that stopped it, shape (p,)."""
+    _, stop = course.parts("network", k)
+    truth = course.images(stop)
+    none = np.ones((1, truth.shape[1]))
+    off = replace(one, errors=none)(course.measured(stop, "stop")).mean - truth
+    return np.maximum(np.sqrt(np.mean(off**2, axis=0)), FLOOR * float(truth.std()))
+
+
+def _member(
+    course: Course, raw: Members, teaching: Teaching, k: int
+) -> tuple[dict[str, Array], int]:
+    """Weights of network ``k``, trained, and its epochs."""
+    lesson = course.lesson
+    seed = int(stream(lesson.seed, "network", k).integers(2**31))
+    mine, stop = course.parts("network", k)
+
+    def encode(data: Array, levels: Array) -> Array:
+        return teaching.shown(raw.reader(Seen(data, levels)), seed)
+
+    inputs = raw.reader(course.measured(stop, "stop"))
+    noised = Noised(course.values(mine), course.law, encode, seed, inputs.shape[1])
+    targets = (raw.scale.target(course.images(rows)) for rows in (mine, stop))
+    module = teaching.begun(seeded(seed, teaching.name, 0, raw.build), inputs)
+    folder = None if lesson.run.folder is None else lesson.run.folder / f"member{k}"
+    data = Data(noised, next(targets), inputs, next(targets))
+    run = replace(lesson.run, folder=folder)
+    history = train(module, data, absolute_error, lesson.config, seed, run)
+    return to_arrays(module), history.summary()["epochs"]
