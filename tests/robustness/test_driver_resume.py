@@ -24,7 +24,15 @@ from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
 from pdeinv.model.learned import Estimate
 from pdeinv.plugins import registry
 
-SAME = {"average-image", "eit-transformer", "inverse-cnn", "inverse-unet", "lin-fno", "nio"}
+SAME = {
+    "average-image",
+    "eit-transformer",
+    "inverse-cnn",
+    "inversion-net",
+    "inverse-unet",
+    "lin-fno",
+    "nio",
+}
 """One implementation under several names: linear-image stands for them."""
 OPTIONS = {
     "map": {"starts": 3},

@@ -48,6 +48,7 @@ LEARNED = (
     "average-image",
     "eit-transformer",
     "inverse-cnn",
+    "inversion-net",
     "inverse-unet",
     "lin-fno",
     "linear-image",

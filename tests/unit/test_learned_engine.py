@@ -14,6 +14,7 @@ from pdeinv.engines.base import check_posterior
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.gaussian.map import Map
 from pdeinv.engines.learned.linear_image import LinearImage
+from pdeinv.engines.requests import Linearize, Misfit
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import CapabilityError
@@ -92,7 +93,7 @@ def test_data_unlike_those_of_the_training_are_flagged(share, unlike, tmp_path):
     assert ("likeness" in found.summary) == (share is not None)
 
 
-@pytest.mark.parametrize("polish", ["map", "gauss-newton"])
+@pytest.mark.parametrize("polish", ["map", "gauss-newton", "lbfgs"])
 def test_a_polish_stops_at_the_noise_level_and_stays_near_the_estimate(polish, tmp_path):
     on = posterior(of_xi(TRUE + np.array([2.0, 0, 0])))
     raw, found = go(on, tmp_path / "raw"), go(on, tmp_path / "polished", polish=polish)
@@ -114,6 +115,39 @@ def test_a_polish_in_xi_leaves_what_the_data_do_not_see_where_the_estimate_has_i
     assert abs(away[2]) < np.abs(away[:2]).max()
     prior_mean = run(Map(Map.Config()), lambda: replace(on, estimate=None), Run(1, tmp_path / "m"))
     assert np.linalg.norm(found - off) < np.linalg.norm(prior_mean.outcome.xi[0, 0] - off)
+
+
+def test_a_polish_by_gradients_asks_for_no_jacobian_and_stops_where_it_can_stop(tmp_path):
+    on = posterior(of_xi(TRUE + np.array([2.0, 0, 0])))
+    asked, search = [], engine(polish="lbfgs", max_iterations=50)
+
+    def answered(steps):
+        found = None
+        try:
+            while True:
+                request = steps.send(found)
+                asked.append(request)
+                misfit = isinstance(request, Misfit)
+                found = on.misfit(request.xi) if misfit else on.linearize(request.xi)
+        except StopIteration as end:
+            return end.value
+
+    rng, wanted = np.random.default_rng(0), 0.5 * on.n_data
+    state = answered(search.init(on, rng))
+    before = state
+    while not search.finished(state):
+        before, state = state, answered(search.step(on, state, rng))
+    assert {type(r) for r in asked} <= {Misfit, Linearize}
+    assert state.misfit <= wanted < before.misfit
+    assert state.polished.n == before.polished.n + 1
+
+
+def test_a_polish_by_gradients_that_is_cut_says_so(tmp_path):
+    on = posterior(of_xi(TRUE + np.array([2.0, 0, 0])))
+    found = go(on, tmp_path, polish="lbfgs", max_iterations=1)
+    assert found.summary["iterations"] == 1
+    assert found.summary["misfit"] < found.summary["estimate_misfit_per_datum"] * on.n_data
+    assert not found.converged
 
 
 def test_the_most_probable_member_of_a_family_is_that_of_the_formula(tmp_path):

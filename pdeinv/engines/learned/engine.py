@@ -3,15 +3,16 @@
 The estimate comes with the posterior. Its misfit under the model tells whether it explains the data
 at all, and the share of held-out data that are as odd tells whether they belong to the family that
 was learned. ``polish`` moves it by Gauss-Newton, departures from the estimate penalised, no further
-than the noise level asks (Bakushinskii 1992; discrepancy principle, Morozov 1966), or, as 'family',
-to the most probable member of the learned family (:mod:`.family`).
+than the noise level asks (Bakushinskii 1992; discrepancy principle, Morozov 1966), or, as 'lbfgs',
+by gradients alone (:mod:`.gradients`), or, as 'family', to the most probable member of the learned
+family (:mod:`.family`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Engine, Need, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.learned.family import FamilySearch
+from pdeinv.engines.learned.gradients import GradientSearch, Slope
 from pdeinv.engines.regularized.config import GaussNewtonConfig
 from pdeinv.engines.regularized.differences import has_places
 from pdeinv.engines.regularized.gauss_newton import GaussNewton, GaussNewtonState
@@ -43,10 +45,11 @@ UNLIKE = 0.05
 class LearnedConfig(Config):
     """Options of the engines that report a trained inverse."""
 
-    polish: Literal["none", "gauss-newton", "map", "family"] = Field(
+    polish: Literal["none", "gauss-newton", "map", "lbfgs", "family"] = Field(
         "none",
         description="what moves the estimate until the data are fitted: Gauss-Newton in the "
-        "unknown, smooth departures preferred, or in ξ, those that the prior finds small; 'family' "
+        "unknown, smooth departures preferred, or ('map') in ξ, those that the prior finds small; "
+        "'lbfgs' goes down the misfit in ξ by gradients, for large data; 'family' "
         "goes to the most probable member of the family of images that was learned",
     )
     max_iterations: int = Field(20, ge=1, description="most steps of the polish")
@@ -62,10 +65,12 @@ class LearnedState:
     Attributes:
         raw: Φ of the estimate itself.
         polished: the point, its misfit, and how the polish goes; the estimate without one.
+        slope: what the polish by gradients carries from step to step.
     """
 
     raw: float
     polished: GaussNewtonState
+    slope: Slope = field(default_factory=lambda: Slope.unknown(0))
 
     @property
     def misfit(self) -> float:
@@ -98,7 +103,7 @@ class LearnedInverse(Engine[LearnedState]):
         if c.polish in ("none", "family"):
             return None
         more: dict[str, Any] = {"steps": max(2, c.max_iterations), "discrepancy": c.discrepancy}
-        if c.polish == "map":
+        if c.polish in ("map", "lbfgs"):  # the coordinates of both are ξ
             more |= {"regularization": "prior", "rule": "discrepancy"}
         else:
             field = any(has_places(v) for v in posterior.prior.space.variables)
@@ -125,7 +130,8 @@ class LearnedInverse(Engine[LearnedState]):
                 f"the estimate of '{self.name}' cannot be solved for: values outside of what the "
                 "model takes; train on more samples, or use another engine (map, gauss-newton)"
             )
-        return LearnedState(raw, (yield from self._begun(posterior, told, raw)))
+        slope = Slope.unknown(posterior.dim if self.config.polish == "lbfgs" else 0)
+        return LearnedState(raw, (yield from self._begun(posterior, told, raw)), slope)
 
     def _begun(self, posterior: Posterior, told: Estimate, raw: float) -> Steps[GaussNewtonState]:
         """The polish before its first step: at the estimate, which is its reference."""
@@ -164,6 +170,10 @@ class LearnedInverse(Engine[LearnedState]):
         inner = self.inner(posterior)
         if inner is None:
             return state
+        if self.config.polish == "lbfgs":
+            gradients = GradientSearch(inner.config.wanted(posterior.noise.count))
+            point, slope = yield from gradients.step(state.polished, state.slope)
+            return replace(state, polished=point, slope=slope)
         return replace(state, polished=(yield from inner.step(posterior, state.polished, rng)))
 
     def record(self, state: LearnedState, step: int) -> Mapping[str, Any] | None:
