@@ -41,8 +41,8 @@ TOY_TRAINING = tuple(
 TOY_FLAGS = {"--n": "40", "--workers": "1", "--noise-rel": "0.05"}
 """Fewer samples and coarser data, so that a surrogate of few solves is good enough."""
 ENOUGH = "150"
-"""Samples around a posterior, which two-level has to accept a surrogate of, and fields, which cost no
-solves and have a law to be learned."""
+"""Samples around a posterior, which two-level has to accept a surrogate of, and fields whose law is
+to be learned, which cost no solves."""
 TOY_VARIABLES = {"PDEINV_PROBLEM__CELLS": "16", "OMP_NUM_THREADS": "1"}
 TOY_CELLS = {
     "docs/problems/helmholtz.md": "8", "docs/problems/seismic.md": "8",
