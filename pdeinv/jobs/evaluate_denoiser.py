@@ -25,7 +25,7 @@ from pdeinv.plugins.surrogate import role_of
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["Examined", "examine", "is_denoiser", "told"]
+__all__ = ["Examined", "examine", "is_denoiser", "told", "verdict"]
 
 LEVELS = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Noise, in spreads of the law."""
@@ -33,8 +33,9 @@ LEVELS = (0.03, 0.1, 0.3, 1.0, 3.0)
 FITTED, FEWEST = 4, 1000
 """Draws that a Gaussian is fitted to: for each coordinate of a field, and in all."""
 
-WORSE = 1.02
-"""The error over that of the Wiener filter above which a denoiser is no use."""
+WORSE, LITTLE = 1.02, 0.8
+"""The error over that of the Wiener filter above which a denoiser is no use, and down to which it
+has hardly learned what a Gaussian with the fields' moments would not tell."""
 
 
 def is_denoiser(request: Request) -> bool:
@@ -112,12 +113,20 @@ def examine(request: Request) -> Examined:
     """Draw fields, and draws of the law.
 
     Raises:
-        ConfigError: draws of a posterior are asked for.
+        ConfigError: draws of a posterior, sensors or a level are asked for.
         SurrogateRejected: trained for another problem, configuration or prior.
     """
-    if request.around is not None or request.obs is not None:
+    unused = {
+        "--around": request.around,
+        "--obs": request.obs,
+        "--sensors": request.sensors,
+        "--level": request.level,
+    }
+    given = [flag for flag, value in unused.items() if value is not None]
+    if given:
         raise ConfigError(
-            "a denoiser is evaluated at draws of the prior; leave --around, --obs out"
+            f"a denoiser is evaluated at draws of the prior, without a solve; leave "
+            f"{', '.join(given)} out"
         )
     surrogate = surrogate_kind(request.checkpoint).load(request.checkpoint)
     there = Setting.of(request, surrogate)
@@ -145,7 +154,7 @@ def told(found: Examined) -> Told:
         **{f"{k}_of_draws": v for k, v in _moments(draws).items()},
         **{f"{k}_of_fields": v for k, v in _moments(fields).items()},
         "components": levels,
-        "verdict": _verdict(ratio),
+        "verdict": verdict(ratio),
     }
     return Told(figures, _rows(found))
 
@@ -160,11 +169,15 @@ def _moments(fields: Array) -> dict[str, float]:
     }
 
 
-def _verdict(ratio: float) -> str:
+def verdict(ratio: float) -> str:
+    """In words, of the error over that of the Wiener filter."""
     said = f"its error is {ratio:.3g} times that of a Gaussian's Wiener filter"
     if ratio > WORSE:
         return f"weak: {said}; train longer, or on more fields"
-    return f"good: {said}" if ratio < 1 / WORSE else f"no more than a Gaussian: {said}"
+    if ratio < LITTLE:
+        return f"good: {said}"
+    much = "little" if ratio < 1 / WORSE else "no"
+    return f"{much} more than a Gaussian: {said}; where the fields are none, train longer"
 
 
 def _rows(found: Examined) -> xr.Dataset:

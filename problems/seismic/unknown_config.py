@@ -74,6 +74,11 @@ class BoundedConfig(MaternConfig):
                 f"background: expected velocities between low {self.low:g} and high "
                 f"{self.high:g}, got {ramp[0]:g} and {ramp[1]:g}"
             )
+        if self.top_std is not None and self.top_std > self.std:
+            raise ValueError(
+                f"top_std: expected at most std {self.std:g}, which is that of the bottom, got "
+                f"{self.top_std:g}"
+            )
         if self.representation == "spde":
             raise ValueError("representation: a bounded field takes 'kl' or 'fft'")
         return self

@@ -220,10 +220,11 @@ def _fields(lesson: Lesson) -> Array:
     m = prior.unwhiten(data.xi) if np.isfinite(data.xi).all() else _coefficients(lesson, prior)
     bad = ~np.isfinite(m) | (_logarithmic(prior) & ~(m > 0))
     if bad.any():
-        row = int(np.flatnonzero(bad.any(axis=1))[0])
+        rows = np.flatnonzero(bad.any(axis=1))
+        row, others = int(rows[0]), f" (and of {len(rows) - 1} more)" if len(rows) > 1 else ""
         wanted = "positive and finite" if _logarithmic(prior) else "finite"
         raise DataSchemaError(
-            f"the field of sample {row} (and of {int(bad.any(axis=1).sum()) - 1} more) is not "
+            f"the field of sample {row}{others} is not "
             f"{wanted}; correct the data set, or leave those samples out"
         )
     return np.asarray(np.log(m) if _logarithmic(prior) else m)

@@ -7,10 +7,16 @@ import pytest
 
 from pdeinv.bayes.prior import whiten
 from pdeinv.engines.diffusion.prior import law_draws
-from pdeinv.errors import CapabilityError, DataSchemaError, Preempted, SurrogateRejected
+from pdeinv.errors import (
+    CapabilityError,
+    ConfigError,
+    DataSchemaError,
+    Preempted,
+    SurrogateRejected,
+)
 from pdeinv.io.datasets import TrainingSet, prior_probe
 from pdeinv.jobs.evaluate import Request
-from pdeinv.jobs.evaluate_denoiser import examine, told
+from pdeinv.jobs.evaluate_denoiser import examine, told, verdict
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.jobs.plot.sheet import sheets
@@ -129,8 +135,20 @@ def test_evaluate_tells_errors_beside_the_wiener_filter_and_the_exact_ones(learn
         assert one["exact"] < 1.01 * min(one["learned"], one["wiener"]), one
     assert found.root["conductivity_drawn"].shape == (100, 9, 9)
     pair = (seen.fields(z).reshape(-1, 9, 9) for z in (seen.clean, seen.drawn))
+    for flag, words in {"--level": {"level": 1}, "--sensors": {"sensors": "grid:3x3"}}.items():
+        with pytest.raises(ConfigError, match=f"without a solve; leave {flag} out"):
+            examine(Request(tmp_path / "p", {}, n=100, seed=2, **words))
     sheets(*pair, tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [(0.43, "good: "), (0.98, "little more than a Gaussian: "), (1.0, "no more than a Gaussian: "),
+     (1.1, "weak: ")],
+)  # fmt: skip
+def test_what_hardly_differs_from_a_gaussian_is_not_good(ratio, said):
+    assert verdict(ratio).startswith(said)
 
 
 def test_an_untrained_network_is_the_wiener_filter(gaussian):
@@ -247,7 +265,7 @@ def with_seventh(value):
     ("fields", "said"),
     [
         (with_seventh(np.nan), "sample 7 .* finite"),
-        (with_seventh(-1.0), "sample 7 .* positive"),
+        (with_seventh(-1.0), "sample 7 is not positive"),
         (lambda m: m[:, :5], "on the grid of the unknown, 9x9, got 5x9"),
         (np.ones_like, "fields are the same"),
         (lambda m: m[:20], "at least 50 fields, got 20"),

@@ -93,6 +93,10 @@ WRONG = {
         {"model": "deepwave", "time": {"step": 0.0025}},
         r"time\.step: 0\.0025 s on level 0 is unstable .* largest stable step is 0\.00149 s",
     ),
+    "spread at the top": (
+        {"unknown": {"kind": "bounded", "std": 0.5, "top_std": 2.0}},
+        r"top_std: expected at most std 0\.5, which is that of the bottom, got 2",
+    ),
     "accuracy": ({"deepwave": {"accuracy": 5}}, r"problem\.deepwave\.accuracy"),
     "model": ({"model": "ray-tracing"}, r"problem\.model: .*spectral-elements"),
     "preset": ({"preset": "marmousi"}, r"problem\.preset: .*openfwi"),
