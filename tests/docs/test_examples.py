@@ -40,8 +40,9 @@ TOY_TRAINING = tuple(
 )
 TOY_FLAGS = {"--n": "40", "--workers": "1", "--noise-rel": "0.05"}
 """Fewer samples and coarser data, so that a surrogate of few solves is good enough."""
-AROUND = "150"
-"""Samples around a posterior, which two-level has to accept a surrogate of."""
+ENOUGH = "150"
+"""Samples around a posterior, which two-level has to accept a surrogate of, and fields whose law is
+to be learned, which cost no solves."""
 TOY_VARIABLES = {"PDEINV_PROBLEM__CELLS": "16", "OMP_NUM_THREADS": "1"}
 TOY_CELLS = {
     "docs/problems/helmholtz.md": "8", "docs/problems/seismic.md": "8",
@@ -77,8 +78,8 @@ def toy(words, quick):
     for flag, value in TOY_FLAGS.items():
         if flag in rest:
             rest[rest.index(flag) + 1] = value
-    if "--around" in rest:
-        rest[rest.index("--n") + 1] = AROUND
+    if "--around" in rest or "--prior-only" in rest:
+        rest[rest.index("--n") + 1] = ENOUGH
     if quick and "two-level" in rest and "--surrogate" not in rest:
         rest[rest.index("two-level")] = "eki"
     if verb == "invert" and "--dry-run" not in rest and "--config" not in rest:

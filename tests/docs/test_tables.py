@@ -118,7 +118,8 @@ def _rows_with_defaults(text):
             yield [cell.strip() for cell in line.strip("|").split("|")]
 
 
-LEARNED = "average-image, linear-image, lin-fno, nio, eit-transformer, inverse-unet, inversion-net, inverse-cnn"
+IMAGES = "average-image, linear-image, lin-fno, nio, eit-transformer, inverse-unet, inversion-net"
+LEARNED = f"{IMAGES}, inverse-cnn"
 ENGINES = [n for n in ours("engines") if n != "pinn" and n not in LEARNED.split(", ")]
 DIFFUSION = re.findall(r"^## ([a-z-]+)$", (DOCS / "diffusion.md").read_text(), re.MULTILINE)
 

@@ -69,7 +69,7 @@ def conclude(
     outcome = trusted(outcome, surrogate)
     if Need.ESTIMATE not in inversion.engine.needs:
         outcome = told_of_start(outcome, posterior.estimate)
-    far = "" if posterior.denoiser else far_from_prior(posterior.prior, outcome.xi)
+    far = "" if posterior.denoiser is not None else far_from_prior(posterior.prior, outcome.xi)
     said = (outcome.message, outcome.note, far, surrogate.advice)
     outcome = replace(outcome, message="; ".join(text for text in said if text))
     attrs = {
