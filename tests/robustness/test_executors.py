@@ -251,8 +251,8 @@ def test_ranks_that_are_all_told_to_stop_leave_and_can_go_on(ready, tmp_path):
         cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     wait_for((tmp_path / ready).exists, process)
-    for _ in range(2):
-        os.kill(int(process.stdout.readline()), signal.SIGTERM)
+    for rank in [int(process.stdout.readline()) for _ in range(2)]:
+        os.kill(rank, signal.SIGTERM)
     _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 75, stderr
     assert "Traceback" not in stderr

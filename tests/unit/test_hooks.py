@@ -89,6 +89,9 @@ class Full(Bare):
     def derived(self, level=0):
         return f"derived on {level}"
 
+    def extensions(self, sensors, shape):
+        return f"extensions of {sensors} on {shape}"
+
     def strong_form(self):
         raise NotImplementedError
 
@@ -131,6 +134,7 @@ def asked(problem):
         "images": hooks.images(problem, 2),
         "portrait": hooks.portrait(problem, 2),
         "derived": hooks.derived(problem, 2),
+        "extensions": hooks.extensions(problem, "those", (2, 3)),
         "fixtures": {k: float(v) for k, v in hooks.fixtures(problem).items()},
         "strong_form": isinstance(problem, hooks.HasStrongForm),
     }
@@ -155,6 +159,7 @@ def test_a_hook_that_is_there_is_asked():
         "images": "images of 2",
         "portrait": "portrait of 2",
         "derived": "derived on 2",
+        "extensions": "extensions of those on (2, 3)",
         "fixtures": {"electrode_x": 3.0},
         "strong_form": True,
     }
@@ -179,6 +184,7 @@ def test_without_a_hook_its_default_holds():
         "images": None,
         "portrait": None,
         "derived": None,
+        "extensions": None,
         "fixtures": {},
         "strong_form": False,
     }
