@@ -48,20 +48,31 @@ def open_training_set(path: Path, table: Mapping[str, Any]) -> TrainingSet:
         table: ``[problem]`` of the run file; says what a foreign file belongs to.
 
     Raises:
-        DataSchemaError: neither a data set of ``generate`` nor one that follows the schema.
+        DataSchemaError: neither a data set of ``generate`` nor one that follows the schema, or of
+            another problem than the table names.
         ConfigError: the table is wrong.
     """
     with netcdf.opened_tree(path) as tree:
         foreign = "pdeinv_kind" not in tree.attrs
-    if not foreign:
-        return datasets.read(path)
     name, keys = named(table)
+    if not foreign:
+        return _of_problem(datasets.read(path), name, path)
     if name is None:
         raise DataSchemaError(
             f"{path} was not written by 'pdeinv generate'; say what it belongs to with a table "
             "[problem] in --config (docs/surrogates.md has the layout)"
         )
     return read_foreign(path, make_problem(str(name), keys))
+
+
+def _of_problem(found: TrainingSet, name: object, path: Path) -> TrainingSet:
+    """What was read, where its problem is the one that is named, if one is."""
+    if name is not None and name != found.problem:
+        raise DataSchemaError(
+            f"{path} is of problem '{found.problem}', and [problem] names '{name}'; take the data "
+            "set of that, or leave problem.name out"
+        )
+    return found
 
 
 def check_inputs(training: TrainingSet, kind: Any) -> None:

@@ -238,6 +238,7 @@ def test_the_slurm_script_is_printed_and_nothing_else_is_done(call, data, work):
         (("--devices", 2, "--device", "cuda:0"), "device 'cuda:0' is not available"),
         (("--device", "mps"), "device 'mps' is not available"),
         (("--set", "surrogate.ema=1"), "surrogate.ema"),
+        (("--set", "problem.name='heat'"), "is of problem 'darcy', and [problem] names 'heat'"),
     ],
 )
 def test_wrong_options_are_one_line(words, message, call, data, work):
