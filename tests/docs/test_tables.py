@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from ours import ours
+from ours import LEARNED, ours
 
 import pdeinv
 from pdeinv.cli.invert import NOT_CONVERGED
@@ -119,8 +119,7 @@ def _rows_with_defaults(text):
 
 
 IMAGES = "average-image, linear-image, lin-fno, nio, eit-transformer, inverse-unet, inversion-net"
-LEARNED = f"{IMAGES}, inverse-cnn"
-ENGINES = [n for n in ours("engines") if n != "pinn" and n not in LEARNED.split(", ")]
+ENGINES = [n for n in ours("engines") if n not in ("pinn", *LEARNED)]
 DIFFUSION = re.findall(r"^## ([a-z-]+)$", (DOCS / "diffusion.md").read_text(), re.MULTILINE)
 
 
@@ -129,7 +128,7 @@ def page_of(engine):
 
 
 PAGES = {
-    **dict.fromkeys(LEARNED.split(", "), ("engines", "engines.md", LEARNED)),
+    **dict.fromkeys(LEARNED, ("engines", "engines.md", f"{IMAGES}, inverse-cnn")),
     **{n: ("engines", page_of(n), n) for n in ENGINES},
     **{
         n: ("surrogates", "surrogates.md", n)

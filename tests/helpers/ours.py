@@ -4,7 +4,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-__all__ = ["PACKAGES", "ROOT", "modules", "ours"]
+__all__ = ["LEARNED", "PACKAGES", "ROOT", "modules", "ours"]
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
@@ -13,6 +13,17 @@ PACKAGES = {
     "surrogates": "pdeinv.surrogates",
     "cli": "pdeinv.cli",
 }
+LEARNED = (
+    "average-image",
+    "eit-transformer",
+    "inverse-cnn",
+    "inversion-net",
+    "inverse-unet",
+    "lin-fno",
+    "linear-image",
+    "nio",
+)
+"""Engines of one implementation, which reports what a trained inverse says."""
 
 
 def ours(kind):

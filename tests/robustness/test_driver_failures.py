@@ -11,7 +11,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from ours import ours
+from ours import LEARNED, ours
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.posterior import Counters, WhitenedModel
@@ -44,16 +44,6 @@ OPTIONS = {
     "pnp-dm": {"chains": 2, "draws": 60, "warmup": 30},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
-LEARNED = (
-    "average-image",
-    "eit-transformer",
-    "inverse-cnn",
-    "inversion-net",
-    "inverse-unet",
-    "lin-fno",
-    "linear-image",
-    "nio",
-)
 EXEMPT = {
     **dict.fromkeys(LEARNED, "solve at an estimate alone; see tests/unit/test_learned_engine.py"),
     "d-bar": "solves once, at its end; see tests/verification/test_dbar.py",

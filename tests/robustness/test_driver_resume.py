@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folded import two_modes
-from ours import ours
+from ours import LEARNED, ours
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.engines.ended import Ended
@@ -24,15 +24,7 @@ from pdeinv.errors import ConfigError, DataSchemaError, Preempted, RunFailed
 from pdeinv.model.learned import Estimate
 from pdeinv.plugins import registry
 
-SAME = {
-    "average-image",
-    "eit-transformer",
-    "inverse-cnn",
-    "inversion-net",
-    "inverse-unet",
-    "lin-fno",
-    "nio",
-}
+SAME = {*LEARNED} - {"linear-image"}
 """One implementation under several names: linear-image stands for them."""
 OPTIONS = {
     "map": {"starts": 3},

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from ours import ours
+from ours import LEARNED, ours
 
 from pdeinv.bayes.check import derivatives_at_a_draw
 from pdeinv.bayes.counters import Counters
@@ -69,16 +69,6 @@ OPTIONS = {
     "pnp-dm": {"chains": 2, "draws": 60, "warmup": 30},
     "two-level": {"chains": 2, "draws": 30, "warmup": 5, "tuning": 40, "subchain": 2},
 }
-LEARNED = (
-    "average-image",
-    "eit-transformer",
-    "inverse-cnn",
-    "inversion-net",
-    "inverse-unet",
-    "lin-fno",
-    "linear-image",
-    "nio",
-)
 KIND = {"lbfgs": "map", "pcn-laplace": "pcn", "database-cma": "database"}
 EXEMPT = {"d-bar", "diffusionpde", "pinn", "red-diff", *LEARNED}
 """They solve once (tests/verification/test_dbar.py, tests/surrogate/test_pinn.py), polish with the

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ours import ours
+from ours import LEARNED, ours
 from scipy import stats
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
@@ -44,16 +44,6 @@ POINT_ERROR = {"pinn": 1e-4, "cma": 1e-4}
 """An equation holds as well as a finite penalty makes it; and without slopes a minimum is known to
 the root of what its height is known to."""
 RULES = ("daps", "dds", "diffpir", "diffusionpde", "dmps", "dps", "enkg", "fundps", "pigdm")
-LEARNED = (
-    "average-image",
-    "eit-transformer",
-    "inverse-cnn",
-    "inversion-net",
-    "inverse-unet",
-    "lin-fno",
-    "linear-image",
-    "nio",
-)
 EXEMPT = {
     "d-bar": "has no prior, and works on boundary maps of a disc alone",
     **dict.fromkeys((*RULES, "red-diff"), "has an error; tests/statistics/test_diffusion_rules.py"),
