@@ -240,8 +240,13 @@ def test_another_problem_is_refused(learned_phases):
 
 
 def test_any_sensors_do(learned_phases, phases):
-    problem, _ = phases
-    learned_phases.bind(problem, problem.prior(), problem.sensors("grid:7x3"))
+    problem, data = phases
+    own, other = (
+        learned_phases.bind(problem, problem.prior(), at)
+        for at in (data.sensors, problem.sensors("grid:7x3"))
+    )
+    noisy = np.random.default_rng(0).standard_normal((2, own.space.size))
+    np.testing.assert_array_equal(own(noisy, 0.4), other(noisy, 0.4))
 
 
 def with_fields(data, coefficient):
