@@ -188,10 +188,8 @@ class InverseUnet(Reconstruction):
         """The stored one."""
         config = cls.Config.model_validate(record.config)
         reader = Departures.from_arrays(within("reader.", arrays))
-        scale, (rows, columns) = (
-            Scale.from_arrays(within("scale.", arrays)),
-            record.extra["image_shape"],
-        )
+        scale = Scale.from_arrays(within("scale.", arrays))
+        rows, columns = record.extra["image_shape"]
         raw = _untaught(config, reader, arrays["rms"], scale, (int(rows), int(columns)))
         return raw.restored(arrays)
 

@@ -14,8 +14,7 @@ inversion.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,24 +23,19 @@ from pydantic import Field
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Width
 from pdeinv.errors import SurrogateRejected
-from pdeinv.model.learned import Estimate
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.problem import Problem
-from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 from ..common.record import Record
 from ..common.scaling import Standard
 from ..common.storage import under, within
-from ..common.torch_env import built, seeded, torch
-from ..inverse.noising import Noised
-from ..training.config import Data, TrainingConfig
-from ..training.train import train
-from ..training.weights import answers, from_arrays, in_double, to_arrays
+from ..common.torch_env import built, torch
+from ..training.config import TrainingConfig
 from .bound import BoundImages
 from .gather import Gather
+from .members import Members, Scale, Teaching, taught_members
 from .modes import DataModes, Seen
-from .networks import BLOCK, absolute_error
 from .rule import Course
 from .surrogate import ImageConfig, Reconstruction
 
@@ -151,48 +145,18 @@ def network(size: Size) -> Any:
 
 
 @dataclass(frozen=True)
-class Coder:
-    """A trained encoder and decoder.
+class Scaled:
+    """Whole data as inputs: the level of the noise, then each datum in its own scale.
 
     Attributes:
         data: the scale of each datum.
-        size: of the network.
-        weights: its weights by name.
-        mean: of images, shape (p,).
-        scale: of their departure from it.
-        error: root mean square error of images that stopped the training, shape (p,).
-        facts: for the record.
     """
 
     data: Standard
-    size: Size
-    weights: Mapping[str, Array]
-    mean: Array
-    scale: float
-    error: Array
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def inputs(self, values: Array, level: Array) -> Array:
-        """(n, 1 + n_obs) of whole data."""
-        return np.concatenate([level[:, None], self.data(values)], axis=1)
-
-    @cached_property
-    def module(self) -> Any:
-        """The network, in double precision."""
-        return in_double(from_arrays(lambda: network(self.size), self.weights))
-
-    def __call__(self, seen: Seen) -> Estimate:
-        """Images, with the error of the training's as their spread."""
-        found = answers(self.module, self.inputs(seen.values, seen.level), BLOCK)
-        return Estimate(self.mean + self.scale * found, np.tile(self.error, (len(found), 1)))
-
-    def arrays(self) -> dict[str, Array]:
-        """All numbers."""
-        return {
-            **under("network.", dict(self.weights)), **under("gather.", self.size.gather.arrays()),
-            "data_mean": self.data.mean, "data_std": self.data.std, "inside": self.size.inside,
-            "mean": self.mean, "scale": np.array([self.scale]), "error": self.error,
-        }  # fmt: skip
+    def __call__(self, seen: Seen) -> Array:
+        """Shape (n, 1 + n_obs)."""
+        return np.concatenate([seen.level[:, None], self.data(seen.values)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -204,32 +168,29 @@ class InversionNet(Reconstruction):
     packages: ClassVar[frozenset[str]] = frozenset({"torch"})
 
     @classmethod
-    def taught(cls, course: Course) -> Coder:
+    def taught(cls, course: Course) -> Members:
         """The network, trained.
 
         Raises:
             ConfigError: images that are not of the plane.
         """
-        lesson, labels = course.lesson, course.labels
-        inside = labels.inside.astype(np.float64)
-        gather = Gather.of(lesson.dataset.sensors)
-        size = Size(lesson.config, gather, labels.plane(cls.name), inside)
+        lesson, shape = course.lesson, course.labels.plane(cls.name)
         measured = course.measured(lesson.split.train, "scale")
-        images = course.images(lesson.split.train)
-        mean = images.mean(axis=0)
-        scale = float(np.sqrt(np.mean((images - mean)[:, labels.inside] ** 2))) or 1.0
-        raw = Coder(Standard.fit(measured.values), size, {}, mean, scale, np.ones(len(mean)))
-        return _trained(course, raw)
+        reader = Scaled(Standard.fit(measured.values))
+        gather = Gather.of(lesson.dataset.sensors)
+        raw = _untaught(lesson.config, reader, gather, Scale.of(course), shape)
+        return taught_members(course, raw, Teaching(cls.name, 1))
 
     @classmethod
-    def rule_of(cls, arrays: Mapping[str, Array], data: DataModes, record: Record) -> Coder:
+    def rule_of(cls, arrays: Mapping[str, Array], data: DataModes, record: Record) -> Members:
         """The stored one."""
-        a, (rows, columns) = arrays, record.extra["image_shape"]
         config = InversionNetConfig.model_validate(record.config)
-        gather = Gather.from_arrays(within("gather.", a))
-        size = Size(config, gather, (int(rows), int(columns)), a["inside"])
-        scale, standard = float(a["scale"][0]), Standard(a["data_mean"], a["data_std"])
-        return Coder(standard, size, within("network.", a), a["mean"], scale, a["error"])
+        reader = Scaled(Standard(arrays["data_mean"], arrays["data_std"]))
+        gather = Gather.from_arrays(within("gather.", arrays))
+        scale = Scale.from_arrays(within("scale.", arrays))
+        rows, columns = record.extra["image_shape"]
+        shape = int(rows), int(columns)
+        return _untaught(config, reader, gather, scale, shape).restored(arrays)
 
     def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> BoundImages:
         """The inverse for all data that it was trained with, in any order.
@@ -248,24 +209,12 @@ class InversionNet(Reconstruction):
         return bound
 
 
-def _trained(course: Course, raw: Coder) -> Coder:
-    """The network of all but some samples, which stop it and tell its error."""
-    lesson, size = course.lesson, raw.size
-    seed = int(stream(lesson.seed, "network").integers(2**31))
-    mine, stop = course.parts("network")
-    seen = course.measured(stop, "stop")
-    inputs = raw.inputs(seen.values, seen.level)
-    noised = Noised(course.values(mine), course.law, raw.inputs, seed, inputs.shape[1])
-    train_y, valid_y = (
-        size.inside * (course.images(rows) - raw.mean) / raw.scale for rows in (mine, stop)
-    )
-    module = seeded(seed, InversionNet.name, 0, lambda: network(size))
-    data = Data(noised, train_y, inputs, valid_y)
-    history = train(module, data, absolute_error, lesson.config, seed, lesson.run)
-    weights = to_arrays(module)
-    facts = {"array": list(size.gather.shape), "epochs": history.summary()["epochs"],
-             "parameters": int(sum(a.size for a in weights.values()))}  # fmt: skip
-    found = replace(raw, weights=weights, facts=facts)
-    off = found(seen).mean - course.images(stop)
-    floor = 1e-4 * float(course.images(stop).std())
-    return replace(found, error=np.maximum(np.sqrt(np.mean(off**2, axis=0)), floor))
+def _untaught(
+    config: InversionNetConfig, reader: Scaled, gather: Gather, scale: Scale, shape: tuple[int, int]
+) -> Members:
+    """The network for images of a shape, without its weights."""
+    size = Size(config, gather, shape, scale.inside)
+    numbers = {"data_mean": reader.data.mean, "data_std": reader.data.std}
+    stored = {**under("gather.", gather.arrays()), **numbers}
+    facts = {"array": list(gather.shape)}
+    return Members(reader, lambda: network(size), scale, stored=stored, facts=facts)
