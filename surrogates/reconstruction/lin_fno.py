@@ -31,11 +31,11 @@ from ..common.torch_env import built, seeded, torch
 from ..inverse.noising import Noised
 from ..operators.network import Architecture, build, padded_size
 from ..training.config import Data, TrainingConfig
-from ..training.train import train
-from ..training.weights import answers, from_arrays, in_double, to_arrays
+from ..training.weights import answers, from_arrays, in_double
 from .linear_image import Linear, taught_linear
+from .members import Made, facts_of, fitted, restored_weights, stored_weights
 from .modes import DataModes, Seen
-from .networks import BLOCK, absolute_error
+from .networks import BLOCK
 from .rule import Course
 from .surrogate import ImageConfig, Reconstruction
 
@@ -123,13 +123,9 @@ class Refined:
 
     def arrays(self) -> dict[str, Array]:
         """Of the linear part, the scales and the networks."""
-        members = {
-            name: a for k, w in enumerate(self.weights)
-            for name, a in under(f"member{k}.", dict(w)).items()
-        }  # fmt: skip
         s = self.scales
         scales = {"scale_mean": s.mean, "scale_size": np.array([s.size]), "scale_inside": s.inside}
-        return {**under("linear.", self.linear.arrays()), **scales, **members}
+        return {**under("linear.", self.linear.arrays()), **scales, **stored_weights(self.weights)}
 
 
 def network(architecture: Architecture, scales: Scales) -> Any:
@@ -176,9 +172,7 @@ class LinFno(Reconstruction):
             (rows, columns), config.width, config.layers, config.padding, inputs=CHANNELS
         )
         made = [_member(course, linear, scales, architecture, k) for k in range(config.members)]
-        facts = {**linear.facts, "architecture": architecture.as_json(),
-                 "epochs": [epochs for _, epochs in made],
-                 "parameters": sum(a.size for w, _ in made for a in w.values())}  # fmt: skip
+        facts = {**linear.facts, "architecture": architecture.as_json(), **facts_of(made)}
         return Refined(linear, scales, architecture, tuple(w for w, _ in made), facts)
 
     @classmethod
@@ -188,8 +182,7 @@ class LinFno(Reconstruction):
         inside, size = arrays["scale_inside"], float(arrays["scale_size"][0])
         scales = Scales(arrays["scale_mean"], size, (int(rows), int(columns)), inside)
         linear = Linear.from_arrays(within("linear.", arrays), data)
-        members = range(int(record.config["members"]))
-        weights = tuple(within(f"member{k}.", arrays) for k in members)
+        weights = restored_weights(arrays, int(record.config["members"]))
         return Refined(
             linear, scales, Architecture.from_json(record.extra["architecture"]), weights
         )
@@ -197,8 +190,8 @@ class LinFno(Reconstruction):
 
 def _member(
     course: Course, linear: Linear, scales: Scales, architecture: Architecture, k: int
-) -> tuple[dict[str, Array], int]:
-    """Weights of network ``k``, trained, and its epochs."""
+) -> Made:
+    """Network ``k``, on its own draws of noise and stopped by its own samples."""
     lesson = course.lesson
     seed = int(stream(lesson.seed, "member", k).integers(2**31))
     mine, stop = course.parts(f"member-{k}")
@@ -213,8 +206,4 @@ def _member(
     train_y, valid_y = (scales.inside * (t - scales.mean) / scales.size for t in targets)
     valid_x = encode(seen.values, seen.level)
     module = seeded(seed, LinFno.name, k, lambda: network(architecture, scales))
-
-    folder = None if lesson.run.folder is None else lesson.run.folder / f"member{k}"
-    data, run = Data(noised, train_y, valid_x, valid_y), replace(lesson.run, folder=folder)
-    history = train(module, data, absolute_error, lesson.config, seed, run)
-    return to_arrays(module), history.summary()["epochs"]
+    return fitted(course, module, Data(noised, train_y, valid_x, valid_y), seed, k)

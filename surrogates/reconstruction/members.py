@@ -8,7 +8,7 @@ uncertainty estimation using deep ensembles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -30,10 +30,50 @@ from .modes import Seen
 from .networks import BLOCK, absolute_error
 from .rule import Course
 
-__all__ = ["Members", "Scale", "Teaching", "taught_members"]
+__all__ = [
+    "Made",
+    "Members",
+    "Scale",
+    "Teaching",
+    "facts_of",
+    "fitted",
+    "restored_weights",
+    "stored_weights",
+    "taught_members",
+]
 
 FLOOR = 1e-4
 """Least error of a member, as a share of the standard deviation of all images."""
+
+
+type Made = tuple[dict[str, Array], int]
+"""Weights of a network, trained, and its epochs."""
+
+
+def stored_weights(weights: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Those of several networks, for storage."""
+    members = [under(f"member{k}.", dict(w)) for k, w in enumerate(weights)]
+    return {name: a for member in members for name, a in member.items()}
+
+
+def restored_weights(arrays: Mapping[str, Array], count: int) -> tuple[Mapping[str, Array], ...]:
+    """The inverse of :func:`stored_weights`."""
+    return tuple(within(f"member{k}.", arrays) for k in range(count))
+
+
+def fitted(course: Course, module: Any, data: Data, seed: int, k: int) -> Made:
+    """Network ``k`` trained, in a folder of its own where the run has one."""
+    lesson = course.lesson
+    folder = None if lesson.run.folder is None else lesson.run.folder / f"member{k}"
+    run = replace(lesson.run, folder=folder)
+    history = train(module, data, absolute_error, lesson.config, seed, run)
+    return to_arrays(module), history.summary()["epochs"]
+
+
+def facts_of(made: Sequence[Made]) -> dict[str, Any]:
+    """Epochs of each network and parameters of all, for the record."""
+    return {"epochs": [epochs for _, epochs in made],
+            "parameters": int(sum(a.size for w, _ in made for a in w.values()))}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,16 +150,13 @@ class Members:
 
     def arrays(self) -> dict[str, Array]:
         """All numbers."""
-        members = [under(f"member{k}.", dict(w)) for k, w in enumerate(self.weights)]
-        found = {name: a for member in members for name, a in member.items()}
-        return {**self.stored, **under("scale.", self.scale.arrays()), **found,
-                "errors": self.errors}  # fmt: skip
+        scale = under("scale.", self.scale.arrays())
+        return {**self.stored, **scale, **stored_weights(self.weights), "errors": self.errors}
 
     def restored(self, arrays: Mapping[str, Array]) -> Members:
         """With the weights and errors that :meth:`arrays` gave."""
         errors = arrays["errors"]
-        members = tuple(within(f"member{k}.", arrays) for k in range(len(errors)))
-        return replace(self, weights=members, errors=errors)
+        return replace(self, weights=restored_weights(arrays, len(errors)), errors=errors)
 
 
 @dataclass(frozen=True)
@@ -143,9 +180,7 @@ def taught_members(course: Course, raw: Members, teaching: Teaching) -> Members:
     """``raw`` with trained networks."""
     made = [_member(course, raw, teaching, k) for k in range(teaching.members)]
     weights = tuple(w for w, _ in made)
-    facts = {**raw.facts, "epochs": [epochs for _, epochs in made],
-             "parameters": int(sum(a.size for w in weights for a in w.values()))}  # fmt: skip
-    found = replace(raw, weights=weights, facts=facts)
+    found = replace(raw, weights=weights, facts={**raw.facts, **facts_of(made)})
     errors = [_error(course, replace(found, weights=(w,)), k) for k, w in enumerate(weights)]
     return replace(found, errors=np.stack(errors))
 
@@ -159,12 +194,9 @@ def _error(course: Course, one: Members, k: int) -> Array:
     return np.maximum(np.sqrt(np.mean(off**2, axis=0)), FLOOR * float(truth.std()))
 
 
-def _member(
-    course: Course, raw: Members, teaching: Teaching, k: int
-) -> tuple[dict[str, Array], int]:
-    """Weights of network ``k``, trained, and its epochs."""
-    lesson = course.lesson
-    seed = int(stream(lesson.seed, "network", k).integers(2**31))
+def _member(course: Course, raw: Members, teaching: Teaching, k: int) -> Made:
+    """Network ``k``, on its own draws of noise and stopped by its own samples."""
+    seed = int(stream(course.lesson.seed, "network", k).integers(2**31))
     mine, stop = course.parts("network", k)
 
     def encode(data: Array, levels: Array) -> Array:
@@ -172,10 +204,6 @@ def _member(
 
     inputs = raw.reader(course.measured(stop, "stop"))
     noised = Noised(course.values(mine), course.law, encode, seed, inputs.shape[1])
-    targets = (raw.scale.target(course.images(rows)) for rows in (mine, stop))
+    shown, held = (raw.scale.target(course.images(rows)) for rows in (mine, stop))
     module = teaching.begun(seeded(seed, teaching.name, 0, raw.build), inputs)
-    folder = None if lesson.run.folder is None else lesson.run.folder / f"member{k}"
-    data = Data(noised, next(targets), inputs, next(targets))
-    run = replace(lesson.run, folder=folder)
-    history = train(module, data, absolute_error, lesson.config, seed, run)
-    return to_arrays(module), history.summary()["epochs"]
+    return fitted(course, module, Data(noised, shown, inputs, held), seed, k)
