@@ -22,6 +22,8 @@ from pdeinv.errors import DataSchemaError
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
+from ..training.redrawn import Redrawn
+
 __all__ = ["LOG_CENTRE", "LOG_SPREAD", "Cosines", "NoisyFields", "stratified"]
 
 LOG_CENTRE, LOG_SPREAD = math.log(0.5), 1.4
@@ -161,11 +163,8 @@ class Cosines:
 
 
 @dataclass
-class NoisyFields:
+class NoisyFields(Redrawn):
     """Inputs of a network, a level and ζ with noise of that level, drawn anew in every epoch.
-
-    What a row is in an epoch depends on seed, epoch and row alone, so that a training that was
-    stopped, and one that several processes share, see the same.
 
     Attributes:
         zeta: shape (n, p).
@@ -185,14 +184,8 @@ class NoisyFields:
     def __len__(self) -> int:
         return len(self.zeta)
 
-    def begin(self, epoch: int) -> None:
-        """Draw those of another epoch from now on."""
-        self.epoch = epoch
-
     def __getitem__(self, rows: Any) -> Array:
-        chosen = np.atleast_1d(np.arange(len(self))[rows])
-        first = self.epoch * len(self)
-        return np.stack([self._row(int(k), first + int(k)) for k in chosen])
+        return np.stack([self._row(k, number) for k, number in self.numbered(rows)])
 
     def _row(self, k: int, number: int) -> Array:
         rng = stream(self.seed, "level", number)

@@ -1,8 +1,6 @@
 """Data as they would be measured: fresh noise on predictions, anew in every epoch.
 
-An inverse that had seen one noisy copy of each sample would learn that copy by heart. What the
-noise of a row is in an epoch depends on seed, epoch and row alone, so that a training that was
-stopped, and one that several processes share, see the same.
+An inverse that had seen one noisy copy of each sample would learn that copy by heart.
 """
 
 from __future__ import annotations
@@ -22,6 +20,7 @@ from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 from ..common.split import Index
+from ..training.redrawn import Redrawn
 
 __all__ = ["Noised", "NoiseLaw", "noise_law"]
 
@@ -121,7 +120,7 @@ def noise_law(
 
 
 @dataclass
-class Noised:
+class Noised(Redrawn):
     """Inputs of a network as rows that are drawn when they are read.
 
     Attributes:
@@ -148,14 +147,8 @@ class Noised:
     def __len__(self) -> int:
         return len(self.values)
 
-    def begin(self, epoch: int) -> None:
-        """Draw those of another epoch from now on."""
-        self.epoch = epoch
-
     def __getitem__(self, rows: Any) -> Array:
-        chosen = np.atleast_1d(np.arange(len(self))[rows])
-        first = self.epoch * len(self)
-        drawn = [self.law.draw(self.values[k], stream(self.seed, "noise", first + int(k)))
-                 for k in chosen]  # fmt: skip
+        drawn = [self.law.draw(self.values[k], stream(self.seed, "noise", number))
+                 for k, number in self.numbered(rows)]  # fmt: skip
         data = np.stack([data for data, _ in drawn])
         return self.encode(data, np.array([level for _, level in drawn]))
