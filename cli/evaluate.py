@@ -100,8 +100,7 @@ def evaluate(
     from pdeinv.io.observations import NoiseSpec
     from pdeinv.jobs.comparison import summary
     from pdeinv.jobs.evaluate import Request, compare
-    from pdeinv.jobs.evaluate_denoiser import is_denoiser
-    from pdeinv.jobs.evaluate_inverse import is_inverse
+    from pdeinv.model.learned import Role
 
     inputs = (checkpoint, obs, around, settings.config)
     written.check(*inputs)
@@ -111,10 +110,11 @@ def evaluate(
     request = Request(checkpoint, tables, obs, around, sensors, spec, n, seed, level)
     with written.owned(), step_progress(terminal, "evaluate") as step:
         written.check(*inputs)  # again, now that nobody else writes there
-        if is_inverse(request):
+        role = request.role
+        if role is Role.INVERSE:
             _inverse(terminal, written, request, step)
             return
-        if is_denoiser(request):
+        if role is Role.DENOISER:
             _denoiser(terminal, written, request)
             return
         found = compare(request, lambda done, total: step(done, total, ""))

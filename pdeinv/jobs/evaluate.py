@@ -23,13 +23,14 @@ from pdeinv.io.observations import NoiseSpec
 from pdeinv.jobs.comparison import Comparison, Region
 from pdeinv.jobs.evaluated_draws import draws_of
 from pdeinv.model.forward import Capability, ForwardModel
+from pdeinv.model.learned import Role
 from pdeinv.model.observed import Sensors
 from pdeinv.model.rows import evaluate
 from pdeinv.plugins import registry
 from pdeinv.plugins.case import Case, read_case
 from pdeinv.plugins.problem import Problem
-from pdeinv.plugins.recipe import bound_forward, load_surrogate, make_problem
-from pdeinv.plugins.surrogate import Surrogate
+from pdeinv.plugins.recipe import bound_forward, load_surrogate, make_problem, surrogate_kind
+from pdeinv.plugins.surrogate import Surrogate, role_of
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
@@ -65,6 +66,11 @@ class Request:
     n: int = 50
     seed: int = 0
     level: int | None = None
+
+    @property
+    def role(self) -> Role:
+        """That of the surrogate that is asked about."""
+        return role_of(surrogate_kind(self.checkpoint))
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,11 @@ from pdeinv.jobs.evaluate import Request, Setting
 from pdeinv.jobs.evaluate_inverse import Told
 from pdeinv.model.learned import Denoiser, Role
 from pdeinv.plugins.law import law_of
-from pdeinv.plugins.recipe import surrogate_kind
-from pdeinv.plugins.surrogate import role_of
+from pdeinv.plugins.recipe import load_surrogate
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["Examined", "examine", "is_denoiser", "told", "verdict"]
+__all__ = ["Examined", "examine", "told", "verdict"]
 
 LEVELS = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Noise, in spreads of the law."""
@@ -36,11 +35,6 @@ FITTED, FEWEST = 4, 1000
 WORSE, LITTLE = 1.02, 0.8
 """The error over that of the Wiener filter above which a denoiser is no use, and down to which it
 has hardly learned what a Gaussian with the fields' moments would not tell."""
-
-
-def is_denoiser(request: Request) -> bool:
-    """Whether the surrogate that is asked about is one."""
-    return role_of(surrogate_kind(request.checkpoint)) is Role.DENOISER
 
 
 @dataclass(frozen=True)
@@ -128,7 +122,7 @@ def examine(request: Request) -> Examined:
             f"a denoiser is evaluated at draws of the prior, without a solve; leave "
             f"{', '.join(given)} out"
         )
-    surrogate = surrogate_kind(request.checkpoint).load(request.checkpoint)
+    surrogate = load_surrogate(request.checkpoint)
     there = Setting.of(request, surrogate)
     own, law = law_of(surrogate, there.problem, there.prior, there.sensors)
     n, k = request.n, max(FITTED * own.dim, FEWEST)

@@ -24,8 +24,8 @@ from pdeinv.model.learned import Estimate, Inverse, Role
 from pdeinv.model.rows import evaluate
 from pdeinv.plugins import hooks
 from pdeinv.plugins.case import Case
-from pdeinv.plugins.recipe import surrogate_kind
-from pdeinv.plugins.surrogate import Surrogate, role_of
+from pdeinv.plugins.recipe import load_surrogate
+from pdeinv.plugins.surrogate import Surrogate
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
@@ -37,7 +37,6 @@ __all__ = [
     "examination_rows",
     "examine",
     "fresh",
-    "is_inverse",
 ]
 
 NARROW = 0.8
@@ -91,11 +90,6 @@ class Examination:
         return coverage(self.found, self.xi)
 
 
-def is_inverse(request: Request) -> bool:
-    """Whether the surrogate that is asked about is one."""
-    return role_of(surrogate_kind(request.checkpoint)) is Role.INVERSE
-
-
 @dataclass(frozen=True)
 class Fresh:
     """A bound inverse, and data of draws of the prior that it is asked about.
@@ -146,7 +140,7 @@ def fresh(request: Request, progress: Callable[[int, int], None]) -> Fresh:
     """
     if request.around is not None:
         raise ConfigError("an inverse is evaluated at draws of the prior; leave out --around")
-    surrogate = surrogate_kind(request.checkpoint).load(request.checkpoint)
+    surrogate = load_surrogate(request.checkpoint)
     there = Setting.of(request, surrogate)
     bound = cast(Inverse, surrogate.bind(there.problem, there.prior, there.sensors))
     xi = stream(request.seed, "evaluate-inverse").standard_normal((request.n, there.prior.dim))
