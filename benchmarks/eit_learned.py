@@ -22,19 +22,17 @@ Every row is kept in WORK/rows.json as soon as it is there; what is missing is p
 from __future__ import annotations
 
 import argparse
-import json
-import resource
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from learned_parts.kept import Kept, command
 from scipy.stats import beta
 
 from pdeinv.bayes.noise import Noise
+from pdeinv.config import dump_toml
 from pdeinv.io import datasets, netcdf
 from pdeinv.io.observations import Observations, to_dataset
 from pdeinv.jobs.invert.run import Inversion, invert
@@ -59,17 +57,6 @@ BODY = {
 }
 CHEST = {**BODY, "unknown": {"kind": "heart-and-lungs"}}
 FIELD = {**BODY, "unknown": {"kind": "log-gaussian", "grid": [33, 33], "std": 0.4, "length": 0.5}}
-RUN = """
-[problem]
-name = "eit"
-model = "continuum"
-map = "dirichlet-to-neumann"
-modes = 16
-cells = 16
-difference = true
-reference = 1.0
-unknown = {kind = "heart-and-lungs"}
-"""
 
 
 @dataclass(frozen=True)
@@ -112,22 +99,10 @@ CLASSICAL = {
 POLISHED = ("lin-fno + polish", "lin-fno")
 
 
-def command(*words: Any) -> float:
-    """Run a verb and give its CPU seconds."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    call = [str(Path(sys.executable).with_name("pdeinv")), *map(str, words)]
-    subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
 @dataclass
-class Bench:
-    """Where the work lies, what it is asked for, and what is known already."""
+class Bench(Kept):
+    """With the test cases and what is wanted of them."""
 
-    work: Path
-    pairs: int
-    epochs: int
     cases: int
     only: tuple[str, ...] = ()
     minutes: float | None = None
@@ -137,21 +112,6 @@ class Bench:
     def wants(self, label: str) -> bool:
         """Whether a row is asked for."""
         return not self.only or label in self.only
-
-    @property
-    def data(self) -> Path:
-        return self.work / f"pairs-{self.pairs}.nc"
-
-    @cached_property
-    def rows(self) -> dict[str, Any]:
-        path = self.work / "rows.json"
-        return json.loads(path.read_text()) if path.exists() else {}
-
-    def keep(self, key: str, row: dict[str, Any]) -> None:
-        """Remember a row and print it."""
-        self.rows[key] = row
-        (self.work / "rows.json").write_text(json.dumps(self.rows, indent=1))
-        print(json.dumps({"row": key, **row}), flush=True)
 
     @cached_property
     def scale(self) -> float:
@@ -183,7 +143,7 @@ def prepare(bench: Bench) -> None:
     """The pairs."""
     bench.work.mkdir(parents=True, exist_ok=True)
     run = bench.work / "run.toml"
-    run.write_text(RUN)
+    run.write_text(dump_toml({"problem": {"name": "eit", **CHEST}}))
     if not bench.data.exists():
         spent = command("generate", "-c", run, "--sensors", "all", "--n", bench.pairs, "--grid",
                         f"{NODES}x{NODES}", "--seed", SEED, "--out", bench.data)  # fmt: skip

@@ -18,18 +18,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import subprocess
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from learned_parts.kept import Kept, command
 from seismic_fwi import FAST, FINE, NODES, centres, figures, nodes, velocity
 
 from pdeinv.bayes.noise import Noise
+from pdeinv.config import dump_toml
 from pdeinv.io import netcdf
 from pdeinv.io.observations import Observations, to_dataset
 from pdeinv.jobs.invert.run import Inversion, invert
@@ -50,24 +48,10 @@ FIELD = {
     "kind": "bounded", "low": 1400.0, "high": 4600.0, "length": 60.0, "smoothness": 1.5,
     "modes": 600, "grid": [36, 36], "std": 0.8, "background": [3000.0, 3000.0],
 }  # fmt: skip
+CELLS = {"kind": "piecewise", "cells": [FINE, FINE], "mean": np.log(2500.0), "std": 0.1}
+TRUE = {"preset": "openfwi", "unknown": CELLS, "time": {"fastest": 4600.0}}
+"""Sections as they are, in cells of the finest size."""
 POLISH = {"polish": "lbfgs", "max_iterations": 30}
-RUN = """
-[problem]
-name = "seismic"
-preset = "openfwi"
-model = "deepwave"
-deepwave = {spacing = 10.0, accuracy = 8, layer = 10, precision = "float32"}
-unknown = {kind = "family", family = "curvevel-a"}
-"""
-
-
-def command(*words: Any) -> float:
-    """Run a verb and give its CPU seconds."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    call = [str(Path(sys.executable).with_name("pdeinv")), *map(str, words)]
-    subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def rms(values: np.ndarray) -> float:
@@ -75,29 +59,11 @@ def rms(values: np.ndarray) -> float:
 
 
 @dataclass
-class Bench:
-    """Where the work lies, what it is asked for, and what is known already."""
+class Bench(Kept):
+    """With the test sections."""
 
-    work: Path
-    pairs: int
-    epochs: int
     models: int
     polished: int
-
-    @cached_property
-    def rows(self) -> dict[str, Any]:
-        path = self.work / "rows.json"
-        return json.loads(path.read_text()) if path.exists() else {}
-
-    def keep(self, key: str, row: dict[str, Any]) -> None:
-        """Remember a row and print it."""
-        self.rows[key] = row
-        (self.work / "rows.json").write_text(json.dumps(self.rows, indent=1))
-        print(json.dumps({"row": key, **row}), flush=True)
-
-    @property
-    def data(self) -> Path:
-        return self.work / f"pairs-{self.pairs}.nc"
 
     @cached_property
     def sensors(self) -> dict[str, np.ndarray]:
@@ -118,9 +84,7 @@ class Bench:
         """Data without noise of the test sections, by spectral elements."""
         path = self.work / f"tests-{family}-{self.models}.npz"
         if not path.exists():
-            cells = {"kind": "piecewise", "cells": [FINE, FINE], "mean": np.log(2500.0), "std": 0.1}
-            fine = {"preset": "openfwi", "unknown": cells, "cells": 46, "time": {"fastest": 4600.0}}
-            model = make_problem("seismic", fine).forward_model(self.sensors)
+            model = make_problem("seismic", {**TRUE, "cells": 46}).forward_model(self.sensors)
             at = centres(FINE)
             values = [model(velocity(family, k, at)) for k in range(self.models)]
             np.savez(path, values=np.stack(values))
@@ -144,7 +108,7 @@ def prepare(bench: Bench) -> None:
     """The pairs."""
     bench.work.mkdir(parents=True, exist_ok=True)
     run, seen = bench.work / "run.toml", bench.work / "sensors.nc"
-    run.write_text(RUN)
+    run.write_text(dump_toml({"problem": {"name": "seismic", **TRAINING}}))
     if not bench.data.exists():
         bench.write(seen, bench.observed(FAMILY)[0])
         size = f"{NODES}x{NODES}"
@@ -168,10 +132,7 @@ def mismatch(bench: Bench) -> None:
     """How far the fast model is from the test data, as a share of their rms."""
     if "mismatch" in bench.rows:
         return
-    cells = {"kind": "piecewise", "cells": [FINE, FINE], "mean": np.log(2500.0), "std": 0.1}
-    time = {"fastest": 4600.0}
-    table = {"preset": "openfwi", "unknown": cells, "time": time, **FAST}
-    fast = make_problem("seismic", table)
+    fast = make_problem("seismic", {**TRUE, **FAST})
     model, count = fast.forward_model(bench.sensors), min(4, bench.models)
     found = np.stack([model(velocity(FAMILY, k, centres(FINE))) for k in range(count)])
     share = rms(found - bench.tests(FAMILY)[:count]) / rms(bench.tests(FAMILY))

@@ -1,0 +1,49 @@
+"""Verbs as child processes, and rows that are kept as soon as they are there."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Kept", "command"]
+
+
+def command(*words: Any) -> float:
+    """Run a verb and give its CPU seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    call = [str(Path(sys.executable).with_name("pdeinv")), *map(str, words)]
+    subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@dataclass
+class Kept:
+    """Where the work lies, what it is asked for, and what is known already."""
+
+    work: Path
+    pairs: int
+    epochs: int
+
+    @property
+    def data(self) -> Path:
+        """The pairs."""
+        return self.work / f"pairs-{self.pairs}.nc"
+
+    @cached_property
+    def rows(self) -> dict[str, Any]:
+        """What is known already."""
+        path = self.work / "rows.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def keep(self, key: str, row: dict[str, Any]) -> None:
+        """Remember a row and print it."""
+        self.rows[key] = row
+        (self.work / "rows.json").write_text(json.dumps(self.rows, indent=1))
+        print(json.dumps({"row": key, **row}), flush=True)
