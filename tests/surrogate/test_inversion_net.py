@@ -2,13 +2,10 @@
 
 import numpy as np
 import pytest
+from image_sets import bound_to, fitted, made
 
 from pdeinv.errors import SurrogateRejected
-from pdeinv.io import datasets
-from pdeinv.jobs.generate.plan import Plan
-from pdeinv.jobs.generate.run import generate
 from pdeinv.plugins.conformance import check_surrogate
-from pdeinv.plugins.recipe import make_problem
 from pdeinv.surrogates.reconstruction.average import AverageImage
 from pdeinv.surrogates.reconstruction.gather import Gather
 from pdeinv.surrogates.reconstruction.inversion_net import InversionNet, strides
@@ -63,32 +60,18 @@ def test_long_records_are_narrowed_in_time_first():
 
 @pytest.fixture(scope="module")
 def darcy(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("darcy")
-    problem = make_problem("darcy", DARCY)
-    config = problem.config.model_dump(mode="json")
-    plan = Plan("darcy", config, problem.sensors("grid:5x5"), 300, 4, grid=(9, 9))
-    generate(plan, folder / "data.nc", folder / "run")
-    return problem, datasets.read(folder / "data.nc")
+    return made("darcy", DARCY, "grid:5x5", 300, tmp_path_factory.mktemp("darcy"))
 
 
 @pytest.fixture(scope="module")
 def trained(darcy):
-    problem, dataset = darcy
-    return InversionNet.fit(dataset, problem, InversionNet.Config(**SMALL), 1)
+    return fitted(InversionNet, darcy, **SMALL)
 
 
 def test_an_image_is_read_off_the_data(darcy, trained):
-    problem, dataset = darcy
-    options = AverageImage.Config(statistic="mean")
-    mean = AverageImage.fit(dataset, problem, options, 1).metadata["errors"]["image_l2"]
+    mean = fitted(AverageImage, darcy, statistic="mean").metadata["errors"]["image_l2"]
     assert trained.metadata["errors"]["image_l2"] < 0.85 * mean
     assert trained.metadata["extra"]["array"] == [1, 5, 5]
-
-
-def bound_to(trained, darcy, chosen=slice(None)):
-    problem, dataset = darcy
-    sensors = {c: np.asarray(v)[chosen] for c, v in dataset.sensors.items()}
-    return trained.bind(problem, problem.prior(), sensors)
 
 
 def test_what_is_stored_gives_the_same_bits_and_no_image_depends_on_those_beside_it(

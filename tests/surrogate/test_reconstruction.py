@@ -4,13 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from image_sets import DISC, bound_to, fitted, made
 
 from pdeinv.bayes.bands import coverage, image_errors
 from pdeinv.bayes.noise import Noise
 from pdeinv.errors import CapabilityError, ConfigError, DataSchemaError, SurrogateRejected
-from pdeinv.io import datasets
-from pdeinv.jobs.generate.plan import Plan
-from pdeinv.jobs.generate.run import generate
 from pdeinv.model.learned import Estimate
 from pdeinv.plugins.aligned import Measured
 from pdeinv.plugins.conformance import check_surrogate
@@ -19,31 +17,16 @@ from pdeinv.plugins.recipe import make_problem
 from pdeinv.surrogates.common.scaling import Standard
 from pdeinv.surrogates.reconstruction.average import AverageImage
 from pdeinv.surrogates.reconstruction.experiments import Experiments
-from pdeinv.surrogates.reconstruction.extended import EitTransformer, InverseUnet
 from pdeinv.surrogates.reconstruction.lin_fno import LinFno
 from pdeinv.surrogates.reconstruction.linear import LinearImages
 from pdeinv.surrogates.reconstruction.linear_image import LinearImage
 from pdeinv.surrogates.reconstruction.modes import DataModes, Seen
 from pdeinv.surrogates.reconstruction.nio import Nio, Reader
-from pdeinv.surrogates.reconstruction.unet import UnetSize, unet
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
 DARCY = {"cells": [12, 12], "unknown": {"kind": "log-gaussian", "grid": [9, 9], "modes": 10}}
-DISC = {
-    "model": "continuum", "map": "neumann-to-dirichlet", "modes": 4, "cells": 8,
-    "difference": True, "reference": 1.0, "unknown": {"kind": "heart-and-lungs"},
-}  # fmt: skip
 FIELD = {"kind": "piecewise", "cells": [10, 10], "std": 0.3}
-
-
-def made(name, config, spec, n, folder, grid=(9, 9)):
-    problem = make_problem(name, config)
-    plan = Plan(
-        name, problem.config.model_dump(mode="json"), problem.sensors(spec), n, 4, grid=grid
-    )
-    generate(plan, folder / "data.nc", folder / "run")
-    return problem, datasets.read(folder / "data.nc")
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +37,6 @@ def darcy(tmp_path_factory):
 @pytest.fixture(scope="module")
 def disc(tmp_path_factory):
     return made("eit", DISC, "all", 240, tmp_path_factory.mktemp("disc"), (12, 12))
-
-
-def fitted(kind, case, **options):
-    problem, dataset = case
-    return kind.fit(dataset, problem, kind.Config(**options), 1)
 
 
 # --- formulas ----------------------------------------------------------------------------------
@@ -309,12 +287,6 @@ def operator(disc):
     return chest_operator(disc)
 
 
-def bound_to(trained, disc, chosen=slice(None)):
-    problem, dataset = disc
-    sensors = {c: np.asarray(v)[chosen] for c, v in dataset.sensors.items()}
-    return trained.bind(problem, problem.prior(), sensors)
-
-
 @pytest.mark.parametrize("form", ["mended", "paper"])
 def test_an_operator_of_experiments_learns_and_is_stored(form, disc, tmp_path):
     trained = chest_operator(disc, form=form)
@@ -407,102 +379,6 @@ def test_experiments_are_shown_as_the_form_says(options, least, most):
     assert np.array_equal(found, reader.bagged(inputs, Nio.Config(**options), 3))
     repeated = found[:, 1:13].max() > 1
     assert repeated == (options.get("form") == "paper")
-
-
-# --- data extended into the body ---------------------------------------------------------------
-
-
-def chest_unet(kind, disc, **options):
-    small = {"epochs": 24, "width": 8, "learning_rate": 5e-3, "patience": 24}
-    return fitted(kind, disc, **{**small, **options})
-
-
-@pytest.fixture(scope="module")
-def extended(disc):
-    kinds = {"unet": (InverseUnet, {}), "fourier": (EitTransformer, {"members": 2}),
-             "galerkin": (EitTransformer, {"attention": "galerkin"})}  # fmt: skip
-    return {k: chest_unet(kind, disc, **options) for k, (kind, options) in kinds.items()}
-
-
-@pytest.mark.parametrize("name", ["unet", "fourier", "galerkin"])
-def test_a_network_of_extended_data_learns_and_is_stored(name, disc, extended, tmp_path):
-    trained, dataset = extended[name], disc[1]
-    errors = trained.metadata["errors"]
-    median = fitted(AverageImage, disc).metadata["errors"]
-    assert errors["image_l2"] < 0.9 * median["image_l2"]
-    assert errors["coverage_90"] == pytest.approx(0.9, abs=0.08)
-    std = np.asarray(trained.metadata["noise_std"])
-    found = bound_to(trained, disc)(dataset.values[:4], std)
-    trained.save(tmp_path / "s")
-    again = bound_to(type(trained).load(tmp_path / "s"), disc)(dataset.values[:4], std)
-    assert np.array_equal(found.mean, again.mean)
-    assert np.array_equal(found.std, again.std)
-
-
-@pytest.mark.parametrize("name", ["unet", "fourier"])
-def test_extended_data_may_be_missing_in_any_part(name, disc, extended):
-    trained, dataset = extended[name], disc[1]
-    std, rng = np.asarray(trained.metadata["noise_std"]), np.random.default_rng(4)
-    truth = dataset.coefficient.reshape(len(dataset.values), -1)
-    whole = bound_to(trained, disc)(dataset.values, std).mean
-    some = rng.permutation(np.flatnonzero(np.asarray(dataset.sensors["injection"]) < 6))
-    few = bound_to(trained, disc, some)(dataset.values[:, some], std[some]).mean
-    mean = np.tile(truth.mean(axis=0), (len(truth), 1))
-    inside = trained.labels.inside
-    off = [np.abs(x - truth)[:, inside].mean() for x in (whole, few, mean)]
-    assert off[0] < off[1] < 1.1 * off[2]
-
-
-def test_a_network_sees_the_sum_of_fields_that_the_problem_says(disc, extended):
-    """What the network computes inside is the extension of the departure from the mean."""
-    import torch
-
-    trained, dataset = extended["unet"], disc[1]
-    reader = trained.rule.reader
-    inputs = reader(Seen(dataset.values[:3], np.zeros(3)))
-    wanted = reader.extensions(dataset.values[:3] - reader.mean)
-    seen = []
-    inner = trained.rule.networks[0].inner
-    handle = inner.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
-    trained.rule.networks[0](torch.as_tensor(inputs))
-    handle.remove()
-    found = seen[0].numpy()
-    rms = trained.rule.networks[0].rms.numpy()
-    inside = trained.labels.inside.reshape(12, 12)
-    assert found[:, :-4] * rms == pytest.approx(wanted.reshape(3, -1, 12, 12) * inside)
-
-
-def test_attention_of_weights_ignores_what_is_outside_the_body():
-    import torch
-
-    from pdeinv.surrogates.common.torch_env import seeded
-
-    inside, rng = np.ones((8, 8)), np.random.default_rng(0)
-    inside[:, 5:] = 0.0
-    size = UnetSize(3, 8, 1, "fourier", 2)
-    module = seeded(0, "attention", 0, lambda: unet(size, inside)).double()
-    x, coarse = (torch.as_tensor(rng.standard_normal((2, n, 8, 8))) for n in (8, 16))
-    other, weight = x.clone(), torch.as_tensor(inside)[None, None]
-    other[..., 5:] += 1.0
-    one, two = (module.attend[0](coarse, v, weight) - v for v in (x, other))
-    assert torch.allclose(one[..., :5], two[..., :5])
-    assert not torch.allclose(one, torch.zeros_like(one))
-
-
-def test_experiments_left_out_are_left_out_whole(disc, extended):
-    reader = extended["unet"].rule.reader
-    inputs = np.random.default_rng(0).standard_normal((100, 1 + len(reader.mean)))
-    found = reader.bagged(inputs, 0.5, 3)
-    table = (found[:, 1:] != 0).reshape(100, reader.extensions.channels, -1)
-    assert (table.all(axis=2) | ~table.any(axis=2)).all()
-    shown = table.any(axis=2).sum(axis=1)
-    assert reader.extensions.channels / 2 <= shown.min()
-    assert 0.2 < np.mean(shown < reader.extensions.channels) < 0.6
-
-
-def test_a_problem_that_extends_no_data_is_refused(darcy):
-    with pytest.raises(ConfigError, match="which problem 'darcy' does not offer"):
-        chest_unet(InverseUnet, darcy)
 
 
 def test_an_inverse_of_images_keeps_the_protocol(darcy):
