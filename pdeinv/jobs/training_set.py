@@ -31,6 +31,7 @@ from pdeinv.io.missing import missing
 from pdeinv.io.unknowns import unknown_in
 from pdeinv.model.grid_axes import grid_axes
 from pdeinv.model.learned import Role
+from pdeinv.plugins.agreed import apart
 from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.plugins.surrogate import role_of
@@ -49,14 +50,14 @@ def open_training_set(path: Path, table: Mapping[str, Any]) -> TrainingSet:
 
     Raises:
         DataSchemaError: neither a data set of ``generate`` nor one that follows the schema, or of
-            another problem than the table names.
+            another problem or configuration than the table asks for.
         ConfigError: the table is wrong.
     """
     with netcdf.opened_tree(path) as tree:
         foreign = "pdeinv_kind" not in tree.attrs
     name, keys = named(table)
     if not foreign:
-        return _of_problem(datasets.read(path), name, path)
+        return _of_problem(datasets.read(path), name, keys, path)
     if name is None:
         raise DataSchemaError(
             f"{path} was not written by 'pdeinv generate'; say what it belongs to with a table "
@@ -65,12 +66,20 @@ def open_training_set(path: Path, table: Mapping[str, Any]) -> TrainingSet:
     return read_foreign(path, make_problem(str(name), keys))
 
 
-def _of_problem(found: TrainingSet, name: object, path: Path) -> TrainingSet:
-    """What was read, where its problem is the one that is named, if one is."""
+def _of_problem(
+    found: TrainingSet, name: object, keys: Mapping[str, Any], path: Path
+) -> TrainingSet:
+    """What was read, where its problem is the one that a table describes, if it says anything."""
     if name is not None and name != found.problem:
         raise DataSchemaError(
             f"{path} is of problem '{found.problem}', and [problem] names '{name}'; take the data "
             "set of that, or leave problem.name out"
+        )
+    other = apart(found.problem, found.problem_config, keys)
+    if other is not None:
+        raise DataSchemaError(
+            f"{path} was generated with problem.{other}; generate a data set with that, or leave "
+            "the key out"
         )
     return found
 
