@@ -1,4 +1,4 @@
-"""How fine the clock of CPU time is. Under a limit (``ulimit -t``) some systems move it by the timer
+"""How fine the clock of CPU time is. Under a limit (``ulimit -t``) it may move with the timer
 alone, every few milliseconds.
 """
 
