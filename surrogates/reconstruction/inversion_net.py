@@ -27,6 +27,7 @@ from pdeinv.model.observed import Sensors
 from pdeinv.plugins.problem import Problem
 from pdeinv.typing import Array
 
+from ..common.normalization import group_norm
 from ..common.record import Record
 from ..common.scaling import Standard
 from ..common.storage import under, within
@@ -95,8 +96,7 @@ def strides(rows: int, columns: int) -> list[tuple[int, int]]:
 
 def _then(layer: Any, channels: int) -> list[Any]:
     """A layer, normalised and bent."""
-    groups = next(g for g in (8, 4, 2, 1) if channels % g == 0)
-    return [layer, torch.nn.GroupNorm(groups, channels), torch.nn.LeakyReLU(0.2)]
+    return [layer, group_norm(channels), torch.nn.LeakyReLU(0.2)]
 
 
 def _encoder(size: Size) -> Any:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from ..common.normalization import group_norm
 from ..common.torch_env import built, torch
 
 __all__ = ["Attention", "UnetSize", "unet"]
@@ -103,13 +104,8 @@ def _block(n_in: int, n_out: int) -> Any:
     layers: list[Any] = []
     for a in (n_in, n_out):
         conv = torch.nn.Conv2d(a, n_out, 3, padding=1)
-        layers += [conv, torch.nn.GroupNorm(_groups(n_out), n_out), torch.nn.GELU()]
+        layers += [conv, group_norm(n_out), torch.nn.GELU()]
     return torch.nn.Sequential(*layers)
-
-
-def _groups(channels: int) -> int:
-    """Eight where they divide the channels, else as many as do."""
-    return next(g for g in (8, 6, 5, 4, 3, 2, 1) if channels % g == 0)
 
 
 def _attention(size: UnetSize, asking: int, valued: int) -> Any:
