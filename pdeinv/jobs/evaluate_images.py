@@ -91,14 +91,13 @@ def verdict(errors: dict[str, float], constant: dict[str, dict[str, float]], cov
         f"image {median['image_l1']:.2g} and {median['image_l2']:.2g}"
     )
     more = "train on more samples, or longer"
-    share = {
-        name: errors[key] / min(mean[key], median[key])
-        for name, key in (("L1", "image_l1"), ("L2", "image_l2"))
-    }
-    worse = " and ".join(name for name, s in share.items() if s >= 1)
+    norms = {"L1": "image_l1", "L2": "image_l2"}
+    best = {name: min(mean[key], median[key]) for name, key in norms.items()}
+    worse = [name for name, key in norms.items() if errors[key] >= best[name]]
     if worse:
-        return f"weak: no better in {worse} than an image that knows no data: {said}; {more}"
-    if max(share.values()) > BETTER:
+        where = " and ".join(worse)
+        return f"weak: no better in {where} than an image that knows no data: {said}; {more}"
+    if any(errors[key] > BETTER * best[name] for name, key in norms.items()):
         return f"weak: {said}; {more}"
     if covered < NARROW:
         return f"narrow: bands of 90 % hold {covered:.0%}, {said}; train on draws like these"
