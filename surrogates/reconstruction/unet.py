@@ -43,6 +43,7 @@ class UnetSize:
         depth: how often the resolution is halved.
         attention: its kind; None for the plain U-Net.
         heads: of the attention.
+        outputs: channels of the output.
     """
 
     inputs: int
@@ -50,10 +51,11 @@ class UnetSize:
     depth: int
     attention: Attention | None
     heads: int
+    outputs: int = 1
 
 
 def unet(size: UnetSize, inside: Any) -> Any:
-    """The network from (batch, inputs, y, x) to (batch, y, x).
+    """The network from (batch, inputs, y, x) to (batch, outputs, y, x).
 
     Args:
         size: of the network.
@@ -70,7 +72,7 @@ def unet(size: UnetSize, inside: Any) -> Any:
         "down": torch.nn.ModuleList(down),
         "up": torch.nn.ModuleList(up),
         "attend": torch.nn.ModuleList(a for a in attend if a is not None),
-        "last": torch.nn.Conv2d(size.width, 1, 1),
+        "last": torch.nn.Conv2d(size.width, size.outputs, 1),
     }
 
     def forward(module: Any, x: Any) -> Any:
@@ -97,7 +99,7 @@ def _through(module: Any, x: Any, depth: int) -> Any:
         x = torch.nn.functional.interpolate(x, size=skip.shape[2:], mode="bilinear")
         skip = module.attend[k](x, skip, weights[k]) if attends else skip
         x = module.up[k](torch.cat([x, skip], dim=1))
-    return module.last(x)[:, 0]
+    return module.last(x)
 
 
 def _block(n_in: int, n_out: int) -> Any:
