@@ -1,4 +1,9 @@
-"""One minimization after another: through bands of frequencies, then of J itself."""
+"""One minimization after another: through bands of frequencies, then of J itself.
+
+Each may end where Φ is no larger than the noise of the data makes it (the discrepancy principle,
+Morozov 1966): what a search still gains below that level is a fit of the noise, which directions of
+the unknown that the data hardly see pay for.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pdeinv.bayes.likelihood import DataMisfit
+from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.engines.bands import BandsConfig, Stages, stage_of
@@ -20,6 +27,11 @@ __all__ = ["Descended", "Descent", "DescentConfig", "begun", "continued"]
 
 class DescentConfig(StartsConfig, BandsConfig):
     """Options of the engines that go down to a minimum, through bands where there are some."""
+
+    @property
+    def level(self) -> float:
+        """τ² of Φ = τ² n/2, at which a stage ends before its minimum; 0 for none that does."""
+        return 0.0
 
     @property
     def most_descents(self) -> int:
@@ -97,6 +109,7 @@ def _in_stage(
 ) -> Steps[Descent]:
     law = stage_of(posterior, config, stages.band)
     minimum = yield from under(first_minimum(posterior, config, *start), law)
+    minimum = _unless_fitted(minimum, config, law or posterior.likelihood)
     return Descent(minimum, stages if stages.over else stages.at(minimum.misfit, 0))
 
 
@@ -105,14 +118,24 @@ def continued(
 ) -> Steps[Descent]:
     """After one more iteration; at the end of a band, at the start of the next."""
     if at.stages.over:
-        return replace(at, minimum=(yield from improved(at.minimum, config)))
+        minimum = yield from improved(at.minimum, config)
+        return replace(at, minimum=_unless_fitted(minimum, config, posterior.likelihood))
     most = config.iterations[at.stages.band]
     within = config.model_copy(update={"max_iterations": most})
     minimum, stages = at.minimum, at.stages
     if minimum.on(within):
         law = stage_of(posterior, config, stages.band)
         minimum = yield from under(improved(minimum, within), law)
+        minimum = _unless_fitted(minimum, config, law or posterior.likelihood)
         stages = stages.at(minimum.misfit, minimum.n)
     if minimum.on(within):
         return Descent(minimum, stages)
     return (yield from _in_stage(posterior, config, stages.next(), (rng, minimum.xi)))
+
+
+def _unless_fitted(minimum: Minimum, config: DescentConfig, law: DataMisfit) -> Minimum:
+    """The same, ended where its stage fits the data as well as their noise allows."""
+    if not config.level or not isinstance(law, Noise) or minimum.ended is Ended.CONVERGED:
+        return minimum
+    fitted = minimum.misfit <= 0.5 * config.level * law.count
+    return replace(minimum, ended=Ended.FITTED) if fitted else minimum
