@@ -82,6 +82,10 @@ def engines(**more):
     }
 
 
+def at_noise(**more):
+    return Map(MapConfig(starts=1, **{**BANDS, "method": "lbfgs", "discrepancy": 1.05, **more}))
+
+
 NAMES = pytest.mark.parametrize("name", list(engines()))
 
 
@@ -114,9 +118,10 @@ def test_scores_go_through_bands_too(tmp_path):
     assert found.xi.item() == pytest.approx(TRUTH, abs=0.01)
 
 
-@NAMES
+@pytest.mark.parametrize("name", [*engines(), "map stopped"])
 def test_a_resumed_search_has_the_same_bits(name, tmp_path):
-    whole = run(engines()[name], posterior, Run(1, tmp_path / "whole")).outcome
+    engine = {**engines(), "map stopped": at_noise()}[name]
+    whole = run(engine, posterior, Run(1, tmp_path / "whole")).outcome
     for n in range(1, 40):
         stopped = tmp_path / f"{n % 2}"
 
@@ -126,11 +131,11 @@ def test_a_resumed_search_has_the_same_bits(name, tmp_path):
 
         spec = Run(1, stopped, checkpoint_seconds=0.0)
         try:
-            run(engines()[name], posterior, spec, stop)
+            run(engine, posterior, spec, stop)
             break
         except Preempted:
             (stopped / "STOP").unlink()
-        again = run(engines()[name], posterior, Run(1, stopped, resume=True)).outcome
+        again = run(engine, posterior, Run(1, stopped, resume=True)).outcome
         np.testing.assert_array_equal(again.xi, whole.xi)
         assert again.groups["bands"].equals(whole.groups["bands"])
         if n > 3:
@@ -197,14 +202,10 @@ def test_wrong_bands_are_refused(options, message):
         MapConfig(**options)
 
 
-def stopped(**more):
-    return Map(MapConfig(starts=1, **{**BANDS, "method": "lbfgs", "discrepancy": 1.05, **more}))
-
-
 @pytest.mark.parametrize("method", ["lbfgs", "newton-cg"])
 def test_each_band_ends_at_its_noise_level(method, tmp_path):
     """The first iterate within τ² n/2 is the last of its stage, which is no minimum."""
-    found = run(stopped(method=method), posterior, Run(1, tmp_path / "stopped")).outcome
+    found = run(at_noise(method=method), posterior, Run(1, tmp_path / "stopped")).outcome
     bands = found.groups["bands"]
     own = stage_counts(posterior())
     assert (bands["misfit_end"] <= 0.5 * 1.05**2 * own).all()
@@ -213,7 +214,7 @@ def test_each_band_ends_at_its_noise_level(method, tmp_path):
     assert found.converged
     assert "stopped at the noise level" in found.message
     assert "no minimum" in found.message
-    whole = run(stopped(method=method, discrepancy=None), posterior, Run(1, tmp_path / "whole"))
+    whole = run(at_noise(method=method, discrepancy=None), posterior, Run(1, tmp_path / "whole"))
     assert bands["iterations"].sum() < whole.outcome.groups["bands"]["iterations"].sum()
 
 
@@ -224,7 +225,7 @@ def stage_counts(p):
 
 def test_a_start_that_fits_the_data_is_left_where_it_is(tmp_path):
     at_truth = partial(posterior, mean=TRUTH)
-    found = run(stopped(), at_truth, Run(1, tmp_path)).outcome
+    found = run(at_noise(), at_truth, Run(1, tmp_path)).outcome
     assert found.xi.item() == 0
     assert "after 0 iterations" in found.message
     np.testing.assert_array_equal(found.groups["bands"]["iterations"], 0)
@@ -232,25 +233,9 @@ def test_a_start_that_fits_the_data_is_left_where_it_is(tmp_path):
 
 def test_a_search_that_misses_the_noise_level_goes_on_to_its_minimum(tmp_path):
     """A side minimum: no band leads away from it, and the verdict is as without the option."""
-    found = run(stopped(bands=(), band_iterations=20), posterior, Run(1, tmp_path)).outcome
+    found = run(at_noise(bands=(), band_iterations=20), posterior, Run(1, tmp_path)).outcome
     assert abs(found.xi.item() - TRUTH) > 0.2
     assert not found.converged
-
-
-def test_a_resumed_search_that_stops_at_its_noise_has_the_same_bits(tmp_path):
-    whole = run(stopped(), posterior, Run(1, tmp_path / "whole")).outcome
-    part = tmp_path / "part"
-
-    def stop(chain, step, steps, note):
-        if step >= 2:
-            (part / "STOP").touch()
-
-    with pytest.raises(Preempted):
-        run(stopped(), posterior, Run(1, part, checkpoint_seconds=0.0), stop)
-    (part / "STOP").unlink()
-    again = run(stopped(), posterior, Run(1, part, resume=True)).outcome
-    np.testing.assert_array_equal(again.xi, whole.xi)
-    assert again.message == whole.message
 
 
 def test_a_noise_level_is_asked_of_one_search_about_additive_noise(tmp_path):
@@ -258,4 +243,4 @@ def test_a_noise_level_is_asked_of_one_search_about_additive_noise(tmp_path):
         MapConfig(discrepancy=1.0)
     law = judged(MisfitConfig(kind="correlation"), NOISE, {"time": TIMES})
     with pytest.raises(ConfigError, match=r"engine\.discrepancy is a rule about additive noise"):
-        run(stopped(), partial(posterior, law=law), Run(1, tmp_path))
+        run(at_noise(), partial(posterior, law=law), Run(1, tmp_path))

@@ -41,10 +41,14 @@ class DescentConfig(StartsConfig, BandsConfig):
 
 @dataclass(frozen=True)
 class Descent:
-    """Where it stands: the minimization of its present stage, and the stages."""
+    """Where it stands: the minimization of its present stage, and the stages.
+
+    ``enough`` is the Φ at which this stage ends; 0 where it goes to its minimum.
+    """
 
     minimum: Minimum
     stages: Stages
+    enough: float = 0.0
 
     def on(self, config: DescentConfig) -> bool:
         """Whether another iteration is due."""
@@ -109,8 +113,9 @@ def _in_stage(
 ) -> Steps[Descent]:
     law = stage_of(posterior, config, stages.band)
     minimum = yield from under(first_minimum(posterior, config, *start), law)
-    minimum = _unless_fitted(minimum, config, law or posterior.likelihood)
-    return Descent(minimum, stages if stages.over else stages.at(minimum.misfit, 0))
+    enough = _enough(config, law or posterior.likelihood)
+    stages = stages if stages.over else stages.at(minimum.misfit, 0)
+    return Descent(_unless_fitted(minimum, enough), stages, enough)
 
 
 def continued(
@@ -119,23 +124,26 @@ def continued(
     """After one more iteration; at the end of a band, at the start of the next."""
     if at.stages.over:
         minimum = yield from improved(at.minimum, config)
-        return replace(at, minimum=_unless_fitted(minimum, config, posterior.likelihood))
+        return replace(at, minimum=_unless_fitted(minimum, at.enough))
     most = config.iterations[at.stages.band]
     within = config.model_copy(update={"max_iterations": most})
     minimum, stages = at.minimum, at.stages
     if minimum.on(within):
         law = stage_of(posterior, config, stages.band)
         minimum = yield from under(improved(minimum, within), law)
-        minimum = _unless_fitted(minimum, config, law or posterior.likelihood)
+        minimum = _unless_fitted(minimum, at.enough)
         stages = stages.at(minimum.misfit, minimum.n)
     if minimum.on(within):
-        return Descent(minimum, stages)
+        return replace(at, minimum=minimum, stages=stages)
     return (yield from _in_stage(posterior, config, stages.next(), (rng, minimum.xi)))
 
 
-def _unless_fitted(minimum: Minimum, config: DescentConfig, law: DataMisfit) -> Minimum:
+def _enough(config: DescentConfig, law: DataMisfit) -> float:
+    """τ² n/2 of the data that count in a stage; 0 where no level was asked for."""
+    return 0.5 * config.level * law.count if config.level and isinstance(law, Noise) else 0.0
+
+
+def _unless_fitted(minimum: Minimum, enough: float) -> Minimum:
     """The same, ended where its stage fits the data as well as their noise allows."""
-    if not config.level or not isinstance(law, Noise) or minimum.ended is Ended.CONVERGED:
-        return minimum
-    fitted = minimum.misfit <= 0.5 * config.level * law.count
+    fitted = minimum.misfit <= enough and minimum.ended is not Ended.CONVERGED
     return replace(minimum, ended=Ended.FITTED) if fitted else minimum
