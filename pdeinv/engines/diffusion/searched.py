@@ -22,7 +22,7 @@ MOST = 8
 """Steps at most; those from denoised fields of another mode are many, the last ones few."""
 
 TYPICAL = 3
-"""Whole Jacobians of a search whose centre is not far, and a solve for each, for what is foretold."""
+"""Whole Jacobians of a search whose centre is not far, with a solve for each: what is foretold."""
 
 ENOUGH = 0.2
 """A decrease that a step is not made for, in units of the negative log density."""
