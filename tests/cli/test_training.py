@@ -102,6 +102,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_tasks_of_srun_share_a_training_stop_on_a_signal_to_one_and_go_on(call, data, work):
     """Slurm's variables are set by hand here; there is no Slurm."""
     port = free_port()

@@ -295,6 +295,23 @@ def test_odd_data_are_remarked_on():
     ]  # fmt: skip
 
 
+def test_keys_of_the_fast_model_beside_the_reference_are_remarked_on():
+    problem = made(deepwave={"courant": 0.66, "accuracy": 4})
+    (line,) = problem.remarks(observations(problem, "all"))
+    assert line.startswith("deepwave.accuracy, deepwave.courant is of the fast model, and model")
+    assert "'spectral-elements' does not read it; set model = 'deepwave'" in line
+    fast = made(model="deepwave", deepwave={"courant": 0.66})
+    assert not any("deepwave." in line for line in fast.remarks(observations(fast, "all")))
+
+
+@pytest.mark.parametrize(("key", "value"), [("top_std", 0.1), ("background", [2000.0, 3000.0])])
+@pytest.mark.parametrize("kind", ["log-gaussian", "layers"])
+def test_keys_of_bounded_fields_name_their_kind(key, value, kind):
+    told = f"unknown.{key}: expected with kind 'bounded', got kind '{kind}'; set unknown.kind"
+    with pytest.raises(ConfigError, match=told):
+        made(unknown={"kind": kind, key: value})
+
+
 def test_data_without_waves_of_the_wavelet_are_remarked_on():
     problem = made()
     sensors = problem.sensors("all")
