@@ -102,6 +102,8 @@ class Stored:
 
         if self.prior_only and (self.jacobian or self.times is not None):
             raise ConfigError("--prior-only solves for nothing; leave out --jacobian and --times")
+        if self.prior_only and self.level:
+            raise ConfigError("--prior-only solves on no mesh; leave out --level")
         if self.times is not None and self.grid is None:
             raise ConfigError("--times says when gridded fields are stored; add --grid ROWSxCOLS")
         times = () if self.times is None else parse_times(self.times, places)

@@ -19,7 +19,7 @@ from .network import denoised
 
 __all__ = ["LearnedLaw"]
 
-BLOCK = 256
+BLOCK = 8
 """Fields that the network sees at once."""
 
 

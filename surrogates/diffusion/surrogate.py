@@ -217,7 +217,7 @@ def _fields(lesson: Lesson) -> Array:
             f"surrogate 'diffusion-prior' needs at least {FEWEST} fields, got {data.size}; "
             "generate more (--n)"
         )
-    m = prior.unwhiten(data.xi) if np.isfinite(data.xi).all() else _coefficients(lesson, prior)
+    m = _coefficients(lesson, prior) if _without_xi(data.xi) else prior.unwhiten(data.xi)
     bad = ~np.isfinite(m) | (_logarithmic(prior) & ~(m > 0))
     if bad.any():
         rows = np.flatnonzero(bad.any(axis=1))
@@ -228,6 +228,23 @@ def _fields(lesson: Lesson) -> Array:
             f"{wanted}; correct the data set, or leave those samples out"
         )
     return np.asarray(np.log(m) if _logarithmic(prior) else m)
+
+
+def _without_xi(xi: Array) -> bool:
+    """Whether a data set leaves xi out.
+
+    Raises:
+        DataSchemaError: it has xi of some samples only, or one that is not finite.
+    """
+    bad = ~np.isfinite(xi)
+    if not bad.any() or np.isnan(xi).all():
+        return bool(bad.any())
+    rows = np.flatnonzero(bad.any(axis=1))
+    others = f" (and of {len(rows) - 1} more)" if len(rows) > 1 else ""
+    raise DataSchemaError(
+        f"xi of sample {int(rows[0])}{others} is not finite; correct the data set, leave those "
+        "samples out, or leave xi out of the whole file"
+    )
 
 
 def _coefficients(lesson: Lesson, prior: Prior) -> Array:

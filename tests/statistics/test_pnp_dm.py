@@ -14,16 +14,17 @@ from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
 from pdeinv.engines.base import Outcome
 from pdeinv.engines.diffusion.affine import Affine
-from pdeinv.engines.diffusion.conditioned import Tie, moved
+from pdeinv.engines.diffusion.conditioned import About, Tie, anew, moved
 from pdeinv.engines.diffusion.coupled import judged
 from pdeinv.engines.diffusion.fitted import Sums
-from pdeinv.engines.diffusion.local import Curvature, located
+from pdeinv.engines.diffusion.local import Curvature, seen
 from pdeinv.engines.diffusion.pnp_dm import PnpDm, PnpDmConfig
+from pdeinv.engines.diffusion.searched import best_near
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
-from pdeinv.errors import ConfigError
+from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.model.forward import DERIVATIVES, Linearization
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.plugins.registry import configured
@@ -163,33 +164,75 @@ def curved():
     return Posterior(prior, WhitenedModel(prior, Curved()), np.array([1.0]), Noise(np.array([0.4])))
 
 
-def stationary(move):
+TIE = Tie(np.zeros((1500, 1)), 1.5)
+NONE = Curvature(np.zeros(1), np.zeros((1, 1)))
+
+
+def stationary():
     """Mean and sd of many walkers after some moves from exact draws, and the exact ones."""
-    on, tie, rng = curved(), Tie(np.zeros((1500, 1)), 1.5), np.random.default_rng(5)
+    on, rng = curved(), np.random.default_rng(5)
     axis = np.linspace(-6, 6, 20_001)
     log = -0.5 * ((axis + axis**3 / 3 - 1) / 0.4) ** 2 - 0.5 * (axis / 1.5) ** 2
     mass = np.exp(log - log.max())
     mass /= mass.sum()
     xi = rng.choice(axis, size=(1500, 1), p=mass)
-    none = Curvature(np.zeros(1), np.zeros((1, 1)))
-    at = drive(on, located(on, xi, Affine.unknown(), none))
-    for _ in range(6):
-        at = drive(on, move(on, at, tie, Affine.unknown(), rng)).at
+    at = drive(on, seen(on, xi, Affine.unknown()))
+    best = drive(on, best_near(on, TIE, Affine.unknown(), NONE))
+    found = drive(on, moved(on, at, TIE, best, Affine.unknown(), 24, rng))
+    assert 0.5 < found.accepted / (24 * 1500) < 1
     mean = mass @ axis
-    return at.xi, mean, np.sqrt(mass @ (axis - mean) ** 2)
+    return found.at.xi, mean, np.sqrt(mass @ (axis - mean) ** 2)
 
 
-def test_metropolised_steps_leave_the_tied_likelihood_as_it_is():
-    xi, mean, std = stationary(moved)
+def test_metropolised_moves_leave_the_tied_likelihood_as_it_is():
+    xi, mean, std = stationary()
     assert abs(xi.mean() - mean) < 0.1 * std
     assert xi.std() == pytest.approx(std, rel=0.08)
 
 
-def test_steps_without_the_density_of_the_proposal_are_caught(monkeypatch):
+def test_moves_without_the_density_of_the_proposal_are_caught(monkeypatch):
     """Negative control."""
-    monkeypatch.setattr(Tie, "log_proposal", lambda _, at, __: np.zeros(len(at.xi)))
-    xi, mean, std = stationary(moved)
+    monkeypatch.setattr(About, "log_density", lambda _, xi: np.zeros(len(xi)))
+    xi, mean, std = stationary()
     assert abs(xi.mean() - mean) > 0.1 * std or abs(xi.std() / std - 1) > 0.08
+
+
+def test_a_search_ends_at_the_best_point_near_each_centre():
+    on, centre = curved(), np.array([[-4.0], [0.0], [0.7], [5.0]])
+    best = drive(on, best_near(on, Tie(centre, 1.5), Affine.unknown(), NONE))
+    axis = np.linspace(-6, 6, 20_001)
+    for c, x in zip(centre[:, 0], best.xi[:, 0], strict=True):
+        density = -0.5 * ((axis + axis**3 / 3 - 1) / 0.4) ** 2 - 0.5 * ((axis - c) / 1.5) ** 2
+        assert x == pytest.approx(axis[np.argmax(density)], abs=0.1)
+
+
+class Broken(Curved):
+    """Without derivatives where m is above 1, and without data above 2."""
+
+    def __call__(self, m):
+        if np.any(m > 2):
+            raise SolverDiverged("too large")
+        return super().__call__(m)
+
+    def linearize(self, m):
+        if np.any(m > 1):
+            raise SolverDiverged("no derivative")
+        return super().linearize(m)
+
+
+def test_rows_that_cannot_be_searched_from_their_centre_stay_where_they_are():
+    prior = curved().prior
+    model = WhitenedModel(prior, Broken())
+    on = Posterior(prior, model, np.array([1.0]), Noise(np.array([0.4])))
+    tie = Tie(np.array([[0.0], [1.5], [3.0]]), 1.0)
+    best = drive(on, best_near(on, tie, Affine.unknown(), NONE))
+    assert np.isfinite(best.misfit).tolist() == [True, False, False]
+    at = drive(on, seen(on, np.full((3, 1), 0.5), Affine.unknown()))
+    rng = np.random.default_rng(0)
+    found = drive(on, moved(on, at, tie, best, Affine.unknown(), 8, rng)).at
+    fresh = drive(on, anew(on, at, tie, best, Affine.unknown(), rng))
+    for xi in (found.xi, fresh.xi):
+        assert (xi[:, 0] == 0.5).tolist() == [False, True, True]
 
 
 def test_a_step_of_linear_data_is_always_accepted_and_asks_for_no_solve(tmp_path):

@@ -286,6 +286,14 @@ def test_fields_that_no_law_can_be_learned_from_are_refused(phases, fields, said
         fitted((problem, with_fields(data.rows(slice(0, n)), found)))
 
 
+def test_a_xi_of_some_samples_only_is_told_as_such(phases):
+    problem, data = phases
+    xi = data.xi.copy()
+    xi[[3, 5], 2] = np.nan
+    with pytest.raises(DataSchemaError, match=r"xi of sample 3 \(and of 1 more\) is not finite"):
+        fitted((problem, replace(data, xi=xi)))
+
+
 def test_an_unknown_that_is_no_field_is_refused():
     config = {"cells": [8, 8], "unknown": {"kind": "piecewise", "cells": [1, 1]}}
     with pytest.raises(DataSchemaError, match="one of a field on a plane grid"):

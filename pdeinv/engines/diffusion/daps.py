@@ -8,7 +8,6 @@ from pydantic import Field
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.diffusion.conditioned import Tie, moved
 from pdeinv.engines.diffusion.levels import descending, flow
-from pdeinv.engines.diffusion.local import located
 from pdeinv.engines.diffusion.particles import (
     Calls,
     Particles,
@@ -17,6 +16,7 @@ from pdeinv.engines.diffusion.particles import (
     Stretch,
 )
 from pdeinv.engines.diffusion.prior import denoiser_of
+from pdeinv.engines.diffusion.searched import TYPICAL, best_near
 from pdeinv.engines.requests import Steps
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.typing import Array
@@ -39,7 +39,7 @@ class Daps(ParticlesEngine):
     """x̂ = the end of the flow from x_s; x ~ exp(-Φ - ‖x - x̂‖² / 2 s²); x_t = x + t n.
 
     Zhang, Chu, Berner, Meng, Anandkumar, Song (2025). Draws of x are made by the Metropolised
-    Gauss-Newton steps of ``pnp-dm``, where the paper has Langevin steps whose length the stiffest
+    moves of ``pnp-dm``, where the paper has Langevin steps whose length the stiffest
     datum limits; for linear data they are exact.
     """
 
@@ -51,8 +51,8 @@ class Daps(ParticlesEngine):
     config: DapsConfig
 
     def calls(self, done: int) -> Calls:
-        """Those of the flow, and of the steps of the likelihood."""
-        return Calls(self.config.flow, solves=1 + self.config.moves)
+        """Those of the flow, and of the search; the moves after it cost a solve each."""
+        return Calls(self.config.flow, solves=TYPICAL)
 
     def led(
         self, posterior: Posterior, state: Particles, on: Stretch, rng: np.random.Generator
@@ -61,7 +61,8 @@ class Daps(ParticlesEngine):
         last = SMALLEST * min(on.here, on.spread)
         levels = descending(on.here, last, self.config.flow)
         clean = flow(denoiser_of(posterior), state.xi, levels)
-        at = yield from located(posterior, clean, state.affine, state.shared)
-        for _ in range(1 if state.affine.known else self.config.moves):
-            at = (yield from moved(posterior, at, Tie(clean, on.here), state.affine, rng)).at
+        tie = Tie(clean, on.here)
+        best = yield from best_near(posterior, tie, state.affine, state.shared)
+        how = posterior, best.seen, tie, best, state.affine
+        at = (yield from moved(*how, self.config.moves, rng)).at
         return np.asarray(at.xi + on.there * rng.standard_normal(at.xi.shape))

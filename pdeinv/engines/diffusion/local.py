@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from pdeinv.bayes.jacobian import DenseLinearization
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.diffusion.affine import Affine
-from pdeinv.engines.requests import Jacobian, Steps
+from pdeinv.engines.requests import Jacobian, Predict, Steps
 from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
 
-__all__ = ["Curvature", "Local", "curvature", "located"]
+__all__ = ["Curvature", "Local", "Seen", "curvature", "located", "seen"]
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,28 @@ class Curvature:
         inner = (self.vectors @ v[..., None])[..., 0] * factor
         return np.asarray(v + (inner[..., None, :] @ self.vectors)[..., 0, :])
 
-    def where(self, chosen: NDArray[np.bool_], other: Curvature) -> Curvature:
-        """Row by row this one where chosen (n,), else the other; as it is where shared by all."""
-        if self.vectors.ndim == 2:
-            return self
-        values = np.where(chosen[:, None], self.values, other.values)
-        return Curvature(values, np.where(chosen[:, None, None], self.vectors, other.vectors))
+
+@dataclass(frozen=True)
+class Seen:
+    """Points with the data that the model has there.
+
+    Attributes:
+        xi: shape (n, dim).
+        value: G, shape (n, n_d).
+        misfit: Φ, shape (n,); infinite where a solve failed.
+    """
+
+    xi: Array
+    value: Array
+    misfit: Array
+
+    def where(self, chosen: NDArray[np.bool_], other: Seen) -> Seen:
+        """Row by row these points where chosen (n,), else the others."""
+        return Seen(
+            np.where(chosen[:, None], self.xi, other.xi),
+            np.where(chosen[:, None], self.value, other.value),
+            np.where(chosen, self.misfit, other.misfit),
+        )
 
 
 @dataclass(frozen=True)
@@ -66,15 +82,39 @@ class Local:
     slope: Array
     curvature: Curvature
 
-    def where(self, chosen: NDArray[np.bool_], other: Local) -> Local:
-        """Row by row these points where chosen (n,), else the others."""
+    @property
+    def seen(self) -> Seen:
+        """Without the derivatives."""
+        return Seen(self.xi, self.value, self.misfit)
+
+    def rows(self, chosen: NDArray[np.bool_]) -> Local:
+        """Those chosen (n,), each with a curvature of its own."""
         return Local(
-            np.where(chosen[:, None], self.xi, other.xi),
-            np.where(chosen[:, None], self.value, other.value),
-            np.where(chosen, self.misfit, other.misfit),
-            np.where(chosen[:, None], self.slope, other.slope),
-            self.curvature.where(chosen, other.curvature),
+            self.xi[chosen],
+            self.value[chosen],
+            self.misfit[chosen],
+            self.slope[chosen],
+            Curvature(self.curvature.values[chosen], self.curvature.vectors[chosen]),
         )
+
+    def with_rows(self, rows: NDArray[np.int64], other: Local) -> Local:
+        """Those of ``other`` in the place of some rows, each with a curvature of its own."""
+        return Local(
+            _put(self.xi, rows, other.xi),
+            _put(self.value, rows, other.value),
+            _put(self.misfit, rows, other.misfit),
+            _put(self.slope, rows, other.slope),
+            Curvature(
+                _put(self.curvature.values, rows, other.curvature.values),
+                _put(self.curvature.vectors, rows, other.curvature.vectors),
+            ),
+        )
+
+
+def _put(whole: Array, rows: NDArray[np.int64], part: Array) -> Array:
+    found = whole.copy()
+    found[rows] = part
+    return found
 
 
 def curvature(posterior: Posterior, at: DenseLinearization) -> Curvature:
@@ -89,6 +129,12 @@ def curvature(posterior: Posterior, at: DenseLinearization) -> Curvature:
     values = np.where(seen, values, 0.0)
     scale = np.where(seen, 1 / np.sqrt(np.where(seen, values, 1.0)), 0.0)
     return Curvature(values, scale[:, None] * (u.T @ white))
+
+
+def seen(posterior: Posterior, xi: Array, affine: Affine) -> Steps[Seen]:
+    """The data at each row of ``xi`` (n, dim); nothing is asked of a model known to be affine."""
+    value = affine(xi) if affine.known else np.asarray((yield Predict(xi)))
+    return Seen(xi, value, posterior.misfit_of(value))
 
 
 def located(posterior: Posterior, xi: Array, affine: Affine, shared: Curvature) -> Steps[Local]:

@@ -4,7 +4,7 @@ The posterior p(x) exp(-Φ(x)) is split into x, which sees the data, and z, whic
 tied by exp(-‖x - z‖² / 2 r²). In turn are drawn
 
     z given x:  p(z) exp(-‖x - z‖² / 2 r²), by the reverse diffusion that begins at level r,
-    x given z:  exp(-Φ(x) - ‖x - z‖² / 2 r²), by Metropolised Gauss-Newton steps.
+    x given z:  exp(-Φ(x) - ‖x - z‖² / 2 r²), by Metropolised moves about the best x for that z.
 
 r falls from beyond the range of the prior to a small value and stays there. Of the two x is handed
 out: its law is that of the posterior with a prior that is smoothed by r, while the data of z are
@@ -26,16 +26,16 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.engines.base import Chain, Outcome
 from pdeinv.engines.diffusion.affine import Affine, affine_or_none
-from pdeinv.engines.diffusion.conditioned import Tie, moved
+from pdeinv.engines.diffusion.conditioned import Tie, anew, moved
 from pdeinv.engines.diffusion.coupled import judged
 from pdeinv.engines.diffusion.fitted import Sums
 from pdeinv.engines.diffusion.levels import SHORT, conditional_draw, descending
-from pdeinv.engines.diffusion.local import Curvature, Local, curvature, located
+from pdeinv.engines.diffusion.local import Curvature, Seen, curvature
 from pdeinv.engines.diffusion.prior import denoiser_of, whose_prior
+from pdeinv.engines.diffusion.searched import TYPICAL, best_near
 from pdeinv.engines.mcmc.chains import ChainState, Move, Sampler, SamplerConfig, stack
 from pdeinv.engines.requests import Steps
-from pdeinv.engines.solvable import first_linearized
-from pdeinv.errors import SolverDiverged
+from pdeinv.engines.solvable import solved_rows
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.model.learned import Role
 from pdeinv.typing import Array
@@ -67,7 +67,7 @@ class PnpDmConfig(SamplerConfig):
         description="the first one, at least twice the last; unset: twice the spread of the prior",
     )
     levels: int = Field(12, ge=2, description="calls of the denoiser for each draw of the prior")
-    moves: int = Field(1, ge=1, description="Metropolised steps of the likelihood for each draw")
+    moves: int = Field(8, ge=1, description="Metropolised moves of the likelihood for each draw")
     walkers: int = Field(
         1, ge=1, le=10_000, description="chains that one chain moves together, denoised in one call"
     )
@@ -90,13 +90,15 @@ class PnpDmState(ChainState):
     Attributes:
         at: where the walkers are.
         affine: the model, where it is affine.
+        shared: its curvature, in that case.
         wide: fitted data at twice the last coupling.
         narrow: at the last one.
         n_denoiser: calls of the denoiser, each of all walkers.
     """
 
-    at: Local
+    at: Seen
     affine: Affine
+    shared: Curvature
     wide: Sums
     narrow: Sums
     n_denoiser: int
@@ -126,7 +128,8 @@ class PnpDm(Sampler[PnpDmState]):
         return {
             "denoiser": steps * self.config.levels,
             "rows": self.config.walkers,
-            "jacobians": steps * self.config.moves * self.config.walkers,
+            "jacobians": steps * self.config.walkers * TYPICAL,
+            "values": steps * self.config.walkers * (TYPICAL + self.config.moves),
         }
 
     def coupling(self, n: int, spread: float) -> float:
@@ -144,22 +147,17 @@ class PnpDm(Sampler[PnpDmState]):
             RunFailed: no starting point could be solved.
         """
         affine = yield from affine_or_none(posterior, rng)
-        at = yield from self._started(posterior, affine, rng)
-        none = Sums.none(posterior.n_data)
-        return PnpDmState(at=at, affine=affine, wide=none, narrow=none, n_denoiser=0)
-
-    def _started(
-        self, posterior: Posterior, affine: Affine, rng: np.random.Generator
-    ) -> Steps[Local]:
         xi = rng.standard_normal((self.config.walkers, posterior.dim))
         if affine.known:
-            seen = curvature(posterior, DenseLinearization(affine.offset, affine.jacobian))
-            return (yield from located(posterior, xi, affine, seen))
-        begin = partial(_linearized, posterior, affine)
-        found = []
-        for x in xi:
-            found.append((yield from first_linearized(rng, x, begin)))
-        return _joined(found)
+            value = affine(xi)
+            at = Seen(xi, value, posterior.misfit_of(value))
+            shared = curvature(posterior, DenseLinearization(affine.offset, affine.jacobian))
+        else:
+            found = yield from solved_rows(posterior, xi, partial(_prior_draws, rng))
+            at = Seen(found.xi, found.predictions, found.misfit)
+            shared = Curvature(np.zeros(0), np.zeros((0, 0)))
+        none = Sums.none(posterior.n_data)
+        return PnpDmState(at, affine, shared, wide=none, narrow=none, n_denoiser=0)
 
     def move(
         self, posterior: Posterior, state: PnpDmState, rng: np.random.Generator
@@ -170,12 +168,13 @@ class PnpDm(Sampler[PnpDmState]):
         last = SMALLEST * min(r, denoise.spread)
         levels = descending(r, last, self.config.levels, SHORT)
         z = conditional_draw(denoise, state.at.xi, levels, rng)
-        at, accepted = state.at, 0
-        for _ in range(self.config.moves):
-            found = yield from moved(posterior, at, Tie(z, r), state.affine, rng)
-            at, accepted = found.at, accepted + found.accepted
-        state = replace(state, at=at, n_denoiser=state.n_denoiser + len(levels))
-        return Move(self._seen(posterior, state), accepted)
+        tie, at = Tie(z, r), state.at
+        best = yield from best_near(posterior, tie, state.affine, state.shared)
+        if state.n < FALL * self.config.warmup:
+            at = yield from anew(posterior, at, tie, best, state.affine, rng)
+        found = yield from moved(posterior, at, tie, best, state.affine, self.config.moves, rng)
+        state = replace(state, at=found.at, n_denoiser=state.n_denoiser + len(levels))
+        return Move(self._seen(posterior, state), found.accepted)
 
     def _seen(self, posterior: Posterior, state: PnpDmState) -> PnpDmState:
         """With the fitted data counted to the coupling that they belong to."""
@@ -198,7 +197,8 @@ class PnpDm(Sampler[PnpDmState]):
         chains = self.cut(chains)
         xi, misfit = (_apart(stack(chains, name)) for name in ("xi", "misfit"))
         steps = sum(max(1, c.state.n - self.config.warmup) for c in chains)
-        proposals = steps * self.config.moves * self.config.walkers
+        known = all(c.state.affine.known for c in chains)
+        proposals = steps * (1 if known else self.config.moves) * self.config.walkers
         rate = sum(c.state.n_accepted for c in chains) / proposals
         stats = {"misfit": misfit, "acceptance_rate": np.full(misfit.shape, rate)}
         if posterior.denoiser is None:
@@ -214,28 +214,8 @@ class PnpDm(Sampler[PnpDmState]):
         return judged(found, self.config.coupling, denoiser_of(posterior).spread, *seen)
 
 
-def _linearized(posterior: Posterior, affine: Affine, place: Any) -> Steps[Local]:
-    """The likelihood at a point that could be solved.
-
-    Raises:
-        SolverDiverged: its derivative fails.
-    """
-    at = yield from located(posterior, place.xi[None], affine, Curvature(np.zeros(0), np.zeros(0)))
-    if not np.isfinite(at.misfit[0]):
-        raise SolverDiverged("the derivative is not finite")
-    return at
-
-
-def _joined(parts: Sequence[Local]) -> Local:
-    """Rows one below the other."""
-    values = [p.curvature.values for p in parts]
-    return Local(
-        np.concatenate([p.xi for p in parts]),
-        np.concatenate([p.value for p in parts]),
-        np.concatenate([p.misfit for p in parts]),
-        np.concatenate([p.slope for p in parts]),
-        Curvature(np.concatenate(values), np.concatenate([p.curvature.vectors for p in parts])),
-    )
+def _prior_draws(rng: np.random.Generator, solved: Array, n: int) -> Array:
+    return rng.standard_normal((n, solved.shape[1]))
 
 
 def _apart(records: Array) -> Array:

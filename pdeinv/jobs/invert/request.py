@@ -148,6 +148,7 @@ class Inversion:
         elif self.learned_law:
             return
         elif self.surrogate_path is not None:
+            self._check_prior_used()
             check_role(surrogate_kind(self.surrogate_path), Role.FORWARD, "invert")
         elif self.trains_surrogate:
             config = self.rounds_config()
@@ -201,6 +202,20 @@ class Inversion:
         """
         asks = Role.DENOISER in getattr(self.engine, "uses", frozenset())
         return asks and self._no_model_wanted and self._role is Role.DENOISER
+
+    def _check_prior_used(self) -> None:
+        """Refuse a learned prior with an engine that keeps to that of the problem.
+
+        Raises:
+            CapabilityError: the surrogate is a denoiser.
+        """
+        if not self._no_model_wanted or self._role is not Role.DENOISER:
+            return
+        raise CapabilityError(
+            f"engine '{self.engine.name}' keeps to the problem's own prior and takes no learned "
+            "one (role 'denoiser'); use pnp-dm, diffpir or another diffusion engine, or leave out "
+            "--surrogate"
+        )
 
     @property
     def _no_model_wanted(self) -> bool:

@@ -108,11 +108,11 @@ def _prior_draws(posterior: Posterior, rng: np.random.Generator) -> Array:
     """Draws of the unknown from the prior that was inverted with, a learned one included."""
     if posterior.denoiser is None:
         return sample(posterior.prior, rng, PRIOR_DRAWS)
-    return posterior.prior.unwhiten(law_draws(posterior.denoiser, rng, PRIOR_DRAWS))
+    return posterior.prior.unwhiten(law_draws(posterior.denoiser, rng, LEARNED_DRAWS))
 
 
-PRIOR_DRAWS = 200
-"""Of the group ``prior``."""
+PRIOR_DRAWS, LEARNED_DRAWS = 200, 50
+"""Of the group ``prior``; a draw of a learned law costs many calls of a network."""
 
 MAX_STORED = 4_000_000
 """How many numbers of the unknown the ``posterior`` group holds at most; xi is stored whole."""

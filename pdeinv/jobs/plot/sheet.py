@@ -41,5 +41,6 @@ def sheets(fields: Array, draws: Array, out: Path, dpi: int = 150) -> None:
 def _sheet(ax: Axes, values: Array, title: str, low: float, high: float) -> None:
     framed = np.pad(values[: SIDE**2], ((0, 0), (0, 1), (0, 1)), constant_values=np.nan)
     rows = [np.hstack(list(framed[i : i + SIDE])) for i in range(0, SIDE**2, SIDE)]
-    ax.imshow(np.vstack(rows), vmin=low, vmax=high, origin="lower")
+    image = ax.imshow(np.vstack(rows), vmin=low, vmax=high, origin="lower")
+    ax.figure.colorbar(image, ax=ax, shrink=0.8)
     ax.set(title=title, xticks=[], yticks=[])
