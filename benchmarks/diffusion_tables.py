@@ -6,8 +6,9 @@
 
 A prior is learned of 2000 fields on 32² nodes. Test cases are other draws of the law, with data
 from a mesh three times as fine at 128 random points and noise of 1 % of their rms. The estimate is
-the mean of 8 draws (of ``pnp-dm`` one of each chain), in ln m where m is positive; ``one`` is one draw. Errors of m are relative L2
-over the nodes, in %; ``pixels`` are nodes on the wrong side of the middle between two phases.
+the mean of 8 draws (of ``pnp-dm`` one of each chain), in ln m where m is positive; ``one`` is one
+draw. Errors of m are relative L2 over the nodes, in %; ``pixels`` are nodes on the wrong side of
+the middle between two phases.
 ``sd`` is the spread of draws over the rms error of their mean, 1 where the spread is right. ``fit``
 is the rms of data less fitted data in standard deviations of the noise, mesh error included.
 ``fitted gaussian`` has mean and covariance of the same fields: its exact posterior where data are
@@ -82,7 +83,8 @@ def measured(name: str, on: Learned, recipe: PosteriorRecipe) -> tuple[RunResult
     learned = PosteriorRecipe(
         recipe.problem, config, recipe.sensors, recipe.data, recipe.likelihood, denoiser=on.folder
     )
-    return ran(name, OPTIONS[name], learned), learned()
+    tied = {"coupling": on.law.coupling} if name == "pnp-dm" else {}
+    return ran(name, {**OPTIONS[name], **tied}, learned), learned()
 
 
 def figures(found: RunResult, posterior: Posterior, on: Learned, truth: Array) -> dict[str, Any]:

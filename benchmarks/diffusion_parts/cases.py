@@ -42,19 +42,24 @@ class Law:
         name: of the problem.
         table: its configuration, with ``cells`` along an axis.
         between: a value between two phases, where there are such.
+        coupling: the last one of ``pnp-dm``, small beside the short waves that data tell of.
         gaussian: whether m is Gaussian.
     """
 
     name: str
     table: Mapping[str, Any]
     between: float | None
+    coupling: float
     gaussian: bool = False
 
 
 LAWS = {
-    "darcy phases": Law("darcy", {"cells": [31, 31], "unknown": PHASES}, 7.5),
+    "darcy phases": Law("darcy", {"cells": [31, 31], "unknown": PHASES}, 7.5, 0.3),
     "poisson phases": Law(
-        "helmholtz", {**STATIC, "cells": 31, "unknown": {**PHASES, "low": -1.0, "high": 1.0}}, 0.0
+        "helmholtz",
+        {**STATIC, "cells": 31, "unknown": {**PHASES, "low": -1.0, "high": 1.0}},
+        0.0,
+        0.3,
     ),
     # (9 - Δ)^(-2) without its boundary: Matérn of smoothness 1, length sqrt(2) / 3
     "poisson field": Law(
@@ -67,6 +72,7 @@ LAWS = {
             },
         },
         None,
+        0.05,
         gaussian=True,
     ),
 }  # fmt: skip
