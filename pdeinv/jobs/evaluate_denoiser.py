@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from scipy.fft import dctn
 
 from pdeinv.bayes.prior import FieldPrior, Prior, whiten
 from pdeinv.engines.diffusion.prior import law_draws
@@ -24,7 +25,7 @@ from pdeinv.plugins.recipe import load_surrogate
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["Examined", "examine", "told", "verdict"]
+__all__ = ["Examined", "examine", "short_waves", "told", "verdict"]
 
 LEVELS = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Noise, in spreads of the law."""
@@ -139,18 +140,38 @@ def told(found: Examined) -> Told:
     levels = [{"level": s, **found.errors(s)} for s in LEVELS]
     ratio = float(np.exp(np.mean([np.log(e["learned"] / e["wiener"]) for e in levels])))
     fields, draws = (found.fields(z) for z in (found.clean, found.drawn))
+    shape = found.given.space.variables[0].shape
     figures: dict[str, Any] = {
         "surrogate": found.name,
         "role": str(Role.DENOISER),
         "problem": found.problem,
         "n": len(found.clean),
         "error_over_wiener": ratio,
-        **{f"{k}_of_draws": v for k, v in _moments(draws).items()},
-        **{f"{k}_of_fields": v for k, v in _moments(fields).items()},
+        **{f"{k}_of_draws": v for k, v in _said(draws, shape).items()},
+        **{f"{k}_of_fields": v for k, v in _said(fields, shape).items()},
         "components": levels,
         "verdict": verdict(ratio),
     }
     return Told(figures, _rows(found))
+
+
+def _said(fields: Array, shape: tuple[int, ...]) -> dict[str, float]:
+    """Moments, and of fields in the plane how much of their variance is short waves."""
+    if len(shape) != 2 or fields.shape[1] != np.prod(shape):
+        return _moments(fields)
+    return {**_moments(fields), "short_waves": short_waves(fields.reshape(-1, *shape))}
+
+
+def short_waves(images: Array) -> float:
+    """The share of the variance, about their mean, in waves shorter than four nodes.
+
+    By type-II cosine transforms of images (n, rows, columns): along some axis the frequency is
+    above half of the highest.
+    """
+    power = np.mean(dctn(images - images.mean(axis=0), axes=(1, 2), norm="ortho") ** 2, axis=0)
+    rows, columns = power.shape
+    long = power[: (rows + 1) // 2, : (columns + 1) // 2].sum()
+    return float(1 - long / power.sum())
 
 
 def _moments(fields: Array) -> dict[str, float]:

@@ -16,7 +16,7 @@ from pdeinv.errors import (
 )
 from pdeinv.io.datasets import TrainingSet, prior_probe
 from pdeinv.jobs.evaluate import Request
-from pdeinv.jobs.evaluate_denoiser import examine, told, verdict
+from pdeinv.jobs.evaluate_denoiser import examine, short_waves, told, verdict
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.jobs.plot.sheet import sheets
@@ -149,6 +149,13 @@ def test_evaluate_tells_errors_beside_the_wiener_filter_and_the_exact_ones(learn
 )  # fmt: skip
 def test_what_hardly_differs_from_a_gaussian_is_not_good(ratio, said):
     assert verdict(ratio).startswith(said)
+
+
+def test_noise_is_three_quarters_short_waves_and_a_slow_field_has_none():
+    noise = np.random.default_rng(0).standard_normal((200, 16, 16))
+    assert short_waves(noise) == pytest.approx(0.75, abs=0.01)
+    wave = np.cos(np.pi * 2 * (np.arange(16) + 0.5) / 16)
+    assert short_waves(noise[:, :1, :1] * wave) < 1e-12
 
 
 def test_an_untrained_network_is_the_wiener_filter(gaussian):

@@ -446,10 +446,21 @@ def test_a_search_may_begin_at_a_result_or_a_truth(kind, group, name, tmp_path):
     assert prior.unwhiten(np.zeros(prior.dim)) == pytest.approx(values[1].ravel())
 
 
-def test_a_result_without_a_field_is_no_background(tmp_path):
-    held = xr.Dataset({"velocity_mean": ("layer", [2000.0, 3000.0])})
-    tree = {"/": xr.Dataset(attrs={"pdeinv_kind": "result"}), "estimates": held}
+@pytest.mark.parametrize(
+    ("kind", "group", "name"),
+    [
+        ("result", "estimates", "velocity_mean"),
+        ("truth", "unknown", "velocity"),
+        ("result", "estimates", "conductivity_mean"),
+        ("truth", "other", "velocity"),
+    ],
+)
+def test_a_file_without_a_field_is_no_background(kind, group, name, tmp_path):
+    held = xr.Dataset({name: ("layer", [2000.0, 3000.0])})
+    tree = {"/": xr.Dataset(attrs={"pdeinv_kind": kind}), group: held}
     xr.DataTree.from_dict(tree).to_netcdf(tmp_path / "found.nc")
     unknown = {"kind": "bounded", "background": str(tmp_path / "found.nc")}
-    with pytest.raises(DataSchemaError, match=r"expected variable 'velocity_mean' on .*\(y, x\)"):
+    with pytest.raises(
+        DataSchemaError, match=f"is a {kind} whose unknown is no velocity on a grid"
+    ):
         made(unknown=unknown).prior()
