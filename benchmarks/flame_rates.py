@@ -25,7 +25,7 @@ import json
 import os
 import tempfile
 import time
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -214,13 +214,15 @@ def observations(seed: int, rows: dict[str, Any]) -> Any:
 
 
 INVERSIONS = ("full", "averaged", "averaged with error")
-ENGINES = ("map", "two-level", "two-level, near")
+ENGINES = ("map", "two-level", "two-level, near", "two-level, near, long")
 SAMPLES = 300
 """Draws of the prior that the surrogate of ``two-level`` learns from."""
 CLOSE, INFLATION = 200, 1.5
 """Samples that it learns from near the posterior, and how much wider than that they are."""
-WALK, MOVES = 200, 30
-"""Draws of a chain near it, and moves on the surrogate between two of them."""
+ROUGH = 60
+"""Draws of the Laplace approximation that say where that is."""
+WALK, LONG, MOVES = 200, 1000, 30
+"""Draws of each of two chains near it, or of a long run, and moves on the surrogate between two."""
 
 
 def by_map(obs: Any, folder: Path) -> tuple[Any, dict[str, int]]:
@@ -240,10 +242,10 @@ def by_two_level(obs: Any, folder: Path) -> tuple[Any, dict[str, int]]:
     return tree, {"surrogate": SAMPLES, "two-level": counted(tree)}
 
 
-def near_two_level(obs: Any, folder: Path) -> tuple[Any, dict[str, int]]:
+def near_two_level(obs: Any, folder: Path, draws: int = WALK) -> tuple[Any, dict[str, int]]:
     """Draws of the posterior, on Gaussian processes trained about its Laplace approximation."""
     near = pdeinv.invert(
-        obs, engine="laplace", seed=1, starts=1, draws=1000, tolerance=1e-3, out=folder / "near.nc"
+        obs, engine="laplace", seed=1, starts=1, draws=ROUGH, tolerance=1e-3, out=folder / "near.nc"
     )
     pdeinv.generate(
         obs=folder / "obs.nc", n=CLOSE, around=folder / "near.nc", inflation=INFLATION, seed=2,
@@ -252,13 +254,18 @@ def near_two_level(obs: Any, folder: Path) -> tuple[Any, dict[str, int]]:
     pdeinv.train_surrogate("gp", folder / "data.nc", seed=3, out=folder / "gp")
     tree = pdeinv.invert(
         obs, engine="two-level", seed=4, surrogate=folder / "gp", out=folder / "result.nc",
-        chains=2, draws=WALK, warmup=10, searches=0, subchain=MOVES, correction_every=WALK,
+        chains=2, draws=draws, warmup=10, searches=0, subchain=MOVES, correction_every=draws,
     )  # fmt: skip
     spent = {"laplace": counted(near), "surrogate": CLOSE, "two-level": counted(tree)}
     return tree, spent
 
 
-BY = {"map": by_map, "two-level": by_two_level, "two-level, near": near_two_level}
+BY = {
+    "map": by_map,
+    "two-level": by_two_level,
+    "two-level, near": near_two_level,
+    "two-level, near, long": partial(near_two_level, draws=LONG),
+}
 
 
 def counted(tree: Any) -> int:
