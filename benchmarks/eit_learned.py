@@ -1,20 +1,27 @@
-"""Learned and classical reconstructions of hearts and lungs from boundary maps, side by side.
+"""Learned and classical reconstructions from boundary maps, side by side.
 
     python benchmarks/eit_learned.py work            # goes on where it was stopped
     python benchmarks/eit_learned.py work --pairs 1024 --epochs 30 --cases 3
     python benchmarks/eit_learned.py work --only lin-fno,eit-transformer --minutes 20 --injections 8
-    python benchmarks/eit_learned.py work --only lin-fno --members 4
+    python benchmarks/eit_learned.py work --only lin-fno,inverse-unet --members 4 --shifts
+    python benchmarks/eit_learned.py work --only lin-fno,nio --minutes 20 --seeds 3
+    python benchmarks/eit_learned.py work --only lin-fno,nio --points 256,512,1024,2048,4096,8192
+    python benchmarks/eit_learned.py work --protocol trigonometric --only lin-fno,nio --minutes 20
 
-Dirichlet-to-Neumann maps of the unit disc in 32 trigonometric functions (1024 data), as a
-difference to that of the constant 1. Training: maps of prior draws from the mesh of level 0, images
-on 32 x 32 nodes of the bounding box, noise drawn anew in every epoch at 0.2 to 5 % of the rms of
-all data. Test: maps of other draws from the mesh of level 1, noise of 0, 1 and 5 % of that rms;
-where there is none, methods are told 0.2 %. Errors are relative to each truth, medians over cases,
-on 32 x 32 polar nodes (theta, r) where the truth is sharp to its edge: ``area`` weighs nodes by r,
-``polar`` does not. The floor is the truth itself on the 32 x 32 nodes. Gauss-Newton, D-bar and the
-polish see the first few cases alone. ``--minutes`` gives each network as many epochs as one thread
-does in so many CPU minutes, by trainings of one and of three epochs; ``--injections`` tests on that
-many of the 32 functions as well, evenly chosen.
+Protocol ``chests``: hearts and lungs from Dirichlet-to-Neumann maps of the unit disc in 32
+trigonometric functions (1024 data). ``trigonometric``: smooth fields (log-Gaussian of length .3 and
+smoothness 3.5, sd .5) from those of the unit square in 20 functions of the arc length (400 data).
+Both as a difference to the map of the constant 1. Training: maps of prior draws from the mesh of
+level 0, images on 32 x 32 nodes of the bounding box, noise drawn anew in every epoch at 0.2 to 5 %
+of the rms of all data. Test: maps of other draws from the mesh of level 1, noise of 0, 1 and 5 % of
+that rms; where there is none, methods are told 0.2 %. Errors are relative to each truth, medians
+over cases, on 32 x 32 nodes where the truth is sharp to its edge: polar ones (theta, r) of the
+disc, where ``area`` weighs nodes by r and ``polar`` does not, and cells of the square. The floor is
+the truth itself on the 32 x 32 nodes. Gauss-Newton, D-bar and the polish see the first few cases
+alone. ``--minutes`` gives each network as many epochs as one thread does in so many CPU minutes, by
+trainings of one and of three epochs; ``--injections`` tests on that many of the functions as well,
+evenly chosen; ``--seeds`` trains each network so many times; ``--points`` are numbers of pairs;
+``--shifts`` tests networks on chests unlike those of the training, at 1 % noise.
 
 Every row is kept in WORK/rows.json as soon as it is there; what is missing is printed at the end.
 """
@@ -22,13 +29,14 @@ Every row is kept in WORK/rows.json as soon as it is there; what is missing is p
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from learned_parts.kept import Kept, command
+from learned_parts.protocols import NODES, PROTOCOLS, Protocol
 from scipy.stats import beta
 
 from pdeinv.bayes.noise import Noise
@@ -36,27 +44,15 @@ from pdeinv.config import dump_toml
 from pdeinv.io import datasets, netcdf
 from pdeinv.io.observations import Observations, to_dataset
 from pdeinv.jobs.invert.run import Inversion, invert
-from pdeinv.model.multilinear import multilinear
 from pdeinv.plugins.recipe import load_surrogate, make_problem
 from pdeinv.provenance import attributes
 from pdeinv.rng import stream
 
 SEED = 11
 TESTS = 100
-NODES = 32
 LEVELS = (0.0, 0.01, 0.05)
 STATED = 0.002
 """σ that methods are told where data have no noise, as a share of the rms of all data."""
-BODY = {
-    "model": "continuum",
-    "map": "dirichlet-to-neumann",
-    "modes": 16,
-    "cells": 16,
-    "difference": True,
-    "reference": 1.0,
-}
-CHEST = {**BODY, "unknown": {"kind": "heart-and-lungs"}}
-FIELD = {**BODY, "unknown": {"kind": "log-gaussian", "grid": [33, 33], "std": 0.4, "length": 0.5}}
 
 
 @dataclass(frozen=True)
@@ -91,11 +87,6 @@ OPERATORS = (
     Member("nio as published", "nio", {"form": '"paper"'}),
 )
 """Last, since they take the longest to learn anything."""
-CLASSICAL = {
-    "Gauss-Newton, tv": {"name": "gauss-newton", "regularization": "tv", "positivity": "log",
-                         "reference": 1.0, "steps": 12},
-    "D-bar": {"name": "d-bar"},
-}  # fmt: skip
 POLISHED = ("lin-fno + polish", "lin-fno")
 
 
@@ -108,6 +99,23 @@ class Bench(Kept):
     minutes: float | None = None
     members: int | None = None
     injections: int | None = None
+    protocol: str = "chests"
+    seed: int = SEED
+    shifts: bool = False
+
+    @property
+    def there(self) -> Protocol:
+        """Body, currents and law."""
+        return PROTOCOLS[self.protocol]
+
+    @property
+    def data(self) -> Path:
+        """The pairs of this protocol."""
+        return self.work / f"pairs-{self.there.prefix.replace(', ', '-')}{self.pairs}.nc"
+
+    def problem(self) -> Any:
+        """That of trainings and tests."""
+        return make_problem("eit", self.there.training)
 
     def wants(self, label: str) -> bool:
         """Whether a row is asked for."""
@@ -121,9 +129,9 @@ class Bench(Kept):
     @cached_property
     def tests(self) -> tuple[np.ndarray, np.ndarray]:
         """Unknowns of the test and their data without noise, from the finer mesh."""
-        path = self.work / "tests.npz"
+        path = self.work / f"{self.there.prefix.replace(', ', '-')}tests.npz"
         if not path.exists():
-            problem = make_problem("eit", CHEST)
+            problem = self.problem()
             prior = problem.prior()
             ms = prior.unwhiten(stream(SEED, "test").standard_normal((TESTS, prior.dim)))
             model = problem.forward_model(problem.sensors("all"), 1)
@@ -143,17 +151,18 @@ def prepare(bench: Bench) -> None:
     """The pairs."""
     bench.work.mkdir(parents=True, exist_ok=True)
     run = bench.work / "run.toml"
-    run.write_text(dump_toml({"problem": {"name": "eit", **CHEST}}))
+    run.write_text(dump_toml({"problem": {"name": "eit", **bench.there.training}}))
     if not bench.data.exists():
         spent = command("generate", "-c", run, "--sensors", "all", "--n", bench.pairs, "--grid",
                         f"{NODES}x{NODES}", "--seed", SEED, "--out", bench.data)  # fmt: skip
-        bench.keep(f"pairs {bench.pairs}", {"cpu_seconds": round(spent, 1)})
+        bench.keep(f"{bench.there.prefix}pairs {bench.pairs}", {"cpu_seconds": round(spent, 1)})
 
 
 def key_of(bench: Bench, label: str) -> str:
     several = f" x {bench.members}" if bench.members else ""
     budget = f", {bench.minutes:g} min" if bench.minutes else ""
-    return f"{label}{several}, {bench.pairs} pairs{budget}"
+    again = f", seed {bench.seed - SEED + 1}" if bench.seed > SEED else ""
+    return f"{bench.there.prefix}{label}{several}, {bench.pairs} pairs{budget}{again}"
 
 
 def options_of(bench: Bench, member: Member) -> dict[str, Any]:
@@ -180,7 +189,7 @@ def taught(
     """Train into a folder; CPU seconds."""
     flags = [w for k, v in options.items() for w in ("--set", f"surrogate.{k}={v}")]
     flags += ["--noise-std", str(0.01 * bench.scale), "--resume" if resume else "--overwrite"]
-    return command("train-surrogate", member.surrogate, "--data", bench.data, "--seed", SEED,
+    return command("train-surrogate", member.surrogate, "--data", bench.data, "--seed", bench.seed,
                    *flags, "--out", folder)  # fmt: skip
 
 
@@ -199,37 +208,9 @@ def train(bench: Bench, member: Member) -> Path:
     return folder
 
 
-def polar() -> tuple[np.ndarray, np.ndarray]:
-    """Nodes (n, 2) of a polar grid of the disc, and their areas up to a factor."""
-    r = (np.arange(NODES) + 0.5) / NODES
-    theta = 2 * np.pi * np.arange(NODES) / NODES
-    rr, tt = (a.ravel() for a in np.meshgrid(r, theta))
-    return np.stack([rr * np.cos(tt), rr * np.sin(tt)], axis=1), rr
-
-
-def errors(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Median relative errors of images (n, polar nodes) in percent."""
-    _, area = polar()
-    said = {}
-    for name, weight in (("area", area), ("polar", np.ones_like(area))):
-        off, size = found - truth, truth
-        l1 = (np.abs(off) @ weight) / (np.abs(size) @ weight)
-        l2 = np.sqrt((off**2 @ weight) / (size**2 @ weight))
-        said |= {f"l1_{name}": round(100 * float(np.median(l1)), 2),
-                 f"l2_{name}": round(100 * float(np.median(l2)), 2)}  # fmt: skip
-    return said
-
-
 def truths(bench: Bench) -> np.ndarray:
-    """Conductivities of the tests at the polar nodes."""
-    problem = make_problem("eit", CHEST)
-    at = problem.unknown.conductivity.at(polar()[0])
-    return np.stack([at(m) for m in bench.tests[0]])
-
-
-def from_grid(nodes: np.ndarray) -> Any:
-    """The matrix from values on a square grid of the box to the polar nodes."""
-    return multilinear([nodes, nodes], polar()[0])
+    """Conductivities of the tests at the judged nodes."""
+    return bench.there.truths(bench.there.law, bench.tests[0])
 
 
 def learned(bench: Bench, member: Member) -> None:
@@ -237,9 +218,12 @@ def learned(bench: Bench, member: Member) -> None:
     folder = train(bench, member)
     asked_of(bench, folder, key_of(bench, member.label), "all")
     if bench.injections and not member.label.startswith("nio as"):
-        which = np.unique(np.linspace(0, 31, bench.injections).astype(int))
+        last = bench.there.functions - 1
+        which = np.unique(np.linspace(0, last, bench.injections).astype(int))
         label = f"{key_of(bench, member.label)}, {len(which)} injections"
         asked_of(bench, folder, label, "injections:" + ",".join(map(str, which)))
+    if bench.shifts and member.trains:
+        off_family(bench, folder, key_of(bench, member.label))
 
 
 def asked_of(bench: Bench, folder: Path, label: str, spec: str) -> None:
@@ -247,29 +231,34 @@ def asked_of(bench: Bench, folder: Path, label: str, spec: str) -> None:
     named = {v: f"{label}, noise {100 * v:g} %" for v in LEVELS}
     if all(key in bench.rows for key in named.values()):
         return
-    problem, truth = make_problem("eit", CHEST), truths(bench)
+    problem, truth = bench.problem(), truths(bench)
     sensors = problem.sensors(spec)
     entry = problem.protocol.rows(sensors)
-    chosen = 32 * entry.row + entry.column  # data of all are row by row
+    chosen = bench.there.functions * entry.row + entry.column  # data of all are row by row
     bound = load_surrogate(folder).bind(problem, problem.prior(), sensors)
-    matrix = from_grid(np.linspace(-1, 1, NODES))
     for level, key in named.items():
         data, sigma = bench.noisy(level)
-        found = bound(data[:, chosen], sigma[chosen])
-        flagged = float(np.mean(found.likeness < 0.05))
-        covered = np.abs((matrix @ (found.mean).T).T - truth) <= 1.645 * (matrix @ found.std.T).T
-        row = {**errors((matrix @ found.mean.T).T, truth), "flagged": flagged}
-        bench.keep(key, {**row, "held_by_bands": round(float(covered.mean()), 3)})
+        bench.keep(key, judged(bench, bound(data[:, chosen], sigma[chosen]), truth))
+
+
+def judged(bench: Bench, found: Any, truth: np.ndarray) -> dict[str, float]:
+    """Errors of images, how many were flagged, and the share of truths in their bands."""
+    matrix = bench.there.from_grid(NODES)
+    image, std = (matrix @ found.mean.T).T, (matrix @ found.std.T).T
+    covered = np.abs(image - truth) <= 1.645 * std
+    flagged = float(np.mean(found.likeness < 0.05))
+    return {**bench.there.errors(image, truth), "flagged": flagged,
+            "held_by_bands": round(float(covered.mean()), 3)}  # fmt: skip
 
 
 def floor(bench: Bench) -> None:
     """The truth on the nodes of the images."""
-    if "floor" in bench.rows:
+    key, problem = f"{bench.there.prefix}floor", bench.problem()
+    if key in bench.rows:
         return
-    problem = make_problem("eit", CHEST)
-    held = np.stack([problem.on_grid(m, (NODES, NODES)) for m in bench.tests[0]])
-    found = (from_grid(np.linspace(-1, 1, NODES)) @ held.T).T
-    bench.keep("floor", errors(found, truths(bench)))
+    held = np.stack([problem.on_grid(m, (NODES, NODES)).ravel() for m in bench.tests[0]])
+    found = (bench.there.from_grid(NODES) @ held.T).T
+    bench.keep(key, bench.there.errors(found, truths(bench)))
 
 
 def shifted(ms: np.ndarray) -> dict[str, np.ndarray]:
@@ -289,9 +278,32 @@ def shifted(ms: np.ndarray) -> dict[str, np.ndarray]:
     return {"contrast x 2": doubled, "turned by half a spacing": turned, "another organ": more}
 
 
+def unlike(bench: Bench, label: str, chests: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Truths at the judged nodes, data with 1 % noise from the finer mesh, and its σ."""
+    unknown = {"kind": "ellipses", "count": chests.shape[2]}
+    other = make_problem("eit", {**bench.there.body, "unknown": unknown})
+    model = other.forward_model(other.sensors("all"), 1)
+    values = np.stack([model(m.ravel()) for m in chests])
+    sigma = np.full(values.shape[1], 0.01 * bench.scale)
+    noise = sigma * stream(SEED, f"flags-{label}").standard_normal(values.shape)
+    ms = chests.reshape(len(chests), -1)
+    return bench.there.truths(unknown, ms), values + noise, sigma
+
+
+def off_family(bench: Bench, folder: Path, named: str) -> None:
+    """Errors, bands and flags of a trained member on chests unlike those of the training."""
+    problem = bench.problem()
+    bound = load_surrogate(folder).bind(problem, problem.prior(), problem.sensors("all"))
+    for label, chests in shifted(bench.tests[0]).items():
+        key = f"{named}, {label}, 1 % noise"
+        if key not in bench.rows:
+            truth, data, sigma = unlike(bench, label, chests)
+            bench.keep(key, judged(bench, bound(data, sigma), truth))
+
+
 def flags(bench: Bench) -> None:
     """How many of data unlike the training's are flagged at 1 % noise; Wiener's, as all others'."""
-    folder, problem = train(bench, MEMBERS[3]), make_problem("eit", CHEST)
+    folder, problem = train(bench, MEMBERS[3]), bench.problem()
     bound = load_surrogate(folder).bind(problem, problem.prior(), problem.sensors("all"))
     prior = problem.prior()
     fresh = prior.unwhiten(stream(SEED, "flags").standard_normal((300, prior.dim)))
@@ -300,14 +312,8 @@ def flags(bench: Bench) -> None:
         key = f"flagged of {label}, 1 % noise, {bench.pairs} pairs"
         if key in bench.rows:
             continue
-        unknown = {"kind": "ellipses", "count": chests.shape[2]}
-        other = make_problem("eit", {**BODY, "unknown": unknown})
-        model = other.forward_model(other.sensors("all"), 1)
-        values = np.stack([model(m.ravel()) for m in chests])
-        sigma = np.full(values.shape[1], 0.01 * bench.scale)
-        noise = sigma * stream(SEED, f"flags-{label}").standard_normal(values.shape)
-        found = bound(values + noise, sigma)
-        share = float(np.mean(found.likeness < 0.05))
+        _, data, sigma = unlike(bench, label, chests)
+        share = float(np.mean(bound(data, sigma).likeness < 0.05))
         above = beta.ppf(0.95, share * len(chests) + 1, len(chests) * (1 - share) + 1e-9)
         said = {"share": round(share, 3), "upper_95": round(float(above), 3), "n": len(chests)}
         bench.keep(key, said)
@@ -315,7 +321,8 @@ def flags(bench: Bench) -> None:
 
 def inverted(bench: Bench, label: str, tables: dict[str, Any]) -> None:
     """An engine on the first cases, through observation files and the verb itself."""
-    truth, problem = truths(bench), make_problem("eit", FIELD)
+    there, truth = bench.there, truths(bench)
+    problem = make_problem("eit", there.searched)
     sensors = problem.sensors("all")
     for level in LEVELS:
         key = f"{label}, noise {100 * level:g} %, {bench.cases} cases"
@@ -328,7 +335,7 @@ def inverted(bench: Bench, label: str, tables: dict[str, Any]) -> None:
             seen = Observations(problem.observed, data[k], sensors, Noise(sigma))
             netcdf.write(path, to_dataset(seen, attributes({}, SEED)))
             inversion = Inversion.resolve(
-                {"seed": SEED, "problem": {"name": "eit", **FIELD}, **tables}, path
+                {"seed": SEED, "problem": {"name": "eit", **there.searched}, **tables}, path
             )
             tree = invert(inversion, bench.work / "result.nc", overwrite=True)
             images.append(tree["estimates"]["conductivity_mean"].values.ravel())
@@ -336,36 +343,50 @@ def inverted(bench: Bench, label: str, tables: dict[str, Any]) -> None:
                 begun.append(tree["learned"]["conductivity_mean"].values.ravel())
             misfits.append(float(tree["sample_stats"]["misfit"].mean()) / len(sigma))
             spent += float(tree.attrs["pdeinv_cpu_seconds"])
-        to_polar = from_grid(np.linspace(-1, 1, 33))
-        found = (to_polar @ np.stack(images).T).T
+        matrix = there.from_grid(33)
+        found = (matrix @ np.stack(images).T).T
         more = {"misfit_per_datum": round(float(np.median(misfits)), 3),
                 "cpu_seconds_each": round(spent / bench.cases, 2)}  # fmt: skip
         if begun:
-            before = errors((to_polar @ np.stack(begun).T).T, truth[: bench.cases])
+            before = there.errors((matrix @ np.stack(begun).T).T, truth[: bench.cases])
             more |= {f"{k}_of_estimate": v for k, v in before.items()}
-        bench.keep(key, {**errors(found, truth[: bench.cases]), **more})
+        bench.keep(key, {**there.errors(found, truth[: bench.cases]), **more})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work", type=Path)
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="chests")
     parser.add_argument("--pairs", type=int, default=2048)
+    parser.add_argument("--points", type=lambda t: [int(n) for n in t.split(",")], help="of pairs")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--cases", type=int, default=8, help="of Gauss-Newton, D-bar and polish")
     parser.add_argument("--only", type=lambda t: tuple(t.split(",")), default=(), help="labels")
     parser.add_argument("--minutes", type=float, help="CPU minutes of each training")
     parser.add_argument("--members", type=int, help="networks of each kind, where it has several")
-    parser.add_argument("--injections", type=int, help="test with so many of the 32 as well")
-    bench = Bench(**vars(parser.parse_args()))
+    parser.add_argument("--injections", type=int, help="test with so many functions as well")
+    parser.add_argument("--seeds", type=int, default=1, help="trainings of each network")
+    parser.add_argument("--shifts", action="store_true", help="networks on other chests too")
+    given = vars(parser.parse_args())
+    points, seeds = given.pop("points") or [given["pairs"]], given.pop("seeds")
+    if given["shifts"] and given["protocol"] != "chests":
+        parser.error("--shifts are of chests")
+    for pairs in points:
+        everything(Bench(**{**given, "pairs": pairs}), seeds)
+    print("all rows are there; other numbers of pairs: --pairs, longer trainings: --epochs")
+
+
+def everything(bench: Bench, seeds: int) -> None:
+    """All rows of one number of pairs that are asked for."""
     prepare(bench)
     floor(bench)
     for member in (*MEMBERS, *OPERATORS):
         if bench.wants(member.label):
-            learned(bench, member)
-    if bench.wants("flags"):
+            for k in range(seeds if member.trains else 1):
+                learned(replace(bench, seed=SEED + k), member)
+    if bench.wants("flags") and bench.protocol == "chests":
         flags(bench)
     one_by_one(bench)
-    print("all rows are there; other numbers of pairs: --pairs, longer trainings: --epochs")
 
 
 def one_by_one(bench: Bench) -> None:
@@ -378,9 +399,9 @@ def one_by_one(bench: Bench) -> None:
         fitted = {"name": "average-image", "polish": "family", "max_iterations": 8}
         tables = {"engine": fitted, "surrogate": {"path": str(train(bench, MEMBERS[0]))}}
         inverted(bench, key_of(bench, "fitted-prior MAP"), tables)
-    for label, engine in CLASSICAL.items():
+    for label, engine in bench.there.classical.items():
         if bench.wants(label):
-            inverted(bench, label, {"engine": engine})
+            inverted(bench, f"{bench.there.prefix}{label}", {"engine": dict(engine)})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Learned velocity images of held-out sections: mean image, Wiener filter, inversion network.
+"""Learned velocity images of held-out sections: mean image, Wiener filter, networks.
 
     python benchmarks/seismic_learned.py work            # goes on where it was stopped
     python benchmarks/seismic_learned.py work --pairs 4096 --epochs 60 --models 32 --polished 8
@@ -39,8 +39,8 @@ SEED = 21
 FAMILY, OTHER = "curvevel-a", "curvefault-a"
 SENSORS = "receivers:0-69/2@0.01:1.0:100"
 NEAREST, NOISE = 30.0, 0.05
-MEMBERS = ("average-image", "linear-image", "inversion-net")
-NETWORKS = ("inversion-net",)
+MEMBERS = ("average-image", "linear-image", "inversion-net", "latent-unet")
+NETWORKS = ("inversion-net", "latent-unet")
 SURVEY = {"preset": "openfwi", "time": {"record": 0.01}, **FAST}
 """As ``generate`` keeps it: records no denser than the data that are asked for."""
 TRAINING = {**SURVEY, "unknown": {"kind": "family", "family": FAMILY}}
@@ -210,7 +210,8 @@ def main() -> None:
         for family in (FAMILY, OTHER):
             alone(bench, name, family)
     for family in (FAMILY, OTHER):
-        polished(bench, MEMBERS[-1], family)
+        for name in NETWORKS:
+            polished(bench, name, family)
     print("all rows are there; more: --pairs, --epochs, --models, --polished")
 
 

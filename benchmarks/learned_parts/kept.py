@@ -7,7 +7,6 @@ import resource
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +35,14 @@ class Kept:
         """The pairs."""
         return self.work / f"pairs-{self.pairs}.nc"
 
-    @cached_property
+    @property
     def rows(self) -> dict[str, Any]:
-        """What is known already."""
+        """What is known already, also by others that work there."""
         path = self.work / "rows.json"
         return json.loads(path.read_text()) if path.exists() else {}
 
     def keep(self, key: str, row: dict[str, Any]) -> None:
         """Remember a row and print it."""
-        self.rows[key] = row
-        (self.work / "rows.json").write_text(json.dumps(self.rows, indent=1))
+        rows = {**self.rows, key: row}
+        (self.work / "rows.json").write_text(json.dumps(rows, indent=1))
         print(json.dumps({"row": key, **row}), flush=True)

@@ -87,6 +87,12 @@ class Ended(IntEnum):
         "data; else noise too small, or model wrong",
     )
 
+    FITTED = (
+        19,
+        "stopped at the noise level",
+        "an estimate that its early end regularizes, and no minimum",
+    )
+
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""
         member = int.__new__(cls, code)
@@ -101,7 +107,7 @@ class Ended(IntEnum):
     @property
     def converged(self) -> bool:
         """Whether the engine's own criterion was met."""
-        return self in (Ended.CONVERGED, Ended.DRAWN)
+        return self in (Ended.CONVERGED, Ended.DRAWN, Ended.FITTED)
 
     def sentence(self, found: str) -> str:
         """What was found, with the advice."""

@@ -87,9 +87,11 @@ def _field(source: GriddedField) -> xr.DataArray:
     """The variable over (y, x), with increasing coordinates."""
     dataset, name = _dataset(source), source.variable
     if name not in dataset or set(dataset[name].dims) != {"y", "x"}:
+        there = ", ".join(map(str, dataset.data_vars)) or "none"
+        found = f"it on ({', '.join(map(str, dataset[name].dims))})" if name in dataset else there
         raise DataSchemaError(
-            f"{source.file}: expected variable '{name}' on dimensions (y, x), "
-            f"found { ({str(k): v.dims for k, v in dataset.data_vars.items()}) }"
+            f"{source.file}: expected variable '{name}' on dimensions (y, x), found {found}; write "
+            "that field on a regular grid"
         )
     if "x" not in dataset.coords or "y" not in dataset.coords:
         raise DataSchemaError(f"{source.file}: coordinates x(x) and y(y) are missing")

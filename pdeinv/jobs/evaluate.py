@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,14 +14,14 @@ import numpy as np
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.bayes.prior import Prior
-from pdeinv.bayes.solve_costs import least_seconds
 from pdeinv.config import merge, named
-from pdeinv.errors import ConfigError, RunFailed, SolverDiverged, reason
+from pdeinv.errors import ConfigError, RunFailed, SolverDiverged
 from pdeinv.io import netcdf
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.jobs.comparison import Comparison, Region
 from pdeinv.jobs.evaluated_draws import draws_of
-from pdeinv.model.forward import Capability, ForwardModel
+from pdeinv.jobs.evaluated_seconds import Stopwatch, seconds_at, surrogate_seconds
+from pdeinv.model.forward import ForwardModel
 from pdeinv.model.learned import Role
 from pdeinv.model.observed import Sensors
 from pdeinv.model.rows import evaluate
@@ -35,9 +34,6 @@ from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 __all__ = ["Request", "Setting", "compare"]
-
-BATCH = 256
-"""Points of one batched call whose time is taken."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,7 @@ def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparis
     model = bound_forward(surrogate, problem, there.prior, sensors)
     reference = there.reference
     draws = draws_of(problem, reference, request.around, case, n=request.n, seed=request.seed)
-    total, done, spent = sum(map(len, draws.values())), 0, _Stopwatch()
+    total, done, spent = sum(map(len, draws.values())), 0, Stopwatch()
     regions = []
     for name, xi in draws.items():
         values, failures = np.full((len(xi), reference.d_space.size), np.nan), [""] * len(xi)
@@ -158,7 +154,9 @@ def _compare(request: Request, progress: Callable[[int, int], None]) -> Comparis
     if not any(r.good.any() for r in regions):
         raise RunFailed(f"all {total} solves failed, the first with: {regions[0].failures[0]}")
     weights = _weights(request, case, surrogate, regions, reference)
-    seconds = {"reference": spent.mean, **_surrogate_seconds(model, regions[0].xi)}
+    solved = np.concatenate([r.xi[r.good] for r in regions])
+    took = spent.mean if spent.told else seconds_at(reference, solved)
+    seconds = {"reference": took, **surrogate_seconds(model, regions[0].xi)}
     return Comparison(
         surrogate, problem, sensors, **vars(weights), regions=tuple(regions), seconds=seconds
     )
@@ -191,31 +189,6 @@ def _sensors(
         return case.observations.coords
     trained = surrogate.metadata["sensors"]
     return {c: np.asarray(v, dtype=np.float64) for c, v in trained.items()}
-
-
-class _Stopwatch:
-    """Solves of the reference, with the CPU time of those that succeeded after the first."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def of(self, model: ForwardModel, xi: Array, out: Array) -> str:
-        """Write G(xi) into ``out``; returns why the solve failed, or nothing."""
-        begin = time.process_time()
-        try:
-            value = model(xi)
-        except SolverDiverged as error:
-            return reason(error)
-        self.times.append(time.process_time() - begin)
-        if not np.isfinite(value).all():
-            return "the solve gave values that are not finite"
-        out[:] = value
-        return ""
-
-    @property
-    def mean(self) -> float:
-        """Seconds of one solve; the first, which compiles, counts only when it is alone."""
-        return float(np.mean(self.times[1:] or self.times or [np.nan]))
 
 
 def _region(
@@ -289,12 +262,3 @@ def _trained_noise(surrogate: Surrogate, size: int) -> Array:
     """σ that the training weighed errors against; one number where the sensors are others."""
     stored = np.asarray(surrogate.metadata["noise_std"], dtype=np.float64).ravel()
     return stored if len(stored) == size else np.full(size, float(np.median(stored)))
-
-
-def _surrogate_seconds(model: ForwardModel, xi: Array) -> dict[str, float]:
-    """CPU seconds of one evaluation, called with one point and with many."""
-    one = least_seconds(lambda: model(xi[0]))
-    if Capability.BATCH not in model.capabilities:
-        return {"surrogate": one}
-    many = np.resize(xi, (BATCH, xi.shape[1]))
-    return {"surrogate": one, "surrogate_batched": least_seconds(lambda: model(many)) / BATCH}

@@ -91,10 +91,13 @@ def verdict(errors: dict[str, float], constant: dict[str, dict[str, float]], cov
         f"image {median['image_l1']:.2g} and {median['image_l2']:.2g}"
     )
     more = "train on more samples, or longer"
-    l1, l2 = (min(mean[k], median[k]) for k in ("image_l1", "image_l2"))
-    if errors["image_l1"] > l1 and errors["image_l2"] > l2:
-        return f"weak: no better than an image that knows no data: {said}; {more}"
-    if errors["image_l1"] > BETTER * l1 or errors["image_l2"] > BETTER * l2:
+    norms = {"L1": "image_l1", "L2": "image_l2"}
+    best = {name: min(mean[key], median[key]) for name, key in norms.items()}
+    worse = [name for name, key in norms.items() if errors[key] >= best[name]]
+    if worse:
+        where = " and ".join(worse)
+        return f"weak: no better in {where} than an image that knows no data: {said}; {more}"
+    if any(errors[key] > BETTER * best[name] for name, key in norms.items()):
         return f"weak: {said}; {more}"
     if covered < NARROW:
         return f"narrow: bands of 90 % hold {covered:.0%}, {said}; train on draws like these"

@@ -83,7 +83,7 @@ def _of_result(tree: xr.DataTree, path: Path, variable: str | None) -> MeshField
     if not chosen:
         raise DataSchemaError(
             f"{path}: the unknown is a list of numbers, no field over space; write profiles that "
-            "follow from it by --csv, or read it with xarray"
+            "follow from it, where there are any, by --csv, or read it with xarray"
         )
     places = [_places(draws[n]) for n in chosen]
     if any(p != places[0] for p in places):

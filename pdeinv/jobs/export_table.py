@@ -37,9 +37,9 @@ def check_csv_name(out: Path) -> None:
 def export_csv(path: Path, out: Path) -> None:
     """Write the profiles over x of a result or truth as a table.
 
-    A truth gives its fields at the nodes. A result gives, of every profile that follows from the
-    unknown (its group ``derived``), ``NAME_mean``, ``NAME_sd`` and the quantiles of its draws;
-    ``NAME`` where the engine gives a point.
+    A truth gives its fields at the nodes, those over time with a column for each time. A result
+    gives, of every profile that follows from the unknown (its group ``derived``), ``NAME_mean``,
+    ``NAME_sd`` and the quantiles of its draws; ``NAME`` where the engine gives a point.
 
     Args:
         path: of ``invert`` or ``solve``.
@@ -63,8 +63,8 @@ def export_csv(path: Path, out: Path) -> None:
             )
         if not columns:
             raise DataSchemaError(
-                f"{path} has no profiles over {PLACE} alone, which --csv writes; take --vtk, or "
-                "read it with xarray"
+                f"{path} has no profiles over {PLACE} alone, which --csv writes; read it with "
+                "xarray, or take --vtk for a field over space"
             )
         write_text(out, noted(_text(columns)))
 
@@ -75,11 +75,28 @@ def _columns(dataset: xr.Dataset) -> dict[str, Array]:
         return {}
     places = dataset[PLACE]
     found = {
-        _headed(str(name), values): np.asarray(values)
+        head: column
         for name, values in dataset.data_vars.items()
-        if values.dims == places.dims and values.dtype.kind == "f"
+        if values.dtype.kind == "f"
+        for head, column in _along(str(name), values, places).items()
     }
     return {_headed(PLACE, places): np.asarray(places), **found} if found else {}
+
+
+def _along(name: str, values: xr.DataArray, places: xr.DataArray) -> dict[str, Array]:
+    """A field over x; one over a coordinate such as time beside it is a column for each value."""
+    head = _headed(name, values)
+    if values.dims == places.dims:
+        return {head: np.asarray(values)}
+    beside = [str(d) for d in values.dims if d not in places.dims]
+    if len(beside) != 1 or values.ndim != 2 or beside[0] not in values.coords:
+        return {}
+    over = values[beside[0]]
+    units = over.attrs.get("units", "1")
+    return {
+        f"{head} at {beside[0]} = {float(at):g} {units}": np.asarray(values.isel({beside[0]: k}))
+        for k, at in enumerate(over)
+    }
 
 
 def _headed(name: str, values: xr.DataArray) -> str:

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.bayes.prior import Prior
+from pdeinv.config import named
 from pdeinv.errors import ConfigError, DataSchemaError, ShapeError, SolverDiverged
 from pdeinv.io import netcdf
 from pdeinv.io.fields import LEVEL, problem_attributes
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
 from pdeinv.io.schema import fitting
 from pdeinv.io.unknowns import unknown_in
+from pdeinv.plugins.agreed import apart
 from pdeinv.plugins.hooks import annotated, fixtures, likelihood
 from pdeinv.plugins.mask import masks
 from pdeinv.plugins.problem import Problem
@@ -30,6 +32,7 @@ __all__ = [
     "choose_unknown",
     "make_observations",
     "make_truth",
+    "not_of_truth",
     "read_truth",
     "truth_tree",
     "unknown_of",
@@ -177,6 +180,27 @@ def read_truth(path: Path) -> tuple[Problem, xr.Dataset]:
     fields = netcdf.read_dataset(path)
     netcdf.check_kind(fields.attrs, path, {"truth": "solve"})
     return problem_of_truth(fields, path), fields
+
+
+def not_of_truth(path: Path, table: Mapping[str, Any]) -> str | None:
+    """What to tell of a run file's ``[problem]`` that is another than that of a truth.
+
+    The truth's is what is observed; a run file of the inversion to come may have another unknown or
+    a coarser mesh.
+
+    Raises:
+        DataSchemaError: not a truth file, or of another problem than the table names.
+    """
+    if not table:
+        return None
+    (problem, _), (name, keys) = read_truth(path), named(table)
+    if name not in (None, problem.name):
+        raise DataSchemaError(
+            f"{path} is of problem '{problem.name}', and [problem] names '{name}'; take the truth "
+            "of that, or leave problem.name out"
+        )
+    other = apart(problem.name, problem.config.model_dump(mode="json"), keys)
+    return None if other is None else f"observed as solved, with problem.{other}"
 
 
 def _law(

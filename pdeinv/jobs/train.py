@@ -27,7 +27,7 @@ from pdeinv.launchers import without_rank
 from pdeinv.plugins.fitting import FitRun, Precision
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.plugins.registry import configured, load
-from pdeinv.plugins.surrogate import Surrogate, check_installed
+from pdeinv.plugins.surrogate import Surrogate, check_installed, role_of
 
 __all__ = ["Job", "execute", "together"]
 
@@ -97,7 +97,7 @@ class Job:
         Raises:
             DataSchemaError: it is none, or not one that the surrogate can learn from.
         """
-        training = open_training_set(self.data, self.problem)
+        training = open_training_set(self.data, self.problem, role_of(self.kind))
         check_inputs(training, self.kind)
         return training
 

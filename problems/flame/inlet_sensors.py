@@ -64,6 +64,7 @@ class InletSensors:
         default: quantities of a profile where none are named.
         wanted: what text of sensors looks like.
         states: what tells experiments apart, parameters by coordinate; other coordinates are zero.
+        slack: how far places may lie below and above the domain, m.
     """
 
     observed: Observed
@@ -71,6 +72,7 @@ class InletSensors:
     default: tuple[str, ...]
     wanted: str
     states: Mapping[str, str] = field(default_factory=lambda: INLET)
+    slack: tuple[float, float] = (0.0, 0.0)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -112,12 +114,17 @@ class InletSensors:
             ConfigError: not understood, or refused.
         """
         found = self.parse(spec, config, nodes)
-        check_inside({"x": found["x"]}, config.extent)
+        check_inside({"x": found["x"]}, self._reach(config))
         try:
             check(found)
         except DataSchemaError as error:
             raise ConfigError(str(error)) from None
         return found
+
+    def _reach(self, config: Burning) -> tuple[tuple[float, float], ...]:
+        """Between which places data may lie."""
+        ((low, high),) = config.extent
+        return ((low - self.slack[0], high + self.slack[1]),)
 
     def on_grid(self, name: str, config: Burning, shape: tuple[int, ...]) -> Sensors:
         """One quantity at the nodes of a grid on the domain, at the configured inlet.
@@ -219,9 +226,10 @@ class InletSensors:
                 f"sensor {k} is of quantity {kinds[k]:g}; expected 0 to {len(self.kinds) - 1}"
             )
         places = columns["x"][:, None]
-        bad = outside(places, config.extent)
+        reach = self._reach(config)
+        bad = outside(places, reach)
         if len(bad):
-            raise DataSchemaError(misplaced(f"sensor {bad[0]}", places[bad[0]], config.extent))
+            raise DataSchemaError(misplaced(f"sensor {bad[0]}", places[bad[0]], reach))
         self._check_inlet(config, columns)
 
     def _check_inlet(self, config: Burning, columns: dict[str, Array]) -> None:

@@ -124,6 +124,7 @@ class TableFormat:
         found.check_inlet(self.ends)
         first = {name: float(found.columns[short][0]) for short, name in INLET.items()}
         attrs = problem_attributes(self.problem, self.config(**first, **more))
+        found.check_places(kinds)
         return dataset_of(found, kinds, self.observed, options.rel).assign_attrs(attrs)
 
 
@@ -166,7 +167,6 @@ def dataset_of(
     Raises:
         DataSchemaError: a row that cannot be, by its line.
     """
-    table.check_places(kinds)
     data: dict[str, tuple[str, Array, dict[str, str]]] = {}
     for kind in kinds:
         labels = {"units": kind.units, "long_name": kind.long_name}

@@ -65,8 +65,8 @@ class Table:
             values = self.columns[short]
             self._refuse(~((values >= low) & (values <= high)), short, f"must be {words}")
 
-    def check_places(self, kinds: Sequence[Kind]) -> None:
-        """Refuse profiles without a place, and places before the inlet.
+    def check_places(self, kinds: Sequence[Kind], slack: float = 0.0) -> None:
+        """Refuse profiles without a place, and places more than ``slack`` (m) before the inlet.
 
         Raises:
             DataSchemaError: names the first one.
@@ -75,8 +75,9 @@ class Table:
             if "x" in kind.coords:
                 there = np.isfinite(self.columns[kind.name])
                 x = self.columns["x"]
-                text = f"of {kind.name} must be a place in m, from the inlet at 0 on"
-                self._refuse(there & ~(x >= 0), "x", text)
+                first = "the inlet at 0" if slack == 0 else f"{-slack:g} (by --offset)"
+                text = f"of {kind.name} must be a place in m, from {first} on"
+                self._refuse(there & ~(x >= -slack), "x", text)
 
     def noise(self, name: str, rel: float | None) -> Array:
         """The standard deviation of a quantity: that of the file, else a part of each value.

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from pdeinv.bayes.fields.base import GaussianField
-from pdeinv.errors import ConfigError
+from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io.gridded import GriddedField, field_function
 from pdeinv.io.netcdf import kind_of, read_tree
 from pdeinv.typing import Array
@@ -18,6 +18,9 @@ from pdeinv.typing import Array
 from .unknown_config import BoundedConfig
 
 __all__ = ["about"]
+
+HELD = {"result": ("velocity_mean", "estimates"), "truth": ("velocity", "unknown")}
+"""Variable and group of a velocity in files of these kinds."""
 
 
 def about(field: GaussianField, kind: BoundedConfig, places: Array) -> GaussianField:
@@ -58,10 +61,18 @@ def _velocity(background: Any, places: Array) -> Array:
 
 
 def _held(path: Path) -> tuple[str, str]:
-    """Variable and group of a velocity: of a result its mean, of a truth its unknown."""
-    match kind_of(read_tree(path)):
-        case "result":
-            return "velocity_mean", "estimates"
-        case "truth":
-            return "velocity", "unknown"
-    return "velocity", ""
+    """Variable and group of a velocity: of a result its mean, of a truth its unknown.
+
+    Raises:
+        DataSchemaError: that is no field on a grid.
+    """
+    tree = read_tree(path)
+    kind = kind_of(tree)
+    name, group = HELD.get(kind, ("velocity", ""))
+    held = tree[group].to_dataset() if group in tree.children else {}
+    if group and (name not in held or not {"x", "y"} <= set(held[name].dims)):
+        raise DataSchemaError(
+            f"unknown.background: {path} is a {kind} whose unknown is no velocity on a grid over "
+            "(y, x); take one of a field on a grid, or a NetCDF file with velocity(y, x)"
+        )
+    return name, group

@@ -22,6 +22,7 @@ NEAR = 3.0
 def remarks(config: SeismicConfig, observations: Observations) -> tuple[str, ...]:
     """One line for each."""
     found = [_coarse(config), _near(config, observations), _band(config, observations)]
+    found += [_unread(config)]
     found += _traces(observations)
     return tuple(line for line in found if line)
 
@@ -33,6 +34,17 @@ def _coarse(config: SeismicConfig) -> str:
     return (
         f"{points:.2g} nodes per shortest wavelength at {HIGHEST:g} times the peak frequency are "
         f"few: data may be off by several per cent; {ENOUGH:g} are good (cells, degree)"
+    )
+
+
+def _unread(config: SeismicConfig) -> str:
+    """Keys of the fast model beside the reference, as after a model was changed on its own."""
+    keys = sorted(config.deepwave.model_fields_set)
+    if config.model == "deepwave" or not keys:
+        return ""
+    return (
+        f"deepwave.{', deepwave.'.join(keys)} is of the fast model, and model '{config.model}' "
+        "does not read it; set model = 'deepwave', or leave it out"
     )
 
 

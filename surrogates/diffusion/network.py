@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common.normalization import group_norm
 from ..common.torch_env import built, torch
 from .cosines import LOG_CENTRE, LOG_SPREAD, Cosines
 
@@ -26,6 +27,10 @@ WAVES = 4
 
 FARTHEST = 3.0
 """Levels farther than this from the middle of the trained ones, in their spread, count as that."""
+
+
+LEAST = 4
+"""Channels of a normalised group, where a layer has as many."""
 
 
 def build(cosines: Cosines, width: int, scales: int) -> Any:
@@ -115,7 +120,7 @@ def _unet(width: int, scales: int) -> Any:
         "up": nn.ModuleList(
             _block(a + b, b, told) for a, b in zip([*widths[1:], widths[-1]], widths, strict=True)
         ),
-        "norm": nn.GroupNorm(_groups(width), width),
+        "norm": group_norm(width, LEAST),
         "last": nn.Conv2d(width, 1, 3, padding=1),
     }
     with torch.no_grad():
@@ -145,19 +150,14 @@ def _through(module: Any, pair: tuple[Any, Any]) -> Any:
     return x[:, 0, :rows, :columns]
 
 
-def _groups(channels: int) -> int:
-    """Groups of at least four channels, eight at most."""
-    return max(g for g in (1, 2, 4, 8) if channels % g == 0 and channels // g >= min(4, channels))
-
-
 def _block(n_in: int, n_out: int, told: int) -> Any:
     """x + f(x) with two convolutions, the middle scaled and shifted by the level."""
     nn = torch.nn
     parts = {
-        "norm_in": nn.GroupNorm(_groups(n_in), n_in),
+        "norm_in": group_norm(n_in, LEAST),
         "conv_in": nn.Conv2d(n_in, n_out, 3, padding=1),
         "film": nn.Linear(told, 2 * n_out),
-        "norm_out": nn.GroupNorm(_groups(n_out), n_out),
+        "norm_out": group_norm(n_out, LEAST),
         "conv_out": nn.Conv2d(n_out, n_out, 3, padding=1),
         "past": nn.Identity() if n_in == n_out else nn.Conv2d(n_in, n_out, 1),
     }

@@ -144,7 +144,7 @@ def network(size: UnetSize, reader: Departures, rms: Array, inside: Array) -> An
         given = module.given.to(x.dtype).expand(len(x), -1, -1, -1)
         level = x[:, :1, None, None].expand(-1, -1, *inside.shape)
         body = given[:, :1]
-        return (body[:, 0] * module.inner(torch.cat([body * seen, level, given], 1))).flatten(1)
+        return (body * module.inner(torch.cat([body * seen, level, given], 1))).flatten(1)
 
     return built(forward, {"inner": unet(size, inside)}, buffers)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,18 +22,24 @@ from pydantic import Field
 
 from pdeinv.config import Width
 from pdeinv.model.learned import Estimate
-from pdeinv.rng import stream
 from pdeinv.typing import Array
 
 from ..common.record import Record
 from ..common.storage import under, within
-from ..common.torch_env import built, seeded, torch
-from ..inverse.noising import Noised
+from ..common.torch_env import built, torch
 from ..operators.network import Architecture, build, padded_size
-from ..training.config import Data, TrainingConfig
+from ..training.config import TrainingConfig
 from ..training.weights import answers, from_arrays, in_double
 from .linear_image import Linear, taught_linear
-from .members import Made, facts_of, fitted, restored_weights, stored_weights
+from .members import (
+    Members,
+    Scale,
+    Teaching,
+    facts_of,
+    restored_weights,
+    stored_weights,
+    taught_member,
+)
 from .modes import DataModes, Seen
 from .networks import BLOCK
 from .rule import Course
@@ -63,42 +69,21 @@ class LinFnoConfig(ImageConfig, TrainingConfig):
 
 
 @dataclass(frozen=True)
-class Scales:
-    """Of the inputs and outputs of a network.
-
-    Attributes:
-        mean: of the linear images, shape (p,).
-        size: root mean square departure of the training's images from it in the body.
-        shape: nodes along y and x.
-        inside: 1 in the body, shape (p,).
-    """
-
-    mean: Array
-    size: float
-    shape: tuple[int, int]
-    inside: Array
-
-    def inputs(self, found: Estimate, level: Array) -> Array:
-        """(n, CHANNELS · p) of linear images and ln of the multiple of σ."""
-        image = (found.mean - self.mean) / self.size
-        channels = [image, found.std / self.size, np.repeat(level[:, None], image.shape[1], axis=1)]
-        return np.concatenate([self.inside * c for c in channels], axis=1)
-
-
-@dataclass(frozen=True)
 class Refined:
     """Linear images with the mean correction of several networks.
 
     Attributes:
         linear: the linear reconstruction.
-        scales: of the networks.
+        scale: of images, about the mean of the linear ones.
+        shape: nodes along y and x.
         architecture: their size.
         weights: of each network, by name.
         facts: for the record.
     """
 
     linear: Linear
-    scales: Scales
+    scale: Scale
+    shape: tuple[int, int]
     architecture: Architecture
     weights: tuple[Mapping[str, Array], ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -107,34 +92,32 @@ class Refined:
     def networks(self) -> list[Any]:
         """In double precision."""
         return [
-            in_double(from_arrays(lambda: network(self.architecture, self.scales), w))
+            in_double(from_arrays(lambda: network(self.architecture, self.scale, self.shape), w))
             for w in self.weights
         ]
 
     def __call__(self, seen: Seen) -> Estimate:
         """Mean of the networks; variance of the linear image and of the networks about it."""
         first = self.linear(seen)
-        inputs = self.scales.inputs(first, seen.level)
+        inputs, scale = _channels(self.scale, first, seen.level), self.scale
         found = np.stack([answers(one, inputs, BLOCK) for one in self.networks])
-        std = np.sqrt(first.std**2 + (self.scales.size * found.std(axis=0)) ** 2)
-        inside = self.scales.inside > 0
-        mean = self.scales.mean + self.scales.size * found.mean(axis=0)
-        return replace(first, mean=np.where(inside, mean, first.mean), std=std)
+        std = np.sqrt(first.std**2 + (scale.size * found.std(axis=0)) ** 2)
+        mean = scale.mean + scale.size * found.mean(axis=0)
+        return replace(first, mean=np.where(scale.inside > 0, mean, first.mean), std=std)
 
     def arrays(self) -> dict[str, Array]:
         """Of the linear part, the scales and the networks."""
-        s = self.scales
-        scales = {"scale_mean": s.mean, "scale_size": np.array([s.size]), "scale_inside": s.inside}
-        return {**under("linear.", self.linear.arrays()), **scales, **stored_weights(self.weights)}
+        scale = under("scale_", self.scale.arrays())
+        return {**under("linear.", self.linear.arrays()), **scale, **stored_weights(self.weights)}
 
 
-def network(architecture: Architecture, scales: Scales) -> Any:
+def network(architecture: Architecture, scale: Scale, shape: tuple[int, int]) -> Any:
     """From (batch, CHANNELS · p) to scaled images (batch, p): the first input and a correction.
 
     The last layer begins small, so that training begins at the linear image.
     """
-    rows, columns = scales.shape
-    inner = build(architecture, scales.inside.reshape(scales.shape))
+    rows, columns = shape
+    inner = build(architecture, scale.inside.reshape(shape))
     with torch.no_grad():
         for weights in inner.inner.projection.fcs[-1].parameters():
             weights.mul_(SMALL)
@@ -163,47 +146,38 @@ class LinFno(Reconstruction):
         """
         shape, config = course.labels.plane(cls.name), course.lesson.config
         linear = taught_linear(course, "wiener")
-        inside = course.labels.inside.astype(np.float64)
-        off = course.images(course.lesson.split.train) - linear.images.mean
-        size = float(np.sqrt(np.mean(off[:, course.labels.inside] ** 2)))
-        scales = Scales(linear.images.mean, size or 1.0, shape, inside)
+        scale = Scale.of(course, linear.images.mean)
         rows, columns = (min(config.modes, padded_size(n, config.padding) - 1) for n in shape)
         architecture = Architecture(
             (rows, columns), config.width, config.layers, config.padding, inputs=CHANNELS
         )
-        made = [_member(course, linear, scales, architecture, k) for k in range(config.members)]
+        raw = Members(
+            partial(_inputs, linear, scale), lambda: network(architecture, scale, shape), scale
+        )
+        teaching = Teaching(cls.name, config.members)
+        made = [taught_member(course, raw, teaching, k) for k in range(config.members)]
         facts = {**linear.facts, "architecture": architecture.as_json(), **facts_of(made)}
-        return Refined(linear, scales, architecture, tuple(w for w, _ in made), facts)
+        return Refined(linear, scale, shape, architecture, tuple(w for w, _ in made), facts)
 
     @classmethod
     def rule_of(cls, arrays: Mapping[str, Array], data: DataModes, record: Record) -> Refined:
         """The stored one."""
-        rows, columns = record.extra["image_shape"]
-        inside, size = arrays["scale_inside"], float(arrays["scale_size"][0])
-        scales = Scales(arrays["scale_mean"], size, (int(rows), int(columns)), inside)
-        linear = Linear.from_arrays(within("linear.", arrays), data)
-        weights = restored_weights(arrays, int(record.config["members"]))
+        rows, columns = (int(n) for n in record.extra["image_shape"])
         return Refined(
-            linear, scales, Architecture.from_json(record.extra["architecture"]), weights
+            Linear.from_arrays(within("linear.", arrays), data),
+            Scale.from_arrays(within("scale_", arrays)),
+            (rows, columns),
+            Architecture.from_json(record.extra["architecture"]),
+            restored_weights(arrays, int(record.config["members"])),
         )
 
 
-def _member(
-    course: Course, linear: Linear, scales: Scales, architecture: Architecture, k: int
-) -> Made:
-    """Network ``k``, on its own draws of noise and stopped by its own samples."""
-    lesson = course.lesson
-    seed = int(stream(lesson.seed, "member", k).integers(2**31))
-    mine, stop = course.parts(f"member-{k}")
+def _inputs(linear: Linear, scale: Scale, seen: Seen) -> Array:
+    """(n, CHANNELS · p) of linear images, their spread and ln of the multiple of σ."""
+    return _channels(scale, linear(seen), seen.level)
 
-    def encode(data: Array, levels: Array) -> Array:
-        return scales.inputs(linear(Seen(data, levels)), levels)
 
-    width = CHANNELS * len(scales.mean)
-    noised = Noised(course.values(mine), course.law, encode, seed, width)
-    seen = course.measured(stop, f"stop-{k}")
-    targets = (course.images(rows) for rows in (mine, stop))
-    train_y, valid_y = (scales.inside * (t - scales.mean) / scales.size for t in targets)
-    valid_x = encode(seen.values, seen.level)
-    module = seeded(seed, LinFno.name, k, lambda: network(architecture, scales))
-    return fitted(course, module, Data(noised, train_y, valid_x, valid_y), seed, k)
+def _channels(scale: Scale, found: Estimate, level: Array) -> Array:
+    image = (found.mean - scale.mean) / scale.size
+    channels = [image, found.std / scale.size, np.repeat(level[:, None], image.shape[1], axis=1)]
+    return np.concatenate([scale.inside * c for c in channels], axis=1)

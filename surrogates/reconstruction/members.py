@@ -19,6 +19,7 @@ from pdeinv.model.learned import Estimate
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
+from ..common.split import Index
 from ..common.storage import under, within
 from ..common.torch_env import seeded
 from ..inverse.noising import Noised
@@ -36,9 +37,9 @@ __all__ = [
     "Scale",
     "Teaching",
     "facts_of",
-    "fitted",
     "restored_weights",
     "stored_weights",
+    "taught_member",
     "taught_members",
 ]
 
@@ -61,7 +62,7 @@ def restored_weights(arrays: Mapping[str, Array], count: int) -> tuple[Mapping[s
     return tuple(within(f"member{k}.", arrays) for k in range(count))
 
 
-def fitted(course: Course, module: Any, data: Data, seed: int, k: int) -> Made:
+def _fitted(course: Course, module: Any, data: Data, seed: int, k: int) -> Made:
     """Network ``k`` trained, in a folder of its own where the run has one."""
     lesson = course.lesson
     folder = None if lesson.run.folder is None else lesson.run.folder / f"member{k}"
@@ -91,10 +92,10 @@ class Scale:
     inside: Array
 
     @classmethod
-    def of(cls, course: Course) -> Scale:
-        """That of all training samples."""
+    def of(cls, course: Course, mean: Array | None = None) -> Scale:
+        """That of all training samples, about their mean or another image."""
         images, inside = course.images(course.lesson.split.train), course.labels.inside
-        mean = images.mean(axis=0)
+        mean = images.mean(axis=0) if mean is None else mean
         size = float(np.sqrt(np.mean((images - mean)[:, inside] ** 2))) or 1.0
         return cls(mean, size, inside.astype(np.float64))
 
@@ -178,32 +179,38 @@ class Teaching:
 
 def taught_members(course: Course, raw: Members, teaching: Teaching) -> Members:
     """``raw`` with trained networks."""
-    made = [_member(course, raw, teaching, k) for k in range(teaching.members)]
+    made = [taught_member(course, raw, teaching, k) for k in range(teaching.members)]
     weights = tuple(w for w, _ in made)
     found = replace(raw, weights=weights, facts={**raw.facts, **facts_of(made)})
     errors = [_error(course, replace(found, weights=(w,)), k) for k, w in enumerate(weights)]
     return replace(found, errors=np.stack(errors))
 
 
+def _parts(course: Course, k: int) -> tuple[Index, Index, Seen]:
+    """Samples that member ``k`` learns from, those that stop it, and noisy data of the latter."""
+    mine, stop = course.parts(f"member-{k}")
+    return mine, stop, course.measured(stop, f"stop-{k}")
+
+
 def _error(course: Course, one: Members, k: int) -> Array:
     """Root mean square error of a member on the samples that stopped it, shape (p,)."""
-    _, stop = course.parts("network", k)
+    _, stop, seen = _parts(course, k)
     truth = course.images(stop)
     none = np.ones((1, truth.shape[1]))
-    off = replace(one, errors=none)(course.measured(stop, "stop")).mean - truth
+    off = replace(one, errors=none)(seen).mean - truth
     return np.maximum(np.sqrt(np.mean(off**2, axis=0)), FLOOR * float(truth.std()))
 
 
-def _member(course: Course, raw: Members, teaching: Teaching, k: int) -> Made:
+def taught_member(course: Course, raw: Members, teaching: Teaching, k: int) -> Made:
     """Network ``k``, on its own draws of noise and stopped by its own samples."""
-    seed = int(stream(course.lesson.seed, "network", k).integers(2**31))
-    mine, stop = course.parts("network", k)
+    seed = int(stream(course.lesson.seed, "member", k).integers(2**31))
+    mine, stop, seen = _parts(course, k)
 
     def encode(data: Array, levels: Array) -> Array:
         return teaching.shown(raw.reader(Seen(data, levels)), seed)
 
-    inputs = raw.reader(course.measured(stop, "stop"))
+    inputs = raw.reader(seen)
     noised = Noised(course.values(mine), course.law, encode, seed, inputs.shape[1])
     shown, held = (raw.scale.target(course.images(rows)) for rows in (mine, stop))
-    module = teaching.begun(seeded(seed, teaching.name, 0, raw.build), inputs)
-    return fitted(course, module, Data(noised, shown, inputs, held), seed, k)
+    module = teaching.begun(seeded(seed, teaching.name, k, raw.build), inputs)
+    return _fitted(course, module, Data(noised, shown, inputs, held), seed, k)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from ..common.normalization import group_norm
 from ..common.torch_env import built, torch
 
 __all__ = ["Attention", "UnetSize", "unet"]
@@ -42,6 +43,7 @@ class UnetSize:
         depth: how often the resolution is halved.
         attention: its kind; None for the plain U-Net.
         heads: of the attention.
+        outputs: channels of the output.
     """
 
     inputs: int
@@ -49,10 +51,11 @@ class UnetSize:
     depth: int
     attention: Attention | None
     heads: int
+    outputs: int = 1
 
 
 def unet(size: UnetSize, inside: Any) -> Any:
-    """The network from (batch, inputs, y, x) to (batch, y, x).
+    """The network from (batch, inputs, y, x) to (batch, outputs, y, x).
 
     Args:
         size: of the network.
@@ -69,7 +72,7 @@ def unet(size: UnetSize, inside: Any) -> Any:
         "down": torch.nn.ModuleList(down),
         "up": torch.nn.ModuleList(up),
         "attend": torch.nn.ModuleList(a for a in attend if a is not None),
-        "last": torch.nn.Conv2d(size.width, 1, 1),
+        "last": torch.nn.Conv2d(size.width, size.outputs, 1),
     }
 
     def forward(module: Any, x: Any) -> Any:
@@ -96,20 +99,15 @@ def _through(module: Any, x: Any, depth: int) -> Any:
         x = torch.nn.functional.interpolate(x, size=skip.shape[2:], mode="bilinear")
         skip = module.attend[k](x, skip, weights[k]) if attends else skip
         x = module.up[k](torch.cat([x, skip], dim=1))
-    return module.last(x)[:, 0]
+    return module.last(x)
 
 
 def _block(n_in: int, n_out: int) -> Any:
     layers: list[Any] = []
     for a in (n_in, n_out):
         conv = torch.nn.Conv2d(a, n_out, 3, padding=1)
-        layers += [conv, torch.nn.GroupNorm(_groups(n_out), n_out), torch.nn.GELU()]
+        layers += [conv, group_norm(n_out), torch.nn.GELU()]
     return torch.nn.Sequential(*layers)
-
-
-def _groups(channels: int) -> int:
-    """Eight where they divide the channels, else as many as do."""
-    return next(g for g in (8, 6, 5, 4, 3, 2, 1) if channels % g == 0)
 
 
 def _attention(size: UnetSize, asking: int, valued: int) -> Any:

@@ -22,6 +22,10 @@ INLET = {
 STEPS = {"x": [0.0, 0.002, 0.03], "T": [300.0, 1600.0, 1800.0]}
 CASES = {
     "free": ({}, "grid:5@T,u,X_OH,Y_H2O+speed"),
+    "from elsewhere": (
+        {"offset": {"kind": "normal", "mean": 0.002, "std": 2e-4}},
+        "grid:9@T,u,X_OH+speed",
+    ),
     "multicomponent": ({"transport": "multicomponent", "soret": True}, "speed"),
     "burner": ({"configuration": "burner"}, "grid:5@T,u,X_OH"),
     "imposed": ({"configuration": "burner", "temperatures": STEPS}, "grid:5@X_OH,X_H2"),
@@ -36,8 +40,10 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_derivatives_are_those_of_the_scheme(case):
     table, spec = CASES[case]
+    known = {k: v for k, v in table.items() if k != "offset"}
     inlet = {k: v for k, v in INLET.items() if case != "diffusion" or k != "equivalence_ratio"}
-    config = parse(DetailedConfig, {**table, "unknown": {"rates": RATES, **inlet}}, "problem")
+    sought = {"rates": RATES, **inlet, **{k: v for k, v in table.items() if k == "offset"}}
+    config = parse(DetailedConfig, {**known, "unknown": sought}, "problem")
     problem = FlameCantera(config)
     model, prior = problem.forward_model(problem.sensors(spec)), problem.prior()
     rng = np.random.default_rng(1)

@@ -157,6 +157,19 @@ OTHERS = {
         ("observe", "obs.nc", "--sensors", "grid:3x3", "--noise-rel", 0.1, "--out", "o.nc"),
         "expected the output of 'pdeinv solve', got a file of kind 'observations'",
     ),
+    "observe: another problem": (
+        (
+            "observe",
+            "truth.nc",
+            "--set",
+            "problem.name='heat'",
+            "--sensors",
+            "all",
+            "--out",
+            "o.nc",
+        ),
+        "truth.nc is of problem 'darcy', and [problem] names 'heat'",
+    ),
     "observe: sensor outside": (
         ("observe", "truth.nc", "--sensors", "list:0.5,1.5", "--noise-rel", 0.1, "--out", "o.nc"),
         "outside the domain",

@@ -93,3 +93,30 @@ def test_fields_of_a_plane_are_no_profiles(work, call):
     assert result.exit_code == 2
     assert "has no profiles over x alone" in result.stderr
     assert not (work / "o.csv").exists()
+
+
+def test_a_field_over_time_has_a_column_for_each_time(call, tmp_path):
+    """A rod of tissue; its unknown is a list of numbers, which no table holds."""
+    truth, obs, result = (tmp_path / f"{name}.nc" for name in ("truth", "obs", "result"))
+    rod = ("problem.lengths=[100.0]", "problem.cells=20", "problem.tissue={kind='homogeneous'}")
+    keys = [word for key in rod for word in ("--set", key)]
+    done(call("solve", "tumor", *keys, "--seed", 1, "--out", truth))
+    done(call("export", truth, "--csv", tmp_path / "truth.csv"))
+    found, fields = table(tmp_path / "truth.csv"), xr.open_datatree(truth).to_dataset()
+    last = float(fields["time"][-1])
+    (head,) = (name for name in found if name.startswith(f"c [1] at time = {last:g} "))
+    np.testing.assert_array_equal(found[head], fields["c"][-1])
+    assert sum(name.startswith("c [1] at time") for name in found) == fields.sizes["time"]
+    done(call("observe", truth, "--sensors", "grid:8", "--noise-rel", 0.02, "--out", obs))
+    done(call("invert", obs, "--engine", "map", "--seed", 3, "--out", result))
+    scored = call("score", result, "--truth", truth)
+    done(scored)
+    assert "rel-l2" in scored.stdout
+    for words, said in (
+        (("--csv", tmp_path / "r.csv"), "has no profiles over x alone"),
+        (("--vtk", tmp_path / "r.vtkhdf"), "the unknown is a list of numbers"),
+    ):
+        refused = call("export", result, *words)
+        assert refused.exit_code == 2
+        assert said in refused.stderr
+        assert refused.stderr.count("\n") == 1

@@ -121,6 +121,7 @@ def flame_by_network(call, out, *more):
                 "--json", *words)  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_network_solves_the_flame_and_tells_its_speed(call, tmp_path):
     done = flame_by_network(call, tmp_path / "net.nc")
     assert done.exit_code == 0, done.stderr

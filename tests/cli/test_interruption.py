@@ -75,6 +75,7 @@ def _signalled(run, signum, code, wait):
     return stdout, stderr
 
 
+@pytest.mark.slow
 def test_with_workers_a_signal_to_the_whole_group_saves_too(call, work, reference):
     run = work / "out.nc.run"
     process = start(*pcn(DRAWS, 2, "out.nc"), "--workers", 2)

@@ -75,6 +75,7 @@ def test_the_file_is_a_truth_like_any_other(rod, call):
     assert len((rod / "net.nc.run/history.jsonl").read_text().splitlines()) == 7
 
 
+@pytest.mark.slow
 def test_the_engine_finds_what_map_finds(rod, call):
     assert (
         call(

@@ -102,6 +102,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_tasks_of_srun_share_a_training_stop_on_a_signal_to_one_and_go_on(call, data, work):
     """Slurm's variables are set by hand here; there is no Slurm."""
     port = free_port()
@@ -239,6 +240,9 @@ def test_the_slurm_script_is_printed_and_nothing_else_is_done(call, data, work):
         (("--device", "mps"), "device 'mps' is not available"),
         (("--set", "surrogate.ema=1"), "surrogate.ema"),
         (("--set", "problem.name='heat'"), "is of problem 'darcy', and [problem] names 'heat'"),
+        (("--set", "problem.cells=64"), "problem.cells = 8, and [problem] asks for 64; generate"),
+        (("--set", "problem.unknown.std=2"), "problem.unknown.std = "),
+        (("--set", "problem.celss=8"), "unknown key 'problem.celss'; did you mean 'cells'?"),
     ],
 )
 def test_wrong_options_are_one_line(words, message, call, data, work):
@@ -248,6 +252,18 @@ def test_wrong_options_are_one_line(words, message, call, data, work):
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert sorted(work.iterdir()) == before
+
+
+def test_a_run_file_that_agrees_with_the_data_set_passes(call, data, work):
+    """The very file that the data were made with, with numbers in another spelling."""
+    words = ("--config", "small.toml", "--set", "problem.cells=8.0")
+    assert call(*train(data, "ckpt", 1), *words).exit_code == 0
+
+
+def test_an_evaluation_by_another_configuration_is_refused(call, work, whole):
+    found = call("evaluate", whole, "--n", 2, "--set", "problem.cells=64")
+    assert found.exit_code == 2
+    assert "trained for darcy with cells = 8, this run has 64" in found.stderr
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_it_is_locked(call, data, work, monkeypatch):

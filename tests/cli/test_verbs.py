@@ -100,6 +100,15 @@ def test_vtkhdf_holds_the_mesh_and_the_fields(call, work):
         np.testing.assert_array_equal(corners, truth["face_node_connectivity"])
 
 
+def test_observe_tells_of_a_run_file_that_a_truth_differs_from(call, work):
+    words = ("observe", "truth.nc", "--sensors", "all", "--noise-rel", 0.1, "--dry-run")
+    words = (*words, "--config", "small.toml", "--out")
+    assert "observed as solved" not in call(*words, "same.nc").stderr
+    told = call(*words, "other.nc", "--set", "problem.cells=64")
+    assert told.exit_code == 0
+    assert "observed as solved, with problem.cells = 8, and [problem] asks for 64" in told.stderr
+
+
 def test_observe_adds_noise_of_the_stated_size(call, work):
     words = ("observe", "truth.nc", "--sensors", "all", "--seed", 1)
     done(call(*words, "--noise-std", 1e-9, "--out", "clean.nc"))

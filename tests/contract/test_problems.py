@@ -19,6 +19,15 @@ CASES = {
         },
         "grid:9@X_OH,X_H2",
     ),
+    "flame-cantera, from elsewhere": (
+        {
+            "unknown": {
+                "rates": {"10": {"log_a": {"std": 0.1}}},
+                "offset": {"kind": "normal", "std": 2e-4},
+            }
+        },
+        "grid:5@T+speed",
+    ),
     "flame-cantera, extrapolated": ({"extrapolate": True}, "speed:0.8,1.2"),
     "flame-species": ({"slope": 0.1, "curve": 0.2}, None),
     "flame-species, counterflow": (

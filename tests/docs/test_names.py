@@ -56,7 +56,10 @@ def shown_keys():
 
 
 SHOWN = sorted(set(shown_keys()))
-BESIDE = {("gauss-newton", "inner"): {"regularization": "tv", "rule": "discrepancy"}}
+BESIDE = {
+    ("gauss-newton", "inner"): {"regularization": "tv", "rule": "discrepancy"},
+    ("map", "discrepancy"): {"starts": 1},
+}
 """What a page says a key goes with."""
 
 

@@ -118,7 +118,10 @@ def _rows_with_defaults(text):
             yield [cell.strip() for cell in line.strip("|").split("|")]
 
 
-IMAGES = "average-image, linear-image, lin-fno, nio, eit-transformer, inverse-unet, inversion-net"
+IMAGES = (
+    "average-image, linear-image, lin-fno, nio, eit-transformer, inverse-unet, inversion-net, "
+    "latent-unet"
+)
 ENGINES = [n for n in ours("engines") if n not in ("pinn", *LEARNED)]
 DIFFUSION = re.findall(r"^## ([a-z-]+)$", (DOCS / "diffusion.md").read_text(), re.MULTILINE)
 

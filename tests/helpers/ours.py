@@ -19,6 +19,7 @@ LEARNED = (
     "inverse-cnn",
     "inversion-net",
     "inverse-unet",
+    "latent-unet",
     "lin-fno",
     "linear-image",
     "nio",

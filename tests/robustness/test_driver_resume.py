@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import json
+import re
 import subprocess
 import sys
 import time
@@ -122,7 +123,7 @@ def test_stop_file_saves_and_resume_continues(name, tmp_path):
     stops = []
 
     def stop(chain, step, n_steps, note):
-        if len(stops) < 3:
+        if step and len(stops) < 3:
             stops.append(step)
             (folder / "STOP").touch()
 
@@ -135,6 +136,31 @@ def test_stop_file_saves_and_resume_continues(name, tmp_path):
     assert_same(go(name, folder, resume=True), whole)
 
 
+@ALL
+def test_a_start_that_takes_solves_is_told_and_can_be_stopped(name, tmp_path, monkeypatch):
+    """Every request counts as a long one here; what is told says so before the first step."""
+    monkeypatch.setattr("pdeinv.engines.run.chain.LOOK_SECONDS", 0.0)
+    whole, told = go(name, tmp_path / "whole"), []
+
+    def stop(chain, step, n_steps, note):
+        if step == 0 and not told:
+            told.append(note)
+            (tmp_path / "stopped" / "STOP").touch()
+
+    words = ""
+    try:
+        found = go(name, tmp_path / "stopped", stop)
+    except Preempted as error:
+        words = str(error)
+        found = go(name, tmp_path / "stopped", resume=True)
+    assert_same(found, whole)
+    early = "before any chain had found its start" in words
+    assert (name in SEARCHING) <= (bool(told) and early)
+    assert all(re.fullmatch(r"looking for a start, [1-9]\d* solves", note) for note in told)
+
+
+SEARCHING = {"pcn", "hmc", "two-level"}
+"""Engines that look for modes before their first step."""
 OTHER_ENDS = (Ended.DRAWN.words, Ended.RUNNING.words, Ended.RUNNING.advice, "settled")
 """What a run that its budget ended must not say."""
 

@@ -112,6 +112,7 @@ def test_the_recipe_queues_itself_again_and_ends_as_if_it_had_never_stopped(clus
     xr.testing.assert_identical(*found)
 
 
+@pytest.mark.slow
 def test_the_printed_script_queues_itself_again(cluster):
     words = ("--config", "run.toml", "--sensors", "grid:3x3", "--n", 20, "--seed", 1)
     done("generate", *words, "--out", "data.nc")

@@ -168,6 +168,7 @@ def test_one_process_asked_to_stop_stops_all_and_one_alone_may_go_on(tmp_path, r
     assert gap(result(tmp_path, "plain"), result(runs[1], "plain")) < 1e-5
 
 
+@pytest.mark.slow
 def test_killed_within_an_epoch_two_processes_resume_to_the_same_bits(tmp_path, runs):
     how = {"every": 0.0, "pause": 0.02}
     processes = start(tmp_path, 2, [{"name": "plain", "how": how}])

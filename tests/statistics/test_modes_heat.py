@@ -39,6 +39,7 @@ def found(name, on, folder, **options):
     return run(kind(kind.Config(**options)), lambda: on, Run(4, folder)).outcome
 
 
+@pytest.mark.slow
 def test_hmc_finds_both_sides_with_their_weights(mirrored, tmp_path):
     outcome = found("hmc", mirrored, tmp_path, draws=100, warmup=60)
     left = (outcome.xi[..., 0] < MIDDLE).mean(axis=1)

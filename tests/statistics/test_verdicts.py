@@ -55,6 +55,7 @@ def test_the_limit_is_a_quantile_of_chi_square_not_a_factor(n):
     assert largest_misfit(n, 2.0) == pytest.approx(4 * largest_misfit(n))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_d", [4, pytest.param(60, marks=pytest.mark.slow)])
 def test_right_minima_are_hardly_ever_called_unexplained(n_d, tmp_path):
     ended, old = [], []

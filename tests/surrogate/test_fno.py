@@ -353,6 +353,7 @@ assert not loaded & {"dolfinx", "petsc4py", "mpi4py"}, loaded
 """
 
 
+@pytest.mark.slow
 def test_fitting_and_using_need_no_finite_elements_and_print_nothing(problem, tmp_path):
     plan = Plan("darcy", CONFIG, problem.sensors("grid:3x3"), 20, 4, grid=(9, 9))
     generate(plan, tmp_path / "data.nc", tmp_path / "run")

@@ -7,10 +7,13 @@ import xarray as xr
 from pdeinv.bayes.prior import whiten
 from pdeinv.errors import CapabilityError, DataSchemaError
 from pdeinv.io import datasets, netcdf
+from pdeinv.jobs.foreign_set import read_foreign
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
-from pdeinv.jobs.training_set import check_inputs, open_training_set, read_foreign
+from pdeinv.jobs.training_set import check_inputs, open_training_set
+from pdeinv.model.learned import Role
 from pdeinv.plugins.recipe import make_problem
+from pdeinv.plugins.registry import load
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -127,6 +130,11 @@ def narrowed(d):
         (("u", "xi", "conductivity"), lambda d: d.assign(xi=-d["xi"]), "not what the prior makes"),
         (("u", "conductivity"), narrowed, "expected shape"),
         (("u", "xi"), lambda d: d.assign(u=d["u"] * np.nan), "units|no sample with finite"),
+        (
+            ("u", "xi"),
+            lambda d: d.assign(xi=d["xi"].where(d["sample"] != 3)),
+            "'xi' of sample 3 is not finite; correct it",
+        ),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_one_line(tmp_path, own, names, change, text):
@@ -189,3 +197,47 @@ def test_a_foreign_file_must_be_told_what_it_belongs_to(tmp_path, own):
     path = foreign(tmp_path, own[2], "u", "xi")
     with pytest.raises(DataSchemaError, match=r"\[problem\] in --config"):
         open_training_set(path, {})
+
+
+def fields_alone(tmp_path, *arrays, **more):
+    made = xr.Dataset(dict(arrays)).assign(**more)
+    netcdf.write(tmp_path / "f.nc", made)
+    return tmp_path / "f.nc"
+
+
+@pytest.mark.parametrize("kind", ["log-gaussian", "two-phase"])
+def test_fields_without_data_are_for_what_learns_a_law(tmp_path, own, kind):
+    """Fields that no xi of the prior gives, as those of another program."""
+    problem = make_problem("darcy", {"cells": 6, "unknown": {"kind": kind, "grid": [9, 9]}})
+    m = np.exp(np.random.default_rng(2).standard_normal((4, 9, 9)))
+    axis = np.linspace(0, 1, 9)
+    field = xr.DataArray(m, [("sample", range(4)), ("y", axis), ("x", axis)], attrs=units_of(own))
+    path = fields_alone(tmp_path, ("conductivity", field), status=("sample", [0, 0, 1, 0]))
+    found = read_foreign(path, problem, role=Role.DENOISER)
+    assert found.values.shape == (3, 0)
+    assert np.isnan(found.xi).all()
+    np.testing.assert_array_equal(found.coefficient, m[[0, 1, 3]])
+    check_inputs(found, load("surrogates", "diffusion-prior"))
+    for role in (Role.FORWARD, Role.INVERSE):
+        with pytest.raises(DataSchemaError, match="'u' is missing"):
+            read_foreign(path, problem, role=role)
+
+
+def units_of(own):
+    return {"units": own[2]["conductivity"].attrs["units"]}
+
+
+def test_fields_with_data_are_read_with_them(tmp_path, own):
+    problem, mine, whole = own
+    found = read_foreign(foreign(tmp_path, whole, "u", "xi"), problem, role=Role.DENOISER)
+    np.testing.assert_array_equal(found.values, mine.values)
+
+
+def test_a_file_without_fields_is_refused(tmp_path, own):
+    path = fields_alone(tmp_path, ("a", ("b", [1.0])))
+    with pytest.raises(DataSchemaError, match="no variable is on 'sample'"):
+        read_foreign(path, own[0], role=Role.DENOISER)
+    path.unlink()
+    path = fields_alone(tmp_path, ("a", ("sample", [1.0])))
+    with pytest.raises(DataSchemaError, match="holds neither 'xi' nor the unknown"):
+        read_foreign(path, own[0], role=Role.DENOISER)

@@ -375,6 +375,7 @@ def test_a_start_that_is_asked_for_is_taken(files, tmp_path):
     assert np.array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_pcn_moves_about_the_estimate_and_finds_the_same_posterior(files, tmp_path):
     reference = inverted(files, tmp_path / "a.nc", "--engine", "hmc", "--draws", 1000)
     found = inverted(

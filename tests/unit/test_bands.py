@@ -9,6 +9,7 @@ from pdeinv.bayes.misfits import MisfitConfig, judged
 from pdeinv.bayes.named_priors import normal
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
+from pdeinv.engines.bands import stage_of
 from pdeinv.engines.gaussian.laplace import Laplace, LaplaceConfig
 from pdeinv.engines.gaussian.map import Map, MapConfig
 from pdeinv.engines.regularized.gauss_newton import GaussNewton, GaussNewtonConfig
@@ -63,8 +64,8 @@ class At:
         return np.array([self.column @ w])
 
 
-def posterior(coords=True, law=NOISE):
-    prior = normal("delay", std=1.0, units="s")
+def posterior(coords=True, law=NOISE, mean=0.0):
+    prior = normal("delay", mean=mean, std=1.0, units="s")
     data = ricker(TIMES - 3 - TRUTH) + NOISE.sample(np.random.default_rng(0))
     return Posterior(prior, WhitenedModel(prior, Arrival(coords)), data, law)
 
@@ -79,6 +80,10 @@ def engines(**more):
             GaussNewtonConfig(regularization="prior", reference=None, **given)
         ),
     }
+
+
+def at_noise(**more):
+    return Map(MapConfig(starts=1, **{**BANDS, "method": "lbfgs", "discrepancy": 1.05, **more}))
 
 
 NAMES = pytest.mark.parametrize("name", list(engines()))
@@ -113,9 +118,10 @@ def test_scores_go_through_bands_too(tmp_path):
     assert found.xi.item() == pytest.approx(TRUTH, abs=0.01)
 
 
-@NAMES
+@pytest.mark.parametrize("name", [*engines(), "map stopped"])
 def test_a_resumed_search_has_the_same_bits(name, tmp_path):
-    whole = run(engines()[name], posterior, Run(1, tmp_path / "whole")).outcome
+    engine = {**engines(), "map stopped": at_noise()}[name]
+    whole = run(engine, posterior, Run(1, tmp_path / "whole")).outcome
     for n in range(1, 40):
         stopped = tmp_path / f"{n % 2}"
 
@@ -125,11 +131,11 @@ def test_a_resumed_search_has_the_same_bits(name, tmp_path):
 
         spec = Run(1, stopped, checkpoint_seconds=0.0)
         try:
-            run(engines()[name], posterior, spec, stop)
+            run(engine, posterior, spec, stop)
             break
         except Preempted:
             (stopped / "STOP").unlink()
-        again = run(engines()[name], posterior, Run(1, stopped, resume=True)).outcome
+        again = run(engine, posterior, Run(1, stopped, resume=True)).outcome
         np.testing.assert_array_equal(again.xi, whole.xi)
         assert again.groups["bands"].equals(whole.groups["bands"])
         if n > 3:
@@ -194,3 +200,47 @@ def test_a_band_outside_the_misfits_own_is_refused_before_a_solve(tmp_path, kind
 def test_wrong_bands_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         MapConfig(**options)
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "newton-cg"])
+def test_each_band_ends_at_its_noise_level(method, tmp_path):
+    """The first iterate within τ² n/2 is the last of its stage, which is no minimum."""
+    found = run(at_noise(method=method), posterior, Run(1, tmp_path / "stopped")).outcome
+    bands = found.groups["bands"]
+    own = stage_counts(posterior())
+    assert (bands["misfit_end"] <= 0.5 * 1.05**2 * own).all()
+    assert (bands["misfit_start"] > 0.5 * 1.05**2 * own).any()
+    assert found.stats["misfit"].item() <= 300 * 1.05**2
+    assert found.converged
+    assert "stopped at the noise level" in found.message
+    assert "no minimum" in found.message
+    whole = run(at_noise(method=method, discrepancy=None), posterior, Run(1, tmp_path / "whole"))
+    assert bands["iterations"].sum() < whole.outcome.groups["bands"]["iterations"].sum()
+
+
+def stage_counts(p):
+    config = MapConfig(**BANDS)
+    return np.array([stage_of(p, config, k).count for k in range(2)])
+
+
+def test_a_start_that_fits_the_data_is_left_where_it_is(tmp_path):
+    at_truth = partial(posterior, mean=TRUTH)
+    found = run(at_noise(), at_truth, Run(1, tmp_path)).outcome
+    assert found.xi.item() == 0
+    assert "after 0 iterations" in found.message
+    np.testing.assert_array_equal(found.groups["bands"]["iterations"], 0)
+
+
+def test_a_search_that_misses_the_noise_level_goes_on_to_its_minimum(tmp_path):
+    """A side minimum: no band leads away from it, and the verdict is as without the option."""
+    found = run(at_noise(bands=(), band_iterations=20), posterior, Run(1, tmp_path)).outcome
+    assert abs(found.xi.item() - TRUTH) > 0.2
+    assert not found.converged
+
+
+def test_a_noise_level_is_asked_of_one_search_about_additive_noise(tmp_path):
+    with pytest.raises(ValueError, match=r"expected starts = 1, got none; set engine\.starts = 1"):
+        MapConfig(discrepancy=1.0)
+    law = judged(MisfitConfig(kind="correlation"), NOISE, {"time": TIMES})
+    with pytest.raises(ConfigError, match=r"engine\.discrepancy is a rule about additive noise"):
+        run(at_noise(), partial(posterior, law=law), Run(1, tmp_path))

@@ -1,5 +1,7 @@
 """What a figure must not get wrong: intervals, scales, bodies, solids, missing convergence."""
 
+import itertools
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -266,6 +268,20 @@ def test_a_legend_lies_below_what_is_drawn_and_within_the_figure(kind, tmp_path)
     assert legend.y1 <= axis.y0 + 2
     assert legend.y0 >= 0
     assert ax.figure.bbox.x0 <= legend.x0 < legend.x1 <= ax.figure.bbox.x1
+
+
+@pytest.mark.parametrize("ends", [(0.0247, 0.0277), (-1.971e-3, -1.938e-3), (119.7e3, 122.3e3)])
+def test_numbers_below_a_histogram_do_not_overlap(ends, tmp_path):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    seen = []
+    panel = histogram(np.linspace(*ends, 400), "k", "m", None)
+    draw([lambda ax: (panel(ax), seen.append(ax))] * 4, tmp_path / "p.png", 50)
+    FigureCanvasAgg(seen[0].figure).draw()
+    boxes = [t.get_window_extent() for t in seen[0].get_xticklabels() if t.get_text()]
+    inside = [b for b in boxes if seen[0].bbox.x0 - 5 <= (b.x0 + b.x1) / 2 <= seen[0].bbox.x1 + 5]
+    assert len(inside) >= 2
+    assert all(a.x1 < b.x0 for a, b in itertools.pairwise(inside))
 
 
 @pytest.mark.parametrize("converged", [0, 1])

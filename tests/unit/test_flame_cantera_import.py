@@ -119,6 +119,35 @@ def test_of_a_free_flame_its_speed_is_taken(tmp_path):
     assert list(found.data_vars) == ["s_L", "s_L_sigma"]
     np.testing.assert_allclose(found["s_L"], [flame.velocity[0]], rtol=1e-6)
     np.testing.assert_allclose([found["phi"][0], found["p"][0]], [1.2, 2e5], rtol=1e-6)
+    options = {"offset": "0,0.005", "quantities": "T,X_OH", "every": 8}
+    found = import_file("flame-cantera", "cantera", tmp_path / "free.yaml", options)
+    np.testing.assert_allclose(found["T"], flame.T[::8], rtol=1e-6)
+    options |= {"quantities": "s_L"}
+    with pytest.raises(DataSchemaError, match="--quantities s_L: expected some of"):
+        import_file("flame-cantera", "cantera", tmp_path / "free.yaml", options)
+
+
+def test_profiles_of_a_free_flame_have_an_unknown_place(tmp_path):
+    text = "x [mm],T [K],p [atm],T_in [K],phi\n-2,300,1,298,1\n0,900,1,298,1\n3,2200,1,298,1\n"
+    netcdf.write(tmp_path / "t.nc", table(tmp_path, text, rel=0.02, offset="-0.01,0.003"))
+    case = read_case(tmp_path / "t.nc", {}, NoiseSpec())
+    assert case.problem.config.unknown.rates == {}
+    assert case.problem.prior().space.names == ("offset",)
+    np.testing.assert_allclose(case.observations.coords["x"], [-0.002, 0.0, 0.003])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"offset": "2"}, r"--offset: expected MEAN,STD in m, got '2'"),
+        ({"offset": "0,-1"}, "unknown.offset.std"),
+        ({"offset": "nan,1"}, "unknown.offset.mean"),
+        ({"offset": "0,1", "configuration": "burner", "mass_flux": 1.0}, "= 'free' only"),
+    ],
+)
+def test_an_offset_that_makes_no_sense_is_refused(tmp_path, options, said):
+    with pytest.raises(ConfigError, match=said):
+        table(tmp_path, "x [mm],T [K]\n1,900\n", **{"rel": 0.02, **GIVEN, **options})
 
 
 @pytest.mark.parametrize(("column", "value"), [("T", "warm"), ("T", "-300"), ("velocity", "nan")])

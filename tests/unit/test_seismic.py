@@ -295,6 +295,23 @@ def test_odd_data_are_remarked_on():
     ]  # fmt: skip
 
 
+def test_keys_of_the_fast_model_beside_the_reference_are_remarked_on():
+    problem = made(deepwave={"courant": 0.66, "accuracy": 4})
+    (line,) = problem.remarks(observations(problem, "all"))
+    assert line.startswith("deepwave.accuracy, deepwave.courant is of the fast model, and model")
+    assert "'spectral-elements' does not read it; set model = 'deepwave'" in line
+    fast = made(model="deepwave", deepwave={"courant": 0.66})
+    assert not any("deepwave." in line for line in fast.remarks(observations(fast, "all")))
+
+
+@pytest.mark.parametrize(("key", "value"), [("top_std", 0.1), ("background", [2000.0, 3000.0])])
+@pytest.mark.parametrize("kind", ["log-gaussian", "layers"])
+def test_keys_of_bounded_fields_name_their_kind(key, value, kind):
+    told = f"unknown.{key}: expected with kind 'bounded', got kind '{kind}'; set unknown.kind"
+    with pytest.raises(ConfigError, match=told):
+        made(unknown={"kind": kind, key: value})
+
+
 def test_data_without_waves_of_the_wavelet_are_remarked_on():
     problem = made()
     sensors = problem.sensors("all")
@@ -429,10 +446,21 @@ def test_a_search_may_begin_at_a_result_or_a_truth(kind, group, name, tmp_path):
     assert prior.unwhiten(np.zeros(prior.dim)) == pytest.approx(values[1].ravel())
 
 
-def test_a_result_without_a_field_is_no_background(tmp_path):
-    held = xr.Dataset({"velocity_mean": ("layer", [2000.0, 3000.0])})
-    tree = {"/": xr.Dataset(attrs={"pdeinv_kind": "result"}), "estimates": held}
+@pytest.mark.parametrize(
+    ("kind", "group", "name"),
+    [
+        ("result", "estimates", "velocity_mean"),
+        ("truth", "unknown", "velocity"),
+        ("result", "estimates", "conductivity_mean"),
+        ("truth", "other", "velocity"),
+    ],
+)
+def test_a_file_without_a_field_is_no_background(kind, group, name, tmp_path):
+    held = xr.Dataset({name: ("layer", [2000.0, 3000.0])})
+    tree = {"/": xr.Dataset(attrs={"pdeinv_kind": kind}), group: held}
     xr.DataTree.from_dict(tree).to_netcdf(tmp_path / "found.nc")
     unknown = {"kind": "bounded", "background": str(tmp_path / "found.nc")}
-    with pytest.raises(DataSchemaError, match=r"expected variable 'velocity_mean' on .*\(y, x\)"):
+    with pytest.raises(
+        DataSchemaError, match=f"is a {kind} whose unknown is no velocity on a grid"
+    ):
         made(unknown=unknown).prior()

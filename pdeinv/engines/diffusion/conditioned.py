@@ -138,7 +138,7 @@ def moved(
         with np.errstate(invalid="ignore"):
             gain = tie.log_density(there) - about.log_density(xi)
             gain = gain - tie.log_density(at) + about.log_density(at.xi)
-        taken = np.isfinite(there.misfit) & np.isfinite(best.misfit) & ~(chance >= gain)
+        taken = np.isfinite(there.misfit) & np.isfinite(best.misfit) & (chance < gain)
         taken |= affine.known
         at, accepted = there.where(taken, at), accepted + int(taken.sum())
     return Moved(at, accepted)

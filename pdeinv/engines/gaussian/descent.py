@@ -1,4 +1,9 @@
-"""One minimization after another: through bands of frequencies, then of J itself."""
+"""One minimization after another: through bands of frequencies, then of J itself.
+
+Each may end where Φ is no larger than the noise of the data makes it (the discrepancy principle,
+Morozov 1966): what a search still gains below that level is a fit of the noise, which directions of
+the unknown that the data hardly see pay for.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pdeinv.bayes.likelihood import DataMisfit
+from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.engines.bands import BandsConfig, Stages, stage_of
@@ -22,6 +29,11 @@ class DescentConfig(StartsConfig, BandsConfig):
     """Options of the engines that go down to a minimum, through bands where there are some."""
 
     @property
+    def level(self) -> float:
+        """τ² of Φ = τ² n/2, at which a stage ends before its minimum; 0 for none that does."""
+        return 0.0
+
+    @property
     def most_descents(self) -> int:
         """The most iterations of all stages together."""
         return self.max_iterations + sum(self.iterations)
@@ -29,10 +41,14 @@ class DescentConfig(StartsConfig, BandsConfig):
 
 @dataclass(frozen=True)
 class Descent:
-    """Where it stands: the minimization of its present stage, and the stages."""
+    """Where it stands: the minimization of its present stage, and the stages.
+
+    ``enough`` is the Φ at which this stage ends; 0 where it goes to its minimum.
+    """
 
     minimum: Minimum
     stages: Stages
+    enough: float = 0.0
 
     def on(self, config: DescentConfig) -> bool:
         """Whether another iteration is due."""
@@ -97,7 +113,9 @@ def _in_stage(
 ) -> Steps[Descent]:
     law = stage_of(posterior, config, stages.band)
     minimum = yield from under(first_minimum(posterior, config, *start), law)
-    return Descent(minimum, stages if stages.over else stages.at(minimum.misfit, 0))
+    enough = _enough(config, law or posterior.likelihood)
+    stages = stages if stages.over else stages.at(minimum.misfit, 0)
+    return Descent(_unless_fitted(minimum, enough), stages, enough)
 
 
 def continued(
@@ -105,14 +123,27 @@ def continued(
 ) -> Steps[Descent]:
     """After one more iteration; at the end of a band, at the start of the next."""
     if at.stages.over:
-        return replace(at, minimum=(yield from improved(at.minimum, config)))
+        minimum = yield from improved(at.minimum, config)
+        return replace(at, minimum=_unless_fitted(minimum, at.enough))
     most = config.iterations[at.stages.band]
     within = config.model_copy(update={"max_iterations": most})
     minimum, stages = at.minimum, at.stages
     if minimum.on(within):
         law = stage_of(posterior, config, stages.band)
         minimum = yield from under(improved(minimum, within), law)
+        minimum = _unless_fitted(minimum, at.enough)
         stages = stages.at(minimum.misfit, minimum.n)
     if minimum.on(within):
-        return Descent(minimum, stages)
+        return replace(at, minimum=minimum, stages=stages)
     return (yield from _in_stage(posterior, config, stages.next(), (rng, minimum.xi)))
+
+
+def _enough(config: DescentConfig, law: DataMisfit) -> float:
+    """τ² n/2 of the data that count in a stage; 0 where no level was asked for."""
+    return 0.5 * config.level * law.count if config.level and isinstance(law, Noise) else 0.0
+
+
+def _unless_fitted(minimum: Minimum, enough: float) -> Minimum:
+    """The same, ended where its stage fits the data as well as their noise allows."""
+    fitted = minimum.misfit <= enough and minimum.ended is not Ended.CONVERGED
+    return replace(minimum, ended=Ended.FITTED) if fitted else minimum

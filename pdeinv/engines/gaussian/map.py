@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
+from pydantic import Field, model_validator
 
 from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Posterior
+from pdeinv.config import Positive
 from pdeinv.engines.bands import BandsConfig, Stages
 from pdeinv.engines.base import Chain, Engine, Outcome
+from pdeinv.engines.ended import Ended
 from pdeinv.engines.gaussian.curvature import ESCAPES
 from pdeinv.engines.gaussian.descent import Descended, Descent, DescentConfig, begun, continued
 from pdeinv.engines.gaussian.minimize import Minimum, off_saddle
@@ -24,7 +27,7 @@ from pdeinv.engines.gaussian.starts import (
     told,
 )
 from pdeinv.engines.requests import Steps
-from pdeinv.errors import SolverDiverged
+from pdeinv.errors import ConfigError, SolverDiverged
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.model.learned import Role
 from pdeinv.rng import set_aside
@@ -35,6 +38,27 @@ __all__ = ["Map", "MapConfig", "MapState"]
 
 class MapConfig(DescentConfig):
     """Options of ``map``."""
+
+    discrepancy: Positive | None = Field(
+        None,
+        description="τ: the search, and each band of it, ends where Φ ≤ τ² n/2 for n data that "
+        "count; an estimate then, and no minimum, of one search; unset: at the minimum",
+    )
+
+    @property
+    def level(self) -> float:
+        """τ²."""
+        return (self.discrepancy or 0.0) ** 2
+
+    @model_validator(mode="after")
+    def _one_search(self) -> Self:
+        """A search that stops before its minimum finds none that others could be compared with."""
+        if self.discrepancy is not None and self.starts != 1:
+            raise ValueError(
+                "discrepancy ends a search before its minimum, and several searches compare "
+                f"theirs: expected starts = 1, got {self.starts or 'none'}; set engine.starts = 1"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -73,7 +97,16 @@ class Map(Engine[MapState]):
     def init(
         self, posterior: Posterior, rng: np.random.Generator, start: Array | None = None
     ) -> Steps[MapState]:
-        """``start``, else as configured."""
+        """``start``, else as configured.
+
+        Raises:
+            ConfigError: the discrepancy principle for data without additive noise.
+        """
+        if self.config.level and posterior.likelihood.kind is not LikelihoodKind.GAUSSIAN:
+            raise ConfigError(
+                "engine.discrepancy is a rule about additive noise, and these data are compared "
+                "otherwise; leave it out, or use misfit 'least-squares'"
+            )
         descent = yield from begun(posterior, self.config, rng, start)
         return MapState(descent, Found.nothing(posterior.dim))
 
@@ -121,7 +154,7 @@ class Map(Engine[MapState]):
         if state.descent.on(self.config):
             return False
         looked_at = found.searches > 0 and not found.due(first, self.config)
-        return looked_at or not first.ended.converged
+        return looked_at or first.ended is not Ended.CONVERGED
 
     def record(self, state: MapState, step: int) -> Mapping[str, Any] | None:
         """The course of the minimization."""
@@ -150,6 +183,7 @@ class Map(Engine[MapState]):
             message=message + stages.told() + told(state.found, best, self.config),
             summary={**best.summary(posterior.n_counting), **state.found.summary},
             groups=groups,
+            noise_factor=max(1.0, self.config.discrepancy or 1.0),
         )
 
 

@@ -117,6 +117,7 @@ class LiveChain:
                         look_at = now + LOOK_SECONDS
                         if self._must_end() or self.spec.stop_file.exists():
                             return
+                        self._report_start()
                     try:
                         found = yield request
                     except SolverDiverged as error:
@@ -142,6 +143,12 @@ class LiveChain:
 
     def _report(self) -> None:
         self._progress(self.k, self._step, self.engine.n_steps, _note(self._state))
+
+    def _report_start(self) -> None:
+        """How many solves it took so far to begin; a search for modes may take many."""
+        solves = self.counters.n_forward or self.counters.n_surrogate
+        if solves:
+            self._progress(self.k, 0, self.engine.n_steps, f"looking for a start, {solves} solves")
 
     def _save(self) -> None:
         spent = self.counters, self.clock.spent

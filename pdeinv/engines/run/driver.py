@@ -94,10 +94,17 @@ def _advanced(
     points = [ChainStore(spec.folder, k).load(state_type(engine)) for k in _ks(engine)]
     partial = any(p is None or not done(engine, p.state, p.step) for p in points)
     if partial and spec.stop_file.exists():
-        raise Preempted(f"stopped and saved in {spec.stop_file.parent}; continue with --resume")
+        raise Preempted(_stopped(spec, begun=any(p is not None for p in points)))
     if any(p is None for p in points):
         raise BudgetSpent(f"a chain was stopped before its first step; {Ended.BUDGET.advice}")
     return partial
+
+
+def _stopped(spec: Run, *, begun: bool) -> str:
+    """What to say of a stop; while every chain still looks for its start there is no state."""
+    if begun:
+        return f"stopped and saved in {spec.stop_file.parent}; continue with --resume"
+    return "stopped before any chain had found its start; --resume looks for it anew"
 
 
 def _ks(engine: Engine[Any]) -> range:

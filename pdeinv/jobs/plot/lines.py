@@ -40,6 +40,8 @@ __all__ = [
 
 DOTS: Any = {"fmt": ".", "ms": 4, "color": GREY, "elinewidth": 0.7, "label": "data, two sd"}
 INTERVAL = "95 % interval"
+TICKS = 4
+"""Numbers with many digits have room for so many intervals below a histogram."""
 WRITTEN = 8
 """So many values of a point estimate are written beside their markers at most."""
 
@@ -178,6 +180,7 @@ def histogram(
     if truth is not None:
         ax.axvline(truth, color=RED, ls="--", label="truth")
     ax.set(title=wrapped(title), xlabel=units, yticks=[])
+    ax.locator_params(axis="x", nbins=TICKS)
     legend_below(ax)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from pdeinv.config import Config, Finite, Positive
 
-from ..config import COLDEST, Length, Pressure, PressurePrior
+from ..config import COLDEST, LENGTHS, Length, Pressure, PressurePrior
 from ..number_priors import KnownConfig, NumberConfig, SoughtConfig, in_middle
 from .inlet import Inlet
 from .mechanism_files import digest_of
@@ -19,6 +19,7 @@ __all__ = [
     "FACTOR",
     "DetailedConfig",
     "FactorConfig",
+    "OffsetConfig",
     "OpposedConfig",
     "RateConfig",
     "ShiftConfig",
@@ -28,6 +29,9 @@ __all__ = [
 
 FACTOR = 2.0
 """Standard deviations of log10 k that an uncertainty factor stands for."""
+
+SURE = 4.0
+"""Standard deviations within which an offset lies."""
 
 STATES = ("equivalence_ratio", "pressure", "inlet_temperature")
 
@@ -79,6 +83,17 @@ class RateConfig(Config):
         return self
 
 
+class OffsetConfig(Config):
+    """A normal length: how far the places of data are from those of the domain."""
+
+    kind: Literal["normal"] = "normal"
+    mean: float = Field(0.0, ge=-LENGTHS[1], le=LENGTHS[1], description="its mean, m")
+    std: float = Field(gt=0, le=LENGTHS[1], description="its standard deviation, m")
+
+
+Offset = Annotated[OffsetConfig | KnownConfig, Field(discriminator="kind")]
+
+
 class UnknownConfig(Config):
     """The table ``[problem.unknown]``: what is sought, each with its prior; the rest is known."""
 
@@ -89,12 +104,21 @@ class UnknownConfig(Config):
     equivalence_ratio: NumberConfig | None = Field(None, description="φ of the mixture")
     pressure: PressurePrior = Field(None, description="pressure, Pa")
     inlet_temperature: NumberConfig | None = Field(None, description="temperature of the inlet, K")
+    offset: Offset | None = Field(
+        None, description="of a free flame: places of data less those of the domain, m"
+    )
 
     @model_validator(mode="after")
     def _some(self) -> UnknownConfig:
-        if not self.rates and not self.states:
-            raise ValueError(f"expected a prior of at least one of rates, {', '.join(STATES)}")
+        if not self.rates and not self.states and self.shift is None:
+            names = ", ".join((*STATES, "offset"))
+            raise ValueError(f"expected a prior of at least one of rates, {names}")
         return self
+
+    @property
+    def shift(self) -> OffsetConfig | None:
+        """The prior of the offset, where it is sought."""
+        return None if isinstance(self.offset, KnownConfig) else self.offset
 
     @property
     def states(self) -> dict[str, SoughtConfig]:
@@ -201,6 +225,11 @@ class DetailedConfig(Config):
             raise ValueError("soret needs transport = 'multicomponent'")
         if self.temperatures.x and self.configuration != "burner":
             raise ValueError("temperatures are imposed on configuration = 'burner' only")
+        if self.unknown.shift is not None and self.configuration != "free":
+            raise ValueError(
+                "unknown.offset is of configuration = 'free' only: what holds other flames is at "
+                "x = 0"
+            )
         if len(set(self.species)) < len(self.species):
             raise ValueError(f"species are named twice: {', '.join(self.species)}")
         return self._with_digest()
@@ -221,6 +250,14 @@ class DetailedConfig(Config):
     def extent(self) -> tuple[tuple[float, float], ...]:
         """The ends of the domain."""
         return ((0.0, self.length),)
+
+    @property
+    def slack(self) -> tuple[float, float]:
+        """How far data may lie beyond the ends of the domain, m: four deviations of the offset."""
+        shift = self.unknown.shift
+        if shift is None:
+            return 0.0, 0.0
+        return max(0.0, SURE * shift.std - shift.mean), max(0.0, SURE * shift.std + shift.mean)
 
     @property
     def sought(self) -> tuple[str, ...]:

@@ -29,7 +29,9 @@ def derived_of(config: DetailedConfig, level: int) -> Derived:
     """Speed, temperature, velocity and mole fractions at the configured state of the inlet."""
     parts = Solver.weighted(config, level)
     solver = parts[0][1]
-    x = solver.base(config.inlet).grid
+    shift = config.unknown.shift
+    # the places are those of data
+    x = solver.base(config.inlet).grid + (0.0 if shift is None else shift.mean)
     shown = {n: k for n, k in enumerate(kinds_of(config)) if not k.name.startswith("Y_")}
     counts = [len(x) if "x" in kind.coords else 1 for kind in shown.values()]
     places = np.concatenate([x if count > 1 else np.zeros(1) for count in counts])

@@ -14,7 +14,7 @@ from pdeinv.typing import Array
 from .inlet import Inlet
 from .solver import Solver
 from .stack import names_of
-from .unknown import LABELS
+from .unknown import LABELS, OFFSET, OFFSET_LABELS
 
 __all__ = ["AT", "VARIABLES", "state_in", "to_dataset", "unknown_in"]
 
@@ -34,12 +34,12 @@ WORDS = {
 
 
 def to_dataset(solver: Solver, at: Inlet, m: Array, state: Array) -> xr.Dataset:
-    """Profiles at the points, with what they belong to; of a free flame its speed as well.
+    """Profiles at the points, at places of data; of a free flame its speed as well.
 
     Raises:
         SolverDiverged: the derivative failed.
     """
-    x, config = solver.base(at).grid, solver.config
+    x, config = solver.base(at).grid + solver.unknown.offset(m), solver.config
     numbers = np.arange(len(x))
     mesh = Mesh(x[:, None], np.stack([numbers[:-1], numbers[1:]], axis=1), "P1", "m")
     rows = names_of(config, solver.gas)
@@ -65,6 +65,10 @@ def _parameters(solver: Solver, at: Inlet, m: Array) -> dict[str, Any]:
     inlet = solver.unknown.inlet(at, m)
     for name, (units, words) in LABELS.items():
         found[AT + name] = ((), getattr(inlet, name), {"units": units, "long_name": words})
+    if solver.unknown.shifted:
+        units, words = OFFSET_LABELS
+        place = {"units": units, "long_name": words}
+        found[AT + OFFSET] = ((), solver.unknown.offset(m), place)
     return found
 
 
@@ -89,7 +93,7 @@ def unknown_in(fields: xr.Dataset, solver: Solver) -> Array:
     Raises:
         DataSchemaError: part of it is missing.
     """
-    names = [*(one.name for one in solver.unknown.rates), *solver.unknown.states]
+    names = solver.unknown.names
     lost = [name for name in names if AT + name not in fields]
     if lost:
         raise DataSchemaError(f"'{AT}{lost[0]}' is missing; solve again")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import xarray as xr
 from pydantic import Field
@@ -63,6 +63,11 @@ class GasOptions(Config):
         "free", description="kind of flame"
     )
     length: Positive = Field(0.03, description="of the domain, m")
+    offset: str | None = Field(
+        None,
+        description="MEAN,STD of the prior of the offset of a free flame's profiles, m: the place "
+        "in the file less that in the domain",
+    )
 
 
 class CsvOptions(GasOptions):
@@ -92,6 +97,21 @@ def composition(text: str, flag: str) -> dict[str, float]:
         raise ConfigError(f"--{flag}: expected NAME:FRACTION,..., got '{text}'") from None
 
 
+def shifted(options: GasOptions) -> dict[str, Any]:
+    """The table of the unknown that the offset of a free flame makes.
+
+    Raises:
+        ConfigError: not two numbers.
+    """
+    if options.offset is None:
+        return {}
+    try:
+        mean, std = (float(part) for part in options.offset.split(","))
+    except ValueError:
+        raise ConfigError(f"--offset: expected MEAN,STD in m, got '{options.offset}'") from None
+    return {"unknown": {"offset": {"kind": "normal", "mean": mean, "std": std}}}
+
+
 def config_of(
     options: GasOptions, species: Sequence[str], inlet: Mapping[str, float]
 ) -> DetailedConfig:
@@ -107,6 +127,7 @@ def config_of(
         "configuration": options.configuration,
         "length": options.length,
         "species": tuple(species),
+        **shifted(options),
         **inlet,
     }
     return parse(DetailedConfig, table, "")
@@ -133,11 +154,11 @@ def _check_placed(source: Path, config: DetailedConfig, kinds: Sequence[Kind]) -
         DataSchemaError: there are such.
     """
     profiles = [kind.name for kind in kinds if "x" in kind.coords]
-    if config.configuration == "free" and profiles:
+    if config.configuration == "free" and profiles and config.unknown.shift is None:
         raise DataSchemaError(
             f"{source}: column {profiles[0]} is a profile, and a free flame has no place of its "
-            "own, so that x = 0 means nothing; leave profiles out and give s_L, or say by "
-            "--configuration what held the flame"
+            "own, so that x = 0 means nothing; give --offset MEAN,STD, m, for an unknown place, "
+            "leave profiles out and give s_L, or say by --configuration what held the flame"
         )
 
 
@@ -185,6 +206,7 @@ def file_of(
     first = {COORDINATES[short]: float(table.columns[short][0]) for short in told}
     config = config_of(*about, first)
     attrs = problem_attributes("flame-cantera", config)
+    table.check_places(kinds, config.slack[0])
     return dataset_of(table, kinds, observed(config), rel).assign_attrs(attrs)
 
 

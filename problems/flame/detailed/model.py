@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +22,9 @@ from .sensors import experiments
 from .solver import Solver, layout_of
 
 __all__ = ["DetailedModel", "Experiment", "Flames"]
+
+Between = Callable[[Array, Array, Array], Array]
+"""Columns (n, k) at places, of places, points and values there."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,15 @@ class Flames:
     @cached_property
     def data(self) -> Array:
         """(n_d,)."""
-        return self._gathered(
-            [
-                {k: nodal(k, state, self._layout)[:, None] for k in self._names(e)}
-                for e, state in zip(self._experiments, self.states, strict=True)
-            ]
-        )[:, 0]
+        return self._gathered(self._values)[:, 0]
+
+    @property
+    def _values(self) -> list[dict[str, Array]]:
+        """At the points, (n, 1), by quantity, of each experiment."""
+        return [
+            {k: nodal(k, state, self._layout)[:, None] for k in self._names(e)}
+            for e, state in zip(self._experiments, self.states, strict=True)
+        ]
 
     @cached_property
     def slopes(self) -> Array:
@@ -106,15 +112,22 @@ class Flames:
         for e, state in zip(self._experiments, self.states, strict=True):
             change = self._solver.slopes(e.at, self._m, state)
             tables.append({k: nodal_slopes(k, state, change, self._layout) for k in self._names(e)})
-        return self._gathered(tables)
+        found = self._gathered(tables)
+        return np.hstack([found, -self._steepness]) if self._solver.unknown.shifted else found
+
+    @property
+    def _steepness(self) -> Array:
+        """The derivative of the data by their place, (n_d, 1); none of speeds."""
+        return self._gathered(self._values, slope_at)
 
     def _names(self, experiment: Experiment) -> list[str]:
         kinds = kinds_of(self._solver.config)
         return [kinds[n].name for n in np.unique(experiment.kinds)]
 
-    def _gathered(self, tables: list[dict[str, Array]]) -> Array:
+    def _gathered(self, tables: list[dict[str, Array]], read: Between | None = None) -> Array:
         """Values at the points, by kind, (n, k), between them along lines; (n_d, k) over scales."""
-        kinds = kinds_of(self._solver.config)
+        kinds, read = kinds_of(self._solver.config), read or value_at
+        offset = self._solver.unknown.offset(self._m)
         size = sum(len(e.rows) for e in self._experiments)
         out = np.empty((size, next(iter(tables[0].values())).shape[1]))
         for e, table in zip(self._experiments, tables, strict=True):
@@ -123,16 +136,29 @@ class Flames:
                 kind, own = kinds[n], np.flatnonzero(e.kinds == n)
                 values = table[kind.name]
                 # a speed is the velocity at the inlet
-                x = e.x[own] if "x" in kind.coords else np.zeros(len(own))
-                out[e.rows[own]] = _between(x, grid, values) / kind.scale
+                x = e.x[own] - offset if "x" in kind.coords else np.full(len(own), -np.inf)
+                out[e.rows[own]] = read(x, grid, values) / kind.scale
         return out
 
 
-def _between(x: Array, grid: Array, values: Array) -> Array:
-    """Columns (n, k) at places, linear between the points."""
-    at = np.clip(np.searchsorted(grid, x, side="right") - 1, 0, len(grid) - 2)
-    part = np.clip((x - grid[at]) / (grid[at + 1] - grid[at]), 0.0, 1.0)[:, None]
+def value_at(x: Array, grid: Array, values: Array) -> Array:
+    """Columns (n, k) at places, linear between the points, constant beyond them."""
+    at, part = _cell(x, grid)
     return np.asarray((1.0 - part) * values[at] + part * values[at + 1])
+
+
+def slope_at(x: Array, grid: Array, values: Array) -> Array:
+    """The derivative of :func:`value_at` by the place."""
+    at, _ = _cell(x, grid)
+    steep = np.diff(values, axis=0)[at] / np.diff(grid)[at, None]
+    inside = (x >= grid[0]) & (x <= grid[-1])
+    return np.where(inside[:, None], steep, 0.0)
+
+
+def _cell(x: Array, grid: Array) -> tuple[NDArray[np.int64], Array]:
+    """Of each place the number of its cell, and how far along it lies there, (n, 1)."""
+    at = np.clip(np.searchsorted(grid, x, side="right") - 1, 0, len(grid) - 2)
+    return at, np.clip((x - grid[at]) / (grid[at + 1] - grid[at]), 0.0, 1.0)[:, None]
 
 
 class DetailedModel(ReferenceModel):

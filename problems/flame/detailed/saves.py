@@ -1,7 +1,7 @@
 """``pdeinv import flame-cantera cantera``: a flame that Cantera saved as CSV, YAML or HDF5.
 
-Of a free flame its speed is taken, since it has no place of its own; of others profiles. The state
-of the inlet is that of the first point.
+Of a free flame its speed is taken, since it has no place of its own, unless an offset is sought; of
+others profiles. The state of the inlet is that of the first point.
 """
 
 from __future__ import annotations
@@ -61,19 +61,20 @@ class SaveOptions(GasOptions):
 def _read(source: Path, options: SaveOptions) -> xr.Dataset:
     names = [name.strip() for name in options.quantities.split(",")]
     free = options.configuration == "free"
-    species = [] if free else list(dict.fromkeys(n[2:] for n in names if n[:2] in ("X_", "Y_")))
+    alone = free and options.offset is None
+    species = [] if alone else list(dict.fromkeys(n[2:] for n in names if n[:2] in ("X_", "Y_")))
     config = config_of(options, species, {})
     gas = gas_of(config)
     saved = _saved(source, gas, options.group, "flame")
     if free:
         _check_free(saved, (source, options))
     state = _inlet(saved, (source, options), config, gas)
-    kinds = [k for k in kinds_of(config) if k.name in (["s_L"] if free else names)]
-    if len(kinds) < (1 if free else len(names)):
+    kinds = [k for k in kinds_of(config) if k.name in (["s_L"] if alone else names)]
+    if len(kinds) < (1 if alone else len(names)) or (not alone and "s_L" in names):
         known = ", ".join(k.name for k in kinds_of(config) if k.name != "s_L")
         raise DataSchemaError(f"--quantities {options.quantities}: expected some of {known}")
-    rows = slice(0, 1) if free else slice(None, None, options.every)
-    columns = {} if free else {"x": np.asarray(saved.grid)[rows]}
+    rows = slice(0, 1) if alone else slice(None, None, options.every)
+    columns = {} if alone else {"x": np.asarray(saved.grid)[rows]}
     for kind in kinds:
         values = _profile(saved, kind.name)
         columns[kind.name] = values[rows]
@@ -177,16 +178,16 @@ STEEP = 0.02
 
 
 def _check_free(saved: _Points, about: tuple[Path, SaveOptions]) -> None:
-    """Refuse profiles of a free flame, and flames that burn at their inlet.
+    """Refuse profiles of a free flame without an offset, and flames that burn at their inlet.
 
     Raises:
         DataSchemaError: says which.
     """
     source, options = about
-    if {"quantities", "every"} & options.model_fields_set:
+    if options.offset is None and {"quantities", "every"} & options.model_fields_set:
         raise DataSchemaError(
             f"{source}: of a free flame the speed alone is taken; leave --quantities and --every "
-            "out, or give --configuration"
+            "out, or give --configuration, or --offset MEAN,STD for profiles of unknown place"
         )
     slopes = np.abs(np.diff(saved.T) / np.diff(saved.grid))
     if slopes[0] > STEEP * slopes.max():

@@ -34,7 +34,7 @@ def sensors_of(config: DetailedConfig) -> InletSensors:
         "header of quantity and x, and of p, T_in, phi and mass_flux where they differ"
     )
     states = {short: COORDINATES[short] for short in coordinates(config)}
-    return InletSensors(observed(config), ENDS, ("T",), wanted, states)
+    return InletSensors(observed(config), ENDS, ("T",), wanted, states, config.slack)
 
 
 def experiments(config: DetailedConfig, sensors: Sensors) -> dict[Inlet, NDArray[np.int64]]:
