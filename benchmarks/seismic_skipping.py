@@ -4,8 +4,8 @@
 
 A basin of the family ``marmousi-like``, 3600 m by 1500 m, two shots of 6 Hz, receivers every 50 m,
 offsets up to 3.5 km. Data come from deepwave on nodes every 12.5 m, are high-passed at 5 Hz and
-have noise of 4 % of the root mean square of what is left; the inversion has nodes every 20 m, which
-is 4 % off in the band, and a low-pass at 8 Hz.
+have noise of 4 % of the root mean square of what is left; the inversion has nodes every 20 m and a
+low-pass at 8 Hz. Its noise is that of the data alone, although the two grids differ by far more.
 
 The start is the section smoothed by 200 m with every velocity divided by 1 + ε, so that it is late
 by ε times the time of travel: ε is such that the slowest first arrival, at the largest offset, is
