@@ -66,6 +66,8 @@ BETWEEN = (0.6, 0.8, 1.0, 1.2)
 RICHEST, HALVINGS = 1.0, 4
 """Counterflows that Cantera finds on its own grids; for richer ones our cells are halved."""
 LOOSENED = ((1e-4, 1e-8), (1e-6, 1e-10), (1e-8, 1e-13))
+LONGEST = 4000
+"""Time steps that Cantera may take before it gives up a grid; 500 of its own are too few there."""
 NOISE, PLACES = 0.02, 16
 PRIOR = (8.3e4, 0.03)
 QUANTITIES = "T,u,V," + ",".join(f"Y_{name}" for name in SPECIES)
@@ -151,6 +153,7 @@ def by_cells(at: Parameters, fields: Any, value: Callable[[Any], float]) -> Grid
             continue
         for tolerances in LOOSENED:
             flame = theirs.counterflow_on(at, x)
+            flame.max_time_step_count = LONGEST
             theirs.started(flame, places, own)
             flame.flame.set_steady_tolerances(default=tolerances)
             flame.flame.set_transient_tolerances(default=tolerances)
