@@ -78,7 +78,8 @@ def _training_set(
     if "status" in dataset:
         good &= np.asarray(dataset["status"] == 0)
     if not good.any():
-        raise DataSchemaError(f"{path}: no sample with finite '{observed.name}' and status 0")
+        wanted = "" if alone else f" with finite '{observed.name}' and"
+        raise DataSchemaError(f"{path}: no sample{wanted or ' of'} status 0")
     kept = np.flatnonzero(good)
     grids = Grids.of(dataset, f"{observed.name}_grid", path, kept, eager_bytes)
     _check_grid(dataset, grids, problem, path)

@@ -19,6 +19,8 @@ SIGMA = "_sigma"
 """What follows the name of a quantity in that of its noise."""
 ABOVE = ("T", "s_L")
 """Quantities that are above zero."""
+VANISHING = ("X", "Y", "V")
+"""What quantities are called, up to an underscore, that are zero somewhere in a flame."""
 NOISY = 5.0
 """Standard deviations by which the noise may carry a mass fraction beyond 0 and 1."""
 
@@ -80,7 +82,10 @@ class Table:
                 self._refuse(there & ~(x >= -slack), "x", text)
 
     def noise(self, name: str, rel: float | None) -> Array:
-        """The standard deviation of a quantity: that of the file, else a part of each value.
+        """The standard deviation of a quantity: that of the file, else ``rel`` of something.
+
+        That is each value; of fractions and V, which vanish somewhere, the largest one: a part of a
+        mass fraction of 1e-20 is no noise that anybody measured.
 
         Raises:
             DataSchemaError: there is none for a value, or it is not positive.
@@ -97,10 +102,13 @@ class Table:
             self._refuse(there & ~(own > 0), label, "must be positive; fill it, or give --rel", own)
             return own
         self._refuse(there & ~np.isnan(own) & ~(own > 0), label, "must be positive", own)
+        sizes = np.abs(values)
+        if name.partition("_")[0] in VANISHING:
+            sizes = np.where(there, np.max(sizes, initial=0.0, where=there), np.nan)
         text = f"has no noise by --rel where it is 0; fill a column {label} there"
         if name not in ABOVE:  # which are refused for what they are
-            self._refuse(there & np.isnan(own) & (values == 0), name, text)
-        return np.where(np.isnan(own), rel * np.abs(values), own)
+            self._refuse(there & np.isnan(own) & (sizes == 0), name, text)
+        return np.where(np.isnan(own), rel * sizes, own)
 
     def check_values(self, name: str, sigma: Array) -> None:
         """Refuse values that cannot be, for ``sigma`` as well.

@@ -97,7 +97,8 @@ class Cosines:
         if short > long:
             raise DataSchemaError(
                 f"the fields are rougher than noise of decay {decay:g}: short waves are "
-                f"{np.sqrt(short / long):.2g} times as large in its units as long ones; lower decay"
+                f"{np.sqrt(short / long):.2g} times as large in its units as long ones; lower "
+                "surrogate.decay, which has to be above 1, or give smoother fields"
             )
 
     @property

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from pdeinv.bayes.noise import Noise
 from pdeinv.config import parse
 from pdeinv.errors import ConfigError, DataSchemaError, MissingDependency, SolverDiverged
+from pdeinv.io.observations import Observations
 from pdeinv.problems.flame.detailed import DetailedConfig, FlameCantera
 from pdeinv.problems.flame.detailed.mechanism import gas_of, reactions
 from pdeinv.problems.flame.detailed.rates import sought_rates
@@ -195,3 +197,18 @@ def test_an_uncertainty_factor_is_two_standard_deviations_of_log10():
     assert variable.name == "log_a_10"
     prior = flame(unknown={"rates": RATE}).prior()
     assert prior.unwhiten(np.array([2.0]))[0] == pytest.approx(np.log10(2.0))
+
+
+def test_profiles_of_a_free_flame_on_one_grid_get_a_remark():
+    offset = {"kind": "normal", "std": 1e-3}
+    for spec, table, said in (
+        ("grid:5@T", {"unknown": {"offset": offset}}, 1),
+        ("grid:5@T", {"unknown": {"offset": offset}, "extrapolate": True}, 0),
+        ("speed", {}, 0),
+        ("grid:5@T", {"configuration": "burner"}, 0),
+    ):
+        problem = flame(**table)
+        places = problem.sensors(spec)
+        n = len(places["x"])
+        seen = Observations(problem.observed, np.ones(n), places, Noise(np.ones(n)))
+        assert len(problem.remarks(seen)) == said

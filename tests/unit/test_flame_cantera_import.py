@@ -127,6 +127,14 @@ def test_of_a_free_flame_its_speed_is_taken(tmp_path):
         import_file("flame-cantera", "cantera", tmp_path / "free.yaml", options)
 
 
+def test_fractions_that_vanish_have_noise_by_their_largest_value(tmp_path):
+    text = "x [mm],T [K],X_OH\n1,300,6e-21\n2,1500,0.01\n3,1600,\n"
+    own = {"configuration": "burner", "mass_flux": 0.5, **GIVEN}
+    found = table(tmp_path, text, rel=0.02, **own)
+    np.testing.assert_allclose(found["X_OH_sigma"][:2], 2e-4)
+    np.testing.assert_allclose(found["T_sigma"], 0.02 * found["T"])
+
+
 def test_profiles_of_a_free_flame_have_an_unknown_place(tmp_path):
     text = "x [mm],T [K],p [atm],T_in [K],phi\n-2,300,1,298,1\n0,900,1,298,1\n3,2200,1,298,1\n"
     netcdf.write(tmp_path / "t.nc", table(tmp_path, text, rel=0.02, offset="-0.01,0.003"))

@@ -30,7 +30,9 @@ SMALLEST = 0.1
 class DapsConfig(ParticlesConfig):
     """Options of ``daps``."""
 
-    levels: int = Field(100, ge=2, description="levels of noise from the first to the last")
+    levels: int = Field(
+        100, ge=2, le=100_000, description="levels of noise from the first to the last"
+    )
     flow: int = Field(5, ge=2, description="calls of the denoiser in the flow of each level")
     moves: int = Field(4, ge=1, description="Metropolised steps of the likelihood of each level")
 

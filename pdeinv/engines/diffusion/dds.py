@@ -28,7 +28,9 @@ __all__ = ["Dds", "DdsConfig", "conjugate_rows"]
 class DdsConfig(ParticlesConfig):
     """Options of ``dds``."""
 
-    levels: int = Field(100, ge=2, description="levels of noise from the first to the last")
+    levels: int = Field(
+        100, ge=2, le=100_000, description="levels of noise from the first to the last"
+    )
     gamma: float = Field(
         1.0, gt=0, description="weight of the misfit against half the squared distance in xi"
     )

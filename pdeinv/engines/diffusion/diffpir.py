@@ -27,7 +27,9 @@ __all__ = ["DiffPir", "DiffPirConfig"]
 class DiffPirConfig(ParticlesConfig):
     """Options of ``diffpir``."""
 
-    levels: int = Field(100, ge=2, description="levels of noise from the first to the last")
+    levels: int = Field(
+        100, ge=2, le=100_000, description="levels of noise from the first to the last"
+    )
     tie: float = Field(
         1.0, gt=0, description="λ, how strongly the field is held to the denoised one"
     )

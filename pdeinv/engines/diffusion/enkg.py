@@ -38,7 +38,9 @@ class EnKGConfig(Config):
     ensemble_size: int = Field(
         200, ge=2, description="members; they span one direction less than they are"
     )
-    levels: int = Field(80, ge=2, description="levels of noise from the first to the last")
+    levels: int = Field(
+        80, ge=2, le=100_000, description="levels of noise from the first to the last"
+    )
     step: float = Field(2.0, gt=0, description="η, the length of a step over the norm of C")
     flow: int = Field(5, ge=2, description="calls of the denoiser in the flow of each level")
 

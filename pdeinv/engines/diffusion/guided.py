@@ -40,7 +40,9 @@ FULL, LESS = 0.8, 0.1
 class GuidedConfig(ParticlesConfig):
     """Options of ``dps``."""
 
-    levels: int = Field(400, ge=2, description="levels of noise from the first to the last")
+    levels: int = Field(
+        400, ge=2, le=100_000, description="levels of noise from the first to the last"
+    )
     weight: float = Field(
         3.0, gt=0, description="length of a step down the misfit, in its inverse curvature"
     )
@@ -49,7 +51,9 @@ class GuidedConfig(ParticlesConfig):
 class FunDpsConfig(GuidedConfig):
     """Options of ``fundps``."""
 
-    levels: int = Field(500, ge=2, description="levels of noise from the first to the last")
+    levels: int = Field(
+        500, ge=2, le=100_000, description="levels of noise from the first to the last"
+    )
     weight: float = Field(
         1.5, gt=0, description="length of a step down the misfit, in its inverse curvature"
     )
@@ -58,7 +62,9 @@ class FunDpsConfig(GuidedConfig):
 class DiffusionPdeConfig(GuidedConfig):
     """Options of ``diffusionpde``."""
 
-    levels: int = Field(2000, ge=2, description="levels of noise from the first to the last")
+    levels: int = Field(
+        2000, ge=2, le=100_000, description="levels of noise from the first to the last"
+    )
     weight: float = Field(
         10.0, gt=0, description="length of a step down the misfit, in its inverse curvature"
     )

@@ -39,7 +39,9 @@ class ParticlesConfig(Config):
 
     chains: Many = Field(4, description="groups of particles, which workers share")
     particles: int = Field(16, ge=1, description="particles of each group, denoised in one call")
-    levels: int = Field(200, ge=2, description="levels of noise from the first to the last")
+    levels: int = Field(
+        200, ge=2, le=100_000, description="levels of noise from the first to the last"
+    )
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,9 @@ class PnpDmConfig(SamplerConfig):
         gt=0,
         description="the first one, at least twice the last; unset: twice the spread of the prior",
     )
-    levels: int = Field(12, ge=2, description="calls of the denoiser for each draw of the prior")
+    levels: int = Field(
+        12, ge=2, le=100_000, description="calls of the denoiser for each draw of the prior"
+    )
     moves: int = Field(8, ge=1, description="Metropolised moves of the likelihood for each draw")
     walkers: int = Field(
         1, ge=1, le=10_000, description="chains that one chain moves together, denoised in one call"

@@ -87,8 +87,8 @@ class OffsetConfig(Config):
     """A normal length: how far the places of data are from those of the domain."""
 
     kind: Literal["normal"] = "normal"
-    mean: float = Field(0.0, ge=-LENGTHS[1], le=LENGTHS[1], description="its mean, m")
-    std: float = Field(gt=0, le=LENGTHS[1], description="its standard deviation, m")
+    mean: Finite = Field(0.0, ge=-LENGTHS[1], le=LENGTHS[1], description="its mean, m")
+    std: Finite = Field(gt=0, le=LENGTHS[1], description="its standard deviation, m")
 
 
 Offset = Annotated[OffsetConfig | KnownConfig, Field(discriminator="kind")]

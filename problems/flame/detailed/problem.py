@@ -11,6 +11,7 @@ import xarray as xr
 
 from pdeinv.bayes.prior import Prior
 from pdeinv.io.fields import described
+from pdeinv.io.observations import Observations
 from pdeinv.model.derived import Derived
 from pdeinv.model.observed import Observed, Sensors
 from pdeinv.model.reference import check_finite
@@ -24,6 +25,7 @@ from .importer import csv_importer
 from .mechanism import gas_of
 from .model import DetailedModel, Experiment, Flames
 from .quantities import observed
+from .remarks import remarks
 from .saves import save_importer
 from .sensors import sensors_of
 from .solver import Solver
@@ -136,6 +138,10 @@ class FlameCantera:
             return FlameCantera(config).forward_model(sensors, level)(m)
         known = {config.inlet: state_in(fields, solver, config.inlet)}
         return Flames(solver, Experiment.all_of(solver, sensors), m, known).data
+
+    def remarks(self, observations: Observations) -> tuple[str, ...]:
+        """What makes a posterior doubtful, before anything is solved."""
+        return remarks(self.config, observations)
 
     def derived(self, level: int = 0) -> Derived:
         """Flame speed and profiles at the configured state of the inlet."""
