@@ -11,8 +11,9 @@ places, 2 % noise), by engine ``pinn`` from the same priors. What finite element
 stands in ``results/flame_inverse.json``. Both minimise Φ + ½‖ξ‖², so that they should agree.
 
 Species: flames of five species, free (FlamePINN-1D's second case) and between two streams (the
-third), against finite elements with slope = .05 on halved cells; and the activation energy of the
-counterflow at φ = 0.8 from the first data sets of ``flame_species.py``.
+third), against finite elements with slope = .05 on halved cells; and the activation energy of
+both at φ = 0.8 from eight quantities (of the free flame seven) at 16 places with noise of 2 % of
+the largest value of each; those of the counterflow are the first data sets of ``flame_species.py``.
 
 CPU seconds of one thread. Results are kept in ``results/flame_pinn.json``.
 """
@@ -52,10 +53,15 @@ INVERSE = PinnEngineConfig(
 )
 FREE = PinnConfig(points=200, adam_steps=0, tolerance=3e-4)
 BETWEEN = PinnConfig(width=20, points=300, adam_steps=0, newton_steps=400, tolerance=1e-6)
-ENERGY = PinnEngineConfig(
-    width=20, points=300, adam_steps=0, newton_steps=500, penalty_start=1e5, penalty=1e9,
-    settle=2e-3,
-)  # fmt: skip
+ENERGY = {
+    "free": PinnEngineConfig(
+        points=200, adam_steps=0, newton_steps=600, penalty_start=1e3, penalty=1e7, settle=0.005
+    ),
+    "counterflow": PinnEngineConfig(
+        width=20, points=300, adam_steps=0, newton_steps=2000, penalty_start=1e5, penalty=1e9,
+        settle=2e-3,
+    ),
+}  # fmt: skip
 SPECIES = [("free", 0.8), ("counterflow", 0.8), ("free", 0.6), ("free", 1.0), ("free", 1.2)]
 PHIS = (0.40, 0.42, 0.44, 0.46, 0.48, 0.50)
 WORDS = ("known", "unknown")
@@ -146,15 +152,15 @@ def of_species(configuration: str, phi: float, seed: int) -> dict[str, Any]:
     }
 
 
-def energy(seed: int, exact: Array) -> dict[str, Any]:
-    """E of the counterflow from one data set, by the network and by finite elements."""
-    own = five.counterflow(prior=five.PRIOR)
+def energy(configuration: str, seed: int, exact: Array) -> dict[str, Any]:
+    """E of a flame from one data set, by the network and by finite elements."""
+    own = five.problem(five.PRIOR, configuration=configuration)
     noise, prior = Noise(five.spreads(exact)), own.prior()
     data = noise.draw(exact[None], stream(seed, "flame species"))[0]
-    places = own.sensors(f"grid:{five.PLACES}@{five.QUANTITIES}")
+    places = own.sensors(five.measured(own))
     model = WhitenedModel(prior, own.forward_model(places), strong_form(own, places))
     began = time.process_time()
-    found = elements.ended(Pinn(ENERGY), Posterior(prior, model, data, noise), seed)
+    found = elements.ended(Pinn(ENERGY[configuration]), Posterior(prior, model, data, noise), seed)
     seconds = time.process_time() - began
     beside = five.estimate(own, data, noise, seed)
     return {
@@ -188,7 +194,7 @@ def species_table(rows: dict[str, dict[str, Any]]) -> str:
 
 def energy_table(rows: dict[str, dict[str, Any]]) -> str:
     """E by both estimators."""
-    lines = ["| data set | network | finite elements | difference, by sd | CPU s | |",
+    lines = ["| flame, data set | network | finite elements | difference, by sd | CPU s | |",
              "|---|---|---|---|---|---|"]  # fmt: skip
     for seed, row in rows.items():
         apart = np.log(row["energy"] / row["elements"]) / row["sd"]
@@ -251,7 +257,8 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=20, help="data sets")
     options.add_argument("--phis", type=float, nargs="*", default=PHIS)
     options.add_argument("--only", choices=["one", "species", "energy"])
-    options.add_argument("--energies", type=int, default=5, help="data sets of the counterflow")
+    options.add_argument("--energies", type=int, default=5, help="data sets of each")
+    options.add_argument("--flames", nargs="*", default=[*ENERGY], choices=[*ENERGY])
     given = options.parse_args()
     import torch
 
@@ -271,18 +278,23 @@ def main() -> None:
                 keep()
         print(species_table(kept["species"]))
     if given.only in (None, "energy"):
-        clean, rows = (
-            five.readings(five.counterflow(slope=0.02, curve=0.04), 1),
-            kept.setdefault("energy", {}),
-        )
-        for seed in range(given.energies):
-            if str(seed) not in rows:
-                rows[str(seed)] = energy(seed, clean)
-                print(seed, rows[str(seed)], flush=True)
-                keep()
-        print(energy_table(rows))
+        energies(kept.setdefault("energy", {}), given, keep)
     if given.only in (None, "one"):
         one_equation(kept, given, keep)
+
+
+def energies(rows: dict[str, Any], given: argparse.Namespace, keep: Any) -> None:
+    """E of both flames of five species."""
+    for configuration in given.flames:
+        fine = five.problem(configuration=configuration, slope=0.02, curve=0.04)
+        clean = five.readings(fine, 1)
+        for seed in range(given.energies):
+            name = f"{configuration}, {seed}"
+            if name not in rows:
+                rows[name] = energy(configuration, seed, clean)
+                print(name, rows[name], flush=True)
+                keep()
+    print(energy_table(rows))
 
 
 def one_equation(kept: dict[str, Any], given: argparse.Namespace, keep: Any) -> None:

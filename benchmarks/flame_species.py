@@ -273,10 +273,14 @@ def restarted(flame: Any) -> float:
 # --- inverse
 
 
+def measured(ours: FlameSpecies) -> str:
+    """Where and what is measured; a free flame has no V."""
+    free = ours.config.configuration == "free"
+    return f"grid:{PLACES}@{QUANTITIES.replace('V,', '') if free else QUANTITIES}"
+
+
 def readings(ours: FlameSpecies, level: int) -> Array:
-    return ours.forward_model(ours.sensors(f"grid:{PLACES}@{QUANTITIES}"), level)(
-        np.array([ENERGY])
-    )
+    return ours.forward_model(ours.sensors(measured(ours)), level)(np.array([ENERGY]))
 
 
 def exact_data() -> dict[str, Array]:
@@ -304,7 +308,7 @@ def spreads(exact: Array) -> Array:
 def estimate(ours: FlameSpecies, data: Array, noise: Noise, seed: int) -> dict[str, Any]:
     """The most probable E by engine ``laplace``, and the 90 % band of its draws."""
     prior = ours.prior()
-    model = ours.forward_model(ours.sensors(f"grid:{PLACES}@{QUANTITIES}"))
+    model = ours.forward_model(ours.sensors(measured(ours)))
     posterior = Posterior(prior, WhitenedModel(prior, model), data, noise)
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
@@ -323,7 +327,7 @@ def inverse(kept: dict[str, Any], seeds: int, save: Any) -> None:
     """Data sets that are not there yet."""
     ours, exact = counterflow(prior=PRIOR), exact_data()
     m = np.array([ENERGY])
-    model = ours.forward_model(ours.sensors(f"grid:{PLACES}@{QUANTITIES}"))
+    model = ours.forward_model(ours.sensors(measured(ours)))
     sigma = spreads(exact["ours"])
     slope = model.linearize(m).jvp(m) / sigma
     kept["bound"] = float((slope @ slope) ** -0.5)
