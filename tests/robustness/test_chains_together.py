@@ -213,7 +213,7 @@ def test_a_stop_saves_all_chains_and_they_go_on(tmp_path, monkeypatch):
     whole = run(engine, lambda: on, Run(3, tmp_path / "whole"))
 
     def stop(k, step, n, note):
-        if k == 2:
+        if k == 2 and step > 0:  # at 0 chains look for their start
             (folder / "STOP").touch()
 
     with pytest.raises(Preempted):

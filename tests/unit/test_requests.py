@@ -107,7 +107,7 @@ def test_failed_misfits_are_infinite_and_failed_predictions_not_finite():
 
 def test_how_a_run_ended_is_a_number_with_words_and_advice():
     assert [int(e) for e in Ended] == list(range(len(Ended)))
-    assert {e for e in Ended if e.converged} == {Ended.CONVERGED, Ended.DRAWN}
+    assert {e for e in Ended if e.converged} == {Ended.CONVERGED, Ended.DRAWN, Ended.FITTED}
     assert Ended(2) is Ended.STALLED
     assert all(e.words and "\n" not in e.words + e.advice for e in Ended)
     assert Ended.CONVERGED.sentence("done") == "done"

@@ -104,7 +104,10 @@ def _stopped(spec: Run, *, begun: bool) -> str:
     """What to say of a stop; while every chain still looks for its start there is no state."""
     if begun:
         return f"stopped and saved in {spec.stop_file.parent}; continue with --resume"
-    return "stopped before any chain had found its start; --resume looks for it anew"
+    return (
+        "stopped before any chain had found its start; continue with --resume, which looks for "
+        "that anew"
+    )
 
 
 def _ks(engine: Engine[Any]) -> range:
