@@ -27,6 +27,26 @@ Between = Callable[[Array, Array, Array], Array]
 """Columns (n, k) at places, of places, points and values there."""
 
 
+def value_at(x: Array, grid: Array, values: Array) -> Array:
+    """Columns (n, k) at places, linear between the points, constant beyond them."""
+    at, part = _cell(x, grid)
+    return np.asarray((1.0 - part) * values[at] + part * values[at + 1])
+
+
+def slope_at(x: Array, grid: Array, values: Array) -> Array:
+    """The derivative of :func:`value_at` by the place."""
+    at, _ = _cell(x, grid)
+    steep = np.diff(values, axis=0)[at] / np.diff(grid)[at, None]
+    inside = (x >= grid[0]) & (x <= grid[-1])
+    return np.where(inside[:, None], steep, 0.0)
+
+
+def _cell(x: Array, grid: Array) -> tuple[NDArray[np.int64], Array]:
+    """Of each place the number of its cell, and how far along it lies there, (n, 1)."""
+    at = np.clip(np.searchsorted(grid, x, side="right") - 1, 0, len(grid) - 2)
+    return at, np.clip((x - grid[at]) / (grid[at + 1] - grid[at]), 0.0, 1.0)[:, None]
+
+
 @dataclass(frozen=True)
 class Experiment:
     """The data of one state of the inlet.
@@ -124,9 +144,9 @@ class Flames:
         kinds = kinds_of(self._solver.config)
         return [kinds[n].name for n in np.unique(experiment.kinds)]
 
-    def _gathered(self, tables: list[dict[str, Array]], read: Between | None = None) -> Array:
+    def _gathered(self, tables: list[dict[str, Array]], read: Between = value_at) -> Array:
         """Values at the points, by kind, (n, k), between them along lines; (n_d, k) over scales."""
-        kinds, read = kinds_of(self._solver.config), read or value_at
+        kinds = kinds_of(self._solver.config)
         offset = self._solver.unknown.offset(self._m)
         size = sum(len(e.rows) for e in self._experiments)
         out = np.empty((size, next(iter(tables[0].values())).shape[1]))
@@ -139,26 +159,6 @@ class Flames:
                 x = e.x[own] - offset if "x" in kind.coords else np.full(len(own), -np.inf)
                 out[e.rows[own]] = read(x, grid, values) / kind.scale
         return out
-
-
-def value_at(x: Array, grid: Array, values: Array) -> Array:
-    """Columns (n, k) at places, linear between the points, constant beyond them."""
-    at, part = _cell(x, grid)
-    return np.asarray((1.0 - part) * values[at] + part * values[at + 1])
-
-
-def slope_at(x: Array, grid: Array, values: Array) -> Array:
-    """The derivative of :func:`value_at` by the place."""
-    at, _ = _cell(x, grid)
-    steep = np.diff(values, axis=0)[at] / np.diff(grid)[at, None]
-    inside = (x >= grid[0]) & (x <= grid[-1])
-    return np.where(inside[:, None], steep, 0.0)
-
-
-def _cell(x: Array, grid: Array) -> tuple[NDArray[np.int64], Array]:
-    """Of each place the number of its cell, and how far along it lies there, (n, 1)."""
-    at = np.clip(np.searchsorted(grid, x, side="right") - 1, 0, len(grid) - 2)
-    return at, np.clip((x - grid[at]) / (grid[at + 1] - grid[at]), 0.0, 1.0)[:, None]
 
 
 class DetailedModel(ReferenceModel):

@@ -69,8 +69,9 @@ def _read(source: Path, options: SaveOptions) -> xr.Dataset:
     if free:
         _check_free(saved, (source, options))
     state = _inlet(saved, (source, options), config, gas)
-    kinds = [k for k in kinds_of(config) if k.name in (["s_L"] if alone else names)]
-    if len(kinds) < (1 if alone else len(names)) or (not alone and "s_L" in names):
+    wanted = ["s_L"] if alone else names
+    kinds = [k for k in kinds_of(config) if k.name in wanted]
+    if len(kinds) < len(wanted) or (not alone and "s_L" in wanted):
         known = ", ".join(k.name for k in kinds_of(config) if k.name != "s_L")
         raise DataSchemaError(f"--quantities {options.quantities}: expected some of {known}")
     rows = slice(0, 1) if alone else slice(None, None, options.every)
