@@ -7,7 +7,7 @@ from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.diffusion.conditioned import Tie, moved
-from pdeinv.engines.diffusion.levels import descending, flow
+from pdeinv.engines.diffusion.levels import Count, descending, flow
 from pdeinv.engines.diffusion.particles import (
     Calls,
     Particles,
@@ -30,9 +30,7 @@ SMALLEST = 0.1
 class DapsConfig(ParticlesConfig):
     """Options of ``daps``."""
 
-    levels: int = Field(
-        100, ge=2, le=100_000, description="levels of noise from the first to the last"
-    )
+    levels: Count = 100
     flow: int = Field(5, ge=2, description="calls of the denoiser in the flow of each level")
     moves: int = Field(4, ge=1, description="Metropolised steps of the likelihood of each level")
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Need
+from pdeinv.engines.diffusion.levels import Count
 from pdeinv.engines.diffusion.particles import (
     Particles,
     ParticlesConfig,
@@ -28,9 +29,7 @@ __all__ = ["Dds", "DdsConfig", "conjugate_rows"]
 class DdsConfig(ParticlesConfig):
     """Options of ``dds``."""
 
-    levels: int = Field(
-        100, ge=2, le=100_000, description="levels of noise from the first to the last"
-    )
+    levels: Count = 100
     gamma: float = Field(
         1.0, gt=0, description="weight of the misfit against half the squared distance in xi"
     )

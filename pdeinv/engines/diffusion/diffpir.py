@@ -9,6 +9,7 @@ from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.diffusion.conditioned import Tie
+from pdeinv.engines.diffusion.levels import Count
 from pdeinv.engines.diffusion.local import located
 from pdeinv.engines.diffusion.particles import (
     Particles,
@@ -27,9 +28,7 @@ __all__ = ["DiffPir", "DiffPirConfig"]
 class DiffPirConfig(ParticlesConfig):
     """Options of ``diffpir``."""
 
-    levels: int = Field(
-        100, ge=2, le=100_000, description="levels of noise from the first to the last"
-    )
+    levels: Count = 100
     tie: float = Field(
         1.0, gt=0, description="λ, how strongly the field is held to the denoised one"
     )

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import Config
-from pdeinv.engines.diffusion.levels import descending, flow
+from pdeinv.engines.diffusion.levels import Count, descending, flow
 from pdeinv.engines.diffusion.particles import (
     Calls,
     Particles,
@@ -38,9 +38,7 @@ class EnKGConfig(Config):
     ensemble_size: int = Field(
         200, ge=2, description="members; they span one direction less than they are"
     )
-    levels: int = Field(
-        80, ge=2, le=100_000, description="levels of noise from the first to the last"
-    )
+    levels: Count = 80
     step: float = Field(2.0, gt=0, description="η, the length of a step over the norm of C")
     flow: int = Field(5, ge=2, description="calls of the denoiser in the flow of each level")
 

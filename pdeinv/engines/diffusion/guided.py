@@ -16,7 +16,7 @@ from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.engines.base import Need
-from pdeinv.engines.diffusion.levels import ancestral
+from pdeinv.engines.diffusion.levels import Count, ancestral
 from pdeinv.engines.diffusion.local import Curvature
 from pdeinv.engines.diffusion.particles import (
     Calls,
@@ -40,9 +40,7 @@ FULL, LESS = 0.8, 0.1
 class GuidedConfig(ParticlesConfig):
     """Options of ``dps``."""
 
-    levels: int = Field(
-        400, ge=2, le=100_000, description="levels of noise from the first to the last"
-    )
+    levels: Count = 400
     weight: float = Field(
         3.0, gt=0, description="length of a step down the misfit, in its inverse curvature"
     )
@@ -51,9 +49,7 @@ class GuidedConfig(ParticlesConfig):
 class FunDpsConfig(GuidedConfig):
     """Options of ``fundps``."""
 
-    levels: int = Field(
-        500, ge=2, le=100_000, description="levels of noise from the first to the last"
-    )
+    levels: Count = 500
     weight: float = Field(
         1.5, gt=0, description="length of a step down the misfit, in its inverse curvature"
     )
@@ -62,9 +58,7 @@ class FunDpsConfig(GuidedConfig):
 class DiffusionPdeConfig(GuidedConfig):
     """Options of ``diffusionpde``."""
 
-    levels: int = Field(
-        2000, ge=2, le=100_000, description="levels of noise from the first to the last"
-    )
+    levels: Count = 2000
     weight: float = Field(
         10.0, gt=0, description="length of a step down the misfit, in its inverse curvature"
     )

@@ -11,15 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log, sqrt
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from pdeinv.typing import Array
 
-__all__ = ["SHORT", "Denoise", "ancestral", "conditional_draw", "descending", "flow"]
+__all__ = ["SHORT", "Count", "Denoise", "ancestral", "conditional_draw", "descending", "flow"]
 
 type Denoise = Callable[[Array, float], Array]
 """D(y, level): shape (..., dim) to the same."""
+
+Count = Annotated[
+    int, Field(ge=2, le=100_000, description="levels of noise from the first to the last")
+]
+"""How many levels an engine is told to take; its most is far above any use, and ends."""
 
 CURVE, SHORT = 7.0, 3.0
 """How levels crowd towards the last one (Karras et al. 2022, their ρ): over the whole range of a

@@ -19,7 +19,7 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.config import Config, Many
 from pdeinv.engines.base import Chain, Engine, Need, Outcome
 from pdeinv.engines.diffusion.affine import Affine, affine_map, affine_or_none
-from pdeinv.engines.diffusion.levels import descending
+from pdeinv.engines.diffusion.levels import Count, descending
 from pdeinv.engines.diffusion.local import Curvature, curvature
 from pdeinv.engines.diffusion.prior import denoiser_of, whose_prior
 from pdeinv.engines.ended import Ended
@@ -39,9 +39,7 @@ class ParticlesConfig(Config):
 
     chains: Many = Field(4, description="groups of particles, which workers share")
     particles: int = Field(16, ge=1, description="particles of each group, denoised in one call")
-    levels: int = Field(
-        200, ge=2, le=100_000, description="levels of noise from the first to the last"
-    )
+    levels: Count = 200
 
 
 @dataclass(frozen=True)

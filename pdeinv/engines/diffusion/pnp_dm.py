@@ -29,7 +29,7 @@ from pdeinv.engines.diffusion.affine import Affine, affine_or_none
 from pdeinv.engines.diffusion.conditioned import Tie, anew, moved
 from pdeinv.engines.diffusion.coupled import judged
 from pdeinv.engines.diffusion.fitted import Sums
-from pdeinv.engines.diffusion.levels import SHORT, conditional_draw, descending
+from pdeinv.engines.diffusion.levels import SHORT, Count, conditional_draw, descending
 from pdeinv.engines.diffusion.local import Curvature, Seen, curvature
 from pdeinv.engines.diffusion.prior import denoiser_of, whose_prior
 from pdeinv.engines.diffusion.searched import TYPICAL, best_near
@@ -66,9 +66,7 @@ class PnpDmConfig(SamplerConfig):
         gt=0,
         description="the first one, at least twice the last; unset: twice the spread of the prior",
     )
-    levels: int = Field(
-        12, ge=2, le=100_000, description="calls of the denoiser for each draw of the prior"
-    )
+    levels: Count = Field(12, description="calls of the denoiser for each draw of the prior")
     moves: int = Field(8, ge=1, description="Metropolised moves of the likelihood for each draw")
     walkers: int = Field(
         1, ge=1, le=10_000, description="chains that one chain moves together, denoised in one call"
