@@ -19,7 +19,7 @@ from pdeinv.io.fields import LEVEL, problem_attributes
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
 from pdeinv.io.schema import fitting
 from pdeinv.io.unknowns import unknown_in
-from pdeinv.plugins.agreed import apart
+from pdeinv.plugins.agreed import apart, check_problem
 from pdeinv.plugins.hooks import annotated, fixtures, likelihood
 from pdeinv.plugins.mask import masks
 from pdeinv.plugins.problem import Problem
@@ -194,11 +194,7 @@ def not_of_truth(path: Path, table: Mapping[str, Any]) -> str | None:
     if not table:
         return None
     (problem, _), (name, keys) = read_truth(path), named(table)
-    if name not in (None, problem.name):
-        raise DataSchemaError(
-            f"{path} is of problem '{problem.name}', and [problem] names '{name}'; take the truth "
-            "of that, or leave problem.name out"
-        )
+    check_problem(path, problem.name, name, "truth")
     other = apart(problem.name, problem.config.model_dump(mode="json"), keys)
     return None if other is None else f"observed as solved, with problem.{other}"
 

@@ -15,7 +15,7 @@ from pdeinv.io import datasets, netcdf
 from pdeinv.io.datasets import TrainingSet, same_prior
 from pdeinv.jobs.foreign_set import read_foreign
 from pdeinv.model.learned import Role
-from pdeinv.plugins.agreed import apart
+from pdeinv.plugins.agreed import apart, check_problem
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.plugins.surrogate import role_of
 
@@ -54,11 +54,7 @@ def _of_problem(
     found: TrainingSet, name: object, keys: Mapping[str, Any], path: Path
 ) -> TrainingSet:
     """What was read, where its problem is the one that a table describes, if it says anything."""
-    if name is not None and name != found.problem:
-        raise DataSchemaError(
-            f"{path} is of problem '{found.problem}', and [problem] names '{name}'; take the data "
-            "set of that, or leave problem.name out"
-        )
+    check_problem(path, found.problem, name, "data set")
     other = apart(found.problem, found.problem_config, keys)
     if other is not None:
         raise DataSchemaError(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pdeinv.config import differing, merge
+from pdeinv.errors import DataSchemaError
 from pdeinv.plugins import registry
 
-__all__ = ["Apart", "apart"]
+__all__ = ["Apart", "apart", "check_problem"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,19 @@ class Apart:
     def __str__(self) -> str:
         """Both values by their key, as a message says them."""
         return f"{self.key} = {self.held!r}, and [problem] asks for {self.asked!r}"
+
+
+def check_problem(path: Path, held: str, asked: object, what: str) -> None:
+    """Refuse a file, a ``what``, of another problem than the run file names, if it names one.
+
+    Raises:
+        DataSchemaError: it is.
+    """
+    if asked not in (None, held):
+        raise DataSchemaError(
+            f"{path} is of problem '{held}', and [problem] names '{asked}'; take the {what} of "
+            "that, or leave problem.name out"
+        )
 
 
 def apart(problem: str, held: Mapping[str, Any], keys: Mapping[str, Any]) -> Apart | None:
