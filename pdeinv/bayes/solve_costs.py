@@ -45,7 +45,7 @@ def _call_seconds(work: Callable[[], object]) -> float:
     return spent / calls
 
 
-def _in_turn(ask: Callable[[Array], object], xis: Array) -> Callable[[], object]:
+def in_turn(ask: Callable[[Array], object], xis: Array) -> Callable[[], object]:
     """Asks for one point after the other: a model keeps what it has solved for the last one."""
     rows = cycle(np.split(xis, len(xis)))
     return lambda: ask(next(rows))
@@ -67,12 +67,12 @@ class _Costs:
 
 def _alone(posterior: Posterior, xis: Array) -> _Costs:
     payer = [Counters()]
-    solve = least_seconds(_in_turn(lambda xi: posterior.predict_rows(xi, payer), xis))
+    solve = least_seconds(in_turn(lambda xi: posterior.predict_rows(xi, payer), xis))
     if not posterior.model.capabilities >= DERIVATIVES:
         return _Costs(solve, None)
     back = xis[::-1]
     return _Costs(
-        solve, least_seconds(_in_turn(lambda xi: posterior.linearize_rows(xi, payer), back))
+        solve, least_seconds(in_turn(lambda xi: posterior.linearize_rows(xi, payer), back))
     )
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from itertools import cycle
 
 import numpy as np
 
-from pdeinv.bayes.solve_costs import least_seconds
+from pdeinv.bayes.solve_costs import in_turn, least_seconds
 from pdeinv.cpu_clock import measurable
 from pdeinv.errors import SolverDiverged, reason
 from pdeinv.model.forward import Capability, ForwardModel
@@ -41,18 +40,22 @@ class Stopwatch:
     @property
     def told(self) -> bool:
         """Whether the clock is fine enough for them."""
-        return measurable(sum(self.times[1:] or self.times))
+        return measurable(sum(self._counted))
 
     @property
     def mean(self) -> float:
-        """Seconds of one solve; the first, which compiles, counts only when it is alone."""
-        return float(np.mean(self.times[1:] or self.times or [np.nan]))
+        """Seconds of one solve."""
+        return float(np.mean(self._counted or [np.nan]))
+
+    @property
+    def _counted(self) -> list[float]:
+        """The first, which compiles, counts only when it is alone."""
+        return self.times[1:] or self.times
 
 
 def seconds_at(model: ForwardModel, xi: Array) -> float:
     """Of one solve at points where it works, shape (n, dim), which are taken in turn."""
-    rows = cycle(xi)
-    return least_seconds(lambda: model(next(rows)))
+    return least_seconds(in_turn(lambda row: model(row[0]), xi))
 
 
 def surrogate_seconds(model: ForwardModel, xi: Array) -> dict[str, float]:
