@@ -22,9 +22,7 @@ from pydantic import Field
 from pdeinv.config import Width
 
 from ..common.torch_env import torch
-from ..training.config import TrainingConfig
-from .array_reader import ArrayReader, Size, bent, narrowed, strides
-from .surrogate import ImageConfig
+from .array_reader import ArrayReader, ArrayReaderConfig, Size, bent, narrowed, strides
 
 __all__ = ["InversionNet", "InversionNetConfig"]
 
@@ -32,13 +30,9 @@ SHORT = 5
 """Nodes of an axis that are not halved further."""
 
 
-class InversionNetConfig(ImageConfig, TrainingConfig):
+class InversionNetConfig(ArrayReaderConfig):
     """Options of ``inversion-net``."""
 
-    epochs: int = Field(60, ge=1, description="passes over the training samples at most")
-    batch_size: int = Field(32, ge=1, description="samples of one gradient step, on all devices")
-    learning_rate: float = Field(1e-3, gt=0, description="at the start; follows half a cosine to 0")
-    patience: int = Field(20, ge=1, description="epochs without improvement before stopping")
     width: Width = Field(16, description="channels of the widest arrays; narrow ones have more")
     latent: Width = Field(128, description="numbers between encoder and decoder")
 

@@ -24,21 +24,15 @@ from pydantic import Field
 from pdeinv.config import Width
 
 from ..common.torch_env import built, torch
-from ..training.config import TrainingConfig
-from .array_reader import ArrayReader, Size, bent, narrowed
-from .surrogate import ImageConfig
+from .array_reader import ArrayReader, ArrayReaderConfig, Size, bent, narrowed
 from .unet import UnetSize, unet
 
 __all__ = ["LatentUnet", "LatentUnetConfig", "latent_shape"]
 
 
-class LatentUnetConfig(ImageConfig, TrainingConfig):
+class LatentUnetConfig(ArrayReaderConfig):
     """Options of ``latent-unet``."""
 
-    epochs: int = Field(60, ge=1, description="passes over the training samples at most")
-    batch_size: int = Field(32, ge=1, description="samples of one gradient step, on all devices")
-    learning_rate: float = Field(1e-3, gt=0, description="at the start; follows half a cosine to 0")
-    patience: int = Field(20, ge=1, description="epochs without improvement before stopping")
     width: Width = Field(16, description="channels of the widest arrays and of the latent images")
     latent: int = Field(
         20, ge=2, le=1024, description="nodes of a latent image along its longer axis, at most"
