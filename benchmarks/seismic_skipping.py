@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter
+from seismic_fwi import HIGH_PASS, noise_level
 
 from pdeinv.bayes.misfits import MisfitConfig, judged
 from pdeinv.bayes.noise import Noise
@@ -44,7 +45,7 @@ from pdeinv.rng import stream
 RESULTS = Path(__file__).parent / "results" / "seismic_skipping.json"
 LENGTHS, ENDS, SEED = (3600.0, 1500.0), (1500.0, 4500.0), 0
 GRID, STEP, SMOOTH = (73, 31), 50.0, 200.0
-HIGH_PASS, LOW_PASS, FIRST, NOISE, PEAK = 5.0, 8.0, 6.0, 0.04, 6.0
+LOW_PASS, FIRST, PEAK = 8.0, 6.0, 6.0
 PERIODS = (0.25, 0.5, 1.0, 2.0)
 MISFITS: dict[str, dict[str, Any]] = {
     "least-squares": {},
@@ -107,8 +108,7 @@ def records(v: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
     fine = differences(12.5, 8, PRIOR)
     at = {name: np.asarray(values) for name, values in fine.sensors("all").items()}
     clean = fine.forward_model(at)(v.ravel())
-    passed = judged(MisfitConfig(above=HIGH_PASS), Noise(np.ones(len(clean))), at)
-    sigma = NOISE * float(np.sqrt(np.mean(passed.along.filter(clean) ** 2)))
+    sigma = noise_level(at, clean)
     noise = stream(SEED, "noise of the basin").standard_normal(len(clean))
     return at, clean + sigma * noise, sigma
 
