@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from image_sets import DISC, bound_to, fitted, made
+from image_sets import bound_to, fitted, made
 
 from pdeinv.errors import ConfigError
 from pdeinv.surrogates.reconstruction.average import AverageImage
@@ -18,11 +18,6 @@ DARCY = {"cells": [12, 12], "unknown": {"kind": "log-gaussian", "grid": [9, 9], 
 @pytest.fixture(scope="module")
 def darcy(tmp_path_factory):
     return made("darcy", DARCY, "grid:5x5", 40, tmp_path_factory.mktemp("darcy"))
-
-
-@pytest.fixture(scope="module")
-def disc(tmp_path_factory):
-    return made("eit", DISC, "all", 240, tmp_path_factory.mktemp("disc"), (12, 12))
 
 
 def chest_unet(kind, disc, **options):

@@ -34,11 +34,6 @@ def darcy(tmp_path_factory):
     return made("darcy", DARCY, "grid:5x5", 400, tmp_path_factory.mktemp("darcy"))
 
 
-@pytest.fixture(scope="module")
-def disc(tmp_path_factory):
-    return made("eit", DISC, "all", 240, tmp_path_factory.mktemp("disc"), (12, 12))
-
-
 # --- formulas ----------------------------------------------------------------------------------
 
 
