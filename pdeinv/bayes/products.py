@@ -3,7 +3,8 @@
 A row is one point with one direction; its bits are its own, whoever else asks at the same time
 (:class:`pdeinv.model.forward.OffersRows`). Points that ask together once are expected to do so
 again: conjugate gradients ask for one direction after another. What they were linearized in is
-kept for as long as one of them is.
+kept for as long as one of them is. That linearization is charged to nobody: how often it is made
+depends on who asks together, and no count may.
 """
 
 from __future__ import annotations

@@ -137,9 +137,9 @@ def test_a_chain_is_the_same_alone_and_together(name, share, coarse_rows, tmp_pa
         walkers = 16 if name == "emcee" else 1
         assert max(fine.asked) >= 3 * walkers
         spent = sum(chain(engine, tmp_path / "all", k)[0].counters.n_forward for k in range(3))
-        # points that ask for products with their Hessians together are linearized together again
-        assert sum(fine.asked) == spent or name == "hmc"
-        assert len(fine.asked) < 0.5 * spent
+        # points that ask for products with their Hessians are linearized again, uncounted
+        assert spent <= sum(fine.asked) <= (1 if name == "emcee" else 1.1) * spent
+        assert len(fine.asked) < 0.65 * spent
     if name == "two-level":
         assert (max(cheap.asked) == 3) == coarse_rows
 
