@@ -121,10 +121,8 @@ def measured(unknowns, options, folder):
     def take(rows):
         for row in rows:
             found.append(row)
-            print(
-                f"{unknowns}: {row['method']} {row['cpu_warm'] + row['cpu_draws']:.1f} s",
-                flush=True,
-            )
+            for line in judged.table([row]):
+                print(line, flush=True)
 
     take(hmc_rows(posterior, sizes["hmc"], seed, folder))
     if options.peers:

@@ -31,9 +31,6 @@ __all__ = [
     "unwhitened",
 ]
 
-ROWS_AT_ONCE = 64
-"""Rows of a call of a model that names no block."""
-
 
 @runtime_checkable
 class OffersJacobian(Protocol):
@@ -184,7 +181,7 @@ def _by_rows(
 ) -> Rows[list[DenseLinearization | None]]:
     """Some unit vectors acted on at all points at once, a block of the model at a time."""
     columns, units = by_columns(posterior), _units(posterior, part)
-    block = getattr(posterior.model, "block", None) or ROWS_AT_ONCE
+    block = getattr(posterior.model, "block", None) or 1
     copies = max(1, min(len(units), block // max(1, len(xs))))
     at = linearize_rows(posterior.model, np.repeat(xs, copies, axis=0))
     acted = _acted(at.jvp if columns else at.vjp, units, len(xs), copies)
