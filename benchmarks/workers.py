@@ -32,10 +32,10 @@ PDEINV = Path(sys.executable).with_name("pdeinv")
 CASE = ("--set", "problem.cells=64")
 JOBS: dict[str, tuple[str, ...]] = {
     "hmc": ("engine.chains=16", "engine.draws=5000"),
-    "pcn": ("engine.chains=16", "engine.draws=9000", "engine.warmup=500", "engine.thin=10",
+    "pcn": ("engine.chains=16", "engine.draws=7000", "engine.warmup=500", "engine.thin=10",
             "engine.proposal='laplace'"),
-    "two-level": ("engine.chains=16", "engine.draws=1500", "engine.warmup=10"),
-    "generate": ("160000",),
+    "two-level": ("engine.chains=16", "engine.draws=1900", "engine.warmup=10"),
+    "generate": ("150000",),
     "hmc, short": ("engine.chains=16", "engine.draws=100", "engine.warmup=100"),
     "generate, short": ("400",),
 }  # fmt: skip
@@ -109,10 +109,13 @@ def job(name: str, folder: Path, workers: int) -> tuple[float, Path]:
 
 
 def content(file: Path) -> Any:
-    """What has to be the same: draws, or samples."""
+    """What has to be the same: draws, or the data of samples."""
     tree = xr.open_datatree(file)
-    found = tree["unconstrained_posterior"]["xi"] if "posterior" in tree.children else tree["xi"]
-    return found.values
+    if "posterior" in tree.children:
+        return tree["unconstrained_posterior"]["xi"].values
+    data = tree.to_dataset()
+    found = [v.values for v in data.data_vars.values() if v.dims[:1] == ("sample",)]
+    return np.concatenate([v.reshape(len(v), -1) for v in found if v.dtype == float], axis=1)
 
 
 def measured(name: str, folder: Path) -> dict[str, Any]:

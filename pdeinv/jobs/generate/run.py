@@ -44,8 +44,8 @@ TASK = "pdeinv.jobs.generate.batches:solve_batches"
 LOOK_SECONDS = 2.0
 """Time between two looks at what the jobs of an array have written."""
 
-AHEAD_SECONDS = 0.25
-"""Work that workers hold, so that none waits while this process writes some batches."""
+TASK_SECONDS, AHEAD = 0.1, 2
+"""What a task takes, about, where a batch takes less; and how many of them a worker is given."""
 
 
 class Progress(Protocol):
@@ -210,8 +210,8 @@ class _Tally:
     total: int
     progress: Progress
     have: dict[int, Shard] = field(default_factory=dict)
-    found: int = 0
-    """Batches that were there before any was solved."""
+    solved: int = 0
+    began: float = field(default_factory=time.monotonic)
 
     def look(self, numbers: Sequence[int]) -> None:
         """Note the batches that are there by now."""
@@ -228,6 +228,7 @@ class _Tally:
             RunFailed: one is not.
         """
         self.look(numbers)
+        self.solved += len(numbers)
         lost = [k for k in numbers if k not in self.have]
         if lost:
             raise RunFailed(f"batch {lost[0]} in {self.folder} cannot be read back; check the disk")
@@ -288,32 +289,40 @@ def _solve_here(
         yield
 
 
-def _handed_out(pool: Pool, tally: _Tally, began: float) -> int:
-    """How many batches are in the hands of workers: two of each, or those of a quarter second.
+def _tasks(pool: Pool, tally: _Tally, waiting: Sequence[int], room: int) -> list[tuple[int, ...]]:
+    """Batches to hand out: all of them to a scheduler, else those of about a tenth of a second.
 
-    This process may be writing meanwhile. A stop waits for all of them.
+    A task each would cost more than a batch of fast solves: this process, which may be writing
+    meanwhile, has to answer for every one.
+
+    Args:
+        pool: who solves.
+        tally: what was solved, and since when.
+        waiting: the batches that are left.
+        room: how many tasks.
     """
-    solved = len(tally.have) - tally.found
-    quick = AHEAD_SECONDS * solved / max(time.monotonic() - began, AHEAD_SECONDS)
-    return max(2 * pool.workers, int(quick))
+    if pool.arrays:
+        return pool.groups(waiting)
+    seconds = max(time.monotonic() - tally.began, TASK_SECONDS)
+    quick = int(TASK_SECONDS * tally.solved / (seconds * pool.workers))
+    size = max(1, min(quick, len(waiting) // (2 * pool.workers)))
+    return [tuple(waiting[i : i + size]) for i in range(0, len(waiting), size)][:room]
 
 
 def _solve_by(
-    pool: Pool, tally: _Tally, missing: list[int], should_stop: Callable[[], bool]
+    pool: Pool, tally: _Tally, missing: Sequence[int], should_stop: Callable[[], bool]
 ) -> Iterator[None]:
     """Hand out a few batches at a time, so that a stop is quick; to a scheduler all of them.
 
     What the jobs of an array have done is seen in the folder.
     """
     arguments = _arguments(tally)
-    waiting, pending = pool.groups(missing), dict[Future[Any], tuple[int, ...]]()
-    began, tally.found = time.monotonic(), len(tally.have)
+    waiting, pending = missing, dict[Future[Any], tuple[int, ...]]()
     while waiting or pending:
-        most = len(waiting) if pool.arrays else _handed_out(pool, tally, began)
-        room = max(0, most - len(pending))
-        groups = [] if should_stop() else waiting[:room]
+        room = max(0, AHEAD * pool.workers - len(pending))
+        groups = [] if should_stop() else _tasks(pool, tally, waiting, room)
         if groups:
-            waiting = waiting[room:]
+            waiting = waiting[sum(map(len, groups)) :]
             pending |= zip(pool.submit(TASK, arguments, groups), groups, strict=True)
         elif not pending or (pool.arrays and should_stop()):
             raise _stopped(tally.folder)
