@@ -32,7 +32,7 @@ PDEINV = Path(sys.executable).with_name("pdeinv")
 CASE = ("--set", "problem.cells=64")
 JOBS: dict[str, tuple[str, ...]] = {
     "hmc": ("engine.chains=16", "engine.draws=5000"),
-    "pcn": ("engine.chains=16", "engine.draws=7000", "engine.warmup=500", "engine.thin=10",
+    "pcn": ("engine.chains=16", "engine.draws=16000", "engine.warmup=500", "engine.thin=10",
             "engine.proposal='laplace'"),
     "two-level": ("engine.chains=16", "engine.draws=1900", "engine.warmup=10"),
     "generate": ("150000",),
@@ -40,6 +40,9 @@ JOBS: dict[str, tuple[str, ...]] = {
     "generate, short": ("400",),
 }  # fmt: skip
 """Options of the engine, or how many samples."""
+
+GUIDED = ("hmc", "two-level", "hmc, short")
+"""Jobs that ask for gradients."""
 
 SPIN, BATCHES = 30_000_000, 1500
 
@@ -63,24 +66,27 @@ def possible() -> float:
     return 2 * spent[0] / spent[1]
 
 
-def solve(obs: Path, ready: Any, told: Any) -> None:
-    """Values and gradients of eight rows, again and again, from when all processes are ready."""
+def solve(obs: Path, gradient: bool, ready: Any, told: Any) -> None:
+    """Solves of eight rows, again and again, from when all processes are ready."""
     posterior = Inversion.resolve({"engine": {"name": "hmc"}}, obs).recipe()()
     xis = np.random.default_rng(0).standard_normal((8, posterior.dim))
-    posterior.linearize_rows(xis)
+    ask = posterior.linearize_rows if gradient else posterior.predict_rows
+    ask(xis)
     ready.wait()
     began = time.perf_counter()
     for _ in range(BATCHES):
-        posterior.linearize_rows(xis)
+        ask(xis)
     told.put(time.perf_counter() - began)
 
 
-def possible_solves(obs: Path) -> float:
-    """How much more two processes do than one, of solves."""
+def possible_solves(obs: Path, gradient: bool) -> float:
+    """How much more two processes do than one, of solves, with gradients or without."""
     context, spent = get_context("spawn"), []
     for count in (1, 2):
         ready, told = context.Barrier(count), context.Queue()
-        jobs = [context.Process(target=solve, args=(obs, ready, told)) for _ in range(count)]
+        jobs = [
+            context.Process(target=solve, args=(obs, gradient, ready, told)) for _ in range(count)
+        ]
         for job in jobs:
             job.start()
         spent.append(max(told.get() for _ in jobs))
@@ -119,7 +125,7 @@ def content(file: Path) -> Any:
 
 
 def measured(name: str, folder: Path) -> dict[str, Any]:
-    ceiling, solves = possible(), possible_solves(folder / "obs.nc")
+    ceiling, solves = possible(), possible_solves(folder / "obs.nc", name in GUIDED)
     (one, first), (two, second) = (job(name, folder, w) for w in (1, 2))
     same = bool(np.array_equal(content(first), content(second)))
     gained = one / two

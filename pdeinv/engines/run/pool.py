@@ -44,6 +44,9 @@ LOOK_SECONDS, PATIENCE = 0.2, 2.0
 """When a run that began alone is first asked how long it takes, and by when it goes on alone only
 where it nearly is at its end."""
 
+STARTING = 5.0
+"""Seconds after which chains that still look for their start begin anew in workers."""
+
 SHORT, LONG = 3.0, 20.0
 """Seconds that have to be left after :data:`PATIENCE`, and before, for workers to be started."""
 
@@ -64,9 +67,11 @@ class Alone:
         """Whether what is left, by the share of a chain's steps that are done, is work for more."""
         elapsed = time.monotonic() - self.began
         if not self.cut and elapsed >= LOOK_SECONDS:
-            patient = elapsed < PATIENCE
-            left = elapsed * (1 - share) / share if share > 0 else float(not patient) * LONG
-            self.cut = left >= (LONG if patient else SHORT)
+            if share > 0:
+                left = elapsed * (1 - share) / share
+                self.cut = left >= (LONG if elapsed < PATIENCE else SHORT)
+            else:
+                self.cut = elapsed >= STARTING
         return self.cut
 
 
