@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pdeinv.bayes.posterior import Posterior
+import numpy as np
+
+from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import Engine
 from pdeinv.engines.progress import Progress
 from pdeinv.engines.run.spec import Run
@@ -43,6 +45,10 @@ REPORT_SECONDS = 0.5
 LOOK_SECONDS, PATIENCE = 0.2, 2.0
 """When a run that began alone is first asked how long it takes, and by when it goes on alone only
 where it nearly is at its end."""
+
+ROWS, SLOW, SURE = 16, 0.05, 2.0
+"""Solves by which the length of a run is told beforehand, at once unless one takes so many seconds;
+and seconds of one solve for each step above which a run goes to the workers from its start on."""
 
 STARTING = 5.0
 """Seconds after which chains that still look for their start begin anew in workers."""
@@ -138,12 +144,24 @@ def run_in_workers(
     Raises:
         RunFailed: a worker process died.
     """
-    if spec.alone_first:
+    if spec.alone_first and not _surely_long(engine, posterior):
         alone = Alone()
         run_chains(engine, posterior, spec, range(engine.n_chains), progress, alone)
         if not alone.cut:
             return
     _spread(engine, build, spec, progress)
+
+
+def _surely_long(engine: Engine[Any], posterior: Posterior) -> bool:
+    """Whether one solve for each step of each chain, the least there is, is work for workers."""
+    steps = engine.n_steps * engine.n_chains
+    for rows in (1, min(engine.n_chains, ROWS)):
+        began = time.monotonic()
+        posterior.predict_rows(np.zeros((rows, posterior.dim)), [Counters() for _ in range(rows)])
+        each = (time.monotonic() - began) / rows
+        if each >= SLOW:  # not asked for again
+            break
+    return each * steps >= SURE
 
 
 def _spread(
