@@ -46,7 +46,7 @@ LOOK_SECONDS, PATIENCE = 0.2, 2.0
 """When a run that began alone is first asked how long it takes, and by when it goes on alone only
 where it nearly is at its end."""
 
-ROWS, SLOW, SURE = 16, 0.05, 2.0
+ROWS, SLOW, SURE = 16, 0.05, 1.0
 """Solves by which the length of a run is told beforehand, at once unless one takes so many seconds;
 and seconds of one solve for each step above which a run goes to the workers from its start on."""
 
