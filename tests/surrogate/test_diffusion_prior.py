@@ -138,8 +138,10 @@ def test_evaluate_tells_errors_beside_the_wiener_filter_and_the_exact_ones(learn
     for flag, words in {"--level": {"level": 1}, "--sensors": {"sensors": "grid:3x3"}}.items():
         with pytest.raises(ConfigError, match=f"without a solve; leave {flag} out"):
             examine(Request(tmp_path / "p", {}, n=100, seed=2, **words))
-    sheets(*pair, tmp_path / "sheet.png")
-    assert (tmp_path / "sheet.png").stat().st_size > 10_000
+    pair = tuple(pair)
+    for name, n in (("sheet", 100), ("few", 3)):
+        sheets(*(values[:n] for values in pair), tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
