@@ -21,8 +21,8 @@ SIDE = 4
 """Fields along each side of a sheet."""
 
 
-def sheets(fields: Array, draws: Array, out: Path, dpi: int = 150) -> None:
-    """Draw the first sixteen of each, (n, rows, columns), on one scale.
+def sheets(fields: Array, draws: Array, out: Path, label: str = "", dpi: int = 150) -> None:
+    """Draw the first sixteen of each, (n, rows, columns), on one scale with a label.
 
     Raises:
         ConfigError: they are no images, or fewer.
@@ -34,13 +34,13 @@ def sheets(fields: Array, draws: Array, out: Path, dpi: int = 150) -> None:
         )
     low, high = (float(f(fields)) for f in (np.min, np.max))
     named = {"fields of the prior": fields, "draws of the learned prior": draws}
-    draw([_sheet(values, title, low, high) for title, values in named.items()], out, dpi)
+    draw([_sheet(v, title, (low, high), label) for title, v in named.items()], out, dpi)
 
 
 @panel
-def _sheet(ax: Axes, values: Array, title: str, low: float, high: float) -> None:
+def _sheet(ax: Axes, values: Array, title: str, ends: tuple[float, float], label: str) -> None:
     framed = np.pad(values[: SIDE**2], ((0, 0), (0, 1), (0, 1)), constant_values=np.nan)
     rows = [np.hstack(list(framed[i : i + SIDE])) for i in range(0, SIDE**2, SIDE)]
-    image = ax.imshow(np.vstack(rows), vmin=low, vmax=high, origin="lower")
-    ax.figure.colorbar(image, ax=ax, shrink=0.8)
+    image = ax.imshow(np.vstack(rows), vmin=ends[0], vmax=ends[1], origin="lower")
+    ax.figure.colorbar(image, ax=ax, shrink=0.8, label=label)
     ax.set(title=title, xticks=[], yticks=[])
