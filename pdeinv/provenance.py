@@ -10,8 +10,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -23,7 +25,8 @@ __all__ = ["Source", "attributes", "files_of", "named_apart", "sha256", "sources
 _TRACKED = ("pdeinv", "numpy", "scipy", "xarray", "dolfinx-solver-real", "fenics-dolfinx", "torch")
 
 
-def versions() -> dict[str, str]:
+@cache
+def versions() -> Mapping[str, str]:
     """The versions of the installed packages that results depend on."""
     found = {}
     for name in _TRACKED:
@@ -31,7 +34,7 @@ def versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return MappingProxyType(found)
 
 
 def sha256(path: Path) -> str:

@@ -47,6 +47,12 @@ def solves_here() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def solves_here_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for one test."""
+    monkeypatch.setattr(pools, "process_pool", _no_processes)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show what ``.ci/run`` did before the tests and how long it took, ahead of the summary."""
     times = Path(os.environ.get("CI_TIMES", ""))

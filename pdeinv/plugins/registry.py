@@ -10,9 +10,12 @@ can compute.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pdeinv import extras
@@ -28,8 +31,17 @@ OWN = EntryPoint("own", "pdeinv.plugins.own_problem:OwnProblem", "pdeinv.problem
 """The problem that a user's function is; it is not listed, since it is nothing without one."""
 
 
-def _found(kind: Kind) -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=f"pdeinv.{kind}")}
+def _found(kind: Kind) -> Mapping[str, EntryPoint]:
+    return _scanned(entry_points, f"pdeinv.{kind}", tuple(sys.path))
+
+
+# a scan of a hundred installed packages takes milliseconds, and one verb asks many times
+@lru_cache(maxsize=32)
+def _scanned(
+    scan: Callable[..., Iterable[EntryPoint]], group: str, _folders: tuple[str, ...]
+) -> Mapping[str, EntryPoint]:
+    """What is registered, read once for the folders that Python looks into."""
+    return MappingProxyType({entry.name: entry for entry in scan(group=group)})
 
 
 def names(kind: Kind) -> list[str]:

@@ -15,6 +15,8 @@ from pdeinv.errors import MissingDependency
 from pdeinv.extras import EXTRAS, require
 from pdeinv.plugins import registry
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 WORK = """
 import json, sys
 

@@ -10,6 +10,8 @@ from pdeinv.io import datasets, netcdf
 from pdeinv.io.checksums import checksum, with_checksums
 from pdeinv.io.seal import LENGTH, fits_seal, has_seal
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 READ = {
     "truth.nc": ("observe", "truth.nc", "--sensors", "grid:3x3", "--noise-rel", 0.02, "--out", "n"),
     "obs.nc": ("invert", "obs.nc", "--engine", "map", "--out", "n"),

@@ -44,7 +44,7 @@ def reference(small, call, tmp_path_factory):
     [
         (signal.SIGTERM, 75),
         pytest.param(signal.SIGUSR1, 75, marks=pytest.mark.slow),
-        (signal.SIGINT, 130),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
     ],
 )
 def test_a_signal_saves_and_resume_equals_the_uninterrupted_run(
@@ -122,6 +122,7 @@ def test_resume_refuses_checkpoints_in_another_basis(call, work, monkeypatch):
     assert "belong to another configuration" in result.stderr
 
 
+@pytest.mark.slow  # test_two_runs.py as well
 def test_a_run_that_is_going_on_is_not_disturbed(call, work):
     process = start(*pcn(10**6, 1, "out.nc"))
     try:
@@ -157,7 +158,10 @@ def dataset(small, call, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+# tests/robustness/test_generate.py kills a data set as well
+@pytest.mark.parametrize(
+    "signum", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_data_set_resumes_to_the_same_samples(signum, call, work, dataset):
     process = start(*generate("data.nc"))
     wait_for(lambda: len(list(work.glob("data.nc.run/batch*.npz"))) >= 3, process)
@@ -191,6 +195,7 @@ def done(*words):
     assert process.returncode == 0, stderr
 
 
+@pytest.mark.slow  # tests/robustness/test_training_resume.py kills and resumes one in less time
 def test_an_interrupted_and_killed_training_resumes_to_the_same_weights(work, dataset):
     done(*train(dataset, "whole"))
     saved = work / "ckpt.run" / "training.safetensors"

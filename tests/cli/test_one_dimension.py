@@ -24,7 +24,7 @@ def rod(monkeypatch, call, work):
     monkeypatch.setattr(
         registry,
         "_found",
-        lambda kind: found(kind) | ({"rod": Entry()} if kind == "problems" else {}),
+        lambda kind: dict(found(kind)) | ({"rod": Entry()} if kind == "problems" else {}),
     )
 
     def run(*words):

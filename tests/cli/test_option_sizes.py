@@ -58,7 +58,8 @@ CUT = {
 LINEAR = ("gaussian", "dds", "dmps", "pigdm")
 """Engines that refuse data which are not linear in the unknown."""
 
-FAST = {"darcy", "heat", "helmholtz", "cma", "map", "eki", "gp", "latent", "multifidelity"}
+FAST = {"darcy", "map", "gp", "latent"}
+"""One or two of each kind; the options of a kind are declared and refused by the same code."""
 
 
 def marked(kind, without=()):

@@ -114,6 +114,7 @@ def test_workers_change_no_bit(flow, call):
     assert xr.open_dataset("d1.nc")["data"].equals(xr.open_dataset("d2.nc")["data"])
 
 
+@pytest.mark.slow  # the test above has workers, tests/cli/test_training_on_the_way.py the rest
 @pytest.mark.filterwarnings("ignore:surrogate 'multifidelity'")
 def test_training_on_the_way_takes_the_coarse_twin_in_workers(flow, call):
     small = ("round_size=20", "max_rounds=2", "target_sd=50", "moves=20")
@@ -269,6 +270,7 @@ def test_the_folder_does_not_stay_on_the_path(flow, call):
     assert not list(flow.rglob("*.pyc"))
 
 
+@pytest.mark.usefixtures("solves_here_once")
 def test_the_slurm_script_names_the_model(flow, call):
     run(call, "generate", "--n", 40, "--seed", 3, "--out", "d.nc")
     words = ("train-surrogate", "latent", "--data", "d.nc", "--out", "s", "--print-sbatch")

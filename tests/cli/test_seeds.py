@@ -7,6 +7,8 @@ from pdeinv.errors import ConfigError
 from pdeinv.io.netcdf import read_tree
 from pdeinv.seeds import LARGEST_SEED
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 VERBS = {
     "solve": ("--out", "new.nc"),
     "observe": ("truth.nc", "--out", "new.nc"),

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 TUMOR = """
 seed = 6
 [problem]

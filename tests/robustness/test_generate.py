@@ -258,6 +258,7 @@ def test_batches_in_another_basis_are_refused(copied, monkeypatch):
         solved(copied, resume=True)
 
 
+@pytest.mark.usefixtures("solves_here_once")
 @pytest.mark.parametrize("limit", [("BLOCK_SAMPLES", 1), ("BLOCK_SAMPLES", 12), ("BLOCK_BYTES", 1)])
 def test_how_many_batches_are_written_at_once_changes_nothing(copied, whole, monkeypatch, limit):
     monkeypatch.setattr(f"pdeinv.jobs.generate.shards.{limit[0]}", limit[1])
@@ -277,12 +278,14 @@ def test_batches_written_at_once_are_bounded_in_samples_and_bytes(copied, monkey
     assert [len(s.xi) for s in shards.blocks(folder, found)] == [5] * 4
 
 
+@pytest.mark.usefixtures("solves_here_once")
 def test_without_resume_old_batches_are_not_used(copied, whole):
     other = solved(copied, what=plan(seed=4))
     assert not np.isin(other["xi"], whole["xi"]).any()
     np.testing.assert_array_equal(other["xi"][7], plan(seed=4).draw(7, 2))
 
 
+@pytest.mark.usefixtures("solves_here_once")
 @pytest.mark.parametrize(
     ("config", "reason"),
     [({"fail_above": 0.5}, "too stiff: a = "), ({"nan_above": 0.5}, "not finite")],
@@ -304,6 +307,7 @@ def test_failed_solves_are_recorded_with_their_reason(tmp_path, config, reason):
     assert np.isfinite(learned.field).all()
 
 
+@pytest.mark.usefixtures("solves_here_once")
 def test_one_per_cent_of_failures_does_not_stop_a_run(tmp_path):
     config = {"fail_above": 2.2}
     data = solved(tmp_path, what=plan(n=1000, config=config, grid=None))
@@ -314,6 +318,7 @@ def test_one_per_cent_of_failures_does_not_stop_a_run(tmp_path):
     assert datasets.read(tmp_path / "a.nc").n_failed == failed.sum()
 
 
+@pytest.mark.usefixtures("solves_here_once")
 def test_all_solves_failing_is_an_error_with_the_first_reason(tmp_path):
     with pytest.raises(RunFailed, match=r"all 24 solves failed.*too stiff"):
         solved(tmp_path, what=plan(config={"fail_above": -50.0}))
@@ -403,6 +408,7 @@ def test_data_set_that_is_none_is_refused(tmp_path, whole, change, text):
 @pytest.mark.parametrize(
     ("offers", "jacobian"), [("jvp", 0), ("jvp", 2), ("vjp", 2), ("jvp vjp", 1)]
 )
+@pytest.mark.usefixtures("solves_here_once")
 def test_samples_solved_in_rows_are_those_solved_one_by_one(offers, jacobian, tmp_path):
     """Values, actions and failures, bit for bit, whatever the batches."""
     limits = {"fail_above": 0.8, "nan_above": 0.5}

@@ -41,7 +41,10 @@ def solve_by_ranks(problem, out, launcher):
     return xr.open_datatree(out)
 
 
-@pytest.mark.parametrize("problem", sorted(SMALL))
+@pytest.mark.parametrize(
+    "problem",
+    ["heat", *(pytest.param(p, marks=pytest.mark.slow) for p in sorted(SMALL) if p != "heat")],
+)
 def test_two_ranks_write_the_file_of_one(problem, tmp_path):
     launcher = Path(sys.executable).parent / "mpiexec"
     if not launcher.exists():

@@ -27,7 +27,7 @@ def with_shared_memory(size, words, folder):
     )
 
 
-@pytest.mark.parametrize("size", [2048, 16384, 16392])
+@pytest.mark.parametrize("size", [2048, pytest.param(16384, marks=pytest.mark.slow), 16392])
 def test_one_process_needs_two_mebibytes(size, tmp_path):
     # UCX, of MPICH, ends a process that begins with 16 MiB
     ended = with_shared_memory(size, SOLVE, tmp_path)
@@ -35,9 +35,8 @@ def test_one_process_needs_two_mebibytes(size, tmp_path):
     assert (tmp_path / "new.nc").exists()
 
 
-@pytest.mark.parametrize(
-    "size", [3200, *(pytest.param(size, marks=pytest.mark.slow) for size in (16384, 17408))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [3200, 16384, 17408])
 def test_two_ranks_need_three(size, tmp_path):
     if not MPIEXEC.exists():
         pytest.skip("no mpiexec beside this Python")

@@ -72,7 +72,7 @@ def watched(*processes):
     return found
 
 
-@pytest.mark.parametrize("what", COMMANDS)
+@pytest.mark.parametrize("what", [pytest.param("one process", marks=pytest.mark.slow), "workers"])
 def test_a_verb_listens_to_no_network(what, tmp_path):
     (tmp_path / "small.toml").write_text(SMALL)
     words = [sys.executable, "-m", "pdeinv", *COMMANDS[what]]

@@ -31,7 +31,8 @@ COMMAND = (
 )
 WORDS = ("train-surrogate", "--config", "run.toml", "--data", "data.nc", "--seed", "1",
          "--out", "net")  # fmt: skip
-pytestmark = pytest.mark.usefixtures("solves_here")
+# that one of two stops both, test_training_together.py shows by the way
+pytestmark = [pytest.mark.usefixtures("solves_here"), pytest.mark.slow]
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def ended(processes):
     return [p.returncode for p in processes], said
 
 
-@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rank", [0, 1])
 def test_one_that_is_told_to_stop_stops_both(data, rank):
     both = start(data)
     trains(data)
@@ -87,7 +88,6 @@ def test_one_that_is_told_to_stop_stops_both(data, rank):
     assert "continue with --resume" in said[0]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("hangs", "told"), [(0, 1), (1, 0)])
 def test_one_that_waits_for_another_that_hangs_hears_a_signal(data, hangs, told):
     both = start(data)
@@ -104,7 +104,6 @@ def test_one_that_waits_for_another_that_hangs_hears_a_signal(data, hangs, told)
     assert codes[hangs] in ((75,) if hangs == 0 else (75, 1)), said
 
 
-@pytest.mark.slow
 def test_the_second_signal_is_heard_at_once_and_the_rest_is_as_if_nothing_had_been(data):
     (data / "run.toml").write_text(RUN.format(epochs=300))
     both = start(data)

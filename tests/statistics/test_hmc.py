@@ -67,7 +67,9 @@ class Displaced(Hmc):
         return replace(state, kernel=kernel, here=here, moments=Moments.none(moved))
 
 
-@pytest.mark.parametrize("case", [CASE, LOOSE], ids=["data", "no data"])
+@pytest.mark.parametrize(
+    "case", [CASE, pytest.param(LOOSE, marks=pytest.mark.slow)], ids=["data", "no data"]
+)
 def test_moments_are_exact_whatever_the_reference(case, tmp_path):
     """With no data they are those of the prior."""
     mean, covariance = case.exact()
@@ -117,7 +119,9 @@ class TrustingDisplaced(Trusting, Displaced):
     pass
 
 
-@pytest.mark.parametrize("kind", [Improper, PathByPlace, TrustingDisplaced])
+@pytest.mark.parametrize(
+    "kind", [pytest.param(Improper, marks=pytest.mark.slow), PathByPlace, TrustingDisplaced]
+)
 def test_a_planted_fault_is_caught(kind, tmp_path):
     """Negative control."""
     assert linear_scores(kind, CASE, *CASE.exact(), tmp_path).max() > 6

@@ -51,7 +51,7 @@ def test_hmc_finds_both_sides_with_their_weights(mirrored, tmp_path):
 
 def test_without_searches_each_chain_stays_on_its_side(mirrored, tmp_path):
     """Negative control."""
-    outcome = found("hmc", mirrored, tmp_path, draws=60, warmup=60, chains=6, searches=0)
+    outcome = found("hmc", mirrored, tmp_path, draws=30, warmup=30, chains=6, searches=0)
     left = (outcome.xi[..., 0] < MIDDLE).mean(axis=1)
     assert set(left) == {0.0, 1.0}
     assert summary(outcome.xi).r_hat > 1.5

@@ -23,6 +23,8 @@ from pdeinv.surrogates.operators.tfno import Tfno, TfnoConfig
 from pdeinv.surrogates.operators.uno import Uno, UnoConfig
 from pdeinv.surrogates.training.config import Data
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 torch = pytest.importorskip("torch")
 
 TIMES = tuple(np.linspace(0, 1, 6))

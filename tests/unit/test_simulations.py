@@ -14,6 +14,8 @@ from pdeinv.io.rows import FileRows
 from pdeinv.io.simulated import read_simulated
 from pdeinv.provenance import sha256
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 CONFIG = {"cells": 6, "unknown": {"kind": "piecewise", "cells": [2, 2], "std": 1.0}}
 SENSORS = "grid:4x4"
 

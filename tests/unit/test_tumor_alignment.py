@@ -14,6 +14,8 @@ from pdeinv.plugins.aligned import Measured
 from pdeinv.problems.tumor import Tumor, TumorConfig
 from pdeinv.problems.tumor.alignment import Alignment
 
+pytestmark = pytest.mark.usefixtures("solves_here")
+
 PLACES = "grid:15"
 AXES = np.array([70.0, 60.0, 60.0])
 

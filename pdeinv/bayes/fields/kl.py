@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -78,9 +78,7 @@ class KarhunenLoeveField(DenseField):
             ConfigError: ``modes`` is out of range.
         """
         _check(modes, grid.size)
-        values, root, kind = modes_on_grid(grid, covariance, modes)
-        found = cls._of(values, root, grid.weights, covariance, mean)
-        return replace(found, by_kind=partial(reflected, kinds=parities(grid), kind=kind))
+        return replace(_centred(grid, covariance, modes), mean=np.full(grid.size, float(mean)))
 
     @classmethod
     def at_points(
@@ -112,6 +110,17 @@ class KarhunenLoeveField(DenseField):
         captured = float(np.sum(values)) / (covariance.std**2 * float(np.sum(weights)))
         scaled = root / np.sqrt(weights)[:, None]
         return cls(np.full(len(weights), float(mean)), scaled, values, captured)
+
+
+# a verb asks for one prior several times: to check its size, to check data, to compute
+@lru_cache(maxsize=1)
+def _centred(grid: RegularGrid, covariance: Matern, modes: float) -> KarhunenLoeveField:
+    """The expansion at the nodes of a grid with mean 0; its arrays may be shared."""
+    values, root, kind = modes_on_grid(grid, covariance, modes)
+    found = KarhunenLoeveField._of(values, root, grid.weights, covariance, 0.0)
+    for shared in (found.root, found.eigenvalues):
+        shared.setflags(write=False)
+    return replace(found, by_kind=partial(reflected, kinds=parities(grid), kind=kind))
 
 
 def _check(modes: float, n: int) -> None:
