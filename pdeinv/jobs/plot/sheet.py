@@ -22,8 +22,15 @@ SIDE = 4
 """Fields along each side of a sheet, at most."""
 
 
-def sheets(fields: Array, draws: Array, out: Path, dpi: int = 150) -> None:
+def sheets(fields: Array, draws: Array, out: Path, label: str = "", dpi: int = 150) -> None:
     """Draw the first of each, (n, rows, columns), on one scale; sixteen where there are so many.
+
+    Args:
+        fields: of the prior.
+        draws: of the learned prior.
+        out: the figure's file.
+        label: of the scale.
+        dpi: dots an inch.
 
     Raises:
         ConfigError: they are no images.
@@ -32,13 +39,13 @@ def sheets(fields: Array, draws: Array, out: Path, dpi: int = 150) -> None:
         raise ConfigError("--figure shows fields in the plane; use --out for other unknowns")
     low, high = (float(f(fields)) for f in (np.min, np.max))
     named = {"fields of the prior": fields, "draws of the learned prior": draws}
-    draw([_sheet(values, title, low, high) for title, values in named.items()], out, dpi)
+    draw([_sheet(v, title, (low, high), label) for title, v in named.items()], out, dpi)
 
 
 @panel
-def _sheet(ax: Axes, values: Array, title: str, low: float, high: float) -> None:
-    image = ax.imshow(_tiled(values[: SIDE**2]), vmin=low, vmax=high, origin="lower")
-    ax.figure.colorbar(image, ax=ax, shrink=0.8)
+def _sheet(ax: Axes, values: Array, title: str, ends: tuple[float, float], label: str) -> None:
+    image = ax.imshow(_tiled(values[: SIDE**2]), vmin=ends[0], vmax=ends[1], origin="lower")
+    ax.figure.colorbar(image, ax=ax, shrink=0.8, label=label)
     ax.set(title=title, xticks=[], yticks=[])
 
 
