@@ -122,7 +122,10 @@ def check_outputs(
 def _spec(inversion: Inversion, folder: Path, resume: bool) -> Run:
     asked = inversion.run
     budget = Budget(asked.budget.n_forward, asked.budget.seconds)
-    return Run(inversion.seed, folder, resume, asked.workers, budget, tag=_tag(inversion))
+    return Run(
+        inversion.seed, folder, resume, asked.workers, alone_first=True, budget=budget,
+        tag=_tag(inversion),
+    )  # fmt: skip
 
 
 def _tag(inversion: Inversion) -> dict[str, Any]:
