@@ -179,17 +179,32 @@ def _count_actions(posterior: Posterior, n: int, counters: Counters) -> None:
 def _by_rows(
     posterior: Posterior, xs: Array, part: slice, charged: Sequence[Counters]
 ) -> Rows[list[DenseLinearization | None]]:
-    """Each unit vector acted on at all points at once."""
+    """Some unit vectors acted on at all points at once, a block of the model at a time."""
     columns, units = by_columns(posterior), _units(posterior, part)
-    at = linearize_rows(posterior.model, xs)
-    act = at.jvp if columns else at.vjp
-    acted = [act(np.tile(e, (len(xs), 1))) for e in units]
-    found, reasons = list[DenseLinearization | None](), dict(at.failures)
+    block = getattr(posterior.model, "block", None) or 1
+    copies = max(1, min(len(units), block // max(1, len(xs))))
+    at = linearize_rows(posterior.model, np.repeat(xs, copies, axis=0))
+    acted = _acted(at.jvp if columns else at.vjp, units, len(xs), copies)
+    reasons = {i // copies: why for i, why in at.failures.items()}
+    found = list[DenseLinearization | None]()
     for i, counters in enumerate(charged):
         _count_actions(posterior, len(units), counters)
-        jacobian = np.stack([a[i] for a in acted], axis=1 if columns else 0)
+        jacobian = np.ascontiguousarray(acted[i].T if columns else acted[i])
         if i not in reasons and not np.isfinite(jacobian).all():
             reasons[i] = "the derivative is not finite"
         counters.count(posterior.model.kind, failed=int(i in reasons))
-        found.append(None if i in reasons else DenseLinearization(at.values[i], jacobian))
+        value = at.values[i * copies]
+        found.append(None if i in reasons else DenseLinearization(value, jacobian))
     return Rows(found, reasons)
+
+
+def _acted(act: Callable[[Array], Array], units: Array, n: int, copies: int) -> Array:
+    """The action at ``n`` points, ``copies`` rows each, on all vectors: (n, vectors, size)."""
+    parts = []
+    for first in range(0, len(units), copies):
+        some = units[first : first + copies]
+        vectors = np.zeros((n, copies, units.shape[1]))
+        vectors[:, : len(some)] = some
+        images = act(vectors.reshape(n * copies, -1))
+        parts.append(images.reshape(n, copies, -1)[:, : len(some)])
+    return np.concatenate(parts, axis=1)

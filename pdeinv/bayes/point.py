@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -15,7 +15,19 @@ from pdeinv.errors import SolverDiverged
 from pdeinv.model.forward import ForwardModel, Linearization, Rows, RowsLinearization
 from pdeinv.typing import Array
 
-__all__ = ["At", "PosteriorPoint"]
+__all__ = ["At", "PosteriorPoint", "Seat"]
+
+
+@dataclass
+class Seat:
+    """The row of a point in a linearization that it shares with others; none at first."""
+
+    rows: RowsLinearization | None = None
+    row: int = 0
+
+    def take(self, rows: RowsLinearization, row: int) -> None:
+        """Another one, in place of what there was."""
+        self.rows, self.row = rows, row
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,7 @@ class PosteriorPoint:
             Fisher information F of the data. It raises :class:`pdeinv.errors.SolverDiverged` where
             a derivative fails or is not finite.
         jvp: v ↦ J v, (dim,) to (n_d,); likewise.
+        seat: what :mod:`pdeinv.bayes.products` keeps for it.
     """
 
     misfit: float
@@ -39,6 +52,7 @@ class PosteriorPoint:
     gradient: Array
     gauss_newton: Callable[[Array], Array]
     jvp: Callable[[Array], Array]
+    seat: Seat = field(default_factory=Seat, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,7 @@ class At:
         for i, counters in enumerate(charged):
             counters.count(self.model.kind, forward=1, adjoint=int(solved[i]))
             if solved[i] and sound[i]:
-                actions = _Actions(self, cache(partial(at.at, i)), counters, values[i])
+                actions = _Actions(self, partial(at.at, i), counters, values[i])
                 numbers = float(misfits[i]), float(costs[i])
                 found.append(actions.point(*numbers, gradients[i]))
                 continue
@@ -104,19 +118,24 @@ class _Actions:
     """
 
     on: At
-    at: Callable[[], Linearization]
+    make: Callable[[], Linearization]
     counters: Counters
     prediction: Array
+
+    @cached_property
+    def at(self) -> Linearization:
+        """The linearization."""
+        return self.make()
 
     def vjp(self, w: Array) -> Array:
         """J^T w."""
         self.counters.count(self.on.model.kind, adjoint=1)
-        return self._tried(lambda: self.at().vjp(w))
+        return self._tried(lambda: self.at.vjp(w))
 
     def jvp(self, v: Array) -> Array:
         """J v."""
         self.counters.count(self.on.model.kind, tangent=1)
-        return self._tried(lambda: self.at().jvp(v))
+        return self._tried(lambda: self.at.jvp(v))
 
     def _tried(self, act: Callable[[], Array]) -> Array:
         try:

@@ -14,12 +14,21 @@ import numpy as np
 from pdeinv.bayes.counters import forgiving
 from pdeinv.bayes.jacobian import dense_jacobians
 from pdeinv.bayes.posterior import Counters, Posterior
-from pdeinv.engines.requests import Jacobian, Linearize, Misfit, Predict, Request, asked_of
+from pdeinv.bayes.products import products_together
+from pdeinv.engines.requests import (
+    Curvature,
+    Jacobian,
+    Linearize,
+    Misfit,
+    Predict,
+    Request,
+    asked_of,
+)
 from pdeinv.errors import SolverDiverged
 from pdeinv.model.forward import Capability, Rows
 from pdeinv.typing import Array
 
-__all__ = ["answer_rows", "groups", "shareable"]
+__all__ = ["answer_rows", "groups", "shareable", "size"]
 
 
 def shareable(posterior: Posterior, request: Request) -> bool:
@@ -31,6 +40,13 @@ def shareable(posterior: Posterior, request: Request) -> bool:
     if request.level == "unknown":
         model = getattr(model, "model", model)
     return Capability.ROWS in model.capabilities
+
+
+def size(request: Request) -> int:
+    """The rows that the request asks for."""
+    if isinstance(request, Curvature):
+        return len(request.directions)
+    return 1 if request.xi.ndim == 1 else len(request.xi)
 
 
 def groups(requests: Sequence[Request]) -> list[list[int]]:
@@ -58,11 +74,21 @@ def answer_rows(
         CapabilityError: the model has no derivative, or is no model of m.
     """
     asked = asked_of(posterior, requests[0].level, requests[0].stage)
-    lengths = [1 if r.xi.ndim == 1 else len(r.xi) for r in requests]
+    if isinstance(requests[0], Curvature):
+        return _products(asked, requests, charged)
+    lengths = [size(r) for r in requests]
     xis = np.concatenate([r.xi.reshape(-1, r.xi.shape[-1]) for r in requests])
     payers = [c for c, n in zip(charged, lengths, strict=True) for _ in range(n)]
     with forgiving([c for c, r in zip(charged, requests, strict=True) if r.trial]):
         return _answers(asked, requests, xis, lengths, payers)
+
+
+def _products(
+    asked: Posterior, requests: Sequence[Request], charged: Sequence[Counters]
+) -> list[Any]:
+    pairs = zip(requests, charged, strict=True)
+    alongs = [r.along(c) for r, c in pairs if isinstance(r, Curvature)]
+    return list(products_together(asked.model, asked.law, alongs))
 
 
 def _answers(

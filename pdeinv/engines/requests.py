@@ -14,11 +14,14 @@ from typing import Any, Literal
 from pdeinv.bayes.counters import forgiving
 from pdeinv.bayes.jacobian import dense_jacobian, unwhitened
 from pdeinv.bayes.likelihood import DataMisfit
-from pdeinv.bayes.posterior import Posterior
+from pdeinv.bayes.posterior import Counters, Posterior, PosteriorPoint
+from pdeinv.bayes.products import Along, products_alone, products_together
 from pdeinv.errors import SolverDiverged
+from pdeinv.model.rows import by_rows
 from pdeinv.typing import Array
 
 __all__ = [
+    "Curvature",
     "Jacobian",
     "Level",
     "Linearize",
@@ -75,6 +78,26 @@ class Linearize(Request):
 
 
 @dataclass(frozen=True)
+class Curvature(Request):
+    """J^T F J v at one xi, shape (dim,), for each of ``directions``, shape (k, dim).
+
+    The answer has their shape; a row is not finite where that product failed. F is the Fisher
+    information of the data, and the prior's identity is left out.
+
+    Attributes:
+        at: the answer to a :class:`Linearize` at ``xi``.
+        directions: v, any number of them.
+    """
+
+    at: PosteriorPoint = field(kw_only=True)
+    directions: Array = field(kw_only=True)
+
+    def along(self, counters: Counters) -> Along:
+        """The same for the posterior, with who pays."""
+        return Along(self.xi, self.at, self.directions, counters)
+
+
+@dataclass(frozen=True)
 class Jacobian(Request):
     """G and its whole Jacobian at one xi, shape (dim,), or the ``part`` of its shorter side.
 
@@ -122,6 +145,11 @@ def _answer(asked: Posterior, request: Request) -> Any:
             return asked.predict(request.xi)
         case Linearize():
             return asked.linearize(request.xi)
+        case Curvature():
+            along = request.along(asked.counters)
+            if by_rows(asked.model) is None:
+                return products_alone(along)
+            return products_together(asked.model, asked.law, [along])[0]
         case Jacobian():
             return dense_jacobian(asked, request.xi, request.part)
     raise TypeError(f"no answer to a {type(request).__name__}")

@@ -11,7 +11,8 @@ from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
 from pdeinv.engines.progress import silent
-from pdeinv.engines.run.chain import state_type
+from pdeinv.engines.requests import advance, answered
+from pdeinv.engines.run.chain import LiveChain, state_type
 from pdeinv.engines.run.checkpoint import ChainStore
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Run
@@ -28,6 +29,7 @@ OPTIONS = {
     "emcee": {"ensembles": 3, "draws": 8, "warmup": 2, "thin": 2},
     "two-level": {"chains": 3, "draws": 10, "warmup": 2, "tuning": 20, "subchain": 2},
     "gaussian": {"chains": 3, "draws": 9},
+    "hmc": {"chains": 3, "draws": 6, "warmup": 8},
 }
 NAMES = pytest.mark.parametrize("name", sorted(OPTIONS))
 CASE = LinearGaussian.example(np.random.default_rng(4), 3, 12)
@@ -136,8 +138,9 @@ def test_a_chain_is_the_same_alone_and_together(name, share, coarse_rows, tmp_pa
         walkers = 16 if name == "emcee" else 1
         assert max(fine.asked) >= 3 * walkers
         spent = sum(chain(engine, tmp_path / "all", k)[0].counters.n_forward for k in range(3))
-        assert sum(fine.asked) == spent
-        assert len(fine.asked) < 0.5 * spent
+        # points that ask for products with their Hessians are linearized again, uncounted
+        assert spent <= sum(fine.asked) <= (1 if name == "emcee" else 1.1) * spent
+        assert len(fine.asked) < 0.65 * spent
     if name == "two-level":
         assert (max(cheap.asked) == 3) == coarse_rows
 
@@ -223,6 +226,17 @@ def test_a_stop_saves_all_chains_and_they_go_on(tmp_path, monkeypatch):
     again = run(engine, lambda: on, Run(3, folder, resume=True))
     assert np.array_equal(again.outcome.xi, whole.outcome.xi)
     assert again.counters == whole.counters
+
+
+def test_a_start_that_took_long_is_saved_before_the_chain_waits(tmp_path):
+    engine, on = make("pcn"), posterior()[0]
+    live = LiveChain(engine, on, spec(tmp_path, checkpoint_seconds=0.0), 0, silent)
+    request = advance(live.steps, None)
+    while not live.begun:
+        request = advance(live.steps, answered(on, request))
+    saved, _ = chain(engine, tmp_path, 0)
+    assert saved.step == 0
+    assert saved.counters == live.counters
 
 
 def test_chains_of_a_model_without_rows_run_one_after_another(tmp_path):

@@ -29,6 +29,29 @@ from pdeinv.model.spaces import Space, Variable
 RNG = np.random.default_rng(0)
 
 
+def unasked(steps):
+    """The end of steps that ask no model."""
+    return drive(None, steps)
+
+
+def each(act):
+    """An action on vectors as steps that ask no model."""
+
+    def steps(v):
+        return act(v)
+        yield
+
+    return steps
+
+
+def solved(act, *arguments):
+    return unasked(conjugate_gradient(each(act), *arguments))
+
+
+def grown_by(act, *arguments):
+    return unasked(grow(each(lambda vs: np.array([act(v) for v in vs])), *arguments))
+
+
 def spd(n, condition=100.0):
     q = np.linalg.qr(np.random.default_rng(1).standard_normal((n, n)))[0]
     return q @ np.diag(np.geomspace(1, condition, n)) @ q.T
@@ -38,7 +61,7 @@ def test_conjugate_gradient_solves_in_as_many_steps_as_distinct_eigenvalues():
     q = np.linalg.qr(RNG.standard_normal((30, 30)))[0]
     matrix = q @ np.diag(np.repeat([1.0, 7.0, 40.0], 10)) @ q.T
     b = RNG.standard_normal(30)
-    x, n = conjugate_gradient(lambda v: matrix @ v, b, 1e-10, 100)
+    x, n = solved(lambda v: matrix @ v, b, 1e-10, 100)
     assert n == 3
     assert np.allclose(matrix @ x, b)
 
@@ -46,14 +69,14 @@ def test_conjugate_gradient_solves_in_as_many_steps_as_distinct_eigenvalues():
 def test_conjugate_gradient_stops_early_with_a_descent_direction():
     matrix, b = spd(40, 1e6), RNG.standard_normal(40)
     for most in (1, 2, 5):
-        x, n = conjugate_gradient(lambda v: matrix @ v, b, 0.0, most)
+        x, n = solved(lambda v: matrix @ v, b, 0.0, most)
         assert n == most
         assert x @ b > 0
 
 
 def test_conjugate_gradient_returns_the_gradient_where_curvature_is_not_positive():
     b = RNG.standard_normal(5)
-    x, n = conjugate_gradient(lambda v: -v, b, 1e-8, 10)
+    x, n = solved(lambda v: -v, b, 1e-8, 10)
     assert np.array_equal(x, b)
     assert n == 1
 
@@ -153,7 +176,7 @@ def test_wolfe_search_returns_its_start_where_nothing_is_lower():
 def test_randomised_eigenpairs_are_those_of_a_low_rank_matrix():
     q = np.linalg.qr(RNG.standard_normal((80, 12)))[0]
     matrix = q @ np.diag(np.geomspace(1e4, 1e-2, 12)) @ q.T
-    sketch = grow(lambda v: matrix @ v, Sketch.empty(80), 15, np.random.default_rng(3))
+    sketch = grown_by(lambda v: matrix @ v, Sketch.empty(80), 15, np.random.default_rng(3))
     values, vectors = eigenpairs(sketch)
     assert np.allclose(values[:12], np.geomspace(1e4, 1e-2, 12))
     assert np.allclose(matrix @ vectors[:, :8], vectors[:, :8] * values[:8], atol=1e-6)
@@ -168,11 +191,11 @@ def test_a_sketch_that_grew_is_as_good_as_one_made_at_once():
         return matrix @ v
 
     rng = np.random.default_rng(3)
-    grown = grow(action, grow(action, Sketch.empty(60), 20, rng), 40, rng)
+    grown = grown_by(action, grown_by(action, Sketch.empty(60), 20, rng), 40, rng)
     assert len(calls) == 2 * 60
     assert np.allclose(grown.basis.T @ grown.basis, np.eye(60), atol=1e-12)
     assert np.allclose(eigenpairs(grown)[0], np.linalg.eigvalsh(matrix)[::-1])
-    assert grow(action, grown, 5, rng) is grown
+    assert grown_by(action, grown, 5, rng) is grown
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 from pdeinv.kernels import build
 from pdeinv.kernels.dense import Dense
 from pdeinv.kernels.product import Product
+from pdeinv.kernels.tiles import empty, lanes
 from pdeinv.model.forward import each_product
 from pdeinv.typing import Array
 
@@ -110,5 +111,9 @@ def _rows(
 ) -> Array:
     if products is None:
         return each_product(matrix, rows)
-    # all columns at once, not tile by tile: a large matrix is slow to read
-    return np.ascontiguousarray(products[which].tile(rows.T).T)
+    # all columns at once, not tile by tile: a large matrix is slow to read; and none left over,
+    # which are slower alone than as a tile
+    n = len(rows)
+    columns = empty(rows.shape[1], n if n < 2 else lanes() * -(-n // lanes()))
+    columns[:, :n], columns[:, n:] = rows.T, 0.0
+    return np.ascontiguousarray(products[which].tile(columns)[:, :n].T)

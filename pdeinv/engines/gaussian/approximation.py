@@ -18,9 +18,9 @@ from pdeinv.bayes.posterior import Posterior, PosteriorPoint
 from pdeinv.bayes.prior import cost
 from pdeinv.bayes.reference import Reference
 from pdeinv.engines.gaussian.minimize import OptimizerConfig, find_map
-from pdeinv.engines.gaussian.randomized_eig import Action, Sketch, eigenpairs, grow
+from pdeinv.engines.gaussian.randomized_eig import Sketch, eigenpairs, grow
 from pdeinv.engines.learned_start import drawn_start
-from pdeinv.engines.requests import Linearize, Steps
+from pdeinv.engines.requests import Curvature, Linearize, Steps
 from pdeinv.errors import RunFailed, SolverDiverged, reason
 from pdeinv.typing import Array
 
@@ -127,11 +127,28 @@ class Spectrum:
         limit = min(posterior.dim, posterior.n_data)
         return cls(Sketch.empty(posterior.dim), min(rank, limit), limit)
 
-    def grown(self, action: Action, oversampling: int, rng: np.random.Generator) -> Spectrum:
-        """With ``rank`` pairs at first, then with twice as many; costs two actions a column."""
+    def grown(
+        self, xi: Array, at: PosteriorPoint, oversampling: int, rng: np.random.Generator
+    ) -> Steps[Spectrum]:
+        """With ``rank`` pairs at first, then with twice as many; costs two actions a column.
+
+        Args:
+            xi: where the Hessian is taken.
+            at: the linearization there.
+            oversampling: further columns.
+            rng: for the columns.
+
+        Raises:
+            SolverDiverged: actions of the Hessian keep failing.
+        """
+
+        def action(directions: Array) -> Steps[Array]:
+            images: Array = yield Curvature(xi, at=at, directions=directions)
+            return images
+
         started = self.sketch.size > 0
         rank = min(2 * self.rank, self.limit) if started else self.rank
-        sketch = grow(action, self.sketch, rank + oversampling - self.sketch.size, rng)
+        sketch = yield from grow(action, self.sketch, rank + oversampling - self.sketch.size, rng)
         enough = rank >= self.limit or float(eigenpairs(sketch)[0][rank - 1]) <= SUFFICIENT
         return Spectrum(sketch, rank, self.limit, enough)
 
@@ -162,7 +179,7 @@ def gaussian_approximation(
     at: PosteriorPoint = yield Linearize(xi_map)
     spectrum = Spectrum.unknown(posterior, rank)
     while not spectrum.enough:
-        spectrum = spectrum.grown(at.gauss_newton, oversampling, rng)
+        spectrum = yield from spectrum.grown(xi_map, at, oversampling, rng)
     return spectrum.approximation(xi_map)
 
 

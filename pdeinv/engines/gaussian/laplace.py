@@ -102,8 +102,9 @@ class Laplace(Engine[LaplaceState]):
         if state.spectrum.enough:
             return replace(state, found=(yield from another(posterior, state.found, rng)))
         try:
-            at: PosteriorPoint = yield Linearize(state.minimum.xi)
-            spectrum = state.spectrum.grown(at.gauss_newton, self.config.oversampling, rng)
+            xi = state.minimum.xi
+            at: PosteriorPoint = yield Linearize(xi)
+            spectrum = yield from state.spectrum.grown(xi, at, self.config.oversampling, rng)
         except SolverDiverged as error:
             raise RunFailed(
                 f"laplace has no Hessian where its minimization ended: {reason(error)}; set "

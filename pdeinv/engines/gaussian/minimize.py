@@ -19,7 +19,7 @@ from pdeinv.engines.gaussian.curvature import ESCAPES, Stationary, lower_point
 from pdeinv.engines.gaussian.lbfgs import Memory
 from pdeinv.engines.learned_start import estimated_start
 from pdeinv.engines.line_search import Point, backtrack, wolfe_search
-from pdeinv.engines.requests import Linearize, Misfit, Steps
+from pdeinv.engines.requests import Curvature, Linearize, Misfit, Steps
 from pdeinv.engines.solvable import Place, first_linearized, first_point, trained_start
 from pdeinv.errors import SolverDiverged
 from pdeinv.rng import set_aside
@@ -235,8 +235,13 @@ def _newton_step(state: Minimum, config: OptimizerConfig) -> Steps[Minimum]:
     small = norm <= config.tolerance * first
     if small and norm <= CLOSE:
         return replace(state, ended=Ended.CONVERGED)
-    p, _ = newton_cg.conjugate_gradient(
-        lambda v: v + at.gauss_newton(v), -at.gradient, eta * norm, config.cg_iterations
+
+    def hessian(v: Array) -> Steps[Array]:
+        images: Array = yield Curvature(state.xi, at=at, directions=v[None])
+        return np.asarray(v + images[0])
+
+    p, _ = yield from newton_cg.conjugate_gradient(
+        hessian, -at.gradient, eta * norm, config.cg_iterations
     )
     p = _cut(p)
     slope = float(at.gradient @ p)  # minus the squared distance to the minimum

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pdeinv.errors import SolverDiverged
+from pdeinv.engines.requests import Steps
 from pdeinv.typing import Array
 
 __all__ = ["conjugate_gradient", "forcing"]
@@ -26,12 +26,12 @@ def forcing(norm: float, previous_norm: float, previous: float) -> float:
 
 
 def conjugate_gradient(
-    action: Callable[[Array], Array], b: Array, tolerance: float, max_iterations: int
-) -> tuple[Array, int]:
+    action: Callable[[Array], Steps[Array]], b: Array, tolerance: float, max_iterations: int
+) -> Steps[tuple[Array, int]]:
     """Solve A x = b for symmetric positive definite A, from x = 0 (Hestenes, Stiefel 1952).
 
     Args:
-        action: v ↦ A v.
+        action: v ↦ A v, not finite where it fails.
         b: right-hand side, shape (n,).
         tolerance: stop when ‖b - A x‖ is at most this.
         max_iterations: stop after this many actions.
@@ -45,12 +45,9 @@ def conjugate_gradient(
     for i in range(max_iterations):
         if np.sqrt(rr) <= tolerance:
             return x, i
-        try:
-            q = action(p)
-        except SolverDiverged:
-            return (x if i else b.copy()), i + 1
+        q = yield from action(p)
         curvature = float(p @ q)
-        if not curvature > 0:
+        if not 0 < curvature < np.inf:  # NaN as well
             return (x if i else b.copy()), i + 1
         alpha = rr / curvature
         x, r = x + alpha * p, r - alpha * q

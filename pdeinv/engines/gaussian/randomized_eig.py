@@ -7,11 +7,11 @@ can grow: columns that were found stay, so doubling the rank costs only the new 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
+from pdeinv.engines.requests import Steps
 from pdeinv.errors import SolverDiverged
 from pdeinv.typing import Array
 
@@ -20,7 +20,8 @@ __all__ = ["Sketch", "eigenpairs", "grow"]
 TRIES = 5
 """Rounds of drawing columns anew whose action failed, before giving up."""
 
-Action = Callable[[Array], Array]
+type Action = Callable[[Array], Steps[Array]]
+"""H v for each row v, (k, dim) to (k, dim); a row is not finite where that product fails."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,11 @@ class Sketch:
         return int(self.basis.shape[1])
 
 
-def _acted(action: Action, vectors: Array) -> tuple[Array, Array]:
+def _acted(action: Action, vectors: Array) -> Steps[tuple[Array, Array]]:
     """The columns of ``vectors`` whose action does not fail, and these actions, (dim, k) both."""
-    kept, found = list[Array](), list[Array]()
-    for v in vectors.T:
-        with suppress(SolverDiverged):
-            found.append(action(v))
-            kept.append(v)
-    shape = len(kept), len(vectors)
-    kept_rows, found_rows = np.reshape(kept, shape), np.reshape(found, shape)
-    return np.ascontiguousarray(kept_rows.T), np.ascontiguousarray(found_rows.T)
+    images = yield from action(np.ascontiguousarray(vectors.T))
+    kept = np.isfinite(images).all(axis=1)
+    return np.ascontiguousarray(vectors[:, kept]), np.ascontiguousarray(images[kept].T)
 
 
 def _orthonormal(columns: Array, against: Array) -> Array:
@@ -66,7 +62,7 @@ def _orthonormal(columns: Array, against: Array) -> Array:
     return columns
 
 
-def grow(action: Action, sketch: Sketch, n: int, rng: np.random.Generator) -> Sketch:
+def grow(action: Action, sketch: Sketch, n: int, rng: np.random.Generator) -> Steps[Sketch]:
     """The sketch with ``n`` more columns (at most dim in all); costs 2 n actions.
 
     Columns whose action fails are left out, and others drawn in their place.
@@ -78,7 +74,7 @@ def grow(action: Action, sketch: Sketch, n: int, rng: np.random.Generator) -> Sk
     for _ in range(TRIES):
         if sketch.size == size:
             return sketch
-        sketch = _grown(action, sketch, size - sketch.size, rng)
+        sketch = yield from _grown(action, sketch, size - sketch.size, rng)
     if sketch.size < size:
         raise SolverDiverged(
             f"the derivative fails in {size - sketch.size} of {size} directions of the Hessian"
@@ -86,12 +82,12 @@ def grow(action: Action, sketch: Sketch, n: int, rng: np.random.Generator) -> Sk
     return sketch
 
 
-def _grown(action: Action, sketch: Sketch, n: int, rng: np.random.Generator) -> Sketch:
+def _grown(action: Action, sketch: Sketch, n: int, rng: np.random.Generator) -> Steps[Sketch]:
     """With ``n`` more columns, or fewer where their action fails."""
-    _, images = _acted(action, rng.standard_normal((len(sketch.basis), n)))
+    _, images = yield from _acted(action, rng.standard_normal((len(sketch.basis), n)))
     if not images.size:
         return sketch
-    new, acted = _acted(action, _orthonormal(images, sketch.basis))
+    new, acted = yield from _acted(action, _orthonormal(images, sketch.basis))
     return Sketch(np.hstack([sketch.basis, new]), np.hstack([sketch.action, acted]))
 
 

@@ -100,10 +100,13 @@ class LiveChain:
         if self.spec.stop_file.exists():
             return
         if not self.begun:
+            began = time.monotonic()
             yield from self._begin()
             _check_failures(self.counters)
             if not self.begun:
                 return
+            if time.monotonic() - began > self.spec.checkpoint_seconds:
+                self._save()  # the chain may have to wait for others now
         save_at, look_at = time.monotonic() + self.spec.checkpoint_seconds, 0.0
         while not self._ended():
             state = yield from self.engine.step(self.posterior, self._state, self._rng)

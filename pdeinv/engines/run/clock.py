@@ -27,7 +27,7 @@ class Seconds:
     def __sub__(self, other: Seconds) -> Seconds:
         return Seconds(self.wall - other.wall, self.cpu - other.cpu)
 
-    def __truediv__(self, parts: int) -> Seconds:
+    def __truediv__(self, parts: float) -> Seconds:
         return Seconds(self.wall / parts, self.cpu / parts)
 
 

@@ -12,15 +12,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.engines.answers import answer_rows, groups, shareable
+from pdeinv.engines.answers import answer_rows, groups, shareable, size
 from pdeinv.engines.base import Engine
 from pdeinv.engines.progress import Progress
-from pdeinv.engines.requests import Request, advance, answered
+from pdeinv.engines.requests import Curvature, Request, advance, answered
 from pdeinv.engines.run.chain import Enough, LiveChain, never
 from pdeinv.engines.run.clock import Seconds
 from pdeinv.engines.run.spec import Run
 
 __all__ = ["run_chains"]
+
+type Asking = tuple[LiveChain, Request]
 
 
 def run_chains(
@@ -90,19 +92,30 @@ def _to_shared(posterior: Posterior, chain: LiveChain, alone: bool) -> Request |
 
 
 def _answer(posterior: Posterior, chains: Sequence[LiveChain]) -> None:
-    """The requests of the coarse model or, where there are none, all others.
-
-    Chains ask the coarse model a different number of times between two fine solves. Those that
-    come first wait, so that the fine solves, which cost most, are made for all chains at once.
-    """
-    asking = [(chain, chain.asks) for chain in chains if chain.asks is not None]
-    coarse = [(chain, request) for chain, request in asking if request.level == "coarse"]
-    asking = coarse or asking
+    """The requests whose turn it is, one call for each kind."""
+    asking = _in_turn([(chain, chain.asks) for chain in chains if chain.asks is not None])
     for members in groups([request for _, request in asking]):
         began, some = Seconds.now(), [asking[i] for i in members]
         payers = [chain.counters for chain, _ in some]
         found = answer_rows(posterior, [request for _, request in some], payers)
-        share = (Seconds.now() - began) / len(some)
-        for (chain, _), value in zip(some, found, strict=True):
+        took, rows = Seconds.now() - began, [max(1, size(request)) for _, request in some]
+        for (chain, _), value, n in zip(some, found, rows, strict=True):
             chain.asks, chain.found = None, value
-            chain.clock.add(share)
+            chain.clock.add(took / (sum(rows) / n))
+
+
+def _in_turn(asking: Sequence[Asking]) -> Sequence[Asking]:
+    """Those that are answered now; the others wait, so that more are answered in one call.
+
+    Chains that have begun wait for those that still look for their start. These ask now for
+    products with Hessians, hundreds in a row, now for gradients, and the fewer wait for the more.
+
+    Chains ask the coarse model a different number of times between two fine solves. Those that
+    come first wait, so that the fine solves, which cost most, are made for all chains at once.
+    """
+    starting = [one for one in asking if not one[0].begun]
+    now = starting or asking
+    now = [one for one in now if one[1].level == "coarse"] or now
+    products = [one for one in now if isinstance(one[1], Curvature)]
+    others = [one for one in now if not isinstance(one[1], Curvature)]
+    return products if len(products) >= len(others) else others
