@@ -1,7 +1,7 @@
 """Effective sample sizes per CPU second of hmc, pcn and two-level, beside peers on one model.
 
     python benchmarks/samplers.py --quick                     # some minutes
-    python benchmarks/samplers.py --peers --before ../before  # eleven CPU minutes
+    python benchmarks/samplers.py --peers --before ../before  # eight CPU minutes
     python benchmarks/samplers.py --before ../before          # pcn and two-level beside before
     $ENV/bin/python benchmarks/samplers.py --peers            # CUQIpy and tinyDA as well
 
