@@ -2,11 +2,11 @@
 
     python benchmarks/eit_learned.py work            # goes on where it was stopped
     python benchmarks/eit_learned.py work --pairs 1024 --epochs 30 --cases 3
-    python benchmarks/eit_learned.py work --only lin-fno,eit-transformer --minutes 20 --injections 8
-    python benchmarks/eit_learned.py work --only lin-fno,inverse-unet --members 4 --shifts
-    python benchmarks/eit_learned.py work --only lin-fno,nio --minutes 20 --seeds 3
-    python benchmarks/eit_learned.py work --only lin-fno,nio --points 256,512,1024,2048,4096,8192
-    python benchmarks/eit_learned.py work --protocol trigonometric --only lin-fno,nio --minutes 20
+    python benchmarks/eit_learned.py work --only lin-fno eit-transformer --minutes 20 --injections 8
+    python benchmarks/eit_learned.py work --only lin-fno inverse-unet --members 4 --shifts
+    python benchmarks/eit_learned.py work --only lin-fno nio --minutes 20 --seeds 3
+    python benchmarks/eit_learned.py work --only lin-fno nio --points 256,512,1024,2048,4096,8192
+    python benchmarks/eit_learned.py work --protocol trigonometric --only lin-fno nio --minutes 20
 
 Protocol ``chests``: hearts and lungs from Dirichlet-to-Neumann maps of the unit disc in 32
 trigonometric functions (1024 data). ``trigonometric``: smooth fields (log-Gaussian of length .3 and
@@ -361,7 +361,7 @@ def main() -> None:
     parser.add_argument("--points", type=lambda t: [int(n) for n in t.split(",")], help="of pairs")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--cases", type=int, default=8, help="of Gauss-Newton, D-bar and polish")
-    parser.add_argument("--only", type=lambda t: tuple(t.split(",")), default=(), help="labels")
+    parser.add_argument("--only", nargs="+", default=(), metavar="LABEL", help="rows alone")
     parser.add_argument("--minutes", type=float, help="CPU minutes of each training")
     parser.add_argument("--members", type=int, help="networks of each kind, where it has several")
     parser.add_argument("--injections", type=int, help="test with so many functions as well")

@@ -35,12 +35,19 @@ def check(
     ] = None,
     sensors: SensorSpec = None,
     level: Annotated[int, typer.Option("--level", help="Mesh level of the checked model.")] = 0,
+    surrogate: Annotated[
+        Path | None,
+        typer.Option(
+            "--surrogate", help="A learned prior or inverse: are OBSERVATIONS like what it knows?"
+        ),
+    ] = None,
 ) -> None:
     """Test the adjoint (dot product) and gradient (Taylor) of a problem, and audit observations.
 
     With --plugin, test whether a plug-in keeps its protocol. Exit 1 if a test fails.
     """
-    tables = with_flags(load_tables(settings), seed=random.seed)
+    path = None if surrogate is None else str(surrogate)
+    tables = with_flags(load_tables(settings), seed=random.seed, surrogate__path=path)
     if (plugin is None) == (subject is None):
         raise ConfigError("give one of OBSERVATIONS, PROBLEM and --plugin NAME")
     if plugin is not None:
@@ -88,7 +95,8 @@ def _numbers(
         verdicts = check_problem(problem, sensors, level, seed)
     else:
         found = Inversion.resolve(tables, file)
-        verdicts = check_observations(found.problem, found.observations, found.notes, level, seed)
+        given = (found.problem, found.observations, found.notes, level, seed)
+        verdicts = check_observations(*given, found.surrogate_path)
     failed = [v.test for v in verdicts if v.ok is False]
     words = {True: "ok", False: "FAILED", None: ""}
     rows = [(v.test, v.value, v.limit, words[v.ok]) for v in verdicts]

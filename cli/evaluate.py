@@ -149,7 +149,7 @@ def _denoiser(terminal: Terminal, written: Written, request: Request) -> None:
         clean, drawn = (
             seen.fields(z).reshape(-1, *variable.shape) for z in (seen.clean, seen.drawn)
         )
-        sheets(clean, drawn, written.figure)
+        sheets(clean, drawn, written.figure, seen.label)
         terminal.note(f"written: {written.figure}")
     _tell(terminal, written, request, told(seen), ("denoising fresh fields", "rms errors by level"))
 

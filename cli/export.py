@@ -37,7 +37,7 @@ def export(
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option("--csv", help="The table of profiles over x to write (.csv), with units."),
+        typer.Option("--csv", help="The table of fields to write (.csv), a place a row."),
     ] = None,
     variable: Annotated[
         str | None, typer.Option("--variable", help="The only unknown of a result to write as VTK.")

@@ -28,17 +28,18 @@ def observe(
     """Observe a truth at sensors, with noise, as a CF observation file."""
     from pdeinv.io.lock import owned
     from pdeinv.io.netcdf import write
-    from pdeinv.jobs.observe import make_observations, not_of_truth
+    from pdeinv.jobs.observe import make_observations, not_of_truth, read_truth
 
     tables = own.into(with_flags(load_tables(settings), seed=random.seed, **noise.flags()))
     if sensors is None and own.own_model is not None:
         sensors = "all"
     output.check(truth, settings.config)
     seed = seed_of(tables)
-    told = not_of_truth(truth, tables.get("problem", {}))
+    read = read_truth(truth)
+    told = not_of_truth(truth, read[0], tables.get("problem", {}))
     if told is not None:
         terminal.note(told)
-    dataset = make_observations(truth, sensors, noise_spec(tables), seed=seed)
+    dataset = make_observations(truth, sensors, noise_spec(tables), seed=seed, read=read)
     # points, time series, an array with gaps, or several quantities; each has its noise beside it
     measured = [v for k, v in dataset.data_vars.items() if f"{k}_sigma" in dataset]
     measured = measured or [next(iter(dataset.data_vars.values()))]

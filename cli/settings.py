@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from pdeinv.errors import ConfigError
+from pdeinv.errors import ConfigError, UnknownPlugin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,10 +35,13 @@ def load_tables(settings: Settings, environ: Mapping[str, str] = os.environ) -> 
     from pdeinv.config import merge, read_toml
     from pdeinv.jobs.invert.request import run_config
 
-    tables = read_toml(settings.config) if settings.config else {}
+    given = read_toml(settings.config) if settings.config else {}
+    tables = given
     for over in (*_from_environment(environ), *map(_assignment, settings.assignments or ())):
         tables = merge(tables, over)
-    return run_config(tables).model_dump(exclude_unset=True)
+    found = run_config(tables).model_dump(exclude_unset=True)
+    _check_renamed(given, found)
+    return found
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -86,7 +89,42 @@ def with_flags(tables: Mapping[str, Any], **flags: Any) -> dict[str, Any]:
     for name, value in flags.items():
         if value is not None:
             out = merge(out, _nested(name.split("__"), value))
+    _check_renamed(tables, out)
     return out
+
+
+def _check_renamed(given: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
+    """Refuse a table that is written for one plug-in and cannot be that of another.
+
+    Args:
+        given: what a run file says.
+        tables: the same with what was said later, which may name another problem, engine or
+            surrogate.
+
+    Raises:
+        ConfigError: with the first key or value that the other does not take.
+        UnknownPlugin: there is no other of that name.
+    """
+    from pdeinv.config import named
+    from pdeinv.plugins import registry
+
+    for kind in registry.KINDS:
+        table = kind[:-1]
+        (was, _), (name, keys) = named(given.get(table, {})), named(tables.get(table, {}))
+        if was in (None, name) or not isinstance(name, str):
+            continue
+        try:
+            registry.configured(kind, name, keys)
+        except UnknownPlugin:
+            raise
+        except ConfigError as error:
+            wrong = str(error).removesuffix("; remove it")
+            raise ConfigError(
+                f"{wrong}; table [{table}] of the run file is written for '{was}', which '{name}' "
+                f"replaces: give one for '{name}', or leave it out",
+                unknown=error.unknown,
+                key=error.key,
+            ) from None
 
 
 def seed_of(tables: Mapping[str, Any], resumed: Path | None = None) -> int:

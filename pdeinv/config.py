@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -140,7 +140,14 @@ def restored[T](kind: type[T], data: Any, where: str) -> T:
 
 def _explain(cls: type[BaseModel], error: Any, key: str) -> str:
     if error["type"] == "extra_forbidden":
-        last = key.rpartition(".")[2]
+        table, _, last = key.rpartition(".")
+        others = _others_with(cls, error["loc"])
+        if others:
+            does = f"{others[0]} does" if len(others) == 1 else f"{', '.join(others)} do"
+            return (
+                f"unknown key '{key}': kind '{error['loc'][-2]}' does not have it, {does}; set "
+                f"{table}.kind, or remove it"
+            )
         near = difflib.get_close_matches(last, [k for k in _known_keys(cls) if k != last], n=1)
         return f"unknown key '{key}'" + (f"; did you mean '{near[0]}'?" if near else "; remove it")
     if error["type"] == "union_tag_not_found":
@@ -150,6 +157,31 @@ def _explain(cls: type[BaseModel], error: Any, key: str) -> str:
     silent = error["type"] == "missing" or isinstance(error.get("input"), dict)
     got = "" if silent else f" (got {_short(error.get('input'))})"
     return f"{key}: " * bool(key) + f"{message[0].lower()}{message[1:]}{got}"
+
+
+def _others_with(cls: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+    """Of tables whose ``kind`` says what they are, the other kinds that have the last key."""
+    if len(loc) < 2:
+        return []
+    schema, (tag, key) = cls.model_json_schema(), loc[-2:]
+    own = [dict(kinds) for kinds in _unions(schema) if tag in kinds]
+    tables = {f"#/$defs/{name}": table for name, table in schema.get("$defs", {}).items()}
+    return sorted(
+        {f"'{kind}'" for kinds in own for kind, table in kinds.items()
+         if key in tables[table].get("properties", {})}
+    )  # fmt: skip
+
+
+def _unions(schema: Any) -> Iterator[Mapping[str, str]]:
+    """The kinds of each union in a JSON schema, with where their tables are described."""
+    if isinstance(schema, Mapping):
+        if "mapping" in schema.get("discriminator", ()):
+            yield schema["discriminator"]["mapping"]
+        for inner in schema.values():
+            yield from _unions(inner)
+    elif isinstance(schema, list):
+        for inner in schema:
+            yield from _unions(inner)
 
 
 def _written(loc: tuple[str | int, ...], data: Any, *, missing: bool) -> list[str]:

@@ -23,7 +23,7 @@ from pdeinv.plugins.recipe import PosteriorRecipe, make_problem
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["LAWS", "Law", "Learned"]
+__all__ = ["FINER", "LAWS", "POINTS", "SEED", "Law", "Learned"]
 
 SEED, FIELDS, POINTS = 1, 2000, 128
 FINER = 3
@@ -55,6 +55,18 @@ class Law:
 
 LAWS = {
     "darcy phases": Law("darcy", {"cells": [31, 31], "unknown": PHASES}, 7.5, 0.3),
+    "darcy field": Law(
+        "darcy",
+        {
+            "cells": [31, 31],
+            "unknown": {
+                "kind": "log-gaussian", "smoothness": 1.0, "length": 0.471, "std": 0.69,
+                "mean": 1.79, "modes": 400, "grid": NODES,
+            },
+        },
+        None,
+        0.05,
+    ),
     "poisson phases": Law(
         "helmholtz",
         {**STATIC, "cells": 31, "unknown": {**PHASES, "low": -1.0, "high": 1.0}},

@@ -109,6 +109,7 @@ def check(
     sensors: str | None = None,
     level: int = 0,
     seed: int | None = None,
+    surrogate: str | Path | Surrogate | None = None,
 ) -> list[Verdict]:
     """Test the derivatives of a problem, and audit observations: ``pdeinv check``.
 
@@ -118,6 +119,8 @@ def check(
         sensors: places, for a problem.
         level: mesh level.
         seed: draws the point and the directions.
+        surrogate: for observations, a learned prior or inverse, or its folder: are they like what
+            it knows?
 
     Returns:
         One line for each test; ``ok`` is None for figures that are neither good nor bad.
@@ -129,7 +132,9 @@ def check(
             path = written(subject, folder, "observations")  # type: ignore[arg-type]
             table = problem_table(None, model)
             found = Inversion.resolve({"seed": root, "problem": table}, path)
-            return check_observations(found.problem, found.observations, found.notes, level, root)
+            trained = None if surrogate is None else _folder(surrogate, folder)
+            given = (found.problem, found.observations, found.notes, level, root)
+            return check_observations(*given, trained)
     return check_problem(to_problem(subject), sensors, level, root)
 
 

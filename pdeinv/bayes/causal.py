@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import signal
 
 from pdeinv.errors import ConfigError
 from pdeinv.model.traces import Traces
@@ -58,6 +57,8 @@ class Causal:
     @cached_property
     def _sections(self) -> Array:
         """All sections, one behind the other."""
+        from scipy import signal  # which takes half a second to load
+
         corners = ((self.above, "highpass"), (self.below, "lowpass"))
         found = [
             signal.butter(self.order, corner, kind, fs=1 / self.traces.step, output="sos")
@@ -72,6 +73,8 @@ class Causal:
         return float(np.prod(self._sections[:, 0]))
 
     def _filtered(self, table: Array) -> Array:
+        from scipy import signal
+
         return np.asarray(signal.sosfilt(self._sections, table, axis=-1))
 
     def __call__(self, values: Array) -> Array:

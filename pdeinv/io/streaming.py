@@ -37,8 +37,8 @@ def write_stream(
         path: the NetCDF-4 file.
         batches: datasets of one layout; the first one's attributes are kept.
         n: samples in all, for the chunks.
-        attrs: root attributes that only the whole set knows.
-        groups: small datasets for groups of their own.
+        attrs: root attributes that only the whole set knows; read when ``batches`` has ended.
+        groups: small datasets for groups of their own; read then.
 
     Raises:
         RunFailed: it cannot be written; nothing is left behind.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,18 @@ from pdeinv.bayes.check import (
     dot_product_test,
     taylor_test,
 )
+from pdeinv.bayes.likeness import UNLIKE
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.io.likelihoods import likelihood_attrs
 from pdeinv.io.observations import Observations
+from pdeinv.jobs.foreseen import compared
 from pdeinv.model.forward import DERIVATIVES
+from pdeinv.model.learned import Role
 from pdeinv.plugins import registry
 from pdeinv.plugins.problem import Problem
-from pdeinv.plugins.recipe import whitened_model
+from pdeinv.plugins.recipe import PosteriorRecipe, surrogate_kind, whitened_model
+from pdeinv.plugins.surrogate import role_of
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
@@ -57,7 +62,12 @@ def check_problem(problem: Problem, sensors: str | None, level: int, seed: int) 
 
 
 def check_observations(
-    problem: Problem, data: Observations, notes: Sequence[str], level: int, seed: int
+    problem: Problem,
+    data: Observations,
+    notes: Sequence[str],
+    level: int,
+    seed: int,
+    trained: Path | None = None,
 ) -> list[Verdict]:
     """Audit observations and test the derivatives of their problem.
 
@@ -67,14 +77,41 @@ def check_observations(
         notes: remarks on both, which become lines of the report.
         level: mesh level.
         seed: draws the point and the directions.
+        trained: folder of a surrogate; a learned prior or inverse says how alike the data are to
+            those that it knows.
 
     Raises:
         MissingDependency: what the problem needs is not installed.
+        SurrogateRejected: it was trained for another problem.
     """
     registry.require("problems", problem.name)
     model = whitened_model(problem, data.coords, level)
+    alike = () if trained is None else _alike(problem, data, level, seed, trained)
     told = (Verdict("note", note, "", None) for note in notes)
-    return [*_audit(data), *told, *_derivatives(model, seed)]
+    return [*_audit(data), *alike, *told, *_derivatives(model, seed)]
+
+
+def _alike(
+    problem: Problem, data: Observations, level: int, seed: int, trained: Path
+) -> Iterator[Verdict]:
+    """How alike the data are to those of a learned prior or inverse, where it judges that."""
+    role = role_of(surrogate_kind(trained))
+    if role is Role.FORWARD:
+        return
+    posterior = PosteriorRecipe.of(problem, data, level=level, **{role.value: trained})()
+    if posterior.estimate is not None and posterior.estimate.likeness is not None:
+        yield _likeness(float(posterior.estimate.likeness))
+    if posterior.denoiser is not None:
+        found = compared(posterior, posterior.denoiser, seed)
+        if found.likeness is not None:
+            yield _likeness(found.likeness)
+        if found.remark:
+            yield Verdict("note", found.remark, "", None)
+
+
+def _likeness(share: float) -> Verdict:
+    """No test: of data that are right a share of that size is unlike by chance."""
+    return Verdict("likeness to what was learned", share, f"usually >= {UNLIKE:g}", None)
 
 
 def _audit(data: Observations) -> list[Verdict]:

@@ -15,6 +15,7 @@ import xarray as xr
 from scipy.fft import dctn
 
 from pdeinv.bayes.prior import FieldPrior, Prior, whiten
+from pdeinv.bayes.transforms import Exponential
 from pdeinv.engines.diffusion.prior import law_draws
 from pdeinv.errors import ConfigError
 from pdeinv.jobs.evaluate import Request, Setting
@@ -25,7 +26,7 @@ from pdeinv.plugins.recipe import load_surrogate
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["Examined", "examine", "short_waves", "told", "verdict"]
+__all__ = ["Examined", "examine", "short_waves", "spectrum", "told", "verdict"]
 
 LEVELS = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Noise, in spreads of the law."""
@@ -67,6 +68,14 @@ class Examined:
     def fields(self, coordinates: Array) -> Array:
         """The fields before the transform, where the prior has one, else the coordinates."""
         return self.own.gaussian(coordinates) if isinstance(self.own, FieldPrior) else coordinates
+
+    @property
+    def label(self) -> str:
+        """What :meth:`fields` are, with units where there is no logarithm."""
+        variable = self.own.space.variables[0]
+        if isinstance(self.own, FieldPrior) and isinstance(self.own.transform, Exponential):
+            return f"ln {variable.name}"
+        return f"{variable.name} ({variable.units})"
 
     @cached_property
     def moments(self) -> tuple[Array, Array]:
@@ -140,26 +149,32 @@ def told(found: Examined) -> Told:
     levels = [{"level": s, **found.errors(s)} for s in LEVELS]
     ratio = float(np.exp(np.mean([np.log(e["learned"] / e["wiener"]) for e in levels])))
     fields, draws = (found.fields(z) for z in (found.clean, found.drawn))
-    shape = found.given.space.variables[0].shape
+    shape, middle = found.given.space.variables[0].shape, 0.5 * (fields.min() + fields.max())
     figures: dict[str, Any] = {
         "surrogate": found.name,
         "role": str(Role.DENOISER),
         "problem": found.problem,
         "n": len(found.clean),
         "error_over_wiener": ratio,
-        **{f"{k}_of_draws": v for k, v in _said(draws, shape).items()},
-        **{f"{k}_of_fields": v for k, v in _said(fields, shape).items()},
+        **{f"{k}_of_draws": v for k, v in _said(draws, shape, middle).items()},
+        **{f"{k}_of_fields": v for k, v in _said(fields, shape, middle).items()},
         "components": levels,
         "verdict": verdict(ratio),
     }
     return Told(figures, _rows(found))
 
 
-def _said(fields: Array, shape: tuple[int, ...]) -> dict[str, float]:
-    """Moments, and of fields in the plane how much of their variance is short waves."""
-    if len(shape) != 2 or fields.shape[1] != np.prod(shape):
-        return _moments(fields)
-    return {**_moments(fields), "short_waves": short_waves(fields.reshape(-1, *shape))}
+def _said(fields: Array, shape: tuple[int, ...], middle: float) -> dict[str, float]:
+    """Moments, the share of nodes above a value, and of fields in the plane that of short waves."""
+    found = {**_moments(fields), "volume": float(np.mean(fields > middle))}
+    if not _plane(fields, shape):
+        return found
+    return {**found, "short_waves": short_waves(fields.reshape(-1, *shape))}
+
+
+def _plane(fields: Array, shape: tuple[int, ...]) -> bool:
+    """Whether rows are images of that shape."""
+    return len(shape) == 2 and fields.shape[1] == int(np.prod(shape))
 
 
 def short_waves(images: Array) -> float:
@@ -168,10 +183,27 @@ def short_waves(images: Array) -> float:
     By type-II cosine transforms of images (n, rows, columns): along some axis the frequency is
     above half of the highest.
     """
-    power = np.mean(dctn(images - images.mean(axis=0), axes=(1, 2), norm="ortho") ** 2, axis=0)
+    power = _power(images)
     rows, columns = power.shape
     long = power[: (rows + 1) // 2, : (columns + 1) // 2].sum()
     return float(1 - long / power.sum())
+
+
+def _power(images: Array) -> Array:
+    """The mean square of each type-II cosine coefficient about the mean image."""
+    off = images - images.mean(axis=0)
+    return np.asarray(np.mean(dctn(off, axes=(1, 2), norm="ortho") ** 2, axis=0))
+
+
+def spectrum(images: Array) -> Array:
+    """The variance of a node by wave number, half waves along a side, of (n, rows, columns).
+
+    Waves that are not along an axis count with the root of the sum of both squares, rounded.
+    """
+    power = _power(images)
+    rows, columns = power.shape
+    wave = np.rint(np.hypot.outer(np.arange(rows), np.arange(columns))).astype(np.intp)
+    return np.bincount(wave.ravel(), power.ravel()) / power.size
 
 
 def _moments(fields: Array) -> dict[str, float]:
@@ -200,4 +232,13 @@ def _rows(found: Examined) -> xr.Dataset:
     fields = found.own.space.unpack(found.own.unwhiten(found.clean), ("sample",))
     draws = found.own.space.unpack(found.own.unwhiten(found.drawn), ("sample",))
     names = {name: f"{name}_drawn" for name in found.own.space.names}
-    return fields.merge(draws.rename(names), compat="no_conflicts")
+    both = fields.merge(draws.rename(names), compat="no_conflicts")
+    shape = found.given.space.variables[0].shape
+    images = {k: found.fields(z) for k, z in (("fields", found.clean), ("draws", found.drawn))}
+    if not _plane(images["fields"], shape):
+        return both
+    text = "variance of a node by half waves along a side"
+    return both.assign({
+        f"spectrum_of_{k}": ("wave", spectrum(v.reshape(-1, *shape)), {"long_name": text})
+        for k, v in images.items()
+    })  # fmt: skip

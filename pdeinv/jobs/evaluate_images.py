@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.bayes.bands import coverage, image_errors
+from pdeinv.bayes.likeness import UNLIKE
 from pdeinv.jobs.evaluate_inverse import (
     NARROW,
     Fresh,
@@ -21,9 +22,6 @@ from pdeinv.plugins import hooks
 from pdeinv.typing import Array
 
 __all__ = ["told", "verdict"]
-
-ODD = 0.05
-"""Data are flagged where fewer of those that the training held out are as odd."""
 
 BETTER = 0.9
 """Share of the error of the best constant image above which an estimate says little."""
@@ -63,7 +61,7 @@ def _of_images(at: Fresh) -> Told:
         "coverage_90": covered,
     }
     if found.likeness is not None:
-        figures["flagged"] = float(np.mean(found.likeness < ODD))
+        figures["flagged"] = float(np.mean(found.likeness < UNLIKE))
     return Told({**figures, "verdict": verdict(errors, constant, covered)}, _dataset(at, truth))
 
 

@@ -24,7 +24,7 @@ from pdeinv.io.vtkhdf import MeshFields, check_vtkhdf_name, write_fields, write_
 from pdeinv.model.simplices import Simplices
 from pdeinv.typing import Array
 
-__all__ = ["QUANTILES", "export_vtk"]
+__all__ = ["QUANTILES", "export_vtk", "places_of", "statistics_of"]
 
 QUANTILES = {"q025": 0.025, "q500": 0.5, "q975": 0.975}
 """Quantiles of the draws that are written beside mean and sd, by what is added to the name."""
@@ -85,18 +85,18 @@ def _of_result(tree: xr.DataTree, path: Path, variable: str | None) -> MeshField
             f"{path}: the unknown is a list of numbers, no field over space; write profiles that "
             "follow from it, where there are any, by --csv, or read it with xarray"
         )
-    places = [_places(draws[n]) for n in chosen]
+    places = [places_of(draws[n]) for n in chosen]
     if any(p != places[0] for p in places):
         raise ConfigError(
             f"{path}: {', '.join(chosen)} live on different meshes; choose one with --variable"
         )
-    fields = {k: v for n in chosen for k, v in _statistics(tree, n).items()}
+    fields = {k: v for n in chosen for k, v in statistics_of(tree, n).items()}
     inside = tree["estimates"].to_dataset().get(f"{chosen[0]}{INSIDE}")
     mesh = mesh_of(tree["constant_data"].to_dataset())
     return replace(_on(draws[chosen[0]], fields, inside, mesh), about=_verdict(tree))
 
 
-def _places(draws: xr.DataArray) -> tuple[object, ...]:
+def places_of(draws: xr.DataArray) -> tuple[object, ...]:
     """What two variables of one mesh have in common."""
     axes = [a for a in AXES if a in draws.coords]
     return (
@@ -106,7 +106,7 @@ def _places(draws: xr.DataArray) -> tuple[object, ...]:
     )
 
 
-def _statistics(tree: xr.DataTree, name: str) -> dict[str, xr.DataArray]:
+def statistics_of(tree: xr.DataTree, name: str) -> dict[str, xr.DataArray]:
     """The fields of one unknown, by their names in the file."""
     mean, sd = (tree["estimates"].to_dataset()[f"{name}_{k}"] for k in ("mean", "sd"))
     if tree.attrs.get("pdeinv_produces") == "point":

@@ -1,4 +1,4 @@
-"""Profiles of results and truths as tables of text, for spreadsheets and other programs.
+"""Fields of results and truths as tables of text, for spreadsheets and other programs.
 
 A row is a place, a column a quantity with its units behind its name: ``x [m],T [K],u [m s-1]``.
 """
@@ -13,14 +13,15 @@ import xarray as xr
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.io import netcdf
 from pdeinv.io.atomic import write_text
+from pdeinv.io.fields import INSIDE
 from pdeinv.io.marks import noted
 from pdeinv.io.schema import fitting
-from pdeinv.jobs.export import QUANTILES
+from pdeinv.jobs.export import QUANTILES, places_of, statistics_of
 from pdeinv.typing import Array
 
 __all__ = ["check_csv_name", "export_csv"]
 
-PLACE = "x"
+AXES = ("x", "y", "z")
 DRAWS = ("chain", "draw")
 
 
@@ -35,11 +36,12 @@ def check_csv_name(out: Path) -> None:
 
 
 def export_csv(path: Path, out: Path) -> None:
-    """Write the profiles over x of a result or truth as a table.
+    """Write the fields of a result or truth as a table.
 
     A truth gives its fields at the nodes, those over time with a column for each time. A result
-    gives, of every profile that follows from the unknown (its group ``derived``), ``NAME_mean``,
-    ``NAME_sd`` and the quantiles of its draws; ``NAME`` where the engine gives a point.
+    gives, of every profile that follows from the unknown (its group ``derived``), else of the
+    unknown, ``NAME_mean``, ``NAME_sd`` and the quantiles of its draws; ``NAME`` where the engine
+    gives a point.
 
     Args:
         path: of ``invert`` or ``solve``.
@@ -47,7 +49,7 @@ def export_csv(path: Path, out: Path) -> None:
 
     Raises:
         ConfigError: another suffix.
-        DataSchemaError: a file of another kind, or without profiles over x alone.
+        DataSchemaError: a file of another kind, without fields, or with fields on several grids.
     """
     check_csv_name(out)
     tree = netcdf.read_tree(path)
@@ -63,24 +65,29 @@ def export_csv(path: Path, out: Path) -> None:
             )
         if not columns:
             raise DataSchemaError(
-                f"{path} has no profiles over {PLACE} alone, which --csv writes; read it with "
-                "xarray, or take --vtk for a field over space"
+                f"{path} has no fields over space on one grid, which --csv writes; take --vtk with "
+                "--variable for one of several, 'pdeinv info' or xarray for numbers"
             )
         write_text(out, noted(_text(columns)))
 
 
 def _columns(dataset: xr.Dataset) -> dict[str, Array]:
-    """x and what lies along it, by name and units."""
-    if PLACE not in dataset.coords or dataset[PLACE].ndim != 1 or "y" in dataset.coords:
+    """The places and what lies there, by name and units."""
+    places = [dataset[axis] for axis in AXES if axis in dataset.coords]
+    heads = [_headed(str(place.name), place) for place in places]
+    if len(places) > 1 and all(place.dims == (place.name,) for place in places):
+        dataset = dataset.stack(place=[str(place.name) for place in reversed(places)])
+        places = [dataset[place.name] for place in places]
+    if not places or any(place.ndim != 1 or place.dims != places[0].dims for place in places):
         return {}
-    places = dataset[PLACE]
     found = {
         head: column
         for name, values in dataset.data_vars.items()
         if values.dtype.kind == "f"
-        for head, column in _along(str(name), values, places).items()
+        for head, column in _along(str(name), values, places[0]).items()
     }
-    return {_headed(PLACE, places): np.asarray(places), **found} if found else {}
+    where = {head: np.asarray(place) for head, place in zip(heads, places, strict=True)}
+    return {**where, **found} if found else {}
 
 
 def _along(name: str, values: xr.DataArray, places: xr.DataArray) -> dict[str, Array]:
@@ -92,9 +99,11 @@ def _along(name: str, values: xr.DataArray, places: xr.DataArray) -> dict[str, A
     if len(beside) != 1 or values.ndim != 2 or beside[0] not in values.coords:
         return {}
     over = values[beside[0]]
-    units = over.attrs.get("units", "1")
+    units = over.attrs.get("units", "1").removeprefix("1")
     return {
-        f"{head} at {beside[0]} = {float(at):g} {units}": np.asarray(values.isel({beside[0]: k}))
+        f"{head} at {beside[0]} = {float(at):g} {units}".rstrip(): np.asarray(
+            values.isel({beside[0]: k})
+        )
         for k, at in enumerate(over)
     }
 
@@ -104,18 +113,42 @@ def _headed(name: str, values: xr.DataArray) -> str:
 
 
 def _of_result(tree: xr.DataTree) -> dict[str, Array]:
-    """Statistics of the derived profiles."""
+    """Statistics of the derived profiles, or of the unknown where there are none."""
+    return _of_derived(tree) or _of_unknown(tree)
+
+
+def _of_derived(tree: xr.DataTree) -> dict[str, Array]:
     if "derived" not in tree.children:
         return {}
     derived = tree["derived"].to_dataset()
     single = all(derived.sizes.get(name, 1) == 1 for name in DRAWS)
     parts = xr.Dataset(coords=derived.drop_vars(DRAWS, errors="ignore").coords)
     for name, values in derived.data_vars.items():
-        if PLACE not in values.coords or values.dims[: len(DRAWS)] != DRAWS:
+        if not set(AXES) & set(values.coords) or values.dims[: len(DRAWS)] != DRAWS:
             continue
         for label, one in _statistics(values, single).items():
             parts[f"{name}{label}"] = one.assign_attrs(values.attrs)
     return _columns(parts)
+
+
+def _of_unknown(tree: xr.DataTree) -> dict[str, Array]:
+    """Inside of its body; nothing where it is no field, or several on different grids."""
+    draws, estimates = (tree[group].to_dataset() for group in ("posterior", "estimates"))
+    names = [str(n) for n, v in draws.data_vars.items() if set(AXES) & set(v.coords)]
+    if not names or any(places_of(draws[n]) != places_of(draws[names[0]]) for n in names):
+        return {}
+    fields = {
+        label: one.drop_vars("quantile", errors="ignore").assign_attrs(draws[n].attrs)
+        for n in names
+        for label, one in statistics_of(tree, n).items()
+    }
+    inside = estimates.get(f"{names[0]}{INSIDE}")
+    if inside is None:
+        return _columns(xr.Dataset(fields))
+    columns = _columns(xr.Dataset({**fields, INSIDE: inside.astype(np.float64)}))
+    (mask,) = (head for head in columns if head.startswith(INSIDE))
+    kept = columns.pop(mask) == 1
+    return {head: column[kept] for head, column in columns.items()}
 
 
 def _statistics(values: xr.DataArray, single: bool) -> dict[str, xr.DataArray]:

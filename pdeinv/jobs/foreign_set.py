@@ -210,12 +210,16 @@ def _xi(
     try:
         if known:
             return whiten(prior, _unknown(dataset, prior, path)[kept])
-        reason = f"it holds neither 'xi' nor the unknown ({', '.join(prior.space.names)})"
+        there = ", ".join(map(str, dataset.data_vars))
+        named = ", ".join(map(repr, prior.space.names))
+        reason = (
+            f"it holds neither 'xi' nor the unknown by its name {named} but {there}; rename it, or"
+        )
     except (CapabilityError, DataSchemaError) as error:
-        reason = str(error)
+        reason = f"{error};"
     if not gridded:
         raise DataSchemaError(
-            f"{path}: no xi to learn from: {reason}; add xi(sample, xi_dim), or 'coefficient' and "
+            f"{path}: no xi to learn from: {reason} add xi(sample, xi_dim), or 'coefficient' and "
             "the state on a grid for an operator"
         )
     return np.full((len(kept), prior.dim), np.nan)

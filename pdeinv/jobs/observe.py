@@ -182,18 +182,18 @@ def read_truth(path: Path) -> tuple[Problem, xr.Dataset]:
     return problem_of_truth(fields, path), fields
 
 
-def not_of_truth(path: Path, table: Mapping[str, Any]) -> str | None:
-    """What to tell of a run file's ``[problem]`` that is another than that of a truth.
+def not_of_truth(path: Path, problem: Problem, table: Mapping[str, Any]) -> str | None:
+    """What to tell of a run file's ``[problem]`` that is another than the ``problem`` of a truth.
 
     The truth's is what is observed; a run file of the inversion to come may have another unknown or
     a coarser mesh.
 
     Raises:
-        DataSchemaError: not a truth file, or of another problem than the table names.
+        DataSchemaError: of another problem than the table names.
     """
     if not table:
         return None
-    (problem, _), (name, keys) = read_truth(path), named(table)
+    name, keys = named(table)
     check_problem(path, problem.name, name, "truth")
     other = apart(problem.name, problem.config.model_dump(mode="json"), keys)
     return None if other is None else f"observed as solved, with problem.{other}"
@@ -220,7 +220,12 @@ def _law(
 
 
 def make_observations(
-    truth: Path, sensors: str | None, noise: NoiseSpec, *, seed: int
+    truth: Path,
+    sensors: str | None,
+    noise: NoiseSpec,
+    *,
+    seed: int,
+    read: tuple[Problem, xr.Dataset] | None = None,
 ) -> xr.Dataset:
     """What the sensors of ``truth`` would measure: y = G(m) + eta, eta from stream "noise".
 
@@ -231,13 +236,14 @@ def make_observations(
         sensors: places, as :meth:`pdeinv.plugins.problem.Problem.sensors` reads them.
         noise: the standard deviation of eta, absolute or relative to the largest |y|.
         seed: the root seed.
+        read: what :func:`read_truth` gives of that file, where it was read before.
 
     Raises:
         DataSchemaError: no noise given, or some for data that have none, or not a truth file.
         ConfigError: the sensors are missing, are not understood or lie outside the domain.
         CapabilityError: no data can be drawn from the problem's likelihood.
     """
-    problem, fields = read_truth(truth)
+    problem, fields = read_truth(truth) if read is None else read
     if sensors is None:
         raise ConfigError(
             f"no sensors given; pass --sensors, for example --sensors {problem.default_sensors}"

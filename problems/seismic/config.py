@@ -17,7 +17,7 @@ from .differences_config import DifferencesConfig
 from .presets import filled
 from .resolution import check_resolution
 from .source_config import SourceConfig
-from .unknown_config import VelocityConfig, VelocityFieldConfig, check_keys, velocities
+from .unknown_config import VelocityConfig, VelocityFieldConfig, velocities
 
 __all__ = ["BoundaryConfig", "SeismicConfig", "SourceConfig", "SurveyConfig", "TimeConfig"]
 
@@ -133,7 +133,6 @@ class SeismicConfig(Config):
         unknown = given.get("unknown")
         if isinstance(unknown, dict) and "kind" not in unknown:
             given = {**given, "unknown": {"kind": "log-gaussian", **unknown}}
-        check_keys(given.get("unknown"))
         return given
 
     @model_validator(mode="after")

@@ -27,7 +27,6 @@ __all__ = [
     "VelocityCellsConfig",
     "VelocityConfig",
     "VelocityFieldConfig",
-    "check_keys",
     "velocities",
 ]
 
@@ -126,22 +125,6 @@ VelocityConfig = Annotated[
     | FamilyConfig,
     Field(discriminator="kind"),
 ]
-
-
-def check_keys(table: object) -> None:
-    """Tell which kind of unknown a key belongs to that another kind does not have.
-
-    Raises:
-        ValueError: a key of bounded fields with another kind.
-    """
-    if not isinstance(table, dict) or table.get("kind") == "bounded":
-        return
-    for key in ("background", "top_std"):
-        if key in table:
-            raise ValueError(
-                f"unknown.{key}: expected with kind 'bounded', got kind '{table.get('kind')}'; set "
-                f"unknown.kind = 'bounded', or leave {key} out"
-            )
 
 
 def velocities(unknown: Any) -> tuple[float, float, float]:

@@ -25,13 +25,13 @@ from ..common.record import Record
 from ..common.scaling import Standard
 from ..common.storage import under, within
 from ..common.torch_env import built, torch
-from ..training.config import TrainingConfig
 from .bound import BoundImages
 from .gather import Gather
 from .members import Members, Scale, Teaching, taught_members
 from .modes import DataModes, Seen
+from .network_config import NetworkConfig
 from .rule import Course
-from .surrogate import ImageConfig, Reconstruction
+from .surrogate import Reconstruction
 
 __all__ = ["ArrayReader", "ArrayReaderConfig", "Size", "bent", "narrowed", "strides"]
 
@@ -39,13 +39,10 @@ MOST = 8
 """Channels of the narrowest arrays, as a multiple of ``width``."""
 
 
-class ArrayReaderConfig(ImageConfig, TrainingConfig):
+class ArrayReaderConfig(NetworkConfig):
     """Options of all of them."""
 
-    epochs: int = Field(60, ge=1, description="passes over the training samples at most")
-    batch_size: int = Field(32, ge=1, description="samples of one gradient step, on all devices")
     learning_rate: float = Field(1e-3, gt=0, description="at the start; follows half a cosine to 0")
-    patience: int = Field(20, ge=1, description="epochs without improvement before stopping")
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,11 @@ from pdeinv.typing import Array
 from ..common.record import Record
 from ..common.storage import under, within
 from ..common.torch_env import built, torch
-from ..training.config import TrainingConfig
 from .members import Members, Scale, Teaching, taught_members
 from .modes import DataModes, Seen
+from .network_config import NetworkConfig
 from .rule import Course
-from .surrogate import ImageConfig, Reconstruction
+from .surrogate import Reconstruction
 from .unet import Attention, UnetSize, unet
 
 __all__ = ["EitTransformer", "EitTransformerConfig", "InverseUnet", "InverseUnetConfig"]
@@ -43,13 +43,9 @@ GIVEN = 4
 """Channels besides the extended data: the level of the noise, the body, and two coordinates."""
 
 
-class InverseUnetConfig(ImageConfig, TrainingConfig):
+class InverseUnetConfig(NetworkConfig):
     """Options of ``inverse-unet``."""
 
-    epochs: int = Field(60, ge=1, description="passes over the training samples at most")
-    batch_size: int = Field(32, ge=1, description="samples of one gradient step, on all devices")
-    learning_rate: float = Field(2e-3, gt=0, description="at the start; follows half a cosine to 0")
-    patience: int = Field(20, ge=1, description="epochs without improvement before stopping")
     members: int = Field(1, ge=1, le=20, description="networks, each with a seed of its own")
     width: Width = Field(24, description="channels at the finest resolution, twice at the next")
     depth: int = Field(2, ge=1, le=5, description="how often the resolution is halved")

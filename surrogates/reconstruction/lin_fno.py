@@ -28,7 +28,6 @@ from ..common.record import Record
 from ..common.storage import under, within
 from ..common.torch_env import built, torch
 from ..operators.network import Architecture, build, padded_size
-from ..training.config import TrainingConfig
 from ..training.weights import answers, from_arrays, in_double
 from .linear_image import Linear, taught_linear
 from .members import (
@@ -41,9 +40,10 @@ from .members import (
     taught_member,
 )
 from .modes import DataModes, Seen
+from .network_config import NetworkConfig
 from .networks import BLOCK
 from .rule import Course
-from .surrogate import ImageConfig, Reconstruction
+from .surrogate import Reconstruction
 
 __all__ = ["LinFno", "LinFnoConfig"]
 
@@ -54,13 +54,9 @@ SMALL = 0.1
 """What the last layer is multiplied by at the start."""
 
 
-class LinFnoConfig(ImageConfig, TrainingConfig):
+class LinFnoConfig(NetworkConfig):
     """Options of ``lin-fno``."""
 
-    epochs: int = Field(60, ge=1, description="passes over the training samples at most")
-    batch_size: int = Field(32, ge=1, description="samples of one gradient step, on all devices")
-    learning_rate: float = Field(2e-3, gt=0, description="at the start; follows half a cosine to 0")
-    patience: int = Field(20, ge=1, description="epochs without improvement before stopping")
     members: int = Field(2, ge=1, le=20, description="networks, each with a seed of its own")
     modes: Width = Field(8, description="frequencies kept along each axis")
     width: Width = Field(16, description="channels")

@@ -41,23 +41,21 @@ from ..common.split import Index
 from ..common.storage import under, within
 from ..common.torch_env import built, torch
 from ..operators.network import Architecture, build, padded_size
-from ..training.config import TrainingConfig
 from .bound import BoundImages
 from .experiments import Experiments, coordinate
 from .members import Members, Scale, Teaching, taught_members
 from .modes import DataModes, Seen
+from .network_config import NetworkConfig
 from .rule import Course
-from .surrogate import ImageConfig, Reconstruction
+from .surrogate import Reconstruction
 
 __all__ = ["Nio", "NioConfig"]
 
 
-class NioConfig(ImageConfig, TrainingConfig):
+class NioConfig(NetworkConfig):
     """Options of ``nio``."""
 
     epochs: int = Field(120, ge=1, description="passes over the training samples at most")
-    batch_size: int = Field(32, ge=1, description="samples of one gradient step, on all devices")
-    learning_rate: float = Field(2e-3, gt=0, description="at the start; follows half a cosine to 0")
     patience: int = Field(40, ge=1, description="epochs without improvement before stopping")
     members: int = Field(1, ge=1, le=20, description="networks, each with a seed of its own")
     form: Literal["mended", "paper"] = Field(

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from pdeinv.bayes.bands import coverage, image_errors
+from pdeinv.bayes.likeness import share_as_odd
 from pdeinv.bayes.prior import Prior
 from pdeinv.config import Width
 from pdeinv.errors import ConfigError, DataSchemaError
@@ -149,8 +150,7 @@ class Reconstruction(Trained):
     def estimate(self, seen: Seen) -> Estimate:
         """Images with their calibrated spread, and how alike the data are to the training's."""
         found = self.rule(seen)
-        above = len(self.oddities) - np.searchsorted(self.oddities, self.data.oddity(seen))
-        likeness = np.asarray((1.0 + above) / (1.0 + len(self.oddities)), dtype=np.float64)
+        likeness = share_as_odd(self.oddities, self.data.oddity(seen))
         mean = self.labels.within(found.mean)
         return Estimate(mean, found.std * self.factor, "grid", likeness, self.family)
 

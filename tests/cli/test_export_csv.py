@@ -1,4 +1,4 @@
-"""Tables of profiles that ``export --csv`` writes, and which importers read."""
+"""Tables of fields that ``export --csv`` writes; importers read those of profiles."""
 
 import numpy as np
 import pytest
@@ -88,11 +88,36 @@ def test_what_makes_no_table_is_refused(folder, call, words, said, monkeypatch):
     assert said in result.stderr
 
 
-def test_fields_of_a_plane_are_no_profiles(work, call):
-    result = call("export", "truth.nc", "--csv", "o.csv")
-    assert result.exit_code == 2
-    assert "has no profiles over x alone" in result.stderr
-    assert not (work / "o.csv").exists()
+def test_a_field_of_a_plane_has_a_row_for_each_node(work, call):
+    done(call("export", "truth.nc", "--csv", "truth.csv"))
+    found, fields = table(work / "truth.csv"), xr.open_datatree("truth.nc").to_dataset()
+    assert list(found)[:3] == ["x [m]", "y [m]", "u [m]"]
+    for head in ("x [m]", "y [m]", "u [m]"):
+        np.testing.assert_array_equal(found[head], fields[head.partition(" ")[0]])
+    done(call("invert", "obs.nc", "--engine", "laplace", "--draws", 20, "--out", "r.nc"))
+    done(call("export", "r.nc", "--csv", "r.csv"))
+    found, mean = table(work / "r.csv"), xr.open_datatree("r.nc")["estimates"]["conductivity_mean"]
+    rows = mean.stack(place=("y", "x"))
+    for head, column in {"x [m]": rows["x"], "y [m]": rows["y"],
+                         "conductivity_mean [m s-1]": rows}.items():  # fmt: skip
+        np.testing.assert_array_equal(found[head], column)
+    assert (found["conductivity_q025 [m s-1]"] <= found["conductivity_q975 [m s-1]"]).all()
+
+
+def test_an_image_of_a_disc_has_a_row_for_each_node_inside(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done(call("solve", "eit", "--set", "problem.cells=8", "--seed", 1, "--out", "truth.nc"))
+    done(call("observe", "truth.nc", "--sensors", "all", "--noise-rel", 0.01, "--seed", 1,
+              "--out", "obs.nc"))  # fmt: skip
+    done(call("invert", "obs.nc", "--engine", "gauss-newton", "--seed", 1, "--out", "r.nc"))
+    done(call("export", "r.nc", "--csv", "r.csv"))
+    found, estimates = table(tmp_path / "r.csv"), xr.open_datatree("r.nc")["estimates"].to_dataset()
+    inside = estimates["conductivity_inside"].values == 1
+    assert list(found) == ["x [m]", "y [m]", "conductivity_estimate [S m-1]"]
+    np.testing.assert_array_equal(
+        found["conductivity_estimate [S m-1]"], estimates["conductivity_mean"].values[inside]
+    )
+    assert 1 < np.hypot(found["x [m]"], found["y [m]"]).max() < 1.1  # and beside the outline
 
 
 def test_a_field_over_time_has_a_column_for_each_time(call, tmp_path):
@@ -113,7 +138,7 @@ def test_a_field_over_time_has_a_column_for_each_time(call, tmp_path):
     done(scored)
     assert "rel-l2" in scored.stdout
     for words, said in (
-        (("--csv", tmp_path / "r.csv"), "has no profiles over x alone"),
+        (("--csv", tmp_path / "r.csv"), "has no fields over space on one grid"),
         (("--vtk", tmp_path / "r.vtkhdf"), "the unknown is a list of numbers"),
     ):
         refused = call("export", result, *words)

@@ -10,6 +10,7 @@ import pdeinv
 from pdeinv.io import netcdf
 from pdeinv.jobs.import_data import import_file
 from pdeinv.jobs.plot.bars import bar_panels
+from pdeinv.jobs.plot.result import Claim
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -34,6 +35,15 @@ def test_each_quantity_has_its_own_units(folder):
     assert units == {"s_L": "m s-1", "T": "K", "X_OH": "1"}
     assert [int(obs[k].notnull().sum()) for k in units] == [3, 3, 3]
     assert "mass_flux" not in obs.coords
+
+
+def test_a_truth_holds_the_mole_fractions_that_results_show(folder):
+    truth, result = (netcdf.read_tree(folder / f"{name}.nc") for name in ("truth", "post"))
+    assert Claim.of(result, truth).lacking == ()
+    root, obs = truth.to_dataset(), netcdf.read_dataset(folder / "obs.nc")
+    data = obs["X_OH"].dropna("obs")
+    there = np.interp(data["x"], root["x"], root["X_OH"])
+    assert there == pytest.approx(data.values, abs=1e-3)  # noise of 1 % of 0.0136
 
 
 def test_the_result_reports_the_flame_speed_with_its_spread(folder):

@@ -88,6 +88,7 @@ def test_with_workers_a_signal_to_the_whole_group_saves_too(call, work, referenc
     same_posterior(reference, "out.nc")
 
 
+@pytest.mark.slow  # tests/robustness/test_driver_resume.py kills a run of each engine
 def test_a_killed_inversion_resumes_to_the_same_result(call, work, reference):
     run = work / "out.nc.run"
     process = start(*pcn(DRAWS, 2, "out.nc"))

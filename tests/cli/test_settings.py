@@ -33,6 +33,34 @@ def test_a_flag_goes_before_everything(file):
     assert with_flags(tables, engine__draws=60, seed=None)["seed"] == 3
 
 
+WRITTEN = {
+    "engine": "[engine]\nname = 'hmc'\npath = 1.2\n",
+    "surrogate": "[surrogate]\nname = 'latent'\nwidths = [8]\n",
+    "problem": "[problem]\nname = 'darcy'\n[problem.unknown]\nkind = 'two-phase'\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "other"), [("engine", "map"), ("surrogate", "gp"), ("problem", "heat")]
+)
+def test_a_run_file_of_another_plug_in_is_named(table, other, tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text(WRITTEN[table])
+    with_flags(load_tables(Settings(file, []), {}), **{f"{table}__name": None})
+    was = re.search("name = '(.*)'", WRITTEN[table])[1]
+    said = rf"table \[{table}\] of the run file is written for '{was}', which '{other}' replaces"
+    with pytest.raises(ConfigError, match=said):
+        with_flags(load_tables(Settings(file, []), {}), **{f"{table}__name": other})
+    with pytest.raises(ConfigError, match=said):
+        load_tables(Settings(file, [f"{table}.name={other}"]), {})
+
+
+def test_a_run_file_whose_keys_another_engine_has_serves_both(file):
+    file.write_text("[engine]\nname = 'pcn'\ndraws = 30\n")
+    tables = with_flags(load_tables(Settings(file, []), {}), engine__name="hmc")
+    assert tables["engine"] == {"name": "hmc", "draws": 30}
+
+
 @pytest.mark.parametrize(
     ("words", "env", "seed"),
     [

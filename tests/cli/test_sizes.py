@@ -68,6 +68,23 @@ def test_a_dry_run_refuses_the_same(what, call, work):
     assert "would take at least" in said.stderr
 
 
+@pytest.mark.parametrize(
+    ("engine", "option", "remedy"),
+    [
+        ("dps", "particles", "lower chains or particles"),
+        ("eki", "ensemble_size", "lower ensemble_size"),
+        ("laplace", "draws", "lower draws"),
+        ("emcee", "walkers", "lower draws, ensembles or walkers, or raise thin"),
+        ("pcn", "draws", "lower draws or chains, or raise thin"),
+    ],
+)
+def test_too_many_draws_are_told_by_the_options_of_the_engine(engine, option, remedy, call, work):
+    words = ("--engine", engine, "--set", f"engine.{option}=1e10", "--dry-run")
+    said = call("invert", "obs.nc", *words, "--out", "new.nc")
+    assert said.exit_code == 2
+    assert said.stderr.endswith(f"; {remedy}\n")
+
+
 @pytest.mark.usefixtures("solves_here")
 def test_an_allocation_that_fails_is_one_line(call, work, monkeypatch):
     def fails(*_, **__):

@@ -12,6 +12,7 @@ from pdeinv.bayes.posterior import WhitenedModel
 from pdeinv.engines.mcmc.pcn import Pcn, PcnConfig
 from pdeinv.engines.progress import silent
 from pdeinv.engines.requests import advance, answered
+from pdeinv.engines.run import pool
 from pdeinv.engines.run.chain import LiveChain, state_type
 from pdeinv.engines.run.checkpoint import ChainStore
 from pdeinv.engines.run.driver import run
@@ -256,3 +257,41 @@ def test_workers_that_take_several_chains_give_the_same_bits(tmp_path):
     assert one.counters == two.counters
     for k in range(5):
         assert_same_chain(engine, tmp_path / "one", tmp_path / "two", k)
+
+
+def test_a_run_that_turns_out_long_goes_on_in_workers_with_the_same_bits(tmp_path, monkeypatch):
+    build = partial(CASE.posterior, replace(CASE, matrix=1.01 * CASE.matrix))
+    engine, steps, spread = make("pcn", chains=5), [], pool._spread
+
+    def handed_over(engine, build, spec, progress):
+        found = [ChainStore(spec.folder, k).load(state_type(engine)) for k in range(5)]
+        steps.extend(saved.step for saved in found)
+        spread(engine, build, spec, progress)
+
+    monkeypatch.setattr(pool, "_spread", handed_over)
+    monkeypatch.setattr(pool, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(pool, "LONG", 0.0)
+    one = run(engine, build, Run(3, tmp_path / "one"))
+    two = run(engine, build, Run(3, tmp_path / "two", workers=2, alone_first=True))
+    assert all(0 < k < engine.n_steps for k in steps)
+    assert len(steps) == 5
+    assert np.array_equal(one.outcome.xi, two.outcome.xi)
+    assert one.counters == two.counters
+
+
+def test_a_short_run_starts_no_worker_and_a_surely_long_one_starts_them_at_once(
+    tmp_path, monkeypatch
+):
+    build = partial(CASE.posterior, replace(CASE, matrix=1.01 * CASE.matrix))
+    engine, spread, begun = make("pcn", chains=5), pool._spread, []
+
+    def noted(engine, build, spec, progress):
+        begun.append(ChainStore(spec.folder, 0).load(state_type(engine)))
+        spread(engine, build, spec, progress)
+
+    monkeypatch.setattr(pool, "_spread", noted)
+    run(engine, build, Run(3, tmp_path / "short", workers=2, alone_first=True))
+    assert begun == []
+    monkeypatch.setattr(pool, "SURE", 0.0)
+    run(engine, build, Run(3, tmp_path / "long", workers=2, alone_first=True))
+    assert begun == [None]

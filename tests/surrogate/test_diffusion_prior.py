@@ -16,7 +16,7 @@ from pdeinv.errors import (
 )
 from pdeinv.io.datasets import TrainingSet, prior_probe
 from pdeinv.jobs.evaluate import Request
-from pdeinv.jobs.evaluate_denoiser import examine, short_waves, told, verdict
+from pdeinv.jobs.evaluate_denoiser import examine, short_waves, spectrum, told, verdict
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.jobs.plot.sheet import sheets
@@ -134,12 +134,19 @@ def test_evaluate_tells_errors_beside_the_wiener_filter_and_the_exact_ones(learn
     for one in found.figures["components"]:
         assert one["exact"] < 1.01 * min(one["learned"], one["wiener"]), one
     assert found.root["conductivity_drawn"].shape == (100, 9, 9)
+    assert found.root["spectrum_of_draws"].sum() == pytest.approx(
+        found.figures["sd_of_draws"] ** 2, rel=0.1
+    )
+    assert abs(found.figures["volume_of_draws"] - found.figures["volume_of_fields"]) < 0.2
+    assert seen.label == "ln conductivity"
     pair = (seen.fields(z).reshape(-1, 9, 9) for z in (seen.clean, seen.drawn))
     for flag, words in {"--level": {"level": 1}, "--sensors": {"sensors": "grid:3x3"}}.items():
         with pytest.raises(ConfigError, match=f"without a solve; leave {flag} out"):
             examine(Request(tmp_path / "p", {}, n=100, seed=2, **words))
-    sheets(*pair, tmp_path / "sheet.png")
-    assert (tmp_path / "sheet.png").stat().st_size > 10_000
+    pair = tuple(pair)
+    for name, n in (("sheet", 100), ("few", 3)):
+        sheets(*(values[:n] for values in pair), tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
@@ -156,6 +163,16 @@ def test_noise_is_three_quarters_short_waves_and_a_slow_field_has_none():
     assert short_waves(noise) == pytest.approx(0.75, abs=0.01)
     wave = np.cos(np.pi * 2 * (np.arange(16) + 0.5) / 16)
     assert short_waves(noise[:, :1, :1] * wave) < 1e-12
+
+
+def test_the_spectrum_of_a_wave_stands_at_its_number_and_sums_to_the_variance():
+    rng = np.random.default_rng(0)
+    wave = np.cos(np.pi * 3 * (np.arange(16) + 0.5) / 16)
+    images = rng.standard_normal((50, 1, 1)) * wave
+    power = spectrum(images)
+    assert np.argmax(power) == 3
+    assert power.sum() == pytest.approx(np.mean(images.var(axis=0)))
+    assert power[3] == pytest.approx(power.sum())
 
 
 def test_an_untrained_network_is_the_wiener_filter(gaussian):

@@ -126,7 +126,7 @@ def narrowed(d):
         (("u", "xi"), lambda d: units(d, "mm"), "units of 'u' are 'mm', the problem has 'm'"),
         (("u", "xi"), lambda d: d.drop_vars("x"), "'x' is missing"),
         (("u", "xi"), lambda d: d.isel(xi_dim=slice(3)), "expected .* with xi_dim = 5"),
-        (("u",), lambda d: d, "holds neither 'xi' nor the unknown"),
+        (("u",), lambda d: d, "holds neither 'xi' nor the unknown by its name"),
         (("u", "xi", "conductivity"), lambda d: d.assign(xi=-d["xi"]), "not what the prior makes"),
         (("u", "conductivity"), narrowed, "expected shape"),
         (("u", "xi"), lambda d: d.assign(u=d["u"] * np.nan), "units|no sample with finite"),

@@ -288,6 +288,42 @@ def test_a_law_of_another_prior_is_refused(denoiser, files, tmp_path):
     assert not (tmp_path / "r.nc").exists()
 
 
+@pytest.mark.filterwarnings("always:the data are unlike")
+def test_data_that_a_learned_prior_does_not_foresee_are_told_before_sampling(
+    denoiser, files, tmp_path
+):
+    words = ("--config", files / "run.toml", "--seed", 1, "--out", tmp_path / "r.nc")
+    words = (*words, "--engine", "diffpir", "--set", "engine.levels=10", "--surrogate", denoiser)
+    planned = call("invert", files / "obs.nc", *words, "--dry-run", "--json")
+    assert json.loads(planned.stdout)["draws of the learned prior, solved for before"] == 100
+    done = call("invert", files / "obs.nc", *words, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert "warning: the data are unlike what the learned prior foresees" in done.stderr
+    found = json.loads(done.stdout)
+    assert found["summary"]["unlike_training"] == 1
+    assert "the data are unlike what the learned prior foresees" in found["message"]
+    assert netcdf.read_tree(tmp_path / "r.nc")["prior"].sizes["draw"] == 100
+    assert "the data are unlike" in call("info", tmp_path / "r.nc", "--json").stdout
+
+
+def test_check_tells_how_alike_data_are_to_a_learned_prior(trained, denoiser, files):
+    def said(folder):
+        words = ("--config", files / "run.toml", "--seed", 1, "--json", "--surrogate", folder)
+        done = call("check", files / "obs.nc", *words)
+        assert done.exit_code == 0, done.stderr
+        return {t["test"]: t["value"] for t in json.loads(done.stdout)["tests"]}
+
+    name, folder = trained
+    told = "likeness to what was learned"
+    if name == "toy-inverse":  # which does not judge that
+        assert told not in said(folder)
+        return
+    assert said(folder)[told] > 0.05
+    narrow = said(denoiser)
+    assert narrow[told] < 0.05
+    assert "the data are unlike" in narrow["note"]
+
+
 def test_evaluate_takes_an_inverse_and_a_denoiser(trained):
     name, folder = trained
     done = call("evaluate", folder, "--seed", 1)

@@ -420,7 +420,9 @@ def test_two_level_walks_a_surrogate_that_was_trained_for_the_model():
 
 # two rounds of thirty solves leave much of the prior, where chains start, unseen
 @pytest.mark.filterwarnings("ignore:.* lie outside its training range")
-@pytest.mark.parametrize("derivative", [{}, {"gradient": "finite-difference"}])
+@pytest.mark.parametrize(
+    "derivative", [{}, pytest.param({"gradient": "finite-difference"}, marks=pytest.mark.slow)]
+)
 def test_two_level_learns_from_a_coarse_twin(derivative):
     made = pdeinv.own_model(cubic, prior=prior(), coarse=linear, **derivative)
     training = {"round_size": 30, "max_rounds": 2, "target_sd": 50.0, "moves": 20}

@@ -316,6 +316,14 @@ def test_a_truth_of_another_unknown_is_missed():
     assert Claim.of(tree, same).warning == ""
     other = xr.DataTree.from_dict({"/": xr.Dataset(), "unknown": xr.Dataset({"h": 1.0})})
     assert Claim.of(tree, other).lacking == ("k",)
+    speed = xr.Dataset({"s_L": (("chain", "draw"), [[0.3]])})
+    told = xr.DataTree.from_dict({**{n: tree[n].to_dataset() for n in tree.children},
+                                  "derived": speed})  # fmt: skip
+    assert Claim.of(told, same).lacking == ("s_L",)
+    whole = xr.DataTree.from_dict(
+        {"/": xr.Dataset({"s_L": 0.3}), "unknown": xr.Dataset({"k": 1.0})}
+    )
+    assert Claim.of(told, whole).lacking == ()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from scipy.linalg import eigh
 from scipy.optimize import brentq
 from scipy.spatial.distance import cdist
 
-from pdeinv.bayes.fields import eigen, kl_grid
+from pdeinv.bayes.fields import eigen, kl, kl_grid
 from pdeinv.bayes.fields.basis import canonical
 from pdeinv.bayes.fields.grid import RegularGrid
 from pdeinv.bayes.fields.kl import KarhunenLoeveField
@@ -224,3 +224,18 @@ def test_products_that_use_the_symmetry_are_those_of_the_whole_matrix(nodes):
     x, w = rng.standard_normal((60, 11)), rng.standard_normal((grid.size, 11))
     np.testing.assert_allclose(ahead.tile(x), field.root @ x, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(back.tile(w), field.root.T @ w, rtol=1e-12, atol=1e-12)
+
+
+def test_functions_of_one_grid_are_computed_once_and_kept_from_harm(monkeypatch):
+    calls, real = [], kl.modes_on_grid
+    monkeypatch.setattr(kl, "modes_on_grid", lambda *given: calls.append(given) or real(*given))
+    grid = RegularGrid(((0.0, 1.0), (0.0, 2.0)), (6, 9))
+    one, two = (KarhunenLoeveField.on_grid(grid, Matern(1.5, 0.31), 5, mean=m) for m in (0.0, 3.0))
+    assert len(calls) == 1
+    xi = np.arange(5.0)
+    np.testing.assert_array_equal(two.mean - one.mean, np.full(grid.size, 3.0))
+    np.testing.assert_array_equal(two.apply(xi), one.apply(xi))
+    with pytest.raises(ValueError, match="read-only"):
+        one.root[0] = 0.0
+    KarhunenLoeveField.on_grid(grid, Matern(1.5, 0.32), 5)
+    assert len(calls) == 2

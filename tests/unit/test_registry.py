@@ -68,3 +68,17 @@ def test_a_third_party_adds_one_by_an_entry_point(monkeypatch):
     monkeypatch.setattr(registry, "entry_points", found)
     assert registry.names("problems") == ["toy"]
     assert registry.load("problems", "toy").__name__ == "OrderedDict"
+
+
+def test_a_folder_that_python_is_told_of_later_is_looked_into(tmp_path, monkeypatch):
+    assert "told-later" not in registry.names("engines")
+    about = tmp_path / "told_later-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: told-later\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(
+        "[pdeinv.engines]\ntold-later = pdeinv.engines.eki:Eki\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert registry.load("engines", "told-later").name == "eki"
+    monkeypatch.undo()
+    assert "told-later" not in registry.names("engines")

@@ -307,7 +307,9 @@ def test_keys_of_the_fast_model_beside_the_reference_are_remarked_on():
 @pytest.mark.parametrize(("key", "value"), [("top_std", 0.1), ("background", [2000.0, 3000.0])])
 @pytest.mark.parametrize("kind", ["log-gaussian", "layers"])
 def test_keys_of_bounded_fields_name_their_kind(key, value, kind):
-    told = f"unknown.{key}: expected with kind 'bounded', got kind '{kind}'; set unknown.kind"
+    told = (
+        f"unknown.{key}': kind '{kind}' does not have it, 'bounded' does; set problem.unknown.kind"
+    )
     with pytest.raises(ConfigError, match=told):
         made(unknown={"kind": kind, key: value})
 

@@ -8,8 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.integrate import quad
-from scipy.optimize import brentq
 from scipy.sparse import csc_matrix, diags
 from scipy.sparse.linalg import splu
 
@@ -28,6 +26,8 @@ def balanced_robin(nu: float) -> float:
     cos(ω y) + (b/ω) sin(ω y) across the boundary; zero flux (b = 0) gives two. The integrals run
     over the angle t of ω = tan t.
     """
+    from scipy.integrate import quad
+    from scipy.optimize import brentq
 
     def excess(b: float) -> float:
         def integrand(t: float) -> float:

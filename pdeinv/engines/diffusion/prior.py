@@ -10,7 +10,7 @@ from pdeinv.engines.diffusion.levels import conditional_draw, descending
 from pdeinv.model.learned import Denoiser
 from pdeinv.typing import Array
 
-__all__ = ["denoiser_of", "law_draws", "whose_prior"]
+__all__ = ["LEVELS", "denoiser_of", "law_draws", "whose_prior"]
 
 FIRST, LAST, LEVELS = 8.0, 0.01, 40
 """Levels at which draws of a law begin and end, in its spreads, and how many there are."""

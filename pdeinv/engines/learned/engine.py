@@ -10,7 +10,6 @@ family (:mod:`.family`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -19,6 +18,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
+from pdeinv.bayes.likeness import UNLIKE, share_in_words
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import nearest
 from pdeinv.config import Config
@@ -36,10 +36,7 @@ from pdeinv.model.forward import DERIVATIVES
 from pdeinv.model.learned import Estimate, Role
 from pdeinv.typing import Array
 
-__all__ = ["UNLIKE", "LearnedConfig", "LearnedInverse", "LearnedState"]
-
-UNLIKE = 0.05
-"""The share of held-out data as odd as these below which they count as unlike the training's."""
+__all__ = ["LearnedConfig", "LearnedInverse", "LearnedState"]
 
 
 class LearnedConfig(Config):
@@ -236,20 +233,9 @@ class LearnedInverse(Engine[LearnedState]):
                 f"misfit {state.misfit:.4g}"
             )
         if told.likeness is not None:
-            parts.append(
-                f"{_share(float(told.likeness))} of the held-out data are as odd as these, or odder"
-            )
+            share = share_in_words(float(told.likeness))
+            parts.append(f"{share} of the held-out data are as odd as these, or odder")
         return "; ".join(parts)
-
-
-def _share(likeness: float) -> str:
-    """In words what share of n held-out data are as odd: likeness is (1 + their number)/(1 + n).
-
-    Of a small one, a bound that holds for any n: at likeness = 1/(1 + n) there are none.
-    """
-    if likeness >= UNLIKE:
-        return f"{likeness:.2g}"
-    return f"fewer than 1 in {math.floor(1 / likeness + 1e-9) - 1}"
 
 
 def _estimate(posterior: Posterior) -> Estimate:

@@ -6,7 +6,7 @@ It yields what the steps ask for and never solves; :mod:`.together` answers.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_args, get_type_hints
 
 from pdeinv.bayes.posterior import Counters, Posterior
@@ -20,7 +20,10 @@ from pdeinv.engines.solvable import unwatched
 from pdeinv.errors import RunFailed, SolverDiverged
 from pdeinv.rng import stream
 
-__all__ = ["LiveChain", "done", "state_type"]
+__all__ = ["Enough", "LiveChain", "done", "never", "state_type"]
+
+type Enough = Callable[[float], bool]
+"""Told the share of a chain's steps that are done: whether it is to save and end here."""
 
 FAILED_SHARE = 0.5
 """A chain fails when more than this share of its solves, derivatives among them, failed (after 20
@@ -28,6 +31,11 @@ solves)."""
 
 LOOK_SECONDS = 0.2
 """Time between two looks at the stop file, each with a report of progress."""
+
+
+def never(_: float) -> bool:
+    """Go on to the end."""
+    return False
 
 
 def state_type(engine: Engine[Any]) -> type[Any]:
@@ -57,20 +65,27 @@ class LiveChain:
         spec: how to run.
         k: its number.
         progress: told how far it is.
+        enough: told the share of its steps that are done; whether it is to save and end here.
 
     Raises:
         DataSchemaError: its checkpoint is damaged.
     """
 
     def __init__(
-        self, engine: Engine[Any], posterior: Posterior, spec: Run, k: int, progress: Progress
+        self,
+        engine: Engine[Any],
+        posterior: Posterior,
+        spec: Run,
+        k: int,
+        progress: Progress,
+        enough: Enough = never,
     ) -> None:
         self.engine, self.posterior, self.spec, self.k = engine, posterior, spec, k
         self._store = ChainStore(spec.folder, k)
         saved = self._store.load(state_type(engine)) or _fresh(spec, k)
         self._state, self._rng, self._step = saved.state, saved.rng, saved.step
         self._n_chunks, self._records = saved.n_chunks, list[Mapping[str, Any]]()
-        self._progress = progress
+        self._progress, self._enough = progress, enough
         self.counters, self.clock = saved.counters, Clock(saved.spent)
         self.steps, self.told_to_stop = self._run(), False
         self.asks: Request | None = None
@@ -129,8 +144,9 @@ class LiveChain:
                 self._state = end.value
 
     def _must_end(self) -> bool:
-        spent = self.spec.budget.spent(self.counters, self.clock.seconds)
-        return self.told_to_stop or spent
+        if self.told_to_stop or self._enough(self._step / max(1, self.engine.n_steps)):
+            return True
+        return self.spec.budget.spent(self.counters, self.clock.seconds)
 
     def _ended(self) -> bool:
         if self._must_end():

@@ -88,7 +88,7 @@ def _advanced(
         RunFailed: too many failed solves, or a worker died.
     """
     if spec.workers > 1 and engine.n_chains > 1:
-        run_in_workers(engine, build, spec, progress)
+        run_in_workers(engine, posterior, build, spec, progress)
     else:
         run_chains(engine, posterior, spec, _ks(engine), progress)
     points = [ChainStore(spec.folder, k).load(state_type(engine)) for k in _ks(engine)]

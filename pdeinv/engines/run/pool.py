@@ -1,15 +1,23 @@
-"""Chains spread over processes: each worker builds the posterior once and takes its share."""
+"""Chains spread over processes: each worker builds the posterior once and takes its share.
+
+A run that may be short begins in this process (``Run.alone_first``), since processes take about as
+long to start as many a run takes; what is saved when it turns out to be long goes to the workers.
+"""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pdeinv.bayes.posterior import Posterior
+import numpy as np
+
+from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import Engine
 from pdeinv.engines.progress import Progress
 from pdeinv.engines.run.spec import Run
@@ -31,33 +39,134 @@ def _start(build: Callable[[], Posterior]) -> None:
     _posterior = build()
 
 
+REPORT_SECONDS = 0.5
+"""Time between two reports of a worker."""
+
+LOOK_SECONDS, PATIENCE = 0.2, 2.0
+"""When a run that began alone is first asked how long it takes, and by when it goes on alone only
+where it nearly is at its end."""
+
+ROWS, SLOW, SURE = 16, 0.05, 1.0
+"""Solves by which the length of a run is told beforehand, at once unless one takes so many seconds;
+and seconds of one solve for each step above which a run goes to the workers from its start on."""
+
+STARTING = 5.0
+"""Seconds after which chains that still look for their start begin anew in workers."""
+
+SHORT, LONG = 3.0, 20.0
+"""Seconds that have to be left after :data:`PATIENCE`, and before, for workers to be started."""
+
+
+@dataclass
+class Alone:
+    """How long a run goes on in this process before workers take it over.
+
+    Attributes:
+        cut: whether it was said to be enough.
+        began: when the run began.
+    """
+
+    cut: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    def __call__(self, share: float) -> bool:
+        """Whether what is left, by the share of a chain's steps that are done, is work for more."""
+        elapsed = time.monotonic() - self.began
+        if not self.cut and elapsed >= LOOK_SECONDS:
+            if share > 0:
+                left = elapsed * (1 - share) / share
+                self.cut = left >= (LONG if elapsed < PATIENCE else SHORT)
+            else:
+                self.cut = elapsed >= STARTING
+        return self.cut
+
+
 def _nothing() -> None:
     """No task."""
 
 
-def _progress_file(folder: Path, k: int) -> Path:
-    return folder / f"chain{k}.progress.json"
+def _progress_file(folder: Path, share: int) -> Path:
+    return folder / f"chain{share}.progress.json"
+
+
+@dataclass
+class _Reports:
+    """What a worker's chains have told last, in a file that the parent reads now and then.
+
+    Attributes:
+        file: where.
+        told: by chain.
+        due: when the next report is to be written.
+    """
+
+    file: Path
+    told: dict[int, tuple[int, int, int, str]] = field(default_factory=dict)
+    due: float = 0.0
+
+    def __call__(self, chain: int, step: int, n_steps: int, note: str) -> None:
+        """Note it, and write all where it is time."""
+        self.told[chain] = chain, step, n_steps, note
+        now = time.monotonic()
+        if now >= self.due:
+            self.due = now + REPORT_SECONDS
+            self.write()
+
+    def write(self) -> None:
+        """Write what was told."""
+        with atomic(self.file) as target:
+            target.write_text(json.dumps(list(self.told.values())))
 
 
 def _work(engine: Engine[Any], spec: Run, ks: Sequence[int]) -> None:
-    """Some chains, in a worker; their progress goes into small files that the parent reads."""
+    """Some chains, in a worker."""
     assert _posterior is not None
-
-    def report(chain: int, step: int, n_steps: int, note: str) -> None:
-        with atomic(_progress_file(spec.folder, chain)) as target:
-            target.write_text(json.dumps([chain, step, n_steps, note]))
-
-    run_chains(engine, _posterior, spec, ks, report)
+    reports = _Reports(_progress_file(spec.folder, ks[0]))
+    run_chains(engine, _posterior, spec, ks, reports)
+    reports.write()
 
 
 def run_in_workers(
-    engine: Engine[Any], build: Callable[[], Posterior], spec: Run, progress: Progress
+    engine: Engine[Any],
+    posterior: Posterior,
+    build: Callable[[], Posterior],
+    spec: Run,
+    progress: Progress,
 ) -> None:
     """Run all chains in ``spec.workers`` processes; an error in one stops and saves the others.
+
+    Args:
+        engine: says how they step.
+        posterior: of this process.
+        build: makes that of a worker.
+        spec: how to run.
+        progress: told how far each chain is.
 
     Raises:
         RunFailed: a worker process died.
     """
+    if spec.alone_first and not _surely_long(engine, posterior):
+        alone = Alone()
+        run_chains(engine, posterior, spec, range(engine.n_chains), progress, alone)
+        if not alone.cut:
+            return
+    _spread(engine, build, spec, progress)
+
+
+def _surely_long(engine: Engine[Any], posterior: Posterior) -> bool:
+    """Whether one solve for each step of each chain, the least there is, is work for workers."""
+    steps = engine.n_steps * engine.n_chains
+    for rows in (1, min(engine.n_chains, ROWS)):
+        began = time.monotonic()
+        posterior.predict_rows(np.zeros((rows, posterior.dim)), [Counters() for _ in range(rows)])
+        each = (time.monotonic() - began) / rows
+        if each >= SLOW:  # not asked for again
+            break
+    return each * steps >= SURE
+
+
+def _spread(
+    engine: Engine[Any], build: Callable[[], Posterior], spec: Run, progress: Progress
+) -> None:
     workers = min(spec.workers, engine.n_chains)
     with process_pool(workers, _start, (build,)) as pool:
         shares = [range(i, engine.n_chains, workers) for i in range(workers)]
@@ -66,7 +175,7 @@ def run_in_workers(
         # not see it die; another task makes it look again.
         pool.submit(_nothing)
         try:
-            _watch(pending, engine.n_chains, spec, progress)
+            _watch(pending, workers, spec, progress)
         except BaseException as error:
             spec.stop_file.touch()
             for future in pending:
@@ -77,17 +186,17 @@ def run_in_workers(
                     "with --resume, with fewer --workers if memory was short"
                 ) from None
             raise
-    for k in range(engine.n_chains):
-        _progress_file(spec.folder, k).unlink(missing_ok=True)
+    for i in range(workers):
+        _progress_file(spec.folder, i).unlink(missing_ok=True)
 
 
-def _watch(pending: set[Future[None]], n_chains: int, spec: Run, progress: Progress) -> None:
+def _watch(pending: set[Future[None]], workers: int, spec: Run, progress: Progress) -> None:
     """Relay progress until all chains are done; raises what a chain raised."""
     while pending:
-        done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
-        for k in range(n_chains):
-            file = _progress_file(spec.folder, k)
-            if file.exists():
-                progress(*read_json(file))
+        done, pending = wait(pending, timeout=REPORT_SECONDS, return_when=FIRST_COMPLETED)
+        for i in range(workers):
+            file = _progress_file(spec.folder, i)
+            for told in read_json(file) if file.exists() else ():
+                progress(*told)
         for future in done:
             future.result()

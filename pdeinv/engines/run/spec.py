@@ -34,6 +34,8 @@ class Run:
         folder: where checkpoints go.
         resume: continue from the checkpoints in ``folder``; they are replaced otherwise.
         workers: processes; chains are spread over them.
+        alone_first: whether the run begins in this process, and goes to the workers once it turns
+            out to be long enough for them.
         budget: limits of one chain.
         checkpoint_seconds: time between checkpoints.
         tag: what else decides the numbers, by name, so that another run's checkpoint is refused.
@@ -44,6 +46,7 @@ class Run:
     folder: Path
     resume: bool = False
     workers: int = 1
+    alone_first: bool = False
     budget: Budget = field(default_factory=Budget)
     checkpoint_seconds: float = 30.0
     tag: Mapping[str, Any] = field(default_factory=dict)

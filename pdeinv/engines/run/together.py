@@ -16,7 +16,7 @@ from pdeinv.engines.answers import answer_rows, groups, shareable, size
 from pdeinv.engines.base import Engine
 from pdeinv.engines.progress import Progress
 from pdeinv.engines.requests import Curvature, Request, advance, answered
-from pdeinv.engines.run.chain import LiveChain
+from pdeinv.engines.run.chain import Enough, LiveChain, never
 from pdeinv.engines.run.clock import Seconds
 from pdeinv.engines.run.spec import Run
 
@@ -26,16 +26,24 @@ type Asking = tuple[LiveChain, Request]
 
 
 def run_chains(
-    engine: Engine[Any], posterior: Posterior, spec: Run, ks: Iterable[int], progress: Progress
+    engine: Engine[Any],
+    posterior: Posterior,
+    spec: Run,
+    ks: Iterable[int],
+    progress: Progress,
+    enough: Enough = never,
 ) -> None:
     """Advance the chains ``ks`` to their ends, a stop or their budgets, and leave them saved.
+
+    So they are where ``enough`` says so, but for those that still look for their start: these
+    begin anew.
 
     Where one fails the others are saved before its error is raised.
 
     Raises:
         PdeinvError: what a chain raises.
     """
-    chains = [LiveChain(engine, posterior, spec, k, progress) for k in ks]
+    chains = [LiveChain(engine, posterior, spec, k, progress, enough) for k in ks]
     failures = list[Exception]()
     while chains:
         chains = [chain for chain in chains if _waits(posterior, chain, chains, failures)]

@@ -7,8 +7,10 @@ once; each batch is a shard in the run folder, and the output is made of all of 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +43,9 @@ __all__ = ["Execution", "Progress", "generate"]
 TASK = "pdeinv.jobs.generate.batches:solve_batches"
 LOOK_SECONDS = 2.0
 """Time between two looks at what the jobs of an array have written."""
+
+TASK_SECONDS, AHEAD = 0.1, 2
+"""What a task takes, about, where a batch takes less; and how many of them a worker is given."""
 
 
 class Progress(Protocol):
@@ -85,6 +90,14 @@ class Execution:
     def joins(self) -> bool:
         """Whether batches of the folder are kept; parts must never delete those of the others."""
         return self.resume or self.assemble or self.part is not None
+
+    @property
+    def writes_meanwhile(self) -> bool:
+        """Whether the output is written while batches are solved.
+
+        One worker is one process at work, and jobs of an array may begin in days.
+        """
+        return self.workers > 1 and self.executor.name == "process"
 
     @property
     def alone(self) -> bool:
@@ -148,10 +161,22 @@ def _generated(
             f"{len(missing)} of {plan.n_batches} batches are missing in {folder}, the first is "
             f"batch {missing[0]}; run the parts that are not done, or use --resume to solve them"
         )
-    if missing:
-        _solve_missing(tally, missing, execution)
-    if execution.part is None:
-        _write(problem, plan, tally, axes, out)
+    with closing(_solve_missing(tally, missing, execution)) as solving:
+        if execution.part is not None or not execution.writes_meanwhile:
+            for _ in solving:
+                pass
+        if execution.part is None:
+            _write(problem, plan, tally, axes, out, _in_turn(tally, solving))
+
+
+def _in_turn(tally: _Tally, solving: Iterator[None]) -> Iterator[Shard]:
+    """All batches in order, each once it is there."""
+    for k in range(tally.plan.n_batches):
+        while k not in tally.have:
+            next(solving)
+        yield tally.have[k]
+    for _ in solving:  # which ends the workers
+        pass
 
 
 def _claim(plan: Plan, folder: Path, execution: Execution) -> None:
@@ -185,6 +210,8 @@ class _Tally:
     total: int
     progress: Progress
     have: dict[int, Shard] = field(default_factory=dict)
+    solved: int = 0
+    began: float = field(default_factory=time.monotonic)
 
     def look(self, numbers: Sequence[int]) -> None:
         """Note the batches that are there by now."""
@@ -201,6 +228,7 @@ class _Tally:
             RunFailed: one is not.
         """
         self.look(numbers)
+        self.solved += len(numbers)
         lost = [k for k in numbers if k not in self.have]
         if lost:
             raise RunFailed(f"batch {lost[0]} in {self.folder} cannot be read back; check the disk")
@@ -212,22 +240,24 @@ class _Tally:
         self.progress(sum(s.samples for s in found), self.total, sum(s.failed for s in found))
 
 
-def _solve_missing(tally: _Tally, missing: list[int], execution: Execution) -> None:
-    """Solve the missing batches.
+def _solve_missing(tally: _Tally, missing: list[int], execution: Execution) -> Generator[None]:
+    """Solve the missing batches; yields each time that some are there.
 
     Raises:
         Preempted: a stop was asked for.
         RunFailed: a worker died.
     """
+    if not missing:
+        return
     workers, plan = min(execution.workers, len(missing)), tally.plan
     own = stays(plan.problem, plan.problem_config)
     if workers == 1 and execution.executor.name == "process" and own:
-        _solve_here(tally, missing, execution.should_stop)
+        yield from _solve_here(tally, missing, execution.should_stop)
         return
     check_travels(plan.problem, plan.problem_config, execution.workers)
     try:
         with opened(execution.executor, workers, tally.folder) as pool:
-            _solve_by(pool, tally, missing, execution.should_stop)
+            yield from _solve_by(pool, tally, missing, execution.should_stop)
     except BrokenExecutor:
         raise RunFailed(
             f"a worker process died (out of memory{short_of_files()}?); finished batches are kept "
@@ -246,7 +276,9 @@ def _stopped(folder: Path) -> Preempted:
     return Preempted(f"stopped; batches are kept in {folder}; continue with --resume")
 
 
-def _solve_here(tally: _Tally, missing: list[int], should_stop: Callable[[], bool]) -> None:
+def _solve_here(
+    tally: _Tally, missing: list[int], should_stop: Callable[[], bool]
+) -> Iterator[None]:
     """Solve in this process, which alone has the function of a model that was made in it."""
     arguments = _arguments(tally)
     for k in missing:
@@ -254,22 +286,43 @@ def _solve_here(tally: _Tally, missing: list[int], should_stop: Callable[[], boo
             raise _stopped(tally.folder)
         solve_batches(*arguments, (k,))
         tally.done((k,))
+        yield
+
+
+def _tasks(pool: Pool, tally: _Tally, waiting: Sequence[int], room: int) -> list[tuple[int, ...]]:
+    """Batches to hand out: all of them to a scheduler, else those of about a tenth of a second.
+
+    A task each would cost more than a batch of fast solves: this process, which may be writing
+    meanwhile, has to answer for every one.
+
+    Args:
+        pool: who solves.
+        tally: what was solved, and since when.
+        waiting: the batches that are left.
+        room: how many tasks.
+    """
+    if pool.arrays:
+        return pool.groups(waiting)
+    seconds = max(time.monotonic() - tally.began, TASK_SECONDS)
+    quick = int(TASK_SECONDS * tally.solved / (seconds * pool.workers))
+    size = max(1, min(quick, len(waiting) // (2 * pool.workers)))
+    return [tuple(waiting[i : i + size]) for i in range(0, len(waiting), size)][:room]
 
 
 def _solve_by(
-    pool: Pool, tally: _Tally, missing: list[int], should_stop: Callable[[], bool]
-) -> None:
+    pool: Pool, tally: _Tally, missing: Sequence[int], should_stop: Callable[[], bool]
+) -> Iterator[None]:
     """Hand out a few batches at a time, so that a stop is quick; to a scheduler all of them.
 
     What the jobs of an array have done is seen in the folder.
     """
     arguments = _arguments(tally)
-    waiting, pending = pool.groups(missing), dict[Future[Any], tuple[int, ...]]()
+    waiting, pending = missing, dict[Future[Any], tuple[int, ...]]()
     while waiting or pending:
-        room = len(waiting) if pool.arrays else 2 * pool.workers - len(pending)
-        groups = [] if should_stop() else waiting[:room]
+        room = max(0, AHEAD * pool.workers - len(pending))
+        groups = [] if should_stop() else _tasks(pool, tally, waiting, room)
         if groups:
-            waiting = waiting[room:]
+            waiting = waiting[sum(map(len, groups)) :]
             pending |= zip(pool.submit(TASK, arguments, groups), groups, strict=True)
         elif not pending or (pool.arrays and should_stop()):
             raise _stopped(tally.folder)
@@ -280,32 +333,53 @@ def _solve_by(
         if pool.arrays:
             tally.look([k for group in pending.values() for k in group])
             tally.tell()
+        yield
 
 
-def _write(problem: Problem, plan: Plan, tally: _Tally, axes: dict[str, Any], out: Path) -> None:
+def _write(
+    problem: Problem,
+    plan: Plan,
+    tally: _Tally,
+    axes: dict[str, Any],
+    out: Path,
+    found: Iterator[Shard],
+) -> None:
     """Write the manifest and the output, holding a few batches at a time in memory."""
-    found = [tally.have[k] for k in range(plan.n_batches)]
-    failed = sum(s.failed for s in found)
-    if failed == plan.n:
-        first = shards.load(tally.folder, 0, found[0].samples)
-        raise RunFailed(
-            f"all {plan.n} solves failed, the first with: {first.failures[0]}; "
-            "check the problem's configuration with 'pdeinv check'"
-        )
     table = plan.table()
-    facts = {name: table[name] for name in ("seed", "n", "design")}
-    shards.write_manifest(tally.folder, {"fingerprint": plan.mark(), **facts}, found)
     inputs = [
         *([] if plan.design is None else [plan.design.source]),
         *plan.inputs,
     ]
     attrs = {**attributes(table, plan.seed, inputs), "pdeinv_level": plan.level}
 
+    known, groups = dict[str, Any](), dict[str, xr.Dataset]()
+
     def batches() -> Iterator[xr.Dataset]:
         for samples in shards.blocks(tally.folder, found):
             yield to_dataset(problem, plan.sensors, samples, attrs, axes, plan.noise_std)
+        listed = [tally.have[k] for k in range(plan.n_batches)]
+        known["pdeinv_failed"] = _failed(plan, tally.folder, listed)
+        groups["batches"] = _sources(listed)
+        facts = {name: table[name] for name in ("seed", "n", "design")}
+        shards.write_manifest(tally.folder, {"fingerprint": plan.mark(), **facts}, listed)
 
-    write_stream(out, batches(), plan.n, {"pdeinv_failed": failed}, {"batches": _sources(found)})
+    write_stream(out, batches(), plan.n, known, groups)
+
+
+def _failed(plan: Plan, folder: Path, found: Sequence[Shard]) -> int:
+    """How many solves failed.
+
+    Raises:
+        RunFailed: all.
+    """
+    failed = sum(s.failed for s in found)
+    if failed == plan.n:
+        first = shards.load(folder, 0, found[0].samples)
+        raise RunFailed(
+            f"all {plan.n} solves failed, the first with: {first.failures[0]}; "
+            "check the problem's configuration with 'pdeinv check'"
+        )
+    return failed
 
 
 def _sources(found: Sequence[Shard]) -> xr.Dataset:

@@ -7,7 +7,7 @@ rows that failed and the sha256 of the arrays. A shard without a matching hash c
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def load(folder: Path, k: int, n: int) -> Samples:
         return Samples(failures=failures, **arrays)
 
 
-def blocks(folder: Path, shards: Sequence[Shard]) -> Iterator[Samples]:
+def blocks(folder: Path, shards: Iterable[Shard]) -> Iterator[Samples]:
     """All samples in order, those of some batches together.
 
     Raises:

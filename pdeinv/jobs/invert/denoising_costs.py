@@ -13,12 +13,13 @@ from pdeinv.bayes.jacobian import dense_jacobians
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.solve_costs import least_seconds
 from pdeinv.engines.base import Engine
-from pdeinv.engines.diffusion.prior import denoiser_of
+from pdeinv.engines.diffusion.prior import LEVELS, denoiser_of
+from pdeinv.jobs.foreseen import DRAWS
 
-__all__ = ["denoising_costs"]
+__all__ = ["denoising_costs", "foreseeing_costs"]
 
-LEVEL = 1.0
-"""Of noise, where calls are clocked."""
+LEVEL, ROWS = 1.0, 8
+"""Of noise, where calls are clocked, and how many fields they denoise."""
 
 
 def denoising_costs(engine: Engine[Any], posterior: Posterior) -> dict[str, float]:
@@ -49,3 +50,17 @@ def denoising_costs(engine: Engine[Any], posterior: Posterior) -> dict[str, floa
     }
     told = {names[name]: float(n) for name, n in calls.items() if n}
     return {**told, "CPU minutes of these, about": float(f"{total / 60:.2g}")}
+
+
+def foreseeing_costs(posterior: Posterior) -> dict[str, float]:
+    """What comes before the engine where a prior is learned: draws of it, solves, CPU minutes."""
+    if posterior.denoiser is None:
+        return {}
+    rows = np.random.default_rng(0).standard_normal((ROWS, posterior.dim))
+    denoise = least_seconds(partial(posterior.denoiser, rows, LEVEL)) / ROWS
+    solve = least_seconds(partial(posterior.predict_rows, rows, [Counters()] * ROWS)) / ROWS
+    minutes = DRAWS * (LEVELS * denoise + solve) / 60
+    return {
+        "draws of the learned prior, solved for before": float(DRAWS),
+        "CPU minutes of that, about": float(f"{minutes:.2g}"),
+    }

@@ -9,7 +9,7 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.solve_costs import solve_costs
 from pdeinv.engines.base import check_posterior, check_takes
 from pdeinv.engines.requests import begin
-from pdeinv.jobs.invert.denoising_costs import denoising_costs
+from pdeinv.jobs.invert.denoising_costs import denoising_costs, foreseeing_costs
 from pdeinv.jobs.invert.request import Inversion
 from pdeinv.plugins import hooks
 from pdeinv.rng import stream
@@ -55,6 +55,7 @@ def plan(inversion: Inversion) -> dict[str, Any]:
         "draws in memory (MB)": round(stored / 1e6, 1),
         **({} if peak is None else {"peak memory per process (MB)": round(peak / 1e6)}),
         **_costs(inversion, posterior),
+        **foreseeing_costs(posterior),
         **denoising_costs(engine, posterior),
         "seed": inversion.seed,
     }

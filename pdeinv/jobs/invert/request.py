@@ -5,7 +5,7 @@ An inversion has tables and data in agreement, and nothing solved yet.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -298,7 +298,7 @@ class Inversion:
         kept = self.engine.draws_kept(dim)
         what = f"engine: {kept} draws of {dim} unknowns and {prior.space.size} values"
         size = 8 * kept * (dim + prior.space.size)
-        check_fits(what, size, "lower draws or chains, or raise thin")
+        check_fits(what, size, _fewer(self.engine.Config.model_fields))
 
     def recipe(self) -> PosteriorRecipe:
         """How to build the posterior in any process."""
@@ -319,6 +319,17 @@ class Inversion:
         if self.trains_surrogate:
             base["surrogate"] = self.rounds_config().model_dump(mode="json")
         return base
+
+
+COUNTS = ("draws", "chains", "ensembles", "walkers", "particles", "ensemble_size")
+"""Options of engines whose product is the number of draws that a result holds."""
+
+
+def _fewer(options: Collection[str]) -> str:
+    """How to ask an engine of these options for fewer draws."""
+    *first, last = [name for name in COUNTS if name in options] or ["the number of draws"]
+    lower = f"{', '.join(first)} or {last}" if first else last
+    return f"lower {lower}" + (", or raise thin" if "thin" in options else "")
 
 
 def _notes(run: RunConfig, path: Path, case: Case) -> tuple[str, ...]:

@@ -18,11 +18,11 @@ from pdeinv.bayes.misfits import noise_behind
 from pdeinv.bayes.posterior import Counters, Posterior, xi_space
 from pdeinv.bayes.prior import Prior, sample
 from pdeinv.engines.base import Need, Outcome, Produces
-from pdeinv.engines.diffusion.prior import law_draws
 from pdeinv.engines.run.driver import RunResult
 from pdeinv.io.kinds import kind_attrs
 from pdeinv.io.likelihoods import likelihood_attrs
 from pdeinv.io.observations import Observations
+from pdeinv.jobs.foreseen import Foreseen
 from pdeinv.jobs.invert.derived import derived_draws
 from pdeinv.jobs.invert.estimated_start import told_of_start
 from pdeinv.jobs.invert.far import far_from_prior
@@ -48,6 +48,7 @@ def conclude(
     result: RunResult,
     surrogate: SurrogateReport,
     verified: Mapping[str, float],
+    before: Foreseen | None,
 ) -> xr.DataTree:
     """All groups of the result file.
 
@@ -57,6 +58,7 @@ def conclude(
         result: what the engine found.
         surrogate: the surrogate, what it cost and what is said of it.
         verified: figures of the derivative tests.
+        before: what the learned prior had foreseen, where there is one.
     """
     counters = Counters()
     posterior.charge(counters)
@@ -69,8 +71,12 @@ def conclude(
     outcome = trusted(outcome, surrogate)
     if Need.ESTIMATE not in inversion.engine.needs:
         outcome = told_of_start(outcome, posterior.estimate)
-    far = "" if posterior.denoiser is not None else far_from_prior(posterior.prior, outcome.xi)
-    said = (outcome.message, outcome.note, far, surrogate.advice)
+    if before is None:
+        remark = far_from_prior(posterior.prior, outcome.xi)
+    else:
+        remark, outcome = before.remark, before.told(outcome)
+        counters.add(before.counters)
+    said = (outcome.message, outcome.note, remark, surrogate.advice)
     outcome = replace(outcome, message="; ".join(text for text in said if text))
     attrs = {
         **attributes(inversion.resolved(), inversion.seed, inversion.sources),
@@ -95,7 +101,7 @@ def conclude(
         inversion.engine.produces,
         inversion.observations,
         predictive,
-        _prior_draws(posterior, stream(inversion.seed, "prior")),
+        _prior_draws(posterior.prior, stream(inversion.seed, "prior"), before),
         attrs,
         masks(inversion.problem, posterior.prior.space),
         fixtures(inversion.problem),
@@ -104,15 +110,13 @@ def conclude(
     return result_tree(parts)
 
 
-def _prior_draws(posterior: Posterior, rng: np.random.Generator) -> Array:
+def _prior_draws(prior: Prior, rng: np.random.Generator, before: Foreseen | None) -> Array:
     """Draws of the unknown from the prior that was inverted with, a learned one included."""
-    if posterior.denoiser is None:
-        return sample(posterior.prior, rng, PRIOR_DRAWS)
-    return posterior.prior.unwhiten(law_draws(posterior.denoiser, rng, LEARNED_DRAWS))
+    return sample(prior, rng, PRIOR_DRAWS) if before is None else prior.unwhiten(before.draws)
 
 
-PRIOR_DRAWS, LEARNED_DRAWS = 200, 50
-"""Of the group ``prior``; a draw of a learned law costs many calls of a network."""
+PRIOR_DRAWS = 200
+"""Of the group ``prior``; of a learned law there are those that its data are foreseen of."""
 
 MAX_STORED = 4_000_000
 """How many numbers of the unknown the ``posterior`` group holds at most; xi is stored whole."""

@@ -22,6 +22,7 @@ from pdeinv.io.atomic import SCRATCH, check_output, write_text
 from pdeinv.io.lock import owned
 from pdeinv.io.marks import noted
 from pdeinv.io.runs import check_run_outputs, drop_unless_resumable, remember, run_folder
+from pdeinv.jobs.foreseen import foreseen
 from pdeinv.jobs.invert.pace import with_pace
 from pdeinv.jobs.invert.request import Inversion, RunConfig
 from pdeinv.jobs.invert.result import conclude
@@ -82,6 +83,7 @@ def _inverted(inversion: Inversion, folder: Path, resume: bool, progress: Progre
     decides = decided_by(inversion.engine, spec)
     remember(folder, inversion.resolved(), decides=decides, resume=resume)
     try:
+        before = foreseen(made.posterior, inversion.seed)
         with kept_workers(inversion.run.workers):
             report = SurrogateReport()
             if inversion.learns:
@@ -95,7 +97,7 @@ def _inverted(inversion: Inversion, folder: Path, resume: bool, progress: Progre
     except BaseException:
         drop_unless_resumable(folder)
         raise
-    return conclude(inversion, made(), result, report, verified)
+    return conclude(inversion, made(), result, report, verified, before)
 
 
 def configuration_of(out: Path) -> Path:
@@ -120,7 +122,10 @@ def check_outputs(
 def _spec(inversion: Inversion, folder: Path, resume: bool) -> Run:
     asked = inversion.run
     budget = Budget(asked.budget.n_forward, asked.budget.seconds)
-    return Run(inversion.seed, folder, resume, asked.workers, budget, tag=_tag(inversion))
+    return Run(
+        inversion.seed, folder, resume, asked.workers, alone_first=True, budget=budget,
+        tag=_tag(inversion),
+    )  # fmt: skip
 
 
 def _tag(inversion: Inversion) -> dict[str, Any]:

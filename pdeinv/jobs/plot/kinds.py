@@ -29,7 +29,7 @@ from pdeinv.typing import Array
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["derived_panels", "quantity_panels", "parted_kinds"]
+__all__ = ["derived_panels", "parted_kinds", "quantity_panels", "underived"]
 
 
 def parted_kinds(dataset: xr.Dataset) -> list[xr.Dataset]:
@@ -67,6 +67,19 @@ def derived_panels(
         data = measured.get(str(name))
         panels.append(_panel((values, named(title_of(values))), true, data, point))
     return panels
+
+
+def underived(tree: xr.DataTree, truth: xr.DataTree) -> tuple[str, ...]:
+    """Quantities of interest of a result that a truth does not hold as it shows them."""
+    group, real = tree.children.get("derived"), truth.to_dataset()
+    if group is None:
+        return ()
+    shown = group.to_dataset(inherit=False).data_vars.items()
+    return tuple(
+        str(name)
+        for name, draws in shown
+        if name not in real or (real[name].ndim > 0) != (draws.ndim > 2)
+    )
 
 
 def _panel(

@@ -11,7 +11,7 @@ from pdeinv.io.body import cut_mesh_of, mesh_of
 from pdeinv.io.fields import UNKNOWN
 from pdeinv.jobs.plot.data_fit import fit_panels
 from pdeinv.jobs.plot.fields import Field, Scene, field_panels
-from pdeinv.jobs.plot.kinds import derived_panels, quantity_panels
+from pdeinv.jobs.plot.kinds import derived_panels, quantity_panels, underived
 from pdeinv.jobs.plot.lines import Band, band_panel, histogram, value_panel
 from pdeinv.jobs.plot.overlays import overlay_of
 from pdeinv.jobs.plot.panels import Panel, colour_scale, is_log, title_of, units_of
@@ -40,7 +40,7 @@ class Claim:
         converged: whether the engine says that it has come to its end.
         message: the engine's verdict.
         made: problem and engine, for the title of the figure.
-        lacking: unknowns that a truth was asked for but does not show.
+        lacking: what a truth was asked for but does not show: unknowns, and what follows from them.
         unseen: why the state is not shown in its body; empty where it is, or is no body's.
         told: whether a point comes with the spread that a learned inverse states of its estimate.
     """
@@ -162,7 +162,7 @@ def _lacking(tree: xr.DataTree, truth: xr.DataTree) -> tuple[str, ...]:
         mean = estimates[f"{name}_mean"]
         if true is None or not _alike(Field(mean, scene), true):
             lost.append(name)
-    return tuple(lost)
+    return (*lost, *underived(tree, truth))
 
 
 def _alike(shown: Field, truth: Field) -> bool:

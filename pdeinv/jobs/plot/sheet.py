@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,29 +19,40 @@ if TYPE_CHECKING:
 __all__ = ["sheets"]
 
 SIDE = 4
-"""Fields along each side of a sheet."""
+"""Fields along each side of a sheet, at most."""
 
 
-def sheets(fields: Array, draws: Array, out: Path, dpi: int = 150) -> None:
-    """Draw the first sixteen of each, (n, rows, columns), on one scale.
+def sheets(fields: Array, draws: Array, out: Path, label: str = "", dpi: int = 150) -> None:
+    """Draw the first of each, (n, rows, columns), on one scale; sixteen where there are so many.
+
+    Args:
+        fields: of the prior.
+        draws: of the learned prior.
+        out: the figure's file.
+        label: of the scale.
+        dpi: dots an inch.
 
     Raises:
-        ConfigError: they are no images, or fewer.
+        ConfigError: they are no images.
     """
-    if fields.ndim != 3 or min(len(fields), len(draws)) < SIDE**2:
-        raise ConfigError(
-            f"--figure shows {SIDE**2} fields in the plane; use --n {SIDE**2} or more, and --out "
-            "for other unknowns"
-        )
+    if fields.ndim != 3:
+        raise ConfigError("--figure shows fields in the plane; use --out for other unknowns")
     low, high = (float(f(fields)) for f in (np.min, np.max))
     named = {"fields of the prior": fields, "draws of the learned prior": draws}
-    draw([_sheet(values, title, low, high) for title, values in named.items()], out, dpi)
+    draw([_sheet(v, title, (low, high), label) for title, v in named.items()], out, dpi)
 
 
 @panel
-def _sheet(ax: Axes, values: Array, title: str, low: float, high: float) -> None:
-    framed = np.pad(values[: SIDE**2], ((0, 0), (0, 1), (0, 1)), constant_values=np.nan)
-    rows = [np.hstack(list(framed[i : i + SIDE])) for i in range(0, SIDE**2, SIDE)]
-    image = ax.imshow(np.vstack(rows), vmin=low, vmax=high, origin="lower")
-    ax.figure.colorbar(image, ax=ax, shrink=0.8)
+def _sheet(ax: Axes, values: Array, title: str, ends: tuple[float, float], label: str) -> None:
+    image = ax.imshow(_tiled(values[: SIDE**2]), vmin=ends[0], vmax=ends[1], origin="lower")
+    ax.figure.colorbar(image, ax=ax, shrink=0.8, label=label)
     ax.set(title=title, xticks=[], yticks=[])
+
+
+def _tiled(values: Array) -> Array:
+    """Images (n, rows, columns) in rows of one image, with gaps between and at its end."""
+    side = math.ceil(math.sqrt(len(values)))
+    places = side * math.ceil(len(values) / side)
+    more = ((0, places - len(values)), (0, 1), (0, 1))
+    framed = np.pad(values, more, constant_values=np.nan)
+    return np.vstack([np.hstack(list(framed[i : i + side])) for i in range(0, places, side)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -92,6 +93,9 @@ def learner(config: RoundsConfig) -> tuple[type[Surrogate], Config]:
     return kind, options
 
 
+START_SECONDS = 3.0
+"""Solves of one process that start workers: these take half as long to be ready."""
+
 _worker: Posterior | None = None
 
 
@@ -103,6 +107,11 @@ def _start(recipe: PosteriorRecipe) -> None:
 def _predict(xi: Array) -> Array:
     assert _worker is not None
     return _worker.predict(xi)
+
+
+def _soon(elapsed: float, done: int, left: int) -> bool:
+    """Whether blocks that are left take less than workers take to start; one block tells."""
+    return done == 0 or elapsed * left / done < START_SECONDS
 
 
 def solve_all(
@@ -122,16 +131,15 @@ def solve_all(
         look: called between blocks of solves; raises where they have to stop.
     """
     blocks, parts = np.array_split(xis, max(1, min(len(xis), 4 * workers))), list[Array]()
-    if workers > 1:
+    posterior, began = recipe(), time.monotonic()
+    while blocks and (workers == 1 or _soon(time.monotonic() - began, len(parts), len(blocks))):
+        look()
+        parts.append(posterior.predict(blocks.pop(0)))
+    if blocks:
         with process_pool(workers, _start, (recipe,)) as pool:
             for part in pool.map(_predict, blocks):
                 parts.append(part)
                 look()
-    else:
-        posterior = recipe()
-        for block in blocks:
-            look()
-            parts.append(posterior.predict(block))
     values = np.concatenate(parts)
     counters.n_forward += len(xis)
     counters.n_failed += int(np.isnan(values).any(axis=1).sum())

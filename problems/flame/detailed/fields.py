@@ -12,7 +12,8 @@ from pdeinv.io.fields import Layout as Mesh
 from pdeinv.typing import Array
 
 from .inlet import Inlet
-from .solver import Solver
+from .quantities import nodal
+from .solver import Solver, layout_of
 from .stack import names_of
 from .unknown import LABELS, OFFSET, OFFSET_LABELS
 
@@ -45,6 +46,10 @@ def to_dataset(solver: Solver, at: Inlet, m: Array, state: Array) -> xr.Dataset:
     rows = names_of(config, solver.gas)
     profiles = {_labels(name)[0]: mesh.node(row, *_labels(name)[1:])
                 for name, row in zip(rows, state, strict=True)}  # fmt: skip
+    layout = layout_of(config, solver.gas)
+    for name in config.species:
+        moles = nodal(f"X_{name}", state, layout)
+        profiles[f"X_{name}"] = mesh.node(moles, "1", f"mole fraction of {name}")
     given = _parameters(solver, at, m)
     speed = {}
     if config.configuration == "free":
