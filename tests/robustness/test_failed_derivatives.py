@@ -80,10 +80,13 @@ WAYS = pytest.mark.parametrize("as_nan", [False, True], ids=["raised", "NaN"])
 HOW = pytest.mark.parametrize("rows", [False, True], ids=["one by one", "rows"])
 
 
-def failing(inner, above, parts, *, as_nan=False, rows=False):
-    model = Failing(inner, above, parts, as_nan)
+def asked(model, rows):
     model.capabilities = DERIVATIVES | ({Capability.ROWS} if rows else set())
     return model
+
+
+def failing(inner, above, parts, *, as_nan=False, rows=False):
+    return asked(Failing(inner, above, parts, as_nan), rows)
 
 
 def posterior(part, as_nan, rows):
@@ -140,9 +143,10 @@ class NowAndThen(Failing):
         return super()._tried(part, m, numbers)
 
 
-def wearing(part, as_nan):
+def wearing(part, as_nan, rows):
     on = CASE.posterior(replace(CASE, matrix=1.02 * CASE.matrix))
-    return replace(on, model=WhitenedModel(on.prior, NowAndThen(on.model.model, part, as_nan)))
+    model = asked(NowAndThen(on.model.model, part, as_nan), rows)
+    return replace(on, model=WhitenedModel(on.prior, model))
 
 
 GUIDED = ["map", "lbfgs", "laplace", "gaussian", "gauss-newton", "pcn-laplace", "hmc"]
@@ -151,8 +155,9 @@ GUIDED = ["map", "lbfgs", "laplace", "gaussian", "gauss-newton", "pcn-laplace", 
 @pytest.mark.parametrize("name", GUIDED)
 @pytest.mark.parametrize("part", PARTS[1:])
 @WAYS
-def test_single_derivatives_that_fail_are_survived_and_counted(name, part, as_nan, tmp_path):
-    on = wearing(part, as_nan)
+@HOW
+def test_single_derivatives_that_fail_are_survived_and_counted(name, part, as_nan, rows, tmp_path):
+    on = wearing(part, as_nan, rows)
     found = go(name, on, tmp_path)
     assert np.isfinite(found.outcome.xi).all()
     assert found.counters.n_failed == on.model.model.n_failed
