@@ -100,7 +100,9 @@ def parse[C: BaseModel](cls: type[C], data: Mapping[str, Any], where: str) -> C:
     try:
         return cls.model_validate(dict(data))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        # a misspelt key is told before the one that is missing for it
+        found = error.errors(include_url=False)
+        first = min(found, key=lambda one: one["type"] != "extra_forbidden")
         path = _written(first["loc"], data, missing=first["type"] == "missing")
         alone = len(path) == 1 and first["type"] == "extra_forbidden"
         key = ".".join([where, *path] if where else path)

@@ -46,6 +46,9 @@ Inside = Callable[[Array], NDArray[np.bool_]]
 """Which of the points (n, d) lie in a domain, shape (n,)."""
 AXES = ("x", "y", "z")
 
+MOST_ALONG, MOST_TIMES = 9999, 10_000_000
+"""Of places along a side, and of times."""
+
 
 def columns(points: Array) -> dict[str, Array]:
     """Points (n, d) as one array per coordinate."""
@@ -118,9 +121,13 @@ def parse_places(
 def _grid(spec: str, extent: Extent) -> Array:
     """Inner points at i/(k + 1) of each side of the box."""
     d, counts = len(extent), spec.removeprefix("grid:").split("x")
-    if len(counts) not in (1, d) or not all(re.fullmatch(r"[1-9]\d{0,3}", c) for c in counts):
+    if len(counts) not in (1, d) or not all(re.fullmatch(r"[1-9]\d*", c) for c in counts):
         name, example = "x".join("KLM"[:d]), "x".join(["9"] * d)
         raise ConfigError(f"sensors '{spec}': expected grid:{name} such as grid:{example}")
+    if max(map(len, counts)) > len(str(MOST_ALONG)):
+        raise ConfigError(
+            f"sensors '{spec}': expected at most {MOST_ALONG} places along a side; take fewer"
+        )
     ends = zip(extent, counts * (d if len(counts) == 1 else 1), strict=True)
     steps = [(a, b, int(c)) for (a, b), c in ends]
     n = math.prod(k for _, _, k in steps)
@@ -233,7 +240,12 @@ def _times(when: str, spec: str, wanted: str) -> Array:
     parts = when.split(":")
     with suppress(ValueError):
         if len(parts) == 3 and int(parts[2]) > 0:
-            return _once(np.linspace(float(parts[0]), float(parts[1]), int(parts[2])), spec)
+            first, last, n = float(parts[0]), float(parts[1]), int(parts[2])
+            if n > MOST_TIMES:
+                raise ConfigError(
+                    f"sensors '{spec}': expected at most {MOST_TIMES} times, got {n}; take fewer"
+                )
+            return _once(np.linspace(first, last, n), spec)
         if len(parts) == 1:
             return _once(np.array([float(t) for t in when.split(",")]), spec)
     raise ConfigError(f"sensors '{spec}': times '{when}' not understood; expected {wanted}")

@@ -12,6 +12,7 @@ from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, WhitenedModel
 from pdeinv.bayes.surrogate_limits import REJECT_SD
+from pdeinv.config import parse
 from pdeinv.engines.gaussian.minimize import find_map
 from pdeinv.engines.requests import drive
 from pdeinv.errors import CapabilityError, ConfigError, SurrogateRejected
@@ -195,6 +196,12 @@ def test_training_without_derivatives_takes_the_coarse_posterior(tmp_path):
     asked = rounds.model_copy(update={"start": "laplace"})
     with pytest.raises(CapabilityError, match="start = 'laplace'"):
         train_in_rounds(Rounds(problem, data, asked, 3), tmp_path / "laplace", silent)
+
+
+@pytest.mark.parametrize("key", ["explorers", "moves", "round_size", "max_rounds"])
+def test_sizes_of_rounds_that_no_machine_ends_are_refused(key):
+    with pytest.raises(ConfigError, match=f"surrogate.{key}: input should be less than or equal"):
+        parse(RoundsConfig, {key: 10**9}, "surrogate")
 
 
 def test_tests_of_all_rounds_are_kept_where_the_surrogate_is_refused_too(case, tmp_path):

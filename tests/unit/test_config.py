@@ -31,7 +31,9 @@ def test_values_are_converted_and_frozen():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"nam": "a"}, r"^problem.name: field required$"),
+        ({"nam": "a"}, r"^unknown key 'problem.nam'; did you mean 'name'\?$"),
+        ({"node": 3}, r"^unknown key 'problem.node'; did you mean 'nodes'\?$"),
+        ({"nodes": 3}, r"^problem.name: field required$"),
         ({"name": "a", "node": 1}, r"^unknown key 'problem.node'; did you mean 'nodes'\?$"),
         ({"name": "a", "zzz": 1}, r"^unknown key 'problem.zzz'; remove it$"),
         (

@@ -1,6 +1,6 @@
 """The parts of the optimizers, on problems whose answers are known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -265,6 +265,25 @@ def test_a_worse_first_start_gives_way_to_the_best(tmp_path):
     assert np.ptp(lps[:, 0]) > 0.1  # negative control: one start ends here or there
     assert np.ptp(lps[:, 1]) < 1e-6
     assert np.all(lps[:, 1] >= lps[:, 0] - 1e-9)
+
+
+class Ripples(Waves):
+    """The same with a sine of both that is twelve times as fast."""
+
+    def __call__(self, m, /):
+        return np.array([np.sin(12 * m[0]), 2 * np.sin(12 * m[1])])
+
+    def linearize(self, m, /):
+        jacobian = np.diag([12 * np.cos(12 * m[0]), 24 * np.cos(12 * m[1])])
+        return Linearization(self(m), lambda dm: jacobian @ dm, lambda w: jacobian.T @ w)
+
+
+def test_minima_that_were_found_once_are_a_hint_of_lower_ones(tmp_path):
+    on = replace(waves(), model=WhitenedModel(PRIOR, Ripples()))
+    many = run(Map(MapConfig(starts=8)), lambda: on, Run(0, tmp_path / "many")).outcome
+    assert "were found once, so that lower ones may be unseen: raise engine.starts" in many.message
+    two = run(Map(MapConfig(starts=8)), waves, Run(0, tmp_path / "two")).outcome
+    assert "found once" not in two.message
 
 
 def test_two_minima_of_like_mass_are_a_warning_and_no_laplace_approximation(tmp_path):

@@ -58,6 +58,8 @@ def test_the_first_axis_of_a_grid_is_the_slowest():
 @pytest.mark.parametrize(
     ("spec", "d", "message"),
     [
+        ("grid:1000000000", 1, "expected at most 9999 places along a side; take fewer$"),
+        ("grid:3x10000", 2, "expected at most 9999 places along a side; take fewer$"),
         ("grid:3x3", 1, "expected grid:K such as grid:9$"),
         ("grid:0", 2, "expected grid:KxL such as grid:9x9$"),
         ("grid:3x3", 3, "expected grid:KxLxM such as grid:9x9x9$"),
@@ -78,6 +80,8 @@ def test_times_repeat_every_place():
     np.testing.assert_array_equal(found["t"], [0.5, 1.0, 0.5, 1.0])
     with pytest.raises(ConfigError, match="times 'late' not understood; expected PLACES"):
         parse_timed("grid:3@late", ((0.0, 1.0),), lambda: nodes(1), 1.0)
+    with pytest.raises(ConfigError, match="expected at most 10000000 times, got 1000000000"):
+        parse_timed("grid:3@0.1:1:1000000000", ((0.0, 1.0),), lambda: nodes(1), 1.0)
 
 
 def test_places_and_times_outside_are_named():

@@ -33,6 +33,10 @@ SEARCHES = 8, 4
 COMPARABLE = 0.05
 """A second minimum with this share of the mass of all makes a posterior of several modes."""
 
+UNSEEN = 0.5
+"""Where more of the searches ended alone, the next one is likelier than not to find another
+minimum (Good 1953: the share of what was seen once estimates that of what was not seen)."""
+
 
 class StartsConfig(OptimizerConfig):
     """Options of the engines that look for the best of several minima."""
@@ -150,6 +154,9 @@ def told(found: Found, first: Minimum, config: StartsConfig) -> str:
     order = np.argsort(found.optima.objective)
     text = f"; {by} with objectives {_listed(found.optima.objective[order], '.4g')}"
     text += f" and shares {_listed(found.masses[order], '.2f')} of the mass"
+    once = int((found.optima.hits == 1).sum())
+    if once > UNSEEN * found.searches:
+        text += f"; {once} were found once, so that lower ones may be unseen: raise engine.starts"
     return f"{text}: the posterior has several modes, see engine hmc" if comparable(found) else text
 
 

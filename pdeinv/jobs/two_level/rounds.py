@@ -41,8 +41,8 @@ class RoundsConfig(CoarseConfig):
     """The table ``[surrogate]`` when ``two-level`` trains its own."""
 
     name: str = Field("multifidelity", description="registered surrogate that learns from pairs")
-    round_size: int = Field(40, ge=12, description="fine solves of one round at first")
-    max_rounds: int = Field(20, ge=2, description="most rounds")
+    round_size: int = Field(40, ge=12, le=100_000, description="fine solves of one round at first")
+    max_rounds: int = Field(20, ge=2, le=1000, description="most rounds")
     target_sd: float = Field(
         0.7,
         gt=0,
@@ -57,9 +57,12 @@ class RoundsConfig(CoarseConfig):
     inflation: float = Field(
         2.0, ge=1, description="noise factor of the first round, which has no surrogate yet"
     )
-    explorers: int = Field(4, ge=4, description="independent explorers of each round")
+    explorers: int = Field(4, ge=4, le=1000, description="independent explorers of each round")
     moves: int = Field(
-        400, ge=10, description="surrogate moves of an explorer in a round, after as many to tune"
+        400,
+        ge=10,
+        le=1_000_000,
+        description="surrogate moves of an explorer in a round, after as many to tune",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="options of the surrogate")
 
