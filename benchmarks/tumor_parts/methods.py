@@ -22,7 +22,7 @@ from pdeinv.engines.database.config import DatabaseConfig
 from pdeinv.engines.database.engine import Database
 from pdeinv.engines.eki import Eki, EkiConfig
 from pdeinv.engines.gaussian.map import Map, MapConfig
-from pdeinv.engines.requests import Linearize, Misfit, Steps, advance, answered
+from pdeinv.engines.requests import Curvature, Linearize, Misfit, Steps, advance, answered
 from pdeinv.errors import PdeinvError, SolverDiverged
 from pdeinv.rng import stream
 from pdeinv.typing import Array
@@ -125,6 +125,8 @@ class Hunt:
             if not isinstance(found, SolverDiverged):
                 self._noted(request.xi, on.predict(request.xi), found.misfit)
             self.solves += 2
+            return found
+        if isinstance(request, Curvature):  # of the Gaussian about an end, no part of the search
             return found
         for row in zip(np.atleast_2d(request.xi), np.atleast_2d(found), strict=True):
             self._noted(*row, float(on.misfit_of(row[1])))
