@@ -28,7 +28,7 @@ from pdeinv.errors import SolverDiverged
 from pdeinv.model.forward import Capability, Rows
 from pdeinv.typing import Array
 
-__all__ = ["answer_rows", "groups", "shareable", "size"]
+__all__ = ["answer_rows", "groups", "shareable"]
 
 
 def shareable(posterior: Posterior, request: Request) -> bool:
@@ -40,13 +40,6 @@ def shareable(posterior: Posterior, request: Request) -> bool:
     if request.level == "unknown":
         model = getattr(model, "model", model)
     return Capability.ROWS in model.capabilities
-
-
-def size(request: Request) -> int:
-    """The rows that the request asks for."""
-    if isinstance(request, Curvature):
-        return len(request.directions)
-    return 1 if request.xi.ndim == 1 else len(request.xi)
 
 
 def groups(requests: Sequence[Request]) -> list[list[int]]:
@@ -76,7 +69,7 @@ def answer_rows(
     asked = asked_of(posterior, requests[0].level, requests[0].stage)
     if isinstance(requests[0], Curvature):
         return _products(asked, requests, charged)
-    lengths = [size(r) for r in requests]
+    lengths = [r.rows for r in requests]
     xis = np.concatenate([r.xi.reshape(-1, r.xi.shape[-1]) for r in requests])
     payers = [c for c, n in zip(charged, lengths, strict=True) for _ in range(n)]
     with forgiving([c for c, r in zip(charged, requests, strict=True) if r.trial]):

@@ -60,6 +60,11 @@ class Request:
     trial: bool = field(default=False, kw_only=True)
     stage: DataMisfit | None = field(default=None, kw_only=True)
 
+    @property
+    def rows(self) -> int:
+        """How many rows it asks for."""
+        return 1 if self.xi.ndim == 1 else len(self.xi)
+
 
 class Misfit(Request):
     """Φ at xi, a number for shape (dim,), shape (n,) for (n, dim); infinite where a solve fails."""
@@ -91,6 +96,11 @@ class Curvature(Request):
 
     at: PosteriorPoint = field(kw_only=True)
     directions: Array = field(kw_only=True)
+
+    @property
+    def rows(self) -> int:
+        """One for each direction."""
+        return len(self.directions)
 
     def along(self, counters: Counters) -> Along:
         """The same for the posterior, with who pays."""
@@ -182,7 +192,7 @@ def begin(posterior: Posterior, steps: Steps[Any], most: int) -> None:
     try:
         while True:
             request = advance(steps, found)
-            asked += 1 if request.xi.ndim == 1 else len(request.xi)
+            asked += request.rows
             if asked > most:
                 steps.close()
                 return

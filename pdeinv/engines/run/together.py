@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pdeinv.bayes.posterior import Posterior
-from pdeinv.engines.answers import answer_rows, groups, shareable, size
+from pdeinv.engines.answers import answer_rows, groups, shareable
 from pdeinv.engines.base import Engine
 from pdeinv.engines.progress import Progress
 from pdeinv.engines.requests import Curvature, Request, advance, answered
@@ -98,7 +98,7 @@ def _answer(posterior: Posterior, chains: Sequence[LiveChain]) -> None:
         began, some = Seconds.now(), [asking[i] for i in members]
         payers = [chain.counters for chain, _ in some]
         found = answer_rows(posterior, [request for _, request in some], payers)
-        took, rows = Seconds.now() - began, [max(1, size(request)) for _, request in some]
+        took, rows = Seconds.now() - began, [max(1, request.rows) for _, request in some]
         for (chain, _), value, n in zip(some, found, rows, strict=True):
             chain.asks, chain.found = None, value
             chain.clock.add(took / (sum(rows) / n))
