@@ -19,7 +19,7 @@ from pdeinv.bayes.prior import FieldPrior, Prior
 from pdeinv.bayes.transforms import Identity
 from pdeinv.errors import CapabilityError, SolverDiverged
 from pdeinv.model.forward import ForwardModel, Rows, finite
-from pdeinv.model.rows import by_rows, each_row, linearize, linearize_rows
+from pdeinv.model.rows import block_of, by_rows, each_row, in_blocks, linearize, linearize_rows
 from pdeinv.typing import Array
 
 __all__ = [
@@ -181,10 +181,10 @@ def _by_rows(
 ) -> Rows[list[DenseLinearization | None]]:
     """Some unit vectors acted on at all points at once, a block of the model at a time."""
     columns, units = by_columns(posterior), _units(posterior, part)
-    block = getattr(posterior.model, "block", None) or 1
+    block = block_of(posterior.model) or 1
     copies = max(1, min(len(units), block // max(1, len(xs))))
     at = linearize_rows(posterior.model, np.repeat(xs, copies, axis=0))
-    acted = _acted(at.jvp if columns else at.vjp, units, len(xs), copies)
+    acted = in_blocks(at.jvp if columns else at.vjp, units, len(xs), copies)
     reasons = {i // copies: why for i, why in at.failures.items()}
     found = list[DenseLinearization | None]()
     for i, counters in enumerate(charged):
@@ -196,15 +196,3 @@ def _by_rows(
         value = at.values[i * copies]
         found.append(None if i in reasons else DenseLinearization(value, jacobian))
     return Rows(found, reasons)
-
-
-def _acted(act: Callable[[Array], Array], units: Array, n: int, copies: int) -> Array:
-    """The action at ``n`` points, ``copies`` rows each, on all vectors: (n, vectors, size)."""
-    parts = []
-    for first in range(0, len(units), copies):
-        some = units[first : first + copies]
-        vectors = np.zeros((n, copies, units.shape[1]))
-        vectors[:, : len(some)] = some
-        images = act(vectors.reshape(n * copies, -1))
-        parts.append(images.reshape(n, copies, -1)[:, : len(some)])
-    return np.concatenate(parts, axis=1)

@@ -28,7 +28,15 @@ from pdeinv.model.forward import (
     finite,
 )
 from pdeinv.model.learned import Denoiser, Estimate
-from pdeinv.model.rows import by_rows, each_row, evaluate, joined, linearize, linearize_rows
+from pdeinv.model.rows import (
+    block_of,
+    by_rows,
+    each_row,
+    evaluate,
+    joined,
+    linearize,
+    linearize_rows,
+)
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.model.strong_form import StrongFormOf
 from pdeinv.model.traces import Traces, traces_of
@@ -82,7 +90,7 @@ class WhitenedModel:
     @property
     def block(self) -> int | None:
         """That of the inner model, where it has one."""
-        return getattr(self.model, "block", None)
+        return block_of(self.model)
 
     @property
     def hidden_cost(self) -> HiddenCost | None:
@@ -281,7 +289,7 @@ class Posterior:
         if own is None:
             pairs = iter(payers)
             return each_row(lambda xi: self._linearize_one(xi, next(pairs)), xis)
-        size = getattr(own, "block", None) or max(len(xis), 1)
+        size = block_of(own) or max(len(xis), 1)
         parts = [slice(i, i + size) for i in range(0, len(xis), size)]
         found = (linearize_rows(self.model, xis[p]) for p in parts)
         return joined(

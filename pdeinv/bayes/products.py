@@ -19,7 +19,7 @@ from pdeinv.bayes.likelihood import DataMisfit, Fisher
 from pdeinv.bayes.point import PosteriorPoint
 from pdeinv.errors import SolverDiverged
 from pdeinv.model.forward import ForwardModel, RowsLinearization
-from pdeinv.model.rows import linearize_rows
+from pdeinv.model.rows import block_of, in_blocks, linearize_rows
 from pdeinv.typing import Array
 
 __all__ = ["Along", "products_alone", "products_together"]
@@ -97,18 +97,14 @@ def _shared(model: ForwardModel, alongs: Sequence[Along]) -> RowsLinearization:
 def _at_one(model: ForwardModel, law: DataMisfit, along: Along) -> Array:
     """Several directions at one point, by rows that are copies of it: a block of the model."""
     n = len(along.directions)
-    copies = min(n, getattr(model, "block", None) or n)
+    copies = min(n, block_of(model) or n)
     rows = linearize_rows(model, np.tile(along.xi, (copies, 1)))
-    fisher, found = law.fisher(along.at.prediction), np.empty_like(along.directions)
-    for first in range(0, n, copies):
-        chosen = slice(first, min(first + copies, n))
-        m = chosen.stop - first
-        vs = np.zeros((copies, found.shape[1]))
-        vs[:m] = along.directions[chosen]
-        tangents = rows.jvp(vs)
-        found[chosen] = rows.vjp(np.array([_weighted(fisher, t) for t in tangents]))[:m]
-        _charge(model, along.counters, tangents[:m], found[chosen])
-    return found
+    fisher = law.fisher(along.at.prediction)
+    tangents = in_blocks(rows.jvp, along.directions, 1, copies)[0]
+    weighted = np.array([_weighted(fisher, t) for t in tangents])
+    images: Array = in_blocks(rows.vjp, weighted, 1, copies)[0]
+    _charge(model, along.counters, tangents, images)
+    return images
 
 
 def _weighted(fisher: Fisher, tangent: Array) -> Array:

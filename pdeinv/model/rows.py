@@ -23,10 +23,12 @@ from pdeinv.model.forward import (
 from pdeinv.typing import Array
 
 __all__ = [
+    "block_of",
     "by_rows",
     "each_row",
     "evaluate",
     "guarded",
+    "in_blocks",
     "joined",
     "linearize",
     "linearize_each",
@@ -38,6 +40,26 @@ __all__ = [
 def by_rows(model: ForwardModel) -> OffersRows | None:
     """The model as one that offers rows; None where it does not."""
     return cast(OffersRows, model) if Capability.ROWS in model.capabilities else None
+
+
+def block_of(model: object) -> int | None:
+    """How many rows the model takes best at once, where it says so."""
+    return getattr(model, "block", None)
+
+
+def in_blocks(act: Callable[[Array], Array], vectors: Array, n: int, copies: int) -> Array:
+    """An action at ``n`` points of ``copies`` rows each, on all vectors (k, size): (n, k, images).
+
+    A row that has no vector left gets zeros.
+    """
+    parts = []
+    for first in range(0, len(vectors), copies):
+        some = vectors[first : first + copies]
+        given = np.zeros((n, copies, vectors.shape[1]))
+        given[:, : len(some)] = some
+        images = act(given.reshape(n * copies, -1))
+        parts.append(images.reshape(n, copies, -1)[:, : len(some)])
+    return np.concatenate(parts, axis=1)
 
 
 def each_row[T](ask: Callable[[Array], T], ms: Array) -> Rows[list[T | None]]:
