@@ -7,7 +7,7 @@ import numpy as np
 from pdeinv.bayes.fields.base import GaussianField, IndependentField
 from pdeinv.bayes.fields.cosine import CosineField
 from pdeinv.bayes.fields.fft import CirculantField
-from pdeinv.bayes.fields.grid import AXES, Extent, RegularGrid, axis_attrs, cells
+from pdeinv.bayes.fields.grid import Extent, RegularGrid, axis_attrs, cells
 from pdeinv.bayes.fields.kl import KarhunenLoeveField
 from pdeinv.bayes.fields.spde import MeshMatrices, SpdeField
 from pdeinv.bayes.prior import FieldPrior
@@ -25,6 +25,7 @@ from pdeinv.bayes.prior_config import (
 from pdeinv.bayes.transforms import Exponential, Identity, Interval, LevelSet, Transform
 from pdeinv.errors import ConfigError
 from pdeinv.memory import check_fits
+from pdeinv.model.sensors import AXES
 from pdeinv.model.spaces import Space, Variable
 from pdeinv.typing import Array
 

@@ -21,6 +21,7 @@ from pdeinv.io.body import CELL, mesh_of
 from pdeinv.io.fields import INSIDE
 from pdeinv.io.schema import fitting
 from pdeinv.io.vtkhdf import MeshFields, check_vtkhdf_name, write_fields, write_mesh
+from pdeinv.model.sensors import AXES
 from pdeinv.model.simplices import Simplices
 from pdeinv.typing import Array
 
@@ -31,7 +32,6 @@ QUANTILES = {"q025": 0.025, "q500": 0.5, "q975": 0.975}
 
 Ints = NDArray[np.int64]
 
-AXES = ("x", "y", "z")
 _CORNERS = (
     ((0,), (1,)),
     ((0, 0), (1, 0), (1, 1), (0, 1)),

@@ -17,11 +17,11 @@ from pdeinv.io.fields import INSIDE
 from pdeinv.io.marks import noted
 from pdeinv.io.schema import fitting
 from pdeinv.jobs.export import QUANTILES, places_of, statistics_of
+from pdeinv.model.sensors import AXES
 from pdeinv.typing import Array
 
 __all__ = ["check_csv_name", "export_csv"]
 
-AXES = ("x", "y", "z")
 DRAWS = ("chain", "draw")
 
 

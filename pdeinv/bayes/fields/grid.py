@@ -10,12 +10,12 @@ import numpy as np
 
 from pdeinv.errors import ConfigError
 from pdeinv.memory import check_fits
+from pdeinv.model.sensors import AXES
 from pdeinv.model.spaces import Variable
 from pdeinv.typing import Array
 
-__all__ = ["AXES", "Extent", "RegularGrid", "axis_attrs", "cells", "corner"]
+__all__ = ["Extent", "RegularGrid", "axis_attrs", "cells", "corner"]
 
-AXES = ("x", "y", "z")
 
 Extent = tuple[tuple[float, float], ...]
 """The lower and upper end along x, y and z, as many as the domain has dimensions."""

@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.io.body import CELL
+from pdeinv.model.sensors import AXES
 from pdeinv.typing import Array
 
 __all__ = ["Sample", "at_last", "kinds_of", "of_zeros_and_ones", "samples_of"]
 
-AXES = ("x", "y", "z")
 NEAR = 1e-6
 """Coordinates are the same that differ by less than this part of their range."""
 SPARSE = 0.2

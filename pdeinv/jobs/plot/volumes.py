@@ -9,12 +9,12 @@ import numpy as np
 import xarray as xr
 
 from pdeinv.io.body import CELL
+from pdeinv.model.sensors import AXES
 from pdeinv.model.simplices import Simplices, located
 from pdeinv.typing import Array
 
 __all__ = ["Cut", "cuts", "is_flat", "is_volume", "middle"]
 
-AXES = ("x", "y", "z")
 FLAT = 0.6
 """A solid less high than this part of its width is flat."""
 NODES = 81
