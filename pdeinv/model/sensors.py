@@ -121,10 +121,10 @@ def parse_places(
 def _grid(spec: str, extent: Extent) -> Array:
     """Inner points at i/(k + 1) of each side of the box."""
     d, counts = len(extent), spec.removeprefix("grid:").split("x")
-    if len(counts) not in (1, d) or not all(re.fullmatch(r"[1-9]\d*", c) for c in counts):
+    if len(counts) not in (1, d) or not all(re.fullmatch(r"[1-9]\d{0,17}", c) for c in counts):
         name, example = "x".join("KLM"[:d]), "x".join(["9"] * d)
         raise ConfigError(f"sensors '{spec}': expected grid:{name} such as grid:{example}")
-    if max(map(len, counts)) > len(str(MOST_ALONG)):
+    if max(map(int, counts)) > MOST_ALONG:
         raise ConfigError(
             f"sensors '{spec}': expected at most {MOST_ALONG} places along a side; take fewer"
         )
