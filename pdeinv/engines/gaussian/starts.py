@@ -154,10 +154,12 @@ def told(found: Found, first: Minimum, config: StartsConfig) -> str:
     order = np.argsort(found.optima.objective)
     text = f"; {by} with objectives {_listed(found.optima.objective[order], '.4g')}"
     text += f" and shares {_listed(found.masses[order], '.2f')} of the mass"
+    if comparable(found):
+        text += ": the posterior has several modes, see engine hmc"
     once = int((found.optima.hits == 1).sum())
     if once > UNSEEN * found.searches:
         text += f"; {once} were found once, so that lower ones may be unseen: raise engine.starts"
-    return f"{text}: the posterior has several modes, see engine hmc" if comparable(found) else text
+    return text
 
 
 def _listed(values: Sequence[float] | Array, kind: str) -> str:
