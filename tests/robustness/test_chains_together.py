@@ -269,8 +269,8 @@ def test_a_run_that_turns_out_long_goes_on_in_workers_with_the_same_bits(tmp_pat
         spread(engine, build, spec, progress)
 
     monkeypatch.setattr(pool, "_spread", handed_over)
-    monkeypatch.setattr(pool, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(pool, "LONG", 0.0)
+    monkeypatch.setattr("pdeinv.engines.run.alone.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("pdeinv.engines.run.alone.LONG", 0.0)
     one = run(engine, build, Run(3, tmp_path / "one"))
     two = run(engine, build, Run(3, tmp_path / "two", workers=2, alone_first=True))
     assert all(0 < k < engine.n_steps for k in steps)
@@ -292,6 +292,6 @@ def test_a_short_run_starts_no_worker_and_a_surely_long_one_starts_them_at_once(
     monkeypatch.setattr(pool, "_spread", noted)
     run(engine, build, Run(3, tmp_path / "short", workers=2, alone_first=True))
     assert begun == []
-    monkeypatch.setattr(pool, "SURE", 0.0)
+    monkeypatch.setattr("pdeinv.engines.run.alone.SURE", 0.0)
     run(engine, build, Run(3, tmp_path / "long", workers=2, alone_first=True))
     assert begun == [None]

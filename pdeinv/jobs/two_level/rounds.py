@@ -12,6 +12,7 @@ from pydantic import Field
 
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.config import Config
+from pdeinv.engines.run.alone import SHORT, seconds_left
 from pdeinv.executors import process_pool
 from pdeinv.io.observations import Observations
 from pdeinv.model.forward import ForwardModel
@@ -96,9 +97,6 @@ def learner(config: RoundsConfig) -> tuple[type[Surrogate], Config]:
     return kind, options
 
 
-START_SECONDS = 3.0
-"""Solves of one process that start workers: these take half as long to be ready."""
-
 _worker: Posterior | None = None
 
 
@@ -114,7 +112,7 @@ def _predict(xi: Array) -> Array:
 
 def _soon(elapsed: float, done: int, left: int) -> bool:
     """Whether blocks that are left take less than workers take to start; one block tells."""
-    return done == 0 or elapsed * left / done < START_SECONDS
+    return done == 0 or seconds_left(elapsed, done / (done + left)) < SHORT
 
 
 def solve_all(
