@@ -11,12 +11,12 @@ Laplace approximation by its draws as in ``same_posterior.py``.
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import pickle
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import numpy as np
 
 HERE = Path(__file__).parents[1]
 MODES = 47
@@ -32,11 +32,13 @@ def inverted(example: Path, engine: str, mesh: Path, out: Path) -> None:
 
     def given(*arguments: object) -> PlainMesh:
         if mesh.exists():
-            return PlainMesh(**pickle.loads(mesh.read_bytes()))
+            held = dict(np.load(mesh))
+            names = (str(name) for name in held.pop("names"))
+            sides = dict(zip(names, held.pop("numbers").tolist(), strict=True))
+            return PlainMesh(**held, sides=sides)
         made = own(*arguments)
-        mesh.write_bytes(
-            pickle.dumps({f.name: getattr(made, f.name) for f in dataclasses.fields(made)})
-        )
+        arrays = {name: getattr(made, name) for name in ("points", "cells", "edges", "tags")}
+        np.savez(mesh, names=[*made.sides], numbers=[*made.sides.values()], **arrays)
         return made
 
     triangulate.triangulated = given
@@ -71,7 +73,7 @@ def main() -> None:
             outs = [folder / f"{engine}{k}.nc" for k in (0, 1)]
             for root, out in zip((args.before.resolve(), HERE), outs, strict=True):
                 words = [root / ".venv/bin/python", __file__, "--before", args.before]
-                subprocess.run([*words, "--child", engine, folder / "mesh", out], check=True)
+                subprocess.run([*words, "--child", engine, folder / "mesh.npz", out], check=True)
             figures = compare(*map(xr.open_datatree, outs))
             print(engine, ", ".join(f"{k} {v:.3g}" for k, v in figures.items()), flush=True)
 
