@@ -160,7 +160,7 @@ def diffpir() -> tuple[Array, Array]:
     found = theirs(y, physics(), seed=SEED, x_init=about)
     numbers = [int(k) for k in theirs.seq]
     levels = [float(theirs.sigmas[k]) for k in numbers]
-    torch.manual_seed(SEED)
+    torch.manual_seed(SEED)  # the generator that DiffPIR draws from, as its argument seed sets it
     drawn = [flat(torch.randn_like(about)) for _ in numbers]
     # a library's default stands in its start; so far above the fields it does not matter
     xi = np.sqrt(levels[0] ** 2 - 4 * theirs.sigma**2) * drawn[0] / (2 * IMAGE)
