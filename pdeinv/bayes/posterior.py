@@ -140,6 +140,8 @@ class Posterior:
             take it in the place of R, which is then no part of the density.
         stage: what Φ is meanwhile, in a stage of a search that ends with the likelihood; None
             otherwise.
+        seen: draws of about this posterior, shape (n, dim), which tell chains how to propose; no
+            part of the density. None where there are none.
     """
 
     prior: Prior
@@ -152,6 +154,7 @@ class Posterior:
     estimate: Estimate | None = None
     denoiser: Denoiser | None = None
     stage: DataMisfit | None = None
+    seen: Array | None = None
 
     def __post_init__(self) -> None:
         n = self.model.d_space.size

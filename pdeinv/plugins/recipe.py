@@ -117,6 +117,7 @@ class PosteriorRecipe:
         inverse: folder of a trained inverse, whose estimate engines begin at.
         denoiser: folder of a trained denoiser, whose law takes the place of xi ~ N(0, I), and
             whose coordinates that of xi where it has its own.
+        seen: draws of about the surrogate's posterior (:class:`Posterior`).
     """
 
     problem: str
@@ -130,6 +131,7 @@ class PosteriorRecipe:
     simulations: Path | None = None
     inverse: Path | None = None
     denoiser: Path | None = None
+    seen: Array | None = None
 
     @classmethod
     def of(cls, problem: Problem, observations: Observations, **more: Any) -> PosteriorRecipe:
@@ -177,7 +179,8 @@ class PosteriorRecipe:
         """The posterior of the surrogate alone."""
         assert self.surrogate is not None
         surrogate = load_surrogate(self.surrogate, "invert")
-        return self._on(prior, bound_forward(surrogate, problem, prior, self.sensors), None)
+        cheap = self._on(prior, bound_forward(surrogate, problem, prior, self.sensors), None)
+        return replace(cheap, seen=self.seen)
 
     def _on(self, prior: Prior, model: ForwardModel, coarse: Posterior | None) -> Posterior:
         return Posterior(prior, model, self.data, self.likelihood, coarse)
@@ -218,9 +221,9 @@ class Prepared:
         """Travel as the recipe alone: solvers and networks stay where they are."""
         return replace, (self.recipe,)
 
-    def beside(self, surrogate: Path) -> Prepared:
-        """The same with the surrogate of a folder as its coarse twin."""
-        return Prepared(replace(self.recipe, surrogate=surrogate), self.posterior)
+    def beside(self, surrogate: Path, seen: Array | None) -> Prepared:
+        """The same with the surrogate of a folder as its coarse twin, whose draws were ``seen``."""
+        return Prepared(replace(self.recipe, surrogate=surrogate, seen=seen), self.posterior)
 
     def with_likelihood(self, likelihood: Likelihood) -> Prepared:
         """The same with another likelihood."""

@@ -12,7 +12,6 @@ from pdeinv.bayes.reference import Reference
 from pdeinv.engines.mcmc.adaptation import Moments, turning_points, with_directions
 from pdeinv.engines.mcmc.kernel import (
     FIRST_STEP,
-    Point,
     kernel_about,
     reference_for,
 )
@@ -23,11 +22,15 @@ from pdeinv.engines.requests import Misfit, Steps
 from pdeinv.engines.solvable import Place, in_reach
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.rng import set_aside
+from pdeinv.typing import Array
 
 __all__ = ["Tuned", "tune"]
 
 SEARCHES, SLACK = 4, 25.0
 """Most searches for a place to start; nats above the best of them at which one still counts."""
+
+FEWER = 8
+"""So many times fewer moves tune where draws of about the same posterior are at hand."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,9 @@ def tune(
     what it finds; further searches from prior draws look for modes to jump to. Moments of the
     chain's own draws change the references at 30, 55 and 85 % of the moves, along at most 200
     directions; the step size adapts throughout, to an acceptance of 0.8 with and 0.3 without
-    derivatives. No move leaves the reach of a learned model (:func:`.solvable.in_reach`).
+    derivatives. No move leaves the reach of a learned model (:func:`.solvable.in_reach`). Where the
+    posterior has ``seen``, references begin with the moments of that, and an eighth of the moves
+    will do.
 
     Args:
         posterior: a cheap one.
@@ -88,6 +93,8 @@ def tune(
     first = first if modes.count == 1 and first.basis.shape[1] else modes.reference(0)
     place = yield from dispersed_start(first, rng)
     learned = Learning.begun(posterior, modes, first)
+    if posterior.seen is not None:
+        learned, n_moves = learned.having_seen(posterior.seen), max(1, n_moves // FEWER)
     here = yield from learned.kernel.kernel.at(place)
     began, *turns = turning_points(n_moves)
     for k in range(1, n_moves + 1):
@@ -97,7 +104,7 @@ def tune(
         since = k - max([0, *(t for t in turns if t < k)])
         learned = learned.stepped(moved.chance, since + 4)
         if k > began:
-            learned.see(here)
+            learned.see(here.place.xi)
         if k in turns:
             learned = learned.turned()
             here = yield from learned.kernel.kernel.at(here.place)
@@ -128,9 +135,15 @@ class Learning:
         """With the step size after move number ``k`` since the references changed."""
         return replace(self, kernel=self.kernel.stepping(chance, k))
 
-    def see(self, here: Point) -> None:
+    def having_seen(self, xis: Array) -> Learning:
+        """About the references with the moments of draws (n, dim) that others made."""
+        for xi in xis:
+            self.see(xi)
+        return self.turned()
+
+    def see(self, xi: Array) -> None:
         """One more draw, for the mode that it is nearest to."""
-        xi, i = here.place.xi, self.kernel.modes.nearest(here.place.xi)
+        i = self.kernel.modes.nearest(xi)
         reference = self.kernel.reference(i)
         self.moments[i] = self.moments[i].with_draw(reference, reference.whiten(xi))
 

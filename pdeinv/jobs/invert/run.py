@@ -175,7 +175,7 @@ def _learned(
     if inversion.trains_surrogate:
         report = _trained(inversion, spec, watch, progress)
         assert report.folder is not None
-        return made.beside(report.folder), report
+        return made.beside(report.folder, report.seen), report
     if given is not None and Need.COARSE in inversion.engine.needs:
         report = admit(made(), given, inversion.seed)
         keep_tests(spec.folder, [report.entry])

@@ -80,6 +80,7 @@ class SurrogateReport:
         seconds: wall time of training and tests.
         cpu_seconds: the same of all processors.
         points: draws of its posterior, shape (n, dim); none where it was not tested.
+        seen: more of them, where explorers agreed on it.
         advice: what its costs say against its use, in words.
     """
 
@@ -89,6 +90,7 @@ class SurrogateReport:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     points: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    seen: Array | None = None
     advice: str = ""
 
     @property

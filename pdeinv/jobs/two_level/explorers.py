@@ -28,8 +28,14 @@ __all__ = ["AGREED", "Explored", "Exploration"]
 AGREED = 1.05
 """Explorers agree where R-hat is at most this in every component and in Φ."""
 
-DOUBLINGS = 2
+DOUBLINGS = 4
 """So often the moves of explorers that disagree are doubled."""
+
+TUNING = 2
+"""Moves that tune, as a multiple of the first moves that are kept."""
+
+SEEN = 200
+"""Draws that tell later chains how to move; more of them change little."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,11 @@ class Explored:
         parts = np.array_split(np.arange(n), len(self.xi))
         rows = [x[_even(self.xi.shape[1], len(p))] for x, p in zip(self.xi, parts, strict=True)]
         return np.concatenate(rows)
+
+    @property
+    def seen(self) -> Array:
+        """Draws for later chains to learn from, ``SEEN`` of them or all."""
+        return self.thinned(min(SEEN, self.xi.shape[0] * self.xi.shape[1]))
 
     def agreement(self) -> Agreement:
         """R-hat and autocorrelation over the components and Φ."""
@@ -94,7 +105,7 @@ class Exploration:
 
     Attributes:
         explorers: how many.
-        moves: of each, after as many that tune.
+        moves: of each at first, after twice as many that tune.
         spec: seed, folder and limits; what is there is continued.
         progress: told how far they are.
     """
@@ -105,7 +116,7 @@ class Exploration:
     progress: Progress
 
     def __call__(self, posterior: Posterior, spent: Callable[[], None]) -> Explored:
-        """Explore until the explorers agree, or their moves were doubled twice.
+        """Explore until the explorers agree, or their moves were doubled four times.
 
         Args:
             posterior: cheap.
@@ -123,7 +134,7 @@ class Exploration:
         return found
 
     def _moved(self, posterior: Posterior, moves: int, spent: Callable[[], None]) -> Explored:
-        config = ExplorerConfig(chains=self.explorers, draws=moves, tuning=self.moves)
+        config = ExplorerConfig(chains=self.explorers, draws=moves, tuning=TUNING * self.moves)
         with warnings.catch_warnings():
             # draws beyond the range of the samples so far are what explorers are for
             warnings.simplefilter("ignore", UserWarning)

@@ -60,10 +60,11 @@ class RoundsConfig(CoarseConfig):
     )
     explorers: int = Field(4, ge=4, le=1000, description="independent explorers of each round")
     moves: int = Field(
-        400,
+        100,
         ge=10,
         le=1_000_000,
-        description="surrogate moves of an explorer in a round, after as many to tune",
+        description="surrogate moves of an explorer in a round at first, after twice as many to "
+        "tune; doubled at most four times, until explorers agree",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="options of the surrogate")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,8 @@ def train_in_rounds(
     last = max(folder.glob("round*.npz"), key=lambda f: int(f.stem.removeprefix("round")))
     with opened_arrays(last, lambda kind: _damaged(last, kind)) as data:
         points = data["xis"]
-    return SurrogateReport(target, watch.counters, kept.figures, points=points)
+        seen = data["seen"] if kept.figures["explorers_agreed"] else None
+    return SurrogateReport(target, watch.counters, kept.figures, points=points, seen=seen)
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,14 @@ class _Solved:
         fine: the fine model's data there.
         tangent: of the fine model at its best MAP point, where that was searched.
         agreement: of the explorers, where the draws are theirs.
+        seen: more of their draws, for later ones to learn from.
     """
 
     xis: Array
     fine: Array
     tangent: Tangent | None
     agreement: Agreement | None
+    seen: Array | None
 
 
 @dataclass
@@ -146,17 +149,20 @@ class _Training:
         """The surrogate that was tested last, and what is known of it."""
         config, posterior = self.rounds.config, self._first_posterior()
         solved, surrogate, passed, known = list[_Solved](), None, 0, 0
+        seen: Array | None = None
         for j in range(config.max_rounds):
             self._tell(j)
             solved.append(self._round(posterior, j))
             if surrogate is not None:
                 test = self._tested(posterior, solved[-1], known)
+                seen = solved[-1].seen if test.telling else None
                 passed = passed + 1 if test.passed(config.target_sd) else 0
                 if passed == IN_A_ROW:
                     break
             if not passed and j < config.max_rounds - 1:
                 surrogate, known = self._fit(solved), sum(len(s.xis) for s in solved)
                 posterior = self._posterior_of(surrogate)
+            posterior = replace(posterior, seen=seen)
         n, most = self.watch.counters.n_forward, config.max_rounds
         self.progress(-1, most, most, f"surrogate trained with {n} fine solves")
         assert surrogate is not None  # there are two rounds at least
@@ -216,7 +222,8 @@ class _Training:
             told = parse_json(str(data["agreement"])) if "agreement" in data else None
             agreement = None if told is None else restored(Agreement, told, "agreement")
             self.watch.counters.add(spent)
-            return _Solved(data["xis"], data["fine"], Tangent.from_arrays(data), agreement)
+            seen = data["seen"] if "seen" in data else None
+            return _Solved(data["xis"], data["fine"], Tangent.from_arrays(data), agreement, seen)
 
     def _make(self, posterior: Posterior, j: int, file: Path) -> None:
         config = self.rounds.config
@@ -231,7 +238,7 @@ class _Training:
             found = self._exploration(j)(posterior, self.watch.out_of_budget)
             cheap.add(found.counters)
             xis = found.thinned(n)
-            more["agreement"] = json.dumps(asdict(found.agreement()))
+            more |= {"agreement": json.dumps(asdict(found.agreement())), "seen": found.seen}
         else:
             xis = at.draws(n, config.inflation, rng)
             more |= at.tangent.arrays()

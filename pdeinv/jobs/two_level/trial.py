@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pdeinv.bayes.surrogate_limits import REJECT_SD
 from pdeinv.io.atomic import write_text
 from pdeinv.jobs.two_level.admission import Difference
 from pdeinv.jobs.two_level.explorers import Agreement
@@ -39,6 +40,11 @@ class Trial:
     def passed(self, target: float) -> bool:
         """Whether explorers agree and the difference is within an sd of ``target``."""
         return self.agreement.reached and self.difference.within(target)
+
+    @property
+    def telling(self) -> bool:
+        """Whether its draws tell how to move on the next surrogate too."""
+        return self.passed(REJECT_SD)
 
     def entry(self, target: float) -> dict[str, float | bool]:
         """For the file of tests."""
