@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy as np
 from pdeinv.model.forward import Linearization, RowsLinearization
 from pdeinv.typing import Array
 
-from .discrepancy import DiscrepancyPoint
+from .discrepancy import Discrepancy, DiscrepancyPoint
 
-__all__ = ["ChainedRows", "chained"]
+__all__ = ["ChainedRows", "chained", "sound"]
 
 
 def chained(coarse: Linearization, d: DiscrepancyPoint) -> Linearization:
@@ -29,46 +29,58 @@ def chained(coarse: Linearization, d: DiscrepancyPoint) -> Linearization:
     return Linearization(coarse.value + d.value, jvp, vjp)
 
 
+def sound(n: int, failures: Mapping[int, str]) -> slice | Array:
+    """Which of ``n`` rows have not failed; all of them are no copy."""
+    if not failures:
+        return slice(None)
+    return np.array([i for i in range(n) if i not in failures], dtype=np.intp)
+
+
 @dataclass(frozen=True)
 class ChainedRows:
-    """The same at several xi, D row by row.
+    """The same at several xi.
 
     Attributes:
         coarse: c at all rows.
-        points: D at each; None where the coarse solve failed.
+        discrepancy: D.
+        xis: shape (n, dim).
+        good: the rows whose coarse solve did not fail.
+        point: D at these.
     """
 
     coarse: RowsLinearization
-    points: Sequence[DiscrepancyPoint | None]
+    discrepancy: Discrepancy
+    xis: Array
+    good: slice | Array
+    point: DiscrepancyPoint
+
+    @classmethod
+    def at(cls, coarse: RowsLinearization, discrepancy: Discrepancy, xis: Array) -> ChainedRows:
+        """D at the rows of ``xis``, where c was linearized."""
+        good = sound(len(xis), coarse.failures)
+        point = discrepancy.linearize_rows(xis[good], coarse.values[good])
+        return cls(coarse, discrepancy, xis, good, point)
 
     def linearization(self) -> RowsLinearization:
         """As what a model of rows gives."""
         values = self.coarse.values.copy()
-        for i, d in self._sound():
-            values[i] += d.value
+        values[self.good] += self.point.value
         return RowsLinearization(values, self.coarse.failures, self._jvp, self._vjp, self._at)
 
-    def _sound(self) -> list[tuple[int, DiscrepancyPoint]]:
-        return [(i, d) for i, d in enumerate(self.points) if d is not None]
-
     def _jvp(self, dxis: Array) -> Array:
-        dcs = self.coarse.jvp(dxis)
+        dcs, good = self.coarse.jvp(dxis), self.good
         out = dcs.copy()
-        for i, d in self._sound():
-            out[i] += d.jvp(dxis[i], dcs[i])
+        out[good] += self.point.jvp(dxis[good], dcs[good])
         return out
 
     def _vjp(self, ws: Array) -> Array:
-        to_coarse, to_xi = ws.copy(), dict[int, Array]()
-        for i, d in self._sound():
-            to_xi[i], back = d.vjp(ws[i])
-            to_coarse[i] += back
+        to_coarse, good = ws.copy(), self.good
+        to_xi, back = self.point.vjp(ws[good])
+        to_coarse[good] += back
         out = np.array(self.coarse.vjp(to_coarse))
-        for i, w in to_xi.items():
-            out[i] += w
+        out[good] += to_xi
         return out
 
     def _at(self, i: int) -> Linearization:
-        one, d = self.coarse.at(i), self.points[i]
-        assert d is not None
-        return chained(one, d)
+        one = self.coarse.at(i)
+        return chained(one, self.discrepancy.linearize(self.xis[i], one.value))

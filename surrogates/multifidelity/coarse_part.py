@@ -46,7 +46,7 @@ class Factored:
 
     def vjp(self, w: Array) -> Array:
         """The adjoint action on ``w``."""
-        return np.asarray(self.left @ (self.right @ w))
+        return np.asarray((w @ self.right.T) @ self.left.T)
 
     def and_itself(self, x: Array) -> Array:
         """X (I + W), rows X."""

@@ -7,13 +7,14 @@ part on top; each is kept only where it lowers the error on samples that it has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
+from pdeinv.model.forward import Linearization
 from pdeinv.model.tangent import Tangent
 from pdeinv.typing import Array
 
@@ -53,11 +54,11 @@ class DiscrepancyConfig(LessonConfig):
 
 @dataclass(frozen=True)
 class DiscrepancyPoint:
-    """D(xi, c) at one point with its derivatives in both arguments.
+    """D(xi, c) at one point, or at several, with its derivatives in both arguments.
 
     Attributes:
-        value: shape (n_obs,).
-        jvp: (dxi, dc) to dD, shape (n_obs,).
+        value: shape (n_obs,) or (n, n_obs).
+        jvp: (dxi, dc) to dD, of that shape.
         vjp: w to the adjoint actions (on xi, on c).
     """
 
@@ -149,11 +150,31 @@ class Discrepancy:
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite has failed
             return np.asarray(self.on_xi(_features(z)) + self.on_coarse(coarse))
 
+    def rows(self, xis: Array, coarse: Array) -> Array:
+        """D (n, n_obs) for (n, dim) and (n, n_obs); see :meth:`linearize_rows`."""
+        return self(xis[:, None], coarse[:, None])[:, 0]
+
+    def linearize_rows(self, xis: Array, coarse: Array) -> DiscrepancyPoint:
+        """D and its derivatives at each row of (n, dim) and (n, n_obs).
+
+        They are a stack (n, 1, ·), each of which NumPy multiplies by itself: a row has the bits
+        that it has alone.
+        """
+        at = self.linearize(xis[:, None], coarse[:, None])
+
+        def vjp(ws: Array) -> tuple[Array, Array]:
+            to_xi, to_coarse = at.vjp(ws[:, None])
+            return to_xi[:, 0], to_coarse[:, 0]
+
+        return DiscrepancyPoint(
+            at.value[:, 0], lambda dxis, dcs: at.jvp(dxis[:, None], dcs[:, None])[:, 0], vjp
+        )
+
     def linearize(self, xi: Array, coarse: Array) -> DiscrepancyPoint:
-        """D and its derivatives at one point."""
-        z, slope = self.inputs(xi), self.inputs.slope(xi)
+        """D and its derivatives at one point, or at a stack (n, 1, ·) of them."""
+        z, slope = self.inputs.linearize(xi)
         value = self._affine(z, coarse)
-        more = None if self.smooth is None else self.smooth.linearize(z)
+        more = None if self.smooth is None else _smooth_at(self.smooth, z)
 
         def jvp(dxi: Array, dc: Array) -> Array:
             dz = dxi * slope
@@ -161,8 +182,8 @@ class Discrepancy:
             return along if more is None else along + more.jvp(dz)
 
         def vjp(w: Array) -> tuple[Array, Array]:
-            to_z, to_square = np.split(self.on_xi.vjp(w), 2)
-            to_z = to_z + 2 * z * to_square
+            to_both, n = self.on_xi.vjp(w), z.shape[-1]
+            to_z = to_both[..., :n] + 2 * z * to_both[..., n:]
             to_z = to_z if more is None else to_z + more.vjp(w)
             return to_z * slope, self.on_coarse.vjp(w)
 
@@ -215,6 +236,22 @@ class Discrepancy:
             errors,
             n_pairs,
         )
+
+
+def _smooth_at(smooth: Radial | Decoded, z: Array) -> Linearization:
+    """At one z or a stack of them, which a network takes one by one."""
+    if z.ndim == 1 or isinstance(smooth, Radial):
+        return smooth.linearize(z)
+    each = [smooth.linearize(one[0]) for one in z]
+
+    def stacked(values: Iterable[Array]) -> Array:
+        return np.stack(list(values))[:, None]
+
+    return Linearization(
+        stacked(at.value for at in each),
+        lambda vs: stacked(at.jvp(v[0]) for at, v in zip(each, vs, strict=True)),
+        lambda ws: stacked(at.vjp(w[0]) for at, w in zip(each, ws, strict=True)),
+    )
 
 
 def reach_of(pairs: Pairs) -> Reach:

@@ -176,25 +176,23 @@ class Radial:
         return {f"smooth_{name}": np.asarray(getattr(self, name)) for name in names}
 
     def _weights(self, z: Array) -> Array:
-        distance = np.sum(z**2, axis=1)[:, None] + self._norms - 2 * z @ self.centres.T
+        distance = np.sum(z**2, axis=-1, keepdims=True) + self._norms - 2 * z @ self.centres.T
         return np.asarray(np.exp(-0.5 / self.width**2 * distance))
 
     def __call__(self, z: Array) -> Array:
         """The value at (..., n_z)."""
-        flat = np.atleast_2d(z)
-        value = self._weights(flat) @ self.coefficients
-        return np.asarray(value if np.ndim(z) > 1 else value[0])
+        return np.asarray(self._weights(z) @ self.coefficients)
 
     def linearize(self, z: Array) -> Linearization:
-        """Value, tangent action and adjoint action at ``z`` of shape (n_z,)."""
-        weights = self._weights(z[None, :])[0]
+        """Value, tangent action and adjoint action at ``z``, shape (n_z,) or a stack (n, 1, n_z)."""
+        weights = self._weights(z)
         slopes = (self.centres - z) / self.width**2
 
         def jvp(dz: Array) -> Array:
-            return np.asarray((weights * (slopes @ dz)) @ self.coefficients)
+            return np.asarray((weights * (dz @ np.swapaxes(slopes, -1, -2))) @ self.coefficients)
 
         def vjp(w: Array) -> Array:
-            return np.asarray((weights * (self.coefficients @ w)) @ slopes)
+            return np.asarray((weights * (w @ self.coefficients.T)) @ slopes)
 
         return Linearization(weights @ self.coefficients, jvp, vjp)
 
@@ -223,4 +221,4 @@ class Affine:
 
     def vjp(self, w: Array) -> Array:
         """The adjoint action on ``w``."""
-        return np.asarray(self.matrix @ w)
+        return np.asarray(w @ self.matrix.T)

@@ -28,7 +28,7 @@ from pdeinv.typing import Array
 
 from ..common.split import Index
 from ..common.storage import under, within
-from .chained import ChainedRows, chained
+from .chained import ChainedRows, chained, sound
 from .discrepancy import Discrepancy
 
 __all__ = ["MultifidelityModel", "Selected", "TangentPlane"]
@@ -82,22 +82,16 @@ class MultifidelityModel:
         return chained(coarse, self.discrepancy.linearize(xi, coarse.value))
 
     def rows(self, xis: Array) -> Rows[Array]:
-        """Data (n, n_d) of (n, dim), D row by row; where the coarse model takes rows."""
+        """Data (n, n_d) of (n, dim); where the coarse model takes rows."""
         found = evaluate(self.coarse, xis)
-        values = found.values.copy()
-        for i in range(len(xis)):
-            if i not in found.failures:
-                values[i] += self.discrepancy(xis[i], found.values[i])
+        values, good = found.values.copy(), sound(len(xis), found.failures)
+        values[good] += self.discrepancy.rows(xis[good], values[good])
         return Rows(values, found.failures)
 
     def linearize_rows(self, xis: Array) -> RowsLinearization:
         """Chain rule through the coarse model and D at each row of (n, dim)."""
         coarse = linearize_rows(self.coarse, xis)
-        points = [
-            None if i in coarse.failures else self.discrepancy.linearize(xi, coarse.values[i])
-            for i, xi in enumerate(xis)
-        ]
-        return ChainedRows(coarse, points).linearization()
+        return ChainedRows.at(coarse, self.discrepancy, xis).linearization()
 
 
 @dataclass(frozen=True)

@@ -33,19 +33,24 @@ class Reach:
 
     def __call__(self, x: Array) -> Array:
         """Scaled values of (..., n)."""
-        return _level(self.scale(x))
+        t = self.scale(x)
+        return _level(t, _bend(t))
 
-    def slope(self, x: Array) -> Array:
-        """dz/dx of each component, shape of ``x``."""
-        beyond = np.maximum(np.abs(self.scale(x)) - INNER, 0)
-        width = OUTER - INNER
-        return np.asarray((1 - np.tanh(beyond / width) ** 2) / self.scale.std)
+    def linearize(self, x: Array) -> tuple[Array, Array]:
+        """z and dz/dx of each component, both of the shape of ``x``."""
+        t = self.scale(x)
+        bend = _bend(t)
+        return _level(t, bend), np.asarray((1 - bend**2) / self.scale.std)
 
     def held(self, x: Array) -> Array:
         """The values of (..., n) that are read in the place of ``x``."""
         return np.asarray(self.scale.mean + self.scale.std * self(x))
 
 
-def _level(t: Array) -> Array:
-    beyond, width = np.maximum(np.abs(t) - INNER, 0), OUTER - INNER
-    return np.asarray(np.clip(t, -INNER, INNER) + np.sign(t) * width * np.tanh(beyond / width))
+def _bend(t: Array) -> Array:
+    """How much of the way from ``INNER`` to ``OUTER`` is gone, 0 up to the first."""
+    return np.asarray(np.tanh(np.maximum(np.abs(t) - INNER, 0) / (OUTER - INNER)))
+
+
+def _level(t: Array, bend: Array) -> Array:
+    return np.asarray(np.clip(t, -INNER, INNER) + np.sign(t) * (OUTER - INNER) * bend)
