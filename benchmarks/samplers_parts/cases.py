@@ -33,11 +33,11 @@ class Case:
         self.noise = Noise(np.full(len(clean), 0.02 * np.abs(clean).max()))
         self.values = clean + self.noise.sample(stream(SEED, "noise"))
 
-    def posterior(self, surrogate=None):
+    def posterior(self, surrogate=None, **more):
         """On the coarse one of the two meshes."""
         found = PosteriorRecipe(
             "darcy", CONFIGS[self.unknowns], self.sensors, self.values, self.noise,
-            surrogate=surrogate,
+            surrogate=surrogate, **more,
         )  # fmt: skip
         return found()
 

@@ -98,7 +98,7 @@ def one_by_one(name, label, posterior, length, chains, seed, folder):
 
 
 def trained(case, seed, folder):
-    """A surrogate for two-level, what it spent, and CPU seconds."""
+    """The report of a surrogate for two-level, and the CPU seconds of its training."""
     train = import_module("pdeinv.jobs.two_level.train")
     try:
         kinds = import_module("pdeinv.jobs.two_level.rounds")
@@ -107,15 +107,17 @@ def trained(case, seed, folder):
     began = time.process_time()
     rounds = kinds.Rounds(case.problem, case.observations(), kinds.RoundsConfig(), seed)
     report = train.train_in_rounds(rounds, folder / f"train{seed}", lambda *_: None)
-    return report.folder, report.counters, time.process_time() - began
+    return report, time.process_time() - began
 
 
 def of_checkout(name, label, case, length, chains, seed, folder):
     """One run of pcn or two-level, the training of its surrogate counted with the warm-up."""
-    surrogate, spent, seconds = None, Counters(), 0.0
+    spent, seconds, posterior = Counters(), 0.0, case.posterior()
     if name == "two-level":
-        surrogate, spent, seconds = trained(case, seed, folder)
-    posterior = case.posterior(surrogate)
+        report, seconds = trained(case, seed, folder)
+        spent.add(report.counters)
+        seen = getattr(report, "seen", None)  # another checkout
+        posterior = case.posterior(report.folder, **({} if seen is None else {"seen": seen}))
     found, warm, total = sampled(name, posterior, length, chains, seed, folder)
     spent.add(found.counters)
     more = {"acceptance": found.outcome.summary["acceptance_rate"], **work(spent)}

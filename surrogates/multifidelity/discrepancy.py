@@ -178,7 +178,7 @@ class Discrepancy:
 
         def jvp(dxi: Array, dc: Array) -> Array:
             dz = dxi * slope
-            along = self.on_xi.jvp(np.concatenate([dz, 2 * z * dz])) + self.on_coarse.jvp(dc)
+            along = self.on_xi.jvp(np.concatenate([dz, 2 * z * dz], axis=-1)) + self.on_coarse.jvp(dc)
             return along if more is None else along + more.jvp(dz)
 
         def vjp(w: Array) -> tuple[Array, Array]:
