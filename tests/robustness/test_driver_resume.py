@@ -18,6 +18,7 @@ from ours import LEARNED, ours
 
 from pdeinv.bayes.linear_gaussian import LinearGaussian
 from pdeinv.engines.ended import Ended
+from pdeinv.engines.run import chain
 from pdeinv.engines.run.checkpoint import ChainStore
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Budget, Run
@@ -132,6 +133,42 @@ def test_stop_file_saves_and_resume_continues(name, tmp_path):
         with contextlib.suppress(Preempted):
             go(name, folder, stop, resume=True)
     assert stops[0] == 1
+    assert_same(go(name, folder, resume=True), whole)
+
+
+@ALL
+def test_a_stop_in_a_long_step_does_not_wait_for_its_end(name, tmp_path, monkeypatch):
+    """Every step counts as long here; what it has drawn, solved and counted is as before it."""
+    whole, folder, given_up = go(name, tmp_path / "whole"), tmp_path / "stopped", []
+    until, advance = chain._until, chain.advance
+
+    def stop(chain, step, n_steps, note):
+        if step:
+            (folder / "STOP").touch()
+
+    def watched(ends, steps):
+        found = yield from until(ends, steps)
+        given_up.extend([name] if found is None else [])
+        return found
+
+    with contextlib.suppress(Preempted):
+        go(name, folder, stop)
+    monkeypatch.setattr(chain, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(chain, "LONG_STEP", 0.0)
+    monkeypatch.setattr(chain, "_until", watched)
+    for requests in (1, 2, 3, 5, 8):
+        left = iter(range(requests - 1, -1, -1))
+
+        def counted(*args, left=left):
+            if next(left, None) == 0:
+                (folder / "STOP").touch()
+            return advance(*args)
+
+        monkeypatch.setattr(chain, "advance", counted)
+        with contextlib.suppress(Preempted):
+            go(name, folder, resume=True)
+    monkeypatch.setattr(chain, "advance", advance)
+    assert given_up or name not in {"pcn", "hmc", "two-level", "emcee"}
     assert_same(go(name, folder, resume=True), whole)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, get_args, get_type_hints
 
 from pdeinv.bayes.posterior import Counters, Posterior
@@ -31,6 +32,9 @@ solves)."""
 
 LOOK_SECONDS = 0.2
 """Time between two looks at the stop file, each with a report of progress."""
+
+LONG_STEP = 1.0
+"""Seconds after which a step does not go on to its end where a stop was asked for."""
 
 
 def never(_: float) -> bool:
@@ -109,7 +113,9 @@ class LiveChain:
                 self._save()  # the chain may have to wait for others now
         save_at, look_at = time.monotonic() + self.spec.checkpoint_seconds, 0.0
         while not self._ended():
-            state = yield from self.engine.step(self.posterior, self._state, self._rng)
+            state = yield from self._stepped()
+            if state is None:
+                break
             self._advance(state)
             now = time.monotonic()
             if now >= look_at:
@@ -125,23 +131,29 @@ class LiveChain:
 
     def _begin(self) -> Steps[None]:
         """The first state, or none where a stop or the budget came before: it begins anew then."""
-        steps, found, look_at = self.engine.init(self.posterior, self._rng), None, 0.0
+
+        def ends() -> bool:
+            if self._must_end() or self.spec.stop_file.exists():
+                return True
+            self._report_start()
+            return False
+
         with unwatched(self.posterior):
-            try:
-                while True:
-                    request = advance(steps, found)
-                    now = time.monotonic()
-                    if now >= look_at:
-                        look_at = now + LOOK_SECONDS
-                        if self._must_end() or self.spec.stop_file.exists():
-                            return
-                        self._report_start()
-                    try:
-                        found = yield request
-                    except SolverDiverged as error:
-                        found = error
-            except StopIteration as end:
-                self._state = end.value
+            self._state = yield from _until(ends, self.engine.init(self.posterior, self._rng))
+
+    def _stepped(self) -> Steps[Any]:
+        """The next state, or none where a stop came in a long step: all is as before it then."""
+        began, counters, drawn = time.monotonic(), replace(self.counters), self._rng.bit_generator
+        kept = drawn.state
+
+        def ends() -> bool:
+            return time.monotonic() - began >= LONG_STEP and self.spec.stop_file.exists()
+
+        steps = self.engine.step(self.posterior, self._state, self._rng)
+        state = yield from _until(ends, steps)
+        if state is None:
+            self.counters, drawn.state = counters, kept
+        return state
 
     def _must_end(self) -> bool:
         if self.told_to_stop or self._enough(self._step / max(1, self.engine.n_steps)):
@@ -174,6 +186,26 @@ class LiveChain:
         saved = Saved(self._state, self._rng, self._step, self._n_chunks, *spent)
         self._n_chunks = self._store.save(saved, self._records).n_chunks
         self._records = []
+
+
+def _until(ends: Callable[[], bool], steps: Steps[Any]) -> Steps[Any]:
+    """What ``steps`` return, or None where ``ends``, asked now and then, says so before."""
+    found, look_at = None, time.monotonic() + LOOK_SECONDS
+    try:
+        while True:
+            request = advance(steps, found)
+            now = time.monotonic()
+            if now >= look_at:
+                look_at = now + LOOK_SECONDS
+                if ends():
+                    steps.close()
+                    return None
+            try:
+                found = yield request
+            except SolverDiverged as error:
+                found = error
+    except StopIteration as end:
+        return end.value
 
 
 def _fresh(spec: Run, k: int) -> Saved:
