@@ -57,13 +57,25 @@ def engine(name, times, **options):
     return Timed(getattr(module, f"{kind}Config")(**more, **options))
 
 
-def sampled(name, posterior, length, chains, seed, folder):
+def pace(posterior, report, draws):
+    """Options of two-level that a run of so many draws fills in; none of another checkout."""
+    try:
+        cost = import_module("pdeinv.jobs.two_level.cost")
+    except ImportError:
+        return {}
+    figures = report.figures
+    quality = cost.Quality(figures["sd_misfit_difference_heldout"], figures["explorers_iact"])
+    found = cost.paced(cost.measured(posterior, report.points), quality, draws, draws)
+    return {"subchain": found.subchain, "near": found.near}
+
+
+def sampled(name, posterior, length, chains, seed, folder, **more):
     """Draws, CPU seconds of warm-up and of all, and what the run says of itself.
 
     Chains that run together end their warm-up one by one; the mean of these times counts.
     """
     times, began = [], time.process_time()
-    options = {"chains": chains, "warmup": length[0], "draws": length[1]}
+    options = {"chains": chains, "warmup": length[0], "draws": length[1], **more}
     timed = engine(name, times, **options)
     found = run(timed, lambda: posterior, Run(seed, folder / f"{name}-{chains}-{seed}"))
     total = time.process_time() - began
@@ -112,13 +124,14 @@ def trained(case, seed, folder):
 
 def of_checkout(name, label, case, length, chains, seed, folder):
     """One run of pcn or two-level, the training of its surrogate counted with the warm-up."""
-    spent, seconds, posterior = Counters(), 0.0, case.posterior()
+    spent, seconds, posterior, options = Counters(), 0.0, case.posterior(), {}
     if name == "two-level":
         report, seconds = trained(case, seed, folder)
         spent.add(report.counters)
         seen = getattr(report, "seen", None)  # another checkout
         posterior = case.posterior(report.folder, **({} if seen is None else {"seen": seen}))
-    found, warm, total = sampled(name, posterior, length, chains, seed, folder)
+        options = pace(posterior, report, chains * length[1])
+    found, warm, total = sampled(name, posterior, length, chains, seed, folder, **options)
     spent.add(found.counters)
-    more = {"acceptance": found.outcome.summary["acceptance_rate"], **work(spent)}
+    more = {"acceptance": found.outcome.summary["acceptance_rate"], **work(spent), **options}
     return row(label, found.outcome.xi, warm + seconds, total + seconds, **more)

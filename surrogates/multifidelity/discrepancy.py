@@ -178,7 +178,8 @@ class Discrepancy:
 
         def jvp(dxi: Array, dc: Array) -> Array:
             dz = dxi * slope
-            along = self.on_xi.jvp(np.concatenate([dz, 2 * z * dz], axis=-1)) + self.on_coarse.jvp(dc)
+            dz_and_square = np.concatenate([dz, 2 * z * dz], axis=-1)
+            along = self.on_xi.jvp(dz_and_square) + self.on_coarse.jvp(dc)
             return along if more is None else along + more.jvp(dz)
 
         def vjp(w: Array) -> tuple[Array, Array]:

@@ -184,7 +184,7 @@ class Radial:
         return np.asarray(self._weights(z) @ self.coefficients)
 
     def linearize(self, z: Array) -> Linearization:
-        """Value, tangent action and adjoint action at ``z``, shape (n_z,) or a stack (n, 1, n_z)."""
+        """Value, tangent action and adjoint action at z, shape (n_z,) or a stack (n, 1, n_z)."""
         weights = self._weights(z)
         slopes = (self.centres - z) / self.width**2
 

@@ -29,7 +29,7 @@ from pdeinv.engines.requests import Misfit, Steps, on_coarse
 from pdeinv.engines.solvable import Place
 from pdeinv.typing import Array
 
-__all__ = ["TwoLevel", "TwoLevelConfig", "TwoLevelState"]
+__all__ = ["NEAR", "TwoLevel", "TwoLevelConfig", "TwoLevelState"]
 
 
 SUBCHAIN, CORRECTION = 5, 5
@@ -37,7 +37,8 @@ SUBCHAIN, CORRECTION = 5, 5
 the base chain."""
 
 NEAR, NEAR_PATH = 0.3, 0.7
-"""The share of subchains that are one short move, and its mean path in radians."""
+"""The share of subchains that are one short move where nobody measured how good the surrogate is,
+and its mean path in radians."""
 
 STARTS, REFUTED = 4, 50.0
 """Most starts of a chain; where the fine misfit is so much more than the surrogate's, the surrogate
@@ -54,6 +55,13 @@ class TwoLevelConfig(ManyModesConfig):
         None,
         ge=1,
         description="surrogate moves between two fine solves; unset: from measured costs",
+    )
+    near: float | None = Field(
+        None,
+        ge=0,
+        le=0.9,
+        description="share of subchains that are one short move; unset: by the sd of the misfit "
+        "difference",
     )
     correction_every: int | None = Field(
         None,
@@ -80,6 +88,11 @@ class TwoLevelConfig(ManyModesConfig):
     def moves(self) -> int:
         """Of a subchain; where nobody measured costs, some."""
         return self.subchain or SUBCHAIN
+
+    @property
+    def short(self) -> float:
+        """``near``, filled in."""
+        return NEAR if self.near is None else self.near
 
 
 @dataclass(frozen=True)
@@ -168,7 +181,7 @@ class TwoLevel(Sampler[TwoLevelState]):
         one, whose Φ_f - Φ_s is much the same, often is.
         """
         here, kernel, n = state.here, state.kernel, self.config.moves
-        if rng.random() < NEAR:
+        if rng.random() < self.config.short:
             kernel, n = kernel.nearer(NEAR_PATH), 1
         start = Place(here.xi, here.coarse)
         trail = yield from on_coarse(kernel.trail(start, n, rng))

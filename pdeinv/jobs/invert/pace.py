@@ -1,4 +1,6 @@
-"""How long the subchains of ``two-level`` are, by costs that are measured once and kept."""
+"""How long the subchains of ``two-level`` are, by costs that are measured once and kept, and how
+many are one short move.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ def _kept(file: Path) -> Costs:
 def with_pace(
     inversion: Inversion, posterior: Posterior, report: SurrogateReport, folder: Path
 ) -> tuple[Inversion, SurrogateReport]:
-    """The inversion with the length of subchains filled in, and the report with what it rests on.
+    """The inversion with its pace filled in where it is unset, and the report with its reasons.
 
     Args:
         inversion: whose engine walks a surrogate.
@@ -52,7 +54,9 @@ def with_pace(
     more = {"surrogate_cost": costs.ratio, "surrogate_gain": pace.gain}
     told = advice(costs, pace.gain, has_derivatives(posterior))
     report = replace(report, figures={**figures, **more}, advice=told)
-    if getattr(config, "subchain", 0) is not None:
+    found = {"subchain": pace.subchain, "near": pace.near}
+    unset = {name: value for name, value in found.items() if getattr(config, name, 0) is None}
+    if not unset:
         return inversion, report
-    engine = type(inversion.engine)(config.model_copy(update={"subchain": pace.subchain}))
+    engine = type(inversion.engine)(config.model_copy(update=unset))
     return replace(inversion, engine=engine), report

@@ -1,10 +1,15 @@
 """What a surrogate costs beside the reference model, and what follows: pace, and whether it pays.
 
 A step of ``two-level`` makes n moves on the surrogate and a solve; at some steps the base chain
-does the same. With the acceptance α = erfc(s/2) that an sd s of the misfit difference allows, and
-moves that forget by a factor ρ each, a step is worth as much as its share a = α (1 - ρ^n) of draws
-that are new: 2/a - 1 steps make one independent draw. The length n that makes draws cheapest is
-taken, among those by which the draws that are asked for are enough.
+does the same. With the acceptance α = erfc(s/2) that an sd s of the misfit difference allows, a
+share q of steps that are one short move, and moves that forget by a factor ρ each, a step is worth
+as much as its share a = α (1 - q) (1 - ρ^n) of draws that are new: 2/a - 1 steps make one
+independent draw. The length n that makes draws cheapest is taken, among those by which the draws
+that are asked for are enough.
+
+Short moves leave states that the surrogate thinks too little of, from which hardly any distant
+proposal is accepted. The smaller s, the fewer and the less deep these are: q = 0.3 s², at least
+0.05 and at most 0.3.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ import numpy as np
 from pdeinv.bayes.counters import Counters
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.solve_costs import ROWS, least_seconds
+from pdeinv.engines.mcmc.two_level import NEAR
 from pdeinv.model.forward import DERIVATIVES, Capability
 from pdeinv.typing import Array
 
@@ -29,6 +35,9 @@ LENGTHS = (1, 2, 3, 5, 8, 12)
 
 EVALUATIONS = 5
 """Evaluations of a move, about."""
+
+LEAST_NEAR = 0.05
+"""Of all subchains, one short move each however good the surrogate is."""
 
 ENOUGH = 1500.0
 """Independent draws of all chains that a run is meant to give; R-hat below 1.01 takes as many."""
@@ -66,10 +75,19 @@ class Quality:
     sd: float
     iact: float = 5.0
 
+    @property
+    def near(self) -> float:
+        """The share q of steps that are one short move."""
+        return float(np.clip(NEAR * self.sd**2, LEAST_NEAR, NEAR))
+
+    def moves(self, n: int) -> float:
+        """Of a step with subchains of ``n``, on average."""
+        return n + self.near * (1 - n)
+
     def steps_per_draw(self, n: int) -> float:
         """Steps with subchains of ``n`` moves that make one independent draw."""
         forget = (self.iact - 1) / (self.iact + 1) if np.isfinite(self.iact) else 0.99
-        new = erfc(min(self.sd, 8.0) / 2) * (1 - max(forget, 0.0) ** n)
+        new = erfc(min(self.sd, 8.0) / 2) * (1 - self.near) * (1 - max(forget, 0.0) ** n)
         return 2 / max(new, 1e-9) - 1
 
 
@@ -79,10 +97,12 @@ class Pace:
 
     Attributes:
         subchain: moves between two solves.
+        near: the share of subchains that are one short move.
         gain: CPU time of a draw by moves on the reference model over that by ``two-level``.
     """
 
     subchain: int
+    near: float
     gain: float
 
 
@@ -112,7 +132,7 @@ def measured(posterior: Posterior, xis: Array) -> Costs:
 
 
 def paced(costs: Costs, quality: Quality, draws: int, correction_every: int) -> Pace:
-    """The length of subchains, and whether the surrogate pays.
+    """The length of subchains, how many are short moves, and whether the surrogate pays.
 
     Args:
         costs: measured.
@@ -123,13 +143,13 @@ def paced(costs: Costs, quality: Quality, draws: int, correction_every: int) -> 
     both = 1 + 1 / correction_every
 
     def cost(n: int) -> float:
-        one = costs.solve + n * EVALUATIONS * costs.surrogate
+        one = costs.solve + quality.moves(n) * EVALUATIONS * costs.surrogate
         return quality.steps_per_draw(n) * both * one
 
     enough = [n for n in LENGTHS if draws / quality.steps_per_draw(n) >= ENOUGH]
     best = min(enough, key=cost) if enough else _nearly_best(quality)
     alone = max(quality.iact, 1.0) * EVALUATIONS * costs.fine_move
-    return Pace(best, alone / cost(best))
+    return Pace(best, quality.near, alone / cost(best))
 
 
 def _nearly_best(quality: Quality) -> int:

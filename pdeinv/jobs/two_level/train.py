@@ -222,7 +222,7 @@ class _Training:
             told = parse_json(str(data["agreement"])) if "agreement" in data else None
             agreement = None if told is None else restored(Agreement, told, "agreement")
             self.watch.counters.add(spent)
-            seen = data["seen"] if "seen" in data else None
+            seen = data.get("seen")
             return _Solved(data["xis"], data["fine"], Tangent.from_arrays(data), agreement, seen)
 
     def _make(self, posterior: Posterior, j: int, file: Path) -> None:
