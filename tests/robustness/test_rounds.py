@@ -17,11 +17,13 @@ from pdeinv.engines.gaussian.minimize import find_map
 from pdeinv.engines.requests import drive
 from pdeinv.errors import CapabilityError, ConfigError, SurrogateRejected
 from pdeinv.io.observations import Observations
-from pdeinv.jobs.two_level import start
+from pdeinv.jobs.two_level import start, train
 from pdeinv.jobs.two_level.admission import Difference, admit
+from pdeinv.jobs.two_level.explorers import Agreement
 from pdeinv.jobs.two_level.rounds import Rounds, RoundsConfig, solve_all
 from pdeinv.jobs.two_level.start import at_the_maps, can_start_at_map
 from pdeinv.jobs.two_level.train import train_in_rounds
+from pdeinv.jobs.two_level.trial import Trial
 from pdeinv.plugins.recipe import PosteriorRecipe, make_problem
 from pdeinv.plugins.surrogate import SolvedPairs
 from pdeinv.rng import stream
@@ -263,3 +265,36 @@ def test_a_surrogate_far_from_the_fine_model_is_refused(case, trained):
 def test_report_is_json(trained):
     saved = json.loads((trained[0] / "rounds.json").read_text())
     assert set(saved) == {"counters", "figures"}
+
+
+def test_later_explorers_and_chains_begin_at_what_earlier_ones_have_seen(
+    case, tmp_path, monkeypatch
+):
+    """Where their surrogate was not refused; a resumed training passes the same on."""
+    asked = list[object]()
+    moved = train.Exploration.__call__
+
+    def noted(self, posterior, spent):
+        asked.append(posterior.seen)
+        return moved(self, posterior, spent)
+
+    monkeypatch.setattr(train.Exploration, "__call__", noted)
+    report = train_in_rounds(Rounds(*case, ROUNDS, 3), tmp_path, silent)
+    rounds = [np.load(tmp_path / f"round{j}.npz")["seen"] for j in range(1, len(asked) + 1)]
+    assert asked[0] is None
+    assert len(asked) >= 2
+    for seen, known in zip(asked[1:], rounds, strict=False):
+        np.testing.assert_array_equal(seen, known)
+    np.testing.assert_array_equal(report.seen, rounds[-1])
+    again = train_in_rounds(Rounds(*case, ROUNDS, 3), tmp_path, silent)
+    np.testing.assert_array_equal(again.seen, report.seen)
+    made = replace(recipe(case[1], report.folder), seen=report.seen)()
+    np.testing.assert_array_equal(made.coarse.seen, report.seen)
+
+
+def test_draws_of_a_refused_surrogate_tell_nothing():
+    good = Agreement(1.01, "the misfit", 4.0)
+    assert Trial(40, Difference(1.0, 1.8), good).telling
+    assert not Trial(40, Difference(1.0, 4.1), good).telling
+    assert not Trial(40, Difference(9.0, 1.8), good).telling
+    assert not Trial(40, Difference(1.0, 1.8), replace(good, r_hat=1.06)).telling

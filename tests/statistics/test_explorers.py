@@ -53,6 +53,18 @@ def test_a_stuck_search_does_not_lead():
     assert isinstance(led, Modes)
 
 
+def test_what_others_have_seen_tunes_a_kernel_in_fewer_moves():
+    """References begin with the moments of their draws, which a few moves do not learn."""
+    case = LinearGaussian.example(np.random.default_rng(1), 12, 12)
+    on, widest = case.posterior(), []
+    draws = stream(1, "seen").multivariate_normal(np.full(12, 2.0), 9 * np.eye(12), 400)
+    for seen in (None, draws):
+        tuned = drive(replace(on, seen=seen), tune(replace(on, seen=seen), 16, stream(0, "chain")))
+        widest.append(1 + tuned.kernel.kernel.reference.excess.max())
+    assert widest[0] < 2  # no posterior is wider than the prior
+    assert widest[1] > 5  # theirs, wrong as they are here
+
+
 def explored(folder, moves=60, *, seed=3, told=silent, stop=None):
     spec = Run(seed, folder / "e", stop=stop or folder / "STOP")
     return Exploration(4, moves, spec, told)
@@ -67,6 +79,7 @@ def test_explorers_agree_on_one_posterior_and_know_its_mean(tmp_path):
     m = on.prior.unwhiten(found.xi.reshape(-1, on.dim))
     spread = np.sqrt(np.diag(case.exact()[1]))
     assert np.abs((m.mean(axis=0) - case.exact()[0]) / spread).max() < 0.3
+    assert found.seen.shape == (explorers.SEEN, on.dim)
     rows = found.thinned(10)
     assert rows.shape == (10, on.dim)
     assert all(any((row == x).all() for x in found.xi.reshape(-1, on.dim)) for row in rows)
@@ -80,7 +93,7 @@ def test_explorers_that_jump_between_modes_agree_on_their_weights(tmp_path):
 
 
 def test_explorers_in_different_modes_disagree_after_more_moves(tmp_path, monkeypatch):
-    """Negative control: without jumps R-hat stays large, also where moves were doubled twice."""
+    """Negative control: without jumps R-hat stays large, however often moves are doubled."""
     monkeypatch.setattr(explorers, "ExplorerConfig", lambda **how: _CONFIG(**how, searches=0))
     found = explored(tmp_path, seed=1)(two_modes(), fail)
     sides = side(two_modes(), found.xi).mean(axis=1)

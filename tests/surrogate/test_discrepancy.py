@@ -296,6 +296,7 @@ def test_a_network_learns_what_the_affine_part_cannot():
     rng, model = np.random.default_rng(5), MultifidelityModel(Coarse(), d)
     assert dot_product_test(model, 0.3 * xi[0], rng) < 1e-10
     assert taylor_test(model, 0.3 * xi[0], rng).slope > 1.9
+    assert_rows_keep_their_promise(MultifidelityModel(CoarseRows(), d), xi, np.full(DIM, np.nan))
 
 
 def test_a_network_is_dropped_where_it_learns_nothing():

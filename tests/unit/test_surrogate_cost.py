@@ -137,6 +137,14 @@ def test_few_draws_want_long_subchains_whatever_they_cost():
     assert 6000 / GOOD.steps_per_draw(few) >= ENOUGH
 
 
+def test_a_better_surrogate_wants_fewer_short_moves():
+    shares = [Quality(sd).near for sd in (0.1, 0.5, 0.7, 1.0, 3.0)]
+    assert shares == pytest.approx([0.05, 0.075, 0.147, 0.3, 0.3])
+    assert paced(Costs(1e-5, 1.0, 3.0), GOOD, MANY, 5).near == GOOD.near
+    assert GOOD.moves(1) == 1
+    assert GOOD.moves(5) == pytest.approx(0.925 * 5 + 0.075)
+
+
 def test_a_surrogate_far_off_costs_steps():
     assert replace(GOOD, sd=3.0).steps_per_draw(5) > 5 * GOOD.steps_per_draw(5)
     assert GOOD.steps_per_draw(12) < GOOD.steps_per_draw(1)

@@ -87,7 +87,7 @@ def train_in_rounds(
     last = max(folder.glob("round*.npz"), key=lambda f: int(f.stem.removeprefix("round")))
     with opened_arrays(last, lambda kind: _damaged(last, kind)) as data:
         points = data["xis"]
-        seen = data["seen"] if kept.figures["explorers_agreed"] else None
+        seen = data.get("seen") if kept.figures["explorers_agreed"] else None
     return SurrogateReport(target, watch.counters, kept.figures, points=points, seen=seen)
 
 
