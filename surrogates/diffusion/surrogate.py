@@ -23,6 +23,7 @@ from pdeinv.bayes.prior import FieldPrior, Prior, positive
 from pdeinv.bayes.transforms import Exponential, Identity
 from pdeinv.config import Width
 from pdeinv.errors import DataSchemaError
+from pdeinv.io.unknown_samples import unknowns_of
 from pdeinv.model.learned import Role
 from pdeinv.model.observed import Sensors
 from pdeinv.model.spaces import Variable
@@ -217,7 +218,7 @@ def _fields(lesson: Lesson) -> Array:
             f"surrogate 'diffusion-prior' needs at least {FEWEST} fields, got {data.size}; "
             "generate more (--n)"
         )
-    m = _coefficients(lesson, prior) if _without_xi(data.xi) else prior.unwhiten(data.xi)
+    m = unknowns_of(data, prior)
     bad = ~np.isfinite(m) | (_logarithmic(prior) & ~(m > 0))
     if bad.any():
         rows = np.flatnonzero(bad.any(axis=1))
@@ -228,36 +229,3 @@ def _fields(lesson: Lesson) -> Array:
             f"{wanted}; correct the data set, or leave those samples out"
         )
     return np.asarray(np.log(m) if _logarithmic(prior) else m)
-
-
-def _without_xi(xi: Array) -> bool:
-    """Whether a data set leaves xi out.
-
-    Raises:
-        DataSchemaError: it has xi of some samples only, or one that is not finite.
-    """
-    bad = ~np.isfinite(xi)
-    if not bad.any() or np.isnan(xi).all():
-        return bool(bad.any())
-    rows = np.flatnonzero(bad.any(axis=1))
-    others = f" (and of {len(rows) - 1} more)" if len(rows) > 1 else ""
-    raise DataSchemaError(
-        f"xi of sample {int(rows[0])}{others} is not finite; correct the data set, leave those "
-        "samples out, or leave xi out of the whole file"
-    )
-
-
-def _coefficients(lesson: Lesson, prior: Prior) -> Array:
-    """The fields of a data set that holds no xi.
-
-    Raises:
-        DataSchemaError: they are on another grid than the unknown.
-    """
-    shape, found = prior.space.variables[0].shape, lesson.dataset.coefficient
-    if found is None or tuple(found.shape[1:]) != tuple(shape):
-        got = "none" if found is None else "x".join(map(str, found.shape[1:]))
-        raise DataSchemaError(
-            f"a learned prior needs 'coefficient' on the grid of the unknown, "
-            f"{'x'.join(map(str, shape))}, got {got}; set problem.unknown.grid to that of the data"
-        )
-    return np.asarray(found[:], dtype=np.float64).reshape(len(found), -1)
