@@ -3,6 +3,7 @@
     python benchmarks/samplers.py --quick                     # some minutes
     python benchmarks/samplers.py --peers --before ../before  # eight CPU minutes
     python benchmarks/samplers.py --before ../before          # pcn and two-level beside before
+    python benchmarks/samplers.py --only two-level --before ../before  # other rows stay
     $ENV/bin/python benchmarks/samplers.py --peers            # CUQIpy and tinyDA as well
 
 Cases: Darcy on the unit square, 144 sensors, noise 2 % of the peak, data from a mesh twice as fine;
@@ -65,6 +66,7 @@ PEER_CHAINS = 2
 
 BEST = ("hmc, 16 chains together", "hmc, 8 chains together")
 ALONE = ("hmc, one after another", "hmc, one after another, no rows")
+IN_CHECKOUTS = ("pcn", "two-level")
 NUTS = "CUQIpy NUTS, Laplace coordinates"
 
 
@@ -93,9 +95,9 @@ def peer_rows(posterior, sizes, seed):
             yield peers.sampled(name, posterior, starts, sizes[name], seed)
 
 
-def checkout_rows(roots, sizes, seed):
+def checkout_rows(roots, sizes, seed, names):
     """pcn and two-level of each checkout, each run in a process of its own, in turns."""
-    for name in ("pcn", "two-level"):
+    for name in names:
         for label, root in roots.items():
             asked = json.dumps([name, f"{name}{label}", sizes[name], SELF_CHAINS, seed])
             command = [root / ".venv/bin/python", __file__, "--child", asked]
@@ -115,8 +117,7 @@ def child(asked):
 
 def measured(unknowns, options, folder):
     """All rows of a case."""
-    sizes, found = lengths(unknowns, options.quick), []
-    posterior, seed = Case(unknowns).posterior(), options.seed
+    sizes, found, seed = lengths(unknowns, options.quick), [], options.seed
 
     def take(rows):
         for row in rows:
@@ -124,20 +125,29 @@ def measured(unknowns, options, folder):
             for line in judged.table([row]):
                 print(line, flush=True)
 
-    take(hmc_rows(posterior, sizes["hmc"], seed, folder))
-    if options.peers:
-        take(peer_rows(posterior, sizes, seed))
+    if not options.only:
+        posterior = Case(unknowns).posterior()
+        take(hmc_rows(posterior, sizes["hmc"], seed, folder))
+        if options.peers:
+            take(peer_rows(posterior, sizes, seed))
     if unknowns == 49:
         roots = {"": ROOT} | ({", before": options.before.resolve()} if options.before else {})
-        take(checkout_rows(roots, sizes, seed))
+        take(checkout_rows(roots, sizes, seed, options.only or IN_CHECKOUTS))
     return found
+
+
+def with_kept(unknowns, rows, out):
+    """The rows of an earlier call with these in their places."""
+    before = {case["unknowns"]: case["rows"] for case in json.loads(out.read_text())}
+    new = {r["method"]: r for r in rows}
+    return [new.pop(r["method"], r) for r in before.get(unknowns, [])] + list(new.values())
 
 
 def ratios(rows):
     """The comparisons that are asked for, as far as both sides ran."""
     names = {r["method"] for r in rows}
     pairs = [(one, other) for one in BEST for other in (*ALONE, NUTS)]
-    pairs += [(name, f"{name}, before") for name in ("pcn", "two-level")]
+    pairs += [(name, f"{name}, before") for name in IN_CHECKOUTS]
     return [
         {"one": one, "other": other, **judged.ratio(rows, one, other)}
         for one, other in pairs
@@ -158,6 +168,7 @@ def parsed():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--peers", action="store_true", help="CUQIpy and tinyDA too")
+    parser.add_argument("--only", nargs="+", choices=IN_CHECKOUTS, help="other rows stay")
     parser.add_argument("--before", type=Path, help="another checkout with its .venv")
     parser.add_argument("--unknowns", type=int, nargs="+", choices=CONFIGS, default=list(CONFIGS))
     parser.add_argument("--seed", type=int, default=0)
@@ -171,18 +182,23 @@ def main():
     if options.child:
         child(options.child)
         return
+    cases = [49] if options.only else options.unknowns
     why = peers.missing() if options.peers else None
     if why:
         print(f"no peers: {why}; the docstring of this file makes their environment")
         options.peers = False
     found = []
     with TemporaryDirectory() as scratch:
-        for unknowns in options.unknowns:
+        for unknowns in cases:
             folder = Path(scratch) / str(unknowns)
             rows = measured(unknowns, options, folder)
+            if options.only and options.out.exists():
+                rows = with_kept(unknowns, rows, options.out)
             found.append({"unknowns": unknowns, "rows": rows, "ratios": ratios(rows)})
     for case in found:
         shown(case["unknowns"], case["rows"])
+    if options.only and options.out.exists():
+        found += [c for c in json.loads(options.out.read_text()) if c["unknowns"] not in cases]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(found, indent=1) + "\n")
 

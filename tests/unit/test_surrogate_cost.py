@@ -132,9 +132,9 @@ def test_a_dear_one_walks_less_far_and_is_told():
 
 def test_few_draws_want_long_subchains_whatever_they_cost():
     dear = Costs(2.0, 1.0, 3.0)
-    few, many = (paced(dear, GOOD, draws, 5).subchain for draws in (6000, MANY))
+    few, many = (paced(dear, GOOD, draws, 5).subchain for draws in (9000, MANY))
     assert few > many
-    assert 6000 / GOOD.steps_per_draw(few) >= ENOUGH
+    assert 9000 / GOOD.steps_per_draw(few) >= ENOUGH
 
 
 def test_a_better_surrogate_wants_fewer_short_moves():

@@ -39,8 +39,9 @@ EVALUATIONS = 5
 LEAST_NEAR = 0.05
 """Of all subchains, one short move each however good the surrogate is."""
 
-ENOUGH = 1500.0
-"""Independent draws of all chains that a run is meant to give; R-hat below 1.01 takes as many."""
+ENOUGH = 3000.0
+"""Independent draws of all chains that a run is meant to give. R-hat below 1.01 takes half as many;
+explorers move no more than they need to agree, and may tell half the moves that a draw takes."""
 
 
 @dataclass(frozen=True)
