@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from learned_parts.kept import Kept, command
+from learned_parts.kept import Kept, command, epochs_within
 from learned_parts.protocols import NODES, PROTOCOLS, Protocol
 from scipy.stats import beta
 
@@ -173,8 +173,9 @@ def options_of(bench: Bench, member: Member) -> dict[str, Any]:
     options = {**member.options, **more, "epochs": bench.epochs}
     if bench.minutes is None:
         return options
-    seconds = [spent_on(bench, member, {**options, "epochs": n}) for n in (1, 3)]
-    epochs = max(1, int(60 * bench.minutes / max(0.5 * (seconds[1] - seconds[0]), 1e-3)))
+    epochs = epochs_within(
+        bench.minutes, lambda n: spent_on(bench, member, {**options, "epochs": n})
+    )
     return {**options, "epochs": epochs, "patience": epochs}
 
 
