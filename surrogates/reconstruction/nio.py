@@ -288,16 +288,17 @@ def _check_whole(experiments: Experiments, chosen: Index, name: str, numbers: Ar
     Raises:
         SurrogateRejected: some are whole and some are not.
     """
-    there, size = experiments.present(chosen), experiments.order.shape[1]
+    there, size = experiments.present(chosen), experiments.sizes
     broken = np.flatnonzero((there > 0) & (there < size))
     if not len(broken) or not (there == size).any():
         return
     k = broken[0]
+    number = numbers[experiments.order[k].max()]
     more = f" (and {len(broken) - 1} more lack some)" if len(broken) > 1 else ""
     raise SurrogateRejected(
-        f"surrogate 'nio' reads whole experiments, and of {name} = "
-        f"{numbers[experiments.order[k, 0]]:g} there are {there[k]} of {size} data{more}; leave "
-        "all data of such an experiment out, or use 'lin-fno', which takes any part"
+        f"surrogate 'nio' reads whole experiments, and of {name} = {number:g} there are {there[k]} "
+        f"of {size[k]} data{more}; leave all data of such an experiment out, or use 'lin-fno', "
+        "which takes any part"
     )
 
 
