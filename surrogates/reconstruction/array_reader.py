@@ -61,6 +61,7 @@ SHORT = 5
 class ArrayReaderConfig(NetworkConfig):
     """Options of all of them."""
 
+    members: int = Field(1, ge=1, le=20, description="networks, each with a seed of its own")
     learning_rate: float = Field(1e-3, gt=0, description="at the start; follows half a cosine to 0")
 
 
@@ -223,7 +224,7 @@ class ArrayReader(Reconstruction):
     @classmethod
     def teaching(cls, course: Course, raw: Members) -> Teaching:
         """How the network is trained."""
-        return Teaching(cls.name, 1)
+        return Teaching(cls.name, course.lesson.config.members)
 
     @classmethod
     def taught(cls, course: Course) -> Members:

@@ -197,8 +197,9 @@ class XNet(ArrayReader):
                 np.concatenate([data.valid_y, clean[1]], axis=1),
             )
 
-        loss = partial(_loss, len(raw.scale.mean), course.lesson.config.forward)
-        return Teaching(cls.name, 1, paired=paired, loss=loss)
+        config = course.lesson.config
+        loss = partial(_loss, len(raw.scale.mean), config.forward)
+        return Teaching(cls.name, config.members, paired=paired, loss=loss)
 
     def predicted(self, images: Array) -> Array:
         """The data at all trained sensors that images make, without noise.
@@ -216,9 +217,9 @@ class XNet(ArrayReader):
         images, p = np.atleast_2d(np.asarray(images, dtype=np.float64)), len(rule.scale.mean)
         if images.ndim != 2 or images.shape[1] != p:
             raise ShapeError(f"expected images of {p} nodes, got the shape {images.shape}")
-        found = answers(partial(told, rule.networks[0]), rule.scale.target(images), BLOCK)
-        scale = cast(Scaled, rule.reader).data
-        return np.asarray(scale.mean + scale.std * found)
+        scale, inputs = cast(Scaled, rule.reader).data, rule.scale.target(images)
+        found = [answers(partial(told, one), inputs, BLOCK) for one in rule.networks]
+        return np.asarray(scale.mean + scale.std * np.mean(found, axis=0))
 
     def judge(self, lesson: Lesson) -> Judgement:
         """Errors of images as for all kinds, and of data predicted from true images."""

@@ -20,7 +20,9 @@ from pdeinv.surrogates.reconstruction.invertible import (
     there,
 )
 from pdeinv.surrogates.reconstruction.latent_unet import LatentUnet
+from pdeinv.surrogates.reconstruction.modes import Seen
 from pdeinv.surrogates.reconstruction.x_net import XNet
+from pdeinv.surrogates.training.weights import answers
 
 pytestmark = pytest.mark.usefixtures("solves_here")
 
@@ -207,6 +209,19 @@ def test_the_order_of_the_data_does_not_matter(darcy, trained):
 def test_a_part_of_the_data_is_refused(darcy, trained):
     with pytest.raises(SurrogateRejected, match=r"reads all 25 data .*, got 24 of them"):
         bound_to(trained, darcy, slice(24))
+
+
+def test_members_differ_and_their_mean_is_the_image(darcy, tmp_path):
+    two = fitted(InverseFcnn, darcy, **{**KINDS[InverseFcnn], "epochs": 2, "members": 2})
+    assert two.metadata["extra"]["epochs"] == [2, 2]
+    inputs = two.rule.reader(Seen(darcy[1].values[:3], np.zeros(3)))
+    a, b = (answers(one, inputs, 8) for one in two.rule.networks)
+    assert np.abs(a - b).max() > 1e-3
+    scale = two.rule.scale
+    found = two.rule(Seen(darcy[1].values[:3], np.zeros(3))).mean
+    assert found == pytest.approx(scale.mean + scale.size * (a + b) / 2, rel=1e-9)
+    two.save(tmp_path / "s")
+    assert np.array_equal(InverseFcnn.load(tmp_path / "s").factor, two.factor)
 
 
 # --- both ways ---------------------------------------------------------------------------------
