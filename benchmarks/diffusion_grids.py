@@ -17,6 +17,7 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def squares(on: Operator, nodes: int, n: int) -> dict[str, Array]:
 
 def banded(power: Array) -> Array:
     """Root mean squares in each band, (levels, bands)."""
-    parts = [power[:, a:b].sum(axis=1) for a, b in zip(BANDS[:-1], BANDS[1:], strict=True)]
+    parts = [power[:, a:b].sum(axis=1) for a, b in pairwise(BANDS)]
     return np.sqrt(np.stack(parts, axis=1))
 
 
@@ -108,7 +109,7 @@ def compared(law: Law, work: Path, epochs: int, n: int) -> dict[str, Any]:
 
 
 def table(rows: dict[str, Any]) -> str:
-    bands = [f"{a}–{b - 1}" for a, b in zip(BANDS[:-1], BANDS[1:], strict=True)]
+    bands = [f"{a}–{b - 1}" for a, b in pairwise(BANDS)]
     lines = []
     for name, row in rows.items():
         told = f", {row['training']:.0f} s of CPU of training" if "training" in row else ""

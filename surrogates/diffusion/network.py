@@ -5,21 +5,20 @@ that it would have of a Gaussian, F a backbone that sees W y, y and ln s. So F h
 size at every level, as in the preconditioning of Karras et al. (2022), whose part the filter takes
 here, and a network that has learned nothing is the Wiener filter.
 
-References: Ronneberger, Fischer and Brox (2015), U-Net; Perez et al. (2018), FiLM; Karras, Aittala,
-Aila and Laine (2022), Elucidating the design space of diffusion-based generative models.
+Reference: Karras, Aittala, Aila and Laine (2022), Elucidating the design space of diffusion-based
+generative models.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from ..common.normalization import group_norm
 from ..common.torch_env import built, torch
 from .cosines import LOG_CENTRE, LOG_SPREAD, Cosines
+from .unet import unet
 from .uno import uno
 
 __all__ = ["Backbone", "build", "denoised", "level_loss"]
@@ -29,10 +28,6 @@ WAVES = 4
 
 FARTHEST = 3.0
 """Levels farther than this from the middle of the trained ones, in their spread, count as that."""
-
-
-LEAST = 4
-"""Channels of a normalised group, where a layer has as many."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +48,10 @@ class Backbone:
 
     def built(self) -> Any:
         """From images (batch, 2, y, x) and the level to (batch, y, x); zero before training."""
+        numbers = 1 + 2 * WAVES
         if self.kind == "uno":
-            told = 4 * self.width
-            return uno(self.width, self.scales, self.modes, _teller(told), told)
-        return _unet(self.width, self.scales)
+            return uno(self.width, self.scales, self.modes, numbers)
+        return unet(self.width, self.scales, numbers)
 
 
 def build(cosines: Cosines, backbone: Backbone, trained: Cosines | None = None) -> Any:
@@ -143,76 +138,3 @@ def level_loss(predicted: Any, target: Any) -> Any:
     """The mean squared error of the fields at each level in units of the Wiener filter's."""
     clean, weight = predicted[:, :-1], predicted[:, -1]
     return (weight * (clean - target).square().mean(dim=1)).mean()
-
-
-def _teller(channels: int) -> Any:
-    """From numbers of the level to channels."""
-    nn = torch.nn
-    return nn.Sequential(
-        nn.Linear(1 + 2 * WAVES, channels), nn.SiLU(), nn.Linear(channels, channels)
-    )
-
-
-def _unet(width: int, scales: int) -> Any:
-    """From images (batch, 2, y, x) and the level to (batch, y, x); zero before it is trained."""
-    widths = [width, *[2 * width] * (scales - 1)]
-    told = 4 * width
-    nn = torch.nn
-    parts = {
-        "told": _teller(told),
-        "first": nn.Conv2d(2, width, 3, padding=1),
-        "down": nn.ModuleList(_block(a, b, told) for a, b in pairwise([width, *widths])),
-        "middle": _block(widths[-1], widths[-1], told),
-        "up": nn.ModuleList(
-            _block(a + b, b, told) for a, b in zip([*widths[1:], widths[-1]], widths, strict=True)
-        ),
-        "norm": group_norm(width, LEAST),
-        "last": nn.Conv2d(width, 1, 3, padding=1),
-    }
-    with torch.no_grad():
-        for weights in parts["last"].parameters():
-            weights.zero_()
-    return built(_through, parts)
-
-
-def _through(module: Any, pair: tuple[Any, Any]) -> Any:
-    """Down to the coarsest grid and up again, with what each scale was on the way."""
-    images, level = pair
-    told = module.told(level)
-    rows, columns = images.shape[2:]
-    multiple = 2 ** (len(module.down) - 1)
-    more = (-columns % multiple, -rows % multiple)
-    x = torch.nn.functional.pad(images, (0, more[0], 0, more[1]), mode="replicate")
-    x, seen = module.first(x), []
-    for i, block in enumerate(module.down):
-        x = block((x if i == 0 else torch.nn.functional.avg_pool2d(x, 2), told))
-        seen.append(x)
-    x = module.middle((x, told))
-    for i in reversed(range(len(module.up))):
-        x = module.up[i]((torch.cat([x, seen[i]], dim=1), told))
-        if i > 0:
-            x = torch.nn.functional.interpolate(x, scale_factor=2, mode="nearest")
-    x = module.last(torch.nn.functional.silu(module.norm(x)))
-    return x[:, 0, :rows, :columns]
-
-
-def _block(n_in: int, n_out: int, told: int) -> Any:
-    """x + f(x) with two convolutions, the middle scaled and shifted by the level."""
-    nn = torch.nn
-    parts = {
-        "norm_in": group_norm(n_in, LEAST),
-        "conv_in": nn.Conv2d(n_in, n_out, 3, padding=1),
-        "film": nn.Linear(told, 2 * n_out),
-        "norm_out": group_norm(n_out, LEAST),
-        "conv_out": nn.Conv2d(n_out, n_out, 3, padding=1),
-        "past": nn.Identity() if n_in == n_out else nn.Conv2d(n_in, n_out, 1),
-    }
-
-    def forward(module: Any, pair: tuple[Any, Any]) -> Any:
-        x, level = pair
-        inner = module.conv_in(torch.nn.functional.silu(module.norm_in(x)))
-        scale, shift = module.film(level)[:, :, None, None].chunk(2, dim=1)
-        inner = module.norm_out(inner) * (1 + scale) + shift
-        return module.past(x) + module.conv_out(torch.nn.functional.silu(inner))
-
-    return built(forward, parts)

@@ -5,7 +5,7 @@ its grid, and go from one grid to another by them. Weights that were trained on 
 for the same operator on another one, with the aliasing of short waves as their only difference.
 
 References: Li et al. (2021), Fourier neural operator; Rahman, Ross and Azizzadenesheli (2023),
-U-NO: U-shaped neural operators; Perez et al. (2018), FiLM.
+U-NO: U-shaped neural operators.
 """
 
 from __future__ import annotations
@@ -21,43 +21,37 @@ from pdeinv.typing import Array
 from ..common.normalization import group_norm
 from ..common.torch_env import built, torch
 from .cosines import cosine_matrix
+from .film import LEAST, film, moved, teller, zeroed
 
 __all__ = ["uno"]
-
-LEAST = 4
-"""Channels of a normalised group, where a layer has as many."""
 
 FEWEST = 4
 """Modes that the coarsest layers keep along an axis."""
 
 
-def uno(width: int, scales: int, modes: int, told: Any, channels: int) -> Any:
+def uno(width: int, scales: int, modes: int, numbers: int) -> Any:
     """From images (batch, 2, y, x) and the level to (batch, y, x); zero before it is trained.
 
     Args:
         width: channels of the finest scale; coarser ones have twice as many.
         scales: grids, each half as fine as the one before.
         modes: that layers of the finest scale keep along an axis; half as many on each coarser one.
-        told: module from numbers of the level to ``channels``.
-        channels: see ``told``.
+        numbers: that tell the level.
     """
     widths = [width, *[2 * width] * (scales - 1)]
     kept = [max(FEWEST, modes >> i) for i in range(scales)]
-    nn = torch.nn
+    nn, told = torch.nn, 4 * width
     down = zip(pairwise([width, *widths]), kept, strict=True)
     up = zip([*widths[1:], widths[-1]], widths, kept, strict=True)
     parts = {
-        "told": told,
+        "told": teller(numbers, told),
         "first": nn.Conv2d(2, width, 1),
-        "down": nn.ModuleList(_block(a, b, k, channels) for (a, b), k in down),
-        "middle": _block(widths[-1], widths[-1], kept[-1], channels),
-        "up": nn.ModuleList(_block(a + b, b, k, channels) for a, b, k in up),
+        "down": nn.ModuleList(_block(a, b, k, told) for (a, b), k in down),
+        "middle": _block(widths[-1], widths[-1], kept[-1], told),
+        "up": nn.ModuleList(_block(a + b, b, k, told) for a, b, k in up),
         "norm": group_norm(width, LEAST),
-        "last": nn.Conv2d(width, 1, 1),
+        "last": zeroed(nn.Conv2d(width, 1, 1)),
     }
-    with torch.no_grad():
-        for weights in parts["last"].parameters():
-            weights.zero_()
     return built(_through, parts)
 
 
@@ -90,7 +84,7 @@ def _block(n_in: int, n_out: int, modes: int, told: int) -> Any:
         "norm_in": group_norm(n_in, LEAST),
         "modes": nn.Parameter(spread * torch.randn(n_in, n_out, modes, modes)),
         "nodes": nn.Conv2d(n_in, n_out, 1),
-        "film": nn.Linear(told, 2 * n_out),
+        "film": film(told, n_out),
         "norm_out": group_norm(n_out, LEAST),
         "out": nn.Conv2d(n_out, n_out, 1),
         "past": nn.Identity() if n_in == n_out else nn.Conv2d(n_in, n_out, 1),
@@ -100,8 +94,7 @@ def _block(n_in: int, n_out: int, modes: int, told: int) -> Any:
         x, level = pair
         inner = torch.nn.functional.silu(module.norm_in(x))
         inner = _spectral(inner, module.modes) + module.nodes(inner)
-        scale, shift = module.film(level)[:, :, None, None].chunk(2, dim=1)
-        inner = module.norm_out(inner) * (1 + scale) + shift
+        inner = moved(module.norm_out(inner), module.film(level))
         return module.past(x) + module.out(torch.nn.functional.silu(inner))
 
     return built(forward, parts)

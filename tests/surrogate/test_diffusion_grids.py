@@ -5,9 +5,8 @@ import pytest
 from diffusion_cases import GAUSSIAN, SMALL, drawn
 
 from pdeinv.bayes.fields.grid import RegularGrid
-from pdeinv.errors import Preempted, SurrogateRejected
+from pdeinv.errors import SurrogateRejected
 from pdeinv.executors.devices import import_torch
-from pdeinv.plugins.fitting import FitRun
 from pdeinv.plugins.law import law_of
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.surrogates.diffusion.cosines import Cosines, cosine_matrix
@@ -18,9 +17,9 @@ UNO = {**SMALL, "backbone": "uno", "modes": 6}
 FINE = {**GAUSSIAN, "unknown": {**GAUSSIAN["unknown"], "grid": [17, 17]}}
 
 
-def fitted(case, run=None, **options):
+def fitted(case, **options):
     problem, data = case
-    return DiffusionPrior.fit(data, problem, DiffusionPrior.Config(**{**UNO, **options}), 1, run)
+    return DiffusionPrior.fit(data, problem, DiffusionPrior.Config(**{**UNO, **options}), 1)
 
 
 @pytest.fixture(scope="module")
@@ -89,18 +88,6 @@ def test_derivatives_on_another_grid_are_those_of_the_denoiser(learned):
     at, dz, w = rng.standard_normal((3, 1, own.dim))
     slope = (law(at + 1e-5 * dz, 0.5) - law(at - 1e-5 * dz, 0.5)) / 2e-5
     assert np.sum(w * slope) == pytest.approx(np.sum(dz * law.vjp(at, 0.5, w)), rel=1e-6)
-
-
-def test_a_stopped_training_goes_on_to_the_same_bits(case, tmp_path):
-    problem, data = case
-    small = (problem, data.rows(slice(0, 100)))
-    whole = fitted(small, FitRun(tmp_path / "a"), epochs=3)
-    asked = iter([False] * 10 + [True] * 10_000)
-    with pytest.raises(Preempted):
-        fitted(small, FitRun(tmp_path / "b", should_stop=lambda: next(asked)), epochs=3)
-    again = fitted(small, FitRun(tmp_path / "b", resume=True), epochs=3)
-    for name, values in whole.weights.items():
-        np.testing.assert_array_equal(again.weights[name], values)
 
 
 def test_coordinates_on_another_grid_are_the_same_waves():

@@ -183,12 +183,14 @@ def test_it_keeps_the_protocol():
     report.raise_for_failures()
 
 
-def test_a_stopped_training_goes_on_to_the_same_bits(phases, tmp_path):
-    whole = fitted(phases, FitRun(tmp_path / "a"), epochs=3)
+@pytest.mark.parametrize("backbone", ["unet", "uno"])
+def test_a_stopped_training_goes_on_to_the_same_bits(phases, tmp_path, backbone):
+    how = {"epochs": 3, "backbone": backbone}
+    whole = fitted(phases, FitRun(tmp_path / "a"), **how)
     asked = iter([False] * 20 + [True] * 10_000)
     with pytest.raises(Preempted):
-        fitted(phases, FitRun(tmp_path / "b", should_stop=lambda: next(asked)), epochs=3)
-    again = fitted(phases, FitRun(tmp_path / "b", resume=True), epochs=3)
+        fitted(phases, FitRun(tmp_path / "b", should_stop=lambda: next(asked)), **how)
+    again = fitted(phases, FitRun(tmp_path / "b", resume=True), **how)
     for name, values in whole.weights.items():
         np.testing.assert_array_equal(again.weights[name], values)
 
