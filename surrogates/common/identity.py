@@ -18,7 +18,13 @@ from pdeinv.typing import Array
 
 from .split import Index
 
-__all__ = ["Identity", "check_coordinates"]
+__all__ = ["OF_DATA", "Identity", "check_coordinates"]
+
+OF_MODELS = "'fno', which takes any"
+"""What to use at other sensors than a forward model was trained for."""
+
+OF_DATA = "an engine of the model alone (map, gauss-newton)"
+"""The same of an inverse."""
 
 UNKNOWN = "unknown"
 """The table of a problem's configuration that says what is looked for, by the name that all use."""
@@ -139,8 +145,12 @@ class Identity:
                     f"this run has {now.get(key)!r}; use that configuration or train it again"
                 )
 
-    def select(self, sensors: Sensors) -> Index:
+    def select(self, sensors: Sensors, instead: str = OF_MODELS) -> Index:
         """The positions of ``sensors`` among the trained ones.
+
+        Args:
+            sensors: coordinates of the data.
+            instead: what to use for others, in the refusal.
 
         Raises:
             SurrogateRejected: a sensor is not among them.
@@ -157,7 +167,7 @@ class Identity:
             raise SurrogateRejected(
                 f"{len(far)} of {len(asked)} sensors are not among the {len(trained)} that the "
                 f"surrogate was trained for, the first at {place}; generate and train with these "
-                "sensors, or use 'fno', which takes any"
+                f"sensors, or use {instead}"
             )
         return np.asarray(index, dtype=np.intp)
 
