@@ -20,6 +20,7 @@ from pdeinv.engines.diffusion.prior import law_draws
 from pdeinv.errors import ConfigError
 from pdeinv.jobs.evaluate import Request, Setting
 from pdeinv.jobs.evaluate_inverse import Told
+from pdeinv.jobs.evaluated_draws import check_draws
 from pdeinv.model.learned import Denoiser, Role
 from pdeinv.plugins.law import law_of
 from pdeinv.plugins.recipe import load_surrogate
@@ -136,6 +137,7 @@ def examine(request: Request) -> Examined:
     there = Setting.of(request, surrogate)
     own, law = law_of(surrogate, there.problem, there.prior, there.sensors)
     n, k = request.n, max(FITTED * own.dim, FEWEST)
+    check_draws(n, there.prior.dim + own.dim, own.dim)  # fields, then noise and draws of the law
     xi = stream(request.seed, "evaluate-fields").standard_normal((n + k, there.prior.dim))
     clean = xi if own is there.prior else whiten(own, there.prior.unwhiten(xi))
     rng = stream(request.seed, "evaluate-noise")
