@@ -58,8 +58,10 @@ def draws_of(
     check_draws(n, dim, reference.d_space.size)
     if around is None and case is not None:
         return {"posterior": _laplace(case, reference, n, seed)}
-    rows = (stream(seed, "evaluate", i).standard_normal(dim) for i in range(n))
-    draws = {"prior": np.fromiter(rows, np.dtype((np.float64, dim)), n)}
+    prior = np.empty((n, dim))
+    for i, row in enumerate(prior):
+        row[:] = stream(seed, "evaluate", i).standard_normal(dim)
+    draws = {"prior": prior}
     if around is not None:
         found = _of_result(around, problem, reference.prior)
         pick = stream(seed, "evaluate-posterior").permutation(len(found))[:n]
