@@ -176,7 +176,8 @@ def recalled_seed(folder: Path) -> int | None:
 
 def resumable(folder: Path) -> bool:
     """Whether there is a checkpoint, a training round or a batch: something to go on from."""
-    return any(file.name not in (PLAN, FORESEEN) for kind in RESUMABLE for file in folder.rglob(kind))
+    none = PLAN, FORESEEN
+    return any(file.name not in none for kind in RESUMABLE for file in folder.rglob(kind))
 
 
 def drop_unless_resumable(folder: Path) -> None:

@@ -26,6 +26,9 @@ UNKNOWN = "unknown"
 TOLD, LONGEST = 3, 60
 """Differences that a message lists, and characters of a value in it."""
 
+MESH = "cells"
+"""Its key for how fine the mesh is."""
+
 PLACE_TOLERANCE = 1e-9
 """Sensors closer than this share of their extent are the same."""
 
@@ -115,6 +118,15 @@ class Identity:
                 "surrogate was trained for another prior of the same size; train it again with "
                 "this prior"
             )
+
+    def check_but_grid(self, problem: Problem) -> None:
+        """Refuse another problem or configuration; grids and meshes may be others.
+
+        Raises:
+            SurrogateRejected: names the first difference.
+        """
+        self._check_name(problem)
+        self._check_config(problem, lambda key: key not in (f"{UNKNOWN}.grid", MESH))
 
     def check_setup(self, problem: Problem) -> None:
         """Refuse another problem, body or protocol; its unknown may be another.

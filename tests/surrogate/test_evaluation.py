@@ -326,4 +326,4 @@ def test_draws_that_cannot_be_held_with_their_data_are_refused_before_the_first(
     monkeypatch.setattr(memory, "capacity", lambda: 9 * 4 * n)
     monkeypatch.setattr(evaluated_draws, "stream", None)
     with pytest.raises(ConfigError, match=f"n: {n} draws of 4 unknowns would take at least"):
-        compare(request(checkpoint, n=n), lambda done, total: None)
+        compare(request(checkpoint, n=n), lambda *_: None)
