@@ -93,6 +93,7 @@ def test_data_unlike_those_of_the_training_are_flagged(share, unlike, tmp_path):
     found = go(posterior(of_xi(TRUE, likeness)), tmp_path)
     assert (found.ended is Ended.UNLIKE) == unlike
     assert found.converged != unlike
+    assert found.message.startswith("fewer than 1 in 24 of" if unlike else "estimate of")
     assert ("likeness" in found.summary) == (share is not None)
 
 

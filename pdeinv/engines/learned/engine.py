@@ -239,16 +239,20 @@ class LearnedInverse(Engine[LearnedState]):
         return {"polish": chains[0].course("iteration")} if polished else {}
 
     def _message(self, state: LearnedState, told: Estimate, n: int, ended: Ended) -> str:
-        """What was found, in one sentence."""
+        """What was found, in one sentence; why it is not converged stands first."""
         parts = [f"estimate of '{self.name}' with misfit {state.raw:.4g} for {n} data"]
         if self.config.polish != "none":
-            parts.append(
+            parts.insert(
+                len(parts) if ended.converged else 0,
                 f"{self.config.polish} {ended.words} after {state.polished.n} steps with "
-                f"misfit {state.misfit:.4g}"
+                f"misfit {state.misfit:.4g}",
             )
         if told.likeness is not None:
             share = share_in_words(float(told.likeness))
-            parts.append(f"{share} of the held-out data are as odd as these, or odder")
+            parts.insert(
+                0 if ended is Ended.UNLIKE else len(parts),
+                f"{share} of the held-out data are as odd as these, or odder",
+            )
         return "; ".join(parts)
 
 
