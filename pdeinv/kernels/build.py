@@ -51,6 +51,7 @@ SIGNATURES = {
 """Functions that exist for each kind."""
 
 REAL = {
+    "largest": (_N, _P, _P),
     "line_factor": (_N, *(_P,) * 4),
     "line_solve": (_N, *(_P,) * 4),
     "line_times": (_N, *(_P,) * 4),

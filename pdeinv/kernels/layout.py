@@ -49,6 +49,7 @@ class Plan(ctypes.Structure):
         *((name, ctypes.c_void_p) for name, _ in _FIELDS),
         ("quads", ctypes.c_int64),
         ("tallest", ctypes.c_int64),
+        ("indefinite", ctypes.c_int64),
     ]
 
 
@@ -86,13 +87,16 @@ class _Places:
         return np.where(inside < width, square, lower)
 
 
-def layout(groups: Supernodes, indptr: Index, indices: Index) -> Layout:
+def layout(
+    groups: Supernodes, indptr: Index, indices: Index, *, indefinite: bool = False
+) -> Layout:
     """The plan of a factorisation.
 
     Args:
         groups: the columns of the factor.
         indptr: pattern of the given values, CSR; both triangles or one.
         indices: of it. Where both triangles are given, the lower one is read.
+        indefinite: whether complex pivots may point anywhere.
 
     Raises:
         ConfigError: the factor has more than 2^31 entries.
@@ -124,7 +128,7 @@ def layout(groups: Supernodes, indptr: Index, indices: Index) -> Layout:
     addresses = (held[name].ctypes.data for name, _ in _FIELDS)
     tallest = int((tall.max(initial=0) + 3) // 4)
     return Layout(
-        Plan(len(groups.order), len(width), *addresses, int(begin[-1]), tallest),
+        Plan(len(groups.order), len(width), *addresses, int(begin[-1]), tallest, indefinite),
         held,
     )
 
