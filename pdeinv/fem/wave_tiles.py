@@ -6,8 +6,8 @@ contrast touches. Waves are parts: (n, waves, 2, width), values of the contrast 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,10 @@ from pdeinv.fem.guarded_tiles import Guarded, GuardedTiles
 from pdeinv.fem.high_order import CellRule
 from pdeinv.fem.surroundings import Inner, inner_part
 from pdeinv.kernels.sparse import Sparse
+from pdeinv.kernels.tiles import empty
 from pdeinv.typing import Array
 
-__all__ = ["PointTiles", "Wave", "WaveTiles", "inner_of", "overlap", "parts_of", "spread"]
+__all__ = ["PointTiles", "Wave", "WaveTiles", "each_wave", "inner_of", "parts_of"]
 
 
 def parts_of(numbers: Any) -> Array:
@@ -29,17 +30,14 @@ def parts_of(numbers: Any) -> Array:
     return np.stack([numbers.real, numbers.imag], axis=-1)[..., None]
 
 
-def spread(values: Array) -> Array:
-    """Values (points, width) beside waves (points, waves, 2, width)."""
-    return values[:, None, None]
-
-
-def overlap(a: Array, b: Array) -> Array:
-    """Re Σ a b over the waves of two fields, (points, width); numpy's sums depend on the width."""
-    total = np.zeros(np.broadcast_shapes(a.shape, b.shape)[::3])
-    for k in range(a.shape[1]):
-        total += a[:, k, 0] * b[:, k, 0] - a[:, k, 1] * b[:, k, 1]
-    return total
+def each_wave(waves: int, work: Callable[[int], Array]) -> Array:
+    """What ``work`` gives for each wave, (n, 2, width), side by side: (n, waves, 2, width)."""
+    first = work(0)
+    found = empty(len(first), waves, *first.shape[1:])
+    found[:, 0] = first
+    for k in range(1, waves):
+        found[:, k] = work(k)
+    return found
 
 
 def inner_of(system: WaveSystem) -> Inner:
@@ -91,6 +89,8 @@ def _mass(rule: CellRule, inner: Inner) -> sparse.csr_array:
 class Wave:
     """The waves of a tile of contrasts.
 
+    At the points they are taken one after the other: all at once they would not fit the cache.
+
     Attributes:
         of: the equation.
         factor: of A(q).
@@ -103,19 +103,36 @@ class Wave:
     incident: Array
     u: Array
 
-    @cached_property
-    def total(self) -> Array:
-        """u_inc + u_s at the points."""
-        return self.incident + self.of.points.values.tile(self.u)
+    @property
+    def waves(self) -> int:
+        """Their number."""
+        return self.u.shape[1]
+
+    def total(self, k: int) -> Array:
+        """u_inc + u_s of wave k at the points, (points, 2, width)."""
+        return self.incident[:, k] + self.of.points.values.tile(self.u[:, k])
 
     def tangent(self, dq: Array) -> Array:
         """du with A du = k² ∫ dq t v."""
-        return self.factor.solve(self.of.load(dq, self.total))
+        scaled = (self.of.scale * dq)[:, None]
+        loads = self.of.points.loads
+        return self.factor.solve(
+            each_wave(self.waves, lambda k: loads.tile(scaled * self.total(k)))
+        )
 
     def gradient(self, adjoint: Array) -> Array:
         """The derivative k² ω Re Σ t λ along q at the points."""
-        there = self.of.points.values.tile(adjoint)
-        return self.of.scale * overlap(there, self.total)
+        values = self.of.points.values
+        return self.of.scale * self.overlap(lambda k: values.tile(adjoint[:, k]))
+
+    def overlap(self, other: Callable[[int], Array]) -> Array:
+        """Re Σ t o over the waves; numpy's own sums depend on the width."""
+        found = np.zeros((len(self.incident), self.u.shape[-1]))
+        for k in range(self.waves):
+            one, total = other(k), self.total(k)
+            found += one[:, 0] * total[:, 0]
+            found -= one[:, 1] * total[:, 1]
+        return found
 
 
 class WaveTiles:
@@ -141,16 +158,14 @@ class WaveTiles:
 
     def bytes(self, width: int, waves: int) -> int:
         """What factor and waves of a tile hold."""
-        size = self.points.values.shape[0] + 2 * self.points.values.shape[1]
-        return self.solver.bytes(width) + 16 * width * waves * size
-
-    def load(self, q: Array, t: Array) -> Array:
-        """k² ∫ q t v for t at the points."""
-        return self.points.loads.tile(spread(self.scale * q) * t)
+        return self.solver.bytes(width) + 16 * width * waves * self.points.values.shape[1]
 
     def solved(self, q: Array, incident: Array) -> Wave:
         """u_s of A(q) u_s = k² ∫ q u_inc v."""
         entries = np.repeat(self._fixed, q.shape[-1], axis=-1)
         entries[:, 0] -= self._k2 * self.points.mass.tile(q)
-        factor, u = self.solver.factor_and_solve(entries, self.load(q, incident))
+        scaled = (self.scale * q)[:, None]
+        loads = self.points.loads
+        load = each_wave(incident.shape[1], lambda k: loads.tile(scaled * incident[:, k]))
+        factor, u = self.solver.factor_and_solve(entries, load)
         return Wave(self, factor, incident, u)

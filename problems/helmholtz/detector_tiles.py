@@ -8,7 +8,7 @@ import numpy as np
 
 from pdeinv.fem.complex_product import ComplexProduct
 from pdeinv.fem.surroundings import Inner
-from pdeinv.fem.wave_tiles import PointTiles, Wave, overlap, parts_of, spread
+from pdeinv.fem.wave_tiles import PointTiles, Wave, each_wave, parts_of
 from pdeinv.typing import Array
 
 from .detectors import Detector, Integral, NearField
@@ -77,20 +77,27 @@ class IntegralTiles:
 
     def data(self, wave: Wave, q: Array) -> Array:
         """F (q t) + d₀."""
-        return self._ahead.tile(spread(q) * wave.total) + self._offset
+        ahead, beside = self._ahead, q[:, None]
+        found = each_wave(wave.waves, lambda k: ahead.tile(beside * wave.total(k)))
+        return found + self._offset
 
     def tangent(self, du: Array, wave: Wave, q: Array, dq: Array) -> Array:
         """F (dq t + q dt)."""
-        dt = self._points.values.tile(du)
-        return self._ahead.tile(spread(dq) * wave.total + spread(q) * dt)
+        ahead, values = self._ahead, self._points.values
+
+        def work(k: int) -> Array:
+            return ahead.tile(dq[:, None] * wave.total(k) + q[:, None] * values.tile(du[:, k]))
+
+        return each_wave(wave.waves, work)
 
     def load(self, c: Array, q: Array) -> Array:
         """Eᵀ (q Fᵀ c)."""
-        return self._points.loads.tile(spread(q) * self._back.tile(c))
+        back, loads, beside = self._back, self._points.loads, q[:, None]
+        return each_wave(c.shape[1], lambda k: loads.tile(beside * back.tile(c[:, k])))
 
     def direct(self, c: Array, wave: Wave) -> Array:
         """Re Σ t Fᵀ c."""
-        return overlap(self._back.tile(c), wave.total)
+        return wave.overlap(lambda k: self._back.tile(c[:, k]))
 
 
 def detector_tiles(detector: Detector, inner: Inner, points: PointTiles) -> DetectorTiles:

@@ -28,9 +28,6 @@ MATRICES = 1_000
 TENSOR = 12 * 530
 """Bytes for each unknown that the contrast touches, of the entries of all cells at all points."""
 
-POINTS = 24
-"""At most so many points of the contrast for each of those unknowns."""
-
 
 def touched(config: HelmholtzConfig, level: int) -> int:
     """At most so many degrees of freedom are met by the contrast."""
@@ -57,6 +54,6 @@ def model_bytes(config: HelmholtzConfig, level: int, n: int, ks: Sequence[float]
     inner = touched(config, level)
     if config.quantity == "source" or not pays(inner):
         return int(alone)
-    fields = 16 * count(config) * (POINTS + 2) * inner
+    fields = 16 * count(config) * inner
     tile = lanes() * len(ks) * (PLAIN * _entries(inner) + fields)
     return int(alone + tile + max(tile, CACHE_BYTES) + TENSOR * inner)
