@@ -178,6 +178,11 @@ def helmholtz(cells):
     return plain("helmholtz", config, "ring:32", count=8)
 
 
+def waves(cells):
+    """The default problem, on finer meshes as well."""
+    return plain("helmholtz", {"cells": cells}, "ring:16", count=BATCH)
+
+
 def plain(name, config, sensors, count):
     from pdeinv.plugins.recipe import make_problem
 
@@ -224,6 +229,7 @@ CASES = {
     "heat": (heat, (65, 129)),
     "eit": (eit, (36, 61)),
     "helmholtz": (helmholtz, (32,)),
+    "waves": (waves, (12, 24, 48, 96)),
 }
 """By name: what measures, and its sizes (nodes or cells along a side)."""
 

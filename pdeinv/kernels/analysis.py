@@ -55,6 +55,6 @@ def _orders(pattern: Any, points: Array | None, last: Index) -> Iterator[Index]:
         yield last
         return
     inner = pattern[first][:, first] if len(last) else pattern
-    where = None if points is None else points[first]
+    where = points[first] if points is not None and len(last) else points
     for found in (dissection(inner, where), minimum_degree(inner)):
         yield np.concatenate([first[found], last])

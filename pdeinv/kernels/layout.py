@@ -101,7 +101,7 @@ def layout(
     Raises:
         ConfigError: the factor has more than 2^31 entries.
     """
-    width, tall = groups.widths(), np.array([len(r) for r in groups.rows], dtype=np.int64)
+    width, tall = groups.widths(), groups.heights()
     full = (width + 3) // 4
     square, lower = 2 * full * (full - 1) + width, (tall + 3) // 4 * width
     begin = _sums(square + lower)
@@ -110,9 +110,8 @@ def layout(
             f"a factor of {4 * begin[-1]} entries is too large for the compiled kernels; "
             "take a coarser mesh or another solver"
         )
-    rows = np.concatenate(groups.rows) if len(groups.rows) else np.zeros(0, np.int64)
+    rows, below = groups.rows, groups.below
     owner = np.repeat(np.arange(len(width)), tall)
-    below = _sums(tall)
     diagonal = 4 * begin[:-1]
     places = _Places(
         groups, below, diagonal, diagonal + 4 * square, owner * len(groups.order) + rows
