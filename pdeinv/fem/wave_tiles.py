@@ -106,7 +106,7 @@ class Wave:
     @property
     def waves(self) -> int:
         """Their number."""
-        return self.u.shape[1]
+        return int(self.u.shape[1])
 
     def total(self, k: int) -> Array:
         """u_inc + u_s of wave k at the points, (points, 2, width)."""

@@ -58,7 +58,7 @@ REAL = {
 }
 """Functions of real numbers alone."""
 
-PLAIN = {
+PLAIN: Mapping[str, tuple[Any, ...]] = {
     "lanes": (),
     "tile_rows": (_P, _N, _N, _P),
     "untile_rows": (_P, _N, _N, _P),

@@ -148,10 +148,10 @@ def test_private_folders_are_removed_at_the_end(tmp_path):
 def test_a_library_depends_on_source_compiler_flags_and_processor(monkeypatch):
     of = ({"a.c": b"source", "b.c": b""}, ["cc"], b"12.2", ["-O3"])
     keys = {build._key(*of)}
-    more = {"a.c": b"source", "b.c": b"more"}
-    for other in (({"a.c": b"other", "b.c": b""}, *of[1:]), (more, *of[1:]), (of[0], ["gcc"], *of[2:]), (*of[:2], b"13", of[3]),
-                  (*of[:3], ["-O2"])):  # fmt: skip
-        keys.add(build._key(*other))
+    for k, other in ((1, ["gcc"]), (2, b"13"), (3, ["-O2"])):
+        keys.add(build._key(*of[:k], other, *of[k + 1 :]))
+    for sources in ({"a.c": b"other", "b.c": b""}, {"a.c": b"source", "b.c": b"more"}):
+        keys.add(build._key(sources, *of[1:]))
     monkeypatch.setattr(build, "_cpu", lambda: b"another")
     assert len(keys | {build._key(*of)}) == 7
 
