@@ -210,6 +210,7 @@ def rows(model, ms):
     if "rows" not in model.capabilities:
         return {}
     orders = [np.roll(ms, k, axis=0) for k in range(3)]
+    start = time.process_time()
     blocks = [slice(i, i + model.block) for i in range(0, len(ms), model.block)]
 
     def both(k):
@@ -218,7 +219,11 @@ def rows(model, ms):
             at.vjp(at.values)
             del at  # and its factors with it
 
+    model.rows(ms[:1])
+    first = time.process_time() - start
     return {
+        "rows, first call": first,
+        "rows, one alone": least(lambda k: model.rows(ms[k : k + 1]), len(ms)),
         "rows value": least(lambda k: model.rows(orders[k]), 3) / len(ms),
         "rows value + gradient": least(both, 3) / len(ms),
     }

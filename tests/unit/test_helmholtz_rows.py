@@ -54,6 +54,18 @@ def test_64_rows_are_right_and_have_their_bits():
     assert_rows_keep_their_promise(*setting(n=64))
 
 
+def test_a_model_that_begins_anew_gives_the_bits_of_one_that_has_worked():
+    """A resumed run builds its model again."""
+    model, ms = setting()
+    spoilt = ms.copy()
+    spoilt[3] = 1e308
+    model.rows(spoilt)
+    model.linearize_rows(ms[5:9]).vjp(np.ones((4, model.d_space.size)))
+    worked, fresh = model.linearize_rows(ms), setting()[0].linearize_rows(ms[8:])
+    np.testing.assert_array_equal(worked.values[8:], fresh.values)
+    np.testing.assert_array_equal(worked.jvp(ms)[8:], fresh.jvp(ms[8:]))
+
+
 def test_receivers_inside_and_around_the_contrast_agree_with_single_calls():
     model, ms = setting(n=3, sensors="list:0.5,0.5;0.25,0.6;0.9,0.05;0.02,0.97")
     for m, row in zip(ms, model.rows(ms).values, strict=True):
