@@ -28,11 +28,11 @@ __all__ = [
 ]
 
 LIMIT = 70_000
-"""Unknowns up to which the factors of a tile take 0.2 GB in the plane; beyond, MUMPS takes over."""
+"""Unknowns up to which factors of a tile take 0.2 GB in the plane; beyond, MUMPS takes over."""
 
 
 def pays(n: int) -> bool:
-    """Whether the kernels solve systems of ``n`` unknowns here: they compile, and ``n`` is in bounds."""
+    """Whether the kernels solve systems of ``n`` unknowns here: they compile, n is in bounds."""
     return n <= LIMIT and available()
 
 
