@@ -23,6 +23,9 @@ __all__ = ["Identity", "check_coordinates"]
 UNKNOWN = "unknown"
 """The table of a problem's configuration that says what is looked for, by the name that all use."""
 
+MESH = "cells"
+"""Its key for how fine the mesh is."""
+
 PLACE_TOLERANCE = 1e-9
 """Sensors closer than this share of their extent are the same."""
 
@@ -99,6 +102,15 @@ class Identity:
                 "surrogate was trained for another prior of the same size; train it again with "
                 "this prior"
             )
+
+    def check_but_grid(self, problem: Problem) -> None:
+        """Refuse another problem or configuration; grids and meshes may be others.
+
+        Raises:
+            SurrogateRejected: names the first difference.
+        """
+        self._check_name(problem)
+        self._check_config(problem, lambda key: key not in (f"{UNKNOWN}.grid", MESH))
 
     def check_setup(self, problem: Problem) -> None:
         """Refuse another problem, body or protocol; its unknown may be another.
