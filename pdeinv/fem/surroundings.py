@@ -7,6 +7,7 @@ subtracted is computed once. It couples all of i that touch e, the edge.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ __all__ = ["Inner", "inner_part"]
 Ints = NDArray[np.int64]
 
 BLOCK = 64
-"""Columns of the edge that are solved for at once."""
+"""Right-hand sides that are solved for at once."""
 
 GROWTH = 1e3
 """How many times larger than on the edge a wave may be around it; its rounding grows as much."""
@@ -59,15 +60,28 @@ class Inner:
 
     def reading(self, matrix: Any) -> Any:
         """R with R u_i = B u for a sparse B (r, n), CSR."""
-        matrix = sparse.csr_array(matrix)
-        inside = matrix[:, self.nodes]
-        if self.solve is None:
+        matrix = sparse.csr_array(matrix).astype(np.complex128)
+        inside, outside = matrix[:, self.nodes], matrix[:, self.outer]
+        rows = np.flatnonzero(np.diff(outside.indptr))
+        if self.solve is None or len(rows) == 0:
             return inside
-        outside = matrix[:, self.outer].toarray().astype(np.complex128)
-        through = -(self.coupling.T @ self.solve(np.ascontiguousarray(outside.T))).T
-        table = sparse.coo_array(through)
-        at = (table.coords[0], self.edge[table.coords[1]])
-        return sparse.csr_array(inside + sparse.csr_array((table.data, at), inside.shape))
+        table = self._through(self.solve, outside[rows])
+        place = (np.repeat(rows, len(self.edge)), np.tile(self.edge, len(rows)))
+        return sparse.csr_array(inside - sparse.csr_array((table.ravel(), place), inside.shape))
+
+    def _through(self, solve: Solve, outside: Any) -> NDArray[np.complex128]:
+        """B_e K_ee^(-1) K_ei on the edge, by the fewer solves."""
+        found = np.empty((outside.shape[0], len(self.edge)), dtype=np.complex128)
+        for part in _blocks(min(found.shape)):
+            if len(found) < len(self.edge):
+                found[part] = (self.coupling.T @ solve(outside[part].T.toarray())).T
+            else:
+                found[:, part] = outside @ solve(self.coupling[:, part].toarray())
+        return found
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    return (slice(first, first + BLOCK) for first in range(0, n, BLOCK))
 
 
 def inner_part(matrix: Any, touched: NDArray[np.bool_], held: NDArray[np.bool_]) -> Inner:
@@ -102,8 +116,7 @@ def _eliminated(matrix: Any, nodes: Ints, outer: Ints) -> Inner:
     solve = factored(around, hint="waves around the unknown resonate")
     square = np.empty((len(edge), len(edge)), dtype=np.complex128)
     rise = np.zeros(len(outer))
-    for start in range(0, len(edge), BLOCK):
-        part = slice(start, start + BLOCK)
+    for part in _blocks(len(edge)):
         found = solve(coupling[:, part].toarray())
         rise += np.abs(found).sum(axis=1)
         square[:, part] = coupling.T @ found

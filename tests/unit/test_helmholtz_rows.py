@@ -67,7 +67,11 @@ def test_a_model_that_begins_anew_gives_the_bits_of_one_that_has_worked():
 
 
 def test_receivers_inside_and_around_the_contrast_agree_with_single_calls():
-    model, ms = setting(n=3, sensors="list:0.5,0.5;0.25,0.6;0.9,0.05;0.02,0.97")
+    for sensors in ("list:0.5,0.5;0.25,0.6;0.9,0.05;0.02,0.97", "all"):
+        assert_close_to_single_calls(*setting(n=3, sensors=sensors))
+
+
+def assert_close_to_single_calls(model, ms):
     for m, row in zip(ms, model.rows(ms).values, strict=True):
         close(row, model(m))
 

@@ -192,6 +192,10 @@ def test_the_inner_part_gives_the_solution_there_and_readings_everywhere(rng):
     np.testing.assert_allclose(small, u[inner.nodes], rtol=1e-11)
     reading = sparse.csr_array(rng.standard_normal((4, SIDE**2)) * (1 - held))
     np.testing.assert_allclose(inner.reading(reading) @ small, reading @ u, rtol=1e-11)
+    every = inner.reading(sparse.diags_array(1.0 - held)) @ small
+    np.testing.assert_allclose(every, u, rtol=1e-11, atol=1e-14)
+    within = sparse.csr_array(sparse.eye_array(SIDE**2))[inner.nodes]
+    assert inner.reading(within).nnz == len(inner.nodes)
 
 
 def test_nothing_is_eliminated_where_waves_around_resonate():
