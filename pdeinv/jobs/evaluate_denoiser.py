@@ -22,6 +22,7 @@ from pdeinv.engines.diffusion.prior import law_draws
 from pdeinv.errors import ConfigError
 from pdeinv.jobs.evaluate import Request, Setting
 from pdeinv.jobs.evaluate_inverse import Told
+from pdeinv.jobs.evaluated_draws import check_draws
 from pdeinv.jobs.fields_given import given_fields, nearest
 from pdeinv.model.learned import Denoiser, Role
 from pdeinv.plugins.law import law_of
@@ -168,6 +169,7 @@ def examine(request: Request) -> Examined:
 def _drawn(request: Request, given: Prior, own: Prior) -> tuple[Array, Array]:
     """Draws of the problem's prior in other coordinates: those to denoise, and more."""
     n, k = request.n, max(FITTED * own.dim, FEWEST)
+    check_draws(n, given.dim + own.dim, own.dim)  # fields, then noise and draws of the law
     xi = stream(request.seed, "evaluate-fields").standard_normal((n + k, given.dim))
     clean = xi if own is given else whiten(own, given.unwhiten(xi))
     return clean[:n], clean[n:]
