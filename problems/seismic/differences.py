@@ -101,7 +101,6 @@ def segments_of(steps: int, size: int, memory_mb: float) -> int:
     Raises:
         ConfigError: no number of parts is enough.
     """
-
     needs = {k: size * fields_of(steps, k) for k in range(1, max(1, math.isqrt(steps)) + 1)}
     found = next((k for k, need in needs.items() if need <= 1e6 * memory_mb), None)
     if found is None:
