@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from learned_parts.kept import Kept, command
+from learned_parts.kept import Kept, command, epochs_within
 from learned_parts.protocols import NODES, PROTOCOLS, Protocol
 from scipy.stats import beta
 
@@ -66,7 +66,12 @@ class Member:
     @property
     def trains(self) -> bool:
         """Whether there is a network."""
-        return self.surrogate in ("lin-fno", "nio", "eit-transformer", "inverse-unet")
+        return self.surrogate not in ("average-image", "linear-image")
+
+    @property
+    def takes_parts(self) -> bool:
+        """Whether it can be asked with fewer functions than it was trained with."""
+        return self.surrogate not in ("inverse-deeponet", "inverse-fcnn")
 
     @property
     def folder(self) -> str:
@@ -83,6 +88,8 @@ MEMBERS = (
 OPERATORS = (
     Member("inverse-unet", "inverse-unet"),
     Member("eit-transformer", "eit-transformer"),
+    Member("inverse-deeponet", "inverse-deeponet"),
+    Member("inverse-fcnn", "inverse-fcnn"),
     Member("nio", "nio"),
     Member("nio as published", "nio", {"form": '"paper"'}),
 )
@@ -173,8 +180,9 @@ def options_of(bench: Bench, member: Member) -> dict[str, Any]:
     options = {**member.options, **more, "epochs": bench.epochs}
     if bench.minutes is None:
         return options
-    seconds = [spent_on(bench, member, {**options, "epochs": n}) for n in (1, 3)]
-    epochs = max(1, int(60 * bench.minutes / max(0.5 * (seconds[1] - seconds[0]), 1e-3)))
+    epochs = epochs_within(
+        bench.minutes, lambda n: spent_on(bench, member, {**options, "epochs": n})
+    )
     return {**options, "epochs": epochs, "patience": epochs}
 
 
@@ -217,7 +225,7 @@ def learned(bench: Bench, member: Member) -> None:
     """Every level of one member on all test cases."""
     folder = train(bench, member)
     asked_of(bench, folder, key_of(bench, member.label), "all")
-    if bench.injections and not member.label.startswith("nio as"):
+    if bench.injections and member.takes_parts and not member.label.startswith("nio as"):
         last = bench.there.functions - 1
         which = np.unique(np.linspace(0, last, bench.injections).astype(int))
         label = f"{key_of(bench, member.label)}, {len(which)} injections"

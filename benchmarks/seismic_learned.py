@@ -39,8 +39,8 @@ SEED = 21
 FAMILY, OTHER = "curvevel-a", "curvefault-a"
 SENSORS = "receivers:0-69/2@0.01:1.0:100"
 NEAREST, NOISE = 30.0, 0.05
-MEMBERS = ("average-image", "linear-image", "inversion-net", "latent-unet")
-NETWORKS = ("inversion-net", "latent-unet")
+NETWORKS = ("inversion-net", "latent-unet", "x-net", "lin-fno", "nio")
+MEMBERS = ("average-image", "linear-image", *NETWORKS)
 SURVEY = {"preset": "openfwi", "time": {"record": 0.01}, **FAST}
 """As ``generate`` keeps it: records no denser than the data that are asked for."""
 TRAINING = {**SURVEY, "unknown": {"kind": "family", "family": FAMILY}}

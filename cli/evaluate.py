@@ -82,6 +82,10 @@ def evaluate(
         Path | None,
         typer.Option("--around", help="Result of 'invert': evaluate at its draws too."),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Data set or files of fields that a denoiser is tried on."),
+    ] = None,
     sensors: SensorSpec = None,
     n: Annotated[int, typer.Option("--n", min=2, help="Draws of each kind.")] = 50,
     level: Annotated[
@@ -91,7 +95,8 @@ def evaluate(
     """Compare a surrogate with the reference model at draws that training has not seen.
 
     Of an inverse: how far estimates are off and whether their spread says so. Of a denoiser: its
-    errors at levels of noise beside those of a Wiener filter, and what its draws are like.
+    errors at levels of noise beside those of a Wiener filter, and what its draws are like; with
+    --data at fields of a data set, and whether its draws repeat them.
 
     Tells relative errors, errors in units of the noise, the spread of the misfit difference, which
     decides whether an inversion may trust the surrogate, and how much faster it is (CPU time). With
@@ -100,17 +105,19 @@ def evaluate(
     from pdeinv.io.observations import NoiseSpec
     from pdeinv.jobs.comparison import summary
     from pdeinv.jobs.evaluate import Request, compare
+    from pdeinv.jobs.evaluated_by_role import check_data
     from pdeinv.model.learned import Role
 
-    inputs = (checkpoint, obs, around, settings.config)
+    inputs = (checkpoint, obs, around, data, settings.config)
     written.check(*inputs)
     tables = own.into(with_flags(load_tables(settings), seed=random.seed, **noise.flags()))
     seed = seed_of(tables)
     spec = NoiseSpec(**tables.get("noise", {}))
-    request = Request(checkpoint, tables, obs, around, sensors, spec, n, seed, level)
+    request = Request(checkpoint, tables, obs, around, sensors, spec, n, seed, level, data)
     with written.owned(), step_progress(terminal, "evaluate") as step:
         written.check(*inputs)  # again, now that nobody else writes there
         role = request.role
+        check_data(request)
         if role is Role.INVERSE:
             _inverse(terminal, written, request, step)
             return
@@ -149,7 +156,7 @@ def _denoiser(terminal: Terminal, written: Written, request: Request) -> None:
         clean, drawn = (
             seen.fields(z).reshape(-1, *variable.shape) for z in (seen.clean, seen.drawn)
         )
-        sheets(clean, drawn, written.figure, seen.label)
+        sheets(clean, drawn, written.figure, seen.label, f"fields: {seen.whose}")
         terminal.note(f"written: {written.figure}")
     _tell(terminal, written, request, told(seen), ("denoising fresh fields", "rms errors by level"))
 
@@ -166,7 +173,8 @@ def _tell(
     first = {"checkpoint": str(request.checkpoint), "seed": request.seed}
     figures = {**first, **found.figures}
     if written.out is not None:
-        files = (path for path in (request.checkpoint, request.obs) if path is not None)
+        read = (request.checkpoint, request.obs, request.data)
+        files = (path for path in read if path is not None)
         attrs = attributes(first, request.seed, map(Source.of, files))
         kind = {"pdeinv_kind": "evaluation", "pdeinv_problem": figures["problem"]}
         root = found.root.assign_attrs({**attrs, **kind})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 import typer
 
 from pdeinv.callers import naming_flags
+from pdeinv.errors import ConfigError
 from pdeinv.seeds import LARGEST_SEED
 
 from .terminal import Terminal
@@ -220,6 +222,20 @@ def _leaves(parameter: inspect.Parameter, group: Any) -> Iterator[inspect.Parame
         yield field.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
 
 
+@contextmanager
+def _naming_tables() -> Iterator[None]:
+    """The tables are not looked through before there is an unknown key."""
+    try:
+        yield
+    except ConfigError as error:
+        if not error.key:
+            raise
+        from pdeinv.jobs.invert.misplaced import naming_tables
+
+        with naming_tables():
+            raise
+
+
 def verb(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make ``function`` a command whose groups are flat options.
 
@@ -242,7 +258,7 @@ def verb(function: Callable[..., Any]) -> Callable[..., Any]:
         }
         reporting = built.pop("terminal")
         shell = Terminal(reporting.json, reporting.quiet, reporting.verbose)
-        with naming_flags(given), shell.opened() as terminal:
+        with naming_flags(given), shell.opened() as terminal, _naming_tables():
             return function(**values, **built, terminal=terminal)
 
     required_first = sorted(flat, key=lambda p: p.default is not p.empty)

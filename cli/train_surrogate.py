@@ -78,7 +78,8 @@ def train_surrogate(
         Path,
         typer.Option(
             "--data",
-            help="Data set of 'pdeinv generate'; or made elsewhere, with \\[problem] in --config.",
+            help="Data set of 'pdeinv generate'; or made elsewhere, with \\[problem] in --config "
+            "(fields for a learned prior also as .npy, or in a folder).",
         ),
     ],
     name: Annotated[

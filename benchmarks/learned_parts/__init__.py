@@ -1,1 +1,4 @@
-"""Parts of ``eit_learned.py`` and ``seismic_learned.py``: verbs that are timed, and rows kept."""
+"""Parts of ``eit_learned.py``, ``seismic_learned.py`` and ``scattering_learned.py``.
+
+Verbs that are timed, and rows kept.
+"""

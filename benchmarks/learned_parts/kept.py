@@ -6,11 +6,12 @@ import json
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Kept", "command"]
+__all__ = ["Kept", "command", "epochs_within"]
 
 
 def command(*words: Any) -> float:
@@ -20,6 +21,17 @@ def command(*words: Any) -> float:
     subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def epochs_within(minutes: float, spent: Callable[[int], float]) -> int:
+    """Epochs that one thread does in so many CPU minutes.
+
+    Args:
+        minutes: of a training.
+        spent: CPU seconds of a training of so many epochs.
+    """
+    one, three = spent(1), spent(3)
+    return max(1, int(60 * minutes / max(0.5 * (three - one), 1e-3)))
 
 
 @dataclass

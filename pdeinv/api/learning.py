@@ -29,8 +29,8 @@ from pdeinv.io.atomic import atomic
 from pdeinv.io.lock import owned
 from pdeinv.io.observations import NoiseSpec
 from pdeinv.io.runs import check_run_outputs, drop_unless_resumable, recalled_seed, run_folder
-from pdeinv.jobs.comparison import summary
-from pdeinv.jobs.evaluate import Request, compare
+from pdeinv.jobs.evaluate import Request
+from pdeinv.jobs.evaluated_by_role import figures_of
 from pdeinv.jobs.generate.plan import Around, Plan, Sampling
 from pdeinv.jobs.generate.run import generate as solve_all
 from pdeinv.jobs.invert.run import Inversion
@@ -200,6 +200,7 @@ def evaluate(
     obs: Data | None = None,
     around: File | None = None,
     model: Model | None = None,
+    data: str | Path | None = None,
     sensors: str | None = None,
     noise_rel: float | None = None,
     noise_std: float | None = None,
@@ -210,11 +211,14 @@ def evaluate(
 ) -> dict[str, Any]:
     """Compare a surrogate with its reference at fresh draws: ``pdeinv evaluate``.
 
+    An inverse and a denoiser are told as the command tells them.
+
     Args:
         surrogate: a trained one, or its folder.
         obs: observations that give sensors, noise and data; draws are those of the Laplace
             approximation of their posterior.
         around: a result of :func:`invert`, to evaluate at its draws, and at prior draws.
+        data: a data set of :func:`generate` or files of fields, that a denoiser is tried on.
         model: the own model that it was trained for, in another process.
         sensors: places as text; else those of the training.
         noise_rel: noise relative to the largest |y|.
@@ -248,5 +252,6 @@ def evaluate(
             n,
             seed_or_fresh(seed),
             level,
+            None if data is None else Path(data),
         )
-        return dict(summary(compare(request)))
+        return figures_of(request)

@@ -11,6 +11,9 @@ from pdeinv.typing import Array
 
 __all__ = ["Reference"]
 
+SMALL = 128
+"""Unknowns up to which a product takes less time than the call of a second one."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -48,16 +51,33 @@ class Reference:
         deviation = np.sqrt(1 + self.excess)
         return deviation - 1, 1 / deviation - 1
 
-    def _scale(self, v: Array, factor: Array) -> Array:
-        return np.asarray(v + self.basis @ (factor * (v @ self.basis)))
+    @cached_property
+    def _whole_root(self) -> Array | None:
+        return self._whole(self._factors[0])
+
+    @cached_property
+    def _whole_inverse(self) -> Array | None:
+        return self._whole(self._factors[1])
+
+    def _whole(self, factor: Array) -> Array | None:
+        """I + V diag(factor) V^T, where one product with it costs no more than two with V."""
+        dim, rank = self.basis.shape
+        if dim > max(SMALL, 2 * rank):
+            return None
+        return np.asarray(np.eye(dim) + (self.basis * factor) @ self.basis.T)
+
+    def _scaled(self, v: Array, whole: Array | None, factor: Array) -> Array:
+        if whole is None:
+            return np.asarray(v + self.basis @ (factor * (v @ self.basis)))
+        return np.asarray(whole.dot(v))
 
     def root(self, w: Array) -> Array:
         """C^(1/2) w for (dim,)."""
-        return self._scale(w, self._factors[0])
+        return self._scaled(w, self._whole_root, self._factors[0])
 
     def inverse_root(self, v: Array) -> Array:
         """C^(-1/2) v for (dim,)."""
-        return self._scale(v, self._factors[1])
+        return self._scaled(v, self._whole_inverse, self._factors[1])
 
     def unwhiten(self, z: Array) -> Array:
         """xi = mean + C^(1/2) z for (dim,)."""

@@ -19,6 +19,7 @@ from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
 from pdeinv.config import Config, Many
+from pdeinv.engines.agreement import Agreement
 from pdeinv.engines.base import Chain, Engine, Outcome
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.learned_start import estimated_start
@@ -105,6 +106,7 @@ class CmaState:
         n: generations of all searches.
         failed: points of all generations that could not be solved.
         ended: how the last search ended.
+        ends: Φ + R where earlier searches ended, those at no minimum left out, shape (searches,).
     """
 
     start: Array
@@ -115,12 +117,13 @@ class CmaState:
     n: int
     failed: int
     ended: Ended
+    ends: Array
 
     @classmethod
     def nothing(cls, dim: int) -> CmaState:
         """Before the first search."""
         none, best = np.zeros(dim), Best(np.zeros(dim), np.inf, np.inf, 0, Ended.RUNNING)
-        return cls(none, np.zeros(0), np.zeros((0, 0)), best, 0, 0, 0, Ended.RUNNING)
+        return cls(none, np.zeros(0), np.zeros((0, 0)), best, 0, 0, 0, Ended.RUNNING, none[:0])
 
     @property
     def misfit(self) -> float:
@@ -132,8 +135,15 @@ class CmaState:
         none = np.zeros(0), np.zeros((0, self.heights.shape[1]))
         return replace(
             self, start=start, seeds=none[0], heights=none[1], search=self.search + 1,
-            ended=Ended.RUNNING,
+            ended=Ended.RUNNING, ends=self.all_ends,
         )  # fmt: skip
+
+    @property
+    def all_ends(self) -> Array:
+        """``ends`` with that of the search that is on, where it is at a minimum."""
+        if self.ended is not Ended.CONVERGED:
+            return self.ends
+        return np.append(self.ends, self.heights.min())
 
 
 class Cma(Engine[CmaState]):
@@ -172,7 +182,7 @@ class Cma(Engine[CmaState]):
         at = yield from first_point(rng, xi)
         best = Best(at.xi, at.misfit, at.misfit + float(cost(at.xi)), 1, Ended.RUNNING)
         none = np.zeros(0), np.zeros((0, self.config.solves(dim)))
-        return CmaState(at.xi, *none, best, 1, 0, 0, Ended.RUNNING)
+        return CmaState(at.xi, *none, best, 1, 0, 0, Ended.RUNNING, np.zeros(0))
 
     def _first(self, posterior: Posterior, rng: np.random.Generator) -> Array:
         """Where the first search starts."""
@@ -245,7 +255,7 @@ class Cma(Engine[CmaState]):
         state: CmaState = chains[0].state
         best, done = state.best, self.finished(state)
         ended = best.ended if done else Ended.RUNNING.unless_cut(state.n, self.n_steps)
-        return Outcome(
+        outcome = Outcome(
             xi=best.xi[None, None, :],
             stats={"misfit": np.array([[best.misfit]]), "lp": np.array([[-best.height]])},
             ended=ended,
@@ -262,6 +272,7 @@ class Cma(Engine[CmaState]):
             },
             groups={"course": chains[0].course("iteration")},
         )
+        return Agreement.of(state.all_ends).judged(outcome)
 
 
 class Strategy:

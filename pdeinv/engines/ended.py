@@ -93,6 +93,12 @@ class Ended(IntEnum):
         "an estimate that its early end regularizes, and no minimum",
     )
 
+    ALONE = (
+        20,
+        "not converged",
+        "lower minima may be unseen: make more searches (engine.starts, of cma engine.searches)",
+    )
+
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""
         member = int.__new__(cls, code)
@@ -108,6 +114,11 @@ class Ended(IntEnum):
     def converged(self) -> bool:
         """Whether the engine's own criterion was met."""
         return self in (Ended.CONVERGED, Ended.DRAWN, Ended.FITTED)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the engine came to its end, so that what it found can be judged further."""
+        return self.converged or self in (Ended.SEVERAL, Ended.ALONE)
 
     def sentence(self, found: str) -> str:
         """What was found, with the advice."""

@@ -245,10 +245,8 @@ def read(
                 f"correct it, or make '{observed.name}' NaN there if the datum shall be left out"
             )
     if not good.any():
-        raise DataSchemaError(
-            f"{path}: no usable datum of '{observed.name}': all {len(values)} are missing "
-            "or flagged"
-        )
+        why = f"all {len(values)} are missing or flagged" if len(values) else "it holds none"
+        raise DataSchemaError(f"{path}: no usable datum of '{observed.name}': {why}")
     places = {name: array[good] for name, array in coords.items()}
     law = None if own is None else own(places)
     law = law or said_likelihood(dataset[observed.name], good, path)

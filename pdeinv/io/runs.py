@@ -19,6 +19,7 @@ from pdeinv.provenance import versions
 from pdeinv.system_errors import cannot
 
 __all__ = [
+    "FORESEEN",
     "PLAN",
     "check_run_outputs",
     "discard",
@@ -32,9 +33,9 @@ __all__ = [
 ]
 
 CONFIG, DECIDES = "config.toml", "decides.json"
-RESUMABLE, PLAN = ("*.npz", "*.safetensors"), "plan.npz"
+RESUMABLE, PLAN, FORESEEN = ("*.npz", "*.safetensors"), "plan.npz", "foreseen.npz"
 """Files of a run folder that a run can go on from: of engines, rounds and batches, of trainings;
-and the one among them that only says what is to be done."""
+and those among them that only say what is to be done, and what was foreseen before it began."""
 
 
 def run_folder(out: Path) -> Path:
@@ -175,7 +176,8 @@ def recalled_seed(folder: Path) -> int | None:
 
 def resumable(folder: Path) -> bool:
     """Whether there is a checkpoint, a training round or a batch: something to go on from."""
-    return any(file.name != PLAN for kind in RESUMABLE for file in folder.rglob(kind))
+    none = PLAN, FORESEEN
+    return any(file.name not in none for kind in RESUMABLE for file in folder.rglob(kind))
 
 
 def drop_unless_resumable(folder: Path) -> None:

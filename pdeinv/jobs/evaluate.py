@@ -51,6 +51,7 @@ class Request:
         n: draws of each kind.
         seed: root seed.
         level: mesh level of the reference; None for that of the training.
+        data: data set whose fields a denoiser is examined at; else draws of the problem's prior.
     """
 
     checkpoint: Path
@@ -62,6 +63,7 @@ class Request:
     n: int = 50
     seed: int = 0
     level: int | None = None
+    data: Path | None = None
 
     @property
     def role(self) -> Role:

@@ -1,11 +1,13 @@
-"""A trained denoiser on fresh draws of the problem's prior: errors by level, and its own draws.
+"""A trained denoiser on fields it was not trained on: errors by level, and its own draws.
 
-Nothing is solved. Fields are compared before the transform (ln m, or m): with the Wiener filter of
-a Gaussian that has the moments of other draws, and with what is exact where they are Gaussian.
+They are fresh draws of the problem's prior, or fields of a data set. Nothing is solved. Fields are
+compared before the transform (ln m, or m): with the Wiener filter of a Gaussian that has the
+moments of other fields, and with what is exact where they are draws of a Gaussian.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +22,8 @@ from pdeinv.engines.diffusion.prior import law_draws
 from pdeinv.errors import ConfigError
 from pdeinv.jobs.evaluate import Request, Setting
 from pdeinv.jobs.evaluate_inverse import Told
+from pdeinv.jobs.evaluated_draws import check_draws
+from pdeinv.jobs.fields_given import given_fields, nearest
 from pdeinv.model.learned import Denoiser, Role
 from pdeinv.plugins.law import law_of
 from pdeinv.plugins.recipe import load_surrogate
@@ -34,6 +38,15 @@ LEVELS = (0.03, 0.1, 0.3, 1.0, 3.0)
 FITTED, FEWEST = 4, 1000
 """Draws that a Gaussian is fitted to: for each coordinate of a field, and in all."""
 
+PRIOR, DATA = "draws of the problem's prior", "of the data set"
+TRAINING = "of the training's own data set"
+"""What fields are."""
+
+SEEN = "; most of these fields were trained on, so that errors say little: hold others out"
+
+COPIED = 0.5
+"""Draws repeat fields where they are so many times nearer to them than fields to each other."""
+
 WORSE, LITTLE = 1.02, 0.8
 """The error over that of the Wiener filter above which a denoiser is no use, and down to which it
 has hardly learned what a Gaussian with the fields' moments would not tell."""
@@ -46,18 +59,20 @@ class Examined:
     Attributes:
         name: of the surrogate.
         problem: name of the problem.
-        given: the problem's prior.
+        given: the problem's prior, where fields are its draws.
+        whose: what the fields are, in words.
         own: the prior whose coordinates the denoiser has.
         law: the denoiser.
         clean: fields in those coordinates, (n, dim).
-        fitted: more of them, that a Gaussian is fitted to, (k, dim).
+        fitted: more of them, that a Gaussian is fitted to and draws are compared with, (k, dim).
         drawn: draws of the law, (n, dim).
         noise: standard normal, (n, dim).
     """
 
     name: str
     problem: str
-    given: Prior
+    given: Prior | None
+    whose: str
     own: Prior
     law: Denoiser
     clean: Array
@@ -86,6 +101,8 @@ class Examined:
     def exact(self) -> tuple[Array, Array] | None:
         """Mean and covariance of the coordinates where those are Gaussian."""
         given, own, dim = self.given, self.own, self.own.dim
+        if given is None:
+            return None
         if own is given:
             return np.zeros(dim), np.eye(dim)
         if not (isinstance(given, FieldPrior) and isinstance(own, FieldPrior)):
@@ -135,13 +152,34 @@ def examine(request: Request) -> Examined:
     surrogate = load_surrogate(request.checkpoint)
     there = Setting.of(request, surrogate)
     own, law = law_of(surrogate, there.problem, there.prior, there.sensors)
-    n, k = request.n, max(FITTED * own.dim, FEWEST)
-    xi = stream(request.seed, "evaluate-fields").standard_normal((n + k, there.prior.dim))
-    clean = xi if own is there.prior else whiten(own, there.prior.unwhiten(xi))
-    rng = stream(request.seed, "evaluate-noise")
+    law_given: Prior | None = None
+    if request.data is None:
+        law_given, whose = there.prior, PRIOR
+        clean, fitted = _drawn(request, law_given, own)
+    else:
+        fields, digest = given_fields(request.data, there.problem, own)
+        whose = TRAINING if digest == surrogate.metadata.get("dataset_sha256") else DATA
+        clean, fitted = _parted(fields, request)
+    rng, n = stream(request.seed, "evaluate-noise"), len(clean)
     noise, drawn = rng.standard_normal((n, own.dim)), law_draws(law, rng, n)
-    whose = (surrogate.name, there.problem.name, there.prior, own, law)
-    return Examined(*whose, clean[:n], clean[n:], drawn, noise)
+    names = surrogate.name, there.problem.name
+    return Examined(*names, law_given, whose, own, law, clean, fitted, drawn, noise)
+
+
+def _drawn(request: Request, given: Prior, own: Prior) -> tuple[Array, Array]:
+    """Draws of the problem's prior in other coordinates: those to denoise, and more."""
+    n, k = request.n, max(FITTED * own.dim, FEWEST)
+    check_draws(n, given.dim + own.dim, own.dim)  # fields, then noise and draws of the law
+    xi = stream(request.seed, "evaluate-fields").standard_normal((n + k, given.dim))
+    clean = xi if own is given else whiten(own, given.unwhiten(xi))
+    return clean[:n], clean[n:]
+
+
+def _parted(fields: Array, request: Request) -> tuple[Array, Array]:
+    """Fields of a data set by chance: those to denoise, half of them at most, and the others."""
+    order = stream(request.seed, "evaluate-fields").permutation(len(fields))
+    n = min(request.n, len(fields) // 2)
+    return fields[order[:n]], fields[order[n:]]
 
 
 def told(found: Examined) -> Told:
@@ -149,19 +187,40 @@ def told(found: Examined) -> Told:
     levels = [{"level": s, **found.errors(s)} for s in LEVELS]
     ratio = float(np.exp(np.mean([np.log(e["learned"] / e["wiener"]) for e in levels])))
     fields, draws = (found.fields(z) for z in (found.clean, found.drawn))
-    shape, middle = found.given.space.variables[0].shape, 0.5 * (fields.min() + fields.max())
+    shape, middle = found.own.space.variables[0].shape, 0.5 * (fields.min() + fields.max())
+    near = {} if found.given else _near(found, fields, draws)
     figures: dict[str, Any] = {
         "surrogate": found.name,
         "role": str(Role.DENOISER),
         "problem": found.problem,
+        "fields": found.whose,
         "n": len(found.clean),
         "error_over_wiener": ratio,
+        **near,
         **{f"{k}_of_draws": v for k, v in _said(draws, shape, middle).items()},
         **{f"{k}_of_fields": v for k, v in _said(fields, shape, middle).items()},
         "components": levels,
-        "verdict": verdict(ratio),
+        "verdict": verdict(ratio) + _copied(near) + SEEN * (found.whose == TRAINING),
     }
     return Told(figures, _rows(found))
+
+
+def _near(found: Examined, fields: Array, draws: Array) -> dict[str, float]:
+    """The median rms difference of draws and of fields to the nearest of the other fields."""
+    others = found.fields(found.fitted)
+    both = {"draws": draws, "fields": fields}
+    return {f"nearest_to_{k}": float(np.median(nearest(v, others))) for k, v in both.items()}
+
+
+def _copied(near: Mapping[str, float]) -> str:
+    """What is said of draws that come nearer to fields than fields do."""
+    if not near or near["nearest_to_draws"] > COPIED * near["nearest_to_fields"]:
+        return ""
+    return (
+        f"; half of its draws are within {near['nearest_to_draws']:.3g} of a field of the data "
+        f"set, whose fields are {near['nearest_to_fields']:.3g} apart: it repeats them; train it "
+        "on more fields, or for fewer epochs"
+    )
 
 
 def _said(fields: Array, shape: tuple[int, ...], middle: float) -> dict[str, float]:
@@ -233,7 +292,7 @@ def _rows(found: Examined) -> xr.Dataset:
     draws = found.own.space.unpack(found.own.unwhiten(found.drawn), ("sample",))
     names = {name: f"{name}_drawn" for name in found.own.space.names}
     both = fields.merge(draws.rename(names), compat="no_conflicts")
-    shape = found.given.space.variables[0].shape
+    shape = found.own.space.variables[0].shape
     images = {k: found.fields(z) for k, z in (("fields", found.clean), ("draws", found.drawn))}
     if not _plane(images["fields"], shape):
         return both

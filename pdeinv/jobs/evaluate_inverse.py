@@ -20,6 +20,7 @@ from pdeinv.bayes.likelihood import Likelihood
 from pdeinv.bayes.noise import Noise
 from pdeinv.errors import CapabilityError, ConfigError, RunFailed
 from pdeinv.jobs.evaluate import Request, Setting
+from pdeinv.jobs.evaluated_draws import check_draws
 from pdeinv.model.learned import Estimate, Inverse, Role
 from pdeinv.model.rows import evaluate
 from pdeinv.plugins import hooks
@@ -143,6 +144,7 @@ def fresh(request: Request, progress: Callable[[int, int], None]) -> Fresh:
     surrogate = load_surrogate(request.checkpoint)
     there = Setting.of(request, surrogate)
     bound = cast(Inverse, surrogate.bind(there.problem, there.prior, there.sensors))
+    check_draws(request.n, there.prior.dim, there.reference.d_space.size)
     xi = stream(request.seed, "evaluate-inverse").standard_normal((request.n, there.prior.dim))
     values = evaluate(there.reference, xi).values
     progress(request.n, request.n)

@@ -24,7 +24,7 @@ from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
-__all__ = ["draws_of"]
+__all__ = ["check_draws", "draws_of"]
 
 
 def draws_of(
@@ -55,16 +55,33 @@ def draws_of(
         RunFailed: no Laplace approximation was found.
     """
     dim = reference.prior.dim
-    check_fits(f"n: {n} draws of {dim} unknowns", 8 * n * dim, "lower n")
+    check_draws(n, dim, reference.d_space.size)
     if around is None and case is not None:
         return {"posterior": _laplace(case, reference, n, seed)}
-    rng = [stream(seed, "evaluate", i) for i in range(n)]
-    draws = {"prior": np.stack([r.standard_normal(dim) for r in rng])}
+    prior = np.empty((n, dim))
+    for i, row in enumerate(prior):
+        row[:] = stream(seed, "evaluate", i).standard_normal(dim)
+    draws = {"prior": prior}
     if around is not None:
         found = _of_result(around, problem, reference.prior)
         pick = stream(seed, "evaluate-posterior").permutation(len(found))[:n]
         draws["posterior"] = found[np.sort(pick)]
     return draws
+
+
+def check_draws(n: int, dim: int, n_data: int) -> None:
+    """Refuse draws that cannot be held with their data, before the first is made.
+
+    Args:
+        n: draws of each kind.
+        dim: numbers of a draw.
+        n_data: data of one, by one model.
+
+    Raises:
+        ConfigError: with their size.
+    """
+    size = 8 * n * (dim + 2 * n_data)  # two models, or data with and without noise
+    check_fits(f"n: {n} draws of {dim} unknowns", size, "lower n")
 
 
 ADVICE = "give draws of the posterior with --around RESULT, a result of 'pdeinv invert'"

@@ -7,6 +7,7 @@ is left out.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,19 @@ from pdeinv.model.sensors import AXES
 from pdeinv.model.simplices import Simplices
 from pdeinv.typing import Array
 
-__all__ = ["QUANTILES", "export_vtk", "places_of", "statistics_of"]
+__all__ = [
+    "LISTED",
+    "QUANTILES",
+    "Unconverged",
+    "export_vtk",
+    "places_of",
+    "profiles_in",
+    "statistics_of",
+    "warn_unconverged",
+]
+
+LISTED = "'pdeinv info' lists its numbers, and xarray reads their draws"
+"""Where to turn with an unknown that is no field."""
 
 QUANTILES = {"q025": 0.025, "q500": 0.5, "q975": 0.975}
 """Quantiles of the draws that are written beside mean and sd, by what is added to the name."""
@@ -38,6 +51,29 @@ _CORNERS = (
     ((0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 1, 1)),
 )
 """Steps along x, y, z to the corners of a line, quadrilateral and hexahedron in VTK's order."""
+
+
+class Unconverged(UserWarning):
+    """What is written comes from a run that is not converged."""
+
+
+def warn_unconverged(tree: xr.DataTree, path: Path) -> None:
+    """Tell of a result that is not converged: most formats have no place to say so."""
+    if int(tree.attrs.get("pdeinv_converged", 1)):
+        return
+    why = str(tree.attrs.get("pdeinv_message", "")).removeprefix("not converged: ").split("; ")[0]
+    warnings.warn(
+        ": ".join(text for text in (f"{path} is not converged", why) if text),
+        Unconverged,
+        stacklevel=2,
+    )
+
+
+def profiles_in(tree: xr.DataTree) -> list[str]:
+    """The fields over space that follow from the unknown of a result."""
+    derived = tree["derived"].to_dataset() if "derived" in tree.children else xr.Dataset()
+    over = ("chain", "draw")
+    return [str(n) for n, v in derived.items() if set(AXES) & set(v.coords) and v.dims[:2] == over]
 
 
 def export_vtk(path: Path, out: Path, variable: str | None = None) -> None:
@@ -67,6 +103,7 @@ def export_vtk(path: Path, out: Path, variable: str | None = None) -> None:
             raise ConfigError("--variable chooses among the unknowns of a result; leave it out")
         elif kind == "result":
             write_mesh(out, _of_result(tree, path, variable))
+            warn_unconverged(tree, path)
         else:
             raise DataSchemaError(
                 f"{path}: expected a result or a truth, got a file of kind '{kind}'"
@@ -81,9 +118,10 @@ def _of_result(tree: xr.DataTree, path: Path, variable: str | None) -> MeshField
         raise ConfigError(f"--variable {variable}: {path} has no such unknown, only {known}")
     chosen = [n for n in names if variable in (None, n)]
     if not chosen:
+        profiles = ", ".join(profiles_in(tree))
+        instead = f"--csv writes {profiles}, which follow from it" if profiles else LISTED
         raise DataSchemaError(
-            f"{path}: the unknown is a list of numbers, no field over space; write profiles that "
-            "follow from it, where there are any, by --csv, or read it with xarray"
+            f"{path}: the unknown is a list of numbers, no field over space; {instead}"
         )
     places = [places_of(draws[n]) for n in chosen]
     if any(p != places[0] for p in places):

@@ -20,7 +20,7 @@ from pdeinv.io.marks import ATTRIBUTE, RUN_MARK, maker
 from pdeinv.io.nifti import is_nifti_name, write_volume
 from pdeinv.io.schema import fitting
 from pdeinv.io.voxel_grid import VoxelGrid
-from pdeinv.jobs.export import QUANTILES
+from pdeinv.jobs.export import QUANTILES, warn_unconverged
 from pdeinv.jobs.observe import read_truth
 from pdeinv.plugins import hooks
 from pdeinv.plugins.problem import Images, Problem
@@ -71,6 +71,7 @@ def export_nifti(
         else:
             grid, volumes, told = _of_result(tree, path)
     _write(out, grid, volumes, {"source": list(Source.of(path)), **told})
+    warn_unconverged(tree, path)
     return {"images": sorted(volumes), **told}
 
 

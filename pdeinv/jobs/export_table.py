@@ -16,7 +16,14 @@ from pdeinv.io.atomic import write_text
 from pdeinv.io.fields import INSIDE
 from pdeinv.io.marks import noted
 from pdeinv.io.schema import fitting
-from pdeinv.jobs.export import QUANTILES, places_of, statistics_of
+from pdeinv.jobs.export import (
+    LISTED,
+    QUANTILES,
+    places_of,
+    profiles_in,
+    statistics_of,
+    warn_unconverged,
+)
 from pdeinv.model.sensors import AXES
 from pdeinv.typing import Array
 
@@ -64,11 +71,16 @@ def export_csv(path: Path, out: Path) -> None:
                 f"{path}: expected a result or a truth, got a file of kind '{kind}'"
             )
         if not columns:
-            raise DataSchemaError(
-                f"{path} has no fields over space on one grid, which --csv writes; take --vtk with "
-                "--variable for one of several, 'pdeinv info' or xarray for numbers"
-            )
+            raise DataSchemaError(f"{path} has no fields over space on one grid{_instead(tree)}")
         write_text(out, noted(_text(columns)))
+        warn_unconverged(tree, path)
+
+
+def _instead(tree: xr.DataTree) -> str:
+    """Why a file has nothing for a table, and where to turn with it."""
+    if netcdf.kind_of(tree) != "truth" and not _fields_in(tree):
+        return f": its unknown is a list of numbers, from which no profile follows; {LISTED}"
+    return ", which --csv writes; take --vtk, with --variable for one of several unknowns"
 
 
 def _columns(dataset: xr.Dataset) -> dict[str, Array]:
@@ -123,9 +135,8 @@ def _of_derived(tree: xr.DataTree) -> dict[str, Array]:
     derived = tree["derived"].to_dataset()
     single = all(derived.sizes.get(name, 1) == 1 for name in DRAWS)
     parts = xr.Dataset(coords=derived.drop_vars(DRAWS, errors="ignore").coords)
-    for name, values in derived.data_vars.items():
-        if not set(AXES) & set(values.coords) or values.dims[: len(DRAWS)] != DRAWS:
-            continue
+    for name in profiles_in(tree):
+        values = derived[name]
         for label, one in _statistics(values, single).items():
             parts[f"{name}{label}"] = one.assign_attrs(values.attrs)
     return _columns(parts)
@@ -134,7 +145,7 @@ def _of_derived(tree: xr.DataTree) -> dict[str, Array]:
 def _of_unknown(tree: xr.DataTree) -> dict[str, Array]:
     """Inside of its body; nothing where it is no field, or several on different grids."""
     draws, estimates = (tree[group].to_dataset() for group in ("posterior", "estimates"))
-    names = [str(n) for n, v in draws.data_vars.items() if set(AXES) & set(v.coords)]
+    names = _fields_in(tree)
     if not names or any(places_of(draws[n]) != places_of(draws[names[0]]) for n in names):
         return {}
     fields = {
@@ -149,6 +160,12 @@ def _of_unknown(tree: xr.DataTree) -> dict[str, Array]:
     (mask,) = (head for head in columns if head.startswith(INSIDE))
     kept = columns.pop(mask) == 1
     return {head: column[kept] for head, column in columns.items()}
+
+
+def _fields_in(tree: xr.DataTree) -> list[str]:
+    """The unknowns of a result that are fields over space."""
+    draws = tree["posterior"].to_dataset()
+    return [str(n) for n, v in draws.data_vars.items() if set(AXES) & set(v.coords)]
 
 
 def _statistics(values: xr.DataArray, single: bool) -> dict[str, xr.DataArray]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Counters, Posterior
 from pdeinv.engines.base import Outcome
 from pdeinv.engines.diffusion.prior import law_draws
+from pdeinv.errors import DataSchemaError
+from pdeinv.io.arrays import opened_arrays, write_arrays
+from pdeinv.io.runs import FORESEEN
 from pdeinv.model.learned import Denoiser
 from pdeinv.rng import stream
 from pdeinv.typing import Array
@@ -65,6 +69,27 @@ class Foreseen:
             "and noise, train it on fields of the kind that is sought, or leave --surrogate out"
         )
 
+    def keep(self, file: Path) -> None:
+        """Write it, for a run that goes on."""
+        likeness = np.array(np.nan if self.likeness is None else self.likeness)
+        write_arrays(file, draws=self.draws, likeness=likeness, **self.counters.as_dict())
+
+    @classmethod
+    def kept(cls, file: Path) -> Foreseen:
+        """What a run has kept.
+
+        Raises:
+            DataSchemaError: the file is damaged.
+        """
+
+        def refusal(kind: str) -> DataSchemaError:
+            return DataSchemaError(f"{file} is damaged ({kind}); start again with --overwrite")
+
+        with opened_arrays(file, refusal) as arrays:
+            spent = Counters(**{k: int(arrays[k]) for k in Counters().as_dict()})
+            told = float(arrays["likeness"])
+            return cls(arrays["draws"], None if np.isnan(told) else told, spent)
+
     def told(self, outcome: Outcome) -> Outcome:
         """The outcome with its figures."""
         if self.likeness is None:
@@ -73,16 +98,28 @@ class Foreseen:
         return replace(outcome, summary={**outcome.summary, **figures})
 
 
-def foreseen(posterior: Posterior, seed: int) -> Foreseen | None:
+def foreseen(
+    posterior: Posterior, seed: int, folder: Path, *, resume: bool = False
+) -> Foreseen | None:
     """Draws of the learned law and how the data compare with theirs, one solve each; warns.
 
     Args:
         posterior: data, model and law; None is returned where it has no learned one.
         seed: root seed.
+        folder: of the run, which keeps them.
+        resume: whether the run goes on with what is there.
+
+    Raises:
+        DataSchemaError: what is kept there is damaged.
     """
     if posterior.denoiser is None:
         return None
-    found = compared(posterior, posterior.denoiser, seed)
+    file = folder / FORESEEN
+    if resume and file.exists():
+        found = Foreseen.kept(file)
+    else:
+        found = compared(posterior, posterior.denoiser, seed)
+        found.keep(file)
     if found.remark:
         warnings.warn(found.remark, UnlikeLearned, stacklevel=2)
     return found

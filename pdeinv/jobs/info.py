@@ -14,7 +14,6 @@ from pdeinv.foreign import parse_json
 from pdeinv.io import netcdf
 from pdeinv.io.checkpoints import read_metadata
 from pdeinv.io.schema import fitting
-from pdeinv.jobs.export_images import images_in
 from pdeinv.jobs.info_components import component_rows
 from pdeinv.jobs.info_run import describe_run, is_run
 from pdeinv.model.learned import Role
@@ -39,6 +38,8 @@ def describe(path: Path) -> dict[str, Any]:
         # files of earlier versions hold forward models and do not say so
         metadata = {"role": str(Role.FORWARD), **read_metadata(path)}
         return {"path": str(path), "kind": "surrogate", "attributes": metadata}
+    from pdeinv.jobs.export_images import images_in  # which loads problems and their models
+
     images = images_in(path)
     if images is not None:
         return {"path": str(path), "kind": "images", "attributes": images}

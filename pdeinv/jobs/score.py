@@ -21,6 +21,7 @@ from pdeinv.errors import ConfigError, DataSchemaError, UnknownPlugin, hint
 from pdeinv.io import netcdf
 from pdeinv.io.fields import check_one_problem, run_tables_of
 from pdeinv.jobs.observe import read_truth, unknown_of
+from pdeinv.memory import check_fits
 from pdeinv.model.multilinear import multilinear
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.hooks import derived, grid_shape, mask, metrics, on_grid
@@ -135,6 +136,8 @@ def score(
     for name, metric in chosen.items():
         shape = metric.shape or grid_shape(problem, nodes) or (nodes,) * len(problem.axes)
         if shape not in grids:
+            size = (32 * len(shape) + 48) * math.prod(shape)  # two grids of places, six of values
+            check_fits(f"a grid of {shape} nodes", size, "take a coarser grid")
             grids[shape] = _pair(true, guess, shape)
         found[name] = float(metric.evaluate(*grids[shape]))
     return found | _of_derived(true, guess, {name: chosen[name] for name in names if name in EACH})

@@ -13,6 +13,7 @@ from pdeinv.config import named
 from pdeinv.errors import DataSchemaError
 from pdeinv.io import datasets, netcdf
 from pdeinv.io.datasets import TrainingSet, same_prior
+from pdeinv.jobs.field_files import holds_fields, read_fields
 from pdeinv.jobs.foreign_set import read_foreign
 from pdeinv.model.learned import Role
 from pdeinv.plugins.agreed import apart, check_problem
@@ -23,31 +24,38 @@ __all__ = ["check_inputs", "check_prior", "open_training_set"]
 
 
 def open_training_set(
-    path: Path, table: Mapping[str, Any], role: Role = Role.FORWARD
+    path: Path, table: Mapping[str, Any], role: Role = Role.FORWARD, *, any_law: bool = False
 ) -> TrainingSet:
     """The data set in ``path``.
 
     Args:
-        path: NetCDF file.
+        path: NetCDF file; where fields alone are learned also what :func:`read_fields` takes.
         table: ``[problem]`` of the run file; says what a foreign file belongs to.
         role: of what learns from it; a denoiser takes a foreign file without data.
+        any_law: whether a data set of ``generate`` may have another configuration than the table.
 
     Raises:
         DataSchemaError: neither a data set of ``generate`` nor one that follows the schema, or of
             another problem or configuration than the table asks for.
         ConfigError: the table is wrong.
     """
-    with netcdf.opened_tree(path) as tree:
-        foreign = "pdeinv_kind" not in tree.attrs
     name, keys = named(table)
-    if not foreign:
-        return _of_problem(datasets.read(path), name, keys, path)
+    fields = role is Role.DENOISER and holds_fields(path)
+    if not (fields or _is_foreign(path)):
+        return _of_problem(datasets.read(path), name, {} if any_law else keys, path)
     if name is None:
         raise DataSchemaError(
             f"{path} was not written by 'pdeinv generate'; say what it belongs to with a table "
             "[problem] in --config (docs/surrogates.md has the layout)"
         )
-    return read_foreign(path, make_problem(str(name), keys), role=role)
+    problem = make_problem(str(name), keys)
+    return read_fields(path, problem) if fields else read_foreign(path, problem, role=role)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether another program wrote a NetCDF file."""
+    with netcdf.opened_tree(path) as tree:
+        return "pdeinv_kind" not in tree.attrs
 
 
 def _of_problem(

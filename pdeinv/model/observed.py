@@ -58,6 +58,8 @@ class Observed:
             word each; data of two kinds are drawn apart.
         kinds: what data may be, where there are several quantities.
         kind: the coordinate that numbers them, in the order of ``kinds`` from zero.
+        everywhere: whether it is there at every place of the domain, so that it can be asked for
+            on a grid; a normal derivative is there on the boundary alone.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Observed:
     meanings: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
     kinds: tuple[Kind, ...] = ()
     kind: str = ""
+    everywhere: bool = True
 
     def attrs_of(self, coord: str) -> dict[str, Any]:
         """Units of a coordinate, and what its numbers mean (CF section 3.5), as attributes."""

@@ -108,7 +108,9 @@ def configured(kind: Kind, name: str, table: Mapping[str, Any], where: str = "")
         key, _, remedy = str(error).partition("; ")
         does = f"{', '.join(owners)} {'does' if len(owners) == 1 else 'do'}"
         raise ConfigError(
-            f"{key}: {kind[:-1]} '{name}' does not have it, {does}; {remedy}"
+            f"{key}: {kind[:-1]} '{name}' does not have it, {does}; {remedy}",
+            unknown=error.unknown,
+            key=error.key,
         ) from None
 
 

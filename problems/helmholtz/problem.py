@@ -92,7 +92,9 @@ class Helmholtz:
             return Observed(name, value, "solution", coords)
         part = "" if config.quantity == "source" else ("total " if config.total else "scattered ")
         coords |= {"source": "1", "frequency": units.frequency, "component": "1"}
-        return Observed(name, value, f"{part}{text}, component 0 real, 1 imaginary", coords)
+        inner = config.measure == "field" and config.receivers == "interpolate"
+        words = f"{part}{text}, component 0 real, 1 imaginary"
+        return Observed(name, value, words, coords, everywhere=inner)
 
     @cached_property
     def unknown(self) -> FieldUnknown:

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from pydantic import Field
 
 from pdeinv.config import Config, Positive, parse
 from pdeinv.errors import DataSchemaError
-from pdeinv.io.arrays import check_npy
 from pdeinv.io.fields import problem_attributes
-from pdeinv.io.reading import parsed
+from pdeinv.io.npy import read_npy
 from pdeinv.plugins.problem import Importer
 from pdeinv.typing import Array
 
@@ -73,17 +71,8 @@ def _read(source: Path, options: NpyOptions) -> xr.Dataset:
 
 def _gathers(source: Path, model: int) -> Array:
     """One model's array (shot, time, receiver)."""
-
-    def refusal(kind: str) -> DataSchemaError:
-        return DataSchemaError(
-            f"{source}: no array of numbers as numpy.save writes one ({kind}); save the gathers as "
-            "one array of floats"
-        )
-
-    with parsed(source, refusal):
-        check_npy(source)
-        found: NDArray[Any] = np.load(source, mmap_mode="r", allow_pickle=False)
-    if found.ndim not in (3, 4) or found.dtype.kind not in "fiu":
+    found = read_npy(source, "the gathers")
+    if found.ndim not in (3, 4):
         raise DataSchemaError(
             f"{source}: expected numbers over (model, shot, time, receiver) or (shot, time, "
             f"receiver), got shape {found.shape} of {found.dtype}"

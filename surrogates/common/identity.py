@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,22 @@ from pdeinv.typing import Array
 
 from .split import Index
 
-__all__ = ["Identity", "check_coordinates"]
+__all__ = ["OF_DATA", "Identity", "check_coordinates"]
+
+OF_MODELS = "'fno', which takes any"
+"""What to use at other sensors than a forward model was trained for."""
+
+OF_DATA = "an engine of the model alone (map, gauss-newton)"
+"""The same of an inverse."""
 
 UNKNOWN = "unknown"
 """The table of a problem's configuration that says what is looked for, by the name that all use."""
+
+TOLD, LONGEST = 3, 60
+"""Differences that a message lists, and characters of a value in it."""
+
+MESH = "cells"
+"""Its key for how fine the mesh is."""
 
 PLACE_TOLERANCE = 1e-9
 """Sensors closer than this share of their extent are the same."""
@@ -47,6 +59,19 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(inner, f"{path}.{key}" if path else str(key))
     elif value is not None:
         yield path, list(value) if isinstance(value, tuple) else value
+
+
+def _telling(keys: Sequence[str]) -> list[str]:
+    """The keys that differ, kinds first; of a table of another kind the kind alone."""
+    kinds = sorted(key for key in keys if key.rpartition(".")[2] == "kind")
+    tables = tuple(key.removesuffix("kind") for key in kinds)
+    return kinds + sorted(k for k in keys if not k.startswith(tables)) if kinds else sorted(keys)
+
+
+def _shown(value: Any) -> str:
+    """A value in a message, cut where it is long."""
+    text = "none" if value is None else repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 @dataclass(frozen=True)
@@ -85,20 +110,29 @@ class Identity:
         """Refuse another problem, configuration or prior.
 
         Raises:
-            SurrogateRejected: names the first difference.
+            SurrogateRejected: names what differs.
         """
         self._check_name(problem)
+        self._check_config(problem, lambda _: True)
         if prior.dim != self.prior_dim:
             raise SurrogateRejected(
                 f"surrogate was trained for {self.prior_dim} unknowns, this run's prior has "
                 f"{prior.dim}; train it again with this prior"
             )
-        self._check_config(problem, lambda _: True)
         if not same_prior(prior, self.prior_probe):
             raise SurrogateRejected(
                 "surrogate was trained for another prior of the same size; train it again with "
                 "this prior"
             )
+
+    def check_but_grid(self, problem: Problem) -> None:
+        """Refuse another problem or configuration; grids and meshes may be others.
+
+        Raises:
+            SurrogateRejected: names the first difference.
+        """
+        self._check_name(problem)
+        self._check_config(problem, lambda key: key not in (f"{UNKNOWN}.grid", MESH))
 
     def check_setup(self, problem: Problem) -> None:
         """Refuse another problem, body or protocol; its unknown may be another.
@@ -120,15 +154,23 @@ class Identity:
         """Compare the entries of the configuration that count, by their dotted keys."""
         now = dict(_leaves(problem.config.model_dump(mode="json")))
         then = dict(_leaves(self.problem_config))
-        for key in sorted(filter(counts, {*then, *now})):
-            if then.get(key) != now.get(key):
-                raise SurrogateRejected(
-                    f"surrogate was trained for {self.problem} with {key} = {then.get(key)!r}, "
-                    f"this run has {now.get(key)!r}; use that configuration or train it again"
-                )
+        keys = _telling([k for k in filter(counts, {*then, *now}) if then.get(k) != now.get(k)])
+        if not keys:
+            return
+        was = ", ".join(f"{k} = {_shown(then.get(k))}" for k in keys[:TOLD])
+        has = ", ".join(_shown(now.get(k)) for k in keys[:TOLD])
+        more = f" ({len(keys) - TOLD} more differ)" * (len(keys) > TOLD)
+        raise SurrogateRejected(
+            f"surrogate was trained for {self.problem} with {was}, this run has {has}{more}; use "
+            "that configuration or train it again"
+        )
 
-    def select(self, sensors: Sensors) -> Index:
+    def select(self, sensors: Sensors, instead: str = OF_MODELS) -> Index:
         """The positions of ``sensors`` among the trained ones.
+
+        Args:
+            sensors: coordinates of the data.
+            instead: what to use for others, in the refusal.
 
         Raises:
             SurrogateRejected: a sensor is not among them.
@@ -145,7 +187,7 @@ class Identity:
             raise SurrogateRejected(
                 f"{len(far)} of {len(asked)} sensors are not among the {len(trained)} that the "
                 f"surrogate was trained for, the first at {place}; generate and train with these "
-                "sensors, or use 'fno', which takes any"
+                f"sensors, or use {instead}"
             )
         return np.asarray(index, dtype=np.intp)
 

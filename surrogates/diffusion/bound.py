@@ -31,11 +31,13 @@ class LearnedLaw:
         module: the network, in double precision.
         cosines: its coordinates.
         prior: from ζ to the unknown.
+        size: of the training's fields.
     """
 
     module: Any
     cosines: Cosines
     prior: FieldPrior
+    size: float
 
     differentiable = True
     spread = 1.0
@@ -51,10 +53,13 @@ class LearnedLaw:
         rows = noisy.reshape(-1, self.cosines.dim)
         with torch.no_grad():
             parts = [
-                denoised(self.module, torch.tensor(rows[i : i + BLOCK]), level, self.cosines)
+                self._denoised(torch.tensor(rows[i : i + BLOCK]), level)
                 for i in range(0, len(rows), BLOCK)
             ]
         return np.asarray(torch.cat(parts).numpy().reshape(noisy.shape))
+
+    def _denoised(self, zeta: Any, level: float) -> Any:
+        return denoised(self.module, zeta, level, self.cosines.shape, self.size)
 
     def vjp(self, noisy: Array, level: float, w: Array) -> Array:
         """The adjoint action of its derivative on ``w``, row by row."""
@@ -68,6 +73,6 @@ class LearnedLaw:
 
     def _vjp(self, rows: Array, level: float, weights: Array) -> Array:
         x = torch.tensor(rows, requires_grad=True)
-        value = denoised(self.module, x, level, self.cosines)
+        value = self._denoised(x, level)
         (found,) = torch.autograd.grad(value, x, torch.tensor(weights))
         return np.asarray(found.numpy())

@@ -24,7 +24,7 @@ from pdeinv.typing import Array
 
 from ..training.redrawn import Redrawn
 
-__all__ = ["LOG_CENTRE", "LOG_SPREAD", "Cosines", "NoisyFields", "stratified"]
+__all__ = ["LOG_CENTRE", "LOG_SPREAD", "Cosines", "NoisyFields", "cosine_matrix", "stratified"]
 
 LOG_CENTRE, LOG_SPREAD = math.log(0.5), 1.4
 """Mean and standard deviation of ln level in training, the fields' largest spread being 1 (after
@@ -34,10 +34,21 @@ STEADY = 1e-9
 """Fields that vary by less than this share of their size do not vary."""
 
 
-def _matrix(n: int) -> Array:
+def cosine_matrix(n: int) -> Array:
     """cos(π k j / (n - 1)): values at node j of mode k, shape (n, n), rows nodes."""
     k = np.arange(n)
     return np.asarray(np.cos(np.pi * np.outer(k, k) / (n - 1)))
+
+
+def _fall(grid: RegularGrid, decay: float) -> Array:
+    """Amplitudes of noise whose variance is one, falling as frequency^-decay."""
+    noise = CosineField.on_grid(grid, tau=3 / max(grid.lengths), alpha=decay, normalise=True)
+    return noise.amplitude
+
+
+def _waves(shape: tuple[int, ...]) -> Array:
+    """Half waves along both sides, the root of the sum of their squares."""
+    return np.hypot.outer(*(np.arange(n) for n in shape))
 
 
 @dataclass(frozen=True)
@@ -71,8 +82,7 @@ class Cosines:
                 f"all {len(fields)} fields are the same, so that there is no prior to learn; "
                 "generate from a prior that varies"
             )
-        noise = CosineField.on_grid(grid, tau=3 / max(grid.lengths), alpha=decay, normalise=True)
-        first = cls(mean, spread * noise.amplitude, np.ones(grid.shape))
+        first = cls(mean, spread * _fall(grid, decay), np.ones(grid.shape))
         zeta = first.zeta(fields)
         half = len(zeta) // 2
         direction = np.linalg.svd(zeta[:half], full_matrices=False)[2][0]
@@ -116,7 +126,7 @@ class Cosines:
     def matrices(self) -> tuple[Array, Array]:
         """Values of the modes along y and along x."""
         rows, columns = self.shape
-        return _matrix(rows), _matrix(columns)
+        return cosine_matrix(rows), cosine_matrix(columns)
 
     @cached_property
     def power(self) -> Array:
@@ -142,6 +152,40 @@ class Cosines:
         up, across = self.matrices
         modes = self.amplitude * zeta.reshape(-1, rows, columns)
         return np.asarray((up @ modes @ across.T).reshape(len(zeta), -1))
+
+    def on(self, grid: RegularGrid, decay: float) -> Cosines:
+        """The same law at the nodes of another grid of the domain.
+
+        Waves that both grids have keep mean, amplitude and variance. Shorter ones have no mean, the
+        noise's amplitude, and a variance that goes on as it falls with the wave number among the
+        shorter half of the known ones.
+
+        Args:
+            grid: the nodes.
+            decay: of the noise, as in :meth:`fit`.
+        """
+        both = tuple(slice(min(a, b)) for a, b in zip(self.shape, grid.shape, strict=True))
+        fall = _fall(grid, decay)
+        amplitude = fall * (self.amplitude[0, 1] / fall[0, 1])
+        variance = self._continued(grid.shape)
+        variance[both] = self.variance[both]
+        up, across = (np.linalg.inv(m) for m in self.matrices)
+        modes = np.zeros(grid.shape)
+        modes[both] = (up @ self.mean.reshape(self.shape) @ across.T)[both]
+        rows, columns = (cosine_matrix(n) for n in grid.shape)
+        return replace(
+            self, mean=(rows @ modes @ columns.T).ravel(), amplitude=amplitude, variance=variance
+        )
+
+    def _continued(self, shape: tuple[int, ...]) -> Array:
+        """c k^(-p) at wave numbers k, fitted to the variances of the shorter half of the waves."""
+        known, wanted = _waves(self.shape), _waves(shape)
+        short = (known > known.max() / 2) & (self.variance > 0)
+        fitted = np.polyfit(np.log(known[short]), np.log(self.variance[short]), 1)
+        power, most = min(float(fitted[0]), 0.0), float(np.log(self.variance[short].mean()))
+        middle = float(np.log(known[short]).mean())
+        far = np.log(np.maximum(wanted, 1.0)) - middle
+        return np.exp(np.minimum(float(np.polyval(fitted, middle)) + power * far, most))
 
     @property
     def field(self) -> CosineField:

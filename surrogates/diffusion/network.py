@@ -1,26 +1,27 @@
-"""The network of a learned prior: a Wiener filter, and a U-Net for what it cannot know.
+"""The network of a learned prior: a Wiener filter, and a backbone for what it cannot know.
 
 D(y, s) = W y + e(s) F: W is the best linear denoiser mode by mode, e(s) the root mean square error
-that it would have of a Gaussian, F a U-Net that sees W y, y and ln s. So F has to be of unit size
-at every level, as in the preconditioning of Karras et al. (2022), whose part the filter takes here,
-and a network that has learned nothing is the Wiener filter.
+that it would have of a Gaussian, F a backbone that sees W y, y and ln s. So F has to be of unit
+size at every level, as in the preconditioning of Karras et al. (2022), whose part the filter takes
+here, and a network that has learned nothing is the Wiener filter.
 
-References: Ronneberger, Fischer and Brox (2015), U-Net; Perez et al. (2018), FiLM; Karras, Aittala,
-Aila and Laine (2022), Elucidating the design space of diffusion-based generative models.
+Reference: Karras, Aittala, Aila and Laine (2022), Elucidating the design space of diffusion-based
+generative models.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..common.normalization import group_norm
 from ..common.torch_env import built, torch
 from .cosines import LOG_CENTRE, LOG_SPREAD, Cosines
+from .unet import unet
+from .uno import uno
 
-__all__ = ["build", "denoised", "level_loss"]
+__all__ = ["Backbone", "build", "denoised", "level_loss"]
 
 WAVES = 4
 """Pairs of sine and cosine of the level that blocks see, beside itself."""
@@ -29,20 +30,41 @@ FARTHEST = 3.0
 """Levels farther than this from the middle of the trained ones, in their spread, count as that."""
 
 
-LEAST = 4
-"""Channels of a normalised group, where a layer has as many."""
+@dataclass(frozen=True)
+class Backbone:
+    """What learns beyond the Wiener filter.
+
+    Attributes:
+        kind: ``unet`` of convolutions between nodes, or ``uno`` of spectral layers.
+        width: channels of the finest scale; coarser ones have twice as many.
+        scales: grids, each half as fine as the one before.
+        modes: cosines that spectral layers keep along an axis.
+    """
+
+    kind: str
+    width: int
+    scales: int
+    modes: int
+
+    def built(self) -> Any:
+        """From images (batch, 2, y, x) and the level to (batch, y, x); zero before training."""
+        numbers = 1 + 2 * WAVES
+        if self.kind == "uno":
+            return uno(self.width, self.scales, self.modes, numbers)
+        return unet(self.width, self.scales, numbers)
 
 
-def build(cosines: Cosines, width: int, scales: int) -> Any:
+def build(cosines: Cosines, backbone: Backbone, trained: Cosines | None = None) -> Any:
     """From (batch, 1 + p), level and ζ, to (batch, p + 1): scaled fields, then their weight.
 
     Args:
         cosines: the coordinates.
-        width: channels of the finest scale; coarser ones have twice as many.
-        scales: grids, each half as fine as the one before.
+        backbone: what is trained.
+        trained: coordinates of the training where they are others; its scales stay.
     """
     rows, columns = cosines.shape
-    size, buffers = cosines.size, _buffers(cosines)
+    trained = trained or cosines
+    size, buffers = trained.size, _buffers(cosines, trained)
 
     def forward(module: Any, x: Any) -> Any:
         level = x[:, :1, None]
@@ -52,10 +74,11 @@ def build(cosines: Cosines, width: int, scales: int) -> Any:
         weight = (size / error) ** 2
         return torch.cat([clean.flatten(1), weight.flatten(1)], dim=1)
 
-    return built(forward, {"unet": _unet(width, scales)}, buffers)
+    # the name of the first kind, under which weights are kept
+    return built(forward, {"unet": backbone.built()}, buffers)
 
 
-def _buffers(cosines: Cosines) -> dict[str, Any]:
+def _buffers(cosines: Cosines, trained: Cosines) -> dict[str, Any]:
     """What the network knows of the coordinates; stored with them and not with its weights."""
     up, across = cosines.matrices
     known = {
@@ -65,17 +88,19 @@ def _buffers(cosines: Cosines) -> dict[str, Any]:
         "across_back": np.linalg.inv(across),
         "amplitude": cosines.amplitude,
         "variance": cosines.variance,
-        "power": cosines.power,
+        "trained_variance": trained.variance,
+        "trained_power": trained.power,
     }
     return {k: torch.as_tensor(np.ascontiguousarray(v)) for k, v in known.items()}
 
 
 def _parts(module: Any, zeta: Any, level: Any, size: float) -> tuple[Any, Any, Any]:
-    """The filtered field, what the U-Net adds in units of the filter's error, and that error."""
+    """The filtered field, what the backbone adds in units of the filter's error, and that error."""
     known = {k: v.to(zeta.dtype) for k, v in module.named_buffers(recurse=False)}
-    total = known["variance"] + level**2
-    power, kept = known["power"], known["variance"] / total
-    error = (power * kept * level**2).sum(dim=(1, 2), keepdim=True).sqrt()
+    kept = known["variance"] / (known["variance"] + level**2)
+    power, variance = known["trained_power"], known["trained_variance"]
+    total = variance + level**2
+    error = (power * (variance / total) * level**2).sum(dim=(1, 2), keepdim=True).sqrt()
     noisy_size = (power * total).sum(dim=(1, 2), keepdim=True).sqrt()
     modes = known["amplitude"] * zeta
     both = torch.stack([kept * modes, modes], dim=1)
@@ -92,11 +117,19 @@ def _told(level: Any) -> Any:
     return torch.cat([t, *waves], dim=1)
 
 
-def denoised(module: Any, zeta: Any, level: float, cosines: Cosines) -> Any:
-    """ζ (batch, p) denoised, by a network in the type of ``zeta``."""
-    rows, columns = cosines.shape
+def denoised(module: Any, zeta: Any, level: float, shape: tuple[int, int], size: float) -> Any:
+    """ζ (batch, p) denoised, by a network in the type of ``zeta``.
+
+    Args:
+        module: of :func:`build`.
+        zeta: on a grid of that ``shape``.
+        level: of the noise.
+        shape: rows and columns.
+        size: of the training's fields, which the network's are scaled by.
+    """
+    rows, columns = shape
     x = torch.cat([torch.full_like(zeta[:, :1], level), zeta], dim=1)
-    clean = cosines.size * module(x)[:, :-1].reshape(len(zeta), rows, columns)
+    clean = size * module(x)[:, :-1].reshape(len(zeta), rows, columns)
     modes = module.up_back.to(zeta.dtype) @ clean @ module.across_back.to(zeta.dtype).T
     return (modes / module.amplitude.to(zeta.dtype)).flatten(1)
 
@@ -105,68 +138,3 @@ def level_loss(predicted: Any, target: Any) -> Any:
     """The mean squared error of the fields at each level in units of the Wiener filter's."""
     clean, weight = predicted[:, :-1], predicted[:, -1]
     return (weight * (clean - target).square().mean(dim=1)).mean()
-
-
-def _unet(width: int, scales: int) -> Any:
-    """From images (batch, 2, y, x) and the level to (batch, y, x); zero before it is trained."""
-    widths = [width, *[2 * width] * (scales - 1)]
-    told = 4 * width
-    nn = torch.nn
-    parts = {
-        "told": nn.Sequential(nn.Linear(1 + 2 * WAVES, told), nn.SiLU(), nn.Linear(told, told)),
-        "first": nn.Conv2d(2, width, 3, padding=1),
-        "down": nn.ModuleList(_block(a, b, told) for a, b in pairwise([width, *widths])),
-        "middle": _block(widths[-1], widths[-1], told),
-        "up": nn.ModuleList(
-            _block(a + b, b, told) for a, b in zip([*widths[1:], widths[-1]], widths, strict=True)
-        ),
-        "norm": group_norm(width, LEAST),
-        "last": nn.Conv2d(width, 1, 3, padding=1),
-    }
-    with torch.no_grad():
-        for weights in parts["last"].parameters():
-            weights.zero_()
-    return built(_through, parts)
-
-
-def _through(module: Any, pair: tuple[Any, Any]) -> Any:
-    """Down to the coarsest grid and up again, with what each scale was on the way."""
-    images, level = pair
-    told = module.told(level)
-    rows, columns = images.shape[2:]
-    multiple = 2 ** (len(module.down) - 1)
-    more = (-columns % multiple, -rows % multiple)
-    x = torch.nn.functional.pad(images, (0, more[0], 0, more[1]), mode="replicate")
-    x, seen = module.first(x), []
-    for i, block in enumerate(module.down):
-        x = block((x if i == 0 else torch.nn.functional.avg_pool2d(x, 2), told))
-        seen.append(x)
-    x = module.middle((x, told))
-    for i in reversed(range(len(module.up))):
-        x = module.up[i]((torch.cat([x, seen[i]], dim=1), told))
-        if i > 0:
-            x = torch.nn.functional.interpolate(x, scale_factor=2, mode="nearest")
-    x = module.last(torch.nn.functional.silu(module.norm(x)))
-    return x[:, 0, :rows, :columns]
-
-
-def _block(n_in: int, n_out: int, told: int) -> Any:
-    """x + f(x) with two convolutions, the middle scaled and shifted by the level."""
-    nn = torch.nn
-    parts = {
-        "norm_in": group_norm(n_in, LEAST),
-        "conv_in": nn.Conv2d(n_in, n_out, 3, padding=1),
-        "film": nn.Linear(told, 2 * n_out),
-        "norm_out": group_norm(n_out, LEAST),
-        "conv_out": nn.Conv2d(n_out, n_out, 3, padding=1),
-        "past": nn.Identity() if n_in == n_out else nn.Conv2d(n_in, n_out, 1),
-    }
-
-    def forward(module: Any, pair: tuple[Any, Any]) -> Any:
-        x, level = pair
-        inner = module.conv_in(torch.nn.functional.silu(module.norm_in(x)))
-        scale, shift = module.film(level)[:, :, None, None].chunk(2, dim=1)
-        inner = module.norm_out(inner) * (1 + scale) + shift
-        return module.past(x) + module.conv_out(torch.nn.functional.silu(inner))
-
-    return built(forward, parts)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -23,6 +23,7 @@ from pdeinv.bayes.prior import FieldPrior, Prior, positive
 from pdeinv.bayes.transforms import Exponential, Identity
 from pdeinv.config import Width
 from pdeinv.errors import DataSchemaError
+from pdeinv.io.unknown_samples import unknowns_of
 from pdeinv.model.learned import Role
 from pdeinv.model.observed import Sensors
 from pdeinv.model.spaces import Variable
@@ -40,7 +41,7 @@ from ..training.train import train
 from ..training.weights import from_arrays, in_double, to_arrays
 from .bound import LearnedLaw
 from .cosines import Cosines, NoisyFields, stratified
-from .network import build, level_loss
+from .network import Backbone, build, level_loss
 
 __all__ = ["DiffusionPrior", "DiffusionPriorConfig"]
 
@@ -60,7 +61,11 @@ class DiffusionPriorConfig(TrainingConfig):
     ema: float = Field(0.995, ge=0, lt=1, description="memory of the averaged weights; 0: none")
     patience: int = Field(50, ge=1, description="epochs without improvement before stopping")
     width: Width = Field(32, description="channels of the finest scale")
-    scales: int = Field(3, ge=1, le=6, description="grids of the U-Net, each half as fine")
+    scales: int = Field(3, ge=1, le=6, description="grids of the network, each half as fine")
+    backbone: Literal["unet", "uno"] = Field(
+        "unet", description="convolutions, for the grid of the training; uno: any grid"
+    )
+    modes: int = Field(16, ge=4, le=128, description="cosines along a side that uno's layers keep")
     decay: float = Field(
         1.1, gt=1, le=4, description="the noise's amplitude falls as frequency to minus this"
     )
@@ -105,7 +110,8 @@ class DiffusionPrior(Trained):
         zeta = cosines.zeta(fields)
         valid, truth = stratified(zeta[split.valid], seed)
         target = (fields - cosines.mean) / cosines.size
-        module = seeded(seed, cls.name, 0, lambda: build(cosines, config.width, config.scales))
+        backbone = _backbone(config.model_dump())
+        module = seeded(seed, cls.name, 0, lambda: build(cosines, backbone))
         data = Data(
             NoisyFields(zeta[split.train], seed),
             target[split.train],
@@ -136,15 +142,20 @@ class DiffusionPrior(Trained):
     @cached_property
     def network(self) -> Any:
         """In double precision."""
-        config = self.record.config
-        width, scales = int(config["width"]), int(config["scales"])
-        return in_double(from_arrays(lambda: build(self.cosines, width, scales), self.weights))
+        return self._network(self.cosines)
+
+    def _network(self, cosines: Cosines) -> Any:
+        backbone = _backbone(self.record.config)
+        return in_double(from_arrays(lambda: build(cosines, backbone, self.cosines), self.weights))
 
     def _law(self, prior: Prior) -> LearnedLaw:
         transform = Exponential() if _logarithmic(prior) else Identity()
-        return LearnedLaw(
-            self.network, self.cosines, FieldPrior(prior.space, self.cosines.field, transform)
-        )
+        cosines, network = self.cosines, self.network
+        if cosines.shape != (grid := _grid(prior)).shape:
+            cosines = cosines.on(grid, float(self.record.config["decay"]))
+            network = self._network(cosines)
+        own = FieldPrior(prior.space, cosines.field, transform)
+        return LearnedLaw(network, cosines, own, self.cosines.size)
 
     def arrays(self) -> dict[str, Array]:
         """Coordinates and weights."""
@@ -159,11 +170,22 @@ class DiffusionPrior(Trained):
     def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> LearnedLaw:
         """The law of the unknown, whatever is measured where.
 
+        That of backbone ``uno`` on any grid of the unknown, and any mesh.
+
         Raises:
             SurrogateRejected: trained for another problem, configuration or prior.
         """
-        self.record.identity.check(problem, prior)
+        if _backbone(self.record.config).kind == "uno":
+            self.record.identity.check_but_grid(problem)
+        else:
+            self.record.identity.check(problem, prior)
         return self._law(prior)
+
+
+def _backbone(config: Mapping[str, Any]) -> Backbone:
+    """As configured; trainings of before the choice have convolutions."""
+    kind, modes = str(config.get("backbone", "unet")), int(config.get("modes", 16))
+    return Backbone(kind, int(config["width"]), int(config["scales"]), modes)
 
 
 def _ratio(law: LearnedLaw, cosines: Cosines, zeta: Array, noise: Array, level: float) -> float:
@@ -217,7 +239,7 @@ def _fields(lesson: Lesson) -> Array:
             f"surrogate 'diffusion-prior' needs at least {FEWEST} fields, got {data.size}; "
             "generate more (--n)"
         )
-    m = _coefficients(lesson, prior) if _without_xi(data.xi) else prior.unwhiten(data.xi)
+    m = unknowns_of(data, prior)
     bad = ~np.isfinite(m) | (_logarithmic(prior) & ~(m > 0))
     if bad.any():
         rows = np.flatnonzero(bad.any(axis=1))
@@ -228,36 +250,3 @@ def _fields(lesson: Lesson) -> Array:
             f"{wanted}; correct the data set, or leave those samples out"
         )
     return np.asarray(np.log(m) if _logarithmic(prior) else m)
-
-
-def _without_xi(xi: Array) -> bool:
-    """Whether a data set leaves xi out.
-
-    Raises:
-        DataSchemaError: it has xi of some samples only, or one that is not finite.
-    """
-    bad = ~np.isfinite(xi)
-    if not bad.any() or np.isnan(xi).all():
-        return bool(bad.any())
-    rows = np.flatnonzero(bad.any(axis=1))
-    others = f" (and of {len(rows) - 1} more)" if len(rows) > 1 else ""
-    raise DataSchemaError(
-        f"xi of sample {int(rows[0])}{others} is not finite; correct the data set, leave those "
-        "samples out, or leave xi out of the whole file"
-    )
-
-
-def _coefficients(lesson: Lesson, prior: Prior) -> Array:
-    """The fields of a data set that holds no xi.
-
-    Raises:
-        DataSchemaError: they are on another grid than the unknown.
-    """
-    shape, found = prior.space.variables[0].shape, lesson.dataset.coefficient
-    if found is None or tuple(found.shape[1:]) != tuple(shape):
-        got = "none" if found is None else "x".join(map(str, found.shape[1:]))
-        raise DataSchemaError(
-            f"a learned prior needs 'coefficient' on the grid of the unknown, "
-            f"{'x'.join(map(str, shape))}, got {got}; set problem.unknown.grid to that of the data"
-        )
-    return np.asarray(found[:], dtype=np.float64).reshape(len(found), -1)

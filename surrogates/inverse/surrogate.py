@@ -27,6 +27,7 @@ from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
+from ..common.identity import OF_DATA
 from ..common.lesson import Lesson
 from ..common.record import Judgement, Record
 from ..common.split import Split
@@ -190,7 +191,7 @@ class InverseCnn(Trained):
         """
         identity, record = self.record.identity, self.record
         identity.check(problem, prior)
-        chosen = identity.select(sensors)
+        chosen = identity.select(sensors, OF_DATA)
         trained = {c: np.asarray(v) for c, v in identity.sensors.items()}
         low, high = record.config["noise_range"]
         law = noise_law(problem, trained, record.noise_std, (float(low), float(high)))

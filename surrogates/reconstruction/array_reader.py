@@ -7,7 +7,7 @@ What a kind of them says is the parts of its network, in the order in which data
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -33,15 +33,35 @@ from .network_config import NetworkConfig
 from .rule import Course
 from .surrogate import Reconstruction
 
-__all__ = ["ArrayReader", "ArrayReaderConfig", "Size", "bent", "narrowed", "strides"]
+__all__ = [
+    "ArrayReader",
+    "SHORT",
+    "ArrayReaderConfig",
+    "Scaled",
+    "Size",
+    "assembled",
+    "bent",
+    "coarse",
+    "encoder",
+    "image_of",
+    "narrowed",
+    "network",
+    "strides",
+    "table",
+    "widened",
+]
 
 MOST = 8
 """Channels of the narrowest arrays, as a multiple of ``width``."""
+
+SHORT = 5
+"""Nodes of an axis that an encoder to a vector halves no further."""
 
 
 class ArrayReaderConfig(NetworkConfig):
     """Options of all of them."""
 
+    members: int = Field(1, ge=1, le=20, description="networks, each with a seed of its own")
     learning_rate: float = Field(1e-3, gt=0, description="at the start; follows half a cosine to 0")
 
 
@@ -64,6 +84,14 @@ class Size:
     def channels(self, k: int) -> int:
         """After k halvings."""
         return int(self.config.width) * min(MOST, 1 << (k // 2))
+
+
+def coarse(shape: tuple[int, int], most: int) -> tuple[tuple[int, int], int]:
+    """Nodes along y and x of an image halved until it has so few, and how often that is."""
+    times = 0
+    while max(-(-n // 2**times) for n in shape) > most:
+        times += 1
+    return (-(-shape[0] // 2**times), -(-shape[1] // 2**times)), times
 
 
 def strides(rows: int, columns: int, short: int) -> list[tuple[int, int]]:
@@ -95,6 +123,55 @@ def narrowed(size: Size, short: int) -> tuple[list[Any], tuple[int, int, int]]:
     return layers, (before, rows, columns)
 
 
+def encoder(size: Size, latent: int) -> Any:
+    """From (batch, experiments + 1, rows, columns) to vectors (batch, latent)."""
+    layers, (channels, rows, columns) = narrowed(size, SHORT)
+    last = torch.nn.Linear(channels * rows * columns, latent)
+    return torch.nn.Sequential(*layers, torch.nn.Flatten(), last)
+
+
+def widened(size: Size, times: int) -> list[Any]:
+    """Layers that double an image of ``size.channels(times)`` so often, then make it one value."""
+    layers, before = [], size.channels(times)
+    for k in reversed(range(times)):
+        after = size.channels(k)
+        layers += bent(torch.nn.ConvTranspose2d(before, after, 4, 2, 1), after)
+        layers += bent(torch.nn.Conv2d(after, after, 3, 1, 1), after)
+        before = after
+    return [*layers, torch.nn.Conv2d(before, 1, 3, 1, 1)]
+
+
+def table(module: Any, values: Any, level: Any, size: Size) -> Any:
+    """Data (batch, n_obs) and levels (batch, 1) as (batch, experiments + 1, rows, columns).
+
+    Args:
+        module: the network; its ``place`` says where each datum stands.
+        values: scaled data.
+        level: the last channel.
+        size: of the network.
+    """
+    count, rows, columns = size.gather.shape
+    cells = values.new_zeros(len(values), count * rows * columns)
+    cells = cells.index_copy(1, module.place, values).reshape(-1, count, rows, columns)
+    level = level.reshape(-1, 1, 1, 1).expand(-1, 1, rows, columns)
+    return torch.cat([cells, level], dim=1)
+
+
+def image_of(module: Any, found: Any, size: Size) -> Any:
+    """(batch, 1, at least y, at least x) cut to images (batch, p), 0 outside the body."""
+    image = found[:, 0, : size.shape[0], : size.shape[1]].flatten(1)
+    return image * module.inside.to(found.dtype)
+
+
+def assembled(size: Size, parts: Mapping[str, Any], forward: Callable[[Any, Any], Any]) -> Any:
+    """A module that knows where data stand and where the body is, and the size it was built of."""
+    place = torch.as_tensor(np.asarray(size.gather.place, dtype=np.int64))
+    inside = torch.as_tensor(size.inside, dtype=torch.float64)
+    module = built(forward, parts, {"place": place, "inside": inside})
+    module.size = size
+    return module
+
+
 def network(size: Size, parts: Mapping[str, Any]) -> Any:
     """From (batch, 1 + n_obs) of level and scaled data to scaled images (batch, p).
 
@@ -103,20 +180,14 @@ def network(size: Size, parts: Mapping[str, Any]) -> Any:
         parts: from (batch, experiments + 1, rows, columns), whose last channel is the level, one
             after the other to (batch, 1, at least y, at least x).
     """
-    count, rows, columns = size.gather.shape
-    place = torch.as_tensor(np.asarray(size.gather.place, dtype=np.int64))
-    inside = torch.as_tensor(size.inside, dtype=torch.float64)
 
     def forward(module: Any, x: Any) -> Any:
-        cells = x.new_zeros(len(x), count * rows * columns).index_copy(1, module.place, x[:, 1:])
-        level = x[:, :1].reshape(-1, 1, 1, 1).expand(-1, 1, rows, columns)
-        found = torch.cat([cells.reshape(-1, count, rows, columns), level], dim=1)
+        found = table(module, x[:, 1:], x[:, :1], size)
         for name in parts:
             found = getattr(module, name)(found)
-        image = found[:, 0, : size.shape[0], : size.shape[1]].flatten(1)
-        return image * module.inside.to(x.dtype)
+        return image_of(module, found, size)
 
-    return built(forward, parts, {"place": place, "inside": inside})
+    return assembled(size, parts, forward)
 
 
 @dataclass(frozen=True)
@@ -146,6 +217,16 @@ class ArrayReader(Reconstruction):
         """The modules that data go through, by name; see :func:`network`."""
 
     @classmethod
+    def network(cls, size: Size) -> Any:
+        """From level and scaled data to scaled images."""
+        return network(size, cls.parts(size))
+
+    @classmethod
+    def teaching(cls, course: Course, raw: Members) -> Teaching:
+        """How the network is trained."""
+        return Teaching(cls.name, course.lesson.config.members)
+
+    @classmethod
     def taught(cls, course: Course) -> Members:
         """The network, trained.
 
@@ -156,8 +237,9 @@ class ArrayReader(Reconstruction):
         measured = course.measured(lesson.split.train, "scale")
         reader = Scaled(Standard.fit(measured.values))
         scale = Scale.of(course)
-        size = Size(lesson.config, Gather.of(lesson.dataset.sensors), shape, scale.inside)
-        return taught_members(course, cls._untaught(size, reader, scale), Teaching(cls.name, 1))
+        gather = Gather.of(lesson.dataset.sensors, lesson.problem.axes)
+        raw = cls._untaught(Size(lesson.config, gather, shape, scale.inside), reader, scale)
+        return taught_members(course, raw, cls.teaching(course, raw))
 
     @classmethod
     def rule_of(cls, arrays: Mapping[str, Array], data: DataModes, record: Record) -> Members:
@@ -176,9 +258,7 @@ class ArrayReader(Reconstruction):
         numbers = {"data_mean": reader.data.mean, "data_std": reader.data.std}
         stored = {**under("gather.", size.gather.arrays()), **numbers}
         facts = {"array": list(size.gather.shape)}
-        return Members(
-            reader, lambda: network(size, cls.parts(size)), scale, stored=stored, facts=facts
-        )
+        return Members(reader, lambda: cls.network(size), scale, stored=stored, facts=facts)
 
     def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> BoundImages:
         """The inverse for all data that it was trained with, in any order.

@@ -15,6 +15,9 @@ from ..common.split import Index
 
 __all__ = ["Experiments", "coordinate"]
 
+LARGEST = 2
+"""Cells of the table per datum at most."""
+
 
 def coordinate(sensors: Sensors, axes: tuple[str, ...], name: str | None) -> str:
     """The coordinate that numbers experiments; see :meth:`Experiments.of`.
@@ -35,10 +38,10 @@ def coordinate(sensors: Sensors, axes: tuple[str, ...], name: str | None) -> str
 
 @dataclass(frozen=True)
 class Experiments:
-    """L experiments of K data each.
+    """L experiments of K data each, or fewer where they do not all measure at the same places.
 
     Attributes:
-        order: which datum stands where, shape (L, K).
+        order: which datum stands where, shape (L, K); -1 where an experiment measures nothing.
         identity: of each experiment, its number among the values of its coordinate scaled to
             [-1, 1], shape (L,).
     """
@@ -56,23 +59,26 @@ class Experiments:
             name: the coordinate; None for the first that is no axis.
 
         Raises:
-            ConfigError: no such coordinate, or experiments that differ in what they measure.
+            ConfigError: no such coordinate, several data at one place of an experiment, or
+                experiments that have few places in common.
         """
         name = coordinate(sensors, axes, name)
-        values = np.asarray(sensors[name], dtype=np.float64)
-        rest = np.stack([np.asarray(v, dtype=np.float64) for c, v in sensors.items() if c != name])
-        numbers, own = np.unique(values, return_inverse=True)
-        rows = [np.flatnonzero(own == k) for k in range(len(numbers))]
-        rows = [r[np.lexsort(rest[:, r])] for r in rows]
-        same = all(np.array_equal(rest[:, r], rest[:, rows[0]]) for r in rows[1:]
-                   if len(r) == len(rows[0]))  # fmt: skip
-        if not same or len({len(r) for r in rows}) > 1:
+        numbers, own = np.unique(np.asarray(sensors[name], dtype=np.float64), return_inverse=True)
+        places, at = _places([v for c, v in sensors.items() if c != name], len(own))
+        order: Index = np.full((len(numbers), places), -1, dtype=np.intp)
+        order[own, at] = np.arange(len(own))
+        if (order >= 0).sum() < len(own) or order.size > LARGEST * len(own):
             raise ConfigError(
-                f"experiments by '{name}' do not measure at the same places, so that one network "
-                "cannot read them all; use 'lin-fno'"
+                f"experiments by '{name}' do not measure at the same places, or several times at "
+                "one, so that one network cannot read them all; use 'lin-fno'"
             )
         span = max(float(np.ptp(numbers)), 1e-300)
-        return cls(np.stack(rows), 2 * (numbers - numbers[0]) / span - 1)
+        return cls(order, 2 * (numbers - numbers[0]) / span - 1)
+
+    @property
+    def sizes(self) -> Index:
+        """How many data each has, shape (L,)."""
+        return np.asarray((self.order >= 0).sum(axis=1), dtype=np.intp)
 
     def present(self, chosen: Index) -> Index:
         """How many data of each are among some of all data, shape (L,)."""
@@ -84,8 +90,8 @@ class Experiments:
         return len(self.order)
 
     def table(self, data: Array) -> Array:
-        """(n, L, K) of (n, n_obs)."""
-        return data[:, self.order]
+        """(n, L, K) of (n, n_obs), 0 where an experiment measures nothing."""
+        return np.where(self.order >= 0, data[:, self.order], 0.0)
 
     def arrays(self) -> dict[str, Array]:
         """For storage."""
@@ -96,3 +102,10 @@ class Experiments:
     def from_arrays(cls, a: Mapping[str, Array]) -> Experiments:
         """The inverse of :meth:`arrays`."""
         return cls(np.asarray(a["order"], dtype=np.intp), a["identity"])
+
+
+def _places(columns: list[Array], n: int) -> tuple[int, Index]:
+    """How many places n data lie at by their coordinates, and which of them each; last first."""
+    rest = np.stack([np.zeros(n), *(np.asarray(v, dtype=np.float64) for v in columns)])
+    places, at = np.unique(rest[::-1], axis=1, return_inverse=True)
+    return places.shape[1], np.asarray(at.ravel(), dtype=np.intp)

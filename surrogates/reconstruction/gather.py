@@ -32,20 +32,23 @@ class Gather:
     shape: tuple[int, int, int]
 
     @classmethod
-    def of(cls, sensors: Sensors) -> Gather:
+    def of(cls, sensors: Sensors, axes: tuple[str, ...] = ()) -> Gather:
         """An axis for each coordinate that has several values, in their order; of two, one channel.
 
-        Data of more than three such coordinates, of several data at one place, or whose array
-        would be mostly empty (scattered places) are read as one row in the order that they have.
+        Places that fill no lattice, such as those on the sides of a square, are one axis together:
+        the last, in the order that they have. Of more than three axes the first are one together.
+        Data that lie apart even so, or of which several have the same coordinates, are one row in
+        the order that they have.
+
+        Args:
+            sensors: coordinates of the data.
+            axes: the coordinates of the domain, which say where a datum is from.
         """
-        found = [np.unique(np.asarray(v), return_inverse=True) for v in sensors.values()]
-        axes = [(len(values), own) for values, own in found if len(values) > 1]
-        size, cells = len(found[0][1]), prod(n for n, _ in axes)
-        if axes and len(axes) <= 3 and cells <= LARGEST * size:
-            shape = (1, 1, 1, *(n for n, _ in axes))[-3:]
-            place = np.ravel_multi_index([own for _, own in axes], [n for n, _ in axes])
-            if len(np.unique(place)) == size:
-                return cls(np.asarray(place, dtype=np.intp), (shape[0], shape[1], shape[2]))
+        for columns in (_apart(sensors), _joined(sensors, axes)):
+            found = _filled([c for c in columns if c.max() > 0])
+            if found is not None:
+                return found
+        size = len(next(iter(sensors.values())))
         return cls(np.arange(size), (1, 1, size))
 
     def arrays(self) -> dict[str, Array]:
@@ -58,3 +61,30 @@ class Gather:
         """The inverse of :meth:`arrays`."""
         channels, rows, columns = (int(n) for n in a["shape"])
         return cls(np.asarray(a["place"], dtype=np.intp), (channels, rows, columns))
+
+
+def _apart(sensors: Sensors) -> list[Index]:
+    """For each coordinate the number of every datum's value among all that there are."""
+    return [np.unique(np.asarray(v), return_inverse=True)[1].ravel() for v in sensors.values()]
+
+
+def _joined(sensors: Sensors, axes: tuple[str, ...]) -> list[Index]:
+    """The same with places numbered as they first come, behind the other coordinates."""
+    there = [np.asarray(v) for c, v in sensors.items() if c in axes]
+    if len(there) < 2:
+        return []
+    _, first, own = np.unique(np.stack(there), axis=1, return_index=True, return_inverse=True)
+    rest = {c: v for c, v in sensors.items() if c not in axes}
+    return [*_apart(rest), np.argsort(np.argsort(first))[own.ravel()]]
+
+
+def _filled(columns: list[Index]) -> Gather | None:
+    """The array of data with these numbers along its axes; None where it were mostly empty."""
+    lengths = [int(c.max()) + 1 for c in columns]
+    if not columns or prod(lengths) > LARGEST * len(columns[0]):
+        return None
+    place = np.asarray(np.ravel_multi_index(columns, lengths), dtype=np.intp)
+    if len(np.unique(place)) < len(place):
+        return None
+    whole = (1, 1, *lengths)
+    return Gather(place, (prod(whole[:-2]), whole[-2], whole[-1]))

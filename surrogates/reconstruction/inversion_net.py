@@ -22,12 +22,9 @@ from pydantic import Field
 from pdeinv.config import Width
 
 from ..common.torch_env import torch
-from .array_reader import ArrayReader, ArrayReaderConfig, Size, bent, narrowed, strides
+from .array_reader import SHORT, ArrayReader, ArrayReaderConfig, Size, coarse, encoder, widened
 
 __all__ = ["InversionNet", "InversionNetConfig"]
-
-SHORT = 5
-"""Nodes of an axis that are not halved further."""
 
 
 class InversionNetConfig(ArrayReaderConfig):
@@ -37,26 +34,14 @@ class InversionNetConfig(ArrayReaderConfig):
     latent: Width = Field(128, description="numbers between encoder and decoder")
 
 
-def _encoder(size: Size) -> Any:
-    """From (batch, experiments + 1, rows, columns) to (batch, latent)."""
-    layers, (channels, rows, columns) = narrowed(size, SHORT)
-    last = torch.nn.Linear(channels * rows * columns, size.config.latent)
-    return torch.nn.Sequential(*layers, torch.nn.Flatten(), last)
-
-
 def _decoder(size: Size) -> Any:
     """From (batch, latent) to (batch, 1, at least y, at least x)."""
-    times = len(strides(*size.shape, SHORT))
-    first = tuple(-(-n // 2**times) for n in size.shape)
+    first, times = coarse(size.shape, SHORT)
     before = size.channels(times)
-    layers = [torch.nn.Linear(size.config.latent, before * first[0] * first[1])]
-    layers += [torch.nn.Unflatten(1, (before, *first))]
-    for k in reversed(range(times)):
-        after = size.channels(k)
-        layers += bent(torch.nn.ConvTranspose2d(before, after, 4, 2, 1), after)
-        layers += bent(torch.nn.Conv2d(after, after, 3, 1, 1), after)
-        before = after
-    return torch.nn.Sequential(*layers, torch.nn.Conv2d(before, 1, 3, 1, 1))
+    begin = torch.nn.Linear(size.config.latent, before * first[0] * first[1])
+    return torch.nn.Sequential(
+        begin, torch.nn.Unflatten(1, (before, *first)), *widened(size, times)
+    )
 
 
 @dataclass(frozen=True)
@@ -69,4 +54,4 @@ class InversionNet(ArrayReader):
     @classmethod
     def parts(cls, size: Size) -> Mapping[str, Any]:
         """Encoder and decoder."""
-        return {"encoder": _encoder(size), "decoder": _decoder(size)}
+        return {"encoder": encoder(size, size.config.latent), "decoder": _decoder(size)}

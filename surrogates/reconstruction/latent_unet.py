@@ -24,10 +24,10 @@ from pydantic import Field
 from pdeinv.config import Width
 
 from ..common.torch_env import built, torch
-from .array_reader import ArrayReader, ArrayReaderConfig, Size, bent, narrowed
+from .array_reader import ArrayReader, ArrayReaderConfig, Size, bent, coarse, narrowed
 from .unet import UnetSize, unet
 
-__all__ = ["LatentUnet", "LatentUnetConfig", "latent_shape"]
+__all__ = ["LatentUnet", "LatentUnetConfig", "array_encoder", "image_decoder", "resampled"]
 
 
 class LatentUnetConfig(ArrayReaderConfig):
@@ -40,28 +40,23 @@ class LatentUnetConfig(ArrayReaderConfig):
     depth: int = Field(2, ge=1, le=5, description="how often the U-Net halves the latent image")
 
 
-def latent_shape(shape: tuple[int, int], most: int) -> tuple[tuple[int, int], int]:
-    """Nodes of the latent images along y and x, and how many halvings lie above them."""
-    times = 0
-    while max(-(-n // 2**times) for n in shape) > most:
-        times += 1
-    return (-(-shape[0] // 2**times), -(-shape[1] // 2**times)), times
+def resampled(images: Any, at: tuple[int, int]) -> Any:
+    """Images at so many nodes along y and x."""
+    return torch.nn.functional.interpolate(images, size=at, mode="bilinear", align_corners=False)
 
 
-def _encoder(size: Size, at: tuple[int, int]) -> Any:
-    """From (batch, experiments + 1, rows, columns) to latent images (batch, width, y, x)."""
-    layers, (channels, _, _) = narrowed(size, max(at))
-    inner = torch.nn.Sequential(*layers, torch.nn.Conv2d(channels, size.config.width, 3, 1, 1))
+def array_encoder(size: Size, at: tuple[int, int], channels: int) -> Any:
+    """From (batch, experiments + 1, rows, columns) to latent images (batch, channels, y, x)."""
+    layers, (before, _, _) = narrowed(size, max(at))
+    inner = torch.nn.Sequential(*layers, torch.nn.Conv2d(before, channels, 3, 1, 1))
 
     def forward(module: Any, x: Any) -> Any:
-        return torch.nn.functional.interpolate(
-            module.inner(x), size=at, mode="bilinear", align_corners=False
-        )
+        return resampled(module.inner(x), at)
 
     return built(forward, {"inner": inner})
 
 
-def _decoder(width: int, times: int) -> Any:
+def image_decoder(width: int, times: int) -> Any:
     """From latent images to (batch, 1, at least y, at least x)."""
     layers: list[Any] = []
     for _ in range(times):
@@ -81,10 +76,10 @@ class LatentUnet(ArrayReader):
     def parts(cls, size: Size) -> Mapping[str, Any]:
         """Encoder, translation and decoder."""
         config = size.config
-        at, times = latent_shape(size.shape, config.latent)
+        at, times = coarse(size.shape, config.latent)
         between = UnetSize(config.width, config.width, config.depth, None, 1, config.width)
         return {
-            "encoder": _encoder(size, at),
+            "encoder": array_encoder(size, at, config.width),
             "translation": unet(between, np.ones(at)),
-            "decoder": _decoder(config.width, times),
+            "decoder": image_decoder(config.width, times),
         }

@@ -24,7 +24,7 @@ from ..common.storage import under, within
 from ..common.torch_env import seeded
 from ..inverse.noising import Noised
 from ..inverse.spread import mixed
-from ..training.config import Data
+from ..training.config import Data, Loss
 from ..training.train import train
 from ..training.weights import answers, from_arrays, in_double, to_arrays
 from .modes import Seen
@@ -62,12 +62,12 @@ def restored_weights(arrays: Mapping[str, Array], count: int) -> tuple[Mapping[s
     return tuple(within(f"member{k}.", arrays) for k in range(count))
 
 
-def _fitted(course: Course, module: Any, data: Data, seed: int, k: int) -> Made:
+def _fitted(course: Course, module: Any, data: Data, loss: Loss, seed: int, k: int) -> Made:
     """Network ``k`` trained, in a folder of its own where the run has one."""
     lesson = course.lesson
     folder = None if lesson.run.folder is None else lesson.run.folder / f"member{k}"
     run = replace(lesson.run, folder=folder)
-    history = train(module, data, absolute_error, lesson.config, seed, run)
+    history = train(module, data, loss, lesson.config, seed, run)
     return to_arrays(module), history.summary()["epochs"]
 
 
@@ -169,12 +169,17 @@ class Teaching:
         members: how many.
         shown: inputs and a seed to what training shows of them.
         begun: a new network and inputs to the network that training begins with.
+        paired: data of inputs and images, with the rows that train and those that stop, to what
+            training sees.
+        loss: of what the network says.
     """
 
     name: str
     members: int
     shown: Callable[[Array, int], Array] = lambda inputs, _: inputs
     begun: Callable[[Any, Array], Any] = lambda module, _: module
+    paired: Callable[[Data, Index, Index], Data] = lambda data, *_: data
+    loss: Loss = absolute_error
 
 
 def taught_members(course: Course, raw: Members, teaching: Teaching) -> Members:
@@ -213,4 +218,5 @@ def taught_member(course: Course, raw: Members, teaching: Teaching, k: int) -> M
     noised = Noised(course.values(mine), course.law, encode, seed, inputs.shape[1])
     shown, held = (raw.scale.target(course.images(rows)) for rows in (mine, stop))
     module = teaching.begun(seeded(seed, teaching.name, k, raw.build), inputs)
-    return _fitted(course, module, Data(noised, shown, inputs, held), seed, k)
+    data = teaching.paired(Data(noised, shown, inputs, held), mine, stop)
+    return _fitted(course, module, data, teaching.loss, seed, k)

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, ClassVar, Literal, cast
 from zlib import crc32
 
@@ -46,6 +45,7 @@ from .experiments import Experiments, coordinate
 from .members import Members, Scale, Teaching, taught_members
 from .modes import DataModes, Seen
 from .network_config import NetworkConfig
+from .networks import lattice, layered
 from .rule import Course
 from .surrogate import Reconstruction
 
@@ -172,31 +172,22 @@ class Size:
         return cls(config, architecture, experiments, (shape[0], shape[1]), inside)
 
 
-def _linear(widths: tuple[int, ...]) -> Any:
-    layers: list[Any] = []
-    for a, b in pairwise(widths):
-        layers += [torch.nn.Linear(a, b), torch.nn.LeakyReLU(0.2)]
-    return torch.nn.Sequential(*layers[:-1])
-
-
 def network(size: Size) -> Any:
     """From (batch, 1 + L + L K) to scaled images (batch, p)."""
     config, k = size.config, size.experiments.order.shape[1]
     more = 0 if config.published else 2
-    branch = _linear((k + more, *config.widths, config.fields * config.basis))
-    trunk = _linear((2, *config.widths, config.basis))
+    branch = layered((k + more, *config.widths, config.fields * config.basis))
+    trunk = layered((2, *config.widths, config.basis))
     operator = build(size.architecture, size.inside.reshape(size.shape))
     if config.published:
         operator.inner.lifting.requires_grad_(False)
-    axes = [torch.linspace(-1, 1, n, dtype=torch.float64) for n in size.shape]
-    places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 2)
     identity = torch.as_tensor(size.experiments.identity, dtype=torch.float64)
 
     def forward(module: Any, x: Any) -> Any:
         return module.operator(fields_of(module, x, size)).flatten(1)
 
     parts = {"branch": branch, "trunk": trunk, "operator": operator}
-    return built(forward, parts, {"places": places, "identity": identity})
+    return built(forward, parts, {"places": lattice(size.shape), "identity": identity})
 
 
 def fields_of(module: Any, x: Any, size: Size) -> Any:
@@ -297,16 +288,17 @@ def _check_whole(experiments: Experiments, chosen: Index, name: str, numbers: Ar
     Raises:
         SurrogateRejected: some are whole and some are not.
     """
-    there, size = experiments.present(chosen), experiments.order.shape[1]
+    there, size = experiments.present(chosen), experiments.sizes
     broken = np.flatnonzero((there > 0) & (there < size))
     if not len(broken) or not (there == size).any():
         return
     k = broken[0]
+    number = numbers[experiments.order[k].max()]
     more = f" (and {len(broken) - 1} more lack some)" if len(broken) > 1 else ""
     raise SurrogateRejected(
-        f"surrogate 'nio' reads whole experiments, and of {name} = "
-        f"{numbers[experiments.order[k, 0]]:g} there are {there[k]} of {size} data{more}; leave "
-        "all data of such an experiment out, or use 'lin-fno', which takes any part"
+        f"surrogate 'nio' reads whole experiments, and of {name} = {number:g} there are {there[k]} "
+        f"of {size[k]} data{more}; leave all data of such an experiment out, or use 'lin-fno', "
+        "which takes any part"
     )
 
 

@@ -27,6 +27,7 @@ from pdeinv.plugins.problem import Problem
 from pdeinv.rng import stream
 from pdeinv.typing import Array
 
+from ..common.identity import OF_DATA
 from ..common.lesson import Lesson, LessonConfig
 from ..common.record import Judgement, Record
 from ..common.split import Split
@@ -195,7 +196,7 @@ class Reconstruction(Trained):
         """
         identity = self.record.identity
         identity.check_setup(problem)
-        chosen, config = identity.select(sensors), self.record.config["noise_range"]
+        chosen, config = identity.select(sensors, OF_DATA), self.record.config["noise_range"]
         law = NoiseLaw(None, self.data.std, (float(config[0]), float(config[1])))
         space = identity.observed.space(sensors)
         return BoundImages(self.estimate, law, chosen, self.labels.space, space)

@@ -321,6 +321,38 @@ TABLES = {
         "surrogate.options.tune_points",
     ),
     "solver.penalty": (("--set", "solver.penalty=3"), "unknown key 'solver.penalty'"),
+    "engine.explorers": (
+        ("--set", "engine.explorers=4"),
+        "unknown key 'engine.explorers'; table [surrogate] has a key of that name: move it there",
+    ),
+    "engine.round_size": (
+        ("--set", "engine.round_size=4"),
+        "unknown key 'engine.round_size'; table [surrogate] has",
+    ),
+    "engine.moves": (
+        ("--set", "engine.moves=4"),
+        " do; table [surrogate] has a key of that name: move it there, or remove it",
+    ),
+    "engine.cells": (
+        ("--engine", "map", "--set", "engine.cells=4"),
+        "unknown key 'engine.cells'; tables [problem], [surrogate] have",
+    ),
+    "engine.rel": (
+        ("--engine", "map", "--set", "engine.rel=0.1"),
+        "unknown key 'engine.rel'; table [noise] has",
+    ),
+    "noise.draws": (
+        ("--engine", "map", "--set", "noise.draws=4"),
+        "unknown key 'noise.draws'; table [engine] has",
+    ),
+    "engine.seconds": (
+        ("--engine", "map", "--set", "engine.seconds=4"),
+        "unknown key 'engine.seconds'; table [budget] has",
+    ),
+    "problem.tolerance": (
+        ("--set", "problem.tolerance=4"),
+        "unknown key 'problem.tolerance'; tables [engine], [",
+    ),
 }
 
 

@@ -8,6 +8,8 @@ import xarray as xr
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkIOHDF import vtkHDFReader
 
+pytestmark = pytest.mark.filterwarnings("always::pdeinv.jobs.export.Unconverged")
+
 FIELD = 'kind = "log-gaussian"\nmodes = 4\ngrid = '
 CASES = {
     "darcy on a grid": ("laplace", "darcy", f"cells = 8\n[problem.unknown]\n{FIELD}[9, 9]"),

@@ -72,6 +72,30 @@ def test_a_result_gives_statistics_of_its_profiles(folder, call):
     assert "T [K]" in table(folder / "point.csv")
 
 
+def test_profiles_of_numbers_are_what_csv_is_for(folder, call, tmp_path):
+    refused = call("export", folder / "posterior.nc", "--vtk", tmp_path / "r.vtkhdf")
+    assert refused.exit_code == 2
+    assert "no field over space; --csv writes T, u" in refused.stderr
+
+
+@pytest.mark.filterwarnings("always::pdeinv.jobs.export.Unconverged")
+@pytest.mark.parametrize("form", ["csv", "vtk"])
+def test_what_is_not_converged_is_said_beside_the_file(folder, call, form, tmp_path):
+    out = tmp_path / {"csv": "r.csv", "vtk": "r.vtkhdf"}[form]
+    obs, result = tmp_path / "obs.nc", tmp_path / "r.nc"
+    done(call("solve", "darcy", "--set", "problem.cells=8", "--out", tmp_path / "t.nc"))
+    done(call("observe", tmp_path / "t.nc", "--sensors", "grid:3x3", "--noise-rel", 0.02,
+              "--out", obs))  # fmt: skip
+    cut = ("--set", "engine.max_iterations=1")
+    done(call("invert", obs, "--engine", "map", *cut, "--seed", 3, "--out", result))
+    said = call("export", result, f"--{form}", out)
+    done(said)
+    assert said.stderr.startswith(f"warning: {result} is not converged: ")
+    assert said.stderr.count("\n") == 1
+    done(call("invert", obs, "--engine", "map", "--seed", 3, "--out", result, "--overwrite"))
+    assert not call("export", result, f"--{form}", out, "--overwrite").stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -138,10 +162,12 @@ def test_a_field_over_time_has_a_column_for_each_time(call, tmp_path):
     done(scored)
     assert "rel-l2" in scored.stdout
     for words, said in (
-        (("--csv", tmp_path / "r.csv"), "has no fields over space on one grid"),
-        (("--vtk", tmp_path / "r.vtkhdf"), "the unknown is a list of numbers"),
+        (("--csv", tmp_path / "r.csv"), "a list of numbers, from which no profile follows; "),
+        (("--vtk", tmp_path / "r.vtkhdf"), "a list of numbers, no field over space; "),
     ):
         refused = call("export", result, *words)
         assert refused.exit_code == 2
-        assert said in refused.stderr
+        assert f"{said}'pdeinv info' lists its numbers" in refused.stderr
+        assert "--vtk" not in refused.stderr  # neither sends to the other
+        assert "--csv" not in refused.stderr
         assert refused.stderr.count("\n") == 1

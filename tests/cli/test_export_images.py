@@ -11,6 +11,8 @@ from heads import fractions, head, tissue_lines
 import pdeinv
 from pdeinv.errors import ConfigError, OutputExists
 
+pytestmark = pytest.mark.filterwarnings("always::pdeinv.jobs.export.Unconverged")
+
 TABLES = """
 seed = 6
 [problem]

@@ -8,7 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from ours import ROOT, ours
+from ours import LEARNED, ROOT, ours
+
+NETWORKS = [name for name in LEARNED if name not in ("average-image", "linear-image")]
 
 LONGER = {
     "cma": {"max_iterations"},
@@ -36,6 +38,7 @@ LONGER = {
     "multifidelity": {"tune_evaluations"},
     "tfno": {"epochs", "patience", "accumulation"},
     "uno": {"epochs", "patience", "accumulation"},
+    **{name: {"epochs", "patience", "accumulation"} for name in NETWORKS},
 }
 """Each is a number of iterations, or how long to wait for an end."""
 CUT = {
@@ -52,6 +55,7 @@ CUT = {
     "multifidelity": {"tune_points", "max_points"},
     "tfno": {"batch_size", "modes", "unroll", "grid"},
     "uno": {"batch_size", "modes", "unroll", "grid"},
+    **{name: {"batch_size"} for name in NETWORKS},
 }
 """Each takes at most what there is: samples, nodes, unknowns."""
 

@@ -62,9 +62,10 @@ def test_an_image_is_reported_with_its_spread_and_drawn(place, tmp_path):
     done("plot", out, "--truth", place / "truth.nc", "--out", tmp_path / "image.png")
 
 
-def test_a_polish_fits_the_data(place, tmp_path):
+@pytest.mark.parametrize("polish", ["map", "eki"])
+def test_a_polish_fits_the_data(polish, place, tmp_path):
     out = tmp_path / "polished.nc"
-    inverted(place, out, "--set", "engine.polish=map")
+    inverted(place, out, "--set", f"engine.polish={polish}")
     tree = xr.open_datatree(out)
     said = json.loads(tree.attrs["pdeinv_summary"])
     assert said["misfit_per_datum"] <= max(0.52, said["estimate_misfit_per_datum"])

@@ -38,3 +38,11 @@ def test_it_makes_draws_of_two_phases_that_the_data_lead(example):
 def test_another_mesh_than_it_was_trained_on_is_refused(example):
     with pytest.raises(SurrogateRejected, match="cells"):
         pdeinv.invert(example / "obs.nc", surrogate=example / "prior", engine="diffpir", seed=1)
+
+
+def test_more_draws_of_it_than_memory_holds_are_refused(example, call):
+    words = ("--set", "problem.cells=[31, 31]", "--seed", 1, "--n", 10**9)
+    said = call("evaluate", example / "prior", *words)
+    assert said.exit_code == 2
+    assert "error: n: 1000000000 draws of " in said.stderr
+    assert "lower n" in said.stderr

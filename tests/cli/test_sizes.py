@@ -32,6 +32,8 @@ WORDS = {
     "sensors": ("generate", "heat", "--set", "problem.lengths=[1.0, 1.0, 1.0]", "--n", 1,
                 "--sensors", "grid:9999x9999x9999", "--out", "new.nc"),
     "samples": (*GENERATE, "--sensors", "grid:3x3", "--n", 10**12),
+    "a hypercube": (*GENERATE, "--sensors", "grid:3x3", "--design", "lhs", "--n", 10**9),
+    "a hypercube of draws": (*GENERATE, "--prior-only", "--design", "lhs", "--n", 10**9),
     "samples on a grid": (*GENERATE, "--sensors", "grid:3x3", "--n", 9, "--grid", "999999x999999"),
     "workers of generate": (*GENERATE, "--sensors", "grid:3x3", "--n", 9, "--workers", 100000),
     "workers": (*INVERT, "--engine", "pcn", "--workers", 100000),
@@ -61,7 +63,17 @@ def test_a_size_that_cannot_fit_is_refused_at_once(what, call, work):
     assert not list(work.glob("new*"))
 
 
-@pytest.mark.parametrize("what", ["samples", "chains", "workers", "draws"])
+def test_a_grid_to_compare_on_that_cannot_fit_is_refused_at_once(call, work):
+    """The places of one grid alone would fit."""
+    made = call("invert", "obs.nc", "--engine", "map", "--seed", 1, "--out", "map.nc")
+    assert made.exit_code == 0, made.stderr
+    nodes = int((capacity() / 50) ** 0.5)
+    said = call("score", "map.nc", "--truth", "truth.nc", "--grid", nodes)
+    assert said.exit_code == 2
+    assert f"error: a grid of ({nodes}, {nodes}) nodes would take at least" in said.stderr
+
+
+@pytest.mark.parametrize("what", ["samples", "a hypercube", "chains", "workers", "draws"])
 def test_a_dry_run_refuses_the_same(what, call, work):
     said = call(*WORDS[what], "--seed", 1, "--dry-run")
     assert said.exit_code == 2, said.stderr

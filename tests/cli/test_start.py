@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -10,7 +11,18 @@ from rich.markup import render
 
 from pdeinv.cli.verbs import app
 
-HEAVY = ("torch", "dolfinx", "petsc4py", "mpi4py", "arviz", "matplotlib", "emcee", "gpytorch")
+EXAMPLES = Path(__file__).parents[2] / "examples"
+HEAVY = (
+    "pdeinv.jobs.observe",
+    "torch",
+    "dolfinx",
+    "petsc4py",
+    "mpi4py",
+    "arviz",
+    "matplotlib",
+    "emcee",
+    "gpytorch",
+)
 
 
 def loaded_after(*words):
@@ -37,6 +49,10 @@ def test_help_loads_nothing_that_takes_time(words):
 @pytest.mark.parametrize("words", [("list",), ("config", "schema", "engines/pcn")])
 def test_listing_loads_no_solver_and_no_network(words):
     assert not set(loaded_after(*words)) & set(HEAVY)
+
+
+def test_to_tell_what_a_file_holds_loads_no_model():
+    assert loaded_after("info", str(EXAMPLES / "darcy/obs.nc")) == ["numpy", "xarray"]
 
 
 def test_the_import_probe_sees_what_is_loaded():

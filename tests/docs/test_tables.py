@@ -119,8 +119,8 @@ def _rows_with_defaults(text):
 
 
 IMAGES = (
-    "average-image, linear-image, lin-fno, nio, eit-transformer, inverse-unet, inversion-net, "
-    "latent-unet"
+    "average-image, linear-image, lin-fno, nio, eit-transformer, inverse-unet, inverse-deeponet, "
+    "inverse-fcnn, inversion-net, latent-unet, x-net"
 )
 ENGINES = [n for n in ours("engines") if n not in ("pinn", *LEARNED)]
 DIFFUSION = re.findall(r"^## ([a-z-]+)$", (DOCS / "diffusion.md").read_text(), re.MULTILINE)

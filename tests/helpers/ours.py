@@ -17,12 +17,15 @@ LEARNED = (
     "average-image",
     "eit-transformer",
     "inverse-cnn",
+    "inverse-deeponet",
+    "inverse-fcnn",
     "inversion-net",
     "inverse-unet",
     "latent-unet",
     "lin-fno",
     "linear-image",
     "nio",
+    "x-net",
 )
 """Engines of one implementation, which reports what a trained inverse says."""
 

@@ -143,7 +143,8 @@ def test_without_refinement_nothing_has_converged(tmp_path):
 def test_a_refinement_that_is_cut_has_not_converged(how, tmp_path):
     outcome = found(CASE.posterior(), tmp_path, n=50, refine=how, max_iterations=1).outcome
     assert outcome.ended is Ended.RUNNING
-    assert "stopped at the largest number of iterations" in outcome.message
+    assert "stopped at the largest number of iterations" in outcome.message.partition(";")[0]
+    assert "; the best of 50 simulations" in outcome.message
 
 
 def test_data_that_no_unknown_explains_are_told(tmp_path):

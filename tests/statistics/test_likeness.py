@@ -10,6 +10,9 @@ from pdeinv.bayes.likelihoods import bernoulli
 from pdeinv.bayes.likeness import UNLIKE, informed, likeness, share_as_odd, share_in_words
 from pdeinv.bayes.linear_mixture import LinearMixture
 from pdeinv.bayes.noise import Noise
+from pdeinv.errors import DataSchemaError
+from pdeinv.io.runs import FORESEEN, resumable
+from pdeinv.jobs import foreseen as module
 from pdeinv.jobs.foreseen import DRAWS, UnlikeLearned, compared, foreseen
 from pdeinv.model.rows import Rows
 
@@ -73,19 +76,19 @@ def case(size=1.0, matrix=None):
     return LinearMixture(matrix, LAW, noise, matrix @ truth + noise.sample(rng)).posterior()
 
 
-def test_a_learned_prior_tells_of_data_that_it_does_not_foresee():
-    alike = foreseen(case(), 1)
+def test_a_learned_prior_tells_of_data_that_it_does_not_foresee(tmp_path):
+    alike = foreseen(case(), 1, tmp_path)
     assert alike.likeness > UNLIKE
     assert alike.remark == ""
     assert (alike.draws.shape, alike.counters.n_forward) == ((DRAWS, 12), DRAWS)
     with pytest.warns(UnlikeLearned, match="unlike what the learned prior foresees: .* fewer than"):
-        odd = foreseen(case(5.0), 1)
+        odd = foreseen(case(5.0), 1, tmp_path)
     assert odd.likeness < UNLIKE
     np.testing.assert_array_equal(odd.draws, alike.draws)
 
 
-def test_where_nothing_is_learned_nothing_is_foreseen():
-    assert foreseen(replace(case(), denoiser=None), 1) is None
+def test_where_nothing_is_learned_nothing_is_foreseen(tmp_path):
+    assert foreseen(replace(case(), denoiser=None), 1, tmp_path) is None
 
 
 def test_draws_that_cannot_be_solved_are_left_out_and_of_too_few_nothing_is_told(monkeypatch):
@@ -111,3 +114,20 @@ def test_noise_that_is_not_additive_is_compared_by_spreads():
     for data, unlike in ((said[0], False), (1 - said[0], True)):
         found = compared(replace(posterior, data=data, likelihood=law), sure, 1)
         assert bool(found.remark) is unlike, found.likeness
+
+
+def test_a_run_that_goes_on_takes_what_it_has_foreseen(tmp_path, monkeypatch):
+    first = foreseen(case(), 1, tmp_path)
+    monkeypatch.setattr(module, "law_draws", None)
+    again = foreseen(case(), 1, tmp_path, resume=True)
+    np.testing.assert_array_equal(again.draws, first.draws)
+    assert (again.likeness, again.counters) == (first.likeness, first.counters)
+    assert not resumable(tmp_path)  # nothing of the run itself is there
+    first = replace(first, likeness=None)
+    first.keep(tmp_path / FORESEEN)
+    assert foreseen(case(), 1, tmp_path, resume=True).likeness is None
+    (tmp_path / FORESEEN).write_bytes(b"PK")
+    with pytest.raises(DataSchemaError, match=r"foreseen.npz is damaged .*--overwrite"):
+        foreseen(case(), 1, tmp_path, resume=True)
+    with pytest.raises(TypeError):  # a run that begins draws anew
+        foreseen(case(), 1, tmp_path)

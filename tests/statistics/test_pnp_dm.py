@@ -236,6 +236,25 @@ def test_rows_that_cannot_be_searched_from_their_centre_stay_where_they_are():
     assert found.xi[0, 0] != 0.5 != fresh[0].xi[0, 0]
 
 
+class Lonely(Curved):
+    """Solved nowhere but where it is linearized."""
+
+    def __call__(self, m):
+        raise SolverDiverged("too far")
+
+    def linearize(self, m):
+        return Curved().linearize(m)
+
+
+def test_a_search_of_which_no_step_can_be_solved_stays_at_its_centre():
+    prior = curved().prior
+    on = Posterior(prior, WhitenedModel(prior, Lonely()), np.array([1.0]), Noise(np.array([0.4])))
+    centre = np.array([[-2.0], [3.0]])
+    best = drive(on, best_near(on, Tie(centre, 1.0), Affine.unknown(), NONE))
+    np.testing.assert_array_equal(best.xi, centre)
+    assert np.isfinite(best.misfit).all()
+
+
 def test_a_step_of_linear_data_is_always_accepted_and_asks_for_no_solve(tmp_path):
     mixture, _ = case()
     on = replace(mixture.posterior())

@@ -308,6 +308,11 @@ def test_an_approximation_whose_draws_hardly_count_does_not_hold(tmp_path):
     assert weighed.effective < 0.25
     wrong = replace(found, stats={"misfit": found.stats["misfit"] + error})
     assert judged(posterior, wrong, "approximate", predictive).ended is Ended.NOT_GAUSSIAN
+    several = replace(wrong, ended=Ended.SEVERAL, message="there are several modes; of two")
+    both = judged(posterior, several, "approximate", predictive)
+    assert both.ended is Ended.SEVERAL
+    assert both.message.startswith("there are several modes; weighted to the posterior ")
+    assert both.message.endswith("; of two")
 
 
 def test_ensembles_that_still_contract_alike_have_not_converged():

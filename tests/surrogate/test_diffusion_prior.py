@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from diffusion_cases import GAUSSIAN, PHASES, SMALL, drawn
 
 from pdeinv.bayes.prior import whiten
 from pdeinv.engines.diffusion.prior import law_draws
@@ -14,7 +15,6 @@ from pdeinv.errors import (
     Preempted,
     SurrogateRejected,
 )
-from pdeinv.io.datasets import TrainingSet, prior_probe
 from pdeinv.jobs.evaluate import Request
 from pdeinv.jobs.evaluate_denoiser import examine, short_waves, spectrum, told, verdict
 from pdeinv.jobs.generate.plan import Plan
@@ -30,32 +30,6 @@ from pdeinv.surrogates.diffusion.cosines import Cosines, NoisyFields
 from pdeinv.surrogates.diffusion.surrogate import DiffusionPrior
 
 pytestmark = pytest.mark.usefixtures("solves_here")
-
-GAUSSIAN = {"cells": [8, 8], "unknown": {"kind": "log-gaussian", "grid": [9, 9], "modes": 6}}
-PHASES = {"cells": [8, 8], "unknown": {"kind": "two-phase", "grid": [9, 9]}}
-SMALL = {"epochs": 20, "width": 8, "scales": 2, "batch_size": 16, "learning_rate": 4e-3}
-
-
-def drawn(config, n, name="darcy"):
-    """Fields of a prior; their data are any numbers, since none counts."""
-    problem = make_problem(name, config)
-    prior, sensors = problem.prior(), problem.sensors("grid:2x2")
-    rng = np.random.default_rng(3)
-    return problem, TrainingSet(
-        problem=name,
-        problem_config=problem.config.model_dump(mode="json"),
-        observed=problem.observed,
-        sensors=sensors,
-        xi=rng.standard_normal((n, prior.dim)),
-        values=rng.standard_normal((n, 4)),
-        prior_probe=prior_probe(prior),
-        level=0,
-        digest="0" * 64,
-        coefficient=None,
-        field=None,
-        axes={},
-        n_failed=0,
-    )
 
 
 def fitted(case, run=None, **options):
@@ -209,12 +183,14 @@ def test_it_keeps_the_protocol():
     report.raise_for_failures()
 
 
-def test_a_stopped_training_goes_on_to_the_same_bits(phases, tmp_path):
-    whole = fitted(phases, FitRun(tmp_path / "a"), epochs=3)
+@pytest.mark.parametrize("backbone", ["unet", "uno"])
+def test_a_stopped_training_goes_on_to_the_same_bits(phases, tmp_path, backbone):
+    how = {"epochs": 3, "backbone": backbone}
+    whole = fitted(phases, FitRun(tmp_path / "a"), **how)
     asked = iter([False] * 20 + [True] * 10_000)
     with pytest.raises(Preempted):
-        fitted(phases, FitRun(tmp_path / "b", should_stop=lambda: next(asked)), epochs=3)
-    again = fitted(phases, FitRun(tmp_path / "b", resume=True), epochs=3)
+        fitted(phases, FitRun(tmp_path / "b", should_stop=lambda: next(asked)), **how)
+    again = fitted(phases, FitRun(tmp_path / "b", resume=True), **how)
     for name, values in whole.weights.items():
         np.testing.assert_array_equal(again.weights[name], values)
 

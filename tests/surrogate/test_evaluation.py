@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from pdeinv import memory
 from pdeinv.bayes.posterior import Posterior, WhitenedModel, xi_space
 from pdeinv.engines.gaussian.approximation import laplace_at_map
 from pdeinv.engines.requests import drive
 from pdeinv.errors import (
     CapabilityError,
+    ConfigError,
     DataSchemaError,
     RunFailed,
     SolverDiverged,
@@ -20,6 +22,7 @@ from pdeinv.errors import (
 from pdeinv.io import datasets, netcdf
 from pdeinv.io.observations import NoiseSpec, Observations, to_dataset
 from pdeinv.jobs import evaluate as run
+from pdeinv.jobs import evaluated_draws
 from pdeinv.jobs.comparison import summary, to_tree
 from pdeinv.jobs.evaluate import Request, compare
 from pdeinv.jobs.generate.plan import Plan
@@ -313,3 +316,14 @@ def test_file_and_figure_hold_every_draw(tmp_path, checkpoint):
     figure(found, tmp_path / "e.png", dpi=40)
     assert (tmp_path / "e.png").read_bytes()[:4] == b"\x89PNG"
     json.dumps(summary(found))
+
+
+@pytest.mark.parametrize("n", [10**9, 10**10])
+def test_draws_that_cannot_be_held_with_their_data_are_refused_before_the_first(
+    n, checkpoint, monkeypatch
+):
+    """Draws of 4 unknowns alone would fit."""
+    monkeypatch.setattr(memory, "capacity", lambda: 9 * 4 * n)
+    monkeypatch.setattr(evaluated_draws, "stream", None)
+    with pytest.raises(ConfigError, match=f"n: {n} draws of 4 unknowns would take at least"):
+        compare(request(checkpoint, n=n), lambda *_: None)

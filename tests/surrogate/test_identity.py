@@ -84,8 +84,20 @@ def test_other_problem_is_named(identity, problem):
     [
         ({"cells": [16, 16]}, r"cells = \[8, 8\], this run has \[16, 16\]"),
         ({"source": 2.0}, r"source = 1\.0, this run has 2\.0"),
-        ({"boundary": {"left": {"kind": "flux"}}}, r"boundary\.left\.kind = None.*'flux'"),
-        ({"unknown": {"kind": "piecewise", "cells": [3, 2]}}, "for 4 unknowns.*has 6"),
+        ({"boundary": {"left": {"kind": "flux"}}}, r"boundary\.left\.kind = none.*'flux'"),
+        (
+            {"unknown": {"kind": "piecewise", "cells": [3, 2]}},
+            r"unknown\.cells = \[2, 2\].*this run has \[3, 2\]",
+        ),
+        (
+            {"unknown": {"kind": "log-gaussian", "modes": 4}},
+            r"with unknown\.kind = 'piecewise', this run has 'log-gaussian'; use",
+        ),
+        (
+            {"cells": [16, 16], "unknown": {"kind": "log-gaussian", "modes": 9}},
+            r"with unknown\.kind = 'piecewise', cells = \[8, 8\], this run has 'log-gaussian', "
+            r"\[16, 16\]; use",
+        ),
     ],
 )
 def test_other_configuration_is_named_by_its_key(identity, change, text):

@@ -457,6 +457,7 @@ def test_evaluate_tells_errors_and_coverage_on_fresh_data(files, tmp_path):
     [
         (("--figure", "e.png"), "--figure shows surrogates of role 'forward'"),
         (("--around", "r.nc"), "an inverse is evaluated at draws of the prior"),
+        (("--n", 10**12), "draws of 4 unknowns would take at least"),
     ],
 )
 def test_evaluate_refuses_what_an_inverse_has_not(files, flags, said, tmp_path, monkeypatch):

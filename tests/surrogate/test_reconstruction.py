@@ -237,7 +237,9 @@ def test_another_problem_is_refused(disc, darcy):
 
 def test_sensors_that_it_was_not_trained_at_are_refused(darcy):
     problem, _ = darcy
-    with pytest.raises(SurrogateRejected, match="are not among the 25"):
+    with pytest.raises(
+        SurrogateRejected, match=r"are not among the 25.*or use an engine of the model alone"
+    ):
         fitted(AverageImage, darcy).bind(problem, problem.prior(), problem.sensors("grid:4x4"))
 
 
@@ -347,6 +349,58 @@ def test_an_experiment_that_lacks_one_datum_is_named(disc, operator):
     few = np.delete(np.arange(len(injection)), [*third[:2], np.flatnonzero(injection == 5)[0]])
     with pytest.raises(SurrogateRejected, match=r"\(and 1 more lack some\)"):
         bound_to(operator, disc, few)
+
+
+def electrodes(count):
+    """Adjacent currents: each experiment leaves out the electrodes that carry its own."""
+    found = [(i, j) for i in range(count) for j in range(count) if (j - i) % count not in (0, 1)]
+    injection, measurement = np.array(found, dtype=float).T
+    return {"injection": injection, "measurement": measurement}
+
+
+def test_experiments_that_measure_at_other_places_have_holes_in_their_table():
+    sensors = electrodes(6)
+    turned = np.random.default_rng(0).permutation(24)
+    found = Experiments.of({k: v[turned] for k, v in sensors.items()}, ("x", "y"), None)
+    assert found.order.shape == (6, 6)
+    assert (found.sizes == 4).all()
+    table = found.table(1.0 + np.arange(24)[None])[0]
+    for i, row in enumerate(found.order):
+        assert [j for j in range(6) if row[j] < 0] == sorted([i, (i + 1) % 6])
+        there = row[row >= 0]
+        assert (sensors["injection"][turned][there] == i).all()
+        assert table[i][row >= 0] == pytest.approx(1.0 + there)
+        assert (table[i][row < 0] == 0).all()
+    data = np.random.default_rng(1).standard_normal((2, 24))
+    reader = Reader(found, Standard(np.zeros(24), np.ones(24)))
+    assert (reader(Seen(data, np.zeros(2)))[:, 1:7] == 1).all()
+    data[:, found.order[2].max()] = np.nan
+    assert reader(Seen(data, np.zeros(2)))[0, 1:7].tolist() == [1, 1, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("case", ["scattered", "repeated"])
+def test_experiments_that_one_network_cannot_read_are_refused(case):
+    rng = np.random.default_rng(0)
+    places = {"x": rng.random(24), "y": rng.random(24)}
+    if case == "repeated":
+        places = {"x": np.repeat(np.arange(6.0), 4) % 3, "y": np.zeros(24)}
+    sensors = {**places, "source": np.arange(24) % 4}
+    with pytest.raises(ConfigError, match=r"experiments by 'source' .*; use 'lin-fno'"):
+        Experiments.of(sensors, ("x", "y"), None)
+
+
+def test_an_operator_reads_electrodes_that_carry_no_measured_current(tmp_path):
+    case = made("eit", {"cells": 6}, "all", 40, tmp_path, grid=(9, 9))
+    injections = np.asarray(case[1].sensors["injection"])
+    count, each = len(np.unique(injections)), np.sum(injections == 0)
+    found = fitted(Nio, case, epochs=1, fields=2, basis=8, widths=(8,), modes=3, width=4)
+    assert found.metadata["extra"]["experiments"] == count
+    some = np.flatnonzero(injections != 3)
+    data, std = case[1].values[:2], np.asarray(found.metadata["noise_std"])
+    assert np.isfinite(bound_to(found, case, some)(data[:, some], std[some]).mean).all()
+    last = np.flatnonzero(injections == 3)[-1]
+    with pytest.raises(SurrogateRejected, match=rf"there are {each - 1} of {each} data"):
+        bound_to(found, case, np.delete(np.arange(len(injections)), last))
 
 
 def test_data_without_experiments_are_refused(darcy):

@@ -12,6 +12,7 @@ from pdeinv.cli.verbs import app
 from pdeinv.errors import CapabilityError
 from pdeinv.io import datasets, netcdf
 from pdeinv.io.observations import Observations, to_dataset
+from pdeinv.jobs import foreseen
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.run import generate
 from pdeinv.model.learned import Estimate, Role
@@ -290,7 +291,7 @@ def test_a_law_of_another_prior_is_refused(denoiser, files, tmp_path):
 
 @pytest.mark.filterwarnings("always:the data are unlike")
 def test_data_that_a_learned_prior_does_not_foresee_are_told_before_sampling(
-    denoiser, files, tmp_path
+    denoiser, files, tmp_path, monkeypatch
 ):
     words = ("--config", files / "run.toml", "--seed", 1, "--out", tmp_path / "r.nc")
     words = (*words, "--engine", "diffpir", "--set", "engine.levels=10", "--surrogate", denoiser)
@@ -304,6 +305,11 @@ def test_data_that_a_learned_prior_does_not_foresee_are_told_before_sampling(
     assert "the data are unlike what the learned prior foresees" in found["message"]
     assert netcdf.read_tree(tmp_path / "r.nc")["prior"].sizes["draw"] == 100
     assert "the data are unlike" in call("info", tmp_path / "r.nc", "--json").stdout
+    monkeypatch.setattr(foreseen, "law_draws", None)  # they are kept
+    again = call("invert", files / "obs.nc", *words, "--json", "--resume")
+    assert again.exit_code == 0, again.stderr
+    same = {k: v for k, v in json.loads(again.stdout).items() if "seconds" not in k}
+    assert same == {k: v for k, v in found.items() if "seconds" not in k}
 
 
 def test_check_tells_how_alike_data_are_to_a_learned_prior(trained, denoiser, files):

@@ -125,7 +125,7 @@ def test_bad_pyeit(tmp_path, name):
 def test_a_numpy_file_that_is_none(tmp_path):
     path = tmp_path / "v.npy"
     path.write_bytes(b"not numpy")
-    with pytest.raises(DataSchemaError, match="is not a NumPy file of numbers"):
+    with pytest.raises(DataSchemaError, match=r"no array of numbers as numpy\.save writes one"):
         read("pyeit", path, **CIRCLE)
     np.save(path, np.array(["a"]))
     with pytest.raises(DataSchemaError, match="expected numbers, got <U1"):
@@ -137,7 +137,7 @@ def test_a_numpy_file_that_declares_what_it_does_not_hold(tmp_path):
     np.save(path, np.zeros(208))
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"(208,), ", b"(2**9,),"))
-    with pytest.raises(DataSchemaError, match=r"is not a NumPy file of numbers \("):
+    with pytest.raises(DataSchemaError, match=r"no array of numbers as numpy.save writes one \("):
         read("pyeit", path, **CIRCLE)
     path.write_bytes(whole.replace(b"(208,), }     ", b"(99999999,), }"))
     with pytest.raises(DataSchemaError, match=r"declares an array of 800 MB and holds 1.66 kB"):

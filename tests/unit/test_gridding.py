@@ -118,3 +118,18 @@ def test_times_that_are_none_are_refused(text):
         parse_times(text, {"t": np.array([1.0])})
     with pytest.raises(ConfigError, match="have no times"):
         parse_times(text, {"x": np.array([1.0])})
+
+
+@pytest.mark.parametrize(
+    ("options", "spec"),
+    [
+        ({"measure": "normal-derivative", "truncation": {"kind": "dirichlet"}}, "boundary:2"),
+        ({"receivers": "integrate"}, "ring:4:0.7"),
+    ],
+    ids=["normal-derivative", "integrate"],
+)
+def test_data_of_a_part_of_the_domain_have_images_and_no_field(tmp_path, options, spec):
+    problem, _, data = made(tmp_path, "helmholtz", {**WAVES, **options}, spec, grid=(5, 4))
+    assert data.field is None
+    image = problem.on_grid(problem.prior().unwhiten(data.xi[0]), (5, 4)).ravel()
+    np.testing.assert_allclose(data.coefficient[0].ravel(), image, atol=1e-12)

@@ -1,6 +1,7 @@
 """The engines that report a learned inverse: what they say, how they polish, what they refuse."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from pdeinv.bayes.prior import nearest
 from pdeinv.engines.base import check_posterior
 from pdeinv.engines.ended import Ended
 from pdeinv.engines.gaussian.map import Map
+from pdeinv.engines.learned.crowd import CrowdSearch
 from pdeinv.engines.learned.linear_image import LinearImage
-from pdeinv.engines.requests import Linearize, Misfit
+from pdeinv.engines.regularized.gauss_newton import GaussNewtonState
+from pdeinv.engines.requests import Linearize, Misfit, drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import CapabilityError
@@ -90,10 +93,11 @@ def test_data_unlike_those_of_the_training_are_flagged(share, unlike, tmp_path):
     found = go(posterior(of_xi(TRUE, likeness)), tmp_path)
     assert (found.ended is Ended.UNLIKE) == unlike
     assert found.converged != unlike
+    assert found.message.startswith("fewer than 1 in 24 of" if unlike else "estimate of")
     assert ("likeness" in found.summary) == (share is not None)
 
 
-@pytest.mark.parametrize("polish", ["map", "gauss-newton", "lbfgs"])
+@pytest.mark.parametrize("polish", ["map", "gauss-newton", "lbfgs", "eki"])
 def test_a_polish_stops_at_the_noise_level_and_stays_near_the_estimate(polish, tmp_path):
     on = posterior(of_xi(TRUE + np.array([2.0, 0, 0])))
     raw, found = go(on, tmp_path / "raw"), go(on, tmp_path / "polished", polish=polish)
@@ -148,6 +152,73 @@ def test_a_polish_by_gradients_that_is_cut_says_so(tmp_path):
     assert found.summary["iterations"] == 1
     assert found.summary["misfit"] < found.summary["estimate_misfit_per_datum"] * on.n_data
     assert not found.converged
+
+
+@dataclass(frozen=True)
+class Bare:
+    """A model that can be asked for values alone."""
+
+    inner: Any
+    capabilities = frozenset()
+
+    def __getattr__(self, name):
+        return getattr(object.__getattribute__(self, "inner"), name)
+
+    def __call__(self, xi):
+        return self.inner(xi)
+
+
+def bare(on):
+    return replace(on, model=Bare(on.model))
+
+
+def test_a_polish_by_an_ensemble_needs_no_derivatives(tmp_path):
+    on = bare(posterior(of_xi(TRUE + np.array([2.0, 0, 0]))))
+    check_posterior(engine(polish="eki"), on)
+    with pytest.raises(CapabilityError):
+        check_posterior(engine(polish="map"), on)
+    found = go(on, tmp_path, polish="eki", ensemble_size=50)
+    assert found.converged
+    assert found.summary["misfit"] <= 0.5 * on.n_data
+
+
+def test_a_polish_by_an_ensemble_begins_about_the_estimate():
+    on, at = posterior(None), np.array([30.0, -20.0, 10.0])
+    crowd = drive(on, CrowdSearch(0.0, 200).begun(on, at, np.random.default_rng(5)))
+    assert crowd.xi.mean(axis=0) == pytest.approx(at, abs=0.3)
+    assert crowd.xi.std(axis=0) == pytest.approx(np.ones(3), rel=0.2)
+
+
+def test_a_polish_by_an_ensemble_stays_in_the_span_of_its_members():
+    on = LinearGaussian.example(np.random.default_rng(4), 6, 12).posterior()
+    at, search, rng = 2.0 + np.zeros(6), CrowdSearch(0.0, 4), np.random.default_rng(5)
+    crowd = drive(on, search.begun(on, at, rng))
+    middle = crowd.xi.mean(axis=0)
+    members = crowd.xi - middle
+    start = GaussNewtonState(at, 1e9, 1e9, 0.0, np.inf, np.zeros(0), at, ended=Ended.RUNNING)
+    moved = start
+    while moved.ended is Ended.RUNNING:
+        moved, crowd = drive(on, search.step(on, moved, crowd, rng))
+    assert np.linalg.matrix_rank(members) == 3
+    assert moved.ended is Ended.CONVERGED
+    assert moved.misfit < on.misfit(at)
+    shift = moved.p - middle
+    assert np.linalg.matrix_rank(np.vstack([members, shift]), tol=1e-8) == 3
+    assert np.linalg.norm(shift) > 0.1
+
+
+def test_a_polish_by_an_ensemble_ends_where_all_data_count(tmp_path):
+    at = TRUE + np.array([2.0, 0, 0])
+    found = go(posterior(of_xi(at)), tmp_path, polish="eki", discrepancy=0.01, ensemble_size=2000)
+    whiten = CASE.posterior().noise.whiten
+    a = whiten(np.stack([CASE.posterior().model(e) for e in np.eye(3)])
+               - CASE.posterior().model(np.zeros(3))).T  # fmt: skip
+    r = whiten(posterior(None).data - CASE.posterior().model(at))
+    mean = at + np.linalg.solve(a.T @ a + np.eye(3), a.T @ r)
+    sd = np.sqrt(np.diag(np.linalg.inv(a.T @ a + np.eye(3))))
+    assert np.abs(found.xi[0, 0] - mean).max() < 0.2 * sd.max()
+    assert found.converged
+    assert found.summary["misfit"] < found.summary["estimate_misfit_per_datum"] * 12
 
 
 def test_the_most_probable_member_of_a_family_is_that_of_the_formula(tmp_path):

@@ -161,6 +161,10 @@ REFUSED = [
         {"u_qc": ("obs", np.array([1, 1, 9, 1], dtype="i1"))},
         r": no usable datum of 'u': all 4 are missing or flagged$",
     ),
+    (
+        {n: ("obs", np.zeros(0), METRE) for n in ("u", "x", "y", "u_sigma")},
+        r": no usable datum of 'u': it holds none$",
+    ),
     ({"u_qc": ("n", np.zeros(3))}, r": 'u_qc' must have the shape of 'u'$"),
     ({"u_qc": ("obs", list("abcd"))}, r": 'u_qc' must hold numbers, 0 where the datum is good$"),
     (

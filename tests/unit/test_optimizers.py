@@ -1,6 +1,6 @@
 """The parts of the optimizers, on problems whose answers are known."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -13,12 +13,16 @@ from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import Posterior, WhitenedModel
 from pdeinv.bayes.prior import FieldPrior
 from pdeinv.bayes.transforms import Identity
+from pdeinv.engines.agreement import Agreement
+from pdeinv.engines.cma import Cma, CmaConfig
+from pdeinv.engines.ended import Ended
 from pdeinv.engines.gaussian.laplace import Laplace, LaplaceConfig
 from pdeinv.engines.gaussian.lbfgs import Memory
 from pdeinv.engines.gaussian.map import Map, MapConfig
 from pdeinv.engines.gaussian.minimize import find_map
 from pdeinv.engines.gaussian.newton_cg import conjugate_gradient, forcing
 from pdeinv.engines.gaussian.randomized_eig import Sketch, eigenpairs, grow
+from pdeinv.engines.gaussian.starts import Found
 from pdeinv.engines.line_search import Point, Trial, backtrack, wolfe_search
 from pdeinv.engines.requests import drive
 from pdeinv.engines.run.driver import run
@@ -268,29 +272,68 @@ def test_a_worse_first_start_gives_way_to_the_best(tmp_path):
 
 
 class Ripples(Waves):
-    """The same with a sine of both that is twelve times as fast."""
+    """G(m) = m + 2 sin(12 m): minima of many heights."""
 
     def __call__(self, m, /):
-        return np.array([np.sin(12 * m[0]), 2 * np.sin(12 * m[1])])
+        return m + 2 * np.sin(12 * m)
 
     def linearize(self, m, /):
-        jacobian = np.diag([12 * np.cos(12 * m[0]), 24 * np.cos(12 * m[1])])
+        jacobian = np.diag(1 + 24 * np.cos(12 * m))
         return Linearization(self(m), lambda dm: jacobian @ dm, lambda w: jacobian.T @ w)
 
 
-def test_minima_that_were_found_once_are_a_hint_of_lower_ones(tmp_path):
-    on = replace(waves(), model=WhitenedModel(PRIOR, Ripples()))
-    many = run(Map(MapConfig(starts=8)), lambda: on, Run(0, tmp_path / "many")).outcome
-    assert "were found once, so that lower ones may be unseen: raise engine.starts" in many.message
-    two = run(Map(MapConfig(starts=8)), waves, Run(0, tmp_path / "two")).outcome
-    assert "found once" not in two.message
+def ripples():
+    data, noise = Ripples()(np.array([1.0, 2.0])), Noise(np.array([0.5, 0.5]))
+    return Posterior(PRIOR, WhitenedModel(PRIOR, Ripples()), data, noise)
+
+
+@pytest.mark.parametrize(
+    ("engine", "seed"),
+    [(Map(MapConfig(starts=8)), 2), (Cma(CmaConfig(searches=6, sigma=0.02)), 4)],
+)
+def test_the_best_of_searches_that_mostly_ended_alone_is_not_converged(engine, seed, tmp_path):
+    found = run(engine, ripples, Run(seed, tmp_path / "many")).outcome
+    assert found.ended is Ended.ALONE
+    assert not found.converged
+    assert "searches that ended at a minimum are at a height of their own" in found.message
+    assert Ended.ALONE.advice in found.message
+    two = run(engine, waves, Run(0, tmp_path / "few")).outcome
+    assert two.converged
+    assert "of their own" not in two.message
+
+
+def test_a_laplace_approximation_about_such_a_best_is_not_converged(monkeypatch, tmp_path):
+    linear = LinearGaussian.example(np.random.default_rng(3)).posterior
+    assert run(Laplace(LaplaceConfig()), linear, Run(0, tmp_path / "one")).outcome.converged
+    monkeypatch.setattr(Found, "agreement", Agreement(5, 4, best_alone=True))
+    found = run(Laplace(LaplaceConfig()), linear, Run(0, tmp_path / "two")).outcome
+    assert found.ended is Ended.ALONE
+    assert found.message.startswith("4 of 5 searches that ended at a minimum")
+
+
+@pytest.mark.parametrize(
+    ("heights", "scattered", "doubtful"),
+    [
+        ([], False, False),
+        ([7.0], False, False),
+        ([7.0, 7.0], False, False),
+        ([7.0, 9.0], True, True),
+        ([9.0, 7.0, 9.0, 9.0], False, False),
+        ([9.0, 7.0, 11.0, 11.0], False, False),  # half of them: as likely as not
+        ([9.0, 7.0, 11.0, 13.0, 13.0], True, True),
+        ([9.0, 7.0, 7.2, 11.0, 13.0], True, False),  # none is lower by more than matters
+    ],
+)
+def test_the_best_is_doubtful_where_it_and_most_others_are_alone(heights, scattered, doubtful):
+    found = Agreement.of(np.array(heights))
+    assert (found.scattered, found.doubtful) == (scattered, doubtful)
 
 
 def test_two_minima_of_like_mass_are_a_warning_and_no_laplace_approximation(tmp_path):
     found = run(Laplace(LaplaceConfig(starts=8)), two_modes, Run(0, tmp_path / "two")).outcome
     assert not found.converged
     assert "2 distinct optima" in found.message
-    assert "the posterior has several modes" in found.message
+    assert found.message.startswith("the posterior has several modes; one Gaussian does not stand")
     best = run(Map(MapConfig(starts=8)), two_modes, Run(0, tmp_path / "map")).outcome
     assert "the posterior has several modes" in best.message
     linear = LinearGaussian.example(np.random.default_rng(3)).posterior

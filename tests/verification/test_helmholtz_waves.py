@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helmholtz_exact import cylinder, cylinder_pattern, gaussian_source
+from helmholtz_spectral import wall_traces
 
 from pdeinv.fem.complex_system import WaveSystem, helmholtz_matrix
 from pdeinv.fem.high_order import HighOrderSpace
@@ -243,3 +244,38 @@ def test_the_wall_trace_of_an_empty_square_is_that_of_the_plane_wave():
     # no wave is known for n ≠ 1 with this trace, but the mesh of the next level agrees
     coarse, fine = (problem.forward_model(sensors, level)(np.array([1.21])) for level in (0, 1))
     assert np.abs(coarse - fine).max() < 1e-3 * np.abs(fine).max()
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {"kind": "bumps", "count": 3, "amplitude": [0.2, 0.8], "width": [0.08, 0.12]},
+        {"kind": "uniform", "low": 0.5, "high": 0.6},
+    ],
+    ids=lambda u: u["kind"],
+)
+def test_wall_traces_of_a_medium_are_those_of_an_independent_solver(unknown):
+    """Chebyshev collocation, at the element's order less one for the derivative, or nearly.
+
+    Where n is not 1 in a corner the wave is r² log r there.
+    """
+    angles = [0.0, 72.0, 216.0]
+    problem = make(
+        truncation={"kind": "dirichlet"}, measure="normal-derivative", total=True, element="P4",
+        wavenumbers=[2 * np.pi], cells=10, unknown=unknown,
+        incident={"kind": "plane", "angles": angles},
+    )  # fmt: skip
+    sensors = problem.sensors("boundary:4")
+    m = draw(problem)
+    places = np.stack([sensors["x"], sensors["y"]], axis=1)
+    where, receiver = np.unique(places, axis=0, return_inverse=True)
+    exact = wall_traces(
+        2 * np.pi, lambda p: 1.0 + problem.coefficient_at(p)(m), np.array(angles), where
+    )[receiver.ravel(), sensors["source"].astype(int)]
+    exact = np.where(sensors["component"] == 1, exact.imag, exact.real)
+    off = [
+        np.linalg.norm(problem.forward_model(sensors, level)(m) - exact) / np.linalg.norm(exact)
+        for level in (0, 1)
+    ]
+    assert off[0] < 1e-3
+    assert off[1] < off[0] / 8

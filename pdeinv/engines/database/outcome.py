@@ -68,11 +68,15 @@ def best_hit(before: Before, complete: bool, on: Posterior) -> Outcome:
 
 
 def refined(before: Before, after: Outcome, on: Posterior) -> Outcome:
-    """What the refinement found, by its own verdict, beside what it began with."""
+    """What the refinement found, by its own verdict, beside what it began with.
+
+    A reason why it is not converged stands first.
+    """
     objective: Array = -np.asarray(after.stats["lp"])
+    told = f"{before.words}, refined to {objective[0, 0]:.4g}", after.message
     return replace(
         after,
-        message=f"{before.words}, refined to {objective[0, 0]:.4g}; {after.message}",
+        message="; ".join(told if after.converged else reversed(told)),
         summary={**before.summary, "objective": float(objective[0, 0]), **after.summary},
         groups={**after.groups, "hits": before.hits.group(on.prior)},
     )

@@ -61,6 +61,8 @@ def best_near(
             break
         share = yield from _shares(posterior, tie, at, step, gain, still)
         still = still & (share > 0)
+        if not still.any():
+            break
         rows = np.flatnonzero(still)
         xi = at.xi[rows] + share[rows, None] * step[rows]
         there = yield from located(posterior, xi, affine, shared)

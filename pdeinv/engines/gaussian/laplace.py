@@ -155,13 +155,16 @@ class Laplace(Engine[LaplaceState]):
         found = state.found.best.laplace if several else self._gaussian(state)
         xi = found.sample(rng, self.config.draws)
         message = minimum.message(self.config, posterior) + state.descent.stages.told()
+        ended = _ended(state)
+        if ended is Ended.SEVERAL:
+            message = f"{ended.sentence('the posterior has several modes')}; {message}"
         groups = {"laplace": found.dataset("xi_map"), **state.descent.stages.groups()}
         if state.found.any:
             groups["optima"] = optima_group(state.found)
-        return Outcome(
+        outcome = Outcome(
             xi=xi[None],
             stats=_quadratic(found, xi, minimum),
-            ended=_ended(state),
+            ended=ended,
             message=f"{message}; {_verdict(found)}{told(state.found, minimum, self.config)}",
             summary={
                 **minimum.summary(posterior.n_counting),
@@ -173,6 +176,7 @@ class Laplace(Engine[LaplaceState]):
             independent_chains=False,
             approximated=True,
         )
+        return state.found.agreement.judged(outcome)
 
 
 def _ended(state: LaplaceState) -> Ended:

@@ -176,7 +176,7 @@ class Map(Engine[MapState]):
         if state.found.any:
             groups["optima"] = optima_group(state.found)
         message = best.message(self.config, posterior)
-        return Outcome(
+        outcome = Outcome(
             xi=best.xi[None, None, :],
             stats={"misfit": np.array([[best.misfit]]), "lp": np.array([[-best.objective]])},
             ended=best.ended,
@@ -185,6 +185,7 @@ class Map(Engine[MapState]):
             groups=groups,
             noise_factor=max(1.0, self.config.discrepancy or 1.0),
         )
+        return state.found.agreement.judged(outcome)
 
 
 def _course(records: Mapping[str, Array], state: MapState) -> Array:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import cost
+from pdeinv.engines.agreement import Agreement
 from pdeinv.engines.gaussian.minimize import Minimum, OptimizerConfig
 from pdeinv.engines.gaussian.optima import FEW, Optima, Optimum, found_optima, masses, optimum_at
 from pdeinv.engines.requests import Steps
@@ -32,10 +33,6 @@ SEARCHES = 8, 4
 
 COMPARABLE = 0.05
 """A second minimum with this share of the mass of all makes a posterior of several modes."""
-
-UNSEEN = 0.5
-"""Where more of the searches ended alone, the next one is likelier than not to find another
-minimum (Good 1953: the share of what was seen once estimates that of what was not seen)."""
 
 
 class StartsConfig(OptimizerConfig):
@@ -106,6 +103,11 @@ class Found:
         return replace(first, xi=best.xi, objective=best.objective, misfit=misfit)
 
     @property
+    def agreement(self) -> Agreement:
+        """What the ends of the searches say of one another."""
+        return Agreement.of(np.repeat(self.optima.objective, self.optima.hits.astype(int)))
+
+    @property
     def summary(self) -> dict[str, float]:
         """The number of minima, where there was a search for several."""
         return {"optima": float(len(self.optima.xi))} if self.any and self.searches > 1 else {}
@@ -156,9 +158,9 @@ def told(found: Found, first: Minimum, config: StartsConfig) -> str:
     text += f" and shares {_listed(found.masses[order], '.2f')} of the mass"
     if comparable(found):
         text += ": the posterior has several modes, see engine hmc"
-    once = int((found.optima.hits == 1).sum())
-    if once > UNSEEN * found.searches:
-        text += f"; {once} were found once, so that lower ones may be unseen: raise engine.starts"
+    agreement = found.agreement
+    if agreement.scattered and not agreement.doubtful:
+        text += f"; {agreement.words}, so that others may be unseen"
     return text
 
 

@@ -4,8 +4,9 @@ The estimate comes with the posterior. Its misfit under the model tells whether 
 at all, and the share of held-out data that are as odd tells whether they belong to the family that
 was learned. ``polish`` moves it by Gauss-Newton, departures from the estimate penalised, no further
 than the noise level asks (Bakushinskii 1992; discrepancy principle, Morozov 1966), or, as 'lbfgs',
-by gradients alone (:mod:`.gradients`), or, as 'family', to the most probable member of the learned
-family (:mod:`.family`).
+by gradients alone (:mod:`.gradients`), or, as 'eki', by an ensemble without derivatives
+(:mod:`.crowd`), or, as 'family', to the most probable member of the learned family
+(:mod:`.family`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from pdeinv.bayes.posterior import Posterior
 from pdeinv.bayes.prior import nearest
 from pdeinv.config import Config
 from pdeinv.engines.base import Chain, Engine, Need, Outcome
+from pdeinv.engines.eki import EkiState
 from pdeinv.engines.ended import Ended
+from pdeinv.engines.learned.crowd import NOBODY, CrowdSearch
 from pdeinv.engines.learned.family import FamilySearch
 from pdeinv.engines.learned.gradients import GradientSearch, Slope
 from pdeinv.engines.regularized.config import GaussNewtonConfig
@@ -42,14 +45,18 @@ __all__ = ["LearnedConfig", "LearnedInverse", "LearnedState"]
 class LearnedConfig(Config):
     """Options of the engines that report a trained inverse."""
 
-    polish: Literal["none", "gauss-newton", "map", "lbfgs", "family"] = Field(
+    polish: Literal["none", "gauss-newton", "map", "lbfgs", "eki", "family"] = Field(
         "none",
         description="what moves the estimate until the data are fitted: Gauss-Newton in the "
         "unknown, smooth departures preferred, or ('map') in ξ, those that the prior finds small; "
-        "'lbfgs' goes down the misfit in ξ by gradients, for large data; 'family' "
+        "'lbfgs' goes down the misfit in ξ by gradients, for large data; 'eki' moves an ensemble "
+        "about the estimate, for models without derivatives; 'family' "
         "goes to the most probable member of the family of images that was learned",
     )
     max_iterations: int = Field(20, ge=1, description="most steps of the polish")
+    ensemble_size: int | None = Field(
+        None, ge=4, description="members of polish 'eki'; unset: as many as engine eki has"
+    )
     discrepancy: float = Field(
         1.0, gt=0, description="τ: the polish stops at Φ = τ² n/2 for n data"
     )
@@ -63,11 +70,13 @@ class LearnedState:
         raw: Φ of the estimate itself.
         polished: the point, its misfit, and how the polish goes; the estimate without one.
         slope: what the polish by gradients carries from step to step.
+        crowd: what the one by an ensemble carries.
     """
 
     raw: float
     polished: GaussNewtonState
     slope: Slope = field(default_factory=lambda: Slope.unknown(0))
+    crowd: EkiState = NOBODY
 
     @property
     def misfit(self) -> float:
@@ -91,7 +100,7 @@ class LearnedInverse(Engine[LearnedState]):
 
     def __init__(self, config: LearnedConfig) -> None:
         super().__init__(config)
-        if config.polish != "none":
+        if config.polish not in ("none", "eki"):
             self.requires = DERIVATIVES  # type: ignore[misc]
 
     def inner(self, posterior: Posterior) -> GaussNewton | None:
@@ -100,7 +109,7 @@ class LearnedInverse(Engine[LearnedState]):
         if c.polish in ("none", "family"):
             return None
         more: dict[str, Any] = {"steps": max(2, c.max_iterations), "discrepancy": c.discrepancy}
-        if c.polish in ("map", "lbfgs"):  # the coordinates of both are ξ
+        if c.polish in ("map", "lbfgs", "eki"):  # the coordinates of all three are ξ
             more |= {"regularization": "prior", "rule": "discrepancy"}
         else:
             field = any(has_places(v) for v in posterior.prior.space.variables)
@@ -171,6 +180,11 @@ class LearnedInverse(Engine[LearnedState]):
             gradients = GradientSearch(inner.config.wanted(posterior.noise.count))
             point, slope = yield from gradients.step(state.polished, state.slope)
             return replace(state, polished=point, slope=slope)
+        if self.config.polish == "eki":
+            wanted = inner.config.wanted(posterior.noise.count)
+            search_of = CrowdSearch(wanted, self.config.ensemble_size)
+            point, crowd = yield from search_of.step(posterior, state.polished, state.crowd, rng)
+            return replace(state, polished=point, crowd=crowd)
         return replace(state, polished=(yield from inner.step(posterior, state.polished, rng)))
 
     def record(self, state: LearnedState, step: int) -> Mapping[str, Any] | None:
@@ -225,16 +239,20 @@ class LearnedInverse(Engine[LearnedState]):
         return {"polish": chains[0].course("iteration")} if polished else {}
 
     def _message(self, state: LearnedState, told: Estimate, n: int, ended: Ended) -> str:
-        """What was found, in one sentence."""
+        """What was found, in one sentence; why it is not converged stands first."""
         parts = [f"estimate of '{self.name}' with misfit {state.raw:.4g} for {n} data"]
         if self.config.polish != "none":
-            parts.append(
+            parts.insert(
+                len(parts) if ended.converged else 0,
                 f"{self.config.polish} {ended.words} after {state.polished.n} steps with "
-                f"misfit {state.misfit:.4g}"
+                f"misfit {state.misfit:.4g}",
             )
         if told.likeness is not None:
             share = share_in_words(float(told.likeness))
-            parts.append(f"{share} of the held-out data are as odd as these, or odder")
+            parts.insert(
+                0 if ended is Ended.UNLIKE else len(parts),
+                f"{share} of the held-out data are as odd as these, or odder",
+            )
         return "; ".join(parts)
 
 

@@ -132,7 +132,7 @@ def _finalized(engine: Engine[Any], posterior: Posterior, spec: Run, partial: bo
 
 def _explained(outcome: Outcome, posterior: Posterior) -> Outcome:
     """Not converged where the mean misfit of its draws is larger than noise makes it."""
-    if not outcome.converged or posterior.n_data == 0:
+    if not outcome.ended.settled or posterior.n_data == 0:
         return outcome
     misfit = float(np.mean(outcome.stats["misfit"]))
     limit = posterior.likelihood.largest_misfit(

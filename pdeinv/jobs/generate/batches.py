@@ -17,6 +17,7 @@ from pdeinv.jobs.generate.actions import actions, actions_of_rows
 from pdeinv.jobs.generate.grid import coefficient_of, experiments, grid_places, measures_field
 from pdeinv.jobs.generate.plan import Plan
 from pdeinv.jobs.generate.samples import Samples
+from pdeinv.jobs.generate.size import check_points
 from pdeinv.model.forward import DERIVATIVES, Rows
 from pdeinv.model.observed import Sensors
 from pdeinv.model.rows import by_rows, evaluate, linearize_rows
@@ -80,7 +81,9 @@ def checked(plan: Plan) -> tuple[Problem, dict[str, Array]]:
         ConfigError: a design or grid that does not fit the unknown.
     """
     problem = make_problem(plan.problem, plan.problem_config)
-    plan.draw(0, problem.prior().dim)
+    dim = problem.prior().dim
+    check_points(plan, dim)
+    plan.draw(0, dim)
     _check_offers(problem, plan)
     if plan.grid is None or plan.n_obs == 0:
         return problem, {}

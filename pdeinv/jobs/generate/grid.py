@@ -46,7 +46,8 @@ def parse_times(text: str, sensors: Sensors) -> tuple[float, ...]:
 
 def measures_field(problem: Problem, shape: tuple[int, ...]) -> bool:
     """Whether the data are values of a field at places, so that it can be asked for on a grid."""
-    return set(problem.grid(shape)) <= set(problem.observed.coords)
+    observed = problem.observed
+    return observed.everywhere and set(problem.grid(shape)) <= set(observed.coords)
 
 
 def coefficient_of(problem: Problem, shape: tuple[int, ...]) -> Callable[[Array], Array]:

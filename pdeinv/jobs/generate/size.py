@@ -11,10 +11,13 @@ from pdeinv.jobs.generate.plan import Plan
 from pdeinv.memory import check_fits, size_of
 from pdeinv.plugins.problem import Problem
 
-__all__ = ["check_size", "sample_bytes"]
+__all__ = ["check_points", "check_size", "sample_bytes"]
 
 BYTES_PER_BATCH = 100
 """What the process that leads remembers of a batch, at least."""
+
+HYPERCUBES = 3
+"""Arrays of all points that a Latin hypercube is made of: places, their orders, both together."""
 
 
 def sample_bytes(problem: Problem, plan: Plan) -> int:
@@ -25,6 +28,17 @@ def sample_bytes(problem: Problem, plan: Plan) -> int:
     grid = 0 if plan.grid is None else math.prod(plan.grid)
     fields = prior.dim + prior.space.size + n_obs + directions * (n_obs + prior.dim) + grid
     return 8 * fields
+
+
+def check_points(plan: Plan, dim: int) -> None:
+    """Refuse a design of which all points are made at once where these cannot be held.
+
+    Raises:
+        ConfigError: with their size.
+    """
+    if plan.sampling == "lhs":
+        remedy = "lower n, or take --design sobol, which is made point by point"
+        check_fits(f"a hypercube of {plan.n} points", HYPERCUBES * 8 * plan.n * dim, remedy)
 
 
 def check_size(problem: Problem, plan: Plan, out: Path) -> None:

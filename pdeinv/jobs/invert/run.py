@@ -83,7 +83,7 @@ def _inverted(inversion: Inversion, folder: Path, resume: bool, progress: Progre
     decides = decided_by(inversion.engine, spec)
     remember(folder, inversion.resolved(), decides=decides, resume=resume)
     try:
-        before = foreseen(made.posterior, inversion.seed)
+        before = foreseen(made.posterior, inversion.seed, folder, resume=resume)
         with kept_workers(inversion.run.workers):
             report = SurrogateReport()
             if inversion.learns:

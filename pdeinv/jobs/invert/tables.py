@@ -7,6 +7,7 @@ knows is a mistake in any case, and is refused before anything is solved.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -17,7 +18,7 @@ from pdeinv.jobs.two_level.admission import GivenSurrogate
 from pdeinv.jobs.two_level.rounds import RoundsConfig
 from pdeinv.plugins import registry
 
-__all__ = ["check_keys", "check_solver", "check_surrogate_table", "rounds_config"]
+__all__ = ["check_keys", "check_solver", "check_surrogate_table", "homes", "rounds_config"]
 
 SOLVERS = ("fenicsx", "pinn")
 
@@ -88,14 +89,29 @@ def check_keys(tables: Mapping[str, Any], known: Collection[str]) -> None:
 
 
 def _homes(key: str) -> list[str]:
-    """Where a key belongs, as TABLE.KEY, in engines, problems and trainings that are installed."""
-    found = dict.fromkeys(f"'{home}'" for home in _paths(key, RoundsConfig, "surrogate"))
+    """Where a key belongs, as 'TABLE.KEY', in engines, problems and trainings."""
+    found = homes(key)
+    shortest = min((home.count(".") for home in found), default=0)
+    return sorted(f"'{home}'" for home in found if home.count(".") == shortest)
+
+
+def homes(key: str, run: type[BaseModel] | None = None) -> set[str]:
+    """Where a key stands, as TABLE.KEY, in all plug-ins that are installed.
+
+    Args:
+        key: alone.
+        run: the tables of a run file that belong to no plug-in, looked at as well.
+    """
+    found = set(_paths(key, RoundsConfig, "surrogate"))
     for kind in registry.KINDS:
         for name in registry.names(kind):
-            homes = _paths(key, registry.load(kind, name).Config, kind[:-1])
-            found |= dict.fromkeys(f"'{home}'" for home in homes)
-    shortest = min((home.count(".") for home in found), default=0)
-    return sorted(home for home in found if home.count(".") == shortest)
+            with suppress(Exception):  # a package that is missing, or somebody else's bug
+                found |= {*_paths(key, registry.load(kind, name).Config, kind[:-1])}
+    entries = {} if run is None else run.model_fields
+    for table, entry in entries.items():
+        for inner in _models(entry.annotation):
+            found |= {*_paths(key, inner, table)}
+    return found
 
 
 def _paths(key: str, config: type[BaseModel], table: str) -> Iterator[str]:

@@ -86,7 +86,10 @@ def _by_weights(posterior: Posterior, outcome: Outcome, predictive: Predictive) 
     found = importance((said - true).ravel())
     told = {"effective_share": found.effective, "pareto_k": found.pareto_k}
     outcome = replace(outcome, summary={**outcome.summary, **told})
-    if not outcome.converged or found.holds:
+    if found.holds:
         return outcome
+    if not outcome.converged:  # one reason more, behind the first
+        first, mark, rest = outcome.message.partition("; ")
+        return replace(outcome, message=f"{first}; {found.sentence()}{mark}{rest}")
     why = Ended.NOT_GAUSSIAN.sentence(found.sentence())
     return replace(outcome, ended=Ended.NOT_GAUSSIAN, message=f"{why}; {outcome.message}")

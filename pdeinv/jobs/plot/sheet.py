@@ -22,14 +22,17 @@ SIDE = 4
 """Fields along each side of a sheet, at most."""
 
 
-def sheets(fields: Array, draws: Array, out: Path, label: str = "", dpi: int = 150) -> None:
+def sheets(
+    fields: Array, draws: Array, out: Path, label: str = "", whose: str = "", dpi: int = 150
+) -> None:
     """Draw the first of each, (n, rows, columns), on one scale; sixteen where there are so many.
 
     Args:
-        fields: of the prior.
+        fields: that it was not trained on.
         draws: of the learned prior.
         out: the figure's file.
         label: of the scale.
+        whose: what the fields are.
         dpi: dots an inch.
 
     Raises:
@@ -38,7 +41,7 @@ def sheets(fields: Array, draws: Array, out: Path, label: str = "", dpi: int = 1
     if fields.ndim != 3:
         raise ConfigError("--figure shows fields in the plane; use --out for other unknowns")
     low, high = (float(f(fields)) for f in (np.min, np.max))
-    named = {"fields of the prior": fields, "draws of the learned prior": draws}
+    named = {whose or "fields": fields, "draws of the learned prior": draws}
     draw([_sheet(v, title, (low, high), label) for title, v in named.items()], out, dpi)
 
 

@@ -17,8 +17,7 @@ import xarray as xr
 from pydantic import Field
 
 from pdeinv.errors import ConfigError, DataSchemaError
-from pdeinv.io.arrays import check_npy
-from pdeinv.io.reading import parsed
+from pdeinv.io.npy import read_npy
 from pdeinv.plugins.problem import Importer
 from pdeinv.text_table import read_text
 from pdeinv.typing import Array
@@ -146,16 +145,8 @@ def _rows(source: Path) -> Array:
 
 def _load(source: Path) -> Array:
     if source.suffix == ".npy":
-
-        def refusal(kind: str) -> DataSchemaError:
-            return DataSchemaError(f"{source} is not a NumPy file of numbers ({kind})")
-
-        with parsed(source, refusal):
-            check_npy(source)
-            table = np.load(source, allow_pickle=False)
-        if table.dtype.kind not in "fiuc":
-            raise DataSchemaError(f"{source}: expected numbers, got {table.dtype}")
-        return np.asarray(table, dtype=complex if table.dtype.kind == "c" else float)
+        table = read_npy(source, "voltages", "fiuc")
+        return np.array(table, dtype=complex if table.dtype.kind == "c" else float)
     text = read_text(source)
     if ";" in text or "\t" in text:  # else commas stand between the numbers
         text = text.replace(",", ".")
