@@ -72,7 +72,12 @@ PRIOR = {
 """About the start; five times narrower at the top, where data say far more than deep down."""
 COMMON = {"method": "lbfgs", "starts": 1, "discrepancy": 1.05, "tolerance": 1e-3}
 SEARCH: dict[str, dict[str, Any]] = {
-    "a": {**COMMON, "bands": (8.0, 11.0), "band_iterations": (12, 8), "max_iterations": 14},
+    "a": {
+        **COMMON,
+        "bands": (7.0, 9.0, 11.0),
+        "band_iterations": (12, 12, 12),
+        "max_iterations": 12,
+    },
     "b": {**COMMON, "max_iterations": 8},
 }
 """Where velocities come in any order (B) the first iterations gain all; those after them fit the

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pdeinv.errors import SolverDiverged
+from pdeinv.kernels.analysis import analyzed
 from pdeinv.kernels.build import available
-from pdeinv.kernels.cholesky import Cholesky, analyzed
+from pdeinv.kernels.cholesky import Cholesky
 from pdeinv.kernels.factor import Factor
 from pdeinv.kernels.symbolic import Supernodes
 from pdeinv.kernels.tiles import tile_of
 from pdeinv.typing import Array
 
-__all__ = ["LIMIT", "CompiledSystem", "cholesky_of", "factor_bytes", "pays"]
+__all__ = [
+    "LIMIT",
+    "CompiledSystem",
+    "cholesky_of",
+    "factor_bytes",
+    "indefinite_cholesky",
+    "pays",
+]
 
 LIMIT = 70_000
-"""Unknowns up to which the order is found in seconds; beyond, MUMPS takes over."""
+"""Unknowns up to which factors of a tile take 0.2 GB in the plane; beyond, MUMPS takes over."""
 
 
 def pays(n: int) -> bool:
-    """Whether the kernels solve systems of ``n`` unknowns here: they compile, and order in time."""
+    """Whether the kernels solve systems of ``n`` unknowns here: they compile, n is in bounds."""
     return n <= LIMIT and available()
 
 
@@ -38,26 +46,55 @@ def cholesky_of(indptr: Any, indices: Any, points: Array, *, complex: bool = Fal
         complex: whether the entries are.
     """
     where = np.ascontiguousarray(points, dtype=np.float64)
-    starts, columns = (np.asarray(a, np.int64).tobytes() for a in (indptr, indices))
-    return _kept(starts, columns, where.tobytes(), where.shape[1], complex)
+    return _kept(_held(indptr), _held(indices), _Kind(where.tobytes(), where.shape[1], complex))
+
+
+def indefinite_cholesky(
+    indptr: Any, indices: Any, points: Array, last: NDArray[np.int64]
+) -> Cholesky:
+    """The same for complex symmetric matrices that may be indefinite; solutions want a guard.
+
+    Args:
+        indptr: as for :func:`cholesky_of`.
+        indices: as there.
+        points: as there.
+        last: unknowns that are eliminated after all others.
+    """
+    where = np.ascontiguousarray(points, dtype=np.float64)
+    kind = _Kind(where.tobytes(), where.shape[1], True, _held(last))
+    return _kept(_held(indptr), _held(indices), kind)
+
+
+def _held(numbers: Any) -> bytes:
+    return np.asarray(numbers, np.int64).tobytes()
+
+
+class _Kind(NamedTuple):
+    """What belongs to a pattern: places, kind of entries, and what comes last where indefinite."""
+
+    points: bytes
+    dim: int
+    complex: bool
+    last: bytes | None = None
 
 
 @lru_cache(maxsize=16)
-def _kept(starts: bytes, columns: bytes, points: bytes, dim: int, complex: bool) -> Cholesky:
+def _kept(starts: bytes, columns: bytes, kind: _Kind) -> Cholesky:
     indptr, indices = _numbers(starts), _numbers(columns)
     n = len(indptr) - 1
     rows = np.repeat(np.arange(n), np.diff(indptr))
     # one analysis for real and complex entries, for both triangles and for one
     lower = np.sort((rows * n + indices)[indices <= rows])
-    groups = _analyzed(lower.tobytes(), n, points, dim)
-    return Cholesky(indptr, indices, groups=groups, complex=complex)
+    groups = _analyzed(lower.tobytes(), n, kind._replace(complex=False))
+    free = kind.last is not None
+    return Cholesky(indptr, indices, groups=groups, complex=kind.complex, indefinite=free)
 
 
 @lru_cache(maxsize=16)
-def _analyzed(lower: bytes, n: int, points: bytes, dim: int) -> Supernodes:
+def _analyzed(lower: bytes, n: int, kind: _Kind) -> Supernodes:
     rows, columns = np.divmod(_numbers(lower), n)
-    places = np.frombuffer(points).reshape(-1, dim)
-    return analyzed(np.searchsorted(rows, np.arange(n + 1)), columns, places)
+    places, last = np.frombuffer(kind.points).reshape(-1, kind.dim), _numbers(kind.last or b"")
+    return analyzed(np.searchsorted(rows, np.arange(n + 1)), columns, places, last=last)
 
 
 def _numbers(held: bytes) -> NDArray[np.int64]:

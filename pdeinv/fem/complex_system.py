@@ -96,16 +96,18 @@ class WaveSystem:
     Attributes:
         k: as given.
         rule: as given.
+        fixed: K, CSR.
+        held: which degrees of freedom are held at zero, (n,).
     """
 
     def __init__(
         self, matrix: Any, k: float, rule: CellRule, fixed: NDArray[np.int32] | None = None
     ) -> None:
         self.k, self.rule = k, rule
-        self._base = sparse.csr_array(matrix)
-        self._base.sort_indices()
-        self._held = np.zeros(rule.n, dtype=bool)
-        self._held[fixed if fixed is not None else []] = True
+        self.fixed = sparse.csr_array(matrix)
+        self.fixed.sort_indices()
+        self.held = np.zeros(rule.n, dtype=bool)
+        self.held[fixed if fixed is not None else []] = True
         self._position = self._positions()
         d = rule.phi.shape[1]
         self._pairs = (rule.phi[:, :, None] * rule.phi[:, None, :]).reshape(-1, d * d)
@@ -113,13 +115,13 @@ class WaveSystem:
 
     def _positions(self) -> NDArray[np.int64]:
         """Where each entry of each cell's matrix stands in K; behind its end where held."""
-        base, dofs = self._base, self.rule.dofs
+        base, dofs = self.fixed, self.rule.dofs
         n = base.shape[0]
         rows = np.repeat(np.arange(n, dtype=np.int64), np.diff(base.indptr))
         keys = rows * n + base.indices
         wanted = (dofs[:, :, None] * n + dofs[:, None, :]).reshape(-1)
         position = np.searchsorted(keys, wanted)
-        held = self._held[dofs]
+        held = self.held[dofs]
         lost = (held[:, :, None] | held[:, None, :]).reshape(-1)
         return np.where(lost, len(keys), position)
 
@@ -127,11 +129,11 @@ class WaveSystem:
         """A(q), CSC."""
         n_points = len(self.rule.phi)
         local = (self.rule.weights * q).reshape(-1, n_points) @ self._pairs
-        count = len(self._base.data) + 1
+        count = len(self.fixed.data) + 1
         mass = np.bincount(self._position, local.ravel(), minlength=count)[:-1]
         # rows of a symmetric matrix are its columns
-        arrays = (self._base.data - self.k**2 * mass, self._base.indices, self._base.indptr)
-        return sparse.csc_array(arrays, self._base.shape)
+        arrays = (self.fixed.data - self.k**2 * mass, self.fixed.indices, self.fixed.indptr)
+        return sparse.csc_array(arrays, self.fixed.shape)
 
     def factor(self, q: Array) -> None:
         """Take a contrast; what follows solves with its matrix.
@@ -145,7 +147,7 @@ class WaveSystem:
     def solve(self, b: Complex) -> Complex:
         """A^(-1) b for the present contrast, zero at held degrees of freedom; b is overwritten."""
         assert self._factor is not None
-        b[self._held] = 0.0
+        b[self.held] = 0.0
         return np.asarray(self._factor(b))
 
     def load(self, f: Complex) -> Complex:

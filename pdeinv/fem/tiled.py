@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Protocol
@@ -73,15 +74,17 @@ class TiledRows:
     Attributes:
         single: the model of one unknown.
         tile: the same for a tile.
+        alone: whether rows that a tile loses are asked of the model of one unknown.
     """
 
     single: ForwardModel
     tile: TileModel
+    alone: bool = False
 
     def rows(self, ms: Array) -> Rows[Array]:
         """G at each row of ``ms`` (n, n_m)."""
         batch = _Batch.of(self, ms)
-        values = batch.by_parts(self.single.d_space.size, batch.data)
+        values = batch.values(self.single.d_space.size)
         return Rows(values, batch.reasons(values))
 
     def linearize_rows(self, ms: Array) -> RowsLinearization:
@@ -89,20 +92,27 @@ class TiledRows:
         batch = _Batch.of(self, ms)
         n_m, n_d = self.single.m_space.size, self.single.d_space.size
         batch.keep = True
-        values = batch.by_parts(n_d, batch.data)
+        values = batch.values(n_d)
         tile, reasons = self.tile, batch.reasons(values)
         return RowsLinearization(
             values,
             reasons,
-            lambda dms: batch.acted(n_d, dms, tile.tangent),
-            lambda ws: batch.acted(n_m, ws, tile.adjoint),
+            lambda dms: batch.acted(n_d, dms, tile.tangent, "jvp"),
+            lambda ws: batch.acted(n_m, ws, tile.adjoint, "vjp"),
             # without the batch, whose factors a point would keep
             partial(_point, self.single, batch.ms, values, reasons),
         )
 
 
 class TiledModel(ReferenceModel):
-    """A reference model that may be there for tiles as well; it then takes rows."""
+    """A reference model that may be there for tiles as well; it then takes rows.
+
+    Attributes:
+        alone_where_lost: whether rows that a tile loses are asked of the model of one unknown,
+            which solves otherwise.
+    """
+
+    alone_where_lost = False
 
     @abstractmethod
     def tiles(self) -> TileModel | None:
@@ -111,7 +121,7 @@ class TiledModel(ReferenceModel):
     @cached_property
     def _tiled(self) -> TiledRows | None:
         tile = self.tiles()
-        return None if tile is None else TiledRows(self, tile)
+        return None if tile is None else TiledRows(self, tile, self.alone_where_lost)
 
     @property
     def block(self) -> int | None:
@@ -179,13 +189,36 @@ class _Batch:
         found[self.good] = good
         return found
 
-    def acted(self, size: int, vectors: Array, act: Callable[[Any, Array], Array]) -> Array:
-        """A derivative action on a vector for each row."""
+    def values(self, size: int) -> Array:
+        """G of every row."""
+        found = self.by_parts(size, self.data)
+        for i in self.lost(found):
+            try:
+                found[i] = self.model.single(self.ms[i])
+            except SolverDiverged as error:
+                self.failures[i] = str(error)
+        return found
+
+    def acted(
+        self, size: int, vectors: Array, act: Callable[[Any, Array], Array], name: str
+    ) -> Array:
+        """A derivative action on a vector for each row, and its name where a row is alone."""
 
         def work(part: Part) -> Array:
             return act(self.state(part), tile_of(vectors[self.good[part.rows]], part.width))
 
-        return self.by_parts(size, work)
+        found = self.by_parts(size, work)
+        for i in self.lost(found):
+            with suppress(SolverDiverged):
+                found[i] = getattr(self.model.single.linearize(self.ms[i]), name)(vectors[i])
+        return found
+
+    def lost(self, found: Array) -> list[int]:
+        """The rows without a result that are to be solved alone."""
+        if not self.model.alone:
+            return []
+        bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+        return [int(i) for i in bad if int(i) not in self.failures]
 
     def reasons(self, values: Array) -> dict[int, str]:
         """Why rows have no data."""

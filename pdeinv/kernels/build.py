@@ -1,4 +1,4 @@
-"""Compile ``kernels.c`` at first use, keep it, and load it.
+"""Compile ``kernels.c`` and ``analysis.c`` at first use, keep them, and load them.
 
 The compiler is the one that FFCx needs as well: ``$CC``, else ``cc``. A library is kept under the
 hash of all that it depends on, so that machines of several kinds can share a home. It is written
@@ -14,7 +14,7 @@ import platform
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -51,13 +51,14 @@ SIGNATURES = {
 """Functions that exist for each kind."""
 
 REAL = {
+    "largest": (_N, _P, _P),
     "line_factor": (_N, *(_P,) * 4),
     "line_solve": (_N, *(_P,) * 4),
     "line_times": (_N, *(_P,) * 4),
 }
 """Functions of real numbers alone."""
 
-PLAIN = {
+PLAIN: Mapping[str, tuple[Any, ...]] = {
     "lanes": (),
     "tile_rows": (_P, _N, _N, _P),
     "untile_rows": (_P, _N, _N, _P),
@@ -67,7 +68,12 @@ PLAIN = {
     "wave_back": (_P, _N, _P, _N, *(_P,) * 5),
     "wave_change": (_P, _N, *(_P,) * 8),
     "dense_times": (_N, _N, *(_P,) * 3, _N),
+    "dissection": (_N, _N, *(_P,) * 3, _N, *(_P,) * 4),
+    "supernodes": (_N, *(_P,) * 6, _N, ctypes.c_double, _P),
+    "group_rows": (_N, *(_P,) * 7),
 }
+
+SOURCES = ("kernels.c", "analysis.c")
 
 _TOO_LONG_S = 300.0
 
@@ -102,14 +108,14 @@ def library() -> ctypes.CDLL:
         SystemFault: there is no folder to keep them in.
     """
     compiler = _compiler()
-    source, version = _source(), _version(compiler)
+    sources, version = _sources(), _version(compiler)
     last: Exception | None = None
     for folder in store.folders():
         for tuned in TUNED:
             flags = (*ALWAYS, *tuned)
-            place = folder / f"kernels-{_key(source, compiler, version, flags)}.so"
+            place = folder / f"kernels-{_key(sources, compiler, version, flags)}.so"
             try:
-                return _declared(_loaded(place, [*compiler, *flags], source))
+                return _declared(_loaded(place, [*compiler, *flags], sources))
             except (OSError, subprocess.SubprocessError) as error:
                 last = error
         if not _of_folder(last):
@@ -117,8 +123,9 @@ def library() -> ctypes.CDLL:
     raise _missing(f"'{shlex.join(compiler)}' cannot compile them ({_first_line(last)})")
 
 
-def _source() -> bytes:
-    return files("pdeinv.kernels").joinpath("kernels.c").read_bytes()
+def _sources() -> dict[str, bytes]:
+    folder = files("pdeinv.kernels")
+    return {name: folder.joinpath(name).read_bytes() for name in SOURCES}
 
 
 def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
@@ -129,7 +136,7 @@ def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
             getattr(kernels, f"{name}_{kind}").argtypes = kinds
     for name, kinds in PLAIN.items():
         getattr(kernels, name).argtypes = kinds
-    kernels.lanes.restype = _N
+    kernels.lanes.restype = kernels.supernodes.restype = _N
     return kernels
 
 
@@ -154,8 +161,16 @@ def _version(compiler: Sequence[str]) -> bytes:
         raise _missing(f"'{shlex.join(compiler)}' does not run ({reason(error)})") from None
 
 
-def _key(source: bytes, compiler: Sequence[str], version: bytes, flags: Sequence[str]) -> str:
-    parts = (source, shlex.join(compiler).encode(), version, shlex.join(flags).encode(), _cpu())
+def _key(
+    sources: Mapping[str, bytes], compiler: Sequence[str], version: bytes, flags: Sequence[str]
+) -> str:
+    parts = (
+        *sources.values(),
+        shlex.join(compiler).encode(),
+        version,
+        shlex.join(flags).encode(),
+        _cpu(),
+    )
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
 
 
@@ -170,7 +185,7 @@ def _cpu() -> bytes:
     return "\n".join(line for line in lines if line.startswith(wanted)).encode()
 
 
-def _loaded(place: Path, command: Sequence[str], source: bytes) -> ctypes.CDLL:
+def _loaded(place: Path, command: Sequence[str], sources: Mapping[str, bytes]) -> ctypes.CDLL:
     """The library at its place, compiled where it is not there or cannot be loaded."""
     found = _kept(place)
     if found is not None:
@@ -180,7 +195,7 @@ def _loaded(place: Path, command: Sequence[str], source: bytes) -> ctypes.CDLL:
         found = _kept(place)
         if found is not None:
             return found
-        _compile(place, command, source)
+        _compile(place, command, sources)
     return ctypes.CDLL(str(place))
 
 
@@ -191,12 +206,14 @@ def _kept(place: Path) -> ctypes.CDLL | None:
         return None
 
 
-def _compile(place: Path, command: Sequence[str], source: bytes) -> None:
+def _compile(place: Path, command: Sequence[str], sources: Mapping[str, bytes]) -> None:
     with tempfile.TemporaryDirectory(dir=place.parent, prefix="compile-") as scratch:
-        text, made = Path(scratch) / "kernels.c", Path(scratch) / "kernels.so"
-        text.write_bytes(source)
+        made = Path(scratch) / "kernels.so"
+        texts = [Path(scratch) / name for name in sources]
+        for text, source in zip(texts, sources.values(), strict=True):
+            text.write_bytes(source)
         subprocess.run(
-            [*command, str(text), "-o", str(made), "-lm"],
+            [*command, *map(str, texts), "-o", str(made), "-lm"],
             capture_output=True,
             check=True,
             timeout=_TOO_LONG_S,

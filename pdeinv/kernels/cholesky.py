@@ -2,7 +2,9 @@
 
 Real matrices are positive definite; complex ones symmetric (not Hermitian) with a positive definite
 real part, which need no pivots either (N. J. Higham, Math. Comp. 67 (1998)). A matrix that breaks
-down fails alone.
+down fails alone. Complex symmetric matrices of any other kind are factored the same way where that
+is asked for, and then whoever asks has to look at residuals (:mod:`pdeinv.fem.guarded_tiles`):
+without pivots a small one spoils what follows.
 """
 
 from __future__ import annotations
@@ -15,17 +17,17 @@ from typing import Any
 import numpy as np
 
 from pdeinv.errors import ShapeError
+from pdeinv.kernels.analysis import analyzed
 from pdeinv.kernels.build import kernel, library
 from pdeinv.kernels.dense import Dense
 from pdeinv.kernels.factor import Factor, Storage
 from pdeinv.kernels.layout import Layout, layout
-from pdeinv.kernels.ordering import Index, dissection, graph, minimum_degree
 from pdeinv.kernels.sparse import Sparse
-from pdeinv.kernels.symbolic import Supernodes, supernodes
+from pdeinv.kernels.symbolic import Supernodes
 from pdeinv.kernels.tiles import address, lanes, parts, rows_of, tile_of
 from pdeinv.typing import Array
 
-__all__ = ["Cholesky", "analyzed"]
+__all__ = ["Cholesky"]
 
 SINGLE = 4
 """One in so many of the rows of a tile, left over, are solved faster one by one than in a tile."""
@@ -41,8 +43,10 @@ class Cholesky:
         points: (n, dim), where the unknowns lie: nested dissection then cuts straight.
         order: the order of elimination, (n,); without it, that of the fewest multiply-adds of
             nested dissection and minimum degree.
-        groups: of :func:`analyzed` for the same matrices, which spares the analysis.
+        groups: of :func:`pdeinv.kernels.analysis.analyzed` for the same matrices, which spares the
+            analysis.
         complex: whether the values are complex.
+        indefinite: whether complex ones may have a real part that is not positive definite.
 
     Attributes:
         n: unknowns.
@@ -65,11 +69,12 @@ class Cholesky:
         order: Any = None,
         groups: Supernodes | None = None,
         complex: bool = False,
+        indefinite: bool = False,
     ) -> None:
         indptr, indices = np.asarray(indptr, np.int64), np.asarray(indices, np.int64)
         self.n, self.nnz, self.complex = len(indptr) - 1, len(indices), complex
         self.groups = groups or analyzed(indptr, indices, points, order)
-        self._layout: Layout = layout(self.groups, indptr, indices)
+        self._layout: Layout = layout(self.groups, indptr, indices, indefinite=indefinite)
         library()
 
     @property
@@ -217,34 +222,6 @@ class _Desk:
         return self._of.factor_and_solve(self._values, sides, self._storage, out)
 
 
-def analyzed(
-    indptr: Index, indices: Index, points: Array | None = None, order: Any = None
-) -> Supernodes:
-    """The supernodes of the given order, else of the one with the fewest multiply-adds.
-
-    They depend on where both triangles of the matrix have entries, be one or both of them given.
-
-    Args:
-        indptr: as for :class:`Cholesky`.
-        indices: as there.
-        points: as there.
-        order: as there.
-
-    Raises:
-        ShapeError: ``order`` is no order of the unknowns.
-    """
-    pattern = graph(indptr, indices)
-    if order is not None:
-        given, n = np.asarray(order, dtype=np.int64), len(indptr) - 1
-        if not np.array_equal(np.sort(given), np.arange(n)):
-            raise ShapeError(
-                f"an order of {given.size} places, expected each of the {n} unknowns once"
-            )
-        return supernodes(pattern, given)
-    found = (dissection(pattern, points), minimum_degree(pattern))
-    return min((supernodes(pattern, o) for o in found), key=Supernodes.work)
-
-
 @cache
 def single_agrees() -> bool:
     """Whether one row alone gets the bits of a tile's lane from what the compiler made.
@@ -257,8 +234,9 @@ def single_agrees() -> bool:
     values = np.einsum("rik,rjk->rij", entries, entries) + n * np.eye(n)
     b = rng.standard_normal((lanes(), n))
     calls = [product(values[0]).tile for product in (Sparse, Dense)]
+    kinds = ((np.float64, 0.0), (np.complex128, 0.0), (np.complex128, 2.0 * n))
     return all(_same(call, b) for call in calls) and all(
-        _same_factor(values, b, kind) for kind in (np.float64, np.complex128)
+        _same_factor(values - shift * np.eye(n), b, kind) for kind, shift in kinds
     )
 
 
@@ -271,7 +249,7 @@ def _same(call: Callable[[Array], Array], rows: Any) -> bool:
 def _same_factor(values: Array, b: Array, kind: Any) -> bool:
     complex, n = kind is np.complex128, b.shape[1]
     pattern = np.arange(n + 1) * n, np.tile(np.arange(n), n)
-    one = Cholesky(*pattern, order=np.arange(n), complex=complex)
+    one = Cholesky(*pattern, order=np.arange(n), complex=complex, indefinite=complex)
     given = (values + 0.3j * values[::-1] if complex else values).reshape(len(values), -1)
 
     def solved(sides: Array) -> Array:

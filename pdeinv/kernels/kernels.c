@@ -44,6 +44,7 @@ typedef struct {
     const int32_t *order;     /* (n) node of each column */
     int64_t quads;            /* of the whole factor */
     int64_t tallest;          /* most quads under one group */
+    int64_t indefinite;       /* whether complex pivots may point anywhere */
 } plan;
 
 #define INLINE static inline __attribute__((always_inline))
@@ -509,18 +510,21 @@ INLINE void products(quad *sum, const double *a, const double *b, int64_t count,
 }
 
 #define inverse_root NAME(inverse_root)
-/* 1 / sqrt(d) of one entry, in place; NaN and a mark where it is not positive enough. */
-static void inverse_root(double *d, const double *given, int64_t *failed, int64_t column) {
+/* 1 / sqrt(d) of one entry, in place; NaN and a mark where it is not positive enough, or too small. */
+static void inverse_root(double *d, const double *given, int64_t *failed, int64_t column, int anywhere) {
     for (int l = 0; l < WIDTH; l++) {
         double re = d[l], least = given ? 4 * DBL_EPSILON * fabs(given[l]) : 0.0;
-        int bad = !(re > least && re <= DBL_MAX);
 #if PARTS == 1
+        (void)anywhere;
+        int bad = !(re > least && re <= DBL_MAX);
         d[l] = bad ? NAN : 1.0 / sqrt(re);
 #else
         double im = d[4 * WIDTH + l];
         double size = sqrt(re * re + im * im);
-        double x = sqrt(0.5 * (size + re)), y = 0.5 * im / x;
-        bad |= !(size <= DBL_MAX);
+        /* the larger part first: nothing cancels */
+        double large = sqrt(0.5 * (size + fabs(re))), small = 0.5 * im / large;
+        double x = re < 0 ? fabs(small) : large, y = re < 0 ? copysign(large, im) : small;
+        int bad = !((anywhere ? size : re) > least && size <= DBL_MAX);
         d[l] = bad ? NAN : x / size;
         d[4 * WIDTH + l] = bad ? NAN : -y / size;
 #endif
@@ -552,7 +556,7 @@ INLINE void lower(double *x, const double *own, int first, int64_t k, int column
 #define corner NAME(corner)
 /* The block on the diagonal itself, and the rows of its quad below it. */
 INLINE void corner(double *own, int first, int64_t k, int columns, const double *given,
-                   const int32_t *pivot, int64_t *failed, int64_t column) {
+                   const int32_t *pivot, int64_t *failed, int64_t column, int anywhere) {
     quad sum[COLUMNS];
     products(sum, own, own + first * WIDTH, k, QUAD, WIDTH, 4 * WIDTH, COLUMNS);
     for (int c = 0; c < columns; c++) {
@@ -565,7 +569,7 @@ INLINE void corner(double *own, int first, int64_t k, int columns, const double 
         double *x = own + (k + j) * QUAD;
         const double *mine = pivot[j] < 0 ? 0 : given + (int64_t)pivot[j] * ENTRY;
         double *d = x + (first + j) * WIDTH;
-        inverse_root(d, mine, failed, column + j);
+        inverse_root(d, mine, failed, column + j, anywhere);
         quad scaled = multiply_add(zero(), load(x), d, 4 * WIDTH);
         for (int r = first + j + 1; r < 4; r++)
             for (int c = 0; c < PARTS; c++)
@@ -610,7 +614,7 @@ static void panel(const plan *p, int64_t s, double *f, const double *given, int6
             strip(x, square, from, to < 4 * h ? to : 4 * h);
             for (int64_t k = 4 * h; k < to && k < 4 * h + 4; k += COLUMNS)
                 corner(x, (int)(k & 3), k, (int)(w - k < COLUMNS ? w - k : COLUMNS), given,
-                       pivot + k, failed, p->starts[s] + k);
+                       pivot + k, failed, p->starts[s] + k, (int)p->indefinite);
         }
         for (int64_t h = 0; h < fours; h++) strip(rest + h * w * QUAD, square, from, to);
     }
@@ -1014,6 +1018,17 @@ void NAME(lane_products)(int64_t height, int64_t rows, int64_t columns, const do
 }
 
 #if PARTS == 1
+/* The largest size of `count` numbers of each lane; NaN where one of them is not finite. */
+void NAME(largest)(int64_t count, const double *x, double *out) {
+    double most[WIDTH] = {0}, spoilt[WIDTH] = {0};
+    for (int64_t i = 0; i < count; i++, x += WIDTH)
+        for (int l = 0; l < WIDTH; l++) {
+            most[l] = fabs(x[l]) > most[l] ? fabs(x[l]) : most[l];
+            spoilt[l] += x[l] * 0.0;
+        }
+    for (int l = 0; l < WIDTH; l++) out[l] = most[l] + spoilt[l];
+}
+
 /* Cells in lines that exchange with their neighbours along the line: I + a K with K the graph
  * Laplacian of the conductances `couple`, couple[i] between the cells i - 1 and i of the order; it
  * is zero where a line begins, so that all lines are one chain. a, down and inverse differ from

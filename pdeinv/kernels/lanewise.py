@@ -1,4 +1,4 @@
-"""Products of dense matrices that differ from lane to lane."""
+"""Products of dense matrices that differ from lane to lane, and the largest number of a lane."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pdeinv.kernels.build import kernel
 from pdeinv.kernels.tiles import address, empty
 from pdeinv.typing import Array
 
-__all__ = ["lane_gram", "lane_times"]
+__all__ = ["lane_gram", "lane_largest", "lane_times"]
 
 
 def lane_times(x: Array, y: Array, *, complex: bool = False) -> Array:
@@ -34,6 +34,15 @@ def lane_gram(x: Array, y: Array, *, complex: bool = False) -> Array:
     """Xᵀ Y in every lane, nothing conjugated; x is (n, rows, width), else as for lane_times."""
     n, rows = x.shape[:2]
     return _products(x, y, (rows, n, rows, 1), complex)
+
+
+def lane_largest(x: Array) -> Array:
+    """The largest absolute value of each lane of (..., width), NaN where one is not finite."""
+    x = np.ascontiguousarray(x, np.float64)
+    width = x.shape[-1]
+    out = empty(width)
+    kernel("largest", complex=False, width=width)(x.size // width, address(x), address(out))
+    return out
 
 
 def _products(x: Array, y: Array, steps: tuple[int, int, int, int], complex: bool) -> Array:

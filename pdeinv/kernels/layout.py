@@ -49,6 +49,7 @@ class Plan(ctypes.Structure):
         *((name, ctypes.c_void_p) for name, _ in _FIELDS),
         ("quads", ctypes.c_int64),
         ("tallest", ctypes.c_int64),
+        ("indefinite", ctypes.c_int64),
     ]
 
 
@@ -86,18 +87,21 @@ class _Places:
         return np.where(inside < width, square, lower)
 
 
-def layout(groups: Supernodes, indptr: Index, indices: Index) -> Layout:
+def layout(
+    groups: Supernodes, indptr: Index, indices: Index, *, indefinite: bool = False
+) -> Layout:
     """The plan of a factorisation.
 
     Args:
         groups: the columns of the factor.
         indptr: pattern of the given values, CSR; both triangles or one.
         indices: of it. Where both triangles are given, the lower one is read.
+        indefinite: whether complex pivots may point anywhere.
 
     Raises:
         ConfigError: the factor has more than 2^31 entries.
     """
-    width, tall = groups.widths(), np.array([len(r) for r in groups.rows], dtype=np.int64)
+    width, tall = groups.widths(), groups.heights()
     full = (width + 3) // 4
     square, lower = 2 * full * (full - 1) + width, (tall + 3) // 4 * width
     begin = _sums(square + lower)
@@ -106,9 +110,8 @@ def layout(groups: Supernodes, indptr: Index, indices: Index) -> Layout:
             f"a factor of {4 * begin[-1]} entries is too large for the compiled kernels; "
             "take a coarser mesh or another solver"
         )
-    rows = np.concatenate(groups.rows) if len(groups.rows) else np.zeros(0, np.int64)
+    rows, below = groups.rows, groups.below
     owner = np.repeat(np.arange(len(width)), tall)
-    below = _sums(tall)
     diagonal = 4 * begin[:-1]
     places = _Places(
         groups, below, diagonal, diagonal + 4 * square, owner * len(groups.order) + rows
@@ -124,7 +127,7 @@ def layout(groups: Supernodes, indptr: Index, indices: Index) -> Layout:
     addresses = (held[name].ctypes.data for name, _ in _FIELDS)
     tallest = int((tall.max(initial=0) + 3) // 4)
     return Layout(
-        Plan(len(groups.order), len(width), *addresses, int(begin[-1]), tallest),
+        Plan(len(groups.order), len(width), *addresses, int(begin[-1]), tallest, indefinite),
         held,
     )
 

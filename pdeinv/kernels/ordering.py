@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, eye_array
-from scipy.sparse.csgraph import connected_components, dijkstra
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import spilu
 
+from pdeinv.errors import ShapeError
+from pdeinv.kernels.build import library
+from pdeinv.kernels.tiles import address
 from pdeinv.typing import Array
 
-__all__ = ["Index", "dissection", "graph", "minimum_degree"]
+__all__ = ["Index", "dissection", "graph", "minimum_degree", "pattern_of"]
 
 Index = np.ndarray[Any, np.dtype[np.int64]]
 """Whole numbers, one axis."""
@@ -32,6 +33,11 @@ def graph(indptr: Index, indices: Index) -> Any:
     return whole
 
 
+def pattern_of(graph: Any) -> tuple[Index, Any]:
+    """Where rows begin and their columns, as the kernels take them."""
+    return np.asarray(graph.indptr, np.int64), np.asarray(graph.indices, np.int32)
+
+
 def minimum_degree(pattern: Any) -> Index:
     """SuperLU's multiple minimum degree of A + Aᵀ.
 
@@ -43,7 +49,9 @@ def minimum_degree(pattern: Any) -> Index:
     """
     n = pattern.shape[0]
     heavy = (pattern + (pattern.sum(axis=1).max() + 1.0) * eye_array(n)).tocsc()
-    lu = splu(heavy, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+    # the order alone is wanted, and the incomplete factor that drops all is the least work for it
+    options = {"SymmetricMode": True}
+    lu = spilu(heavy, 0.5, 1.0, permc_spec="MMD_AT_PLUS_A", options=options)
     return np.argsort(lu.perm_c).astype(np.int64)
 
 
@@ -58,71 +66,20 @@ def dissection(pattern: Any, points: Array | None = None, leaf: int = LEAF) -> I
 
     Returns:
         Shape (n,), the node that is eliminated at each place.
+
+    Raises:
+        MissingDependency: the kernels cannot be compiled here.
+        ShapeError: there are more or fewer points than nodes.
     """
-    n = pattern.shape[0]
-    order = np.empty(n, dtype=np.int64)
-    end, waiting = n, [np.arange(n)]
-    side = np.zeros(n, dtype=np.int8)
-    while waiting:
-        part = waiting.pop()
-        # what parts the halves comes last; the halves wait for their turn before it
-        last, *halves = _divided(pattern, points, part, leaf, side)
-        order[end - len(last) : end] = last
-        end -= len(last)
-        waiting.extend(halves)
+    n, (start, index) = pattern.shape[0], pattern_of(pattern)
+    where = None if points is None else np.ascontiguousarray(points, dtype=np.float64)
+    if where is not None and (where.ndim != 2 or len(where) != n):
+        raise ShapeError(f"points of shape {where.shape}, expected ({n}, dim)")
+    order, room = np.empty(n, dtype=np.int64), np.empty(4 * n, dtype=np.int64)
+    numbers, side = np.empty(2 * n), np.zeros(n, dtype=np.int8)
+    library().dissection(
+        *(n, 0 if where is None else where.shape[1], address(start), address(index)),
+        *(None if where is None else address(where), leaf, address(order)),
+        *(address(numbers), address(room), address(side)),
+    )
     return order
-
-
-def _divided(
-    pattern: Any, points: Array | None, part: Index, leaf: int, side: Any
-) -> Iterator[Index]:
-    """Separator and halves of a part; all of it and nothing where it stays whole."""
-    if len(part) <= leaf:
-        yield part
-        return
-    along = _along(pattern, part) if points is None else _longest(points[part])
-    low = along < _middle(along)
-    if low.all() or not low.any():
-        yield part
-        return
-    side[part] = np.where(low, 1, 2)
-    near = part[~low]
-    touching = near[_touches(pattern, near, side)]
-    side[touching] = 0
-    yield touching
-    yield part[low]
-    yield near[side[near] == 2]
-    side[part] = 0
-
-
-def _touches(pattern: Any, nodes: Index, side: Any) -> Any:
-    """Which of the nodes have a neighbour on side 1."""
-    counts = np.diff(pattern.indptr)[nodes]
-    first = np.cumsum(counts) - counts
-    flat = np.arange(counts.sum()) + np.repeat(pattern.indptr[nodes] - first, counts)
-    hit = side[pattern.indices[flat]] == 1
-    return np.bincount(np.repeat(np.arange(len(nodes)), counts), hit, len(nodes)) > 0
-
-
-def _middle(along: Array) -> float:
-    """The place of the cut, a value of ``along`` that leaves nodes on both sides."""
-    middle = float(np.median(along))
-    values = along[along > along.min()]
-    return max(middle, float(values.min())) if len(values) else middle
-
-
-def _longest(points: Array) -> Array:
-    return np.asarray(points[:, np.argmax(np.ptp(points, axis=0))])
-
-
-def _along(pattern: Any, part: Index) -> Array:
-    """Distance in the graph from a node that is far from all others; pieces lie one by one."""
-    own = pattern[part][:, part]
-    pieces, label = connected_components(own, directed=False)
-    if pieces > 1:
-        return np.asarray(label, dtype=float)
-    far = 0
-    for _ in range(3):
-        steps = dijkstra(own, directed=False, indices=far, unweighted=True)
-        far = int(np.argmax(steps))
-    return np.asarray(steps)

@@ -6,13 +6,14 @@ supernodes: E. Ng and B. Peyton, SIAM J. Sci. Comput. 14 (1993).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pdeinv.kernels.ordering import Index
+from pdeinv.kernels.build import library
+from pdeinv.kernels.ordering import Index, pattern_of
+from pdeinv.kernels.tiles import address
 
 __all__ = ["Supernodes", "supernodes"]
 
@@ -27,148 +28,59 @@ class Supernodes:
     Attributes:
         order: (n,), the node that is eliminated at each place.
         starts: (s + 1,), first column of each group.
-        rows: per group, the rows below its own columns, ascending.
+        below: (s + 1,), where the rows of each group begin.
+        rows: those below its own columns, ascending in each group.
     """
 
     order: Index
     starts: Index
-    rows: tuple[Index, ...]
+    below: Index
+    rows: Index
 
     def widths(self) -> Index:
         """(s,), columns of each group."""
         return np.diff(self.starts)
 
+    def heights(self) -> Index:
+        """(s,), rows below the columns of each group."""
+        return np.diff(self.below)
+
     def work(self) -> int:
         """Multiply-adds of a numeric factorisation."""
-        w = self.widths().astype(float)
-        m = np.array([len(r) for r in self.rows], dtype=float)
+        w, m = self.widths().astype(float), self.heights().astype(float)
         return int((w**3 / 6 + w**2 * m / 2 + w * m * (m + 1) / 2).sum())
 
     def entries(self) -> int:
         """Entries of the factor."""
-        w, m = self.widths(), np.array([len(r) for r in self.rows])
+        w, m = self.widths(), self.heights()
         return int((w * (w + 1) // 2 + w * m).sum())
 
 
 def supernodes(pattern: Any, order: Index, fill: float = 0.25) -> Supernodes:
     """The groups of columns of the Cholesky factor of a pattern.
 
+    Runs of columns of which each but the last has the next one's rows besides are joined to the run
+    that follows them where it is their parent and few zeros come in.
+
     Args:
         pattern: symmetric CSR without diagonal, as of :func:`pdeinv.kernels.ordering.graph`.
         order: (n,), the node that is eliminated at each place.
         fill: zeros that joined groups may hold, relative to their entries.
+
+    Raises:
+        MissingDependency: the kernels cannot be compiled here.
     """
-    lower = _lower(pattern, order)
-    parent = _tree(lower)
-    post = _postorder(parent)
-    order = order[post]
-    lower = _lower(pattern, order)
-    parent = _tree(lower)
-    structs = _columns(lower, parent)
-    return _joined(order, _fundamental(parent, structs), structs, fill)
-
-
-def _lower(pattern: Any, order: Index) -> list[Index]:
-    """Per column of the reordered pattern, its rows below the diagonal, ascending."""
-    inner = pattern[order][:, order].tocsr()
-    inner.sort_indices()
-    n = inner.shape[0]
-    own = np.repeat(np.arange(n), np.diff(inner.indptr))
-    keep = inner.indices > own
-    rows = inner.indices[keep].astype(np.int64)
-    return np.split(rows, np.cumsum(np.bincount(own[keep], minlength=n))[:-1])
-
-
-def _tree(lower: Sequence[Index]) -> Index:
-    """The elimination tree: the parent of each column, -1 for roots."""
-    n = len(lower)
-    parent, ancestor = [-1] * n, [-1] * n
-    earlier: list[list[int]] = [[] for _ in range(n)]
-    for j, rows in enumerate(lower):
-        for i in rows.tolist():
-            earlier[i].append(j)
-    for i in range(n):
-        for start in earlier[i]:
-            j = start
-            while j not in (-1, i):
-                above, ancestor[j] = ancestor[j], i
-                if above == -1:
-                    parent[j] = i
-                j = above
-    return np.array(parent, dtype=np.int64)
-
-
-def _postorder(parent: Index) -> Index:
-    """Children before parents, subtrees without gaps."""
-    n = len(parent)
-    children: list[list[int]] = [[] for _ in range(n + 1)]
-    for j in range(n - 1, -1, -1):
-        children[parent[j]].append(j)
-    post, stack = [], children[-1]
-    while stack:
-        j = stack[-1]
-        if children[j]:
-            stack.append(children[j].pop())
-        else:
-            post.append(stack.pop())
-    return np.array(post, dtype=np.int64)
-
-
-def _columns(lower: Sequence[Index], parent: Index) -> list[Index]:
-    """Per column, the rows of the factor below its diagonal, ascending."""
-    n = len(lower)
-    structs: list[Index] = list(lower)
-    children: list[list[int]] = [[] for _ in range(n)]
-    for j in range(n):
-        parts = [lower[j], *(structs[c][1:] for c in children[j])]
-        structs[j] = np.unique(np.concatenate(parts)) if len(parts) > 1 else lower[j]
-        if parent[j] >= 0:
-            children[parent[j]].append(j)
-    return structs
-
-
-def _fundamental(parent: Index, structs: Sequence[Index]) -> list[tuple[int, int]]:
-    """Runs of columns [first, end) of which each but the last has the next one's rows besides."""
-    runs: list[tuple[int, int]] = []
-    first, n = 0, len(parent)
-    for j in range(1, n + 1):
-        chained = j < n and parent[j - 1] == j and len(structs[j - 1]) == len(structs[j]) + 1
-        if not chained:
-            runs.append((first, j))
-            first = j
-    return runs
-
-
-def _size(width: int, below: int) -> int:
-    return width * (width + 1) // 2 + width * below
-
-
-def _joined(
-    order: Index, runs: Sequence[tuple[int, int]], structs: Sequence[Index], fill: float
-) -> Supernodes:
-    """Groups, each joined to the one that follows it where that is its parent and costs little."""
-    done: list[tuple[int, int, int]] = []  # first, end, entries that are no padding
-    for first, end in runs:
-        group = first, end, _size(end - first, len(structs[end - 1]))
-        while done and _worth(done[-1], group, structs, fill):
-            before = done.pop()
-            group = before[0], end, group[2] + before[2]
-        done.append(group)
-    starts = np.array([*(d[0] for d in done), len(structs)], dtype=np.int64)
-    return Supernodes(order, starts, tuple(structs[d[1] - 1] for d in done))
-
-
-def _worth(
-    child: tuple[int, int, int],
-    parent: tuple[int, int, int],
-    structs: Sequence[Index],
-    fill: float,
-) -> bool:
-    """Whether a group and the next become one: the next is its parent, and few zeros come in."""
-    rows = structs[child[1] - 1]
-    if not len(rows) or not parent[0] <= rows[0] < parent[1]:
-        return False
-    whole = _size(parent[1] - child[0], len(structs[parent[1] - 1]))
-    zeros = whole - child[2] - parent[2]
-    narrow = min(child[1] - child[0], parent[1] - parent[0]) <= SMALL
-    return zeros <= (fill if narrow else fill / 4) * whole
+    n, (start, index) = len(order), pattern_of(pattern)
+    order, room = np.array(order, dtype=np.int64), np.empty(6 * n, dtype=np.int64)
+    parent, count, starts = (np.empty(n + 1, dtype=np.int64) for _ in range(3))
+    given = n, address(start), address(index), address(order)
+    groups = library().supernodes(
+        *(*given, *map(address, (parent, count, starts)), SMALL, fill, address(room))
+    )
+    starts = starts[: groups + 1].copy()
+    ends = starts[1:] - 1
+    below = np.concatenate([[0], np.cumsum(count[ends])]).astype(np.int64)
+    at, rows = np.full(n, -1), np.empty(below[-1], dtype=np.int64)
+    at[ends] = below[:-1]
+    library().group_rows(*(*given, *map(address, (parent, at, rows, room))))
+    return Supernodes(order, starts, below, rows)

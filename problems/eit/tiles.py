@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from pdeinv.fem.coefficient_tiles import CoefficientTiles
 from pdeinv.fem.compiled import pays
 from pdeinv.fem.energy_tiles import EnergyTiles
+from pdeinv.fem.picked_tiles import PickedTiles
 from pdeinv.kernels.dense import Dense
-from pdeinv.kernels.sparse import Sparse
 from pdeinv.kernels.tiles import Part
 from pdeinv.model.observed import Picked
 from pdeinv.typing import Array
@@ -56,29 +55,15 @@ class Voltages:
     """
 
     def __init__(self, sheet: Sheet, picked: Picked, offset: object, *, complex: bool) -> None:
-        self._complex, self._shape = complex, sheet.shape
         self._drives, self._measures = Dense(sheet.drives), Dense(sheet.measures)
         self._driven, self._measured = Dense(sheet.drives.T), Dense(sheet.measures.T)
-        where = (picked.row, picked.column)
-        self._where = (*where, picked.imaginary.astype(np.int64)) if complex else where
+        self._picked = PickedTiles(picked, sheet.shape, complex=complex)
         table = np.broadcast_to(np.asarray(offset, dtype=np.complex128), sheet.shape)
         self._offset = picked.take(table)[:, None]
-        self._put = self._transposed(picked)
-
-    def _transposed(self, picked: Picked) -> Sparse:
-        """w to C of w·take(D) = Re Σ C D, (measurements · injections [· 2], n_d)."""
-        injections, measurements = self._shape
-        place, sign = picked.column * injections + picked.row, np.ones(len(picked.row))
-        if self._complex:
-            place, sign = 2 * place + picked.imaginary, np.where(picked.imaginary, -1.0, 1.0)
-        size = injections * measurements * (1 + self._complex)
-        at = (place, np.arange(len(place)))
-        return Sparse(sparse.csr_array((sign, at), (size, len(place))))
 
     def take(self, x: Array) -> Array:
         """The data of the responses (r, r, ...)."""
-        table = self._measures.tile(turned(self._drives.tile(x)))
-        return np.asarray(turned(table)[self._where])
+        return self._picked.take(turned(self._measures.tile(turned(self._drives.tile(x)))))
 
     def data(self, x: Array) -> Array:
         """The same less the offset."""
@@ -86,9 +71,7 @@ class Voltages:
 
     def put(self, w: Array) -> Array:
         """c with w·take(X) = Re Σ_ab c_ab X_ab, shape (r, r, ...)."""
-        injections, measurements = self._shape
-        parts = (2,) if self._complex else ()
-        table = self._put.tile(w).reshape(measurements, injections, *parts, w.shape[-1])
+        table = turned(self._picked.put(w))
         return turned(self._driven.tile(turned(self._measured.tile(table))))
 
 

@@ -24,13 +24,14 @@ from pdeinv.model.strong_form import StrongForm
 from pdeinv.plugins.problem import Card
 from pdeinv.typing import Array
 
-from .config import HelmholtzConfig, Pml, Walls
+from .config import HelmholtzConfig, Walls
 from .detectors import detector
 from .domain import Domain
 from .fields import to_dataset, waves_of
-from .incident import check_outside, waves
+from .incident import waves
+from .memory import model_bytes
 from .model import Band, ScatteringModel, scattered, source_model
-from .receivers import outward, parse_receivers, places_of, product, rows_of
+from .receivers import check_places, outward, parse_receivers, places_of, product, rows_of
 from .strong_form import strong_form
 from .unknown import coefficient, unknown_of
 
@@ -115,7 +116,7 @@ class Helmholtz:
             ConfigError: the text is not understood, or a receiver lies outside the rectangle.
         """
         places = parse_receivers(self.config, spec, self._free_nodes)
-        self._check_places(places, ConfigError)
+        check_places(self.config, places, ConfigError)
         found = product(self.config, places)
         if self.config.measure == "normal-derivative":
             outward(self.config, places, ConfigError)
@@ -129,33 +130,13 @@ class Helmholtz:
         points = space.points[space.order][free[space.order]]
         return np.delete(points, outside(points, self.config.extent), axis=0)
 
-    def _check_places(self, places: Array, error: type[Exception]) -> None:
-        """Refuse receivers in the absorbing layer or outside; angles are all good."""
-        if self.config.measure == "far-field":
-            return
-        if self.config.receivers == "integrate":
-            check_outside(self.config, places, "sensor", error)
-            return
-        bad = outside(places, self.config.extent)
-        if len(bad) == 0:
-            return
-        k, (lx, ly) = int(bad[0]), self.config.lengths
-        truncation = self.config.truncation
-        width = truncation.width if isinstance(truncation, Pml) else 0.0
-        beyond = np.maximum(-places[k], places[k] - np.asarray([lx, ly])).max()
-        where = "in the absorbing layer (PML) around" if beyond <= width else "outside"
-        raise error(
-            f"sensor {k} at (x, y) = ({places[k, 0]:g}, {places[k, 1]:g}) lies {where} the "
-            f"rectangle [0, {lx:g}] x [0, {ly:g}]; remove it or correct its coordinates"
-        )
-
     def coefficient_at(self, points: Array) -> Coefficient:
         """The map from m to contrast or source at points (n, 2)."""
         return coefficient(self.config, self.unknown, points)
 
     def _bands(self, sensors: Sensors, level: int) -> tuple[CellRule, list[Band]]:
         places = points_of(sensors, places_of(self.config))
-        self._check_places(places, DataSchemaError)
+        check_places(self.config, places, DataSchemaError)
         space, rule = self.domain.space(level), self.domain.rule(level)
         bands = []
         for i, rows in rows_of(self.config, sensors).items():
@@ -184,7 +165,7 @@ class Helmholtz:
         if self.config.quantity == "source":
             assert isinstance(to_points, Affine)
             return source_model(spaces, to_points, bands)
-        return ScatteringModel(spaces, to_points, bands)
+        return ScatteringModel(spaces, to_points, bands, self.domain.space(level).points)
 
     def waves(self, m: Array, level: int = 0) -> Complex:
         """u of every frequency and incident wave, shape (frequency, incident, n).
@@ -295,6 +276,10 @@ class Helmholtz:
             ConfigError: bumps and inclusions have none.
         """
         return self.unknown.matrix(points_of(self.grid(shape), self.axes))
+
+    def memory_estimate(self, level: int = 0) -> int:
+        """Bytes of factors and matrices that one running model holds, those of rows included."""
+        return model_bytes(self.config, level, self.dofs(level), self.config.ks)
 
     def dofs(self, level: int) -> int:
         """The number of complex unknowns of one wave on the mesh of ``level``."""

@@ -11,13 +11,21 @@ from numpy.typing import NDArray
 
 from pdeinv.errors import ConfigError, DataSchemaError
 from pdeinv.model.observed import Picked, Sensors
-from pdeinv.model.sensors import listed, parse_places, points_of
+from pdeinv.model.sensors import listed, outside, parse_places, points_of
 from pdeinv.typing import Array
 
-from .config import HelmholtzConfig
-from .incident import count
+from .config import HelmholtzConfig, Pml
+from .incident import check_outside, count
 
-__all__ = ["Rows", "outward", "parse_receivers", "places_of", "product", "rows_of"]
+__all__ = [
+    "Rows",
+    "check_places",
+    "outward",
+    "parse_receivers",
+    "places_of",
+    "product",
+    "rows_of",
+]
 
 _HELP = {
     "field": "ring:N, ring:N:RADIUS, grid:KxL, all, list:x,y;x,y or a CSV file with header x,y",
@@ -159,6 +167,30 @@ def _check_label(values: Array, known: Sequence[float], name: str) -> None:
             f"datum {k} has {name} {values[k]:g}, the problem has {has}; correct the file or "
             "the configuration"
         )
+
+
+def check_places(config: HelmholtzConfig, places: Array, error: type[Exception]) -> None:
+    """Refuse receivers in the absorbing layer or outside; angles are all good.
+
+    Raises:
+        Exception: of the kind ``error``; names the first such receiver.
+    """
+    if config.measure == "far-field":
+        return
+    if config.receivers == "integrate":
+        check_outside(config, places, "sensor", error)
+        return
+    bad = outside(places, config.extent)
+    if len(bad) == 0:
+        return
+    k, (lx, ly) = int(bad[0]), config.lengths
+    width = config.truncation.width if isinstance(config.truncation, Pml) else 0.0
+    beyond = np.maximum(-places[k], places[k] - np.asarray([lx, ly])).max()
+    where = "in the absorbing layer (PML) around" if beyond <= width else "outside"
+    raise error(
+        f"sensor {k} at (x, y) = ({places[k, 0]:g}, {places[k, 1]:g}) lies {where} the "
+        f"rectangle [0, {lx:g}] x [0, {ly:g}]; remove it or correct its coordinates"
+    )
 
 
 def outward(

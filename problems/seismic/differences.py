@@ -32,7 +32,7 @@ from .grid import HALFWIDTH, NodeGrid
 if TYPE_CHECKING:
     from .config import SeismicConfig
 
-__all__ = ["Differences", "Survey", "Waves", "segments_of"]
+__all__ = ["Differences", "Survey", "Waves", "fields_of", "segments_of"]
 
 STATES = 8
 """Fields of one state with its layer: u at two times and four of the layer, and room to work."""
@@ -75,6 +75,21 @@ def _numbers(tensor: Any) -> Array:
     return np.asarray(tensor.numpy(), dtype=np.float64)
 
 
+def fields_of(steps: int, parts: int) -> int:
+    """Fields at the peak of a gradient whose run is cut into parts.
+
+    A part has a field for each of its steps. Of several, deepwave keeps those of the last, which an
+    adjoint asks for first and may ask for again, beside those of the part that it runs again.
+
+    Args:
+        steps: of the run.
+        parts: of equal length, to be run again but for the last.
+    """
+    if parts == 1:
+        return steps + STATES
+    return 2 * math.ceil(steps / parts) + STATES * (parts + 1)
+
+
 def segments_of(steps: int, size: int, memory_mb: float) -> int:
     """Into how many parts a run is cut whose states are kept for one part at a time.
 
@@ -86,15 +101,10 @@ def segments_of(steps: int, size: int, memory_mb: float) -> int:
     Raises:
         ConfigError: no number of parts is enough.
     """
-
-    def need(parts: int) -> float:
-        marks = STATES * parts if parts > 1 else 0
-        return size * (math.ceil(steps / parts) + marks + STATES)
-
-    most, bound = max(1, math.isqrt(steps)), 1e6 * memory_mb
-    found = next((k for k in range(1, most + 1) if need(k) <= bound), None)
+    needs = {k: size * fields_of(steps, k) for k in range(1, max(1, math.isqrt(steps)) + 1)}
+    found = next((k for k, need in needs.items() if need <= 1e6 * memory_mb), None)
     if found is None:
-        least = math.ceil(min(need(k) for k in range(1, most + 1)) / 1e5) / 10
+        least = math.ceil(min(needs.values()) / 1e5) / 10
         raise ConfigError(
             f"memory_mb: {memory_mb:g} MB cannot hold the checkpoints of {steps} steps of finite "
             f"differences; give at least {least:g} MB, or fewer steps"
@@ -254,7 +264,8 @@ class Waves:
         if parts == 1:
             return self._run(v, given).receiver_amplitudes
         at = ([v], scheme.grid.spacing, scheme.dt, {"source_amplitudes": given}, parts)
-        how = {"checkpoint": True, "use_reentrant": False, **self._ends, **scheme.options}
+        # without reentrant checkpoints deepwave keeps the history of every part after all
+        how = {"checkpoint": True, "use_reentrant": True, **self._ends, **scheme.options}
         run = _called("checkpointing.run_segments", deepwave().scalar, *at, **how)
         return run.receiver_amplitudes
 
@@ -266,10 +277,11 @@ class Waves:
         """
         traces, v, given = self._recorded()
         wanted = [v, given] if self.by_wavelet else [v]
-        weights = self.scheme.tensor(table)
+        for leaf in wanted:
+            leaf.grad = None
         with _pinned():
-            found = import_torch().autograd.grad(traces, wanted, weights, retain_graph=True)
-        on_v, *rest = (_numbers(g) for g in found)
+            traces.backward(self.scheme.tensor(table), retain_graph=True)
+        on_v, *rest = (_numbers(leaf.grad) for leaf in wanted)
         on_wavelet = np.zeros(self.survey.steps)
         if rest:
             on_wavelet = -rest[0].sum(axis=(0, 1))[:-1] / self.scheme.grid.spacing**2

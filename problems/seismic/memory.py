@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from pdeinv.fem.trajectory import kept_states
 
 from .clock import Clock, fastest_of
 from .config import SeismicConfig
-from .differences import STATES, Differences, segments_of
+from .differences import Differences, fields_of, segments_of
 from .grid import NodeGrid
 from .model import LENT, segment_of
 
@@ -41,6 +39,5 @@ def _of_differences(config: SeismicConfig, clock: Clock, level: int) -> int:
     grid = NodeGrid.of(config, level)
     one = Differences(grid, config, clock.dt, fastest_of(config)).bytes_of_field(shots)
     parts = segments_of(clock.steps + 1, one, config.time.memory_mb)
-    kept = math.ceil((clock.steps + 1) / parts) + (STATES * parts if parts > 1 else 0)
     whole = 8 * 4 * shots * (clock.steps + 1) * (1 + len(config.receivers))
-    return one * (kept + STATES) + whole + 8 * 30 * grid.n
+    return one * fields_of(clock.steps + 1, parts) + whole + 8 * 30 * grid.n

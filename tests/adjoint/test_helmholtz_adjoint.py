@@ -100,7 +100,7 @@ def test_a_wrong_adjoint_is_noticed(fault, monkeypatch):
         put = model.Rows.put
         monkeypatch.setattr(model.Rows, "put", lambda self, w: np.conj(put(self, w)))
     else:
-        kind = type(found._bands[0].detector)
+        kind = type(found.bands[0].detector)
         monkeypatch.setattr(kind, "direct", lambda *_: 0.0)
     assert dot_product_test(found, prior.unwhiten(xi), rng) > 1e-3
 

@@ -112,7 +112,7 @@ OTHERS = {
     *("--job-name", "--array", "--cpus-per-task", "--time", "--mem", "--nproc-per-node"),
     *("--no-deps", "--root", "--quick", "--only", "--flat", "--seeds", "--help"),
     *("--clock", "--table", "--rounds", "--each", "--pairs", "--shm-size", "--tuning"),
-    *("--cases", "--kinds", "--flames", "--energies"),
+    *("--cases", "--kinds", "--flames", "--energies", "--parts", "--mismatch"),
 }
 """Flags of Slurm, torchrun, pip and the programs in benchmarks/."""
 

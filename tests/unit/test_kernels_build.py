@@ -21,7 +21,7 @@ SHORT = "\n".join(f"long {name}(void) {{ return 8; }}" for name in NAMES).encode
 
 USE = f"""
 from pdeinv.kernels import build
-build._source = lambda: {SHORT!r}
+build._sources = lambda: {{"kernels.c": {SHORT!r}}}
 assert build.library().lanes() == 8
 print(build.library()._name)
 """
@@ -49,7 +49,7 @@ def ended(process):
 def fixture_fresh(monkeypatch, tmp_path):
     """A first use in this process, with caches in an empty folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(build, "_source", lambda: SHORT)
+    monkeypatch.setattr(build, "_sources", lambda: {"kernels.c": SHORT})
     monkeypatch.setattr(build, "library", build.library.__wrapped__)
     monkeypatch.setattr(build, "why_not", build.why_not.__wrapped__)
     return tmp_path / "pdeinv"
@@ -146,13 +146,14 @@ def test_private_folders_are_removed_at_the_end(tmp_path):
 
 @needs_compiler
 def test_a_library_depends_on_source_compiler_flags_and_processor(monkeypatch):
-    of = (b"source", ["cc"], b"12.2", ["-O3"])
+    of = ({"a.c": b"source", "b.c": b""}, ["cc"], b"12.2", ["-O3"])
     keys = {build._key(*of)}
-    for other in ((b"other", *of[1:]), (of[0], ["gcc"], *of[2:]), (*of[:2], b"13", of[3]),
-                  (*of[:3], ["-O2"])):  # fmt: skip
-        keys.add(build._key(*other))
+    for k, other in ((1, ["gcc"]), (2, b"13"), (3, ["-O2"])):
+        keys.add(build._key(*of[:k], other, *of[k + 1 :]))
+    for sources in ({"a.c": b"other", "b.c": b""}, {"a.c": b"source", "b.c": b"more"}):
+        keys.add(build._key(sources, *of[1:]))
     monkeypatch.setattr(build, "_cpu", lambda: b"another")
-    assert len(keys | {build._key(*of)}) == 6
+    assert len(keys | {build._key(*of)}) == 7
 
 
 @needs_compiler
@@ -179,6 +180,7 @@ def test_a_compiler_that_fails_is_told_with_its_first_error(fresh, monkeypatch, 
     assert "does not run" in (build.why_not() or "")
 
 
-def test_the_source_is_shipped():
+def test_the_sources_are_shipped():
     table = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert "kernels.c" in table["tool"]["setuptools"]["package-data"]["pdeinv.kernels"]
+    assert table["tool"]["setuptools"]["package-data"]["pdeinv.kernels"] == list(build.SOURCES)
+    assert {p.name for p in (ROOT / "pdeinv" / "kernels").glob("*.c")} == {*build.SOURCES}
