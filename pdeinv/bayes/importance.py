@@ -9,11 +9,14 @@ import numpy as np
 
 from pdeinv.typing import Array
 
-__all__ = ["Importance", "importance"]
+__all__ = ["ENOUGH", "Importance", "importance"]
 
 EFFECTIVE, PARETO_K = 0.25, 1.0
 """An approximation holds where this share of its draws counts once they are weighted to the
 posterior, and the tail of the weights is no heavier than this shape."""
+
+ENOUGH = 100
+"""Draws whose weights tell whether an approximation holds."""
 
 FEWEST = 30
 """Draws whose tail has the six that a shape takes."""
@@ -43,10 +46,12 @@ class Importance:
 
     def sentence(self, draws: str = "draws") -> str:
         """The figures beside what is wanted of them."""
+        tail = f"with Pareto k {self.pareto_k:.2f} (at most {PARETO_K:g} wanted)"
+        if not np.isfinite(self.pareto_k):
+            tail = f"fewer than {FEWEST} of which can be weighted: too few to tell the tail"
         return (
             f"weighted to the posterior {100 * self.effective:.2g} % of the {draws} count "
-            f"({100 * EFFECTIVE:.0f} % wanted), with Pareto k {self.pareto_k:.2f} (at most "
-            f"{PARETO_K:g} wanted)"
+            f"({100 * EFFECTIVE:.0f} % wanted), {tail}"
         )
 
 

@@ -99,6 +99,8 @@ class Outcome:
         noise_factor: by how much the engine was told to take the noise for larger than it is.
         approximated: whether the misfits are those of an approximation that the draws come from, so
             that weighting the draws to the posterior says how good it is.
+        further: draws (n, dim) of that approximation beside ``xi``, and the misfits (n,) that it
+            gives them: weighted where those of ``xi`` are too few, at one solve each.
         missed: how it ended where the misfits are larger than noise makes them after all.
         note: a clause that follows the verdict, whatever that is; empty for none.
     """
@@ -113,6 +115,7 @@ class Outcome:
     m: Array | None = None
     noise_factor: float = 1.0
     approximated: bool = False
+    further: tuple[Array, Array] | None = None
     missed: Ended = Ended.MISSED
     note: str = ""
 

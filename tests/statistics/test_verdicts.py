@@ -1,5 +1,6 @@
 """No engine says "converged" where its own numbers, looked at, say otherwise; and right ones do."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -163,6 +164,38 @@ def test_laplace_is_not_converged_on_a_banana_and_is_on_a_line():
     assert not converged(bent)
     assert "weighted to the posterior" in bent.attrs["pdeinv_message"]
     assert converged(invert(line, [0.5, -0.3], engine="laplace"))
+
+
+@pytest.mark.parametrize("draws", [1, 3, 20, 99])
+def test_few_draws_of_laplace_are_judged_as_many_are(draws):
+    """Further draws are weighed: 3 draws had passed for converged where 1000 did not."""
+    sigma = np.array([1.0, 0.1])
+    bent = invert(banana, [0.8, 0.3], engine="laplace", sigma=sigma, draws=draws)
+    assert not converged(bent)
+    assert "weighted to the posterior" in bent.attrs["pdeinv_message"]
+    assert bent["posterior"].sizes["draw"] == draws
+    assert bent.attrs["pdeinv_n_forward_predictive"] == draws + 100
+    straight = invert(line, [0.5, -0.3], engine="laplace", draws=draws)
+    assert converged(straight), straight.attrs["pdeinv_message"]
+    assert json.loads(straight.attrs["pdeinv_summary"])["effective_share"] > 0.9
+
+
+def test_further_draws_leave_those_of_the_result_as_they_are():
+    few, many = (invert(line, [0.5, -0.3], engine="laplace", draws=n) for n in (20, 200))
+    xi = [found["unconstrained_posterior"]["xi"].values for found in (few, many)]
+    np.testing.assert_array_equal(xi[0], xi[1][:, :20])
+
+
+def test_an_approximation_with_few_draws_that_can_be_solved_is_not_converged(tmp_path):
+    posterior = LinearGaussian.example(np.random.default_rng(2)).posterior()
+    engine = registry.build("engines", "laplace", {"draws": 100})
+    found = run(engine, lambda: posterior, Run(1, tmp_path)).outcome
+    predictive = predicted(posterior, found, np.random.default_rng(3))
+    some = replace(predictive, draws=predictive.draws[:9], clean=predictive.clean[:, :9])
+    off = found.stats["misfit"] + 0.2 * np.random.default_rng(4).standard_normal((1, 100))
+    told = judged(posterior, replace(found, stats={"misfit": off}), "approximate", some)
+    assert told.ended is Ended.NOT_GAUSSIAN
+    assert "too few to tell the tail" in told.message
 
 
 # ---- chains ----

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pydantic import Field
 
+from pdeinv.bayes.importance import ENOUGH
 from pdeinv.bayes.likelihood import LikelihoodKind
 from pdeinv.bayes.posterior import Posterior, PosteriorPoint
 from pdeinv.bayes.prior import cost
@@ -163,7 +164,7 @@ class Laplace(Engine[LaplaceState]):
             groups["optima"] = optima_group(state.found)
         outcome = Outcome(
             xi=xi[None],
-            stats=_quadratic(found, xi, minimum),
+            stats={k: v[None] for k, v in _quadratic(found, xi, minimum).items()},
             ended=ended,
             message=f"{message}; {_verdict(found)}{told(state.found, minimum, self.config)}",
             summary={
@@ -175,8 +176,18 @@ class Laplace(Engine[LaplaceState]):
             groups=groups,
             independent_chains=False,
             approximated=True,
+            further=self._further(found, minimum, rng),
         )
         return state.found.agreement.judged(outcome)
+
+    def _further(
+        self, found: LaplaceApproximation, minimum: Minimum, rng: np.random.Generator
+    ) -> tuple[Array, Array] | None:
+        """Draws to be weighed where those asked for are too few, with their quadratic misfits."""
+        if self.config.draws >= ENOUGH:
+            return None
+        xi = found.sample(rng, ENOUGH)
+        return xi, _quadratic(found, xi, minimum)["misfit"]
 
 
 def _ended(state: LaplaceState) -> Ended:
@@ -187,7 +198,7 @@ def _ended(state: LaplaceState) -> Ended:
 
 
 def _quadratic(found: LaplaceApproximation, xi: Array, minimum: Minimum) -> dict[str, Array]:
-    """Misfit and log density (1, n) of draws (n, dim) in the quadratic model at the MAP point.
+    """Misfit and log density (n,) of draws (n, dim) in the quadratic model at the MAP point.
 
     There ∇Φ = -xi_map, hence Φ ≈ Φ_map - xi_map·δ + ½ Σ λ_i (v_i·δ)².
     """
@@ -195,7 +206,7 @@ def _quadratic(found: LaplaceApproximation, xi: Array, minimum: Minimum) -> dict
     along = 0.5 * np.square(delta @ found.vectors) @ found.eigenvalues
     misfit = minimum.misfit - delta @ found.mean + along
     lp = -(minimum.objective + along + cost(delta))
-    return {"misfit": misfit[None], "lp": lp[None]}
+    return {"misfit": misfit, "lp": lp}
 
 
 def _verdict(found: LaplaceApproximation) -> str:

@@ -84,7 +84,7 @@ def conclude(
         "pdeinv_n_forward_training": surrogate.counters.n_forward,
         "pdeinv_n_tangent_training": surrogate.counters.n_tangent,
         "pdeinv_n_adjoint_training": surrogate.counters.n_adjoint,
-        "pdeinv_n_forward_predictive": predictive.size + cost.n_forward,
+        "pdeinv_n_forward_predictive": predictive.size + _weighed(outcome) + cost.n_forward,
         "pdeinv_notes": "\n".join(inversion.notes),
         "pdeinv_problem": inversion.problem.name,
         "pdeinv_engine": inversion.engine.name,
@@ -108,6 +108,11 @@ def conclude(
         groups,
     )
     return result_tree(parts)
+
+
+def _weighed(outcome: Outcome) -> int:
+    """Draws that were solved for the verdict alone."""
+    return 0 if outcome.further is None else len(outcome.further[0])
 
 
 def _prior_draws(prior: Prior, rng: np.random.Generator, before: Foreseen | None) -> Array:

@@ -18,14 +18,12 @@ from pdeinv.engines.base import Outcome, Produces
 from pdeinv.engines.ended import Ended
 from pdeinv.jobs.invert.components import component_group, xi_name
 from pdeinv.jobs.invert.predictive import Predictive
+from pdeinv.typing import Array
 
 __all__ = ["judged"]
 
 ROUNDING = 1e-6
 """Misfits that differ by no more, relatively, are the same."""
-
-FEWEST = 20
-"""Predicted draws that say something about an approximation."""
 
 
 def judged(
@@ -41,7 +39,7 @@ def judged(
     """
     if produces == "posterior" and outcome.independent_chains:
         return _by_chains(posterior, outcome)
-    if produces == "approximate" and predictive.size >= FEWEST:
+    if produces == "approximate":
         return _by_weights(posterior, outcome, predictive)
     return outcome
 
@@ -79,8 +77,7 @@ def _by_weights(posterior: Posterior, outcome: Outcome, predictive: Predictive) 
     An engine that solved for its draws says the same misfits: all weights are alike, whatever
     density the draws have, and nothing is told.
     """
-    true = posterior.misfit_of(predictive.clean)
-    said = predictive.of(outcome.stats["misfit"])
+    said, true = _misfits(posterior, outcome, predictive)
     if not outcome.approximated and np.allclose(said, true, rtol=ROUNDING, atol=ROUNDING):
         return outcome
     found = importance((said - true).ravel())
@@ -93,3 +90,12 @@ def _by_weights(posterior: Posterior, outcome: Outcome, predictive: Predictive) 
         return replace(outcome, message=f"{first}; {found.sentence()}{mark}{rest}")
     why = Ended.NOT_GAUSSIAN.sentence(found.sentence())
     return replace(outcome, ended=Ended.NOT_GAUSSIAN, message=f"{why}; {outcome.message}")
+
+
+def _misfits(posterior: Posterior, outcome: Outcome, predictive: Predictive) -> tuple[Array, Array]:
+    """Of the draws that are weighed: misfits as the engine says them, and as the model does."""
+    if outcome.further is None:
+        said = predictive.of(outcome.stats["misfit"])
+        return said, posterior.misfit_of(predictive.clean)
+    xi, said = outcome.further
+    return said, posterior.misfit_of(posterior.predict(xi))
