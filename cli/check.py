@@ -99,7 +99,7 @@ def _numbers(
         verdicts = check_observations(*given, found.surrogate_path)
     failed = [v.test for v in verdicts if v.ok is False]
     words = {True: "ok", False: "FAILED", None: ""}
-    rows = [(v.test, v.value, v.limit, words[v.ok]) for v in verdicts]
+    rows = [(v.test, v.value, v.limit, words[v.ok] or v.flag) for v in verdicts]
     terminal.result(
         {"ok": not failed, "seed": seed, "tests": [vars(v) for v in verdicts]},
         terminal.table(f"check {subject}", ("test", "value", "limit", "verdict"), rows),

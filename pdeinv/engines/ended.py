@@ -99,6 +99,13 @@ class Ended(IntEnum):
         "lower minima may be unseen: make more searches (engine.starts, of cma engine.searches)",
     )
 
+    UNTRAINED = (
+        21,
+        "not converged",
+        "correct the noise of the data, train with a noise_range that holds it, or use an engine "
+        "of the model alone (map, gauss-newton)",
+    )
+
     def __new__(cls, code: int, words: str, advice: str) -> Self:
         """The number with its two texts."""
         member = int.__new__(cls, code)

@@ -15,17 +15,27 @@ from pdeinv.bayes.check import (
     dot_product_test,
     taylor_test,
 )
-from pdeinv.bayes.likeness import UNLIKE
+from pdeinv.bayes.likeness import UNLIKE, share_in_words
 from pdeinv.bayes.noise import Noise
 from pdeinv.bayes.posterior import WhitenedModel
+from pdeinv.engines.ended import Ended
 from pdeinv.io.likelihoods import likelihood_attrs
 from pdeinv.io.observations import Observations
 from pdeinv.jobs.foreseen import compared
+from pdeinv.jobs.untrained import noise_remark
 from pdeinv.model.forward import DERIVATIVES
-from pdeinv.model.learned import Role
+from pdeinv.model.learned import Estimate, Role
 from pdeinv.plugins import registry
+from pdeinv.plugins.aligned import Measured
+from pdeinv.plugins.estimated import told_of_data
 from pdeinv.plugins.problem import Problem
-from pdeinv.plugins.recipe import PosteriorRecipe, surrogate_kind, whitened_model
+from pdeinv.plugins.recipe import (
+    PosteriorRecipe,
+    load_surrogate,
+    make_problem,
+    surrogate_kind,
+    whitened_model,
+)
 from pdeinv.plugins.surrogate import role_of
 from pdeinv.rng import stream
 from pdeinv.typing import Array
@@ -35,12 +45,16 @@ __all__ = ["Verdict", "check_observations", "check_problem"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """One line of the report; ``ok`` is None for a figure that is neither good nor bad."""
+    """One line of the report; ``ok`` is None for a figure that is neither good nor bad.
+
+    ``flag`` is a word for such a figure that is odd all the same; it fails no check.
+    """
 
     test: str
     value: float | int | str
     limit: str
     ok: bool | None
+    flag: str = ""
 
 
 def check_problem(problem: Problem, sensors: str | None, level: int, seed: int) -> list[Verdict]:
@@ -98,20 +112,41 @@ def _alike(
     role = role_of(surrogate_kind(trained))
     if role is Role.FORWARD:
         return
-    posterior = PosteriorRecipe.of(problem, data, level=level, **{role.value: trained})()
-    if posterior.estimate is not None and posterior.estimate.likeness is not None:
-        yield _likeness(float(posterior.estimate.likeness))
-    if posterior.denoiser is not None:
-        found = compared(posterior, posterior.denoiser, seed)
-        if found.likeness is not None:
-            yield _likeness(found.likeness)
-        if found.remark:
-            yield Verdict("note", found.remark, "", None)
+    if role is Role.INVERSE:
+        measured = Measured(data.coords, data.values, data.likelihood)
+        inverse = load_surrogate(trained)
+        yield from _of_inverse(told_of_data(inverse, problem, make_problem, measured))
+        return
+    posterior = PosteriorRecipe.of(problem, data, level=level, denoiser=trained)()
+    assert posterior.denoiser is not None
+    found = compared(posterior, posterior.denoiser, seed)
+    if found.likeness is not None:
+        yield _likeness(found.likeness)
+    if found.remark:
+        yield Verdict("note", found.remark, "", None)
+
+
+def _of_inverse(told: Estimate) -> Iterator[Verdict]:
+    """How odd data and their noise are to a trained inverse; whatever the unknown is."""
+    if told.likeness is not None:
+        share = float(told.likeness)
+        yield _likeness(share)
+        if share < UNLIKE:
+            odd = f"{share_in_words(share)} of the held-out data are as odd as these, or odder"
+            yield Verdict("note", Ended.UNLIKE.sentence(odd), "", None)
+    if told.noise is not None:
+        low, high = told.noise.served
+        flag = "outside" if told.noise.far else ""
+        yield Verdict("noise / noise of the training", told.noise.ratio,
+                      f"usually {low:g} to {high:g}", None, flag)  # fmt: skip
+    if noise_remark(told):
+        yield Verdict("note", noise_remark(told), "", None)
 
 
 def _likeness(share: float) -> Verdict:
     """No test: of data that are right a share of that size is unlike by chance."""
-    return Verdict("likeness to what was learned", share, f"usually >= {UNLIKE:g}", None)
+    flag = "unlike" if share < UNLIKE else ""
+    return Verdict("likeness to what was learned", share, f"usually >= {UNLIKE:g}", None, flag)
 
 
 def _audit(data: Observations) -> list[Verdict]:

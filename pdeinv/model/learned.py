@@ -16,7 +16,7 @@ import numpy as np
 from pdeinv.model.spaces import Space
 from pdeinv.typing import Array
 
-__all__ = ["Denoiser", "Estimate", "Family", "Inverse", "Of", "Role"]
+__all__ = ["Denoiser", "Estimate", "Family", "Inverse", "Of", "Role", "TrainedNoise"]
 
 Of = Literal["xi", "m", "grid"]
 """What is estimated: the whitened unknown, the unknown, or the coefficient on a regular grid."""
@@ -50,6 +50,45 @@ class Family:
         return np.asarray(self.mean + self.modes @ z)
 
 
+FAR = 2.0
+"""By what factor noise may leave the range of a training before it counts as far from it."""
+
+
+@dataclass(frozen=True)
+class TrainedNoise:
+    """How the noise of data compares with that of a training.
+
+    Attributes:
+        std: median σ of the data, in their units.
+        ratio: median over the data of σ over that of the training.
+        served: the least and the largest such ratio that it was trained with.
+    """
+
+    std: float
+    ratio: float
+    served: tuple[float, float]
+
+    @classmethod
+    def of(cls, std: Array, usual: Array, served: tuple[float, float]) -> TrainedNoise:
+        """That of σ of the data beside those of the training, both (n_d,)."""
+        return cls(float(np.median(std)), float(np.median(std / usual)), served)
+
+    @property
+    def far(self) -> bool:
+        """Whether it is far from all that the training served."""
+        low, high = self.served
+        return not low / FAR <= self.ratio <= FAR * high
+
+    @property
+    def words(self) -> str:
+        """The noise of the data beside that of the training."""
+        low, high = self.served
+        return (
+            f"the noise of the data (median σ {self.std:.3g}) is {self.ratio:.3g} times that of "
+            f"the training, whose noise_range is {low:g} to {high:g} times"
+        )
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What an inverse says of the unknown behind each row of data.
@@ -62,6 +101,7 @@ class Estimate:
             these, or odder, (n,) or of one row (); small where these are unlike all of them. None
             where the inverse does not judge that.
         family: what the training's unknowns have in common; None where that is not known.
+        noise: of the data beside that of the training; None where it has no range.
     """
 
     mean: Array
@@ -69,6 +109,7 @@ class Estimate:
     of: Of = "xi"
     likeness: Array | None = None
     family: Family | None = None
+    noise: TrainedNoise | None = None
 
     def row(self, i: int) -> Estimate:
         """That of one row."""

@@ -18,7 +18,7 @@ from pdeinv.plugins.problem import Problem
 from pdeinv.plugins.surrogate import Surrogate
 from pdeinv.typing import Array
 
-__all__ = ["estimate_of"]
+__all__ = ["estimate_of", "told_of_data"]
 
 type Make = Callable[[str, Mapping[str, Any]], Problem]
 """What builds a problem by its name and configuration."""
@@ -47,9 +47,10 @@ def estimate_of(surrogate: Surrogate, problem: Problem, make: Make, measured: Me
     """
     mapped, trained = _aligned(surrogate, problem, make, measured)
     if mapped is None:
-        found = _asked(surrogate, problem, measured)
+        found = _placed(*_asked(surrogate, problem, measured), problem)
     else:
-        found = _carried(_asked(surrogate, trained, mapped[1]), mapped[0].back)
+        there = _placed(*_asked(surrogate, trained, mapped[1]), trained)
+        found = _carried(there, mapped[0].back)
     if not np.isfinite([found.mean, found.std]).all():
         raise DataSchemaError(
             f"surrogate '{surrogate.name}' says nothing finite of these data; check them, or leave "
@@ -58,6 +59,19 @@ def estimate_of(surrogate: Surrogate, problem: Problem, make: Make, measured: Me
     if found.of == "xi":
         return replace(found, std=np.maximum(found.std, LEAST))
     return found
+
+
+def told_of_data(
+    surrogate: Surrogate, problem: Problem, make: Make, measured: Measured
+) -> Estimate:
+    """What it says of the data, as it says it: an image too where this run's unknown is no field.
+
+    Args and errors are those of :func:`estimate_of`, but for the first of these.
+    """
+    mapped, trained = _aligned(surrogate, problem, make, measured)
+    if mapped is None:
+        return _asked(surrogate, problem, measured)[0]
+    return _asked(surrogate, trained, mapped[1])[0]
 
 
 def _aligned(
@@ -83,19 +97,21 @@ def _aligned(
     return (mapped, Measured(there, mapped.values, mapped.likelihood)), other
 
 
-def _asked(surrogate: Surrogate, problem: Problem, measured: Measured) -> Estimate:
-    prior = problem.prior()
-    bound = cast(Inverse, surrogate.bind(problem, prior, measured.sensors))
-    found = bound(measured.values[None], measured.likelihood.std).row(0)
-    return _placed(found, bound.space, prior.space) if found.of == "grid" else found
+def _asked(surrogate: Surrogate, problem: Problem, measured: Measured) -> tuple[Estimate, Space]:
+    """The estimate, and the space that it is in."""
+    bound = cast(Inverse, surrogate.bind(problem, problem.prior(), measured.sensors))
+    return bound(measured.values[None], measured.likelihood.std).row(0), bound.space
 
 
-def _placed(found: Estimate, grid: Space, space: Space) -> Estimate:
+def _placed(found: Estimate, grid: Space, problem: Problem) -> Estimate:
     """A coefficient on a grid as the unknown that holds its values at places, linear in between.
 
     Raises:
         CapabilityError: the unknown holds something else.
     """
+    if found.of != "grid":
+        return found
+    space = problem.prior().space
     (image,), unknown = grid.variables, space.variables
     axes = [a for a in "xyz" if a in image.coords]
     if len(unknown) != 1 or not set(axes) <= set(unknown[0].coords):

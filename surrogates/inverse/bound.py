@@ -66,4 +66,5 @@ class BoundInverse:
         whole, (level, stretch) = self.law.placed(data, noise_std, self.chosen)
         inputs = np.insert(self.inputs(whole), 0, level, axis=1)
         found = asked(self.networks, inputs)
-        return Estimate(found.mean, found.std * self.factor * stretch)
+        beside = self.law.beside(noise_std, self.chosen)
+        return Estimate(found.mean, found.std * self.factor * stretch, noise=beside)

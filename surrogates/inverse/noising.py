@@ -13,6 +13,7 @@ import numpy as np
 
 from pdeinv.bayes.likelihood import Likelihood, LikelihoodKind
 from pdeinv.errors import CapabilityError, ConfigError, ShapeError
+from pdeinv.model.learned import TrainedNoise
 from pdeinv.model.observed import Sensors
 from pdeinv.plugins.hooks import likelihood
 from pdeinv.plugins.problem import Problem
@@ -72,6 +73,12 @@ class NoiseLaw:
         ratio = float(np.sqrt(np.mean((noise_std / self.std[which]) ** 2)))
         low, high = self.factors
         return float(np.log(np.clip(ratio, low, high))), max(1.0, ratio / high)
+
+    def beside(self, noise_std: Array, which: Any = slice(None)) -> TrainedNoise | None:
+        """The noise of a measurement beside this one; None where it is not additive."""
+        if not self.additive:
+            return None
+        return TrainedNoise.of(noise_std, self.std[which], self.factors)
 
     def placed(
         self, data: Array, noise_std: Array, which: Index

@@ -52,7 +52,8 @@ class BoundImages:
         whole, (level, stretch) = self.law.placed(data, noise_std, self.chosen)
         seen = Seen(whole, np.full(len(whole), level), self._ratio(noise_std))
         found = self.estimate(seen)
-        return replace(found, std=found.std * stretch)
+        beside = self.law.beside(noise_std, self.chosen)
+        return replace(found, std=found.std * stretch, noise=beside)
 
     def _ratio(self, noise_std: Array) -> Array | None:
         """σ over that of the training, where it differs from datum to datum."""

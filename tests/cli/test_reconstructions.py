@@ -121,3 +121,58 @@ def test_an_engine_without_the_surrogate_that_it_means_is_one_line(
     assert result.exit_code == 2
     assert text in result.stderr
     assert not (tmp_path / "x.nc").exists()
+
+
+LOUD = ("--set", "noise.std=50")
+
+
+@pytest.mark.filterwarnings("always::pdeinv.jobs.untrained.UntrainedNoise")
+@pytest.mark.parametrize("polish", ["none", "map"])
+def test_noise_that_the_training_never_saw_is_told_before_and_after(polish, place, tmp_path):
+    out = tmp_path / "loud.nc"
+    said = inverted(place, out, *LOUD, "--set", f"engine.polish={polish}", "--json")
+    assert said.exit_code == 0, said.output
+    told = "times that of the training, whose noise_range is 0.2 to 5 times"
+    assert said.stderr.startswith("warning: the noise of the data (median σ 50) is ")
+    assert told in said.stderr
+    tree = xr.open_datatree(out)
+    assert tree.attrs["pdeinv_converged"] == 0
+    assert told in tree.attrs["pdeinv_message"]
+
+
+def checked(place, obs, *more):
+    words = ("--surrogate", place / "linear-image", "--seed", 1, "--json", *more)
+    return json.loads(done("check", obs, *words).stdout)["tests"]
+
+
+def test_check_flags_noise_that_the_training_never_saw(place):
+    for more, flag in (((), ""), (LOUD, "outside")):
+        tests = checked(place, place / "obs.nc", *more)
+        (noise,) = (t for t in tests if t["test"] == "noise / noise of the training")
+        assert noise["flag"] == flag
+        assert any("with a noise_range that holds it" in str(t["value"]) for t in tests) == bool(
+            flag
+        )
+
+
+def test_check_flags_unlike_data_as_invert_does(place, tmp_path):
+    truth, odd = tmp_path / "truth.nc", tmp_path / "odd.nc"
+    rough = ("--set", "problem.unknown.std=4.0", "--seed", 3)
+    done("solve", "-c", place / "run.toml", *rough, "--out", truth)
+    done("observe", truth, "--sensors", "grid:5x5", "--noise-std", 0.001, "--out", odd)
+    (usual,), (found,) = (
+        [
+            t
+            for t in checked(place, obs, "-c", place / "run.toml")
+            if t["test"].startswith("likeness")
+        ]
+        for obs in (place / "obs.nc", odd)
+    )
+    assert (usual["flag"], found["flag"]) == ("", "unlike")
+    assert found["value"] < 0.05
+    told = [
+        t["value"] for t in checked(place, odd, "-c", place / "run.toml") if t["test"] == "note"
+    ]
+    assert any("of the held-out data are as odd as these, or odder" in note for note in told)
+    table = done("check", odd, "-c", place / "run.toml", "--surrogate", place / "linear-image")
+    assert "unlike" in table.output

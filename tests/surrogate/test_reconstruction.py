@@ -12,7 +12,7 @@ from pdeinv.errors import CapabilityError, ConfigError, DataSchemaError, Surroga
 from pdeinv.model.learned import Estimate
 from pdeinv.plugins.aligned import Measured
 from pdeinv.plugins.conformance import check_surrogate
-from pdeinv.plugins.estimated import estimate_of
+from pdeinv.plugins.estimated import estimate_of, told_of_data
 from pdeinv.plugins.recipe import make_problem
 from pdeinv.surrogates.common.scaling import Standard
 from pdeinv.surrogates.reconstruction.average import AverageImage
@@ -212,6 +212,31 @@ def test_numbers_of_ellipses_are_no_field_to_put_an_image_into(disc):
     problem, dataset = disc
     with pytest.raises(CapabilityError, match=r"is no field of values at places; set problem\.unk"):
         asked(fitted(AverageImage, disc), problem, dataset, dataset.values[0])
+
+
+def test_what_an_inverse_says_of_data_asks_for_no_field(disc):
+    problem, dataset = disc
+    trained, field = fitted(LinearImage, disc), make_problem("eit", {**DISC, "unknown": FIELD})
+    noise = Noise(np.asarray(trained.metadata["noise_std"]))
+    measured = Measured(dataset.sensors, dataset.values[0], noise)
+    told = told_of_data(trained, problem, make_problem, measured)
+    assert told.of == "grid"
+    assert told.likeness == estimate_of(trained, field, make_problem, measured).likeness
+
+
+@pytest.mark.parametrize("factor", [0.01, 1.0, 1000.0])
+def test_the_noise_of_data_is_compared_with_that_of_the_training(factor, disc):
+    problem, dataset = disc
+    trained = fitted(LinearImage, disc)
+    std = np.asarray(trained.metadata["noise_std"])
+    some = np.arange(0, len(std), 3)
+    sensors = {c: np.asarray(v)[some] for c, v in dataset.sensors.items()}
+    bound = trained.bind(problem, problem.prior(), sensors)
+    noise = bound(dataset.values[:1][:, some], factor * std[some]).noise
+    assert noise.ratio == pytest.approx(factor)
+    assert noise.std == pytest.approx(factor * np.median(std[some]))
+    assert noise.served == (0.2, 5.0)
+    assert noise.far == (factor != 1)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from pdeinv.engines.requests import Linearize, Misfit, drive
 from pdeinv.engines.run.driver import run
 from pdeinv.engines.run.spec import Run
 from pdeinv.errors import CapabilityError
-from pdeinv.model.learned import Estimate, Family
+from pdeinv.model.learned import Estimate, Family, TrainedNoise
 from pdeinv.model.traces import traces_of
 
 CASE = LinearGaussian.example(np.random.default_rng(4), 3, 12)
@@ -95,6 +95,33 @@ def test_data_unlike_those_of_the_training_are_flagged(share, unlike, tmp_path):
     assert found.converged != unlike
     assert found.message.startswith("fewer than 1 in 24 of" if unlike else "estimate of")
     assert ("likeness" in found.summary) == (share is not None)
+
+
+def beside(ratio):
+    """An estimate of data with so many times the noise of a training that served 0.2 to 5 times."""
+    usual = np.array([0.1, 0.2, 0.3])
+    return replace(of_xi(TRUE), noise=TrainedNoise.of(ratio * usual, usual, (0.2, 5.0)))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "far"), [(1000, True), (9.9, False), (0.11, False), (0.09, True)]
+)
+@pytest.mark.parametrize("polish", ["none", "map"])
+def test_noise_far_from_that_of_the_training_is_not_converged(ratio, far, polish, tmp_path):
+    found = go(posterior(beside(ratio)), tmp_path, polish=polish)
+    assert (found.ended is Ended.UNTRAINED) == far
+    assert found.converged != far
+    assert found.message.startswith("the noise of the data") == far
+    assert ("training, whose noise_range is 0.2 to 5 times" in found.message) == far
+    assert ("train with a noise_range that holds it" in found.message) == far
+    assert found.summary["noise_over_training"] == pytest.approx(ratio)
+
+
+def test_a_polish_that_moved_is_judged_by_the_model_whatever_the_noise(tmp_path):
+    away = replace(beside(0.01), mean=TRUE + np.array([2.0, 0, 0]))
+    found = go(posterior(away), tmp_path, polish="map")
+    assert found.converged
+    assert "is 0.01 times that of the training" in found.message
 
 
 @pytest.mark.parametrize("polish", ["map", "gauss-newton", "lbfgs", "eki"])

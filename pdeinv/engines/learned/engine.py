@@ -201,13 +201,18 @@ class LearnedInverse(Engine[LearnedState]):
         unlike = told.likeness is not None and float(told.likeness) < UNLIKE
         polished = self.config.polish != "none"
         ended = state.ended.unless_cut(state.polished.n, self.n_steps)
+        far = told.noise is not None and told.noise.far
         if unlike and not polished:
             ended = Ended.UNLIKE
+        elif far and state.polished.n == 0:  # nothing but the network has seen that noise
+            ended = Ended.UNTRAINED
         counting = posterior.n_counting
         summary = {"misfit": state.misfit, "misfit_per_datum": state.misfit / counting,
                    "estimate_misfit_per_datum": state.raw / counting}  # fmt: skip
         if told.likeness is not None:
             summary |= {"likeness": float(told.likeness), "unlike_training": float(unlike)}
+        if told.noise is not None:
+            summary["noise_over_training"] = told.noise.ratio
         if polished:
             summary |= {"iterations": float(state.polished.n), "weight": state.polished.weight}
         return Outcome(
@@ -253,6 +258,8 @@ class LearnedInverse(Engine[LearnedState]):
                 0 if ended is Ended.UNLIKE else len(parts),
                 f"{share} of the held-out data are as odd as these, or odder",
             )
+        if told.noise is not None and told.noise.far:
+            parts.insert(0 if ended is Ended.UNTRAINED else len(parts), told.noise.words)
         return "; ".join(parts)
 
 

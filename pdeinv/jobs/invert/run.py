@@ -31,6 +31,7 @@ from pdeinv.jobs.two_level.rounds import Rounds
 from pdeinv.jobs.two_level.train import train_in_rounds
 from pdeinv.jobs.two_level.trial import keep_tests
 from pdeinv.jobs.two_level.watch import Watch
+from pdeinv.jobs.untrained import warn_untrained
 from pdeinv.model.forward import DERIVATIVES
 from pdeinv.plugins.hooks import judge_derivative
 from pdeinv.plugins.own_declared import check_travels
@@ -82,6 +83,7 @@ def _inverted(inversion: Inversion, folder: Path, resume: bool, progress: Progre
     spec = _spec(inversion, folder, resume)
     decides = decided_by(inversion.engine, spec)
     remember(folder, inversion.resolved(), decides=decides, resume=resume)
+    warn_untrained(made.posterior.estimate)
     try:
         before = foreseen(made.posterior, inversion.seed, folder, resume=resume)
         with kept_workers(inversion.run.workers):
