@@ -72,6 +72,12 @@ MOST_TOML = 1 << 22
 """Characters of TOML; it is read at about a million a second."""
 
 
+PLUGINS = ("problem", "engine", "surrogate", "solver")
+"""The tables of a run file whose ``name`` says what they are of."""
+
+NO_TABLE = ("dict_type", "model_type", "model_attributes_type")
+"""What pydantic calls a value that is no table where one is expected."""
+
 MOST_BITS = 1023
 """Of a whole number that is a float as well."""
 
@@ -107,7 +113,7 @@ def parse[C: BaseModel](cls: type[C], data: Mapping[str, Any], where: str) -> C:
         alone = len(path) == 1 and first["type"] == "extra_forbidden"
         key = ".".join([where, *path] if where else path)
         message = _explain(cls, first, key)
-        raise ConfigError(message, unknown=path[0] if alone else "", key=key) from None
+        raise ConfigError(message, unknown=path[0] if alone else "", key=key, of=cls) from None
 
 
 def _too_large(data: Any) -> list[str]:
@@ -154,11 +160,24 @@ def _explain(cls: type[BaseModel], error: Any, key: str) -> str:
         return f"unknown key '{key}'" + (f"; did you mean '{near[0]}'?" if near else "; remove it")
     if error["type"] == "union_tag_not_found":
         return f"{key}: the key {error['ctx']['discriminator']}, which says what it is, is missing"
+    if error["type"] in NO_TABLE:
+        return f"{key}: expected a table, got {_short(error['input'])}{_chooser(cls, error, key)}"
     message = error["msg"].removeprefix("Value error, ")
     # of a whole table the message says what matters
     silent = error["type"] == "missing" or isinstance(error.get("input"), dict)
     got = "" if silent else f" (got {_short(error.get('input'))})"
     return f"{key}: " * bool(key) + f"{message[0].lower()}{message[1:]}{got}"
+
+
+def _chooser(cls: type[BaseModel], error: Any, key: str) -> str:
+    """What to write where the value says which plug-in, or kind, a table is to be of."""
+    entry = cls.model_json_schema().get("properties", {}).get(error["loc"][0], {})
+    if not isinstance(error["input"], str) or len(error["loc"]) > 1:
+        return ""
+    if key in PLUGINS:
+        return f"; write {key}.name = '{error['input']}'"
+    kinds = next((u for u in _unions(entry) if error["input"] in u), None)
+    return f"; write {key}.kind = '{error['input']}'" if kinds else ""
 
 
 def _others_with(cls: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:

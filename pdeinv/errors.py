@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 __all__ = [
     "CapabilityError",
@@ -44,11 +45,12 @@ class ConfigError(PdeinvError):
     Attributes:
         unknown: the key that a table does not have, where that is what is wrong; else empty.
         key: the whole key whose value is wrong, where the message begins with it; else empty.
+        of: the configuration that has no such key, or refuses its value; None where not known.
     """
 
-    def __init__(self, message: str = "", unknown: str = "", key: str = "") -> None:
+    def __init__(self, message: str = "", unknown: str = "", key: str = "", of: Any = None) -> None:
         super().__init__(message)
-        self.unknown, self.key = unknown, key
+        self.unknown, self.key, self.of = unknown, key, of
 
 
 class UnknownPlugin(ConfigError):

@@ -22,7 +22,7 @@ from pdeinv import extras
 from pdeinv.config import parse
 from pdeinv.errors import ConfigError, UnknownPlugin, hint
 
-__all__ = ["KINDS", "Kind", "build", "configured", "kind_of", "load", "names", "require"]
+__all__ = ["KINDS", "Kind", "build", "configured", "kind_of", "load", "names", "owners", "require"]
 
 Kind = Literal["problems", "surrogates", "engines"]
 KINDS: tuple[Kind, ...] = ("problems", "engines", "surrogates")
@@ -102,20 +102,21 @@ def configured(kind: Kind, name: str, table: Mapping[str, Any], where: str = "")
     try:
         return parse(load(kind, name).Config, table, where or kind[:-1])
     except ConfigError as error:
-        owners = _owners(kind, error.unknown) if error.unknown else []
-        if not owners:
+        others = owners(kind, error.unknown) if error.unknown else []
+        if not others:
             raise
         key, _, remedy = str(error).partition("; ")
-        does = f"{', '.join(owners)} {'does' if len(owners) == 1 else 'do'}"
+        does = f"{', '.join(others)} {'does' if len(others) == 1 else 'do'}"
         raise ConfigError(
             f"{key}: {kind[:-1]} '{name}' does not have it, {does}; {remedy}",
             unknown=error.unknown,
             key=error.key,
+            of=error.of,
         ) from None
 
 
-def _owners(kind: Kind, key: str) -> list[str]:
-    """The plug-ins of a kind that have an option of that name."""
+def owners(kind: Kind, key: str) -> list[str]:
+    """The plug-ins of a kind that have an option of that name, in quotes."""
     found = []
     for name, entry in sorted(_found(kind).items()):
         # a package that is missing, or somebody else's bug: nobody asked for that plug-in

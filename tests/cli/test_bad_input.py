@@ -335,7 +335,7 @@ TABLES = {
     ),
     "engine.cells": (
         ("--engine", "map", "--set", "engine.cells=4"),
-        "unknown key 'engine.cells'; tables [problem], [surrogate] have",
+        "unknown key 'engine.cells'; tables [problem] (of 'darcy', 'eit', 'flame' and ",
     ),
     "engine.rel": (
         ("--engine", "map", "--set", "engine.rel=0.1"),
@@ -343,7 +343,7 @@ TABLES = {
     ),
     "noise.draws": (
         ("--engine", "map", "--set", "noise.draws=4"),
-        "unknown key 'noise.draws'; table [engine] has",
+        "unknown key 'noise.draws'; table [engine] (of 'emcee', 'gaussian', 'hmc' and ",
     ),
     "engine.seconds": (
         ("--engine", "map", "--set", "engine.seconds=4"),
@@ -351,8 +351,63 @@ TABLES = {
     ),
     "problem.tolerance": (
         ("--set", "problem.tolerance=4"),
-        "unknown key 'problem.tolerance'; tables [engine], [",
+        "unknown key 'problem.tolerance'; tables [engine] (of 'cma', ",
     ),
+    "problem.kind": (
+        ("--set", "problem.kind='two-phase'"),
+        "unknown key 'problem.kind'; did you mean 'problem.boundary.kind' or "
+        "'problem.unknown.kind'?",
+    ),
+    "problem.grid": (
+        ("--set", "problem.grid=[9, 9]"),
+        "unknown key 'problem.grid'; did you mean 'problem.unknown.grid'?",
+    ),
+    "noise.seed": (
+        ("--set", "noise.seed=4"),
+        "unknown key 'noise.seed'; 'seed' is a key of the run file itself: write it above all",
+    ),
+    "budget.workers": (
+        ("--set", "budget.workers=4"),
+        "unknown key 'budget.workers'; 'workers' is a key of the run file itself",
+    ),
+    "problem.workers": (
+        ("--set", "problem.workers=4"),
+        "unknown key 'problem.workers'; 'workers' is a key of the run file itself",
+    ),
+    "problem.model": (
+        ("--set", "problem.model='surrogate'"),
+        " do; 'model' is a key of the run file itself: write it above all tables",
+    ),
+    "problem.unknown.starts": (
+        ("--engine", "map", "--set", "problem.unknown.starts=2"),
+        "'problem.unknown.starts'; table [engine] (of 'database', 'laplace', 'map') has a key",
+    ),
+    "engine.surrogate": (
+        ("--engine", "map", "--set", "engine.surrogate.name='gp'"),
+        "key 'engine.surrogate'; [surrogate] is a table of its own: write it beside [engine]",
+    ),
+    "problem.engine": (
+        ("--set", "problem.engine.name='map'"),
+        "unknown key 'problem.engine'; [engine] is a table of its own: write it beside [problem]",
+    ),
+    "engine": (
+        ("--set", "engine=hmc"),
+        "engine: expected a table, got 'hmc'; write engine.name = 'hmc'",
+    ),
+    "problem": (
+        ("--set", "problem=darcy"),
+        "problem: expected a table, got 'darcy'; write problem.name = 'darcy'",
+    ),
+    "surrogate": (
+        ("--set", "surrogate=gp"),
+        "surrogate: expected a table, got 'gp'; write surrogate.name = 'gp'",
+    ),
+    "problem.unknown": (
+        ("--set", "problem.unknown=log-gaussian"),
+        "problem.unknown: expected a table, got 'log-gaussian'; write problem.unknown.kind = "
+        "'log-gaussian'",
+    ),
+    "noise": (("--set", "noise=0.1"), "noise: expected a table, got 0.1"),
 }
 
 

@@ -18,7 +18,14 @@ from pdeinv.jobs.two_level.admission import GivenSurrogate
 from pdeinv.jobs.two_level.rounds import RoundsConfig
 from pdeinv.plugins import registry
 
-__all__ = ["check_keys", "check_solver", "check_surrogate_table", "homes", "rounds_config"]
+__all__ = [
+    "check_keys",
+    "check_solver",
+    "check_surrogate_table",
+    "models",
+    "paths",
+    "rounds_config",
+]
 
 SOLVERS = ("fenicsx", "pinn")
 
@@ -90,42 +97,33 @@ def check_keys(tables: Mapping[str, Any], known: Collection[str]) -> None:
 
 def _homes(key: str) -> list[str]:
     """Where a key belongs, as 'TABLE.KEY', in engines, problems and trainings."""
-    found = homes(key)
+    found = _everywhere(key)
     shortest = min((home.count(".") for home in found), default=0)
     return sorted(f"'{home}'" for home in found if home.count(".") == shortest)
 
 
-def homes(key: str, run: type[BaseModel] | None = None) -> set[str]:
-    """Where a key stands, as TABLE.KEY, in all plug-ins that are installed.
-
-    Args:
-        key: alone.
-        run: the tables of a run file that belong to no plug-in, looked at as well.
-    """
-    found = set(_paths(key, RoundsConfig, "surrogate"))
+def _everywhere(key: str) -> set[str]:
+    """Where a key stands, as TABLE.KEY, in all plug-ins that are installed."""
+    found = set(paths(key, RoundsConfig, "surrogate"))
     for kind in registry.KINDS:
         for name in registry.names(kind):
             with suppress(Exception):  # a package that is missing, or somebody else's bug
-                found |= {*_paths(key, registry.load(kind, name).Config, kind[:-1])}
-    entries = {} if run is None else run.model_fields
-    for table, entry in entries.items():
-        for inner in _models(entry.annotation):
-            found |= {*_paths(key, inner, table)}
+                found |= {*paths(key, registry.load(kind, name).Config, kind[:-1])}
     return found
 
 
-def _paths(key: str, config: type[BaseModel], table: str) -> Iterator[str]:
+def paths(key: str, config: type[BaseModel], table: str) -> Iterator[str]:
     """Where a configuration, or one of those in it, has the key."""
     if key in config.model_fields:
         yield f"{table}.{key}"
     for name, entry in config.model_fields.items():
-        for inner in _models(entry.annotation):
-            yield from _paths(key, inner, f"{table}.{name}")
+        for inner in models(entry.annotation):
+            yield from paths(key, inner, f"{table}.{name}")
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+def models(annotation: Any) -> Iterator[type[BaseModel]]:
     """The configurations that an annotation names."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in get_args(annotation):
-        yield from _models(part)
+        yield from models(part)
