@@ -34,6 +34,7 @@ __all__ = [
     "places_of",
     "profiles_in",
     "statistics_of",
+    "verdict_line",
     "warn_unconverged",
 ]
 
@@ -61,12 +62,20 @@ def warn_unconverged(tree: xr.DataTree, path: Path) -> None:
     """Tell of a result that is not converged: most formats have no place to say so."""
     if int(tree.attrs.get("pdeinv_converged", 1)):
         return
-    why = str(tree.attrs.get("pdeinv_message", "")).removeprefix("not converged: ").split("; ")[0]
-    warnings.warn(
-        ": ".join(text for text in (f"{path} is not converged", why) if text),
-        Unconverged,
-        stacklevel=2,
-    )
+    warnings.warn(f"{path} is {_in_words(tree)}", Unconverged, stacklevel=2)
+
+
+def verdict_line(tree: xr.DataTree) -> str:
+    """The verdict of a result with its message, for a comment in a table; nothing of a truth."""
+    return "" if "pdeinv_converged" not in tree.attrs else _in_words(tree)
+
+
+def _in_words(tree: xr.DataTree) -> str:
+    """Verdict and message on one line, neither said twice."""
+    word = "converged" if int(tree.attrs.get("pdeinv_converged", 1)) else "not converged"
+    message = " ".join(str(tree.attrs.get("pdeinv_message", "")).split())
+    message = message.removeprefix(f"{word}: ")
+    return f"{word}: {message}" if message else word
 
 
 def profiles_in(tree: xr.DataTree) -> list[str]:

@@ -22,6 +22,7 @@ from pdeinv.jobs.export import (
     places_of,
     profiles_in,
     statistics_of,
+    verdict_line,
     warn_unconverged,
 )
 from pdeinv.model.sensors import AXES
@@ -48,7 +49,7 @@ def export_csv(path: Path, out: Path) -> None:
     A truth gives its fields at the nodes, those over time with a column for each time. A result
     gives, of every profile that follows from the unknown (its group ``derived``), else of the
     unknown, ``NAME_mean``, ``NAME_sd`` and the quantiles of its draws; ``NAME`` where the engine
-    gives a point.
+    gives a point. Its verdict is a line of comment, ``# not converged: ...``, before the columns.
 
     Args:
         path: of ``invert`` or ``solve``.
@@ -72,7 +73,8 @@ def export_csv(path: Path, out: Path) -> None:
             )
         if not columns:
             raise DataSchemaError(f"{path} has no fields over space on one grid{_instead(tree)}")
-        write_text(out, noted(_text(columns)))
+        verdict = verdict_line(tree)
+        write_text(out, noted(f"# {verdict}\n" * bool(verdict) + _text(columns)))
         warn_unconverged(tree, path)
 
 

@@ -34,8 +34,8 @@ def _folder(tmp_path_factory, call):
 def table(path):
     lines = path.read_text().splitlines()
     assert lines[0].startswith("# written by pdeinv")
-    rows = [[float(cell) for cell in line.split(",")] for line in lines[2:]]
-    return dict(zip(lines[1].split(","), np.array(rows).T, strict=True))
+    head, *rows = (line.split(",") for line in lines if not line.startswith("#"))
+    return dict(zip(head, np.array(rows, dtype=float).T, strict=True))
 
 
 def test_a_truth_gives_its_fields_with_units(folder, call):
@@ -92,8 +92,27 @@ def test_what_is_not_converged_is_said_beside_the_file(folder, call, form, tmp_p
     done(said)
     assert said.stderr.startswith(f"warning: {result} is not converged: ")
     assert said.stderr.count("\n") == 1
+    message = xr.open_datatree(result).attrs["pdeinv_message"]
+    assert ";" in message
+    assert message in said.stderr  # whole, with what to do
+    if form == "csv":
+        assert out.read_text().splitlines()[1] == f"# not converged: {message}"
     done(call("invert", obs, "--engine", "map", "--seed", 3, "--out", result, "--overwrite"))
     assert not call("export", result, f"--{form}", out, "--overwrite").stderr
+    if form == "csv":
+        assert out.read_text().splitlines()[1].startswith("# converged: ")
+
+
+def test_a_table_of_a_truth_has_no_verdict_and_that_of_a_result_is_read_again(folder, call):
+    from pdeinv.text_table import read_table
+
+    done(call("export", folder / "truth.nc", "--csv", folder / "plain.csv"))
+    assert (folder / "plain.csv").read_text().count("#") == 1
+    done(call("export", folder / "posterior.nc", "--csv", folder / "again-posterior.csv"))
+    assert (folder / "again-posterior.csv").read_text().count("\n# ") == 1
+    header, rows = read_table(folder / "again-posterior.csv")
+    assert header[0] == "x [m]"
+    assert len(rows) == len(table(folder / "again-posterior.csv")["x [m]"])
 
 
 @pytest.mark.parametrize(
