@@ -84,7 +84,7 @@ class TrainedNoise:
         """The noise of the data beside that of the training."""
         low, high = self.served
         return (
-            f"the noise of the data (median σ {self.std:.3g}) is {self.ratio:.3g} times that of "
+            f"the noise of the data (median σ {self.std:.3g}) is {self.ratio:.4g} times that of "
             f"the training, whose noise_range is {low:g} to {high:g} times"
         )
 
