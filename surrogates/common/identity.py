@@ -119,20 +119,31 @@ class Identity:
                 f"surrogate was trained for {self.prior_dim} unknowns, this run's prior has "
                 f"{prior.dim}; train it again with this prior"
             )
+        self._check_prior(prior)
+
+    def _check_prior(self, prior: Prior) -> None:
         if not same_prior(prior, self.prior_probe):
             raise SurrogateRejected(
                 "surrogate was trained for another prior of the same size; train it again with "
                 "this prior"
             )
 
-    def check_but_grid(self, problem: Problem) -> None:
-        """Refuse another problem or configuration; grids and meshes may be others.
+    def check_fields(self, problem: Problem, prior: Prior, *, grid: bool) -> None:
+        """Refuse another problem or configuration; the mesh, which fields know nothing of, is free.
+
+        Args:
+            problem: of the run.
+            prior: of it; one of as many unknowns as the training's has to be that.
+            grid: whether the grid of the unknown has to be that of the training.
 
         Raises:
-            SurrogateRejected: names the first difference.
+            SurrogateRejected: names what differs.
         """
+        free = {MESH} if grid else {MESH, f"{UNKNOWN}.grid"}
         self._check_name(problem)
-        self._check_config(problem, lambda key: key not in (f"{UNKNOWN}.grid", MESH))
+        self._check_config(problem, lambda key: key not in free)
+        if prior.dim == self.prior_dim:
+            self._check_prior(prior)
 
     def check_setup(self, problem: Problem) -> None:
         """Refuse another problem, body or protocol; its unknown may be another.
