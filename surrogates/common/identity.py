@@ -32,8 +32,8 @@ UNKNOWN = "unknown"
 TOLD, LONGEST = 3, 60
 """Differences that a message lists, and characters of a value in it."""
 
-MESH = "cells"
-"""Its key for how fine the mesh is."""
+GRID, MESH = f"{UNKNOWN}.grid", "cells"
+"""Keys for the grid of the unknown, and for how fine the mesh is."""
 
 PLACE_TOLERANCE = 1e-9
 """Sensors closer than this share of their extent are the same."""
@@ -133,16 +133,17 @@ class Identity:
 
         Args:
             problem: of the run.
-            prior: of it; one of as many unknowns as the training's has to be that.
+            prior: of it; on the grid of the training it has to be that of the training.
             grid: whether the grid of the unknown has to be that of the training.
 
         Raises:
             SurrogateRejected: names what differs.
         """
-        free = {MESH} if grid else {MESH, f"{UNKNOWN}.grid"}
         self._check_name(problem)
-        self._check_config(problem, lambda key: key not in free)
-        if prior.dim == self.prior_dim:
+        then, now = self._both(problem)
+        moved = not grid and then.get(GRID) != now.get(GRID)
+        self._check_config(problem, lambda key: key != MESH and not (moved and key == GRID))
+        if not moved:
             self._check_prior(prior)
 
     def check_setup(self, problem: Problem) -> None:
@@ -163,8 +164,7 @@ class Identity:
 
     def _check_config(self, problem: Problem, counts: Callable[[str], bool]) -> None:
         """Compare the entries of the configuration that count, by their dotted keys."""
-        now = dict(_leaves(problem.config.model_dump(mode="json")))
-        then = dict(_leaves(self.problem_config))
+        then, now = self._both(problem)
         keys = _telling([k for k in filter(counts, {*then, *now}) if then.get(k) != now.get(k)])
         if not keys:
             return
@@ -175,6 +175,12 @@ class Identity:
             f"surrogate was trained for {self.problem} with {was}, this run has {has}{more}; use "
             "that configuration or train it again"
         )
+
+    def _both(self, problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The entries of the training's configuration and of a run's, by dotted key."""
+        configs = self.problem_config, problem.config.model_dump(mode="json")
+        then, now = (dict(_leaves(config)) for config in configs)
+        return then, now
 
     def select(self, sensors: Sensors, instead: str = OF_MODELS) -> Index:
         """The positions of ``sensors`` among the trained ones.
