@@ -121,6 +121,19 @@ def test_eki_collapses_with_too_few_members(tmp_path):
     assert eki_covariance_ratio(case, tmp_path, 25) < 0.7
 
 
+def test_data_that_cannot_be_fitted_are_told_beside_a_collapsed_ensemble(tmp_path):
+    """Wrong units for instance: more members would not mend them."""
+    case = LinearGaussian.example(np.random.default_rng(3), 20, 40)
+    small = Eki(EkiConfig(ensemble_size=25))
+    right = run(small, case.posterior, Run(0, tmp_path / "right")).outcome
+    off = replace(case, data=1000 * case.data)
+    wrong = run(small, off.posterior, Run(0, tmp_path / "wrong")).outcome
+    for found in (right, wrong):
+        assert found.message.startswith("by the ensemble's own linear fit")
+        assert not found.converged
+    assert "where noise makes at most 36.7: too few members, wrong data or units" in wrong.message
+
+
 @pytest.mark.parametrize(("members", "n_data"), [(50, 7), (8, 60)])
 def test_kalman_update_is_the_same_in_data_space_and_ensemble_space(members, n_data):
     rng = np.random.default_rng(0)

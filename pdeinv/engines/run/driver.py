@@ -132,7 +132,8 @@ def _finalized(engine: Engine[Any], posterior: Posterior, spec: Run, partial: bo
 
 def _explained(outcome: Outcome, posterior: Posterior) -> Outcome:
     """Not converged where the mean misfit of its draws is larger than noise makes it."""
-    if not outcome.ended.settled or posterior.n_data == 0:
+    collapsed = outcome.ended is Ended.COLLAPSED
+    if not (outcome.ended.settled or collapsed) or posterior.n_data == 0:
         return outcome
     misfit = float(np.mean(outcome.stats["misfit"]))
     limit = posterior.likelihood.largest_misfit(
@@ -140,7 +141,11 @@ def _explained(outcome: Outcome, posterior: Posterior) -> Outcome:
     )
     if misfit <= limit:
         return outcome
-    why = outcome.missed.sentence(misfit_text(misfit, posterior.n_data, limit))
+    found = misfit_text(misfit, posterior.n_data, limit)
+    if collapsed:  # which may be all that is wrong, or not
+        also = f"{outcome.message}; {found}: too few members, wrong data or units, or a wrong model"
+        return replace(outcome, message=also)
+    why = outcome.missed.sentence(found)
     said = "" if outcome.ended is Ended.DRAWN else f"; {outcome.message}"
     return replace(outcome, ended=outcome.missed, message=f"{why}{said}")
 
