@@ -24,6 +24,9 @@ from pdeinv.rng import stream
 
 __all__ = ["RunResult", "run"]
 
+OF_ITSELF = (Ended.COLLAPSED, Ended.RUNNING)
+"""Ends after which a misfit may be too large for that reason alone, or for another one as well."""
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -132,8 +135,8 @@ def _finalized(engine: Engine[Any], posterior: Posterior, spec: Run, partial: bo
 
 def _explained(outcome: Outcome, posterior: Posterior) -> Outcome:
     """Not converged where the mean misfit of its draws is larger than noise makes it."""
-    collapsed = outcome.ended is Ended.COLLAPSED
-    if not (outcome.ended.settled or collapsed) or posterior.n_data == 0:
+    silent = outcome.ended in OF_ITSELF and "misfit" not in outcome.message
+    if not (outcome.ended.settled or silent) or posterior.n_data == 0:
         return outcome
     misfit = float(np.mean(outcome.stats["misfit"]))
     limit = posterior.likelihood.largest_misfit(
@@ -142,8 +145,8 @@ def _explained(outcome: Outcome, posterior: Posterior) -> Outcome:
     if misfit <= limit:
         return outcome
     found = misfit_text(misfit, posterior.n_data, limit)
-    if collapsed:  # which may be all that is wrong, or not
-        also = f"{outcome.message}; {found}: too few members, wrong data or units, or a wrong model"
+    if silent:
+        also = f"{outcome.message}; {found}: for that reason, or of wrong data, units or model"
         return replace(outcome, message=also)
     why = outcome.missed.sentence(found)
     said = "" if outcome.ended is Ended.DRAWN else f"; {outcome.message}"
