@@ -44,6 +44,9 @@ TRAINING = "of the training's own data set"
 
 SEEN = "; most of these fields were trained on, so that errors say little: hold others out"
 
+OTHER = 5.0
+"""Spreads of the draws between mean fields beyond which fields are no such fields at all."""
+
 COPIED = 0.5
 """Draws repeat fields where they are so many times nearer to them than fields to each other."""
 
@@ -94,8 +97,23 @@ class Examined:
 
     @cached_property
     def moments(self) -> tuple[Array, Array]:
-        """Mean and covariance of the fitted draws."""
-        return self.fitted.mean(axis=0), np.atleast_2d(np.cov(self.fitted.T))
+        """Mean and covariance of the fitted fields.
+
+        Of fewer fields than a covariance takes, the variances of single coordinates alone: what
+        fields have never shown it takes for impossible, and the filter would be far too easy to
+        beat.
+        """
+        mean = self.fitted.mean(axis=0)
+        if len(self.fitted) < FITTED * self.own.dim:
+            return mean, np.diag(self.fitted.var(axis=0))
+        return mean, np.atleast_2d(np.cov(self.fitted.T))
+
+    @cached_property
+    def apart(self) -> float:
+        """How far the mean field of the fields is from that of the draws, in the draws' spread."""
+        fields, draws = (self.fields(z) for z in (self.clean, self.drawn))
+        off = fields.mean(axis=0) - draws.mean(axis=0)
+        return float(np.sqrt(np.mean(off**2)) / max(float(draws.std()), 1e-300))
 
     @cached_property
     def exact(self) -> tuple[Array, Array] | None:
@@ -200,9 +218,19 @@ def told(found: Examined) -> Told:
         **{f"{k}_of_draws": v for k, v in _said(draws, shape, middle).items()},
         **{f"{k}_of_fields": v for k, v in _said(fields, shape, middle).items()},
         "components": levels,
-        "verdict": verdict(ratio) + _copied(near) + SEEN * (found.whose == TRAINING),
+        "verdict": _judged(found, ratio, near),
     }
     return Told(figures, _rows(found))
+
+
+def _judged(found: Examined, ratio: float, near: Mapping[str, float]) -> str:
+    """In words, of all that was seen."""
+    if found.given is None and found.apart > OTHER:
+        return (
+            f"other fields: their mean is {found.apart:.3g} spreads from that of the prior's "
+            "draws; look at their units, or train a prior on such fields"
+        )
+    return verdict(ratio) + _copied(near) + SEEN * (found.whose == TRAINING)
 
 
 def _near(found: Examined, fields: Array, draws: Array) -> dict[str, float]:

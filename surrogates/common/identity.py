@@ -32,8 +32,8 @@ UNKNOWN = "unknown"
 TOLD, LONGEST = 3, 60
 """Differences that a message lists, and characters of a value in it."""
 
-MESH = "cells"
-"""Its key for how fine the mesh is."""
+GRID, MESH = f"{UNKNOWN}.grid", "cells"
+"""Keys for the grid of the unknown, and for how fine the mesh is."""
 
 PLACE_TOLERANCE = 1e-9
 """Sensors closer than this share of their extent are the same."""
@@ -119,20 +119,32 @@ class Identity:
                 f"surrogate was trained for {self.prior_dim} unknowns, this run's prior has "
                 f"{prior.dim}; train it again with this prior"
             )
+        self._check_prior(prior)
+
+    def _check_prior(self, prior: Prior) -> None:
         if not same_prior(prior, self.prior_probe):
             raise SurrogateRejected(
                 "surrogate was trained for another prior of the same size; train it again with "
                 "this prior"
             )
 
-    def check_but_grid(self, problem: Problem) -> None:
-        """Refuse another problem or configuration; grids and meshes may be others.
+    def check_fields(self, problem: Problem, prior: Prior, *, grid: bool) -> None:
+        """Refuse another problem or configuration; the mesh, which fields know nothing of, is free.
+
+        Args:
+            problem: of the run.
+            prior: of it; on the grid of the training it has to be that of the training.
+            grid: whether the grid of the unknown has to be that of the training.
 
         Raises:
-            SurrogateRejected: names the first difference.
+            SurrogateRejected: names what differs.
         """
         self._check_name(problem)
-        self._check_config(problem, lambda key: key not in (f"{UNKNOWN}.grid", MESH))
+        then, now = self._both(problem)
+        moved = not grid and then.get(GRID) != now.get(GRID)
+        self._check_config(problem, lambda key: key != MESH and not (moved and key == GRID))
+        if not moved:
+            self._check_prior(prior)
 
     def check_setup(self, problem: Problem) -> None:
         """Refuse another problem, body or protocol; its unknown may be another.
@@ -152,8 +164,7 @@ class Identity:
 
     def _check_config(self, problem: Problem, counts: Callable[[str], bool]) -> None:
         """Compare the entries of the configuration that count, by their dotted keys."""
-        now = dict(_leaves(problem.config.model_dump(mode="json")))
-        then = dict(_leaves(self.problem_config))
+        then, now = self._both(problem)
         keys = _telling([k for k in filter(counts, {*then, *now}) if then.get(k) != now.get(k)])
         if not keys:
             return
@@ -164,6 +175,12 @@ class Identity:
             f"surrogate was trained for {self.problem} with {was}, this run has {has}{more}; use "
             "that configuration or train it again"
         )
+
+    def _both(self, problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The entries of the training's configuration and of a run's, by dotted key."""
+        configs = self.problem_config, problem.config.model_dump(mode="json")
+        then, now = (dict(_leaves(config)) for config in configs)
+        return then, now
 
     def select(self, sensors: Sensors, instead: str = OF_MODELS) -> Index:
         """The positions of ``sensors`` among the trained ones.

@@ -99,7 +99,7 @@ class Lesson:
                 same data.
         """
         Identity.of_dataset(self.dataset).check(self.problem, self.problem.prior())
-        if self.dataset.size < FEWEST:
+        if self.dataset.size < FEWEST and self.dataset.values.size:
             raise DataSchemaError(
                 f"expected at least {FEWEST} solved samples, to train on and to hold out, got "
                 f"{self.dataset.size}; generate more (--n)"

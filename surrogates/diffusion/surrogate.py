@@ -168,17 +168,15 @@ class DiffusionPrior(Trained):
         return cls(record, cosines, within("network.", arrays))
 
     def bind(self, problem: Problem, prior: Prior, sensors: Sensors) -> LearnedLaw:
-        """The law of the unknown, whatever is measured where.
+        """The law of the unknown, whatever is measured where and on which mesh.
 
-        That of backbone ``uno`` on any grid of the unknown, and any mesh.
+        That of backbone ``uno`` on any grid of the unknown.
 
         Raises:
             SurrogateRejected: trained for another problem, configuration or prior.
         """
-        if _backbone(self.record.config).kind == "uno":
-            self.record.identity.check_but_grid(problem)
-        else:
-            self.record.identity.check(problem, prior)
+        free = _backbone(self.record.config).kind == "uno"
+        self.record.identity.check_fields(problem, prior, grid=not free)
         return self._law(prior)
 
 
@@ -237,7 +235,7 @@ def _fields(lesson: Lesson) -> Array:
     if data.size < FEWEST:
         raise DataSchemaError(
             f"surrogate 'diffusion-prior' needs at least {FEWEST} fields, got {data.size}; "
-            "generate more (--n)"
+            "give it more (generate --n)"
         )
     m = unknowns_of(data, prior)
     bad = ~np.isfinite(m) | (_logarithmic(prior) & ~(m > 0))

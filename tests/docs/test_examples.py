@@ -148,6 +148,8 @@ def follows(page, block, other):
     return not any(text.strip() for text in between)
 
 
+# at toy size hardly any run converges
+@pytest.mark.filterwarnings("ignore::pdeinv.jobs.export.Unconverged")
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_the_examples_of_a_page_run(page, tmp_path, monkeypatch):

@@ -121,6 +121,18 @@ def test_eki_collapses_with_too_few_members(tmp_path):
     assert eki_covariance_ratio(case, tmp_path, 25) < 0.7
 
 
+def test_data_that_cannot_be_fitted_are_told_beside_a_collapsed_ensemble(tmp_path):
+    """Wrong units for instance: more members would not mend them."""
+    case = LinearGaussian.example(np.random.default_rng(3), 20, 40)
+    ends = {1: "by the ensemble's own linear fit", 20: "ensemble of 25 at tempering time"}
+    for factor, begins in ends.items():
+        on, spec = replace(case, data=factor * case.data), Run(0, tmp_path / str(factor))
+        found = run(Eki(EkiConfig(ensemble_size=25)), on.posterior, spec).outcome
+        assert found.message.startswith(begins)
+        assert "where noise makes at most 36.7: for that reason, or of wrong data" in found.message
+        assert not found.converged
+
+
 @pytest.mark.parametrize(("members", "n_data"), [(50, 7), (8, 60)])
 def test_kalman_update_is_the_same_in_data_space_and_ensemble_space(members, n_data):
     rng = np.random.default_rng(0)

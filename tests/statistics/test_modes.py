@@ -182,6 +182,9 @@ def test_modes_of_no_mass_are_left_out():
 
     assert Modes.of([optimum(3.0), optimum(8.0), optimum(20.0)]).count == 2
     assert Modes.of([optimum(20.0), optimum(3.0)]).count == 2  # a chain begins in the first
+    alone = Modes.of([optimum(5000.0), optimum(3.0)])  # where it has any mass at all
+    assert alone.count == 1
+    np.testing.assert_array_equal(alone.objective, [3.0])
 
 
 @pytest.mark.parametrize("name", ["hmc", "pcn"])
@@ -212,3 +215,15 @@ def test_shares_are_those_of_t_densities():
     expected = np.array(densities) / np.sum(densities)
     assert np.allclose(np.exp(modes.log_shares(xi)), expected)
     assert modes.nearest(xi) == np.argmax(expected)
+
+
+def test_a_chain_leaves_a_start_that_explains_nothing():
+    """Where its own search got stuck, the minimum that others found is the only one."""
+    on = two_modes()
+    stuck = Reference(np.full(2, 60.0), np.eye(2)[:, :1], np.array([-0.5]))
+    modes = drive(on, searched_modes(on, stuck, 8, np.random.default_rng(0)))
+    assert modes.count == 2  # those of the posterior
+    assert modes.objective.max() < 100
+    np.testing.assert_array_equal(modes.first(stuck).mean, modes.mean[0])
+    alone = Modes.none(stuck)
+    assert alone.first(stuck) is stuck

@@ -80,6 +80,8 @@ def test_convolutions_are_of_their_grid(case):
     unet = fitted(case, epochs=1, backbone="unet")
     with pytest.raises(SurrogateRejected, match="grid"):
         law_on(unet, FINE)
+    own, _ = law_on(unet, {**GAUSSIAN, "cells": [4, 4]})  # the mesh is not what fields are on
+    assert own.dim == 9 * 9
 
 
 def test_derivatives_on_another_grid_are_those_of_the_denoiser(learned):

@@ -37,8 +37,9 @@ __all__ = ["Jump", "ManyModesConfig", "Modes", "searched_modes"]
 MANY_SEARCHES, FEW_SEARCHES = 12, 4
 """Of a chain, for few unknowns and for more."""
 
-NEGLIGIBLE = 1e-4
-"""Modes with a smaller share of the mass, by their Laplace evidence, are left out."""
+NEGLIGIBLE, IMPOSSIBLE = 1e-4, 1e-12
+"""Modes with a smaller share of the mass, by their Laplace evidence, are left out: the first one,
+in which a chain begins, where its share is beyond all that the approximation may be wrong by."""
 
 TAILS = 4.0
 """Degrees of freedom of the t densities."""
@@ -104,9 +105,9 @@ class Modes:
 
     @classmethod
     def of(cls, optima: Sequence[Optimum]) -> Modes:
-        """The minima whose mass is not negligible, the first one whatever its mass."""
+        """The minima whose mass is not negligible, the first one where it is not impossible."""
         share = masses([o.log_evidence for o in optima])
-        kept = [o for k, o in enumerate(optima) if k == 0 or share[k] > NEGLIGIBLE]
+        kept = [o for k, o in enumerate(optima) if share[k] > (NEGLIGIBLE if k else IMPOSSIBLE)]
         logs = np.array([o.log_evidence for o in kept])
         weight = np.maximum(masses(list(logs)), NEGLIGIBLE)
         return cls._of([reference_of(o) for o in kept], kept, np.log(weight / weight.sum()))
@@ -137,6 +138,11 @@ class Modes:
     def reference(self, i: int) -> Reference:
         """The Gaussian of mode i."""
         return Reference(self.mean[i], self.basis[i], self.excess[i])
+
+    def first(self, found: Reference) -> Reference:
+        """The Gaussian of the first mode: ``found`` to the bit where that is the only one."""
+        alone = self.count == 1 and np.array_equal(self.mean[0], found.mean)
+        return found if alone else self.reference(0)
 
     def with_references(self, references: Sequence[Reference]) -> Modes:
         """The same modes about other Gaussians, of one rank."""
@@ -260,4 +266,6 @@ def searched_modes(
     optima = yield from found_optima(posterior, n, rng, known)
     if not optima:
         return Modes.none(reference)
-    return Modes.of(optima).led_by(reference) if known else Modes.of(optima)
+    modes = Modes.of(optima)
+    led = known and np.array_equal(modes.mean[0], reference.mean)
+    return modes.led_by(reference) if led else modes

@@ -99,7 +99,7 @@ class Pcn(Sampler[PcnState]):
         if self.config.proposal == "prior":
             start = drawn_start(posterior, rng)
         else:
-            start = reference.unwhiten(rng.standard_normal(posterior.dim))
+            start = modes.first(reference).unwhiten(rng.standard_normal(posterior.dim))
         place = yield from first_point(rng, start)
         return PcnState(place.xi, place.misfit, float(np.log(self.config.beta)), modes)
 

@@ -90,7 +90,7 @@ def tune(
     n = ManyModesConfig(searches=searches).searches_for(posterior)
     modes = yield from searched_modes(posterior, first, n, set_aside(rng))
     modes = modes.leading_with_mass()
-    first = first if modes.count == 1 and first.basis.shape[1] else modes.reference(0)
+    first = modes.first(first)
     place = yield from dispersed_start(first, rng)
     learned = Learning.begun(posterior, modes, first)
     if posterior.seen is not None:

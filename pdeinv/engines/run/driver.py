@@ -24,6 +24,9 @@ from pdeinv.rng import stream
 
 __all__ = ["RunResult", "run"]
 
+OF_ITSELF = (Ended.COLLAPSED, Ended.RUNNING)
+"""Ends after which a misfit may be too large for that reason alone, or for another one as well."""
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -132,7 +135,8 @@ def _finalized(engine: Engine[Any], posterior: Posterior, spec: Run, partial: bo
 
 def _explained(outcome: Outcome, posterior: Posterior) -> Outcome:
     """Not converged where the mean misfit of its draws is larger than noise makes it."""
-    if not outcome.ended.settled or posterior.n_data == 0:
+    silent = outcome.ended in OF_ITSELF and "misfit" not in outcome.message
+    if not (outcome.ended.settled or silent) or posterior.n_data == 0:
         return outcome
     misfit = float(np.mean(outcome.stats["misfit"]))
     limit = posterior.likelihood.largest_misfit(
@@ -140,7 +144,11 @@ def _explained(outcome: Outcome, posterior: Posterior) -> Outcome:
     )
     if misfit <= limit:
         return outcome
-    why = outcome.missed.sentence(misfit_text(misfit, posterior.n_data, limit))
+    found = misfit_text(misfit, posterior.n_data, limit)
+    if silent:
+        also = f"{outcome.message}; {found}: for that reason, or of wrong data, units or model"
+        return replace(outcome, message=also)
+    why = outcome.missed.sentence(found)
     said = "" if outcome.ended is Ended.DRAWN else f"; {outcome.message}"
     return replace(outcome, ended=outcome.missed, message=f"{why}{said}")
 
