@@ -35,9 +35,15 @@ def test_it_makes_draws_of_two_phases_that_the_data_lead(example):
     assert 0.3 < (prior > 6).mean() < 0.7
 
 
-def test_another_mesh_than_it_was_trained_on_is_refused(example):
-    with pytest.raises(SurrogateRejected, match="cells"):
-        pdeinv.invert(example / "obs.nc", surrogate=example / "prior", engine="diffpir", seed=1)
+def test_another_grid_than_it_was_trained_on_is_refused_and_another_mesh_is_not(example):
+    how = {"surrogate": example / "prior", "engine": "diffpir", "seed": 1}
+    other = {"problem": {"unknown": {"kind": "two-phase", "grid": [16, 16]}}}
+    with pytest.raises(SurrogateRejected, match=r"unknown\.grid"):
+        pdeinv.invert(example / "obs.nc", **how, tables=other)
+    few = {"chains": 1, "particles": 2, "levels": 5}
+    coarse = {"problem": {"cells": [16, 16]}}
+    found = pdeinv.invert(example / "obs.nc", **how, **few, tables=coarse)
+    assert found["posterior"].sizes["draw"] == 2
 
 
 def test_more_draws_of_it_than_memory_holds_are_refused(example, call):

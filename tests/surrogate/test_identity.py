@@ -251,14 +251,14 @@ def _set(table, path, value):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("sensors", [1, 2], "sensors: input should be a valid dict"),
+        ("sensors", [1, 2], "sensors: expected a table, got"),
         ("sensors.x", [0.1], "sensors must be in one"),
         ("prior_probe", [1.0, "two"], "prior_probe.1: input should be a valid number"),
         ("noise_std", [-1.0] * 9, "noise_std.0: input should be greater than 0"),
         ("range.low", [0.0], "range.low and range.high must have prior_dim numbers"),
         ("seed", 1e400, "seed: input should be a valid integer"),
         ("observed.name", None, "observed.name: input should be a valid string"),
-        ("problem_config", "x", "problem_config: input should be a valid dict"),
+        ("problem_config", "x", "problem_config: expected a table, got"),
     ],
 )
 def test_metadata_of_another_kind_are_refused(surrogate, tmp_path, path, value, message):
