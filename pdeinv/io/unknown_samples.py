@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pdeinv.bayes.prior import Prior
+from pdeinv.bayes.prior import Prior, positive
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.datasets import TrainingSet
 from pdeinv.typing import Array
 
-__all__ = ["unknowns_of"]
+__all__ = ["check_unknowns", "unknowns_of"]
 
 
 def unknowns_of(data: TrainingSet, prior: Prior) -> Array:
@@ -27,6 +27,32 @@ def unknowns_of(data: TrainingSet, prior: Prior) -> Array:
     return np.asarray(prior.unwhiten(data.xi))
 
 
+def check_unknowns(m: Array, prior: Prior, where: str = "") -> None:
+    """Refuse unknowns (n, n_m) that no law of the kind of ``prior`` can have.
+
+    Args:
+        m: one a row.
+        prior: says what is positive.
+        where: what the message begins with, such as the name of a file.
+
+    Raises:
+        DataSchemaError: not finite, or not positive where every unknown of the prior is.
+    """
+    low = positive(prior)
+    bad = np.flatnonzero((~np.isfinite(m) | (low & ~(m > 0))).any(axis=1))
+    if bad.size:
+        wanted = "positive and finite" if low.any() else "finite"
+        raise DataSchemaError(
+            f"{where}the field of sample {bad[0]}{_and_more(bad.size)} is not {wanted}; correct "
+            "the data set, or leave those samples out"
+        )
+
+
+def _and_more(n: int) -> str:
+    """How many further ones there are of n."""
+    return f" (and of {n - 1} more)" if n > 1 else ""
+
+
 def _without_xi(xi: Array) -> bool:
     """Whether a data set leaves xi out.
 
@@ -37,10 +63,9 @@ def _without_xi(xi: Array) -> bool:
     if not bad.any() or np.isnan(xi).all():
         return bool(bad.any())
     rows = np.flatnonzero(bad.any(axis=1))
-    others = f" (and of {len(rows) - 1} more)" if len(rows) > 1 else ""
     raise DataSchemaError(
-        f"xi of sample {int(rows[0])}{others} is not finite; correct the data set, leave those "
-        "samples out, or leave xi out of the whole file"
+        f"xi of sample {rows[0]}{_and_more(len(rows))} is not finite; correct the data set, leave "
+        "those samples out, or leave xi out of the whole file"
     )
 
 

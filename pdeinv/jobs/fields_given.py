@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from pdeinv.bayes.prior import Prior, positive, whiten
+from pdeinv.bayes.prior import Prior, whiten
 from pdeinv.errors import DataSchemaError
-from pdeinv.io.unknown_samples import unknowns_of
+from pdeinv.io.unknown_samples import check_unknowns, unknowns_of
 from pdeinv.jobs.training_set import open_training_set
 from pdeinv.model.learned import Role
 from pdeinv.plugins.agreed import check_problem
@@ -49,27 +49,10 @@ def given_fields(path: Path, problem: Problem, own: Prior) -> tuple[Array, str]:
     if data.size < FEWEST:
         raise DataSchemaError(f"{path}: expected at least {FEWEST} fields, got {data.size}")
     m = unknowns_of(data, prior)
-    _check(path, m, own)
-    return whiten(own, m), data.digest
-
-
-def _check(path: Path, m: Array, own: Prior) -> None:
-    """Refuse unknowns that the learned prior cannot be.
-
-    Raises:
-        DataSchemaError: not finite, not positive where it has to be, or all the same.
-    """
-    low = positive(own)
-    bad = np.flatnonzero((~np.isfinite(m) | (low & ~(m > 0))).any(axis=1))
-    if bad.size:
-        others = f" (and of {bad.size - 1} more)" if bad.size > 1 else ""
-        wanted = "positive and finite" if low.any() else "finite"
-        raise DataSchemaError(
-            f"{path}: the field of sample {bad[0]}{others} is not {wanted}; correct the data set, "
-            "or leave those samples out"
-        )
+    check_unknowns(m, own, f"{path}: ")
     if not np.ptp(m, axis=0).any():
         raise DataSchemaError(f"{path}: all fields are the same; expected draws of a law")
+    return whiten(own, m), data.digest
 
 
 def nearest(fields: Array, others: Array) -> Array:

@@ -23,7 +23,7 @@ from pdeinv.bayes.prior import FieldPrior, Prior, positive
 from pdeinv.bayes.transforms import Exponential, Identity
 from pdeinv.config import Width
 from pdeinv.errors import DataSchemaError
-from pdeinv.io.unknown_samples import unknowns_of
+from pdeinv.io.unknown_samples import check_unknowns, unknowns_of
 from pdeinv.model.learned import Role
 from pdeinv.model.observed import Sensors
 from pdeinv.model.spaces import Variable
@@ -238,13 +238,5 @@ def _fields(lesson: Lesson) -> Array:
             "give it more (generate --n)"
         )
     m = unknowns_of(data, prior)
-    bad = ~np.isfinite(m) | (_logarithmic(prior) & ~(m > 0))
-    if bad.any():
-        rows = np.flatnonzero(bad.any(axis=1))
-        row, others = int(rows[0]), f" (and of {len(rows) - 1} more)" if len(rows) > 1 else ""
-        wanted = "positive and finite" if _logarithmic(prior) else "finite"
-        raise DataSchemaError(
-            f"the field of sample {row}{others} is not "
-            f"{wanted}; correct the data set, or leave those samples out"
-        )
+    check_unknowns(m, prior)
     return np.asarray(np.log(m) if _logarithmic(prior) else m)
