@@ -139,11 +139,11 @@ class Identity:
         Raises:
             SurrogateRejected: names what differs.
         """
+        free = {MESH} if grid else {MESH, GRID}
         self._check_name(problem)
+        self._check_config(problem, lambda key: key not in free)
         then, now = self._both(problem)
-        moved = not grid and then.get(GRID) != now.get(GRID)
-        self._check_config(problem, lambda key: key != MESH and not (moved and key == GRID))
-        if not moved:
+        if then.get(GRID) == now.get(GRID):
             self._check_prior(prior)
 
     def check_setup(self, problem: Problem) -> None:
