@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pdeinv.bayes.prior import Prior
 from pdeinv.errors import DataSchemaError
 from pdeinv.io.datasets import TrainingSet, prior_probe
 from pdeinv.io.npy import read_npy
@@ -39,13 +40,12 @@ def read_fields(path: Path, problem: Problem) -> TrainingSet:
         DataSchemaError: no file, or one whose fields are none on that grid.
     """
     prior = problem.prior()
-    variable, *others = prior.space.variables
-    if others:
+    if len(prior.space.variables) > 1:
         raise DataSchemaError(
             f"{path} holds one field a sample, and the unknown of this problem is "
             f"{', '.join(prior.space.names)}; write a NetCDF data set with all of them"
         )
-    fields = np.concatenate([_fields(file, problem, variable.shape) for file in _files(path)])
+    fields = np.concatenate([_fields(file, problem, prior) for file in _files(path)])
     return TrainingSet(
         problem=problem.name,
         problem_config=problem.config.model_dump(mode="json"),
@@ -80,10 +80,10 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _fields(path: Path, problem: Problem, shape: tuple[int, ...]) -> Array:
+def _fields(path: Path, problem: Problem, prior: Prior) -> Array:
     """Those of one file, (n, *grid)."""
+    shape = prior.space.variables[0].shape
     if path.suffix == ".nc":
-        prior = problem.prior()
         found = unknowns_of(read_foreign(path, problem, role=Role.DENOISER), prior)
         return found.reshape(len(found), *shape)
     array = read_npy(path, "fields")
